@@ -1,0 +1,207 @@
+"""`lexiseg data check`: all that can be wrong with a data set, found before it costs a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lexiseg.data.check.duplicates import MIN_CORRELATION, exact_duplicates, near_duplicates
+from lexiseg.data.check.inspect import Inspection, inspect_all
+from lexiseg.data.check.report import CheckReport, FileNote, Finding, Severity, by_severity, finding, render
+from lexiseg.data.check.words import Reports, check_words, read_reports
+from lexiseg.data.dataset_yaml import DatasetYaml
+from lexiseg.data.layouts import find_coding, image_assumptions, scan_folder, vocabulary_path
+from lexiseg.data.layouts.scan import Scan
+from lexiseg.data.mask_coding import MaskCoding
+from lexiseg.data.sample import SPLITS
+from lexiseg.errors import DataError, LexisegError
+
+__all__ = ["CheckReport", "FileNote", "Finding", "Severity", "check_dataset", "render"]
+
+
+def check_dataset(
+    folder: str | Path, *, seed: int = 0, progress: Callable[[int, int], None] | None = None
+) -> CheckReport:
+    """Check a data set: names, files, masks, splits and reports.
+
+    Args:
+        folder: The data set's folder.
+        seed: Seed of the split, where there is none; as in `open_dataset`.
+        progress: Called with the number of images done and the number of all.
+
+    Returns:
+        The findings. A file that cannot be read is a finding and stops nothing.
+
+    Raises:
+        DataError: The folder is missing, empty or in no known layout, or its `dataset.yaml` cannot be used.
+    """
+    root = Path(folder)
+    stated, scan = scan_folder(root, seed=seed)
+    findings = _names(scan)
+    coding, class_names, said = _coding(scan, stated, findings)
+    reports = _reports(scan, stated, findings)
+    inspections = inspect_all(scan.samples, coding, reports.measure(), progress=progress)
+    findings += _files(root, inspections)
+    findings += _splits(root, inspections)
+    words = check_words(reports, inspections, stated) if scan.has_reports else None
+    findings += words.findings if words is not None else ()
+    headers = [item.header for item in inspections if item.header is not None]
+    findings += [
+        finding("assumed", "info", text) for text in (*scan.assumptions, *image_assumptions(headers), *said)
+    ]
+    return CheckReport(
+        root=str(root),
+        name=stated.name or root.resolve().name,
+        layout=scan.layout,
+        samples={split: sum(sample.split == split for sample in scan.samples) for split in SPLITS},
+        classes=class_names,
+        vocabulary=reports.vocabulary.name if reports.vocabulary is not None else None,
+        side=words.side if words is not None else None,
+        side_evidence=words.side_evidence if words is not None else None,
+        reports_read=reports.sheet.coverage if reports.sheet is not None else None,
+        agreement=words.agreement if words is not None else {},
+        findings=by_severity(findings),
+    )
+
+
+def _coding(
+    scan: Scan, stated: DatasetYaml, findings: list[Finding]
+) -> tuple[MaskCoding | None, tuple[str, ...], tuple[str, ...]]:
+    """Find the mask coding; if it cannot be found, note why."""
+    try:
+        return find_coding(scan.samples, stated, skip_unreadable=True)
+    except DataError as error:
+        findings.append(finding("mask-coding", "error", str(error)))
+        return None, (), ()
+
+
+def _reports(scan: Scan, stated: DatasetYaml, findings: list[Finding]) -> Reports:
+    """Read the reports; if the vocabulary cannot be had, note why."""
+    if not scan.has_reports:
+        return Reports(vocabulary=None, sheet=None)
+    try:
+        return read_reports(scan.samples, vocabulary_path(stated.vocabulary, scan.root))
+    except LexisegError as error:
+        findings.append(finding("vocabulary", "error", str(error)))
+        return Reports(vocabulary=None, sheet=None)
+
+
+def _names(scan: Scan) -> list[Finding]:
+    """Findings about names: what belongs to nothing, or lacks its counterpart."""
+    findings = [finding("layout", "error", fault) for fault in scan.faults]
+    without = [FileNote(file=_relative(s.image, scan.root)) for s in scan.samples if s.mask is None]
+    missing = [FileNote(file=_relative(path, scan.root)) for path in scan.missing_files]
+    orphans = [FileNote(file=_relative(path, scan.root)) for path in scan.masks_without_image]
+    keys = [FileNote(file=key) for key in scan.reports_without_image]
+    silent = [FileNote(file=s.id) for s in scan.samples if s.report is None] if scan.has_reports else []
+    empty_splits = [split for split in SPLITS if not any(sample.split == split for sample in scan.samples)]
+    checks: list[tuple[str, Severity, str, list[FileNote]]] = [
+        ("missing-file", "error", "Files that the CSVs name do not exist.", missing),
+        ("missing-mask", "error", "Images without a mask.", without),
+        ("orphan-mask", "warning", "Masks that belong to no image.", orphans),
+        ("orphan-report", "warning", "Rows of report sheets that belong to no image.", keys),
+        ("missing-report", "warning", "Images that the report sheet leaves out.", silent),
+        (
+            "empty-split",
+            "warning",
+            "Splits without an image.",
+            [FileNote(file=split) for split in empty_splits],
+        ),
+    ]
+    return findings + [finding(code, level, text, notes) for code, level, text, notes in checks if notes]
+
+
+#: Code, severity and message of what can be wrong with single files.
+_FILE_CHECKS: tuple[tuple[str, Severity, str], ...] = (
+    ("unreadable-image", "error", "Images that cannot be read."),
+    ("unreadable-mask", "error", "Masks that cannot be read."),
+    ("size-mismatch", "error", "Image and mask differ in size."),
+    ("mask-values", "error", "Masks with values that are no class of this data set."),
+    ("empty-mask", "info", "Masks without a lesion."),
+    ("exif-orientation", "warning", "Images with an EXIF orientation, which is not applied."),
+)
+
+
+def _files(root: Path, inspections: Sequence[Inspection]) -> list[Finding]:
+    """Findings about single files."""
+    notes: dict[str, list[FileNote]] = {code: [] for code, _, _ in _FILE_CHECKS}
+    for item in inspections:
+        image = _relative(item.sample.image, root)
+        mask = _relative(item.sample.mask, root) if item.sample.mask is not None else ""
+        if item.image_error is not None:
+            notes["unreadable-image"].append(FileNote(file=image, detail=item.image_error))
+        if item.mask_error is not None:
+            notes["unreadable-mask"].append(FileNote(file=mask, detail=item.mask_error))
+        if item.image_shape and item.mask_shape and item.image_shape != item.mask_shape:
+            detail = f"image {_size(item.image_shape)}, mask {_size(item.mask_shape)} (rows x columns)"
+            notes["size-mismatch"].append(FileNote(file=image, detail=detail))
+        if item.mask_values is not None:
+            notes["mask-values"].append(FileNote(file=mask, detail=item.mask_values))
+        if item.is_empty:
+            notes["empty-mask"].append(FileNote(file=mask))
+        if item.header is not None and item.header.turned:
+            notes["exif-orientation"].append(FileNote(file=image))
+    found = [finding(code, level, text, notes[code]) for code, level, text in _FILE_CHECKS if notes[code]]
+    understood = sum(item.is_empty is not None for item in inspections)
+    if understood and len(notes["empty-mask"]) == understood:
+        found.append(finding("all-empty", "error", "No mask holds a lesion: there is nothing to learn."))
+    return found
+
+
+def _splits(root: Path, inspections: Sequence[Inspection]) -> list[Finding]:
+    """Findings about what is shared between splits, or missing from one."""
+    copies = [
+        FileNote(file=" = ".join(_relative(item.sample.image, root) for item in group))
+        for group in exact_duplicates(inspections)
+    ]
+    near = [
+        FileNote(
+            file=f"{_relative(a.sample.image, root)} ~ {_relative(b.sample.image, root)}",
+            detail=f"correlation {correlation:.3f}",
+        )
+        for a, b, correlation in sorted(near_duplicates(inspections), key=lambda pair: -pair[2])
+    ]
+    patients: dict[str, set[str]] = {}
+    for item in inspections:
+        if item.sample.patient is not None:
+            patients.setdefault(item.sample.patient, set()).add(item.sample.split)
+    shared = [
+        FileNote(file=patient, detail=", ".join(s for s in SPLITS if s in splits))
+        for patient, splits in sorted(patients.items())
+        if len(splits) > 1
+    ]
+    near_text = f"Nearly the same picture in two splits (thumbnails correlate by {MIN_CORRELATION} or more)."
+    checks: list[tuple[str, Severity, str, list[FileNote]]] = [
+        ("duplicate-image", "error", "The same image file in two splits.", copies),
+        ("near-duplicate", "warning", near_text, near),
+        ("patient-in-splits", "error", "Patients with images in more than one split.", shared),
+    ]
+    found = [finding(code, level, text, notes) for code, level, text, notes in checks if notes]
+    return found + _one_source(inspections)
+
+
+def _one_source(inspections: Sequence[Inspection]) -> list[Finding]:
+    """Warn if validation sees one source only, where training sees several."""
+    sources = {
+        split: {item.sample.source for item in inspections if item.sample.split == split} for split in SPLITS
+    }
+    val, train = sources["val"] - {None}, sources["train"] - {None}
+    if len(val) != 1 or len(train) < 2:
+        return []
+    (only,) = val
+    of_train = [item for item in inspections if item.sample.split == "train"]
+    share = sum(item.sample.source == only for item in of_train) / len(of_train)
+    message = (
+        f"All validation images come from the source '{only}', but only {share:.0%} of the training images "
+        "do: what is "
+        f"chosen on validation is chosen for '{only}'."
+    )
+    return [finding("one-source-val", "warning", message)]
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _size(shape: tuple[int, int]) -> str:
+    return f"{shape[0]} x {shape[1]}"

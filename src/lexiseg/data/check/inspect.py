@@ -1,0 +1,142 @@
+"""Looking at every file once: each image and mask is read and decoded a single time, in a pool of threads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from lexiseg.data.check.duplicates import THUMBNAIL, difference_hash
+from lexiseg.data.decode import Header, decode_header, decode_image, decode_mask, read_content
+from lexiseg.data.mask_coding import MaskCoding
+from lexiseg.data.sample import Sample
+from lexiseg.errors import DataError
+
+#: Measures labels (with their image) as factor indices, in the image's side convention.
+Measure = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None], tuple[int, ...]]
+
+#: Samples handed to the pool ahead of the one being taken, so that memory stays flat.
+_AHEAD = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What one sample's files hold.
+
+    Attributes:
+        sample: The sample.
+        image_error: Why its image cannot be read.
+        mask_error: Why its mask cannot be read.
+        header: The image's header; None where it cannot be read.
+        digest: SHA-256 of the image file.
+        hash: 64 bit difference hash of the picture.
+        thumbnail: (32, 32) uint8 grey picture.
+        image_shape: (H, W).
+        mask_shape: (H, W).
+        mask_values: What is wrong with the mask's values, if anything.
+        is_empty: Whether the mask has no lesion; None where that cannot be told.
+        measured: Factor indices measured on the mask, in the image's side convention.
+    """
+
+    sample: Sample
+    image_error: str | None = None
+    mask_error: str | None = None
+    header: Header | None = None
+    digest: str | None = None
+    hash: int | None = None
+    thumbnail: npt.NDArray[np.uint8] | None = None
+    image_shape: tuple[int, int] | None = None
+    mask_shape: tuple[int, int] | None = None
+    mask_values: str | None = None
+    is_empty: bool | None = None
+    measured: tuple[int, ...] | None = None
+
+
+def inspect_all(
+    samples: Sequence[Sample],
+    coding: MaskCoding | None,
+    measure: Measure | None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Inspection]:
+    """Inspect all samples; a file that cannot be read is noted and stops nothing.
+
+    Args:
+        samples: The samples.
+        coding: How mask values become labels; None where that is not known.
+        measure: Measures labels where a sample has a report; None without words.
+        progress: Called with the number done and the number of all.
+    """
+    workers = min(8, os.cpu_count() or 1)
+    inspections = []
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        ahead = _map_ahead(pool, lambda sample: inspect_sample(sample, coding, measure), samples)
+        for done, inspection in enumerate(ahead, 1):
+            inspections.append(inspection)
+            if progress is not None:
+                progress(done, len(samples))
+    return inspections
+
+
+def inspect_sample(sample: Sample, coding: MaskCoding | None, measure: Measure | None) -> Inspection:
+    """Inspect one sample."""
+    found: dict[str, object] = {}
+    picture = None
+    try:
+        content = read_content(sample.image)
+        found["digest"] = hashlib.sha256(content).hexdigest()
+        found["header"] = decode_header(content, sample.image)
+        picture = decode_image(content, sample.image)
+        found["image_shape"] = picture.shape[:2]
+        grey = Image.fromarray(picture).convert("L")
+        found["hash"] = difference_hash(grey)
+        found["thumbnail"] = np.asarray(grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX))
+    except DataError as error:
+        found["image_error"] = str(error)
+    if sample.mask is not None:
+        try:
+            found |= _inspect_mask(sample, coding, measure, picture)
+        except DataError as error:
+            found["mask_error"] = str(error)
+    return Inspection(sample=sample, **found)  # type: ignore[arg-type]
+
+
+def _inspect_mask(
+    sample: Sample,
+    coding: MaskCoding | None,
+    measure: Measure | None,
+    picture: npt.NDArray[np.uint8] | None,
+) -> dict[str, object]:
+    """Look at a sample's mask."""
+    assert sample.mask is not None
+    pixels = decode_mask(read_content(sample.mask), sample.mask)
+    found: dict[str, object] = {"mask_shape": pixels.values.shape}
+    if coding is None:
+        return found
+    try:
+        labels = coding.to_labels(pixels)
+    except ValueError as error:
+        return found | {"mask_values": str(error)}
+    found["is_empty"] = not labels.any()
+    if measure is not None and sample.report is not None:
+        same = picture is not None and picture.shape[:2] == labels.shape
+        found["measured"] = measure(labels, picture if same else None)
+    return found
+
+
+def _map_ahead(
+    pool: ThreadPoolExecutor, work: Callable[[Sample], Inspection], samples: Iterable[Sample]
+) -> Iterator[Inspection]:
+    """Map in order, with a bounded number of samples in flight."""
+    rest = iter(samples)
+    waiting = [pool.submit(work, sample) for sample in islice(rest, _AHEAD)]
+    while waiting:
+        yield waiting.pop(0).result()
+        waiting += [pool.submit(work, sample) for sample in islice(rest, 1)]

@@ -1,0 +1,157 @@
+"""What `lexiseg data check` found, as values, as JSON and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+Severity = Literal["error", "warning", "info"]
+
+#: Files listed per finding; the count is always of all.
+MAX_FILES = 20
+
+_ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
+_COLOURS: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+_SHOWN_FILES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileNote:
+    """A file (relative to the data set's folder), or another name, and what is to say of it."""
+
+    file: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One kind of thing that was found.
+
+    Attributes:
+        code: Short stable name, such as "missing-mask".
+        severity: "error" (the data set cannot be used, or numbers made with it would be wrong), "warning",
+            "info".
+        message: One or two sentences.
+        files: The first `MAX_FILES` files it concerns.
+        count: How many there are.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    files: tuple[FileNote, ...] = ()
+    count: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """Result of checking a data set.
+
+    Attributes:
+        root: The folder.
+        name: The data set's name.
+        layout: Its layout.
+        samples: Number of images per split.
+        classes: Class names, the background first; empty if the masks could not be understood.
+        vocabulary: Vocabulary the reports are read with; None without reports.
+        side: Side convention of the reports: stated, else inferred from the masks; None where neither tells.
+        side_evidence: In words, why.
+        reports_read: Share of report sentences that were read in full, 0..1; None without reports.
+        agreement: Per factor, share of reports that agree with their mask, 0..1.
+        findings: All findings, errors first.
+    """
+
+    root: str
+    name: str
+    layout: str
+    samples: dict[str, int]
+    classes: tuple[str, ...] = ()
+    vocabulary: str | None = None
+    side: str | None = None
+    side_evidence: str | None = None
+    reports_read: float | None = None
+    agreement: dict[str, float] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether any finding is an error."""
+        return any(finding.severity == "error" for finding in self.findings)
+
+    def of(self, code: str) -> Finding | None:
+        """Return the finding with that code, if there is one."""
+        return next((finding for finding in self.findings if finding.code == code), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON-able values."""
+        return {"ok": not self.has_errors, **asdict(self)}
+
+
+def finding(
+    code: str, severity: Severity, message: str, notes: Sequence[FileNote] = (), *, count: int | None = None
+) -> Finding:
+    """Make a finding, capping its list of files."""
+    return Finding(
+        code=code,
+        severity=severity,
+        message=message,
+        files=tuple(notes[:MAX_FILES]),
+        count=len(notes) if count is None else count,
+    )
+
+
+def by_severity(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Sort findings: errors, then warnings, then infos, each in the order they were found."""
+    return tuple(sorted(findings, key=lambda found: _ORDER[found.severity]))
+
+
+def render(report: CheckReport, console: Console) -> None:
+    """Print a report: what the data set is, one row per finding, and a verdict."""
+    console.print(f"[bold]{escape(report.name)}[/]  {escape(report.root)}  (layout: {report.layout})")
+    sizes = ", ".join(f"{number} {split}" for split, number in report.samples.items())
+    console.print(f"Images: {sizes or 'none'}")
+    if report.classes:
+        console.print(f"Classes: {escape(', '.join(report.classes))}")
+    if report.vocabulary is not None:
+        _render_words(report, console)
+    if report.findings:
+        console.print(_table(report.findings))
+    errors, warnings = (sum(f.severity == kind for f in report.findings) for kind in ("error", "warning"))
+    verdict = f"{errors} kinds of errors, {warnings} of warnings."
+    console.print(
+        f"[bold red]Not usable as it is:[/] {verdict}" if errors else f"[bold green]Usable:[/] {verdict}"
+    )
+
+
+def _render_words(report: CheckReport, console: Console) -> None:
+    read = "" if report.reports_read is None else f"; {report.reports_read:.2%} of the reports read in full"
+    console.print(f"Words: vocabulary {escape(report.vocabulary or '')}{read}")
+    if report.side_evidence is not None:
+        console.print(f"Side: {escape(report.side_evidence)}")
+    if report.agreement:
+        rates = ", ".join(f"{factor} {rate:.2%}" for factor, rate in report.agreement.items())
+        console.print(f"Reports agree with their masks: {escape(rates)}")
+
+
+def _table(findings: Sequence[Finding]) -> Table:
+    table = Table(show_lines=True, expand=False)
+    table.add_column("")
+    table.add_column("finding", no_wrap=True)
+    table.add_column("number", justify="right")
+    table.add_column("what", overflow="fold")
+    for found in findings:
+        text = escape(found.message)
+        for note in found.files[:_SHOWN_FILES]:
+            text += f"\n[dim]{escape(note.file)}{': ' if note.detail else ''}{escape(note.detail)}[/]"
+        if found.count > _SHOWN_FILES and found.files:
+            text += f"\n[dim]and {found.count - _SHOWN_FILES} more[/]"
+        colour = _COLOURS[found.severity]
+        table.add_row(
+            f"[{colour}]{found.severity}[/]", found.code, str(found.count) if found.count else "", text
+        )
+    return table

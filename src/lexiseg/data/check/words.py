@@ -1,0 +1,243 @@
+"""Reports against masks: can they be read, whose left do they mean, and do they say what the mask shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from lexiseg.data.check.inspect import Inspection, Measure
+from lexiseg.data.check.report import FileNote, Finding, finding
+from lexiseg.data.dataset_yaml import DatasetYaml
+from lexiseg.data.sample import Sample
+from lexiseg.text.groups import choose_vocabulary
+from lexiseg.text.reports import ParsedSheet, parse_sheet
+from lexiseg.words.description import UNKNOWN, Side
+from lexiseg.words.flips import to_side
+from lexiseg.words.measure import measure_indices
+from lexiseg.words.sides import SideEvidence, factor_agreement, infer_side
+from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
+
+#: A factor whose reports agree with the masks less often than this is worth a warning of its own.
+LOW_AGREEMENT = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reports:
+    """The report sentences of a data set, read.
+
+    Attributes:
+        vocabulary: What they are read with; None if no shipped vocabulary reads them.
+        sheet: The readings by sample id.
+    """
+
+    vocabulary: Vocabulary | None
+    sheet: ParsedSheet | None
+
+    def measure(self) -> Measure | None:
+        """Return the function that measures a mask in the words of the reports."""
+        vocabulary = self.vocabulary
+        if vocabulary is None:
+            return None
+
+        def measure(labels: npt.NDArray[np.uint8], image: npt.NDArray[np.uint8] | None) -> tuple[int, ...]:
+            return measure_indices(labels, vocabulary, image=image, side="image")
+
+        return measure
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordsResult:
+    """What comparing reports and masks gave.
+
+    Attributes:
+        findings: The findings.
+        side: Side convention of the reports, stated or inferred; None where neither tells.
+        side_evidence: In words, why.
+        agreement: Share of reports that agree with their mask, per factor.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    side: Side | None = None
+    side_evidence: str | None = None
+    agreement: dict[str, float] = field(default_factory=dict)
+
+
+def read_reports(samples: Sequence[Sample], vocabulary: str | None) -> Reports:
+    """Read all report sentences.
+
+    Args:
+        samples: The samples.
+        vocabulary: Name or file of the vocabulary that `dataset.yaml` asks for; None chooses a shipped one.
+
+    Raises:
+        LexisegError: That vocabulary does not exist or is faulty.
+    """
+    rows = {sample.id: sample.report for sample in samples if sample.report is not None}
+    chosen = load_vocabulary(vocabulary) if vocabulary else choose_vocabulary(list(rows.values()))
+    if not rows or chosen is None:
+        return Reports(vocabulary=chosen, sheet=None)
+    return Reports(vocabulary=chosen, sheet=parse_sheet(rows, chosen))
+
+
+def check_words(reports: Reports, inspections: Sequence[Inspection], stated: DatasetYaml) -> WordsResult:
+    """Compare what reports say with what masks show."""
+    if reports.vocabulary is None:
+        return WordsResult(findings=(_no_grammar(),))
+    if reports.sheet is None:
+        return WordsResult()
+    descriptions = reports.sheet.descriptions
+    cases = [
+        (item, descriptions[item.sample.id].indices, item.measured)
+        for item in inspections
+        if item.measured is not None and item.sample.id in descriptions
+    ]
+    evidence = infer_side([(said, seen) for _, said, seen in cases], reports.vocabulary)
+    side = stated.side or evidence.side
+    findings = [*_unreadable(reports.sheet), *_side_findings(stated.side, evidence)]
+    used: Side = side or reports.vocabulary.side
+    pairs = [(said, to_side(reports.vocabulary, seen, given="image", wanted=used)) for _, said, seen in cases]
+    rates = {
+        name: found.rate
+        for name, found in factor_agreement(pairs, reports.vocabulary).items()
+        if found.rate is not None
+    }
+    findings += _contradictions([item for item, _, _ in cases], pairs, reports, rates)
+    return WordsResult(
+        findings=tuple(findings),
+        side=side,
+        side_evidence=_in_words(stated.side, evidence),
+        agreement=rates,
+    )
+
+
+def _no_grammar() -> Finding:
+    return finding(
+        "reports-grammar",
+        "warning",
+        "No shipped vocabulary reads the reports. Training groups their distinct sentences instead if there "
+        "are few; "
+        "or name a vocabulary of your own in dataset.yaml, or use --text concepts.",
+    )
+
+
+def _unreadable(sheet: ParsedSheet) -> list[Finding]:
+    """List the reports that cannot be read in full, and those read with a doubt."""
+    findings = []
+    if sheet.unreadable:
+        notes = [
+            FileNote(file=key, detail=_problem(d.sentence, d.problems)) for key, d in sheet.unreadable.items()
+        ]
+        message = "Reports that cannot be read in full; the factors not read stay unknown."
+        findings.append(finding("report-unreadable", "warning", message, notes))
+    if sheet.doubtful:
+        notes = [
+            FileNote(file=key, detail=_problem(d.sentence, d.problems)) for key, d in sheet.doubtful.items()
+        ]
+        findings.append(
+            finding("report-doubtful", "warning", "Reports that were read, but with a doubt.", notes)
+        )
+    if sheet.repaired:
+        notes = [
+            FileNote(
+                file=key,
+                detail="; ".join(
+                    f"{r.found} -> {r.meant}" for reading in d.readings for r in reading.repairs
+                ),
+            )
+            for key, d in sheet.repaired.items()
+        ]
+        findings.append(finding("report-repaired", "info", "Reports with slips that were repaired.", notes))
+    return findings
+
+
+def _side_findings(stated: Side | None, evidence: SideEvidence) -> list[Finding]:
+    """Compare the stated side convention with what the masks say."""
+    if stated is not None and evidence.side is not None and evidence.side != stated:
+        return [
+            finding(
+                "side-convention",
+                "error",
+                f"dataset.yaml says that left and right in the reports are the {stated}'s, but in "
+                f"{evidence.share:.1%} of "
+                f"{evidence.cases} one-sided cases they are the {evidence.side}'s.",
+            )
+        ]
+    if stated is None and evidence.side is None and evidence.cases:
+        return [
+            finding(
+                "side-convention",
+                "error",
+                f"Whose left the reports mean cannot be told: of {evidence.cases} one-sided cases, "
+                f"{evidence.image_cases} "
+                "use the image's left. Mend the reports, or state `side: image` or `side: patient` in "
+                "dataset.yaml.",
+            )
+        ]
+    if stated is None and evidence.side is not None:
+        return [
+            finding(
+                "side-convention",
+                "info",
+                f"{_in_words(None, evidence)} State it in dataset.yaml (side: {evidence.side}) if you know "
+                "it.",
+            )
+        ]
+    return []
+
+
+def _in_words(stated: Side | None, evidence: SideEvidence) -> str | None:
+    """Say which side convention the reports follow, and how that is known."""
+    if stated is not None:
+        seen = (
+            f"; so do {evidence.share:.1%} of {evidence.cases} one-sided cases"
+            if evidence.side == stated
+            else ""
+        )
+        return f"Left and right in the reports are the {stated}'s, as dataset.yaml states{seen}."
+    if evidence.side is None:
+        return None
+    share = f"{evidence.share:.1%} of {evidence.cases} one-sided cases"
+    return f"Left and right in the reports are the {evidence.side}'s, in {share}."
+
+
+def _contradictions(
+    items: Sequence[Inspection],
+    pairs: Sequence[tuple[Sequence[int], Sequence[int]]],
+    reports: Reports,
+    rates: dict[str, float],
+) -> list[Finding]:
+    """List the reports that contradict their mask, and the factors that do so often."""
+    assert reports.vocabulary is not None
+    factors = reports.vocabulary.factors
+    notes = []
+    for item, (said, seen) in zip(items, pairs, strict=True):
+        wrong = [
+            f"says {factor.phrases[a]!r}, mask shows {factor.phrases[b]!r}"
+            for factor, a, b in zip(factors, said, seen, strict=True)
+            if UNKNOWN not in (a, b) and a != b
+        ]
+        if wrong:
+            notes.append(FileNote(file=item.sample.id, detail="; ".join(wrong)))
+    findings = []
+    if notes:
+        per_factor = ", ".join(f"{name} {rate:.2%}" for name, rate in rates.items())
+        message = (
+            f"Reports that contradict their mask in at least one factor. Agreement per factor: {per_factor}."
+        )
+        findings.append(finding("report-contradicts", "warning", message, notes))
+    for name, rate in rates.items():
+        if rate < LOW_AGREEMENT:
+            message = (
+                f"The factor {name} agrees with the masks in only {rate:.1%} of the reports: either the "
+                "reports or the "
+                "thresholds of the vocabulary do not fit this data set."
+            )
+            findings.append(finding("low-agreement", "warning", message))
+    return findings
+
+
+def _problem(sentence: str, problems: Sequence[str]) -> str:
+    return f"{sentence!r}: {'; '.join(problems)}"

@@ -1,0 +1,96 @@
+"""`dataset.yaml`: what the owner of a data set states about it; it beats what would be guessed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from lexiseg.errors import DataError
+from lexiseg.words.description import Side
+
+FILE_NAME = "dataset.yaml"
+
+_Millimetres = Annotated[float, Field(gt=0)]
+
+
+class DatasetYaml(BaseModel):
+    """Contents of `dataset.yaml`; every field is optional.
+
+    Attributes:
+        name: Name of the data set, for reports and model cards.
+        vocabulary: Shipped vocabulary name, or the path of a vocabulary file (relative to the data set's
+            folder).
+        side: Whose left "left" is in the report sentences: "image" or "patient".
+        classes: Name per mask value (0..65535) or colour ("#rrggbb"); the background is 0 or "#000000".
+        spacing_mm: Pixel spacing (row, column) in millimetres; one number stands for both.
+        keyword: Word for the segmented thing, such as "polyp area".
+        patient: Regular expression that finds the patient id in an image's file name: its first group.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = None
+    vocabulary: str | None = None
+    side: Side | None = None
+    classes: dict[int | str, str] | None = None
+    spacing_mm: tuple[_Millimetres, _Millimetres] | None = None
+    keyword: str | None = None
+    patient: str | None = None
+
+    @field_validator("spacing_mm", mode="before")
+    @classmethod
+    def _both_directions(cls, value: object) -> object:
+        return (value, value) if isinstance(value, int | float) else value
+
+    @field_validator("classes")
+    @classmethod
+    def _known_values(cls, value: dict[int | str, str] | None) -> dict[int | str, str] | None:
+        for key in value or {}:
+            if isinstance(key, str) and not re.fullmatch(r"#[0-9a-fA-F]{6}", key):
+                raise ValueError(f"{key!r} is neither a whole number nor a colour such as '#ff0000'")
+            if isinstance(key, int) and not 0 <= key <= 65535:
+                raise ValueError(f"mask value {key} is not in 0..65535")
+        return value
+
+    @field_validator("patient")
+    @classmethod
+    def _one_group(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                groups = re.compile(value).groups
+            except re.error as error:
+                raise ValueError(f"{value!r} is not a regular expression: {error}") from error
+            if groups < 1:
+                raise ValueError(f"{value!r} needs a group around the patient id, such as '^(\\w+)_'")
+        return value
+
+
+def read_dataset_yaml(folder: Path) -> DatasetYaml:
+    """Read `dataset.yaml` of a data set; all fields are unset where the folder has none.
+
+    Raises:
+        DataError: It is not YAML, has unknown fields, or a field has no possible value.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return DatasetYaml()
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"{path} cannot be read as YAML: {error}") from error
+    if values is None:
+        return DatasetYaml()
+    if not isinstance(values, dict):
+        raise DataError(f"{path} must hold fields such as `name: ...`, not a {type(values).__name__}.")
+    try:
+        return DatasetYaml.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
+        fields = ", ".join(DatasetYaml.model_fields)
+        raise DataError(
+            f"{path} has fields that cannot be used: {'; '.join(lines)}. Fields are: {fields}."
+        ) from error

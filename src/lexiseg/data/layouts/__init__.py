@@ -1,0 +1,186 @@
+"""Folder layouts: which one a folder has, and a complete index of it, or one clear message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lexiseg.data.dataset_yaml import DatasetYaml, read_dataset_yaml
+from lexiseg.data.decode import Header, decode_header, read_content
+from lexiseg.data.layouts import csvs, folders, published
+from lexiseg.data.layouts.scan import Scan, some
+from lexiseg.data.mask_coding import (
+    LOOKS,
+    MaskCoding,
+    explicit_coding,
+    infer_mask_coding,
+    look_at_masks,
+    spread,
+)
+from lexiseg.data.sample import DatasetIndex, Sample
+from lexiseg.errors import DataError
+
+__all__ = ["find_coding", "image_assumptions", "open_dataset", "scan_folder", "vocabulary_path"]
+
+_EXPECTED = (
+    "Train_Folder/{img,labelcol,*.xlsx} with Val_Folder and Test_Folder; images/ and masks/ (with optional "
+    "train/val/test "
+    "subfolders, splits.json, reports.csv); or train_data.csv, val_data.csv and test_data.csv with "
+    "dataset,img_name,mask_name"
+)
+
+
+def open_dataset(folder: str | Path, *, seed: int = 0, allow_missing_masks: bool = False) -> DatasetIndex:
+    """Find the layout of a data set and index it; no image is decoded but a few masks, to learn their coding.
+
+    A `dataset.yaml` in the folder may state name, vocabulary, side, classes, spacing_mm, keyword and patient.
+
+    Args:
+        folder: The data set's folder.
+        seed: Seed of the split where the data set has none; the split is written to `splits.json` beside the
+            data.
+        allow_missing_masks: Whether images without a mask are samples too (with `mask` None) instead of an
+            error.
+
+    Returns:
+        The index, with what was assumed.
+
+    Raises:
+        DataError: The folder is missing, empty or in no known layout, or the data set is not complete:
+            missing masks or files, double names, a sheet without columns, classes that cannot be told.
+    """
+    root = Path(folder)
+    stated, scan = scan_folder(root, seed=seed)
+    _demand_complete(scan, allow_missing_masks=allow_missing_masks)
+    coding, class_names, said = find_coding(scan.samples, stated)
+    return DatasetIndex(
+        root=root,
+        name=stated.name or root.resolve().name,
+        layout=scan.layout,
+        samples=scan.samples,
+        coding=coding,
+        class_names=class_names,
+        vocabulary=vocabulary_path(stated.vocabulary, root),
+        side=stated.side,
+        keyword=stated.keyword,
+        assumptions=(*scan.assumptions, *image_assumptions(_headers(scan.samples)), *said),
+    )
+
+
+def scan_folder(root: Path, *, seed: int) -> tuple[DatasetYaml, Scan]:
+    """Find everything in a folder, complete or not.
+
+    Raises:
+        DataError: The folder is missing, empty or in no known layout, or its `dataset.yaml` cannot be used.
+    """
+    if not root.exists():
+        raise DataError(f"{root} does not exist; expected the folder of a data set.")
+    if not root.is_dir():
+        raise DataError(f"{root} is a file; expected the folder of a data set.")
+    if not any(root.iterdir()):
+        raise DataError(f"{root} is empty. Expected one of: {_EXPECTED}.")
+    stated = read_dataset_yaml(root)
+    if published.matches(root):
+        scan = published.scan(root, stated)
+    elif csvs.matches(root):
+        scan = csvs.scan(root, stated)
+    elif folders.matches(root):
+        scan = folders.scan(root, stated, seed=seed)
+    else:
+        raise _unknown_layout(root)
+    if not scan.samples and not scan.faults and not scan.missing_files:
+        raise DataError(
+            f"{root} has the layout {scan.layout!r} but holds no image (PNG, JPEG, TIFF, BMP or WebP)."
+        )
+    return stated, scan
+
+
+def find_coding(
+    samples: Sequence[Sample], stated: DatasetYaml, *, skip_unreadable: bool = False
+) -> tuple[MaskCoding, tuple[str, ...], tuple[str, ...]]:
+    """Find the mask coding and class names, from `dataset.yaml` or from masks outside the test split.
+
+    Args:
+        samples: The samples.
+        stated: The data set's `dataset.yaml`.
+        skip_unreadable: Whether masks that cannot be read are passed over (to be reported elsewhere).
+
+    Returns:
+        The coding, the class names with the background first, and what was assumed.
+
+    Raises:
+        DataError: There is no mask, one cannot be read, or its values do not tell the classes.
+    """
+    masks = [sample.mask for sample in samples if sample.mask is not None and sample.split != "test"]
+    masks = masks or [sample.mask for sample in samples if sample.mask is not None]
+    if stated.classes is not None:
+        looks = look_at_masks(spread(masks, LOOKS), skip_unreadable=skip_unreadable)
+        coding, names = explicit_coding(stated.classes, looks)
+        nearest = ("Lossy masks take the nearest value of dataset.yaml.",) if coding.kind == "nearest" else ()
+        return coding, names, nearest
+    coding, said = infer_mask_coding(masks, skip_unreadable=skip_unreadable)
+    if coding.num_classes == 2:
+        return coding, ("background", "lesion"), said
+    return coding, ("background", *(f"class {label}" for label in range(1, coding.num_classes))), said
+
+
+def image_assumptions(headers: Sequence[Header]) -> tuple[str, ...]:
+    """Say what reading such images takes for granted, one sentence each."""
+    said = []
+    if any(header.is_deep for header in headers):
+        said.append("Images of more than 8 bits are scaled between their own 0.5th and 99.5th percentile.")
+    if any(header.has_alpha for header in headers):
+        said.append("Transparent images are laid over black.")
+    if any(header.turned for header in headers):
+        said.append(
+            "Some images have an EXIF orientation; it is not applied, so that they match their masks."
+        )
+    return tuple(said)
+
+
+def _headers(samples: Sequence[Sample]) -> list[Header]:
+    """Read the headers of some images."""
+    paths = spread([sample.image for sample in samples], LOOKS)
+    return [decode_header(read_content(path), path) for path in paths]
+
+
+def _demand_complete(scan: Scan, *, allow_missing_masks: bool) -> None:
+    """Raise a `DataError` for whatever makes the data set unusable."""
+    advice = f"`lexiseg data check {scan.root}` lists everything."
+    if scan.faults:
+        raise DataError(
+            " ".join(scan.faults[:3])
+            + (f" {len(scan.faults) - 3} more faults; {advice}" if scan.faults[3:] else "")
+        )
+    if scan.missing_files:
+        names = [str(path) for path in scan.missing_files]
+        raise DataError(f"{len(names)} files named in the CSVs do not exist: {some(names)}. {advice}")
+    without = [str(sample.image) for sample in scan.samples if sample.mask is None]
+    if without and not allow_missing_masks:
+        raise DataError(
+            f"Missing masks: {len(without)} of {len(scan.samples)} images have none: {some(without)}. "
+            f"A mask is named like its image, or mask_NAME or NAME_mask. {advice}"
+        )
+    if len(without) == len(scan.samples):
+        raise DataError(
+            f"Missing masks: none of the {len(without)} images of {scan.root} has a mask. {advice}"
+        )
+
+
+def _unknown_layout(root: Path) -> DataError:
+    """Say what is in a folder of no known layout, and whether a folder inside it has one."""
+    entries = sorted(path.name + ("/" if path.is_dir() else "") for path in root.iterdir())
+    inside = [
+        p
+        for p in sorted(root.iterdir())
+        if p.is_dir() and any(m.matches(p) for m in (published, csvs, folders))
+    ]
+    hint = f" Did you mean {inside[0]}?" if inside else f" Expected one of: {_EXPECTED}."
+    return DataError(f"{root} has no known layout; it holds {some(entries, limit=8)}.{hint}")
+
+
+def vocabulary_path(vocabulary: str | None, root: Path) -> str | None:
+    """Resolve a vocabulary file against the data set's folder; shipped names stay as they are."""
+    if vocabulary is not None and (root / vocabulary).is_file():
+        return str(root / vocabulary)
+    return vocabulary

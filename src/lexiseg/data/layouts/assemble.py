@@ -1,0 +1,74 @@
+"""The last step all layouts share: found files become samples with ids, patients, sources and spacing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lexiseg.data.dataset_yaml import DatasetYaml
+from lexiseg.data.layouts.pairing import plain_stem
+from lexiseg.data.naming import patients, sources
+from lexiseg.data.sample import SPLITS, Sample, Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One image with what a layout found for it."""
+
+    image: Path
+    mask: Path | None
+    split: Split
+    report: str | None = None
+    source: str | None = None
+
+    @property
+    def stem(self) -> str:
+        """The image's name without its ending."""
+        return plain_stem(self.image.name)
+
+
+def assemble(found: Sequence[Found], stated: DatasetYaml) -> tuple[tuple[Sample, ...], list[str]]:
+    """Make samples, sorted by split and id.
+
+    Ids are the image's name without ending; where that occurs twice (in two splits, or in two data sets of a
+    CSV), the source or split is put before it.
+
+    Args:
+        found: What the layout found.
+        stated: The data set's `dataset.yaml`.
+
+    Returns:
+        The samples, and what was assumed, one sentence each.
+    """
+    stems = [item.stem for item in found]
+    patient_ids, said = patients(stems, stated.patient)
+    prefixes = sources(stems)
+    samples = [
+        Sample(
+            id=name,
+            image=item.image,
+            mask=item.mask,
+            report=item.report,
+            split=item.split,
+            patient=patient,
+            source=item.source or prefix,
+            spacing_mm=stated.spacing_mm,
+        )
+        for name, item, patient, prefix in zip(_ids(found), found, patient_ids, prefixes, strict=True)
+    ]
+    samples.sort(key=lambda sample: (SPLITS.index(sample.split), sample.id))
+    return tuple(samples), [said] if said else []
+
+
+def _ids(found: Sequence[Found]) -> list[str]:
+    """Return a unique id per image."""
+    ids = [item.stem for item in found]
+    for prefix in ([item.source for item in found], [item.split for item in found]):
+        counts = Counter(ids)
+        ids = [
+            f"{before}/{name}" if counts[name] > 1 and before else name
+            for name, before in zip(ids, prefix, strict=True)
+        ]
+    return ids

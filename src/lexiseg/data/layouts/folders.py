@@ -1,0 +1,138 @@
+"""Plain folders: `images/ masks/ [reports.csv|xlsx]`, split by subfolders, by `splits.json`, or here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lexiseg.data.dataset_yaml import DatasetYaml
+from lexiseg.data.layouts.assemble import Found, assemble
+from lexiseg.data.layouts.pairing import attach, find, image_files, pair, plain_stem
+from lexiseg.data.layouts.scan import Scan, some
+from lexiseg.data.layouts.sheets import find_sheet, read_sheet
+from lexiseg.data.naming import patients
+from lexiseg.data.sample import SPLITS, Split
+from lexiseg.data.splits import FILE_NAME, read_splits, seeded_split, write_splits
+from lexiseg.errors import DataError
+
+_IMAGES, _MASKS, _REPORTS = "images", "masks", "reports"
+
+
+@dataclass
+class _Files:
+    """What has been found so far."""
+
+    masks: dict[Path, Path | None] = field(default_factory=dict)
+    splits: dict[Path, Split] = field(default_factory=dict)
+    reports: dict[Path, str] = field(default_factory=dict)
+    orphan_masks: list[Path] = field(default_factory=list)
+    orphan_reports: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    assumptions: list[str] = field(default_factory=list)
+    has_reports: bool = False
+
+
+def matches(root: Path) -> bool:
+    """Say whether a folder has this layout."""
+    return (root / _IMAGES).is_dir() or any((root / split / _IMAGES).is_dir() for split in SPLITS)
+
+
+def scan(root: Path, stated: DatasetYaml, *, seed: int) -> Scan:
+    """Find images, masks and reports, and split them if nobody has."""
+    files = _Files()
+    outer = {split: root / split for split in SPLITS if (root / split / _IMAGES).is_dir()}
+    inner = {split: root / _IMAGES / split for split in SPLITS if (root / _IMAGES / split).is_dir()}
+    if outer:
+        for split, folder in outer.items():
+            _pair(files, folder / _IMAGES, folder / _MASKS, split)
+            _reports(files, folder, [image for image, of in files.splits.items() if of == split])
+    elif inner:
+        for split, folder in inner.items():
+            _pair(files, folder, root / _MASKS / split, split)
+    else:
+        _pair(files, root / _IMAGES, root / _MASKS, None)
+        _split(files, root, stated, seed)
+    _reports(files, root, list(files.masks))
+    found = [
+        Found(image=image, mask=mask, split=files.splits[image], report=files.reports.get(image))
+        for image, mask in files.masks.items()
+        if image in files.splits
+    ]
+    samples, assumptions = assemble(found, stated)
+    return Scan(
+        root=root,
+        layout="folders",
+        samples=samples,
+        masks_without_image=tuple(files.orphan_masks),
+        reports_without_image=tuple(files.orphan_reports),
+        faults=tuple(files.faults),
+        assumptions=tuple(files.assumptions + assumptions),
+        has_reports=files.has_reports,
+    )
+
+
+def _pair(files: _Files, images: Path, masks: Path, split: Split | None) -> None:
+    """Pair one folder of images with one of masks."""
+    pairs = pair(image_files(images), image_files(masks) if masks.is_dir() else [])
+    files.masks.update(pairs.masks)
+    files.orphan_masks += pairs.orphans
+    files.faults += pairs.faults
+    if split is not None:
+        files.splits.update(dict.fromkeys(pairs.masks, split))
+
+
+def _reports(files: _Files, folder: Path, images: list[Path]) -> None:
+    """Attach the sheet in `folder`, if there is one, to `images`."""
+    try:
+        path = find_sheet(folder, stem=_REPORTS)
+        if path is None:
+            return
+        files.has_reports = True
+        sheet = read_sheet(path)
+    except DataError as error:
+        files.faults.append(str(error))
+        return
+    reports, orphans = attach(sheet.rows, images)
+    files.reports.update(reports)
+    files.orphan_reports += orphans
+    files.faults += sheet.faults
+    if sheet.rows and not reports:
+        files.faults.append(f"No row of {path} belongs to an image; its keys are such as {some(orphans)}.")
+
+
+def _split(files: _Files, root: Path, stated: DatasetYaml, seed: int) -> None:
+    """Take the split from `splits.json`, or make one and write it there."""
+    images = {plain_stem(image.name): image for image in files.masks}
+    path = root / FILE_NAME
+    try:
+        if path.is_file():
+            _read_split(files, images, path)
+        elif images:
+            ids, _ = patients(list(images), stated.patient)
+            groups = {stem: patient or stem for stem, patient in zip(images, ids, strict=True)}
+            splits = seeded_split(groups, seed=seed)
+            files.splits.update({images[stem]: split for stem, split in splits.items()})
+            files.assumptions.append(write_splits(root, splits, seed=seed))
+    except DataError as error:
+        files.faults.append(str(error))
+        # The rest can still be checked; nothing trains on an index with faults.
+        files.splits = dict.fromkeys(files.masks, "train")
+
+
+def _read_split(files: _Files, images: dict[str, Path], path: Path) -> None:
+    """Apply `splits.json`."""
+    unknown = []
+    for name, split in read_splits(path).items():
+        stem = find(name, images)
+        if stem is None:
+            unknown.append(name)
+        else:
+            files.splits[images[stem]] = split
+    if unknown:
+        raise DataError(f"{path} names {len(unknown)} images that do not exist: {some(unknown)}.")
+    left_out = [image.name for image in files.masks if image not in files.splits]
+    if left_out:
+        files.assumptions.append(
+            f"{len(left_out)} images are in no list of {path} and are left out: {some(left_out)}. Delete "
+            "the file to split anew."
+        )

@@ -1,0 +1,77 @@
+"""The layout of LViT and STPNet: `{Train,Val,Test}_Folder/{img,labelcol,*.xlsx}`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lexiseg.data.dataset_yaml import DatasetYaml
+from lexiseg.data.layouts.assemble import Found, assemble
+from lexiseg.data.layouts.pairing import attach, image_files, pair
+from lexiseg.data.layouts.scan import Scan, some
+from lexiseg.data.layouts.sheets import find_sheet, read_sheet
+from lexiseg.data.sample import SPLITS, Split
+from lexiseg.errors import DataError
+
+_IMAGES, _MASKS = "img", "labelcol"
+
+
+def split_folders(root: Path) -> dict[Split, Path]:
+    """Return the folders `Train_Folder`, `Val_Folder` and `Test_Folder` that exist, in any letter case."""
+    by_name = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
+    return {split: by_name[f"{split}_folder"] for split in SPLITS if f"{split}_folder" in by_name}
+
+
+def matches(root: Path) -> bool:
+    """Say whether a folder has this layout."""
+    return any((folder / _IMAGES).is_dir() for folder in split_folders(root).values())
+
+
+def scan(root: Path, stated: DatasetYaml) -> Scan:
+    """Find images, masks and reports.
+
+    Each split's sheet is an Excel or CSV file keyed by mask name. A split without a sheet has no reports.
+    """
+    found: list[Found] = []
+    faults: list[str] = []
+    orphan_masks: list[Path] = []
+    orphan_reports: list[str] = []
+    sheets = 0
+    for split, folder in split_folders(root).items():
+        if not (folder / _IMAGES).is_dir():
+            faults.append(f"{folder} has no folder {_IMAGES!r} with images.")
+            continue
+        masks = image_files(folder / _MASKS) if (folder / _MASKS).is_dir() else []
+        pairs = pair(image_files(folder / _IMAGES), masks)
+        orphan_masks += pairs.orphans
+        faults += pairs.faults
+        reports: dict[Path, str] = {}
+        try:
+            path = find_sheet(folder)
+            if path is not None:
+                sheets += 1
+                sheet = read_sheet(path)
+                reports, orphans = attach(sheet.rows, pairs.masks)
+                faults += sheet.faults
+                orphan_reports += orphans
+                if sheet.rows and not reports:
+                    faults.append(
+                        f"No row of {path} belongs to an image of {folder / _IMAGES}; its keys are such as "
+                        f"{some(orphans)}."
+                    )
+        except DataError as error:
+            faults.append(str(error))
+        found += [
+            Found(image=image, mask=mask, split=split, report=reports.get(image))
+            for image, mask in pairs.masks.items()
+        ]
+    samples, assumptions = assemble(found, stated)
+    return Scan(
+        root=root,
+        layout="published",
+        samples=samples,
+        masks_without_image=tuple(orphan_masks),
+        reports_without_image=tuple(orphan_reports),
+        faults=tuple(faults),
+        assumptions=tuple(assumptions),
+        has_reports=sheets > 0,
+    )

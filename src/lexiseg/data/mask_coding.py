@@ -1,0 +1,390 @@
+"""How the pixel values of a data set's masks become labels: stated, or found from the masks themselves."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lexiseg.data.decode import MaskPixels, decode_mask, read_content, resolve_palette
+from lexiseg.errors import DataError
+
+Kind = Literal["values", "colours", "threshold", "nearest"]
+
+#: More classes than this are taken for a picture, unless `dataset.yaml` lists them.
+MAX_INFERRED_CLASSES = 32
+
+#: A lossy binary mask is cut here: values above are lesion.
+LOSSY_THRESHOLD = 127
+
+#: Masks looked at to find the coding; all of them where more than two classes show.
+LOOKS = 64
+
+_EXPLICIT = "List the classes in dataset.yaml, as `classes: {0: background, 255: lesion}`"
+_UNKNOWN_LABEL = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskCoding:
+    """The rule from pixel values to labels.
+
+    Attributes:
+        kind: "values" and "colours" look each pixel up and refuse unknown ones; "threshold" cuts a lossy
+            binary mask at `LOSSY_THRESHOLD`; "nearest" takes the nearest listed grey value of a lossy mask.
+        values: Pixel values that have a label: grey values, palette indices, or colours packed as 0xRRGGBB.
+        labels: The label of each of `values`; 0 is the background.
+        indexed: Whether palette files are read by index (else by the colours of their palette).
+    """
+
+    kind: Kind
+    values: tuple[int, ...] = (0, 255)
+    labels: tuple[int, ...] = (0, 1)
+    indexed: bool = False
+
+    @property
+    def num_classes(self) -> int:
+        """Number of labels, background included."""
+        return max(self.labels) + 1
+
+    def to_labels(self, pixels: MaskPixels) -> npt.NDArray[np.uint8]:
+        """Turn a mask's pixels into labels.
+
+        Args:
+            pixels: A decoded mask.
+
+        Returns:
+            (H, W) uint8 labels.
+
+        Raises:
+            ValueError: A pixel value has no label; the message lists those values.
+        """
+        if not self.indexed:
+            pixels = resolve_palette(pixels)
+        values = pixels.values
+        if self.kind == "colours":
+            if not pixels.is_colour:
+                # A mask with no colour in it (an empty one, say) decodes as grey.
+                values = values.astype(np.uint32) * 0x010101
+            return self._look_up_sorted(values, _hex)
+        if pixels.is_colour:
+            raise ValueError("it holds colours, where the other masks hold grey values")
+        if self.kind == "threshold":
+            return np.asarray(values > LOSSY_THRESHOLD, dtype=np.uint8)
+        if self.kind == "nearest":
+            return np.asarray(self._table[np.minimum(values, 255)])
+        if values.dtype == np.uint8 and max(self.values) < 256:
+            labels: npt.NDArray[np.uint8] = self._table[values]
+            if labels.max(initial=0) == _UNKNOWN_LABEL:
+                raise ValueError(_no_label(np.unique(values[labels == _UNKNOWN_LABEL]), self.values, str))
+            return labels
+        return self._look_up_sorted(values, str)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the coding as JSON-able values; `from_dict` is its inverse."""
+        return {
+            "kind": self.kind,
+            "values": list(self.values),
+            "labels": list(self.labels),
+            "indexed": self.indexed,
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> MaskCoding:
+        """Build a coding from the values of `to_dict`."""
+        return cls(
+            kind=value["kind"],
+            values=tuple(value["values"]),
+            labels=tuple(value["labels"]),
+            indexed=value["indexed"],
+        )
+
+    @functools.cached_property
+    def _table(self) -> npt.NDArray[np.uint8]:
+        """Label per grey value 0..255; `_UNKNOWN_LABEL` for values without one."""
+        known = np.asarray(self.values)
+        labels = np.asarray(self.labels, dtype=np.uint8)
+        if self.kind == "nearest":
+            distance = np.abs(np.arange(256)[:, None] - known[None, :])
+            return np.asarray(labels[distance.argmin(axis=1)])
+        table = np.full(256, _UNKNOWN_LABEL, dtype=np.uint8)
+        table[known] = labels
+        return table
+
+    def _look_up_sorted(self, values: npt.NDArray[np.integer], show: Any) -> npt.NDArray[np.uint8]:
+        """Look values of any size up by bisection."""
+        order = np.argsort(self.values)
+        known = np.asarray(self.values, dtype=np.int64)[order]
+        place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+        wrong = known[place] != values
+        if wrong.any():
+            raise ValueError(_no_label(np.unique(values[wrong]), self.values, show))
+        return np.asarray(self.labels, dtype=np.uint8)[order][place]
+
+
+def infer_mask_coding(
+    paths: Sequence[Path], *, skip_unreadable: bool = False
+) -> tuple[MaskCoding, tuple[str, ...]]:
+    """Find how masks are coded by looking at some of them (at all of them where they hold several classes).
+
+    Args:
+        paths: Mask files; not those of a test split, which must not decide anything.
+        skip_unreadable: Whether masks that cannot be read are passed over instead of raising.
+
+    Returns:
+        The coding, and what was assumed, one sentence each.
+
+    Raises:
+        DataError: A mask cannot be read, or the values do not tell what the classes are.
+    """
+    looks = look_at_masks(spread(paths, LOOKS), skip_unreadable=skip_unreadable)
+    coding, assumptions = coding_from_looks(looks)
+    if coding.num_classes > 2 and len(paths) > len(looks):
+        coding, assumptions = coding_from_looks(look_at_masks(paths, skip_unreadable=skip_unreadable))
+    return coding, assumptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskLook:
+    """What the pixels of one mask are: how often each value occurs."""
+
+    path: Path
+    counts: dict[int, int]
+    is_colour: bool
+    palette: tuple[int, ...] | None
+    is_lossy: bool
+
+
+def look_at_masks(paths: Sequence[Path], *, skip_unreadable: bool = False) -> list[MaskLook]:
+    """Count the pixel values of masks, in a pool of threads."""
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        looks = pool.map(lambda path: _look_unless(path, skip_unreadable=skip_unreadable), paths)
+        return [look for look in looks if look is not None]
+
+
+def _look_unless(path: Path, *, skip_unreadable: bool) -> MaskLook | None:
+    try:
+        return look_at_mask(path)
+    except DataError:
+        if skip_unreadable:
+            return None
+        raise
+
+
+def look_at_mask(path: Path) -> MaskLook:
+    """Count the pixel values of one mask; palette indices are kept as they are."""
+    pixels = decode_mask(read_content(path), path)
+    if pixels.values.dtype == np.uint8:
+        histogram = np.bincount(pixels.values.ravel(), minlength=256)
+        values = np.flatnonzero(histogram)
+        counts = histogram[values]
+    else:
+        values, counts = np.unique(pixels.values, return_counts=True)
+    return MaskLook(
+        path=path,
+        counts=dict(zip(values.tolist(), counts.tolist(), strict=True)),
+        is_colour=pixels.is_colour,
+        palette=pixels.palette,
+        is_lossy=pixels.is_lossy,
+    )
+
+
+def coding_from_looks(looks: Sequence[MaskLook]) -> tuple[MaskCoding, tuple[str, ...]]:
+    """Decide how masks are coded from what some of them hold; see `infer_mask_coding`."""
+    if not looks:
+        raise DataError("There is no mask to find the classes from.")
+    indexed, looks = _agree_on_palette(looks)
+    assumptions = ["Masks with a palette are read by palette index."] if indexed else []
+    if any(look.is_colour for look in looks):
+        coding, more = _colour_coding(looks)
+    else:
+        coding, more = _grey_coding(looks)
+    coding = MaskCoding(kind=coding.kind, values=coding.values, labels=coding.labels, indexed=indexed)
+    return coding, tuple(assumptions + more)
+
+
+def explicit_coding(
+    classes: Mapping[int | str, str], looks: Sequence[MaskLook]
+) -> tuple[MaskCoding, tuple[str, ...]]:
+    """Return the coding that `classes` of `dataset.yaml` states, and the class names, background first.
+
+    Args:
+        classes: Name per grey value or per colour "#rrggbb"; values with the same name become one class.
+            Labels follow the order of the names, after the background, which is value 0 (or "#000000").
+        looks: Some masks, to see whether they are lossy or have a palette.
+
+    Raises:
+        DataError: Values and colours are mixed, or there are too few or too many classes.
+    """
+    colours = [isinstance(value, str) for value in classes]
+    if any(colours) and not all(colours):
+        raise DataError(
+            "dataset.yaml, classes: use either grey values (0, 1, 255) or colours ('#ff0000'), not both."
+        )
+    kind: Kind = "colours" if any(colours) else "values"
+    values = [int(value.removeprefix("#"), 16) if isinstance(value, str) else value for value in classes]
+    by_value = dict(zip(values, classes.values(), strict=True))
+    by_value.setdefault(0, "background")
+    names = list(dict.fromkeys([by_value[0], *by_value.values()]))
+    if not 2 <= len(names) < _UNKNOWN_LABEL:
+        raise DataError(
+            f"dataset.yaml, classes: expected 2 to {_UNKNOWN_LABEL - 1} class names, got {len(names)}: "
+            f"{names}."
+        )
+    if kind == "values" and any(look.is_lossy for look in looks):
+        kind = "nearest"
+    indexed = _agree_on_palette(looks)[0] if kind == "values" else False
+    labels = tuple(names.index(name) for name in by_value.values())
+    return MaskCoding(kind=kind, values=tuple(by_value), labels=labels, indexed=indexed), tuple(names)
+
+
+def _agree_on_palette(looks: Sequence[MaskLook]) -> tuple[bool, Sequence[MaskLook]]:
+    """Say whether palette files are read by index, and return the looks in the values that follow from it.
+
+    Indices mean classes where every file has the same palette with black (the background) first; a palette
+    made anew for each file, as image editors do, numbers the colours differently each time, so there the
+    colours count.
+    """
+    palettes = [look for look in looks if look.palette is not None]
+    if not palettes:
+        return False, looks
+    highest = max(max(look.counts) for look in palettes)
+    heads = {look.palette[: highest + 1] for look in palettes if look.palette is not None}
+    if len(palettes) == len(looks) and len(heads) == 1 and next(iter(heads))[0] == 0:
+        return True, looks
+    return False, [_resolved(look) for look in looks]
+
+
+def _resolved(look: MaskLook) -> MaskLook:
+    """Return a look with palette indices replaced by grey values or colours."""
+    if look.palette is None:
+        return look
+    counts: dict[int, int] = {}
+    for index, count in look.counts.items():
+        counts[look.palette[index]] = counts.get(look.palette[index], 0) + count
+    is_colour = any(colour != (colour & 255) * 0x010101 for colour in counts)
+    if not is_colour:
+        counts = {colour & 255: count for colour, count in counts.items()}
+    return MaskLook(path=look.path, counts=counts, is_colour=is_colour, palette=None, is_lossy=look.is_lossy)
+
+
+def _colour_coding(looks: Sequence[MaskLook]) -> tuple[MaskCoding, list[str]]:
+    """Colours: each is a class, black the background."""
+    found: set[int] = set()
+    for look in looks:
+        found |= set(look.counts) if look.is_colour else {value * 0x010101 for value in look.counts}
+        if look.is_lossy or len(found) > MAX_INFERRED_CLASSES:
+            raise DataError(
+                f"{look.path} is a colour mask whose colours cannot be told apart ("
+                + ("JPEG changes colours" if look.is_lossy else f"{len(found)} different ones")
+                + "). Save masks as PNG with one colour per class, black for the background."
+            )
+    if 0 not in found:
+        shown = ", ".join(_hex(colour) for colour in sorted(found))
+        raise DataError(
+            f"The masks (such as {looks[0].path}) hold the colours {shown}, but no black for the background. "
+            "List the classes in dataset.yaml, as `classes: {'#000000': background, '#ff0000': lesion}`."
+        )
+    values = tuple(sorted(found))
+    shown = ", ".join(f"{_hex(colour)} is class {label}" for label, colour in enumerate(values) if label)
+    return (
+        MaskCoding(kind="colours", values=values, labels=tuple(range(len(values)))),
+        [f"Masks are colours: black is the background, {shown}."],
+    )
+
+
+def _grey_coding(looks: Sequence[MaskLook]) -> tuple[MaskCoding, list[str]]:
+    """Grey values: binary in some coding, several classes, or a lossy binary mask."""
+    totals: dict[int, int] = {}
+    for look in looks:
+        for value, count in look.counts.items():
+            totals[value] = totals.get(value, 0) + count
+    found = sorted(totals)
+    is_lossy = any(look.is_lossy for look in looks)
+    if (is_lossy and found != [0]) or len(found) > MAX_INFERRED_CLASSES:
+        return _lossy_coding(totals, looks, is_lossy)
+    if found == [0]:
+        return (
+            MaskCoding(kind="values", values=(0, 1, 255), labels=(0, 1, 1)),
+            ["All masks looked at are empty; 1 and 255 would be read as lesion."],
+        )
+    foreground = [value for value in found if value]
+    if len(foreground) == 1:
+        said = [] if foreground[0] in (1, 255) else [f"Mask value {foreground[0]} is read as lesion."]
+        return MaskCoding(kind="values", values=(0, foreground[0]), labels=(0, 1)), said
+    if foreground == [1, 255]:
+        both = [look for look in looks if {1, 255} <= set(look.counts)]
+        if both:
+            raise DataError(
+                f"{both[0].path} holds the values 1 and 255 in one mask; 255 may be a second class or mean "
+                f"'ignore'. {_EXPLICIT}."
+            )
+        return (
+            MaskCoding(kind="values", values=(0, 1, 255), labels=(0, 1, 1)),
+            ["Some masks write the lesion as 1 and some as 255; both are read as lesion."],
+        )
+    shown = ", ".join(f"{value} is class {label}" for label, value in enumerate(foreground, 1))
+    return (
+        MaskCoding(kind="values", values=(0, *foreground), labels=tuple(range(len(foreground) + 1))),
+        [
+            f"Masks hold several classes: 0 is the background, {shown}. Name them in dataset.yaml under "
+            "`classes`."
+        ],
+    )
+
+
+def _lossy_coding(
+    totals: dict[int, int], looks: Sequence[MaskLook], is_lossy: bool
+) -> tuple[MaskCoding, list[str]]:
+    """Threshold masks whose values scatter around 0 and 255; refuse those that scatter elsewhere."""
+    name = looks[0].path
+    highest = max(totals)
+    bright = sum(count for value, count in totals.items() if value >= 64)
+    between = sum(count for value, count in totals.items() if 64 <= value < 192)
+    if highest < 192 or highest > 255:
+        what = (
+            "JPEG masks cannot tell such values from noise"
+            if is_lossy
+            else "this looks like a picture, not a mask"
+        )
+        raise DataError(
+            f"The masks (such as {name}) hold {len(totals)} different values up to {highest}; {what}. "
+            "Expected 0 and 255, or one whole number per class; save masks as PNG."
+        )
+    if between > 0.2 * bright:
+        raise DataError(
+            f"The masks (such as {name}) hold {len(totals)} different values, many of them midway between 0 "
+            "and 255. "
+            f"{_EXPLICIT} (each pixel then takes the nearest value), or save masks as PNG with one value "
+            "per class."
+        )
+    reason = (
+        "were saved as JPEG, which changes values"
+        if is_lossy
+        else f"hold {len(totals)} values around 0 and 255"
+    )
+    return MaskCoding(kind="threshold"), [
+        f"Masks {reason}: values above {LOSSY_THRESHOLD} are read as lesion."
+    ]
+
+
+def spread(paths: Sequence[Path], count: int) -> list[Path]:
+    """Return at most `count` paths, evenly spread over the sequence."""
+    if len(paths) <= count:
+        return list(paths)
+    return [paths[i * len(paths) // count] for i in range(count)]
+
+
+def _hex(colour: int) -> str:
+    return f"#{colour:06x}"
+
+
+def _no_label(values: npt.NDArray[np.integer], known: tuple[int, ...], show: Any) -> str:
+    found = ", ".join(show(int(value)) for value in values[:8]) + (", ..." if len(values) > 8 else "")
+    return f"it holds {found}; known are {', '.join(show(value) for value in sorted(known))}"

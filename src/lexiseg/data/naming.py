@@ -1,0 +1,67 @@
+"""What file names tell: the patient, and the source an image came from."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from lexiseg.errors import DataError
+
+#: Known patterns of file names, each with the patient id as its first group.
+PATIENT_PATTERNS = (
+    # BIMCV-style radiographs, as in COVID-Xray: subject, exam, repetition. "cxr_s11226-e26060-r1" ->
+    # "s11226".
+    re.compile(r"(?:^|[_-])(s\d+)-e\d+(?:-r\d+)?$"),
+)
+
+_MAX_SOURCES = 8
+_MIN_COVER = 0.95
+_PREFIX = re.compile(r"^([A-Za-z]+)[_-]")
+
+
+def patients(stems: Sequence[str], pattern: str | None) -> tuple[list[str | None], str | None]:
+    """Find the patient id of each image in its file name.
+
+    Args:
+        stems: File names without ending.
+        pattern: Regular expression of `dataset.yaml`, whose first group is the id; None tries
+            `PATIENT_PATTERNS`.
+
+    Returns:
+        An id or None per name, and what was assumed, if anything.
+
+    Raises:
+        DataError: `pattern` fits no name.
+    """
+    if pattern is None:
+        ids = [_first_group(PATIENT_PATTERNS, stem) for stem in stems]
+        known = sum(patient is not None for patient in ids)
+        if not known:
+            return ids, None
+        said = f"Patient ids are read from file names such as s123-e456-r1 ({known} of {len(ids)} images)."
+        return ids, said
+    ids = [_first_group((re.compile(pattern),), stem) for stem in stems]
+    known = sum(patient is not None for patient in ids)
+    if stems and not known:
+        raise DataError(f"dataset.yaml, patient: {pattern!r} fits no image name, such as {stems[0]!r}.")
+    if known == len(ids):
+        return ids, None
+    said = f"The patient pattern of dataset.yaml fits {known} of {len(ids)} image names."
+    return ids, said
+
+
+def sources(stems: Sequence[str]) -> list[str | None]:
+    """Return the source of each image: the word before the first "_" or "-", if a few cover the data."""
+    prefixes = [match.group(1).lower() if (match := _PREFIX.match(stem)) else None for stem in stems]
+    counts = Counter(prefix for prefix in prefixes if prefix is not None)
+    if not counts or len(counts) > _MAX_SOURCES or sum(counts.values()) < _MIN_COVER * len(stems):
+        return [None] * len(stems)
+    return list(prefixes)
+
+
+def _first_group(patterns: Sequence[re.Pattern[str]], stem: str) -> str | None:
+    for pattern in patterns:
+        if match := pattern.search(stem):
+            return match.group(1)
+    return None

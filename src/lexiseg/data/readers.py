@@ -1,0 +1,113 @@
+"""Reading and writing images and masks, one file at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from lexiseg.data.decode import IMAGE_SUFFIXES, decode_header, decode_image, decode_mask, read_content
+from lexiseg.data.mask_coding import MaskCoding, infer_mask_coding
+from lexiseg.errors import DataError, UsageError
+from lexiseg.files import atomic_path
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MaskCoding",
+    "image_size",
+    "infer_mask_coding",
+    "read_image",
+    "read_mask",
+    "write_mask",
+]
+
+#: Options that make each format keep every label.
+_LOSSLESS: dict[str, dict[str, Any]] = {
+    ".png": {"compress_level": 4},
+    ".bmp": {},
+    ".tif": {"compression": "tiff_deflate"},
+    ".tiff": {"compression": "tiff_deflate"},
+    ".webp": {"lossless": True},
+}
+
+
+def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
+    """Read one image.
+
+    Grey images are repeated to three channels, transparency is laid over black, images of more than 8 bits
+    are scaled linearly between their own 0.5th and 99.5th percentile, and an EXIF orientation is not applied.
+
+    Args:
+        path: A PNG, JPEG, TIFF, BMP or WebP file.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        DataError: The file is missing, broken, truncated, too large to be trusted, or not one 2-D image.
+    """
+    path = Path(path)
+    return decode_image(read_content(path), path)
+
+
+def read_mask(path: str | Path, coding: MaskCoding) -> npt.NDArray[np.uint8]:
+    """Read one mask as labels.
+
+    Args:
+        path: A PNG, JPEG, TIFF, BMP or WebP file.
+        coding: How its pixel values become labels.
+
+    Returns:
+        (H, W) uint8 labels, 0 for the background.
+
+    Raises:
+        DataError: The file cannot be read, or holds a value without a label.
+    """
+    path = Path(path)
+    try:
+        return coding.to_labels(decode_mask(read_content(path), path))
+    except ValueError as error:
+        raise DataError(
+            f"{path} has pixels without a class: {error}. List all values in dataset.yaml under `classes`."
+        ) from error
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Return (H, W) of an image file from its header.
+
+    Raises:
+        DataError: The file is missing or is no image.
+    """
+    path = Path(path)
+    header = decode_header(read_content(path), path)
+    return header.height, header.width
+
+
+def write_mask(path: str | Path, labels: npt.NDArray[np.uint8], *, num_classes: int = 2) -> None:
+    """Write labels as a grey mask, whole or not at all.
+
+    Two classes are written as 0 and 255, so that any viewer shows them; more are written as their label.
+
+    Args:
+        path: Where to; the ending sets the format: .png, .tif, .bmp or .webp, all written without loss.
+        labels: (H, W) uint8 labels below `num_classes`.
+        num_classes: Number of labels of the data set, background included (not of this mask).
+
+    Raises:
+        UsageError: The ending stands for no format that keeps labels exact.
+        DiskError: There is no space, or no permission.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _LOSSLESS:
+        raise UsageError(
+            f"{path}: masks are written as {', '.join(_LOSSLESS)}, which keep labels exact; not "
+            f"{path.suffix!r}."
+        )
+    assert labels.ndim == 2
+    assert labels.max(initial=0) < num_classes
+    values = labels * np.uint8(255) if num_classes == 2 else labels
+    with atomic_path(path) as beside:
+        Image.fromarray(np.ascontiguousarray(values)).save(beside, **_LOSSLESS[path.suffix.lower()])

@@ -1,0 +1,76 @@
+"""Samples and the index of a data set: what belongs together, before any pixel is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from lexiseg.data.mask_coding import MaskCoding
+from lexiseg.words.description import Side
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One image and what is known about it.
+
+    Attributes:
+        id: Name, unique in its data set: the image's file name without its ending.
+        image: The image file.
+        mask: The mask file; None only where a caller of `open_dataset` allowed it.
+        report: The report sentence, as written.
+        split: The split it belongs to.
+        patient: Patient id where known; splits and intervals keep patients together.
+        source: Hospital, collection or data set it came from, where the name says so.
+        spacing_mm: Pixel spacing (row, column) in millimetres, where known.
+    """
+
+    id: str
+    image: Path
+    mask: Path | None
+    report: str | None = None
+    split: Split
+    patient: str | None = None
+    source: str | None = None
+    spacing_mm: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetIndex:
+    """A data set that was found complete.
+
+    Attributes:
+        root: Its folder.
+        name: Its name, from `dataset.yaml` or the folder.
+        layout: How it was laid out: "published", "folders" or "csvs".
+        samples: All samples, sorted by split and id.
+        coding: How the pixel values of its masks become labels.
+        class_names: Name per label; index 0 is the background.
+        vocabulary: Vocabulary name or file that `dataset.yaml` asks for; None if it asks for none.
+        side: Side convention that `dataset.yaml` states for its reports; None if it states none.
+        keyword: Word for the segmented thing, such as "polyp area", from `dataset.yaml`.
+        assumptions: What was assumed while opening it, one sentence each, to be said once to the user.
+    """
+
+    root: Path
+    name: str
+    layout: str
+    samples: tuple[Sample, ...]
+    coding: MaskCoding
+    class_names: tuple[str, ...]
+    vocabulary: str | None = None
+    side: Side | None = None
+    keyword: str | None = None
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        """Number of labels, background included."""
+        return len(self.class_names)
+
+    def split(self, name: Split) -> tuple[Sample, ...]:
+        """Return the samples of one split."""
+        return tuple(sample for sample in self.samples if sample.split == name)

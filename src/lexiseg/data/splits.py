@@ -1,0 +1,111 @@
+"""Splitting a data set into train, val and test where nobody has: seeded, by patient, and written down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lexiseg.data.sample import SPLITS, Split
+from lexiseg.errors import DataError, DiskError
+from lexiseg.files import write_json
+
+FILE_NAME = "splits.json"
+
+#: Share of the images in each split that is made here.
+SHARES: dict[Split, float] = {"train": 0.7, "val": 0.15, "test": 0.15}
+
+
+def seeded_split(groups: Mapping[str, str], *, seed: int) -> dict[str, Split]:
+    """Split images so that no group (patient) is in two splits.
+
+    Groups are ordered by a hash of seed and name, so the order depends on nothing else; the first go to test,
+    the next to val, until each has its share of `SHARES`.
+
+    Args:
+        groups: Group per image id: the patient, or the id itself where the patient is not known.
+        seed: Any whole number.
+
+    Returns:
+        Split per image id.
+
+    Raises:
+        DataError: There are fewer than three groups.
+    """
+    members: dict[str, list[str]] = {}
+    for image, group in sorted(groups.items()):
+        members.setdefault(group, []).append(image)
+    if len(members) < len(SPLITS):
+        raise DataError(
+            f"Cannot split {len(groups)} images of {len(members)} patients into train, val and test: at "
+            "least 3 patients "
+            "are needed. Add images, or name the split of each image in splits.json."
+        )
+    order = sorted(members, key=lambda group: hashlib.sha256(f"{seed}:{group}".encode()).digest())
+    splits: dict[str, Split] = {}
+    for split in ("test", "val"):
+        wanted = max(1, round(SHARES[split] * len(groups)))
+        taken = 0
+        # Each later split needs a group too, and train needs one always.
+        reserve = 2 if split == "test" else 1
+        while taken < wanted and len(order) > reserve:
+            images = members[order.pop(0)]
+            splits.update(dict.fromkeys(images, split))
+            taken += len(images)
+    for group in order:
+        splits.update(dict.fromkeys(members[group], "train"))
+    return splits
+
+
+def write_splits(folder: Path, splits: Mapping[str, Split], *, seed: int) -> str:
+    """Write a split beside the data if the folder can be written to.
+
+    Returns:
+        A sentence that says where it is.
+    """
+    value: dict[str, object] = {"seed": seed}
+    for name in SPLITS:
+        value[name] = sorted(image for image, split in splits.items() if split == name)
+    counts = ", ".join(f"{len(value[name])} {name}" for name in SPLITS)  # type: ignore[arg-type]
+    said = f"There was no split: images were split by patient with seed {seed} ({counts})"
+    try:
+        write_json(folder / FILE_NAME, value)
+    except DiskError:
+        return f"{said}; the folder cannot be written to, so the same split is made again each time."
+    return f"{said}, written to {folder / FILE_NAME}."
+
+
+def read_splits(path: Path) -> dict[str, Split]:
+    """Read `splits.json`: lists of image names under "train", "val" and "test".
+
+    Returns:
+        Split per name, as written there.
+
+    Raises:
+        DataError: It is not such a file, or names an image twice.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as JSON: {error}") from error
+    lists = {name: value.get(name, []) for name in SPLITS} if isinstance(value, dict) else {}
+    if not any(lists.values()) or not all(_is_names(names) for names in lists.values()):
+        raise DataError(
+            f'{path} must hold lists of image names: {{"train": [...], "val": [...], "test": [...]}}.'
+        )
+    splits: dict[str, Split] = {}
+    for split, names in lists.items():
+        for name in names:
+            if splits.get(name, split) != split:
+                raise DataError(f"{path} names {name} in two splits, {splits[name]} and {split}.")
+            splits[name] = split
+    return splits
+
+
+def _is_names(value: object) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and all(isinstance(name, str) for name in value)
+    )

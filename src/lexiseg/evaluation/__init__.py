@@ -1,0 +1,18 @@
+"""Evaluation: per-case scores, honest statistics, and the report."""
+
+from lexiseg.evaluation.evaluate import Evaluation, evaluate
+from lexiseg.evaluation.metrics import CaseScores, ClassScores, case_metrics
+from lexiseg.evaluation.statistics import PairedDifference, holm, mean_ci, paired_difference, pooled
+
+__all__ = [
+    "CaseScores",
+    "ClassScores",
+    "Evaluation",
+    "PairedDifference",
+    "case_metrics",
+    "evaluate",
+    "holm",
+    "mean_ci",
+    "paired_difference",
+    "pooled",
+]

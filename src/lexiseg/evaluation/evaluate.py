@@ -1,0 +1,279 @@
+"""Evaluate a run on one split of a data set: `metrics.json`, `cases.csv` and `report.html`.
+
+The predictor sees images only. Masks and sentences are read here, beside finished predictions, so nothing of
+them can reach the network, and the run's files are only read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lexiseg.data import SPLITS, DatasetIndex, Sample, Split, open_dataset
+from lexiseg.data.readers import read_image, read_mask
+from lexiseg.errors import DataError, LexisegError, PartialFailureError, UsageError
+from lexiseg.evaluation.cases import Case, Failure, case_table, count_lesions
+from lexiseg.evaluation.interface import PredictsPaths
+from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE, case_metrics
+from lexiseg.evaluation.overlays import choose, render
+from lexiseg.evaluation.provenance import describe_data, describe_execution
+from lexiseg.evaluation.report import build_report
+from lexiseg.evaluation.retrieval import References, retrieval_scores
+from lexiseg.evaluation.summary import summarise
+from lexiseg.files import write_json, write_text
+from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.result import Prediction
+from lexiseg.run import Run
+
+#: Called after each case with the number of cases done and the number in all.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What `evaluate` found and wrote.
+
+    Attributes:
+        out: Folder that holds `metrics.json`, `cases.csv` and `report.html`.
+        metrics: The content of `metrics.json`.
+        cases: The scored cases, in the order of the split.
+        failed: Cases that could not be scored; they are in no figure.
+    """
+
+    out: Path
+    metrics: dict[str, Any]
+    cases: tuple[Case, ...]
+    failed: tuple[Failure, ...]
+
+    def raise_for_failures(self) -> None:
+        """Raise an error if any case failed; everything else has been written by then.
+
+        Raises:
+            PartialFailureError: Names the failed cases and where the reasons are.
+        """
+        if self.failed:
+            names = ", ".join(failure.id for failure in self.failed[:5])
+            more = ", ..." if len(self.failed) > 5 else ""
+            raise PartialFailureError(
+                f"{len(self.failed)} of {len(self.failed) + len(self.cases)} cases could not be evaluated "
+                f"({names}{more}). All others were; the reasons are under `failed` in "
+                f"{self.out / 'metrics.json'}."
+            )
+
+
+def evaluate(
+    run: Run | str | Path,
+    data: str | Path,
+    *,
+    split: Split = "test",
+    out: str | Path,
+    batch_size: int = 16,
+    device: str = "cpu",
+    tolerance: float = DEFAULT_TOLERANCE,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Predict every image of a split, score it on its own grid, and write what was found.
+
+    Args:
+        run: A run, or its folder.
+        data: A data set folder, in any layout `lexiseg.data.open_dataset` knows.
+        split: "train", "val" or "test".
+        out: Folder for `metrics.json`, `cases.csv` and `report.html`; existing ones are replaced.
+        batch_size: Images predicted at once.
+        device: Torch device of the prediction.
+        tolerance: Boundary error that surface Dice forgives, in millimetres where every image's spacing is
+            known, else in pixels.
+        seed: Seed of the bootstrap intervals.
+        progress: Called after each case.
+
+    Returns:
+        The evaluation. Cases that could not be read are in its `failed`; `raise_for_failures` makes them an
+        error.
+
+    Raises:
+        DataError: The data set cannot be opened, has no such split, other classes than the run, or no usable
+            case.
+        RunError: The run folder cannot be used.
+        DiskError: The results cannot be written.
+    """
+    index = open_dataset(data)
+    _check_split(index, split)
+    predictor = Predictor(run, device=device)
+    return evaluate_predictor(
+        predictor,
+        index,
+        split=split,
+        out=Path(out),
+        batch_size=batch_size,
+        tolerance=tolerance,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def evaluate_predictor(
+    predictor: PredictsPaths,
+    index: DatasetIndex,
+    *,
+    split: Split,
+    out: Path,
+    batch_size: int = 16,
+    tolerance: float = DEFAULT_TOLERANCE,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Evaluate a predictor that is already loaded; see `evaluate`."""
+    started = time.monotonic()
+    run = predictor.run
+    samples = _check_split(index, split)
+    _check_classes(index, run)
+    in_mm = all(sample.spacing_mm is not None for sample in samples)
+    references = References.for_run(run, index)
+    scoring = _Scoring(index=index, references=references, in_mm=in_mm, tolerance=tolerance)
+    cases, failed = _score(predictor, samples, scoring, batch_size, progress)
+    if not cases:
+        raise DataError(
+            f"None of the {len(samples)} cases of the {split} split of {index.root} could be evaluated. "
+            f"First reason: {failed[0].error}"
+        )
+    metrics = _metrics(cases, failed, run=run, scoring=scoring, seed=seed)
+    metrics["data"] = describe_data(index, samples, split)
+    shown = render(choose(cases), predictor, index=index, references=references)
+    metrics["execution"] = describe_execution(
+        run=run.path, data=index.root, split=split, out=out, seed=seed, seconds=time.monotonic() - started
+    )
+    table = case_table(
+        cases, root=index.root, vocabulary=run.vocabulary, class_names=index.class_names, side=run.side
+    )
+    write_text(out / "cases.csv", table)
+    write_text(out / "report.html", build_report(metrics, cases, shown))
+    # Last, so that its presence tells that the evaluation is complete.
+    write_json(out / "metrics.json", metrics)
+    return Evaluation(out=out, metrics=metrics, cases=tuple(cases), failed=tuple(failed))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scoring:
+    """How predictions become cases."""
+
+    index: DatasetIndex
+    references: References | None
+    in_mm: bool
+    tolerance: float
+
+    def case(self, sample: Sample, prediction: Prediction) -> Case:
+        """Score one prediction.
+
+        Raises:
+            LexisegError: The mask is missing, unreadable, of another size, or holds an unknown class.
+        """
+        if sample.mask is None:
+            raise DataError(f"{sample.image} has no mask to be scored against.")
+        truth = read_mask(sample.mask, self.index.coding)
+        if truth.shape != prediction.mask.shape:
+            raise DataError(
+                f"The mask {sample.mask} has {_size(truth)} pixels, its image {sample.image} has "
+                f"{_size(prediction.mask)}. Export both at one size."
+            )
+        reference: tuple[int, ...] = ()
+        if self.references is not None:
+            reference = self.references.of(sample, truth, read_image(sample.image)).indices
+        return Case(
+            sample=sample,
+            scores=case_metrics(
+                prediction.mask,
+                truth,
+                num_classes=self.index.num_classes,
+                spacing_mm=sample.spacing_mm if self.in_mm else None,
+                tolerance=self.tolerance,
+            ),
+            image_px=truth.size,
+            lesions=count_lesions(truth),
+            retrieved=tuple(word.index for word in prediction.words),
+            confidence=tuple(word.confidence for word in prediction.words),
+            reference=reference,
+            agreement=prediction.agreement,
+            flagged=prediction.flagged,
+        )
+
+
+def _score(
+    predictor: PredictsPaths,
+    samples: Sequence[Sample],
+    scoring: _Scoring,
+    batch_size: int,
+    progress: Progress | None,
+) -> tuple[list[Case], list[Failure]]:
+    cases: list[Case] = []
+    failed: list[Failure] = []
+    predictions = predictor.predict_paths([sample.image for sample in samples], batch_size=batch_size)
+    for done, (sample, (path, prediction)) in enumerate(zip(samples, predictions, strict=True), start=1):
+        assert path == sample.image, "predictions come in the order of the paths"
+        try:
+            if isinstance(prediction, LexisegError):
+                raise prediction
+            cases.append(scoring.case(sample, prediction))
+        except LexisegError as error:
+            failed.append(Failure(id=sample.id, image=sample.image, error=str(error)))
+        if progress is not None:
+            progress(done, len(samples))
+    return cases, failed
+
+
+def _metrics(
+    cases: Sequence[Case], failed: Sequence[Failure], *, run: Run, scoring: _Scoring, seed: int
+) -> dict[str, Any]:
+    """Return what `metrics.json` says about the scores; `evaluate_predictor` adds data and execution."""
+    index, references = scoring.index, scoring.references
+    retrieval: dict[str, Any] = {}
+    if references is not None:
+        training = references.indices_of(index.split("train"), index)
+        retrieval = retrieval_scores(cases, training, vocabulary=references.vocabulary, seed=seed)
+    return {
+        "split": cases[0].sample.split,
+        "units": "mm" if scoring.in_mm else "px",
+        "tolerance": scoring.tolerance,
+        "class_names": list(index.class_names),
+        "side": run.side,
+        **summarise(cases, class_names=index.class_names, seed=seed),
+        "reference_words": references.kind if references else None,
+        "retrieval": retrieval,
+        "failed": [{"id": f.id, "image": str(f.image), "error": f.error} for f in failed],
+        "run": {
+            "folder": str(run.path),
+            "manifest": run.manifest.model_dump(mode="json", exclude={"vocabulary"}),
+        },
+    }
+
+
+def _check_split(index: DatasetIndex, split: Split) -> tuple[Sample, ...]:
+    """Return the samples of a split that exists and is not empty."""
+    if split not in SPLITS:
+        raise UsageError(f"Unknown split '{split}': expected one of {', '.join(SPLITS)}.")
+    samples = index.split(split)
+    if not samples:
+        sizes = ", ".join(f"{name}: {len(index.split(name))}" for name in SPLITS)
+        raise DataError(
+            f"{index.root} has no images in its {split} split ({sizes}). Choose another one with --split."
+        )
+    return samples
+
+
+def _check_classes(index: DatasetIndex, run: Run) -> None:
+    if len(index.class_names) != len(run.class_names):
+        raise DataError(
+            f"The run segments {', '.join(run.class_names[1:])}, but the masks of {index.root} hold "
+            f"{', '.join(index.class_names[1:])}. Evaluate on data with the same classes, or list them under "
+            f"`classes` in dataset.yaml."
+        )
+
+
+def _size(labels: npt.NDArray[np.integer]) -> str:
+    return f"{labels.shape[1]} x {labels.shape[0]}"

@@ -1,0 +1,132 @@
+"""Figures of the report, as pictures that need no other file.
+
+Colours are Okabe and Ito's (readable by colour-blind people); nothing is told by colour alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lexiseg.evaluation.cases import Case
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#595959"
+
+_STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "svg.fonttype": "path",
+    # Without it the ids in the SVG are random, and two reports of one evaluation differ.
+    "svg.hashsalt": "lexiseg",
+}
+# Inches; at 390 pixels wide the text is still at least 10 pixels high.
+_SIZE = (4.8, 3.2)
+_MANY_POINTS = 1500
+_COUNTS_UP_TO = 12
+# Share of the row from which the blue is dark enough to ask for white figures.
+_DARK = 0.55
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture as a data URI, with its alternative text."""
+
+    uri: str
+    alt: str
+
+
+def dice_distribution(cases: Sequence[Case]) -> Picture:
+    """Draw how the per-case Dice is spread, with its mean and median."""
+    dice = np.array([case.scores.dice for case in cases])
+    mean, median = float(dice.mean()), float(np.median(dice))
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        axes = figure.add_subplot()
+        axes.hist(dice, bins=20, range=(0.0, 1.0), color=BLUE, edgecolor="white", linewidth=0.5)
+        axes.axvline(mean, color="black", linewidth=2, label=f"mean {mean:.3f}")
+        axes.axvline(median, color=ORANGE, linewidth=2, linestyle="--", label=f"median {median:.3f}")
+        axes.set(xlabel="Dice of one case", ylabel="cases", xlim=(0, 1))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(frameon=False, loc="upper left")
+    low, high = np.quantile(dice, [0.25, 0.75])
+    alt = (
+        f"Histogram of Dice over {dice.size} cases: mean {mean:.3f}, median {median:.3f}, "
+        f"half of the cases between {low:.3f} and {high:.3f}, worst {dice.min():.3f}."
+    )
+    return Picture(uri=_svg_uri(figure), alt=alt)
+
+
+def size_against_dice(cases: Sequence[Case], by_size: Sequence[dict[str, Any]]) -> Picture | None:
+    """Draw each case's Dice over its lesion's size, with the tercile cuts; None without any lesion."""
+    lesions = [case for case in cases if case.truth_px > 0]
+    if not lesions:
+        return None
+    percent = np.array([100 * case.truth_share for case in lesions])
+    dice = np.array([case.scores.dice for case in lesions])
+    cuts = [100 * stratum["share"][1] for stratum in by_size[:2]]
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        axes = figure.add_subplot()
+        axes.scatter(
+            percent, dice, s=14, color=BLUE, alpha=0.45, linewidths=0, rasterized=len(lesions) > _MANY_POINTS
+        )
+        for cut in cuts:
+            axes.axvline(cut, color=GREY, linewidth=1, linestyle="--")
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set(xlabel="true lesion, % of the image (log scale)", ylabel="Dice", ylim=(-0.03, 1.03))
+        axes.grid(axis="y", color="#E0E0E0", linewidth=0.8)
+    means = ", ".join(
+        f"{stratum['tercile']} {stratum['dice']['mean']:.3f}" for stratum in by_size[:3] if stratum["n"]
+    )
+    alt = (
+        f"Scatter of Dice over lesion size for {len(lesions)} cases; dashed lines at {cuts[0]:.2g} % and "
+        f"{cuts[1]:.2g} % of the image part the terciles. Mean Dice by tercile: {means}."
+    )
+    return Picture(uri=_svg_uri(figure), alt=alt)
+
+
+def confusion(scores: dict[str, Any]) -> Picture:
+    """Draw one factor's confusion matrix; phrases are numbered as in `scores["phrases"]`, from 1."""
+    counts = np.array(scores["confusion"])
+    size = counts.shape[0]
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    with matplotlib.rc_context(_STYLE):
+        side = float(np.clip(1.6 + 0.34 * size, 2.6, 4.4))
+        figure = Figure(figsize=(side, side), layout="constrained")
+        axes = figure.add_subplot()
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        ticks = np.arange(0, size, 1 if size <= _COUNTS_UP_TO else 5)
+        labels = [str(tick + 1) for tick in ticks]
+        axes.set_xticks(ticks, labels)
+        axes.set_yticks(ticks, labels)
+        axes.set(xlabel="retrieved phrase", ylabel="reference phrase")
+        if size <= _COUNTS_UP_TO:
+            for (row, column), count in np.ndenumerate(counts):
+                ink = "white" if shares[row, column] > _DARK else "black"
+                axes.text(column, row, str(count or ""), ha="center", va="center", color=ink, fontsize=9)
+        axes.spines[:].set_visible(False)
+    hits = int(np.trace(counts))
+    alt = (
+        f"Confusion matrix of {scores['title']}: {size} reference phrases in rows, retrieved phrases in "
+        f"columns; {hits} of {int(counts.sum())} cases lie on the diagonal."
+    )
+    return Picture(uri=_svg_uri(figure), alt=alt)
+
+
+def _svg_uri(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(_STYLE):
+        figure.savefig(buffer, format="svg", dpi=150, metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

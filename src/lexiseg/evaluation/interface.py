@@ -1,0 +1,26 @@
+"""What evaluation needs of a predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from lexiseg.errors import LexisegError
+from lexiseg.inference.result import Prediction
+from lexiseg.run import Run
+
+
+class PredictsPaths(Protocol):
+    """Images in, predictions out, in order; `lexiseg.inference.predictor.Predictor` is one."""
+
+    @property
+    def run(self) -> Run:
+        """The run that predicts."""
+        ...
+
+    def predict_paths(
+        self, paths: Iterable[str | Path], *, batch_size: int = 16
+    ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
+        """Yield each path with its prediction, or with the reason why there is none."""
+        ...

@@ -1,0 +1,140 @@
+"""The cases worth looking at: chosen from all scores, then predicted once more to be drawn."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from lexiseg.data.readers import read_image, read_mask
+from lexiseg.data.sample import DatasetIndex
+from lexiseg.errors import LexisegError
+from lexiseg.evaluation.cases import Case
+from lexiseg.evaluation.interface import PredictsPaths
+from lexiseg.evaluation.retrieval import References
+from lexiseg.inference.overlay import draw_overlay
+from lexiseg.inference.result import Prediction
+
+#: Cases shown per group.
+PER_GROUP = 3
+
+_LONGEST_SIDE = 448
+_JPEG_QUALITY = 88
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordRow:
+    """One factor of one shown case.
+
+    Attributes:
+        title: The factor's title.
+        retrieved: The phrase that the network retrieved.
+        confidence: In 0..1.
+        reference: The reference phrase; None where nothing is known.
+        measured: The phrase measured on the predicted mask; None where nothing is known.
+    """
+
+    title: str
+    retrieved: str
+    confidence: float
+    reference: str | None
+    measured: str | None
+
+    @property
+    def matches(self) -> bool | None:
+        """Whether the retrieved phrase is the reference; None where the reference is not known."""
+        return None if self.reference is None else self.retrieved == self.reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One case as the report shows it: the picture as a data URI, its alternative text, and its words."""
+
+    case: Case
+    uri: str
+    alt: str
+    words: tuple[WordRow, ...]
+
+
+def choose(cases: Sequence[Case], per_group: int = PER_GROUP) -> dict[str, list[Case]]:
+    """Choose cases by mean Dice, and by agreement for runs with words.
+
+    Args:
+        cases: Evaluated cases.
+        per_group: Most cases in one group; small sets give fewer, so that groups overlap little.
+
+    Returns:
+        Group title to cases: best, median, worst, most disagreeing. A case may be in several groups.
+    """
+    count = max(1, min(per_group, len(cases) // 4))
+    ranked = sorted(cases, key=lambda case: (case.scores.dice, case.sample.id))
+    middle = max(0, (len(ranked) - count) // 2)
+    groups = {
+        "Best": ranked[::-1][:count],
+        "Median": ranked[middle : middle + count],
+        "Worst": ranked[:count],
+    }
+    # The sort is stable: among equal agreements, the worse mask comes first.
+    with_words = [(case.agreement, case) for case in ranked if case.agreement is not None]
+    disagreeing = sorted((pair for pair in with_words if pair[0] < 1), key=lambda pair: pair[0])
+    if disagreeing:
+        groups["Most disagreeing"] = [case for _, case in disagreeing[:count]]
+    return groups
+
+
+def render(
+    groups: dict[str, list[Case]],
+    predictor: PredictsPaths,
+    *,
+    index: DatasetIndex,
+    references: References | None,
+) -> dict[str, list[Shown]]:
+    """Predict the chosen cases again and draw them, each once.
+
+    Raises:
+        LexisegError: A file that could be read a moment ago no longer can.
+    """
+    chosen = {case.sample.image: case for cases in groups.values() for case in cases}
+    shown: dict[str, Shown] = {}
+    for path, prediction in predictor.predict_paths(list(chosen)):
+        if isinstance(prediction, LexisegError):
+            raise prediction
+        shown[chosen[path].sample.id] = _show(chosen[path], prediction, index, references)
+    return {title: [shown[case.sample.id] for case in cases] for title, cases in groups.items()}
+
+
+def _show(case: Case, prediction: Prediction, index: DatasetIndex, references: References | None) -> Shown:
+    sample = case.sample
+    assert sample.mask is not None, "only cases with a mask are evaluated"
+    image, truth = read_image(sample.image), read_mask(sample.mask, index.coding)
+    words: tuple[WordRow, ...] = ()
+    if references is not None and prediction.measured is not None:
+        reference = references.of(sample, truth, image)
+        words = tuple(
+            WordRow(
+                title=word.title,
+                retrieved=word.phrase,
+                confidence=word.confidence,
+                reference=reference.phrases[word.factor],
+                measured=prediction.measured.phrases[word.factor],
+            )
+            for word in prediction.words
+        )
+    return Shown(
+        case=case,
+        uri=_data_uri(draw_overlay(image, prediction.mask, truth, longest_side=_LONGEST_SIDE)),
+        alt=(
+            f"Image {sample.id} with the predicted outline (solid orange) and the true outline (dashed "
+            f"blue); Dice {case.scores.dice:.3f}."
+        ),
+        words=words,
+    )
+
+
+def _data_uri(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

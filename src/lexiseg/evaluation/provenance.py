@@ -1,0 +1,48 @@
+"""Where figures come from: what was run on which data, by which versions, on which machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from lexiseg.data.sample import DatasetIndex, Sample
+from lexiseg.evaluation.statistics import RESAMPLES
+
+_PACKAGES = ("lexiseg", "torch", "timm", "numpy", "scipy", "scikit-image", "Pillow")
+
+
+def describe_data(index: DatasetIndex, samples: Sequence[Sample], split: str) -> dict[str, Any]:
+    """Return which data were evaluated; `ids_sha256` tells whether two evaluations saw the same cases."""
+    ids = "\n".join(sorted(sample.id for sample in samples))
+    return {
+        "folder": str(index.root),
+        "name": index.name,
+        "layout": index.layout,
+        "split": split,
+        "samples": len(samples),
+        "ids_sha256": hashlib.sha256(ids.encode("utf-8")).hexdigest(),
+        "assumptions": list(index.assumptions),
+    }
+
+
+def describe_execution(
+    *, run: Path, data: Path, split: str, out: Path, seed: int, seconds: float
+) -> dict[str, Any]:
+    """Return how to do it again: command, seed, versions, machine and date."""
+    command = ["lexiseg", "evaluate", str(run), str(data), "--split", split, "--out", str(out)]
+    return {
+        "command": shlex.join(command),
+        "seed": seed,
+        "resamples": RESAMPLES,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        "machine": f"{platform.platform()}, {os.cpu_count()} CPUs",
+    }

@@ -1,0 +1,151 @@
+"""How well the network reads the words off the image: reference words, majority rates, confusion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lexiseg.data.readers import read_image, read_mask
+from lexiseg.data.sample import DatasetIndex, Sample
+from lexiseg.errors import LexisegError
+from lexiseg.evaluation.cases import Case
+from lexiseg.evaluation.statistics import mean_ci
+from lexiseg.run import Run
+from lexiseg.text.reports import parse_report
+from lexiseg.words.description import UNKNOWN, Description, Side
+from lexiseg.words.flips import to_side
+from lexiseg.words.measure import measure
+from lexiseg.words.vocabulary import Vocabulary
+
+#: Where reference words come from: the sheet's sentences, or measurements of the true mask.
+ReferenceKind = Literal["reports", "concepts"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class References:
+    """Source of the words that a retrieved description is compared with.
+
+    Attributes:
+        kind: Sentences of the sheet, or words measured on the true mask.
+        vocabulary: The run's vocabulary.
+        side: The run's side convention: reference words are always given in it.
+        data_side: The convention of the data set's sentences; None takes the vocabulary's own.
+    """
+
+    kind: ReferenceKind
+    vocabulary: Vocabulary
+    side: Side
+    data_side: Side | None
+
+    @classmethod
+    def for_run(cls, run: Run, index: DatasetIndex) -> References | None:
+        """Choose the kind: reports for a run taught by them, where the data has any; else concepts.
+
+        Returns:
+            The references; None for a run without words.
+        """
+        if run.vocabulary is None:
+            return None
+        has_reports = any(sample.report for sample in index.samples)
+        kind: ReferenceKind = "reports" if run.text_source == "reports" and has_reports else "concepts"
+        return cls(kind=kind, vocabulary=run.vocabulary, side=run.side, data_side=index.side)
+
+    def of(self, sample: Sample, truth: npt.NDArray[np.uint8], image: npt.NDArray[np.uint8]) -> Description:
+        """Return the reference words of one case, in the run's side convention.
+
+        Args:
+            sample: The case.
+            truth: `(H, W)` true labels.
+            image: `(H, W, 3)` uint8.
+        """
+        if self.kind == "concepts":
+            return measure(truth, self.vocabulary, image=image, side=self.side)
+        return self._parsed(sample.report)
+
+    def indices_of(self, samples: Sequence[Sample], index: DatasetIndex) -> list[tuple[int, ...]]:
+        """Return the indices of many samples; those whose mask or image cannot be read are left out."""
+        if self.kind == "reports":
+            sentences = {sample.report for sample in samples}
+            read = {sentence: self._parsed(sentence).indices for sentence in sentences}
+            return [read[sample.report] for sample in samples]
+        found = []
+        for sample in samples:
+            if sample.mask is None:
+                continue
+            try:
+                truth, image = read_mask(sample.mask, index.coding), read_image(sample.image)
+                found.append(self.of(sample, truth, image).indices)
+            except LexisegError:
+                # An unreadable training file says nothing about the majority class; `data check` reports it.
+                continue
+        return found
+
+    def _parsed(self, sentence: str | None) -> Description:
+        if sentence is None:
+            unknown = (UNKNOWN,) * len(self.vocabulary.factors)
+            return self.vocabulary.describe(unknown, source="reports", side=self.side)
+        said = parse_report(sentence, self.vocabulary, side=self.data_side)
+        indices = to_side(self.vocabulary, said.indices, given=said.side, wanted=self.side)
+        return self.vocabulary.describe(indices, source="reports", side=self.side, problems=said.problems)
+
+
+def retrieval_scores(
+    cases: Sequence[Case], training: Sequence[tuple[int, ...]], *, vocabulary: Vocabulary, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Score the retrieved words factor by factor.
+
+    Args:
+        cases: Evaluated cases with retrieved and reference indices.
+        training: Reference indices of the training split: what a blind guesser would know.
+        vocabulary: Factors and phrases.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        Per factor: `accuracy` with `ci95` over the `n` cases with a known reference; `majority`, the accuracy
+        on these cases of always answering `majority_phrase`, the training split's most frequent phrase (None
+        where the data has no training split); `majority_of_split`, the same with the phrase most frequent in
+        these very cases; `phrases`; `confusion[reference][retrieved]` as counts.
+    """
+    return {
+        factor.name: {"title": factor.title, "phrases": list(factor.phrases)}
+        | _factor_scores(cases, [row[position] for row in training], position, len(factor.phrases), seed)
+        | {"majority_phrase": _majority_phrase([row[position] for row in training], factor.phrases)}
+        for position, factor in enumerate(vocabulary.factors)
+    }
+
+
+def _factor_scores(
+    cases: Sequence[Case], training: Sequence[int], position: int, size: int, seed: int
+) -> dict[str, Any]:
+    known = [case for case in cases if case.reference[position] != UNKNOWN]
+    confusion = np.zeros((size, size), dtype=np.int64)
+    for case in known:
+        confusion[case.reference[position], case.retrieved[position]] += 1
+    scores: dict[str, Any] = {"n": len(known), "confusion": confusion.tolist()}
+    if not known:
+        return scores | {"accuracy": None, "ci95": None, "majority": None, "majority_of_split": None}
+    hits = [float(case.reference[position] == case.retrieved[position]) for case in known]
+    interval = mean_ci(hits, [case.sample.patient for case in known], seed)
+    references = confusion.sum(axis=1)
+    majority = _majority(training, size)
+    return scores | {
+        "accuracy": interval["mean"],
+        "ci95": interval["ci95"],
+        "majority": None if majority is None else float(references[majority] / len(known)),
+        "majority_of_split": float(references.max() / len(known)),
+    }
+
+
+def _majority(indices: Sequence[int], size: int) -> int | None:
+    """Return the most frequent known index; the first of equals, None if nothing is known."""
+    known = [index for index in indices if index != UNKNOWN]
+    return int(np.bincount(known, minlength=size).argmax()) if known else None
+
+
+def _majority_phrase(indices: Sequence[int], phrases: Sequence[str]) -> str | None:
+    majority = _majority(indices, len(phrases))
+    return None if majority is None else phrases[majority]

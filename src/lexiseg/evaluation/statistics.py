@@ -1,0 +1,230 @@
+"""Means with intervals, size strata, pooled scores, and paired comparisons.
+
+All resampling is seeded and vectorised. Where patients are known, whole patients are drawn, not cases: two
+images of one patient are not two independent observations.
+
+References:
+    Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993 (percentile interval).
+    Field and Welsh, *Bootstrapping clustered data*, J. R. Stat. Soc. B 2007 (drawing whole clusters).
+    Holm, *A simple sequentially rejective multiple test procedure*, Scand. J. Stat. 1979.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import wilcoxon
+
+from lexiseg.errors import UsageError
+from lexiseg.evaluation.metrics import CaseScores, overlap
+
+#: Number of bootstrap draws behind each 95 % interval.
+RESAMPLES = 2000
+
+# Draws are made in blocks, so that memory stays flat however many cases there are.
+_BLOCK_ELEMENTS = 2_000_000
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class Interval(TypedDict):
+    """A mean and its 95 % bootstrap interval `[low, high]`."""
+
+    mean: float
+    ci95: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedDifference:
+    """Case-by-case difference of two methods, `a - b`.
+
+    Attributes:
+        mean: Mean difference over the cases.
+        ci95: Its 95 % bootstrap interval, (low, high).
+        p_value: Two-sided Wilcoxon signed-rank test, over the clusters' means where those are known.
+        better: Number of cases where `a` is larger.
+        worse: Number of cases where `a` is smaller.
+        equal: Number of cases without a difference.
+    """
+
+    mean: float
+    ci95: tuple[float, float]
+    p_value: float
+    better: int
+    worse: int
+    equal: int
+
+
+def mean_ci(
+    values: Sequence[float] | FloatArray,
+    clusters: Sequence[Hashable | None] | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """Return the mean over cases and its 95 % percentile bootstrap interval.
+
+    Args:
+        values: One finite number per case.
+        clusters: Patient per case; cases with None stand alone. Without it every case stands alone.
+        seed: Seed of the draws: the same input and seed give the same interval.
+        resamples: Number of draws.
+
+    Returns:
+        `{"mean": m, "ci95": [low, high]}`.
+
+    Raises:
+        UsageError: No values, values that are not finite, or as many clusters as values were not given.
+    """
+    checked = _finite(values)
+    sums, counts = _by_cluster(checked, clusters)
+    low, high = _bootstrap(sums, counts, seed, resamples)
+    return {"mean": float(checked.mean()), "ci95": [low, high]}
+
+
+def paired_difference(
+    a: Sequence[float] | FloatArray,
+    b: Sequence[float] | FloatArray,
+    clusters: Sequence[Hashable | None] | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> PairedDifference:
+    """Compare two methods on the same cases, in the same order.
+
+    Args:
+        a: Score per case of the first method.
+        b: Score per case of the second method.
+        clusters: Patient per case, as for `mean_ci`.
+        seed: Seed of the draws.
+        resamples: Number of draws.
+
+    Returns:
+        The difference `a - b` with interval and test.
+
+    Raises:
+        UsageError: The two do not have one finite value per case each.
+    """
+    first, second = _finite(a), _finite(b)
+    if first.shape != second.shape:
+        raise UsageError(
+            f"A paired comparison needs the same cases, got {first.size} and {second.size} values."
+        )
+    difference = first - second
+    sums, counts = _by_cluster(difference, clusters)
+    per_cluster = sums / counts
+    p_value = float(wilcoxon(per_cluster).pvalue) if np.any(per_cluster) else 1.0
+    return PairedDifference(
+        mean=float(difference.mean()),
+        ci95=_bootstrap(sums, counts, seed, resamples),
+        p_value=p_value,
+        better=int(np.count_nonzero(difference > 0)),
+        worse=int(np.count_nonzero(difference < 0)),
+        equal=int(np.count_nonzero(difference == 0)),
+    )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return Holm's adjusted p-values, in the order given.
+
+    Args:
+        p_values: p-values in 0..1 of one family of tests.
+
+    Returns:
+        Adjusted values: reject those at most alpha, and the chance of any false rejection is at most alpha.
+
+    Raises:
+        UsageError: A value is not in 0..1.
+    """
+    raw = np.asarray(p_values, dtype=np.float64)
+    if raw.size and not np.all((raw >= 0) & (raw <= 1)):
+        raise UsageError(f"p-values lie in 0..1, got {list(p_values)}.")
+    order = np.argsort(raw, kind="stable")
+    steps = raw[order] * np.arange(raw.size, 0, -1)
+    adjusted = np.empty_like(raw)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return [float(value) for value in adjusted]
+
+
+def size_terciles(shares: Sequence[float] | FloatArray) -> tuple[float, float]:
+    """Return the two cut points that split the lesions of a split into small, medium and large.
+
+    Args:
+        shares: Share of the image that is lesion per case, in 0..1; cases without lesion (0) are left out.
+
+    Returns:
+        The 1/3 and 2/3 quantiles. A case is small up to and including the first, medium up to and including
+        the second.
+
+    Raises:
+        UsageError: No case has any foreground.
+    """
+    lesions = _finite(shares)
+    lesions = lesions[lesions > 0]
+    if not lesions.size:
+        raise UsageError("Size terciles need at least one case with a lesion.")
+    low, high = np.quantile(lesions, [1 / 3, 2 / 3])
+    return float(low), float(high)
+
+
+def pooled(cases: Sequence[CaseScores]) -> tuple[float, float]:
+    """Return pooled Dice and IoU: pixels of all cases are summed first, as if they were one large image.
+
+    Large lesions weigh most, so on most data pooled scores are higher than means of cases. Several foreground
+    classes are pooled one by one, then averaged.
+
+    Raises:
+        UsageError: No cases.
+    """
+    if not cases:
+        raise UsageError("Pooled scores need at least one case.")
+    counts = np.array(
+        [[(c.intersection_px, c.predicted_px, c.truth_px) for c in case.classes] for case in cases],
+        dtype=np.int64,
+    ).sum(axis=0)
+    dice, iou = np.mean([overlap(*(int(n) for n in row)) for row in counts], axis=0)
+    return float(dice), float(iou)
+
+
+def _finite(values: Sequence[float] | FloatArray) -> FloatArray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not array.size or not np.all(np.isfinite(array)):
+        raise UsageError(f"Statistics need at least one finite number per case, got shape {array.shape}.")
+    return array
+
+
+def _by_cluster(
+    values: FloatArray, clusters: Sequence[Hashable | None] | None
+) -> tuple[FloatArray, FloatArray]:
+    """Return the sum of the values and their number per cluster, two `(K,)` arrays."""
+    if clusters is None:
+        return values, np.ones_like(values)
+    if len(clusters) != values.size:
+        raise UsageError(f"Expected one cluster per value, got {len(clusters)} for {values.size} values.")
+    numbers: dict[object, int] = {}
+    index = np.empty(values.size, dtype=np.intp)
+    for position, cluster in enumerate(clusters):
+        # A tuple of length one cannot equal any patient's id: cases without a patient stay alone.
+        key: object = (position,) if cluster is None else (cluster, True)
+        index[position] = numbers.setdefault(key, len(numbers))
+    size = len(numbers)
+    return (
+        np.bincount(index, weights=values, minlength=size).astype(np.float64),
+        np.bincount(index, minlength=size).astype(np.float64),
+    )
+
+
+def _bootstrap(sums: FloatArray, counts: FloatArray, seed: int, resamples: int) -> tuple[float, float]:
+    """Draw clusters with replacement; return the 2.5 % and 97.5 % quantiles of the mean over their cases."""
+    generator = np.random.default_rng(seed)
+    size = sums.size
+    block = max(1, _BLOCK_ELEMENTS // size)
+    means = np.empty(resamples)
+    for start in range(0, resamples, block):
+        stop = min(start + block, resamples)
+        drawn = generator.integers(size, size=(stop - start, size), dtype=np.int32)
+        means[start:stop] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)

@@ -1,0 +1,181 @@
+"""Predicting folders of images to files: masks, overlays, and one line of JSON per image."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lexiseg.data.readers import IMAGE_SUFFIXES, read_image, write_mask
+from lexiseg.errors import DataError, LexisegError
+from lexiseg.files import atomic_path, disk_errors
+from lexiseg.inference.overlay import draw_overlay
+from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.result import Prediction
+
+RESULTS_FILE = "predictions.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One image to predict and where its mask goes.
+
+    Attributes:
+        image: The image file.
+        name: Path of the mask below `OUT/masks`, without suffix.
+    """
+
+    image: Path
+    name: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSummary:
+    """What became of a batch.
+
+    Attributes:
+        done: Number of images segmented.
+        flagged: Number of them whose mask and words disagree.
+        failed: Images that could not be read, with the reason.
+        results: The file with one line per image.
+    """
+
+    done: int
+    flagged: int
+    failed: tuple[tuple[Path, str], ...]
+    results: Path
+
+
+def find_targets(patterns: Sequence[str | Path]) -> tuple[Target, ...]:
+    """Turn files, folders and glob patterns into a list of images.
+
+    Folders are searched with their subfolders; their structure is kept below the output folder.
+
+    Raises:
+        DataError: Nothing is found, or two images would write the same mask.
+    """
+    targets: dict[Path, Target] = {}
+    for pattern in patterns:
+        found = list(_expand(Path(pattern)))
+        if not found:
+            raise DataError(
+                f"No image found at {pattern}. Expected an image file, a folder with images, or a quoted glob "
+                f"pattern; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}."
+            )
+        for target in found:
+            other = targets.setdefault(target.name, target)
+            if other.image != target.image:
+                raise DataError(
+                    f"{other.image} and {target.image} would both write the mask '{target.name}.png'. Predict them with "
+                    f"two commands and two --out folders, or give their common parent folder."
+                )
+    return tuple(targets.values())
+
+
+def predict_to_files(
+    predictor: Predictor,
+    targets: Sequence[Target],
+    out: str | Path,
+    *,
+    overlays: bool = False,
+    batch_size: int = 16,
+    on_result: Callable[[Path, Prediction | LexisegError], None] | None = None,
+) -> BatchSummary:
+    """Segment images and write what was found.
+
+    Writes `masks/NAME.png` on each input's grid, `overlays/NAME.png` if asked for, and `predictions.jsonl`. One unreadable
+    image gets a line with its error and does not stop the rest. Until the end the lines stand in
+    `predictions.jsonl.partial`, so that an interrupted batch is never taken for a whole one.
+
+    Args:
+        predictor: A loaded run.
+        targets: From `find_targets`.
+        out: Output folder, created if needed.
+        overlays: Whether to write overlays.
+        batch_size: Images per pass through the network.
+        on_result: Called after each image, for progress.
+
+    Returns:
+        Counts, and the failures with their reasons.
+
+    Raises:
+        DiskError: There is no space or no permission; nothing half-written is left.
+    """
+    out = Path(out)
+    results, partial = out / RESULTS_FILE, out / (RESULTS_FILE + ".partial")
+    names = {target.image: target.name for target in targets}
+    num_classes = len(predictor.run.class_names)
+    done = flagged = 0
+    failed: list[tuple[Path, str]] = []
+
+    def save(path: Path, result: Prediction | LexisegError) -> None:
+        if isinstance(result, Prediction):
+            write_mask(out / "masks" / f"{names[path]}.png", result.mask, num_classes=num_classes)
+            if overlays:
+                picture = draw_overlay(read_image(path), result.mask)
+                with atomic_path(out / "overlays" / f"{names[path]}.png") as beside:
+                    picture.save(beside)
+
+    with disk_errors(results):
+        out.mkdir(parents=True, exist_ok=True)
+        with open(partial, "w", encoding="utf-8") as lines:
+            predicted = predictor.predict_paths([target.image for target in targets], batch_size=batch_size)
+            for path, result in _saved(predicted, save, depth=2 * batch_size):
+                if isinstance(result, LexisegError):
+                    failed.append((path, str(result)))
+                    line: dict[str, Any] = {"image": str(path), "error": str(result)}
+                else:
+                    done += 1
+                    flagged += result.flagged
+                    line = {"image": str(path), "mask": f"masks/{names[path]}.png", **result.to_dict()}
+                lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+                if on_result is not None:
+                    on_result(path, result)
+        os.replace(partial, results)
+    return BatchSummary(done=done, flagged=flagged, failed=tuple(failed), results=results)
+
+
+def _saved(
+    predicted: Iterable[tuple[Path, Prediction | LexisegError]],
+    save: Callable[[Path, Prediction | LexisegError], None],
+    *,
+    depth: int,
+) -> Iterator[tuple[Path, Prediction | LexisegError]]:
+    """Yield each prediction once its files are written; a background thread writes while the network works."""
+    waiting: deque[tuple[Path, Prediction | LexisegError, Future[None]]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="lexiseg-write") as pool:
+        for path, result in predicted:
+            waiting.append((path, result, pool.submit(save, path, result)))
+            if len(waiting) > depth:
+                yield _finished(waiting.popleft())
+        while waiting:
+            yield _finished(waiting.popleft())
+
+
+def _finished(
+    item: tuple[Path, Prediction | LexisegError, Future[None]],
+) -> tuple[Path, Prediction | LexisegError]:
+    path, result, future = item
+    future.result()
+    return path, result
+
+
+def _expand(pattern: Path) -> Iterator[Target]:
+    """Yield the images a file, folder or glob pattern stands for, sorted."""
+    if pattern.is_dir():
+        for file in sorted(pattern.rglob("*")):
+            if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
+                yield Target(image=file, name=file.relative_to(pattern).with_suffix(""))
+    elif pattern.is_file():
+        yield Target(image=pattern, name=Path(pattern.stem))
+    else:
+        for match in sorted(glob.glob(str(pattern), recursive=True)):
+            file = Path(match)
+            if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
+                yield Target(image=file, name=Path(file.stem))

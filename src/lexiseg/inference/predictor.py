@@ -1,0 +1,213 @@
+"""The predictor: an image in, a mask and the model's own words out. No text and no mask can reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lexiseg.data.readers import read_image
+from lexiseg.errors import LexisegError, UsageError, WeightsError
+from lexiseg.inference.ahead import read_ahead
+from lexiseg.inference.preprocess import normalise, to_batch, to_grid
+from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.models.bank import TextBank
+from lexiseg.models.build import SegmentationOutput, build_network, channels_last, load_weights
+from lexiseg.run import Run
+from lexiseg.words.measure import agreement, measure
+
+Pixels = npt.NDArray[np.uint8]
+Item = TypeVar("Item")
+
+_RUNNERS_UP = 3
+
+
+class Predictor:
+    """Segments images with a trained run.
+
+    Args:
+        run: The run folder, or its path.
+        device: torch device, such as "cpu" or "cuda:0".
+
+    Raises:
+        RunError: The folder is no run this version can read.
+        WeightsError: Its weights or bank are missing or damaged.
+        UsageError: The device does not exist here.
+
+    Example:
+        >>> predictor = Predictor("runs/chest")  # doctest: +SKIP
+        >>> prediction = predictor.predict("image.png")  # doctest: +SKIP
+    """
+
+    def __init__(self, run: Run | str | Path, *, device: str = "cpu") -> None:
+        self.run = run if isinstance(run, Run) else Run.open(run)
+        manifest = self.run.manifest
+        bank = TextBank.load(self.run.bank_file) if manifest.text != "none" else None
+        network = build_network(manifest.network, bank, pretrained=False)
+        load_weights(network, self.run.weights_file)
+        try:
+            self.device = torch.device(device)
+            self._network = channels_last(network).eval().to(self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise UsageError(
+                f"The device '{device}' cannot be used here: {error}. Try --device cpu."
+            ) from error
+        vocabulary = self.run.vocabulary
+        if bank is not None and (
+            vocabulary is None or dict(bank.phrases) != {f.name: f.phrases for f in vocabulary.factors}
+        ):
+            raise WeightsError(
+                f"{self.run.bank_file} holds other phrases than the vocabulary in {self.run.path}/run.json."
+            )
+
+    def predict(
+        self, image: str | Path | Pixels, *, spacing_mm: tuple[float, float] | None = None
+    ) -> Prediction:
+        """Segment one image.
+
+        Args:
+            image: A file, or `(H, W, 3)` or `(H, W)` uint8 pixels.
+            spacing_mm: Height and width of a pixel in millimetres, for areas in mm2.
+
+        Returns:
+            The prediction, on the image's own grid.
+
+        Raises:
+            DataError: The file cannot be read.
+            UsageError: The array is not an image.
+        """
+        pixels = read_image(image) if isinstance(image, str | Path) else _as_image(image)
+        return self.predict_arrays([pixels], spacing_mm=spacing_mm)[0]
+
+    def predict_arrays(
+        self, images: Sequence[Pixels], *, spacing_mm: tuple[float, float] | None = None
+    ) -> list[Prediction]:
+        """Segment a batch of `(H, W, 3)` uint8 images, which may differ in size."""
+        manifest = self.run.manifest
+        batch = to_batch([to_grid(image, manifest.image_size) for image in images])
+        with torch.inference_mode():
+            output: SegmentationOutput = self._network(
+                normalise(batch.to(self.device), manifest.mean, manifest.std)
+            )
+            scores = {
+                name: score.float().softmax(dim=1).cpu().numpy() for name, score in output.retrieval.items()
+            }
+            logits = output.logits.float().cpu()  # (B, 1 or classes, S, S)
+            return [
+                self._result(image, logits[i : i + 1], [scores[name][i] for name in scores], spacing_mm)
+                for i, image in enumerate(images)
+            ]
+
+    def predict_paths(
+        self, paths: Iterable[str | Path], *, batch_size: int = 16
+    ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
+        """Segment many files, reading ahead in the background; memory stays flat however many there are.
+
+        Args:
+            paths: Image files.
+            batch_size: Images per pass through the network.
+
+        Yields:
+            Each path, in order, with its prediction, or with the error that its file raised.
+        """
+        loaded = read_ahead((Path(path) for path in paths), _read_or_error, depth=2 * batch_size)
+        for chunk in _chunks(loaded, batch_size):
+            good = [(path, pixels) for path, pixels in chunk if not isinstance(pixels, LexisegError)]
+            predictions = iter(self.predict_arrays([pixels for _, pixels in good]) if good else [])
+            for path, pixels in chunk:
+                yield path, pixels if isinstance(pixels, LexisegError) else next(predictions)
+
+    def _result(
+        self,
+        image: Pixels,
+        logits: Tensor,
+        scores: list[npt.NDArray[np.float32]],
+        spacing_mm: tuple[float, float] | None,
+    ) -> Prediction:
+        """Turn logits `(1, C, S, S)` and phrase probabilities `N_f x (N_f,)` into a prediction on the image's grid."""
+        if tuple(logits.shape[-2:]) != image.shape[:2]:
+            logits = F.interpolate(logits, size=image.shape[:2], mode="bilinear", align_corners=False)
+        if logits.shape[1] == 1:
+            probability = logits[0].sigmoid()  # (1, H, W)
+            mask = (logits[0, 0] > 0).to(torch.uint8).numpy()
+        else:
+            probability = logits[0].softmax(dim=0)[1:]  # (C, H, W)
+            mask = logits[0].argmax(dim=0).to(torch.uint8).numpy()
+        counts = np.bincount(mask.ravel(), minlength=len(self.run.class_names))
+        area_px = {name: int(counts[label]) for label, name in enumerate(self.run.class_names) if label > 0}
+        words = self._words(scores)
+        measured, share, flagged = None, None, False
+        if words and self.run.vocabulary is not None:
+            measured = measure(mask, self.run.vocabulary, image=image, side=self.run.side)
+            share = agreement([word.index for word in words], measured.indices)
+            flagged = share < self.run.manifest.review_below
+        pixel_mm2 = spacing_mm[0] * spacing_mm[1] if spacing_mm is not None else None
+        return Prediction(
+            mask=mask,
+            probability=probability.numpy(),
+            words=words,
+            measured=measured,
+            side=self.run.side,
+            agreement=share,
+            flagged=flagged,
+            area_px=area_px,
+            area_mm2=None if pixel_mm2 is None else {name: n * pixel_mm2 for name, n in area_px.items()},
+        )
+
+    def _words(self, scores: list[npt.NDArray[np.float32]]) -> tuple[RetrievedWord, ...]:
+        """Name the best phrase of every factor, with its runners-up."""
+        if not scores or self.run.vocabulary is None:
+            return ()
+        words = []
+        for factor, probability in zip(self.run.vocabulary.factors, scores, strict=True):
+            best, *others = np.argsort(-probability, kind="stable").tolist()
+            words.append(
+                RetrievedWord(
+                    factor=factor.name,
+                    title=factor.title,
+                    index=best,
+                    phrase=factor.phrases[best],
+                    confidence=float(probability[best]),
+                    runners_up=tuple(
+                        (factor.phrases[i], float(probability[i])) for i in others[:_RUNNERS_UP]
+                    ),
+                )
+            )
+        return tuple(words)
+
+
+def _read_or_error(path: Path) -> tuple[Path, Pixels | LexisegError]:
+    """Read one image; an unreadable one becomes its error, so that it does not stop the rest."""
+    try:
+        return path, read_image(path)
+    except LexisegError as error:
+        return path, error
+
+
+def _as_image(pixels: Pixels) -> Pixels:
+    """Return `(H, W, 3)` uint8, or refuse."""
+    if pixels.dtype != np.uint8:
+        raise UsageError(f"Expected uint8 pixels, got {pixels.dtype}. Scale them to 0..255 first.")
+    if pixels.ndim == 2:
+        return np.repeat(pixels[:, :, None], 3, axis=2)
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise UsageError(f"Expected an image of shape (H, W) or (H, W, 3), got {pixels.shape}.")
+    return pixels
+
+
+def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield lists of up to `size` consecutive items."""
+    chunk: list[Item] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

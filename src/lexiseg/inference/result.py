@@ -1,0 +1,80 @@
+"""What a prediction holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lexiseg.words.description import Description, Side
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievedWord:
+    """One phrase that the model retrieved for an image.
+
+    Attributes:
+        factor: Name of the factor.
+        title: Its title, for people.
+        index: Position of the phrase in the factor's list.
+        phrase: The phrase.
+        confidence: Softmax probability among the factor's phrases, 0 to 1.
+        runners_up: The next best phrases with their probabilities, best first.
+    """
+
+    factor: str
+    title: str
+    index: int
+    phrase: str
+    confidence: float
+    runners_up: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """A mask with the words the model retrieved for it.
+
+    Attributes:
+        mask: Labels `(H, W)` uint8 on the input's own grid, 0 = background.
+        probability: Per foreground class, `(C, H, W)` float32 in 0..1, on the input's own grid.
+        words: One retrieved phrase per factor; empty if the model was trained without text.
+        measured: What the predicted mask itself measures, in the same vocabulary; None without text.
+        side: Whose left is meant in every word: the image's or the patient's.
+        agreement: Share of factors on which retrieved and measured words agree, 0 to 1; None without text.
+        flagged: True if mask and words disagree so much that a person should look.
+        area_px: Pixels per foreground class name.
+        area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
+    """
+
+    mask: npt.NDArray[np.uint8]
+    probability: npt.NDArray[np.float32]
+    words: tuple[RetrievedWord, ...]
+    measured: Description | None
+    side: Side
+    agreement: float | None
+    flagged: bool
+    area_px: dict[str, int]
+    area_mm2: dict[str, float] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the pixels as JSON-able values, one line of `predictions.jsonl`."""
+        return {
+            "size": list(self.mask.shape),
+            "area_px": self.area_px,
+            "area_mm2": self.area_mm2,
+            "side": self.side,
+            "words": [
+                {
+                    "factor": word.factor,
+                    "phrase": word.phrase,
+                    "confidence": round(word.confidence, 4),
+                    "runners_up": [[phrase, round(confidence, 4)] for phrase, confidence in word.runners_up],
+                }
+                for word in self.words
+            ],
+            "measured": None if self.measured is None else self.measured.phrases,
+            "agreement": self.agreement,
+            "flagged": self.flagged,
+        }

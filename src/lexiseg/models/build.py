@@ -1,0 +1,130 @@
+"""From a network's description to the network, and its weights to and from a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from lexiseg.errors import UsageError, WeightsError
+from lexiseg.files import write_bytes
+from lexiseg.models.bank import TextBank
+from lexiseg.models.spec import NetworkSpec
+from lexiseg.models.stpnet.compact import CompactStpNet
+from lexiseg.models.stpnet.paper import IMAGE_SIZE, StpNet
+from lexiseg.models.weights import Normalisation, create_encoder, encoder_normalisation
+
+#: ImageNet statistics, which torchvision's ResNet-101 expects.
+IMAGENET = Normalisation(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+
+class SegmentationOutput(Protocol):
+    """What every network of the house returns at least."""
+
+    @property
+    def logits(self) -> Tensor:
+        """Raw mask scores `(B, 1 or classes, H, W)`."""
+
+    @property
+    def retrieval(self) -> dict[str, Tensor]:
+        """Scores `(B, N_f)` of the phrases per factor; empty without text."""
+
+
+def build_network(
+    spec: NetworkSpec,
+    bank: TextBank | None,
+    *,
+    pretrained: bool,
+    encoder_weights: Mapping[str, Tensor] | None = None,
+) -> nn.Module:
+    """Build the network that `spec` describes.
+
+    Args:
+        spec: Model, preset, encoder, channels.
+        bank: Text bank; None for a network without text (compact only).
+        pretrained: Whether the compact encoder starts from ImageNet weights; a run's own weights follow otherwise.
+        encoder_weights: State dict for the paper preset's ResNet-101; None starts it at random.
+
+    Returns:
+        A module whose output follows `SegmentationOutput`.
+
+    Raises:
+        UsageError: The combination is not possible.
+        WeightsError: Encoder weights cannot be found.
+    """
+    if spec.preset == "compact":
+        encoder = create_encoder(spec.encoder, pretrained=pretrained)
+        return CompactStpNet(encoder, bank, out_channels=spec.out_channels, width=spec.width)
+    if bank is None:
+        raise UsageError(
+            "The paper preset of STPNet has no form without text. Use --preset compact with --text none."
+        )
+    if spec.out_channels != 1:
+        raise UsageError(
+            "The paper preset of STPNet segments one class. Use --preset compact for several classes."
+        )
+    return StpNet(bank.embeddings, encoder_weights=encoder_weights)
+
+
+def normalisation(spec: NetworkSpec) -> Normalisation:
+    """Return how the network expects its input."""
+    return encoder_normalisation(spec.encoder) if spec.preset == "compact" else IMAGENET
+
+
+def check_image_size(spec: NetworkSpec, image_size: int) -> None:
+    """Refuse a size the network cannot take.
+
+    Raises:
+        UsageError: The size does not fit.
+    """
+    if spec.preset == "paper" and image_size != IMAGE_SIZE:
+        raise UsageError(
+            f"The paper preset takes {IMAGE_SIZE} px only, not {image_size}. Leave out --image-size."
+        )
+    if image_size < 64 or image_size % 32:
+        raise UsageError(f"--image-size must be a multiple of 32, at least 64; got {image_size}.")
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """Write a network's state as safetensors, whole or not at all."""
+    state = {
+        name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()
+    }
+    write_bytes(path, save(state))
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Load weights that `save_weights` wrote; every name and shape must match.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or belongs to another network.
+    """
+    try:
+        state = load_file(path)
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"There are no weights at {path}: the run has not finished its first validation, or the file was removed."
+        ) from error
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(
+            f"The weights {path} cannot be read ({error}). Restore the file or train again."
+        ) from error
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(f"The weights {path} do not fit the network of the run: {error}") from error
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of parameters."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """Lay convolutions out channels last, which is up to twice as fast on a CPU."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -1,0 +1,187 @@
+"""Compact STPNet: one pretrained encoder for segmentation and retrieval, scale-aware prompts at four decoder scales.
+
+The ideas are those of STPNet (Shan et al., IEEE TIP 2025): the network retrieves its own phrases from a text bank and is
+prompted by them, coarse words first. What differs from the published network, and why, stands in docs/stpnet.md.
+
+Shape legend: B batch, H, W image size, T = H/16 * W/16 image tokens, D width, N phrases of all factors together,
+N_f phrases of factor f, E width of the text bank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from lexiseg.models.bank import TextBank
+from lexiseg.models.pyramid import PyramidDecoder
+
+_POSITION_GRID = 14  # learned positions are laid out for 224 px and interpolated to other sizes
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompactOutput:
+    """What the compact network returns.
+
+    Attributes:
+        logits: Mask scores `(B, 1, H, W)` (binary) or `(B, classes, H, W)` with the background first.
+        retrieval: Per factor, scores `(B, N_f)` of its phrases.
+        attention: Where each phrase looked, `(B, N, H/16, W/16)`, each map sums to 1; None without text.
+    """
+
+    logits: Tensor
+    retrieval: dict[str, Tensor]
+    attention: Tensor | None
+
+
+class PhraseRetrieval(nn.Module):
+    """Score every phrase of the bank against the image.
+
+    Each phrase's embedding is the query of a cross-attention over the image tokens; what it gathers is compared with the
+    phrase by cosine similarity. So a phrase decides itself where to look ("lower left lung"), and an index is only
+    ever a position in the list of phrases, never a class the network has a weight for.
+    """
+
+    def __init__(self, bank: TextBank, *, channels: tuple[int, int], width: int, heads: int = 4) -> None:
+        super().__init__()
+        self.sizes = {name: len(phrases) for name, phrases in bank.phrases.items()}
+        # Mean over layers K and tokens, as the published repository is pooled: (N, E)
+        pooled = torch.cat([bank.embeddings[name].mean(dim=(1, 2)) for name in self.sizes])
+        self.register_buffer("text", F.layer_norm(pooled, pooled.shape[-1:]))
+        self.heads = heads
+        self.tokens = nn.Conv2d(sum(channels), width, 1)
+        self.positions = nn.Parameter(torch.zeros(1, width, _POSITION_GRID, _POSITION_GRID))
+        nn.init.trunc_normal_(self.positions, std=0.02)
+        self.mixer = nn.TransformerEncoderLayer(
+            width,
+            heads,
+            dim_feedforward=2 * width,
+            dropout=0.0,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
+        )
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Linear(pooled.shape[-1], width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.image_side = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
+        )
+        self.text_side = nn.Linear(pooled.shape[-1], width)
+        self.log_scale = nn.Parameter(torch.tensor(2.3))  # cosine similarities start at temperature 1 / 10
+        self.bias = nn.Parameter(torch.zeros(len(pooled)))
+
+    def forward(self, stride16: Tensor, stride32: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Score all phrases.
+
+        Args:
+            stride16: Features `(B, C_16, H/16, W/16)`.
+            stride32: Features `(B, C_32, H/32, W/32)`.
+
+        Returns:
+            Scores `(B, N_f)` per factor, and attention maps `(B, N, H/16, W/16)`.
+        """
+        size = stride16.shape[-2:]
+        deep = F.interpolate(stride32, size=size, mode="nearest")
+        grid = self.tokens(torch.cat([stride16, deep], dim=1))  # (B, D, H/16, W/16)
+        positions = self.positions
+        if positions.shape[-2:] != size:
+            positions = F.interpolate(positions, size=size, mode="bilinear", align_corners=False)
+        tokens_btd = rearrange(grid + positions, "b d h w -> b (h w) d")
+        tokens_btd = self.norm(self.mixer(tokens_btd))
+        query = rearrange(self.query(self.text), "n (g d) -> g n d", g=self.heads)
+        key, value = rearrange(
+            self.key_value(tokens_btd), "b t (two g d) -> two b g t d", two=2, g=self.heads
+        )
+        scores = torch.einsum("gnd,bgtd->bgnt", query, key) / query.shape[-1] ** 0.5
+        weights = scores.float().softmax(dim=-1)  # (B, heads, N, T)
+        gathered = rearrange(weights.to(value.dtype) @ value, "b g n d -> b n (g d)")  # (B, N, D)
+        image_bnd = F.normalize(self.image_side(gathered).float(), dim=-1)
+        text_nd = F.normalize(self.text_side(self.text).float(), dim=-1)
+        similarity = torch.einsum("bnd,nd->bn", image_bnd, text_nd)
+        logits_bn = self.log_scale.exp() * similarity + self.bias
+        attention = rearrange(weights.mean(dim=1), "b n (h w) -> b n h w", h=size[0])
+        return dict(
+            zip(self.sizes, logits_bn.split(list(self.sizes.values()), dim=1), strict=True)
+        ), attention
+
+
+class CompactStpNet(nn.Module):
+    """Compact STPNet.
+
+    Args:
+        encoder: timm `features_only` encoder with five levels, strides 2 to 32.
+        bank: Phrases and their embeddings; None trains and predicts without any text (`--text none`).
+        out_channels: 1 for a binary mask, else one per class with the background.
+        width: Width D of retrieval and prompts.
+    """
+
+    #: Factors that speak at the decoder's four scales, as shares of the list: coarse words first, all at the finest.
+    SCALES = 4
+
+    def __init__(
+        self, encoder: nn.Module, bank: TextBank | None, *, out_channels: int, width: int = 128
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        channels: list[int] = encoder.feature_info.channels()  # type: ignore[operator, union-attr]
+        self.retrieval = None
+        if bank is not None:
+            self.retrieval = PhraseRetrieval(bank, channels=(channels[-2], channels[-1]), width=width)
+            self.prompt = nn.Sequential(nn.Linear(bank.width, width), nn.GELU(), nn.Linear(width, width))
+        self.decoder = PyramidDecoder(
+            channels,
+            out_channels=out_channels,
+            prompt_width=width if bank is not None else None,
+            guide_channels=len(bank.phrases) if bank is not None else 0,
+        )
+
+    def forward(self, image: Tensor) -> CompactOutput:
+        """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
+        pyramid = self.encoder(image)
+        if self.retrieval is None:
+            return CompactOutput(logits=self.decoder(pyramid), retrieval={}, attention=None)
+        scores, attention = self.retrieval(pyramid[-2], pyramid[-1])
+        logits = self.decode(
+            pyramid, {name: score.softmax(dim=-1) for name, score in scores.items()}, attention
+        )
+        return CompactOutput(logits=logits, retrieval=scores, attention=attention)
+
+    def decode(self, pyramid: list[Tensor], probability: Mapping[str, Tensor], attention: Tensor) -> Tensor:
+        """Decode under given phrase probabilities; `forward` passes the retrieved ones.
+
+        Args:
+            pyramid: The encoder's features.
+            probability: Per factor, weights `(B, N_f)` of its phrases that sum to 1.
+            attention: Where each phrase looks, `(B, N, H/16, W/16)`.
+
+        Returns:
+            Mask logits `(B, out_channels, H, W)`.
+        """
+        assert self.retrieval is not None
+        factors = list(self.retrieval.sizes)
+        texts = self.retrieval.text.split(list(self.retrieval.sizes.values()))  # N_f x (N_f, E)
+        phrases = [probability[name] @ text for name, text in zip(factors, texts, strict=True)]  # each (B, E)
+        prompts = [
+            self.prompt(torch.stack(phrases[: _spoken(scale, len(factors))]).mean(dim=0))
+            for scale in range(self.SCALES)
+        ]
+        maps = attention.split(list(self.retrieval.sizes.values()), dim=1)
+        guide = torch.stack(
+            [
+                torch.einsum("bn,bnhw->bhw", probability[name], where)
+                for name, where in zip(factors, maps, strict=True)
+            ],
+            dim=1,
+        )  # (B, factors, H/16, W/16): where the retrieved phrase of each factor looks
+        tokens = guide.shape[-2] * guide.shape[-1]
+        return self.decoder(pyramid, prompts, guide * tokens)  # times T: mean 1 at every image size
+
+
+def _spoken(scale: int, factors: int) -> int:
+    """Return how many factors, coarse to fine, speak at decoder scale 0 (coarsest) to 3 (finest): all at the last."""
+    return max(1, -(-factors * (scale + 1) // CompactStpNet.SCALES))

@@ -1,0 +1,166 @@
+"""The run folder: one folder with everything, which is the model that predict and evaluate take.
+
+run.json              manifest: what the network is, its classes, words, side convention, format version
+config.yaml           the resolved training configuration
+weights.safetensors   the selected weights
+bank.safetensors      phrases and their embeddings (absent with --text none)
+history.csv           one row per validation
+splits.json           sample ids per split
+model_card.md         what it is, what it was trained on, how well it does on validation
+checkpoint.ckpt       training state, for --resume
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lexiseg.errors import RunError
+from lexiseg.files import write_json
+from lexiseg.models.spec import NetworkSpec
+from lexiseg.words.description import Side
+from lexiseg.words.vocabulary import Vocabulary
+
+#: Raised whenever an older Lexiseg could not read a newer run correctly.
+FORMAT_VERSION = 1
+
+TextSource = Literal["reports", "concepts", "none"]
+
+
+class Manifest(BaseModel):
+    """Contents of `run.json`.
+
+    Attributes:
+        format_version: Version of the run folder's format.
+        lexiseg_version: Version that wrote it.
+        created: ISO date and time, UTC.
+        network: The network.
+        image_size: Height and width in pixels the network sees; images are resized to it.
+        mean: Per channel, subtracted after scaling pixels to 0..1.
+        std: Per channel, divided by.
+        class_names: Name per label; index 0 is the background.
+        text: Where the words of training came from.
+        side: Side convention of every word the model retrieves.
+        vocabulary: The vocabulary as data; None with text "none".
+        review_below: Predictions whose agreement is below this are flagged; chosen on validation.
+        data: Name, counts and layout of the training data.
+        training: Seed, steps, minutes, machine, validation scores.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    lexiseg_version: str
+    created: str
+    network: NetworkSpec
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    class_names: tuple[str, ...]
+    text: TextSource
+    side: Side
+    vocabulary: dict[str, Any] | None
+    review_below: float = 0.0
+    data: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that has been opened.
+
+    Attributes:
+        path: The folder.
+        manifest: Contents of its `run.json`.
+    """
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Open a run folder.
+
+        Raises:
+            RunError: The folder is missing, is no run, is incomplete, or was written by a newer version.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise RunError(f"Expected a run folder at {path}, but there is none. `lexiseg train` makes one.")
+        file = path / "run.json"
+        if not file.is_file():
+            raise RunError(
+                f"{path} is no run folder: it has no run.json. `lexiseg train DATA --out RUN` makes one."
+            )
+        try:
+            value = json.loads(file.read_text(encoding="utf-8"))
+            version = int(value["format_version"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(
+                f"{file} is damaged ({error!r}). Train the run again, or restore the file."
+            ) from error
+        if version > FORMAT_VERSION:
+            raise RunError(
+                f"{path} was written by a newer Lexiseg ({value.get('lexiseg_version', 'unknown')}, format {version}); this "
+                f"version reads formats up to {FORMAT_VERSION}. Upgrade with: pip install --upgrade lexiseg"
+            )
+        try:
+            return cls(path, Manifest.model_validate(value))
+        except ValidationError as error:
+            raise RunError(
+                f"{file} is damaged: {error}. Train the run again, or restore the file."
+            ) from error
+
+    @classmethod
+    def create(cls, path: str | Path, manifest: Manifest) -> Run:
+        """Write `run.json` into `path` (made if needed) and return the run."""
+        run = cls(Path(path), manifest)
+        run.save()
+        return run
+
+    def save(self) -> None:
+        """Write the manifest."""
+        write_json(self.path / "run.json", self.manifest.model_dump(mode="json"))
+
+    def updated(self, **changes: Any) -> Run:
+        """Return this run with some fields of its manifest replaced, and write it."""
+        run = Run(self.path, self.manifest.model_copy(update=changes))
+        run.save()
+        return run
+
+    @property
+    def weights_file(self) -> Path:
+        """The selected weights."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def bank_file(self) -> Path:
+        """The text bank."""
+        return self.path / "bank.safetensors"
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of the run's words; None if it was trained without text."""
+        if self.manifest.vocabulary is None:
+            return None
+        return Vocabulary.from_dict(self.manifest.vocabulary, origin=str(self.path / "run.json"))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name per label; index 0 is the background."""
+        return self.manifest.class_names
+
+    @property
+    def side(self) -> Side:
+        """Side convention of the model's words."""
+        return self.manifest.side
+
+    @property
+    def text_source(self) -> TextSource:
+        """Where the words of training came from."""
+        return self.manifest.text

@@ -1,0 +1,1 @@
+"""Training: the teacher, which alone may see text and masks."""

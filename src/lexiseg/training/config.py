@@ -1,0 +1,183 @@
+"""The configuration of a training: every choice in one place, checked before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lexiseg.errors import UsageError
+from lexiseg.models.spec import Model, Preset
+
+TextChoice = Literal["auto", "reports", "concepts", "none"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AugmentConfig(_Config):
+    """Random changes of the training images; each keeps the words true.
+
+    Attributes:
+        horizontal_flip: Probability of mirroring left and right (with the words).
+        vertical_flip: Probability of mirroring upper and lower (with the words).
+        affine: Probability of a small rotation, scaling and shift.
+        max_angle_deg: Largest rotation in degrees.
+        max_scale: Largest relative change of size.
+        max_shift: Largest shift as a share of the image.
+        gamma: Largest relative change of gamma, contrast.
+        brightness: Largest shift of brightness as a share of the range.
+    """
+
+    horizontal_flip: float = Field(default=0.5, ge=0, le=1)
+    vertical_flip: float = Field(default=0.0, ge=0, le=1)
+    affine: float = Field(default=0.9, ge=0, le=1)
+    max_angle_deg: float = Field(default=12.0, ge=0, le=45)
+    max_scale: float = Field(default=0.15, ge=0, le=0.5)
+    max_shift: float = Field(default=0.06, ge=0, le=0.3)
+    gamma: float = Field(default=0.25, ge=0, le=0.9)
+    brightness: float = Field(default=0.12, ge=0, le=0.5)
+
+
+class TrainConfig(_Config):
+    """Everything a training depends on besides the data.
+
+    Attributes:
+        model: The published system to follow.
+        preset: "compact" (ours) or "paper" (the published network and losses).
+        text: Where words come from: "reports" (a sheet), "concepts" (measured from the masks), "none", or
+            "auto": reports if every training image has one, else concepts.
+        vocabulary: Name or file of the vocabulary; None finds the one that reads the sheet, or the data set's.
+        encoder: timm encoder of the compact preset.
+        text_encoder: Who embeds the phrases: "minilm" (installed) or a Hugging Face name or local path; None: the preset's.
+        encoder_weights: Start of the image encoder: "imagenet", "none" (random), or a file.
+        image_size: Height and width in pixels; None: 224.
+        epochs: Passes over the training images; None where `max_minutes` sets the length.
+        max_minutes: Wall-clock budget, validation included; None where `epochs` sets the length.
+        batch_size: Images per step; None: the preset's (24 as published, 16 compact).
+        learning_rate: Peak learning rate; None: the preset's.
+        weight_decay: AdamW's weight decay (compact; the paper uses Adam without).
+        retrieval_weight: Weight of the retrieval loss (compact).
+        ema_decay: Decay of the averaged weights that are validated and saved (compact); 0 switches averaging off.
+        width: Width of retrieval and prompts (compact).
+        small_first: Share of the training at 5/7 of the image size, which is twice as fast (compact).
+        freeze_early: Whether the encoder's layers up to stride 4 stop learning after that first phase, which makes a
+            step at full size a third faster (compact).
+        augment: Random changes of the training images.
+        patience: Stop after this many passes over the data without a better validation Dice; None: never.
+        val_cases: Validation cases scored after each segment, a seeded choice; all are scored at the end.
+        seed: Seed of everything random.
+        precision: "fp32", "bf16", or "auto": the faster one in a short probe.
+        workers: Processes that load data; None: chosen by cores and memory, 0: none.
+        cache: Whether decoded images stay in memory; None: if they fit into half of what is free.
+        accelerator: Lightning's accelerator, such as "auto", "cpu", "gpu".
+    """
+
+    model: Model = "stpnet"
+    preset: Preset = "compact"
+    text: TextChoice = "auto"
+    vocabulary: str | None = None
+    encoder: str = "tf_efficientnet_lite0"
+    text_encoder: str | None = None
+    encoder_weights: str = "imagenet"
+    image_size: int | None = None
+    epochs: int | None = Field(default=None, ge=1)
+    max_minutes: float | None = Field(default=None, gt=0)
+    batch_size: int | None = Field(default=None, ge=2)
+    learning_rate: float | None = Field(default=None, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    retrieval_weight: float = Field(default=0.4, ge=0)
+    ema_decay: float = Field(default=0.998, ge=0, lt=1)
+    width: int = Field(default=128, ge=8, multiple_of=4)
+    small_first: float = Field(default=0.5, ge=0, le=1)
+    freeze_early: bool = True
+    augment: AugmentConfig = AugmentConfig()
+    patience: int | None = Field(default=None, ge=1)
+    val_cases: int = Field(default=480, ge=1)
+    seed: int = Field(default=0, ge=0)
+    precision: Precision = "auto"
+    workers: int | None = Field(default=None, ge=0)
+    cache: bool | None = None
+    accelerator: str = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _length(cls, value: Any) -> Any:
+        """Give a training a length: 40 epochs unless epochs or minutes are set."""
+        if isinstance(value, dict):
+            if value.get("epochs") is not None and value.get("max_minutes") is not None:
+                raise ValueError("give epochs or max_minutes, not both")
+            if value.get("epochs") is None and value.get("max_minutes") is None:
+                return {**value, "epochs": 40}
+        return value
+
+    @property
+    def paper(self) -> bool:
+        """Whether this is the published network with its published optimiser."""
+        return self.preset == "paper"
+
+    @property
+    def size(self) -> int:
+        """Height and width of the images the network sees."""
+        return self.image_size or 224
+
+    @property
+    def batch(self) -> int:
+        """Images per step."""
+        return self.batch_size or (24 if self.paper else 16)
+
+    @property
+    def peak_learning_rate(self) -> float:
+        """The peak learning rate: the published 3e-4 for the paper preset, 1e-3 for the compact one."""
+        return self.learning_rate or (3e-4 if self.paper else 1e-3)
+
+    @property
+    def phrase_encoder(self) -> str:
+        """Who embeds the phrases."""
+        return self.text_encoder or ("emilyalsentzer/Bio_ClinicalBERT" if self.paper else "minilm")
+
+
+def make_config(options: dict[str, Any], file: str | Path | None = None) -> TrainConfig:
+    """Merge a YAML file with options; options given explicitly win.
+
+    Args:
+        options: Field values; those that are None count as not given.
+        file: YAML file with field values.
+
+    Raises:
+        UsageError: The file cannot be read, or a field is unknown or impossible.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    values: dict[str, Any] = _read_yaml(Path(file)) if file is not None else {}
+    if {"epochs", "max_minutes"} & given.keys():
+        values = {name: value for name, value in values.items() if name not in ("epochs", "max_minutes")}
+    try:
+        return TrainConfig(**{**values, **given})
+    except ValidationError as error:
+        where = f"{file}: " if file is not None else ""
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in e['loc']) or 'configuration'}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        )
+        known = ", ".join(TrainConfig.model_fields)
+        raise UsageError(f"{where}{problems}. Fields are: {known}.") from error
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        value = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"The configuration {file} cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"The configuration {file} is not valid YAML: {error}") from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UsageError(
+            f"The configuration {file} must hold fields such as `seed: 0`, not a {type(value).__name__}."
+        )
+    return value

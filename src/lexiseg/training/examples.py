@@ -1,0 +1,146 @@
+"""Training examples: pixels, labels and words, changed together at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lexiseg.data.transforms import Affine, HorizontalFlip, Transform, VerticalFlip, words_follow
+from lexiseg.training.config import AugmentConfig
+from lexiseg.training.pixels import Pixels, PixelSource
+from lexiseg.training.sampler import Key
+from lexiseg.words.description import Side, Source
+from lexiseg.words.vocabulary import Vocabulary
+
+Indices = tuple[int, ...]
+
+
+class Words:
+    """What is said about every training sample.
+
+    Attributes:
+        vocabulary: The vocabulary.
+        indices: Factor indices per sample, in the order of the samples.
+        source: Who said it.
+        side: Side convention of the indices.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, indices: Sequence[Indices], *, source: Source, side: Side
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.indices = tuple(indices)
+        self.source = source
+        self.side = side
+
+
+class TrainingExamples(Dataset[dict[str, Tensor]]):
+    """Random examples, each a function of seed, pass and position alone.
+
+    Args:
+        pixels: Images and labels.
+        words: What is said about them; None trains without text.
+        augment: The random changes.
+        seed: Seed of the changes.
+    """
+
+    def __init__(
+        self, pixels: PixelSource, words: Words | None, *, augment: AugmentConfig, seed: int
+    ) -> None:
+        self._pixels = pixels
+        self._words = words
+        self._augment = augment
+        self._seed = seed
+        # A vocabulary whose places nothing can measure would lose its words in every shift.
+        self._may_shift = words is None or words_follow(words.vocabulary)
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    def __getitem__(self, key: Key) -> dict[str, Tensor]:
+        """Return one example.
+
+        Args:
+            key: Pass over the data, and position of the sample.
+
+        Returns:
+            `image` `(C, S, S)` uint8, `labels` `(1, S, S)` uint8, `indices` `(factors,)` int64.
+        """
+        turn, position = key
+        # The second entry keeps this stream apart from the sampler's (seed, pass).
+        rng = np.random.default_rng((self._seed, 1, turn, position))
+        image, labels = self._pixels[position]
+        indices = self._words.indices[position] if self._words is not None else ()
+        for transform in self._draw(rng):
+            before = labels
+            image, labels = transform.apply(image, labels)
+            if self._words is not None:
+                indices = transform.apply_words(
+                    indices, self._words.vocabulary, before, labels, self._words.source, side=self._words.side
+                )
+        return example(_expose(image, rng, self._augment), labels, indices)
+
+    def _draw(self, rng: np.random.Generator) -> list[Transform]:
+        chosen: list[Transform] = []
+        if rng.random() < self._augment.horizontal_flip:
+            chosen.append(HorizontalFlip())
+        if rng.random() < self._augment.vertical_flip:
+            chosen.append(VerticalFlip())
+        if rng.random() < self._augment.affine and self._may_shift:
+            chosen.append(
+                Affine.draw(
+                    rng,
+                    max_angle_deg=self._augment.max_angle_deg,
+                    max_scale=self._augment.max_scale,
+                    max_shift=self._augment.max_shift,
+                )
+            )
+        return chosen
+
+
+class PlainExamples(Dataset[dict[str, Tensor]]):
+    """Examples as they are, for validation."""
+
+    def __init__(self, pixels: PixelSource, words: Words | None) -> None:
+        self._pixels = pixels
+        self._words = words
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    def __getitem__(self, position: int) -> dict[str, Tensor]:
+        image, labels = self._pixels[position]
+        return example(image, labels, self._words.indices[position] if self._words is not None else ())
+
+
+def example(image: Pixels, labels: Pixels, indices: Indices) -> dict[str, Tensor]:
+    """Return tensors `image (C, S, S)` uint8, `labels (1, S, S)` uint8 and `indices (factors,)` int64."""
+    return {
+        "image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
+        "labels": torch.from_numpy(np.ascontiguousarray(labels[None])),
+        "indices": torch.tensor(indices, dtype=torch.int64),
+    }
+
+
+def collate(examples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Stack examples; grey images are repeated to three channels."""
+    images = [e["image"].expand(3, -1, -1) for e in examples]
+    return {
+        "image": torch.stack(images),
+        "labels": torch.stack([e["labels"] for e in examples]),
+        "indices": torch.stack([e["indices"] for e in examples]),
+    }
+
+
+def _expose(image: Pixels, rng: np.random.Generator, augment: AugmentConfig) -> Pixels:
+    """Change gamma, contrast and brightness by one table look-up."""
+    gamma, contrast, brightness = rng.uniform(-1, 1, size=3)
+    levels: npt.NDArray[np.float64] = np.linspace(0, 1, 256) ** ((1 + augment.gamma) ** gamma)
+    levels = (levels - 0.5) * (1 + augment.gamma * contrast) + 0.5 + augment.brightness * brightness
+    table = np.round(np.clip(levels, 0, 1) * 255).astype(np.uint8)
+    return table[image]

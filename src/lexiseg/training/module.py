@@ -1,0 +1,213 @@
+"""The Lightning module: one step of teaching, and validation on its own code path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from lexiseg.inference.preprocess import normalise
+from lexiseg.models.build import SegmentationOutput
+from lexiseg.training.config import TrainConfig
+from lexiseg.training.schedule import Progress, cosine, warm_restarts
+from lexiseg.words.description import UNKNOWN
+
+_CLIP_NORM = 3.0
+
+
+class SegmentationModule(lightning.LightningModule):
+    """Trains one network.
+
+    Every step reseeds torch with (seed, step), and the data is a function of (seed, step) too: so a run resumed
+    after a kill repeats exactly what an unbroken one would have done.
+
+    Args:
+        network: Returns a `SegmentationOutput`.
+        objective: Called with output, labels `(B, 1, H, W)` and indices `(B, factors)`; returns the loss parts and `total`.
+        config: The configuration.
+        progress: Shared with the training loop; tells how far the training is.
+        steps_per_epoch: Steps per pass over the data.
+        mean: Normalisation of the network's input.
+        std: Normalisation of the network's input.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        objective: nn.Module,
+        *,
+        config: TrainConfig,
+        progress: Progress,
+        steps_per_epoch: int,
+        mean: tuple[float, float, float],
+        std: tuple[float, float, float],
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.objective = objective
+        self.config = config
+        self.progress = progress
+        self.steps_per_epoch = steps_per_epoch
+        self.mean, self.std = mean, std
+        self.average: AveragedModel | None = None
+        if config.ema_decay > 0 and not config.paper:
+            # The decay rises from 2/11 to its full value, so that the first hundred steps do not linger.
+            def blend(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
+                decay = min(config.ema_decay, (1 + int(steps)) / (10 + int(steps)))
+                return torch.lerp(current, averaged, decay) if current.is_floating_point() else current
+
+            self.average = AveragedModel(network, avg_fn=blend, use_buffers=True)
+        self._early = early_layers(network) if config.freeze_early and not config.paper else []
+        self._scores: dict[str, list[Tensor]] = {}
+
+    @property
+    def small_phase(self) -> bool:
+        """Whether the training is in its first phase, at the smaller size with all layers learning."""
+        return not self.config.paper and self.progress.share < self.config.small_first
+
+    @property
+    def selected_network(self) -> nn.Module:
+        """The network that is validated and saved: the averaged one where there is one."""
+        return self.average.module if self.average is not None else self.network
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam without weight decay as published, or AdamW with none on norms and biases."""
+        if self.config.paper:
+            return torch.optim.Adam(self.network.parameters(), lr=self.config.peak_learning_rate)
+        decayed = [p for p in self.network.parameters() if p.requires_grad and p.ndim > 1]
+        plain = [p for p in self.network.parameters() if p.requires_grad and p.ndim <= 1]
+        return torch.optim.AdamW(
+            [
+                {"params": decayed, "weight_decay": self.config.weight_decay},
+                {"params": plain, "weight_decay": 0.0},
+            ],
+            lr=self.config.peak_learning_rate,
+            fused=True,
+        )
+
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Reseed, and set the learning rate."""
+        torch.manual_seed(self.config.seed * 1_000_003 + self.progress.step)
+        peak = self.config.peak_learning_rate
+        if self.config.paper:
+            rate = warm_restarts(self.progress.step, self.steps_per_epoch, peak=peak)
+        else:
+            rate = peak * cosine(self.progress)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+        if not self.small_phase:
+            freeze(self._early)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Return the loss of one batch."""
+        image, labels = batch["image"], batch["labels"]
+        if self.small_phase:
+            image, labels = shrink(image, labels)
+        output: SegmentationOutput = self.network(normalise(image, self.mean, self.std))
+        parts: dict[str, Tensor] = self.objective(output, labels, batch["indices"])
+        self.log_dict(
+            {f"train/{name}": value.detach() for name, value in parts.items()}, batch_size=len(image)
+        )
+        total = parts["total"]
+        if not torch.isfinite(total):
+            broken = {name: float(value) for name, value in parts.items()}
+            raise FloatingPointError(f"The loss is not finite at step {self.progress.step}: {broken}")
+        return total
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Keep one bad batch from throwing the weights far away."""
+        if not self.config.paper:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP_NORM)
+
+    def on_train_batch_end(self, outputs: Any, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Average the weights, count the step, and stop when the training is as long as it should be."""
+        self.progress.step += 1
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        if self.progress.share >= 1.0:
+            self.trainer.should_stop = True
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the scores of the last validation."""
+        self._scores = {}
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Score one batch of validation cases: Dice per case at the training size, retrieval per factor."""
+        network = self.selected_network.eval()
+        output: SegmentationOutput = network(normalise(batch["image"], self.mean, self.std))
+        self._scores.setdefault("dice", []).append(case_dice(output.logits, batch["labels"]))
+        for position, (name, scores) in enumerate(output.retrieval.items()):
+            index = batch["indices"][:, position]
+            known = index != UNKNOWN
+            hit = (scores.argmax(dim=1) == index)[known].float()
+            self._scores.setdefault(f"retrieval/{name}", []).append(hit)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means over cases."""
+        for name, values in self._scores.items():
+            joined = torch.cat(values)
+            if len(joined):
+                self.log(f"val/{name}", joined.mean())
+
+
+def early_layers(network: nn.Module) -> list[nn.Module]:
+    """Return the encoder's layers up to its features at stride 4, whose backward pass costs as much as all others'."""
+    encoder: Any = network.encoder
+    last = encoder.feature_info.module_name(1)
+    modules = [(name, m) for name, m in encoder.named_modules() if name and not any(m.children())]
+    end = max((i for i, (name, _) in enumerate(modules) if f"{name}.".startswith(f"{last}.")), default=-1)
+    return [m for _, m in modules[: end + 1]]
+
+
+def freeze(layers: list[nn.Module]) -> None:
+    """Stop layers from learning: no gradients, and norms use their running statistics."""
+    for layer in layers:
+        layer.eval()
+        for parameter in layer.parameters(recurse=False):
+            parameter.requires_grad_(False)
+
+
+def shrink(image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Resize a batch to 5/7 of its size, rounded to a multiple of 32 (224 becomes 160).
+
+    Args:
+        image: `(B, 3, S, S)` uint8.
+        labels: `(B, 1, S, S)` integers; resized with nearest.
+
+    Returns:
+        Image as float in 0..255, and labels, both `(B, ., T, T)`.
+    """
+    size = max(64, round(image.shape[-1] * 5 / 7 / 32) * 32)
+    small = F.interpolate(
+        image.float(), size=(size, size), mode="bilinear", antialias=True, align_corners=False
+    )
+    return small, F.interpolate(labels, size=(size, size), mode="nearest-exact")
+
+
+def case_dice(logits: Tensor, labels: Tensor) -> Tensor:
+    """Dice per case, mean over foreground classes that prediction or truth holds; 1 if both are empty.
+
+    Args:
+        logits: `(B, 1 or classes, H, W)`.
+        labels: `(B, 1, H, W)` integers.
+
+    Returns:
+        `(B,)` in 0..1.
+    """
+    if logits.shape[1] == 1:
+        predicted, classes = (logits[:, 0] > 0).long(), 2
+    else:
+        predicted, classes = logits.argmax(dim=1), logits.shape[1]
+    truth = labels[:, 0].long()
+    scores, present = [], []
+    for label in range(1, classes):
+        p, t = predicted == label, truth == label
+        total = p.sum(dim=(1, 2)) + t.sum(dim=(1, 2))
+        scores.append(2 * (p & t).sum(dim=(1, 2)) / total.clamp(min=1))
+        present.append(total > 0)
+    score, there = torch.stack(scores), torch.stack(present)  # (classes - 1, B)
+    return torch.where(there.any(dim=0), (score * there).sum(dim=0) / there.sum(dim=0).clamp(min=1), 1.0)

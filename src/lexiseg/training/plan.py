@@ -1,0 +1,112 @@
+"""What is settled before the first step: words, text bank, network, manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from lexiseg._version import __version__
+from lexiseg.data.sample import DatasetIndex
+from lexiseg.errors import RunError
+from lexiseg.models.bank import TextBank
+from lexiseg.models.build import check_image_size, normalisation
+from lexiseg.models.spec import NetworkSpec
+from lexiseg.run import Manifest, Run
+from lexiseg.text.bank import build_bank
+from lexiseg.text.encoders import load_text_encoder
+from lexiseg.training.config import TextChoice, TrainConfig
+from lexiseg.training.examples import Words
+from lexiseg.training.words import choose_text, find_vocabulary, side_of, words_of
+from lexiseg.words.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is settled before the first step.
+
+    Attributes:
+        text: "reports", "concepts" or "none".
+        vocabulary: The vocabulary; None without text.
+        bank: The text bank; None without text.
+        train: Words of the training samples.
+        val: Words of the validation samples.
+        manifest: The run's manifest as it stands at the start.
+    """
+
+    text: TextChoice
+    vocabulary: Vocabulary | None
+    bank: TextBank | None
+    train: Words | None
+    val: Words | None
+    manifest: Manifest
+
+
+def plan_run(index: DatasetIndex, config: TrainConfig, console: Console) -> Plan:
+    """Settle words, bank and network of a new run."""
+    spec = NetworkSpec(
+        model=config.model,
+        preset=config.preset,
+        encoder="resnet101" if config.paper else config.encoder,
+        out_channels=1 if index.num_classes == 2 else index.num_classes,
+        width=config.width,
+    )
+    check_image_size(spec, config.size)
+    text = choose_text(config.text, [*index.split("train"), *index.split("val")])
+    vocabulary = bank = None
+    if text != "none":
+        encoder = load_text_encoder(config.phrase_encoder)
+        vocabulary, notes = find_vocabulary(index, text=text, wanted=config.vocabulary, encoder=encoder)
+        for note in notes:
+            console.print(f"[dim]{note}[/dim]", highlight=False)
+        bank = build_bank(vocabulary, encoder)
+    norm = normalisation(spec)
+    manifest = Manifest(
+        lexiseg_version=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        network=spec,
+        image_size=config.size,
+        mean=norm.mean,
+        std=norm.std,
+        class_names=index.class_names,
+        text=text,  # type: ignore[arg-type]  # "auto" is resolved by choose_text
+        side=side_of(index, vocabulary, text) if vocabulary is not None else "image",
+        vocabulary=vocabulary.to_dict() if vocabulary is not None else None,
+        data={
+            "name": index.name,
+            "layout": index.layout,
+            "samples": {split: len(index.split(split)) for split in ("train", "val")},
+        },
+        training={"finished": False, "seed": config.seed},
+    )
+    return _with_words(index, manifest, text, vocabulary, bank, console)
+
+
+def continue_run(index: DatasetIndex, run: Run) -> Plan:
+    """Take up what an interrupted run had settled."""
+    manifest = run.manifest
+    if {split: len(index.split(split)) for split in ("train", "val")} != manifest.data.get("samples"):  # type: ignore[arg-type]
+        raise RunError(
+            f"The run in {run.path} was started on other data: expected {manifest.data.get('samples')} samples, found "
+            f"train {len(index.split('train'))}, val {len(index.split('val'))} in {index.root}. Resume with the same data."
+        )
+    bank = TextBank.load(run.bank_file) if manifest.text != "none" else None
+    return _with_words(index, manifest, manifest.text, run.vocabulary, bank, Console(quiet=True))
+
+
+def _with_words(
+    index: DatasetIndex,
+    manifest: Manifest,
+    text: TextChoice,
+    vocabulary: Vocabulary | None,
+    bank: TextBank | None,
+    console: Console,
+) -> Plan:
+    train = val = None
+    if vocabulary is not None:
+        train, notes = words_of(index, "train", vocabulary, text=text, side=manifest.side)
+        val, more = words_of(index, "val", vocabulary, text=text, side=manifest.side)
+        for note in (*notes, *more):
+            console.print(f"[dim]{note}[/dim]", highlight=False)
+    return Plan(text=text, vocabulary=vocabulary, bank=bank, train=train, val=val, manifest=manifest)

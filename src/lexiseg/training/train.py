@@ -1,0 +1,357 @@
+"""Training a run: from a data folder to a run folder."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+import yaml
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+
+from lexiseg.data import open_dataset
+from lexiseg.data.sample import DatasetIndex
+from lexiseg.errors import DataError, RunError, UsageError
+from lexiseg.files import disk_errors, write_json, write_text
+from lexiseg.inference.predictor import Predictor
+from lexiseg.models.build import build_network, channels_last, count_parameters
+from lexiseg.models.stpnet.compact_objective import CompactObjective
+from lexiseg.models.stpnet.objective import PaperObjective
+from lexiseg.models.weights import encoder_state_dict, load_encoder_weights
+from lexiseg.run import Run
+from lexiseg.training.callbacks import (
+    CHECKPOINT,
+    Checkpoint,
+    Display,
+    History,
+    KeepBest,
+    quiet_lightning,
+)
+from lexiseg.training.config import TrainConfig, make_config
+from lexiseg.training.estimate import MemoryEstimate, activation_bytes, available_memory, faster_in_bf16
+from lexiseg.training.examples import PlainExamples, TrainingExamples, collate
+from lexiseg.training.module import SegmentationModule
+from lexiseg.training.pixels import CachedSamples, DecodedSamples, PixelSource
+from lexiseg.training.plan import Plan, continue_run, plan_run
+from lexiseg.training.sampler import StepSampler
+from lexiseg.training.schedule import Progress
+from lexiseg.training.validate import model_card, validate_run
+
+#: Steps between two checkpoints and validations; a pass over the data if that is shorter.
+SEGMENT_STEPS = 250
+
+#: Shortest segment: small data sets are passed several times between two validations.
+_MIN_SEGMENT_STEPS = 25
+
+CONFIG = "config.yaml"
+
+
+def train(
+    data: str | Path,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    config_file: str | Path | None = None,
+    console: Console | None = None,
+    **options: Any,
+) -> Run:
+    """Train a model on a data set and write a run folder.
+
+    Args:
+        data: The data set's folder, in any known layout.
+        out: The run folder to make; it must not hold anything yet.
+        resume: Go on with the interrupted run in `out`; options then come from the run.
+        config_file: YAML file with fields of `TrainConfig`.
+        console: Where progress is shown; None shows nothing.
+        **options: Fields of `TrainConfig`; they win over the file.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        DataError: The data set cannot be used.
+        UsageError: An option is not possible.
+        RunError: `out` is in use, or there is nothing to resume.
+        WeightsError: Encoder weights cannot be found.
+        DiskError: There is no space or no permission.
+
+    Example:
+        >>> run = train("data/chest", "runs/chest", max_minutes=30)  # doctest: +SKIP
+    """
+    console = console or Console(quiet=True)
+    out = Path(out)
+    config = _resumed_config(out, options, config_file) if resume else make_config(options, config_file)
+    if resume and (finished := Run.open(out)).manifest.training.get("finished"):
+        console.print(f"The run in {out} is finished; there is nothing to resume.")
+        return finished
+    if not resume:
+        _check_new(out)
+    index = open_dataset(data, seed=config.seed)
+    for assumption in index.assumptions:
+        console.print(f"[dim]{assumption}[/dim]", highlight=False)
+    _check_splits(index)
+    plan = continue_run(index, Run.open(out)) if resume else plan_run(index, config, console)
+    return _Training(index, plan, config, out=out, resume=resume, console=console).run()
+
+
+class _Training:
+    """One training, from settled plan to finished run."""
+
+    def __init__(
+        self,
+        index: DatasetIndex,
+        plan: Plan,
+        config: TrainConfig,
+        *,
+        out: Path,
+        resume: bool,
+        console: Console,
+    ) -> None:
+        self.index, self.plan, self.config = index, plan, config
+        self.out, self.resume, self.console = out, resume, console
+        # A run that was killed before its first checkpoint starts again from the beginning.
+        self.goes_on = resume and (out / CHECKPOINT).is_file()
+        self.samples = index.split("train")
+        self.steps_per_epoch = max(1, round(len(self.samples) / config.batch))
+        total = None if config.epochs is None else math.ceil(config.epochs * len(self.samples) / config.batch)
+        self.progress = Progress(total_steps=total, max_minutes=config.max_minutes)
+        self.sampler = StepSampler(
+            len(self.samples),
+            batch_size=config.batch,
+            segment_steps=max(_MIN_SEGMENT_STEPS, min(SEGMENT_STEPS, self.steps_per_epoch)),
+            seed=config.seed,
+            total_steps=total,
+        )
+
+    def run(self) -> Run:
+        """Train, score all validation cases, and write everything."""
+        module = self._module()
+        cached, config = self._prepare(module)
+        run = self._open_run(config, count_parameters(module.network))
+        best = KeepBest(
+            run.weights_file,
+            self.progress,
+            patience_steps=None if config.patience is None else config.patience * self.steps_per_epoch,
+        )
+        self._fit(module, config, cached, best)
+        return self._finish(run, best)
+
+    def _module(self) -> SegmentationModule:
+        """Build the network with its objective; the random start depends on the seed alone."""
+        config, manifest = self.config, self.plan.manifest
+        torch.manual_seed(config.seed)
+        network = build_network(
+            manifest.network,
+            self.plan.bank,
+            pretrained=config.encoder_weights == "imagenet" and not self.goes_on,
+            encoder_weights=_resnet101(config.encoder_weights) if config.paper and not self.goes_on else None,
+        )
+        if not config.paper and config.encoder_weights not in ("imagenet", "none") and not self.goes_on:
+            load_encoder_weights(config.encoder, network.encoder, path=config.encoder_weights)  # type: ignore[arg-type]
+        objective = (
+            PaperObjective() if config.paper else CompactObjective(retrieval_weight=config.retrieval_weight)
+        )
+        return SegmentationModule(
+            channels_last(network),
+            objective,
+            config=config,
+            progress=self.progress,
+            steps_per_epoch=self.steps_per_epoch,
+            mean=manifest.mean,
+            std=manifest.std,
+        )
+
+    def _prepare(self, module: SegmentationModule) -> tuple[bool, TrainConfig]:
+        """Estimate memory, choose caching and precision, and say so; returns the resolved configuration."""
+        config, size = self.config, self.config.size
+        on_cpu = config.accelerator == "cpu" or (
+            config.accelerator == "auto" and not torch.cuda.is_available()
+        )
+        samples = len(self.samples) + len(self.index.split("val"))
+        data = samples * size * size * 4
+        free = available_memory()
+        cached = data < free / 2 if config.cache is None else config.cache
+        estimate = MemoryEstimate(
+            model=count_parameters(module.network) * 4 * (5 if module.average is not None else 4),
+            activations=activation_bytes(module.network, size) * config.batch,
+            data=data if cached else 0,
+            available=free,
+        )
+        self.console.print(estimate.sentence(), highlight=False)
+        if on_cpu and estimate.total > free:
+            raise UsageError(
+                f"{estimate.sentence()} Make --batch-size or --image-size smaller"
+                + (", or set `cache: false` in a --config file." if cached else ".")
+            )
+        if config.precision == "auto":
+            config = config.model_copy(update={"precision": self._probe(module) if on_cpu else "bf16"})
+        workers = config.workers
+        if workers is None:
+            # Where images are cached, a worker has little to do, and on few cores it takes one from the network.
+            workers = 0 if cached or (os.cpu_count() or 1) <= 2 else min(8, (os.cpu_count() or 1) - 1)
+        return cached, config.model_copy(update={"workers": workers, "cache": cached})
+
+    def _probe(self, module: SegmentationModule) -> str:
+        bf16, fp32_seconds, bf16_seconds = faster_in_bf16(
+            module.network, lambda output: output.logits.mean(), image_size=self.config.size, batch_size=4
+        )
+        self.console.print(
+            f"Precision: {'bf16' if bf16 else 'fp32'} (a step of 4 images took {fp32_seconds:.2f} s in fp32, "
+            f"{bf16_seconds:.2f} s in bf16).",
+            highlight=False,
+        )
+        return "bf16" if bf16 else "fp32"
+
+    def _open_run(self, config: TrainConfig, num_parameters: int) -> Run:
+        """Make the run folder, or open the one to resume."""
+        if self.resume:
+            return Run.open(self.out)
+        manifest = self.plan.manifest
+        spec = manifest.network.model_copy(update={"num_parameters": num_parameters})
+        with disk_errors(self.out):
+            self.out.mkdir(parents=True, exist_ok=True)
+        if self.plan.bank is not None:
+            self.plan.bank.save(self.out / "bank.safetensors")
+        write_text(self.out / CONFIG, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        splits = {
+            split: [sample.id for sample in self.index.split(split)] for split in ("train", "val", "test")
+        }  # type: ignore[arg-type]
+        write_json(self.out / "splits.json", splits)
+        return Run.create(self.out, manifest.model_copy(update={"network": spec}))
+
+    def _fit(self, module: SegmentationModule, config: TrainConfig, cached: bool, best: KeepBest) -> None:
+        """Run the Lightning loop."""
+        quiet_lightning()
+        training, validation = self._loaders(config, cached)
+        checkpoint = Checkpoint(self.out, self.progress, self.sampler)
+        trainer = lightning.Trainer(
+            accelerator=config.accelerator,
+            devices=1,
+            precision="bf16-mixed" if config.precision == "bf16" else "32-true",
+            max_epochs=-1,
+            max_steps=-1,
+            num_sanity_val_steps=0,
+            callbacks=[
+                Display(
+                    self.console, self.progress, steps_per_epoch=self.steps_per_epoch, batch_size=config.batch
+                ),
+                History(self.out, self.progress),
+                best,
+                checkpoint,
+            ],
+            logger=TensorBoardLogger(str(self.out), name=None, version="tensorboard"),
+            log_every_n_steps=10,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        path = checkpoint.file if self.goes_on else None
+        self.progress.start()
+        try:
+            trainer.fit(module, training, validation, ckpt_path=path, weights_only=True)
+        except RuntimeError as error:
+            if "DataLoader worker" in str(error):
+                raise DataError(
+                    f"A data worker died: {error} Often memory ran out. Go on with `--resume --workers 0`."
+                ) from error
+            raise
+        except SystemExit as error:  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from error
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+
+    def _loaders(self, config: TrainConfig, cached: bool) -> tuple[DataLoader[Any], DataLoader[Any]]:
+        """Return the loaders of training and validation."""
+        workers = config.workers or 0
+        train_pixels = self._pixels("train", cached)
+        val_pixels = self._pixels("val", cached)
+        training = TrainingExamples(train_pixels, self.plan.train, augment=config.augment, seed=config.seed)
+        plain = PlainExamples(val_pixels, self.plan.val)
+        # A seeded choice keeps the validations between segments short; all cases are scored at the end.
+        chosen = sorted(
+            random.Random(config.seed).sample(range(len(plain)), min(config.val_cases, len(plain)))
+        )
+        return (
+            DataLoader(
+                training,
+                batch_sampler=self.sampler,
+                collate_fn=collate,
+                num_workers=workers,
+            ),
+            DataLoader(Subset(plain, chosen), batch_size=config.batch, collate_fn=collate, num_workers=0),
+        )
+
+    def _pixels(self, split: str, cached: bool) -> PixelSource:
+        decoded = DecodedSamples(self.index.split(split), self.index.coding, size=self.config.size)  # type: ignore[arg-type]
+        return CachedSamples(decoded) if cached else decoded
+
+    def _finish(self, run: Run, best: KeepBest) -> Run:
+        """Score all validation cases with the selected weights and complete the manifest."""
+        scores = validate_run(Predictor(run), self.index)
+        run = run.updated(
+            review_below=scores.review_below,
+            training={
+                "finished": True,
+                "seed": self.config.seed,
+                "steps": self.progress.step,
+                "minutes": round(self.progress.elapsed / 60, 2),
+                "selected_step": best.best_step,
+                "validation": scores.to_dict(),
+                "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+                "torch": torch.__version__,
+                "command": " ".join(sys.argv),
+            },
+        )
+        write_text(self.out / "model_card.md", model_card(run, scores))
+        self.console.print(
+            f"Validation Dice {scores.dice:.4f} over all {scores.cases} cases (weights of step {best.best_step}).",
+            highlight=False,
+        )
+        return run
+
+
+def _check_new(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        advice = "Add --resume to go on with it" if (out / "run.json").is_file() else "Choose a new folder"
+        raise RunError(f"{out} already exists and is not empty. {advice}, or choose another --out.")
+
+
+def _check_splits(index: DatasetIndex) -> None:
+    for split in ("train", "val"):
+        if not index.split(split):  # type: ignore[arg-type]
+            raise DataError(
+                f"{index.root} has no {split} images, and training needs some: the best weights are chosen on the validation "
+                f"split. Add a split, or remove splits.json to have one made."
+            )
+
+
+def _resumed_config(out: Path, options: dict[str, Any], config_file: str | Path | None) -> TrainConfig:
+    """Return the configuration of the run in `out`; refuse options that differ, but for `workers`."""
+    Run.open(out)
+    stored = make_config({}, out / CONFIG)
+    given = {name: value for name, value in options.items() if value is not None and name != "workers"}
+    differing = {name for name, value in given.items() if getattr(stored, name) != value}
+    if differing or config_file is not None:
+        named = ", ".join(sorted(differing)) or "--config"
+        raise UsageError(
+            f"A resumed run keeps its configuration, but {named} would change it. Resume without, or start a new run."
+        )
+    workers = options.get("workers")
+    return stored if workers is None else stored.model_copy(update={"workers": workers})
+
+
+def _resnet101(choice: str) -> dict[str, Tensor] | None:
+    """Return the start of the published image encoder: "imagenet", "none", or a file."""
+    if choice == "none":
+        return None
+    return encoder_state_dict("resnet101.tv_in1k", path=None if choice == "imagenet" else choice)

@@ -1,0 +1,140 @@
+"""The last look at the validation split: scores of the selected weights, and when to ask a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lexiseg.data.readers import read_mask
+from lexiseg.data.sample import DatasetIndex
+from lexiseg.errors import DataError
+from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.result import Prediction
+from lexiseg.run import Run
+
+#: At most this share of the validation cases may be flagged for review.
+REVIEW_SHARE = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationScores:
+    """Scores on all validation cases, at their own grids.
+
+    Attributes:
+        cases: Number of cases.
+        dice: Mean per-case Dice over foreground classes.
+        agreement: Mean agreement of retrieved and measured words; None without text.
+        review_below: Agreement below which a prediction is flagged.
+        flagged: Share of the validation cases that are flagged.
+        dice_flagged: Their mean Dice; None if there are none.
+        dice_rest: Mean Dice of the others; None if there are none.
+    """
+
+    cases: int
+    dice: float
+    agreement: float | None
+    review_below: float
+    flagged: float
+    dice_flagged: float | None
+    dice_rest: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-able values."""
+        return {name: value if value is None else round(value, 5) for name, value in vars(self).items()}
+
+
+def validate_run(predictor: Predictor, index: DatasetIndex) -> ValidationScores:
+    """Predict every validation image and score it.
+
+    Args:
+        predictor: The run, loaded.
+        index: The data set.
+
+    Raises:
+        DataError: An image or mask cannot be read.
+    """
+    samples = index.split("val")
+    dice, agreements = [], []
+    for sample, (path, result) in zip(
+        samples, predictor.predict_paths([sample.image for sample in samples]), strict=True
+    ):
+        if not isinstance(result, Prediction):
+            raise DataError(f"{path} cannot be read any more: {result}") from result
+        assert sample.mask is not None
+        truth = read_mask(sample.mask, index.coding)
+        dice.append(_mean_dice(result.mask, truth, index.num_classes))
+        if result.agreement is not None:
+            agreements.append(result.agreement)
+    score = np.array(dice)
+    if not agreements:
+        return ValidationScores(
+            cases=len(score), dice=float(score.mean()), agreement=None, review_below=0.0, flagged=0.0,
+            dice_flagged=None, dice_rest=float(score.mean()),
+        )  # fmt: skip
+    share = np.array(agreements)
+    below = review_threshold(share)
+    flagged = share < below
+    return ValidationScores(
+        cases=len(score),
+        dice=float(score.mean()),
+        agreement=float(share.mean()),
+        review_below=below,
+        flagged=float(flagged.mean()),
+        dice_flagged=float(score[flagged].mean()) if flagged.any() else None,
+        dice_rest=float(score[~flagged].mean()) if not flagged.all() else None,
+    )
+
+
+def review_threshold(agreements: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    """Return the highest agreement below which at most `REVIEW_SHARE` of the cases lie.
+
+    Args:
+        agreements: Agreement per validation case, 0..1.
+    """
+    levels = np.unique(agreements)
+    return max(float(level) for level in levels if (agreements < level).mean() <= REVIEW_SHARE)
+
+
+def model_card(run: Run, scores: ValidationScores) -> str:
+    """Return the run's model card in Markdown."""
+    manifest, training = run.manifest, run.manifest.training
+    network = manifest.network
+    words = (
+        "trained without words"
+        if run.vocabulary is None
+        else f"taught with {manifest.text}, vocabulary '{run.vocabulary.name}'; left and right are the {manifest.side}'s"
+    )
+    review = (
+        f"Predictions with an agreement below {scores.review_below:.2f} are flagged: {100 * scores.flagged:.1f} % of the "
+        f"validation cases, mean Dice {scores.dice_flagged:.3f} against {scores.dice_rest:.3f} for the rest."
+        if scores.dice_flagged is not None and scores.dice_rest is not None
+        else "No prediction is flagged."
+    )
+    return f"""# {manifest.data.get("name", "run")}: {network.model}, {network.preset}
+
+Research software, not a medical device: not for clinical use.
+
+- Network: {network.encoder}, {network.num_parameters / 1e6:.2f} M parameters, {manifest.image_size} px, {words}.
+- Classes: {", ".join(manifest.class_names)}.
+- Data: {manifest.data}.
+- Training: {training["steps"]} steps in {training["minutes"]} minutes, seed {training["seed"]}, {training["machine"]}, torch
+  {training["torch"]}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.
+- Selected: weights of step {training["selected_step"]}, by validation Dice.
+- Validation (not test): mean per-case Dice {scores.dice:.4f} over {scores.cases} cases.
+- {review}
+
+Command: `{training["command"]}`
+"""
+
+
+def _mean_dice(predicted: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], num_classes: int) -> float:
+    """Return the mean Dice of the foreground classes that either mask holds; 1 if both are empty."""
+    scores = []
+    for label in range(1, num_classes):
+        p, t = predicted == label, truth == label
+        total = int(p.sum()) + int(t.sum())
+        if total:
+            scores.append(2 * int((p & t).sum()) / total)
+    return float(np.mean(scores)) if scores else 1.0

@@ -1,0 +1,158 @@
+"""From a data set to the words of its training and validation samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from lexiseg.data.readers import read_image, read_mask
+from lexiseg.data.sample import DatasetIndex, Sample, Split
+from lexiseg.errors import DataError
+from lexiseg.text.encoders import TextEncoder
+from lexiseg.text.groups import choose_vocabulary, group_sentences
+from lexiseg.text.reports import parse_sheet
+from lexiseg.training.config import TextChoice
+from lexiseg.training.examples import Words
+from lexiseg.words.description import UNKNOWN, Side
+from lexiseg.words.measure import measure_indices
+from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
+
+#: Measured words of a data set that names no vocabulary and has no readable sheet.
+DEFAULT_CONCEPTS = "polyp"
+
+_NAMED = 5
+
+
+def choose_text(choice: TextChoice, samples: Sequence[Sample]) -> TextChoice:
+    """Resolve "auto": reports if every sample has one, else concepts.
+
+    Raises:
+        DataError: Reports are asked for, but samples have none.
+    """
+    without = [sample.id for sample in samples if not sample.report]
+    if choice == "auto":
+        return "concepts" if without else "reports"
+    if choice == "reports" and without:
+        raise DataError(
+            f"--text reports needs a report for every training and validation image; {len(without)} of {len(samples)} have "
+            f"none ({', '.join(without[:_NAMED])}{', ...' if len(without) > _NAMED else ''}). Add them to the sheet, or use "
+            f"--text concepts."
+        )
+    return choice
+
+
+def find_vocabulary(
+    index: DatasetIndex, *, text: TextChoice, wanted: str | None, encoder: TextEncoder
+) -> tuple[Vocabulary, tuple[str, ...]]:
+    """Find the vocabulary of a data set's words; the test split is not looked at.
+
+    Args:
+        index: The data set.
+        text: "reports" or "concepts".
+        wanted: Name or file the user asks for; None takes the data set's, or finds one that reads the sheet.
+        encoder: Groups the sentences of a sheet in no known grammar.
+
+    Returns:
+        The vocabulary, and what was assumed, one sentence each.
+
+    Raises:
+        DataError: The vocabulary does not exist, or the sheet is free prose that cannot be grouped.
+    """
+    train = index.split("train")
+    named = wanted or index.vocabulary
+    if named is not None:
+        return load_vocabulary(named), ()
+    found = _vocabulary_of_sheet(train)
+    if text == "concepts":
+        chosen = found or load_vocabulary(DEFAULT_CONCEPTS)
+        return chosen, (
+            f"Words are measured with the vocabulary '{chosen.name}'; --vocabulary names another.",
+        )
+    if found is not None:
+        return found, (f"The sheet is read with the vocabulary '{found.name}'.",)
+    sentences = [sample.report or "" for sample in train]
+    grouped = group_sentences(
+        sentences, lambda texts: encoder.embed_sentences(texts).numpy(), side=index.side or "image"
+    )
+    note = (
+        f"The sheet is in no known grammar; its {len(set(sentences))} distinct sentences became one factor of "
+        f"{grouped.sizes[0]} phrases."
+    )
+    return grouped, (note,)
+
+
+def side_of(index: DatasetIndex, vocabulary: Vocabulary, text: TextChoice) -> Side:
+    """Return the side convention of the words: the sheet's, or the image's where they are measured on it."""
+    return "image" if text == "concepts" else index.side or vocabulary.side
+
+
+def words_of(
+    index: DatasetIndex, split: Split, vocabulary: Vocabulary, *, text: TextChoice, side: Side
+) -> tuple[Words, tuple[str, ...]]:
+    """Read or measure the words of every sample of a split.
+
+    Args:
+        index: The data set.
+        split: "train" or "val".
+        vocabulary: The vocabulary.
+        text: "reports" or "concepts".
+        side: Side convention of the words.
+
+    Returns:
+        The words, and what could not be read, one sentence each.
+
+    Raises:
+        DataError: No report can be read, or a mask or image cannot.
+    """
+    samples = index.split(split)
+    if text == "concepts":
+        return Words(
+            vocabulary, _measured(index, samples, vocabulary, side), source="concepts", side=side
+        ), ()
+    return _read(samples, vocabulary, side)
+
+
+def _vocabulary_of_sheet(samples: Sequence[Sample]) -> Vocabulary | None:
+    """Return the shipped vocabulary that reads the samples' reports; None if none does, or there are none."""
+    sentences = [sample.report for sample in samples if sample.report]
+    return choose_vocabulary(sentences) if sentences else None
+
+
+def _read(samples: Sequence[Sample], vocabulary: Vocabulary, side: Side) -> tuple[Words, tuple[str, ...]]:
+    sheet = parse_sheet({sample.id: sample.report or "" for sample in samples}, vocabulary, side=side)
+    if samples and all(
+        i == UNKNOWN for description in sheet.descriptions.values() for i in description.indices
+    ):
+        raise DataError(
+            f"No report of the {samples[0].split} split can be read with the vocabulary '{vocabulary.name}' (for example: "
+            f"'{samples[0].report}'). Name another with --vocabulary, or use --text concepts."
+        )
+    notes: tuple[str, ...] = ()
+    if sheet.unreadable:
+        named = ", ".join(list(sheet.unreadable)[:_NAMED])
+        notes = (
+            f"{len(sheet.unreadable)} of {len(samples)} {samples[0].split} reports could not be read in full ({named}); what "
+            f"is unknown is left out of the losses. `lexiseg data check` quotes them.",
+        )
+    indices = [sheet.descriptions[sample.id].indices for sample in samples]
+    return Words(vocabulary, indices, source="reports", side=side), notes
+
+
+def _measured(
+    index: DatasetIndex, samples: Sequence[Sample], vocabulary: Vocabulary, side: Side
+) -> list[tuple[int, ...]]:
+    """Measure every mask on its own grid, with its image's pixels."""
+
+    def measured(sample: Sample) -> tuple[int, ...]:
+        assert sample.mask is not None
+        labels = read_mask(sample.mask, index.coding)
+        image = read_image(sample.image)
+        if image.shape[:2] != labels.shape:
+            raise DataError(
+                f"{sample.mask} is {labels.shape[1]} x {labels.shape[0]} pixels, but its image {sample.image} is "
+                f"{image.shape[1]} x {image.shape[0]}. `lexiseg data check` lists all such pairs; resize or remove them."
+            )
+        return measure_indices(labels, vocabulary, image=image, side=side)
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(measured, samples))

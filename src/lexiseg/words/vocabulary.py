@@ -1,0 +1,361 @@
+"""Factor vocabularies: the closed lists of phrases a description is made of, as data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+
+from lexiseg.errors import DataError, UsageError
+from lexiseg.words.description import UNKNOWN, Description, Reading, Side, Source
+from lexiseg.words.flips import AXES, Axis, FlipTable, flip_table, words_of
+from lexiseg.words.grammar import (
+    ChoiceRule,
+    CountRule,
+    Data,
+    Grammar,
+    Keyword,
+    Opposites,
+    ReadRule,
+    SentenceRule,
+    SubsetRule,
+    Template,
+)
+from lexiseg.words.measure_rules import MeasureRule
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+class Factor(Data):
+    """One thing that is said about an image, by exactly one phrase of a closed list.
+
+    Attributes:
+        name: Identifier: lower case letters, digits, underscores.
+        title: What a reader is shown.
+        phrases: The closed list, at least two.
+        read: How the phrases are recognised in reports; None: reports never tell.
+        measure: How they are measured from mask and pixels, interpreted by `lexiseg.words.measure`;
+            None: they are not.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str
+    phrases: tuple[str, ...] = Field(min_length=2)
+    read: ReadRule | None = None
+    measure: MeasureRule | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        bags: dict[tuple[str, ...], str] = {}
+        for phrase in self.phrases:
+            # The order of words makes sentences of a sheet differ, but not the phrases of a written list.
+            ordered = isinstance(self.read, SentenceRule)
+            bag = words_of(phrase) if ordered else tuple(sorted(words_of(phrase)))
+            if not bag:
+                raise ValueError(f"phrase '{phrase}' holds no words")
+            if bag in bags:
+                raise ValueError(f"phrase '{phrase}' is a duplicate of '{bags[bag]}'")
+            bags[bag] = phrase
+        if self.read is not None:
+            _check_read_rule(self.read, self.phrases)
+        if self.measure is not None:
+            self.measure.check(self.phrases)
+        return self
+
+
+class Vocabulary(Data):
+    """Factors in order, coarse to fine, with the grammar that reads and speaks them.
+
+    Attributes:
+        name: Short name.
+        title: What a reader is shown.
+        side: Side convention its sheets follow unless a data set says otherwise.
+        keyword: What is segmented.
+        opposites: Words that swap when an image is mirrored.
+        sentence: How a description becomes a sentence.
+        grammar: The words reports are made of.
+        factors: The factors.
+        flip_holes: Whether phrases may lack a mirrored counterpart; only for vocabularies made from a sheet.
+    """
+
+    name: str
+    title: str
+    side: Side = "image"
+    keyword: Keyword
+    opposites: Opposites = Opposites()
+    sentence: Template
+    grammar: Grammar = Grammar()
+    factors: tuple[Factor, ...] = Field(min_length=1)
+    flip_holes: bool = False
+
+    _flip_tables: dict[Axis, FlipTable] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_names(self)
+        _check_opposites(self.opposites)
+        for axis in AXES:
+            self._flip_tables[axis] = flip_table(self, axis)
+        return self
+
+    @property
+    def flip_tables(self) -> dict[Axis, FlipTable]:
+        """What each phrase becomes when the image is mirrored; see `lexiseg.words.flips.flip_table`."""
+        return self._flip_tables
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the factors, in order."""
+        return tuple(factor.name for factor in self.factors)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of phrases per factor, in order."""
+        return tuple(len(factor.phrases) for factor in self.factors)
+
+    def factor(self, name: str) -> Factor:
+        """Return the factor called `name`; KeyError if there is none."""
+        for factor in self.factors:
+            if factor.name == name:
+                return factor
+        raise KeyError(name)
+
+    def describe(
+        self,
+        indices: Sequence[int],
+        *,
+        source: Source,
+        side: Side | None = None,
+        problems: Sequence[str] = (),
+    ) -> Description:
+        """Return the description with one phrase per factor and the sentence the template makes of them.
+
+        Args:
+            indices: One index per factor; `UNKNOWN` where nothing is known.
+            source: Who says it.
+            side: Side convention the indices follow; default: the vocabulary's.
+            problems: What could not be read or measured.
+        """
+        readings = tuple(
+            Reading(factor=f.name, index=i, phrase=None if i == UNKNOWN else f.phrases[i])
+            for f, i in zip(self.factors, indices, strict=True)
+        )
+        return Description(
+            source=source,
+            side=side or self.side,
+            readings=readings,
+            sentence=self.speak(indices),
+            problems=tuple(problems),
+        )
+
+    def speak(self, indices: Sequence[int]) -> str:
+        """Return the sentence the template makes of the known factors; empty if none is known."""
+        known = {
+            factor.name: (factor.phrases[index], index)
+            for factor, index in zip(self.factors, indices, strict=True)
+            if index != UNKNOWN
+        }
+        if not known:
+            return ""
+        counted = known.get(self.keyword.counted_by or "", ("", 0))[1]
+        values = {name: phrase for name, (phrase, _) in known.items()}
+        values["keyword"] = self.keyword.plural if counted > 0 else self.keyword.singular
+        clauses = []
+        for clause in self.sentence.clauses:
+            spoken = [part.format(**values) for part in clause.parts if _placeholders(part) <= values.keys()]
+            if spoken:
+                clauses.append(clause.joiner.join(spoken))
+        text = ", ".join(clauses).rstrip(".")
+        return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-able values; `from_dict` is the inverse."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any], *, origin: str = "vocabulary") -> Vocabulary:
+        """Build a vocabulary from the values of `to_dict` or of a YAML file.
+
+        Args:
+            value: The values.
+            origin: Where they come from, for messages.
+
+        Raises:
+            DataError: A key is unknown or missing, or a value impossible; the message names file,
+                factor and phrase.
+        """
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise DataError(_explain(error, value, origin)) from error
+
+
+def shipped_vocabularies() -> tuple[str, ...]:
+    """Return the names of the vocabularies that come with the package, sorted."""
+    folder = resources.files("lexiseg.words") / "vocabularies"
+    return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+
+
+def load_vocabulary(name_or_path: str | Path) -> Vocabulary:
+    """Return a shipped vocabulary by name, or a user's own from a YAML file.
+
+    Args:
+        name_or_path: A shipped name such as "chest", or the path of a file ending in .yaml or .yml.
+
+    Raises:
+        UsageError: Neither a shipped name nor an existing file; the message lists the shipped names.
+        DataError: The file is not a vocabulary; the message names file, factor and phrase.
+    """
+    if str(name_or_path) in shipped_vocabularies():
+        return _load_shipped(str(name_or_path))
+    path = Path(name_or_path)
+    if path.suffix.lower() not in {".yaml", ".yml"} or not path.is_file():
+        raise UsageError(
+            f"No vocabulary '{name_or_path}': expected one of the shipped names "
+            f"({', '.join(shipped_vocabularies())}) or the path of an existing YAML file."
+        )
+    return _parse(path.read_bytes(), str(path))
+
+
+@cache
+def _load_shipped(name: str) -> Vocabulary:
+    file = resources.files("lexiseg.words") / "vocabularies" / f"{name}.yaml"
+    return _parse(file.read_bytes(), f"vocabularies/{name}.yaml")
+
+
+class _WordLoader(yaml.SafeLoader):
+    """YAML in which `no`, `on` and `off` are words, as in a list of negations, and not truth values."""
+
+
+_WordLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":bool") or first in "tTfF"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _parse(content: bytes, origin: str) -> Vocabulary:
+    try:
+        value = yaml.load(content.decode("utf-8"), Loader=_WordLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{origin} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(value, dict):
+        raise DataError(
+            f"{origin}: expected a vocabulary (a mapping with name, title, factors, ...), "
+            f"got {type(value).__name__}."
+        )
+    return Vocabulary.from_dict(value, origin=origin)
+
+
+def _placeholders(part: str) -> set[str]:
+    return set(_PLACEHOLDER.findall(part))
+
+
+def _check_names(vocabulary: Vocabulary) -> None:
+    """Check that factor names are unique and that every name used elsewhere is one of them."""
+    names = vocabulary.names
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"factor '{name}' is defined twice")
+    if "keyword" in names:
+        raise ValueError("a factor cannot be called 'keyword', which the sentence template uses")
+    used = {
+        name: "sentence" for clause in vocabulary.sentence.clauses for part in clause.parts
+        for name in _placeholders(part) - {"keyword"}
+    }  # fmt: skip
+    if vocabulary.keyword.counted_by is not None:
+        used[vocabulary.keyword.counted_by] = "keyword.counted_by"
+    regions = vocabulary.grammar.regions
+    if regions is not None:
+        used |= dict.fromkeys(regions.factors, "grammar.regions.factors")
+        for limit in (regions.exactly, regions.at_most):
+            if limit is not None:
+                used[limit.factor] = "grammar.regions"
+    for name, where in used.items():
+        if name not in names:
+            raise ValueError(f"{where} names the factor '{name}', but the factors are {', '.join(names)}")
+    if regions is not None:
+        for limit in (regions.exactly, regions.at_most):
+            if limit is not None and len(limit.regions) != len(vocabulary.factor(limit.factor).phrases):
+                raise ValueError(
+                    f"grammar.regions: expected one number per phrase of factor '{limit.factor}' "
+                    f"({len(vocabulary.factor(limit.factor).phrases)}), got {len(limit.regions)}"
+                )
+        for name in regions.factors:
+            rule = vocabulary.factor(name).read
+            if not isinstance(rule, SubsetRule) or ((),) not in rule.sets:
+                raise ValueError(
+                    f"grammar.regions: factor '{name}' must be read by a 'subset' rule with one empty set "
+                    f"(no lesion)"
+                )
+
+
+def _check_opposites(opposites: Opposites) -> None:
+    """Check that each word has one opposite per axis."""
+    for axis in AXES:
+        words = [word for pair in getattr(opposites, axis) for word in pair]
+        for word in words:
+            if words.count(word) > 1:
+                raise ValueError(f"opposites.{axis}: the word '{word}' stands in two pairs")
+            if words_of(word) != (word,):
+                raise ValueError(f"opposites.{axis}: expected single lower-case words, got '{word}'")
+
+
+def _check_read_rule(rule: ReadRule, phrases: Sequence[str]) -> None:
+    """Check that a rule has one entry per phrase, and that no entry stands for two phrases."""
+    match rule:
+        case ChoiceRule():
+            entries: Sequence[Sequence[Any]] = rule.keywords
+            what = "keywords"
+        case SubsetRule():
+            entries = [[tuple(sorted(terms)) for terms in sets] for sets in rule.sets]
+            what = "sets"
+        case SentenceRule():
+            entries = [[words_of(sentence) for sentence in sentences] for sentences in rule.sentences]
+            what = "sentences"
+        case CountRule():
+            entries = [[number] for number in rule.at_least]
+            what = "at_least"
+            if list(rule.at_least) != sorted(set(rule.at_least)) or rule.at_least[:1] != (1,):
+                raise ValueError(f"read.at_least: expected rising numbers from 1, got {list(rule.at_least)}")
+    if len(entries) != len(phrases):
+        raise ValueError(f"read.{what}: expected one entry per phrase ({len(phrases)}), got {len(entries)}")
+    owners: dict[Any, str] = {}
+    for phrase, group in zip(phrases, entries, strict=True):
+        if not group:
+            raise ValueError(f"read.{what}: phrase '{phrase}' has none")
+        for entry in group:
+            if owners.setdefault(entry, phrase) != phrase:
+                shown = " ".join(map(str, entry)) if isinstance(entry, tuple) else entry
+                raise ValueError(
+                    f"read.{what}: '{shown}' stands for both phrase '{owners[entry]}' and phrase '{phrase}'"
+                )
+
+
+def _explain(error: ValidationError, value: dict[str, Any], origin: str) -> str:
+    """Turn pydantic's findings into one message that names the file, the factor and the key."""
+    lines = []
+    for found in error.errors():
+        where: list[str] = []
+        location = list(found["loc"])
+        if location[:1] == ["factors"] and len(location) > 1 and isinstance(location[1], int):
+            factor = value["factors"][location[1]]
+            name = factor.get("name") if isinstance(factor, dict) else None
+            where.append(f"factor '{name}'" if name else f"factor number {location[1] + 1}")
+            location = location[2:]
+        if location:
+            where.append(".".join(map(str, location)))
+        message = found["msg"].removeprefix("Value error, ")
+        if found["type"] == "extra_forbidden":
+            message = "unknown key"
+        elif found["type"] == "missing":
+            message = "this key is missing"
+        elif not message.startswith(("factor", "phrase")) and found["type"] != "value_error":
+            message = f"{message}, got {found['input']!r}"
+        lines.append(": ".join([*where, message]))
+    return f"{origin}: " + "; ".join(lines)

@@ -1,0 +1,345 @@
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from data_files import Tree, save_image, save_mask
+from PIL import Image
+from rich.console import Console
+
+from lexiseg.data.check import CheckReport, check_dataset, render
+from lexiseg.data.check.duplicates import difference_hash
+from lexiseg.data.check.report import MAX_FILES, FileNote, finding
+from lexiseg.data.phantom import write_phantom
+from lexiseg.errors import DataError
+
+EXPECTED_LEVELS = {"error", "warning", "info"}
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantom") / "data"
+    write_phantom(folder, num_train=24, num_val=8, num_test=8, size=96, seed=1)
+    return folder
+
+
+@pytest.fixture
+def phantom(clean: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(clean, tmp_path / "data"))
+
+
+def images(folder: Path, split: str = "Train") -> list[Path]:
+    return sorted((folder / f"{split}_Folder" / "img").iterdir())
+
+
+def masks(folder: Path, split: str = "Train") -> list[Path]:
+    return sorted((folder / f"{split}_Folder" / "labelcol").iterdir())
+
+
+def edit_sheet(folder: Path, change: dict[int, str], split: str = "Train") -> list[str]:
+    """Replace the sentences of some rows; return their keys."""
+    path = folder / f"{split}_Folder" / f"{split}_text.xlsx"
+    table = pd.read_excel(path)
+    for row, sentence in change.items():
+        table.loc[row, "Description"] = sentence
+    table.to_excel(path, index=False)
+    return [str(table.loc[row, "Image"]) for row in change]
+
+
+def codes(report: CheckReport) -> set[str]:
+    return {found.code for found in report.findings}
+
+
+def test_a_clean_data_set_has_nothing_to_find(clean: Path) -> None:
+    report = check_dataset(clean)
+    assert not report.has_errors
+    assert codes(report) == {"assumed"}
+    assert report.samples == {"train": 24, "val": 8, "test": 8}
+    assert (report.vocabulary, report.side, report.reports_read) == ("chest", "image", 1.0)
+    assert set(report.agreement.values()) == {1.0}
+    assert report.side_evidence is not None
+    assert "as dataset.yaml states; so do 100.0% of" in report.side_evidence
+
+
+def test_one_unreadable_file_never_stops_the_check(phantom: Path) -> None:
+    broken, lost = images(phantom)[:2]
+    broken.write_bytes(broken.read_bytes()[:500])
+    lost.write_bytes(b"")
+    mask = masks(phantom, "Val")[0]
+    mask.write_bytes(b"not an image")
+    report = check_dataset(phantom)
+    found = report.of("unreadable-image")
+    assert found is not None
+    assert (found.severity, found.count) == ("error", 2)
+    assert [note.file for note in found.files] == [str(path.relative_to(phantom)) for path in (broken, lost)]
+    assert "broken or truncated" in found.files[0].detail
+    assert "an empty file" in found.files[1].detail
+    unreadable = report.of("unreadable-mask")
+    assert unreadable is not None
+    assert unreadable.files[0].file == str(mask.relative_to(phantom))
+    assert report.has_errors
+
+
+def test_unmatched_names_both_ways(phantom: Path) -> None:
+    images(phantom, "Val")[0].unlink()
+    masks(phantom)[0].unlink()
+    report = check_dataset(phantom)
+    for code, severity in (
+        ("missing-mask", "error"),
+        ("orphan-mask", "warning"),
+        ("orphan-report", "warning"),
+    ):
+        found = report.of(code)
+        assert found is not None, code
+        assert (found.severity, found.count) == (severity, 1)
+
+
+def test_images_the_sheet_leaves_out(phantom: Path) -> None:
+    edit_sheet(phantom, {0: "", 1: ""})
+    found = check_dataset(phantom).of("missing-report")
+    assert found is not None
+    assert found.count == 2
+
+
+def test_sizes_empty_masks_and_strange_values(phantom: Path) -> None:
+    first, second, third = masks(phantom)[:3]
+    Image.fromarray(np.full((50, 60), 255, np.uint8)).save(first)
+    Image.fromarray(np.zeros((96, 96), np.uint8)).save(second)
+    strange = np.zeros((96, 96), np.uint8)
+    strange[:9] = 77
+    Image.fromarray(strange).save(third)
+    report = check_dataset(phantom)
+    size, empty, values = (report.of(code) for code in ("size-mismatch", "empty-mask", "mask-values"))
+    assert size is not None
+    assert size.files[0].detail == "image 96 x 96, mask 50 x 60 (rows x columns)"
+    assert empty is not None
+    assert (empty.severity, empty.count) == ("info", 1)
+    assert values is not None
+    assert values.files[0].detail == "it holds 77; known are 0, 255"
+
+
+def test_all_masks_empty(plain_folder: Tree) -> None:
+    root = plain_folder("a", "b", "c", value=0)
+    assert check_dataset(root).of("all-empty") is not None
+
+
+def test_a_coding_that_cannot_be_told_is_an_error_and_the_rest_goes_on(plain_folder: Tree) -> None:
+    root = plain_folder("a", "b", "c")
+    for stem in "abc":
+        ramp = np.arange(32 * 40, dtype=np.uint16).reshape(32, 40) % 150
+        Image.fromarray(ramp.astype(np.uint8)).save(root / "masks" / f"{stem}.png")
+    (root / "images" / "a.png").write_bytes(b"x")
+    report = check_dataset(root)
+    assert {"mask-coding", "unreadable-image"} <= codes(report)
+    assert report.classes == ()
+
+
+def test_copies_and_near_copies_across_splits(phantom: Path) -> None:
+    source = images(phantom)[0]
+    shutil.copy(source, images(phantom, "Test")[0])
+    with Image.open(images(phantom)[2]) as image:
+        near = image.resize((120, 120)).point(lambda value: value * 0.8 + 10)
+    target = images(phantom, "Val")[1]
+    near.save(target)
+    report = check_dataset(phantom)
+    exact, close = report.of("duplicate-image"), report.of("near-duplicate")
+    assert exact is not None
+    assert (exact.severity, exact.count) == ("error", 1)
+    assert source.name in exact.files[0].file
+    assert close is not None
+    assert (close.severity, close.count) == ("warning", 1)
+    assert str(target.relative_to(phantom)) in close.files[0].file
+    assert close.files[0].detail.startswith("correlation 0.9")
+
+
+def test_copies_within_a_split_are_no_leak(phantom: Path) -> None:
+    shutil.copy(images(phantom)[0], images(phantom)[1])
+    assert not {"duplicate-image", "near-duplicate"} & codes(check_dataset(phantom))
+
+
+def test_difference_hash_by_hand() -> None:
+    falling = Image.fromarray(np.tile(np.arange(9, dtype=np.uint8)[::-1] * 20, (8, 1)))
+    assert difference_hash(falling) == 2**64 - 1
+    rising = Image.fromarray(np.tile(np.arange(9, dtype=np.uint8) * 20, (8, 1)))
+    assert difference_hash(rising) == 0
+    first_only = np.zeros((8, 9), np.uint8)
+    first_only[0, 0] = 9
+    assert difference_hash(Image.fromarray(first_only)) == 1 << 63
+
+
+def test_patients_and_sources_across_splits(tmp_path: Path) -> None:
+    names = {
+        "train": ["cxr_s1-e1-r1", "cxr_s2-e1-r1", "covid_1"],
+        "val": ["cxr_s3-e1-r1"],
+        "test": ["cxr_s1-e2-r1"],
+    }
+    for split, stems in names.items():
+        for seed, stem in enumerate(stems):
+            save_image(tmp_path / split / "images" / f"{stem}.png", 10 * len(split) + seed)
+            save_mask(tmp_path / split / "masks" / f"{stem}.png")
+    report = check_dataset(tmp_path)
+    patients = report.of("patient-in-splits")
+    assert patients is not None
+    assert patients.severity == "error"
+    assert patients.files == (FileNote(file="s1", detail="train, test"),)
+    source = report.of("one-source-val")
+    assert source is not None
+    assert "come from the source 'cxr', but only 67% of the training images do" in source.message
+
+
+def test_several_sources_in_val_are_fine(tmp_path: Path) -> None:
+    pairs = (("train", "cxr"), ("train", "covid"), ("val", "cxr"), ("val", "covid"))
+    for seed, (split, prefix) in enumerate(pairs):
+        save_image(tmp_path / split / "images" / f"{prefix}_{split}.png", seed)
+        save_mask(tmp_path / split / "masks" / f"{prefix}_{split}.png")
+    assert "one-source-val" not in codes(check_dataset(tmp_path))
+    assert check_dataset(tmp_path).of("empty-split").files[0].file == "test"  # type: ignore[union-attr]
+
+
+def test_reports_that_cannot_be_read_are_repaired_or_contradict(phantom: Path) -> None:
+    edit_sheet(
+        phantom,
+        {
+            0: "Bilateral pulmonary infection, two infected areas, glorp left lung.",
+            1: "Unilateral pulmonary infection, one infected area, lowoer left lung.",
+            2: "Unilateral pulmonary infection, one infected area, lower left lung.",
+            3: "Bilateral pulmonary infection, two infected areas, all left lung and all right lung.",
+        },
+    )
+    report = check_dataset(phantom)
+    unreadable, repaired, contradicts = (
+        report.of(code) for code in ("report-unreadable", "report-repaired", "report-contradicts")
+    )
+    assert unreadable is not None
+    assert "glorp" in unreadable.files[0].detail
+    assert repaired is not None
+    assert repaired.files[0].detail == "lowoer -> lower"
+    assert contradicts is not None
+    assert "says 'bilateral pulmonary infection', mask shows 'unilateral" in contradicts.files[0].detail
+    assert report.reports_read == pytest.approx(1 - 1 / 40)
+    assert all(rate < 1 for factor, rate in report.agreement.items() if factor in ("left", "right"))
+
+
+def _mirror_words(folder: Path) -> None:
+    for split in ("Train", "Val", "Test"):
+        path = folder / f"{split}_Folder" / f"{split}_text.xlsx"
+        table = pd.read_excel(path)
+        swapped = (
+            table["Description"]
+            .str.replace("left", "#")
+            .str.replace("right", "left")
+            .str.replace("#", "right")
+        )
+        table.assign(Description=swapped).to_excel(path, index=False)
+
+
+def test_the_side_convention_is_inferred_and_a_wrong_one_is_an_error(phantom: Path) -> None:
+    (phantom / "dataset.yaml").unlink()
+    report = check_dataset(phantom)
+    assert report.side == "image"
+    found = report.of("side-convention")
+    assert found is not None
+    assert found.severity == "info"
+    _mirror_words(phantom)
+    report = check_dataset(phantom)
+    assert report.side == "patient"
+    assert report.side_evidence is not None
+    assert "are the patient's, in 100.0% of" in report.side_evidence
+    assert set(report.agreement.values()) == {1.0}
+    (phantom / "dataset.yaml").write_text("side: image\n")
+    report = check_dataset(phantom)
+    found = report.of("side-convention")
+    assert found is not None
+    assert found.severity == "error"
+    assert "says that left and right in the reports are the image's, but in 100.0%" in found.message
+
+
+def test_reports_in_no_known_grammar(phantom: Path) -> None:
+    (phantom / "dataset.yaml").unlink()
+    edit_sheet(phantom, {row: f"The nuclei density is high, kind {row}." for row in range(24)})
+    report = check_dataset(phantom)
+    found = report.of("reports-grammar")
+    assert found is not None
+    assert "--text concepts" in found.message
+    assert report.vocabulary is None
+
+
+def test_a_vocabulary_that_does_not_exist(phantom: Path) -> None:
+    (phantom / "dataset.yaml").write_text("vocabulary: nowhere\n")
+    found = check_dataset(phantom).of("vocabulary")
+    assert found is not None
+    assert "nowhere" in found.message
+
+
+def test_a_sheet_without_columns_is_a_finding(phantom: Path) -> None:
+    pd.DataFrame({"A": ["b"]}).to_excel(phantom / "Val_Folder" / "Val_text.xlsx", index=False)
+    report = check_dataset(phantom)
+    found = report.of("layout")
+    assert found is not None
+    assert "has the columns 'A'" in found.message
+    assert report.samples["val"] == 8
+
+
+def test_missing_files_of_csvs(tmp_path: Path) -> None:
+    save_image(tmp_path / "a" / "images" / "x.png", 0)
+    (tmp_path / "train.csv").write_text("dataset,img_name,mask_name\na,x.png,x.png\na,y.png,y.png\n")
+    report = check_dataset(tmp_path)
+    found = report.of("missing-file")
+    assert found is not None
+    assert [note.file for note in found.files] == ["a/masks/x.png", "a/images/y.png"]
+
+
+def test_turned_photographs(plain_folder: Tree) -> None:
+    root = plain_folder("a", "b", "c")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (root / "images" / "a.png").unlink()
+    Image.fromarray(np.zeros((32, 40), np.uint8)).save(root / "images" / "a.jpg", exif=exif)
+    report = check_dataset(root)
+    assert {"exif-orientation", "assumed"} <= codes(report)
+
+
+def test_a_folder_without_layout_raises(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is empty"):
+        check_dataset(tmp_path)
+
+
+def test_long_lists_are_capped_and_counted() -> None:
+    found = finding("x", "error", "m", [FileNote(file=str(number)) for number in range(50)])
+    assert (len(found.files), found.count) == (MAX_FILES, 50)
+
+
+def test_json_and_table(phantom: Path) -> None:
+    images(phantom)[0].write_bytes(b"")
+    for mask in masks(phantom)[5:12]:
+        mask.unlink()
+    report = check_dataset(phantom)
+    value = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert value["ok"] is False
+    assert {found["severity"] for found in value["findings"]} <= EXPECTED_LEVELS
+    severities = [found["severity"] for found in value["findings"]]
+    assert severities == sorted(severities, key=["error", "warning", "info"].index)
+    out = io.StringIO()
+    render(report, Console(file=out, width=120))
+    text = out.getvalue()
+    assert "unreadable-image" in text
+    assert "and 4 more" in text
+    assert "Not usable as it is: 2 kinds of errors" in text
+    assert "Reports agree with their masks: laterality 100.00%" in text
+
+
+def test_names_with_brackets_are_printed_as_they_are(plain_folder: Tree) -> None:
+    root = plain_folder("[red]a", "b", "c")
+    (root / "images" / "[red]a.png").write_bytes(b"")
+    out = io.StringIO()
+    render(check_dataset(root), Console(file=out, width=200))
+    assert "images/[red]a.png" in out.getvalue()
+
+
+def test_progress_is_reported(phantom: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    check_dataset(phantom, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(number, 40) for number in range(1, 41)]

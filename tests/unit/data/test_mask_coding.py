@@ -1,0 +1,254 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lexiseg.data.mask_coding import (
+    LOOKS,
+    MaskCoding,
+    explicit_coding,
+    infer_mask_coding,
+    look_at_masks,
+    spread,
+)
+from lexiseg.data.readers import read_mask
+from lexiseg.errors import DataError
+
+SHAPE = (24, 24)
+
+
+def block(value: int, *, rows: slice = slice(4, 12), dtype: type = np.uint8) -> np.ndarray:
+    pixels = np.zeros(SHAPE, dtype)
+    pixels[rows, 4:20] = value
+    return pixels
+
+
+def save(tmp_path: Path, *masks: np.ndarray | Image.Image, suffix: str = "png") -> list[Path]:
+    paths = []
+    for number, mask in enumerate(masks):
+        path = tmp_path / f"m{number}.{suffix}"
+        (mask if isinstance(mask, Image.Image) else Image.fromarray(mask)).save(path)
+        paths.append(path)
+    return paths
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_binary_masks_need_no_words(tmp_path: Path, value: int) -> None:
+    paths = save(tmp_path, block(value))
+    coding, said = infer_mask_coding(paths)
+    assert said == ()
+    np.testing.assert_array_equal(read_mask(paths[0], coding), block(1))
+
+
+def test_any_other_value_is_said(tmp_path: Path) -> None:
+    paths = save(tmp_path, block(38), block(0))
+    coding, said = infer_mask_coding(paths)
+    assert said == ("Mask value 38 is read as lesion.",)
+    np.testing.assert_array_equal(read_mask(paths[0], coding), block(1))
+
+
+def test_one_and_255_in_different_files_are_the_same_class(tmp_path: Path) -> None:
+    paths = save(tmp_path, block(1), block(255))
+    coding, said = infer_mask_coding(paths)
+    assert "some as 255" in said[0]
+    for path in paths:
+        np.testing.assert_array_equal(read_mask(path, coding), block(1))
+
+
+def test_one_and_255_in_one_file_is_not_guessed(tmp_path: Path) -> None:
+    both = block(1) + block(255, rows=slice(14, 20))
+    with pytest.raises(DataError, match=r"m0\.png holds the values 1 and 255 in one mask.*classes"):
+        infer_mask_coding(save(tmp_path, both))
+
+
+def test_several_classes_are_numbered_in_order(tmp_path: Path) -> None:
+    several = block(128) + block(255, rows=slice(14, 20))
+    paths = save(tmp_path, several)
+    coding, said = infer_mask_coding(paths)
+    assert coding.num_classes == 3
+    assert "128 is class 1, 255 is class 2" in said[0]
+    np.testing.assert_array_equal(read_mask(paths[0], coding), block(1) + block(2, rows=slice(14, 20)))
+
+
+def test_a_rare_class_is_found_though_few_masks_are_looked_at(tmp_path: Path) -> None:
+    masks = [block(1) + block(2, rows=slice(14, 20))] * 80
+    masks[4] = block(3)
+    paths = save(tmp_path, *masks)
+    assert paths[4] not in spread(paths, LOOKS)
+    coding, _ = infer_mask_coding(paths)
+    assert coding.values == (0, 1, 2, 3)
+
+
+def test_all_empty_masks_are_said(tmp_path: Path) -> None:
+    paths = save(tmp_path, block(0))
+    coding, said = infer_mask_coding(paths)
+    assert "empty" in said[0]
+    assert not read_mask(paths[0], coding).any()
+
+
+def test_rgb_masks_of_grey_values_are_grey(tmp_path: Path) -> None:
+    paths = save(tmp_path, np.repeat(block(255)[..., None], 3, axis=2))
+    coding, _ = infer_mask_coding(paths)
+    assert coding.kind == "values"
+    np.testing.assert_array_equal(read_mask(paths[0], coding), block(1))
+
+
+def test_colours_are_classes_with_black_behind(tmp_path: Path) -> None:
+    colours = np.zeros((*SHAPE, 3), np.uint8)
+    colours[4:12, 4:20] = (255, 0, 0)
+    colours[14:20, 4:20] = (0, 0, 255)
+    paths = save(tmp_path, colours, np.zeros((*SHAPE, 3), np.uint8))
+    coding, said = infer_mask_coding(paths)
+    assert "#0000ff is class 1, #ff0000 is class 2" in said[0]
+    np.testing.assert_array_equal(read_mask(paths[0], coding), block(2) + block(1, rows=slice(14, 20)))
+    assert not read_mask(paths[1], coding).any()  # black everywhere: stored as grey
+
+
+def test_colours_without_black_are_not_guessed(tmp_path: Path) -> None:
+    colours = np.full((*SHAPE, 3), (10, 200, 10), np.uint8)
+    colours[4:12] = (255, 0, 0)
+    with pytest.raises(DataError, match="no black for the background"):
+        infer_mask_coding(save(tmp_path, colours))
+
+
+def test_unknown_colour_is_named(tmp_path: Path) -> None:
+    colours = np.zeros((*SHAPE, 3), np.uint8)
+    colours[0] = (1, 2, 3)
+    coding = MaskCoding(kind="colours", values=(0, 0xFF0000), labels=(0, 1))
+    with pytest.raises(DataError, match=r"it holds #010203; known are #000000, #ff0000"):
+        read_mask(save(tmp_path, colours)[0], coding)
+
+
+def _palette(indices: np.ndarray, colours: list[int]) -> Image.Image:
+    image = Image.fromarray(indices.astype(np.uint8), mode="P")
+    image.putpalette(colours)
+    return image
+
+
+def test_a_shared_palette_is_read_by_index(tmp_path: Path) -> None:
+    voc = [0, 0, 0, 128, 0, 0, 0, 128, 0]
+    indices = block(1) + block(2, rows=slice(14, 20))
+    paths = save(tmp_path, _palette(indices, voc), _palette(block(1), voc))
+    coding, said = infer_mask_coding(paths)
+    assert coding.indexed
+    assert "palette index" in said[0]
+    np.testing.assert_array_equal(read_mask(paths[0], coding), indices)
+
+
+def test_a_palette_made_per_file_is_read_by_colour(tmp_path: Path) -> None:
+    # The same mask twice; in the second file white has index 0.
+    paths = save(
+        tmp_path,
+        _palette(block(1), [0, 0, 0, 255, 255, 255]),
+        _palette(1 - block(1), [255, 255, 255, 0, 0, 0]),
+    )
+    coding, _ = infer_mask_coding(paths)
+    assert not coding.indexed
+    for path in paths:
+        np.testing.assert_array_equal(read_mask(path, coding), block(1))
+
+
+def test_a_shared_palette_with_white_first_is_read_by_colour(tmp_path: Path) -> None:
+    paths = save(tmp_path, _palette(1 - block(1), [255, 255, 255, 0, 0, 0]))
+    coding, _ = infer_mask_coding(paths)
+    np.testing.assert_array_equal(read_mask(paths[0], coding), block(1))
+
+
+def test_16_bit_masks(tmp_path: Path) -> None:
+    paths = save(tmp_path, block(65535, dtype=np.uint16))
+    coding, _ = infer_mask_coding(paths)
+    np.testing.assert_array_equal(read_mask(paths[0], coding), block(1))
+
+
+def test_one_bit_masks(tmp_path: Path) -> None:
+    paths = save(tmp_path, Image.fromarray(block(1).astype(bool)))
+    coding, said = infer_mask_coding(paths)
+    assert said == ()
+    np.testing.assert_array_equal(read_mask(paths[0], coding), block(1))
+
+
+@pytest.mark.parametrize("quality", [30, 95])
+def test_jpeg_masks_are_cut_at_127_and_it_is_said_once(tmp_path: Path, quality: int) -> None:
+    paths = []
+    for number in range(3):
+        paths.append(tmp_path / f"m{number}.jpg")
+        Image.fromarray(block(255)).save(paths[-1], quality=quality)
+    coding, said = infer_mask_coding(paths)
+    assert coding.kind == "threshold"
+    assert len(said) == 1
+    assert "values above 127" in said[0]
+    assert (read_mask(paths[0], coding) == block(1)).mean() > 0.99
+
+
+def test_threshold_by_hand(tmp_path: Path) -> None:
+    paths = save(tmp_path, np.array([[0, 127, 128, 255]], np.uint8))
+    np.testing.assert_array_equal(read_mask(paths[0], MaskCoding(kind="threshold")), [[0, 0, 1, 1]])
+
+
+def test_jpeg_masks_of_zero_and_one_cannot_be_told_from_noise(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="JPEG masks cannot tell such values from noise"):
+        infer_mask_coding(save(tmp_path, block(1), suffix="jpg"))
+
+
+def test_jpeg_masks_of_several_classes_need_their_values(tmp_path: Path) -> None:
+    several = block(128) + block(255, rows=slice(14, 20))
+    paths = save(tmp_path, several, suffix="jpg")
+    with pytest.raises(DataError, match="midway between 0 and 255"):
+        infer_mask_coding(paths)
+    classes: dict[int | str, str] = {0: "background", 128: "cyst", 255: "tumour"}
+    coding, names = explicit_coding(classes, look_at_masks(paths))
+    assert coding.kind == "nearest"
+    assert names == ("background", "cyst", "tumour")
+    expected = block(1) + block(2, rows=slice(14, 20))
+    assert (read_mask(paths[0], coding) == expected).mean() > 0.95
+
+
+def test_a_picture_is_no_mask(tmp_path: Path) -> None:
+    ramp = np.arange(150, dtype=np.uint8).reshape(10, 15)
+    with pytest.raises(DataError, match="looks like a picture, not a mask"):
+        infer_mask_coding(save(tmp_path, ramp))
+
+
+def test_explicit_classes_name_order_and_merge(tmp_path: Path) -> None:
+    classes: dict[int | str, str] = {4: "tumour", 2: "cyst", 3: "tumour"}
+    paths = save(tmp_path, np.array([[0, 2, 3, 4]], np.uint8))
+    coding, names = explicit_coding(classes, look_at_masks(paths))
+    assert names == ("background", "tumour", "cyst")
+    np.testing.assert_array_equal(read_mask(paths[0], coding), [[0, 2, 1, 1]])
+
+
+def test_explicit_colours(tmp_path: Path) -> None:
+    colours = np.zeros((*SHAPE, 3), np.uint8)
+    colours[4:12, 4:20] = (255, 0, 0)
+    paths = save(tmp_path, colours)
+    coding, names = explicit_coding({"#000000": "skin", "#FF0000": "mole"}, look_at_masks(paths))
+    assert names == ("skin", "mole")
+    np.testing.assert_array_equal(read_mask(paths[0], coding), block(1))
+
+
+def test_explicit_classes_that_cannot_be() -> None:
+    with pytest.raises(DataError, match=r"either grey values .* or colours"):
+        explicit_coding({0: "a", "#ff0000": "b"}, [])
+    with pytest.raises(DataError, match="expected 2 to 254 class names, got 1"):
+        explicit_coding({0: "a"}, [])
+
+
+def test_unreadable_masks_raise_unless_they_are_to_be_skipped(tmp_path: Path) -> None:
+    paths = save(tmp_path, block(1), block(1))
+    paths[0].write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"m0\.png is not an image"):
+        infer_mask_coding(paths)
+    assert infer_mask_coding(paths, skip_unreadable=True)[0].values == (0, 1)
+    with pytest.raises(DataError, match="no mask to find the classes from"):
+        infer_mask_coding([])
+
+
+def test_coding_survives_json() -> None:
+    for coding in (
+        MaskCoding(kind="threshold"),
+        MaskCoding(kind="colours", values=(0, 0xFF0000), labels=(0, 1)),
+        MaskCoding(kind="values", values=(0, 1, 2), labels=(0, 1, 1), indexed=True),
+    ):
+        assert MaskCoding.from_dict(json.loads(json.dumps(coding.to_dict()))) == coding

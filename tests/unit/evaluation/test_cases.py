@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lexiseg.data import Sample
+from lexiseg.evaluation.cases import Case, count_lesions, size_stratum, tercile_cuts
+from lexiseg.evaluation.metrics import case_metrics
+
+
+def case_of(truth_px: int) -> Case:
+    truth = np.zeros((10, 10), np.uint8)
+    truth.flat[:truth_px] = 1
+    return Case(
+        sample=Sample(id="a", image=Path("a.png"), mask=None, split="test"),
+        scores=case_metrics(np.zeros_like(truth), truth, num_classes=2),
+        image_px=truth.size,
+        lesions=count_lesions(truth),
+        retrieved=(),
+        confidence=(),
+        reference=(),
+        agreement=None,
+        flagged=False,
+    )
+
+
+def test_lesions_that_touch_at_a_corner_are_one() -> None:
+    labels = np.zeros((5, 5), np.uint8)
+    labels[0, 0] = labels[1, 1] = 1
+    assert count_lesions(labels) == 1
+    labels[4, 4] = 2
+    assert count_lesions(labels) == 2
+    assert count_lesions(np.zeros((5, 5), np.uint8)) == 0
+
+
+@pytest.mark.parametrize(
+    ("truth_px", "stratum"),
+    [
+        (0, "no lesion"),
+        (1, "small"),
+        (20, "small"),
+        (21, "medium"),
+        (40, "medium"),
+        (41, "large"),
+        (100, "large"),
+    ],
+)
+def test_cut_points_belong_to_the_smaller_stratum(truth_px: int, stratum: str) -> None:
+    assert size_stratum(case_of(truth_px), (0.2, 0.4)) == stratum
+
+
+def test_cuts_come_from_lesions_only() -> None:
+    assert tercile_cuts([case_of(n) for n in (0, 0, 10, 20, 30, 40)]) == pytest.approx((0.2, 0.3))
+    assert tercile_cuts([case_of(0)]) is None
+    assert size_stratum(case_of(0), None) == "no lesion"

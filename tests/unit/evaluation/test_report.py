@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import base64
+import importlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from lexiseg.data import Sample
+from lexiseg.evaluation import figures
+from lexiseg.evaluation.cases import Case
+from lexiseg.evaluation.metrics import case_metrics
+from lexiseg.evaluation.overlays import choose
+from lexiseg.evaluation.report import SIDE_NOTES
+from lexiseg.evaluation.summary import summarise
+
+VOID = {"meta", "img", "br", "line", "link"}
+
+
+class Page(HTMLParser):
+    """Collects elements and checks that every tag is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: Any, write_case: Any, disc: Any, fake_run: Any, fake_predictor: Any) -> str:
+    evaluate_predictor = importlib.import_module("lexiseg.evaluation.evaluate").evaluate_predictor
+    from lexiseg.data import open_dataset
+
+    root: Path = tmp_path_factory.mktemp("report")
+    answers = {}
+    for number in range(8):
+        mask = disc(64, 40, 14, 4 + number) | disc(64, 40, 50, 5)
+        write_case(root / "data", f"case{number}", mask)
+        answers[f"case{number}"] = (disc(64, 40, 14, 5), (number % 2, 0, 2, 7))
+    run = fake_run(text_source="concepts", side="patient")
+    index = open_dataset(root / "data")
+    evaluation = evaluate_predictor(fake_predictor(run, answers), index, split="test", out=root)
+    return (evaluation.out / "report.html").read_text()
+
+
+def test_one_file_without_scripts_or_requests(report: str) -> None:
+    page = Page(report)
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.elements}
+    assert not re.search(r"https?://|url\(|@import|src=\"(?!data:)", report)
+    assert page.all("html")[0]["lang"] == "en"
+    assert any(meta.get("name") == "viewport" for meta in page.all("meta"))
+
+
+def test_every_image_is_inline_with_alternative_text(report: str) -> None:
+    images = Page(report).all("img")
+    # distribution, scatter, four factors, and best, median, worst, most disagreeing of two cases each
+    assert len(images) == 2 + 4 + 4 * 2
+    for image in images:
+        assert len(image["alt"] or "") > 30
+        kind, content = (image["src"] or "").split(";base64,")
+        data = base64.b64decode(content)
+        assert kind in ("data:image/svg+xml", "data:image/jpeg")
+        if kind.endswith("xml"):
+            ElementTree.fromstring(data)
+        else:
+            assert data[:2] == b"\xff\xd8"
+
+
+def test_says_what_must_be_said(report: str) -> None:
+    for sentence in (
+        "Research software, not a medical device, not for clinical use.",
+        "Mean of cases: every case counts the same",
+        "Pooled: the pixels of all cases are summed first",
+        "Why the two differ.",
+        "Majority of training",
+        "lexiseg evaluate runs/fake",
+        "numpy " + np.__version__,
+    ):
+        assert sentence in report
+    for title in ("Best by Dice", "Median by Dice", "Worst by Dice", "Most disagreeing"):
+        assert title in report
+
+
+def test_names_the_side_convention_at_every_place_with_words(report: str) -> None:
+    note = f"Sides: {SIDE_NOTES['patient']}".replace("'", "&#39;")
+    # the table, four confusions, eight cards
+    assert report.count(note) == 1 + 4 + 8
+    assert SIDE_NOTES["image"] not in report
+    # "right" must only ever be a side here, never praise.
+    assert not re.search(r"&check; right|of \d+ right", report)
+
+
+def test_foreign_text_is_escaped(report: str) -> None:
+    assert "&lt;fake &amp; tested&gt;" in report
+    assert "<fake" not in report
+
+
+def test_phone_and_print_styles(report: str) -> None:
+    assert "@media (max-width: 620px)" in report
+    assert "@media print" in report
+
+
+def make_case(name: str, dice: float, agreement: float | None = None, size: int = 10) -> Case:
+    truth = np.zeros((10, 100), np.uint8)
+    truth.flat[: size * 10] = 1
+    predicted = np.zeros_like(truth)
+    predicted.flat[: round(size * 10 * dice / (2 - dice))] = 1
+    return Case(
+        sample=Sample(id=name, image=Path(name), mask=None, split="test"),
+        scores=case_metrics(predicted, truth, num_classes=2),
+        image_px=truth.size,
+        lesions=1,
+        retrieved=(),
+        confidence=(),
+        reference=(),
+        agreement=agreement,
+        flagged=False,
+    )
+
+
+def names(groups: dict[str, list[Case]]) -> dict[str, list[str]]:
+    return {title: [case.sample.id for case in cases] for title, cases in groups.items()}
+
+
+def test_choice_of_cases() -> None:
+    cases = [make_case(f"c{n:02d}", n / 20, 1.0 if n else 0.0) for n in range(13)]
+    assert names(choose(cases)) == {
+        "Best": ["c12", "c11", "c10"],
+        "Median": ["c05", "c06", "c07"],
+        "Worst": ["c00", "c01", "c02"],
+        "Most disagreeing": ["c00"],
+    }
+
+
+def test_most_disagreeing_prefers_the_worse_mask_and_few_cases_give_few() -> None:
+    cases = [make_case("good", 0.9, 0.5), make_case("bad", 0.2, 0.5), make_case("sure", 0.1, 1.0)]
+    chosen = names(choose(cases))
+    assert chosen["Most disagreeing"] == ["bad"]
+    assert (chosen["Best"], chosen["Median"], chosen["Worst"]) == (["good"], ["bad"], ["sure"])
+    assert "Most disagreeing" not in choose([make_case("only", 0.5)])
+
+
+def test_figures_state_their_numbers() -> None:
+    cases = [make_case(f"c{n}", 0.5 + n / 20, size=1 + n) for n in range(9)]
+    summary = summarise(cases, class_names=("background", "lesion"), seed=0)
+    distribution = figures.dice_distribution(cases)
+    assert f"mean {summary['dice']['mean']:.3f}" in distribution.alt
+    scatter = figures.size_against_dice(cases, summary["by_size"])
+    assert scatter is not None
+    assert "9 cases" in scatter.alt
+    confusion = figures.confusion({"title": "Side", "confusion": [[3, 1], [0, 2]]})
+    assert "5 of 6 cases lie on the diagonal" in confusion.alt
+    large = figures.confusion({"title": "Sentence", "confusion": np.eye(32, dtype=int).tolist()})
+    assert "32 of 32" in large.alt
+
+
+def test_figures_are_the_same_every_time() -> None:
+    cases = [make_case(f"c{n}", 0.5 + n / 20) for n in range(9)]
+    assert figures.dice_distribution(cases) == figures.dice_distribution(cases)
+
+
+def test_many_points_do_not_make_a_huge_file() -> None:
+    cases = [make_case("c", 0.7, size=1 + n % 90) for n in range(90)] * 60
+    summary = summarise(cases[:90], class_names=("background", "lesion"), seed=0)
+    scatter = figures.size_against_dice(cases, summary["by_size"])
+    assert scatter is not None
+    assert len(scatter.uri) < 200_000
+
+
+def test_without_lesions_there_is_no_scatter() -> None:
+    assert figures.size_against_dice([make_case("empty", 1.0, size=0)], []) is None

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lexiseg.data import DatasetIndex, Sample, open_dataset
+from lexiseg.evaluation.cases import Case
+from lexiseg.evaluation.metrics import case_metrics
+from lexiseg.evaluation.retrieval import References, retrieval_scores
+from lexiseg.run import Run
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.vocabulary import load_vocabulary
+
+CHEST = load_vocabulary("chest")
+Phrases = Callable[..., dict[str, str | None]]
+GREY = np.zeros((64, 64, 3), np.uint8)
+
+LEFT_ONLY = "Unilateral pulmonary infection, one infected area, lower left lung."
+
+
+def make_case(retrieved: tuple[int, ...], reference: tuple[int, ...], name: str = "a") -> Case:
+    empty = np.zeros((4, 4), np.uint8)
+    return Case(
+        sample=Sample(id=name, image=Path(f"{name}.png"), mask=None, split="test"),
+        scores=case_metrics(empty, empty, num_classes=2),
+        image_px=16,
+        lesions=0,
+        retrieved=retrieved,
+        confidence=(1.0,) * len(retrieved),
+        reference=reference,
+        agreement=1.0,
+        flagged=False,
+    )
+
+
+def scores_of(retrieved: list[int], reference: list[int], training: list[int]) -> dict[str, object]:
+    """Return the scores of the first chest factor (bilateral, unilateral)."""
+    pairs = zip(retrieved, reference, strict=True)
+    cases = [make_case((r, 0, 0, 0), (t, 0, 0, 0), str(n)) for n, (r, t) in enumerate(pairs)]
+    blind = [(index, 0, 0, 0) for index in training]
+    return retrieval_scores(cases, blind, vocabulary=CHEST, seed=0)["laterality"]
+
+
+def test_accuracy_confusion_and_both_majorities() -> None:
+    # References: 0 three times, 1 once. Training said 1 most often: a blind guess is right once in four.
+    scores = scores_of([0, 0, 1, 1], [0, 0, 0, 1], training=[1, 1, 1, 0])
+    assert scores["accuracy"] == 0.75
+    assert scores["confusion"] == [[2, 1], [0, 1]]  # rows are references
+    assert scores["majority"] == 0.25
+    assert scores["majority_phrase"] == "unilateral pulmonary infection"
+    assert scores["majority_of_split"] == 0.75
+    assert scores["n"] == 4
+    low, high = scores["ci95"]
+    assert 0 <= low < 0.75 < high <= 1
+
+
+def test_unknown_references_are_left_out_of_everything() -> None:
+    scores = scores_of([0, 1, 1], [0, UNKNOWN, UNKNOWN], training=[UNKNOWN, UNKNOWN, 1])
+    assert (scores["n"], scores["accuracy"], scores["majority"]) == (1, 1.0, 0.0)
+    assert scores["confusion"] == [[1, 0], [0, 0]]
+
+
+def test_nothing_known_and_no_training_split() -> None:
+    unknown = scores_of([0], [UNKNOWN], training=[0])
+    assert (unknown["n"], unknown["accuracy"], unknown["ci95"], unknown["majority"]) == (0, None, None, None)
+    untrained = scores_of([0], [0], training=[])
+    assert (untrained["accuracy"], untrained["majority"], untrained["majority_phrase"]) == (1.0, None, None)
+    assert untrained["majority_of_split"] == 1.0
+
+
+@pytest.fixture
+def mask(disc: Callable[..., np.ndarray]) -> np.ndarray:
+    """A lesion low in the left half of the image."""
+    return disc(64, 48, 12, 8)
+
+
+@pytest.fixture
+def index(write_case: Callable[..., Path], mask: np.ndarray, tmp_path: Path) -> DatasetIndex:
+    write_case(tmp_path / "data", "a", mask)
+    write_case(tmp_path / "data", "b", mask, "train")
+    rows = ["image,description", *(f'{name}.png,"{LEFT_ONLY}"' for name in "ab")]
+    (tmp_path / "data" / "reports.csv").write_text("\n".join(rows))
+    return open_dataset(tmp_path / "data")
+
+
+@pytest.fixture
+def phrases(mask: np.ndarray) -> Phrases:
+    def phrases_of(run: Run, index: DatasetIndex) -> dict[str, str | None]:
+        (sample,) = index.split("test")
+        return References.for_run(run, index).of(sample, mask, GREY).phrases
+
+    return phrases_of
+
+
+def test_reports_are_parsed_for_a_run_taught_by_reports(
+    index: DatasetIndex, fake_run: Callable[..., Run], phrases: Phrases
+) -> None:
+    found = phrases(fake_run(), index)
+    assert found["left"] == "lower left lung"
+    assert found["laterality"] == "unilateral pulmonary infection"
+    references = References.for_run(fake_run(), index)
+    assert references.kind == "reports"
+    (training,) = references.indices_of(index.split("train"), index)
+    assert training[:3] == (1, 0, 2)
+
+
+def test_references_are_turned_into_the_side_convention_of_the_run(
+    index: DatasetIndex, fake_run: Callable[..., Run], phrases: Phrases
+) -> None:
+    # The sheet means the image's left; this run speaks of the patient's.
+    found = phrases(fake_run(side="patient"), index)
+    assert found["right"] == "lower right lung"
+    assert found["left"] != "lower left lung"
+    # A sheet that means the patient's left needs no turning for it.
+    assert phrases(fake_run(side="patient"), replace(index, side="patient"))["left"] == "lower left lung"
+
+
+def test_concepts_are_measured_on_the_true_mask(
+    index: DatasetIndex, fake_run: Callable[..., Run], phrases: Phrases
+) -> None:
+    run = fake_run(text_source="concepts")
+    assert References.for_run(run, index).kind == "concepts"
+    assert phrases(run, index)["right"] == "no lesion in right lung"
+    mirrored = fake_run(text_source="concepts", side="patient")
+    assert phrases(mirrored, index)["left"] == "no lesion in left lung"
+    (training,) = References.for_run(run, index).indices_of(index.split("train"), index)
+    assert training[:2] == (1, 0)
+
+
+def test_a_run_taught_by_reports_is_measured_where_there_are_none(
+    index: DatasetIndex, fake_run: Callable[..., Run]
+) -> None:
+    silent = replace(index, samples=tuple(replace(sample, report=None) for sample in index.samples))
+    assert References.for_run(fake_run(), silent).kind == "concepts"
+
+
+def test_a_case_without_its_sentence_is_unknown(
+    index: DatasetIndex, fake_run: Callable[..., Run], mask: np.ndarray
+) -> None:
+    sample = replace(index.split("test")[0], report=None)
+    assert set(References.for_run(fake_run(), index).of(sample, mask, GREY).indices) == {UNKNOWN}
+
+
+def test_unreadable_training_masks_do_not_stop_the_majority(
+    index: DatasetIndex, fake_run: Callable[..., Run]
+) -> None:
+    (sample,) = index.split("train")
+    sample.mask.write_bytes(b"no image")
+    assert References.for_run(fake_run(text_source="concepts"), index).indices_of([sample], index) == []
+
+
+def test_a_run_without_words_has_no_references(index: DatasetIndex, fake_run: Callable[..., Run]) -> None:
+    assert References.for_run(fake_run(text_source="none"), index) is None

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lexiseg.errors import UsageError
+from lexiseg.evaluation import statistics
+from lexiseg.evaluation.metrics import case_metrics
+from lexiseg.evaluation.statistics import holm, mean_ci, paired_difference, pooled, size_terciles
+
+
+def test_mean_and_interval_of_many_cases() -> None:
+    values = np.random.default_rng(0).normal(0.8, 0.1, 400)
+    result = mean_ci(values)
+    assert result["mean"] == pytest.approx(values.mean())
+    # The bootstrap of a mean of normal values comes close to mean -+ 1.96 standard errors.
+    error = 1.96 * values.std() / 20
+    assert result["ci95"] == pytest.approx([values.mean() - error, values.mean() + error], abs=0.1 * error)
+
+
+def test_interval_is_seeded_and_does_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(1).random(50)
+    once = mean_ci(values, seed=3)
+    assert mean_ci(values, seed=3) == once
+    assert mean_ci(values, seed=4) != once
+    monkeypatch.setattr(statistics, "_BLOCK_ELEMENTS", 120)
+    assert mean_ci(values, seed=3) == once
+
+
+def test_one_case_and_equal_cases_have_no_spread() -> None:
+    assert mean_ci([0.25]) == {"mean": 0.25, "ci95": [0.25, 0.25]}
+    assert mean_ci([0.5] * 9)["ci95"] == [0.5, 0.5]
+
+
+def test_clusters_widen_the_interval_and_keep_the_mean() -> None:
+    # 20 patients with 10 equal images each are 20 observations, not 200.
+    per_patient = np.random.default_rng(2).random(20)
+    values, patients = np.repeat(per_patient, 10), np.repeat(np.arange(20), 10).tolist()
+    clustered, free, patients_only = mean_ci(values, patients), mean_ci(values), mean_ci(per_patient)
+    assert clustered["mean"] == pytest.approx(free["mean"])
+    assert clustered["ci95"] == pytest.approx(patients_only["ci95"])
+
+    def width(result: statistics.Interval) -> float:
+        return result["ci95"][1] - result["ci95"][0]
+
+    assert width(clustered) > 2.5 * width(free)
+
+
+def test_mean_counts_cases_even_with_uneven_clusters() -> None:
+    # One patient with three images of 1, one with one image of 0: mean over cases is 0.75, not 0.5.
+    result = mean_ci([1.0, 1.0, 1.0, 0.0], ["a", "a", "a", "b"])
+    assert result == {"mean": 0.75, "ci95": [0.0, 1.0]}
+    # 20 patients with nine images of 1, 20 with one image of 0: the interval lies around 0.9, not around 0.5.
+    values = [1.0] * 180 + [0.0] * 20
+    patients = [number // 9 for number in range(180)] + list(range(100, 120))
+    low, high = mean_ci(values, patients)["ci95"]
+    assert 0.75 < low < 0.9 < high < 1.0
+
+
+def test_cases_without_a_patient_stand_alone() -> None:
+    values = np.random.default_rng(5).random(30)
+    assert mean_ci(values, [None] * 30) == mean_ci(values)
+    # An unknown patient is nobody's twin, not even of a patient whose id looks like a position.
+    assert mean_ci([0.0, 1.0, 0.5], [None, 0, 1]) == mean_ci([0.0, 1.0, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("values", "clusters", "message"),
+    [
+        ([], None, "at least one finite number"),
+        ([0.5, float("nan")], None, "at least one finite number"),
+        ([[0.5], [0.5]], None, "got shape"),
+        ([0.5, 0.6], ["a"], "one cluster per value, got 1 for 2"),
+    ],
+)
+def test_statistics_refuse_what_would_be_dropped_elsewhere(
+    values: list[float], clusters: list[str] | None, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        mean_ci(values, clusters)
+
+
+def test_paired_difference_by_hand() -> None:
+    # Differences 1..6 tenths, all positive: of 2**6 sign patterns two are as extreme, p = 2 / 64.
+    b = np.full(6, 0.2)
+    a = b + np.arange(1, 7) / 10
+    result = paired_difference(a, b)
+    assert result.mean == pytest.approx(0.35)
+    assert result.p_value == pytest.approx(2 / 64)
+    assert (result.better, result.worse, result.equal) == (6, 0, 0)
+    assert 0.1 < result.ci95[0] < 0.35 < result.ci95[1] < 0.6
+    mirrored = paired_difference(b, a)
+    assert (mirrored.better, mirrored.worse) == (0, 6)
+    assert mirrored.mean == pytest.approx(-0.35)
+    assert mirrored.p_value == pytest.approx(result.p_value)
+
+
+def test_paired_interval_is_narrower_than_the_spread_of_cases() -> None:
+    b = np.random.default_rng(0).random(200)
+    result = paired_difference(b + 0.01, b)
+    assert result.ci95 == pytest.approx((0.01, 0.01))
+
+
+def test_no_difference_has_p_one() -> None:
+    result = paired_difference([0.1, 0.2], [0.1, 0.2])
+    assert (result.mean, result.ci95, result.p_value, result.equal) == (0.0, (0.0, 0.0), 1.0, 2)
+
+
+def test_paired_test_over_patients() -> None:
+    # 6 patients with 4 equal images: as significant as 6 cases, not as 24.
+    a = np.repeat(np.arange(1, 7) / 10, 4)
+    clusters = np.repeat(np.arange(6), 4).tolist()
+    assert paired_difference(a, np.zeros(24), clusters).p_value == pytest.approx(2 / 64)
+    assert paired_difference(a, np.zeros(24)).p_value < 1e-3
+
+
+def test_paired_needs_the_same_cases() -> None:
+    with pytest.raises(UsageError, match="same cases, got 2 and 3"):
+        paired_difference([0.1, 0.2], [0.1, 0.2, 0.3])
+
+
+def test_holm_by_hand() -> None:
+    # Sorted: 0.01 * 4, 0.02 * 3, 0.03 * 2, 0.5 * 1, made rising, in the order given.
+    assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+    with pytest.raises(UsageError, match=r"p-values lie in 0..1"):
+        holm([1.5])
+
+
+def test_size_terciles_leave_empty_masks_out() -> None:
+    shares = [0.0, 0.0, 0.01, 0.02, 0.03, 0.04]
+    low, high = size_terciles(shares)
+    assert (low, high) == pytest.approx((0.02, 0.03))
+    with pytest.raises(UsageError, match="at least one case with a lesion"):
+        size_terciles([0.0, 0.0])
+
+
+def test_pooled_by_hand() -> None:
+    def mask(columns: int, label: int = 1) -> np.ndarray:
+        labels = np.zeros((10, 10), np.uint8)
+        labels[:, :columns] = label
+        return labels
+
+    # 90 of 100 pixels right in a large lesion, 0 of 10 in a small one.
+    cases = [
+        case_metrics(mask(9), mask(10), num_classes=2),
+        case_metrics(mask(0), mask(1), num_classes=2),
+    ]
+    dice, iou = pooled(cases)
+    assert dice == pytest.approx(2 * 90 / (90 + 110))
+    assert iou == pytest.approx(90 / 110)
+    assert np.mean([case.dice for case in cases]) == pytest.approx((180 / 190) / 2)
+    with pytest.raises(UsageError, match="at least one case"):
+        pooled([])
+
+
+def test_pooled_averages_classes() -> None:
+    truth = np.array([[1, 1, 2, 2]], np.uint8)
+    predicted = np.array([[1, 1, 2, 0]], np.uint8)
+    assert pooled([case_metrics(predicted, truth, num_classes=3)])[0] == pytest.approx((1 + 2 / 3) / 2)

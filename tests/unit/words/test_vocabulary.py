@@ -1,0 +1,233 @@
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lexiseg.errors import DataError, UsageError
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.vocabulary import Vocabulary, load_vocabulary, shipped_vocabularies
+
+SMALL: dict[str, Any] = {
+    "name": "disc",
+    "title": "Optic disc",
+    "keyword": {"singular": "disc", "plural": "discs"},
+    "opposites": {"horizontal": [["left", "right"]]},
+    "sentence": {"clauses": [{"parts": ["{eye}", "{keyword}"]}]},
+    "factors": [
+        {
+            "name": "eye",
+            "title": "Eye",
+            "phrases": ["left eye", "right eye"],
+            "read": {"kind": "choice", "keywords": [["left"], ["right"]]},
+        }
+    ],
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """Return the small vocabulary with one value replaced; numbers in the path are list positions."""
+    copied = copy.deepcopy(SMALL)
+    *parents, last = [int(key) if key.isdigit() else key for key in path.split(".")]
+    target: Any = copied
+    for key in parents:
+        target = target[key]
+    target[last] = value
+    return copied
+
+
+def write(folder: Path, value: Any) -> Path:
+    path = folder / "own.yaml"
+    path.write_text(yaml.safe_dump(value), encoding="utf-8")
+    return path
+
+
+def test_shipped() -> None:
+    assert shipped_vocabularies() == ("chest", "polyp")
+
+
+def test_chest_phrases_in_the_order_of_the_published_repository() -> None:
+    chest = load_vocabulary("chest")
+    assert chest.names == ("laterality", "count", "left", "right")
+    assert chest.sizes == (2, 2, 8, 8)
+    assert chest.factors[0].phrases == ("bilateral pulmonary infection", "unilateral pulmonary infection")
+    assert chest.factors[1].phrases == ("one infected area", "multiple infected areas")
+    assert chest.factors[2].phrases == (
+        "upper left lung", "middle left lung", "lower left lung", "upper middle left lung",
+        "upper lower left lung", "middle lower left lung", "upper middle lower left lung",
+        "no lesion in left lung",
+    )  # fmt: skip
+    assert chest.factors[3].phrases == tuple(p.replace("left", "right") for p in chest.factors[2].phrases)
+    assert chest.side == "image"
+
+
+def test_polyp_factors() -> None:
+    polyp = load_vocabulary("polyp")
+    assert polyp.names == ("number", "location", "shape", "size", "color")
+    assert len(polyp.factor("location").phrases) == 9
+
+
+@pytest.mark.parametrize("name", ["chest", "polyp"])
+def test_json_round_trip(name: str) -> None:
+    vocabulary = load_vocabulary(name)
+    again = Vocabulary.from_dict(json.loads(json.dumps(vocabulary.to_dict())))
+    assert again == vocabulary
+    assert again.flip_tables == vocabulary.flip_tables
+
+
+@pytest.mark.parametrize(
+    ("indices", "sentence"),
+    [
+        (
+            (0, 1, 6, 5),
+            "Bilateral pulmonary infection, multiple infected areas, "
+            "upper middle lower left lung and middle lower right lung.",
+        ),
+        (
+            (1, 0, 0, 7),
+            "Unilateral pulmonary infection, one infected area, upper left lung and no lesion in right lung.",
+        ),
+        ((UNKNOWN, UNKNOWN, 7, 7), "No lesion in left lung and no lesion in right lung."),
+        ((0, UNKNOWN, UNKNOWN, 2), "Bilateral pulmonary infection, lower right lung."),
+        ((UNKNOWN,) * 4, ""),
+    ],
+)
+def test_speaks_what_is_known(indices: tuple[int, ...], sentence: str) -> None:
+    assert load_vocabulary("chest").speak(indices) == sentence
+
+
+def test_keyword_follows_the_number() -> None:
+    polyp = load_vocabulary("polyp")
+    one = polyp.speak((0, 4, UNKNOWN, 2, 0))
+    many = polyp.speak((1, 4, UNKNOWN, 2, 0))
+    assert one == "One large pink polyp area, located in the center of the image."
+    assert many == "Multiple large pink polyp areas, located in the center of the image."
+
+
+def test_describe() -> None:
+    description = load_vocabulary("chest").describe(
+        (1, 0, UNKNOWN, 2), source="concepts", side="patient", problems=["left lung cut off"]
+    )
+    assert description.indices == (1, 0, UNKNOWN, 2)
+    assert description.phrases["right"] == "lower right lung"
+    assert description.phrases["left"] is None
+    assert description.side == "patient"
+    assert description.problems == ("left lung cut off",)
+    assert load_vocabulary("chest").describe((0, 0, 0, 0), source="retrieved").side == "image"
+
+
+def test_describe_refuses_another_number_of_indices() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        load_vocabulary("chest").describe((0, 1, 2), source="concepts")
+
+
+def test_factor_by_name() -> None:
+    assert load_vocabulary("chest").factor("left").title == "Left lung"
+    with pytest.raises(KeyError, match="middle"):
+        load_vocabulary("chest").factor("middle")
+
+
+def test_own_file(tmp_path: Path) -> None:
+    assert load_vocabulary(write(tmp_path, SMALL)).factor("eye").phrases == ("left eye", "right eye")
+
+
+def test_no_on_off_are_words_in_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    text = (
+        yaml.safe_dump(SMALL) + "grammar:\n  negations: [no, off]\n  ignored: [on, yes]\nflip_holes: true\n"
+    )
+    path.write_text(text, encoding="utf-8")
+    vocabulary = load_vocabulary(path)
+    assert vocabulary.grammar.negations == ("no", "off")
+    assert vocabulary.grammar.ignored == ("on", "yes")
+    assert vocabulary.flip_holes is True
+
+
+@pytest.mark.parametrize("name", ["lung", "missing.yaml", "/"])
+def test_unknown_name_lists_the_shipped_ones(name: str) -> None:
+    with pytest.raises(UsageError, match=r"chest, polyp"):
+        load_vocabulary(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"a: [", "not valid YAML"), (b"\xff\xfe\xfa", "not valid YAML"), (b"- a\n- b\n", "got list")],
+)
+def test_not_a_vocabulary_at_all(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"own\.yaml.*{message}"):
+        load_vocabulary(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("colour", "red", "colour: unknown key"),
+        ("factors.0.phrase", [], "factor 'eye': phrase: unknown key"),
+        ("factors.0.read.keyword", [], r"factor 'eye': read.*keyword: unknown key"),
+        ("factors.0.read.kind", "guess", r"factor 'eye': read.*'guess'"),
+        ("factors.0.phrases", ["left eye", "Left  eye"], "factor 'eye': phrase 'Left  eye' is a duplicate"),
+        ("factors.0.phrases", ["left eye", "eye left"], "phrase 'eye left' is a duplicate of 'left eye'"),
+        ("factors.0.phrases", ["left eye"], "factor 'eye': phrases"),
+        ("factors.0.phrases", ["left eye", "..."], r"phrase '\.\.\.' holds no words"),
+        ("factors.0.name", "Eye side", "factor 'Eye side': name"),
+        ("factors.0.phrases", ["left eye", "other eye"], "phrase 'left eye'.*'right eye', is no phrase"),
+        ("factors.0.read.keywords", [["left"]], r"read.keywords: expected one entry .*\(2\), got 1"),
+        ("factors.0.read.keywords", [["left"], []], "phrase 'right eye' has none"),
+        ("factors.0.read.keywords", [["os"], ["os"]], "'os' stands for both phrase 'left eye' and"),
+        ("sentence.clauses.0.parts", ["{eyes}"], "sentence names the factor 'eyes'.*factors are eye"),
+        ("keyword.counted_by", "number", "keyword.counted_by names the factor 'number'"),
+        ("opposites.horizontal", [["left", "right"], ["left", "east"]], "'left' stands in two pairs"),
+        ("opposites.vertical", [["far up", "down"]], "expected single lower-case words, got 'far up'"),
+        ("side", "doctor", "side.*'image' or 'patient'"),
+        ("factors", [], "factors"),
+        ("factors", ["eye"], "factor number 1"),
+        (
+            "factors.0.read",
+            {"kind": "count", "nouns": ["eye"], "at_least": [2, 1]},
+            r"read.at_least: expected rising numbers from 1, got \[2, 1\]",
+        ),
+        (
+            "factors.0.read",
+            {"kind": "subset", "nouns": ["eye"], "sets": [[["a", "b"]], [["b", "a"]]]},
+            "'a b' stands for both",
+        ),
+    ],
+)  # fmt: skip
+def test_mistakes_in_an_own_file_name_the_place(tmp_path: Path, path: str, value: Any, message: str) -> None:
+    with pytest.raises(DataError, match=rf"(?s)own\.yaml: .*{message}"):
+        load_vocabulary(write(tmp_path, changed(path, value)))
+
+
+def test_factor_defined_twice() -> None:
+    with pytest.raises(DataError, match="factor 'eye' is defined twice"):
+        Vocabulary.from_dict(changed("factors", [SMALL["factors"][0]] * 2))
+
+
+def test_keyword_is_no_factor_name() -> None:
+    with pytest.raises(DataError, match="cannot be called 'keyword'"):
+        Vocabulary.from_dict(changed("factors.0.name", "keyword"))
+
+
+def chest_with(**regions: Any) -> dict[str, Any]:
+    value = load_vocabulary("chest").to_dict()
+    value["grammar"]["regions"] |= regions
+    return value
+
+
+def test_regions_must_fit_the_factors() -> None:
+    with pytest.raises(DataError, match=r"one number per phrase of factor 'laterality' \(2\), got 3"):
+        Vocabulary.from_dict(chest_with(exactly={"factor": "laterality", "regions": [2, 1, 0]}))
+    with pytest.raises(DataError, match="factor 'count' must be read by a 'subset' rule"):
+        Vocabulary.from_dict(chest_with(factors=["count"]))
+    with pytest.raises(DataError, match=r"grammar.regions names the factor 'lobes'"):
+        Vocabulary.from_dict(chest_with(at_most={"factor": "lobes", "regions": [1]}))
+
+
+def test_missing_key_is_named() -> None:
+    value = {key: v for key, v in SMALL.items() if key != "keyword"}
+    with pytest.raises(DataError, match="keyword: this key is missing"):
+        Vocabulary.from_dict(value)
