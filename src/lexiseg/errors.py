@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LexisegError(Exception):
-    """Base of all errors with a message meant for the user: expected what, came what, where, how to fix it."""
+    """Base of all errors meant for the user: expected what, came what, where, how to fix it."""
 
     exit_code = 1
 
@@ -46,7 +46,8 @@ class MissingExtraError(LexisegError):
 
     def __init__(self, feature: str, *, package: str, extra: str) -> None:
         super().__init__(
-            f"{feature} needs the package '{package}', which is not installed. Install it with: pip install 'lexiseg[{extra}]'"
+            f"{feature} needs the package '{package}', which is not installed. Install it with: "
+            f"pip install 'lexiseg[{extra}]'"
         )
 
 

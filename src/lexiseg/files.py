@@ -19,7 +19,7 @@ _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path in the target's folder; on success it replaces `path`, on any error it is removed.
+    """Yield a temporary path beside `path`; on success it replaces `path`, on any error it is removed.
 
     Args:
         path: The file to write. Its folder is created if needed.
@@ -66,7 +66,7 @@ def _disk_error(path: Path, error: OSError) -> Exception:
     """Return a `DiskError` for a full or read-only disk, and any other `OSError` as it is."""
     if error.errno in _NO_SPACE:
         return DiskError(
-            f"No space left on the disk while writing {path}. Free some space, then run the same command again."
+            f"No space left on the disk while writing {path}. Free some space and run the command again."
         )
     if error.errno in _NO_PERMISSION:
         return DiskError(f"No permission to write {path}. Choose a folder you may write to.")

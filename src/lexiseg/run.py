@@ -106,8 +106,9 @@ class Run:
             ) from error
         if version > FORMAT_VERSION:
             raise RunError(
-                f"{path} was written by a newer Lexiseg ({value.get('lexiseg_version', 'unknown')}, format {version}); this "
-                f"version reads formats up to {FORMAT_VERSION}. Upgrade with: pip install --upgrade lexiseg"
+                f"{path} was written by a newer Lexiseg ({value.get('lexiseg_version', 'unknown')}, format "
+                f"{version}); this version reads formats up to {FORMAT_VERSION}. Upgrade with: "
+                f"pip install --upgrade lexiseg"
             )
         try:
             return cls(path, Manifest.model_validate(value))

@@ -1,0 +1,42 @@
+# The README's two commands. Each sets up everything it needs in .venv and does its job.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MINUTES ?= 3
+
+.PHONY: demo test check clean
+
+## Train, evaluate and predict in a few minutes; DATA=folder uses your own data set.
+demo: $(VENV)/.installed
+	$(BIN)/lexiseg demo $(DATA) --minutes $(MINUTES)
+
+## All tests, the installed wheel included.
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests
+
+## Style and types.
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Lexiseg needs Python 3.11 or newer, this is %d.%d. Use: make PYTHON=python3.11 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+# torch and torchvision go first and together, so that pip chooses one pair that fits.
+$(VENV)/.torch: $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet torch torchvision
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.torch pyproject.toml
+	$(BIN)/python -m pip install --quiet -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $@

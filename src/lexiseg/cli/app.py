@@ -1,0 +1,89 @@
+"""The command `lexiseg` and how its errors end."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from lexiseg._version import __version__
+from lexiseg.cli import commands, data_commands
+from lexiseg.errors import DiskError, LexisegError
+
+INTERRUPTED = 130
+
+_HELP = """Medical image segmentation taught with words, used without them.
+
+Train on images, masks and (if you have them) report sentences. Then give an image alone, and get a mask, \
+the words the model itself retrieved, and a warning when mask and words disagree.
+
+Research software, not a medical device: not for clinical use.
+"""
+
+_EPILOG = (
+    "Exit codes: 0 done, 1 finished with failures or findings, 2 wrong usage, 3 data, 4 run folder, "
+    "5 weights, 6 disk, 7 missing extra, 130 interrupted."
+)
+
+app = typer.Typer(
+    name="lexiseg",
+    help=_HELP,
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+app.command("train")(commands.train)
+app.command("evaluate")(commands.evaluate)
+app.command("predict")(commands.predict)
+app.add_typer(data_commands.app, name="data")
+app.add_typer(commands.convert_app, name="convert")
+app.command("demo")(commands.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lexiseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: errors become one message and an exit code, never a traceback."""
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except LexisegError as error:
+        errors.print(f"Error: {error}", style="red")
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        errors.print(f"Interrupted. {interrupt}".strip(), style="red")
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = error.filename or error
+        full = DiskError(f"No space left on the disk ({where}). Free some space and run the command again.")
+        errors.print(f"Error: {full}", style="red")
+        sys.exit(full.exit_code)
+    except Exception as error:
+        # click's usage errors know how to show themselves; anything else is a defect and keeps its traceback.
+        show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+        if show is None or code is None:
+            raise
+        show()
+        sys.exit(code)

@@ -1,0 +1,263 @@
+"""The commands train, evaluate, predict, convert and demo. Heavy imports wait until a command runs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lexiseg.errors import LexisegError, PartialFailureError
+
+convert_app = typer.Typer(help="Make a run folder from published weights.", no_args_is_help=True)
+
+
+class _Model(StrEnum):
+    STPNET = "stpnet"
+
+
+class _Preset(StrEnum):
+    COMPACT = "compact"
+    PAPER = "paper"
+
+
+class _Text(StrEnum):
+    AUTO = "auto"
+    REPORTS = "reports"
+    CONCEPTS = "concepts"
+    NONE = "none"
+
+
+class _Split(StrEnum):
+    TEST = "test"
+    VAL = "val"
+    TRAIN = "train"
+
+
+_Device = Annotated[str, typer.Option(help="torch device: cpu, cuda:0, ...")]
+_BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]
+
+
+def train(
+    data: Annotated[
+        Path, typer.Argument(help="Data set folder: images, masks and, if there are, report sentences.")
+    ],
+    out: Annotated[Path, typer.Option(help="Run folder to make.")],
+    model: Annotated[
+        _Model | None, typer.Option(help="The published system to follow. [default: stpnet]")
+    ] = None,
+    preset: Annotated[
+        _Preset | None,
+        typer.Option(
+            help="compact: small, trains on a CPU; paper: the published network. [default: compact]"
+        ),
+    ] = None,
+    text: Annotated[
+        _Text | None,
+        typer.Option(
+            help="Where words come from: reports (a sheet), concepts (measured on masks), none. [auto]"
+        ),
+    ] = None,
+    vocabulary: Annotated[
+        str | None,
+        typer.Option(
+            help="Vocabulary: chest, polyp, or a YAML file. [default: the one that reads the sheet]"
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the training images. [default: 40]")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Wall-clock budget instead of epochs.")
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(help="Height and width in pixels. [default: 224]")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=2, help="Images per step. [default: 16; paper 24]")
+    ] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="timm encoder of the compact preset. [default: tf_efficientnet_lite0]")
+    ] = None,
+    text_encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="minilm (installed), a Hugging Face name, a folder. [minilm; paper: Bio_ClinicalBERT]"
+        ),
+    ] = None,
+    encoder_weights: Annotated[
+        str | None, typer.Option(help="imagenet, none, or a weights file. [default: imagenet]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything random. [default: 0]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that load data. [default: by cores]")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file with any field of the configuration; options win over it.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
+    ] = False,
+) -> None:
+    """Train a model on a folder of images and masks."""
+    from lexiseg import train as run_training
+
+    try:
+        run = run_training(
+            data,
+            out,
+            resume=resume,
+            config_file=config,
+            console=Console(),
+            model=model and model.value,
+            preset=preset and preset.value,
+            text=text and text.value,
+            vocabulary=vocabulary,
+            epochs=epochs,
+            max_minutes=max_minutes,
+            image_size=image_size,
+            batch_size=batch_size,
+            encoder=encoder,
+            text_encoder=text_encoder,
+            encoder_weights=encoder_weights,
+            seed=seed,
+            workers=workers,
+        )
+    except KeyboardInterrupt as interrupt:
+        # Lightning does not let two interrupts pass; the state of the last segment is on disk.
+        if (out / "run.json").is_file():
+            advice = f"Go on with: lexiseg train {data} --out {out} --resume"
+        else:
+            advice = "Nothing was written yet."
+        raise KeyboardInterrupt(advice) from interrupt
+    _say(f"The run is in {run.path}. Next: lexiseg evaluate {run.path} {data} --out {run.path}/test")
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    data: Annotated[Path, typer.Argument(help="Data set folder.")],
+    out: Annotated[Path, typer.Option(help="Folder for metrics.json, cases.csv and report.html.")],
+    split: Annotated[_Split, typer.Option(help="Which split to score.")] = _Split.TEST,
+    batch_size: _BatchSize = 8,
+    device: _Device = "cpu",
+    tolerance: Annotated[
+        float,
+        typer.Option(min=0, help="Boundary error surface Dice forgives, in mm where known, else pixels."),
+    ] = 2.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
+) -> None:
+    """Score a run on a split: per case, with intervals, by lesion size, words beside masks."""
+    from lexiseg import evaluate as run_evaluation
+
+    with _progress() as progress:
+        task = progress.add_task("evaluating", total=None)
+        result = run_evaluation(
+            run,
+            data,
+            split=split.value,
+            out=out,
+            batch_size=batch_size,
+            device=device,
+            tolerance=tolerance,
+            seed=seed,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    dice, pooled = result.metrics["dice"], result.metrics["pooled_dice"]
+    _say(
+        f"Dice, mean of {len(result.cases)} cases: {dice['mean']:.4f} "
+        f"(95 % interval {dice['ci95'][0]:.4f} to {dice['ci95'][1]:.4f}); "
+        f"pooled over all pixels: {_score(pooled):.4f}."
+    )
+    _say(f"Report: {out / 'report.html'}")
+    result.raise_for_failures()
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    paths: Annotated[list[str], typer.Argument(help="Images, folders, or quoted glob patterns.")],
+    out: Annotated[Path, typer.Option(help="Folder for masks and predictions.jsonl.")],
+    overlays: Annotated[
+        bool, typer.Option("--overlays", help="Also write the images with mask contours.")
+    ] = False,
+    batch_size: _BatchSize = 8,
+    device: _Device = "cpu",
+) -> None:
+    """Segment images: masks on their own grids, the retrieved words, and a flag where the two disagree."""
+    from lexiseg import find_targets, load, predict_to_files
+
+    targets = find_targets(paths)
+    predictor = load(run, device=device)
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    with _progress() as progress:
+        task = progress.add_task("predicting", total=len(targets))
+
+        def show(path: Path, result: object) -> None:
+            progress.advance(task)
+            if isinstance(result, LexisegError):
+                errors.print(f"Skipped: {result}", style="yellow")
+
+        summary = predict_to_files(
+            predictor, targets, out, overlays=overlays, batch_size=batch_size, on_result=show
+        )
+    review = (
+        f"; {summary.flagged} flagged for review, as mask and words disagree"
+        if predictor.run.vocabulary
+        else ""
+    )
+    _say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {summary.results}")
+    if predictor.run.vocabulary is not None:
+        _say(f"Left and right in all words are the {predictor.run.side}'s.")
+    if summary.failed:
+        raise PartialFailureError(
+            f"{len(summary.failed)} of {len(targets)} images could not be read; "
+            f"each is named above and in {summary.results}."
+        )
+
+
+@convert_app.command("stpnet")
+def convert_stpnet(
+    checkpoint: Annotated[Path, typer.Argument(help="Published checkpoint (.pth, .pt or .safetensors).")],
+    out: Annotated[Path, typer.Argument(help="Run folder to make.")],
+    banks: Annotated[
+        Path | None,
+        typer.Option(help="safetensors with Unilateral_emb, num_emb, left_loc_emb, right_loc_emb."),
+    ] = None,
+    text_encoder: Annotated[
+        str | None,
+        typer.Option(help="Compute the banks with this text encoder instead (Hugging Face name or folder)."),
+    ] = None,
+) -> None:
+    """Make a run from a published STPNet checkpoint."""
+    from lexiseg import convert_stpnet as convert
+
+    run, dropped = convert(checkpoint, out, banks=banks, text_encoder=text_encoder)
+    _say(f"{dropped} published tensors that the network never uses were dropped. The run is in {run.path}.")
+
+
+def demo(
+    data: Annotated[
+        Path | None, typer.Argument(help="Your own data set folder. [default: a phantom made on the spot]")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
+    minutes: Annotated[float, typer.Option(min=0.05, help="Minutes of training.")] = 3.0,
+    image_size: Annotated[int, typer.Option(help="Height and width in pixels.")] = 160,
+) -> None:
+    """Train, evaluate and predict in a few minutes, and show where to look."""
+    from lexiseg.cli.demo import run_demo
+
+    run_demo(data, out, minutes=minutes, image_size=image_size, console=Console())
+
+
+def _score(value: float | dict[str, float]) -> float:
+    return value["mean"] if isinstance(value, dict) else value
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def _say(message: str) -> None:
+    Console(soft_wrap=True, highlight=False, markup=False).print(message)

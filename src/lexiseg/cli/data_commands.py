@@ -1,0 +1,47 @@
+"""The commands under `lexiseg data`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(help="Look at data sets before training on them.", no_args_is_help=True)
+
+
+@app.command("check")
+def check(
+    folder: Annotated[Path, typer.Argument(help="Data set folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Check files, masks, splits, reports against masks, and the side convention; exit code 1 on errors."""
+    from lexiseg import check_dataset
+    from lexiseg.data.check import render
+
+    report = check_dataset(folder)
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        render(report, Console())
+    if report.has_errors:
+        raise typer.Exit(1)
+
+
+@app.command("phantom")
+def phantom(
+    folder: Annotated[Path, typer.Argument(help="New or empty folder.")],
+    train: Annotated[int, typer.Option(min=1, help="Training images.")] = 240,
+    val: Annotated[int, typer.Option(min=1, help="Validation images.")] = 60,
+    test: Annotated[int, typer.Option(min=1, help="Test images.")] = 60,
+    size: Annotated[int, typer.Option(min=64, help="Height and width in pixels.")] = 224,
+    classes: Annotated[int, typer.Option(min=1, max=2, help="Kinds of lesions.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
+) -> None:
+    """Make a procedural data set: chest-like images, exact masks, true report sentences."""
+    from lexiseg import write_phantom
+
+    write_phantom(folder, num_train=train, num_val=val, num_test=test, size=size, seed=seed, classes=classes)
+    typer.echo(f"{train + val + test} images written to {folder}.")

@@ -1,0 +1,72 @@
+"""The demo: everything the toolkit does, in a few minutes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from rich.console import Console
+
+import lexiseg
+from lexiseg.errors import UsageError
+
+_NUM_TRAIN, _NUM_VAL, _NUM_TEST = 400, 60, 80
+_PREDICTED = 12
+
+
+def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, console: Console) -> None:
+    """Train, evaluate and predict.
+
+    Args:
+        data: Data set folder; None makes a phantom.
+        out: Folder for everything; what an earlier demo left there is replaced.
+        minutes: Minutes of training.
+        image_size: Height and width in pixels.
+        console: Where to speak.
+
+    Raises:
+        UsageError: `out` holds something that is no demo.
+    """
+    _clear(out)
+    if data is None:
+        data = out / "data"
+        console.rule("1. A phantom data set: chest-like images, exact masks, true report sentences")
+        lexiseg.write_phantom(data, num_train=_NUM_TRAIN, num_val=_NUM_VAL, num_test=_NUM_TEST)
+        console.print(f"{_NUM_TRAIN + _NUM_VAL + _NUM_TEST} images in {data}")
+    console.rule(f"2. Training for {minutes:g} minutes")
+    run = lexiseg.train(data, out / "run", max_minutes=minutes, image_size=image_size, console=console)
+    index = lexiseg.open_dataset(data)
+    split = "test" if index.split("test") else "val"
+    console.rule(f"3. Evaluation on the {split} split")
+    result = lexiseg.evaluate(run.path, data, split=split, out=out / "evaluation")
+    dice = result.metrics["dice"]
+    console.print(
+        f"Dice, mean of {len(result.cases)} cases: {dice['mean']:.3f} "
+        f"(95 % interval {dice['ci95'][0]:.3f} to {dice['ci95'][1]:.3f})"
+    )
+    console.rule("4. Prediction, from images alone")
+    predictor = lexiseg.load(run.path)
+    images = [str(sample.image) for sample in index.split(split)[:_PREDICTED]]
+    summary = lexiseg.predict_to_files(
+        predictor, lexiseg.find_targets(images), out / "predictions", overlays=True
+    )
+    console.print(f"{summary.done} images segmented, {summary.flagged} flagged for review")
+    console.rule("Where to look")
+    for what, where in {
+        "report": out / "evaluation" / "report.html",
+        "overlays": out / "predictions" / "overlays",
+        "words": summary.results,
+        "run": run.path,
+    }.items():
+        console.print(f"{what:<10} {where}", soft_wrap=True)
+    console.print("Research software, not a medical device: not for clinical use.")
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier demo left, and nothing else."""
+    parts = {"data", "run", "evaluation", "predictions"}
+    if not out.exists():
+        return
+    if not out.is_dir() or any(child.name not in parts for child in out.iterdir()):
+        raise UsageError(f"{out} holds something that is no demo. Choose another --out.")
+    shutil.rmtree(out)
