@@ -1,4 +1,4 @@
-"""Measure prediction from PNG files to mask files: images per second at several numbers of images, and memory.
+"""Measure prediction from PNG files to mask files: images per second, and memory, at several counts.
 
     python benchmarks/prediction_speed.py RUN [--counts 100 5000] [--size 224]
 
@@ -24,7 +24,7 @@ _DISTINCT = 50
 
 
 def predict(run: Path, images: Path, out: Path) -> None:
-    """Predict a folder; print images per second without the time to load the model, and peak memory in MB."""
+    """Predict a folder; print images per second, the loading of the model aside, and peak memory."""
     predictor = lexiseg.load(run)
     targets = lexiseg.find_targets([str(images)])
     lexiseg.predict_to_files(predictor, targets[:16], out)  # the first pass through the network is slower
@@ -56,7 +56,8 @@ def main() -> None:
             images.mkdir()
             for number in range(count):
                 shutil.copy(sources[number % len(sources)], images / f"{number:06d}{sources[0].suffix}")
-            command = [sys.executable, __file__, str(options.run), "--one", str(images), str(root / f"out{count}")]
+            places = [str(images), str(root / f"out{count}")]
+            command = [sys.executable, __file__, str(options.run), "--one", *places]
             subprocess.run(command, check=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
@@ -21,7 +22,9 @@ IMAGE_FILL, WORDS_FILL, TEACHER_FILL = "#E3F0F8", "#FCEBDD", "#F4F4F4"
 Point = tuple[float, float]
 
 
-def box(ax: Axes, centre: Point, size: Point, text: str, *, edge: str, fill: str, dashed: bool = False) -> None:
+def box(
+    ax: Axes, centre: Point, size: Point, text: str, *, edge: str, fill: str, dashed: bool = False
+) -> None:
     """Draw a rounded box with text in its middle."""
     (x, y), (width, height) = centre, size
     patch = FancyBboxPatch(
@@ -61,11 +64,18 @@ def draw_pyramids(ax: Axes, rows: list[float]) -> None:
     for row, stride in zip(rows, (2, 4, 8, 16, 32), strict=True):
         box(ax, (2.75, row), (1.5, 0.66), f"features\nstride {stride}", edge=IMAGE, fill=IMAGE_FILL)
     arrow(ax, (1.65, rows[0]), (2.0, rows[0]))
-    for above, below in zip(rows, rows[1:], strict=False):
+    for above, below in pairwise(rows):
         arrow(ax, (2.75, above - 0.33), (2.75, below + 0.33))
     note(ax, (5.2, rows[0] + 0.55), "decoder", colour=IMAGE, ha="center", size=9.4)
     for row, stride in zip(rows, (2, 4, 8, 16), strict=False):
-        box(ax, (5.6, row), (1.9, 0.66), f"2 convolutions + FiLM\nstride {stride}", edge=IMAGE, fill=IMAGE_FILL)
+        box(
+            ax,
+            (5.6, row),
+            (1.9, 0.66),
+            f"2 convolutions + FiLM\nstride {stride}",
+            edge=IMAGE,
+            fill=IMAGE_FILL,
+        )
         arrow(ax, (3.5, row), (4.65, row))
     note(ax, (4.07, rows[0] + 0.16), "skips", colour=IMAGE, ha="center")
     for below, above in zip(rows[1:4], rows[:3], strict=True):
@@ -86,7 +96,8 @@ def draw_words(ax: Axes, rows: list[float]) -> None:
     line(ax, [(2.75, rows[4] - 0.33), (2.75, 0.95), (3.5, 0.95)], colour=WORDS)
     note(ax, (2.6, 1.3), "strides\n16 and 32", colour=WORDS, ha="right")
     box(
-        ax, (10.15, 0.95), (2.2, 1.2), "text bank\nclosed list of phrases\nwith embeddings,\nsaved in the run",
+        ax, (10.15, 0.95), (2.2, 1.2),
+        "text bank\nclosed list of phrases\nwith embeddings,\nsaved in the run",
         edge=WORDS, fill=WORDS_FILL,
     )  # fmt: skip
     arrow(ax, (9.05, 0.95), (7.8, 0.95), colour=WORDS)
@@ -99,7 +110,8 @@ def draw_words(ax: Axes, rows: list[float]) -> None:
         arrow(ax, (7.6, row), (6.55, row), colour=WORDS)
         note(ax, (7.72, row), text, colour=WORDS)
     note(
-        ax, (7.72, rows[3] - 0.5), "prompts: mean of the factors' phrases,\neach weighted by its probability;\n"
+        ax, (7.72, rows[3] - 0.5),
+        "prompts: mean of the factors' phrases,\neach weighted by its probability;\n"
         "coarse words first (chest vocabulary)", colour=INK,
     )  # fmt: skip
 
@@ -110,7 +122,13 @@ def draw_teacher(ax: Axes, rows: list[float]) -> None:
     box(ax, (12.55, rows[0] + 0.82), (1.9, 0.62), "reference mask", **style)
     arrow(ax, (11.6, rows[0] + 0.82), (9.7, rows[0] + 0.82), colour=TEACHER, dashed=True)
     note(ax, (10.65, rows[0] + 1.04), "cross-entropy + Dice", ha="center")
-    box(ax, (12.55, 4.75), (1.9, 1.1), "report sentences\n(parser), or words\nmeasured on mask\nand pixels", **style)
+    box(
+        ax,
+        (12.55, 4.75),
+        (1.9, 1.1),
+        "report sentences\n(parser), or words\nmeasured on mask\nand pixels",
+        **style,
+    )
     arrow(ax, (12.55, rows[0] + 0.51), (12.55, 5.3), colour=TEACHER, dashed=True)
     box(ax, (12.55, 0.95), (1.6, 1.2), "frozen\ntext encoder\n(once)", **style)
     arrow(ax, (11.75, 0.95), (11.25, 0.95), colour=TEACHER, dashed=True)
@@ -121,6 +139,7 @@ def draw_teacher(ax: Axes, rows: list[float]) -> None:
 
 
 def main() -> None:
+    """Draw and save the figure."""
     mpl.rcParams.update({"font.family": "DejaVu Sans", "svg.fonttype": "path", "svg.hashsalt": "lexiseg"})
     figure, ax = plt.subplots(figsize=(12.6, 6.9))
     ax.set_xlim(0.1, 13.7)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,31 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise _disk_error(path, error) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; on success it becomes `path`, on any error it is removed.
+
+    Args:
+        path: The folder to make; it may exist if it is empty.
+
+    Raises:
+        DiskError: The disk is full, or the folder cannot be written to.
+    """
+    path = Path(path)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".partial-"))
+        try:
+            yield beside
+            # mkdtemp makes folders private to the user; outputs follow the umask like any other.
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(beside, 0o777 & ~umask)
+            os.replace(beside, path)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ config.yaml           the resolved training configuration
 weights.safetensors   the selected weights
 bank.safetensors      phrases and their embeddings (absent with --text none)
 history.csv           one row per validation
-splits.json           sample ids per split
+splits.json           sample ids per split (absent in a run converted from a published checkpoint)
 model_card.md         what it is, what it was trained on, how well it does on validation
 checkpoint.ckpt       training state, for --resume
 """
@@ -117,6 +117,20 @@ class Run:
                 f"{file} is damaged: {error}. Train the run again, or restore the file."
             ) from error
 
+    @staticmethod
+    def refuse_existing(path: str | Path) -> None:
+        """Refuse a place for a new run that already holds something.
+
+        Raises:
+            RunError: `path` is a file, or a folder that is not empty.
+        """
+        path = Path(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            advice = (
+                "Add --resume to go on with it" if (path / "run.json").is_file() else "Choose a new folder"
+            )
+            raise RunError(f"{path} already exists and is not empty. {advice}, or choose another --out.")
+
     @classmethod
     def create(cls, path: str | Path, manifest: Manifest) -> Run:
         """Write `run.json` into `path` (made if needed) and return the run."""
@@ -150,6 +164,22 @@ class Run:
         if self.manifest.vocabulary is None:
             return None
         return Vocabulary.from_dict(self.manifest.vocabulary, origin=str(self.path / "run.json"))
+
+    @cached_property
+    def splits(self) -> dict[str, tuple[str, ...]] | None:
+        """Sample ids per split of the training data; None where the run holds none.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        file = self.path / "splits.json"
+        if not file.is_file():
+            return None
+        try:
+            value = json.loads(file.read_text(encoding="utf-8"))
+            return {str(split): tuple(map(str, ids)) for split, ids in value.items()}
+        except (ValueError, AttributeError, TypeError) as error:
+            raise RunError(f"{file} is damaged ({error!r}). Restore the file, or train again.") from error
 
     @property
     def class_names(self) -> tuple[str, ...]:

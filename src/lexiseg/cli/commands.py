@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lexiseg.errors import LexisegError, PartialFailureError
+from lexiseg.errors import DiskError, LexisegError, PartialFailureError
 
 convert_app = typer.Typer(help="Make a run folder from published weights.", no_args_is_help=True)
 
@@ -43,55 +44,63 @@ _BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through th
 
 def train(
     data: Annotated[
-        Path, typer.Argument(help="Data set folder: images, masks and, if there are, report sentences.")
+        Path,
+        typer.Argument(
+            metavar="DATA", help="Data set folder: images, masks and, if there are, report sentences."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
     model: Annotated[
-        _Model | None, typer.Option(help="The published system to follow. [default: stpnet]")
+        _Model | None, typer.Option(help=r"The published system to follow. \[default: stpnet]")
     ] = None,
     preset: Annotated[
         _Preset | None,
         typer.Option(
-            help="compact: small, trains on a CPU; paper: the published network. [default: compact]"
+            help=r"compact: small, trains on a CPU; paper: the published network. \[default: compact]"
         ),
     ] = None,
     text: Annotated[
         _Text | None,
         typer.Option(
-            help="Where words come from: reports (a sheet), concepts (measured on masks), none. [auto]"
+            help=r"Where words come from: reports (a sheet), concepts (measured on masks), none. "
+            r"\[default: reports if there is a sheet, else concepts]"
         ),
     ] = None,
     vocabulary: Annotated[
         str | None,
         typer.Option(
-            help="Vocabulary: chest, polyp, or a YAML file. [default: the one that reads the sheet]"
+            help=r"Vocabulary: chest, polyp, or a YAML file. \[default: the one that reads the sheet]"
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the training images. [default: 40]")
+        int | None, typer.Option(min=1, help=r"Passes over the training images. \[default: 40]")
     ] = None,
     max_minutes: Annotated[
         float | None, typer.Option(min=0.01, help="Wall-clock budget instead of epochs.")
     ] = None,
-    image_size: Annotated[int | None, typer.Option(help="Height and width in pixels. [default: 224]")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help=r"Height and width in pixels. \[default: 224]")
+    ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=2, help="Images per step. [default: 16; paper 24]")
+        int | None, typer.Option(min=2, help=r"Images per step. \[default: 16; paper 24]")
     ] = None,
     encoder: Annotated[
-        str | None, typer.Option(help="timm encoder of the compact preset. [default: tf_efficientnet_lite0]")
+        str | None,
+        typer.Option(help=r"timm encoder of the compact preset. \[default: tf_efficientnet_lite0]"),
     ] = None,
     text_encoder: Annotated[
         str | None,
         typer.Option(
-            help="minilm (installed), a Hugging Face name, a folder. [minilm; paper: Bio_ClinicalBERT]"
+            help=r"minilm (installed), a Hugging Face name, a folder. "
+            r"\[default: minilm; paper: Bio_ClinicalBERT]"
         ),
     ] = None,
     encoder_weights: Annotated[
-        str | None, typer.Option(help="imagenet, none, or a weights file. [default: imagenet]")
+        str | None, typer.Option(help=r"imagenet, none, or a weights file. \[default: imagenet]")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of everything random. [default: 0]")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help=r"Seed of everything random. \[default: 0]")] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Processes that load data. [default: by cores]")
+        int | None, typer.Option(min=0, help=r"Processes that load data. \[default: by cores]")
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="YAML file with any field of the configuration; options win over it.")
@@ -109,7 +118,7 @@ def train(
             out,
             resume=resume,
             config_file=config,
-            console=Console(),
+            console=_narrator(),
             model=model and model.value,
             preset=preset and preset.value,
             text=text and text.value,
@@ -131,12 +140,16 @@ def train(
         else:
             advice = "Nothing was written yet."
         raise KeyboardInterrupt(advice) from interrupt
+    except DiskError as error:
+        if not (out / "run.json").is_file():
+            raise
+        raise DiskError(f"{error} The run in {out} has begun, so add --resume.") from error
     _say(f"The run is in {run.path}. Next: lexiseg evaluate {run.path} {data} --out {run.path}/test")
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
-    data: Annotated[Path, typer.Argument(help="Data set folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
     out: Annotated[Path, typer.Option(help="Folder for metrics.json, cases.csv and report.html.")],
     split: Annotated[_Split, typer.Option(help="Which split to score.")] = _Split.TEST,
     batch_size: _BatchSize = 8,
@@ -174,8 +187,10 @@ def evaluate(
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
-    paths: Annotated[list[str], typer.Argument(help="Images, folders, or quoted glob patterns.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATHS", help="Images, folders, or quoted glob patterns.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for masks and predictions.jsonl.")],
     overlays: Annotated[
         bool, typer.Option("--overlays", help="Also write the images with mask contours.")
@@ -217,8 +232,10 @@ def predict(
 
 @convert_app.command("stpnet")
 def convert_stpnet(
-    checkpoint: Annotated[Path, typer.Argument(help="Published checkpoint (.pth, .pt or .safetensors).")],
-    out: Annotated[Path, typer.Argument(help="Run folder to make.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Published checkpoint (.pth, .pt or .safetensors).")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder to make.")],
     banks: Annotated[
         Path | None,
         typer.Option(help="safetensors with Unilateral_emb, num_emb, left_loc_emb, right_loc_emb."),
@@ -237,7 +254,10 @@ def convert_stpnet(
 
 def demo(
     data: Annotated[
-        Path | None, typer.Argument(help="Your own data set folder. [default: a phantom made on the spot]")
+        Path | None,
+        typer.Argument(
+            metavar="DATA", help=r"Your own data set folder. \[default: a phantom made on the spot]"
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
     minutes: Annotated[float, typer.Option(min=0.05, help="Minutes of training.")] = 3.0,
@@ -246,7 +266,7 @@ def demo(
     """Train, evaluate and predict in a few minutes, and show where to look."""
     from lexiseg.cli.demo import run_demo
 
-    run_demo(data, out, minutes=minutes, image_size=image_size, console=Console())
+    run_demo(data, out, minutes=minutes, image_size=image_size, console=_narrator())
 
 
 def _score(value: float | dict[str, float]) -> float:
@@ -257,6 +277,11 @@ def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def _narrator() -> Console:
+    """Return a console that wraps lines on a terminal only: a log keeps each on one line."""
+    return Console(soft_wrap=not sys.stdout.isatty())
 
 
 def _say(message: str) -> None:

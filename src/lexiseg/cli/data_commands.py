@@ -14,7 +14,7 @@ app = typer.Typer(help="Look at data sets before training on them.", no_args_is_
 
 @app.command("check")
 def check(
-    folder: Annotated[Path, typer.Argument(help="Data set folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data set folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Check files, masks, splits, reports against masks, and the side convention; exit code 1 on errors."""
@@ -32,7 +32,7 @@ def check(
 
 @app.command("phantom")
 def phantom(
-    folder: Annotated[Path, typer.Argument(help="New or empty folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New or empty folder.")],
     train: Annotated[int, typer.Option(min=1, help="Training images.")] = 240,
     val: Annotated[int, typer.Option(min=1, help="Validation images.")] = 60,
     test: Annotated[int, typer.Option(min=1, help="Test images.")] = 60,

@@ -8,10 +8,13 @@ from pathlib import Path
 from rich.console import Console
 
 import lexiseg
+from lexiseg.data.sample import Split
 from lexiseg.errors import UsageError
+from lexiseg.files import write_text
 
 _NUM_TRAIN, _NUM_VAL, _NUM_TEST = 400, 60, 80
 _PREDICTED = 12
+_MARKER = ".lexiseg-demo"
 
 
 def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, console: Console) -> None:
@@ -25,9 +28,9 @@ def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, c
         console: Where to speak.
 
     Raises:
-        UsageError: `out` holds something that is no demo.
+        UsageError: `out` holds something that is no demo, or the data lies in it.
     """
-    _clear(out)
+    _start_fresh(out, data)
     if data is None:
         data = out / "data"
         console.rule("1. A phantom data set: chest-like images, exact masks, true report sentences")
@@ -36,7 +39,7 @@ def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, c
     console.rule(f"2. Training for {minutes:g} minutes")
     run = lexiseg.train(data, out / "run", max_minutes=minutes, image_size=image_size, console=console)
     index = lexiseg.open_dataset(data)
-    split = "test" if index.split("test") else "val"
+    split: Split = "test" if index.split("test") else "val"
     console.rule(f"3. Evaluation on the {split} split")
     result = lexiseg.evaluate(run.path, data, split=split, out=out / "evaluation")
     dice = result.metrics["dice"]
@@ -62,11 +65,13 @@ def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, c
     console.print("Research software, not a medical device: not for clinical use.")
 
 
-def _clear(out: Path) -> None:
-    """Remove what an earlier demo left, and nothing else."""
-    parts = {"data", "run", "evaluation", "predictions"}
-    if not out.exists():
-        return
-    if not out.is_dir() or any(child.name not in parts for child in out.iterdir()):
+def _start_fresh(out: Path, data: Path | None) -> None:
+    """Remove what an earlier demo left, known by its marker, and mark the new folder."""
+    if data is not None and data.resolve().is_relative_to(out.resolve()):
+        raise UsageError(f"The data folder {data} lies in {out}, which the demo replaces. Choose another --out.")
+    marker = out / _MARKER
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not marker.is_file())):
         raise UsageError(f"{out} holds something that is no demo. Choose another --out.")
-    shutil.rmtree(out)
+    if out.is_dir():
+        shutil.rmtree(out)
+    write_text(marker, "Made by `lexiseg demo`, which replaces this folder when it runs again.\n")

@@ -10,8 +10,7 @@ from lexiseg.errors import DataError
 
 #: Known patterns of file names, each with the patient id as its first group.
 PATIENT_PATTERNS = (
-    # BIMCV-style radiographs, as in COVID-Xray: subject, exam, repetition. "cxr_s11226-e26060-r1" ->
-    # "s11226".
+    # BIMCV-style radiographs, as in COVID-Xray: subject, exam, repetition. "cxr_s12-e34-r1" -> "s12".
     re.compile(r"(?:^|[_-])(s\d+)-e\d+(?:-r\d+)?$"),
 )
 

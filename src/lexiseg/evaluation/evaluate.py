@@ -27,7 +27,7 @@ from lexiseg.evaluation.report import build_report
 from lexiseg.evaluation.retrieval import References, retrieval_scores
 from lexiseg.evaluation.summary import summarise
 from lexiseg.files import write_json, write_text
-from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.predictor import BATCH_SIZE, Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.run import Run
 
@@ -73,7 +73,7 @@ def evaluate(
     *,
     split: Split = "test",
     out: str | Path,
-    batch_size: int = 16,
+    batch_size: int = BATCH_SIZE,
     device: str = "cpu",
     tolerance: float = DEFAULT_TOLERANCE,
     seed: int = 0,
@@ -98,13 +98,17 @@ def evaluate(
         error.
 
     Raises:
-        DataError: The data set cannot be opened, has no such split, other classes than the run, or no usable
-            case.
+        DataError: The data set cannot be opened, has no such split, other classes than the run, no usable
+            case, or the split holds images the run has learned from.
         RunError: The run folder cannot be used.
         DiskError: The results cannot be written.
     """
-    index = open_dataset(data)
+    run = run if isinstance(run, Run) else Run.open(run)
+    # Where the split is made anew each time, as in a folder that cannot be written to, the run's seed makes
+    # the one it was trained on.
+    index = open_dataset(data, seed=int(run.manifest.training.get("seed", 0)))
     _check_split(index, split)
+    _check_unseen(index, run, split)
     predictor = Predictor(run, device=device)
     return evaluate_predictor(
         predictor,
@@ -124,7 +128,7 @@ def evaluate_predictor(
     *,
     split: Split,
     out: Path,
-    batch_size: int = 16,
+    batch_size: int = BATCH_SIZE,
     tolerance: float = DEFAULT_TOLERANCE,
     seed: int = 0,
     progress: Progress | None = None,
@@ -134,6 +138,7 @@ def evaluate_predictor(
     run = predictor.run
     samples = _check_split(index, split)
     _check_classes(index, run)
+    _check_unseen(index, run, split)
     in_mm = all(sample.spacing_mm is not None for sample in samples)
     references = References.for_run(run, index)
     scoring = _Scoring(index=index, references=references, in_mm=in_mm, tolerance=tolerance)
@@ -264,6 +269,27 @@ def _check_split(index: DatasetIndex, split: Split) -> tuple[Sample, ...]:
             f"{index.root} has no images in its {split} split ({sizes}). Choose another one with --split."
         )
     return samples
+
+
+def _check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
+    """Refuse a split that holds images the run has learned from, or, for "test", was selected on.
+
+    Sample ids are only unique within a data set, so they are compared where the data set has the name of the
+    one the run was trained on (from dataset.yaml, else the folder's). The train split may always be scored.
+    """
+    if split == "train" or run.splits is None or run.manifest.data.get("name") != index.name:
+        return
+    used = set(run.splits.get("train", ()))
+    if split == "test":
+        used |= set(run.splits.get("val", ()))
+    seen = [sample.id for sample in index.split(split) if sample.id in used]
+    if seen:
+        raise DataError(
+            f"{len(seen)} images of the {split} split of {index.root} were used to train or select the run "
+            f"in {run.path} (for example {seen[0]}), so their scores would say nothing: this is not the "
+            f"split of the training. Copy {run.path / 'splits.json'} beside the data, or, if this is another "
+            f"data set, give it a name of its own in dataset.yaml."
+        )
 
 
 def _check_classes(index: DatasetIndex, run: Run) -> None:

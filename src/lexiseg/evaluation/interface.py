@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lexiseg.errors import LexisegError
+from lexiseg.inference.predictor import BATCH_SIZE
 from lexiseg.inference.result import Prediction
 from lexiseg.run import Run
 
@@ -20,7 +21,7 @@ class PredictsPaths(Protocol):
         ...
 
     def predict_paths(
-        self, paths: Iterable[str | Path], *, batch_size: int = 16
+        self, paths: Iterable[str | Path], *, batch_size: int = BATCH_SIZE
     ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
         """Yield each path with its prediction, or with the reason why there is none."""
         ...

@@ -1,4 +1,4 @@
-"""Predicting: an image in, a mask and the model's own words out. Nothing here can see text or reference masks."""
+"""Predicting: an image in, a mask and the model's own words out. No text and no true mask comes in here."""
 
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction, RetrievedWord

@@ -16,7 +16,7 @@ from lexiseg.data.readers import IMAGE_SUFFIXES, read_image, write_mask
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import atomic_path, disk_errors
 from lexiseg.inference.overlay import draw_overlay
-from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.predictor import BATCH_SIZE, Predictor
 from lexiseg.inference.result import Prediction
 
 RESULTS_FILE = "predictions.jsonl"
@@ -55,25 +55,31 @@ class BatchSummary:
 def find_targets(patterns: Sequence[str | Path]) -> tuple[Target, ...]:
     """Turn files, folders and glob patterns into a list of images.
 
-    Folders are searched with their subfolders; their structure is kept below the output folder.
+    Folders are searched with their subfolders; their structure is kept below the output folder. An image that
+    several patterns name is taken once, under its first name.
 
     Raises:
         DataError: Nothing is found, or two images would write the same mask.
     """
     targets: dict[Path, Target] = {}
+    seen: set[Path] = set()
     for pattern in patterns:
         found = list(_expand(Path(pattern)))
         if not found:
             raise DataError(
-                f"No image found at {pattern}. Expected an image file, a folder with images, or a quoted glob "
-                f"pattern; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}."
+                f"No image found at {pattern}. Expected an image file, a folder with images, or a quoted "
+                f"glob pattern; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}."
             )
         for target in found:
+            real = target.image.resolve()
+            if real in seen:  # named by two patterns
+                continue
+            seen.add(real)
             other = targets.setdefault(target.name, target)
-            if other.image != target.image:
+            if other is not target:
                 raise DataError(
-                    f"{other.image} and {target.image} would both write the mask '{target.name}.png'. Predict them with "
-                    f"two commands and two --out folders, or give their common parent folder."
+                    f"{other.image} and {target.image} would both write the mask '{target.name}.png'. "
+                    f"Predict them with two commands and two --out folders, or give their parent folder."
                 )
     return tuple(targets.values())
 
@@ -84,14 +90,14 @@ def predict_to_files(
     out: str | Path,
     *,
     overlays: bool = False,
-    batch_size: int = 16,
+    batch_size: int = BATCH_SIZE,
     on_result: Callable[[Path, Prediction | LexisegError], None] | None = None,
 ) -> BatchSummary:
     """Segment images and write what was found.
 
-    Writes `masks/NAME.png` on each input's grid, `overlays/NAME.png` if asked for, and `predictions.jsonl`. One unreadable
-    image gets a line with its error and does not stop the rest. Until the end the lines stand in
-    `predictions.jsonl.partial`, so that an interrupted batch is never taken for a whole one.
+    Writes `masks/NAME.png` on each input's grid, `overlays/NAME.png` if asked for, and `predictions.jsonl`.
+    One unreadable image gets a line with its error and does not stop the rest. Until the end the lines stand
+    in `predictions.jsonl.partial`, so that an interrupted batch is never taken for a whole one.
 
     Args:
         predictor: A loaded run.
@@ -147,7 +153,7 @@ def _saved(
     *,
     depth: int,
 ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
-    """Yield each prediction once its files are written; a background thread writes while the network works."""
+    """Yield each prediction once its files are written, by a background thread while the network works."""
     waiting: deque[tuple[Path, Prediction | LexisegError, Future[None]]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="lexiseg-write") as pool:
         for path, result in predicted:

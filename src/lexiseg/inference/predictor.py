@@ -19,11 +19,16 @@ from lexiseg.inference.preprocess import normalise, to_batch, to_grid
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.models.bank import TextBank
 from lexiseg.models.build import SegmentationOutput, build_network, channels_last, load_weights
+from lexiseg.models.folding import example_image, fold_batch_norms
 from lexiseg.run import Run
 from lexiseg.words.measure import agreement, measure
 
 Pixels = npt.NDArray[np.uint8]
 Item = TypeVar("Item")
+
+#: Images per pass through the network: on a CPU 8 take less time per image than 16, as more of a layer stays
+#: in the cache.
+BATCH_SIZE = 8
 
 _RUNNERS_UP = 3
 
@@ -51,9 +56,12 @@ class Predictor:
         bank = TextBank.load(self.run.bank_file) if manifest.text != "none" else None
         network = build_network(manifest.network, bank, pretrained=False)
         load_weights(network, self.run.weights_file)
+        network = channels_last(network).eval()
+        if manifest.network.preset == "compact":  # the published network stays as it was published
+            fold_batch_norms(network, example_image(manifest.image_size))
         try:
             self.device = torch.device(device)
-            self._network = channels_last(network).eval().to(self.device)
+            self._network = network.to(self.device)
         except (RuntimeError, AssertionError) as error:
             raise UsageError(
                 f"The device '{device}' cannot be used here: {error}. Try --device cpu."
@@ -105,7 +113,7 @@ class Predictor:
             ]
 
     def predict_paths(
-        self, paths: Iterable[str | Path], *, batch_size: int = 16
+        self, paths: Iterable[str | Path], *, batch_size: int = BATCH_SIZE
     ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
         """Segment many files, reading ahead in the background; memory stays flat however many there are.
 
@@ -130,7 +138,7 @@ class Predictor:
         scores: list[npt.NDArray[np.float32]],
         spacing_mm: tuple[float, float] | None,
     ) -> Prediction:
-        """Turn logits `(1, C, S, S)` and phrase probabilities `N_f x (N_f,)` into a prediction on the image's grid."""
+        """Turn logits `(1, C, S, S)` and phrase probabilities `N_f x (N_f,)` into a prediction."""
         if tuple(logits.shape[-2:]) != image.shape[:2]:
             logits = F.interpolate(logits, size=image.shape[:2], mode="bilinear", align_corners=False)
         if logits.shape[1] == 1:

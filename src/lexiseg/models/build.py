@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.files import write_bytes
 from lexiseg.models.bank import TextBank
+from lexiseg.models.pyramid import pyramid_levels
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.stpnet.compact import CompactStpNet
 from lexiseg.models.stpnet.paper import IMAGE_SIZE, StpNet
@@ -47,7 +48,7 @@ def build_network(
     Args:
         spec: Model, preset, encoder, channels.
         bank: Text bank; None for a network without text (compact only).
-        pretrained: Whether the compact encoder starts from ImageNet weights; a run's own weights follow otherwise.
+        pretrained: Whether the compact encoder starts from ImageNet weights, not at random.
         encoder_weights: State dict for the paper preset's ResNet-101; None starts it at random.
 
     Returns:
@@ -59,7 +60,8 @@ def build_network(
     """
     if spec.preset == "compact":
         encoder = create_encoder(spec.encoder, pretrained=pretrained)
-        return CompactStpNet(encoder, bank, out_channels=spec.out_channels, width=spec.width)
+        levels = pyramid_levels(encoder, name=spec.encoder)
+        return CompactStpNet(encoder, bank, levels=levels, out_channels=spec.out_channels, width=spec.width)
     if bank is None:
         raise UsageError(
             "The paper preset of STPNet has no form without text. Use --preset compact with --text none."
@@ -90,6 +92,27 @@ def check_image_size(spec: NetworkSpec, image_size: int) -> None:
         raise UsageError(f"--image-size must be a multiple of 32, at least 64; got {image_size}.")
 
 
+def check_encoder_takes(encoder: nn.Module, *, name: str, sizes: Collection[int]) -> None:
+    """Refuse an encoder that cannot take images of some size, as window transformers often cannot.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    encoder.eval()
+    for size in sorted(sizes):
+        try:
+            with torch.no_grad():
+                encoder(torch.zeros(1, 3, size, size))
+        except (AssertionError, RuntimeError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise UsageError(
+                f"The encoder '{name}' cannot take images of {size} px: {reason}. The training uses "
+                f"{' and '.join(f'{s} px' for s in sorted(sizes))}. Choose another --image-size or encoder, "
+                f"or set `small_first: 0` in a --config file, which leaves out the phase at the smaller size."
+            ) from error
+    encoder.train()
+
+
 def save_weights(network: nn.Module, path: Path) -> None:
     """Write a network's state as safetensors, whole or not at all."""
     state = {
@@ -108,7 +131,8 @@ def load_weights(network: nn.Module, path: Path) -> None:
         state = load_file(path)
     except FileNotFoundError as error:
         raise WeightsError(
-            f"There are no weights at {path}: the run has not finished its first validation, or the file was removed."
+            f"There are no weights at {path}: the run has not finished its first validation, or the file was "
+            f"removed."
         ) from error
     except (OSError, SafetensorError) as error:
         raise WeightsError(
@@ -127,4 +151,5 @@ def count_parameters(network: nn.Module) -> int:
 
 def channels_last(network: nn.Module) -> nn.Module:
     """Lay convolutions out channels last, which is up to twice as fast on a CPU."""
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    laid_out: nn.Module = network.to(memory_format=torch.channels_last)
+    return laid_out

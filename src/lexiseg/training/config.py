@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lexiseg.errors import UsageError
 from lexiseg.models.spec import Model, Preset
 
+#: The resolved configuration in a run folder.
+CONFIG_FILE = "config.yaml"
+
 TextChoice = Literal["auto", "reports", "concepts", "none"]
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -51,9 +54,10 @@ class TrainConfig(_Config):
         preset: "compact" (ours) or "paper" (the published network and losses).
         text: Where words come from: "reports" (a sheet), "concepts" (measured from the masks), "none", or
             "auto": reports if every training image has one, else concepts.
-        vocabulary: Name or file of the vocabulary; None finds the one that reads the sheet, or the data set's.
+        vocabulary: Name or file of the vocabulary; None: the data set's, or the one that reads the sheet.
         encoder: timm encoder of the compact preset.
-        text_encoder: Who embeds the phrases: "minilm" (installed) or a Hugging Face name or local path; None: the preset's.
+        text_encoder: Who embeds the phrases: "minilm" (installed) or a Hugging Face name or local path; None:
+            the preset's.
         encoder_weights: Start of the image encoder: "imagenet", "none" (random), or a file.
         image_size: Height and width in pixels; None: 224.
         epochs: Passes over the training images; None where `max_minutes` sets the length.
@@ -62,11 +66,11 @@ class TrainConfig(_Config):
         learning_rate: Peak learning rate; None: the preset's.
         weight_decay: AdamW's weight decay (compact; the paper uses Adam without).
         retrieval_weight: Weight of the retrieval loss (compact).
-        ema_decay: Decay of the averaged weights that are validated and saved (compact); 0 switches averaging off.
+        ema_decay: Decay of the averaged weights that are validated and saved (compact); 0: no averaging.
         width: Width of retrieval and prompts (compact).
         small_first: Share of the training at 5/7 of the image size, which is twice as fast (compact).
-        freeze_early: Whether the encoder's layers up to stride 4 stop learning after that first phase, which makes a
-            step at full size a third faster (compact).
+        freeze_early: Whether the encoder's layers up to stride 4 stop learning after that first phase, which
+            makes a step at full size a third faster (compact).
         augment: Random changes of the training images.
         patience: Stop after this many passes over the data without a better validation Dice; None: never.
         val_cases: Validation cases scored after each segment, a seeded choice; all are scored at the end.
@@ -160,7 +164,7 @@ def make_config(options: dict[str, Any], file: str | Path | None = None) -> Trai
     except ValidationError as error:
         where = f"{file}: " if file is not None else ""
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in e['loc']) or 'configuration'}: {e['msg'].removeprefix('Value error, ')}"
+            f"{'.'.join(map(str, e['loc'])) or 'configuration'}: {e['msg'].removeprefix('Value error, ')}"
             for e in error.errors()
         )
         known = ", ".join(TrainConfig.model_fields)

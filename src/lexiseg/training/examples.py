@@ -14,7 +14,9 @@ from lexiseg.data.transforms import Affine, HorizontalFlip, Transform, VerticalF
 from lexiseg.training.config import AugmentConfig
 from lexiseg.training.pixels import Pixels, PixelSource
 from lexiseg.training.sampler import Key
-from lexiseg.words.description import Side, Source
+from lexiseg.words.description import UNKNOWN, Side, Source
+from lexiseg.words.measure import measure_indices
+from lexiseg.words.measure_rules import ColorMeasure, IntensityMeasure
 from lexiseg.words.vocabulary import Vocabulary
 
 Indices = tuple[int, ...]
@@ -83,7 +85,10 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
                 indices = transform.apply_words(
                     indices, self._words.vocabulary, before, labels, self._words.source, side=self._words.side
                 )
-        return example(_expose(image, rng, self._augment), labels, indices)
+        exposed = _expose(image, rng, self._augment)
+        if self._words is not None:
+            indices = words_after_exposure(indices, self._words, labels, image, exposed)
+        return example(exposed, labels, indices)
 
     def _draw(self, rng: np.random.Generator) -> list[Transform]:
         chosen: list[Transform] = []
@@ -135,6 +140,38 @@ def collate(examples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         "labels": torch.stack([e["labels"] for e in examples]),
         "indices": torch.stack([e["indices"] for e in examples]),
     }
+
+
+def words_after_exposure(
+    indices: Indices, words: Words, labels: Pixels, before: Pixels, after: Pixels
+) -> Indices:
+    """Return the words that are true of an image whose exposure was changed.
+
+    Args:
+        indices: Factor indices, true before.
+        words: Their vocabulary, source and side.
+        labels: `(S, S)` labels.
+        before: `(S, S, C)` pixels before the change.
+        after: `(S, S, C)` pixels after it.
+
+    Returns:
+        Factor indices. Of the factors that are measured in pixels (colour, intensity), measured words
+        ("concepts") are measured again, others are kept only where the measurement says that the change left
+        them true. All other factors stay as they are.
+    """
+    vocabulary = words.vocabulary
+    seen = [isinstance(factor.measure, ColorMeasure | IntensityMeasure) for factor in vocabulary.factors]
+    if not any(seen):
+        return indices
+    was, now = (
+        measure_indices(
+            labels, vocabulary, image=pixels[..., 0] if pixels.shape[2] == 1 else pixels, side=words.side
+        )
+        for pixels in (before, after)
+    )
+    if words.source != "concepts":
+        now = tuple(i if old == new else UNKNOWN for i, old, new in zip(indices, was, now, strict=True))
+    return tuple(new if looked else i for i, new, looked in zip(indices, now, seen, strict=True))
 
 
 def _expose(image: Pixels, rng: np.random.Generator, augment: AugmentConfig) -> Pixels:

@@ -22,12 +22,13 @@ _CLIP_NORM = 3.0
 class SegmentationModule(lightning.LightningModule):
     """Trains one network.
 
-    Every step reseeds torch with (seed, step), and the data is a function of (seed, step) too: so a run resumed
-    after a kill repeats exactly what an unbroken one would have done.
+    Every step reseeds torch with (seed, step), and the data is a function of (seed, step) too: so a run
+    resumed after a kill repeats exactly what an unbroken one would have done.
 
     Args:
         network: Returns a `SegmentationOutput`.
-        objective: Called with output, labels `(B, 1, H, W)` and indices `(B, factors)`; returns the loss parts and `total`.
+        objective: Called with output, labels `(B, 1, H, W)` and indices `(B, factors)`; returns the loss
+            parts and `total`.
         config: The configuration.
         progress: Shared with the training loop; tells how far the training is.
         steps_per_epoch: Steps per pass over the data.
@@ -88,6 +89,11 @@ class SegmentationModule(lightning.LightningModule):
             lr=self.config.peak_learning_rate,
             fused=True,
         )
+
+    def on_train_start(self) -> None:
+        """Stop at once if the training was killed after its last step."""
+        if self.progress.share >= 1.0:
+            self.trainer.should_stop = True
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Reseed, and set the learning rate."""
@@ -155,12 +161,26 @@ class SegmentationModule(lightning.LightningModule):
 
 
 def early_layers(network: nn.Module) -> list[nn.Module]:
-    """Return the encoder's layers up to its features at stride 4, whose backward pass costs as much as all others'."""
+    """Return the encoder's layers up to its last features at stride 4 or finer, if it has such.
+
+    Their backward pass costs as much as that of all other layers, as their maps are the largest.
+    """
     encoder: Any = network.encoder
-    last = encoder.feature_info.module_name(1)
-    modules = [(name, m) for name, m in encoder.named_modules() if name and not any(m.children())]
-    end = max((i for i, (name, _) in enumerate(modules) if f"{name}.".startswith(f"{last}.")), default=-1)
-    return [m for _, m in modules[: end + 1]]
+    info = encoder.feature_info
+    early = [
+        module for module, stride in zip(info.module_name(), info.reduction(), strict=True) if stride <= 4
+    ]
+    if not early:
+        return []
+    # timm's feature extractors join the first levels of some names: "stages.0" is the module "stages_0".
+    last = early[-1].replace(".", "_")
+    modules = [
+        (name, m)
+        for name, m in encoder.named_modules()
+        if name and (not any(m.children()) or any(m.parameters(recurse=False)))
+    ]
+    inside = [i for i, (name, _) in enumerate(modules) if f"{name}.".replace(".", "_").startswith(f"{last}_")]
+    return [m for _, m in modules[: max(inside, default=-1) + 1]]
 
 
 def freeze(layers: list[nn.Module]) -> None:
@@ -171,8 +191,13 @@ def freeze(layers: list[nn.Module]) -> None:
             parameter.requires_grad_(False)
 
 
+def small_size(image_size: int) -> int:
+    """Return the size of the first phase: 5/7 of the full one, a multiple of 32 (224 gives 160)."""
+    return max(64, round(image_size * 5 / 7 / 32) * 32)
+
+
 def shrink(image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Resize a batch to 5/7 of its size, rounded to a multiple of 32 (224 becomes 160).
+    """Resize a batch to the size of the first phase; see `small_size`.
 
     Args:
         image: `(B, 3, S, S)` uint8.
@@ -181,7 +206,7 @@ def shrink(image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Image as float in 0..255, and labels, both `(B, ., T, T)`.
     """
-    size = max(64, round(image.shape[-1] * 5 / 7 / 32) * 32)
+    size = small_size(image.shape[-1])
     small = F.interpolate(
         image.float(), size=(size, size), mode="bilinear", antialias=True, align_corners=False
     )

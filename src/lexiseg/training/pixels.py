@@ -19,6 +19,23 @@ from lexiseg.errors import DataError
 Pixels = npt.NDArray[np.uint8]
 
 
+def read_pair(sample: Sample, coding: MaskCoding) -> tuple[Pixels, Pixels]:
+    """Return a sample's pixels `(H, W, 3)` uint8 and labels `(H, W)` uint8 on their own grid.
+
+    Raises:
+        DataError: A file cannot be read, or image and mask differ in size.
+    """
+    assert sample.mask is not None
+    image, labels = read_image(sample.image), read_mask(sample.mask, coding)
+    if image.shape[:2] != labels.shape:
+        raise DataError(
+            f"{sample.mask} is {labels.shape[1]} x {labels.shape[0]} pixels, but its image {sample.image} is "
+            f"{image.shape[1]} x {image.shape[0]}. `lexiseg data check` lists all such pairs; resize or "
+            f"remove them."
+        )
+    return image, labels
+
+
 class PixelSource(Protocol):
     """Gives image and labels of a sample by its position."""
 
@@ -26,7 +43,7 @@ class PixelSource(Protocol):
         """Return the number of samples."""
 
     def __getitem__(self, position: int) -> tuple[Pixels, Pixels]:
-        """Return `(S, S, 1 or 3)` uint8 pixels and `(S, S)` uint8 labels, both resized to the training size."""
+        """Return `(S, S, 1 or 3)` uint8 pixels and `(S, S)` uint8 labels, both at the training size."""
 
 
 class DecodedSamples:
@@ -46,14 +63,7 @@ class DecodedSamples:
         Raises:
             DataError: A file cannot be read, or image and mask differ in size.
         """
-        sample = self._samples[position]
-        assert sample.mask is not None
-        image, labels = read_image(sample.image), read_mask(sample.mask, self._coding)
-        if image.shape[:2] != labels.shape:
-            raise DataError(
-                f"{sample.mask} is {labels.shape[1]} x {labels.shape[0]} pixels, but its image {sample.image} is "
-                f"{image.shape[1]} x {image.shape[0]}. `lexiseg data check` lists all such pairs; resize or remove them."
-            )
+        image, labels = read_pair(self._samples[position], self._coding)
         return _without_copies(resize_image(image, self._size)), resize_labels(labels, self._size)
 
 

@@ -8,18 +8,20 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from lexiseg._version import __version__
-from lexiseg.data.sample import DatasetIndex
+from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.errors import RunError
 from lexiseg.models.bank import TextBank
 from lexiseg.models.build import check_image_size, normalisation
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.run import Manifest, Run
+from lexiseg.run import Manifest, Run, TextSource
 from lexiseg.text.bank import build_bank
 from lexiseg.text.encoders import load_text_encoder
-from lexiseg.training.config import TextChoice, TrainConfig
+from lexiseg.training.config import TrainConfig
 from lexiseg.training.examples import Words
 from lexiseg.training.words import choose_text, find_vocabulary, side_of, words_of
 from lexiseg.words.vocabulary import Vocabulary
+
+_LEARNED: tuple[Split, ...] = ("train", "val")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,7 @@ class Plan:
         manifest: The run's manifest as it stands at the start.
     """
 
-    text: TextChoice
+    text: TextSource
     vocabulary: Vocabulary | None
     bank: TextBank | None
     train: Words | None
@@ -70,13 +72,13 @@ def plan_run(index: DatasetIndex, config: TrainConfig, console: Console) -> Plan
         mean=norm.mean,
         std=norm.std,
         class_names=index.class_names,
-        text=text,  # type: ignore[arg-type]  # "auto" is resolved by choose_text
+        text=text,
         side=side_of(index, vocabulary, text) if vocabulary is not None else "image",
         vocabulary=vocabulary.to_dict() if vocabulary is not None else None,
         data={
             "name": index.name,
             "layout": index.layout,
-            "samples": {split: len(index.split(split)) for split in ("train", "val")},
+            "samples": {split: len(index.split(split)) for split in _LEARNED},
         },
         training={"finished": False, "seed": config.seed},
     )
@@ -86,19 +88,29 @@ def plan_run(index: DatasetIndex, config: TrainConfig, console: Console) -> Plan
 def continue_run(index: DatasetIndex, run: Run) -> Plan:
     """Take up what an interrupted run had settled."""
     manifest = run.manifest
-    if {split: len(index.split(split)) for split in ("train", "val")} != manifest.data.get("samples"):  # type: ignore[arg-type]
-        raise RunError(
-            f"The run in {run.path} was started on other data: expected {manifest.data.get('samples')} samples, found "
-            f"train {len(index.split('train'))}, val {len(index.split('val'))} in {index.root}. Resume with the same data."
-        )
+    _check_same_data(index, run)
     bank = TextBank.load(run.bank_file) if manifest.text != "none" else None
     return _with_words(index, manifest, manifest.text, run.vocabulary, bank, Console(quiet=True))
+
+
+def _check_same_data(index: DatasetIndex, run: Run) -> None:
+    """Refuse to resume on other images or other splits than the run was started on."""
+    if run.splits is None:
+        raise RunError(f"{run.path} cannot be resumed: its splits.json is missing. Start a new run.")
+    for split in _LEARNED:
+        expected, found = set(run.splits.get(split, ())), {sample.id for sample in index.split(split)}
+        if expected != found:
+            raise RunError(
+                f"The run in {run.path} was started on other data: of its {len(expected)} {split} images "
+                f"{len(expected - found)} are not in the {split} split of {index.root}, which holds "
+                f"{len(found - expected)} others. Resume with the same data."
+            )
 
 
 def _with_words(
     index: DatasetIndex,
     manifest: Manifest,
-    text: TextChoice,
+    text: TextSource,
     vocabulary: Vocabulary | None,
     bank: TextBank | None,
     console: Console,

@@ -1,4 +1,4 @@
-"""The order of training images: a function of seed and step alone, so that a resumed run sees the same ones."""
+"""The order of training images: a function of seed and step alone, so that a resumed run sees the same."""
 
 from __future__ import annotations
 

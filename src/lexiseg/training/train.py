@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import platform
-import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,14 @@ import yaml
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
 
 from lexiseg.data import open_dataset
-from lexiseg.data.sample import DatasetIndex
-from lexiseg.errors import DataError, RunError, UsageError
+from lexiseg.data.sample import SPLITS, DatasetIndex
+from lexiseg.errors import UsageError
 from lexiseg.files import disk_errors, write_json, write_text
 from lexiseg.inference.predictor import Predictor
-from lexiseg.models.build import build_network, channels_last, count_parameters
+from lexiseg.models.build import build_network, channels_last, check_encoder_takes, count_parameters
+from lexiseg.models.stpnet.compact import CompactStpNet
 from lexiseg.models.stpnet.compact_objective import CompactObjective
 from lexiseg.models.stpnet.objective import PaperObjective
 from lexiseg.models.weights import encoder_state_dict, load_encoder_weights
@@ -36,11 +35,11 @@ from lexiseg.training.callbacks import (
     KeepBest,
     quiet_lightning,
 )
-from lexiseg.training.config import TrainConfig, make_config
+from lexiseg.training.checks import check_splits, resumed_config
+from lexiseg.training.config import CONFIG_FILE, TrainConfig, make_config
 from lexiseg.training.estimate import MemoryEstimate, activation_bytes, available_memory, faster_in_bf16
-from lexiseg.training.examples import PlainExamples, TrainingExamples, collate
-from lexiseg.training.module import SegmentationModule
-from lexiseg.training.pixels import CachedSamples, DecodedSamples, PixelSource
+from lexiseg.training.loading import make_loaders, worker_errors
+from lexiseg.training.module import SegmentationModule, small_size
 from lexiseg.training.plan import Plan, continue_run, plan_run
 from lexiseg.training.sampler import StepSampler
 from lexiseg.training.schedule import Progress
@@ -51,8 +50,6 @@ SEGMENT_STEPS = 250
 
 #: Shortest segment: small data sets are passed several times between two validations.
 _MIN_SEGMENT_STEPS = 25
-
-CONFIG = "config.yaml"
 
 
 def train(
@@ -89,16 +86,16 @@ def train(
     """
     console = console or Console(quiet=True)
     out = Path(out)
-    config = _resumed_config(out, options, config_file) if resume else make_config(options, config_file)
+    config = resumed_config(out, options, config_file) if resume else make_config(options, config_file)
     if resume and (finished := Run.open(out)).manifest.training.get("finished"):
         console.print(f"The run in {out} is finished; there is nothing to resume.")
         return finished
     if not resume:
-        _check_new(out)
+        Run.refuse_existing(out)
     index = open_dataset(data, seed=config.seed)
     for assumption in index.assumptions:
         console.print(f"[dim]{assumption}[/dim]", highlight=False)
-    _check_splits(index)
+    check_splits(index)
     plan = continue_run(index, Run.open(out)) if resume else plan_run(index, config, console)
     return _Training(index, plan, config, out=out, resume=resume, console=console).run()
 
@@ -155,8 +152,12 @@ class _Training:
             pretrained=config.encoder_weights == "imagenet" and not self.goes_on,
             encoder_weights=_resnet101(config.encoder_weights) if config.paper and not self.goes_on else None,
         )
-        if not config.paper and config.encoder_weights not in ("imagenet", "none") and not self.goes_on:
-            load_encoder_weights(config.encoder, network.encoder, path=config.encoder_weights)  # type: ignore[arg-type]
+        if not config.paper:
+            assert isinstance(network, CompactStpNet)
+            if config.encoder_weights not in ("imagenet", "none") and not self.goes_on:
+                load_encoder_weights(config.encoder, network.encoder, path=config.encoder_weights)
+            sizes = {config.size, small_size(config.size)} if config.small_first > 0 else {config.size}
+            check_encoder_takes(network.encoder, name=config.encoder, sizes=sizes)
         objective = (
             PaperObjective() if config.paper else CompactObjective(retrieval_weight=config.retrieval_weight)
         )
@@ -196,7 +197,7 @@ class _Training:
             config = config.model_copy(update={"precision": self._probe(module) if on_cpu else "bf16"})
         workers = config.workers
         if workers is None:
-            # Where images are cached, a worker has little to do, and on few cores it takes one from the network.
+            # Where images are cached, a worker has little to do; on few cores it takes one from the network.
             workers = 0 if cached or (os.cpu_count() or 1) <= 2 else min(8, (os.cpu_count() or 1) - 1)
         return cached, config.model_copy(update={"workers": workers, "cache": cached})
 
@@ -221,17 +222,22 @@ class _Training:
             self.out.mkdir(parents=True, exist_ok=True)
         if self.plan.bank is not None:
             self.plan.bank.save(self.out / "bank.safetensors")
-        write_text(self.out / CONFIG, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-        splits = {
-            split: [sample.id for sample in self.index.split(split)] for split in ("train", "val", "test")
-        }  # type: ignore[arg-type]
+        write_text(self.out / CONFIG_FILE, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        splits = {split: [sample.id for sample in self.index.split(split)] for split in SPLITS}
         write_json(self.out / "splits.json", splits)
         return Run.create(self.out, manifest.model_copy(update={"network": spec}))
 
     def _fit(self, module: SegmentationModule, config: TrainConfig, cached: bool, best: KeepBest) -> None:
         """Run the Lightning loop."""
         quiet_lightning()
-        training, validation = self._loaders(config, cached)
+        training, validation = make_loaders(
+            self.index,
+            config,
+            sampler=self.sampler,
+            train_words=self.plan.train,
+            val_words=self.plan.val,
+            cached=cached,
+        )
         checkpoint = Checkpoint(self.out, self.progress, self.sampler)
         trainer = lightning.Trainer(
             accelerator=config.accelerator,
@@ -258,42 +264,12 @@ class _Training:
         path = checkpoint.file if self.goes_on else None
         self.progress.start()
         try:
-            trainer.fit(module, training, validation, ckpt_path=path, weights_only=True)
-        except RuntimeError as error:
-            if "DataLoader worker" in str(error):
-                raise DataError(
-                    f"A data worker died: {error} Often memory ran out. Go on with `--resume --workers 0`."
-                ) from error
-            raise
+            with worker_errors():
+                trainer.fit(module, training, validation, ckpt_path=path, weights_only=True)
         except SystemExit as error:  # Lightning's answer to Ctrl-C
             raise KeyboardInterrupt from error
         if trainer.interrupted:
             raise KeyboardInterrupt
-
-    def _loaders(self, config: TrainConfig, cached: bool) -> tuple[DataLoader[Any], DataLoader[Any]]:
-        """Return the loaders of training and validation."""
-        workers = config.workers or 0
-        train_pixels = self._pixels("train", cached)
-        val_pixels = self._pixels("val", cached)
-        training = TrainingExamples(train_pixels, self.plan.train, augment=config.augment, seed=config.seed)
-        plain = PlainExamples(val_pixels, self.plan.val)
-        # A seeded choice keeps the validations between segments short; all cases are scored at the end.
-        chosen = sorted(
-            random.Random(config.seed).sample(range(len(plain)), min(config.val_cases, len(plain)))
-        )
-        return (
-            DataLoader(
-                training,
-                batch_sampler=self.sampler,
-                collate_fn=collate,
-                num_workers=workers,
-            ),
-            DataLoader(Subset(plain, chosen), batch_size=config.batch, collate_fn=collate, num_workers=0),
-        )
-
-    def _pixels(self, split: str, cached: bool) -> PixelSource:
-        decoded = DecodedSamples(self.index.split(split), self.index.coding, size=self.config.size)  # type: ignore[arg-type]
-        return CachedSamples(decoded) if cached else decoded
 
     def _finish(self, run: Run, best: KeepBest) -> Run:
         """Score all validation cases with the selected weights and complete the manifest."""
@@ -314,40 +290,11 @@ class _Training:
         )
         write_text(self.out / "model_card.md", model_card(run, scores))
         self.console.print(
-            f"Validation Dice {scores.dice:.4f} over all {scores.cases} cases (weights of step {best.best_step}).",
+            f"Validation Dice {scores.dice:.4f} over all {scores.cases} cases (weights of step "
+            f"{best.best_step}).",
             highlight=False,
         )
         return run
-
-
-def _check_new(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        advice = "Add --resume to go on with it" if (out / "run.json").is_file() else "Choose a new folder"
-        raise RunError(f"{out} already exists and is not empty. {advice}, or choose another --out.")
-
-
-def _check_splits(index: DatasetIndex) -> None:
-    for split in ("train", "val"):
-        if not index.split(split):  # type: ignore[arg-type]
-            raise DataError(
-                f"{index.root} has no {split} images, and training needs some: the best weights are chosen on the validation "
-                f"split. Add a split, or remove splits.json to have one made."
-            )
-
-
-def _resumed_config(out: Path, options: dict[str, Any], config_file: str | Path | None) -> TrainConfig:
-    """Return the configuration of the run in `out`; refuse options that differ, but for `workers`."""
-    Run.open(out)
-    stored = make_config({}, out / CONFIG)
-    given = {name: value for name, value in options.items() if value is not None and name != "workers"}
-    differing = {name for name, value in given.items() if getattr(stored, name) != value}
-    if differing or config_file is not None:
-        named = ", ".join(sorted(differing)) or "--config"
-        raise UsageError(
-            f"A resumed run keeps its configuration, but {named} would change it. Resume without, or start a new run."
-        )
-    workers = options.get("workers")
-    return stored if workers is None else stored.model_copy(update={"workers": workers})
 
 
 def _resnet101(choice: str) -> dict[str, Tensor] | None:

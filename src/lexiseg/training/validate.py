@@ -104,11 +104,13 @@ def model_card(run: Run, scores: ValidationScores) -> str:
     words = (
         "trained without words"
         if run.vocabulary is None
-        else f"taught with {manifest.text}, vocabulary '{run.vocabulary.name}'; left and right are the {manifest.side}'s"
+        else f"taught with {manifest.text}, vocabulary '{run.vocabulary.name}'; left and right are the "
+        f"{manifest.side}'s"
     )
     review = (
-        f"Predictions with an agreement below {scores.review_below:.2f} are flagged: {100 * scores.flagged:.1f} % of the "
-        f"validation cases, mean Dice {scores.dice_flagged:.3f} against {scores.dice_rest:.3f} for the rest."
+        f"Predictions with an agreement below {scores.review_below:.2f} are flagged: "
+        f"{100 * scores.flagged:.1f} % of the validation cases, mean Dice {scores.dice_flagged:.3f} against "
+        f"{scores.dice_rest:.3f} for the rest."
         if scores.dice_flagged is not None and scores.dice_rest is not None
         else "No prediction is flagged."
     )
@@ -116,11 +118,12 @@ def model_card(run: Run, scores: ValidationScores) -> str:
 
 Research software, not a medical device: not for clinical use.
 
-- Network: {network.encoder}, {network.num_parameters / 1e6:.2f} M parameters, {manifest.image_size} px, {words}.
+- Network: {network.encoder}, {network.num_parameters / 1e6:.2f} M parameters, {manifest.image_size} px,
+  {words}.
 - Classes: {", ".join(manifest.class_names)}.
 - Data: {manifest.data}.
-- Training: {training["steps"]} steps in {training["minutes"]} minutes, seed {training["seed"]}, {training["machine"]}, torch
-  {training["torch"]}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.
+- Training: {training["steps"]} steps in {training["minutes"]} minutes, seed {training["seed"]},
+  {training["machine"]}, torch {training["torch"]}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.
 - Selected: weights of step {training["selected_step"]}, by validation Dice.
 - Validation (not test): mean per-case Dice {scores.dice:.4f} over {scores.cases} cases.
 - {review}

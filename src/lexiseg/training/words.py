@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lexiseg.data.readers import read_image, read_mask
 from lexiseg.data.sample import DatasetIndex, Sample, Split
 from lexiseg.errors import DataError
+from lexiseg.run import TextSource
 from lexiseg.text.encoders import TextEncoder
 from lexiseg.text.groups import choose_vocabulary, group_sentences
 from lexiseg.text.reports import parse_sheet
 from lexiseg.training.config import TextChoice
 from lexiseg.training.examples import Words
+from lexiseg.training.pixels import read_pair
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
@@ -23,7 +24,7 @@ DEFAULT_CONCEPTS = "polyp"
 _NAMED = 5
 
 
-def choose_text(choice: TextChoice, samples: Sequence[Sample]) -> TextChoice:
+def choose_text(choice: TextChoice, samples: Sequence[Sample]) -> TextSource:
     """Resolve "auto": reports if every sample has one, else concepts.
 
     Raises:
@@ -34,15 +35,14 @@ def choose_text(choice: TextChoice, samples: Sequence[Sample]) -> TextChoice:
         return "concepts" if without else "reports"
     if choice == "reports" and without:
         raise DataError(
-            f"--text reports needs a report for every training and validation image; {len(without)} of {len(samples)} have "
-            f"none ({', '.join(without[:_NAMED])}{', ...' if len(without) > _NAMED else ''}). Add them to the sheet, or use "
-            f"--text concepts."
+            f"--text reports needs a report for every training and validation image; {len(without)} of "
+            f"{len(samples)} have none ({_some(without)}). Add them to the sheet, or use --text concepts."
         )
     return choice
 
 
 def find_vocabulary(
-    index: DatasetIndex, *, text: TextChoice, wanted: str | None, encoder: TextEncoder
+    index: DatasetIndex, *, text: TextSource, wanted: str | None, encoder: TextEncoder
 ) -> tuple[Vocabulary, tuple[str, ...]]:
     """Find the vocabulary of a data set's words; the test split is not looked at.
 
@@ -75,19 +75,19 @@ def find_vocabulary(
         sentences, lambda texts: encoder.embed_sentences(texts).numpy(), side=index.side or "image"
     )
     note = (
-        f"The sheet is in no known grammar; its {len(set(sentences))} distinct sentences became one factor of "
-        f"{grouped.sizes[0]} phrases."
+        f"The sheet is in no known grammar; its {len(set(sentences))} distinct sentences became one factor "
+        f"of {grouped.sizes[0]} phrases."
     )
     return grouped, (note,)
 
 
-def side_of(index: DatasetIndex, vocabulary: Vocabulary, text: TextChoice) -> Side:
+def side_of(index: DatasetIndex, vocabulary: Vocabulary, text: TextSource) -> Side:
     """Return the side convention of the words: the sheet's, or the image's where they are measured on it."""
     return "image" if text == "concepts" else index.side or vocabulary.side
 
 
 def words_of(
-    index: DatasetIndex, split: Split, vocabulary: Vocabulary, *, text: TextChoice, side: Side
+    index: DatasetIndex, split: Split, vocabulary: Vocabulary, *, text: TextSource, side: Side
 ) -> tuple[Words, tuple[str, ...]]:
     """Read or measure the words of every sample of a split.
 
@@ -124,15 +124,15 @@ def _read(samples: Sequence[Sample], vocabulary: Vocabulary, side: Side) -> tupl
         i == UNKNOWN for description in sheet.descriptions.values() for i in description.indices
     ):
         raise DataError(
-            f"No report of the {samples[0].split} split can be read with the vocabulary '{vocabulary.name}' (for example: "
-            f"'{samples[0].report}'). Name another with --vocabulary, or use --text concepts."
+            f"No report of the {samples[0].split} split can be read with the vocabulary '{vocabulary.name}' "
+            f"(for example: '{samples[0].report}'). Name another with --vocabulary, or use --text concepts."
         )
     notes: tuple[str, ...] = ()
     if sheet.unreadable:
-        named = ", ".join(list(sheet.unreadable)[:_NAMED])
         notes = (
-            f"{len(sheet.unreadable)} of {len(samples)} {samples[0].split} reports could not be read in full ({named}); what "
-            f"is unknown is left out of the losses. `lexiseg data check` quotes them.",
+            f"{len(sheet.unreadable)} of {len(samples)} {samples[0].split} reports could not be read in full "
+            f"({_some(list(sheet.unreadable))}); what is unknown is left out of the losses. `lexiseg data "
+            f"check` quotes them.",
         )
     indices = [sheet.descriptions[sample.id].indices for sample in samples]
     return Words(vocabulary, indices, source="reports", side=side), notes
@@ -144,15 +144,13 @@ def _measured(
     """Measure every mask on its own grid, with its image's pixels."""
 
     def measured(sample: Sample) -> tuple[int, ...]:
-        assert sample.mask is not None
-        labels = read_mask(sample.mask, index.coding)
-        image = read_image(sample.image)
-        if image.shape[:2] != labels.shape:
-            raise DataError(
-                f"{sample.mask} is {labels.shape[1]} x {labels.shape[0]} pixels, but its image {sample.image} is "
-                f"{image.shape[1]} x {image.shape[0]}. `lexiseg data check` lists all such pairs; resize or remove them."
-            )
+        image, labels = read_pair(sample, index.coding)
         return measure_indices(labels, vocabulary, image=image, side=side)
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(measured, samples))
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first names, with dots if there are more."""
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

@@ -1,15 +1,16 @@
-"""Compact STPNet: one pretrained encoder for segmentation and retrieval, scale-aware prompts at four decoder scales.
+"""Compact STPNet: one pretrained encoder for segmentation and retrieval, scale-aware prompts in the decoder.
 
-The ideas are those of STPNet (Shan et al., IEEE TIP 2025): the network retrieves its own phrases from a text bank and is
-prompted by them, coarse words first. What differs from the published network, and why, stands in docs/stpnet.md.
+The ideas are those of STPNet (Shan et al., IEEE TIP 2025): the network retrieves its own phrases from a text
+bank and is prompted by them, coarse words first. What differs from the published network, and why, stands in
+docs/stpnet.md.
 
-Shape legend: B batch, H, W image size, T = H/16 * W/16 image tokens, D width, N phrases of all factors together,
-N_f phrases of factor f, E width of the text bank.
+Shape legend: B batch, H, W image size, T = H/16 * W/16 image tokens, D width, N phrases of all factors
+together, N_f phrases of factor f, E width of the text bank.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from lexiseg.models.bank import TextBank
-from lexiseg.models.pyramid import PyramidDecoder
+from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels
 
 _POSITION_GRID = 14  # learned positions are laid out for 224 px and interpolated to other sizes
 
@@ -41,10 +42,13 @@ class CompactOutput:
 class PhraseRetrieval(nn.Module):
     """Score every phrase of the bank against the image.
 
-    Each phrase's embedding is the query of a cross-attention over the image tokens; what it gathers is compared with the
-    phrase by cosine similarity. So a phrase decides itself where to look ("lower left lung"), and an index is only
-    ever a position in the list of phrases, never a class the network has a weight for.
+    Each phrase's embedding is the query of a cross-attention over the image tokens; what it gathers is
+    compared with the phrase by cosine similarity. So a phrase decides itself where to look ("lower left
+    lung"), and an index is only ever a position in the list of phrases, never a class the network has a
+    weight for.
     """
+
+    text: Tensor
 
     def __init__(self, bank: TextBank, *, channels: tuple[int, int], width: int, heads: int = 4) -> None:
         super().__init__()
@@ -88,7 +92,7 @@ class PhraseRetrieval(nn.Module):
         size = stride16.shape[-2:]
         deep = F.interpolate(stride32, size=size, mode="nearest")
         grid = self.tokens(torch.cat([stride16, deep], dim=1))  # (B, D, H/16, W/16)
-        positions = self.positions
+        positions: Tensor = self.positions
         if positions.shape[-2:] != size:
             positions = F.interpolate(positions, size=size, mode="bilinear", align_corners=False)
         tokens_btd = rearrange(grid + positions, "b d h w -> b (h w) d")
@@ -105,36 +109,41 @@ class PhraseRetrieval(nn.Module):
         similarity = torch.einsum("bnd,nd->bn", image_bnd, text_nd)
         logits_bn = self.log_scale.exp() * similarity + self.bias
         attention = rearrange(weights.mean(dim=1), "b n (h w) -> b n h w", h=size[0])
-        return dict(
-            zip(self.sizes, logits_bn.split(list(self.sizes.values()), dim=1), strict=True)
-        ), attention
+        per_factor = torch.split(logits_bn, list(self.sizes.values()), dim=1)
+        return dict(zip(self.sizes, per_factor, strict=True)), attention
 
 
 class CompactStpNet(nn.Module):
     """Compact STPNet.
 
     Args:
-        encoder: timm `features_only` encoder with five levels, strides 2 to 32.
+        encoder: timm `features_only` encoder.
         bank: Phrases and their embeddings; None trains and predicts without any text (`--text none`).
+        levels: Which of the encoder's features to use.
         out_channels: 1 for a binary mask, else one per class with the background.
         width: Width D of retrieval and prompts.
     """
 
-    #: Factors that speak at the decoder's four scales, as shares of the list: coarse words first, all at the finest.
-    SCALES = 4
-
     def __init__(
-        self, encoder: nn.Module, bank: TextBank | None, *, out_channels: int, width: int = 128
+        self,
+        encoder: nn.Module,
+        bank: TextBank | None,
+        *,
+        levels: PyramidLevels,
+        out_channels: int,
+        width: int = 128,
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        channels: list[int] = encoder.feature_info.channels()  # type: ignore[operator, union-attr]
+        self.levels = levels
+        channels = levels.channels
         self.retrieval = None
         if bank is not None:
             self.retrieval = PhraseRetrieval(bank, channels=(channels[-2], channels[-1]), width=width)
             self.prompt = nn.Sequential(nn.Linear(bank.width, width), nn.GELU(), nn.Linear(width, width))
         self.decoder = PyramidDecoder(
             channels,
+            strides=levels.strides,
             out_channels=out_channels,
             prompt_width=width if bank is not None else None,
             guide_channels=len(bank.phrases) if bank is not None else 0,
@@ -142,7 +151,7 @@ class CompactStpNet(nn.Module):
 
     def forward(self, image: Tensor) -> CompactOutput:
         """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
-        pyramid = self.encoder(image)
+        pyramid = self.levels.choose(self.encoder(image))
         if self.retrieval is None:
             return CompactOutput(logits=self.decoder(pyramid), retrieval={}, attention=None)
         scores, attention = self.retrieval(pyramid[-2], pyramid[-1])
@@ -151,7 +160,9 @@ class CompactStpNet(nn.Module):
         )
         return CompactOutput(logits=logits, retrieval=scores, attention=attention)
 
-    def decode(self, pyramid: list[Tensor], probability: Mapping[str, Tensor], attention: Tensor) -> Tensor:
+    def decode(
+        self, pyramid: Sequence[Tensor], probability: Mapping[str, Tensor], attention: Tensor
+    ) -> Tensor:
         """Decode under given phrase probabilities; `forward` passes the retrieved ones.
 
         Args:
@@ -164,13 +175,15 @@ class CompactStpNet(nn.Module):
         """
         assert self.retrieval is not None
         factors = list(self.retrieval.sizes)
-        texts = self.retrieval.text.split(list(self.retrieval.sizes.values()))  # N_f x (N_f, E)
+        sizes = list(self.retrieval.sizes.values())
+        texts = torch.split(self.retrieval.text, sizes)  # each (N_f, E)
         phrases = [probability[name] @ text for name, text in zip(factors, texts, strict=True)]  # each (B, E)
+        scales = len(self.decoder.stages)
         prompts = [
-            self.prompt(torch.stack(phrases[: _spoken(scale, len(factors))]).mean(dim=0))
-            for scale in range(self.SCALES)
+            self.prompt(torch.stack(phrases[: spoken_factors(scale, len(factors), scales)]).mean(dim=0))
+            for scale in range(scales)
         ]
-        maps = attention.split(list(self.retrieval.sizes.values()), dim=1)
+        maps = torch.split(attention, sizes, dim=1)
         guide = torch.stack(
             [
                 torch.einsum("bn,bnhw->bhw", probability[name], where)
@@ -179,9 +192,16 @@ class CompactStpNet(nn.Module):
             dim=1,
         )  # (B, factors, H/16, W/16): where the retrieved phrase of each factor looks
         tokens = guide.shape[-2] * guide.shape[-1]
-        return self.decoder(pyramid, prompts, guide * tokens)  # times T: mean 1 at every image size
+        logits: Tensor = self.decoder(pyramid, prompts, guide * tokens)  # times T: mean 1 at every image size
+        return logits
 
 
-def _spoken(scale: int, factors: int) -> int:
-    """Return how many factors, coarse to fine, speak at decoder scale 0 (coarsest) to 3 (finest): all at the last."""
-    return max(1, -(-factors * (scale + 1) // CompactStpNet.SCALES))
+def spoken_factors(scale: int, factors: int, scales: int) -> int:
+    """Return how many factors speak at a decoder scale: the coarse ones first, all of them at the finest.
+
+    Args:
+        scale: 0 (coarsest) to `scales` - 1 (finest).
+        factors: Factors in all, ordered coarse to fine.
+        scales: Decoder scales in all.
+    """
+    return -(-factors * (scale + 1) // scales)

@@ -1,4 +1,4 @@
-"""The losses of the compact STPNet: cross-entropy and Dice on the mask, cross-entropy on the retrieved phrases."""
+"""The losses of the compact STPNet: cross-entropy and Dice on the mask, cross-entropy on the phrases."""
 
 from __future__ import annotations
 

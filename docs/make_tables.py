@@ -1,0 +1,115 @@
+"""Write the tables of the documentation that are made from code: `python docs/make_tables.py`.
+
+A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; a test compares them with the code.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from lexiseg import errors
+from lexiseg.data.dataset_yaml import DatasetYaml
+from lexiseg.errors import LexisegError
+from lexiseg.training.config import AugmentConfig, TrainConfig
+from lexiseg.words import grammar, measure_rules
+
+DOCS = Path(__file__).parent
+_TABLE = re.compile(r"(<!-- table: ([\w.]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+_ATTRIBUTE = re.compile(r"^    (\w+): (.+)$")
+
+
+def described(model: type[BaseModel]) -> dict[str, str]:
+    """Return the description of each field, from the `Attributes:` section of the docstring."""
+    found: dict[str, str] = {}
+    name = ""
+    _, _, section = (inspect.getdoc(model) or "").partition("Attributes:\n")
+    for line in section.splitlines():
+        if match := _ATTRIBUTE.match(line):
+            name = match[1]
+            found[name] = match[2]
+        elif name and line.startswith("     "):
+            found[name] += " " + line.strip()
+        else:
+            name = ""
+    return found
+
+
+def fields(model: type[BaseModel]) -> str:
+    """Return a table of a model's fields: name, default, meaning."""
+    text = described(model)
+    rows = ["| field | default | meaning |", "| --- | --- | --- |"]
+    for name, field in model.model_fields.items():
+        default = "required" if field.is_required() else shown(field.get_default(call_default_factory=True))
+        rows.append(f"| `{name}` | {default} | {text[name]} |")
+    return "\n".join(rows) + "\n"
+
+
+def shown(default: object) -> str:
+    """Return a default value for a table."""
+    match default:
+        case BaseModel():
+            return "see its own table"
+        case None:
+            return "none"
+        case bool():
+            return f"`{str(default).lower()}`"
+        case tuple():
+            return ", ".join(f"`{entry}`" for entry in default) or "empty"
+        case dict():
+            return f"{len(default)} entries" if default else "empty"
+        case _:
+            return f"`{default}`"
+
+
+def exit_codes() -> str:
+    """Return a table of the errors and the exit codes they end the command line with."""
+    kinds = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, LexisegError) and kind is not LexisegError
+    ]
+    rows = ["| code | error | when |", "| --- | --- | --- |"]
+    for kind in sorted(kinds, key=lambda kind: (kind.exit_code, kind.__name__)):
+        rows.append(f"| {kind.exit_code} | `{kind.__name__}` | {inspect.getdoc(kind)} |")
+    return "\n".join(rows) + "\n"
+
+
+MODELS: dict[str, type[BaseModel]] = {
+    "config": TrainConfig,
+    "augment": AugmentConfig,
+    "dataset_yaml": DatasetYaml,
+    "grammar": grammar.Grammar,
+}
+MODELS |= {f"read.{name}": getattr(grammar, f"{name.title()}Rule") for name in ("choice", "count", "subset")}
+MODELS |= {
+    f"measure.{name}": getattr(measure_rules, f"{name.title()}Measure")
+    for name in ("count", "laterality", "zones", "grid", "shape", "size", "intensity", "color")
+}
+
+
+def table(name: str) -> str:
+    """Return the table called `name`."""
+    return exit_codes() if name == "exit_codes" else fields(MODELS[name])
+
+
+def with_tables(page: str) -> str:
+    """Return a page with all its tables made anew."""
+    return _TABLE.sub(lambda match: match[1] + table(match[2]) + match[3], page)
+
+
+def main() -> None:
+    """Rewrite the tables of all pages."""
+    for path in sorted(DOCS.glob("*.md")):
+        page = path.read_text(encoding="utf-8")
+        made = with_tables(page)
+        if made != page:
+            path.write_text(made, encoding="utf-8")
+            print(f"{path} updated")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""The demo, on a phantom and on one's own folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from conftest import Command
+
+OPTIONS = ("--minutes", 0.1, "--image-size", 64)
+PARTS = {"data", "run", "evaluation", "predictions"}
+
+
+def test_phantom(cli: Command, tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    outcome = cli("demo", "--out", out, *OPTIONS)
+    assert outcome.code == 0, outcome.stderr
+    assert {path.name for path in out.iterdir()} == PARTS
+    assert "not for clinical use" in (out / "evaluation" / "report.html").read_text(encoding="utf-8")
+    assert len(list((out / "predictions" / "overlays").iterdir())) == 12
+    for place in ("evaluation/report.html", "predictions/overlays", "predictions/predictions.jsonl", "run"):
+        assert str(out / place) in outcome.stdout
+    assert "not for clinical use" in outcome.stdout
+
+
+def test_own_folder_twice(cli: Command, folders: Path, tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    for _ in range(2):  # the second replaces the first
+        outcome = cli("demo", folders, "--out", out, *OPTIONS)
+        assert outcome.code == 0, outcome.stderr
+        assert {path.name for path in out.iterdir()} == PARTS - {"data"}
+        assert json.loads((out / "evaluation" / "metrics.json").read_text())["num_cases"] == 3
+        assert (out / "evaluation" / "report.html").is_file()
+    assert (folders / "images").is_dir()
+
+
+def test_keeps_what_is_no_demo(cli: Command, folders: Path, tmp_path: Path) -> None:
+    outcome = cli("demo", folders, "--out", tmp_path, *OPTIONS)
+    outcome.refuses(2, f"{tmp_path} holds something that is no demo", "--out")
+    assert (folders / "images").is_dir()

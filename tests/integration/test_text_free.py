@@ -1,0 +1,66 @@
+"""Prediction sees images only: no text, no mask, no code that knows either."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import TIMEOUT_S, Command, Trained, environment
+
+_BLOCKED = """
+import sys
+
+class Block:
+    names = ("lexiseg.text", "lexiseg.training", "lexiseg.evaluation", "transformers", "tokenizers", "lightning")
+
+    def find_spec(self, name, path=None, target=None):
+        if any(name == blocked or name.startswith(blocked + ".") for blocked in self.names):
+            raise ImportError("blocked: " + name)
+
+sys.meta_path.insert(0, Block())
+from lexiseg.cli import main
+main()
+"""
+
+
+def _fingerprint(out: Path) -> dict[str, str]:
+    """Return a hash per mask, and the lines without the paths of the images."""
+    prints = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in (out / "masks").rglob("*.png")}
+    for line in (out / "predictions.jsonl").read_text().splitlines():
+        value = json.loads(line)
+        prints[Path(value.pop("image")).name + ".json"] = json.dumps(value, sort_keys=True)
+    return prints
+
+
+def test_sheet_and_masks_beside_the_images_change_nothing(
+    cli: Command, trained: Trained, phantom: Path, tmp_path: Path
+) -> None:
+    full = Path(shutil.copytree(phantom / "Test_Folder", tmp_path / "full"))
+    assert sorted(path.name for path in full.iterdir()) == ["Test_text.xlsx", "img", "labelcol"]
+    bare = Path(shutil.copytree(full / "img", tmp_path / "bare" / "img"))
+    assert cli("predict", trained.run, full / "img", "--out", tmp_path / "a").code == 0
+    assert cli("predict", trained.run, bare, "--out", tmp_path / "b").code == 0
+    with_text, without = _fingerprint(tmp_path / "a"), _fingerprint(tmp_path / "b")
+    assert len(without) == 12
+    assert with_text == without
+
+
+def test_predicts_with_text_and_training_blocked(
+    cli: Command, trained: Trained, images: Path, tmp_path: Path
+) -> None:
+    arguments = ["predict", str(trained.run), str(images), "--out", str(tmp_path / "blocked")]
+    done = subprocess.run(
+        [sys.executable, "-c", _BLOCKED, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        env=environment(),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "6 of 6 images segmented" in done.stdout
+    assert cli("predict", trained.run, images, "--out", tmp_path / "free").code == 0
+    assert _fingerprint(tmp_path / "blocked") == _fingerprint(tmp_path / "free")

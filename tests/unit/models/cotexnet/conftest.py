@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import CLIPSegConfig
+
+from lexiseg.models.cotexnet import CoTexNet
+
+_CONFIG: dict[str, Any] = {
+    "text_config": {
+        "hidden_size": 16,
+        "intermediate_size": 20,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "vocab_size": 50,
+        "max_position_embeddings": 12,
+        "bos_token_id": 48,
+        "eos_token_id": 49,
+        "pad_token_id": 49,
+    },
+    "vision_config": {
+        "hidden_size": 24,
+        "intermediate_size": 20,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "image_size": 32,
+        "patch_size": 16,
+    },
+    "projection_dim": 12,
+    "extract_layers": [0, 1, 2],
+    "reduce_dim": 8,
+    "decoder_num_attention_heads": 2,
+    "decoder_intermediate_size": 10,
+    "conditional_layer": 0,
+    "use_complex_transposed_convolution": True,
+}
+
+
+class Lesson(NamedTuple):
+    image: Tensor
+    roi: Tensor
+    input_ids: Tensor
+    attention_mask: Tensor
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    return copy.deepcopy(_CONFIG)
+
+
+def build(config: dict[str, Any], num_classes: int = 2) -> CoTexNet:
+    torch.manual_seed(0)
+    net = CoTexNet(CLIPSegConfig.from_dict(config), num_classes)
+    # Parameters as large as in use: fresh towers are so weak that differences would vanish.
+    for parameter in net.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.3)
+    return net.eval()
+
+
+@pytest.fixture
+def net(config: dict[str, Any]) -> CoTexNet:
+    return build(config)
+
+
+@pytest.fixture
+def lesson() -> Lesson:
+    generator = torch.Generator().manual_seed(1)
+    image = torch.randn(3, 3, 32, 32, generator=generator)
+    mask = torch.randn(3, 1, 32, 32, generator=generator) > 0
+    ids = torch.randint(0, 48, (3, 12), generator=generator)
+    ids[:, 0] = 48
+    attention = torch.ones_like(ids)
+    for row, end in enumerate((7, 9, 11)):
+        ids[row, end:] = 49
+        attention[row, end + 1 :] = 0
+    return Lesson(image, image * mask, ids, attention)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import copy
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor, nn
+
+from lexiseg.models.build import build_network
+from lexiseg.models.spec import NetworkSpec
+from lexiseg.training.estimate import (
+    MemoryEstimate,
+    activation_bytes,
+    available_memory,
+    faster_in_bf16,
+)
+
+
+def test_saved_bytes_by_hand() -> None:
+    # a convolution keeps its input, a ReLU its output: (3 + 4) channels of 16 x 16 float32
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+    assert activation_bytes(network, 16) == (3 + 4) * 16 * 16 * 4
+
+
+def test_the_network_is_left_as_it_was() -> None:
+    torch.manual_seed(0)
+    network = build_network(NetworkSpec(encoder="lcnet_050"), None, pretrained=False).eval()
+    before = copy.deepcopy(network.state_dict())
+    assert activation_bytes(network, 64) > 100_000
+    assert not network.training
+    fast, fp32, bf16 = faster_in_bf16(
+        network, lambda output: output.logits.mean(), image_size=64, batch_size=2
+    )
+    assert fp32 > 0
+    assert bf16 > 0
+    assert fast == (bf16 < 0.9 * fp32)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_larger_images_keep_more() -> None:
+    class Body(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 3, padding=1)
+
+        def forward(self, image: Tensor) -> SimpleNamespace:
+            return SimpleNamespace(logits=self.conv(image).relu())
+
+    assert activation_bytes(Body(), 32) * 3.9 < activation_bytes(Body(), 64)
+
+
+def test_the_sentence_adds_up() -> None:
+    estimate = MemoryEstimate(model=2**30, activations=2**31, data=2**29, available=2**33)
+    assert estimate.total == 3.5 * 2**30
+    assert estimate.sentence() == (
+        "Memory: about 3.5 GiB (activations 2.0, images 0.5, model 1.0) of 8.0 GiB free."
+    )
+    assert available_memory() > 2**20

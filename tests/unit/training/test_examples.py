@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lexiseg.data import DatasetIndex
+from lexiseg.training.config import AugmentConfig
+from lexiseg.training.examples import (
+    PlainExamples,
+    TrainingExamples,
+    Words,
+    collate,
+    example,
+    words_after_exposure,
+)
+from lexiseg.training.pixels import DecodedSamples
+from lexiseg.training.words import words_of
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.flips import flip
+from lexiseg.words.measure import measure_indices
+from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
+
+CHEST = load_vocabulary("chest")
+POLYP = load_vocabulary("polyp")
+STILL = AugmentConfig(horizontal_flip=0, vertical_flip=0, affine=0, gamma=0, brightness=0)
+
+
+@pytest.fixture(scope="module")
+def pixels(index: DatasetIndex) -> DecodedSamples:
+    return DecodedSamples(index.split("train"), index.coding, size=64)
+
+
+@pytest.fixture(scope="module")
+def reports(index: DatasetIndex) -> Words:
+    return words_of(index, "train", CHEST, text="reports", side="image")[0]
+
+
+@pytest.fixture(scope="module")
+def concepts(index: DatasetIndex) -> Words:
+    return words_of(index, "train", CHEST, text="concepts", side="image")[0]
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in ("image", "labels", "indices"))
+
+
+def test_an_example_is_a_function_of_its_key(pixels: DecodedSamples, reports: Words) -> None:
+    make = lambda seed: TrainingExamples(pixels, reports, augment=AugmentConfig(), seed=seed)  # noqa: E731
+    examples, again = make(0), make(0)
+    keys = [(0, 3), (1, 3), (0, 4)]
+    first = {key: examples[key] for key in keys}
+    assert all(same(again[key], first[key]) for key in reversed(keys))
+    assert not same(first[0, 3], first[1, 3])
+    assert not same(make(1)[0, 3], first[0, 3])
+    assert len(examples) == 16
+
+
+def test_shapes_and_types(pixels: DecodedSamples, reports: Words) -> None:
+    one = TrainingExamples(pixels, reports, augment=AugmentConfig(), seed=0)[0, 0]
+    assert (one["image"].shape, one["image"].dtype) == ((1, 64, 64), torch.uint8)
+    assert (one["labels"].shape, one["labels"].dtype) == ((1, 64, 64), torch.uint8)
+    assert (one["indices"].shape, one["indices"].dtype) == ((4,), torch.int64)
+
+
+def test_a_mirrored_example_has_mirrored_words(pixels: DecodedSamples, concepts: Words) -> None:
+    mirror = STILL.model_copy(update={"horizontal_flip": 1.0})
+    examples = TrainingExamples(pixels, concepts, augment=mirror, seed=0)
+    for position in range(len(pixels)):
+        image, labels = pixels[position]
+        mirrored = examples[0, position]
+        assert np.array_equal(mirrored["labels"][0].numpy(), labels[:, ::-1])
+        assert np.array_equal(mirrored["image"][0].numpy(), image[:, ::-1, 0])
+        indices = tuple(mirrored["indices"].tolist())
+        assert indices == flip(CHEST, concepts.indices[position], "horizontal")
+        # what is said of the mirrored mask is what measuring it says
+        assert indices == measure_indices(mirrored["labels"][0].numpy(), CHEST, side="image")
+
+
+def test_flips_change_the_words_of_reports_too(pixels: DecodedSamples, reports: Words) -> None:
+    examples = TrainingExamples(
+        pixels, reports, augment=STILL.model_copy(update={"horizontal_flip": 1.0}), seed=0
+    )
+    for position in range(len(pixels)):
+        expected = flip(CHEST, reports.indices[position], "horizontal")
+        assert tuple(examples[0, position]["indices"].tolist()) == expected
+
+
+@pytest.mark.parametrize("source", ["reports", "concepts"])
+def test_words_of_shifted_images_are_true_or_unknown(
+    pixels: DecodedSamples, reports: Words, concepts: Words, source: str
+) -> None:
+    words = reports if source == "reports" else concepts
+    wild = AugmentConfig(horizontal_flip=0, affine=1, max_angle_deg=40, max_scale=0.4, max_shift=0.3)
+    examples = TrainingExamples(pixels, words, augment=wild, seed=0)
+    unknown = 0
+    for position in range(len(pixels)):
+        moved = examples[0, position]
+        measured = measure_indices(moved["labels"][0].numpy(), CHEST, side="image")
+        before = measure_indices(pixels[position][1], CHEST, side="image")
+        for index, said, was, now in zip(
+            moved["indices"].tolist(), words.indices[position], before, measured, strict=True
+        ):
+            expected = now if source == "concepts" else said if was == now else UNKNOWN
+            assert index == expected
+            unknown += index == UNKNOWN
+    assert (unknown > 0) == (source == "reports")
+
+
+def test_words_that_nothing_measures_forbid_shifts(pixels: DecodedSamples) -> None:
+    data = CHEST.to_dict()
+    for factor in data["factors"]:
+        factor["measure"] = None
+    vocabulary = Vocabulary.from_dict(data, origin="test")
+    words = Words(vocabulary, [(0, 0, 0, 0)] * 16, source="reports", side="image")
+    shifted = STILL.model_copy(update={"affine": 1.0})
+    moved = TrainingExamples(pixels, words, augment=shifted, seed=0)[0, 0]
+    assert np.array_equal(moved["labels"][0].numpy(), pixels[0][1])
+    assert not np.array_equal(
+        TrainingExamples(pixels, None, augment=shifted, seed=0)[0, 0]["labels"][0].numpy(), pixels[0][1]
+    )
+
+
+def test_without_text_there_are_no_indices(pixels: DecodedSamples) -> None:
+    assert TrainingExamples(pixels, None, augment=AugmentConfig(), seed=0)[0, 0]["indices"].shape == (0,)
+    assert PlainExamples(pixels, None)[0]["indices"].shape == (0,)
+
+
+def test_plain_examples_are_the_samples(pixels: DecodedSamples, reports: Words) -> None:
+    plain = PlainExamples(pixels, reports)
+    image, labels = pixels[2]
+    assert len(plain) == 16
+    assert np.array_equal(plain[2]["image"].numpy(), image.transpose(2, 0, 1))
+    assert np.array_equal(plain[2]["labels"][0].numpy(), labels)
+    assert tuple(plain[2]["indices"].tolist()) == reports.indices[2]
+
+
+def test_grey_and_colour_images_share_a_batch() -> None:
+    labels = np.zeros((2, 2), np.uint8)
+    grey = example(np.full((2, 2, 1), 7, np.uint8), labels, (1,))
+    colour = example(np.dstack([labels + 1, labels + 2, labels + 3]), labels, (2,))
+    batch = collate([grey, colour])
+    assert batch["image"].shape == (2, 3, 2, 2)
+    assert batch["image"][:, :, 0, 0].tolist() == [[7, 7, 7], [1, 2, 3]]
+    assert batch["labels"].shape == (2, 1, 2, 2)
+    assert batch["indices"].tolist() == [[1], [2]]
+
+
+def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return labels, and an image before and after a change that turns the lesion from pink to nearly white."""
+    labels = np.zeros((32, 32), np.uint8)
+    labels[8:24, 8:24] = 1
+    before = np.full((32, 32, 3), (60, 20, 20), np.uint8)
+    before[labels == 1] = (230, 150, 160)
+    after = before.copy()
+    after[labels == 1] = (60, 15, 10)
+    return labels, before, after
+
+
+@pytest.fixture(scope="module")
+def colour() -> tuple[int, int, int]:
+    """Return the position of the colour factor, and its phrase before and after the change of `scene`."""
+    labels, before, after = scene()
+    position = [factor.name for factor in POLYP.factors].index("color")
+    was, now = (measure_indices(labels, POLYP, image=image)[position] for image in (before, after))
+    assert len({was, now, UNKNOWN}) == 3
+    return position, was, now
+
+
+def test_exposure_changes_colour_words(colour: tuple[int, int, int]) -> None:
+    labels, before, after = scene()
+    position, was, now = colour
+    indices = measure_indices(labels, POLYP, image=before)
+    for source, expected in (("concepts", now), ("reports", UNKNOWN)):
+        words = Words(POLYP, [indices], source=source, side="image")
+        changed = words_after_exposure(indices, words, labels, before, after)
+        assert changed[position] == expected
+        assert changed[:position] == indices[:position]
+        assert changed[position + 1 :] == indices[position + 1 :]
+
+
+def test_a_harmless_exposure_keeps_what_a_report_says(colour: tuple[int, int, int]) -> None:
+    labels, before, _ = scene()
+    position, was, now = colour
+    said = list(measure_indices(labels, POLYP, image=before))
+    said[position] = now  # a person may see it otherwise than the measurement
+    words = Words(POLYP, [tuple(said)], source="reports", side="image")
+    assert words_after_exposure(tuple(said), words, labels, before, before) == tuple(said)
+
+
+def test_exposure_of_a_grey_image_is_measured_too() -> None:
+    labels, before, after = (pixels[..., :1] if pixels.ndim == 3 else pixels for pixels in scene())
+    indices = measure_indices(labels, POLYP, image=before[..., 0])
+    words = Words(POLYP, [indices], source="concepts", side="image")
+    assert words_after_exposure(indices, words, labels, before, after) == measure_indices(
+        labels, POLYP, image=after[..., 0]
+    )
+
+
+def test_words_of_the_chest_are_not_touched_by_exposure() -> None:
+    labels, before, after = scene()
+    indices = (1, 0, 3, 7)
+    words = Words(CHEST, [indices], source="concepts", side="image")
+    assert words_after_exposure(indices, words, labels, before, after) is indices
+
+
+def test_every_example_tells_the_truth_about_colour(tmp_path: Path) -> None:
+    labels, before, _ = scene()
+
+    class One:
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+            return before, labels
+
+    words = Words(POLYP, [measure_indices(labels, POLYP, image=before)], source="concepts", side="image")
+    harsh = AugmentConfig(horizontal_flip=0.5, affine=0.5, gamma=0.9, brightness=0.5)
+    examples = TrainingExamples(One(), words, augment=harsh, seed=0)
+    position = [factor.name for factor in POLYP.factors].index("color")
+    seen = set()
+    for turn in range(20):
+        one = examples[turn, 0]
+        image = np.ascontiguousarray(one["image"].numpy().transpose(1, 2, 0))
+        expected = measure_indices(one["labels"][0].numpy(), POLYP, image=image)[position]
+        assert one["indices"][position] == expected
+        seen.add(expected)
+    assert len(seen) > 1

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lexiseg.training.sampler import StepSampler
+
+
+def make(num: int = 7, batch: int = 3, segment: int = 4, seed: int = 0, total: int | None = None) -> StepSampler:
+    return StepSampler(num, batch_size=batch, segment_steps=segment, seed=seed, total_steps=total)
+
+
+@given(num=st.integers(1, 40), batch=st.integers(1, 9), passes=st.integers(1, 3), seed=st.integers(0, 9))
+def test_every_sample_comes_once_per_pass(num: int, batch: int, passes: int, seed: int) -> None:
+    sampler = make(num, batch, seed=seed)
+    steps = -(-num * passes // batch)
+    keys = [key for step in range(steps) for key in sampler.batch(step)][: num * passes]
+    assert Counter(keys) == Counter((turn, i) for turn in range(passes) for i in range(num))
+    assert [turn for turn, _ in keys] == sorted(turn for turn, _ in keys)
+
+
+def test_a_batch_is_a_function_of_seed_and_step_alone() -> None:
+    first, second = make(), make(segment=2)
+    forwards = [first.batch(step) for step in range(20)]
+    backwards = [second.batch(step) for step in reversed(range(20))][::-1]
+    assert forwards == backwards
+    assert forwards != [make(seed=1).batch(step) for step in range(20)]
+
+
+def test_passes_differ() -> None:
+    sampler = make(num=30, batch=30)
+    assert [i for _, i in sampler.batch(0)] != [i for _, i in sampler.batch(1)]
+
+
+def test_a_resumed_stream_is_the_unbroken_one() -> None:
+    unbroken, seen = make(), []
+    for start in (0, 4, 8):
+        unbroken.first_step = start
+        seen += list(unbroken)
+    resumed = make()
+    resumed.first_step = 8
+    assert list(resumed) == seen[8:]
+    assert seen == [unbroken.batch(step) for step in range(12)]
+
+
+def test_the_stream_ends_with_the_last_step() -> None:
+    sampler = make(total=6)
+    assert len(sampler) == len(list(sampler)) == 4
+    sampler.first_step = 4
+    assert len(sampler) == len(list(sampler)) == 2
+    sampler.first_step = 6
+    assert len(sampler) == len(list(sampler)) == 0

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+from torch import nn
+
+from lexiseg.training.callbacks import Display, History, KeepBest
+from lexiseg.training.config import make_config
+from lexiseg.training.module import SegmentationModule
+from lexiseg.training.schedule import Progress
+
+
+def trainer(**metrics: float) -> Any:
+    return SimpleNamespace(
+        callback_metrics={name: torch.tensor(value) for name, value in metrics.items()},
+        sanity_checking=False,
+        should_stop=False,
+    )
+
+
+def validated(dice: float, **more: float) -> Any:
+    return trainer(**{"val/dice": dice, "epoch": 1.0, **more})
+
+
+@pytest.fixture
+def progress() -> Progress:
+    return Progress(total_steps=100, max_minutes=None)
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "history.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_history_adds_a_row_per_validation(tmp_path: Path, progress: Progress) -> None:
+    history = History(tmp_path, progress)
+    history.on_fit_start(validated(0), None)
+    for progress.step, dice in ((10, 0.5), (20, 0.625)):
+        history.on_validation_end(validated(dice, **{"train/total": 1.5}), None)
+    rows = rows_of(tmp_path)
+    assert [(row["step"], row["val/dice"], row["train/total"]) for row in rows] == [
+        ("10", "0.5", "1.5"),
+        ("20", "0.625", "1.5"),
+    ]
+    assert "epoch" not in rows[0]  # only names with a slash are scores
+
+
+def test_history_goes_on_at_the_checkpoint(tmp_path: Path, progress: Progress) -> None:
+    first = History(tmp_path, progress)
+    for progress.step in (10, 20, 30):
+        first.on_validation_end(validated(progress.step / 100), None)
+    resumed = Progress(total_steps=100, max_minutes=None, step=20)
+    second = History(tmp_path, resumed)
+    second.on_fit_start(validated(0), None)  # the row of step 30 came after the checkpoint
+    resumed.step = 30
+    second.on_validation_end(validated(0.75, **{"val/retrieval/left": 0.5}), None)
+    assert [(row["step"], row["val/dice"]) for row in rows_of(tmp_path)] == [
+        ("10", "0.1"),
+        ("20", "0.2"),
+        ("30", "0.75"),
+    ]
+    assert [row["val/retrieval/left"] for row in rows_of(tmp_path)] == ["", "", "0.5"]
+
+
+def test_a_new_training_does_not_take_over_old_rows(tmp_path: Path, progress: Progress) -> None:
+    progress.step = 10
+    History(tmp_path, progress).on_validation_end(validated(0.9), None)
+    fresh = History(tmp_path, Progress(total_steps=100, max_minutes=None))
+    fresh.on_fit_start(validated(0), None)
+    assert fresh.rows == []
+
+
+@pytest.fixture
+def module(progress: Progress) -> SegmentationModule:
+    config = make_config({"freeze_early": False, "ema_decay": 0})
+    return SegmentationModule(
+        nn.Conv2d(1, 1, 1),
+        nn.Identity(),
+        config=config,
+        progress=progress,
+        steps_per_epoch=10,
+        mean=(0, 0, 0),
+        std=(1, 1, 1),
+    )
+
+
+def test_the_best_weights_are_kept(tmp_path: Path, progress: Progress, module: SegmentationModule) -> None:
+    best = KeepBest(tmp_path / "w.safetensors", progress, patience_steps=None)
+    for progress.step, dice in ((10, 0.5), (20, 0.7), (30, 0.6), (40, 0.7)):
+        module.network.weight.data.fill_(progress.step)
+        best.on_validation_end(validated(dice), module)
+    assert (best.best_dice, best.best_step) == (pytest.approx(0.7), 20)
+    assert load_file(tmp_path / "w.safetensors")["weight"].item() == 20
+    again = KeepBest(tmp_path / "w.safetensors", progress, patience_steps=None)
+    again.load_state_dict(best.state_dict())
+    again.on_validation_end(validated(0.65), module)
+    assert load_file(tmp_path / "w.safetensors")["weight"].item() == 20
+
+
+def test_patience_ends_the_training(tmp_path: Path, progress: Progress, module: SegmentationModule) -> None:
+    best = KeepBest(tmp_path / "w.safetensors", progress, patience_steps=20)
+    stopped = []
+    for progress.step, dice in ((10, 0.5), (20, 0.4), (30, 0.4)):
+        now = validated(dice)
+        best.on_validation_end(now, module)
+        stopped.append(now.should_stop)
+    assert stopped == [False, False, True]
+    # killed before the end was written: the resumed training does not go on
+    again = KeepBest(tmp_path / "w.safetensors", progress, patience_steps=20)
+    again.load_state_dict(best.state_dict())
+    now = validated(0)
+    again.on_train_start(now, module)
+    assert now.should_stop
+
+
+def test_display_says_the_scores(progress: Progress) -> None:
+    console = Console(record=True, width=200, force_terminal=False, file=open("/dev/null", "w"))  # noqa: SIM115
+    display = Display(console, progress, steps_per_epoch=10, batch_size=4)
+    display.on_fit_start(validated(0), None)
+    progress.step = 25
+    display.on_validation_end(validated(0.5, **{"val/retrieval/left": 0.25}), None)
+    display.on_fit_end()
+    assert "step 25: validation Dice 0.5000; retrieval left 0.250" in console.export_text()
+
+
+def test_display_shows_a_bar_on_a_terminal_and_takes_it_down(progress: Progress) -> None:
+    console = Console(record=True, width=200, force_terminal=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    display = Display(console, progress, steps_per_epoch=10, batch_size=4)
+    display.on_fit_start(trainer(), None)
+    progress.step = 5
+    display.on_train_batch_end(trainer(**{"train/total": 1.25}))
+    display.on_exception()
+    assert display._bar is None
+    assert "total 1.250" in console.export_text()

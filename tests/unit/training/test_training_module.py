@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lexiseg.models.weights import create_encoder
+from lexiseg.training.config import make_config
+from lexiseg.training.module import (
+    SegmentationModule,
+    case_dice,
+    early_layers,
+    freeze,
+    shrink,
+    small_size,
+)
+from lexiseg.training.schedule import Progress
+
+
+def early_names(encoder_name: str) -> list[str]:
+    encoder = create_encoder(encoder_name, pretrained=False)
+    names = {id(module): name for name, module in encoder.named_modules()}
+    return [names[id(layer)] for layer in early_layers(SimpleNamespace(encoder=encoder))]  # type: ignore[arg-type]
+
+
+def test_early_layers_of_the_default_encoder() -> None:
+    names = early_names("tf_efficientnet_lite0")
+    assert len(names) == 36
+    assert names[0] == "conv_stem"
+    assert names[-1].startswith("blocks.1.")
+    assert not any(name.startswith("blocks.2") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "last", "after"),
+    [
+        ("resnet18", "layer1.", "layer2"),
+        ("convnext_atto", "stages_0.", "stages_1"),
+        ("mobilenetv3_small_100", "blocks.0.", "blocks.1"),
+        ("vgg11", "features_9", "features_10"),
+    ],
+)
+def test_early_layers_of_others_end_at_stride_4(encoder: str, last: str, after: str) -> None:
+    names = early_names(encoder)
+    assert names[-1].startswith(last)
+    assert not any(name.startswith(after) for name in names)
+
+
+def test_no_early_layers_without_early_features() -> None:
+    assert early_names("vit_tiny_patch16_224") == []
+
+
+def test_everything_that_learns_in_early_layers_is_frozen() -> None:
+    encoder = create_encoder("convnext_atto", pretrained=False).train()
+    freeze(early_layers(SimpleNamespace(encoder=encoder)))  # type: ignore[arg-type]
+    learning = {name.split(".")[0] for name, p in encoder.named_parameters() if p.requires_grad}
+    assert learning == {"stages_1", "stages_2", "stages_3"}  # the blocks' own scales too
+    assert not encoder.stages_0.blocks[0].norm.training
+    assert encoder.stages_1.blocks[0].norm.training
+
+
+def test_the_first_phase_is_smaller() -> None:
+    assert [small_size(size) for size in (224, 64, 96, 352)] == [160, 64, 64, 256]
+    image = torch.full((2, 3, 224, 224), 9, dtype=torch.uint8)
+    labels = torch.randint(0, 3, (2, 1, 224, 224), dtype=torch.uint8)
+    small, words = shrink(image, labels)
+    assert (small.shape, small.dtype) == ((2, 3, 160, 160), torch.float32)
+    torch.testing.assert_close(small, torch.full_like(small, 9))
+    assert (words.shape, words.dtype) == ((2, 1, 160, 160), torch.uint8)
+    assert set(words.unique().tolist()) <= {0, 1, 2}
+
+
+def test_dice_per_case_by_hand() -> None:
+    logits = torch.tensor([[[[1.0, 1, -1, -1]]], [[[-1.0, -1, -1, -1]]], [[[-1.0, -1, -1, 1]]]])
+    labels = torch.tensor([[[[1, 0, 1, 0]]], [[[0, 0, 0, 0]]], [[[0, 0, 0, 0]]]], dtype=torch.uint8)
+    assert case_dice(logits, labels).tolist() == [0.5, 1, 0]
+
+
+def test_dice_of_several_classes_is_the_mean_of_those_there() -> None:
+    predicted = torch.tensor([[1, 1, 0, 0], [1, 2, 2, 0]])
+    logits = nn.functional.one_hot(predicted, 4).float().permute(0, 2, 1)[:, :, None]  # (2, 4, 1, 4)
+    labels = torch.tensor([[[[1, 0, 0, 0]]], [[[1, 2, 0, 0]]]], dtype=torch.uint8)
+    # first: class 1 has 2/3, the others are in neither; second: class 1 has 1, class 2 has 2/3
+    assert case_dice(logits, labels).tolist() == pytest.approx([2 / 3, (1 + 2 / 3) / 2])
+
+
+class Fixed(nn.Module):
+    """Answers with given logits and retrieval."""
+
+    def __init__(self, logits: Tensor, retrieval: dict[str, Tensor]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3, 2))
+        self.bias = nn.Parameter(torch.zeros(2))
+        self.answer = SimpleNamespace(logits=logits, retrieval=retrieval)
+
+    def forward(self, image: Tensor) -> Any:
+        return self.answer
+
+
+def module_of(network: nn.Module, objective: Any = None, **options: Any) -> SegmentationModule:
+    config = make_config({"freeze_early": False, "ema_decay": 0, "epochs": 1, **options})
+    return SegmentationModule(
+        network,
+        objective or nn.Identity(),
+        config=config,
+        progress=Progress(total_steps=10, max_minutes=None),
+        steps_per_epoch=10,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+    )
+
+
+def test_validation_scores_cases_and_leaves_out_unknown_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = torch.tensor([[[[1.0, -1]]], [[[1.0, 1]]]])
+    retrieval = {
+        "count": torch.tensor([[1.0, 0], [1.0, 0]]),
+        "left": torch.tensor([[1.0, 0], [0, 1.0]]),
+        "right": torch.zeros(2, 2),
+    }
+    module = module_of(Fixed(logits, retrieval))
+    logged: dict[str, float] = {}
+    monkeypatch.setattr(module, "log", lambda name, value: logged.update({name: float(value)}))
+    batch = {
+        "image": torch.zeros(2, 3, 1, 2, dtype=torch.uint8),
+        "labels": torch.tensor([[[[1, 0]]], [[[1, 0]]]], dtype=torch.uint8),
+        "indices": torch.tensor([[0, 1, -1], [-1, 1, -1]]),
+    }
+    module.on_validation_epoch_start()
+    module.validation_step(batch, 0)
+    module.validation_step(batch, 1)
+    module.on_validation_epoch_end()
+    assert logged == {
+        "val/dice": pytest.approx((1 + 2 / 3) / 2),
+        "val/retrieval/count": 1.0,
+        "val/retrieval/left": 0.5,
+    }
+
+
+def test_norms_and_biases_do_not_decay() -> None:
+    network = Fixed(torch.zeros(1), {})
+    optimiser = module_of(network).configure_optimizers()
+    assert isinstance(optimiser, torch.optim.AdamW)
+    decayed, plain = optimiser.param_groups
+    assert (decayed["weight_decay"], plain["weight_decay"]) == (0.01, 0.0)
+    assert [p is network.weight for p in decayed["params"]] == [True]
+    assert [p is network.bias for p in plain["params"]] == [True]
+    published = module_of(network, preset="paper").configure_optimizers()
+    assert type(published) is torch.optim.Adam
+    assert published.param_groups[0]["weight_decay"] == 0
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = module_of(
+        Fixed(torch.zeros(2, 1, 64, 64), {}),
+        lambda output, labels, indices: {"dice": torch.tensor(1.0), "total": torch.tensor(float("nan"))},
+    )
+    monkeypatch.setattr(module, "log_dict", lambda *args, **options: None)
+    batch = {
+        "image": torch.zeros(2, 3, 64, 64, dtype=torch.uint8),
+        "labels": torch.zeros(2, 1, 64, 64, dtype=torch.uint8),
+        "indices": torch.zeros(2, 0, dtype=torch.int64),
+    }
+    with pytest.raises(FloatingPointError, match="not finite at step 0: {'dice': 1.0, 'total': nan}"):
+        module.training_step(batch, 0)
+
+
+def test_averaged_weights_follow_the_documented_decay() -> None:
+    network = nn.Conv2d(1, 1, 1, bias=False)
+    nn.init.zeros_(network.weight)
+    module = module_of(network, ema_decay=0.9)
+    module.trainer = SimpleNamespace(should_stop=False)  # type: ignore[assignment]
+    expected = None
+    for step in range(4):
+        nn.init.constant_(network.weight, float(step + 1))
+        module.on_train_batch_end(None, {}, step)
+        value = float(step + 1)
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = value if expected is None else decay * expected + (1 - decay) * value
+    assert module.selected_network is not network
+    assert module.selected_network.weight.item() == pytest.approx(expected)
+    assert module.progress.step == 4
+    assert not module.trainer.should_stop
+
+
+def test_the_training_stops_with_its_last_step_and_not_before() -> None:
+    module = module_of(nn.Conv2d(1, 1, 1))
+    module._trainer = SimpleNamespace(should_stop=False)  # type: ignore[assignment]
+    for expected in [False] * 9 + [True]:
+        module.on_train_batch_end(None, {}, 0)
+        assert module._trainer.should_stop is expected
+    resumed = module_of(nn.Conv2d(1, 1, 1))
+    resumed._trainer = SimpleNamespace(should_stop=False)  # type: ignore[assignment]
+    resumed.on_train_start()
+    assert not resumed._trainer.should_stop
+    resumed.progress.step = 10
+    resumed.on_train_start()
+    assert resumed._trainer.should_stop
