@@ -32,7 +32,9 @@ def predict(run: Path, images: Path, out: Path) -> None:
     lexiseg.predict_to_files(predictor, targets, out)
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{len(targets)} images: {len(targets) / seconds:.1f} images/s, peak memory {peak:.0f} MB", flush=True)
+    print(
+        f"{len(targets)} images: {len(targets) / seconds:.1f} images/s, peak memory {peak:.0f} MB", flush=True
+    )
 
 
 def main() -> None:

@@ -2,9 +2,9 @@
 
     python benchmarks/text_gain.py DATA --out DIR [--epochs 5] [--image-size 160] [--seed 0]
 
-Prints a Markdown table: mean per-case Dice of both arms, overall and by lesion-size tercile, and the paired
-difference with its 95 % interval (bootstrap over patients where ids are known). An arm that is already finished
-in DIR is not trained again; an interrupted one is resumed.
+Prints a Markdown table: mean per-case Dice of both arms, overall and by lesion-size tercile, and the
+paired difference with its 95 % interval (bootstrap over patients where ids are known). An arm that is
+already finished in DIR is not trained again; an interrupted one is resumed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def main() -> None:
     arms = {text: run_arm(options.data, options.out, text, options) for text in _ARMS}
     without, taught = arms["none"], arms["reports"].loc[arms["none"].index]
     print(describe_machine())
-    print(f"{options.epochs} epochs, {options.image_size} px, seed {options.seed}, {len(without)} test cases\n")
+    print(
+        f"{options.epochs} epochs, {options.image_size} px, seed {options.seed}, {len(without)} test cases\n"
+    )
     print("| test cases | without text | with text | difference (paired, 95 %) |")
     print("| --- | --- | --- | --- |")
     groups = {"all": without.index}

@@ -2,8 +2,8 @@
 
     python benchmarks/training_speed.py DATA [--image-size 224] [--batch-size 16] [--steps 30]
 
-Prints the speed of the first phase (all layers learn, 5/7 of the size) and of the second (full size), one after the
-other in one run, with the share of time the data pipeline takes.
+Prints the speed of the first phase (all layers learn, 5/7 of the size) and of the second (full size), one
+after the other in one run, with the share of time the data pipeline takes.
 """
 
 from __future__ import annotations
@@ -19,17 +19,28 @@ from machine import describe_machine
 from rich.console import Console
 
 from lexiseg.data import open_dataset
+from lexiseg.inference.preprocess import normalise
 from lexiseg.training.config import make_config
+from lexiseg.training.loading import make_loaders
 from lexiseg.training.module import freeze, shrink
 from lexiseg.training.plan import plan_run
 from lexiseg.training.train import Training
 
+_WARMUP = 3
+
 
 def measure(training: Training, steps: int, *, small: bool, frozen: bool) -> tuple[float, float]:
-    """Return images per second, and the share of the time that data takes."""
-    config = training.config.model_copy(update={"workers": 0, "precision": "fp32"})
+    """Return images per second, and the share of the time that data takes; medians over the steps."""
+    config = training.config.model_copy(update={"workers": 0})
     module = training.module()
-    loader, _ = training.loaders(config, cached=True)
+    loader, _ = make_loaders(
+        training.index,
+        config,
+        sampler=training.sampler,
+        train_words=training.plan.train,
+        val_words=training.plan.val,
+        cached=True,
+    )
     optimizer = module.configure_optimizers()
     module.network.train()
     if frozen:
@@ -39,18 +50,19 @@ def measure(training: Training, steps: int, *, small: bool, frozen: bool) -> tup
         started = time.perf_counter()
         batch = next(batches)
         waited.append(time.perf_counter() - started)
-        image, labels = shrink(batch["image"], batch["labels"]) if small else (batch["image"], batch["labels"])
-        output = module.network(module.normalised(image))
-        total = module.objective(output, labels, batch["indices"])["total"]
-        total.backward()
+        image, labels = (
+            shrink(batch["image"], batch["labels"]) if small else (batch["image"], batch["labels"])
+        )
+        output = module.network(normalise(image, module.mean, module.std))
+        module.objective(output, labels, batch["indices"])["total"].backward()
         module.on_before_optimizer_step(optimizer)
         optimizer.step()
         optimizer.zero_grad()
         if module.average is not None:
             module.average.update_parameters(module.network)
         seconds.append(time.perf_counter() - started)
-    median = statistics.median(seconds[3:])
-    return config.batch / median, statistics.median(waited[3:]) / median
+    median = statistics.median(seconds[_WARMUP:])
+    return config.batch / median, statistics.median(waited[_WARMUP:]) / median
 
 
 def main() -> None:

@@ -4,49 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from command_line import Command, Outcome, Trained, shell, shown
 from small_data import phantom_cases, write_folders
 
 from lexiseg.cli import main
 
 #: Keeps a training of a few images short: no probe for bf16, no data workers.
 TINY_CONFIG = "precision: fp32\nworkers: 0\nbatch_size: 4\nimage_size: 64\nwidth: 32\n"
-
-TIMEOUT_S = 180
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command did."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def message(self) -> str:
-        """Everything on stderr on one line, without the frames that usage errors are drawn in."""
-        plain = "".join(" " if character in "\n│╭╮╰╯─" else character for character in self.stderr)
-        return " ".join(plain.split())
-
-    def refuses(self, code: int, *parts: str) -> None:
-        """Check an error: its exit code, one message without traceback, and what the message says."""
-        assert self.code == code, f"exit code {self.code}, expected {code}:\n{self.stderr}"
-        assert "Traceback" not in self.stderr
-        assert self.stderr.startswith(("Error: ", "Usage: ")), self.stderr
-        assert self.stderr.count("Error: ") <= 1
-        for part in parts:
-            assert part in self.message, f"{part!r} not in: {self.message}"
-
-
-Command = Callable[..., Outcome]
 
 
 @pytest.fixture
@@ -62,45 +32,9 @@ def cli(monkeypatch: pytest.MonkeyPatch) -> Command:
             pytest.raises(SystemExit) as ended,
         ):
             main()
-        return _shown(Outcome(int(ended.value.code or 0), out.getvalue(), err.getvalue()))
+        return shown(Outcome(int(ended.value.code or 0), out.getvalue(), err.getvalue()))
 
     return run
-
-
-def environment(**changes: str) -> dict[str, str]:
-    """Return the environment of a command: one thread, so that sums always have the same order."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", **changes}
-
-
-def start(*arguments: object, **changes: str) -> subprocess.Popen[str]:
-    """Start the command line in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "lexiseg", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(**changes),
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> Outcome:
-    """Wait for a command."""
-    try:
-        out, err = process.communicate(timeout=TIMEOUT_S)
-    finally:
-        process.kill()
-    return _shown(Outcome(process.returncode, out, err))
-
-
-def shell(*arguments: object, **changes: str) -> Outcome:
-    """Run the command line in a process of its own."""
-    return finish(start(*arguments, **changes))
-
-
-def _shown(outcome: Outcome) -> Outcome:
-    # pytest shows this where a test fails, and for all tests with -rP.
-    print(f"exit code {outcome.code}\n{outcome.stdout}{outcome.stderr}")
-    return outcome
 
 
 @pytest.fixture(scope="session")
@@ -119,14 +53,6 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert made.code == 0, made.stderr
     assert "36 images written" in made.stdout
     return folder
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished training."""
-
-    run: Path
-    outcome: Outcome
 
 
 @pytest.fixture(scope="session")

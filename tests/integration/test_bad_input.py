@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Command, Trained
+from command_line import Command, Trained
 from small_data import phantom_cases, save, truncate, write_folders, write_sheet
 
 from lexiseg.data.readers import read_image

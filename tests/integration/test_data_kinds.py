@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Command
+from command_line import Command
 from PIL import Image
 from small_data import (
     deep,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from conftest import Command
+from command_line import Command
 
 OPTIONS = ("--minutes", 0.1, "--image-size", 64)
 PARTS = {"data", "run", "evaluation", "predictions"}

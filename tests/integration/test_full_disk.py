@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Command, Trained
+from command_line import Command, Trained
 from small_data import leftovers
 
 FULL = 6

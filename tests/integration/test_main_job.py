@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Command, Trained
+from command_line import Command, Trained, shell
 from PIL import Image
 from small_data import leftovers, truncate
 
@@ -115,8 +115,6 @@ class TestTrain:
 @pytest.fixture(scope="module")
 def evaluation(phantom: Path, trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an evaluation of the test split, made by its command."""
-    from conftest import shell
-
     out = tmp_path_factory.mktemp("evaluation") / "test"
     outcome = shell("evaluate", trained.run, phantom, "--split", "test", "--out", out)
     assert outcome.code == 0, outcome.stderr

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import TIMEOUT_S, Command, environment
+from command_line import TIMEOUT_S, Command, environment
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -134,7 +134,7 @@ class TestWheel:
             archive.extractall(tmp_path)
         code = (
             "import lexiseg; from lexiseg.words.vocabulary import load_vocabulary; "
-            "print(lexiseg.__file__, len(load_vocabulary('chest').factors), len(load_vocabulary('polyp').factors))"
+            "print(lexiseg.__file__, *(len(load_vocabulary(name).factors) for name in ('chest', 'polyp')))"
         )
         done = subprocess.run(
             [sys.executable, "-c", code],

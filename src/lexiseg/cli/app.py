@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from lexiseg._version import __version__
 from lexiseg.cli import commands, data_commands
@@ -28,7 +29,24 @@ _EPILOG = (
     "5 weights, 6 disk, 7 missing extra, 130 interrupted."
 )
 
+
+class _Interrupted(Exception):
+    """Ctrl-C, with what to do next; typer would end without a word."""
+
+
+class _Commands(TyperGroup):
+    """The commands; an interrupt keeps its message."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise _Interrupted(str(interrupt)) from interrupt
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="lexiseg",
     help=_HELP,
     epilog=_EPILOG,
@@ -68,9 +86,7 @@ def main() -> NoReturn:
     except LexisegError as error:
         errors.print(f"Error: {error}", style="red")
         sys.exit(error.exit_code)
-    except typer.Abort:
-        sys.exit(INTERRUPTED)
-    except KeyboardInterrupt as interrupt:
+    except (_Interrupted, KeyboardInterrupt) as interrupt:
         errors.print(f"Interrupted. {interrupt}".strip(), style="red")
         sys.exit(INTERRUPTED)
     except OSError as error:

@@ -195,6 +195,10 @@ def predict(
     overlays: Annotated[
         bool, typer.Option("--overlays", help="Also write the images with mask contours.")
     ] = False,
+    spacing_mm: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="Height and width of a pixel in mm, the same for all images: areas in mm2 too."),
+    ] = None,
     batch_size: _BatchSize = 8,
     device: _Device = "cpu",
 ) -> None:
@@ -212,9 +216,20 @@ def predict(
             if isinstance(result, LexisegError):
                 errors.print(f"Skipped: {result}", style="yellow")
 
-        summary = predict_to_files(
-            predictor, targets, out, overlays=overlays, batch_size=batch_size, on_result=show
-        )
+        try:
+            summary = predict_to_files(
+                predictor,
+                targets,
+                out,
+                overlays=overlays,
+                spacing_mm=spacing_mm,
+                batch_size=batch_size,
+                on_result=show,
+            )
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt(
+                f"The masks so far are in {out / 'masks'}. Run the command again to predict all images."
+            ) from interrupt
     review = (
         f"; {summary.flagged} flagged for review, as mask and words disagree"
         if predictor.run.vocabulary

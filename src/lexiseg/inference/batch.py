@@ -90,6 +90,7 @@ def predict_to_files(
     out: str | Path,
     *,
     overlays: bool = False,
+    spacing_mm: tuple[float, float] | None = None,
     batch_size: int = BATCH_SIZE,
     on_result: Callable[[Path, Prediction | LexisegError], None] | None = None,
 ) -> BatchSummary:
@@ -104,6 +105,7 @@ def predict_to_files(
         targets: From `find_targets`.
         out: Output folder, created if needed.
         overlays: Whether to write overlays.
+        spacing_mm: Height and width of a pixel in millimetres, the same for all images, for areas in mm2.
         batch_size: Images per pass through the network.
         on_result: Called after each image, for progress.
 
@@ -131,7 +133,9 @@ def predict_to_files(
     with disk_errors(results):
         out.mkdir(parents=True, exist_ok=True)
         with open(partial, "w", encoding="utf-8") as lines:
-            predicted = predictor.predict_paths([target.image for target in targets], batch_size=batch_size)
+            predicted = predictor.predict_paths(
+                [target.image for target in targets], batch_size=batch_size, spacing_mm=spacing_mm
+            )
             for path, result in _saved(predicted, save, depth=2 * batch_size):
                 if isinstance(result, LexisegError):
                     failed.append((path, str(result)))

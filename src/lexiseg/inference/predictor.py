@@ -21,7 +21,9 @@ from lexiseg.models.bank import TextBank
 from lexiseg.models.build import SegmentationOutput, build_network, channels_last, load_weights
 from lexiseg.models.folding import example_image, fold_batch_norms
 from lexiseg.run import Run
+from lexiseg.words.description import UNKNOWN, Description
 from lexiseg.words.measure import agreement, measure
+from lexiseg.words.vocabulary import Vocabulary
 
 Pixels = npt.NDArray[np.uint8]
 Item = TypeVar("Item")
@@ -113,13 +115,18 @@ class Predictor:
             ]
 
     def predict_paths(
-        self, paths: Iterable[str | Path], *, batch_size: int = BATCH_SIZE
+        self,
+        paths: Iterable[str | Path],
+        *,
+        batch_size: int = BATCH_SIZE,
+        spacing_mm: tuple[float, float] | None = None,
     ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
         """Segment many files, reading ahead in the background; memory stays flat however many there are.
 
         Args:
             paths: Image files.
             batch_size: Images per pass through the network.
+            spacing_mm: Height and width of a pixel in millimetres, the same for all images.
 
         Yields:
             Each path, in order, with its prediction, or with the error that its file raised.
@@ -127,7 +134,9 @@ class Predictor:
         loaded = read_ahead((Path(path) for path in paths), _read_or_error, depth=2 * batch_size)
         for chunk in _chunks(loaded, batch_size):
             good = [(path, pixels) for path, pixels in chunk if not isinstance(pixels, LexisegError)]
-            predictions = iter(self.predict_arrays([pixels for _, pixels in good]) if good else [])
+            predictions = iter(
+                self.predict_arrays([pixels for _, pixels in good], spacing_mm=spacing_mm) if good else []
+            )
             for path, pixels in chunk:
                 yield path, pixels if isinstance(pixels, LexisegError) else next(predictions)
 
@@ -153,8 +162,8 @@ class Predictor:
         measured, share, flagged = None, None, False
         if words and self.run.vocabulary is not None:
             measured = measure(mask, self.run.vocabulary, image=image, side=self.run.side)
-            share = agreement([word.index for word in words], measured.indices)
-            flagged = share < self.run.manifest.review_below
+            share = _share_of_agreement(self.run.vocabulary, words, measured, lesion=bool(mask.any()))
+            flagged = share is not None and share < self.run.manifest.review_below
         pixel_mm2 = spacing_mm[0] * spacing_mm[1] if spacing_mm is not None else None
         return Prediction(
             mask=mask,
@@ -188,6 +197,21 @@ class Predictor:
                 )
             )
         return tuple(words)
+
+
+def _share_of_agreement(
+    vocabulary: Vocabulary, words: Sequence[RetrievedWord], measured: Description, *, lesion: bool
+) -> float | None:
+    """Return the share of factors on which retrieved and measured words agree.
+
+    None where the vocabulary holds nothing that can be measured, as one made from a sheet's sentences. 0 where
+    the mask is empty and the words can only speak of a lesion.
+    """
+    if all(factor.measure is None for factor in vocabulary.factors):
+        return None
+    if not lesion and all(index == UNKNOWN for index in measured.indices):
+        return 0.0
+    return agreement([word.index for word in words], measured.indices)
 
 
 def _read_or_error(path: Path) -> tuple[Path, Pixels | LexisegError]:

@@ -42,7 +42,8 @@ class Prediction:
         words: One retrieved phrase per factor; empty if the model was trained without text.
         measured: What the predicted mask itself measures, in the same vocabulary; None without text.
         side: Whose left is meant in every word: the image's or the patient's.
-        agreement: Share of factors on which retrieved and measured words agree, 0 to 1; None without text.
+        agreement: Share of factors on which retrieved and measured words agree, 0 to 1; None without text,
+            or where the vocabulary holds nothing that can be measured.
         flagged: True if mask and words disagree so much that a person should look.
         area_px: Pixels per foreground class name.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.

@@ -62,7 +62,7 @@ class SegmentationModule(lightning.LightningModule):
                 return torch.lerp(current, averaged, decay) if current.is_floating_point() else current
 
             self.average = AveragedModel(network, avg_fn=blend, use_buffers=True)
-        self._early = early_layers(network) if config.freeze_early and not config.paper else []
+        self.early = early_layers(network) if config.freeze_early and not config.paper else []
         self._scores: dict[str, list[Tensor]] = {}
 
     @property
@@ -106,7 +106,7 @@ class SegmentationModule(lightning.LightningModule):
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
         if not self.small_phase:
-            freeze(self._early)
+            freeze(self.early)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of one batch."""
@@ -174,11 +174,7 @@ def early_layers(network: nn.Module) -> list[nn.Module]:
         return []
     # timm's feature extractors join the first levels of some names: "stages.0" is the module "stages_0".
     last = early[-1].replace(".", "_")
-    modules = [
-        (name, m)
-        for name, m in encoder.named_modules()
-        if name and (not any(m.children()) or any(m.parameters(recurse=False)))
-    ]
+    modules = [(name, m) for name, m in encoder.named_modules() if name and not any(m.children())]
     inside = [i for i, (name, _) in enumerate(modules) if f"{name}.".replace(".", "_").startswith(f"{last}_")]
     return [m for _, m in modules[: max(inside, default=-1) + 1]]
 
@@ -214,7 +210,7 @@ def shrink(image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def case_dice(logits: Tensor, labels: Tensor) -> Tensor:
-    """Dice per case, mean over foreground classes that prediction or truth holds; 1 if both are empty.
+    """Dice per case, mean over the foreground classes; a class that neither mask holds scores 1.
 
     Args:
         logits: `(B, 1 or classes, H, W)`.
@@ -228,11 +224,9 @@ def case_dice(logits: Tensor, labels: Tensor) -> Tensor:
     else:
         predicted, classes = logits.argmax(dim=1), logits.shape[1]
     truth = labels[:, 0].long()
-    scores, present = [], []
+    scores = []
     for label in range(1, classes):
         p, t = predicted == label, truth == label
         total = p.sum(dim=(1, 2)) + t.sum(dim=(1, 2))
-        scores.append(2 * (p & t).sum(dim=(1, 2)) / total.clamp(min=1))
-        present.append(total > 0)
-    score, there = torch.stack(scores), torch.stack(present)  # (classes - 1, B)
-    return torch.where(there.any(dim=0), (score * there).sum(dim=0) / there.sum(dim=0).clamp(min=1), 1.0)
+        scores.append(torch.where(total > 0, 2 * (p & t).sum(dim=(1, 2)) / total.clamp(min=1), 1.0))  # (B,)
+    return torch.stack(scores).mean(dim=0)

@@ -18,6 +18,7 @@ from lexiseg.text.bank import build_bank
 from lexiseg.text.encoders import load_text_encoder
 from lexiseg.training.config import TrainConfig
 from lexiseg.training.examples import Words
+from lexiseg.training.sides import check_side
 from lexiseg.training.words import choose_text, find_vocabulary, side_of, words_of
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -119,6 +120,8 @@ def _with_words(
     if vocabulary is not None:
         train, notes = words_of(index, "train", vocabulary, text=text, side=manifest.side)
         val, more = words_of(index, "val", vocabulary, text=text, side=manifest.side)
+        if text == "reports":
+            check_side(index, index.split("train"), train)
         for note in (*notes, *more):
             console.print(f"[dim]{note}[/dim]", highlight=False)
     return Plan(text=text, vocabulary=vocabulary, bank=bank, train=train, val=val, manifest=manifest)

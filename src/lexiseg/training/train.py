@@ -97,10 +97,10 @@ def train(
         console.print(f"[dim]{assumption}[/dim]", highlight=False)
     check_splits(index)
     plan = continue_run(index, Run.open(out)) if resume else plan_run(index, config, console)
-    return _Training(index, plan, config, out=out, resume=resume, console=console).run()
+    return Training(index, plan, config, out=out, resume=resume, console=console).run()
 
 
-class _Training:
+class Training:
     """One training, from settled plan to finished run."""
 
     def __init__(
@@ -131,7 +131,7 @@ class _Training:
 
     def run(self) -> Run:
         """Train, score all validation cases, and write everything."""
-        module = self._module()
+        module = self.module()
         cached, config = self._prepare(module)
         run = self._open_run(config, count_parameters(module.network))
         best = KeepBest(
@@ -142,7 +142,7 @@ class _Training:
         self._fit(module, config, cached, best)
         return self._finish(run, best)
 
-    def _module(self) -> SegmentationModule:
+    def module(self) -> SegmentationModule:
         """Build the network with its objective; the random start depends on the seed alone."""
         config, manifest = self.config, self.plan.manifest
         torch.manual_seed(config.seed)

@@ -133,11 +133,10 @@ Command: `{training["command"]}`
 
 
 def _mean_dice(predicted: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], num_classes: int) -> float:
-    """Return the mean Dice of the foreground classes that either mask holds; 1 if both are empty."""
+    """Return the mean Dice of the foreground classes; one that neither mask holds scores 1."""
     scores = []
     for label in range(1, num_classes):
         p, t = predicted == label, truth == label
         total = int(p.sum()) + int(t.sum())
-        if total:
-            scores.append(2 * int((p & t).sum()) / total)
-    return float(np.mean(scores)) if scores else 1.0
+        scores.append(2 * int((p & t).sum()) / total if total else 1.0)
+    return float(np.mean(scores))

@@ -16,6 +16,7 @@ from lexiseg.training.examples import Words
 from lexiseg.training.pixels import read_pair
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.measure import measure_indices
+from lexiseg.words.grammar import Keyword
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 #: Measured words of a data set that names no vocabulary and has no readable sheet.
@@ -58,10 +59,21 @@ def find_vocabulary(
     Raises:
         DataError: The vocabulary does not exist, or the sheet is free prose that cannot be grouped.
     """
-    train = index.split("train")
-    named = wanted or index.vocabulary
+    vocabulary, notes = _find_vocabulary(index, text=text, named=wanted or index.vocabulary, encoder=encoder)
+    if index.keyword is not None:
+        keyword = Keyword(
+            singular=index.keyword, plural=f"{index.keyword}s", counted_by=vocabulary.keyword.counted_by
+        )
+        vocabulary = Vocabulary.from_dict({**vocabulary.to_dict(), "keyword": keyword.model_dump()})
+    return vocabulary, notes
+
+
+def _find_vocabulary(
+    index: DatasetIndex, *, text: TextSource, named: str | None, encoder: TextEncoder
+) -> tuple[Vocabulary, tuple[str, ...]]:
     if named is not None:
         return load_vocabulary(named), ()
+    train = index.split("train")
     found = _vocabulary_of_sheet(train)
     if text == "concepts":
         chosen = found or load_vocabulary(DEFAULT_CONCEPTS)

@@ -85,8 +85,8 @@ class CoTexNet(nn.Module):
     def __init__(self, config: CLIPSegConfig, num_classes: int) -> None:
         super().__init__()
         _check_config(config, num_classes)
-        # A configuration may name a half-precision type, which would be the towers' only.
-        clip: Any = CLIPSegModel(config).float()
+        clip: Any = CLIPSegModel(config)
+        clip.float()  # a configuration may name half precision for its towers
         vision: Any = clip.vision_model.config
         text: Any = clip.text_model.config
         width = int(vision.hidden_size)

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-from transformers import CLIPSegConfig
+from cotexnet_nets import Lesson, build
 
 from lexiseg.models.cotexnet import CoTexNet
 
@@ -40,26 +39,9 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-class Lesson(NamedTuple):
-    image: Tensor
-    roi: Tensor
-    input_ids: Tensor
-    attention_mask: Tensor
-
-
 @pytest.fixture
 def config() -> dict[str, Any]:
     return copy.deepcopy(_CONFIG)
-
-
-def build(config: dict[str, Any], num_classes: int = 2) -> CoTexNet:
-    torch.manual_seed(0)
-    net = CoTexNet(CLIPSegConfig.from_dict(config), num_classes)
-    # Parameters as large as in use: fresh towers are so weak that differences would vanish.
-    for parameter in net.parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=0.3)
-    return net.eval()
 
 
 @pytest.fixture

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from cotexnet_nets import build
 from torch import Tensor
 
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.models.cotexnet import CoTexNet, load_published
 from lexiseg.models.cotexnet.published import published_names, roi_tower_names, split_keys, to_published
-
-from .conftest import build
 
 _CLIPSEG = "clipsegp.clipseg"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from cotexnet_nets import Lesson, build
 from torch import Tensor, nn
 from transformers import CLIPSegConfig
 from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder
@@ -13,8 +14,6 @@ from lexiseg.errors import UsageError
 from lexiseg.models.cotexnet import CoTexNet
 from lexiseg.models.cotexnet.paper import FilmDecoder, distillation_loss
 from lexiseg.models.cotexnet.published import to_published
-
-from .conftest import Lesson, build
 
 _FROZEN = ("vision_model.", "text_model.", "text_projection.")
 

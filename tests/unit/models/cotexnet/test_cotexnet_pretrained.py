@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from cotexnet_nets import Lesson
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
@@ -13,8 +14,6 @@ from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 from lexiseg.errors import WeightsError
 from lexiseg.models.cotexnet import load_clipseg
 from lexiseg.models.cotexnet import pretrained as pretrained_module
-
-from .conftest import Lesson
 
 # What the published config.json holds besides, in part.
 _LEGACY = {

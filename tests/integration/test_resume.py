@@ -1,0 +1,155 @@
+"""A training that was killed and resumed ends with the weights of an unbroken one."""
+
+from __future__ import annotations
+
+import csv
+import json
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lexiseg.data.phantom import write_phantom
+from lexiseg.errors import DataError
+from lexiseg.run import Run
+from lexiseg.training import loading, plan
+from lexiseg.training import train as training
+from lexiseg.training.module import SegmentationModule
+
+SCRIPT = Path(__file__).parent / "tiny_training.py"
+
+
+@pytest.fixture(autouse=True)
+def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what the script replaces in this process end with the test."""
+    monkeypatch.setattr(plan, "load_text_encoder", plan.load_text_encoder)
+    monkeypatch.setattr(training, "SEGMENT_STEPS", training.SEGMENT_STEPS)
+    monkeypatch.setattr(training, "_MIN_SEGMENT_STEPS", training._MIN_SEGMENT_STEPS)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    torch.set_num_threads(threads if threads == 1 else 1)
+
+
+@pytest.fixture(scope="module")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("resume") / "data"
+    write_phantom(folder, num_train=16, num_val=4, num_test=2, size=64, seed=2)
+    return folder
+
+
+def train(*args: Any, **options: Any) -> Run:
+    run: Run = runpy.run_path(str(SCRIPT))["train"](*args, **options)
+    return run
+
+
+def states(folder: Path) -> dict[str, Any]:
+    return dict(torch.load(folder / "checkpoint.ckpt", weights_only=True))
+
+
+def history(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "history.csv", newline="") as file:
+        return [{k: v for k, v in row.items() if k != "minutes"} for row in csv.DictReader(file)]
+
+
+def assert_equal_runs(a: Path, b: Path) -> None:
+    first, second = states(a), states(b)
+    assert first["state_dict"].keys() == second["state_dict"].keys()
+    for name, value in first["state_dict"].items():
+        assert torch.equal(value, second["state_dict"][name]), name
+    kept, again = (load_file(folder / "weights.safetensors") for folder in (a, b))
+    assert all(torch.equal(value, again[name]) for name, value in kept.items())
+    assert history(a) == history(b)
+    manifests = [json.loads((folder / "run.json").read_text())["training"] for folder in (a, b)]
+    for key in ("finished", "steps", "selected_step", "validation"):
+        assert manifests[0][key] == manifests[1][key]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["reports", "none"])
+def test_a_killed_and_resumed_training_equals_an_unbroken_one(
+    tiny_data: Path, tmp_path: Path, text: str
+) -> None:
+    unbroken = train(tiny_data, tmp_path / "unbroken", text)
+    assert unbroken.manifest.training["steps"] == 8
+    killed = tmp_path / "killed"
+    for step, more in ((1, []), (5, ["resume"])):  # before the first checkpoint, and in a later segment
+        command = [sys.executable, str(SCRIPT), str(tiny_data), str(killed), text, f"die_at={step}", *more]
+        process = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert process.returncode == -signal.SIGKILL, process.stderr
+        assert (killed / "checkpoint.ckpt").exists() == (step == 5)
+    assert Run.open(killed).manifest.training["finished"] is False
+    resumed = train(tiny_data, killed, text, resume=True)
+    assert resumed.manifest.training["finished"] is True
+    assert len(history(killed)) == 4
+    assert_equal_runs(unbroken.path, killed)
+
+
+@pytest.mark.slow
+def test_a_training_killed_after_its_last_step_only_ends(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the last checkpoint and the end there is the scoring of all validation cases."""
+    finished = train(tiny_data, tmp_path / "run", "none")
+    early = tmp_path / "early"
+    shutil.copytree(finished.path, early)
+    Run.open(early).updated(training={"finished": False, "seed": 5})
+
+    def no_step(self: object, batch: object, batch_idx: int) -> None:
+        raise AssertionError("a finished training took another step")
+
+    monkeypatch.setattr(SegmentationModule, "training_step", no_step)
+    train(tiny_data, early, "none", resume=True)
+    assert_equal_runs(finished.path, early)
+
+
+@pytest.mark.slow
+def test_data_workers_change_nothing(tiny_data: Path, tmp_path: Path) -> None:
+    alone = train(tiny_data, tmp_path / "alone", "none", workers=0)
+    helped = train(tiny_data, tmp_path / "helped", "none", workers=2)
+    first, second = load_file(alone.weights_file), load_file(helped.weights_file)
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+class Dying:
+    """Training examples whose reader dies, or meets a broken file."""
+
+    def __init__(self, *args: Any, **options: Any) -> None: ...
+
+    def __len__(self) -> int:
+        return 16
+
+    def __getitem__(self, key: Any) -> Any:
+        import os
+
+        os._exit(3)
+
+
+class Broken(Dying):
+    def __getitem__(self, key: Any) -> Any:
+        raise DataError("The image lung.png is truncated. Restore it, or remove it.")
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_reported(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "TrainingExamples", Dying)
+    with pytest.raises(DataError, match=r"A data worker died: .*exited unexpectedly.*--resume --workers 0"):
+        train(tiny_data, tmp_path / "run", "none", workers=1)
+
+
+@pytest.mark.slow
+def test_the_error_of_a_worker_is_told_without_its_traceback(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "TrainingExamples", Broken)
+    with pytest.raises(DataError, match=r"^The image lung\.png is truncated\. Restore it, or remove it\.$"):
+        train(tiny_data, tmp_path / "run", "none", workers=1)

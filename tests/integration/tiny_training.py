@@ -1,0 +1,68 @@
+"""One tiny training, as a process that can be killed: python tiny_training.py DATA OUT TEXT [resume] [die_at=N]."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lexiseg.run import Run
+from lexiseg.training import plan
+from lexiseg.training import train as training
+from lexiseg.training.module import SegmentationModule
+
+
+class HashEncoder:
+    """Embeds a phrase as noise seeded by its words."""
+
+    name = "hash"
+    width = 16
+
+    def encode(self, phrases: Any, tokens: int = 30) -> Tensor:
+        seeds = [int.from_bytes(hashlib.sha256(p.encode()).digest()[:6], "little") for p in phrases]
+        return torch.stack(
+            [torch.randn(1, tokens, self.width, generator=torch.Generator().manual_seed(s)) for s in seeds]
+        )
+
+
+def train(data: Path, out: Path, text: str, *, resume: bool = False, **options: Any) -> Run:
+    """Train 8 steps in segments of 2, frozen early layers from step 4 on."""
+    plan.load_text_encoder = lambda name: HashEncoder()  # type: ignore[assignment, return-value]
+    training.SEGMENT_STEPS = training._MIN_SEGMENT_STEPS = 2  # type: ignore[misc]
+    tiny = {
+        "epochs": 2,
+        "batch_size": 4,
+        "image_size": 64,
+        "width": 16,
+        "precision": "fp32",
+        "accelerator": "cpu",
+        "text": text,
+        "seed": 5,
+    }
+    return training.train(data, out, resume=resume, **({"workers": options.get("workers")} if resume else tiny | options))
+
+
+def die_at(step: int) -> None:
+    """Kill this process with SIGKILL after a training step, before anything of it is saved."""
+    after = SegmentationModule.on_train_batch_end
+
+    def killing(self: SegmentationModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        after(self, outputs, batch, batch_idx)
+        if self.progress.step == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    SegmentationModule.on_train_batch_end = killing  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for argument in sys.argv[4:]:
+        if argument.startswith("die_at="):
+            die_at(int(argument.removeprefix("die_at=")))
+    train(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], resume="resume" in sys.argv)

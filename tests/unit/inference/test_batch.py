@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lexiseg.data.readers import read_image
+from lexiseg.errors import DataError, DiskError, LexisegError
+from lexiseg.inference import batch
+from lexiseg.inference.batch import Target, find_targets, predict_to_files
+from lexiseg.inference.result import Prediction
+
+
+class Thresholds:
+    """Calls bright pixels lesion; flags images whose name says so."""
+
+    run = SimpleNamespace(class_names=("background", "lesion"))
+
+    def __init__(self) -> None:
+        self.batch_sizes: list[int] = []
+
+    def predict_paths(
+        self, paths: Iterable[Path], *, batch_size: int
+    ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
+        self.batch_sizes.append(batch_size)
+        for path in paths:
+            try:
+                mask = (read_image(path)[..., 0] > 127).astype(np.uint8)
+            except LexisegError as error:
+                yield path, error
+                continue
+            yield path, Prediction(
+                mask=mask,
+                probability=mask[None].astype(np.float32),
+                words=(),
+                measured=None,
+                side="image",
+                agreement=None,
+                flagged="odd" in path.name,
+                area_px={"lesion": int(mask.sum())},
+                area_mm2=None,
+            )
+
+
+def write_image(path: Path, size: tuple[int, int] = (20, 30)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros((*size, 3), np.uint8)
+    pixels[2:5, 3:9] = 255
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with two images, one of them below a subfolder, and files that are none."""
+    root = tmp_path / "in"
+    write_image(root / "a.png")
+    write_image(root / "exam" / "odd.JPG", (40, 10))
+    (root / "notes.txt").write_text("no image")
+    return root
+
+
+def lines_of(out: Path, name: str = "predictions.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / name).read_text().splitlines()]
+
+
+class TestFindTargets:
+    def test_folders_keep_their_structure(self, folder: Path) -> None:
+        assert find_targets([folder]) == (
+            Target(image=folder / "a.png", name=Path("a")),
+            Target(image=folder / "exam" / "odd.JPG", name=Path("exam/odd")),
+        )
+
+    def test_files_and_globs(self, folder: Path) -> None:
+        assert [t.name for t in find_targets([folder / "a.png", str(folder / "exam" / "*")])] == [
+            Path("a"),
+            Path("odd"),
+        ]
+        assert len(find_targets([str(folder / "**" / "*.*")])) == 2
+
+    def test_an_image_named_twice_is_taken_once(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(folder)
+        twice = [folder, folder / "exam" / "odd.JPG", "a.png", "exam"]
+        assert [t.name for t in find_targets(twice)] == [Path("a"), Path("exam/odd")]
+
+    def test_masks_that_would_overwrite_each_other_are_refused(self, folder: Path) -> None:
+        write_image(folder / "a.tif")
+        with pytest.raises(DataError, match=r"a\.png and .*a\.tif would both write the mask 'a\.png'"):
+            find_targets([folder])
+        write_image(folder / "exam" / "a.png")
+        with pytest.raises(DataError, match="would both write the mask"):
+            find_targets([folder / "a.png", folder / "exam" / "a.png"])
+
+    @pytest.mark.parametrize("pattern", ["nothing", "*.gif", "notes.*"])
+    def test_nothing_found_is_refused(self, folder: Path, pattern: str) -> None:
+        with pytest.raises(DataError, match=r"No image found at .*Expected an image file.*\.png"):
+            find_targets([folder, folder / pattern])
+
+    def test_an_empty_folder_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="No image found"):
+            find_targets([tmp_path])
+
+
+def run(folder: Path, out: Path, **options: Any) -> batch.BatchSummary:
+    return predict_to_files(Thresholds(), find_targets([folder]), out, **options)  # type: ignore[arg-type]
+
+
+def test_masks_and_lines(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    summary = run(folder, out)
+    assert (summary.done, summary.flagged, summary.failed) == (2, 1, ())
+    assert summary.results == out / "predictions.jsonl"
+    first, second = lines_of(out)
+    assert (first["image"], first["mask"]) == (str(folder / "a.png"), "masks/a.png")
+    assert (first["size"], first["area_px"], first["flagged"]) == ([20, 30], {"lesion": 18}, False)
+    assert (second["mask"], second["size"], second["flagged"]) == ("masks/exam/odd.png", [40, 10], True)
+    mask = np.asarray(Image.open(out / "masks" / "a.png"))
+    assert mask.shape == (20, 30)
+    assert (mask > 0).sum() == 18
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()) == [
+        "masks/a.png",
+        "masks/exam/odd.png",
+        "predictions.jsonl",
+    ]
+
+
+def test_overlays_on_request(folder: Path, tmp_path: Path) -> None:
+    run(folder, tmp_path / "out", overlays=True)
+    with Image.open(tmp_path / "out" / "overlays" / "exam" / "odd.png") as overlay:
+        assert overlay.size == (10, 40)
+
+
+def test_an_unreadable_file_is_reported_and_does_not_stop_the_rest(folder: Path, tmp_path: Path) -> None:
+    (folder / "b.png").write_bytes(b"no image")
+    seen: list[tuple[str, bool]] = []
+    out = tmp_path / "out"
+    summary = run(folder, out, on_result=lambda p, r: seen.append((p.name, isinstance(r, Prediction))))
+    assert summary.done == 2
+    ((path, reason),) = summary.failed
+    assert path == folder / "b.png"
+    assert "b.png" in reason
+    assert seen == [("a.png", True), ("b.png", False), ("odd.JPG", True)]
+    assert lines_of(out)[1] == {"image": str(path), "error": reason}
+    assert not (out / "masks" / "b.png").exists()
+
+
+def test_results_have_another_name_until_the_end(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def stop(path: Path, result: object) -> None:
+        assert (out / "masks" / "a.png").is_file()  # a line stands for a file that is there
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, out, on_result=stop)
+    assert not (out / "predictions.jsonl").exists()
+    assert (out / "predictions.jsonl.partial").exists()
+    run(folder, out)
+    assert len(lines_of(out)) == 2
+    assert not (out / "predictions.jsonl.partial").exists()
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, replace = tmp_path / "out", os.replace
+
+    def full(source: object, target: object) -> None:
+        if Path(str(target)).name == "odd.png":
+            raise OSError(28, "No space left on device")
+        replace(source, target)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("lexiseg.files.os.replace", full)
+    with pytest.raises(DiskError, match=r"No space left on the disk while writing \S+odd\.png"):
+        run(folder, out)
+    assert [p.name for p in (out / "masks").rglob("*") if p.is_file()] == ["a.png"]
+    assert not (out / "predictions.jsonl").exists()
+
+
+def test_batch_size_is_passed_on(folder: Path, tmp_path: Path) -> None:
+    predictor = Thresholds()
+    targets = find_targets([folder])
+    predict_to_files(predictor, targets, tmp_path / "out")  # type: ignore[arg-type]
+    predict_to_files(predictor, targets, tmp_path / "out", batch_size=3)  # type: ignore[arg-type]
+    assert predictor.batch_sizes == [8, 3]

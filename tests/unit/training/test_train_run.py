@@ -1,0 +1,253 @@
+"""From a data folder to a run folder, on a data set of 24 images."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from rich.console import Console
+from safetensors.torch import load_file
+
+from lexiseg.data import open_dataset
+from lexiseg.data.phantom import write_phantom
+from lexiseg.data.sample import DatasetIndex
+from lexiseg.errors import DataError, RunError, UsageError, WeightsError
+from lexiseg.inference.predictor import Predictor
+from lexiseg.models.bank import TextBank
+from lexiseg.run import FORMAT_VERSION, Run
+from lexiseg.training.config import make_config
+from lexiseg.training.plan import plan_run
+from lexiseg.training.train import train
+
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture
+def interrupted(tiny_run: Run, tmp_path: Path) -> Path:
+    """A run as it stands before its end."""
+    folder = tmp_path / "interrupted"
+    shutil.copytree(tiny_run.path, folder)
+    run = Run.open(folder)
+    run.updated(training={"finished": False, "seed": 0})
+    return folder
+
+
+class TestPlan:
+    def test_everything_is_settled(self, index: DatasetIndex, tiny_options: dict[str, Any]) -> None:
+        plan = plan_run(index, make_config({**tiny_options, "seed": 3}), QUIET)
+        manifest = plan.manifest
+        assert (plan.text, plan.vocabulary.name, manifest.side) == ("reports", "chest", "image")
+        assert dict(plan.bank.phrases) == {f.name: f.phrases for f in plan.vocabulary.factors}
+        assert (len(plan.train.indices), len(plan.val.indices)) == (16, 5)
+        assert manifest.network.encoder == "lcnet_050"
+        assert (manifest.network.out_channels, manifest.image_size) == (1, 64)
+        assert manifest.data["samples"] == {"train": 16, "val": 5}
+        assert manifest.training == {"finished": False, "seed": 3}
+        assert manifest.class_names == index.class_names
+
+    def test_without_text(self, index: DatasetIndex, tiny_options: dict[str, Any]) -> None:
+        plan = plan_run(index, make_config({**tiny_options, "text": "none"}), QUIET)
+        assert (plan.bank, plan.vocabulary, plan.train, plan.val) == (None,) * 4
+        assert (plan.manifest.text, plan.manifest.vocabulary) == ("none", None)
+
+    def test_several_classes(self, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
+        write_phantom(tmp_path / "two", num_train=4, num_val=2, num_test=1, size=64, classes=2)
+        plan = plan_run(open_dataset(tmp_path / "two"), make_config(tiny_options), QUIET)
+        assert plan.manifest.network.out_channels == 3
+        assert plan.manifest.class_names == ("background", "opacity", "nodule")
+
+    def test_the_image_size_is_checked_first(
+        self, index: DatasetIndex, tiny_options: dict[str, Any]
+    ) -> None:
+        with pytest.raises(UsageError, match="multiple of 32"):
+            plan_run(index, make_config({**tiny_options, "image_size": 100}), QUIET)
+
+
+class TestRunFolder:
+    def test_it_holds_everything(self, tiny_run: Run, index: DatasetIndex) -> None:
+        assert {path.name for path in tiny_run.path.iterdir()} == {
+            "run.json",
+            "config.yaml",
+            "weights.safetensors",
+            "bank.safetensors",
+            "history.csv",
+            "splits.json",
+            "model_card.md",
+            "checkpoint.ckpt",
+            "tensorboard",
+        }
+        assert tiny_run.splits == {
+            split: tuple(sample.id for sample in index.split(split)) for split in ("train", "val", "test")
+        }
+        assert Run.open(tiny_run.path).manifest == tiny_run.manifest
+
+    def test_manifest(self, tiny_run: Run) -> None:
+        manifest = tiny_run.manifest
+        assert manifest.training["finished"] is True
+        assert (manifest.training["steps"], manifest.training["selected_step"]) == (2, 2)
+        assert 0 <= manifest.training["validation"]["dice"] <= 1
+        assert manifest.review_below == manifest.training["validation"]["review_below"]
+        assert manifest.network.num_parameters > 100_000
+
+    def test_configuration_is_resolved(self, tiny_run: Run, tiny_options: dict[str, Any]) -> None:
+        stored = make_config({}, tiny_run.path / "config.yaml")
+        assert stored.precision == "fp32"
+        assert isinstance(stored.workers, int)
+        assert stored.cache is True
+        assert all(getattr(stored, name) == value for name, value in tiny_options.items())
+
+    def test_history(self, tiny_run: Run) -> None:
+        with open(tiny_run.path / "history.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["step"] for row in rows] == ["2"]
+        assert {"train/total", "train/dice", "train/retrieval", "val/dice", "val/retrieval/left"} <= set(rows[0])
+
+    def test_it_predicts(self, tiny_run: Run, index: DatasetIndex) -> None:
+        prediction = Predictor(tiny_run.path).predict(index.split("val")[0].image)
+        assert prediction.mask.shape == (64, 64)
+        assert [word.factor for word in prediction.words] == ["laterality", "count", "left", "right"]
+
+    def test_the_averaged_weights_are_selected(self, tiny_run: Run) -> None:
+        checkpoint = torch.load(tiny_run.path / "checkpoint.ckpt", weights_only=True)["state_dict"]
+        for name, value in load_file(tiny_run.weights_file).items():
+            assert torch.equal(value, checkpoint[f"average.module.{name}"]), name
+
+    def test_the_bank_is_that_of_the_vocabulary(self, tiny_run: Run) -> None:
+        bank = TextBank.load(tiny_run.bank_file)
+        assert dict(bank.phrases) == {f.name: f.phrases for f in tiny_run.vocabulary.factors}
+        assert bank.encoder == "hash"
+
+    def test_nothing_half_written_is_left(self, tiny_run: Run) -> None:
+        assert list(tiny_run.path.rglob(".partial-*")) == []
+
+    def test_a_finished_run_is_not_trained_on(self, phantom: Path, tiny_run: Run) -> None:
+        before = tiny_run.weights_file.stat().st_mtime_ns
+        assert train(phantom, tiny_run.path, resume=True).manifest == tiny_run.manifest
+        assert tiny_run.weights_file.stat().st_mtime_ns == before
+
+
+class TestRefusals:
+    def test_an_output_folder_in_use(self, phantom: Path, tiny_run: Run, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match=r"tiny already exists and is not empty\. Add --resume"):
+            train(phantom, tiny_run.path)
+        (tmp_path / "notes.txt").write_text("mine")
+        with pytest.raises(RunError, match="not empty. Choose a new folder, or choose another --out"):
+            train(phantom, tmp_path)
+        with pytest.raises(RunError, match="already exists"):
+            train(phantom, tmp_path / "notes.txt")
+
+    def test_an_empty_split(self, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
+        data = tmp_path / "data"
+        write_phantom(data, num_train=3, num_val=0, num_test=1, size=64)
+        with pytest.raises(DataError, match="has no val images, and training needs some"):
+            train(data, tmp_path / "run", **tiny_options)
+        assert not (tmp_path / "run").exists()
+
+    def test_an_encoder_that_does_not_fit_leaves_nothing_behind(
+        self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any]
+    ) -> None:
+        with pytest.raises(UsageError, match="'vit_tiny_patch16_224' has features at the strides"):
+            train(phantom, tmp_path / "run", **{**tiny_options, "encoder": "vit_tiny_patch16_224"})
+        assert not (tmp_path / "run").exists()
+
+    def test_too_little_memory(
+        self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("lexiseg.training.train.available_memory", lambda: 2**20)
+        with pytest.raises(UsageError, match="GiB free. Make --batch-size or --image-size smaller"):
+            train(phantom, tmp_path / "run", **tiny_options)
+        assert not (tmp_path / "run").exists()
+
+    def test_resuming_nothing(self, phantom: Path, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match="Expected a run folder at"):
+            train(phantom, tmp_path / "nowhere", resume=True)
+        with pytest.raises(RunError, match="is no run folder: it has no run.json"):
+            train(phantom, tmp_path, resume=True)
+
+    def test_resuming_with_other_options(self, phantom: Path, interrupted: Path) -> None:
+        with pytest.raises(UsageError, match="keeps its configuration, but seed, width would change it"):
+            train(phantom, interrupted, resume=True, seed=1, width=32, batch_size=8)
+        with pytest.raises(UsageError, match="but --config would change it"):
+            train(phantom, interrupted, resume=True, config_file=interrupted / "config.yaml")
+        with pytest.raises(UsageError, match="but widht would change it"):
+            train(phantom, interrupted, resume=True, widht=32)
+
+    def test_resuming_on_other_data(
+        self, phantom: Path, interrupted: Path, tmp_path: Path
+    ) -> None:
+        fewer = tmp_path / "fewer"
+        shutil.copytree(phantom, fewer)
+        next((fewer / "Train_Folder" / "labelcol").iterdir()).unlink()
+        next((fewer / "Train_Folder" / "img").iterdir()).unlink()
+        other = tmp_path / "other"
+        shutil.copytree(phantom, other)
+        for kind, prefix in (("img", ""), ("labelcol", "mask_")):
+            place = other / "Val_Folder" / kind
+            first = sorted(place.iterdir())[0]
+            first.rename(place / f"{prefix}renamed.png")
+        with pytest.raises((RunError, DataError)):
+            train(fewer, interrupted, resume=True)
+        splits = json.loads((interrupted / "splits.json").read_text())
+        splits["val"][0] = "renamed"
+        (interrupted / "splits.json").write_text(json.dumps(splits))
+        with pytest.raises(
+            RunError, match=r"of its 5 val images 1 are not in the val split of .*, which holds 1 others"
+        ):
+            train(phantom, interrupted, resume=True)
+        (interrupted / "splits.json").write_text("[]")
+        with pytest.raises(RunError, match="splits.json is damaged"):
+            train(phantom, interrupted, resume=True)
+        (interrupted / "splits.json").unlink()
+        with pytest.raises(RunError, match="cannot be resumed: its splits.json is missing"):
+            train(phantom, interrupted, resume=True)
+
+
+class TestOpening:
+    def change(self, folder: Path, **changes: Any) -> None:
+        file = folder / "run.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+    def test_a_newer_format_is_refused(self, interrupted: Path) -> None:
+        self.change(interrupted, format_version=FORMAT_VERSION + 1, lexiseg_version="9.9", new_field=1)
+        with pytest.raises(RunError, match=r"newer Lexiseg \(9.9, format 2\).*pip install --upgrade lexiseg"):
+            Run.open(interrupted)
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": "new"}', '{"format_version": 1}'])
+    def test_a_damaged_manifest_is_refused(self, interrupted: Path, content: str) -> None:
+        (interrupted / "run.json").write_text(content)
+        with pytest.raises(RunError, match="run.json is damaged"):
+            Run.open(interrupted)
+
+    def test_unknown_fields_are_refused(self, interrupted: Path) -> None:
+        self.change(interrupted, surprise=1)
+        with pytest.raises(RunError, match="surprise"):
+            Run.open(interrupted)
+
+    def test_missing_weights_are_refused(self, interrupted: Path) -> None:
+        (interrupted / "weights.safetensors").unlink()
+        with pytest.raises(WeightsError, match="no weights at .* not finished its first validation"):
+            Predictor(interrupted)
+
+    def test_a_missing_bank_is_refused(self, interrupted: Path) -> None:
+        (interrupted / "bank.safetensors").unlink()
+        with pytest.raises(WeightsError, match="no text bank at"):
+            Predictor(interrupted)
+
+
+def test_the_trained_weights_depend_on_the_seed_alone(
+    phantom: Path, tiny_run: Run, tmp_path: Path, tiny_options: dict[str, Any]
+) -> None:
+    again = train(phantom, tmp_path / "again", **tiny_options)
+    first, second = load_file(tiny_run.weights_file), load_file(again.weights_file)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert yaml.safe_load((again.path / "config.yaml").read_text())["seed"] == 0
+    other = train(phantom, tmp_path / "other", **tiny_options, seed=1)
+    third = load_file(other.weights_file)
+    assert not np.array_equal(first["decoder.head.weight"], third["decoder.head.weight"])

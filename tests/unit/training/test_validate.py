@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lexiseg.data.readers import read_mask
+from lexiseg.data.sample import DatasetIndex
+from lexiseg.errors import DataError
+from lexiseg.inference.result import Prediction
+from lexiseg.run import Run
+from lexiseg.training.validate import REVIEW_SHARE, _mean_dice, model_card, review_threshold, validate_run
+
+
+@pytest.mark.parametrize(
+    ("agreements", "threshold"),
+    [
+        ([0.25, 0.5, 0.5, 0.75, 0.75, 1, 1, 1, 1, 1], 0.5),  # 0.75 would flag three of ten
+        ([0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 1], 0.75),  # two of ten are flagged
+        ([1, 1, 1], 1),  # nothing lies below
+        ([0, 0, 0, 0, 1], 0),
+        ([0.5], 0.5),
+    ],
+)
+def test_at_most_a_fifth_is_flagged(agreements: list[float], threshold: float) -> None:
+    found = review_threshold(np.array(agreements))
+    assert found == threshold
+    assert (np.array(agreements) < found).mean() <= REVIEW_SHARE
+
+
+def test_dice_over_foreground_classes_by_hand() -> None:
+    predicted, truth = np.array([[1, 1, 2, 0]]), np.array([[1, 0, 0, 0]])
+    assert _mean_dice(predicted, truth, 2) == pytest.approx(2 / 3)
+    assert _mean_dice(predicted, truth, 4) == pytest.approx((2 / 3 + 0 + 1) / 3)  # class 3 is nowhere
+    assert _mean_dice(truth * 0, truth * 0, 3) == 1.0
+
+
+class Told:
+    """Predicts the true mask, or nothing, with a given agreement."""
+
+    def __init__(self, index: DatasetIndex, told: list[tuple[bool, float | None]]) -> None:
+        self.index, self.told = index, told
+
+    def predict_paths(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Any]]:
+        truths = {sample.image: sample.mask for sample in self.index.samples}
+        for path, (right, agreement) in zip(paths, self.told, strict=True):
+            mask = read_mask(truths[path], self.index.coding) * right
+            values = dict.fromkeys(Prediction.__dataclass_fields__)
+            yield path, Prediction(**{**values, "mask": mask, "agreement": agreement})
+
+
+def test_all_validation_cases_are_scored(index: DatasetIndex) -> None:
+    told = [(True, 1.0), (False, 0.25), (True, 0.5), (True, 1.0), (True, 1.0)]
+    scores = validate_run(Told(index, told), index)  # type: ignore[arg-type]
+    assert (scores.cases, scores.dice) == (5, pytest.approx(0.8))
+    assert scores.agreement == pytest.approx(0.75)
+    assert (scores.review_below, scores.flagged) == (0.5, pytest.approx(0.2))
+    assert (scores.dice_flagged, scores.dice_rest) == (0, 1)
+    assert scores.to_dict()["dice"] == 0.8
+
+
+def test_without_text_nothing_is_flagged(index: DatasetIndex) -> None:
+    scores = validate_run(Told(index, [(True, None)] * 5), index)  # type: ignore[arg-type]
+    assert (scores.agreement, scores.review_below, scores.flagged) == (None, 0, 0)
+    assert (scores.dice_flagged, scores.dice_rest) == (None, 1)
+
+
+def test_an_image_that_went_missing_is_named(index: DatasetIndex) -> None:
+    broken = SimpleNamespace(
+        predict_paths=lambda paths: ((path, DataError("it is gone")) for path in paths)
+    )
+    with pytest.raises(DataError, match=r"\.png cannot be read any more: it is gone"):
+        validate_run(broken, index)  # type: ignore[arg-type]
+
+
+def test_the_card_says_what_a_reader_must_know(tiny_run: Run, index: DatasetIndex) -> None:
+    told = [(True, 1.0), (False, 0.25), (True, 0.5), (True, 1.0), (True, 1.0)]
+    card = model_card(tiny_run, validate_run(Told(index, told), index))  # type: ignore[arg-type]
+    for said in (
+        "not a medical device",
+        "Validation (not test): mean per-case Dice 0.8000 over 5 cases",
+        "left and right are the image's",
+        "agreement below 0.50 are flagged: 20.0 %",
+        "seed 0",
+    ):
+        assert said in card
+    silent = replace(tiny_run, manifest=tiny_run.manifest.model_copy(update={"vocabulary": None}))
+    card = model_card(silent, validate_run(Told(index, [(True, None)] * 5), index))  # type: ignore[arg-type]
+    assert "trained without words" in card
+    assert "No prediction is flagged." in card
