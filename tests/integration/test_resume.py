@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import runpy
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +29,15 @@ SCRIPT = Path(__file__).parent / "tiny_training.py"
 
 
 @pytest.fixture(autouse=True)
-def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what the script replaces in this process end with the test."""
+def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let what the script replaces in this process end with the test; one thread, as in the script's own."""
     monkeypatch.setattr(plan, "load_text_encoder", plan.load_text_encoder)
     monkeypatch.setattr(training, "SEGMENT_STEPS", training.SEGMENT_STEPS)
     monkeypatch.setattr(training, "_MIN_SEGMENT_STEPS", training._MIN_SEGMENT_STEPS)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    torch.set_num_threads(threads if threads == 1 else 1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +129,6 @@ class Dying:
         return 16
 
     def __getitem__(self, key: Any) -> Any:
-        import os
-
         os._exit(3)
 
 

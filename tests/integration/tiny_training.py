@@ -1,4 +1,7 @@
-"""One tiny training, as a process that can be killed: python tiny_training.py DATA OUT TEXT [resume] [die_at=N]."""
+"""One tiny training, in a process that can be killed.
+
+python tiny_training.py DATA OUT TEXT [resume] [die_at=N]
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,9 @@ def train(data: Path, out: Path, text: str, *, resume: bool = False, **options: 
         "text": text,
         "seed": 5,
     }
-    return training.train(data, out, resume=resume, **({"workers": options.get("workers")} if resume else tiny | options))
+    return training.train(
+        data, out, resume=resume, **({"workers": options.get("workers")} if resume else tiny | options)
+    )
 
 
 def die_at(step: int) -> None:

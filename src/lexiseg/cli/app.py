@@ -30,7 +30,7 @@ _EPILOG = (
 )
 
 
-class _Interrupted(Exception):
+class _InterruptError(Exception):
     """Ctrl-C, with what to do next; typer would end without a word."""
 
 
@@ -42,7 +42,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
-            raise _Interrupted(str(interrupt)) from interrupt
+            raise _InterruptError(str(interrupt)) from interrupt
 
 
 app = typer.Typer(
@@ -86,7 +86,7 @@ def main() -> NoReturn:
     except LexisegError as error:
         errors.print(f"Error: {error}", style="red")
         sys.exit(error.exit_code)
-    except (_Interrupted, KeyboardInterrupt) as interrupt:
+    except (_InterruptError, KeyboardInterrupt) as interrupt:
         errors.print(f"Interrupted. {interrupt}".strip(), style="red")
         sys.exit(INTERRUPTED)
     except OSError as error:

@@ -132,6 +132,7 @@ def predict_to_files(
 
     with disk_errors(results):
         out.mkdir(parents=True, exist_ok=True)
+        results.unlink(missing_ok=True)  # an earlier batch's must not pass for this one's
         with open(partial, "w", encoding="utf-8") as lines:
             predicted = predictor.predict_paths(
                 [target.image for target in targets], batch_size=batch_size, spacing_mm=spacing_mm

@@ -204,8 +204,8 @@ def _share_of_agreement(
 ) -> float | None:
     """Return the share of factors on which retrieved and measured words agree.
 
-    None where the vocabulary holds nothing that can be measured, as one made from a sheet's sentences. 0 where
-    the mask is empty and the words can only speak of a lesion.
+    None where the vocabulary holds nothing that can be measured, as one made from a sheet's sentences. 0
+    where the mask is empty and the words can only speak of a lesion.
     """
     if all(factor.measure is None for factor in vocabulary.factors):
         return None

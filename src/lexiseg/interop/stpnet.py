@@ -14,9 +14,10 @@ from lexiseg.errors import UsageError, WeightsError
 from lexiseg.files import atomic_folder, write_text
 from lexiseg.models.bank import TextBank
 from lexiseg.models.build import count_parameters, normalisation, save_weights
+from lexiseg.models.checkpoint import without_prefix
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.stpnet.paper import IMAGE_SIZE
-from lexiseg.models.stpnet.published import BANKS, load_published, split_keys, without_prefix
+from lexiseg.models.stpnet.published import BANKS, load_published, split_keys
 from lexiseg.models.weights import read_state_dict
 from lexiseg.run import Manifest, Run
 from lexiseg.text.bank import build_bank

@@ -15,8 +15,8 @@ from lexiseg.training.config import TextChoice
 from lexiseg.training.examples import Words
 from lexiseg.training.pixels import read_pair
 from lexiseg.words.description import UNKNOWN, Side
-from lexiseg.words.measure import measure_indices
 from lexiseg.words.grammar import Keyword
+from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 #: Measured words of a data set that names no vocabulary and has no readable sheet.

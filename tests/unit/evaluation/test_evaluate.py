@@ -14,6 +14,7 @@ from lexiseg.data import open_dataset
 from lexiseg.errors import DataError, PartialFailureError, UsageError
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_predictor
+from lexiseg.run import Run
 
 LEFT = "Unilateral pulmonary infection, one infected area, lower left lung."
 BOTH = "Bilateral pulmonary infection, two infected areas, lower left lung and lower right lung."
@@ -269,19 +270,20 @@ def test_wrong_split_and_wrong_classes(scene: Scene) -> None:
 
 def test_public_entry_opens_data_and_run(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[Any, Any]] = []
+    run = Run.create(scene.root / "run", scene._fake_run().manifest)
 
     def predictor(run: Any, *, device: str) -> Any:
         asked.append((run, device))
         return scene._fake_predictor(scene._fake_run(), scene.answers)
 
     monkeypatch.setattr(MODULE, "Predictor", predictor)
-    evaluation = evaluate("runs/fake", scene.root / "data", out=scene.root / "out")
-    assert asked == [("runs/fake", "cpu")]
+    evaluation = evaluate(str(run.path), scene.root / "data", out=scene.root / "out")
+    assert asked == [(run, "cpu")]
     assert evaluation.metrics["num_cases"] == 4
 
 
 @pytest.mark.parametrize("split", ["val", "exam"])
-def test_the_split_is_checked_before_the_run_is_loaded(
+def test_the_split_is_checked_before_the_network_is_loaded(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, split: Any
 ) -> None:
     def predictor(run: Any, *, device: str) -> Callable[..., Any]:
@@ -289,7 +291,7 @@ def test_the_split_is_checked_before_the_run_is_loaded(
 
     monkeypatch.setattr(MODULE, "Predictor", predictor)
     with pytest.raises((DataError, UsageError), match="split"):
-        evaluate("runs/fake", scene.root / "data", split=split, out=scene.root / "out")
+        evaluate(scene._fake_run(), scene.root / "data", split=split, out=scene.root / "out")
 
 
 def test_several_classes(

@@ -25,7 +25,9 @@ MakeRun = Callable[..., tuple[Run, nn.Module]]
 def make_run() -> MakeRun:
     """Make a run folder and return it with the network whose weights it holds."""
 
-    def make(folder: Path, *, text: str = "reports", classes: int = 2, **manifest: Any) -> tuple[Run, nn.Module]:
+    def make(
+        folder: Path, *, text: str = "reports", classes: int = 2, **manifest: Any
+    ) -> tuple[Run, nn.Module]:
         vocabulary = load_vocabulary("chest") if text != "none" else None
         generator = torch.Generator().manual_seed(0)
         bank = vocabulary and TextBank(

@@ -24,28 +24,31 @@ class Thresholds:
     run = SimpleNamespace(class_names=("background", "lesion"))
 
     def __init__(self) -> None:
-        self.batch_sizes: list[int] = []
+        self.asked: list[tuple[int, tuple[float, float] | None]] = []
 
     def predict_paths(
-        self, paths: Iterable[Path], *, batch_size: int
+        self, paths: Iterable[Path], *, batch_size: int, spacing_mm: tuple[float, float] | None
     ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
-        self.batch_sizes.append(batch_size)
+        self.asked.append((batch_size, spacing_mm))
         for path in paths:
             try:
                 mask = (read_image(path)[..., 0] > 127).astype(np.uint8)
             except LexisegError as error:
                 yield path, error
                 continue
-            yield path, Prediction(
-                mask=mask,
-                probability=mask[None].astype(np.float32),
-                words=(),
-                measured=None,
-                side="image",
-                agreement=None,
-                flagged="odd" in path.name,
-                area_px={"lesion": int(mask.sum())},
-                area_mm2=None,
+            yield (
+                path,
+                Prediction(
+                    mask=mask,
+                    probability=mask[None].astype(np.float32),
+                    words=(),
+                    measured=None,
+                    side="image",
+                    agreement=None,
+                    flagged="odd" in path.name,
+                    area_px={"lesion": int(mask.sum())},
+                    area_mm2=None,
+                ),
             )
 
 
@@ -158,7 +161,8 @@ def test_results_have_another_name_until_the_end(folder: Path, tmp_path: Path) -
         assert (out / "masks" / "a.png").is_file()  # a line stands for a file that is there
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    run(folder, out)
+    with pytest.raises(KeyboardInterrupt):  # what an earlier batch left must not pass for this one's result
         run(folder, out, on_result=stop)
     assert not (out / "predictions.jsonl").exists()
     assert (out / "predictions.jsonl.partial").exists()
@@ -184,9 +188,9 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert not (out / "predictions.jsonl").exists()
 
 
-def test_batch_size_is_passed_on(folder: Path, tmp_path: Path) -> None:
+def test_batch_size_and_spacing_are_passed_on(folder: Path, tmp_path: Path) -> None:
     predictor = Thresholds()
     targets = find_targets([folder])
     predict_to_files(predictor, targets, tmp_path / "out")  # type: ignore[arg-type]
-    predict_to_files(predictor, targets, tmp_path / "out", batch_size=3)  # type: ignore[arg-type]
-    assert predictor.batch_sizes == [8, 3]
+    predict_to_files(predictor, targets, tmp_path / "out", batch_size=3, spacing_mm=(1, 2))  # type: ignore[arg-type]
+    assert predictor.asked == [(8, None), (3, (1, 2))]

@@ -127,7 +127,9 @@ def test_several_classes(tmp_path: Path, make_run: Any, images: list[Path]) -> N
     assert prediction.probability.shape == (3, 50, 70)
     assert set(prediction.area_px) == {"lesion", "nodule", "scar"}
     assert sum(prediction.area_px.values()) == int((prediction.mask > 0).sum())
-    everything = np.concatenate([1 - prediction.probability.sum(axis=0, keepdims=True), prediction.probability])
+    everything = np.concatenate(
+        [1 - prediction.probability.sum(axis=0, keepdims=True), prediction.probability]
+    )
     assert np.array_equal(prediction.mask, everything.argmax(axis=0))
 
 
@@ -173,7 +175,7 @@ def test_a_broken_file_does_not_stop_the_rest(
     assert [path for path, _ in results] == paths
     assert [isinstance(result, DataError) for _, result in results] == [True, False, True, False, True]
     assert results[3][1].mask.shape == (50, 70)
-    with pytest.raises(DataError, match="broken.png"):
+    with pytest.raises(DataError, match=r"broken.png"):
         predictor.predict(broken)
 
 

@@ -42,7 +42,9 @@ def banks_file(folder: Path, changed: dict[str, Tensor | None] | None = None) ->
     return folder / "b.safetensors"
 
 
-def refused(checkpoint: Path, out: Path, match: str, error: type[Exception] = WeightsError, **options: Any) -> None:
+def refused(
+    checkpoint: Path, out: Path, match: str, error: type[Exception] = WeightsError, **options: Any
+) -> None:
     with pytest.raises(error, match=match):
         convert_stpnet(checkpoint, out, **options)
     if error is not RunError:
@@ -67,7 +69,9 @@ class TestCheckpoint:
         refused(tmp_path / "net.pth", tmp_path / "run", match, banks=banks_file(tmp_path))
 
     def test_that_is_not_there(self, tmp_path: Path) -> None:
-        refused(tmp_path / "no.pth", tmp_path / "run", r"no weights file \S+no\.pth", banks=banks_file(tmp_path))
+        refused(
+            tmp_path / "no.pth", tmp_path / "run", r"no weights file \S+no\.pth", banks=banks_file(tmp_path)
+        )
 
     def test_that_is_damaged(self, tmp_path: Path) -> None:
         (tmp_path / "net.pth").write_bytes(b"PK damaged")
@@ -97,7 +101,10 @@ class TestBanks:
             ({"num_emb": torch.zeros(3, 1, 30, 768)}, r"num_emb must be .*\(2, any, 30, 768\); it is \(3, 1"),
             ({"num_emb": torch.zeros(2, 30, 768)}, "num_emb must be"),
             ({"num_emb": torch.zeros(2, 1, 30, 384)}, "num_emb must be"),
-            ({"num_emb": torch.zeros(2, 1, 30, 768, dtype=torch.int32)}, "floating point numbers, not torch.int32"),
+            (
+                {"num_emb": torch.zeros(2, 1, 30, 768, dtype=torch.int32)},
+                "floating point numbers, not torch.int32",
+            ),
             ({"num_emb": torch.zeros(2, 2, 30, 768)}, "layers, tokens, width"),
         ],
     )

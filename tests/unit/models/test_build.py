@@ -53,12 +53,15 @@ def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
     save_weights(saved, tmp_path / "w.safetensors")
     loaded = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     load_weights(loaded, tmp_path / "w.safetensors")
-    assert all(torch.equal(a, b) for a, b in zip(saved.state_dict().values(), loaded.state_dict().values()))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(saved.state_dict().values(), loaded.state_dict().values(), strict=True)
+    )
 
 
 def test_weights_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     network = nn.Conv2d(3, 4, 3)
-    with pytest.raises(WeightsError, match="no weights at .*has not finished its first validation"):
+    with pytest.raises(WeightsError, match=r"no weights at .*has not finished its first validation"):
         load_weights(network, tmp_path / "w.safetensors")
     (tmp_path / "w.safetensors").write_bytes(b"damaged")
     with pytest.raises(WeightsError, match="cannot be read"):
@@ -81,5 +84,8 @@ def test_an_encoder_of_one_size_is_refused_for_others() -> None:
     encoder = OneSize()
     check_encoder_takes(encoder, name="swin_some", sizes={224})
     assert encoder.training
-    with pytest.raises(UsageError, match=r"'swin_some' cannot take images of 160 px: Input size must be 224\. .*`small_first: 0`"):
+    with pytest.raises(
+        UsageError,
+        match=r"'swin_some' cannot take images of 160 px: Input size must be 224\. .*`small_first: 0`",
+    ):
         check_encoder_takes(encoder, name="swin_some", sizes={160, 224})

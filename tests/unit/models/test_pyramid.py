@@ -40,7 +40,9 @@ def test_levels_are_those_at_strides_2_to_32(
 @pytest.mark.parametrize("reductions", [[16, 16, 16], [2, 4, 8, 16], [4, 8, 32], [8]])
 def test_an_encoder_without_strides_16_and_32_is_refused_by_name(reductions: list[int]) -> None:
     said = ", ".join(map(str, reductions))
-    with pytest.raises(UsageError, match=f"'vit_some' has features at the strides {said}, but .* needs 16 and 32"):
+    with pytest.raises(
+        UsageError, match=f"'vit_some' has features at the strides {said}, but .* needs 16 and 32"
+    ):
         pyramid_levels(encoder(reductions), name="vit_some")
 
 
@@ -81,7 +83,9 @@ def test_prompts_start_without_effect_and_then_have_one() -> None:
     features, prompt = torch.randn(2, 3, 5, 5), torch.ones(2, 4)
     assert torch.equal(modulation(features, prompt), features)
     with torch.no_grad():
-        modulation.scale_shift.bias.copy_(torch.tensor([1.0, 0, 0, 0, 0, 2]))  # scale (1, 0, 0), shift (0, 0, 2)
+        modulation.scale_shift.bias.copy_(
+            torch.tensor([1.0, 0, 0, 0, 0, 2])
+        )  # scale (1, 0, 0), shift (0, 0, 2)
     changed = modulation(features, prompt)
     assert torch.equal(changed[:, 0], features[:, 0] * 2)
     assert torch.equal(changed[:, 1], features[:, 1])

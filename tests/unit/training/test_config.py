@@ -66,7 +66,7 @@ def test_impossible_values_are_refused_by_name(name: str, value: object) -> None
 
 
 def test_files_that_are_no_configuration(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="nowhere.yaml cannot be read: No such file"):
+    with pytest.raises(UsageError, match=r"nowhere.yaml cannot be read: No such file"):
         make_config({}, tmp_path / "nowhere.yaml")
     with pytest.raises(UsageError, match="is not valid YAML"):
         make_config({}, write(tmp_path, "seed: [1"))

@@ -149,7 +149,7 @@ def test_grey_and_colour_images_share_a_batch() -> None:
 
 
 def scene() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return labels, and an image before and after a change that turns the lesion from pink to nearly white."""
+    """Return labels, and an image before and after a change that turns the lesion from pink to dark."""
     labels = np.zeros((32, 32), np.uint8)
     labels[8:24, 8:24] = 1
     before = np.full((32, 32, 3), (60, 20, 20), np.uint8)
@@ -171,7 +171,7 @@ def colour() -> tuple[int, int, int]:
 
 def test_exposure_changes_colour_words(colour: tuple[int, int, int]) -> None:
     labels, before, after = scene()
-    position, was, now = colour
+    position, _, now = colour
     indices = measure_indices(labels, POLYP, image=before)
     for source, expected in (("concepts", now), ("reports", UNKNOWN)):
         words = Words(POLYP, [indices], source=source, side="image")
@@ -183,7 +183,7 @@ def test_exposure_changes_colour_words(colour: tuple[int, int, int]) -> None:
 
 def test_a_harmless_exposure_keeps_what_a_report_says(colour: tuple[int, int, int]) -> None:
     labels, before, _ = scene()
-    position, was, now = colour
+    position, _, now = colour
     said = list(measure_indices(labels, POLYP, image=before))
     said[position] = now  # a person may see it otherwise than the measurement
     words = Words(POLYP, [tuple(said)], source="reports", side="image")

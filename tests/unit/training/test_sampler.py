@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from lexiseg.training.sampler import StepSampler
 
 
-def make(num: int = 7, batch: int = 3, segment: int = 4, seed: int = 0, total: int | None = None) -> StepSampler:
+def make(
+    num: int = 7, batch: int = 3, segment: int = 4, seed: int = 0, total: int | None = None
+) -> StepSampler:
     return StepSampler(num, batch_size=batch, segment_steps=segment, seed=seed, total_steps=total)
 
 

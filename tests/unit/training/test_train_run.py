@@ -63,9 +63,7 @@ class TestPlan:
         assert plan.manifest.network.out_channels == 3
         assert plan.manifest.class_names == ("background", "opacity", "nodule")
 
-    def test_the_image_size_is_checked_first(
-        self, index: DatasetIndex, tiny_options: dict[str, Any]
-    ) -> None:
+    def test_the_image_size_is_checked_first(self, index: DatasetIndex, tiny_options: dict[str, Any]) -> None:
         with pytest.raises(UsageError, match="multiple of 32"):
             plan_run(index, make_config({**tiny_options, "image_size": 100}), QUIET)
 
@@ -107,7 +105,9 @@ class TestRunFolder:
         with open(tiny_run.path / "history.csv", newline="") as file:
             rows = list(csv.DictReader(file))
         assert [row["step"] for row in rows] == ["2"]
-        assert {"train/total", "train/dice", "train/retrieval", "val/dice", "val/retrieval/left"} <= set(rows[0])
+        assert {"train/total", "train/dice", "train/retrieval", "val/dice", "val/retrieval/left"} <= set(
+            rows[0]
+        )
 
     def test_it_predicts(self, tiny_run: Run, index: DatasetIndex) -> None:
         prediction = Predictor(tiny_run.path).predict(index.split("val")[0].image)
@@ -138,7 +138,7 @@ class TestRefusals:
         with pytest.raises(RunError, match=r"tiny already exists and is not empty\. Add --resume"):
             train(phantom, tiny_run.path)
         (tmp_path / "notes.txt").write_text("mine")
-        with pytest.raises(RunError, match="not empty. Choose a new folder, or choose another --out"):
+        with pytest.raises(RunError, match=r"not empty. Choose a new folder, or choose another --out"):
             train(phantom, tmp_path)
         with pytest.raises(RunError, match="already exists"):
             train(phantom, tmp_path / "notes.txt")
@@ -161,14 +161,14 @@ class TestRefusals:
         self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("lexiseg.training.train.available_memory", lambda: 2**20)
-        with pytest.raises(UsageError, match="GiB free. Make --batch-size or --image-size smaller"):
+        with pytest.raises(UsageError, match=r"GiB free. Make --batch-size or --image-size smaller"):
             train(phantom, tmp_path / "run", **tiny_options)
         assert not (tmp_path / "run").exists()
 
     def test_resuming_nothing(self, phantom: Path, tmp_path: Path) -> None:
         with pytest.raises(RunError, match="Expected a run folder at"):
             train(phantom, tmp_path / "nowhere", resume=True)
-        with pytest.raises(RunError, match="is no run folder: it has no run.json"):
+        with pytest.raises(RunError, match=r"is no run folder: it has no run.json"):
             train(phantom, tmp_path, resume=True)
 
     def test_resuming_with_other_options(self, phantom: Path, interrupted: Path) -> None:
@@ -179,9 +179,7 @@ class TestRefusals:
         with pytest.raises(UsageError, match="but widht would change it"):
             train(phantom, interrupted, resume=True, widht=32)
 
-    def test_resuming_on_other_data(
-        self, phantom: Path, interrupted: Path, tmp_path: Path
-    ) -> None:
+    def test_resuming_on_other_data(self, phantom: Path, interrupted: Path, tmp_path: Path) -> None:
         fewer = tmp_path / "fewer"
         shutil.copytree(phantom, fewer)
         next((fewer / "Train_Folder" / "labelcol").iterdir()).unlink()
@@ -202,10 +200,10 @@ class TestRefusals:
         ):
             train(phantom, interrupted, resume=True)
         (interrupted / "splits.json").write_text("[]")
-        with pytest.raises(RunError, match="splits.json is damaged"):
+        with pytest.raises(RunError, match=r"splits.json is damaged"):
             train(phantom, interrupted, resume=True)
         (interrupted / "splits.json").unlink()
-        with pytest.raises(RunError, match="cannot be resumed: its splits.json is missing"):
+        with pytest.raises(RunError, match=r"cannot be resumed: its splits.json is missing"):
             train(phantom, interrupted, resume=True)
 
 
@@ -219,10 +217,12 @@ class TestOpening:
         with pytest.raises(RunError, match=r"newer Lexiseg \(9.9, format 2\).*pip install --upgrade lexiseg"):
             Run.open(interrupted)
 
-    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format_version": "new"}', '{"format_version": 1}'])
+    @pytest.mark.parametrize(
+        "content", ["", "{", "[]", "{}", '{"format_version": "new"}', '{"format_version": 1}']
+    )
     def test_a_damaged_manifest_is_refused(self, interrupted: Path, content: str) -> None:
         (interrupted / "run.json").write_text(content)
-        with pytest.raises(RunError, match="run.json is damaged"):
+        with pytest.raises(RunError, match=r"run.json is damaged"):
             Run.open(interrupted)
 
     def test_unknown_fields_are_refused(self, interrupted: Path) -> None:
@@ -232,7 +232,7 @@ class TestOpening:
 
     def test_missing_weights_are_refused(self, interrupted: Path) -> None:
         (interrupted / "weights.safetensors").unlink()
-        with pytest.raises(WeightsError, match="no weights at .* not finished its first validation"):
+        with pytest.raises(WeightsError, match=r"no weights at .* not finished its first validation"):
             Predictor(interrupted)
 
     def test_a_missing_bank_is_refused(self, interrupted: Path) -> None:

@@ -164,7 +164,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(monkeypatch: pytest.Monkey
         "labels": torch.zeros(2, 1, 64, 64, dtype=torch.uint8),
         "indices": torch.zeros(2, 0, dtype=torch.int64),
     }
-    with pytest.raises(FloatingPointError, match="not finite at step 0: {'dice': 1.0, 'total': nan}"):
+    with pytest.raises(FloatingPointError, match=r"not finite at step 0: {'dice': 1.0, 'total': nan}"):
         module.training_step(batch, 0)
 
 

@@ -71,9 +71,7 @@ def test_without_text_nothing_is_flagged(index: DatasetIndex) -> None:
 
 
 def test_an_image_that_went_missing_is_named(index: DatasetIndex) -> None:
-    broken = SimpleNamespace(
-        predict_paths=lambda paths: ((path, DataError("it is gone")) for path in paths)
-    )
+    broken = SimpleNamespace(predict_paths=lambda paths: ((path, DataError("it is gone")) for path in paths))
     with pytest.raises(DataError, match=r"\.png cannot be read any more: it is gone"):
         validate_run(broken, index)  # type: ignore[arg-type]
 

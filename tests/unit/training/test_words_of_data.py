@@ -103,7 +103,9 @@ def test_reports_that_cannot_be_read_are_named(index: DatasetIndex) -> None:
 
 
 def test_a_sheet_nothing_can_be_read_of_is_refused(index: DatasetIndex) -> None:
-    with pytest.raises(DataError, match=r"No report of the train split .* 'chest' \(for example: 'Hello\.'\)"):
+    with pytest.raises(
+        DataError, match=r"No report of the train split .* 'chest' \(for example: 'Hello\.'\)"
+    ):
         words_of(with_reports(index, "Hello."), "train", CHEST, text="reports", side="image")
 
 

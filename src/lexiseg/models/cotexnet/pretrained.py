@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 
 from lexiseg.errors import WeightsError
 from lexiseg.hub import hub_file
+from lexiseg.models.checkpoint import listed
 from lexiseg.models.cotexnet.paper import CoTexNet
 from lexiseg.models.cotexnet.published import CLIPSEG, check_keys, published_names, read_config, split_keys
-from lexiseg.models.stpnet.published import _listed
 
 #: The CLIPSeg of the paper, on the Hugging Face hub.
 PUBLISHED_CLIPSEG = "CIDAS/clipseg-rd64-refined"
@@ -59,7 +59,7 @@ def load_clipseg(source: str | Path = PUBLISHED_CLIPSEG, *, num_classes: int) ->
     ]
     if unknown:
         raise WeightsError(
-            f"The CLIPSeg of '{source}' does not fit its {_CONFIG}: {_listed(unknown, 'unknown key')}."
+            f"The CLIPSeg of '{source}' does not fit its {_CONFIG}: {listed(unknown, 'unknown key')}."
         )
     check_keys(
         clipseg, {key: own[ours].shape for ours, key in names.items()}, what=f"The CLIPSeg of '{source}'"

@@ -15,8 +15,8 @@ from torch import Tensor
 from transformers import CLIPSegConfig
 
 from lexiseg.errors import WeightsError
+from lexiseg.models.checkpoint import listed, without_prefix
 from lexiseg.models.cotexnet.paper import CoTexNet
-from lexiseg.models.stpnet.published import _listed, without_prefix
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def load_published(
     split = split_keys(published, net)
     if split.unknown:
         raise WeightsError(
-            f"Not a published CoTexNet checkpoint: {_listed(split.unknown, 'unknown key')}. Expected the "
+            f"Not a published CoTexNet checkpoint: {listed(split.unknown, 'unknown key')}. Expected the "
             "state_dict of the published network (stored under the key 'model' of the checkpoint file) with "
             f"{num_classes} classes and the layers of the given configuration."
         )
@@ -138,7 +138,7 @@ def check_keys(found: Mapping[str, Tensor], expected: Mapping[str, torch.Size], 
     """
     missing = [key for key in expected if key not in found]
     if missing:
-        raise WeightsError(f"{what} is incomplete: {_listed(missing, 'missing key')}.")
+        raise WeightsError(f"{what} is incomplete: {listed(missing, 'missing key')}.")
     misshapen = [
         f"{key} (expected {tuple(shape)}, found {tuple(found[key].shape)})"
         for key, shape in expected.items()
@@ -146,7 +146,7 @@ def check_keys(found: Mapping[str, Tensor], expected: Mapping[str, torch.Size], 
     ]
     if misshapen:
         raise WeightsError(
-            f"{what} does not fit: {_listed(misshapen, 'misshapen key')}. The sizes follow from the CLIPSeg "
+            f"{what} does not fit: {listed(misshapen, 'misshapen key')}. The sizes follow from the CLIPSeg "
             "configuration and the number of classes."
         )
 
@@ -218,5 +218,5 @@ def _check_copies(published: Mapping[str, Tensor], copies: Mapping[str, str]) ->
     if differing:
         raise WeightsError(
             "The checkpoint's two copies of the frozen vision tower differ, so it was trained in another way "
-            f"than published: {_listed(differing, 'differing key')}."
+            f"than published: {listed(differing, 'differing key')}."
         )

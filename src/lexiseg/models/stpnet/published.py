@@ -13,6 +13,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from lexiseg.errors import WeightsError
+from lexiseg.models.checkpoint import listed, without_prefix
 from lexiseg.models.stpnet.paper import CHANNELS, StpNet
 
 _log = logging.getLogger(__name__)
@@ -24,8 +25,6 @@ BANKS = {
     "left": "left_loc_emb",
     "right": "right_loc_emb",
 }
-
-_SHOWN = 10
 
 # The published names of scale 1..4 end in "", "1", "2", "3" for the transformer branches.
 _UNUSED = re.compile(
@@ -99,7 +98,7 @@ def load_published(state_dict: Mapping[str, Tensor], banks: Mapping[str, Tensor]
     split = split_keys(published, net)
     if split.unknown:
         raise WeightsError(
-            f"Not a published STPNet checkpoint: {_listed(split.unknown, 'unknown key')}. Expected the "
+            f"Not a published STPNet checkpoint: {listed(split.unknown, 'unknown key')}. Expected the "
             "state_dict of the published network (often stored under the key 'state_dict' of the checkpoint "
             "file)."
         )
@@ -107,7 +106,7 @@ def load_published(state_dict: Mapping[str, Tensor], banks: Mapping[str, Tensor]
     own = net.state_dict()
     missing = [key for ours, key in names.items() if key not in published and not _is_counter(ours)]
     if missing:
-        raise WeightsError(f"The STPNet checkpoint is incomplete: {_listed(missing, 'missing key')}.")
+        raise WeightsError(f"The STPNet checkpoint is incomplete: {listed(missing, 'missing key')}.")
     misshapen = [
         f"{key} (expected {tuple(own[ours].shape)}, found {tuple(published[key].shape)})"
         for ours, key in names.items()
@@ -115,7 +114,7 @@ def load_published(state_dict: Mapping[str, Tensor], banks: Mapping[str, Tensor]
     ]
     if misshapen:
         raise WeightsError(
-            f"The STPNet checkpoint does not fit: {_listed(misshapen, 'misshapen key')}. "
+            f"The STPNet checkpoint does not fit: {listed(misshapen, 'misshapen key')}. "
             "The sizes of the img_linear* keys follow from the number of phrases in the banks."
         )
     if split.unused:
@@ -243,20 +242,5 @@ def _factor_banks(banks: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {factor: banks[name] for factor, name in BANKS.items()}
 
 
-def without_prefix(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the state_dict without DataParallel's prefix `module.`, if every key has it."""
-    if state_dict and all(key.startswith("module.") for key in state_dict):
-        return {key.removeprefix("module."): value for key, value in state_dict.items()}
-    return dict(state_dict)
-
-
 def _is_counter(key: str) -> bool:
     return key.endswith("num_batches_tracked")
-
-
-def _listed(names: Iterable[str], what: str) -> str:
-    """Return "3 missing keys: a, b, c", cut after ten names."""
-    names = list(names)
-    shown = ", ".join(names[:_SHOWN])
-    more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{len(names)} {what}{'s' if len(names) > 1 else ''}: {shown}{more}"

@@ -49,9 +49,9 @@ def test_cross_entropy_of_several_channels_is_that_of_the_softmax() -> None:
     assert mask_cross_entropy(logits, labels).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_objective_of_a_binary_mask() -> None:
+def test_objective_of_a_binary_mask_takes_any_label_as_lesion() -> None:
     parts = PaperObjective()(
-        _taught(torch.tensor([[[[_logit(0.75), _logit(0.5)]]]]), 0.03), torch.tensor([[[[1, 0]]]])
+        _taught(torch.tensor([[[[_logit(0.75), _logit(0.5)]]]]), 0.03), torch.tensor([[[[2, 0]]]])
     )
     dice, ce = 1 - 2 * 0.75 / 2.25, (-math.log(0.75) - math.log(0.5)) / 2
     assert parts["dice"].item() == pytest.approx(dice, abs=1e-5)

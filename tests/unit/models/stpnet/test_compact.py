@@ -79,7 +79,7 @@ def test_without_text_there_are_no_text_parts() -> None:
 
 
 def wake(network: CompactStpNet) -> None:
-    """Move the modulations away from zero, where training starts them: there no gradient reaches the prompts."""
+    """Move the modulations away from zero, their start, where no gradient reaches the prompts."""
     for modulation in network.decoder.modulations:
         torch.nn.init.normal_(modulation.scale_shift.weight, std=0.1)
 

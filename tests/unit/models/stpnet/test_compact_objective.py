@@ -76,9 +76,7 @@ def test_nothing_known_costs_nothing() -> None:
 
 def test_total_is_the_weighted_sum() -> None:
     logits, labels = torch.randn(2, 1, 4, 4), torch.randint(0, 2, (2, 1, 4, 4))
-    output = CompactOutput(
-        logits=logits, retrieval={"count": scores([0.5, 0.5], [0.9, 0.1])}, attention=None
-    )
+    output = CompactOutput(logits=logits, retrieval={"count": scores([0.5, 0.5], [0.9, 0.1])}, attention=None)
     parts = CompactObjective(retrieval_weight=0.25)(output, labels, torch.tensor([[0], [1]]))
     assert list(parts) == ["cross_entropy", "dice", "retrieval", "total"]
     expected = parts["cross_entropy"] + parts["dice"] + 0.25 * parts["retrieval"]

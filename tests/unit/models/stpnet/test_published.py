@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from lexiseg.errors import WeightsError
+from lexiseg.models.checkpoint import without_prefix
 from lexiseg.models.stpnet import StpNet, load_published
-from lexiseg.models.stpnet.published import published_names, split_keys, to_published, without_prefix
+from lexiseg.models.stpnet.published import published_names, split_keys, to_published
 
 
 @pytest.fixture

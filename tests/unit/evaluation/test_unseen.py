@@ -1,0 +1,125 @@
+"""Images a run has learned from are not evaluated as test images."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lexiseg.data import open_dataset
+from lexiseg.errors import DataError, RunError
+from lexiseg.evaluation.evaluate import evaluate, evaluate_predictor
+from lexiseg.run import Run
+
+SPLITS = {"train": ["t1", "t2"], "val": ["v1"], "test": ["s1"]}
+
+
+@pytest.fixture
+def data(tmp_path: Path, write_case: Any, disc: Any) -> Path:
+    for split, names in SPLITS.items():
+        for name in names:
+            write_case(tmp_path / "lungs", name, disc(32, 16, 8, 5), split)
+    return tmp_path / "lungs"
+
+
+@pytest.fixture
+def run_with(tmp_path: Path, fake_run: Any) -> Any:
+    """Make a run trained on the data set `name` with these splits; None for one that does not say."""
+
+    def make(splits: dict[str, list[str]] | None, name: str = "lungs") -> Run:
+        run: Run = fake_run(text_source="none")
+        folder = tmp_path / "run"
+        folder.mkdir(exist_ok=True)
+        if splits is not None:
+            (folder / "splits.json").write_text(json.dumps(splits))
+        return replace(run, path=folder, manifest=run.manifest.model_copy(update={"data": {"name": name}}))
+
+    return make
+
+
+@pytest.fixture
+def attempt(data: Path, tmp_path: Path, fake_predictor: Any) -> Any:
+    def go(run: Run, split: str = "test") -> Any:
+        answers = {n: (np.zeros((32, 32), np.uint8), ()) for names in SPLITS.values() for n in names}
+        predictor = fake_predictor(run, answers)
+        evaluate_predictor(predictor, open_dataset(data), split=split, out=tmp_path / "out")  # type: ignore[arg-type]
+        return predictor
+
+    return go
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the report, which is not looked at here."""
+    import importlib
+
+    module = importlib.import_module("lexiseg.evaluation.evaluate")
+    monkeypatch.setattr(module, "build_report", lambda *args: "")
+
+
+def test_the_training_s_own_split_is_evaluated(run_with: Any, attempt: Any) -> None:
+    for split in SPLITS:
+        attempt(run_with(SPLITS), split)
+
+
+@pytest.mark.parametrize("known_as", ["train", "val"])
+def test_test_images_the_run_has_seen_are_refused(
+    run_with: Any, attempt: Any, tmp_path: Path, known_as: str
+) -> None:
+    run = run_with({"train": ["t1"], "val": ["t2"], known_as: ["s1", "x"]})
+    with pytest.raises(
+        DataError,
+        match=r"^1 images of the test split .* used to train or select .*example s1.*Copy .*splits\.json",
+    ):
+        attempt(run)
+    assert not (tmp_path / "out").exists()
+
+
+def test_validation_images_may_have_selected_but_not_trained(run_with: Any, attempt: Any) -> None:
+    attempt(run_with({"train": ["t1"], "val": ["v1"]}), "val")
+    with pytest.raises(DataError, match="1 images of the val split"):
+        attempt(run_with({"train": ["v1"], "val": ["t1"]}), "val")
+
+
+def test_training_images_may_be_scored_as_such(run_with: Any, attempt: Any) -> None:
+    attempt(run_with({"train": ["t1", "t2"], "val": []}), "train")
+
+
+def test_equal_names_in_another_data_set_mean_nothing(run_with: Any, attempt: Any) -> None:
+    attempt(run_with({"train": ["s1"], "val": []}, name="polyps"))
+
+
+def test_a_run_that_does_not_say_is_evaluated(run_with: Any, attempt: Any) -> None:
+    attempt(run_with(None))
+
+
+def test_a_damaged_list_is_refused(run_with: Any, attempt: Any, tmp_path: Path) -> None:
+    run = run_with(SPLITS)
+    (tmp_path / "run" / "splits.json").write_text("{")
+    with pytest.raises(RunError, match=r"splits.json is damaged"):
+        attempt(run)
+
+
+def test_a_split_made_anew_is_made_with_the_seed_of_the_training(
+    run_with: Any, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib
+
+    module = importlib.import_module("lexiseg.evaluation.evaluate")
+    seeds: list[int] = []
+
+    def opened(folder: Path, *, seed: int = 0) -> Any:
+        seeds.append(seed)
+        raise DataError("far enough")
+
+    monkeypatch.setattr(module, "open_dataset", opened)
+    run = run_with(SPLITS)
+    for training in ({"seed": 7}, {}):
+        manifest = run.manifest.model_copy(update={"training": training})
+        with pytest.raises(DataError, match="far enough"):
+            evaluate(replace(run, manifest=manifest), data, out=tmp_path / "out")
+    assert seeds == [7, 0]
