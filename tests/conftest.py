@@ -12,7 +12,7 @@ _REPOSITORY = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """Folder with parity fixtures and real data, which users do not have: tests that need it skip without it."""
+    """Folder with parity fixtures and real data, which users do not have; without it, tests skip."""
     folder = Path(os.environ.get("LEXISEG_SHARED", _REPOSITORY.parent / "shared"))
     if not (folder / "reference").is_dir():
         pytest.skip(f"needs the developers' shared folder, not found at {folder} (set LEXISEG_SHARED)")
