@@ -49,7 +49,13 @@ class Trained:
 
 def environment(**changes: str) -> dict[str, str]:
     """Return the environment of a command: one thread, so that sums always have the same order."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", **changes}
+    return {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONWARNINGS": "ignore",
+        "PYTHONFAULTHANDLER": "1",
+        **changes,
+    }
 
 
 def start(*arguments: object, **changes: str) -> subprocess.Popen[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -87,6 +88,7 @@ def main() -> NoReturn:
         errors.print(f"Error: {error}", style="red")
         sys.exit(error.exit_code)
     except (_InterruptError, KeyboardInterrupt) as interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break what is being closed
         errors.print(f"Interrupted. {interrupt}".strip(), style="red")
         sys.exit(INTERRUPTED)
     except OSError as error:
