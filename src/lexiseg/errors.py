@@ -39,18 +39,6 @@ class DiskError(LexisegError):
     exit_code = 6
 
 
-class MissingExtraError(LexisegError):
-    """A feature needs a package of an optional extra."""
-
-    exit_code = 7
-
-    def __init__(self, feature: str, *, package: str, extra: str) -> None:
-        super().__init__(
-            f"{feature} needs the package '{package}', which is not installed. Install it with: "
-            f"pip install 'lexiseg[{extra}]'"
-        )
-
-
 class PartialFailureError(LexisegError):
     """A batch was finished, but some of its items failed; each failure was reported on its own."""
 

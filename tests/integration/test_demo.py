@@ -8,7 +8,7 @@ from pathlib import Path
 from command_line import Command
 
 OPTIONS = ("--minutes", 0.1, "--image-size", 64)
-PARTS = {"data", "run", "evaluation", "predictions"}
+PARTS = {".lexiseg-demo", "data", "run", "evaluation", "predictions"}
 
 
 def test_phantom(cli: Command, tmp_path: Path) -> None:
@@ -35,6 +35,11 @@ def test_own_folder_twice(cli: Command, folders: Path, tmp_path: Path) -> None:
 
 
 def test_keeps_what_is_no_demo(cli: Command, folders: Path, tmp_path: Path) -> None:
-    outcome = cli("demo", folders, "--out", tmp_path, *OPTIONS)
-    outcome.refuses(2, f"{tmp_path} holds something that is no demo", "--out")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "data").write_text("mine", encoding="utf-8")
+    cli("demo", "--out", mine, *OPTIONS).refuses(2, f"{mine} holds something that is no demo", "--out")
+    assert (mine / "data").read_text(encoding="utf-8") == "mine"
+    inside = cli("demo", folders, "--out", folders.parent, *OPTIONS)
+    inside.refuses(2, f"The data folder {folders} lies in {folders.parent}", "--out")
     assert (folders / "images").is_dir()

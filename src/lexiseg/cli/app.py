@@ -27,7 +27,7 @@ Research software, not a medical device: not for clinical use.
 
 _EPILOG = (
     "Exit codes: 0 done, 1 finished with failures or findings, 2 wrong usage, 3 data, 4 run folder, "
-    "5 weights, 6 disk, 7 missing extra, 130 interrupted."
+    "5 weights, 6 disk, 130 interrupted."
 )
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 from lexiseg.words.description import UNKNOWN, Side, Source
 from lexiseg.words.flips import AXES, Axis, flip, words_of
 from lexiseg.words.measure import measure_indices
-from lexiseg.words.measure_rules import ColorMeasure, IntensityMeasure
+from lexiseg.words.measure_rules import ColorMeasure, IntensityMeasure, ShapeMeasure
 from lexiseg.words.vocabulary import Factor, Vocabulary
 
 Pixels = npt.NDArray[np.uint8]
@@ -49,8 +49,8 @@ class Transform(Protocol):
             vocabulary: The vocabulary they belong to.
             labels_before: (H, W) labels before the transform.
             labels_after: (H', W') labels after it.
-            source: Where the words come from: measured words ("concepts") are measured again, others are kept
-                only where the measurement says that the transform did not change them.
+            source: Where the words come from: measured words ("concepts") are measured again, but for shapes;
+                others are kept only where the measurement says that the transform did not change them.
             side: Side convention of the words; None for the vocabulary's own.
 
         Returns:
@@ -126,9 +126,10 @@ class _Remeasured:
             if _needs_more_than_labels(factor):
                 stays = lesion_stays and not _speaks_of_place(factor, vocabulary)
                 kept.append(index if stays else UNKNOWN)
-            elif source == "concepts":
+            elif source == "concepts" and not isinstance(factor.measure, ShapeMeasure):
                 kept.append(now)
             else:
+                # Shapes too: these labels may have been squashed to a square, a disc to an oval.
                 kept.append(index if was == now else UNKNOWN)
         return tuple(kept)
 

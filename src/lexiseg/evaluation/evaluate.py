@@ -98,8 +98,9 @@ def evaluate(
         error.
 
     Raises:
-        DataError: The data set cannot be opened, has no such split, other classes than the run, no usable
-            case, or the split holds images the run has learned from.
+        DataError: The data set cannot be opened, has no such split, other classes than the run, reports that
+            mean the other side than stated, no usable case, or the split holds images the run has learned
+            from.
         RunError: The run folder cannot be used.
         DiskError: The results cannot be written.
     """
@@ -141,6 +142,8 @@ def evaluate_predictor(
     _check_unseen(index, run, split)
     in_mm = all(sample.spacing_mm is not None for sample in samples)
     references = References.for_run(run, index)
+    if references is not None:
+        references.check_side(index, samples)
     scoring = _Scoring(index=index, references=references, in_mm=in_mm, tolerance=tolerance)
     cases, failed = _score(predictor, samples, scoring, batch_size, progress)
     if not cases:
@@ -298,6 +301,13 @@ def _check_classes(index: DatasetIndex, run: Run) -> None:
             f"The run segments {', '.join(run.class_names[1:])}, but the masks of {index.root} hold "
             f"{', '.join(index.class_names[1:])}. Evaluate on data with the same classes, or list them under "
             f"`classes` in dataset.yaml."
+        )
+    # With one foreground class its name is a matter of taste; with more, labels go by number.
+    if len(run.class_names) > 2 and tuple(index.class_names) != tuple(run.class_names):
+        raise DataError(
+            f"The run's classes are {', '.join(run.class_names)}, those of {index.root} are "
+            f"{', '.join(index.class_names)}; expected the same names in the same order. Name them under "
+            f"`classes` in {index.root / 'dataset.yaml'}."
         )
 
 

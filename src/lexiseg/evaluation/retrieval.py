@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,18 +13,22 @@ import numpy.typing as npt
 
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.data.sample import DatasetIndex, Sample
-from lexiseg.errors import LexisegError
+from lexiseg.errors import DataError, LexisegError
 from lexiseg.evaluation.cases import Case
 from lexiseg.evaluation.statistics import mean_ci
 from lexiseg.run import Run
 from lexiseg.text.reports import parse_report
 from lexiseg.words.description import UNKNOWN, Description, Side
 from lexiseg.words.flips import to_side
-from lexiseg.words.measure import measure
+from lexiseg.words.measure import measure, measure_indices
+from lexiseg.words.sides import Pair, infer_side, one_sided
 from lexiseg.words.vocabulary import Vocabulary
 
 #: Where reference words come from: the sheet's sentences, or measurements of the true mask.
 ReferenceKind = Literal["reports", "concepts"]
+
+#: One-sided sentences that are compared with their masks.
+_SIDE_CASES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +89,42 @@ class References:
                 # An unreadable training file says nothing about the majority class; `data check` reports it.
                 continue
         return found
+
+    def check_side(self, index: DatasetIndex, samples: Sequence[Sample]) -> None:
+        """Compare one-sided sentences with their masks; reference words of the wrong side would mislead.
+
+        Args:
+            index: The data set.
+            samples: The samples about to be scored; of their one-sided sentences at most 200 are looked at.
+
+        Raises:
+            DataError: At least 90 % of the one-sided masks lie on the other side than the sentences say.
+        """
+        if self.kind != "reports":
+            return
+        expected = self.data_side or self.vocabulary.side
+        evidence = infer_side(self._side_pairs(index, samples), self.vocabulary)
+        if evidence.side is not None and evidence.side != expected:
+            stated = "dataset.yaml states" if self.data_side is not None else "the vocabulary assumes"
+            raise DataError(
+                f"The reports of {index.root} say left and right from the {evidence.side}'s point of view "
+                f"({100 * evidence.share:.1f} % of {evidence.cases} one-sided cases), but {stated} the "
+                f"{expected}'s. Write `side: {evidence.side}` into {index.root / 'dataset.yaml'}."
+            )
+
+    def _side_pairs(self, index: DatasetIndex, samples: Sequence[Sample]) -> Iterator[Pair]:
+        """Yield what sentences say, as written, and what their masks show in the image's convention."""
+        told = [
+            (sample.mask, said)
+            for sample in samples
+            if sample.report is not None and sample.mask is not None
+            for said in [parse_report(sample.report, self.vocabulary, side=self.data_side).indices]
+            if one_sided(said, self.vocabulary) is not None
+        ]
+        for mask, said in random.Random(0).sample(told, min(_SIDE_CASES, len(told))):
+            # An unreadable mask is among the failed cases of the evaluation.
+            with suppress(LexisegError):
+                yield said, measure_indices(read_mask(mask, index.coding), self.vocabulary, side="image")
 
     def _parsed(self, sentence: str | None) -> Description:
         if sentence is None:

@@ -55,7 +55,8 @@ class BatchSummary:
 def find_targets(patterns: Sequence[str | Path]) -> tuple[Target, ...]:
     """Turn files, folders and glob patterns into a list of images.
 
-    Folders are searched with their subfolders; their structure is kept below the output folder. An image that
+    Folders are searched with their subfolders; their structure is kept below the output folder. Hidden
+    files and folders in them are left out. An image that
     several patterns name is taken once, under its first name.
 
     Raises:
@@ -77,9 +78,11 @@ def find_targets(patterns: Sequence[str | Path]) -> tuple[Target, ...]:
             seen.add(real)
             other = targets.setdefault(target.name, target)
             if other is not target:
+                together = other.image.parent.resolve() == target.image.parent.resolve()
                 raise DataError(
                     f"{other.image} and {target.image} would both write the mask '{target.name}.png'. "
-                    f"Predict them with two commands and two --out folders, or give their parent folder."
+                    "Predict them with two commands and two --out folders"
+                    + ("." if together else ", or give their parent folder.")
                 )
     return tuple(targets.values())
 
@@ -181,12 +184,15 @@ def _expand(pattern: Path) -> Iterator[Target]:
     """Yield the images a file, folder or glob pattern stands for, sorted."""
     if pattern.is_dir():
         for file in sorted(pattern.rglob("*")):
+            name = file.relative_to(pattern)
+            if any(part.startswith(".") for part in name.parts):
+                continue  # such as "._a.png", which macOS puts beside a.png
             if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
-                yield Target(image=file, name=file.relative_to(pattern).with_suffix(""))
+                yield Target(image=file, name=name.with_suffix(""))
     elif pattern.is_file():
         yield Target(image=pattern, name=Path(pattern.stem))
     else:
         for match in sorted(glob.glob(str(pattern), recursive=True)):
             file = Path(match)
-            if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
+            if not file.name.startswith(".") and file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
                 yield Target(image=file, name=Path(file.stem))

@@ -98,7 +98,13 @@ class Predictor:
     def predict_arrays(
         self, images: Sequence[Pixels], *, spacing_mm: tuple[float, float] | None = None
     ) -> list[Prediction]:
-        """Segment a batch of `(H, W, 3)` uint8 images, which may differ in size."""
+        """Segment a batch of `(H, W, 3)` uint8 images, which may differ in size.
+
+        Raises:
+            UsageError: The spacing is not above 0.
+        """
+        if spacing_mm is not None and not all(0 < value < float("inf") for value in spacing_mm):
+            raise UsageError(f"Expected a pixel spacing above 0 mm, got {spacing_mm}.")
         manifest = self.run.manifest
         batch = to_batch([to_grid(image, manifest.image_size) for image in images])
         with torch.inference_mode():

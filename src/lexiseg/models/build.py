@@ -58,19 +58,29 @@ def build_network(
         UsageError: The combination is not possible.
         WeightsError: Encoder weights cannot be found.
     """
+    check_spec(spec, with_text=bank is not None)
     if spec.preset == "compact":
         encoder = create_encoder(spec.encoder, pretrained=pretrained)
         levels = pyramid_levels(encoder, name=spec.encoder)
         return CompactStpNet(encoder, bank, levels=levels, out_channels=spec.out_channels, width=spec.width)
-    if bank is None:
+    assert bank is not None  # check_spec refuses a paper preset without text
+    return StpNet(bank.embeddings, encoder_weights=encoder_weights)
+
+
+def check_spec(spec: NetworkSpec, *, with_text: bool) -> None:
+    """Refuse a network there is none of.
+
+    Raises:
+        UsageError: The paper preset without text, or for several classes.
+    """
+    if spec.preset == "paper" and not with_text:
         raise UsageError(
             "The paper preset of STPNet has no form without text. Use --preset compact with --text none."
         )
-    if spec.out_channels != 1:
+    if spec.preset == "paper" and spec.out_channels != 1:
         raise UsageError(
             "The paper preset of STPNet segments one class. Use --preset compact for several classes."
         )
-    return StpNet(bank.embeddings, encoder_weights=encoder_weights)
 
 
 def normalisation(spec: NetworkSpec) -> Normalisation:

@@ -53,7 +53,7 @@ class TrainConfig(_Config):
         model: The published system to follow.
         preset: "compact" (ours) or "paper" (the published network and losses).
         text: Where words come from: "reports" (a sheet), "concepts" (measured from the masks), "none", or
-            "auto": reports if every training image has one, else concepts.
+            "auto": reports if all training and validation images have one, concepts if none has.
         vocabulary: Name or file of the vocabulary; None: the data set's, or the one that reads the sheet.
         encoder: timm encoder of the compact preset.
         text_encoder: Who embeds the phrases: "minilm" (installed) or a Hugging Face name or local path; None:
@@ -102,7 +102,7 @@ class TrainConfig(_Config):
     augment: AugmentConfig = AugmentConfig()
     patience: int | None = Field(default=None, ge=1)
     val_cases: int = Field(default=480, ge=1)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
     precision: Precision = "auto"
     workers: int | None = Field(default=None, ge=0)
     cache: bool | None = None

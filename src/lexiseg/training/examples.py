@@ -40,6 +40,12 @@ class Words:
         self.source = source
         self.side = side
 
+    def only(self, vocabulary: Vocabulary) -> Words:
+        """Return the words of a vocabulary that holds some of the factors of this one."""
+        kept = [self.vocabulary.names.index(name) for name in vocabulary.names]
+        indices = [tuple(row[position] for position in kept) for row in self.indices]
+        return Words(vocabulary, indices, source=self.source, side=self.side)
+
 
 class TrainingExamples(Dataset[dict[str, Tensor]]):
     """Random examples, each a function of seed, pass and position alone.
@@ -92,10 +98,7 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
 
     def _draw(self, rng: np.random.Generator) -> list[Transform]:
         chosen: list[Transform] = []
-        if rng.random() < self._augment.horizontal_flip:
-            chosen.append(HorizontalFlip())
-        if rng.random() < self._augment.vertical_flip:
-            chosen.append(VerticalFlip())
+        # Before the flips: what it measures again must be an upright chest.
         if rng.random() < self._augment.affine and self._may_shift:
             chosen.append(
                 Affine.draw(
@@ -105,6 +108,10 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
                     max_shift=self._augment.max_shift,
                 )
             )
+        if rng.random() < self._augment.horizontal_flip:
+            chosen.append(HorizontalFlip())
+        if rng.random() < self._augment.vertical_flip:
+            chosen.append(VerticalFlip())
         return chosen
 
 

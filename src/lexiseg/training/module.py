@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from lexiseg.errors import UsageError
 from lexiseg.inference.preprocess import normalise
 from lexiseg.models.build import SegmentationOutput
 from lexiseg.training.config import TrainConfig
@@ -62,7 +63,11 @@ class SegmentationModule(lightning.LightningModule):
                 return torch.lerp(current, averaged, decay) if current.is_floating_point() else current
 
             self.average = AveragedModel(network, avg_fn=blend, use_buffers=True)
-        self.early = early_layers(network) if config.freeze_early and not config.paper else []
+        self.early = (
+            early_layers(network)
+            if config.freeze_early and config.small_first > 0 and not config.paper
+            else []
+        )
         self._scores: dict[str, list[Tensor]] = {}
 
     @property
@@ -121,7 +126,10 @@ class SegmentationModule(lightning.LightningModule):
         total = parts["total"]
         if not torch.isfinite(total):
             broken = {name: float(value) for name, value in parts.items()}
-            raise FloatingPointError(f"The loss is not finite at step {self.progress.step}: {broken}")
+            raise UsageError(
+                f"The loss is not finite at step {self.progress.step}: {broken}. Lower learning_rate, or set "
+                f"`precision: fp32`; both in a --config file."
+            )
         return total
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -174,7 +182,12 @@ def early_layers(network: nn.Module) -> list[nn.Module]:
         return []
     # timm's feature extractors join the first levels of some names: "stages.0" is the module "stages_0".
     last = early[-1].replace(".", "_")
-    modules = [(name, m) for name, m in encoder.named_modules() if name and not any(m.children())]
+    # timm's norms own parameters and hold their activation as a child, so leaves alone would miss them.
+    modules = [
+        (name, m)
+        for name, m in encoder.named_modules()
+        if name and (not any(m.children()) or any(True for _ in m.parameters(recurse=False)))
+    ]
     inside = [i for i, (name, _) in enumerate(modules) if f"{name}.".replace(".", "_").startswith(f"{last}_")]
     return [m for _, m in modules[: max(inside, default=-1) + 1]]
 

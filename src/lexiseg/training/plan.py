@@ -9,9 +9,9 @@ from rich.console import Console
 
 from lexiseg._version import __version__
 from lexiseg.data.sample import DatasetIndex, Split
-from lexiseg.errors import RunError
+from lexiseg.errors import DataError, RunError
 from lexiseg.models.bank import TextBank
-from lexiseg.models.build import check_image_size, normalisation
+from lexiseg.models.build import check_image_size, check_spec, normalisation
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.run import Manifest, Run, TextSource
 from lexiseg.text.bank import build_bank
@@ -20,6 +20,7 @@ from lexiseg.training.config import TrainConfig
 from lexiseg.training.examples import Words
 from lexiseg.training.sides import check_side
 from lexiseg.training.words import choose_text, find_vocabulary, side_of, words_of
+from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary
 
 _LEARNED: tuple[Split, ...] = ("train", "val")
@@ -57,12 +58,29 @@ def plan_run(index: DatasetIndex, config: TrainConfig, console: Console) -> Plan
     )
     check_image_size(spec, config.size)
     text = choose_text(config.text, [*index.split("train"), *index.split("val")])
-    vocabulary = bank = None
+    check_spec(spec, with_text=text != "none")
+    vocabulary = bank = train = None
     if text != "none":
         encoder = load_text_encoder(config.phrase_encoder)
         vocabulary, notes = find_vocabulary(index, text=text, wanted=config.vocabulary, encoder=encoder)
         for note in notes:
-            console.print(f"[dim]{note}[/dim]", highlight=False)
+            _say(console, note)
+        side = side_of(index, vocabulary, text)
+        if text == "reports" and index.side is None:
+            _say(
+                console, f"Left and right are taken as the {side}'s; `side:` in dataset.yaml states another."
+            )
+        train, notes = words_of(index, "train", vocabulary, text=text, side=side)
+        if text == "reports":
+            check_side(index, index.split("train"), train)
+        known = _known_factors(vocabulary, train)
+        for note in notes:
+            _say(console, note)
+        if len(known) < len(vocabulary.factors):
+            dropped = [factor.title for factor in vocabulary.factors if factor.name not in known]
+            _say(console, f"Nothing is known of these factors in any training image: {', '.join(dropped)}.")
+            vocabulary = vocabulary.only(known)
+            train = train.only(vocabulary)
         bank = build_bank(vocabulary, encoder)
     norm = normalisation(spec)
     manifest = Manifest(
@@ -83,7 +101,36 @@ def plan_run(index: DatasetIndex, config: TrainConfig, console: Console) -> Plan
         },
         training={"finished": False, "seed": config.seed},
     )
-    return _with_words(index, manifest, text, vocabulary, bank, console)
+    val, notes = _words(index, "val", manifest, vocabulary)
+    for note in notes:
+        _say(console, note)
+    return Plan(text=text, vocabulary=vocabulary, bank=bank, train=train, val=val, manifest=manifest)
+
+
+def _known_factors(vocabulary: Vocabulary, words: Words) -> tuple[str, ...]:
+    """Return the factors that at least one training sample says something about.
+
+    The others would never be learned, and yet be retrieved: colour, for example, on grey images.
+
+    Raises:
+        DataError: There is none.
+    """
+    known = tuple(
+        name
+        for position, name in enumerate(vocabulary.names)
+        if any(indices[position] != UNKNOWN for indices in words.indices)
+    )
+    if not known:
+        raise DataError(
+            f"The vocabulary '{vocabulary.name}' says nothing about any training image. Name another with "
+            f"--vocabulary, or use --text none."
+        )
+    return known
+
+
+def _say(console: Console, note: str) -> None:
+    """Say what was assumed; the note may hold paths, so nothing in it is markup."""
+    console.print(note, style="dim", markup=False, highlight=False)
 
 
 def continue_run(index: DatasetIndex, run: Run) -> Plan:
@@ -91,7 +138,11 @@ def continue_run(index: DatasetIndex, run: Run) -> Plan:
     manifest = run.manifest
     _check_same_data(index, run)
     bank = TextBank.load(run.bank_file) if manifest.text != "none" else None
-    return _with_words(index, manifest, manifest.text, run.vocabulary, bank, Console(quiet=True))
+    train, _ = _words(index, "train", manifest, run.vocabulary)
+    val, _ = _words(index, "val", manifest, run.vocabulary)
+    return Plan(
+        text=manifest.text, vocabulary=run.vocabulary, bank=bank, train=train, val=val, manifest=manifest
+    )
 
 
 def _check_same_data(index: DatasetIndex, run: Run) -> None:
@@ -108,20 +159,10 @@ def _check_same_data(index: DatasetIndex, run: Run) -> None:
             )
 
 
-def _with_words(
-    index: DatasetIndex,
-    manifest: Manifest,
-    text: TextSource,
-    vocabulary: Vocabulary | None,
-    bank: TextBank | None,
-    console: Console,
-) -> Plan:
-    train = val = None
-    if vocabulary is not None:
-        train, notes = words_of(index, "train", vocabulary, text=text, side=manifest.side)
-        val, more = words_of(index, "val", vocabulary, text=text, side=manifest.side)
-        if text == "reports":
-            check_side(index, index.split("train"), train)
-        for note in (*notes, *more):
-            console.print(f"[dim]{note}[/dim]", highlight=False)
-    return Plan(text=text, vocabulary=vocabulary, bank=bank, train=train, val=val, manifest=manifest)
+def _words(
+    index: DatasetIndex, split: Split, manifest: Manifest, vocabulary: Vocabulary | None
+) -> tuple[Words | None, tuple[str, ...]]:
+    """Return the words of a split, and what could not be read; no words without a vocabulary."""
+    if vocabulary is None:
+        return None, ()
+    return words_of(index, split, vocabulary, text=manifest.text, side=manifest.side)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ import yaml
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from lexiseg.data import open_dataset
 from lexiseg.data.sample import SPLITS, DatasetIndex
 from lexiseg.errors import UsageError
-from lexiseg.files import disk_errors, write_json, write_text
+from lexiseg.files import atomic_folder, write_json, write_text
 from lexiseg.inference.predictor import Predictor
 from lexiseg.models.build import build_network, channels_last, check_encoder_takes, count_parameters
 from lexiseg.models.stpnet.compact import CompactStpNet
@@ -86,15 +88,15 @@ def train(
     """
     console = console or Console(quiet=True)
     out = Path(out)
-    config = resumed_config(out, options, config_file) if resume else make_config(options, config_file)
     if resume and (finished := Run.open(out)).manifest.training.get("finished"):
-        console.print(f"The run in {out} is finished; there is nothing to resume.")
+        console.print(f"The run in {out} is finished; there is nothing to resume.", markup=False)
         return finished
+    config = resumed_config(out, options, config_file) if resume else make_config(options, config_file)
     if not resume:
         Run.refuse_existing(out)
     index = open_dataset(data, seed=config.seed)
     for assumption in index.assumptions:
-        console.print(f"[dim]{assumption}[/dim]", highlight=False)
+        console.print(assumption, style="dim", markup=False, highlight=False)
     check_splits(index)
     plan = continue_run(index, Run.open(out)) if resume else plan_run(index, config, console)
     return Training(index, plan, config, out=out, resume=resume, console=console).run()
@@ -133,13 +135,22 @@ class Training:
         """Train, score all validation cases, and write everything."""
         module = self.module()
         cached, config = self._prepare(module)
+        # Cached images are all read here: a broken one is found before anything is written.
+        loaders = make_loaders(
+            self.index,
+            config,
+            sampler=self.sampler,
+            train_words=self.plan.train,
+            val_words=self.plan.val,
+            cached=cached,
+        )
         run = self._open_run(config, count_parameters(module.network))
         best = KeepBest(
             run.weights_file,
             self.progress,
             patience_steps=None if config.patience is None else config.patience * self.steps_per_epoch,
         )
-        self._fit(module, config, cached, best)
+        self._fit(module, config, loaders, best)
         return self._finish(run, best)
 
     def module(self) -> SegmentationModule:
@@ -180,7 +191,8 @@ class Training:
         samples = len(self.samples) + len(self.index.split("val"))
         data = samples * size * size * 4
         free = available_memory()
-        cached = data < free / 2 if config.cache is None else config.cache
+        # Caching changes no result, so a resumed run decides by the memory that is free now.
+        cached = data < free / 2 if config.cache is None or self.resume else config.cache
         estimate = MemoryEstimate(
             model=count_parameters(module.network) * 4 * (5 if module.average is not None else 4),
             activations=activation_bytes(module.network, size) * config.batch,
@@ -218,26 +230,25 @@ class Training:
             return Run.open(self.out)
         manifest = self.plan.manifest
         spec = manifest.network.model_copy(update={"num_parameters": num_parameters})
-        with disk_errors(self.out):
-            self.out.mkdir(parents=True, exist_ok=True)
-        if self.plan.bank is not None:
-            self.plan.bank.save(self.out / "bank.safetensors")
-        write_text(self.out / CONFIG_FILE, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         splits = {split: [sample.id for sample in self.index.split(split)] for split in SPLITS}
-        write_json(self.out / "splits.json", splits)
-        return Run.create(self.out, manifest.model_copy(update={"network": spec}))
+        with atomic_folder(self.out) as beside:
+            if self.plan.bank is not None:
+                self.plan.bank.save(beside / "bank.safetensors")
+            write_text(beside / CONFIG_FILE, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+            write_json(beside / "splits.json", splits)
+            Run.create(beside, manifest.model_copy(update={"network": spec}))
+        return Run.open(self.out)
 
-    def _fit(self, module: SegmentationModule, config: TrainConfig, cached: bool, best: KeepBest) -> None:
+    def _fit(
+        self,
+        module: SegmentationModule,
+        config: TrainConfig,
+        loaders: tuple[DataLoader[Any], DataLoader[Any]],
+        best: KeepBest,
+    ) -> None:
         """Run the Lightning loop."""
         quiet_lightning()
-        training, validation = make_loaders(
-            self.index,
-            config,
-            sampler=self.sampler,
-            train_words=self.plan.train,
-            val_words=self.plan.val,
-            cached=cached,
-        )
+        training, validation = loaders
         checkpoint = Checkpoint(self.out, self.progress, self.sampler)
         trainer = lightning.Trainer(
             accelerator=config.accelerator,
@@ -274,21 +285,25 @@ class Training:
     def _finish(self, run: Run, best: KeepBest) -> Run:
         """Score all validation cases with the selected weights and complete the manifest."""
         scores = validate_run(Predictor(run), self.index)
-        run = run.updated(
-            review_below=scores.review_below,
-            training={
-                "finished": True,
-                "seed": self.config.seed,
-                "steps": self.progress.step,
-                "minutes": round(self.progress.elapsed / 60, 2),
-                "selected_step": best.best_step,
-                "validation": scores.to_dict(),
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
-                "torch": torch.__version__,
-                "command": " ".join(sys.argv),
-            },
+        manifest = run.manifest.model_copy(
+            update={
+                "review_below": scores.review_below,
+                "training": {
+                    "finished": True,
+                    "seed": self.config.seed,
+                    "steps": self.progress.step,
+                    "minutes": round(self.progress.elapsed / 60, 2),
+                    "selected_step": best.best_step,
+                    "validation": scores.to_dict(),
+                    "machine": f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
+                    "torch": torch.__version__,
+                    "command": shlex.join(["lexiseg", *sys.argv[1:]]),
+                },
+            }
         )
+        run = Run(run.path, manifest)
         write_text(self.out / "model_card.md", model_card(run, scores))
+        run.save()  # last: from here on the run counts as finished
         self.console.print(
             f"Validation Dice {scores.dice:.4f} over all {scores.cases} cases (weights of step "
             f"{best.best_step}).",

@@ -107,12 +107,14 @@ def model_card(run: Run, scores: ValidationScores) -> str:
         else f"taught with {manifest.text}, vocabulary '{run.vocabulary.name}'; left and right are the "
         f"{manifest.side}'s"
     )
+    below = f"{scores.review_below:.2f}"
     review = (
-        f"Predictions with an agreement below {scores.review_below:.2f} are flagged: "
+        f"Predictions with an agreement below {below} are flagged: "
         f"{100 * scores.flagged:.1f} % of the validation cases, mean Dice {scores.dice_flagged:.3f} against "
         f"{scores.dice_rest:.3f} for the rest."
         if scores.dice_flagged is not None and scores.dice_rest is not None
-        else "No prediction is flagged."
+        else "No validation case is flagged for review"
+        + ("." if run.vocabulary is None else f"; predictions with an agreement below {below} are.")
     )
     return f"""# {manifest.data.get("name", "run")}: {network.model}, {network.preset}
 

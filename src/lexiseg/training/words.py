@@ -26,20 +26,20 @@ _NAMED = 5
 
 
 def choose_text(choice: TextChoice, samples: Sequence[Sample]) -> TextSource:
-    """Resolve "auto": reports if every sample has one, else concepts.
+    """Resolve "auto": reports if every sample has one, concepts if none has.
 
     Raises:
-        DataError: Reports are asked for, but samples have none.
+        DataError: Reports are asked for, or are there for some, but other samples have none.
     """
     without = [sample.id for sample in samples if not sample.report]
-    if choice == "auto":
-        return "concepts" if without else "reports"
-    if choice == "reports" and without:
+    if choice == "auto" and len(without) == len(samples):
+        return "concepts"
+    if choice in ("auto", "reports") and without:
         raise DataError(
-            f"--text reports needs a report for every training and validation image; {len(without)} of "
-            f"{len(samples)} have none ({_some(without)}). Add them to the sheet, or use --text concepts."
+            f"Training with reports needs a report for every training and validation image; {len(without)} "
+            f"of {len(samples)} have none ({_some(without)}). Add them to the sheet, or use --text concepts."
         )
-    return choice
+    return "reports" if choice == "auto" else choice
 
 
 def find_vocabulary(

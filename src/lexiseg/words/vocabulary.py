@@ -119,6 +119,20 @@ class Vocabulary(Data):
         """Number of phrases per factor, in order."""
         return tuple(len(factor.phrases) for factor in self.factors)
 
+    def only(self, names: Sequence[str]) -> Vocabulary:
+        """Return the vocabulary with the factors called `names` alone; its sentence leaves the others out."""
+        value = self.to_dict()
+        value["factors"] = [factor for factor in value["factors"] if factor["name"] in names]
+        spoken = {*names, "keyword"}
+        clauses = [
+            {**clause, "parts": [part for part in clause["parts"] if _placeholders(part) <= spoken]}
+            for clause in value["sentence"]["clauses"]
+        ]
+        value["sentence"] = {**value["sentence"], "clauses": [c for c in clauses if c["parts"]]}
+        if self.keyword.counted_by not in names:
+            value["keyword"] = {**value["keyword"], "counted_by": None}
+        return Vocabulary.from_dict(value)
+
     def factor(self, name: str) -> Factor:
         """Return the factor called `name`; KeyError if there is none."""
         for factor in self.factors:

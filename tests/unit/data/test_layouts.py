@@ -306,6 +306,50 @@ def test_the_same_name_in_two_splits_gets_two_ids(tmp_path: Path) -> None:
     assert [sample.id for sample in open_dataset(tmp_path).samples] == ["train/a", "val/a"]
 
 
+def test_a_sheet_shared_by_splits_tells_them_apart(tmp_path: Path) -> None:
+    for seed, split in enumerate(("train", "val")):
+        save_image(tmp_path / split / "images" / "a.png", seed)
+        save_mask(tmp_path / split / "masks" / "a.png")
+    (tmp_path / "reports.csv").write_text("image,report\nval/images/a.png,V.\ntrain/masks/mask_a.png,T.\n")
+    assert [sample.report for sample in open_dataset(tmp_path).samples] == ["T.", "V."]
+    (tmp_path / "reports.csv").write_text("image,report\na.png,T.\n")
+    with pytest.raises(
+        DataError, match=r"The row a\.png of .*reports\.csv may mean .*train/images/a\.png or .*val/"
+    ):
+        open_dataset(tmp_path)
+
+
+def test_reports_of_another_data_set_are_not_attached(tmp_path: Path) -> None:
+    save_image(tmp_path / "kvasir" / "images" / "a.png", 1)
+    save_mask(tmp_path / "kvasir" / "masks" / "a.png")
+    write_csvs(tmp_path, train=[("kvasir", "a.png", "a.png"), ("isic", "a.png", "a.png")])
+    (tmp_path / "reports.csv").write_text("image,report\nkvasir/a.png,Mine.\nisic/a.png,Other.\n")
+    assert [sample.report for sample in open_dataset(tmp_path).samples] == ["Mine."]
+    (tmp_path / "reports.csv").write_text("image,report\nisic/a.png,Other.\n")
+    with pytest.raises(
+        DataError, match=r"No row of .* belongs to an image; its keys are such as isic/a\.png"
+    ):
+        open_dataset(tmp_path)
+
+
+def test_two_sentences_for_one_image_are_an_error(plain_folder: Tree) -> None:
+    root = plain_folder("a", "b", "c")
+    (root / "reports.csv").write_text("image,report\na.png,One.\nmask_a.png,One.\n")
+    assert open_dataset(root).samples
+    (root / "reports.csv").write_text("image,report\na.png,One.\nmask_a.png,Two.\n")
+    with pytest.raises(DataError, match=r"a\.png has two different sentences: 'One\.' and, by .*'Two\.'"):
+        open_dataset(root)
+
+
+def test_two_sheets_that_differ_are_an_error(tmp_path: Path) -> None:
+    save_image(tmp_path / "train" / "images" / "a.png", 1)
+    save_mask(tmp_path / "train" / "masks" / "a.png")
+    (tmp_path / "train" / "reports.csv").write_text("image,report\na.png,One.\n")
+    (tmp_path / "reports.csv").write_text("image,report\na.png,Two.\n")
+    with pytest.raises(DataError, match=r"a\.png has two different sentences"):
+        open_dataset(tmp_path)
+
+
 def test_folders_without_a_layout(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist; expected the folder"):
         open_dataset(tmp_path / "none")
@@ -325,13 +369,25 @@ def test_folders_without_a_layout(tmp_path: Path) -> None:
         open_dataset(tmp_path)
 
 
-def test_a_corrupt_image_or_mask_is_named_before_training(plain_folder: Tree) -> None:
+@pytest.mark.parametrize("stem", ["a", "c"])
+def test_a_corrupt_image_is_left_to_those_who_read_it(plain_folder: Tree, stem: str) -> None:
     root = plain_folder("a", "b", "c")
-    content = (root / "images" / "a.png").read_bytes()
-    (root / "images" / "a.png").write_bytes(content[:20])
-    with pytest.raises(DataError, match=r"images/a\.png"):
-        open_dataset(root)
-    (root / "images" / "a.png").write_bytes(content)
+    (root / "splits.json").write_text('{"train": ["a"], "val": ["b"], "test": ["c"]}')
+    (root / "images" / f"{stem}.png").write_bytes(b"x")
+    assert len(open_dataset(root).samples) == 3
+
+
+def test_test_images_are_not_asked_for_assumptions(plain_folder: Tree) -> None:
+    from PIL import Image
+
+    root = plain_folder("a", "b", "c")
+    Image.fromarray(np.zeros((32, 40, 4), np.uint8)).save(root / "images" / "c.png")
+    (root / "splits.json").write_text('{"train": ["a"], "val": ["b"], "test": ["c"]}')
+    assert not any("laid over black" in said for said in open_dataset(root).assumptions)
+
+
+def test_a_corrupt_mask_is_named_before_training(plain_folder: Tree) -> None:
+    root = plain_folder("a", "b", "c")
     (root / "splits.json").write_text('{"train": ["a", "b"], "test": ["c"]}')
     (root / "masks" / "b.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"masks/b\.png .* an empty file"):

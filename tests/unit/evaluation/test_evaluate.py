@@ -4,6 +4,7 @@ import csv
 import importlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -314,3 +315,29 @@ def test_several_classes(
     row = rows_of(evaluation)["x"]
     assert (row["dice_lesion"], row["dice_effusion"]) == ("1", "0")
     assert "effusion" in (evaluation.out / "report.html").read_text()
+    swapped = fake_run(class_names=("background", "effusion", "lesion"), text_source="none")
+    with pytest.raises(DataError, match=r"background, effusion, lesion, those of .* background, lesion, eff"):
+        evaluate_predictor(
+            fake_predictor(swapped, predictor.answers),
+            open_dataset(tmp_path / "data"),
+            split="test",
+            out=tmp_path / "out",
+        )
+
+
+def test_reports_of_the_other_side_are_refused(
+    tmp_path: Path, disc: Any, fake_run: Any, fake_predictor: Any, write_case: Any
+) -> None:
+    names, left = [f"c{number}" for number in range(6)], disc(64, 48, 14, 8)
+    for name in names:
+        write_case(tmp_path / "data", name, left)
+    right = LEFT.replace("lower left", "lower right")
+    rows = ["image,description", *(f'{name}.png,"{right}"' for name in names)]
+    (tmp_path / "data" / "reports.csv").write_text("\n".join(rows))
+    data = open_dataset(tmp_path / "data")
+    (tmp_path / "data" / "test" / "masks" / "c5.png").write_bytes(b"no image")
+    predictor = fake_predictor(fake_run(), dict.fromkeys(names, (left, UNILATERAL_ONE)))
+    with pytest.raises(DataError, match=r"100\.0 % of 5 one-sided .* assumes the image's.*`side: patient`"):
+        evaluate_predictor(predictor, data, split="test", out=tmp_path / "out")
+    stated = replace(data, side="patient")
+    assert len(evaluate_predictor(predictor, stated, split="test", out=tmp_path / "out").cases) == 5

@@ -93,12 +93,23 @@ class TestFindTargets:
         twice = [folder, folder / "exam" / "odd.JPG", "a.png", "exam"]
         assert [t.name for t in find_targets(twice)] == [Path("a"), Path("exam/odd")]
 
+    def test_hidden_files_and_folders_are_left_out(self, folder: Path) -> None:
+        before = find_targets([folder])
+        write_image(folder / "._a.png")
+        (folder / ".cache").mkdir()
+        write_image(folder / ".cache" / "b.png")
+        assert find_targets([folder]) == before
+        with pytest.raises(DataError, match="No image found"):
+            find_targets([folder / ".*.png"])
+
     def test_masks_that_would_overwrite_each_other_are_refused(self, folder: Path) -> None:
         write_image(folder / "a.tif")
-        with pytest.raises(DataError, match=r"a\.png and .*a\.tif would both write the mask 'a\.png'"):
+        with pytest.raises(DataError, match=r"a\.png and .*a\.tif would both write the .* --out folders\.$"):
             find_targets([folder])
         write_image(folder / "exam" / "a.png")
-        with pytest.raises(DataError, match="would both write the mask"):
+        with pytest.raises(
+            DataError, match=r"would both write the mask 'a\.png'.*, or give their parent folder"
+        ):
             find_targets([folder / "a.png", folder / "exam" / "a.png"])
 
     @pytest.mark.parametrize("pattern", ["nothing", "*.gif", "notes.*"])

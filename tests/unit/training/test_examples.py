@@ -58,6 +58,13 @@ def test_an_example_is_a_function_of_its_key(pixels: DecodedSamples, reports: Wo
     assert len(examples) == 16
 
 
+def test_every_position_has_changes_of_its_own() -> None:
+    image = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64, 1)
+    twice = [(image, image[..., 0])] * 2
+    examples = TrainingExamples(twice, None, augment=AugmentConfig(), seed=0)
+    assert not same(examples[0, 0], examples[0, 1])
+
+
 def test_shapes_and_types(pixels: DecodedSamples, reports: Words) -> None:
     one = TrainingExamples(pixels, reports, augment=AugmentConfig(), seed=0)[0, 0]
     assert (one["image"].shape, one["image"].dtype) == ((1, 64, 64), torch.uint8)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lexiseg.errors import UsageError
 from lexiseg.models.weights import create_encoder
 from lexiseg.training.config import make_config
 from lexiseg.training.module import (
@@ -28,7 +29,7 @@ def early_names(encoder_name: str) -> list[str]:
 
 def test_early_layers_of_the_default_encoder() -> None:
     names = early_names("tf_efficientnet_lite0")
-    assert len(names) == 36
+    assert len(names) == 45
     assert names[0] == "conv_stem"
     assert names[-1].startswith("blocks.1.")
     assert not any(name.startswith("blocks.2") for name in names)
@@ -61,6 +62,17 @@ def test_early_layers_are_frozen() -> None:
     assert learning == {"stages_1", "stages_2", "stages_3"}
     assert not encoder.stages_0.blocks[0].norm.training
     assert encoder.stages_1.blocks[0].norm.training
+
+
+def test_frozen_layers_of_the_default_encoder_hold_every_early_parameter() -> None:
+    encoder = create_encoder("tf_efficientnet_lite0", pretrained=False).train()
+    freeze(early_layers(SimpleNamespace(encoder=encoder)))  # type: ignore[arg-type]
+    early = ("conv_stem.", "bn1.", "blocks.0.", "blocks.1.")
+    learning = [name for name, p in encoder.named_parameters() if p.requires_grad]
+    assert learning
+    assert not [name for name in learning if name.startswith(early)]
+    assert not encoder.bn1.training
+    assert encoder.blocks[2][0].bn1.training
 
 
 def test_the_first_phase_is_smaller() -> None:
@@ -164,7 +176,7 @@ def test_a_loss_that_is_not_finite_stops_the_training(monkeypatch: pytest.Monkey
         "labels": torch.zeros(2, 1, 64, 64, dtype=torch.uint8),
         "indices": torch.zeros(2, 0, dtype=torch.int64),
     }
-    with pytest.raises(FloatingPointError, match=r"not finite at step 0: {'dice': 1.0, 'total': nan}"):
+    with pytest.raises(UsageError, match=r"not finite at step 0: {'dice': 1.0, 'total': nan}"):
         module.training_step(batch, 0)
 
 

@@ -90,4 +90,4 @@ def test_the_card_says_what_a_reader_must_know(tiny_run: Run, index: DatasetInde
     silent = replace(tiny_run, manifest=tiny_run.manifest.model_copy(update={"vocabulary": None}))
     card = model_card(silent, validate_run(Told(index, [(True, None)] * 5), index))  # type: ignore[arg-type]
     assert "trained without words" in card
-    assert "No prediction is flagged." in card
+    assert "No validation case is flagged for review" in card

@@ -25,11 +25,14 @@ def with_reports(index: DatasetIndex, *sentences: str | None, **changes: Any) ->
     return replace(index, samples=samples, **changes)
 
 
-def test_auto_takes_reports_where_every_sample_has_one(index: DatasetIndex) -> None:
+def test_auto_takes_reports_where_all_have_one_and_concepts_where_none_has(index: DatasetIndex) -> None:
     samples = list(index.split("train"))
     assert choose_text("auto", samples) == choose_text("reports", samples) == "reports"
     without = [replace(samples[0], report=None), *samples[1:]]
-    assert choose_text("auto", without) == "concepts"
+    with pytest.raises(DataError, match=f"1 of {len(samples)} have none .*--text concepts"):
+        choose_text("auto", without)
+    nobody = [replace(sample, report=None) for sample in samples]
+    assert choose_text("auto", nobody) == "concepts"
     assert choose_text("none", without) == "none"
     assert choose_text("concepts", samples) == "concepts"
     with pytest.raises(DataError, match=rf"1 of 16 have none \({samples[0].id}\)\. .* --text concepts"):

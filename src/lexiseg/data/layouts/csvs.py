@@ -128,16 +128,18 @@ def _with_reports(files: _Files, root: Path) -> list[Found]:
     except DataError as error:
         files.faults.append(str(error))
         return files.found
-    reports, orphans = attach(sheet.rows, [item.image for item in files.found])
-    files.faults += sheet.faults
-    if sheet.rows and not reports:
-        files.faults.append(f"No row of {path} belongs to an image; its keys are such as {some(orphans)}.")
+    attached = attach(sheet.rows, [item.image for item in files.found], path)
+    files.faults += sheet.faults + attached.faults
+    if attached.orphans and not attached.reports:
+        files.faults.append(
+            f"No row of {path} belongs to an image; its keys are such as {some(attached.orphans)}."
+        )
     return [
         Found(
             image=item.image,
             mask=item.mask,
             split=item.split,
-            report=reports.get(item.image),
+            report=attached.reports.get(item.image),
             source=item.source,
         )
         for item in files.found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import Found, assemble
-from lexiseg.data.layouts.pairing import attach, find, image_files, pair, plain_stem
+from lexiseg.data.layouts.pairing import attach, differing, find, image_files, pair, plain_stem
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.sheets import find_sheet, read_sheet
 from lexiseg.data.naming import patients
@@ -92,12 +92,16 @@ def _reports(files: _Files, folder: Path, images: list[Path]) -> None:
     except DataError as error:
         files.faults.append(str(error))
         return
-    reports, orphans = attach(sheet.rows, images)
-    files.reports.update(reports)
-    files.orphan_reports += orphans
-    files.faults += sheet.faults
-    if sheet.rows and not reports:
-        files.faults.append(f"No row of {path} belongs to an image; its keys are such as {some(orphans)}.")
+    attached = attach(sheet.rows, images, path)
+    for image, sentence in attached.reports.items():
+        if files.reports.setdefault(image, sentence) != sentence:
+            files.faults.append(differing(image, files.reports[image], sentence, path))
+    files.orphan_reports += attached.orphans
+    files.faults += sheet.faults + attached.faults
+    if attached.orphans and not attached.reports:
+        files.faults.append(
+            f"No row of {path} belongs to an image; its keys are such as {some(attached.orphans)}."
+        )
 
 
 def _split(files: _Files, root: Path, stated: DatasetYaml, seed: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from lexiseg.data.decode import IMAGE_SUFFIXES
@@ -13,6 +14,11 @@ from lexiseg.data.decode import IMAGE_SUFFIXES
 #: X_label.
 _AFFIXES = re.compile(
     r"^(?:mask|label|seg)[_-]|[_-](?:mask|masks|label|labels|seg|segmentation|gt)$", re.IGNORECASE
+)
+
+#: Folders that tell images from masks, not one image from another.
+_KIND_FOLDERS = frozenset(
+    {"", ".", "..", "image", "images", "img", "imgs", "mask", "masks", "labelcol", "labels"}
 )
 
 
@@ -28,6 +34,21 @@ class Pairs:
 
     masks: dict[Path, Path | None]
     orphans: tuple[Path, ...]
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attached:
+    """Result of attaching a sheet's sentences to images.
+
+    Attributes:
+        reports: Sentence per image.
+        orphans: Keys that belong to no image.
+        faults: Keys that fit several images, and images with two different sentences, one sentence each.
+    """
+
+    reports: dict[Path, str]
+    orphans: tuple[str, ...]
     faults: tuple[str, ...]
 
 
@@ -74,26 +95,43 @@ def pair(images: Iterable[Path], masks: Iterable[Path]) -> Pairs:
     )
 
 
-def attach(rows: Mapping[str, str], images: Iterable[Path]) -> tuple[dict[Path, str], list[str]]:
+def attach(rows: Mapping[str, str], images: Iterable[Path], sheet: Path) -> Attached:
     """Attach report sentences to images by their keys, which are image or mask names.
+
+    A key may have folders, as in "kvasir/images/a.png": then at least the last of them must be the image's
+    too, and of several images of that name the one that shares most of them is meant. Folders that only tell
+    images from masks do not count.
 
     Args:
         rows: Sentence per key.
         images: The image files.
+        sheet: The sheet the rows are from, for messages.
 
     Returns:
-        Sentence per image, and the keys that belong to no image.
+        Sentence per image, the keys that belong to no image, and the keys that cannot be told apart.
     """
-    by_stem = {plain_stem(image.name): image for image in images}
-    attached: dict[Path, str] = {}
-    orphans = []
+    by_stem: dict[str, list[Path]] = {}
+    for image in dict.fromkeys(images):
+        by_stem.setdefault(plain_stem(image.name), []).append(image)
+    reports: dict[Path, str] = {}
+    orphans, faults = [], []
     for key, sentence in rows.items():
-        stem = find(key, by_stem)
-        if stem is None:
+        meant = _meant(key, by_stem)
+        if not meant:
             orphans.append(key)
-        else:
-            attached[by_stem[stem]] = sentence
-    return attached, orphans
+        elif len(meant) > 1:
+            faults.append(
+                f"The row {key} of {sheet} may mean {meant[0]} or {meant[1]}; write the folders that tell "
+                f"them apart before the name, or give the images different names."
+            )
+        elif reports.setdefault(meant[0], sentence) != sentence:
+            faults.append(differing(meant[0], reports[meant[0]], sentence, sheet))
+    return Attached(reports=reports, orphans=tuple(orphans), faults=tuple(faults))
+
+
+def differing(image: Path, first: str, second: str, sheet: Path) -> str:
+    """Return the fault of an image for which a sheet has another sentence than was found before."""
+    return f"{image} has two different sentences: {first!r} and, by {sheet}, {second!r}; keep one of them."
 
 
 def find(name: str, stems: Mapping[str, object]) -> str | None:
@@ -102,6 +140,33 @@ def find(name: str, stems: Mapping[str, object]) -> str | None:
         if stem in stems:
             return stem
     return None
+
+
+def _meant(key: str, by_stem: Mapping[str, list[Path]]) -> list[Path]:
+    """Return the images a key fits best: none, the one it means, or several it cannot tell apart."""
+    *folders, name = key.replace("\\", "/").split("/")
+    wanted = _telling(folders)
+    for stem in (plain_stem(name), bare_stem(name)):
+        shared = {
+            image: _shared(wanted, _telling(image.parent.absolute().parts)) for image in by_stem.get(stem, ())
+        }
+        most = max(shared.values(), default=0)
+        if shared and (most or not wanted):
+            best = [image for image, count in shared.items() if count == most]
+            return [image for image in best if image.name == name.strip()] or best
+    return []
+
+
+def _telling(folders: Iterable[str]) -> list[str]:
+    """Return the folders that tell data sets or splits apart, in lower case."""
+    names = (folder.strip().lower() for folder in folders)
+    return [name for name in names if name not in _KIND_FOLDERS]
+
+
+def _shared(first: list[str], second: list[str]) -> int:
+    """Return how many names two paths share, counted from their ends."""
+    pairs = zip(reversed(first), reversed(second), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _unique(paths: Iterable[Path], what: str) -> tuple[dict[str, Path], list[str]]:

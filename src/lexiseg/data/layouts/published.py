@@ -50,13 +50,14 @@ def scan(root: Path, stated: DatasetYaml) -> Scan:
             if path is not None:
                 sheets += 1
                 sheet = read_sheet(path)
-                reports, orphans = attach(sheet.rows, pairs.masks)
-                faults += sheet.faults
-                orphan_reports += orphans
-                if sheet.rows and not reports:
+                attached = attach(sheet.rows, pairs.masks, path)
+                reports = attached.reports
+                faults += sheet.faults + attached.faults
+                orphan_reports += attached.orphans
+                if attached.orphans and not reports:
                     faults.append(
                         f"No row of {path} belongs to an image of {folder / _IMAGES}; its keys are such as "
-                        f"{some(orphans)}."
+                        f"{some(attached.orphans)}."
                     )
         except DataError as error:
             faults.append(str(error))
