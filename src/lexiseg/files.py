@@ -69,7 +69,10 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".partial-"))
         try:
-            yield beside
+            try:
+                yield beside
+            except DiskError as error:  # the folder that was asked for says more than the one beside it
+                raise DiskError(str(error).replace(str(beside), str(path))) from error
             # mkdtemp makes folders private to the user; outputs follow the umask like any other.
             umask = os.umask(0)
             os.umask(umask)

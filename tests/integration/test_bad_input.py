@@ -86,7 +86,7 @@ class TestData:
 
     def test_reports_without_a_sheet(self, train: Command, folders: Path) -> None:
         (folders / "reports.csv").unlink()
-        train("--text", "reports").refuses(DATA, "--text reports needs a report", "--text concepts")
+        train("--text", "reports").refuses(DATA, "Training with reports needs a report", "--text concepts")
 
     def test_free_prose(self, train: Command, folders: Path) -> None:
         words = iter(f"word{n}" for n in range(10_000))

@@ -25,7 +25,7 @@ EPOCHS = 13
 
 def wait_for(process: subprocess.Popen[str], happened: Callable[[], bool]) -> None:
     """Wait until something has happened to a running command."""
-    deadline = time.monotonic() + 150
+    deadline = time.monotonic() + 300
     while not happened():
         assert process.poll() is None, process.communicate()[1]
         if time.monotonic() > deadline:

@@ -158,7 +158,8 @@ class TestEvaluate:
         assert "Dice, pooled" in page
         assert "left means the left of the image" in page
         # One file: whatever it shows is inside it.
-        sources = re.findall(r"""(?:src|href|url\()\s*=?\s*["']?([^"'\s>)]+)""", page)
+        sources = re.findall(r"""(?:\bsrc|\bhref)\s*=\s*["']?([^"'\s>]+)|url\(["']?([^)"']+)""", page)
+        sources = [of_tag or of_style for of_tag, of_style in sources]
         assert sources
         assert all(source.startswith(("data:", "#")) for source in sources), sources
         assert "<script" not in page

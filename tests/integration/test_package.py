@@ -112,8 +112,9 @@ class TestWheel:
         with zipfile.ZipFile(wheel) as archive:
             names = set(archive.namelist())
         package = _REPOSITORY / "src" / "lexiseg"
-        files = [p for p in package.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
-        assert {f"lexiseg/{path.relative_to(package).as_posix()}" for path in files} <= names
+        files = {path.relative_to(package) for path in package.rglob("*") if path.is_file()}
+        ours = {path for path in files if not any(part.startswith((".", "__pyc")) for part in path.parts)}
+        assert {f"lexiseg/{path.as_posix()}" for path in ours} <= names
         for name in (
             "py.typed",
             "words/vocabularies/chest.yaml",

@@ -32,7 +32,8 @@ def _fingerprint(out: Path) -> dict[str, str]:
     prints = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in (out / "masks").rglob("*.png")}
     for line in (out / "predictions.jsonl").read_text().splitlines():
         value = json.loads(line)
-        prints[Path(value.pop("image")).name + ".json"] = json.dumps(value, sort_keys=True)
+        name = Path(value.pop("image")).name
+        prints[f"{name}.json"] = json.dumps(value, sort_keys=True)
     return prints
 
 

@@ -88,10 +88,12 @@ def train(
     """
     console = console or Console(quiet=True)
     out = Path(out)
-    if resume and (finished := Run.open(out)).manifest.training.get("finished"):
-        console.print(f"The run in {out} is finished; there is nothing to resume.", markup=False)
-        return finished
+    finished = resume and bool(Run.open(out).manifest.training.get("finished"))
+    if finished and not (out / CONFIG_FILE).is_file():  # a converted run was never configured
+        return _nothing_to_resume(out, console)
     config = resumed_config(out, options, config_file) if resume else make_config(options, config_file)
+    if finished:
+        return _nothing_to_resume(out, console)
     if not resume:
         Run.refuse_existing(out)
     index = open_dataset(data, seed=config.seed)
@@ -310,6 +312,11 @@ class Training:
             highlight=False,
         )
         return run
+
+
+def _nothing_to_resume(out: Path, console: Console) -> Run:
+    console.print(f"The run in {out} is finished; there is nothing to resume.", markup=False)
+    return Run.open(out)
 
 
 def _resnet101(choice: str) -> dict[str, Tensor] | None:
