@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -71,6 +71,10 @@ class TrainConfig(_Config):
         small_first: Share of the training at 5/7 of the image size, which is twice as fast (compact).
         freeze_early: Whether the encoder's layers up to stride 4 stop learning after that first phase, which
             makes a step at full size a third faster (compact).
+        source_weights: How often images of a source (hospital, collection; `data check` lists them) come,
+            relative to 1; useful where validation and use come from one of several.
+        balance_words: How far images with rare words are drawn more often, 0 (not at all) to 1 (each phrase
+            of a factor equally often).
         augment: Random changes of the training images.
         patience: Stop after this many passes over the data without a better validation Dice; None: never.
         val_cases: Validation cases scored after each segment, a seeded choice; all are scored at the end.
@@ -99,6 +103,8 @@ class TrainConfig(_Config):
     width: int = Field(default=128, ge=8, multiple_of=4)
     small_first: float = Field(default=0.5, ge=0, le=1)
     freeze_early: bool = True
+    source_weights: dict[str, Annotated[float, Field(gt=0)]] = {}
+    balance_words: float = Field(default=0.0, ge=0, le=1)
     augment: AugmentConfig = AugmentConfig()
     patience: int | None = Field(default=None, ge=1)
     val_cases: int = Field(default=480, ge=1)

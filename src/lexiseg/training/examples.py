@@ -48,7 +48,7 @@ class Words:
 
 
 class TrainingExamples(Dataset[dict[str, Tensor]]):
-    """Random examples, each a function of seed, pass and position alone.
+    """Random examples, each a function of seed, stream position and sample alone.
 
     Args:
         pixels: Images and labels.
@@ -74,14 +74,14 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
         """Return one example.
 
         Args:
-            key: Pass over the data, and position of the sample.
+            key: Position in the stream of examples, and position of the sample.
 
         Returns:
             `image` `(C, S, S)` uint8, `labels` `(1, S, S)` uint8, `indices` `(factors,)` int64.
         """
-        turn, position = key
+        drawn, position = key
         # The second entry keeps this stream apart from the sampler's (seed, pass).
-        rng = np.random.default_rng((self._seed, 1, turn, position))
+        rng = np.random.default_rng((self._seed, 1, drawn, position))
         image, labels = self._pixels[position]
         indices = self._words.indices[position] if self._words is not None else ()
         for transform in self._draw(rng):

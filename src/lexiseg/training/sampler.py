@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Sampler
 
-#: One training example: the pass over the data and the position of the sample in the list.
+#: One training example: its position in the endless stream, and the position of the sample in the list.
 Key = tuple[int, int]
 
 
@@ -25,10 +25,19 @@ class StepSampler(Sampler[list[Key]]):
         segment_steps: Steps per segment, the unit between two checkpoints.
         seed: Seed of the permutations.
         total_steps: Steps after which the stream ends; None: never.
+        weights: How often each sample is drawn, relative to the others; None: each once per pass. A pass has
+            `num_samples` draws in any case, and a sample's draws differ by at most one from its share.
     """
 
     def __init__(
-        self, num_samples: int, *, batch_size: int, segment_steps: int, seed: int, total_steps: int | None
+        self,
+        num_samples: int,
+        *,
+        batch_size: int,
+        segment_steps: int,
+        seed: int,
+        total_steps: int | None,
+        weights: npt.ArrayLike | None = None,
     ) -> None:
         self.num_samples = num_samples
         self.batch_size = batch_size
@@ -36,6 +45,7 @@ class StepSampler(Sampler[list[Key]]):
         self.seed = seed
         self.total_steps = total_steps
         self.first_step = 0
+        self._weights = None if weights is None else np.asarray(weights, dtype=np.float64)
         self._permutation = lru_cache(maxsize=2)(self._permute)
 
     def __iter__(self) -> Iterator[list[Key]]:
@@ -52,8 +62,16 @@ class StepSampler(Sampler[list[Key]]):
         keys = []
         for position in range(step * self.batch_size, (step + 1) * self.batch_size):
             turn, offset = divmod(position, self.num_samples)
-            keys.append((turn, int(self._permutation(turn)[offset])))
+            keys.append((position, int(self._permutation(turn)[offset])))
         return keys
 
     def _permute(self, turn: int) -> npt.NDArray[np.int64]:
-        return np.random.default_rng((self.seed, turn)).permutation(self.num_samples)
+        rng = np.random.default_rng((self.seed, turn))
+        order = rng.permutation(self.num_samples)
+        if self._weights is None:
+            return order
+        # Systematic resampling: evenly spaced pointers into the cumulated weights of a shuffled list.
+        cumulated = np.cumsum(self._weights[order])
+        pointers = (np.arange(self.num_samples) + rng.random()) / self.num_samples * cumulated[-1]
+        drawn = order[np.searchsorted(cumulated, pointers, side="right").clip(max=self.num_samples - 1)]
+        return rng.permutation(drawn)

@@ -29,6 +29,7 @@ from lexiseg.models.stpnet.compact_objective import CompactObjective
 from lexiseg.models.stpnet.objective import PaperObjective
 from lexiseg.models.weights import encoder_state_dict, load_encoder_weights
 from lexiseg.run import Run
+from lexiseg.training.balance import draw_weights
 from lexiseg.training.callbacks import (
     CHECKPOINT,
     Checkpoint,
@@ -131,6 +132,12 @@ class Training:
             segment_steps=max(_MIN_SEGMENT_STEPS, min(SEGMENT_STEPS, self.steps_per_epoch)),
             seed=config.seed,
             total_steps=total,
+            weights=draw_weights(
+                self.samples,
+                None if plan.train is None else plan.train.indices,
+                source_weights=config.source_weights,
+                balance_words=config.balance_words,
+            ),
         )
 
     def run(self) -> Run:

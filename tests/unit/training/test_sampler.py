@@ -19,8 +19,38 @@ def test_every_sample_comes_once_per_pass(num: int, batch: int, passes: int, see
     sampler = make(num, batch, seed=seed)
     steps = -(-num * passes // batch)
     keys = [key for step in range(steps) for key in sampler.batch(step)][: num * passes]
-    assert Counter(keys) == Counter((turn, i) for turn in range(passes) for i in range(num))
-    assert [turn for turn, _ in keys] == sorted(turn for turn, _ in keys)
+    assert [position for position, _ in keys] == list(range(num * passes))
+    assert Counter((position // num, i) for position, i in keys) == Counter(
+        (turn, i) for turn in range(passes) for i in range(num)
+    )
+
+
+@given(
+    weights=st.lists(st.floats(0.1, 5), min_size=1, max_size=30),
+    seed=st.integers(0, 9),
+)
+def test_weighted_draws_stay_within_one_of_their_share(weights: list[float], seed: int) -> None:
+    num = len(weights)
+    sampler = StepSampler(num, batch_size=num, segment_steps=1, seed=seed, total_steps=None, weights=weights)
+    for step in range(3):
+        drawn = Counter(i for _, i in sampler.batch(step))
+        assert sum(drawn.values()) == num
+        for i, weight in enumerate(weights):
+            assert abs(drawn[i] - num * weight / sum(weights)) < 1 + 1e-6
+
+
+def test_equal_weights_draw_every_sample_once_per_pass() -> None:
+    sampler = StepSampler(50, batch_size=50, segment_steps=1, seed=0, total_steps=None, weights=[2.0] * 50)
+    assert sorted(i for _, i in sampler.batch(1)) == list(range(50))
+
+
+def test_a_sample_drawn_twice_in_a_pass_has_two_keys() -> None:
+    sampler = StepSampler(
+        4, batch_size=4, segment_steps=1, seed=0, total_steps=None, weights=[9.0, 0.1, 0.1, 0.1]
+    )
+    keys = sampler.batch(0)
+    assert Counter(i for _, i in keys)[0] >= 3
+    assert len(set(keys)) == 4
 
 
 def test_a_batch_is_a_function_of_seed_and_step_alone() -> None:
