@@ -75,6 +75,7 @@ def evaluate(
     out: str | Path,
     batch_size: int = BATCH_SIZE,
     device: str = "cpu",
+    flip_average: bool = False,
     tolerance: float = DEFAULT_TOLERANCE,
     seed: int = 0,
     progress: Progress | None = None,
@@ -88,6 +89,7 @@ def evaluate(
         out: Folder for `metrics.json`, `cases.csv` and `report.html`; existing ones are replaced.
         batch_size: Images predicted at once.
         device: Torch device of the prediction.
+        flip_average: Whether to predict each image and its mirror image and average, see `Predictor`.
         tolerance: Boundary error that surface Dice forgives, in millimetres where every image's spacing is
             known, else in pixels.
         seed: Seed of the bootstrap intervals.
@@ -110,13 +112,15 @@ def evaluate(
     index = open_dataset(data, seed=int(run.manifest.training.get("seed", 0)))
     _check_split(index, split)
     _check_unseen(index, run, split)
-    predictor = Predictor(run, device=device)
+    predictor = Predictor(run, device=device, flip_average=flip_average)
     return evaluate_predictor(
         predictor,
         index,
         split=split,
         out=Path(out),
         batch_size=batch_size,
+        device=device,
+        flip_average=flip_average,
         tolerance=tolerance,
         seed=seed,
         progress=progress,
@@ -130,11 +134,13 @@ def evaluate_predictor(
     split: Split,
     out: Path,
     batch_size: int = BATCH_SIZE,
+    device: str = "cpu",
+    flip_average: bool = False,
     tolerance: float = DEFAULT_TOLERANCE,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate a predictor that is already loaded; see `evaluate`."""
+    """Evaluate a predictor that is already loaded with `device` and `flip_average`; see `evaluate`."""
     started = time.monotonic()
     run = predictor.run
     samples = _check_split(index, split)
@@ -155,10 +161,18 @@ def evaluate_predictor(
     metrics["data"] = describe_data(index, samples, split)
     shown = render(choose(cases), predictor, index=index, references=references)
     metrics["execution"] = describe_execution(
-        run=run.path, data=index.root, split=split, out=out, seed=seed, seconds=time.monotonic() - started
+        run=run.path,
+        data=index.root,
+        split=split,
+        out=out,
+        seed=seed,
+        tolerance=tolerance,
+        device=device,
+        flip_average=flip_average,
+        seconds=time.monotonic() - started,
     )
     table = case_table(
-        cases, root=index.root, vocabulary=run.vocabulary, class_names=index.class_names, side=run.side
+        cases, root=index.root, vocabulary=run.spoken_vocabulary, class_names=index.class_names, side=run.side
     )
     write_text(out / "cases.csv", table)
     write_text(out / "report.html", build_report(metrics, cases, shown))

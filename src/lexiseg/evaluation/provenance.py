@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lexiseg.data.sample import DatasetIndex, Sample
+from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE
 from lexiseg.evaluation.statistics import RESAMPLES
 
 _PACKAGES = ("lexiseg", "torch", "timm", "numpy", "scipy", "scikit-image", "Pillow")
@@ -33,10 +34,29 @@ def describe_data(index: DatasetIndex, samples: Sequence[Sample], split: str) ->
 
 
 def describe_execution(
-    *, run: Path, data: Path, split: str, out: Path, seed: int, seconds: float
+    *,
+    run: Path,
+    data: Path,
+    split: str,
+    out: Path,
+    seed: int,
+    tolerance: float,
+    device: str,
+    flip_average: bool,
+    seconds: float,
 ) -> dict[str, Any]:
     """Return how to do it again: command, seed, versions, machine and date."""
     command = ["lexiseg", "evaluate", str(run), str(data), "--split", split, "--out", str(out)]
+    defaults = {
+        "--seed": (seed, 0),
+        "--tolerance": (tolerance, DEFAULT_TOLERANCE),
+        "--device": (device, "cpu"),
+    }
+    for option, (value, default) in defaults.items():
+        if value != default:
+            command += [option, str(value)]
+    if flip_average:
+        command.append("--flip-average")
     return {
         "command": shlex.join(command),
         "seed": seed,

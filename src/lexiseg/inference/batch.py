@@ -20,6 +20,7 @@ from lexiseg.inference.predictor import BATCH_SIZE, Predictor
 from lexiseg.inference.result import Prediction
 
 RESULTS_FILE = "predictions.jsonl"
+MASKS, OVERLAYS = "masks", "overlays"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,20 +53,30 @@ class BatchSummary:
     results: Path
 
 
-def find_targets(patterns: Sequence[str | Path]) -> tuple[Target, ...]:
+def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = None) -> tuple[Target, ...]:
     """Turn files, folders and glob patterns into a list of images.
 
     Folders are searched with their subfolders; their structure is kept below the output folder. Hidden
     files and folders in them are left out. An image that
     several patterns name is taken once, under its first name.
 
+    Args:
+        patterns: Files, folders and glob patterns.
+        out: The output folder: masks and overlays in it are never taken for images, so that a batch may be
+            predicted again into a folder below its images.
+
     Raises:
         DataError: Nothing is found, or two images would write the same mask.
     """
     targets: dict[Path, Target] = {}
     seen: set[Path] = set()
+    written = [] if out is None else [Path(out).resolve() / name for name in (MASKS, OVERLAYS)]
     for pattern in patterns:
-        found = list(_expand(Path(pattern)))
+        found = [
+            target
+            for target in _expand(Path(pattern))
+            if not any(target.image.resolve().is_relative_to(folder) for folder in written)
+        ]
         if not found:
             raise DataError(
                 f"No image found at {pattern}. Expected an image file, a folder with images, or a quoted "
@@ -116,10 +127,16 @@ def predict_to_files(
         Counts, and the failures with their reasons.
 
     Raises:
+        DataError: `out` holds masks of another origin, which this batch would replace.
         DiskError: There is no space or no permission; nothing half-written is left.
     """
     out = Path(out)
     results, partial = out / RESULTS_FILE, out / (RESULTS_FILE + ".partial")
+    if (out / MASKS).exists() and not (results.exists() or partial.exists()):
+        raise DataError(
+            f"{out / MASKS} exists, but {out} holds no {RESULTS_FILE}: these masks are not from a prediction, "
+            f"and would be replaced. Choose another --out folder."
+        )
     names = {target.image: target.name for target in targets}
     num_classes = len(predictor.run.class_names)
     done = flagged = 0
@@ -127,10 +144,10 @@ def predict_to_files(
 
     def save(path: Path, result: Prediction | LexisegError) -> None:
         if isinstance(result, Prediction):
-            write_mask(out / "masks" / f"{names[path]}.png", result.mask, num_classes=num_classes)
+            write_mask(out / MASKS / f"{names[path]}.png", result.mask, num_classes=num_classes)
             if overlays:
                 picture = draw_overlay(read_image(path), result.mask)
-                with atomic_path(out / "overlays" / f"{names[path]}.png") as beside:
+                with atomic_path(out / OVERLAYS / f"{names[path]}.png") as beside:
                     picture.save(beside)
 
     with disk_errors(results):
@@ -147,7 +164,7 @@ def predict_to_files(
                 else:
                     done += 1
                     flagged += result.flagged
-                    line = {"image": str(path), "mask": f"masks/{names[path]}.png", **result.to_dict()}
+                    line = {"image": str(path), "mask": f"{MASKS}/{names[path]}.png", **result.to_dict()}
                 lines.write(json.dumps(line, ensure_ascii=False) + "\n")
                 if on_result is not None:
                     on_result(path, result)

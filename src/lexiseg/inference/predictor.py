@@ -15,6 +15,7 @@ from torch import Tensor
 from lexiseg.data.readers import read_image
 from lexiseg.errors import LexisegError, UsageError, WeightsError
 from lexiseg.inference.ahead import read_ahead
+from lexiseg.inference.mirror import average_with_mirror
 from lexiseg.inference.preprocess import normalise, to_batch, to_grid
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.models.bank import TextBank
@@ -41,6 +42,8 @@ class Predictor:
     Args:
         run: The run folder, or its path.
         device: torch device, such as "cpu" or "cuda:0".
+        flip_average: Whether to average what the network says of an image and of its mirror image (words
+            follow the mirror): about half as fast. For networks trained with horizontal flips.
 
     Raises:
         RunError: The folder is no run this version can read.
@@ -52,10 +55,11 @@ class Predictor:
         >>> prediction = predictor.predict("image.png")  # doctest: +SKIP
     """
 
-    def __init__(self, run: Run | str | Path, *, device: str = "cpu") -> None:
+    def __init__(self, run: Run | str | Path, *, device: str = "cpu", flip_average: bool = False) -> None:
         self.run = run if isinstance(run, Run) else Run.open(run)
+        self.flip_average = flip_average
         manifest = self.run.manifest
-        bank = TextBank.load(self.run.bank_file) if manifest.text != "none" else None
+        bank = TextBank.load(self.run.bank_file) if self.run.spoken_vocabulary is not None else None
         network = build_network(manifest.network, bank, pretrained=False)
         load_weights(network, self.run.weights_file)
         network = channels_last(network).eval()
@@ -68,7 +72,7 @@ class Predictor:
             raise UsageError(
                 f"The device '{device}' cannot be used here: {error}. Try --device cpu."
             ) from error
-        vocabulary = self.run.vocabulary
+        vocabulary = self.run.spoken_vocabulary
         if bank is not None and (
             vocabulary is None or dict(bank.phrases) != {f.name: f.phrases for f in vocabulary.factors}
         ):
@@ -108,17 +112,24 @@ class Predictor:
         manifest = self.run.manifest
         batch = to_batch([to_grid(image, manifest.image_size) for image in images])
         with torch.inference_mode():
-            output: SegmentationOutput = self._network(
-                normalise(batch.to(self.device), manifest.mean, manifest.std)
-            )
-            scores = {
-                name: score.float().softmax(dim=1).cpu().numpy() for name, score in output.retrieval.items()
-            }
-            logits = output.logits.float().cpu()  # (B, 1 or classes, S, S)
+            x = normalise(batch.to(self.device), manifest.mean, manifest.std)  # (B, 3, S, S)
+            logits, words = self._answer(x)
+            if self.flip_average:
+                mirrored, mirrored_words = self._answer(x.flip(-1))
+                logits, words = average_with_mirror(
+                    (logits, mirrored), (words, mirrored_words), self.run.spoken_vocabulary
+                )
+            scores = [factor.numpy() for factor in words]
             return [
-                self._result(image, logits[i : i + 1], [scores[name][i] for name in scores], spacing_mm)
+                self._result(image, logits[i : i + 1], [factor[i] for factor in scores], spacing_mm)
                 for i, image in enumerate(images)
             ]
+
+    def _answer(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return mask logits `(B, 1 or classes, S, S)` and phrase probabilities, per factor `(B, N_f)`."""
+        output: SegmentationOutput = self._network(image)
+        words = [score.float().softmax(dim=1).cpu() for score in output.retrieval.values()]
+        return output.logits.float().cpu(), words
 
     def predict_paths(
         self,
@@ -166,9 +177,9 @@ class Predictor:
         area_px = {name: int(counts[label]) for label, name in enumerate(self.run.class_names) if label > 0}
         words = self._words(scores)
         measured, share, flagged = None, None, False
-        if words and self.run.vocabulary is not None:
-            measured = measure(mask, self.run.vocabulary, image=image, side=self.run.side)
-            share = _share_of_agreement(self.run.vocabulary, words, measured, lesion=bool(mask.any()))
+        if words and self.run.spoken_vocabulary is not None:
+            measured = measure(mask, self.run.spoken_vocabulary, image=image, side=self.run.side)
+            share = _share_of_agreement(self.run.spoken_vocabulary, words, measured, lesion=bool(mask.any()))
             flagged = share is not None and share < self.run.manifest.review_below
         pixel_mm2 = spacing_mm[0] * spacing_mm[1] if spacing_mm is not None else None
         return Prediction(
@@ -185,10 +196,10 @@ class Predictor:
 
     def _words(self, scores: list[npt.NDArray[np.float32]]) -> tuple[RetrievedWord, ...]:
         """Name the best phrase of every factor, with its runners-up."""
-        if not scores or self.run.vocabulary is None:
+        if not scores or self.run.spoken_vocabulary is None:
             return ()
         words = []
-        for factor, probability in zip(self.run.vocabulary.factors, scores, strict=True):
+        for factor, probability in zip(self.run.spoken_vocabulary.factors, scores, strict=True):
             best, *others = np.argsort(-probability, kind="stable").tolist()
             words.append(
                 RetrievedWord(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -11,29 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.data.mask_coding import MaskCoding
-from lexiseg.data.readers import read_image, read_mask
+from lexiseg.data.readers import read_pair
 from lexiseg.data.sample import Sample
 from lexiseg.data.transforms import resize_image, resize_labels
-from lexiseg.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
-
-
-def read_pair(sample: Sample, coding: MaskCoding) -> tuple[Pixels, Pixels]:
-    """Return a sample's pixels `(H, W, 3)` uint8 and labels `(H, W)` uint8 on their own grid.
-
-    Raises:
-        DataError: A file cannot be read, or image and mask differ in size.
-    """
-    assert sample.mask is not None
-    image, labels = read_image(sample.image), read_mask(sample.mask, coding)
-    if image.shape[:2] != labels.shape:
-        raise DataError(
-            f"{sample.mask} is {labels.shape[1]} x {labels.shape[0]} pixels, but its image {sample.image} is "
-            f"{image.shape[1]} x {image.shape[0]}. `lexiseg data check` lists all such pairs; resize or "
-            f"remove them."
-        )
-    return image, labels
 
 
 class PixelSource(Protocol):
@@ -72,16 +54,11 @@ class CachedSamples:
 
     Args:
         source: Where the samples come from.
-        on_progress: Called with the number of samples read so far.
     """
 
-    def __init__(self, source: PixelSource, *, on_progress: Callable[[int], None] | None = None) -> None:
-        self._pairs: list[tuple[Pixels, Pixels]] = []
+    def __init__(self, source: PixelSource) -> None:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for pair in pool.map(source.__getitem__, range(len(source))):
-                self._pairs.append(pair)
-                if on_progress is not None:
-                    on_progress(len(self._pairs))
+            self._pairs = list(pool.map(source.__getitem__, range(len(source))))
 
     def __len__(self) -> int:
         return len(self._pairs)

@@ -231,6 +231,7 @@ def test_progress_and_provenance(scene: Scene) -> None:
     metrics = scene.evaluate(progress=lambda done, total: seen.append((done, total)), seed=7).metrics
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert metrics["execution"]["command"].startswith("lexiseg evaluate runs/fake ")
+    assert metrics["execution"]["command"].endswith(" --seed 7")
     assert metrics["execution"]["seed"] == 7
     assert metrics["execution"]["versions"]["numpy"] == np.__version__
     assert metrics["data"]["samples"] == 4
@@ -270,16 +271,17 @@ def test_wrong_split_and_wrong_classes(scene: Scene) -> None:
 
 
 def test_public_entry_opens_data_and_run(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[Any, Any]] = []
+    asked: list[tuple[Any, ...]] = []
     run = Run.create(scene.root / "run", scene._fake_run().manifest)
 
-    def predictor(run: Any, *, device: str) -> Any:
-        asked.append((run, device))
+    def predictor(run: Any, *, device: str, flip_average: bool) -> Any:
+        asked.append((run, device, flip_average))
         return scene._fake_predictor(scene._fake_run(), scene.answers)
 
     monkeypatch.setattr(MODULE, "Predictor", predictor)
-    evaluation = evaluate(str(run.path), scene.root / "data", out=scene.root / "out")
-    assert asked == [(run, "cpu")]
+    evaluation = evaluate(str(run.path), scene.root / "data", out=scene.root / "out", flip_average=True)
+    assert asked == [(run, "cpu", True)]
+    assert evaluation.metrics["execution"]["command"].endswith(" --flip-average")
     assert evaluation.metrics["num_cases"] == 4
 
 

@@ -102,6 +102,15 @@ class TestFindTargets:
         with pytest.raises(DataError, match="No image found"):
             find_targets([folder / ".*.png"])
 
+    def test_masks_of_an_earlier_batch_are_no_images(self, folder: Path) -> None:
+        before = find_targets([folder])
+        (folder / "out" / "masks").mkdir(parents=True)
+        write_image(folder / "out" / "masks" / "a.png")
+        assert len(find_targets([folder])) == 3
+        assert find_targets([folder], out=folder / "out") == before
+        with pytest.raises(DataError, match="No image found"):
+            find_targets([folder / "out"], out=folder / "out")
+
     def test_masks_that_would_overwrite_each_other_are_refused(self, folder: Path) -> None:
         write_image(folder / "a.tif")
         with pytest.raises(DataError, match=r"a\.png and .*a\.tif would both write the .* --out folders\.$"):
@@ -124,6 +133,15 @@ class TestFindTargets:
 
 def run(folder: Path, out: Path, **options: Any) -> batch.BatchSummary:
     return predict_to_files(Thresholds(), find_targets([folder]), out, **options)  # type: ignore[arg-type]
+
+
+def test_masks_of_another_origin_are_not_replaced(folder: Path) -> None:
+    (folder / "masks").mkdir()
+    write_image(folder / "masks" / "a.png")
+    truth = (folder / "masks" / "a.png").read_bytes()
+    with pytest.raises(DataError, match="these masks are not from a prediction"):
+        predict_to_files(Thresholds(), find_targets([folder / "a.png"]), folder)  # type: ignore[arg-type]
+    assert (folder / "masks" / "a.png").read_bytes() == truth
 
 
 def test_masks_and_lines(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lexiseg.data.readers import read_image
+from lexiseg.inference.mirror import average_with_mirror, mirrored_words
+from lexiseg.inference.predictor import Predictor
+from lexiseg.run import Run
+from lexiseg.words.flips import flip
+from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
+
+CHEST = load_vocabulary("chest")
+
+
+def one_hot(vocabulary: Vocabulary, indices: tuple[int, ...]) -> list[torch.Tensor]:
+    return [
+        nn.functional.one_hot(torch.tensor([i]), size).float()
+        for i, size in zip(indices, vocabulary.sizes, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("indices", [(0, 1, 0, 6), (1, 0, 7, 2), (1, 1, 4, 7)])
+def test_certain_words_are_mirrored_as_flips_say(indices: tuple[int, ...]) -> None:
+    turned = mirrored_words(one_hot(CHEST, indices), CHEST)
+    assert tuple(int(factor.argmax()) for factor in turned) == flip(CHEST, indices, "horizontal")
+    assert all(factor.sum().item() == pytest.approx(1) for factor in turned)
+
+
+def test_a_phrase_without_a_mirrored_one_gets_nothing() -> None:
+    holey = Vocabulary.from_dict(
+        {
+            "name": "own",
+            "title": "Own",
+            "keyword": {"singular": "x", "plural": "xs"},
+            "opposites": {"horizontal": [["left", "right"]], "vertical": []},
+            "sentence": {"clauses": [{"parts": ["{where}"]}]},
+            "factors": [{"name": "where", "title": "Where", "phrases": ["left", "right", "far left"]}],
+            "flip_holes": True,
+        }
+    )
+    (turned,) = mirrored_words([torch.tensor([[0.1, 0.4, 0.5], [0.0, 0.0, 1.0]])], holey)
+    assert torch.allclose(turned, torch.tensor([[0.8, 0.2, 0.0], [1 / 3, 1 / 3, 1 / 3]]))
+
+
+def test_the_average_by_hand() -> None:
+    plain = torch.tensor([[[[1.0, 3.0]]]])
+    mirror = torch.tensor([[[[5.0, -1.0]]]])
+    logits, words = average_with_mirror(
+        (plain, mirror), (one_hot(CHEST, (1, 0, 0, 7)), one_hot(CHEST, (1, 0, 1, 7))), CHEST
+    )
+    assert logits.tolist() == [[[[0.0, 4.0]]]]
+    # The mirror's "middle left lung, no lesion in right lung" says the image's right lung has the lesion.
+    assert words[2][0].tolist() == [0.5, 0, 0, 0, 0, 0, 0, 0.5]
+    assert words[3][0].tolist() == [0, 0.5, 0, 0, 0, 0, 0, 0.5]
+
+
+def test_without_words_only_the_mask_is_averaged() -> None:
+    x = torch.ones(1, 1, 2, 2)
+    assert average_with_mirror((x, 3 * x), ([], []), None) == (pytest.approx(2 * x), [])
+
+
+def test_a_mirrored_image_gets_the_mirrored_prediction(
+    made: tuple[Run, nn.Module], images: list[Path]
+) -> None:
+    predictor = Predictor(made[0], flip_average=True)
+    vocabulary = made[0].vocabulary
+    assert vocabulary is not None
+    pixels = read_image(images[0])
+    prediction = predictor.predict(pixels)
+    mirrored = predictor.predict(np.ascontiguousarray(pixels[:, ::-1]))
+    np.testing.assert_allclose(mirrored.probability[..., ::-1], prediction.probability, atol=1e-4)
+    words = tuple(word.index for word in prediction.words)
+    assert tuple(word.index for word in mirrored.words) == flip(vocabulary, words, "horizontal")
+    plain = Predictor(made[0]).predict(pixels)
+    assert not np.allclose(plain.probability, prediction.probability, atol=1e-3)
