@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from lexiseg import errors
 from lexiseg.data.dataset_yaml import DatasetYaml
+from lexiseg.data.registry import load_registry
 from lexiseg.errors import LexisegError
 from lexiseg.training.config import AugmentConfig, TrainConfig
 from lexiseg.words import grammar, measure_rules
@@ -91,9 +93,58 @@ MODELS |= {
 }
 
 
+def data_sets() -> str:
+    """Return a table of the public data sets: what they are, and how to get them."""
+    rows = [
+        "| name | data set | images | classes (keyword) | licence | how |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for entry in load_registry().values():
+        names = "<br>".join([f"`{entry.name}`", *(f"`{alias}`" for alias in entry.aliases)])
+        classes = "<br>".join(f"{named.name} ({named.keyword})" for named in entry.classes)
+        how = "`data get`" if entry.downloads else "by hand, `data import`"
+        images = f"{entry.modality}, {entry.colour}"
+        rows.append(
+            f"| {names} | [{entry.title}]({entry.home}) | {images} | {classes} | {entry.licence} | {how} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def data_set_facts() -> str:
+    """Return, per public data set, its layout, its downloads, the steps by hand, and what was confirmed."""
+    parts = []
+    for entry in load_registry().values():
+        side = "not known" if entry.side is None else f"the {entry.side}'s"
+        lines = [f"### {entry.title}", "", f"- Layout: `{entry.layout}`.", f"- Left and right: {side}."]
+        if entry.spacing_mm is not None:
+            lines.append(f"- Spacing: {entry.spacing_mm:g} mm.")
+        if entry.window_hu is not None:
+            lines.append(f"- CT window: {entry.window_hu[0]} to {entry.window_hu[1]} HU.")
+        for file in entry.downloads:
+            size = "size not known" if file.size is None else f"{file.size} bytes"
+            checksum = "SHA-256 not known" if file.sha256 is None else f"SHA-256 `{file.sha256}`"
+            lines.append(f"- Download: <{file.url}>, {size}, {checksum}.")
+        for title, sentences in {
+            "By hand": entry.steps,
+            "Confirmed": entry.confirmed,
+            "Not confirmed": entry.unconfirmed,
+        }.items():
+            lines += [f"- {title}: {sentence.rstrip('.')}." for sentence in sentences]
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+#: Tables that are no table of a model's fields.
+OTHERS: dict[str, Callable[[], str]] = {
+    "exit_codes": exit_codes,
+    "data_sets": data_sets,
+    "data_set_facts": data_set_facts,
+}
+
+
 def table(name: str) -> str:
     """Return the table called `name`."""
-    return exit_codes() if name == "exit_codes" else fields(MODELS[name])
+    return OTHERS[name]() if name in OTHERS else fields(MODELS[name])
 
 
 def with_tables(page: str) -> str:

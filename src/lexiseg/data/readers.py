@@ -11,6 +11,7 @@ from PIL import Image
 
 from lexiseg.data.decode import IMAGE_SUFFIXES, decode_header, decode_image, decode_mask, read_content
 from lexiseg.data.mask_coding import MaskCoding, infer_mask_coding
+from lexiseg.data.sample import Sample
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import atomic_path
 
@@ -21,6 +22,7 @@ __all__ = [
     "infer_mask_coding",
     "read_image",
     "read_mask",
+    "read_pair",
     "write_mask",
 ]
 
@@ -73,6 +75,23 @@ def read_mask(path: str | Path, coding: MaskCoding) -> npt.NDArray[np.uint8]:
         raise DataError(
             f"{path} has pixels without a class: {error}. List all values in dataset.yaml under `classes`."
         ) from error
+
+
+def read_pair(sample: Sample, coding: MaskCoding) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Return a sample's pixels `(H, W, 3)` uint8 and labels `(H, W)` uint8 on their own grid.
+
+    Raises:
+        DataError: A file cannot be read, or image and mask differ in size.
+    """
+    assert sample.mask is not None
+    image, labels = read_image(sample.image), read_mask(sample.mask, coding)
+    if image.shape[:2] != labels.shape:
+        raise DataError(
+            f"{sample.mask} is {labels.shape[1]} x {labels.shape[0]} pixels, but its image {sample.image} is "
+            f"{image.shape[1]} x {image.shape[0]}. `lexiseg data check` lists all such pairs; resize or "
+            f"remove them."
+        )
+    return image, labels
 
 
 def image_size(path: str | Path) -> tuple[int, int]:

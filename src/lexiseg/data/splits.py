@@ -17,7 +17,9 @@ FILE_NAME = "splits.json"
 SHARES: dict[Split, float] = {"train": 0.7, "val": 0.15, "test": 0.15}
 
 
-def seeded_split(groups: Mapping[str, str], *, seed: int) -> dict[str, Split]:
+def seeded_split(
+    groups: Mapping[str, str], *, seed: int, splits: Sequence[Split] = SPLITS
+) -> dict[str, Split]:
     """Split images so that no group (patient) is in two splits.
 
     Groups are ordered by a hash of seed and name, so the order depends on nothing else; the first go to test,
@@ -26,36 +28,43 @@ def seeded_split(groups: Mapping[str, str], *, seed: int) -> dict[str, Split]:
     Args:
         groups: Group per image id: the patient, or the id itself where the patient is not known.
         seed: Any whole number.
+        splits: The splits to make; "train" is one of them.
 
     Returns:
         Split per image id.
 
     Raises:
-        DataError: There are fewer than three groups.
+        DataError: There are fewer groups than splits.
     """
     members: dict[str, list[str]] = {}
     for image, group in sorted(groups.items()):
         members.setdefault(group, []).append(image)
-    if len(members) < len(SPLITS):
+    if len(members) < len(splits):
         raise DataError(
-            f"Cannot split {len(groups)} images of {len(members)} patients into train, val and test: at "
-            "least 3 patients "
-            "are needed. Add images, or name the split of each image in splits.json."
+            f"Cannot split {len(groups)} images of {len(members)} patients into {', '.join(splits[:-1])} and "
+            f"{splits[-1]}: at least {len(splits)} patients are needed. Add images, or name the split of "
+            f"each image in splits.json."
         )
     order = sorted(members, key=lambda group: hashlib.sha256(f"{seed}:{group}".encode()).digest())
-    splits: dict[str, Split] = {}
-    for split in ("test", "val"):
+    found: dict[str, Split] = {}
+    reserve = len(splits)
+    for split in (name for name in reversed(SPLITS) if name in splits and name != "train"):
         wanted = max(1, round(SHARES[split] * len(groups)))
         taken = 0
         # Each later split needs a group too, and train needs one always.
-        reserve = 2 if split == "test" else 1
+        reserve -= 1
         while taken < wanted and len(order) > reserve:
             images = members[order.pop(0)]
-            splits.update(dict.fromkeys(images, split))
+            found.update(dict.fromkeys(images, split))
             taken += len(images)
     for group in order:
-        splits.update(dict.fromkeys(members[group], "train"))
-    return splits
+        found.update(dict.fromkeys(members[group], "train"))
+    return found
+
+
+def split_lists(splits: Mapping[str, Split]) -> dict[str, list[str]]:
+    """Return the image names of each split, as `splits.json` holds them."""
+    return {name: sorted(image for image, split in splits.items() if split == name) for name in SPLITS}
 
 
 def write_splits(folder: Path, splits: Mapping[str, Split], *, seed: int) -> str:
@@ -64,13 +73,11 @@ def write_splits(folder: Path, splits: Mapping[str, Split], *, seed: int) -> str
     Returns:
         A sentence that says where it is.
     """
-    value: dict[str, object] = {"seed": seed}
-    for name in SPLITS:
-        value[name] = sorted(image for image, split in splits.items() if split == name)
-    counts = ", ".join(f"{len(value[name])} {name}" for name in SPLITS)  # type: ignore[arg-type]
+    lists = split_lists(splits)
+    counts = ", ".join(f"{len(images)} {name}" for name, images in lists.items())
     said = f"There was no split: images were split by patient with seed {seed} ({counts})"
     try:
-        write_json(folder / FILE_NAME, value)
+        write_json(folder / FILE_NAME, {"seed": seed, **lists})
     except DiskError:
         return f"{said}; the folder cannot be written to, so the same split is made again each time."
     return f"{said}, written to {folder / FILE_NAME}."

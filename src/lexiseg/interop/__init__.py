@@ -1,1 +1,1 @@
-"""Exchange with other formats: published checkpoints."""
+"""Exchange with other formats: published checkpoints, public data sets."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from lexiseg.data.dataset_yaml import DatasetYaml, read_dataset_yaml
 from lexiseg.data.decode import Header, decode_header, read_content
 from lexiseg.data.layouts import csvs, folders, published
+from lexiseg.data.layouts.cases import read_cases
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.mask_coding import (
     LOOKS,
@@ -34,7 +35,8 @@ _EXPECTED = (
 def open_dataset(folder: str | Path, *, seed: int = 0, allow_missing_masks: bool = False) -> DatasetIndex:
     """Find the layout of a data set and index it; no image is decoded but a few masks, to learn their coding.
 
-    A `dataset.yaml` in the folder may state name, vocabulary, side, classes, spacing_mm, keyword and patient.
+    A `dataset.yaml` in the folder may state name, vocabulary, side, classes, spacing_mm, keyword and patient;
+    a `cases.csv` the patient and spacing of single images.
 
     Args:
         folder: The data set's folder.
@@ -72,7 +74,8 @@ def scan_folder(root: Path, *, seed: int) -> tuple[DatasetYaml, Scan]:
     """Find everything in a folder, complete or not.
 
     Raises:
-        DataError: The folder is missing, empty or in no known layout, or its `dataset.yaml` cannot be used.
+        DataError: The folder is missing, empty or in no known layout, or its `dataset.yaml` or `cases.csv`
+            cannot be used.
     """
     if not root.exists():
         raise DataError(f"{root} does not exist; expected the folder of a data set.")
@@ -80,13 +83,13 @@ def scan_folder(root: Path, *, seed: int) -> tuple[DatasetYaml, Scan]:
         raise DataError(f"{root} is a file; expected the folder of a data set.")
     if not any(root.iterdir()):
         raise DataError(f"{root} is empty. Expected one of: {_EXPECTED}.")
-    stated = read_dataset_yaml(root)
+    stated, cases = read_dataset_yaml(root), read_cases(root)
     if published.matches(root):
-        scan = published.scan(root, stated)
+        scan = published.scan(root, stated, cases)
     elif csvs.matches(root):
-        scan = csvs.scan(root, stated)
+        scan = csvs.scan(root, stated, cases)
     elif folders.matches(root):
-        scan = folders.scan(root, stated, seed=seed)
+        scan = folders.scan(root, stated, cases, seed=seed)
     else:
         raise _unknown_layout(root)
     if not scan.samples and not scan.faults and not scan.missing_files:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml
+from lexiseg.data.layouts.cases import CaseFacts, known_cases
 from lexiseg.data.layouts.pairing import plain_stem
-from lexiseg.data.naming import patients, sources
+from lexiseg.data.naming import sources
 from lexiseg.data.sample import SPLITS, Sample, Split
 
 
@@ -29,7 +30,9 @@ class Found:
         return plain_stem(self.image.name)
 
 
-def assemble(found: Sequence[Found], stated: DatasetYaml) -> tuple[tuple[Sample, ...], list[str]]:
+def assemble(
+    found: Sequence[Found], stated: DatasetYaml, cases: Mapping[str, CaseFacts]
+) -> tuple[tuple[Sample, ...], list[str]]:
     """Make samples, sorted by split and id.
 
     Ids are the image's name without ending; where that occurs twice (in two splits, or in two data sets of a
@@ -38,12 +41,18 @@ def assemble(found: Sequence[Found], stated: DatasetYaml) -> tuple[tuple[Sample,
     Args:
         found: What the layout found.
         stated: The data set's `dataset.yaml`.
+        cases: The data set's `cases.csv`, which wins over it.
 
     Returns:
         The samples, and what was assumed, one sentence each.
+
+    Raises:
+        DataError: `cases` names an image that there is twice, or the patient pattern fits no name.
     """
     stems = [item.stem for item in found]
-    patient_ids, said = patients(stems, stated.patient)
+    known = known_cases(cases, stems)
+    patient_ids, said = known.patients(stems, stated.patient)
+    spacings = {stem: facts.spacing_mm for stem, facts in known.facts.items()}
     prefixes = sources(stems)
     samples = [
         Sample(
@@ -54,12 +63,12 @@ def assemble(found: Sequence[Found], stated: DatasetYaml) -> tuple[tuple[Sample,
             split=item.split,
             patient=patient,
             source=item.source or prefix,
-            spacing_mm=stated.spacing_mm,
+            spacing_mm=spacings.get(item.stem) or stated.spacing_mm,
         )
         for name, item, patient, prefix in zip(_ids(found), found, patient_ids, prefixes, strict=True)
     ]
     samples.sort(key=lambda sample: (SPLITS.index(sample.split), sample.id))
-    return tuple(samples), [said] if said else []
+    return tuple(samples), [*known.said, *([said] if said else [])]
 
 
 def _ids(found: Sequence[Found]) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import Found, assemble
+from lexiseg.data.layouts.cases import CaseFacts
 from lexiseg.data.layouts.pairing import attach, image_files, plain_stem
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.sheets import find_sheet, read_sheet, read_table
@@ -43,7 +45,7 @@ def matches(root: Path) -> bool:
     return bool(split_files(root))
 
 
-def scan(root: Path, stated: DatasetYaml) -> Scan:
+def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Scan:
     """Find the files that the CSVs name.
 
     Each row's files lie in `<dataset>/images` and `<dataset>/masks`, or, for a single data set, in `images`
@@ -64,7 +66,7 @@ def scan(root: Path, stated: DatasetYaml) -> Scan:
                 f"{said} Expected {root / next(iter(files.absent)) / _IMAGES}, or {root / _IMAGES}."
             )
     names = list(dict.fromkeys(item.source for item in files.found if item.source))
-    samples, assumptions = assemble(_with_reports(files, root), stated)
+    samples, assumptions = assemble(_with_reports(files, root), stated, cases)
     return Scan(
         root=root,
         layout="csvs",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import Found, assemble
+from lexiseg.data.layouts.cases import CaseFacts, known_cases
 from lexiseg.data.layouts.pairing import attach, differing, find, image_files, pair, plain_stem
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.sheets import find_sheet, read_sheet
-from lexiseg.data.naming import patients
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.data.splits import FILE_NAME, read_splits, seeded_split, write_splits
 from lexiseg.errors import DataError
@@ -37,7 +38,7 @@ def matches(root: Path) -> bool:
     return (root / _IMAGES).is_dir() or any((root / split / _IMAGES).is_dir() for split in SPLITS)
 
 
-def scan(root: Path, stated: DatasetYaml, *, seed: int) -> Scan:
+def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, seed: int) -> Scan:
     """Find images, masks and reports, and split them if nobody has."""
     files = _Files()
     outer = {split: root / split for split in SPLITS if (root / split / _IMAGES).is_dir()}
@@ -51,14 +52,14 @@ def scan(root: Path, stated: DatasetYaml, *, seed: int) -> Scan:
             _pair(files, folder, root / _MASKS / split, split)
     else:
         _pair(files, root / _IMAGES, root / _MASKS, None)
-        _split(files, root, stated, seed)
+        _split(files, root, stated, cases, seed)
     _reports(files, root, list(files.masks))
     found = [
         Found(image=image, mask=mask, split=files.splits[image], report=files.reports.get(image))
         for image, mask in files.masks.items()
         if image in files.splits
     ]
-    samples, assumptions = assemble(found, stated)
+    samples, assumptions = assemble(found, stated, cases)
     return Scan(
         root=root,
         layout="folders",
@@ -104,7 +105,7 @@ def _reports(files: _Files, folder: Path, images: list[Path]) -> None:
         )
 
 
-def _split(files: _Files, root: Path, stated: DatasetYaml, seed: int) -> None:
+def _split(files: _Files, root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], seed: int) -> None:
     """Take the split from `splits.json`, or make one and write it there."""
     images = {plain_stem(image.name): image for image in files.masks}
     path = root / FILE_NAME
@@ -112,7 +113,7 @@ def _split(files: _Files, root: Path, stated: DatasetYaml, seed: int) -> None:
         if path.is_file():
             _read_split(files, images, path)
         elif images:
-            ids, _ = patients(list(images), stated.patient)
+            ids, _ = known_cases(cases, list(images)).patients(list(images), stated.patient)
             groups = {stem: patient or stem for stem, patient in zip(images, ids, strict=True)}
             splits = seeded_split(groups, seed=seed)
             files.splits.update({images[stem]: split for stem, split in splits.items()})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import Found, assemble
+from lexiseg.data.layouts.cases import CaseFacts
 from lexiseg.data.layouts.pairing import attach, image_files, pair
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.sheets import find_sheet, read_sheet
@@ -26,7 +28,7 @@ def matches(root: Path) -> bool:
     return any((folder / _IMAGES).is_dir() for folder in split_folders(root).values())
 
 
-def scan(root: Path, stated: DatasetYaml) -> Scan:
+def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Scan:
     """Find images, masks and reports.
 
     Each split's sheet is an Excel or CSV file keyed by mask name. A split without a sheet has no reports.
@@ -65,7 +67,7 @@ def scan(root: Path, stated: DatasetYaml) -> Scan:
             Found(image=image, mask=mask, split=split, report=reports.get(image))
             for image, mask in pairs.masks.items()
         ]
-    samples, assumptions = assemble(found, stated)
+    samples, assumptions = assemble(found, stated, cases)
     return Scan(
         root=root,
         layout="published",

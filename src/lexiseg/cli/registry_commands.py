@@ -1,0 +1,211 @@
+"""The commands list, get and import under `lexiseg data`: public data sets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from lexiseg.data.registry import Entry
+    from lexiseg.interop.datasets import Imported
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set, as `data list` shows it.")]
+_Out = Annotated[
+    Path | None, typer.Option(help=r"Folder to make. \[default: the data set's name, in this folder]")
+]
+_Seed = Annotated[int, typer.Option(min=0, help="Seed of what is split here.")]
+_PublishedSplit = Annotated[
+    bool,
+    typer.Option("--published-split", help="Keep the published split even if it shares patients."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `lexiseg data`."""
+    app.command("list")(list_datasets)
+    app.command("get")(get)
+    app.command("import")(import_)
+
+
+def list_datasets(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Show all that is known of one data set.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List the public data sets that can be downloaded or imported."""
+    from lexiseg import find_entry, load_registry
+
+    entries = list(load_registry().values()) if name is None else [find_entry(name)]
+    console = Console(highlight=False)
+    if as_json:
+        typer.echo(json.dumps([entry.model_dump(mode="json") for entry in entries], indent=2))
+    elif name is None:
+        console.print(_table(entries))
+        console.print("lexiseg data list NAME shows licence, layout, steps, and what was confirmed.")
+    else:
+        _show(entries[0], Console(soft_wrap=True, highlight=False, markup=False))
+
+
+def get(
+    name: _Name,
+    out: _Out = None,
+    keep_archives: Annotated[
+        bool, typer.Option("--keep-archives", help="Keep the archives in OUT.download.")
+    ] = False,
+    published_split: _PublishedSplit = False,
+    seed: _Seed = 0,
+) -> None:
+    """Download a public data set and convert it; go on with a download that was interrupted."""
+    from lexiseg import find_entry, get_dataset
+
+    entry = find_entry(name)
+    folder = Path(entry.name) if out is None else out
+    if entry.downloads:
+        size = f"{entry.download_bytes / 1e6:.0f} MB" if entry.download_bytes else "size not known"
+        names = ", ".join(file.name for file in entry.downloads)
+        _say(f"{entry.title}: {names} ({size}). Licence: {entry.licence}. Home page: {entry.home}")
+    with _bars() as (on_bytes, on_images):
+        try:
+            imported = get_dataset(
+                name,
+                folder,
+                seed=seed,
+                published_split=published_split,
+                keep_archives=keep_archives,
+                on_bytes=on_bytes,
+                progress=on_images,
+            )
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt("Run the same command again to go on.") from interrupt
+    for file, known in zip(imported.downloads, entry.downloads, strict=True):
+        checked = (
+            "as it must be" if known.sha256 is not None else "not known before: note it to compare later"
+        )
+        _say(f"{known.name}: {file.size} bytes, SHA-256 {file.sha256} ({checked}).")
+    _report(imported)
+
+
+def import_(
+    name: _Name,
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="What you downloaded: a folder, or its .zip or .tar.")
+    ],
+    out: _Out = None,
+    published_split: _PublishedSplit = False,
+    seed: _Seed = 0,
+) -> None:
+    """Convert a public data set that you downloaded."""
+    from lexiseg import find_entry, import_dataset
+
+    out = Path(find_entry(name).name) if out is None else out
+    with _bars() as (_, on_images):
+        imported = import_dataset(
+            name, folder, out, seed=seed, published_split=published_split, progress=on_images
+        )
+    _report(imported)
+
+
+def _report(imported: Imported) -> None:
+    for sentence in imported.said:
+        _say(sentence)
+    counts = ", ".join(f"{number} {split}" for split, number in imported.counts.items())
+    _say(f"{imported.entry.title}: {counts} images in {imported.folder}.")
+    _say(f"Licence: {imported.entry.licence}. Next: lexiseg data check {imported.folder}")
+
+
+def _table(entries: list[Entry]) -> Table:
+    table = Table()
+    for title in ("name", "data set", "modality", "classes", "get"):
+        table.add_column(title, overflow="fold", no_wrap=title == "name")
+    for entry in entries:
+        classes = ", ".join(named.name for named in entry.classes)
+        table.add_row(*map(escape, (entry.name, entry.title, entry.modality, classes, _how(entry))))
+    return table
+
+
+def _how(entry: Entry) -> str:
+    """Say how a data set is got."""
+    return "data get" if entry.downloads else "by hand, then data import"
+
+
+def _show(entry: Entry, console: Console) -> None:
+    side = "not known" if entry.side is None else f"the {entry.side}'s"
+    spacing = "" if entry.spacing_mm is None else f"{entry.spacing_mm:g} mm a pixel"
+    window = "" if entry.window_hu is None else f"{entry.window_hu[0]} to {entry.window_hu[1]} HU are kept"
+    facts = {
+        "name": ", ".join((entry.name, *entry.aliases)),
+        "images": ", ".join(filter(None, (entry.modality, entry.colour, spacing, window))),
+        "classes": "; ".join(f"{named.name} (keyword: {named.keyword})" for named in entry.classes),
+        "left and right": side,
+        "licence": entry.licence,
+        "home": entry.home,
+        "layout": entry.layout,
+    }
+    console.print(entry.title, style="bold")
+    for title, text in facts.items():
+        console.print(f"{title}: {text}")
+    for file in entry.downloads:
+        console.print(
+            f"download: {file.url} ({file.size or 'unknown'} bytes, SHA-256 {file.sha256 or 'unknown'})"
+        )
+    for title, sentences in {
+        "by hand": entry.steps,
+        "confirmed": entry.confirmed,
+        "not confirmed": entry.unconfirmed,
+    }.items():
+        for sentence in sentences:
+            console.print(f"{title}: {sentence}")
+
+
+@contextmanager
+def _bars() -> Iterator[tuple[Callable[[str, int, int | None], None], Callable[[int, int | None], None]]]:
+    """Yield what shows bytes, and what shows images; on a terminal only."""
+    console = Console(stderr=True)
+    is_shown = console.is_terminal
+    label = TextColumn("{task.description}")
+    with Progress(
+        label, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
+        console=console, disable=not is_shown,
+    ) as downloads:  # fmt: skip
+        tasks = {}
+
+        def on_bytes(name: str, done: int, total: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = downloads.add_task(name, total=total)
+            downloads.update(tasks[name], completed=done, total=total)
+
+        images = Progress(label, BarColumn(), MofNCompleteColumn(), console=console, disable=not is_shown)
+        task = images.add_task("converting", total=None)
+
+        def on_images(done: int, total: int | None) -> None:
+            if not images.live.is_started:
+                downloads.stop()
+                images.start()
+            images.update(task, completed=done, total=total)
+
+        try:
+            yield on_bytes, on_images
+        finally:
+            images.stop()
+
+
+def _say(message: str) -> None:
+    Console(soft_wrap=True, highlight=False, markup=False).print(message)

@@ -1,0 +1,170 @@
+"""`cases.csv`: what is known of single images, where no file name and no one number can tell it."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lexiseg.data.layouts.pairing import find
+from lexiseg.data.layouts.scan import some
+from lexiseg.data.naming import patients
+from lexiseg.errors import DataError
+from lexiseg.files import atomic_path
+
+FILE_NAME = "cases.csv"
+
+_IMAGE, _PATIENT, _SPACING, _ORIGINAL = "image", "patient", ("row_mm", "column_mm"), "original"
+_COLUMNS = (_IMAGE, _PATIENT, *_SPACING, _ORIGINAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseFacts:
+    """What `cases.csv` states about one image.
+
+    Attributes:
+        patient: Patient id, where known.
+        spacing_mm: Pixel spacing (row, column) in millimetres, where known.
+        original: Where the image came from, for a reader; Lexiseg makes no use of it.
+    """
+
+    patient: str | None = None
+    spacing_mm: tuple[float, float] | None = None
+    original: str | None = None
+
+
+def read_cases(folder: Path) -> dict[str, CaseFacts]:
+    """Read `cases.csv` of a data set; empty where the folder has none.
+
+    Returns:
+        Facts per image name, as written there.
+
+    Raises:
+        DataError: It cannot be read, lacks the column of names, has columns it should not have, names an
+            image twice, or a spacing is no pair of positive numbers.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            titles, rows = list(reader.fieldnames or ()), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
+    if _IMAGE not in titles or not set(titles) <= set(_COLUMNS):
+        raise DataError(
+            f"{path} has the columns {', '.join(titles) or '(none)'}; expected {_IMAGE} and any of "
+            f"{', '.join(_COLUMNS[1:])}."
+        )
+    cases: dict[str, CaseFacts] = {}
+    for number, row in enumerate(rows, 2):
+        name = (row[_IMAGE] or "").strip()
+        if not name or None in row:
+            what = "more cells than columns" if name else "no image"
+            raise DataError(f"{path}, row {number}: {what}. Its columns are {', '.join(titles)}.")
+        if name in cases:
+            raise DataError(f"{path} names {name} more than once.")
+        cases[name] = _facts(row, path)
+    return cases
+
+
+def write_cases(folder: Path, cases: Mapping[str, CaseFacts]) -> None:
+    """Write `cases.csv`; columns in which nothing is known are left out."""
+    columns = [_IMAGE]
+    columns += [_PATIENT] if any(facts.patient for facts in cases.values()) else []
+    columns += _SPACING if any(facts.spacing_mm for facts in cases.values()) else []
+    columns += [_ORIGINAL] if any(facts.original for facts in cases.values()) else []
+    with (
+        atomic_path(folder / FILE_NAME) as beside,
+        beside.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        for name, facts in sorted(cases.items()):
+            row, column = facts.spacing_mm or ("", "")
+            writer.writerow(
+                {
+                    _IMAGE: name,
+                    _PATIENT: facts.patient or "",
+                    _SPACING[0]: row,
+                    _SPACING[1]: column,
+                    _ORIGINAL: facts.original or "",
+                }
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownCases:
+    """The facts of `cases.csv` by image.
+
+    Attributes:
+        facts: Facts per image stem.
+        said: What is to be said of them, one sentence each.
+    """
+
+    facts: dict[str, CaseFacts]
+    said: tuple[str, ...] = ()
+
+    def patients(self, stems: Sequence[str], pattern: str | None) -> tuple[list[str | None], str | None]:
+        """Return the patient of each image, stated or else read from its name, and what was assumed."""
+        stated = {stem: facts.patient for stem, facts in self.facts.items() if facts.patient}
+        rest = list(dict.fromkeys(stem for stem in stems if stem not in stated))
+        ids, said = patients(rest, pattern) if rest else ([], None)
+        known = {**dict(zip(rest, ids, strict=True)), **stated}
+        return [known[stem] for stem in stems], said
+
+
+def known_cases(cases: Mapping[str, CaseFacts], stems: Sequence[str]) -> KnownCases:
+    """Find the images that `cases.csv` names.
+
+    Args:
+        cases: What `read_cases` returns.
+        stems: Image names without ending.
+
+    Raises:
+        DataError: It names an image twice, or one that there is twice, in two splits or data sets.
+    """
+    counts = Counter(stems)
+    facts: dict[str, CaseFacts] = {}
+    missing = []
+    for name, of_case in cases.items():
+        stem = find(name, counts)
+        if stem is None:
+            missing.append(name)
+        elif counts[stem] > 1:
+            raise DataError(
+                f"{FILE_NAME} names {name}, but {counts[stem]} images have that name; give them different "
+                "names."
+            )
+        elif stem in facts:
+            raise DataError(f"{FILE_NAME} names the image {stem} twice, the second time as {name}.")
+        else:
+            facts[stem] = of_case
+    said = (
+        (f"{len(missing)} images that {FILE_NAME} names are not here: {some(missing)}.",) if missing else ()
+    )
+    return KnownCases(facts=facts, said=said)
+
+
+def _facts(row: Mapping[str, str | None], path: Path) -> CaseFacts:
+    """Read one row."""
+    steps = [(row.get(title) or "").strip() for title in _SPACING]
+    spacing: tuple[float, float] | None = None
+    if any(steps):
+        try:
+            spacing = (float(steps[0]), float(steps[1]))
+        except ValueError:
+            spacing = (0.0, 0.0)
+        if not all(0 < step < float("inf") for step in spacing):
+            raise DataError(
+                f"{path}, {row[_IMAGE]}: expected two positive numbers of millimetres as "
+                f"{' and '.join(_SPACING)}, got {steps[0]!r} and {steps[1]!r}."
+            )
+    return CaseFacts(
+        patient=(row.get(_PATIENT) or "").strip() or None,
+        spacing_mm=spacing,
+        original=(row.get(_ORIGINAL) or "").strip() or None,
+    )

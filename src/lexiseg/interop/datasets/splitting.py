@@ -1,0 +1,158 @@
+"""Which split each case goes to: the published one where it is honest, by patient where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lexiseg.data.layouts.scan import some
+from lexiseg.data.sample import SPLITS, Split
+from lexiseg.data.splits import seeded_split
+from lexiseg.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What splitting needs to know of a written case.
+
+    Attributes:
+        name: Its unique name.
+        digest: Checksum of its image file.
+        patient: Its patient, where known.
+        split: The published split, if there is one.
+    """
+
+    name: str
+    digest: str
+    patient: str | None
+    split: Split | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """What was decided.
+
+    Attributes:
+        of: Split per name.
+        dropped: Names of cases to leave out: copies of an image in a later split.
+        said: Why, one sentence each.
+    """
+
+    of: dict[str, Split]
+    dropped: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+
+def decide(records: Sequence[Record], *, seed: int, keep_published: bool) -> Splits:
+    """Decide the split of each case.
+
+    A published split is kept, with two exceptions. An image that is there twice, byte for byte, stays in the
+    later split (test before val before train) only. Patients must not be shared: if test shares some,
+    everything is split anew by patient; if only train and val do, these two are. Splits the publisher did not
+    make are taken from train by patient. Files that are the same always stay together.
+
+    Args:
+        records: The cases; either all have a published split or none has.
+        seed: Seed of what is split here.
+        keep_published: Whether a published split is kept although it shares patients.
+
+    Raises:
+        DataError: There are too few patients to split, or no images of train.
+    """
+    said: list[str] = []
+    dropped = _later_copies(records)
+    if dropped:
+        said.append(
+            f"{len(dropped)} images were left out, because the same file is in a later split: "
+            f"{some(dropped)}."
+        )
+    kept = [record for record in records if record.name not in set(dropped)]
+    stated = {record.name: record.split for record in kept if record.split is not None}
+    if not stated:
+        said.append(f"There is no published split: images were split {_how(kept, seed)}.")
+        return Splits(of=seeded_split(_groups(kept), seed=seed), dropped=dropped, said=said)
+    shared = _shared(kept)
+    if shared and keep_published:
+        said.append(
+            f"The published split was kept as asked, although {len(shared)} patients are in several splits; "
+            f"`lexiseg data check` calls that an error."
+        )
+    elif any("test" in splits for splits in shared.values()):
+        said.append(
+            f"The published split was not taken: {len(shared)} patients are in test and in another split, "
+            f"such as {sorted(shared)[0]}. Images were split anew {_how(kept, seed)}."
+        )
+        return Splits(of=seeded_split(_groups(kept), seed=seed), dropped=dropped, said=said)
+    elif shared:
+        said.append(f"The published train and val share {len(shared)} patients; both were joined.")
+        stated = {name: "train" if split == "val" else split for name, split in stated.items()}
+    return Splits(of=_completed(kept, stated, seed, said), dropped=dropped, said=said)
+
+
+def _completed(
+    records: Sequence[Record], stated: dict[str, Split], seed: int, said: list[str]
+) -> dict[str, Split]:
+    """Take the splits that nobody made from train."""
+    missing: list[Split] = [split for split in SPLITS if split not in stated.values()]
+    if not missing:
+        return stated
+    train = [record for record in records if stated[record.name] == "train"]
+    if not train:
+        there = " and ".join(sorted(set(stated.values())))
+        raise DataError(f"Only images of the published {there} split are there; expected those of train too.")
+    made = seeded_split(_groups(train), seed=seed, splits=("train", *missing))
+    said.append(
+        f"{' and '.join(missing).capitalize()} was split off train {_how(train, seed)}: "
+        f"{', '.join(f'{sum(split == name for split in made.values())} {name}' for name in missing)}."
+    )
+    return {**stated, **made}
+
+
+def _how(records: Sequence[Record], seed: int) -> str:
+    """Say by what images were split: by patient only as far as patients are known."""
+    known = sum(record.patient is not None for record in records)
+    if not known:
+        return f"one by one with seed {seed}, as no patients are known"
+    some_only = f" ({known} of {len(records)} images have one)" if known < len(records) else ""
+    return f"by patient{some_only} with seed {seed}"
+
+
+def _later_copies(records: Sequence[Record]) -> list[str]:
+    """Return the names of images whose very file is in a later split too."""
+    last: dict[str, int] = {}
+    for record in records:
+        if record.split is not None:
+            last[record.digest] = max(last.get(record.digest, 0), SPLITS.index(record.split))
+    return [
+        record.name
+        for record in records
+        if record.split is not None and SPLITS.index(record.split) < last[record.digest]
+    ]
+
+
+def _shared(records: Sequence[Record]) -> dict[str, set[Split]]:
+    """Return the patients that are in several published splits, with those splits."""
+    found: dict[str, set[Split]] = {}
+    for record in records:
+        if record.patient is not None and record.split is not None:
+            found.setdefault(record.patient, set()).add(record.split)
+    return {patient: splits for patient, splits in found.items() if len(splits) > 1}
+
+
+def _groups(records: Sequence[Record]) -> dict[str, str]:
+    """Return per name the group that must stay together: same patient, or same file, or both by turns."""
+    leader: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        while leader.setdefault(key, key) != key:
+            key = leader[key]
+        return key
+
+    for record in records:
+        keys = [f"file {record.digest}"]
+        # An unknown patient joins nobody.
+        keys += [f"patient {record.patient}"] if record.patient is not None else []
+        first, *rest = sorted(find(key) for key in keys)
+        for other in rest:
+            leader[other] = first
+    return {record.name: find(f"file {record.digest}") for record in records}
