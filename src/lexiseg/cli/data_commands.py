@@ -9,7 +9,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from lexiseg.cli import registry_commands
+from lexiseg.cli.describe_command import describe
+
 app = typer.Typer(help="Look at data sets before training on them.", no_args_is_help=True)
+app.command("describe")(describe)
+registry_commands.register(app)
 
 
 @app.command("check")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 from lexiseg.data.readers import read_mask
 from lexiseg.data.sample import DatasetIndex, Sample
@@ -17,13 +18,16 @@ from lexiseg.words.sides import infer_side, one_sided
 _CASES = 200
 
 
-def check_side(index: DatasetIndex, samples: Sequence[Sample], words: Words) -> None:
+def check_side(
+    index: DatasetIndex, samples: Sequence[Sample], words: Words, *, file: Path | None = None
+) -> None:
     """Compare one-sided reports with their masks, before any word is learned.
 
     Args:
         index: The data set.
         samples: The training samples.
         words: What their reports say, in the side convention that is about to be learned.
+        file: The description file they come from; None: the sheet.
 
     Raises:
         DataError: At least 90 % of the one-sided masks lie on the other side.
@@ -42,10 +46,18 @@ def check_side(index: DatasetIndex, samples: Sequence[Sample], words: Words) -> 
         if sample.mask is not None
     ]
     evidence = infer_side(pairs, words.vocabulary)
-    if evidence.side is not None and evidence.side != words.side:
-        stated = "dataset.yaml states" if index.side is not None else "the vocabulary assumes"
+    if evidence.side is None or evidence.side == words.side:
+        return
+    share = f"{100 * evidence.share:.1f} % of {evidence.cases} one-sided cases"
+    if file is not None:
         raise DataError(
-            f"The reports of {index.root} say left and right from the {evidence.side}'s point of view "
-            f"({100 * evidence.share:.1f} % of {evidence.cases} one-sided cases), but {stated} the "
-            f"{words.side}'s. Write `side: {evidence.side}` into {index.root / 'dataset.yaml'}."
+            f"The masks of {index.root} show that {file} says left and right from the {evidence.side}'s "
+            f"point of view ({share}), but its first line states the {words.side}'s. Mend `side` in its "
+            f"lines, or describe again."
         )
+    stated = "dataset.yaml states" if index.side is not None else "the vocabulary assumes"
+    raise DataError(
+        f"The reports of {index.root} say left and right from the {evidence.side}'s point of view "
+        f"({share}), but {stated} the "
+        f"{words.side}'s. Write `side: {evidence.side}` into {index.root / 'dataset.yaml'}."
+    )

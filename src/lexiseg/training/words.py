@@ -4,33 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, cast
 
+from lexiseg.data.readers import read_pair
 from lexiseg.data.sample import DatasetIndex, Sample, Split
 from lexiseg.errors import DataError
 from lexiseg.run import TextSource
-from lexiseg.text.encoders import TextEncoder
-from lexiseg.text.groups import choose_vocabulary, group_sentences
+from lexiseg.text.descriptions import DescriptionFile
 from lexiseg.text.reports import parse_sheet
-from lexiseg.training.config import TextChoice
+from lexiseg.training.described import described_words
 from lexiseg.training.examples import Words
-from lexiseg.training.pixels import read_pair
 from lexiseg.words.description import UNKNOWN, Side
-from lexiseg.words.grammar import Keyword
 from lexiseg.words.measure import measure_indices
-from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
-
-#: Measured words of a data set that names no vocabulary and has no readable sheet.
-DEFAULT_CONCEPTS = "polyp"
+from lexiseg.words.vocabulary import Vocabulary
 
 _NAMED = 5
 
 
-def choose_text(choice: TextChoice, samples: Sequence[Sample]) -> TextSource:
-    """Resolve "auto": reports if every sample has one, concepts if none has.
+def choose_text(
+    choice: str, samples: Sequence[Sample], descriptions: DescriptionFile | None = None
+) -> TextSource:
+    """Say where words come from.
+
+    Args:
+        choice: "reports", "concepts", "none", or "auto": reports if every sample has one, concepts if none
+            has.
+        samples: The training and validation samples.
+        descriptions: The description file that is chosen instead, if there is one.
 
     Raises:
         DataError: Reports are asked for, or are there for some, but other samples have none.
     """
+    if descriptions is not None:
+        return descriptions.source
     without = [sample.id for sample in samples if not sample.report]
     if choice == "auto" and len(without) == len(samples):
         return "concepts"
@@ -39,67 +45,29 @@ def choose_text(choice: TextChoice, samples: Sequence[Sample]) -> TextSource:
             f"Training with reports needs a report for every training and validation image; {len(without)} "
             f"of {len(samples)} have none ({_some(without)}). Add them to the sheet, or use --text concepts."
         )
-    return "reports" if choice == "auto" else choice
+    return cast(TextSource, "reports" if choice == "auto" else choice)
 
 
-def find_vocabulary(
-    index: DatasetIndex, *, text: TextSource, wanted: str | None, encoder: TextEncoder
-) -> tuple[Vocabulary, tuple[str, ...]]:
-    """Find the vocabulary of a data set's words; the test split is not looked at.
-
-    Args:
-        index: The data set.
-        text: "reports" or "concepts".
-        wanted: Name or file the user asks for; None takes the data set's, or finds one that reads the sheet.
-        encoder: Groups the sentences of a sheet in no known grammar.
-
-    Returns:
-        The vocabulary, and what was assumed, one sentence each.
-
-    Raises:
-        DataError: The vocabulary does not exist, or the sheet is free prose that cannot be grouped.
-    """
-    vocabulary, notes = _find_vocabulary(index, text=text, named=wanted or index.vocabulary, encoder=encoder)
-    if index.keyword is not None:
-        keyword = Keyword(
-            singular=index.keyword, plural=f"{index.keyword}s", counted_by=vocabulary.keyword.counted_by
-        )
-        vocabulary = Vocabulary.from_dict({**vocabulary.to_dict(), "keyword": keyword.model_dump()})
-    return vocabulary, notes
-
-
-def _find_vocabulary(
-    index: DatasetIndex, *, text: TextSource, named: str | None, encoder: TextEncoder
-) -> tuple[Vocabulary, tuple[str, ...]]:
-    if named is not None:
-        return load_vocabulary(named), ()
-    train = index.split("train")
-    found = _vocabulary_of_sheet(train)
-    if text == "concepts":
-        chosen = found or load_vocabulary(DEFAULT_CONCEPTS)
-        return chosen, (
-            f"Words are measured with the vocabulary '{chosen.name}'; --vocabulary names another.",
-        )
-    if found is not None:
-        return found, (f"The sheet is read with the vocabulary '{found.name}'.",)
-    sentences = [sample.report or "" for sample in train]
-    grouped = group_sentences(
-        sentences, lambda texts: encoder.embed_sentences(texts).numpy(), side=index.side or "image"
-    )
-    note = (
-        f"The sheet is in no known grammar; its {len(set(sentences))} distinct sentences became one factor "
-        f"of {grouped.sizes[0]} phrases."
-    )
-    return grouped, (note,)
-
-
-def side_of(index: DatasetIndex, vocabulary: Vocabulary, text: TextSource) -> Side:
-    """Return the side convention of the words: the sheet's, or the image's where they are measured on it."""
+def side_of(
+    index: DatasetIndex,
+    vocabulary: Vocabulary,
+    text: TextSource,
+    descriptions: DescriptionFile | None = None,
+) -> Side:
+    """Return the side convention of the words: the file's, the sheet's, or the image's if measured on it."""
+    if descriptions is not None:
+        return descriptions.side
     return "image" if text == "concepts" else index.side or vocabulary.side
 
 
 def words_of(
-    index: DatasetIndex, split: Split, vocabulary: Vocabulary, *, text: TextSource, side: Side
+    index: DatasetIndex,
+    split: Split,
+    vocabulary: Vocabulary,
+    *,
+    text: Literal["reports", "concepts", "lmm"],
+    side: Side,
+    descriptions: DescriptionFile | None = None,
 ) -> tuple[Words, tuple[str, ...]]:
     """Read or measure the words of every sample of a split.
 
@@ -107,8 +75,9 @@ def words_of(
         index: The data set.
         split: "train" or "val".
         vocabulary: The vocabulary.
-        text: "reports" or "concepts".
+        text: Where the words come from.
         side: Side convention of the words.
+        descriptions: The description file that says them; None reads the sheet or measures.
 
     Returns:
         The words, and what could not be read, one sentence each.
@@ -117,17 +86,14 @@ def words_of(
         DataError: No report can be read, or a mask or image cannot.
     """
     samples = index.split(split)
+    if descriptions is not None:
+        said = described_words(descriptions, index, samples, vocabulary, side)
+        return Words(vocabulary, said, source=text, side=side), ()
     if text == "concepts":
         return Words(
             vocabulary, _measured(index, samples, vocabulary, side), source="concepts", side=side
         ), ()
     return _read(samples, vocabulary, side)
-
-
-def _vocabulary_of_sheet(samples: Sequence[Sample]) -> Vocabulary | None:
-    """Return the shipped vocabulary that reads the samples' reports; None if none does, or there are none."""
-    sentences = [sample.report for sample in samples if sample.report]
-    return choose_vocabulary(sentences) if sentences else None
 
 
 def _read(samples: Sequence[Sample], vocabulary: Vocabulary, side: Side) -> tuple[Words, tuple[str, ...]]:

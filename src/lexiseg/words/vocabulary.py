@@ -131,6 +131,7 @@ class Vocabulary(Data):
         value["sentence"] = {**value["sentence"], "clauses": [c for c in clauses if c["parts"]]}
         if self.keyword.counted_by not in names:
             value["keyword"] = {**value["keyword"], "counted_by": None}
+        value["grammar"] = {**value["grammar"], "regions": _regions_of(value["grammar"]["regions"], names)}
         return Vocabulary.from_dict(value)
 
     def factor(self, name: str) -> Factor:
@@ -268,6 +269,15 @@ def _parse(content: bytes, origin: str) -> Vocabulary:
 
 def _placeholders(part: str) -> set[str]:
     return set(_PLACEHOLDER.findall(part))
+
+
+def _regions_of(regions: dict[str, Any] | None, names: Sequence[str]) -> dict[str, Any] | None:
+    """Return what `grammar.regions` says of the factors called `names`; None if it is about others too."""
+    if regions is None or not set(regions["factors"]) <= set(names):
+        return None
+    limits = {key: regions[key] for key in ("exactly", "at_most")}
+    kept = {key: limit if limit and limit["factor"] in names else None for key, limit in limits.items()}
+    return {**regions, **kept}
 
 
 def _check_names(vocabulary: Vocabulary) -> None:

@@ -1,0 +1,158 @@
+"""The command `lexiseg data describe`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+if TYPE_CHECKING:
+    from lexiseg.text.lmm.model import LmmOptions, Tally
+
+#: Where there is no terminal, progress is a line this often.
+_LINE_EVERY_S = 60.0
+
+
+class _Source(StrEnum):
+    CONCEPTS = "concepts"
+    LMM = "lmm"
+    REPORTS = "reports"
+
+
+class _Split(StrEnum):
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+def describe(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data set folder.")],
+    out: Annotated[Path, typer.Option(help="File to make, ending in .jsonl; `train --text FILE` takes it.")],
+    source: Annotated[
+        _Source,
+        typer.Option(
+            help="concepts: measured on mask and pixels; reports: read from the sheet; lmm: a multimodal "
+            "model is shown each region of interest."
+        ),
+    ] = _Source.CONCEPTS,
+    split: Annotated[
+        list[_Split] | None, typer.Option(help=r"Which split; may be repeated. \[default: all]")
+    ] = None,
+    vocabulary: Annotated[
+        str | None,
+        typer.Option(
+            help=r"Vocabulary: chest, polyp, or a YAML file. \[default: the data set's, or the one that "
+            r"reads its sheet]"
+        ),
+    ] = None,
+    rois: Annotated[
+        Path | None, typer.Option(help="Folder for the regions of interest, as PNG files to look at.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="lmm: name of the model at the server; without --base-url, a transformers model by hub name "
+            "or folder."
+        ),
+    ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            help="lmm: OpenAI-compatible server, such as http://localhost:8000/v1. Its key comes from the "
+            "environment variable LEXISEG_LMM_KEY."
+        ),
+    ] = None,
+    tries: Annotated[
+        int | None, typer.Option(min=1, help=r"lmm: replies per region until it is measured. \[default: 3]")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help=r"lmm: questions at the same time. \[default: 4]")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(min=0.1, help=r"lmm: seconds per question. \[default: 120]")
+    ] = None,
+    price: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="lmm: cost of a million tokens read and of a million written."),
+    ] = None,
+) -> None:
+    """Say in words what each mask shows: one JSON line per image and class.
+
+    Exit code 1 if words are measured as the model gave none that could be used.
+    """
+    from lexiseg import describe as run_describe
+    from lexiseg.errors import UsageError
+    from lexiseg.text.describe import journal_of
+
+    patience = {"tries": tries, "concurrency": concurrency, "timeout_s": timeout, "price": price}
+    given = {name: value for name, value in patience.items() if value is not None}
+    if source is not _Source.LMM and (model is not None or base_url is not None or given):
+        raise UsageError(f"A model is asked with --source lmm only; with '{source.value}' nothing is.")
+    narrator = Console(soft_wrap=True, highlight=False, markup=False)
+    try:
+        with _progress() as progress:
+            described = run_describe(
+                folder,
+                out,
+                source=source.value,
+                splits=tuple(entry.value for entry in split or _Split),
+                vocabulary=vocabulary,
+                rois=rois,
+                lmm=_options(model, base_url, given) if source is _Source.LMM else None,
+                on_progress=_Shown(progress),
+                console=narrator,
+            )
+    except KeyboardInterrupt as interrupt:
+        kept = journal_of(out)
+        raise KeyboardInterrupt(
+            f"The replies so far are in {kept}. Run the same command again to go on."
+            if kept.is_file()
+            else "Nothing was written."
+        ) from interrupt
+    narrator.print(f"{len(described.lines)} descriptions written to {described.path}.")
+    if described.tally is not None:
+        narrator.print(
+            f"{described.tally.sentence()}; the mask corrected {len(described.corrected)} of them, each "
+            f"marked."
+        )
+    described.raise_for_failures()
+
+
+def _options(model: str | None, base_url: str | None, given: Mapping[str, object]) -> LmmOptions:
+    from lexiseg import LmmOptions
+    from lexiseg.errors import UsageError
+
+    if model is None:
+        raise UsageError(
+            "--source lmm needs --model: the model's name at the server (--base-url), or a folder."
+        )
+    return LmmOptions(model=model, base_url=base_url, **given)  # type: ignore[arg-type]
+
+
+class _Shown:
+    """Shows where things stand: a bar on a terminal, now and then a line in a log."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("describing", total=None)
+        self._last = time.monotonic()
+
+    def __call__(self, tally: Tally) -> None:
+        self._progress.update(
+            self._task, completed=tally.done, total=tally.total, description=tally.sentence()
+        )
+        if self._progress.disable and time.monotonic() - self._last > _LINE_EVERY_S:
+            self._last = time.monotonic()
+            typer.echo(tally.sentence(), err=True)
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    columns = (BarColumn(), TextColumn("{task.description}"))
+    return Progress(*columns, console=console, disable=not console.is_terminal)

@@ -1,0 +1,295 @@
+"""Description files: one JSON line per image and class, with who said it and what the mask says to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lexiseg.errors import DataError
+from lexiseg.files import write_text
+from lexiseg.words.description import UNKNOWN, Side
+from lexiseg.words.vocabulary import Vocabulary
+
+#: Ending of description files.
+SUFFIX = ".jsonl"
+
+#: Who can be asked for descriptions, from the least certain to the surest.
+DescriptionSource = Literal["lmm", "reports", "concepts"]
+SOURCES: tuple[DescriptionSource, ...] = ("lmm", "reports", "concepts")
+
+_SHOWN = 40
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Measured(_Entry):
+    """Provenance: measured on mask and pixels.
+
+    Attributes:
+        source: Always "concepts".
+    """
+
+    source: Literal["concepts"] = "concepts"
+
+
+class FromSheet(_Entry):
+    """Provenance: a row of the report sheet.
+
+    Attributes:
+        source: Always "reports".
+        row: The row's sentence, as it stands in the sheet.
+        repairs: Words that were read as another: as found, and as meant.
+    """
+
+    source: Literal["reports"] = "reports"
+    row: str
+    repairs: dict[str, str] = {}
+
+
+class FromModel(_Entry):
+    """Provenance: a multimodal model.
+
+    Attributes:
+        source: Always "lmm".
+        model: Name of the model.
+        server: Address it was asked at; None for a model on this machine.
+        prompt_version: Version of the question.
+        replies: Replies that were needed.
+        fell_back: Why the words are measured instead of the model's; None if they are the model's.
+    """
+
+    source: Literal["lmm"] = "lmm"
+    model: str
+    server: str | None
+    prompt_version: int
+    replies: int
+    fell_back: str | None = None
+
+
+class Correction(_Entry):
+    """A value that the mask contradicts and that was replaced.
+
+    Attributes:
+        factor: Name of the factor.
+        said: What was said.
+        became: The phrase that stands now; None: unknown.
+    """
+
+    factor: str
+    said: str
+    became: str | None
+
+
+class Difference(_Entry):
+    """A phrase that stands although the measurement says another.
+
+    Attributes:
+        factor: Name of the factor.
+        said: The phrase that stands.
+        measured: The measured phrase.
+    """
+
+    factor: str
+    said: str
+    measured: str
+
+
+class Check(_Entry):
+    """How a description was checked against the mask.
+
+    Attributes:
+        how: "measured": the words come from the mask; "compared": the words of somebody else were compared
+            with it.
+        corrected: What the mask contradicts and was therefore replaced.
+        differs: What was kept although the measurement differs.
+    """
+
+    how: Literal["measured", "compared"]
+    corrected: tuple[Correction, ...] = ()
+    differs: tuple[Difference, ...] = ()
+
+
+class DescriptionLine(_Entry):
+    """One line of a description file.
+
+    Attributes:
+        id: Id of the image in its data set.
+        class_name: Name of the class it speaks of (key `class`); None: of the whole image.
+        factors: Phrase per factor of the vocabulary; None, or left out: unknown.
+        sentence: The description as a sentence.
+        side: Whose left "left" is.
+        vocabulary: Name of the vocabulary.
+        provenance: Who said it.
+        check: How it was checked against the mask; None: not at all.
+        problems: What could not be read or measured.
+    """
+
+    id: str = Field(min_length=1)
+    class_name: str | None = Field(alias="class")
+    factors: dict[str, str | None]
+    sentence: str
+    side: Side
+    vocabulary: str
+    provenance: Annotated[Measured | FromSheet | FromModel, Field(discriminator="source")]
+    check: Check | None = None
+    problems: tuple[str, ...] = ()
+
+    def indices(self, vocabulary: Vocabulary) -> tuple[int, ...]:
+        """Return the index per factor of the vocabulary; `UNKNOWN` where nothing is known.
+
+        Raises:
+            ValueError: The vocabulary has no such factor or phrase.
+        """
+        for name in self.factors:
+            if name not in vocabulary.names:
+                raise ValueError(
+                    f"the vocabulary '{vocabulary.name}' has no factor '{name}', only "
+                    f"{', '.join(vocabulary.names)}"
+                )
+        found = []
+        for factor in vocabulary.factors:
+            phrase = self.factors.get(factor.name)
+            if phrase is not None and phrase not in factor.phrases:
+                raise ValueError(
+                    f"the factor '{factor.name}' of the vocabulary '{vocabulary.name}' has no phrase "
+                    f"'{phrase}', only {', '.join(factor.phrases)}"
+                )
+            found.append(UNKNOWN if phrase is None else factor.phrases.index(phrase))
+        return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescriptionFile:
+    """A description file that has been read.
+
+    Attributes:
+        path: The file, as it was named.
+        sha256: Hash of its content.
+        lines: Its lines, in order; blank ones are skipped.
+        numbers: Line number of each, from 1.
+    """
+
+    path: Path
+    sha256: str
+    lines: tuple[DescriptionLine, ...]
+    numbers: tuple[int, ...]
+
+    @property
+    def source(self) -> DescriptionSource:
+        """The least certain source of its lines."""
+        found = {line.provenance.source for line in self.lines}
+        return next(source for source in SOURCES if source in found)
+
+    @property
+    def vocabulary(self) -> str:
+        """Name of the vocabulary of its lines."""
+        return self.lines[0].vocabulary
+
+    @property
+    def side(self) -> Side:
+        """Side convention of its first line."""
+        return self.lines[0].side
+
+    def located(self) -> Iterator[tuple[str, DescriptionLine]]:
+        """Yield each line with its place, such as "words.jsonl, line 3"."""
+        for number, line in zip(self.numbers, self.lines, strict=True):
+            yield f"{self.path}, line {number}", line
+
+
+def write_descriptions(path: str | Path, lines: Iterable[DescriptionLine]) -> None:
+    """Write a description file, whole or not at all."""
+    write_text(path, "".join(f"{line.model_dump_json(by_alias=True)}\n" for line in lines))
+
+
+def read_descriptions(path: str | Path) -> DescriptionFile:
+    """Read a description file.
+
+    Args:
+        path: A file as `lexiseg data describe` writes it.
+
+    Raises:
+        DataError: The file is missing or empty, a line is no JSON or has unknown or impossible values (the
+            message names its number), an image and class is described twice, or lines disagree on the
+            vocabulary.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"The description file {path} cannot be read: {error.strerror}. `lexiseg data describe` makes "
+            f"one."
+        ) from error
+    lines: list[DescriptionLine] = []
+    numbers: list[int] = []
+    for number, text in enumerate(_decoded(content, path).split("\n"), start=1):
+        if text.strip():
+            lines.append(_parse(text, f"{path}, line {number}"))
+            numbers.append(number)
+    if not lines:
+        raise DataError(f"{path} describes no image. `lexiseg data describe` makes such a file.")
+    file = DescriptionFile(
+        path=path, sha256=hashlib.sha256(content).hexdigest(), lines=tuple(lines), numbers=tuple(numbers)
+    )
+    _check_lines(file)
+    return file
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}, line {line}: not UTF-8 text ({error.reason}).") from error
+
+
+def _parse(text: str, where: str) -> DescriptionLine:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not valid JSON ({error}). Mend the line, or describe again.") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{where}: expected a JSON object, got {_shown(value)}.")
+    try:
+        return DescriptionLine.model_validate(value)
+    except ValidationError as error:
+        found = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"
+            + ("" if e["type"] in ("missing", "extra_forbidden") else f", got {_shown(e['input'])}")
+            for e in error.errors()
+        )
+        raise DataError(f"{where}: {found}. docs/words.md lists the keys.") from error
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _check_lines(file: DescriptionFile) -> None:
+    """Refuse lines that cannot stand beside each other."""
+    first: dict[tuple[str, str | None], str] = {}
+    whole: dict[str, bool] = {}
+    for where, line in file.located():
+        about = "the whole image" if line.class_name is None else f"class '{line.class_name}'"
+        before = first.setdefault((line.id, line.class_name), where)
+        if before != where:
+            raise DataError(f"{where}: {about} of '{line.id}' is described a second time, first in {before}.")
+        if whole.setdefault(line.id, line.class_name is None) != (line.class_name is None):
+            raise DataError(
+                f"{where}: '{line.id}' has one line for the whole image (class null) and lines for classes; "
+                f"keep one or the other."
+            )
+        if line.vocabulary != file.vocabulary:
+            raise DataError(
+                f"{where}: the vocabulary is '{line.vocabulary}', but the first line's is "
+                f"'{file.vocabulary}'; a file keeps to one."
+            )

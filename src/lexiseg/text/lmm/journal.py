@@ -1,0 +1,151 @@
+"""Replies on disk as they come: what was asked once is not asked again, even after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lexiseg.errors import DataError, UsageError
+from lexiseg.files import disk_errors
+
+_FORMAT = 1
+
+
+class JournalHead(BaseModel):
+    """First line of a journal: who is asked what; a journal is continued only by the same.
+
+    Attributes:
+        format: Version of the journal's format.
+        model: Name of the model.
+        server: Address it is asked at; None: on this machine.
+        prompt_version: Version of the question.
+        vocabulary: Name of the vocabulary.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = _FORMAT
+    model: str
+    server: str | None
+    prompt_version: int
+    vocabulary: str
+
+
+class Kept(BaseModel):
+    """One reply in the journal.
+
+    Attributes:
+        key: Hash of the question and of the picture that was sent.
+        reply: What the model wrote.
+        tokens: Tokens read and written.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    reply: str
+    tokens: tuple[int, int]
+
+
+def journal_path(out: Path) -> Path:
+    """Return where the journal of a description file lies."""
+    return out.with_name(f"{out.name}.journal")
+
+
+class Journal:
+    """Replies by key, appended to a file one by one; each is on the disk before the next question.
+
+    Args:
+        path: The file; continued if it exists.
+        head: Who is asked what.
+
+    Attributes:
+        resumed: Number of replies that were found in it.
+
+    Raises:
+        UsageError: The file belongs to another model, question or vocabulary.
+        DataError: The file is damaged before its last line.
+        DiskError: There is no space or no permission.
+    """
+
+    def __init__(self, path: Path, head: JournalHead) -> None:
+        self.path = path
+        self._kept: dict[str, list[Kept]] = {}
+        whole = self._read(head) if path.is_file() else 0
+        self.resumed = sum(map(len, self._kept.values()))
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: IO[bytes] = path.open("r+b" if path.is_file() else "w+b")
+            self._file.truncate(whole)  # a line that a kill cut in two
+            self._file.seek(whole)
+        if whole == 0:
+            self._append(head.model_dump())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if not self._kept:
+            self.path.unlink(missing_ok=True)
+
+    def replies(self, key: str) -> tuple[Kept, ...]:
+        """Return the replies to one question, in the order they came."""
+        return tuple(self._kept.get(key, ()))
+
+    def add(self, kept: Kept) -> None:
+        """Append a reply; it is on the disk when this returns."""
+        self._append(kept.model_dump())
+        self._kept.setdefault(kept.key, []).append(kept)
+
+    def remove(self) -> None:
+        """Delete the file: what it held is in the description file now."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def _append(self, value: dict[str, Any]) -> None:
+        with disk_errors(self.path):
+            self._file.write(json.dumps(value).encode("ascii") + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def _read(self, head: JournalHead) -> int:
+        """Read the whole lines of the file; returns how many bytes of it are to be kept."""
+        content = self.path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        found = None
+        for number, line in enumerate(content[:whole].splitlines(), start=1):
+            try:
+                if number == 1:
+                    found = JournalHead.model_validate_json(line)
+                else:
+                    kept = Kept.model_validate_json(line)
+                    self._kept.setdefault(kept.key, []).append(kept)
+            except ValidationError as error:
+                raise DataError(
+                    f"{self.path}, line {number}: not a journal of `lexiseg data describe`. Remove it to ask "
+                    f"everything anew."
+                ) from error
+        if found is None or not self._kept:
+            return 0
+        self._same(found, head)
+        return whole
+
+    def _same(self, found: JournalHead, wanted: JournalHead) -> None:
+        differing = [
+            f"{name} {getattr(found, name)!r} instead of {getattr(wanted, name)!r}"
+            for name in JournalHead.model_fields
+            if getattr(found, name) != getattr(wanted, name)
+        ]
+        if differing:
+            raise UsageError(
+                f"{self.path} holds replies of an interrupted run with {', '.join(differing)}. Go on with "
+                f"the same options, choose another --out, or remove it to ask anew."
+            )

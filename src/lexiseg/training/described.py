@@ -1,0 +1,151 @@
+"""Words of a description file: does it describe this data set, and what does it say of each image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from lexiseg.data.readers import read_pair
+from lexiseg.data.sample import DatasetIndex, Sample
+from lexiseg.errors import DataError, RunError
+from lexiseg.run import Run
+from lexiseg.text.descriptions import DescriptionFile, DescriptionLine, read_descriptions
+from lexiseg.text.vocabulary_choice import with_keyword
+from lexiseg.words.description import UNKNOWN, Side
+from lexiseg.words.flips import to_side
+from lexiseg.words.measure import measure_indices
+from lexiseg.words.vocabulary import Vocabulary, load_vocabulary, shipped_vocabularies
+
+Indices = tuple[int, ...]
+
+_NAMED = 5
+
+
+def vocabulary_of_file(file: DescriptionFile, index: DatasetIndex, wanted: str | None) -> Vocabulary:
+    """Return the vocabulary of a description file, with the data set's keyword.
+
+    Args:
+        file: The file; its lines name their vocabulary.
+        index: The data set.
+        wanted: Name or file the user asks for; None takes the one the lines name.
+
+    Raises:
+        DataError: The lines name a vocabulary that is neither shipped nor the data set's.
+    """
+    vocabulary = None
+    if wanted is not None:
+        vocabulary = load_vocabulary(wanted)
+    elif file.vocabulary in shipped_vocabularies():
+        vocabulary = load_vocabulary(file.vocabulary)
+    elif index.vocabulary is not None:
+        vocabulary = load_vocabulary(index.vocabulary)
+    if vocabulary is None or (wanted is None and vocabulary.name != file.vocabulary):
+        raise DataError(
+            f"The lines of {file.path} are in the vocabulary '{file.vocabulary}', which is neither shipped "
+            f"({', '.join(shipped_vocabularies())}) nor the data set's. Give its file with --vocabulary."
+        )
+    return vocabulary if index.keyword is None else with_keyword(vocabulary, index.keyword)
+
+
+def check_described(file: DescriptionFile, index: DatasetIndex, vocabulary: Vocabulary) -> None:
+    """Refuse a file that does not fit the data set or the vocabulary.
+
+    Raises:
+        DataError: A training or validation image is not described (the message says how many match), or a
+            line names a class, factor or phrase that does not exist.
+    """
+    needed = [sample.id for sample in (*index.split("train"), *index.split("val"))]
+    described = {line.id for line in file.lines}
+    missing = [name for name in needed if name not in described]
+    if missing:
+        others = described - {sample.id for sample in index.samples}
+        raise DataError(
+            f"{file.path} describes {len(needed) - len(missing)} of the {len(needed)} training and "
+            f"validation images of {index.root}; not {_some(missing)}. {len(others)} of its {len(described)} "
+            f"images are not in the data set{f' ({_some(sorted(others))})' if others else ''}. Describe them "
+            f"all: lexiseg data describe {index.root} --out FILE"
+        )
+    for where, line in file.located():
+        if line.class_name is not None and line.class_name not in index.class_names[1:]:
+            raise DataError(
+                f"{where}: {index.root} has no class '{line.class_name}', only "
+                f"{', '.join(index.class_names[1:])}."
+            )
+        try:
+            line.indices(vocabulary)
+        except ValueError as error:
+            raise DataError(f"{where}: {error}. Mend the line, or name another --vocabulary.") from error
+
+
+def described_words(
+    file: DescriptionFile, index: DatasetIndex, samples: Sequence[Sample], vocabulary: Vocabulary, side: Side
+) -> list[Indices]:
+    """Return the words of each sample.
+
+    The words of an image with one class are those of its line. Where several classes are in an image, the
+    words of the parts are not those of the whole (one region each are two): factors that can be measured are
+    measured on all classes together, and the others are known where all lines agree.
+
+    Args:
+        file: A file that `check_described` took.
+        index: The data set.
+        samples: The samples.
+        vocabulary: Its vocabulary, or one with some of its factors.
+        side: Side convention of the words.
+    """
+    lines: dict[str, list[DescriptionLine]] = {}
+    for line in file.lines:
+        lines.setdefault(line.id, []).append(line)
+
+    def words(sample: Sample) -> Indices:
+        told = [(line.class_name, _known(line, vocabulary, side)) for line in lines[sample.id]]
+        if len(told) == 1:
+            return told[0][1]
+        image, labels = read_pair(sample, index.coding)
+        present = {index.class_names[label] for label in np.unique(labels)}
+        rows = [indices for name, indices in told if name in present] or [told[0][1]]
+        if len(rows) == 1:
+            return rows[0]
+        measured = measure_indices(labels, vocabulary, image=image, side=side)
+        agreed = [row[0] if len(set(row)) == 1 else UNKNOWN for row in zip(*rows, strict=True)]
+        return tuple(a if m == UNKNOWN else m for a, m in zip(agreed, measured, strict=True))
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(words, samples))
+
+
+def recorded(file: DescriptionFile) -> dict[str, str | int]:
+    """Return what a run keeps of a description file: name, hash and number of lines."""
+    return {"file": str(file.path), "sha256": file.sha256, "lines": len(file.lines)}
+
+
+def recorded_file(run: Run) -> DescriptionFile | None:
+    """Return the description file a run was started with, unchanged; None if it was started without.
+
+    Raises:
+        DataError: The file is missing.
+        RunError: Its content has changed.
+    """
+    record = run.manifest.data.get("descriptions")
+    if record is None:
+        return None
+    file = read_descriptions(record["file"])
+    if file.sha256 != record["sha256"]:
+        raise RunError(
+            f"{file.path} has changed since the run in {run.path} was started with it (SHA-256 "
+            f"{file.sha256[:12]}... instead of {record['sha256'][:12]}...). Restore it, or start a new run."
+        )
+    return file
+
+
+def _known(line: DescriptionLine, vocabulary: Vocabulary, side: Side) -> Indices:
+    """Return what a line says in the factors of the vocabulary, in the side convention `side`."""
+    factors = {name: phrase for name, phrase in line.factors.items() if name in vocabulary.names}
+    indices = line.model_copy(update={"factors": factors}).indices(vocabulary)
+    return to_side(vocabulary, indices, given=line.side, wanted=side)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

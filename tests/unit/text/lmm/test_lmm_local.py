@@ -1,0 +1,120 @@
+"""A model on this machine: a LLaVA of random weights and one word per character, made on the spot."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lexiseg.errors import WeightsError
+from lexiseg.text.describe import describe
+from lexiseg.text.lmm import local as local_module
+from lexiseg.text.lmm.local import LocalModel
+from lexiseg.text.lmm.model import LmmOptions
+from lexiseg.text.lmm.prompt import make_question
+from lexiseg.words.vocabulary import load_vocabulary
+
+TEMPLATE = (
+    "{% for m in messages %}{{ m['role'] }}: {% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}<image>{% else %}{{ c['text'] }}{% endif %}{% endfor %}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def tiny_llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a LLaVA that fits into a megabyte."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import (
+        CLIPImageProcessor,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+        PreTrainedTokenizerFast,
+    )
+
+    characters = ["<unk>", "<pad>", "</s>", "<image>", *map(chr, range(32, 127)), "\n"]
+    words = {character: index for index, character in enumerate(characters)}
+    inner = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    inner.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    inner.decoder = decoders.Fuse()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner,
+        unk_token="<unk>",
+        pad_token="<pad>",
+        eos_token="</s>",
+        additional_special_tokens=["<image>"],
+    )
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(image_size=8, patch_size=4, projection_dim=16, **sizes),
+        text_config=LlamaConfig(vocab_size=len(words), max_position_embeddings=4096, **sizes),
+        image_token_index=words["<image>"],
+        vision_feature_layer=-1,
+    )
+    model = LlavaForConditionalGeneration(config)
+    model.generation_config.eos_token_id = words["</s>"]
+    model.generation_config.pad_token_id = words["<pad>"]
+    processor = LlavaProcessor(
+        image_processor=CLIPImageProcessor(size={"shortest_edge": 8}, crop_size={"height": 8, "width": 8}),
+        tokenizer=tokenizer,
+        patch_size=4,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=TEMPLATE,
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny-llava"
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_module, "MAX_TOKENS", 6)
+
+
+def picture(value: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((20, 30, 3), value, np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_it_reads_picture_and_question_and_writes(tiny_llava: Path) -> None:
+    model = LocalModel(LmmOptions(model=str(tiny_llava)))
+    question = make_question(load_vocabulary("polyp"), "polyp")
+    first = asyncio.run(model.answer(question, picture(0), None))
+    again = asyncio.run(model.answer(question, picture(0), None))
+    assert first == again  # the most likely answer, without chance
+    assert len(first.text) <= 6
+    assert first.tokens[0] > len(question.text)
+    assert first.tokens[1] <= 6
+    told = asyncio.run(model.answer(question, picture(0), ("nonsense", "it is no JSON")))
+    assert told.tokens[0] > first.tokens[0] + len("nonsense") + len("it is no JSON")
+
+
+def test_what_it_cannot_say_is_measured(
+    tiny_llava: Path, discs: Callable[[int], Path], tmp_path: Path
+) -> None:
+    lmm = LmmOptions(model=str(tiny_llava), tries=2)
+    described = describe(discs(3), tmp_path / "d.jsonl", source="lmm", vocabulary="polyp", lmm=lmm)
+    assert len(described.fell_back) == 3
+    for line in described.lines:
+        assert line.factors["shape"] == "round"
+        assert line.provenance.model_dump()["server"] is None
+        assert "no valid reply in 2" in str(line.provenance)
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WeightsError, match=r"'\S+empty' cannot be loaded: .*in a local folder.*--base-url"):
+        LocalModel(LmmOptions(model=str(tmp_path / "empty")))

@@ -1,0 +1,175 @@
+"""Describing whole data sets without a model: measured words, and those of the sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import lexiseg
+from lexiseg.data import open_dataset
+from lexiseg.data.phantom import write_phantom
+from lexiseg.data.readers import read_pair
+from lexiseg.errors import DataError, UsageError
+from lexiseg.text.descriptions import read_descriptions
+from lexiseg.words.measure import measure
+from lexiseg.words.vocabulary import load_vocabulary
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    made: dict[int, Path] = {}
+
+    def make(classes: int) -> Path:
+        if classes not in made:
+            made[classes] = tmp_path_factory.mktemp("data") / f"phantom{classes}"
+            write_phantom(made[classes], num_train=6, num_val=2, num_test=2, size=64, seed=3, classes=classes)
+        return made[classes]
+
+    return make
+
+
+def copy_of(folder: Path, to: Path) -> Path:
+    import shutil
+
+    return Path(shutil.copytree(folder, to))
+
+
+def test_measured_lines_say_what_is_measured(phantom: Callable[[int], Path], tmp_path: Path) -> None:
+    counted: list[int] = []
+    described = lexiseg.describe(
+        phantom(1), tmp_path / "d.jsonl", on_progress=lambda tally: counted.append(tally.done)
+    )
+    assert read_descriptions(tmp_path / "d.jsonl").lines == described.lines
+    index = open_dataset(phantom(1))
+    assert [line.id for line in described.lines] == [sample.id for sample in index.samples]
+    assert counted == list(range(1, 11))
+    for sample, line in zip(index.samples, described.lines, strict=True):
+        image, labels = read_pair(sample, index.coding)
+        words = measure(labels, load_vocabulary("chest"), image=image)
+        assert (line.factors, line.sentence) == (words.phrases, words.sentence)
+        assert (line.class_name, line.side, line.provenance.source) == ("opacity", "image", "concepts")
+        assert line.check is not None
+        assert line.check.how == "measured"
+
+
+def test_one_line_per_image_and_class(phantom: Callable[[int], Path], tmp_path: Path) -> None:
+    described = lexiseg.describe(phantom(2), tmp_path / "d.jsonl", splits=["train"], rois=tmp_path / "rois")
+    index = open_dataset(phantom(2))
+    pairs = [(sample.id, name) for sample in index.split("train") for name in ("opacity", "nodule")]
+    assert [(line.id, line.class_name) for line in described.lines] == pairs
+    absent = [line for line in described.lines if line.problems == ("There is no lesion in the mask.",)]
+    assert absent
+    assert {line.factors["count"] for line in absent} == {None}
+    sample = index.split("train")[0]
+    image, labels = read_pair(sample, index.coding)
+    for label in (1, 2):
+        roi = np.array(Image.open(tmp_path / "rois" / f"{sample.id}_class{label}.png"))
+        assert np.array_equal(roi, np.where(labels[..., None] == label, image, 0))
+    assert len(list((tmp_path / "rois").iterdir())) == len(pairs)
+
+
+def test_each_class_is_called_by_its_name(phantom: Callable[[int], Path], tmp_path: Path) -> None:
+    described = lexiseg.describe(phantom(2), tmp_path / "d.jsonl", vocabulary="polyp")
+    for line in described.lines:
+        if not line.problems:
+            assert line.class_name is not None
+            assert f" {line.class_name}" in line.sentence
+        assert line.vocabulary == "polyp"
+
+
+def test_a_class_without_keyword_is_refused(phantom: Callable[[int], Path], tmp_path: Path) -> None:
+    folder = copy_of(phantom(2), tmp_path / "copy")
+    (folder / "dataset.yaml").unlink()
+    with pytest.raises(
+        DataError, match=r"hold 2 classes, and no keyword says what label 1, 2 is.*dataset\.yaml"
+    ):
+        lexiseg.describe(folder, tmp_path / "d.jsonl")
+    assert not (tmp_path / "d.jsonl").exists()
+
+
+def test_reports_keep_their_row_and_what_the_mask_says_otherwise(
+    phantom: Callable[[int], Path], tmp_path: Path
+) -> None:
+    folder = copy_of(phantom(2), tmp_path / "copy")
+    sheet = pd.read_csv(folder / "reports.csv")
+    column = sheet.columns[1]
+    first = sheet[column][0]
+    sheet.loc[0, column] = (
+        "Bilaterl pulmonary infection, two infected areas, all left lung and all right lung."
+    )
+    sheet.to_csv(folder / "reports.csv", index=False)
+    described = lexiseg.describe(folder, tmp_path / "d.jsonl", source="reports")
+    assert {line.class_name for line in described.lines} == {None}  # the sheet speaks of the whole image
+    name = Path(sheet.iloc[0, 0]).stem
+    (line,) = (line for line in described.lines if line.id == name)
+    assert line.provenance.model_dump() == {
+        "source": "reports",
+        "row": sheet[column][0],
+        "repairs": {"Bilaterl": "bilateral"},
+    }
+    assert line.factors["left"] == "upper middle lower left lung"
+    assert line.check is not None
+    assert (line.check.how, line.check.corrected) == ("compared", ())
+    assert "left" in {difference.factor for difference in line.check.differs}, first
+
+
+def test_reports_of_one_class_speak_of_it(phantom: Callable[[int], Path], tmp_path: Path) -> None:
+    described = lexiseg.describe(phantom(1), tmp_path / "d.jsonl", source="reports")
+    assert {line.class_name for line in described.lines} == {"opacity"}
+    assert all(line.check is not None and not line.check.differs for line in described.lines)
+
+
+def test_the_wrong_side_is_refused(phantom: Callable[[int], Path], tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    write_phantom(folder, num_train=40, num_val=2, num_test=2, size=64, seed=3)
+    yaml = folder / "dataset.yaml"
+    yaml.write_text(yaml.read_text().replace("side: image", "side: patient"))
+    with pytest.raises(
+        DataError, match=r"from the image's point of view .* not the patient's.*`side: image`"
+    ):
+        lexiseg.describe(folder, tmp_path / "d.jsonl", source="reports")
+    assert not (tmp_path / "d.jsonl").exists()
+
+
+def test_reports_that_are_not_there(phantom: Callable[[int], Path], tmp_path: Path) -> None:
+    folder = copy_of(phantom(1), tmp_path / "copy")
+    next((folder / "Val_Folder").glob("*.xlsx")).unlink()
+    with pytest.raises(DataError, match=r"2 of 10 images have no report.*--source concepts"):
+        lexiseg.describe(folder, tmp_path / "d.jsonl", source="reports")
+    described = lexiseg.describe(folder, tmp_path / "d.jsonl", source="reports", splits=["train"])
+    assert len(described.lines) == 6
+
+
+def test_an_unreadable_image_leaves_no_file(phantom: Callable[[int], Path], tmp_path: Path) -> None:
+    folder = copy_of(phantom(1), tmp_path / "copy")
+    image = sorted((folder / "Train_Folder" / "img").iterdir())[3]
+    image.write_bytes(image.read_bytes()[:100])
+    with pytest.raises(DataError, match=image.name):
+        lexiseg.describe(folder, tmp_path / "out" / "d.jsonl")
+    assert not list(tmp_path.glob("out/*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"source": "poems"}, "No source 'poems': expected lmm, reports, concepts"),
+        ({"source": "lmm"}, "needs the name of a model"),
+        ({"lmm": lexiseg.LmmOptions(model="m")}, "with the source lmm only; with 'concepts' nothing is"),
+        ({"out": "d.json"}, r"ending in \.jsonl"),
+        ({"out": "there.jsonl"}, "already exists"),
+    ],
+)
+def test_impossible_options(
+    phantom: Callable[[int], Path], tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "there.jsonl").write_text("kept")
+    out = tmp_path / options.pop("out", "d.jsonl")
+    with pytest.raises(UsageError, match=message):
+        lexiseg.describe(phantom(1), out, **options)
+    assert (tmp_path / "there.jsonl").read_text() == "kept"
