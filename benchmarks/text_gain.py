@@ -1,6 +1,7 @@
 """Train with and without words, same seed, data order and steps, and compare case by case on the test split.
 
-    python benchmarks/text_gain.py DATA --out DIR [--epochs 5] [--image-size 160] [--seed 0]
+    python benchmarks/text_gain.py DATA --out DIR [--model stpnet] [--epochs 5] [--image-size 160] [--seed 0]
+        [--config FILE]
 
 Prints a Markdown table: mean per-case Dice of both arms, overall and by lesion-size tercile, and the
 paired difference with its 95 % interval (bootstrap over patients where ids are known). An arm that is
@@ -12,31 +13,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import pandas as pd
+from arms import dice, paired, run_arm
 from machine import describe_machine
-from rich.console import Console
-
-import lexiseg
-from lexiseg.evaluation.statistics import paired_difference
 
 _ARMS = ("none", "reports")
-
-
-def run_arm(data: Path, out: Path, text: str, options: argparse.Namespace) -> pd.DataFrame:
-    """Train and evaluate one arm; return its cases, indexed by id."""
-    folder = out / text
-    lexiseg.train(
-        data,
-        folder,
-        resume=(folder / "run.json").is_file(),
-        console=Console(width=140),
-        text=text,
-        epochs=options.epochs,
-        image_size=options.image_size,
-        seed=options.seed,
-    )
-    lexiseg.evaluate(folder, data, split="test", out=folder / "test")
-    return pd.read_csv(folder / "test" / "cases.csv").set_index("id")
 
 
 def main() -> None:
@@ -44,15 +24,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", choices=("stpnet", "cotexnet"), default="stpnet")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--image-size", type=int, default=160)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--config", type=Path, help="YAML file with further fields of TrainConfig")
     options = parser.parse_args()
-    arms = {text: run_arm(options.data, options.out, text, options) for text in _ARMS}
-    without, taught = arms["none"], arms["reports"].loc[arms["none"].index]
+    shared = {name: getattr(options, name) for name in ("model", "epochs", "image_size", "seed")}
+    shared["config_file"] = options.config
+    without, taught = (run_arm(options.data, options.out / text, text=text, **shared) for text in _ARMS)
     print(describe_machine())
     print(
-        f"{options.epochs} epochs, {options.image_size} px, seed {options.seed}, {len(without)} test cases\n"
+        f"{options.model}, {options.epochs} epochs, {options.image_size} px, seed {options.seed}, "
+        f"{len(without)} test cases\n"
     )
     print("| test cases | without text | with text | difference (paired, 95 %) |")
     print("| --- | --- | --- | --- |")
@@ -60,12 +44,8 @@ def main() -> None:
     for name in ("small", "medium", "large"):
         groups[f"{name} lesions"] = without.index[without["tercile"] == name]
     for name, ids in groups.items():
-        a, b = without.loc[ids, "dice"].to_numpy(), taught.loc[ids, "dice"].to_numpy()
-        patients = without.loc[ids, "patient"].fillna(pd.Series(ids, index=ids)).astype(str).tolist()
-        gain = paired_difference(b, a, clusters=patients, seed=0)
-        low, high = gain.ci95
-        difference = f"{gain.mean:+.4f} ({low:+.4f} to {high:+.4f})"
-        print(f"| {name} ({len(ids)}) | {a.mean():.4f} | {b.mean():.4f} | {difference} |")
+        a, b = dice(without, ids), dice(taught, ids)
+        print(f"| {name} ({len(ids)}) | {a.mean():.4f} | {b.mean():.4f} | {paired(taught, without, ids)} |")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Measure training speed with the data pipeline: images per second, median of several steps.
 
-    python benchmarks/training_speed.py DATA [--image-size 224] [--batch-size 16] [--steps 30]
+    python benchmarks/training_speed.py DATA [--model stpnet] [--image-size 224] [--batch-size 16]
+                                             [--steps 30]
 
 Prints the speed of the first phase (all layers learn, 5/7 of the size) and of the second (full size), one
 after the other in one run, with the share of time the data pipeline takes.
@@ -19,7 +20,6 @@ from machine import describe_machine
 from rich.console import Console
 
 from lexiseg.data import open_dataset
-from lexiseg.inference.preprocess import normalise
 from lexiseg.training.config import make_config
 from lexiseg.training.loading import make_loaders
 from lexiseg.training.module import freeze, shrink
@@ -42,7 +42,7 @@ def measure(training: Training, steps: int, *, small: bool, frozen: bool) -> tup
         cached=True,
     )
     optimizer = module.configure_optimizers()
-    module.network.train()
+    module.train()
     if frozen:
         freeze(module.early)
     seconds, waited, batches = [], [], iter(loader)
@@ -53,13 +53,11 @@ def measure(training: Training, steps: int, *, small: bool, frozen: bool) -> tup
         image, labels = (
             shrink(batch["image"], batch["labels"]) if small else (batch["image"], batch["labels"])
         )
-        output = module.network(normalise(image, module.mean, module.std))
-        module.objective(output, labels, batch["indices"])["total"].backward()
+        module.loss_parts(image, labels, batch["indices"])["total"].backward()
         module.on_before_optimizer_step(optimizer)
         optimizer.step()
         optimizer.zero_grad()
-        if module.average is not None:
-            module.average.update_parameters(module.network)
+        module.update_averages()
         seconds.append(time.perf_counter() - started)
     median = statistics.median(seconds[_WARMUP:])
     return config.batch / median, statistics.median(waited[_WARMUP:]) / median
@@ -69,11 +67,13 @@ def main() -> None:
     """Parse the arguments, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
+    parser.add_argument("--model", choices=("stpnet", "cotexnet"), default="stpnet")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--steps", type=int, default=30)
     options = parser.parse_args()
-    config = make_config({"image_size": options.image_size, "batch_size": options.batch_size, "epochs": 100})
+    given = {"model": options.model, "image_size": options.image_size, "batch_size": options.batch_size}
+    config = make_config({**given, "epochs": 100})
     index = open_dataset(options.data)
     plan = plan_run(index, config, Console(quiet=True))
     print(describe_machine())

@@ -23,25 +23,37 @@ if TYPE_CHECKING:
     from lexiseg.data import open_dataset
     from lexiseg.data.check import check_dataset
     from lexiseg.data.phantom import write_phantom
+    from lexiseg.data.registry import find_entry, load_registry
     from lexiseg.evaluation import evaluate
     from lexiseg.inference.batch import find_targets, predict_to_files
     from lexiseg.inference.predictor import Predictor
     from lexiseg.inference.result import Prediction
+    from lexiseg.interop.cotexnet import convert_cotexnet
+    from lexiseg.interop.datasets import get_dataset, import_dataset
     from lexiseg.interop.stpnet import convert_stpnet
     from lexiseg.run import Run
+    from lexiseg.text.describe import describe
+    from lexiseg.text.lmm.model import LmmOptions
     from lexiseg.training.train import train
 
 __all__ = [
     "LexisegError",
+    "LmmOptions",
     "Prediction",
     "Predictor",
     "Run",
     "__version__",
     "check_dataset",
+    "convert_cotexnet",
     "convert_stpnet",
+    "describe",
     "evaluate",
+    "find_entry",
     "find_targets",
+    "get_dataset",
+    "import_dataset",
     "load",
+    "load_registry",
     "open_dataset",
     "predict_to_files",
     "train",
@@ -49,13 +61,20 @@ __all__ = [
 ]
 
 _HOMES = {
+    "LmmOptions": "lexiseg.text.lmm.model",
     "Prediction": "lexiseg.inference.result",
     "Predictor": "lexiseg.inference.predictor",
     "Run": "lexiseg.run",
     "check_dataset": "lexiseg.data.check",
+    "convert_cotexnet": "lexiseg.interop.cotexnet",
     "convert_stpnet": "lexiseg.interop.stpnet",
+    "describe": "lexiseg.text.describe",
     "evaluate": "lexiseg.evaluation",
+    "find_entry": "lexiseg.data.registry",
     "find_targets": "lexiseg.inference.batch",
+    "get_dataset": "lexiseg.interop.datasets",
+    "import_dataset": "lexiseg.interop.datasets",
+    "load_registry": "lexiseg.data.registry",
     "open_dataset": "lexiseg.data",
     "predict_to_files": "lexiseg.inference.batch",
     "train": "lexiseg.training.train",
@@ -63,12 +82,13 @@ _HOMES = {
 }
 
 
-def load(run: str | Path, *, device: str = "cpu") -> Predictor:
+def load(run: str | Path, *, device: str = "cpu", flip_average: bool = False) -> Predictor:
     """Load a run folder for prediction.
 
     Args:
         run: The run folder.
         device: torch device, such as "cpu" or "cuda:0".
+        flip_average: Whether to average over each image and its mirror image, see `Predictor`.
 
     Returns:
         A predictor; its `predict` takes an image and nothing else.
@@ -79,7 +99,7 @@ def load(run: str | Path, *, device: str = "cpu") -> Predictor:
     """
     from lexiseg.inference.predictor import Predictor
 
-    return Predictor(run, device=device)
+    return Predictor(run, device=device, flip_average=flip_average)
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,7 @@
 run.json              manifest: what the network is, its classes, words, side convention, format version
 config.yaml           the resolved training configuration
 weights.safetensors   the selected weights
-bank.safetensors      phrases and their embeddings (absent with --text none)
+bank.safetensors      phrases and their embeddings (absent where the model names no words)
 history.csv           one row per validation
 splits.json           sample ids per split (absent in a run converted from a published checkpoint)
 model_card.md         what it is, what it was trained on, how well it does on validation
@@ -12,6 +12,7 @@ checkpoint.ckpt       training state, for --resume
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +30,7 @@ from lexiseg.words.vocabulary import Vocabulary
 #: Raised whenever an older Lexiseg could not read a newer run correctly.
 FORMAT_VERSION = 1
 
-TextSource = Literal["reports", "concepts", "none"]
+TextSource = Literal["reports", "concepts", "lmm", "none"]
 
 
 class Manifest(BaseModel):
@@ -165,6 +166,11 @@ class Run:
             return None
         return Vocabulary.from_dict(self.manifest.vocabulary, origin=str(self.path / "run.json"))
 
+    @property
+    def spoken_vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of the words that predictions name; None where they name none."""
+        return self.vocabulary if self.manifest.network.names_words else None
+
     @cached_property
     def splits(self) -> dict[str, tuple[str, ...]] | None:
         """Sample ids per split of the training data; None where the run holds none.
@@ -180,6 +186,15 @@ class Run:
             return {str(split): tuple(map(str, ids)) for split, ids in value.items()}
         except (ValueError, AttributeError, TypeError) as error:
             raise RunError(f"{file} is damaged ({error!r}). Restore the file, or train again.") from error
+
+    @property
+    def history(self) -> list[dict[str, str]]:
+        """Rows of `history.csv`, by column; empty where the run holds none."""
+        file = self.path / "history.csv"
+        if not file.is_file():
+            return []
+        with open(file, encoding="utf-8", newline="") as rows:
+            return list(csv.DictReader(rows))
 
     @property
     def class_names(self) -> tuple[str, ...]:

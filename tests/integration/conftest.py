@@ -65,6 +65,16 @@ def trained(phantom: Path, tiny_config: Path, tmp_path_factory: pytest.TempPathF
     return Trained(run, outcome)
 
 
+@pytest.fixture(scope="session")
+def trained_cotexnet(phantom: Path, tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Return a run of the other model; its command differs in `--model` alone."""
+    run = tmp_path_factory.mktemp("runs") / "cotexnet"
+    options = ("--text", "reports", "--epochs", 1, "--image-size", 64, "--config", tiny_config)
+    outcome = shell("train", phantom, "--out", run, "--model", "cotexnet", *options)
+    assert outcome.code == 0, outcome.stderr
+    return Trained(run, outcome)
+
+
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     """Return a data set of 14 images that a test may spoil."""

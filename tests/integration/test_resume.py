@@ -18,6 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lexiseg import describe
 from lexiseg.data.phantom import write_phantom
 from lexiseg.errors import DataError
 from lexiseg.run import Run
@@ -75,15 +76,21 @@ def assert_equal_runs(a: Path, b: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", ["reports", "none"])
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [("stpnet", "reports"), ("stpnet", "none"), ("stpnet", "a description file"), ("cotexnet", "reports")],
+)
 def test_a_killed_and_resumed_training_equals_an_unbroken_one(
-    tiny_data: Path, tmp_path: Path, text: str
+    tiny_data: Path, tmp_path: Path, model: str, text: str
 ) -> None:
-    unbroken = train(tiny_data, tmp_path / "unbroken", text)
+    if text == "a description file":
+        text = str(describe(tiny_data, tmp_path / "words.jsonl", source="reports").path)
+    unbroken = train(tiny_data, tmp_path / "unbroken", text, model=model)
     assert unbroken.manifest.training["steps"] == 8
     killed = tmp_path / "killed"
     for step, more in ((1, []), (5, ["resume"])):  # before the first checkpoint, and in a later segment
-        command = [sys.executable, str(SCRIPT), str(tiny_data), str(killed), text, f"die_at={step}", *more]
+        options = [f"die_at={step}", f"model={model}", *more]
+        command = [sys.executable, str(SCRIPT), str(tiny_data), str(killed), text, *options]
         process = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert process.returncode == -signal.SIGKILL, process.stderr
         assert (killed / "checkpoint.ckpt").exists() == (step == 5)

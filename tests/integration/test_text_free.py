@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from command_line import TIMEOUT_S, Command, Trained, environment
 
 _BLOCKED = """
@@ -50,10 +51,12 @@ def test_sheet_and_masks_beside_the_images_change_nothing(
     assert with_text == without
 
 
+@pytest.mark.parametrize("model", ["stpnet", "cotexnet"])
 def test_predicts_with_text_and_training_blocked(
-    cli: Command, trained: Trained, images: Path, tmp_path: Path
+    cli: Command, trained: Trained, trained_cotexnet: Trained, images: Path, tmp_path: Path, model: str
 ) -> None:
-    arguments = ["predict", str(trained.run), str(images), "--out", str(tmp_path / "blocked")]
+    run = {"stpnet": trained, "cotexnet": trained_cotexnet}[model].run
+    arguments = ["predict", str(run), str(images), "--out", str(tmp_path / "blocked")]
     done = subprocess.run(
         [sys.executable, "-c", _BLOCKED, *arguments],
         capture_output=True,
@@ -63,5 +66,5 @@ def test_predicts_with_text_and_training_blocked(
     )
     assert done.returncode == 0, done.stderr
     assert "6 of 6 images segmented" in done.stdout
-    assert cli("predict", trained.run, images, "--out", tmp_path / "free").code == 0
+    assert cli("predict", run, images, "--out", tmp_path / "free").code == 0
     assert _fingerprint(tmp_path / "blocked") == _fingerprint(tmp_path / "free")

@@ -1,6 +1,6 @@
 """One tiny training, in a process that can be killed.
 
-python tiny_training.py DATA OUT TEXT [resume] [die_at=N]
+python tiny_training.py DATA OUT TEXT [resume] [die_at=N] [model=cotexnet]
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ class HashEncoder:
             [torch.randn(1, tokens, self.width, generator=torch.Generator().manual_seed(s)) for s in seeds]
         )
 
+    def embed_sentences(self, sentences: Any) -> Tensor:
+        return torch.nn.functional.normalize(self.encode(sentences, tokens=1)[:, 0, 0], dim=1)
+
 
 def train(data: Path, out: Path, text: str, *, resume: bool = False, **options: Any) -> Run:
     """Train 8 steps in segments of 2, frozen early layers from step 4 on."""
@@ -46,6 +49,7 @@ def train(data: Path, out: Path, text: str, *, resume: bool = False, **options: 
         "precision": "fp32",
         "accelerator": "cpu",
         "text": text,
+        "model": options.get("model", "stpnet"),
         "seed": 5,
     }
     return training.train(
@@ -67,7 +71,10 @@ def die_at(step: int) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    model = "stpnet"
     for argument in sys.argv[4:]:
         if argument.startswith("die_at="):
             die_at(int(argument.removeprefix("die_at=")))
-    train(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], resume="resume" in sys.argv)
+        if argument.startswith("model="):
+            model = argument.removeprefix("model=")
+    train(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], resume="resume" in sys.argv, model=model)

@@ -18,18 +18,12 @@ convert_app = typer.Typer(help="Make a run folder from published weights.", no_a
 
 class _Model(StrEnum):
     STPNET = "stpnet"
+    COTEXNET = "cotexnet"
 
 
 class _Preset(StrEnum):
     COMPACT = "compact"
     PAPER = "paper"
-
-
-class _Text(StrEnum):
-    AUTO = "auto"
-    REPORTS = "reports"
-    CONCEPTS = "concepts"
-    NONE = "none"
 
 
 class _Split(StrEnum):
@@ -39,6 +33,12 @@ class _Split(StrEnum):
 
 
 _Device = Annotated[str, typer.Option(help="torch device: cpu, cuda:0, ...")]
+_FlipAverage = Annotated[
+    bool,
+    typer.Option(
+        "--flip-average", help="Average over each image and its mirror image: slower, often better."
+    ),
+]
 _BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]
 
 
@@ -60,10 +60,10 @@ def train(
         ),
     ] = None,
     text: Annotated[
-        _Text | None,
+        str | None,
         typer.Option(
-            help=r"Where words come from: reports (a sheet), concepts (measured on masks), none. "
-            r"\[default: reports if there is a sheet, else concepts]"
+            help=r"Where words come from: reports (a sheet), concepts (measured on masks), none, or a file "
+            r"made by `data describe`. \[default: reports if there is a sheet, else concepts]"
         ),
     ] = None,
     vocabulary: Annotated[
@@ -82,7 +82,7 @@ def train(
         int | None, typer.Option(help=r"Height and width in pixels. \[default: 224]")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=2, help=r"Images per step. \[default: 16; paper 24]")
+        int | None, typer.Option(min=2, help=r"Images per step. \[default: 16; STPNet's paper preset 24]")
     ] = None,
     encoder: Annotated[
         str | None,
@@ -92,11 +92,15 @@ def train(
         str | None,
         typer.Option(
             help=r"minilm (installed), a Hugging Face name, a folder. "
-            r"\[default: minilm; paper: Bio_ClinicalBERT]"
+            r"\[default: minilm; STPNet's paper preset: Bio_ClinicalBERT]"
         ),
     ] = None,
     encoder_weights: Annotated[
-        str | None, typer.Option(help=r"imagenet, none, or a weights file. \[default: imagenet]")
+        str | None,
+        typer.Option(
+            help=r"imagenet, none, or a weights file; for CoTexNet's paper preset a CLIPSeg: Hugging Face "
+            r"name or folder. \[default: imagenet; the published CLIPSeg]"
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help=r"Seed of everything random. \[default: 0]")] = None,
     workers: Annotated[
@@ -121,7 +125,7 @@ def train(
             console=_narrator(),
             model=model and model.value,
             preset=preset and preset.value,
-            text=text and text.value,
+            text=text,
             vocabulary=vocabulary,
             epochs=epochs,
             max_minutes=max_minutes,
@@ -154,6 +158,7 @@ def evaluate(
     split: Annotated[_Split, typer.Option(help="Which split to score.")] = _Split.TEST,
     batch_size: _BatchSize = 8,
     device: _Device = "cpu",
+    flip_average: _FlipAverage = False,
     tolerance: Annotated[
         float,
         typer.Option(min=0, help="Boundary error surface Dice forgives, in mm where known, else pixels."),
@@ -172,6 +177,7 @@ def evaluate(
             out=out,
             batch_size=batch_size,
             device=device,
+            flip_average=flip_average,
             tolerance=tolerance,
             seed=seed,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
@@ -201,12 +207,13 @@ def predict(
     ] = None,
     batch_size: _BatchSize = 8,
     device: _Device = "cpu",
+    flip_average: _FlipAverage = False,
 ) -> None:
     """Segment images: masks on their own grids, the retrieved words, and a flag where the two disagree."""
     from lexiseg import find_targets, load, predict_to_files
 
-    targets = find_targets(paths)
-    predictor = load(run, device=device)
+    targets = find_targets(paths, out=out)
+    predictor = load(run, device=device, flip_average=flip_average)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     with _progress() as progress:
         task = progress.add_task("predicting", total=len(targets))
@@ -232,11 +239,11 @@ def predict(
             ) from interrupt
     review = (
         f"; {summary.flagged} flagged for review, as mask and words disagree"
-        if predictor.run.vocabulary
+        if predictor.run.spoken_vocabulary
         else ""
     )
     _say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {summary.results}")
-    if predictor.run.vocabulary is not None:
+    if predictor.run.spoken_vocabulary is not None:
         _say(f"Left and right in all words are the {predictor.run.side}'s.")
     if summary.failed:
         raise PartialFailureError(
@@ -265,6 +272,32 @@ def convert_stpnet(
 
     run, dropped = convert(checkpoint, out, banks=banks, text_encoder=text_encoder)
     _say(f"{dropped} published tensors that the network never uses were dropped. The run is in {run.path}.")
+
+
+@convert_app.command("cotexnet")
+def convert_cotexnet(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Published checkpoint (.pth, .pt or .safetensors).")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder to make.")],
+    clipseg: Annotated[
+        str | None,
+        typer.Option(
+            help=r"CLIPSeg it was built on: a folder with its config.json, or a Hugging Face name. "
+            r"\[default: CIDAS/clipseg-rd64-refined]"
+        ),
+    ] = None,
+    class_name: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of a foreground class; repeat it, in the order of the labels."),
+    ] = None,
+    image_size: Annotated[int, typer.Option(min=64, help="Height and width in pixels.")] = 224,
+) -> None:
+    """Make a run from a published CoTexNet checkpoint."""
+    from lexiseg import convert_cotexnet as convert
+
+    run, dropped = convert(checkpoint, out, clipseg=clipseg, class_names=class_name, image_size=image_size)
+    _say(f"{dropped} published tensors that prediction never uses were dropped. The run is in {run.path}.")
 
 
 def demo(

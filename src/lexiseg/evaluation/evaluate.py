@@ -175,7 +175,7 @@ def evaluate_predictor(
         cases, root=index.root, vocabulary=run.spoken_vocabulary, class_names=index.class_names, side=run.side
     )
     write_text(out / "cases.csv", table)
-    write_text(out / "report.html", build_report(metrics, cases, shown))
+    write_text(out / "report.html", build_report(metrics, cases, shown, history=run.history))
     # Last, so that its presence tells that the evaluation is complete.
     write_json(out / "metrics.json", metrics)
     return Evaluation(out=out, metrics=metrics, cases=tuple(cases), failed=tuple(failed))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +121,35 @@ def confusion(scores: dict[str, Any]) -> Picture:
     alt = (
         f"Confusion matrix of {scores['title']}: {size} reference phrases in rows, retrieved phrases in "
         f"columns; {hits} of {int(counts.sum())} cases lie on the diagonal."
+    )
+    return Picture(uri=_svg_uri(figure), alt=alt)
+
+
+def distillation(history: Sequence[Mapping[str, str]]) -> Picture | None:
+    """Draw how the image embedding learned to stand in for the text embedding.
+
+    Args:
+        history: Rows of the run's `history.csv`: `step`, `train/distillation` and `val/gap` by row.
+
+    Returns:
+        The loss above, the gap on validation below, over the steps; None for a run that distilled nothing.
+    """
+    rows = [row for row in history if row.get("val/gap") and row.get("train/distillation")]
+    if not rows:
+        return None
+    steps = [int(row["step"]) for row in rows]
+    loss, gap = ([float(row[name]) for row in rows] for name in ("train/distillation", "val/gap"))
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        above, below = figure.subplots(2, 1, sharex=True)
+        above.plot(steps, loss, color=BLUE, marker="o", markersize=3)
+        above.set(ylabel="loss, training", ylim=(0, None))
+        below.plot(steps, gap, color=ORANGE, marker="s", markersize=3)
+        below.set(ylabel="gap, validation", xlabel="training step", ylim=(0, None))
+    alt = (
+        f"Two curves over {len(rows)} validations: the distillation loss went from {loss[0]:.3f} to "
+        f"{loss[-1]:.3f}; the gap between image and text embeddings, 1 - cosine similarity, on validation "
+        f"images went from {gap[0]:.3f} to {gap[-1]:.3f}."
     )
     return Picture(uri=_svg_uri(figure), alt=alt)
 

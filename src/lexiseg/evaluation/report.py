@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -21,13 +21,20 @@ SIDE_NOTES: dict[Side, str] = {
 }
 
 
-def build_report(metrics: dict[str, Any], cases: Sequence[Case], shown: dict[str, list[Shown]]) -> str:
+def build_report(
+    metrics: dict[str, Any],
+    cases: Sequence[Case],
+    shown: dict[str, list[Shown]],
+    *,
+    history: Sequence[Mapping[str, str]] = (),
+) -> str:
     """Return the report as HTML: no scripts, no other files, no requests.
 
     Args:
         metrics: The content of `metrics.json`.
         cases: The evaluated cases.
         shown: Cases to show, by group title.
+        history: Rows of the run's `history.csv`.
     """
     environment = Environment(
         loader=PackageLoader("lexiseg.evaluation"),
@@ -44,6 +51,7 @@ def build_report(metrics: dict[str, Any], cases: Sequence[Case], shown: dict[str
         distribution=figures.dice_distribution(cases),
         scatter=figures.size_against_dice(cases, metrics["by_size"]),
         confusions={name: figures.confusion(scores) for name, scores in retrieval.items() if scores["n"]},
+        distillation=figures.distillation(history),
         strata=_strata(metrics),
         shown=shown,
         manifest=json.dumps(metrics["run"]["manifest"], indent=2, ensure_ascii=False),

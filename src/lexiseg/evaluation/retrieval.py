@@ -54,11 +54,11 @@ class References:
         Returns:
             The references; None for a run without words.
         """
-        if run.vocabulary is None:
+        if run.spoken_vocabulary is None:
             return None
         has_reports = any(sample.report for sample in index.samples)
         kind: ReferenceKind = "reports" if run.text_source == "reports" and has_reports else "concepts"
-        return cls(kind=kind, vocabulary=run.vocabulary, side=run.side, data_side=index.side)
+        return cls(kind=kind, vocabulary=run.spoken_vocabulary, side=run.side, data_side=index.side)
 
     def of(self, sample: Sample, truth: npt.NDArray[np.uint8], image: npt.NDArray[np.uint8]) -> Description:
         """Return the reference words of one case, in the run's side convention.

@@ -134,7 +134,7 @@ def predict_to_files(
     results, partial = out / RESULTS_FILE, out / (RESULTS_FILE + ".partial")
     if (out / MASKS).exists() and not (results.exists() or partial.exists()):
         raise DataError(
-            f"{out / MASKS} exists, but {out} holds no {RESULTS_FILE}: these masks are not from a prediction, "
+            f"{out / MASKS} exists, but {out} holds no {RESULTS_FILE}: these masks are not from a prediction "
             f"and would be replaced. Choose another --out folder."
         )
     names = {target.image: target.name for target in targets}

@@ -70,6 +70,13 @@ class TextBank:
     def _first(self) -> Tensor:
         return next(iter(self.embeddings.values()))
 
+    def pooled(self) -> Tensor:
+        """Return one vector per phrase of all factors, in order: the mean over layers K and tokens T, (N, D).
+
+        The published repository is pooled like this.
+        """
+        return torch.cat([value.mean(dim=(1, 2)) for value in self.embeddings.values()])
+
     def save(self, path: str | Path) -> None:
         """Write the bank as one safetensors file, its phrases in the metadata.
 

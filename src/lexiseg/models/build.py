@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError
@@ -14,13 +14,16 @@ from torch import Tensor, nn
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.files import write_bytes
 from lexiseg.models.bank import TextBank
+from lexiseg.models.cotexnet.compact import CompactCoTexNet
 from lexiseg.models.pyramid import pyramid_levels
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.stpnet.compact import CompactStpNet
 from lexiseg.models.stpnet.paper import IMAGE_SIZE, StpNet
 from lexiseg.models.weights import Normalisation, create_encoder, encoder_normalisation
 
-#: ImageNet statistics, which torchvision's ResNet-101 expects.
+_MIN_SIZE = 64
+
+#: ImageNet statistics, which torchvision's ResNet-101 and CLIPSeg expect.
 IMAGENET = Normalisation(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
@@ -33,7 +36,16 @@ class SegmentationOutput(Protocol):
 
     @property
     def retrieval(self) -> dict[str, Tensor]:
-        """Scores `(B, N_f)` of the phrases per factor; empty without text."""
+        """Scores `(B, N_f)` of the phrases per factor; empty where the network names no words."""
+
+
+@runtime_checkable
+class HoldsItsTeacher(Protocol):
+    """A network that holds parts which only training needs."""
+
+    @property
+    def teaching_parts(self) -> tuple[str, ...]:
+        """Beginnings of their names in its state."""
 
 
 def build_network(
@@ -47,37 +59,54 @@ def build_network(
 
     Args:
         spec: Model, preset, encoder, channels.
-        bank: Text bank; None for a network without text (compact only).
+        bank: Text bank; None for a network without text (compact), or that names no words.
         pretrained: Whether the compact encoder starts from ImageNet weights, not at random.
-        encoder_weights: State dict for the paper preset's ResNet-101; None starts it at random.
+        encoder_weights: State dict for the ResNet-101 of STPNet's paper preset; None starts it at random.
 
     Returns:
-        A module whose output follows `SegmentationOutput`.
+        A module whose output follows `SegmentationOutput`: all that prediction needs.
 
     Raises:
         UsageError: The combination is not possible.
         WeightsError: Encoder weights cannot be found.
     """
-    check_spec(spec, with_text=bank is not None)
     if spec.preset == "compact":
         encoder = create_encoder(spec.encoder, pretrained=pretrained)
         levels = pyramid_levels(encoder, name=spec.encoder)
-        return CompactStpNet(encoder, bank, levels=levels, out_channels=spec.out_channels, width=spec.width)
-    assert bank is not None  # check_spec refuses a paper preset without text
+        network = CompactStpNet if spec.model == "stpnet" else CompactCoTexNet
+        return network(encoder, bank, levels=levels, out_channels=spec.out_channels, width=spec.width)
+    if spec.model == "cotexnet":
+        return _published_cotexnet(spec)
+    check_spec(spec, with_text=bank is not None)
+    assert bank is not None  # check_spec refuses STPNet's paper preset without text
     return StpNet(bank.embeddings, encoder_weights=encoder_weights)
+
+
+def _published_cotexnet(spec: NetworkSpec) -> nn.Module:
+    # Imported here, as transformers takes seconds.
+    from lexiseg.models.cotexnet.paper import CoTexNetStudent
+    from lexiseg.models.cotexnet.published import read_config
+
+    if spec.clipseg is None:
+        raise WeightsError(
+            "The run's network lacks the configuration of its CLIPSeg, `clipseg` in run.json. Restore the "
+            "file."
+        )
+    return CoTexNetStudent(read_config(spec.clipseg), num_classes=max(2, spec.out_channels))
 
 
 def check_spec(spec: NetworkSpec, *, with_text: bool) -> None:
     """Refuse a network there is none of.
 
     Raises:
-        UsageError: The paper preset without text, or for several classes.
+        UsageError: A paper preset without text, or STPNet's for several classes.
     """
     if spec.preset == "paper" and not with_text:
+        title = {"stpnet": "STPNet", "cotexnet": "CoTexNet"}[spec.model]
         raise UsageError(
-            "The paper preset of STPNet has no form without text. Use --preset compact with --text none."
+            f"The paper preset of {title} has no form without text. Use --preset compact with --text none."
         )
-    if spec.preset == "paper" and spec.out_channels != 1:
+    if spec.preset == "paper" and spec.model == "stpnet" and spec.out_channels != 1:
         raise UsageError(
             "The paper preset of STPNet segments one class. Use --preset compact for several classes."
         )
@@ -94,11 +123,15 @@ def check_image_size(spec: NetworkSpec, image_size: int) -> None:
     Raises:
         UsageError: The size does not fit.
     """
-    if spec.preset == "paper" and image_size != IMAGE_SIZE:
+    if spec.preset == "paper" and spec.model == "stpnet" and image_size != IMAGE_SIZE:
         raise UsageError(
             f"The paper preset takes {IMAGE_SIZE} px only, not {image_size}. Leave out --image-size."
         )
-    if image_size < 64 or image_size % 32:
+    if spec.preset == "paper" and spec.model == "cotexnet":
+        if image_size < _MIN_SIZE:
+            raise UsageError(f"--image-size must be at least {_MIN_SIZE}; got {image_size}.")
+        return
+    if image_size < _MIN_SIZE or image_size % 32:
         raise UsageError(f"--image-size must be a multiple of 32, at least 64; got {image_size}.")
 
 
@@ -124,9 +157,12 @@ def check_encoder_takes(encoder: nn.Module, *, name: str, sizes: Collection[int]
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
-    """Write a network's state as safetensors, whole or not at all."""
+    """Write what prediction needs of a network's state as safetensors, whole or not at all."""
+    left_out = network.teaching_parts if isinstance(network, HoldsItsTeacher) else ()
     state = {
-        name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()
+        name: tensor.detach().cpu().contiguous().clone()
+        for name, tensor in network.state_dict().items()
+        if not name.startswith(left_out)
     }
     write_bytes(path, save(state))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Model = Literal["stpnet"]
+Model = Literal["stpnet", "cotexnet"]
 Preset = Literal["compact", "paper"]
+
+#: The CLIPSeg of CoTexNet's paper, on the Hugging Face hub.
+PUBLISHED_CLIPSEG = "CIDAS/clipseg-rd64-refined"
 
 
 class NetworkSpec(BaseModel):
@@ -16,9 +19,11 @@ class NetworkSpec(BaseModel):
     Attributes:
         model: Which published system it follows.
         preset: "paper": the published network; "compact": ours.
-        encoder: timm name of the image encoder (compact), or "resnet101" (paper).
+        encoder: timm name of the image encoder (compact); of the paper presets "resnet101" (STPNet), or the
+            name or folder of the CLIPSeg it started from (CoTexNet).
         out_channels: 1 for a binary mask, else one per class with the background first.
         width: Width of retrieval and prompts (compact).
+        clipseg: Configuration of the CLIPSeg that CoTexNet's paper preset is built on; None elsewhere.
         num_parameters: Parameters of the network, counted when it was built; 0 if not counted yet.
     """
 
@@ -29,4 +34,10 @@ class NetworkSpec(BaseModel):
     encoder: str = "tf_efficientnet_lite0"
     out_channels: int = Field(default=1, ge=1)
     width: int = Field(default=128, ge=8, multiple_of=4)
+    clipseg: dict[str, Any] | None = None
     num_parameters: int = 0
+
+    @property
+    def names_words(self) -> bool:
+        """Whether the network, trained with words, names words itself; the published CoTexNet does not."""
+        return not (self.model == "cotexnet" and self.preset == "paper")

@@ -195,7 +195,8 @@ def _in_timm_naming(name: str, state: dict[str, Tensor], package: _WeightPackage
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read tensors by name from a safetensors file, or from a PyTorch file of tensors and plain values.
 
-    A PyTorch file holds them itself, or under the key `state_dict`, beside whatever else a training saved.
+    A PyTorch file holds them itself, or under the key `state_dict` or `model`, beside whatever else a
+    training saved.
 
     Raises:
         WeightsError: The file is missing, damaged, holds Python objects, or no tensors by name.
@@ -211,8 +212,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             f"The weights file {path} cannot be read; expected safetensors, or a PyTorch file of tensors "
             f"only: {error}"
         ) from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
+    for key in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"The weights file {path} holds no state_dict: expected tensors by name.")
     return dict(state)

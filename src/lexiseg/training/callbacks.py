@@ -192,7 +192,8 @@ class Display(lightning.Callback):
         )
         self._console.print(
             f"      step {self._training.step}: validation Dice {scores['dice']:.4f}"
-            + (f"; retrieval {retrieval}" if retrieval else ""),
+            + (f"; retrieval {retrieval}" if retrieval else "")
+            + (f"; gap {scores['gap']:.3f}" if "gap" in scores else ""),
             highlight=False,
         )
 

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lexiseg.errors import UsageError
-from lexiseg.models.spec import Model, Preset
+from lexiseg.models.spec import PUBLISHED_CLIPSEG, Model, Preset
+from lexiseg.text.descriptions import SUFFIX
 
 #: The resolved configuration in a run folder.
 CONFIG_FILE = "config.yaml"
 
-TextChoice = Literal["auto", "reports", "concepts", "none"]
+TEXT_CHOICES = ("auto", "reports", "concepts", "none")
 Precision = Literal["auto", "fp32", "bf16"]
+Teach = Literal["both", "sentence", "pseudo_word", "none"]
 
 
 class _Config(BaseModel):
@@ -52,20 +54,31 @@ class TrainConfig(_Config):
     Attributes:
         model: The published system to follow.
         preset: "compact" (ours) or "paper" (the published network and losses).
-        text: Where words come from: "reports" (a sheet), "concepts" (measured from the masks), "none", or
-            "auto": reports if all training and validation images have one, concepts if none has.
+        text: Where words come from: "reports" (a sheet), "concepts" (measured from the masks), a description
+            file (ending in .jsonl, made by `lexiseg data describe`), "none", or "auto": reports if all
+            training and validation images have one, concepts if none has.
         vocabulary: Name or file of the vocabulary; None: the data set's, or the one that reads the sheet.
         encoder: timm encoder of the compact preset.
         text_encoder: Who embeds the phrases: "minilm" (installed) or a Hugging Face name or local path; None:
             the preset's.
-        encoder_weights: Start of the image encoder: "imagenet", "none" (random), or a file.
+        encoder_weights: Start of the image encoder: "imagenet", "none" (random), or a file; for CoTexNet's
+            paper preset a CLIPSeg: its name on the hub or a folder. None: "imagenet", and for CoTexNet's
+            paper preset the published CLIPSeg, "CIDAS/clipseg-rd64-refined".
         image_size: Height and width in pixels; None: 224.
         epochs: Passes over the training images; None where `max_minutes` sets the length.
         max_minutes: Wall-clock budget, validation included; None where `epochs` sets the length.
-        batch_size: Images per step; None: the preset's (24 as published, 16 compact).
+        batch_size: Images per step; None: the preset's (16, STPNet as published 24).
         learning_rate: Peak learning rate; None: the preset's.
-        weight_decay: AdamW's weight decay (compact; the paper uses Adam without).
+        weight_decay: AdamW's weight decay; None: the preset's (0.01 compact, 1e-4 CoTexNet as published;
+            STPNet as published uses Adam without).
         retrieval_weight: Weight of the retrieval loss (compact).
+        teach: What the text embedding that teaches CoTexNet is made of (compact): "both", "sentence",
+            "pseudo_word" (from the region of interest), or "none": the image embedding prompts the decoder
+            untaught. Without the sentence, words are still read off the image, but shape nothing.
+        distillation_weight: Weight of the distillation of text into image embedding (CoTexNet compact; 10 as
+            published).
+        reference_compat: Whether the cross-entropy gets probabilities where it expects scores, as in the
+            published code of CoTexNet (paper).
         ema_decay: Decay of the averaged weights that are validated and saved (compact); 0: no averaging.
         width: Width of retrieval and prompts (compact).
         small_first: Share of the training at 5/7 of the image size, which is twice as fast (compact).
@@ -76,7 +89,8 @@ class TrainConfig(_Config):
         balance_words: How far images with rare words are drawn more often, 0 (not at all) to 1 (each phrase
             of a factor equally often).
         augment: Random changes of the training images.
-        patience: Stop after this many passes over the data without a better validation Dice; None: never.
+        patience: Stop after this many passes over the data without a better validation Dice; None: never,
+            but after 50 for CoTexNet as published.
         val_cases: Validation cases scored after each segment, a seeded choice; all are scored at the end.
         seed: Seed of everything random.
         precision: "fp32", "bf16", or "auto": the faster one in a short probe.
@@ -87,18 +101,21 @@ class TrainConfig(_Config):
 
     model: Model = "stpnet"
     preset: Preset = "compact"
-    text: TextChoice = "auto"
+    text: str = "auto"
     vocabulary: str | None = None
     encoder: str = "tf_efficientnet_lite0"
     text_encoder: str | None = None
-    encoder_weights: str = "imagenet"
+    encoder_weights: str | None = None
     image_size: int | None = None
     epochs: int | None = Field(default=None, ge=1)
     max_minutes: float | None = Field(default=None, gt=0)
     batch_size: int | None = Field(default=None, ge=2)
     learning_rate: float | None = Field(default=None, gt=0)
-    weight_decay: float = Field(default=0.01, ge=0)
+    weight_decay: float | None = Field(default=None, ge=0)
     retrieval_weight: float = Field(default=0.4, ge=0)
+    teach: Teach = "both"
+    distillation_weight: float = Field(default=0.2, ge=0)
+    reference_compat: bool = False
     ema_decay: float = Field(default=0.998, ge=0, lt=1)
     width: int = Field(default=128, ge=8, multiple_of=4)
     small_first: float = Field(default=0.5, ge=0, le=1)
@@ -125,6 +142,17 @@ class TrainConfig(_Config):
                 return {**value, "epochs": 40}
         return value
 
+    @field_validator("text", mode="before")
+    @classmethod
+    def _choice_or_file(cls, value: Any) -> Any:
+        text = str(value) if isinstance(value, str | Path) else ""
+        if text not in TEXT_CHOICES and not text.endswith(SUFFIX):
+            raise ValueError(
+                f"expected {', '.join(TEXT_CHOICES)} or the path of a description file ending in {SUFFIX}, "
+                f"got {value!r}"
+            )
+        return text
+
     @property
     def paper(self) -> bool:
         """Whether this is the published network with its published optimiser."""
@@ -138,7 +166,7 @@ class TrainConfig(_Config):
     @property
     def batch(self) -> int:
         """Images per step."""
-        return self.batch_size or (24 if self.paper else 16)
+        return self.batch_size or (24 if self.paper and self.model == "stpnet" else 16)
 
     @property
     def peak_learning_rate(self) -> float:
@@ -146,9 +174,29 @@ class TrainConfig(_Config):
         return self.learning_rate or (3e-4 if self.paper else 1e-3)
 
     @property
+    def decay(self) -> float:
+        """AdamW's weight decay."""
+        if self.weight_decay is not None:
+            return self.weight_decay
+        return 1e-4 if self.paper else 0.01
+
+    @property
+    def patience_epochs(self) -> int | None:
+        """Passes over the data without a better validation Dice after which the training stops."""
+        return self.patience or (50 if self.paper and self.model == "cotexnet" else None)
+
+    @property
+    def start_weights(self) -> str:
+        """What the image encoder starts from."""
+        return self.encoder_weights or (
+            PUBLISHED_CLIPSEG if self.paper and self.model == "cotexnet" else "imagenet"
+        )
+
+    @property
     def phrase_encoder(self) -> str:
-        """Who embeds the phrases."""
-        return self.text_encoder or ("emilyalsentzer/Bio_ClinicalBERT" if self.paper else "minilm")
+        """Who embeds phrases and sentences."""
+        published = self.paper and self.model == "stpnet"
+        return self.text_encoder or ("emilyalsentzer/Bio_ClinicalBERT" if published else "minilm")
 
 
 def make_config(options: dict[str, Any], file: str | Path | None = None) -> TrainConfig:

@@ -13,8 +13,11 @@ from torch.optim.swa_utils import AveragedModel
 from lexiseg.errors import UsageError
 from lexiseg.inference.preprocess import normalise
 from lexiseg.models.build import SegmentationOutput
+from lexiseg.models.teaching import Teacher, embedding_gap
 from lexiseg.training.config import TrainConfig
-from lexiseg.training.schedule import Progress, cosine, warm_restarts
+from lexiseg.training.lessons import Lessons
+from lexiseg.training.optimizer import learning_rate, make_optimizer
+from lexiseg.training.schedule import Progress
 from lexiseg.words.description import UNKNOWN
 
 _CLIP_NORM = 3.0
@@ -35,6 +38,8 @@ class SegmentationModule(lightning.LightningModule):
         steps_per_epoch: Steps per pass over the data.
         mean: Normalisation of the network's input.
         std: Normalisation of the network's input.
+        teacher: Runs the network's training pass; None: the network trains as it predicts.
+        lessons: Makes of phrase indices what the teacher reads; given with a teacher.
     """
 
     def __init__(
@@ -47,15 +52,20 @@ class SegmentationModule(lightning.LightningModule):
         steps_per_epoch: int,
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
+        teacher: Teacher | None = None,
+        lessons: Lessons | None = None,
     ) -> None:
         super().__init__()
         self.network = network
+        self.teacher = teacher
+        self.lessons = lessons
         self.objective = objective
         self.config = config
         self.progress = progress
         self.steps_per_epoch = steps_per_epoch
         self.mean, self.std = mean, std
         self.average: AveragedModel | None = None
+        self.average_teacher: AveragedModel | None = None
         if config.ema_decay > 0 and not config.paper:
             # The decay rises from 2/11 to its full value, so that the first hundred steps do not linger.
             def blend(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
@@ -63,6 +73,8 @@ class SegmentationModule(lightning.LightningModule):
                 return torch.lerp(current, averaged, decay) if current.is_floating_point() else current
 
             self.average = AveragedModel(network, avg_fn=blend, use_buffers=True)
+            if teacher is not None:
+                self.average_teacher = AveragedModel(teacher, avg_fn=blend, use_buffers=True)
         self.early = (
             early_layers(network)
             if config.freeze_early and config.small_first > 0 and not config.paper
@@ -80,20 +92,23 @@ class SegmentationModule(lightning.LightningModule):
         """The network that is validated and saved: the averaged one where there is one."""
         return self.average.module if self.average is not None else self.network
 
+    @property
+    def selected_teacher(self) -> Teacher | None:
+        """The teacher that goes with the selected network."""
+        if self.average_teacher is None:
+            return self.teacher
+        averaged = self.average_teacher.module
+        assert isinstance(averaged, Teacher)
+        return averaged
+
+    @property
+    def learning(self) -> nn.ModuleList:
+        """All that learns: the network, and the teacher if there is one."""
+        return nn.ModuleList([self.network] if self.teacher is None else [self.network, self.teacher])
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam without weight decay as published, or AdamW with none on norms and biases."""
-        if self.config.paper:
-            return torch.optim.Adam(self.network.parameters(), lr=self.config.peak_learning_rate)
-        decayed = [p for p in self.network.parameters() if p.requires_grad and p.ndim > 1]
-        plain = [p for p in self.network.parameters() if p.requires_grad and p.ndim <= 1]
-        return torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": self.config.weight_decay},
-                {"params": plain, "weight_decay": 0.0},
-            ],
-            lr=self.config.peak_learning_rate,
-            fused=True,
-        )
+        """Return the optimiser of the model and preset."""
+        return make_optimizer(self.config, self.learning)
 
     def on_train_start(self) -> None:
         """Stop at once if the training was killed after its last step."""
@@ -103,11 +118,7 @@ class SegmentationModule(lightning.LightningModule):
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Reseed, and set the learning rate."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.progress.step)
-        peak = self.config.peak_learning_rate
-        if self.config.paper:
-            rate = warm_restarts(self.progress.step, self.steps_per_epoch, peak=peak)
-        else:
-            rate = peak * cosine(self.progress)
+        rate = learning_rate(self.config, self.progress, self.steps_per_epoch)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
         if not self.small_phase:
@@ -118,8 +129,7 @@ class SegmentationModule(lightning.LightningModule):
         image, labels = batch["image"], batch["labels"]
         if self.small_phase:
             image, labels = shrink(image, labels)
-        output: SegmentationOutput = self.network(normalise(image, self.mean, self.std))
-        parts: dict[str, Tensor] = self.objective(output, labels, batch["indices"])
+        parts = self.loss_parts(image, labels, batch["indices"])
         self.log_dict(
             {f"train/{name}": value.detach() for name, value in parts.items()}, batch_size=len(image)
         )
@@ -132,28 +142,63 @@ class SegmentationModule(lightning.LightningModule):
             )
         return total
 
+    def loss_parts(self, image: Tensor, labels: Tensor, indices: Tensor) -> dict[str, Tensor]:
+        """Return the parts of the loss of a batch, and `total`.
+
+        Args:
+            image: `(B, 3, S, S)` in 0..255.
+            labels: `(B, 1, S, S)` integers.
+            indices: `(B, factors)` true phrases.
+        """
+        seen = normalise(image, self.mean, self.std)
+        if self.teacher is None:
+            output = self.network(seen)
+        else:
+            assert self.lessons is not None
+            text = self.lessons(indices)
+            output = self.teacher(self.network, seen, labels, text, alone=self.progress.share)
+        parts: dict[str, Tensor] = self.objective(output, labels, indices)
+        return parts
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Keep one bad batch from throwing the weights far away."""
         if not self.config.paper:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP_NORM)
+            torch.nn.utils.clip_grad_norm_(self.learning.parameters(), _CLIP_NORM)
 
     def on_train_batch_end(self, outputs: Any, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Average the weights, count the step, and stop when the training is as long as it should be."""
         self.progress.step += 1
-        if self.average is not None:
-            self.average.update_parameters(self.network)
+        self.update_averages()
         if self.progress.share >= 1.0:
             self.trainer.should_stop = True
+
+    def update_averages(self) -> None:
+        """Move the averaged weights, where there are such, a little towards the present ones."""
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+        if self.average_teacher is not None and self.teacher is not None:
+            self.average_teacher.update_parameters(self.teacher)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the scores of the last validation."""
         self._scores = {}
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Score one batch of validation cases: Dice per case at the training size, retrieval per factor."""
+        """Score one batch of validation cases, segmented as in use: the network sees images only.
+
+        Dice per case at the training size, retrieval per factor, and, where there is a teacher, how far the
+        image embedding is from the text embedding it stands in for.
+        """
         network = self.selected_network.eval()
-        output: SegmentationOutput = network(normalise(batch["image"], self.mean, self.std))
+        image = normalise(batch["image"], self.mean, self.std)
+        output: SegmentationOutput = network(image)
         self._scores.setdefault("dice", []).append(case_dice(output.logits, batch["labels"]))
+        if self.selected_teacher is not None and self.lessons is not None:
+            text, told = self.selected_teacher.eval().text_embedding(
+                network, output, image, batch["labels"], self.lessons(batch["indices"])
+            )
+            gap = embedding_gap(output.image_embedding, text)[told]  # type: ignore[attr-defined]
+            self._scores.setdefault("gap", []).append(gap)
         for position, (name, scores) in enumerate(output.retrieval.items()):
             index = batch["indices"][:, position]
             known = index != UNKNOWN

@@ -9,17 +9,20 @@ from rich.console import Console
 
 from lexiseg._version import __version__
 from lexiseg.data.sample import DatasetIndex, Split
-from lexiseg.errors import DataError, RunError
+from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.models.bank import TextBank
 from lexiseg.models.build import check_image_size, check_spec, normalisation
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.run import Manifest, Run, TextSource
 from lexiseg.text.bank import build_bank
-from lexiseg.text.encoders import load_text_encoder
+from lexiseg.text.descriptions import SUFFIX, DescriptionFile, read_descriptions
+from lexiseg.text.encoders import TextEncoder, load_text_encoder
+from lexiseg.text.vocabulary_choice import find_vocabulary
 from lexiseg.training.config import TrainConfig
+from lexiseg.training.described import check_described, recorded, recorded_file, vocabulary_of_file
 from lexiseg.training.examples import Words
 from lexiseg.training.sides import check_side
-from lexiseg.training.words import choose_text, find_vocabulary, side_of, words_of
+from lexiseg.training.words import choose_text, side_of, words_of
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -31,9 +34,11 @@ class Plan:
     """What is settled before the first step.
 
     Attributes:
-        text: "reports", "concepts" or "none".
+        text: "reports", "concepts", "lmm" or "none".
         vocabulary: The vocabulary; None without text.
-        bank: The text bank; None without text.
+        bank: The text bank; None where the network names no words.
+        encoder: The text encoder, for a teacher that reads sentences; None without text, and where a resumed
+            run needs none.
         train: Words of the training samples.
         val: Words of the validation samples.
         manifest: The run's manifest as it stands at the start.
@@ -42,6 +47,7 @@ class Plan:
     text: TextSource
     vocabulary: Vocabulary | None
     bank: TextBank | None
+    encoder: TextEncoder | None
     train: Words | None
     val: Words | None
     manifest: Manifest
@@ -49,29 +55,31 @@ class Plan:
 
 def plan_run(index: DatasetIndex, config: TrainConfig, console: Console) -> Plan:
     """Settle words, bank and network of a new run."""
-    spec = NetworkSpec(
-        model=config.model,
-        preset=config.preset,
-        encoder="resnet101" if config.paper else config.encoder,
-        out_channels=1 if index.num_classes == 2 else index.num_classes,
-        width=config.width,
-    )
+    spec = _network_spec(index, config)
     check_image_size(spec, config.size)
-    text = choose_text(config.text, [*index.split("train"), *index.split("val")])
+    descriptions = read_descriptions(config.text) if config.text.endswith(SUFFIX) else None
+    text = choose_text(config.text, [*index.split("train"), *index.split("val")], descriptions)
     check_spec(spec, with_text=text != "none")
-    vocabulary = bank = train = None
+    vocabulary = bank = train = encoder = None
     if text != "none":
         encoder = load_text_encoder(config.phrase_encoder)
-        vocabulary, notes = find_vocabulary(index, text=text, wanted=config.vocabulary, encoder=encoder)
+        notes: tuple[str, ...] = ()
+        if descriptions is not None:
+            vocabulary = vocabulary_of_file(descriptions, index, config.vocabulary)
+            check_described(descriptions, index, vocabulary)
+        else:
+            vocabulary, notes = find_vocabulary(index, text=text, wanted=config.vocabulary, encoder=encoder)
         for note in notes:
             _say(console, note)
-        side = side_of(index, vocabulary, text)
-        if text == "reports" and index.side is None:
+        side = side_of(index, vocabulary, text, descriptions)
+        if text == "reports" and descriptions is None and index.side is None:
             _say(
                 console, f"Left and right are taken as the {side}'s; `side:` in dataset.yaml states another."
             )
-        train, notes = words_of(index, "train", vocabulary, text=text, side=side)
-        if text == "reports":
+        train, notes = words_of(index, "train", vocabulary, text=text, side=side, descriptions=descriptions)
+        if descriptions is not None:
+            check_side(index, index.split("train"), train, file=descriptions.path)
+        elif text == "reports":
             check_side(index, index.split("train"), train)
         known = _known_factors(vocabulary, train)
         for note in notes:
@@ -81,7 +89,8 @@ def plan_run(index: DatasetIndex, config: TrainConfig, console: Console) -> Plan
             _say(console, f"Nothing is known of these factors in any training image: {', '.join(dropped)}.")
             vocabulary = vocabulary.only(known)
             train = train.only(vocabulary)
-        bank = build_bank(vocabulary, encoder)
+        if spec.names_words:
+            bank = build_bank(vocabulary, encoder)
     norm = normalisation(spec)
     manifest = Manifest(
         lexiseg_version=__version__,
@@ -92,19 +101,53 @@ def plan_run(index: DatasetIndex, config: TrainConfig, console: Console) -> Plan
         std=norm.std,
         class_names=index.class_names,
         text=text,
-        side=side_of(index, vocabulary, text) if vocabulary is not None else "image",
+        side=side_of(index, vocabulary, text, descriptions) if vocabulary is not None else "image",
         vocabulary=vocabulary.to_dict() if vocabulary is not None else None,
         data={
             "name": index.name,
             "layout": index.layout,
             "samples": {split: len(index.split(split)) for split in _LEARNED},
+            **({} if descriptions is None else {"descriptions": recorded(descriptions)}),
         },
         training={"finished": False, "seed": config.seed},
     )
-    val, notes = _words(index, "val", manifest, vocabulary)
+    val, notes = _words(index, "val", manifest, vocabulary, descriptions)
     for note in notes:
         _say(console, note)
-    return Plan(text=text, vocabulary=vocabulary, bank=bank, train=train, val=val, manifest=manifest)
+    return Plan(
+        text=text, vocabulary=vocabulary, bank=bank, encoder=encoder, train=train, val=val, manifest=manifest
+    )
+
+
+def _network_spec(index: DatasetIndex, config: TrainConfig) -> NetworkSpec:
+    """Return the network that a configuration asks for.
+
+    Raises:
+        UsageError: The CLIPSeg to start from is "imagenet" or "none".
+        WeightsError: The configuration of the CLIPSeg cannot be found.
+    """
+    encoder, clipseg = config.encoder, None
+    if config.paper and config.model == "stpnet":
+        encoder = "resnet101"
+    elif config.paper:
+        # Imported here, as transformers takes seconds.
+        from lexiseg.models.cotexnet.pretrained import clipseg_config
+
+        encoder = config.start_weights
+        if encoder in ("imagenet", "none"):
+            raise UsageError(
+                f"The paper preset of CoTexNet keeps its CLIPSeg frozen, so it cannot start from "
+                f"'{encoder}'. Give the folder of a CLIPSeg with --encoder-weights, or leave the option out."
+            )
+        clipseg = clipseg_config(encoder)
+    return NetworkSpec(
+        model=config.model,
+        preset=config.preset,
+        encoder=encoder,
+        out_channels=1 if index.num_classes == 2 else index.num_classes,
+        width=config.width,
+        clipseg=clipseg,
+    )
 
 
 def _known_factors(vocabulary: Vocabulary, words: Words) -> tuple[str, ...]:
@@ -133,15 +176,24 @@ def _say(console: Console, note: str) -> None:
     console.print(note, style="dim", markup=False, highlight=False)
 
 
-def continue_run(index: DatasetIndex, run: Run) -> Plan:
+def continue_run(index: DatasetIndex, run: Run, config: TrainConfig) -> Plan:
     """Take up what an interrupted run had settled."""
     manifest = run.manifest
     _check_same_data(index, run)
-    bank = TextBank.load(run.bank_file) if manifest.text != "none" else None
-    train, _ = _words(index, "train", manifest, run.vocabulary)
-    val, _ = _words(index, "val", manifest, run.vocabulary)
+    bank = TextBank.load(run.bank_file) if run.spoken_vocabulary is not None else None
+    reads = config.model == "cotexnet" and not config.paper and config.teach != "none"
+    encoder = load_text_encoder(config.phrase_encoder) if reads and manifest.text != "none" else None
+    descriptions = recorded_file(run)
+    train, _ = _words(index, "train", manifest, run.vocabulary, descriptions)
+    val, _ = _words(index, "val", manifest, run.vocabulary, descriptions)
     return Plan(
-        text=manifest.text, vocabulary=run.vocabulary, bank=bank, train=train, val=val, manifest=manifest
+        text=manifest.text,
+        vocabulary=run.vocabulary,
+        bank=bank,
+        encoder=encoder,
+        train=train,
+        val=val,
+        manifest=manifest,
     )
 
 
@@ -160,9 +212,16 @@ def _check_same_data(index: DatasetIndex, run: Run) -> None:
 
 
 def _words(
-    index: DatasetIndex, split: Split, manifest: Manifest, vocabulary: Vocabulary | None
+    index: DatasetIndex,
+    split: Split,
+    manifest: Manifest,
+    vocabulary: Vocabulary | None,
+    descriptions: DescriptionFile | None,
 ) -> tuple[Words | None, tuple[str, ...]]:
     """Return the words of a split, and what could not be read; no words without a vocabulary."""
     if vocabulary is None:
         return None, ()
-    return words_of(index, split, vocabulary, text=manifest.text, side=manifest.side)
+    assert manifest.text != "none"
+    return words_of(
+        index, split, vocabulary, text=manifest.text, side=manifest.side, descriptions=descriptions
+    )

@@ -57,7 +57,16 @@ class Progress:
 def cosine(progress: Progress) -> float:
     """Return the learning rate as a share of its peak: linear warm-up, then half a cosine down to 1 %."""
     warmup = min(1.0, (progress.step + 1) / WARMUP_STEPS)
-    return warmup * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress.share)))
+    return warmup * (0.01 + 0.99 * half_cosine(progress.share))
+
+
+def half_cosine(share: float) -> float:
+    """Return the published schedule of CoTexNet as a share of the peak: half a cosine from 1 down to 0.
+
+    Args:
+        share: Share of the training that is done, 0 to 1.
+    """
+    return 0.5 * (1 + math.cos(math.pi * share))
 
 
 def warm_restarts(

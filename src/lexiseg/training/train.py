@@ -15,7 +15,6 @@ import torch
 import yaml
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lexiseg.data import open_dataset
@@ -23,11 +22,7 @@ from lexiseg.data.sample import SPLITS, DatasetIndex
 from lexiseg.errors import UsageError
 from lexiseg.files import atomic_folder, write_json, write_text
 from lexiseg.inference.predictor import Predictor
-from lexiseg.models.build import build_network, channels_last, check_encoder_takes, count_parameters
-from lexiseg.models.stpnet.compact import CompactStpNet
-from lexiseg.models.stpnet.compact_objective import CompactObjective
-from lexiseg.models.stpnet.objective import PaperObjective
-from lexiseg.models.weights import encoder_state_dict, load_encoder_weights
+from lexiseg.models.build import channels_last, count_parameters
 from lexiseg.run import Run
 from lexiseg.training.balance import draw_weights
 from lexiseg.training.callbacks import (
@@ -42,7 +37,8 @@ from lexiseg.training.checks import check_splits, resumed_config
 from lexiseg.training.config import CONFIG_FILE, TrainConfig, make_config
 from lexiseg.training.estimate import MemoryEstimate, activation_bytes, available_memory, faster_in_bf16
 from lexiseg.training.loading import make_loaders, worker_errors
-from lexiseg.training.module import SegmentationModule, small_size
+from lexiseg.training.module import SegmentationModule
+from lexiseg.training.parts import make_parts
 from lexiseg.training.plan import Plan, continue_run, plan_run
 from lexiseg.training.sampler import StepSampler
 from lexiseg.training.schedule import Progress
@@ -101,7 +97,7 @@ def train(
     for assumption in index.assumptions:
         console.print(assumption, style="dim", markup=False, highlight=False)
     check_splits(index)
-    plan = continue_run(index, Run.open(out)) if resume else plan_run(index, config, console)
+    plan = continue_run(index, Run.open(out), config) if resume else plan_run(index, config, console)
     return Training(index, plan, config, out=out, resume=resume, console=console).run()
 
 
@@ -154,10 +150,11 @@ class Training:
             cached=cached,
         )
         run = self._open_run(config, count_parameters(module.network))
+        patience = config.patience_epochs
         best = KeepBest(
             run.weights_file,
             self.progress,
-            patience_steps=None if config.patience is None else config.patience * self.steps_per_epoch,
+            patience_steps=None if patience is None else patience * self.steps_per_epoch,
         )
         self._fit(module, config, loaders, best)
         return self._finish(run, best)
@@ -166,29 +163,17 @@ class Training:
         """Build the network with its objective; the random start depends on the seed alone."""
         config, manifest = self.config, self.plan.manifest
         torch.manual_seed(config.seed)
-        network = build_network(
-            manifest.network,
-            self.plan.bank,
-            pretrained=config.encoder_weights == "imagenet" and not self.goes_on,
-            encoder_weights=_resnet101(config.encoder_weights) if config.paper and not self.goes_on else None,
-        )
-        if not config.paper:
-            assert isinstance(network, CompactStpNet)
-            if config.encoder_weights not in ("imagenet", "none") and not self.goes_on:
-                load_encoder_weights(config.encoder, network.encoder, path=config.encoder_weights)
-            sizes = {config.size, small_size(config.size)} if config.small_first > 0 else {config.size}
-            check_encoder_takes(network.encoder, name=config.encoder, sizes=sizes)
-        objective = (
-            PaperObjective() if config.paper else CompactObjective(retrieval_weight=config.retrieval_weight)
-        )
+        parts = make_parts(config, self.plan, pretrained=not self.goes_on)
         return SegmentationModule(
-            channels_last(network),
-            objective,
+            channels_last(parts.network),
+            parts.objective,
             config=config,
             progress=self.progress,
             steps_per_epoch=self.steps_per_epoch,
             mean=manifest.mean,
             std=manifest.std,
+            teacher=parts.teacher,
+            lessons=parts.lessons,
         )
 
     def _prepare(self, module: SegmentationModule) -> tuple[bool, TrainConfig]:
@@ -324,10 +309,3 @@ class Training:
 def _nothing_to_resume(out: Path, console: Console) -> Run:
     console.print(f"The run in {out} is finished; there is nothing to resume.", markup=False)
     return Run.open(out)
-
-
-def _resnet101(choice: str) -> dict[str, Tensor] | None:
-    """Return the start of the published image encoder: "imagenet", "none", or a file."""
-    if choice == "none":
-        return None
-    return encoder_state_dict("resnet101.tv_in1k", path=None if choice == "imagenet" else choice)

@@ -105,7 +105,7 @@ def model_card(run: Run, scores: ValidationScores) -> str:
         "trained without words"
         if run.vocabulary is None
         else f"taught with {manifest.text}, vocabulary '{run.vocabulary.name}'; left and right are the "
-        f"{manifest.side}'s"
+        f"{manifest.side}'s" + ("" if network.names_words else "; predictions name no words")
     )
     below = f"{scores.review_below:.2f}"
     review = (
@@ -114,7 +114,7 @@ def model_card(run: Run, scores: ValidationScores) -> str:
         f"{scores.dice_rest:.3f} for the rest."
         if scores.dice_flagged is not None and scores.dice_rest is not None
         else "No validation case is flagged for review"
-        + ("." if run.vocabulary is None else f"; predictions with an agreement below {below} are.")
+        + ("." if scores.agreement is None else f"; predictions with an agreement below {below} are.")
     )
     return f"""# {manifest.data.get("name", "run")}: {network.model}, {network.preset}
 

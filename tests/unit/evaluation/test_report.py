@@ -62,6 +62,19 @@ def report(tmp_path_factory: Any, write_case: Any, disc: Any, fake_run: Any, fak
     return (evaluation.out / "report.html").read_text()
 
 
+def test_distillation_is_drawn_where_there_was_some() -> None:
+    rows = [
+        {"step": "25", "train/distillation": "2.5", "val/gap": "0.9", "val/dice": "0.1"},
+        {"step": "50", "train/distillation": "1.25", "val/gap": "0.375", "val/dice": "0.2"},
+    ]
+    picture = figures.distillation(rows)
+    assert picture is not None
+    assert "from 2.500 to 1.250" in picture.alt
+    assert "from 0.900 to 0.375" in picture.alt
+    assert figures.distillation([]) is None
+    assert figures.distillation([{"step": "25", "train/dice": "0.5", "val/dice": "0.1"}]) is None
+
+
 def test_one_file_without_scripts_or_requests(report: str) -> None:
     page = Page(report)
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.elements}

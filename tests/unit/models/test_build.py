@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from lexiseg.errors import UsageError, WeightsError
@@ -40,6 +41,30 @@ def test_image_sizes_that_fit() -> None:
     check_image_size(NetworkSpec(preset="paper"), 224)
     with pytest.raises(UsageError, match="takes 224 px only, not 256"):
         check_image_size(NetworkSpec(preset="paper"), 256)
+
+
+def test_the_published_cotexnet_takes_any_size_and_needs_its_clipseg() -> None:
+    spec = NetworkSpec(model="cotexnet", preset="paper")
+    check_image_size(spec, 100)
+    with pytest.raises(UsageError, match="at least 64; got 50"):
+        check_image_size(spec, 50)
+    with pytest.raises(WeightsError, match=r"`clipseg` in run\.json"):
+        build_network(spec, None, pretrained=False)
+    assert not spec.names_words
+    assert NetworkSpec(model="cotexnet").names_words
+
+
+def test_weights_leave_out_what_only_teaches(tmp_path: Path) -> None:
+    class Taught(nn.Module):
+        teaching_parts = ("teacher.", "noise")
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.teacher = nn.Linear(1, 1), nn.Linear(1, 1)
+            self.noise = nn.Parameter(torch.zeros(1))
+
+    save_weights(Taught(), tmp_path / "w.safetensors")
+    assert load_file(tmp_path / "w.safetensors").keys() == {"body.weight", "body.bias"}
 
 
 def test_normalisation_is_the_encoders_or_imagenets() -> None:

@@ -32,3 +32,12 @@ def test_a_factor_nobody_speaks_of_is_not_learned() -> None:
 def test_words_about_nothing_are_refused() -> None:
     with pytest.raises(DataError, match=r"'polyp' says nothing about any training image.*--text none"):
         _known_factors(POLYP, words([(UNKNOWN,) * 5]))
+
+
+def test_a_vocabulary_without_its_coarse_factor_still_reads_regions() -> None:
+    chest = load_vocabulary("chest")
+    regions = chest.only(("count", "left", "right")).grammar.regions
+    assert regions is not None
+    assert regions.exactly is None
+    assert regions.at_most == chest.grammar.regions.at_most  # type: ignore[union-attr]
+    assert chest.only(("laterality", "count")).grammar.regions is None

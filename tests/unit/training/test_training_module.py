@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lexiseg.errors import UsageError
+from lexiseg.models.teaching import Teacher
 from lexiseg.models.weights import create_encoder
 from lexiseg.training.config import make_config
 from lexiseg.training.module import (
@@ -150,6 +151,37 @@ def test_validation_scores_cases_and_leaves_out_unknown_words(monkeypatch: pytes
         "val/retrieval/count": 1.0,
         "val/retrieval/left": 0.5,
     }
+
+
+class Telling(Teacher):
+    """Knows the text embedding of the first two images."""
+
+    def forward(self, network: Any, image: Tensor, labels: Tensor, text: Any, *, alone: float) -> Any:
+        raise AssertionError("validation runs no training pass")
+
+    def text_embedding(
+        self, network: Any, output: Any, image: Tensor, labels: Tensor, text: Any
+    ) -> tuple[Tensor, Tensor]:
+        assert text == "what is said"
+        return torch.tensor([[1.0, 0], [0, 1], [0, 0]]), torch.tensor([True, True, False])
+
+
+def test_validation_measures_the_gap_of_images_that_have_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Fixed(torch.zeros(3, 1, 1, 2), {})
+    network.answer.image_embedding = torch.tensor([[1.0, 0], [1, 0], [1, 0]])
+    module = module_of(network)
+    module.teacher, module.lessons = Telling(), lambda indices: "what is said"  # type: ignore[assignment, return-value]
+    logged: dict[str, float] = {}
+    monkeypatch.setattr(module, "log", lambda name, value: logged.update({name: float(value)}))
+    batch = {
+        "image": torch.zeros(3, 3, 1, 2, dtype=torch.uint8),
+        "labels": torch.zeros(3, 1, 1, 2, dtype=torch.uint8),
+        "indices": torch.zeros(3, 1, dtype=torch.int64),
+    }
+    module.on_validation_epoch_start()
+    module.validation_step(batch, 0)
+    module.on_validation_epoch_end()
+    assert logged["val/gap"] == pytest.approx(0.5)  # 0 and 1; the third has no text
 
 
 def test_norms_and_biases_do_not_decay() -> None:

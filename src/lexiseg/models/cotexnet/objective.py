@@ -57,12 +57,15 @@ class PaperObjective(nn.Module):
         super().__init__()
         self.reference_compat = reference_compat
 
-    def forward(self, output: TaughtOutput, labels: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, output: TaughtOutput, labels: Tensor, indices: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Return the parts of the loss and their sum.
 
         Args:
             output: What the network gave for a batch it was taught.
             labels: Truth, (B, 1, H, W) integers, 0 for the background.
+            indices: True phrases, which all objectives are given; the published one has no loss on words.
 
         Returns:
             Scalars `dice`, `cross_entropy`, `distillation`, and

@@ -23,8 +23,9 @@ from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder
 
 from lexiseg.errors import UsageError
 
-#: Token that the pseudo-word replaces, counted from the start token: that of `temp` in the sentences' frame
-#: "Segmentation area of [temp]. ".
+#: Token that the pseudo-word replaces, counted from the start token, as published. CLIP's tokenizer cuts the
+#: sentences' frame "Segmentation area of [temp]. " into seg, mentation, area, of, [, temp, ].: so it is the
+#: opening bracket of the mark, and `temp` itself stays.
 PSEUDO_WORD_POSITION = 5
 
 # Where the learned scalars start, as published: a, and scale and shift of the condition.
@@ -54,6 +55,11 @@ class CoTexNetOutput:
         """Probability per channel, (B, C, H, W), 0..1; as published a sigmoid also for several classes."""
         return torch.sigmoid(self.logits)
 
+    @property
+    def retrieval(self) -> dict[str, Tensor]:
+        """Empty: the published network names no words."""
+        return {}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaughtOutput(CoTexNetOutput):
@@ -68,56 +74,41 @@ class TaughtOutput(CoTexNetOutput):
     distillation: Tensor
 
 
-class CoTexNet(nn.Module):
-    """The published network; module names are ours, `published.py` maps them to the published ones.
-
-    CLIPSeg's vision and text tower and the text projection are frozen. The published code reads the region of
-    interest with a second copy of the frozen vision tower; here both are one.
+class CoTexNetStudent(nn.Module):
+    """The image side of the published network, which is all that prediction needs.
 
     Args:
         config: Configuration of CLIPSeg, published: that of "CIDAS/clipseg-rd64-refined".
         num_classes: Number of classes with the background, at least 2.
+        clip: The CLIP to take the vision tower of; None builds one.
 
     Raises:
         UsageError: There are fewer than two classes, or the configuration's parts do not fit together.
     """
 
-    def __init__(self, config: CLIPSegConfig, num_classes: int) -> None:
+    def __init__(self, config: CLIPSegConfig, num_classes: int, *, clip: Any = None) -> None:
         super().__init__()
         _check_config(config, num_classes)
-        clip: Any = CLIPSegModel(config)
+        clip = CLIPSegModel(config) if clip is None else clip
         clip.float()  # a configuration may name half precision for its towers
         vision: Any = clip.vision_model.config
-        text: Any = clip.text_model.config
         width = int(vision.hidden_size)
         self.patch_size = int(vision.patch_size)
         self.extract_layers = tuple(config.extract_layers)
-        self.text_tokens = int(text.max_position_embeddings)
 
         self.vision_model = clip.vision_model
-        self.text_model = clip.text_model
-        self.text_projection = clip.text_projection
-        for frozen in self._frozen():
-            frozen.requires_grad_(False).eval()
-
-        self.pseudo_word = nn.Sequential(
-            nn.Linear(width, text.hidden_size),
-            nn.GELU(),
-            nn.Linear(text.hidden_size, text.hidden_size),
-            nn.LayerNorm(text.hidden_size),
-        )
         # The published dropout between linear layer and ReLU has rate 0.
         self.image_projection = nn.Sequential(
             nn.Linear(width, width),
             nn.ReLU(),
             nn.Linear(width, width),
             nn.ReLU(),
-            nn.Linear(width, self.text_projection.out_features),
+            nn.Linear(width, int(clip.text_projection.out_features)),
         )
-        self.noise_share = nn.Parameter(torch.tensor([_NOISE_SHARE]))
         self.condition_scale = nn.Parameter(torch.tensor([_CONDITION_SCALE]))
         self.condition_shift = nn.Parameter(torch.tensor([_CONDITION_SHIFT]))
         self.decoder = FilmDecoder(config, num_classes)
+        _freeze(self.vision_model)
 
     def forward(self, image: Tensor) -> CoTexNetOutput:
         """Segment images.
@@ -135,6 +126,81 @@ class CoTexNet(nn.Module):
         class_token, features = self._see(image)
         embedding = self._embed_image(class_token)  # (B, D)
         return CoTexNetOutput(logits=self._segment(image, features, embedding), image_embedding=embedding)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the training mode of all but the frozen parts, which stay in eval mode."""
+        super().train(mode)
+        for frozen in self._frozen():
+            frozen.eval()
+        return self
+
+    def _frozen(self) -> tuple[nn.Module, ...]:
+        return (self.vision_model,)
+
+    @torch.no_grad()
+    def _see(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the vision tower's class token (B, V) and features, (B, 1 + N, V) each.
+
+        The class token is that of the last layer, before the tower's last normalisation, as published.
+        """
+        height, width = self._grid(image)
+        # Zero is the mean colour of a normalised image, and "outside" in a region of interest.
+        margin = (0, width * self.patch_size - image.shape[3], 0, height * self.patch_size - image.shape[2])
+        # Position embeddings are interpolated to the size.
+        seen = self.vision_model(pixel_values=F.pad(image, margin), output_hidden_states=True)
+        # The first hidden state is the embedding, before layer 0.
+        features = [seen.hidden_states[layer + 1] for layer in self.extract_layers]
+        return seen.last_hidden_state[:, 0], features
+
+    def _embed_image(self, class_token: Tensor) -> Tensor:
+        """Return e_img, (B, D) float32: the published code applies the sigmoid twice."""
+        return torch.sigmoid(torch.sigmoid(self.image_projection(class_token).float()))
+
+    def _segment(self, image: Tensor, features: list[Tensor], embedding: Tensor) -> Tensor:
+        """Return logits (B, C, H, W) of images, given their features and the embedding to condition on."""
+        condition = embedding * self.condition_scale + self.condition_shift  # (B, D)
+        logits: Tensor = self.decoder(features, condition, self._grid(image))
+        return logits[..., : image.shape[2], : image.shape[3]]
+
+    def _grid(self, image: Tensor) -> tuple[int, int]:
+        """Return the number of patches (h, w) that cover the images."""
+        return -(-image.shape[2] // self.patch_size), -(-image.shape[3] // self.patch_size)
+
+
+class CoTexNet(CoTexNetStudent):
+    """The published network; module names are ours, `published.py` maps them to the published ones.
+
+    CLIPSeg's vision and text tower and the text projection are frozen. The published code reads the region of
+    interest with a second copy of the frozen vision tower; here both are one.
+
+    Args:
+        config: Configuration of CLIPSeg, published: that of "CIDAS/clipseg-rd64-refined".
+        num_classes: Number of classes with the background, at least 2.
+
+    Raises:
+        UsageError: There are fewer than two classes, or the configuration's parts do not fit together.
+    """
+
+    #: What prediction does not need: `CoTexNetStudent` has none of it.
+    teaching_parts = ("text_model.", "text_projection.", "pseudo_word.", "noise_share")
+
+    def __init__(self, config: CLIPSegConfig, num_classes: int) -> None:
+        _check_config(config, num_classes)
+        clip: Any = CLIPSegModel(config)
+        super().__init__(config, num_classes, clip=clip)
+        vision: Any = clip.vision_model.config
+        text: Any = clip.text_model.config
+        self.text_tokens = int(text.max_position_embeddings)
+        self.text_model = clip.text_model
+        self.text_projection = clip.text_projection
+        self.pseudo_word = nn.Sequential(
+            nn.Linear(vision.hidden_size, text.hidden_size),
+            nn.GELU(),
+            nn.Linear(text.hidden_size, text.hidden_size),
+            nn.LayerNorm(text.hidden_size),
+        )
+        self.noise_share = nn.Parameter(torch.tensor([_NOISE_SHARE]))
+        _freeze(self.text_model, self.text_projection)
 
     def teach(self, image: Tensor, roi: Tensor, input_ids: Tensor, attention_mask: Tensor) -> TaughtOutput:
         """Segment images with the help of their region of interest and its sentence, as in training.
@@ -193,44 +259,8 @@ class CoTexNet(nn.Module):
                 pooled = self.text_model(input_ids=input_ids, attention_mask=attention_mask).pooler_output
         return torch.sigmoid(self.text_projection(pooled).float())  # (B, L) -> (B, D)
 
-    def train(self, mode: bool = True) -> Self:
-        """Set the training mode of all but the frozen parts, which stay in eval mode."""
-        super().train(mode)
-        for frozen in self._frozen():
-            frozen.eval()
-        return self
-
     def _frozen(self) -> tuple[nn.Module, ...]:
         return self.vision_model, self.text_model, self.text_projection
-
-    @torch.no_grad()
-    def _see(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return the vision tower's class token (B, V) and features, (B, 1 + N, V) each.
-
-        The class token is that of the last layer, before the tower's last normalisation, as published.
-        """
-        height, width = self._grid(image)
-        # Zero is the mean colour of a normalised image, and "outside" in a region of interest.
-        margin = (0, width * self.patch_size - image.shape[3], 0, height * self.patch_size - image.shape[2])
-        # Position embeddings are interpolated to the size.
-        seen = self.vision_model(pixel_values=F.pad(image, margin), output_hidden_states=True)
-        # The first hidden state is the embedding, before layer 0.
-        features = [seen.hidden_states[layer + 1] for layer in self.extract_layers]
-        return seen.last_hidden_state[:, 0], features
-
-    def _embed_image(self, class_token: Tensor) -> Tensor:
-        """Return e_img, (B, D) float32: the published code applies the sigmoid twice."""
-        return torch.sigmoid(torch.sigmoid(self.image_projection(class_token).float()))
-
-    def _segment(self, image: Tensor, features: list[Tensor], embedding: Tensor) -> Tensor:
-        """Return logits (B, C, H, W) of images, given their features and the embedding to condition on."""
-        condition = embedding * self.condition_scale + self.condition_shift  # (B, D)
-        logits: Tensor = self.decoder(features, condition, self._grid(image))
-        return logits[..., : image.shape[2], : image.shape[3]]
-
-    def _grid(self, image: Tensor) -> tuple[int, int]:
-        """Return the number of patches (h, w) that cover the images."""
-        return -(-image.shape[2] // self.patch_size), -(-image.shape[3] // self.patch_size)
 
     def _check_text(self, input_ids: Tensor, attention_mask: Tensor) -> None:
         if input_ids.ndim != 2 or input_ids.shape != attention_mask.shape:
@@ -310,6 +340,11 @@ def distillation_loss(image_embedding: Tensor, text_embedding: Tensor) -> Tensor
     student = F.log_softmax(image_embedding.float(), dim=1)
     teacher = F.log_softmax(text_embedding.detach().float(), dim=1)
     return F.kl_div(student, teacher, reduction="batchmean", log_target=True)
+
+
+def _freeze(*modules: nn.Module) -> None:
+    for module in modules:
+        module.requires_grad_(False).eval()
 
 
 def _insert_word(word: Tensor, module: nn.Module, inputs: tuple[Any, ...], embedded: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -12,9 +13,7 @@ from lexiseg.hub import hub_file
 from lexiseg.models.checkpoint import listed
 from lexiseg.models.cotexnet.paper import CoTexNet
 from lexiseg.models.cotexnet.published import CLIPSEG, check_keys, published_names, read_config, split_keys
-
-#: The CLIPSeg of the paper, on the Hugging Face hub.
-PUBLISHED_CLIPSEG = "CIDAS/clipseg-rd64-refined"
+from lexiseg.models.spec import PUBLISHED_CLIPSEG
 
 _CONFIG = "config.json"
 _WEIGHTS = "model.safetensors"
@@ -66,6 +65,19 @@ def load_clipseg(source: str | Path = PUBLISHED_CLIPSEG, *, num_classes: int) ->
     )
     net.load_state_dict(own | {ours: clipseg[key] for ours, key in names.items()})
     return net
+
+
+def clipseg_config(source: str | Path = PUBLISHED_CLIPSEG) -> dict[str, Any]:
+    """Return the configuration of a CLIPSeg as JSON-able values.
+
+    Args:
+        source: A folder with `config.json`, or a name on the Hugging Face hub.
+
+    Raises:
+        WeightsError: The file cannot be found or read, or is not that of a CLIPSeg.
+    """
+    config: dict[str, Any] = read_config(_file(source, _CONFIG)).to_diff_dict()
+    return config
 
 
 def _file(source: str | Path, name: str) -> Path:

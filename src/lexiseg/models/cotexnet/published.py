@@ -125,6 +125,16 @@ def load_published(
     return net.eval()
 
 
+def num_classes_of(state_dict: Mapping[str, Tensor]) -> int:
+    """Return the number of classes with the background that a published state_dict was trained for.
+
+    Args:
+        state_dict: The published state_dict, without DataParallel's `module.` prefix.
+    """
+    output = state_dict.get(f"{CLIPSEG}.decoder.output_convolution.bias")
+    return 2 if output is None else len(output)
+
+
 def check_keys(found: Mapping[str, Tensor], expected: Mapping[str, torch.Size], *, what: str) -> None:
     """Check that a state_dict has all keys that are expected, in their shapes.
 

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from lexiseg.models.bank import TextBank
 from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels
+from lexiseg.models.tokens import TokenReader
 
-_POSITION_GRID = 14  # learned positions are laid out for 224 px and interpolated to other sizes
+_HEADS = 4  # of the attention, over tokens and by phrases
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class CompactOutput:
     attention: Tensor | None
 
 
-class PhraseRetrieval(nn.Module):
+class PhraseRetrieval(TokenReader):
     """Score every phrase of the bank against the image.
 
     Each phrase's embedding is the query of a cross-attention over the image tokens; what it gathers is
@@ -50,26 +51,11 @@ class PhraseRetrieval(nn.Module):
 
     text: Tensor
 
-    def __init__(self, bank: TextBank, *, channels: tuple[int, int], width: int, heads: int = 4) -> None:
-        super().__init__()
+    def __init__(self, bank: TextBank, *, channels: tuple[int, int], width: int) -> None:
+        super().__init__(channels=channels, width=width, heads=_HEADS)
         self.sizes = {name: len(phrases) for name, phrases in bank.phrases.items()}
-        # Mean over layers K and tokens, as the published repository is pooled: (N, E)
-        pooled = torch.cat([bank.embeddings[name].mean(dim=(1, 2)) for name in self.sizes])
+        pooled = bank.pooled()  # (N, E)
         self.register_buffer("text", F.layer_norm(pooled, pooled.shape[-1:]))
-        self.heads = heads
-        self.tokens = nn.Conv2d(sum(channels), width, 1)
-        self.positions = nn.Parameter(torch.zeros(1, width, _POSITION_GRID, _POSITION_GRID))
-        nn.init.trunc_normal_(self.positions, std=0.02)
-        self.mixer = nn.TransformerEncoderLayer(
-            width,
-            heads,
-            dim_feedforward=2 * width,
-            dropout=0.0,
-            activation="gelu",
-            batch_first=True,
-            norm_first=True,
-        )
-        self.norm = nn.LayerNorm(width)
         self.query = nn.Linear(pooled.shape[-1], width)
         self.key_value = nn.Linear(width, 2 * width)
         self.image_side = nn.Sequential(
@@ -79,24 +65,16 @@ class PhraseRetrieval(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(2.3))  # cosine similarities start at temperature 1 / 10
         self.bias = nn.Parameter(torch.zeros(len(pooled)))
 
-    def forward(self, stride16: Tensor, stride32: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def forward(self, grid: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Score all phrases.
 
         Args:
-            stride16: Features `(B, C_16, H/16, W/16)`.
-            stride32: Features `(B, C_32, H/32, W/32)`.
+            grid: Tokens `(B, D, H/16, W/16)`, made by `read` and laid out as a map.
 
         Returns:
             Scores `(B, N_f)` per factor, and attention maps `(B, N, H/16, W/16)`.
         """
-        size = stride16.shape[-2:]
-        deep = F.interpolate(stride32, size=size, mode="nearest")
-        grid = self.tokens(torch.cat([stride16, deep], dim=1))  # (B, D, H/16, W/16)
-        positions: Tensor = self.positions
-        if positions.shape[-2:] != size:
-            positions = F.interpolate(positions, size=size, mode="bilinear", align_corners=False)
-        tokens_btd = rearrange(grid + positions, "b d h w -> b (h w) d")
-        tokens_btd = self.norm(self.mixer(tokens_btd))
+        tokens_btd = rearrange(grid, "b d h w -> b (h w) d")
         query = rearrange(self.query(self.text), "n (g d) -> g n d", g=self.heads)
         key, value = rearrange(
             self.key_value(tokens_btd), "b t (two g d) -> two b g t d", two=2, g=self.heads
@@ -108,13 +86,17 @@ class PhraseRetrieval(nn.Module):
         text_nd = F.normalize(self.text_side(self.text).float(), dim=-1)
         similarity = torch.einsum("bnd,nd->bn", image_bnd, text_nd)
         logits_bn = self.log_scale.exp() * similarity + self.bias
-        attention = rearrange(weights.mean(dim=1), "b n (h w) -> b n h w", h=size[0])
+        attention = rearrange(weights.mean(dim=1), "b n (h w) -> b n h w", h=grid.shape[-2])
         per_factor = torch.split(logits_bn, list(self.sizes.values()), dim=1)
         return dict(zip(self.sizes, per_factor, strict=True)), attention
 
 
 class CompactStpNet(nn.Module):
     """Compact STPNet.
+
+    The tokens that the phrases are scored on also join the decoder's first stage: so what the attention layer
+    gathers from both lungs serves the mask too, and the mask teaches the tokens where lesions are. Without
+    text the tokens stay, which keeps the comparison with and without words one of words alone.
 
     Args:
         encoder: timm `features_only` encoder.
@@ -137,31 +119,40 @@ class CompactStpNet(nn.Module):
         self.encoder = encoder
         self.levels = levels
         channels = levels.channels
-        self.retrieval = None
-        if bank is not None:
-            self.retrieval = PhraseRetrieval(bank, channels=(channels[-2], channels[-1]), width=width)
+        deepest = (channels[-2], channels[-1])
+        self.retrieval: PhraseRetrieval | None = None
+        if bank is None:
+            self.reader = TokenReader(channels=deepest, width=width, heads=_HEADS)
+        else:
+            self.retrieval = PhraseRetrieval(bank, channels=deepest, width=width)
             self.prompt = nn.Sequential(nn.Linear(bank.width, width), nn.GELU(), nn.Linear(width, width))
         self.decoder = PyramidDecoder(
             channels,
             strides=levels.strides,
             out_channels=out_channels,
             prompt_width=width if bank is not None else None,
-            guide_channels=len(bank.phrases) if bank is not None else 0,
+            guide_channels=width + (len(bank.phrases) if bank is not None else 0),
         )
 
     def forward(self, image: Tensor) -> CompactOutput:
         """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
         pyramid = self.levels.choose(self.encoder(image))
+        reader = self.reader if self.retrieval is None else self.retrieval
+        tokens_btd = reader.read(pyramid[-2], pyramid[-1])
+        grid = rearrange(tokens_btd, "b (h w) d -> b d h w", h=pyramid[-2].shape[-2])  # (B, D, H/16, W/16)
         if self.retrieval is None:
-            return CompactOutput(logits=self.decoder(pyramid), retrieval={}, attention=None)
-        scores, attention = self.retrieval(pyramid[-2], pyramid[-1])
-        logits = self.decode(
-            pyramid, {name: score.softmax(dim=-1) for name, score in scores.items()}, attention
-        )
+            return CompactOutput(logits=self.decoder(pyramid, guide=grid), retrieval={}, attention=None)
+        scores, attention = self.retrieval(grid)
+        probability = {name: score.softmax(dim=-1) for name, score in scores.items()}
+        logits = self.decode(pyramid, probability, attention, grid)
         return CompactOutput(logits=logits, retrieval=scores, attention=attention)
 
     def decode(
-        self, pyramid: Sequence[Tensor], probability: Mapping[str, Tensor], attention: Tensor
+        self,
+        pyramid: Sequence[Tensor],
+        probability: Mapping[str, Tensor],
+        attention: Tensor,
+        grid: Tensor,
     ) -> Tensor:
         """Decode under given phrase probabilities; `forward` passes the retrieved ones.
 
@@ -169,6 +160,7 @@ class CompactStpNet(nn.Module):
             pyramid: The encoder's features.
             probability: Per factor, weights `(B, N_f)` of its phrases that sum to 1.
             attention: Where each phrase looks, `(B, N, H/16, W/16)`.
+            grid: Tokens `(B, D, H/16, W/16)`.
 
         Returns:
             Mask logits `(B, out_channels, H, W)`.
@@ -191,8 +183,8 @@ class CompactStpNet(nn.Module):
             ],
             dim=1,
         )  # (B, factors, H/16, W/16): where the retrieved phrase of each factor looks
-        tokens = guide.shape[-2] * guide.shape[-1]
-        logits: Tensor = self.decoder(pyramid, prompts, guide * tokens)  # times T: mean 1 at every image size
+        places = guide.shape[-2] * guide.shape[-1]  # times T: the mean is 1 at every image size
+        logits: Tensor = self.decoder(pyramid, prompts, torch.cat([grid, guide * places], dim=1))
         return logits
 
 

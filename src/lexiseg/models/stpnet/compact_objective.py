@@ -2,70 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lexiseg.models.losses import mask_losses, retrieval_loss
 from lexiseg.models.stpnet.compact import CompactOutput
-from lexiseg.words.description import UNKNOWN
-
-_SMOOTH = 1.0
-
-
-def soft_dice_loss(probability: Tensor, truth: Tensor) -> Tensor:
-    """Soft Dice loss per image and channel, averaged.
-
-    Args:
-        probability: `(B, C, H, W)` in 0..1.
-        truth: `(B, C, H, W)` in {0, 1}.
-
-    Returns:
-        Scalar in 0..1. One pixel of smoothing keeps an empty prediction on an empty mask at 0.
-    """
-    intersection = (probability * truth).sum(dim=(2, 3))  # (B, C)
-    total = probability.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
-    return (1 - (2 * intersection + _SMOOTH) / (total + _SMOOTH)).mean()
-
-
-def mask_losses(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Cross-entropy and Dice of a predicted mask.
-
-    Args:
-        logits: `(B, 1, H, W)` (binary) or `(B, classes, H, W)` with the background first.
-        labels: `(B, 1, H, W)` integer labels.
-
-    Returns:
-        Scalars `cross_entropy` and `dice` (mean over foreground channels).
-    """
-    if logits.shape[1] == 1:
-        truth = (labels > 0).float()
-        return {
-            "cross_entropy": F.binary_cross_entropy_with_logits(logits, truth),
-            "dice": soft_dice_loss(logits.sigmoid(), truth),
-        }
-    index = labels[:, 0].long()  # (B, H, W)
-    truth = F.one_hot(index, logits.shape[1]).permute(0, 3, 1, 2).float()
-    return {
-        "cross_entropy": F.cross_entropy(logits, index),
-        "dice": soft_dice_loss(logits.softmax(dim=1)[:, 1:], truth[:, 1:]),
-    }
-
-
-def retrieval_loss(retrieval: dict[str, Tensor], indices: Tensor) -> Tensor:
-    """Mean cross-entropy of the factors; samples with an unknown factor are left out of that factor.
-
-    Args:
-        retrieval: Scores `(B, N_f)` per factor.
-        indices: `(B, factors)` true phrases, in the same order; `UNKNOWN` (-1) is ignored.
-
-    Returns:
-        Scalar; 0 if nothing is known.
-    """
-    losses = []
-    for scores, index in zip(retrieval.values(), indices.unbind(dim=1), strict=True):
-        known = (index != UNKNOWN).sum().clamp(min=1)
-        losses.append(F.cross_entropy(scores.float(), index, ignore_index=UNKNOWN, reduction="sum") / known)
-    return torch.stack(losses).mean()
 
 
 class CompactObjective(nn.Module):

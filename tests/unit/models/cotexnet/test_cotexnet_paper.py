@@ -250,6 +250,15 @@ def test_distillation_is_the_kl_of_softmaxes_from_text_to_image_per_image() -> N
     assert image.grad is not None
 
 
+def test_how_little_the_published_distillation_tells() -> None:
+    """The figures of docs/cotexnet.md."""
+    text = (torch.arange(512) % 2).float()[None]
+    low, high = 0.5, 1 / (1 + math.exp(-1))  # two sigmoids
+    best, constant = low + (high - low) * text, torch.full_like(text, low)
+    losses = [distillation_loss(image, text).item() for image in (best, constant, low + high - best)]
+    assert losses == pytest.approx([0.06, 0.11, 0.17], abs=0.005)
+
+
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 1, 32, 32), (1, 3, 0, 32)])
 def test_what_is_no_image_is_refused(net: CoTexNet, lesson: Lesson, shape: tuple[int, ...]) -> None:
     image = torch.zeros(shape)

@@ -37,7 +37,7 @@ def default(bank: TextBank) -> CompactStpNet:
 
 def test_default_network_is_small(default: CompactStpNet) -> None:
     assert count_parameters(default) < 8_000_000
-    assert count_parameters(default) == 4_031_398  # a change of the network breaks saved runs
+    assert count_parameters(default) == 4_141_990  # a change of the network breaks saved runs
 
 
 @torch.inference_mode()
@@ -131,7 +131,7 @@ def test_prompts_are_coarse_to_fine(default: CompactStpNet, monkeypatch: pytest.
             name: torch.nn.functional.one_hot(torch.tensor([chosen[name]]), size).float()
             for name, size in SIZES.items()
         }
-        default.decode([], probability, torch.ones(1, 20, 4, 4) / 16)
+        default.decode([], probability, torch.ones(1, 20, 4, 4) / 16, torch.zeros(1, 128, 4, 4))
         return seen[-1]
 
     first, second = prompts_of(right=0), prompts_of(right=5)
@@ -154,10 +154,18 @@ def test_the_guide_shows_where_the_retrieved_phrase_looks(
     attention[0, 3] = torch.tensor([[1.0, 0], [0, 0]])  # second phrase of the second factor
     probability = {name: torch.full((1, size), 1 / size) for name, size in SIZES.items()}
     probability["count"] = torch.tensor([[0.0, 1.0]])
-    default.decode([], probability, attention)
-    assert seen[0].shape == (1, 4, 2, 2)
-    torch.testing.assert_close(seen[0][0, 1], torch.tensor([[4.0, 0], [0, 0]]))  # mean 1
-    torch.testing.assert_close(seen[0][0, 0], torch.ones(2, 2))
+    grid = torch.randn(1, 128, 2, 2)
+    default.decode([], probability, attention, grid)
+    assert seen[0].shape == (1, 128 + 4, 2, 2)
+    torch.testing.assert_close(seen[0][:, :128], grid)  # the tokens, then one map per factor
+    torch.testing.assert_close(seen[0][0, 129], torch.tensor([[4.0, 0], [0, 0]]))  # mean 1
+    torch.testing.assert_close(seen[0][0, 128], torch.ones(2, 2))
+
+
+def test_without_text_the_tokens_reach_the_decoder_too() -> None:
+    network = build(None, encoder="lcnet_050").train()
+    network(torch.randn(2, 3, 64, 64)).logits.square().mean().backward()
+    assert network.reader.tokens.weight.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "convnext_atto", "mobilenetv3_small_100"])

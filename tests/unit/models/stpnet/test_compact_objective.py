@@ -6,13 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from lexiseg.models.losses import mask_losses, retrieval_loss, soft_dice_loss
 from lexiseg.models.stpnet.compact import CompactOutput
-from lexiseg.models.stpnet.compact_objective import (
-    CompactObjective,
-    mask_losses,
-    retrieval_loss,
-    soft_dice_loss,
-)
+from lexiseg.models.stpnet.compact_objective import CompactObjective
 
 
 def logit(p: float) -> float:

@@ -1,0 +1,197 @@
+"""Compact CoTexNet: one pretrained encoder whose image embedding stands in for a text that nobody writes.
+
+The ideas are those of CoTexNet (Engineering 2026, doi 10.1016/j.eng.2026.04.006): in training the lesion
+itself gives a text embedding; it is distilled into an embedding of the image, and that prompts the decoder in
+use. What differs from the published network, and why, stands in docs/cotexnet.md. What teaches is in
+`compact_teacher.py`; nothing here knows of it.
+
+Shape legend: B batch, H, W image size, T = H/16 * W/16 image tokens, D width, Q queries, N phrases of all
+factors together, N_f phrases of factor f, E width of the text bank and of all embeddings.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from lexiseg.models.bank import TextBank
+from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels
+from lexiseg.models.tokens import TokenReader
+
+_QUERIES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompactOutput:
+    """What the compact network returns.
+
+    Attributes:
+        logits: Mask scores `(B, 1, H, W)` (binary) or `(B, classes, H, W)` with the background first.
+        retrieval: Per factor, scores `(B, N_f)` of its phrases; empty without text.
+        image_embedding: e_img `(B, E)` float32, of unit length; None without text.
+        tokens: What e_img was gathered from, `(B, T, D)`; None without text.
+    """
+
+    logits: Tensor
+    retrieval: dict[str, Tensor]
+    image_embedding: Tensor | None
+    tokens: Tensor | None
+
+
+class ImageEmbedding(TokenReader):
+    """The image's embedding e_img: learned queries gather image tokens, and an MLP places them among texts.
+
+    The published network takes the class token of a frozen vision transformer. A convolutional encoder has
+    none, so Q learned queries look at its tokens, each where it has learned to.
+
+    Args:
+        channels: Channels `(C_16, C_32)` of the features.
+        width: Width D of the tokens.
+        embedding: Width E of the embedding.
+        heads: Heads of the token mixer.
+    """
+
+    def __init__(self, *, channels: tuple[int, int], width: int, embedding: int, heads: int = 4) -> None:
+        super().__init__(channels=channels, width=width, heads=heads)
+        self.queries = nn.Parameter(torch.zeros(_QUERIES, width))
+        nn.init.trunc_normal_(self.queries, std=1.0)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.place = nn.Sequential(
+            nn.LayerNorm(_QUERIES * width),
+            nn.Linear(_QUERIES * width, 2 * width),
+            nn.GELU(),
+            nn.Linear(2 * width, embedding),
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return e_img `(B, E)` float32 of unit length for tokens `(B, T, D)`."""
+        key, value = self.key_value(tokens).chunk(2, dim=-1)  # (B, T, D) each
+        scores = torch.einsum("qd,btd->bqt", self.queries, key) / math.sqrt(key.shape[-1])
+        weights = scores.float().softmax(dim=-1)  # (B, Q, T)
+        gathered = rearrange(weights.to(value.dtype) @ value, "b q d -> b (q d)")
+        return F.normalize(self.place(gathered).float(), dim=-1)
+
+
+class PhraseReading(nn.Module):
+    """Read words off an embedding: cosine similarity with every phrase of the bank, both projected to D.
+
+    An index is only ever a position in the list of phrases; the network has one weight per phrase, a bias.
+
+    Args:
+        bank: The phrases.
+        width: Width D in which they are compared.
+    """
+
+    text: Tensor
+
+    def __init__(self, bank: TextBank, *, width: int) -> None:
+        super().__init__()
+        self.sizes = {name: len(phrases) for name, phrases in bank.phrases.items()}
+        pooled = bank.pooled()  # (N, E)
+        self.register_buffer("text", F.layer_norm(pooled, pooled.shape[-1:]))
+        self.image_side = nn.Sequential(
+            nn.Linear(bank.width, 2 * width), nn.GELU(), nn.Linear(2 * width, len(self.sizes) * width)
+        )
+        self.text_side = nn.Linear(bank.width, width)
+        self.log_scale = nn.Parameter(torch.tensor(2.3))  # cosine similarities start at temperature 1 / 10
+        self.bias = nn.Parameter(torch.zeros(len(pooled)))
+
+    def forward(self, embedding: Tensor) -> dict[str, Tensor]:
+        """Return scores `(B, N_f)` per factor for embeddings `(B, E)` of unit length."""
+        # One view of the embedding per factor: a count and a place are different questions to it.
+        views = rearrange(self.image_side(unit_variance(embedding)), "b (f d) -> f b d", f=len(self.sizes))
+        views = F.normalize(views.float(), dim=-1)  # (factors, B, D)
+        phrases = F.normalize(self.text_side(self.text).float(), dim=-1)  # (N, D)
+        sizes = list(self.sizes.values())
+        parts = zip(views, torch.split(phrases, sizes), torch.split(self.bias, sizes), strict=True)
+        scores = [self.log_scale.exp() * (view @ text.T) + bias for view, text, bias in parts]
+        return dict(zip(self.sizes, scores, strict=True))
+
+
+class CompactCoTexNet(nn.Module):
+    """Compact CoTexNet: what prediction needs of it.
+
+    Args:
+        encoder: timm `features_only` encoder.
+        bank: Phrases and their embeddings; None trains and predicts without any text (`--text none`): no
+            image embedding, and a decoder without prompts.
+        levels: Which of the encoder's features to use.
+        out_channels: 1 for a binary mask, else one per class with the background.
+        width: Width D of tokens and prompts.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        bank: TextBank | None,
+        *,
+        levels: PyramidLevels,
+        out_channels: int,
+        width: int = 128,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.levels = levels
+        #: Whether words are read off the embedding without shaping it: for trainings that words do not teach.
+        self.words_only_read = False
+        channels = levels.channels
+        self.embedding = None
+        if bank is not None:
+            self.embedding = ImageEmbedding(
+                channels=(channels[-2], channels[-1]), width=width, embedding=bank.width
+            )
+            self.phrases = PhraseReading(bank, width=width)
+            self.prompt = nn.Sequential(nn.Linear(bank.width, width), nn.GELU(), nn.Linear(width, width))
+        self.decoder = PyramidDecoder(
+            channels,
+            strides=levels.strides,
+            out_channels=out_channels,
+            prompt_width=width if bank is not None else None,
+        )
+
+    def forward(self, image: Tensor) -> CompactOutput:
+        """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
+        pyramid = self.levels.choose(self.encoder(image))
+        if self.embedding is None:
+            return CompactOutput(
+                logits=self.decoder(pyramid), retrieval={}, image_embedding=None, tokens=None
+            )
+        tokens, embedding = self.embed(pyramid)
+        return CompactOutput(
+            logits=self.segment(pyramid, embedding),
+            retrieval=self.words(embedding),
+            image_embedding=embedding,
+            tokens=tokens,
+        )
+
+    def embed(self, pyramid: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return tokens `(B, T, D)` and e_img `(B, E)` of the encoder's features."""
+        assert self.embedding is not None
+        tokens = self.embedding.read(pyramid[-2], pyramid[-1])
+        embedding: Tensor = self.embedding(tokens)
+        return tokens, embedding
+
+    def segment(self, pyramid: Sequence[Tensor], condition: Tensor) -> Tensor:
+        """Return mask logits `(B, out_channels, H, W)` under a condition `(B, E)` of unit length.
+
+        One prompt speaks at all scales; each scale scales and shifts its features by it in its own way.
+        """
+        prompt: Tensor = self.prompt(unit_variance(condition))  # (B, D)
+        logits: Tensor = self.decoder(pyramid, [prompt] * len(self.decoder.stages))
+        return logits
+
+    def words(self, embedding: Tensor) -> dict[str, Tensor]:
+        """Return scores `(B, N_f)` of the phrases per factor, read off embeddings `(B, E)`."""
+        scores: dict[str, Tensor] = self.phrases(embedding.detach() if self.words_only_read else embedding)
+        return scores
+
+
+def unit_variance(embedding: Tensor) -> Tensor:
+    """Scale vectors `(B, E)` of unit length so that their entries have mean square 1, as layers expect."""
+    return embedding * math.sqrt(embedding.shape[-1])

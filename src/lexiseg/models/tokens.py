@@ -1,0 +1,57 @@
+"""From an encoder's deep features to tokens that know where they are; both compact networks read these.
+
+Shape legend: B batch, T = H/16 * W/16 tokens, D width.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+_POSITION_GRID = 14  # learned positions are laid out for 224 px and interpolated to other sizes
+
+
+class TokenReader(nn.Module):
+    """Makes tokens of the features at strides 16 and 32: projected, placed, and mixed by one attention layer.
+
+    Args:
+        channels: Channels `(C_16, C_32)` of the features.
+        width: Width D of the tokens.
+        heads: Heads of the attention.
+    """
+
+    def __init__(self, *, channels: tuple[int, int], width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.tokens = nn.Conv2d(sum(channels), width, 1)
+        self.positions = nn.Parameter(torch.zeros(1, width, _POSITION_GRID, _POSITION_GRID))
+        nn.init.trunc_normal_(self.positions, std=0.02)
+        self.mixer = nn.TransformerEncoderLayer(
+            width,
+            heads,
+            dim_feedforward=2 * width,
+            dropout=0.0,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def read(self, stride16: Tensor, stride32: Tensor) -> Tensor:
+        """Return tokens `(B, T, D)`, row by row.
+
+        Args:
+            stride16: Features `(B, C_16, H/16, W/16)`.
+            stride32: Features `(B, C_32, H/32, W/32)`.
+        """
+        size = stride16.shape[-2:]
+        deep = F.interpolate(stride32, size=size, mode="nearest")
+        grid = self.tokens(torch.cat([stride16, deep], dim=1))  # (B, D, H/16, W/16)
+        positions: Tensor = self.positions
+        if positions.shape[-2:] != size:
+            positions = F.interpolate(positions, size=size, mode="bilinear", align_corners=False)
+        tokens_btd = rearrange(grid + positions, "b d h w -> b (h w) d")
+        mixed: Tensor = self.norm(self.mixer(tokens_btd))
+        return mixed

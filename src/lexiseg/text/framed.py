@@ -1,0 +1,87 @@
+"""The published CoTexNet's sentences: framed, so that a pseudo-word finds its place, and cut into tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from lexiseg.errors import WeightsError
+from lexiseg.hub import hub_is_reachable
+
+#: What stands before every sentence, as published.
+FRAME = "Segmentation area of [temp]. "
+
+_MARK = "[temp]"
+
+
+class FramedTokenizer:
+    """Cuts framed sentences into the tokens of a CLIP text tower.
+
+    Args:
+        tokenizer: A fast tokenizer of transformers.
+        position: Token that the pseudo-word replaces, counted from the start token.
+        max_tokens: Tokens the text tower reads at most; longer sentences are cut.
+        name: Where the tokenizer comes from, for the message.
+
+    Raises:
+        WeightsError: The token at `position` is no part of the frame's mark "[temp]".
+    """
+
+    def __init__(self, tokenizer: Any, *, position: int, max_tokens: int, name: str) -> None:
+        self._tokenizer = tokenizer
+        self._max_tokens = max_tokens
+        spans = tokenizer(FRAME.strip(), return_offsets_mapping=True)["offset_mapping"]
+        start, end = spans[position] if position < len(spans) else (0, 0)
+        first = FRAME.index(_MARK)
+        if not first <= start < end <= first + len(_MARK):
+            raise WeightsError(
+                f"The tokenizer of '{name}' cuts '{FRAME.strip()}' in another way than that of CLIP: token "
+                f"{position}, which the pseudo-word replaces, is '{FRAME[start:end]}', no part of '{_MARK}'. "
+                f"Use the tokenizer files of CIDAS/clipseg-rd64-refined."
+            )
+
+    def __call__(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return token ids and attention mask of the framed sentences, `(B, T)` int64 each, padded alike."""
+        batch = self._tokenizer(
+            [FRAME + sentence for sentence in sentences],
+            padding="longest",
+            truncation=True,
+            max_length=self._max_tokens,
+            return_tensors="pt",
+        )
+        return batch["input_ids"], batch["attention_mask"]
+
+
+def load_framed_tokenizer(source: str | Path, *, position: int, max_tokens: int) -> FramedTokenizer:
+    """Load the tokenizer of a CLIPSeg.
+
+    Args:
+        source: A folder with its tokenizer's files, or a name on the Hugging Face hub.
+        position: Token that the pseudo-word replaces.
+        max_tokens: Tokens the text tower reads at most.
+
+    Raises:
+        WeightsError: It cannot be found or loaded, or does not fit the frame.
+    """
+    # Imported here, as it takes seconds.
+    from transformers import AutoTokenizer
+
+    folder = Path(source).expanduser()
+    local = folder.is_dir()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            str(folder) if local else str(source),
+            local_files_only=local or not hub_is_reachable(),
+            trust_remote_code=False,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsError(
+            f"The tokenizer of the CLIPSeg '{source}' cannot be loaded: {reason} Expected tokenizer.json, or "
+            f"vocab.json and merges.txt, beside config.json. Without a network, copy them from the page of "
+            f"CIDAS/clipseg-rd64-refined on the hub into the folder with its weights."
+        ) from error
+    return FramedTokenizer(tokenizer, position=position, max_tokens=max_tokens, name=str(source))

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lexiseg.errors import WeightsError
+from lexiseg.text import framed
+from lexiseg.text.framed import FRAME, FramedTokenizer, load_framed_tokenizer
+from tiny_clipseg import tiny_tokenizer, write_clipseg
+
+SENTENCE = "Unilateral pulmonary infection, one infected area, upper left lung."
+
+
+def tokens_of(tokenizer: FramedTokenizer, sentences: list[str]) -> list[list[str]]:
+    ids, mask = tokenizer(sentences)
+    plain = tiny_tokenizer()
+    return [plain.convert_ids_to_tokens(row[kept.bool()]) for row, kept in zip(ids, mask, strict=True)]
+
+
+def test_the_frame_comes_first() -> None:
+    assert FRAME == "Segmentation area of [temp]. "
+    tokenizer = FramedTokenizer(tiny_tokenizer(), position=5, max_tokens=40, name="tiny")
+    (tokens,) = tokens_of(tokenizer, [SENTENCE])
+    assert tokens[:6] == ["<start>", "segmentation", "area", "of", "[", "temp"]
+    assert tokens[7:10] == ["unilateral", "pulmonary", "infection"]
+    assert tokens[-1] == "<end>"
+
+
+def test_long_sentences_are_cut_and_keep_their_end() -> None:
+    tokenizer = FramedTokenizer(tiny_tokenizer(), position=5, max_tokens=12, name="tiny")
+    ids, mask = tokenizer([SENTENCE, "One."])
+    assert ids.shape == mask.shape == (2, 12)
+    assert [row[-1] for row in tokens_of(tokenizer, [SENTENCE, "One."])] == ["<end>", "<end>"]
+
+
+@pytest.mark.parametrize("position", [4, 5])
+def test_every_part_of_the_mark_may_be_replaced(position: int) -> None:
+    FramedTokenizer(tiny_tokenizer(), position=position, max_tokens=40, name="tiny")
+
+
+@pytest.mark.parametrize(
+    ("position", "found"), [(3, "'of', no part"), (7, "'', no part"), (50, "'', no part")]
+)
+def test_a_tokenizer_that_cuts_the_frame_otherwise_is_refused(position: int, found: str) -> None:
+    with pytest.raises(WeightsError, match=rf"'tiny' cuts 'Segmentation area of .* is {found} of '\[temp\]'"):
+        FramedTokenizer(tiny_tokenizer(), position=position, max_tokens=40, name="tiny")
+
+
+def test_it_loads_from_the_folder_of_a_clipseg(tmp_path: Path) -> None:
+    tokenizer = load_framed_tokenizer(write_clipseg(tmp_path), position=5, max_tokens=40)
+    assert tokens_of(tokenizer, ["One."])[0][5] == "temp"
+
+
+def test_a_tokenizer_that_is_not_there_says_what_to_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(WeightsError, match=r"tokenizer of the CLIPSeg .* cannot be loaded.*tokenizer\.json"):
+        load_framed_tokenizer(tmp_path, position=5, max_tokens=40)
+    monkeypatch.setattr(framed, "hub_is_reachable", lambda: False)
+    with pytest.raises(WeightsError, match=r"'nobody/nothing' cannot be loaded.*into the folder with its"):
+        load_framed_tokenizer("nobody/nothing", position=5, max_tokens=40)
