@@ -95,7 +95,7 @@ def describe(
 
     Raises:
         DataError: The data set cannot be used, has no reports, or has several classes without names.
-        UsageError: An option is not possible, or `out` exists.
+        UsageError: An option is not possible, `out` exists, or `rois` is a folder of the data set's images.
         WeightsError: A model for this machine cannot be loaded.
         PartialFailureError: The server stopped answering; the same call goes on later.
         DiskError: There is no space or no permission.
@@ -113,6 +113,9 @@ def describe(
     samples = [sample for split in splits for sample in index.split(split)]
     if not samples:
         raise DataError(f"{index.root} has no images in the split {' or '.join(splits)}.")
+    folder = None if rois is None else Path(rois)
+    if folder is not None:
+        _check_rois(folder, index)
     rows = _rows(index, samples, chosen, source)
     tally = Tally(total=len(rows), price=None if lmm is None else lmm.price)
 
@@ -123,7 +126,6 @@ def describe(
             on_progress(tally)
         return line
 
-    folder = None if rois is None else Path(rois)
     if lmm is not None:
         console.print(lmm.destination, markup=False, highlight=False)
         lines = describe_with_model(
@@ -155,6 +157,16 @@ def _check_options(source: DescriptionSource, out: Path, lmm: LmmOptions | None)
         raise UsageError(f"Descriptions are written to a file ending in {SUFFIX}; got {out}.")
     if out.exists():
         raise UsageError(f"{out} already exists; choose another file, or remove it to describe anew.")
+
+
+def _check_rois(rois: Path, index: DatasetIndex) -> None:
+    """Refuse a folder in which regions, which bear the names of their images, would replace the originals."""
+    files = (path for sample in index.samples for path in (sample.image, sample.mask) if path is not None)
+    if rois.resolve() in {folder.resolve() for folder in {path.parent for path in files}}:
+        raise UsageError(
+            f"{rois} holds images or masks of the data set, which the regions of interest could replace. "
+            f"Give another folder for them (--rois)."
+        )
 
 
 def _rows(

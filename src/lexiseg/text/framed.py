@@ -27,12 +27,19 @@ class FramedTokenizer:
         name: Where the tokenizer comes from, for the message.
 
     Raises:
-        WeightsError: The token at `position` is no part of the frame's mark "[temp]".
+        WeightsError: The tokenizer has no padding token, or the token at `position` is no part of the frame's
+            mark "[temp]".
     """
 
     def __init__(self, tokenizer: Any, *, position: int, max_tokens: int, name: str) -> None:
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
+        if tokenizer.pad_token is None:
+            raise WeightsError(
+                f"The tokenizer of '{name}' has no padding token, so sentences of different lengths cannot "
+                f"stand in one batch. Use the tokenizer files of CIDAS/clipseg-rd64-refined, "
+                f"tokenizer_config.json included."
+            )
         spans = tokenizer(FRAME.strip(), return_offsets_mapping=True)["offset_mapping"]
         start, end = spans[position] if position < len(spans) else (0, 0)
         first = FRAME.index(_MARK)
@@ -77,7 +84,8 @@ def load_framed_tokenizer(source: str | Path, *, position: int, max_tokens: int)
             local_files_only=local or not hub_is_reachable(),
             trust_remote_code=False,
         )
-    except (OSError, ValueError, KeyError) as error:
+    # The library below raises bare Exceptions for a tokenizer.json whose parts do not fit together.
+    except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WeightsError(
             f"The tokenizer of the CLIPSeg '{source}' cannot be loaded: {reason} Expected tokenizer.json, or "

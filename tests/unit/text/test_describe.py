@@ -74,6 +74,15 @@ def test_one_line_per_image_and_class(phantom: Callable[[int], Path], tmp_path: 
     assert len(list((tmp_path / "rois").iterdir())) == len(pairs)
 
 
+def test_regions_never_replace_the_images(phantom: Callable[[int], Path], tmp_path: Path) -> None:
+    root = phantom(1)
+    for path in {path.parent for s in open_dataset(root).samples for path in (s.image, s.mask) if path}:
+        before = {file: file.read_bytes() for file in path.iterdir() if file.is_file()}
+        with pytest.raises(UsageError, match="holds images or masks of the data set"):
+            lexiseg.describe(root, tmp_path / "d.jsonl", rois=path / ".." / path.name)
+        assert {file: file.read_bytes() for file in path.iterdir() if file.is_file()} == before
+
+
 def test_each_class_is_called_by_its_name(phantom: Callable[[int], Path], tmp_path: Path) -> None:
     described = lexiseg.describe(phantom(2), tmp_path / "d.jsonl", vocabulary="polyp")
     for line in described.lines:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,19 @@ def test_a_tokenizer_that_is_not_there_says_what_to_copy(
     monkeypatch.setattr(framed, "hub_is_reachable", lambda: False)
     with pytest.raises(WeightsError, match=r"'nobody/nothing' cannot be loaded.*into the folder with its"):
         load_framed_tokenizer("nobody/nothing", position=5, max_tokens=40)
+
+
+@pytest.mark.parametrize("content", [{"model": {"type": "WordLevel"}}, []])
+def test_a_tokenizer_whose_file_is_damaged_is_refused(tmp_path: Path, content: object) -> None:
+    file = write_clipseg(tmp_path) / "tokenizer.json"
+    whole = json.loads(file.read_text())
+    file.write_text(json.dumps({**whole, **content} if isinstance(content, dict) else content))
+    with pytest.raises(WeightsError, match=r"tokenizer of the CLIPSeg .* cannot be loaded.*tokenizer\.json"):
+        load_framed_tokenizer(tmp_path, position=5, max_tokens=40)
+
+
+def test_a_tokenizer_without_a_padding_token_is_refused() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.pad_token = None
+    with pytest.raises(WeightsError, match="tokenizer of 'tiny' has no padding token"):
+        FramedTokenizer(tokenizer, position=5, max_tokens=40, name="tiny")

@@ -92,7 +92,8 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with disk_errors(self.path):  # closing writes what a full disk did not take
+            self._file.close()
         if not self._kept:
             self.path.unlink(missing_ok=True)
 

@@ -24,7 +24,7 @@ class LocalModel:
         options: Name or folder of the model. The device is a GPU if there is one, else the CPU.
 
     Raises:
-        WeightsError: The model cannot be found or loaded, or is of another kind.
+        WeightsError: The model cannot be found or loaded, is of another kind, or has no chat template.
     """
 
     def __init__(self, options: LmmOptions) -> None:
@@ -48,6 +48,11 @@ class LocalModel:
                 f"image-text-to-text model of `transformers` that needs no code of its own, in a local "
                 f"folder, in the Hugging Face cache or on the hub. --base-url asks a server instead."
             ) from error
+        if getattr(self._processor, "chat_template", None) is None:
+            raise WeightsError(
+                f"The multimodal model '{options.model}' comes without a chat template, so it cannot be "
+                f"asked in turns. Take a version tuned for conversation, or ask a server with --base-url."
+            )
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(self._device).eval()
         self._one_at_a_time = asyncio.Lock()

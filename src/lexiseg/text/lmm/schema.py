@@ -153,6 +153,10 @@ def _only_object(reply: str) -> dict[str, Any]:
         raise InvalidReplyError(f"the reply holds {len(found)} JSON objects instead of one")
     if not found:
         raise InvalidReplyError(f"the reply holds no valid JSON object{f' ({problem})' if problem else ''}")
+    try:
+        json.dumps(found[0], ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:  # an escape such as \ud83d alone: no server and no file takes it back
+        raise InvalidReplyError("the reply holds half of a character (a lone surrogate)") from error
     return found[0]
 
 

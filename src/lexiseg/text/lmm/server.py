@@ -75,14 +75,14 @@ class ServerModel:
         options: Address, model and patience.
 
     Raises:
-        UsageError: The client library is not installed.
+        UsageError: The client library is not installed, or the key can stand in no request.
     """
 
     def __init__(self, options: LmmOptions) -> None:
         assert options.base_url is not None
         self._openai = _openai()
         self._options = options
-        self._key = os.environ.get(KEY_VARIABLE, "")
+        self._key = _key_of_environment()
         self._client = self._openai.AsyncOpenAI(
             api_key=self._key or "none",
             base_url=options.base_url,
@@ -193,12 +193,12 @@ class ServerModel:
         """Say what a status means; what no question can get past is raised at once."""
         status, url = error.status_code, self._options.base_url
         if 300 <= status < 400:
-            target = error.response.headers.get("location", "nowhere")
+            target = self._without_key(error.response.headers.get("location", "nowhere"))
             raise UsageError(
                 f"{url} redirects to {target}, which is not followed: pictures go only to the address given. "
                 f"If you trust it, give its address with --base-url."
             )
-        said = " ".join(str(error).split())[:_MESSAGE]
+        said = " ".join(self._without_key(str(error)).split())[:_MESSAGE]
         if status in (401, 403):
             raise UsageError(
                 f"{url} refuses the key ({said}). Set the environment variable {KEY_VARIABLE} to the right "
@@ -210,6 +210,10 @@ class ServerModel:
                 f"servers want a --base-url that ends in /v1."
             )
         return f"{url} refuses: {said}."
+
+    def _without_key(self, text: str) -> str:
+        """Return what a server said without the key, which it may have repeated: it goes into files."""
+        return text.replace(self._key, "(the key)") if self._key else text
 
     async def _scrub(self, request: Any) -> None:
         """Leave no header in a request that was not asked for."""
@@ -229,6 +233,18 @@ def _openai() -> ModuleType:
             "Asking a server needs the openai client, which is not installed: pip install 'lexiseg[lmm]'."
         ) from error
     return openai
+
+
+def _key_of_environment() -> str:
+    """Return the key; empty if none is set."""
+    key = os.environ.get(KEY_VARIABLE, "")
+    # Refused here, as the client would put it into the message that it cannot be sent.
+    if not all("!" <= character <= "~" for character in key):
+        raise UsageError(
+            f"The environment variable {KEY_VARIABLE} holds a space, a line break or a character that is not "
+            f"ASCII, so it is no key. Set it anew, without them."
+        )
+    return key
 
 
 def _messages(question: Question, picture: bytes, refused: tuple[str, str] | None) -> list[dict[str, Any]]:
@@ -258,7 +274,7 @@ def _retry_after(header: str | None) -> float:
         pass  # not a number: a date, or nothing
     try:
         until = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one of a year without end
         return 0.0
     return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 
-from lexiseg.errors import DataError, UsageError
+from lexiseg.errors import DataError, DiskError, UsageError
 from lexiseg.text.lmm.journal import Journal, JournalHead, Kept
 
 HEAD = JournalHead(model="m", server="http://a/v1", prompt_version=1, vocabulary="polyp")
@@ -66,6 +67,18 @@ def test_a_journal_without_replies_holds_nobody_up(tmp_path: Path) -> None:
         journal.add(FIRST)
     with Journal(tmp_path / "killed", other) as journal:
         assert journal.replies("a") == (FIRST,)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
+def test_a_full_disk_stays_a_disk_error_when_the_journal_is_closed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", HEAD)
+    journal.add(FIRST)
+    journal._file.close()
+    journal._file = io.BufferedWriter(io.FileIO("/dev/full", "w"))
+    with pytest.raises(DiskError, match=r"No space left on the disk while writing \S+/j\."), journal:
+        journal.add(SECOND)
+    with Journal(tmp_path / "j", HEAD) as again:
+        assert again.replies("a") == (FIRST,)
 
 
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:

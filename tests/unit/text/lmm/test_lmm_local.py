@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,3 +119,10 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(WeightsError, match=r"'\S+empty' cannot be loaded: .*in a local folder.*--base-url"):
         LocalModel(LmmOptions(model=str(tmp_path / "empty")))
+
+
+def test_a_model_without_chat_template_is_refused(tiny_llava: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "untuned"
+    shutil.copytree(tiny_llava, folder, ignore=shutil.ignore_patterns("chat_template*"))
+    with pytest.raises(WeightsError, match=r"untuned' comes without a chat template.*--base-url"):
+        LocalModel(LmmOptions(model=str(folder)))

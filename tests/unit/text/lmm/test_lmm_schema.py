@@ -43,6 +43,8 @@ def test_a_place_may_be_a_box() -> None:
         (answer().replace("1,", "NaN,"), "NaN is no JSON value"),
         ('{"a":' * 1500, "nested too deeply"),
         (" " * (MAX_REPLY + 1), "longer than 8000 characters"),
+        (answer(color="\ud83d"), "half of a character"),
+        (answer()[:-1] + r', "\ud83d": 1}', "half of a character"),
         (answer(size="vast"), '\'size\' must be one of "small", "medium", "large", not "vast"'),
         (answer(number="1"), "'number' must be a whole number from 1, not \"1\""),
         (answer(number=True), "not true"),

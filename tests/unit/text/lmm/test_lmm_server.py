@@ -132,6 +132,7 @@ def test_retry_after_may_be_a_date() -> None:
     assert 80 < _retry_after(later) <= 90
     assert _retry_after("7.5") == 7.5
     assert _retry_after("-3") == _retry_after("soon") == _retry_after(None) == 0
+    assert _retry_after(f"Fri, 01 Jan {'9' * 20} 00:00:00 GMT") == 0
 
 
 def test_hours_of_rest_end_the_run_and_keep_what_was_answered(
@@ -310,6 +311,25 @@ class TestPrivacy:
         headers = {name.lower(): value for name, value in server.asked[0].headers.items()}
         assert headers["authorization"] == "Bearer sesame"
         assert "sesame" not in (tmp_path / "d.jsonl").read_text()
+
+    @pytest.mark.parametrize("key", ["sesame\r", "ses ame", "s\u00e9same"])
+    def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(
+        self, ask: Callable[..., Described], monkeypatch: pytest.MonkeyPatch, key: str
+    ) -> None:
+        monkeypatch.setenv(KEY_VARIABLE, key)
+        with pytest.raises(UsageError, match=rf"{KEY_VARIABLE} holds a space, a line break") as refusal:
+            ask("http://127.0.0.1:9/v1")
+        assert key.strip() not in str(refusal.value)
+
+    def test_a_key_that_the_server_repeats_is_not_written_down(
+        self, ask: Callable[..., Described], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv(KEY_VARIABLE, "sesame")
+        with serving(lambda asked: fails(413, "sesame may not send as much")) as server:
+            assert len(ask(server.url).fell_back) == 3
+        written = (tmp_path / "d.jsonl").read_text()
+        assert "(the key) may not send as much" in written
+        assert "sesame" not in written
 
 
 def test_a_missing_client_names_the_extra(
