@@ -10,7 +10,7 @@ from pathlib import Path
 from lexiseg._version import __version__
 from lexiseg.errors import UsageError
 from lexiseg.files import atomic_folder, write_text
-from lexiseg.models.build import count_parameters, normalisation, save_weights
+from lexiseg.models.build import check_image_size, count_parameters, normalisation, save_weights
 from lexiseg.models.checkpoint import without_prefix
 from lexiseg.models.cotexnet.pretrained import clipseg_config
 from lexiseg.models.cotexnet.published import load_published, num_classes_of
@@ -45,7 +45,8 @@ def convert_cotexnet(
         The run, and how many published tensors were dropped because prediction never uses them.
 
     Raises:
-        UsageError: The number of names is not that of the checkpoint's classes.
+        UsageError: The number of names is not that of the checkpoint's classes, or the image size is too
+            small.
         RunError: `out` is in use.
         WeightsError: A file cannot be read or does not fit, or the configuration cannot be found.
         DiskError: There is no space or no permission; nothing half-written is left.
@@ -67,6 +68,7 @@ def convert_cotexnet(
         clipseg=config,
         num_parameters=count_parameters(net),
     )
+    check_image_size(spec, image_size)
     manifest = _manifest(checkpoint, spec, names, image_size)
     with atomic_folder(out) as beside:
         run = Run(beside, manifest)

@@ -82,6 +82,8 @@ def test_refusals(tmp_path: Path, clipseg: Path) -> None:
         convert_cotexnet(file, tmp_path / "used", clipseg=clipseg)
     with pytest.raises(WeightsError, match=r"no 'config\.json' in"):
         convert_cotexnet(file, tmp_path / "run", clipseg=tmp_path / "used")
+    with pytest.raises(UsageError, match="must be at least 64; got 0"):
+        convert_cotexnet(file, tmp_path / "run", clipseg=clipseg, image_size=0)
     torch.save({"model": {"conv.weight": torch.zeros(1)}}, tmp_path / "other.pth")
     with pytest.raises(WeightsError, match=r"1 unknown key: conv\.weight"):
         convert_cotexnet(tmp_path / "other.pth", tmp_path / "run", clipseg=clipseg)

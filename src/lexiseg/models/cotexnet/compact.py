@@ -25,6 +25,7 @@ from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels
 from lexiseg.models.tokens import TokenReader
 
 _QUERIES = 4
+_HEADS = 4  # of the layer that mixes the tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +55,10 @@ class ImageEmbedding(TokenReader):
         channels: Channels `(C_16, C_32)` of the features.
         width: Width D of the tokens.
         embedding: Width E of the embedding.
-        heads: Heads of the token mixer.
     """
 
-    def __init__(self, *, channels: tuple[int, int], width: int, embedding: int, heads: int = 4) -> None:
-        super().__init__(channels=channels, width=width, heads=heads)
+    def __init__(self, *, channels: tuple[int, int], width: int, embedding: int) -> None:
+        super().__init__(channels=channels, width=width, heads=_HEADS)
         self.queries = nn.Parameter(torch.zeros(_QUERIES, width))
         nn.init.trunc_normal_(self.queries, std=1.0)
         self.key_value = nn.Linear(width, 2 * width)
@@ -120,7 +120,7 @@ class CompactCoTexNet(nn.Module):
     Args:
         encoder: timm `features_only` encoder.
         bank: Phrases and their embeddings; None trains and predicts without any text (`--text none`): no
-            image embedding, and a decoder without prompts.
+            image embedding, and a decoder with tokens but without prompts.
         levels: Which of the encoder's features to use.
         out_channels: 1 for a binary mask, else one per class with the background.
         width: Width D of tokens and prompts.
@@ -141,11 +141,12 @@ class CompactCoTexNet(nn.Module):
         #: Whether words are read off the embedding without shaping it: for trainings that words do not teach.
         self.words_only_read = False
         channels = levels.channels
-        self.embedding = None
-        if bank is not None:
-            self.embedding = ImageEmbedding(
-                channels=(channels[-2], channels[-1]), width=width, embedding=bank.width
-            )
+        deepest = (channels[-2], channels[-1])
+        self.embedding: ImageEmbedding | None = None
+        if bank is None:
+            self.reader = TokenReader(channels=deepest, width=width, heads=_HEADS)
+        else:
+            self.embedding = ImageEmbedding(channels=deepest, width=width, embedding=bank.width)
             self.phrases = PhraseReading(bank, width=width)
             self.prompt = nn.Sequential(nn.Linear(bank.width, width), nn.GELU(), nn.Linear(width, width))
         self.decoder = PyramidDecoder(
@@ -153,18 +154,19 @@ class CompactCoTexNet(nn.Module):
             strides=levels.strides,
             out_channels=out_channels,
             prompt_width=width if bank is not None else None,
+            guide_channels=width,
         )
 
     def forward(self, image: Tensor) -> CompactOutput:
         """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
         pyramid = self.levels.choose(self.encoder(image))
         if self.embedding is None:
-            return CompactOutput(
-                logits=self.decoder(pyramid), retrieval={}, image_embedding=None, tokens=None
-            )
+            guide = as_map(self.reader.read(pyramid[-2], pyramid[-1]), pyramid)
+            logits = self.decoder(pyramid, guide=guide)
+            return CompactOutput(logits=logits, retrieval={}, image_embedding=None, tokens=None)
         tokens, embedding = self.embed(pyramid)
         return CompactOutput(
-            logits=self.segment(pyramid, embedding),
+            logits=self.segment(pyramid, tokens, embedding),
             retrieval=self.words(embedding),
             image_embedding=embedding,
             tokens=tokens,
@@ -177,19 +179,26 @@ class CompactCoTexNet(nn.Module):
         embedding: Tensor = self.embedding(tokens)
         return tokens, embedding
 
-    def segment(self, pyramid: Sequence[Tensor], condition: Tensor) -> Tensor:
+    def segment(self, pyramid: Sequence[Tensor], tokens: Tensor, condition: Tensor) -> Tensor:
         """Return mask logits `(B, out_channels, H, W)` under a condition `(B, E)` of unit length.
 
-        One prompt speaks at all scales; each scale scales and shifts its features by it in its own way.
+        One prompt speaks at all scales; each scale scales and shifts its features by it in its own way. The
+        tokens `(B, T, D)` join the first stage, with text and without.
         """
         prompt: Tensor = self.prompt(unit_variance(condition))  # (B, D)
-        logits: Tensor = self.decoder(pyramid, [prompt] * len(self.decoder.stages))
+        prompts = [prompt] * len(self.decoder.stages)
+        logits: Tensor = self.decoder(pyramid, prompts, as_map(tokens, pyramid))
         return logits
 
     def words(self, embedding: Tensor) -> dict[str, Tensor]:
         """Return scores `(B, N_f)` of the phrases per factor, read off embeddings `(B, E)`."""
         scores: dict[str, Tensor] = self.phrases(embedding.detach() if self.words_only_read else embedding)
         return scores
+
+
+def as_map(tokens: Tensor, pyramid: Sequence[Tensor]) -> Tensor:
+    """Lay tokens `(B, T, D)` out as `(B, D, H/16, W/16)`."""
+    return rearrange(tokens, "b (h w) d -> b d h w", h=pyramid[-2].shape[-2])
 
 
 def unit_variance(embedding: Tensor) -> Tensor:

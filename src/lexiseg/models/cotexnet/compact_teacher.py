@@ -99,7 +99,7 @@ class CompactTeacher(Teacher):
         helped = told & (torch.rand(len(image), device=image.device) >= alone)
         condition = torch.where(helped[:, None], mixed, e_img)
         return TaughtOutput(
-            logits=network.segment(pyramid, condition),
+            logits=network.segment(pyramid, tokens, condition),
             retrieval=network.words(e_img),
             image_embedding=e_img,
             tokens=tokens,

@@ -29,7 +29,7 @@ class Net(nn.Module):
         tokens = pyramid[0].flatten(2).transpose(1, 2)  # (B, 4, WIDTH)
         return tokens, normalize(self.place(tokens.flatten(1)), dim=1)
 
-    def segment(self, pyramid: list[Tensor], condition: Tensor) -> Tensor:
+    def segment(self, pyramid: list[Tensor], tokens: Tensor, condition: Tensor) -> Tensor:
         return condition
 
     def words(self, embedding: Tensor) -> dict[str, Tensor]:
