@@ -58,7 +58,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib
 
     module = importlib.import_module("lexiseg.evaluation.evaluate")
-    monkeypatch.setattr(module, "build_report", lambda *args: "")
+    monkeypatch.setattr(module, "build_report", lambda *args, **options: "")
 
 
 def test_the_training_s_own_split_is_evaluated(run_with: Any, attempt: Any) -> None:
