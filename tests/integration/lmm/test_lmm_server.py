@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lmm_answers import answer
 from PIL import Image
 
 from lexiseg.data import open_dataset
@@ -22,6 +21,7 @@ from lexiseg.text.describe import Described, describe
 from lexiseg.text.lmm import server as server_module
 from lexiseg.text.lmm.model import LmmOptions
 from lexiseg.text.lmm.server import KEY_VARIABLE, _retry_after
+from lmm_answers import answer
 from vision_server import Asked, Reply, fails, says, serving
 
 Behaviour = Callable[[Asked], Reply]
