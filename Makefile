@@ -16,8 +16,8 @@ test: $(VENV)/.installed-dev
 
 ## Style and types.
 check: $(VENV)/.installed-dev
-	$(BIN)/ruff check src tests benchmarks docs
-	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check --no-cache src tests benchmarks docs
+	$(BIN)/ruff format --no-cache --check src tests benchmarks docs
 	$(BIN)/mypy
 
 clean:

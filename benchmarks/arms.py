@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,22 @@ from rich.console import Console
 
 import lexiseg
 from lexiseg.evaluation.statistics import paired_difference
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what all arms of a comparison share."""
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--image-size", type=int, default=160)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--config", type=Path, help="YAML file with further fields of TrainConfig")
+
+
+def shared_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that `run_arm` takes for every arm."""
+    given = {name: getattr(options, name) for name in ("epochs", "image_size", "seed")}
+    return {**given, "config_file": options.config}
 
 
 def run_arm(data: Path, folder: Path, *, config_file: Path | None = None, **options: Any) -> pd.DataFrame:

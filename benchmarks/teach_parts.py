@@ -12,9 +12,8 @@ known). An arm that is already finished in DIR is not trained again; an interrup
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from arms import dice, paired, run_arm
+from arms import add_options, dice, paired, run_arm, shared_options
 from machine import describe_machine
 
 from lexiseg.run import Run
@@ -32,20 +31,11 @@ def gap(run: Run) -> str:
 def main() -> None:
     """Parse the arguments, train the arms, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    add_options(parser)
     parser.add_argument("--text", default="auto", help="reports, concepts, or auto")
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--image-size", type=int, default=160)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--config", type=Path, help="YAML file with further fields of TrainConfig")
     options = parser.parse_args()
-    shared = {name: getattr(options, name) for name in ("text", "epochs", "image_size", "seed")}
-    shared["config_file"] = options.config
-    arms = {
-        teach: run_arm(options.data, options.out / teach, model="cotexnet", teach=teach, **shared)
-        for teach in _ARMS
-    }
+    shared = {**shared_options(options), "model": "cotexnet", "text": options.text}
+    arms = {teach: run_arm(options.data, options.out / teach, teach=teach, **shared) for teach in _ARMS}
     baseline = arms["none"]
     print(describe_machine())
     print(

@@ -11,9 +11,8 @@ already finished in DIR is not trained again; an interrupted one is resumed.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from arms import dice, paired, run_arm
+from arms import add_options, dice, paired, run_arm, shared_options
 from machine import describe_machine
 
 _ARMS = ("none", "reports")
@@ -22,16 +21,10 @@ _ARMS = ("none", "reports")
 def main() -> None:
     """Parse the arguments, train both arms, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    add_options(parser)
     parser.add_argument("--model", choices=("stpnet", "cotexnet"), default="stpnet")
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--image-size", type=int, default=160)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--config", type=Path, help="YAML file with further fields of TrainConfig")
     options = parser.parse_args()
-    shared = {name: getattr(options, name) for name in ("model", "epochs", "image_size", "seed")}
-    shared["config_file"] = options.config
+    shared = {**shared_options(options), "model": options.model}
     without, taught = (run_arm(options.data, options.out / text, text=text, **shared) for text in _ARMS)
     print(describe_machine())
     print(

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.data.sample import DatasetIndex, Sample
-from lexiseg.errors import DataError, LexisegError
+from lexiseg.data.sides import refuse_other_side
+from lexiseg.errors import LexisegError
 from lexiseg.evaluation.cases import Case
 from lexiseg.evaluation.statistics import mean_ci
 from lexiseg.run import Run
@@ -102,15 +103,8 @@ class References:
         """
         if self.kind != "reports":
             return
-        expected = self.data_side or self.vocabulary.side
         evidence = infer_side(self._side_pairs(index, samples), self.vocabulary)
-        if evidence.side is not None and evidence.side != expected:
-            stated = "dataset.yaml states" if self.data_side is not None else "the vocabulary assumes"
-            raise DataError(
-                f"The reports of {index.root} say left and right from the {evidence.side}'s point of view "
-                f"({100 * evidence.share:.1f} % of {evidence.cases} one-sided cases), but {stated} the "
-                f"{expected}'s. Write `side: {evidence.side}` into {index.root / 'dataset.yaml'}."
-            )
+        refuse_other_side(index, evidence, expected=self.data_side or self.vocabulary.side)
 
     def _side_pairs(self, index: DatasetIndex, samples: Sequence[Sample]) -> Iterator[Pair]:
         """Yield what sentences say, as written, and what their masks show in the image's convention."""

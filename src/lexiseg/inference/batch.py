@@ -72,18 +72,18 @@ def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = Non
     seen: set[Path] = set()
     written = [] if out is None else [Path(out).resolve() / name for name in (MASKS, OVERLAYS)]
     for pattern in patterns:
+        resolved = [(target, target.image.resolve()) for target in _expand(Path(pattern))]
         found = [
-            target
-            for target in _expand(Path(pattern))
-            if not any(target.image.resolve().is_relative_to(folder) for folder in written)
+            (target, real)
+            for target, real in resolved
+            if not any(real.is_relative_to(folder) for folder in written)
         ]
         if not found:
             raise DataError(
                 f"No image found at {pattern}. Expected an image file, a folder with images, or a quoted "
                 f"glob pattern; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}."
             )
-        for target in found:
-            real = target.image.resolve()
+        for target, real in found:
             if real in seen:  # named by two patterns
                 continue
             seen.add(real)

@@ -55,3 +55,8 @@ class TokenReader(nn.Module):
         tokens_btd = rearrange(grid + positions, "b d h w -> b (h w) d")
         mixed: Tensor = self.norm(self.mixer(tokens_btd))
         return mixed
+
+
+def as_map(tokens_btd: Tensor, stride16: Tensor) -> Tensor:
+    """Lay tokens `(B, T, D)` out as `(B, D, H/16, W/16)`, the grid of the features they were read from."""
+    return rearrange(tokens_btd, "b (h w) d -> b d h w", h=stride16.shape[-2])

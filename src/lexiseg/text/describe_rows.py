@@ -174,7 +174,7 @@ def _check_side(
     if evidence.side not in (None, side):
         raise DataError(
             f"The reports of {index.root} say left and right from the {evidence.side}'s point of view "
-            f"({100 * evidence.share:.1f} % of {evidence.cases} one-sided cases), not the {side}'s. Write "
+            f"({evidence.summary}), not the {side}'s. Write "
             f"`side: {evidence.side}` into {index.root / 'dataset.yaml'}."
         )
 

@@ -63,8 +63,8 @@ def check_described(file: DescriptionFile, index: DatasetIndex, vocabulary: Voca
         others = described - {sample.id for sample in index.samples}
         raise DataError(
             f"{file.path} describes {len(needed) - len(missing)} of the {len(needed)} training and "
-            f"validation images of {index.root}; not {_some(missing)}. {len(others)} of its {len(described)} "
-            f"images are not in the data set{f' ({_some(sorted(others))})' if others else ''}. Describe them "
+            f"validation images of {index.root}; not {some(missing)}. {len(others)} of its {len(described)} "
+            f"images are not in the data set{f' ({some(sorted(others))})' if others else ''}. Describe them "
             f"all: lexiseg data describe {index.root} --out FILE"
         )
     for where, line in file.located():
@@ -147,5 +147,6 @@ def _known(line: DescriptionLine, vocabulary: Vocabulary, side: Side) -> Indices
     return to_side(vocabulary, indices, given=line.side, wanted=side)
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """Return the first names, with dots if there are more."""
     return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

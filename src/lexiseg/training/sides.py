@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lexiseg.data.readers import read_mask
 from lexiseg.data.sample import DatasetIndex, Sample
+from lexiseg.data.sides import refuse_other_side
 from lexiseg.errors import DataError
 from lexiseg.training.examples import Words
 from lexiseg.words.description import UNKNOWN
@@ -46,18 +47,11 @@ def check_side(
         if sample.mask is not None
     ]
     evidence = infer_side(pairs, words.vocabulary)
-    if evidence.side is None or evidence.side == words.side:
-        return
-    share = f"{100 * evidence.share:.1f} % of {evidence.cases} one-sided cases"
-    if file is not None:
+    if file is None:
+        refuse_other_side(index, evidence, expected=words.side)
+    elif evidence.side is not None and evidence.side != words.side:
         raise DataError(
             f"The masks of {index.root} show that {file} says left and right from the {evidence.side}'s "
-            f"point of view ({share}), but its first line states the {words.side}'s. Mend `side` in its "
-            f"lines, or describe again."
+            f"point of view ({evidence.summary}), but its first line states the {words.side}'s. Mend `side` "
+            f"in its lines, or describe again."
         )
-    stated = "dataset.yaml states" if index.side is not None else "the vocabulary assumes"
-    raise DataError(
-        f"The reports of {index.root} say left and right from the {evidence.side}'s point of view "
-        f"({share}), but {stated} the "
-        f"{words.side}'s. Write `side: {evidence.side}` into {index.root / 'dataset.yaml'}."
-    )

@@ -12,13 +12,11 @@ from lexiseg.errors import DataError
 from lexiseg.run import TextSource
 from lexiseg.text.descriptions import DescriptionFile
 from lexiseg.text.reports import parse_sheet
-from lexiseg.training.described import described_words
+from lexiseg.training.described import described_words, some
 from lexiseg.training.examples import Words
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import Vocabulary
-
-_NAMED = 5
 
 
 def choose_text(
@@ -43,7 +41,7 @@ def choose_text(
     if choice in ("auto", "reports") and without:
         raise DataError(
             f"Training with reports needs a report for every training and validation image; {len(without)} "
-            f"of {len(samples)} have none ({_some(without)}). Add them to the sheet, or use --text concepts."
+            f"of {len(samples)} have none ({some(without)}). Add them to the sheet, or use --text concepts."
         )
     return cast(TextSource, "reports" if choice == "auto" else choice)
 
@@ -109,7 +107,7 @@ def _read(samples: Sequence[Sample], vocabulary: Vocabulary, side: Side) -> tupl
     if sheet.unreadable:
         notes = (
             f"{len(sheet.unreadable)} of {len(samples)} {samples[0].split} reports could not be read in full "
-            f"({_some(list(sheet.unreadable))}); what is unknown is left out of the losses. `lexiseg data "
+            f"({some(list(sheet.unreadable))}); what is unknown is left out of the losses. `lexiseg data "
             f"check` quotes them.",
         )
     indices = [sheet.descriptions[sample.id].indices for sample in samples]
@@ -127,8 +125,3 @@ def _measured(
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(measured, samples))
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return the first names, with dots if there are more."""
-    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

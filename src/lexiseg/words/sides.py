@@ -35,6 +35,11 @@ class SideEvidence:
     cases: int
     image_cases: int
 
+    @property
+    def summary(self) -> str:
+        """How clear it is, in words."""
+        return f"{100 * self.share:.1f} % of {self.cases} one-sided cases"
+
 
 @dataclass(frozen=True, kw_only=True)
 class FactorAgreement:

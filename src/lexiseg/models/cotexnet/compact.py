@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from lexiseg.models.bank import TextBank
 from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels
-from lexiseg.models.tokens import TokenReader
+from lexiseg.models.tokens import TokenReader, as_map
 
 _QUERIES = 4
 _HEADS = 4  # of the layer that mixes the tokens
@@ -161,7 +161,7 @@ class CompactCoTexNet(nn.Module):
         """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
         pyramid = self.levels.choose(self.encoder(image))
         if self.embedding is None:
-            guide = as_map(self.reader.read(pyramid[-2], pyramid[-1]), pyramid)
+            guide = as_map(self.reader.read(pyramid[-2], pyramid[-1]), pyramid[-2])
             logits = self.decoder(pyramid, guide=guide)
             return CompactOutput(logits=logits, retrieval={}, image_embedding=None, tokens=None)
         tokens, embedding = self.embed(pyramid)
@@ -187,18 +187,13 @@ class CompactCoTexNet(nn.Module):
         """
         prompt: Tensor = self.prompt(unit_variance(condition))  # (B, D)
         prompts = [prompt] * len(self.decoder.stages)
-        logits: Tensor = self.decoder(pyramid, prompts, as_map(tokens, pyramid))
+        logits: Tensor = self.decoder(pyramid, prompts, as_map(tokens, pyramid[-2]))
         return logits
 
     def words(self, embedding: Tensor) -> dict[str, Tensor]:
         """Return scores `(B, N_f)` of the phrases per factor, read off embeddings `(B, E)`."""
         scores: dict[str, Tensor] = self.phrases(embedding.detach() if self.words_only_read else embedding)
         return scores
-
-
-def as_map(tokens: Tensor, pyramid: Sequence[Tensor]) -> Tensor:
-    """Lay tokens `(B, T, D)` out as `(B, D, H/16, W/16)`."""
-    return rearrange(tokens, "b (h w) d -> b d h w", h=pyramid[-2].shape[-2])
 
 
 def unit_variance(embedding: Tensor) -> Tensor:

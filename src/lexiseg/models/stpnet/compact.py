@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from lexiseg.models.bank import TextBank
 from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels
-from lexiseg.models.tokens import TokenReader
+from lexiseg.models.tokens import TokenReader, as_map
 
 _HEADS = 4  # of the attention, over tokens and by phrases
 
@@ -138,8 +138,7 @@ class CompactStpNet(nn.Module):
         """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
         pyramid = self.levels.choose(self.encoder(image))
         reader = self.reader if self.retrieval is None else self.retrieval
-        tokens_btd = reader.read(pyramid[-2], pyramid[-1])
-        grid = rearrange(tokens_btd, "b (h w) d -> b d h w", h=pyramid[-2].shape[-2])  # (B, D, H/16, W/16)
+        grid = as_map(reader.read(pyramid[-2], pyramid[-1]), pyramid[-2])  # (B, D, H/16, W/16)
         if self.retrieval is None:
             return CompactOutput(logits=self.decoder(pyramid, guide=grid), retrieval={}, attention=None)
         scores, attention = self.retrieval(grid)

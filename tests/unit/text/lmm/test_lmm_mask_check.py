@@ -7,12 +7,12 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lmm_answers import TRUE
 
 from lexiseg.text.descriptions import Check, Correction, Difference
 from lexiseg.text.lmm.mask_check import box_cell, check_reply
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
+from lmm_answers import TRUE
 
 POLYP = load_vocabulary("polyp")
 CELLS = POLYP.factor("location").phrases

@@ -3,11 +3,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from lmm_answers import TRUE, answer
 
 from lexiseg.text.lmm.prompt import make_question
 from lexiseg.text.lmm.schema import MAX_REPLY, InvalidReplyError, ReplySchema
 from lexiseg.words.vocabulary import load_vocabulary
+from lmm_answers import TRUE, answer
 
 SCHEMA = ReplySchema(load_vocabulary("polyp"))
 
