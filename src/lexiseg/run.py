@@ -26,6 +26,7 @@ from lexiseg.files import write_json
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.words.description import Side
 from lexiseg.words.vocabulary import Vocabulary
+from lexiseg.zoo import model_folder, model_names
 
 #: Raised whenever an older Lexiseg could not read a newer run correctly.
 FORMAT_VERSION = 1
@@ -85,14 +86,22 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
-        """Open a run folder.
+        """Open a run folder, or a model that comes with Lexiseg.
+
+        Args:
+            path: The folder, or the name of a shipped model (a folder of that name comes first).
 
         Raises:
             RunError: The folder is missing, is no run, is incomplete, or was written by a newer version.
         """
-        path = Path(path)
+        shipped = None if Path(path).is_dir() else model_folder(str(path))
+        path = shipped or Path(path)
         if not path.is_dir():
-            raise RunError(f"Expected a run folder at {path}, but there is none. `lexiseg train` makes one.")
+            names = ", ".join(model_names())
+            raise RunError(
+                f"Expected a run folder at {path}, but there is none. `lexiseg train` makes one"
+                + (f"; Lexiseg comes with: {names}." if names else ".")
+            )
         file = path / "run.json"
         if not file.is_file():
             raise RunError(

@@ -1,0 +1,63 @@
+"""The models that come with Lexiseg work right after installation, offline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import shell
+from PIL import Image
+
+from lexiseg import load
+from lexiseg.errors import RunError
+from lexiseg.run import Run
+from lexiseg.zoo import model_folder, model_names
+
+
+@pytest.fixture(scope="module")
+def radiograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from lexiseg import write_phantom
+
+    folder = tmp_path_factory.mktemp("zoo")
+    write_phantom(folder / "data", num_train=1, num_val=1, num_test=1, size=200, seed=3)
+    return next((folder / "data").rglob("images/*.png"))
+
+
+def test_every_shipped_model_is_small_and_says_what_it_is_for() -> None:
+    assert "covid-xray" in model_names()
+    for name in model_names():
+        folder = model_folder(name)
+        assert folder is not None
+        assert sum(file.stat().st_size for file in folder.iterdir()) <= 16e6
+        card = (folder / "model_card.md").read_text(encoding="utf-8")
+        for said in ("not for clinical use", "Licence of the data", "Limits", "Dice, mean of cases", "seed"):
+            assert said in card
+
+
+def test_the_shipped_model_predicts_by_its_name_offline(radiograph: Path, tmp_path: Path) -> None:
+    done = shell("predict", "covid-xray", radiograph, "--out", tmp_path / "out", HF_HUB_OFFLINE="1")
+    assert done.code == 0, done.stderr
+    row = json.loads((tmp_path / "out" / "predictions.jsonl").read_text(encoding="utf-8"))
+    with Image.open(radiograph) as image, Image.open(tmp_path / "out" / row["mask"]) as mask:
+        assert mask.size == image.size
+    assert {word["factor"] for word in row["words"]} == {"laterality", "count", "left", "right"}
+
+
+def test_the_python_api_takes_the_name_too(radiograph: Path) -> None:
+    prediction = load("covid-xray").predict(radiograph)
+    assert prediction.mask.shape == (200, 200)
+    assert set(np.unique(prediction.mask)) <= {0, 1}
+
+
+def test_a_folder_of_the_same_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "covid-xray").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RunError, match="covid-xray is no run folder"):
+        Run.open("covid-xray")
+
+
+def test_an_unknown_name_lists_the_shipped_models() -> None:
+    with pytest.raises(RunError, match="Lexiseg comes with: covid-xray"):
+        Run.open("covid-xrays")
