@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lexiseg.errors import DiskError
+from lexiseg.errors import DiskError, LexisegError, UsageError
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
+_IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
 
 @contextlib.contextmanager
@@ -30,6 +31,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     Raises:
         DiskError: The disk is full, or the folder cannot be written to.
+        UsageError: A file is where the folder must be, or a folder where the file must be.
     """
     path = Path(path)
     try:
@@ -63,6 +65,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
     Raises:
         DiskError: The disk is full, or the folder cannot be written to.
+        UsageError: A file is where one of its parents must be.
     """
     path = Path(path)
     with disk_errors(path):
@@ -84,21 +87,51 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def disk_errors(path: str | Path) -> Iterator[None]:
-    """Turn a full or read-only disk, met while writing `path`, into a `DiskError`."""
+    """Turn what keeps `path` from being written into one message.
+
+    Raises:
+        DiskError: The disk is full or read-only.
+        UsageError: A file is where a folder must be, or a folder where a file must be.
+    """
     try:
         yield
     except OSError as error:
         raise _disk_error(Path(path), error) from error
 
 
-def _disk_error(path: Path, error: OSError) -> Exception:
-    """Return a `DiskError` for a full or read-only disk, and any other `OSError` as it is."""
+def refuse_blocked(folder: str | Path) -> None:
+    """Refuse a folder that cannot be made, before any work is done for what it is to hold.
+
+    Raises:
+        UsageError: It is a file, or one of its parents is.
+    """
+    blocked = _blocked(Path(folder))
+    if blocked is not None:
+        raise blocked
+
+
+def _blocked(folder: Path) -> UsageError | None:
+    """Return the error of a folder that a file is in the way of; None if there is none."""
+    file = next((place for place in (folder, *folder.parents) if place.is_file()), None)
+    if file is None:
+        return None
+    return UsageError(f"The folder {folder} cannot be made: {file} is a file. Choose another folder.")
+
+
+def _disk_error(path: Path, error: OSError) -> OSError | LexisegError:
+    """Return one message for what keeps `path` from being written, and any other `OSError` as it is."""
     if error.errno in _NO_SPACE:
         return DiskError(
             f"No space left on the disk while writing {path}. Free some space and run the command again."
         )
     if error.errno in _NO_PERMISSION:
         return DiskError(f"No permission to write {path}. Choose a folder you may write to.")
+    if error.errno in _IN_THE_WAY:
+        is_about = str(path) in (error.filename, error.filename2)
+        if is_about and path.is_dir():
+            return UsageError(f"The file {path} cannot be written: there is a folder of that name.")
+        # A file of this very name is in the way of a folder only.
+        return _blocked(path if is_about else path.parent) or error
     return error
 
 

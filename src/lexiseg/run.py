@@ -22,7 +22,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lexiseg.errors import RunError
-from lexiseg.files import write_json
+from lexiseg.files import refuse_blocked, write_json
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.words.description import Side
 from lexiseg.words.vocabulary import Vocabulary
@@ -133,8 +133,10 @@ class Run:
 
         Raises:
             RunError: `path` is a file, or a folder that is not empty.
+            UsageError: It lies in a file.
         """
         path = Path(path)
+        refuse_blocked(path.parent)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             advice = (
                 "Add --resume to go on with it" if (path / "run.json").is_file() else "Choose a new folder"

@@ -236,6 +236,69 @@ class TestRun:
         outcome.refuses(RUN, "started on other data", "Resume with the same data")
 
 
+class TestFileInTheWay:
+    """A file is where a folder would have to be made: said before any work, and the file stays."""
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ("train", "DATA"),
+            ("evaluate", "RUN", "DATA", "--split", "val"),
+            ("predict", "RUN", "IMAGES"),
+            ("demo",),
+            ("data", "import", "busi", "IMAGES"),
+            ("data", "get", "busi"),
+        ],
+        ids=lambda command: command[1] if command[0] == "data" else command[0],
+    )
+    def test_out_lies_in_a_file(
+        self,
+        cli: Command,
+        trained: Trained,
+        phantom: Path,
+        images: Path,
+        tmp_path: Path,
+        command: tuple[str, ...],
+    ) -> None:
+        file = tmp_path / "file"
+        file.write_text("mine")
+        named = {"RUN": trained.run, "DATA": phantom, "IMAGES": images}
+        outcome = cli(*(named.get(word, word) for word in command), "--out", file / "deep" / "out")
+        outcome.refuses(USAGE, "cannot be made", f"{file} is a file")
+        assert file.read_text() == "mine"
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+    @pytest.mark.parametrize("command", ["predict", "evaluate"])
+    def test_out_is_a_file(
+        self, cli: Command, trained: Trained, phantom: Path, images: Path, tmp_path: Path, command: str
+    ) -> None:
+        file = tmp_path / "file"
+        file.write_text("mine")
+        source = (images,) if command == "predict" else (phantom, "--split", "val")
+        cli(command, trained.run, *source, "--out", file).refuses(USAGE, f"{file} is a file")
+        assert file.read_text() == "mine"
+
+    @pytest.mark.parametrize("option", ["--rois", "--out"])
+    def test_describing(self, cli: Command, phantom: Path, tmp_path: Path, option: str) -> None:
+        file = tmp_path / "file"
+        file.write_text("mine")
+        places = {"--out": tmp_path / "d.jsonl", "--rois": tmp_path / "rois"}
+        places[option] = file if option == "--rois" else file / "d.jsonl"
+        outcome = cli("data", "describe", phantom, *(word for pair in places.items() for word in pair))
+        outcome.refuses(USAGE, f"The folder {file} cannot be made: {file} is a file")
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+    def test_a_phantom(self, cli: Command, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("mine")
+        outcome = cli("data", "phantom", tmp_path / "file", "--train", 1, "--val", 1, "--test", 1)
+        outcome.refuses(USAGE, f"{tmp_path / 'file'} is a file")
+
+    def test_a_converted_run(self, cli: Command, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("mine")
+        outcome = cli("convert", "stpnet", tmp_path / "none.pth", tmp_path / "file" / "run")
+        outcome.refuses(USAGE, f"{tmp_path / 'file'} is a file")
+
+
 class TestPredict:
     def test_nothing_to_predict(self, cli: Command, trained: Trained, tmp_path: Path) -> None:
         outcome = cli("predict", trained.run, tmp_path / "*.png", "--out", tmp_path / "out")

@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from lexiseg.errors import DiskError
-from lexiseg.files import atomic_folder, atomic_path, disk_errors, write_bytes, write_json, write_text
+from lexiseg.errors import DiskError, UsageError
+from lexiseg.files import (
+    atomic_folder,
+    atomic_path,
+    disk_errors,
+    refuse_blocked,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 
 def test_a_file_replaces_the_old_one_whole(tmp_path: Path) -> None:
@@ -79,3 +87,37 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(DiskError, match=str(tmp_path / "other" / "b.txt")):
         fail_half_way()
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_file_in_the_way_of_a_folder_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "notes"
+    file.write_text("mine")
+    inside = file / "deep" / "run"
+    message = rf"The folder {inside} cannot be made: {file} is a file\. Choose another folder\."
+    with pytest.raises(UsageError, match=message):
+        refuse_blocked(inside)
+    with pytest.raises(UsageError, match=message), atomic_folder(inside / "x"):
+        pytest.fail("nothing is done for a folder that cannot be made")
+    with pytest.raises(UsageError, match=message):
+        write_text(inside / "note.txt", "text")
+    with pytest.raises(UsageError, match=rf"The folder {file} cannot be made: {file} is"), disk_errors(file):
+        file.mkdir()
+    refuse_blocked(tmp_path)
+    refuse_blocked(tmp_path / "new" / "run")
+    assert file.read_text() == "mine"
+
+
+def test_a_folder_in_the_way_of_a_file_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "note.txt"
+    folder.mkdir()
+    with pytest.raises(UsageError, match=rf"The file {folder} cannot be written: there is a folder"):
+        write_text(folder, "text")
+    with pytest.raises(UsageError, match="there is a folder of that name"), disk_errors(folder):
+        folder.open("a+b")
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_is_in_the_way_elsewhere_is_not_blamed_on_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    with pytest.raises(NotADirectoryError), disk_errors(tmp_path):
+        (tmp_path / "a" / "b").mkdir()

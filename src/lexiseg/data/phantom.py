@@ -22,7 +22,7 @@ from lexiseg.data.readers import write_mask
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.data.splits import FILE_NAME as SPLITS_FILE
 from lexiseg.errors import UsageError
-from lexiseg.files import atomic_path, write_json, write_text
+from lexiseg.files import atomic_path, refuse_blocked, write_json, write_text
 from lexiseg.words.measure import measure
 from lexiseg.words.vocabulary import load_vocabulary
 
@@ -79,12 +79,13 @@ def write_phantom(
         classes: Kinds of lesions, 1 or 2.
 
     Raises:
-        UsageError: A number is out of range, or the folder holds files.
+        UsageError: A number is out of range, or the folder holds files or is one.
         DiskError: There is no space, or no permission.
     """
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty; give a new folder for the phantom data set.")
+    refuse_blocked(folder)
     numbers: dict[Split, int] = {"train": num_train, "val": num_val, "test": num_test}
     cases = make_phantom(numbers, size=size, seed=seed, classes=classes)
     if classes == 1:

@@ -26,7 +26,7 @@ from lexiseg.evaluation.provenance import describe_data, describe_execution
 from lexiseg.evaluation.report import build_report
 from lexiseg.evaluation.retrieval import References, retrieval_scores
 from lexiseg.evaluation.summary import summarise
-from lexiseg.files import write_json, write_text
+from lexiseg.files import refuse_blocked, write_json, write_text
 from lexiseg.inference.predictor import BATCH_SIZE, Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.run import Run
@@ -104,9 +104,11 @@ def evaluate(
             mean the other side than stated, no usable case, or the split holds images the run has learned
             from.
         RunError: The run folder cannot be used.
+        UsageError: `out` is a file, or lies in one.
         DiskError: The results cannot be written.
     """
     run = run if isinstance(run, Run) else Run.open(run)
+    refuse_blocked(out)
     # Where the split is made anew each time, as in a folder that cannot be written to, the run's seed makes
     # the one it was trained on.
     index = open_dataset(data, seed=int(run.manifest.training.get("seed", 0)))

@@ -128,6 +128,7 @@ def predict_to_files(
 
     Raises:
         DataError: `out` holds masks of another origin, which this batch would replace.
+        UsageError: `out` is a file, or lies in one.
         DiskError: There is no space or no permission; nothing half-written is left.
     """
     out = Path(out)

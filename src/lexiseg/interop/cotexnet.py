@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-from lexiseg._version import __version__
 from lexiseg.errors import UsageError
 from lexiseg.files import atomic_folder, write_text
-from lexiseg.models.build import check_image_size, count_parameters, normalisation, save_weights
+from lexiseg.interop.converted import converted_manifest
+from lexiseg.models.build import check_image_size, count_parameters, save_weights
 from lexiseg.models.checkpoint import without_prefix
 from lexiseg.models.cotexnet.pretrained import clipseg_config
 from lexiseg.models.cotexnet.published import load_published, num_classes_of
@@ -69,7 +67,8 @@ def convert_cotexnet(
         num_parameters=count_parameters(net),
     )
     check_image_size(spec, image_size)
-    manifest = _manifest(checkpoint, spec, names, image_size)
+    # What a multimodal model told the network in its training is not known: by Lexiseg, it had no words.
+    manifest = converted_manifest(checkpoint, spec, image_size=image_size, class_names=names)
     with atomic_folder(out) as beside:
         run = Run(beside, manifest)
         save_weights(net, run.weights_file)
@@ -88,25 +87,6 @@ def _names(given: Sequence[str] | None, classes: int) -> tuple[str, ...]:
             f"names given are {', '.join(given)}. Name each once, in the order of the labels."
         )
     return ("background", *given)
-
-
-def _manifest(checkpoint: Path, spec: NetworkSpec, names: tuple[str, ...], image_size: int) -> Manifest:
-    norm = normalisation(spec)
-    with open(checkpoint, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Manifest(
-        lexiseg_version=__version__,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        network=spec,
-        image_size=image_size,
-        mean=norm.mean,
-        std=norm.std,
-        class_names=names,
-        text="none",  # by Lexiseg; what a multimodal model told the network in its training is not known
-        side="image",
-        vocabulary=None,
-        training={"finished": True, "converted_from": checkpoint.name, "sha256": digest},
-    )
 
 
 def _model_card(manifest: Manifest) -> str:

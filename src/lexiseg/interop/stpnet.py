@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from lexiseg._version import __version__
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.files import atomic_folder, write_text
+from lexiseg.interop.converted import converted_manifest
 from lexiseg.models.bank import TextBank
-from lexiseg.models.build import count_parameters, normalisation, save_weights
+from lexiseg.models.build import count_parameters, save_weights
 from lexiseg.models.checkpoint import without_prefix
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.stpnet.paper import IMAGE_SIZE
@@ -69,7 +67,15 @@ def convert_stpnet(
         bank = _make_bank(vocabulary, text_encoder or PUBLISHED_ENCODER)
     net = load_published(state, {BANKS[name]: value for name, value in bank.embeddings.items()})
     dropped = len(split_keys(state, net).unused)
-    manifest = _manifest(checkpoint, vocabulary, bank, count_parameters(net))
+    manifest = converted_manifest(
+        checkpoint,
+        NetworkSpec(preset="paper", encoder="resnet101", num_parameters=count_parameters(net)),
+        image_size=IMAGE_SIZE,
+        class_names=("background", "lesion"),
+        text="reports",
+        vocabulary=vocabulary,  # the published sentences say "left lung" for the image's left
+        text_encoder=bank.encoder,
+    )
     with atomic_folder(out) as beside:
         run = Run(beside, manifest)
         bank.save(run.bank_file)
@@ -114,31 +120,6 @@ def _make_bank(vocabulary: Vocabulary, name: str) -> TextBank:
             f"with --banks."
         )
     return build_bank(vocabulary, encoder)
-
-
-def _manifest(checkpoint: Path, vocabulary: Vocabulary, bank: TextBank, num_parameters: int) -> Manifest:
-    spec = NetworkSpec(preset="paper", encoder="resnet101", num_parameters=num_parameters)
-    norm = normalisation(spec)
-    with open(checkpoint, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Manifest(
-        lexiseg_version=__version__,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        network=spec,
-        image_size=IMAGE_SIZE,
-        mean=norm.mean,
-        std=norm.std,
-        class_names=("background", "lesion"),
-        text="reports",
-        side="image",  # the published sentences say "left lung" for the image's left
-        vocabulary=vocabulary.to_dict(),
-        training={
-            "finished": True,
-            "converted_from": checkpoint.name,
-            "sha256": digest,
-            "text_encoder": bank.encoder,
-        },
-    )
 
 
 def _model_card(manifest: Manifest) -> str:

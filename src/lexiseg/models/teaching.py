@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 #: What a teacher is told about a batch; which two tensors these are is between it and its `Lessons`.
 Text = tuple[Tensor, Tensor]
+
+
+@runtime_checkable
+class Rehearses(Protocol):
+    """A network whose training pass holds more than its `forward`: it can run that pass on images alone."""
+
+    def rehearse(self, image: Tensor) -> Any:
+        """Return the network's output in training, of made-up masks and words, for images `(B, 3, H, W)`."""
 
 
 class Teacher(nn.Module, ABC):

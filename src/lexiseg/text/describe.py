@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -12,12 +13,14 @@ from rich.console import Console
 from lexiseg.data.layouts import open_dataset
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, PartialFailureError, UsageError
+from lexiseg.files import refuse_blocked
 from lexiseg.text.describe_rows import Row, describe_measured, describe_reports
 from lexiseg.text.descriptions import (
     SUFFIX,
     DescriptionLine,
     DescriptionSource,
     FromModel,
+    refuse_existing,
     write_descriptions,
 )
 from lexiseg.text.lmm.describe import describe_with_model
@@ -95,7 +98,8 @@ def describe(
 
     Raises:
         DataError: The data set cannot be used, has no reports, or has several classes without names.
-        UsageError: An option is not possible, `out` exists, or `rois` is a folder of the data set's images.
+        UsageError: An option is not possible, `out` exists or is being made by another process, or `rois` is
+            a file or a folder of the data set's images.
         WeightsError: A model for this machine cannot be loaded.
         PartialFailureError: The server stopped answering; the same call goes on later.
         DiskError: There is no space or no permission.
@@ -109,7 +113,7 @@ def describe(
     index = open_dataset(data)
     chosen, notes = find_vocabulary(index, text=source, wanted=vocabulary, encoder=None)
     for note in (*index.assumptions, *notes):
-        console.print(note, style="dim", markup=False, highlight=False)
+        _say(console, note)
     samples = [sample for split in splits for sample in index.split(split)]
     if not samples:
         raise DataError(f"{index.root} has no images in the split {' or '.join(splits)}.")
@@ -129,7 +133,7 @@ def describe(
     if lmm is not None:
         console.print(lmm.destination, markup=False, highlight=False)
         lines = describe_with_model(
-            rows, out, lmm, rois=folder, tally=tally, done=done, finish=write_descriptions
+            rows, out, lmm, rois=folder, tally=tally, done=done, say=partial(_say, console)
         )
     else:
         if source == "concepts":
@@ -138,6 +142,11 @@ def describe(
             lines = describe_reports(rows, index, rois=folder, done=done)
         write_descriptions(out, lines)
     return Described(path=out, lines=tuple(lines), tally=tally if lmm is not None else None)
+
+
+def _say(console: Console, note: str) -> None:
+    """Say a note; it may hold paths, so nothing in it is markup."""
+    console.print(note, style="dim", markup=False, highlight=False)
 
 
 def _fell_back(line: DescriptionLine) -> bool:
@@ -155,12 +164,13 @@ def _check_options(source: DescriptionSource, out: Path, lmm: LmmOptions | None)
         )
     if out.suffix != SUFFIX:
         raise UsageError(f"Descriptions are written to a file ending in {SUFFIX}; got {out}.")
-    if out.exists():
-        raise UsageError(f"{out} already exists; choose another file, or remove it to describe anew.")
+    refuse_existing(out)
+    refuse_blocked(out.parent)
 
 
 def _check_rois(rois: Path, index: DatasetIndex) -> None:
     """Refuse a folder in which regions, which bear the names of their images, would replace the originals."""
+    refuse_blocked(rois)
     files = (path for sample in index.samples for path in (sample.image, sample.mask) if path is not None)
     if rois.resolve() in {folder.resolve() for folder in {path.parent for path in files}}:
         raise UsageError(

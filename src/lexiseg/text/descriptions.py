@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lexiseg.errors import DataError
+from lexiseg.errors import DataError, UsageError
 from lexiseg.files import write_text
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.vocabulary import Vocabulary
@@ -202,6 +202,16 @@ class DescriptionFile:
         """Yield each line with its place, such as "words.jsonl, line 3"."""
         for number, line in zip(self.numbers, self.lines, strict=True):
             yield f"{self.path}, line {number}", line
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse to replace a description file.
+
+    Raises:
+        UsageError: There is one.
+    """
+    if path.exists():
+        raise UsageError(f"{path} already exists; choose another file, or remove it to describe anew.")
 
 
 def write_descriptions(path: str | Path, lines: Iterable[DescriptionLine]) -> None:

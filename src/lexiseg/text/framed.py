@@ -24,14 +24,17 @@ class FramedTokenizer:
         tokenizer: A fast tokenizer of transformers.
         position: Token that the pseudo-word replaces, counted from the start token.
         max_tokens: Tokens the text tower reads at most; longer sentences are cut.
+        vocabulary_size: Number of different tokens the text tower knows.
         name: Where the tokenizer comes from, for the message.
 
     Raises:
-        WeightsError: The tokenizer has no padding token, or the token at `position` is no part of the frame's
-            mark "[temp]".
+        WeightsError: The tokenizer has no padding token, or more tokens than the text tower knows, or the
+            token at `position` is no part of the frame's mark "[temp]".
     """
 
-    def __init__(self, tokenizer: Any, *, position: int, max_tokens: int, name: str) -> None:
+    def __init__(
+        self, tokenizer: Any, *, position: int, max_tokens: int, vocabulary_size: int, name: str
+    ) -> None:
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
         if tokenizer.pad_token is None:
@@ -39,6 +42,13 @@ class FramedTokenizer:
                 f"The tokenizer of '{name}' has no padding token, so sentences of different lengths cannot "
                 f"stand in one batch. Use the tokenizer files of CIDAS/clipseg-rd64-refined, "
                 f"tokenizer_config.json included."
+            )
+        largest = max(tokenizer.get_vocab().values())
+        if largest >= vocabulary_size:
+            raise WeightsError(
+                f"The tokenizer of '{name}' has tokens up to number {largest}, but the text tower beside it "
+                f"knows {vocabulary_size}, numbers 0 to {vocabulary_size - 1}: they are not of one model. "
+                f"Use the tokenizer files that belong to the weights."
             )
         spans = tokenizer(FRAME.strip(), return_offsets_mapping=True)["offset_mapping"]
         start, end = spans[position] if position < len(spans) else (0, 0)
@@ -62,16 +72,19 @@ class FramedTokenizer:
         return batch["input_ids"], batch["attention_mask"]
 
 
-def load_framed_tokenizer(source: str | Path, *, position: int, max_tokens: int) -> FramedTokenizer:
+def load_framed_tokenizer(
+    source: str | Path, *, position: int, max_tokens: int, vocabulary_size: int
+) -> FramedTokenizer:
     """Load the tokenizer of a CLIPSeg.
 
     Args:
         source: A folder with its tokenizer's files, or a name on the Hugging Face hub.
         position: Token that the pseudo-word replaces.
         max_tokens: Tokens the text tower reads at most.
+        vocabulary_size: Number of different tokens the text tower knows.
 
     Raises:
-        WeightsError: It cannot be found or loaded, or does not fit the frame.
+        WeightsError: It cannot be found or loaded, or does not fit the frame or the text tower.
     """
     # Imported here, as it takes seconds.
     from transformers import AutoTokenizer
@@ -92,4 +105,10 @@ def load_framed_tokenizer(source: str | Path, *, position: int, max_tokens: int)
             f"vocab.json and merges.txt, beside config.json. Without a network, copy them from the page of "
             f"CIDAS/clipseg-rd64-refined on the hub into the folder with its weights."
         ) from error
-    return FramedTokenizer(tokenizer, position=position, max_tokens=max_tokens, name=str(source))
+    return FramedTokenizer(
+        tokenizer,
+        position=position,
+        max_tokens=max_tokens,
+        vocabulary_size=vocabulary_size,
+        name=str(source),
+    )

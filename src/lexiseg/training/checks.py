@@ -41,6 +41,8 @@ def resumed_config(out: Path, options: dict[str, Any], config_file: str | Path |
     Run.open(out)
     stored = make_config({}, out / CONFIG_FILE)
     given = {name: value for name, value in options.items() if value is not None and name != "workers"}
+    if "text" in given:  # a file's path may be written in several ways
+        given["text"] = make_config({"text": given["text"]}).text
     unknown = given.keys() - TrainConfig.model_fields.keys()
     differing = {name for name, value in given.items() if name in unknown or getattr(stored, name) != value}
     if differing or config_file is not None:

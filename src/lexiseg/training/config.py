@@ -151,7 +151,8 @@ class TrainConfig(_Config):
                 f"expected {', '.join(TEXT_CHOICES)} or the path of a description file ending in {SUFFIX}, "
                 f"got {value!r}"
             )
-        return text
+        # Absolute, as a run is also resumed, and its configuration used, from other folders.
+        return text if text in TEXT_CHOICES else str(Path(text).absolute())
 
     @property
     def paper(self) -> bool:

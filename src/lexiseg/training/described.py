@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
-from lexiseg.data.readers import read_pair
+from lexiseg.data.readers import read_mask, read_pair
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import DataError, RunError
 from lexiseg.run import Run
@@ -54,7 +55,8 @@ def check_described(file: DescriptionFile, index: DatasetIndex, vocabulary: Voca
 
     Raises:
         DataError: A training or validation image is not described (the message says how many match), or a
-            line names a class, factor or phrase that does not exist.
+            line names a class, factor or phrase that does not exist, or a mask holds a class that none of its
+            image's lines speaks of.
     """
     needed = [sample.id for sample in (*index.split("train"), *index.split("val"))]
     described = {line.id for line in file.lines}
@@ -77,6 +79,37 @@ def check_described(file: DescriptionFile, index: DatasetIndex, vocabulary: Voca
             line.indices(vocabulary)
         except ValueError as error:
             raise DataError(f"{where}: {error}. Mend the line, or name another --vocabulary.") from error
+    _check_classes(file, index)
+
+
+def _check_classes(file: DescriptionFile, index: DatasetIndex) -> None:
+    """Refuse a file without a line for a class that is in the mask: its words would pass for all of them.
+
+    Only masks of images with fewer lines than classes are read; of the others every class has its line.
+    """
+    told: dict[str, set[str | None]] = {}
+    for line in file.lines:
+        told.setdefault(line.id, set()).add(line.class_name)
+    doubtful = [
+        (sample, sample.mask)
+        for sample in (*index.split("train"), *index.split("val"))
+        if sample.mask is not None
+        and None not in told[sample.id]  # which speaks of the whole image
+        and len(told[sample.id]) < index.num_classes - 1
+    ]
+
+    def untold(sample: Sample, mask: Path) -> list[str]:
+        present = [index.class_names[label] for label in np.unique(read_mask(mask, index.coding)) if label]
+        return [f"'{name}' of {sample.id}" for name in present if name not in told[sample.id]]
+
+    with ThreadPoolExecutor() as pool:
+        found = [names for names in pool.map(lambda pair: untold(*pair), doubtful) if names]
+    if found:
+        raise DataError(
+            f"{file.path} describes only some of the classes in the masks of {len(found)} training and "
+            f"validation images; no line speaks of {some([name for names in found for name in names])}. Add "
+            f"the lines, or describe anew: lexiseg data describe {index.root} --out FILE"
+        )
 
 
 def described_words(
@@ -117,8 +150,8 @@ def described_words(
 
 
 def recorded(file: DescriptionFile) -> dict[str, str | int]:
-    """Return what a run keeps of a description file: name, hash and number of lines."""
-    return {"file": str(file.path), "sha256": file.sha256, "lines": len(file.lines)}
+    """Return what a run keeps of a description file: absolute path, hash and number of lines."""
+    return {"file": str(file.path.absolute()), "sha256": file.sha256, "lines": len(file.lines)}
 
 
 def recorded_file(run: Run) -> DescriptionFile | None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lexiseg.models.build import SegmentationOutput
+from lexiseg.models.teaching import Rehearses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ def available_memory() -> int:
 
 
 def activation_bytes(network: nn.Module, image_size: int) -> int:
-    """Return the bytes one image's forward pass keeps for the backward pass, by counting them."""
+    """Return the bytes one image's training pass keeps for the backward pass, by counting them."""
     seen: dict[int, int] = {}
 
     def count(tensor: Tensor) -> Tensor:
@@ -77,7 +78,8 @@ def activation_bytes(network: nn.Module, image_size: int) -> int:
     network.train()
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        network(torch.zeros(2, 3, image_size, image_size))  # two images: batch norm needs more than one value
+        image = torch.zeros(2, 3, image_size, image_size)  # two: batch norm needs more than one value
+        network.rehearse(image) if isinstance(network, Rehearses) else network(image)
     with torch.no_grad():
         for name, buffer in network.named_buffers():
             buffer.copy_(buffers[name])  # the zeros must not move the running statistics

@@ -106,7 +106,10 @@ def _published_cotexnet(config: TrainConfig, plan: Plan, *, pretrained: bool) ->
         else CoTexNet(read_config(spec.clipseg), classes)
     )
     tokenizer = load_framed_tokenizer(
-        config.start_weights, position=PSEUDO_WORD_POSITION, max_tokens=network.text_tokens
+        config.start_weights,
+        position=PSEUDO_WORD_POSITION,
+        max_tokens=network.text_tokens,
+        vocabulary_size=network.text_vocabulary_size,
     )
     return Parts(
         network=network,

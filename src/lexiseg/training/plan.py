@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from rich.console import Console
 
@@ -18,12 +20,13 @@ from lexiseg.text.bank import build_bank
 from lexiseg.text.descriptions import SUFFIX, DescriptionFile, read_descriptions
 from lexiseg.text.encoders import TextEncoder, load_text_encoder
 from lexiseg.text.vocabulary_choice import find_vocabulary
-from lexiseg.training.config import TrainConfig
+from lexiseg.training.config import AugmentConfig, TrainConfig
 from lexiseg.training.described import check_described, recorded, recorded_file, vocabulary_of_file
 from lexiseg.training.examples import Words
 from lexiseg.training.sides import check_side
 from lexiseg.training.words import choose_text, side_of, words_of
 from lexiseg.words.description import UNKNOWN
+from lexiseg.words.flips import AXES, with_mirrored
 from lexiseg.words.vocabulary import Vocabulary
 
 _LEARNED: tuple[Split, ...] = ("train", "val")
@@ -63,32 +66,7 @@ def plan_run(index: DatasetIndex, config: TrainConfig, console: Console) -> Plan
     vocabulary = bank = train = encoder = None
     if text != "none":
         encoder = load_text_encoder(config.phrase_encoder)
-        notes: tuple[str, ...] = ()
-        if descriptions is not None:
-            vocabulary = vocabulary_of_file(descriptions, index, config.vocabulary)
-            check_described(descriptions, index, vocabulary)
-        else:
-            vocabulary, notes = find_vocabulary(index, text=text, wanted=config.vocabulary, encoder=encoder)
-        for note in notes:
-            _say(console, note)
-        side = side_of(index, vocabulary, text, descriptions)
-        if text == "reports" and descriptions is None and index.side is None:
-            _say(
-                console, f"Left and right are taken as the {side}'s; `side:` in dataset.yaml states another."
-            )
-        train, notes = words_of(index, "train", vocabulary, text=text, side=side, descriptions=descriptions)
-        if descriptions is not None:
-            check_side(index, index.split("train"), train, file=descriptions.path)
-        elif text == "reports":
-            check_side(index, index.split("train"), train)
-        known = _known_factors(vocabulary, train)
-        for note in notes:
-            _say(console, note)
-        if len(known) < len(vocabulary.factors):
-            dropped = [factor.title for factor in vocabulary.factors if factor.name not in known]
-            _say(console, f"Nothing is known of these factors in any training image: {', '.join(dropped)}.")
-            vocabulary = vocabulary.only(known)
-            train = train.only(vocabulary)
+        vocabulary, train = _settle_words(index, config, console, text, descriptions, encoder)
         if spec.names_words:
             bank = build_bank(vocabulary, encoder)
     norm = normalisation(spec)
@@ -148,6 +126,75 @@ def _network_spec(index: DatasetIndex, config: TrainConfig) -> NetworkSpec:
         width=config.width,
         clipseg=clipseg,
     )
+
+
+def _settle_words(
+    index: DatasetIndex,
+    config: TrainConfig,
+    console: Console,
+    text: Literal["reports", "concepts", "lmm"],
+    descriptions: DescriptionFile | None,
+    encoder: TextEncoder,
+) -> tuple[Vocabulary, Words]:
+    """Return the vocabulary to learn, and the words of the training samples in it.
+
+    Raises:
+        DataError: The words do not fit the data set, or say nothing.
+        UsageError: A factor could be learned from mirrored images alone, and none are to be shown.
+    """
+    notes: tuple[str, ...] = ()
+    if descriptions is not None:
+        vocabulary = vocabulary_of_file(descriptions, index, config.vocabulary)
+        check_described(descriptions, index, vocabulary)
+    else:
+        vocabulary, notes = find_vocabulary(index, text=text, wanted=config.vocabulary, encoder=encoder)
+    for note in notes:
+        _say(console, note)
+    side = side_of(index, vocabulary, text, descriptions)
+    if text == "reports" and descriptions is None and index.side is None:
+        _say(console, f"Left and right are taken as the {side}'s; `side:` in dataset.yaml states another.")
+    train, notes = words_of(index, "train", vocabulary, text=text, side=side, descriptions=descriptions)
+    if descriptions is not None:
+        check_side(index, index.split("train"), train, file=descriptions.path)
+    elif text == "reports":
+        check_side(index, index.split("train"), train)
+    known = _known_factors(vocabulary, train)
+    for note in notes:
+        _say(console, note)
+    if len(known) < len(vocabulary.factors):
+        learned = vocabulary.only(known)
+        for note in _notes_on_factors(vocabulary, learned, known, config.augment):
+            _say(console, note)
+        vocabulary, train = learned, train.only(learned)
+    return vocabulary, train
+
+
+def _notes_on_factors(
+    whole: Vocabulary, learned: Vocabulary, known: Sequence[str], augment: AugmentConfig
+) -> list[str]:
+    """Say which factors are left out, and which are learned from mirrored images alone.
+
+    Raises:
+        UsageError: No such images are to be shown.
+    """
+    axes = [axis for axis in AXES if getattr(augment, f"{axis}_flip") > 0]
+    shown = with_mirrored(learned, known, axes)
+    unseen = [factor.title for factor in learned.factors if factor.name not in shown]
+    if unseen:
+        raise UsageError(
+            f"Nothing is known of these factors in any training image: {', '.join(unseen)}. They belong to "
+            f"others of which something is known, as left to right, so only mirrored images could teach "
+            f"them, and none are shown. Set horizontal_flip or vertical_flip above 0 under `augment` in a "
+            f"--config file, or take the pair out of the vocabulary's `opposites`."
+        )
+    dropped = [factor.title for factor in whole.factors if factor.name not in learned.names]
+    mirrored = [factor.title for factor in learned.factors if factor.name not in known]
+    notes = []
+    if dropped:
+        notes.append(f"Nothing is known of these factors in any training image: {', '.join(dropped)}.")
+    if mirrored:
+        notes.append(f"These factors are learned from mirrored images alone: {', '.join(mirrored)}.")
+    return notes
 
 
 def _known_factors(vocabulary: Vocabulary, words: Words) -> tuple[str, ...]:

@@ -19,8 +19,6 @@ AXES: tuple[Axis, ...] = get_args(Axis)
 #: after the flip. Only vocabularies made from a sheet (`flip_holes`) have holes.
 FlipTable = tuple[tuple[tuple[int, int] | None, ...], ...]
 
-_WORD = re.compile(r"[^\W\d_]+")
-
 
 def flip_table(vocabulary: Vocabulary, axis: Axis) -> FlipTable:
     """Return what each phrase becomes when the image is mirrored along `axis`.
@@ -83,10 +81,22 @@ def to_side(vocabulary: Vocabulary, indices: Sequence[int], *, given: Side, want
     return tuple(indices) if given == wanted else flip(vocabulary, indices, "horizontal")
 
 
-def flip_text(sentence: str, vocabulary: Vocabulary, axis: Axis) -> str:
-    """Swap every whole opposite word of a free sentence, keeping its case; misspelled words stay."""
-    swaps = _swaps(vocabulary, axis)
-    return _WORD.sub(lambda match: _swap_word(match.group(), swaps), sentence)
+def with_mirrored(
+    vocabulary: Vocabulary, names: Sequence[str], axes: Sequence[Axis] = AXES
+) -> tuple[str, ...]:
+    """Return the factors called `names`, and all they become when the image is mirrored along the axes."""
+    kept = set(names)
+    while True:
+        mirrored = {
+            vocabulary.factors[target[0]].name
+            for axis in axes
+            for factor, row in zip(vocabulary.factors, vocabulary.flip_tables[axis], strict=True)
+            for target in row
+            if factor.name in kept and target is not None
+        }
+        if mirrored <= kept:
+            return tuple(name for name in vocabulary.names if name in kept)
+        kept |= mirrored
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -98,15 +108,6 @@ def _swaps(vocabulary: Vocabulary, axis: Axis) -> dict[str, str]:
     """Return word -> opposite word, both ways."""
     pairs: tuple[tuple[str, str], ...] = getattr(vocabulary.opposites, axis)
     return {a: b for pair in pairs for a, b in (pair, pair[::-1])}
-
-
-def _swap_word(word: str, swaps: dict[str, str]) -> str:
-    swapped = swaps.get(word.lower())
-    if swapped is None:
-        return word
-    if word.isupper():
-        return swapped.upper()
-    return swapped.capitalize() if word[0].isupper() else swapped
 
 
 def _forms(factor: Factor, index: int) -> tuple[str, ...]:

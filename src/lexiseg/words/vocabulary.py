@@ -14,7 +14,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from lexiseg.errors import DataError, UsageError
 from lexiseg.words.description import UNKNOWN, Description, Reading, Side, Source
-from lexiseg.words.flips import AXES, Axis, FlipTable, flip_table, words_of
+from lexiseg.words.flips import AXES, Axis, FlipTable, flip_table, with_mirrored, words_of
 from lexiseg.words.grammar import (
     ChoiceRule,
     CountRule,
@@ -120,7 +120,12 @@ class Vocabulary(Data):
         return tuple(len(factor.phrases) for factor in self.factors)
 
     def only(self, names: Sequence[str]) -> Vocabulary:
-        """Return the vocabulary with the factors called `names` alone; its sentence leaves the others out."""
+        """Return the vocabulary with some factors alone; its sentence leaves the others out.
+
+        Args:
+            names: The factors; what they become in a mirrored image is kept too ("right" with "left").
+        """
+        names = with_mirrored(self, names)
         value = self.to_dict()
         value["factors"] = [factor for factor in value["factors"] if factor["name"] in names]
         spoken = {*names, "keyword"}

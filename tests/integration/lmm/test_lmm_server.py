@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import ssl
+import subprocess
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,15 +17,19 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from lexiseg.data import open_dataset
 from lexiseg.errors import PartialFailureError, UsageError
 from lexiseg.text.describe import Described, describe
+from lexiseg.text.lmm import describe as lmm_describe
+from lexiseg.text.lmm import journal as journal_module
 from lexiseg.text.lmm import server as server_module
+from lexiseg.text.lmm.journal import Journal
 from lexiseg.text.lmm.model import LmmOptions
-from lexiseg.text.lmm.server import KEY_VARIABLE, _retry_after
+from lexiseg.text.lmm.server import KEY_VARIABLE, ServerModel, _retry_after
 from lmm_answers import answer
-from vision_server import Asked, Reply, fails, says, serving
+from vision_server import Asked, Reply, VisionServer, fails, says, serving
 
 Behaviour = Callable[[Asked], Reply]
 
@@ -187,6 +194,58 @@ def test_nobody_listens(ask: Callable[..., Described]) -> None:
         ask(url, images=6)
 
 
+def test_a_server_that_does_not_encrypt_ends_the_run_at_once(ask: Callable[..., Described]) -> None:
+    with serving(lambda asked: says(answer())) as server:
+        url = server.url.replace("http://", "https://")
+        tries = counted(server)
+        with pytest.raises(UsageError, match=rf"no secure connection with {url} \(.*begins with http://"):
+            ask(url, concurrency=1)
+    assert len(tries) == 1
+    assert server.asked == []
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, to make a certificate")
+def test_a_certificate_nobody_signed_ends_the_run_at_once(
+    ask: Callable[..., Described], tmp_path: Path
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "1"]
+    subprocess.run(
+        ["openssl", *made, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with serving(lambda asked: says(answer())) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        tries = counted(server)
+        url = server.url.replace("http://", "https://")
+        with pytest.raises(UsageError, match=rf"certificate of {url} is not accepted \(.*nothing was sent"):
+            ask(url, concurrency=1)
+    assert len(tries) == 1
+    assert server.asked == []
+
+
+def counted(server: VisionServer) -> list[object]:
+    """Return a list that grows with every connection to the server."""
+    connections: list[object] = []
+    accept = server.get_request
+
+    def counting() -> Any:
+        connections.append(None)
+        return accept()
+
+    server.get_request = counting  # type: ignore[method-assign]
+    return connections
+
+
+@pytest.mark.parametrize("cut", [ssl.SSLEOFError, ssl.SSLZeroReturnError])
+def test_a_secure_connection_that_is_cut_is_tried_again(cut: type[ssl.SSLError]) -> None:
+    model = ServerModel(LmmOptions(model="m", base_url="https://127.0.0.1:9/v1"))
+    error = ConnectionError("gone")
+    error.__context__ = cut(1, "EOF occurred in violation of protocol")
+    model._refuse_insecure(error)
+
+
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
@@ -330,6 +389,66 @@ class TestPrivacy:
         written = (tmp_path / "d.jsonl").read_text()
         assert "(the key) may not send as much" in written
         assert "sesame" not in written
+
+
+class TestOneProcess:
+    def again(self, url: str, tmp_path: Path, console: Console | None = None) -> Described:
+        lmm = LmmOptions(model="m", base_url=url)
+        out = tmp_path / "d.jsonl"
+        return describe(tmp_path / "discs", out, source="lmm", vocabulary="polyp", lmm=lmm, console=console)
+
+    @pytest.mark.skipif(journal_module.fcntl is None, reason="needs a system with fcntl, which locks files")
+    def test_a_second_one_to_the_same_file_is_refused(
+        self, ask: Callable[..., Described], tmp_path: Path
+    ) -> None:
+        refused: list[str] = []
+
+        def behave(asked: Asked) -> Reply:
+            if asked.total == 0:
+                with pytest.raises(UsageError) as refusal:
+                    self.again(server.url, tmp_path)
+                refused.append(str(refusal.value))
+            return says(answer())
+
+        with serving(behave) as server:
+            described = ask(server.url)
+        (message,) = refused
+        assert message.startswith("Another process describes to the same file")
+        assert len(server.asked) == 3
+        assert not described.fell_back
+
+    def test_what_another_finished_in_the_meantime_is_not_made_again(
+        self, discs: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        discs(3)
+
+        class Late(Journal):
+            def __init__(self, *arguments: Any) -> None:
+                (tmp_path / "d.jsonl").write_text("the other's")
+                super().__init__(*arguments)
+
+        monkeypatch.setattr(lmm_describe, "Journal", Late)
+        with (
+            serving(lambda asked: says(answer())) as server,
+            pytest.raises(UsageError, match="already exists"),
+        ):
+            self.again(server.url, tmp_path)
+        assert server.asked == []
+        assert (tmp_path / "d.jsonl").read_text() == "the other's"
+        assert not (tmp_path / "d.jsonl.journal").exists()
+
+    def test_without_locks_it_is_said(
+        self, discs: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        discs(3)
+        said = io.StringIO()
+        with serving(lambda asked: says(answer())) as server:
+            self.again(server.url, tmp_path, Console(file=said, width=999))
+            assert "locked" not in said.getvalue()
+            (tmp_path / "d.jsonl").unlink()
+            monkeypatch.setattr(journal_module, "fcntl", None)
+            self.again(server.url, tmp_path, Console(file=said, width=999))
+        assert "d.jsonl.journal cannot be locked on this system" in said.getvalue()
 
 
 def test_a_missing_client_names_the_extra(

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
 
 import lexiseg
 from lexiseg.data import open_dataset
 from lexiseg.data.phantom import write_phantom
+from lexiseg.data.readers import read_mask
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.run import Manifest, Run
 from lexiseg.text.descriptions import DescriptionFile, read_descriptions
-from lexiseg.training.config import make_config
+from lexiseg.training.checks import resumed_config
+from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.described import (
     check_described,
     described_words,
@@ -183,6 +186,38 @@ class TestRefused:
         with pytest.raises(DataError, match=message):
             self.check(index, changed(lambda lines: lines[4].update(change)))
 
+    def test_a_class_of_the_mask_that_no_line_speaks_of(self, two: Path, tmp_path: Path) -> None:
+        """Dropping a line is noticed where the mask holds its class, and only there."""
+        index = open_dataset(two)
+        lexiseg.describe(two, tmp_path / "d.jsonl")
+        learned = {sample.id for split in ("train", "val") for sample in index.split(split)}
+        lines = [json.loads(line) for line in (tmp_path / "d.jsonl").read_text().splitlines()]
+        nodules = [line for line in lines if line["class"] == "nodule" and line["id"] in learned]
+        there = {
+            sample.id
+            for sample in index.samples
+            if sample.mask is not None and 2 in read_mask(sample.mask, index.coding)
+        }
+        present = [line["id"] for line in nodules if line["id"] in there]
+        absent = [line["id"] for line in nodules if line["id"] not in there]
+        assert len(present) > 1
+        assert absent
+
+        def without(ids: list[str]) -> DescriptionFile:
+            kept = [line for line in lines if line["class"] != "nodule" or line["id"] not in ids]
+            (tmp_path / "cut.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
+            return read_descriptions(tmp_path / "cut.jsonl")
+
+        self.check(index, without(absent))
+        with pytest.raises(
+            DataError,
+            match=rf"some of the classes in the masks of 2 training .* of 'nodule' of {present[0]}, 'nodule'",
+        ):
+            self.check(index, without([*absent, *present[:2]]))
+        for line in lines:  # a line for the whole image speaks of every class
+            line["class"] = None if line["class"] == "opacity" else line["class"]
+        self.check(index, without([line["id"] for line in lines]))
+
     def test_a_vocabulary_nobody_knows(
         self, index: DatasetIndex, changed: Callable[..., DescriptionFile]
     ) -> None:
@@ -241,6 +276,25 @@ class TestPlan:
         with pytest.raises(DataError, match=r"changed\.jsonl cannot be read"):
             continue_run(index, Run.open(run.path), config)
 
+    def test_the_run_finds_the_file_from_any_folder(
+        self, index: DatasetIndex, measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(measured.parent)
+        config = make_config({"text": measured.name})
+        plan = plan_run(index, config, QUIET)
+        run = Run.create(tmp_path / "run", plan.manifest)
+        (run.path / CONFIG_FILE).write_text(yaml.safe_dump(config.model_dump(mode="json")))
+        with monkeypatch.context() as elsewhere:
+            elsewhere.chdir(tmp_path)
+            file = recorded_file(run)
+            assert file is not None
+            assert file.sha256 == read_descriptions(measured).sha256
+            assert resumed_config(run.path, {"text": str(measured)}, None).text == str(measured)
+        assert resumed_config(run.path, {"text": measured.name}, None) == config
+        with pytest.raises(UsageError, match="keeps its configuration, but text would"):
+            resumed_config(run.path, {"text": "other.jsonl"}, None)
+        assert recorded(read_descriptions(measured.name))["file"] == str(measured)
+
     def test_a_run_without_file_has_none(self, tiny_run: Run) -> None:
         assert recorded_file(tiny_run) is None
 
@@ -259,4 +313,4 @@ def test_a_text_that_is_neither_choice_nor_file() -> None:
         make_config({"text": "poems"})
     with pytest.raises(UsageError, match="got 3"):
         make_config({"text": 3})
-    assert make_config({"text": Path("a/b.jsonl")}).text == "a/b.jsonl"
+    assert make_config({"text": Path("a/b.jsonl")}).text == str(Path.cwd() / "a" / "b.jsonl")

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
+from transformers import CLIPSegConfig
 
 from lexiseg.models.build import build_network
+from lexiseg.models.cotexnet.paper import CoTexNet, CoTexNetOutput
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.training.estimate import (
     MemoryEstimate,
@@ -14,6 +16,7 @@ from lexiseg.training.estimate import (
     available_memory,
     faster_in_bf16,
 )
+from tiny_clipseg import CONFIG
 
 
 def test_saved_bytes_by_hand() -> None:
@@ -48,6 +51,27 @@ def test_larger_images_keep_more() -> None:
             return SimpleNamespace(logits=self.conv(image).relu())
 
     assert activation_bytes(Body(), 32) * 3.9 < activation_bytes(Body(), 64)
+
+
+def test_a_network_that_is_taught_otherwise_counts_what_it_is_taught_with() -> None:
+    class Inference(nn.Module):
+        def __init__(self, network: CoTexNet) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, image: Tensor) -> CoTexNetOutput:
+            output: CoTexNetOutput = self.network(image)
+            return output
+
+    torch.manual_seed(0)
+    config = CLIPSegConfig.from_dict(CONFIG)
+    network = CoTexNet(config, 2)
+    without = activation_bytes(Inference(network), 32)
+    # Each of the text tower's 2 layers keeps at least q, k, v and both norms' inputs: 40 tokens, 16 wide.
+    assert activation_bytes(network, 32) - without > 2 * 5 * 40 * 16 * 4
+    output = network.rehearse(torch.zeros(3, 3, 32, 32))
+    assert output.logits.shape == (3, 1, 32, 32)
+    assert output.text_embedding.shape == (3, CONFIG["projection_dim"])
 
 
 def test_the_sentence_adds_up() -> None:

@@ -64,7 +64,10 @@ def test_the_mean_counts_every_sample_that_says_something() -> None:
 
 def test_tokens_are_those_of_the_framed_sentences() -> None:
     tokenizer = tiny_tokenizer()
-    lessons = TokenLessons(CHEST, FramedTokenizer(tokenizer, position=5, max_tokens=40, name="tiny"))
+    framed = FramedTokenizer(
+        tokenizer, position=5, max_tokens=40, vocabulary_size=len(tokenizer), name="tiny"
+    )
+    lessons = TokenLessons(CHEST, framed)
     ids, mask = lessons(torch.tensor(ROWS))
     assert ids.shape == mask.shape
     assert tokenizer.convert_ids_to_tokens(ids[0])[:8] == [

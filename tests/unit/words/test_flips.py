@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lexiseg.errors import DataError
 from lexiseg.words.description import UNKNOWN
-from lexiseg.words.flips import AXES, Axis, flip, flip_text, to_side, words_of
+from lexiseg.words.flips import AXES, Axis, flip, to_side, with_mirrored, words_of
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 CHEST = load_vocabulary("chest")
@@ -77,8 +77,9 @@ def test_flipped_indices_speak_the_flipped_words(data: st.DataObject) -> None:
     axis: Axis = data.draw(st.sampled_from(AXES))
     indices = tuple(data.draw(st.integers(0, size - 1)) for size in vocabulary.sizes)
     flipped = vocabulary.speak(flip(vocabulary, indices, axis))
-    swapped = flip_text(vocabulary.speak(indices), vocabulary, axis)
-    assert sorted(words_of(flipped)) == sorted(words_of(swapped))
+    opposite = {a: b for pair in getattr(vocabulary.opposites, axis) for a, b in (pair, pair[::-1])}
+    swapped = [opposite.get(word, word) for word in words_of(vocabulary.speak(indices))]
+    assert sorted(words_of(flipped)) == sorted(swapped)
 
 
 def test_to_side() -> None:
@@ -93,18 +94,23 @@ def test_flip_refuses_another_number_of_indices() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sentence", "axis", "expected"),
+    ("names", "kept"),
     [
-        ("All left lung, and the RIGHT one.", "horizontal", "All right lung, and the LEFT one."),
-        ("Left-sided, upper", "horizontal", "Right-sided, upper"),
-        ("Left-sided, upper", "vertical", "Left-sided, lower"),
-        ("leftover brightness", "horizontal", "leftover brightness"),
-        ("top and bottom", "vertical", "bottom and top"),
+        (("left",), ("left", "right")),
+        (("right", "count"), ("count", "left", "right")),
+        (("laterality",), ("laterality",)),
+        ((), ()),
     ],
 )
-def test_flip_text(sentence: str, axis: Axis, expected: str) -> None:
-    assert flip_text(sentence, CHEST, axis) == expected
-    assert flip_text(expected, CHEST, axis) == sentence
+def test_factors_bring_those_they_become_when_mirrored(names: tuple[str, ...], kept: tuple[str, ...]) -> None:
+    assert with_mirrored(CHEST, names) == kept
+    assert with_mirrored(POLYP, POLYP.names[1:]) == POLYP.names[1:]
+
+
+def test_factors_that_two_mirrors_lead_to_come_too() -> None:
+    corners = [[f"{y} {x} none", f"{y} {x} some"] for y in ("upper", "lower") for x in ("left", "right")]
+    vocabulary = with_phrases(*corners, ["none", "some"])
+    assert with_mirrored(vocabulary, ["f0"]) == ("f0", "f1", "f2", "f3")
 
 
 def test_factor_may_flip_into_itself_or_another() -> None:

@@ -16,7 +16,7 @@ from lexiseg.data.registry.archives import extract, is_archive
 from lexiseg.data.registry.download import Download, download
 from lexiseg.data.sample import Split
 from lexiseg.errors import DataError, UsageError
-from lexiseg.files import atomic_folder, disk_errors, write_json
+from lexiseg.files import atomic_folder, disk_errors, refuse_blocked, write_json
 from lexiseg.interop.datasets.chaos import read_chaos_ct, read_chaos_mr
 from lexiseg.interop.datasets.glas import read_glas
 from lexiseg.interop.datasets.nifti import read_acdc, read_camus
@@ -180,6 +180,7 @@ def _free(out: str | Path) -> Path:
         raise UsageError(f"{out} has no name of its own. Name the folder to make with --out.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists and is not an empty folder. Choose another --out.")
+    refuse_blocked(out.parent)
     return out
 
 

@@ -191,6 +191,7 @@ class CoTexNet(CoTexNetStudent):
         vision: Any = clip.vision_model.config
         text: Any = clip.text_model.config
         self.text_tokens = int(text.max_position_embeddings)
+        self.text_vocabulary_size = int(text.vocab_size)
         self.text_model = clip.text_model
         self.text_projection = clip.text_projection
         self.pseudo_word = nn.Sequential(
@@ -236,6 +237,11 @@ class CoTexNet(CoTexNetStudent):
             text_embedding=text_embedding.detach(),
             distillation=distillation_loss(image_embedding, text_embedding),
         )
+
+    def rehearse(self, image: Tensor) -> TaughtOutput:
+        """Run the training pass with made-up sentences of full length; see `lexiseg.models.teaching`."""
+        ids = torch.zeros(len(image), self.text_tokens, dtype=torch.int64, device=image.device)
+        return self.teach(image, image, ids, torch.ones_like(ids))
 
     def embed_text(self, input_ids: Tensor, attention_mask: Tensor, roi: Tensor | None = None) -> Tensor:
         """Return the text embeddings e_text, (B, D) float32, 0..1.

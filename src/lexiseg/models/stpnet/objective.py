@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lexiseg.models.stpnet.paper import RETRIEVAL_SCALE, StpNetOutput
+from lexiseg.models.stpnet.paper import StpNetOutput
 from lexiseg.words.description import UNKNOWN
 
 _GAMMA = 2.0
@@ -56,11 +56,6 @@ def weighted_dice(probability: Tensor, mask: Tensor) -> Tensor:
     return (1 - dice).mean()
 
 
-def dice_bce(probability: Tensor, mask: Tensor) -> Tensor:
-    """Return `0.5 BCE_w + 0.5 Dice_w`, a scalar; arguments as for `weighted_bce`."""
-    return 0.5 * weighted_bce(probability, mask) + 0.5 * weighted_dice(probability, mask)
-
-
 def focal(logits: Tensor, labels: Tensor) -> Tensor:
     """Focal loss on the batch mean of the cross-entropy (not on each sample's, as Lin et al., 2017, have it).
 
@@ -75,20 +70,6 @@ def focal(logits: Tensor, labels: Tensor) -> Tensor:
     total = F.cross_entropy(logits.float(), labels, ignore_index=UNKNOWN, reduction="sum")
     ce = total / known.sum().clamp(min=1)
     return (1 - torch.exp(-ce)) ** _GAMMA * ce
-
-
-def retrieval_focal(image: Tensor, text: Tensor, labels: Tensor) -> Tensor:
-    """Focal loss of the retrieval: which phrase is the image's.
-
-    Args:
-        image: Normalised image vectors v, (B, D).
-        text: Normalised text vectors t_f of a factor's phrases, (N, D).
-        labels: The true phrase, (B,) int64, or `UNKNOWN`.
-
-    Returns:
-        `focal(v @ t_f.T * ln(1 / 0.07), labels)`, a scalar.
-    """
-    return focal(image @ text.T * RETRIEVAL_SCALE, labels)
 
 
 class PaperObjective(nn.Module):

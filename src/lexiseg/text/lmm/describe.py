@@ -8,7 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lexiseg.text.describe_rows import Done, Region, Row
-from lexiseg.text.descriptions import DescriptionLine, FromModel, Measured
+from lexiseg.text.descriptions import (
+    DescriptionLine,
+    FromModel,
+    Measured,
+    refuse_existing,
+    write_descriptions,
+)
 from lexiseg.text.lmm.interview import Interviewer, Outcome, for_each, run_to_end
 from lexiseg.text.lmm.journal import Journal, JournalHead, journal_path
 from lexiseg.text.lmm.local import LocalModel
@@ -30,7 +36,7 @@ def describe_with_model(
     rois: Path | None,
     tally: Tally,
     done: Done,
-    finish: Callable[[Path, Sequence[DescriptionLine]], None],
+    say: Callable[[str], None],
 ) -> list[DescriptionLine]:
     """Ask a model about every region of the rows.
 
@@ -41,7 +47,7 @@ def describe_with_model(
         rois: Folder to write regions to; None writes none.
         tally: Counts what is used.
         done: Called with each line.
-        finish: Writes the file; the journal is removed after it.
+        say: Called with what the user should know.
 
     Returns:
         The lines, in the order of the rows.
@@ -56,9 +62,15 @@ def describe_with_model(
         vocabulary=rows[0].vocabulary.name,
     )
     with Journal(journal_path(out), head) as journal:
+        refuse_existing(out)  # another process may have finished it since this one was started
+        if not journal.locked:
+            say(
+                f"{journal.path} cannot be locked on this system: start no second process that describes to "
+                f"the same file."
+            )
         tally.resumed = journal.resumed
         lines = run_to_end(_ask_about(rows, options, journal, rois=rois, tally=tally, done=done))
-        finish(out, lines)
+        write_descriptions(out, lines)
         journal.remove()
     return lines
 

@@ -13,6 +13,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import disk_errors
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _FORMAT = 1
 
 
@@ -60,15 +65,19 @@ def journal_path(out: Path) -> Path:
 class Journal:
     """Replies by key, appended to a file one by one; each is on the disk before the next question.
 
+    The file is locked as long as it is open, so that two processes never write into one. The lock is the
+    operating system's and goes with the process, however that ends.
+
     Args:
         path: The file; continued if it exists.
         head: Who is asked what.
 
     Attributes:
+        locked: Whether it is locked; False where the system knows no such locks.
         resumed: Number of replies that were found in it.
 
     Raises:
-        UsageError: The file belongs to another model, question or vocabulary.
+        UsageError: Another process has it open, or it belongs to another model, question or vocabulary.
         DataError: The file is damaged before its last line.
         DiskError: There is no space or no permission.
     """
@@ -76,15 +85,18 @@ class Journal:
     def __init__(self, path: Path, head: JournalHead) -> None:
         self.path = path
         self._kept: dict[str, list[Kept]] = {}
-        whole = self._read(head) if path.is_file() else 0
-        self.resumed = sum(map(len, self._kept.values()))
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = path.open("r+b" if path.is_file() else "w+b")
-            self._file.truncate(whole)  # a line that a kill cut in two
-            self._file.seek(whole)
-        if whole == 0:
-            self._append(head.model_dump())
+        self._file, self.locked = _opened(path)
+        try:
+            whole = self._read(head)
+            self.resumed = sum(map(len, self._kept.values()))
+            with disk_errors(path):
+                self._file.truncate(whole)  # a line that a kill cut in two
+            if whole == 0:
+                self._append(head.model_dump())
+        except BaseException:
+            with disk_errors(path):
+                self._file.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -92,10 +104,13 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with disk_errors(self.path):  # closing writes what a full disk did not take
-            self._file.close()
+        if self._file.closed:
+            return  # it was removed
         if not self._kept:
-            self.path.unlink(missing_ok=True)
+            self.remove()
+        else:
+            with disk_errors(self.path):  # closing writes what a full disk did not take
+                self._file.close()
 
     def replies(self, key: str) -> tuple[Kept, ...]:
         """Return the replies to one question, in the order they came."""
@@ -108,8 +123,12 @@ class Journal:
 
     def remove(self) -> None:
         """Delete the file: what it held is in the description file now."""
-        self._file.close()
-        self.path.unlink(missing_ok=True)
+        if self.locked:  # without the lock, the file may already be another process's
+            self.path.unlink(missing_ok=True)
+        with disk_errors(self.path):
+            self._file.close()
+        if not self.locked:
+            self.path.unlink(missing_ok=True)
 
     def _append(self, value: dict[str, Any]) -> None:
         with disk_errors(self.path):
@@ -119,7 +138,7 @@ class Journal:
 
     def _read(self, head: JournalHead) -> int:
         """Read the whole lines of the file; returns how many bytes of it are to be kept."""
-        content = self.path.read_bytes()
+        content = self._file.read()
         whole = content.rfind(b"\n") + 1
         found = None
         for number, line in enumerate(content[:whole].splitlines(), start=1):
@@ -150,3 +169,47 @@ class Journal:
                 f"{self.path} holds replies of an interrupted run with {', '.join(differing)}. Go on with "
                 f"the same options, choose another --out, or remove it to ask anew."
             )
+
+
+def _opened(path: Path) -> tuple[IO[bytes], bool]:
+    """Open a file, made if needed, to read and to append; return it, and whether it is locked."""
+    while True:
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+b")
+        try:
+            locked = _lock(file)
+        except BlockingIOError as error:
+            file.close()
+            raise UsageError(
+                f"Another process describes to the same file at this moment: it holds {path}. Wait until it "
+                f"has ended, or choose another --out."
+            ) from error
+        if not locked or _is_at(file, path):
+            file.seek(0)
+            return file, locked
+        file.close()  # before it was locked, the process that held it removed it
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Lock a file for this process; False where the system or the disk knows no such locks.
+
+    Raises:
+        BlockingIOError: Another process holds the lock.
+    """
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # such as a network disk without locks
+        return False
+    return True
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

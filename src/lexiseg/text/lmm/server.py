@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import ssl
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import ModuleType
@@ -108,7 +110,7 @@ class ServerModel:
 
         Raises:
             NoAnswerError: There was no answer in 5 attempts, or the server refused this question.
-            UsageError: Key, address or model are wrong.
+            UsageError: Key, address or model are wrong, or there is no secure connection with the address.
             PartialFailureError: The server wants to be left alone for more than 10 minutes.
         """
         waited, rests, failures, reason = 0.0, 0, 0, ""
@@ -140,6 +142,7 @@ class ServerModel:
                 if error.status_code < 500 and error.status_code not in (408, 409, 425):
                     raise NoAnswerError(reason) from error
             except self._openai.APIError as error:
+                self._refuse_insecure(error)
                 reason = f"the connection to {self._options.base_url} failed ({_cause(error)})"
             except ValueError:  # no JSON, or JSON of another shape
                 reason = f"{self._options.base_url} answered with something that is no chat completion"
@@ -211,6 +214,24 @@ class ServerModel:
             )
         return f"{url} refuses: {said}."
 
+    def _refuse_insecure(self, error: Exception) -> None:
+        """Raise at once if the server's certificate is not accepted, or it speaks no TLS."""
+        url = self._options.base_url
+        for beneath in _beneath(error):
+            if isinstance(beneath, ssl.SSLCertVerificationError):
+                raise UsageError(
+                    f"The certificate of {url} is not accepted ({beneath.verify_message}), so nothing was "
+                    f"sent. Give the name it was made for with --base-url, or let an authority sign it that "
+                    f"this machine trusts."
+                ) from error
+            # A connection that was only cut raises one of these three, and is worth another try.
+            cut = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+            if isinstance(beneath, ssl.SSLError) and not isinstance(beneath, cut):
+                raise UsageError(
+                    f"There is no secure connection with {url} ({_cause(error)}). If the server does not "
+                    f"encrypt, its --base-url begins with http://."
+                ) from error
+
     def _without_key(self, text: str) -> str:
         """Return what a server said without the key, which it may have repeated: it goes into files."""
         return text.replace(self._key, "(the key)") if self._key else text
@@ -277,6 +298,14 @@ def _retry_after(header: str | None) -> float:
     except (ValueError, OverflowError):  # no date, or one of a year without end
         return 0.0
     return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _beneath(error: Exception) -> Iterator[BaseException]:
+    """Yield what an error was raised from, and so on down."""
+    beneath = error.__cause__ or error.__context__
+    while beneath is not None:
+        yield beneath
+        beneath = beneath.__cause__ or beneath.__context__
 
 
 def _cause(error: Exception) -> str:

@@ -6,24 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from fake_bank import SIZES
 from lexiseg.models.bank import TextBank
 from lexiseg.models.build import build_network, load_weights, save_weights
 from lexiseg.models.cotexnet.compact import CompactCoTexNet, unit_variance
 from lexiseg.models.cotexnet.compact_teacher import CompactTeacher
 from lexiseg.models.spec import NetworkSpec
 
-SIZES = {"laterality": 2, "count": 2, "left": 8, "right": 8}
 SMALL = "lcnet_050"
-
-
-@pytest.fixture(scope="module")
-def bank() -> TextBank:
-    generator = torch.Generator().manual_seed(0)
-    return TextBank(
-        encoder="fake",
-        phrases={name: tuple(f"{name} {i}" for i in range(size)) for name, size in SIZES.items()},
-        embeddings={name: torch.randn(size, 2, 5, 384, generator=generator) for name, size in SIZES.items()},
-    )
 
 
 def build(bank: TextBank | None, **spec: object) -> CompactCoTexNet:

@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from fake_bank import SIZES
 from lexiseg.models.stpnet import StpNet
-
-SIZES = {"laterality": 2, "count": 2, "left": 8, "right": 8}
 
 
 @pytest.fixture(scope="session")

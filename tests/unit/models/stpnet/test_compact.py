@@ -4,23 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from fake_bank import SIZES
 from lexiseg.errors import UsageError
 from lexiseg.models.bank import TextBank
 from lexiseg.models.build import build_network, count_parameters
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.stpnet.compact import CompactStpNet, spoken_factors
-
-SIZES = {"laterality": 2, "count": 2, "left": 8, "right": 8}
-
-
-@pytest.fixture(scope="module")
-def bank() -> TextBank:
-    generator = torch.Generator().manual_seed(0)
-    return TextBank(
-        encoder="fake",
-        phrases={name: tuple(f"{name} {i}" for i in range(size)) for name, size in SIZES.items()},
-        embeddings={name: torch.randn(size, 2, 5, 384, generator=generator) for name, size in SIZES.items()},
-    )
 
 
 def build(bank: TextBank | None, **spec: object) -> CompactStpNet:

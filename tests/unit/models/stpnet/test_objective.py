@@ -8,9 +8,7 @@ from torch import Tensor
 
 from lexiseg.models.stpnet.objective import (
     PaperObjective,
-    dice_bce,
     focal,
-    retrieval_focal,
     weighted_bce,
     weighted_dice,
 )
@@ -48,8 +46,9 @@ def test_weighted_bce_has_finite_gradients_where_it_is_certain_and_wrong() -> No
 
 def test_losses_work_under_autocast() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = dice_bce(torch.full((1, 4), 0.5, dtype=torch.bfloat16), torch.tensor([[1, 1, 0, 0]]))
-    assert loss.dtype == torch.float32
+        pair = torch.full((1, 4), 0.5, dtype=torch.bfloat16), torch.tensor([[1, 1, 0, 0]])
+        losses = weighted_bce(*pair), weighted_dice(*pair)
+    assert [loss.dtype for loss in losses] == [torch.float32, torch.float32]
 
 
 def test_weighted_dice_has_squares_in_the_denominator_and_is_a_mean_over_images() -> None:
@@ -68,12 +67,6 @@ def test_weighted_dice_halves_both_sides_before_smoothing() -> None:
     # p = 0.01, nothing true: 1 - 1e-5 / (0.005^2 + 1e-5)
     loss = weighted_dice(torch.tensor([[0.01]]), torch.tensor([[0.0]]))
     assert loss.item() == pytest.approx(1 - 1e-5 / (0.005**2 + 1e-5), abs=1e-6)
-
-
-def test_dice_bce_is_half_of_each() -> None:
-    probability, mask = torch.tensor([[0.3, 0.6]]), torch.tensor([[0, 1]])
-    expected = 0.5 * weighted_bce(probability, mask) + 0.5 * weighted_dice(probability, mask)
-    assert dice_bce(probability, mask).item() == pytest.approx(expected.item())
 
 
 def test_focal_takes_the_batch_mean_first() -> None:
@@ -97,13 +90,6 @@ def test_focal_is_zero_with_zero_gradients_if_nothing_is_known() -> None:
     assert torch.equal(logits.grad, torch.zeros(3, 4))
 
 
-def test_retrieval_scales_by_the_logarithm() -> None:
-    image, text = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    ce = math.log(1 + math.exp(-_SCALE))
-    expected = (1 - math.exp(-ce)) ** 2 * ce
-    assert retrieval_focal(image, text, torch.tensor([0])).item() == pytest.approx(expected, rel=1e-4)
-
-
 def _output(logits: Tensor, head: Tensor, similarity: Tensor) -> StpNetOutput:
     factor = FactorOutput(
         logits=head, text=torch.zeros(2, 4), similarity=similarity, index=similarity.argmax(dim=1)
@@ -125,7 +111,8 @@ def test_objective_adds_its_parts() -> None:
         "retrieval": sum(focal(similarity * _SCALE, indices[:, f]) for f in (0, 1)),
         "heads": sum(focal(head, indices[:, f]) for f in (0, 1)),
     }
-    total = dice_bce(probability, mask) + expected["retrieval"] + expected["heads"]
+    mask_losses = 0.5 * expected["weighted_bce"] + 0.5 * expected["weighted_dice"]
+    total = mask_losses + expected["retrieval"] + expected["heads"]
     assert parts.keys() == expected.keys() | {"total"}
     for name, value in expected.items():
         assert parts[name].item() == pytest.approx(value.item(), rel=1e-5), name

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import errno
 import io
+import subprocess
+import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from lexiseg.errors import DataError, DiskError, UsageError
+from lexiseg.text.lmm import journal as journal_module
 from lexiseg.text.lmm.journal import Journal, JournalHead, Kept
+
+fcntl = journal_module.fcntl
+needs_locks = pytest.mark.skipif(fcntl is None, reason="needs a system with fcntl, which locks files")
 
 HEAD = JournalHead(model="m", server="http://a/v1", prompt_version=1, vocabulary="polyp")
 FIRST = Kept(key="a", reply="{}\nline two, \u00e9", tokens=(5, 2))
@@ -87,3 +95,84 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\n".join([*lines[:2], b"hello", *lines[2:]]))
     with pytest.raises(DataError, match=r"j, line 3: not a journal"):
         Journal(path, HEAD)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from lexiseg.text.lmm.journal import Journal, JournalHead, Kept
+
+head = JournalHead(model="m", server="http://a/v1", prompt_version=1, vocabulary="polyp")
+journal = Journal(Path(sys.argv[1]), head)
+journal.add(Kept(key="a", reply="from the other", tokens=(0, 0)))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@needs_locks
+def test_a_journal_has_one_process_until_that_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl.journal"
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        before = path.read_bytes()
+        with pytest.raises(UsageError, match=rf"Another process describes to the same .* it holds {path}\."):
+            Journal(path, HEAD)
+        assert path.read_bytes() == before
+    finally:
+        other.kill()
+        other.communicate()
+    with Journal(path, HEAD) as journal:
+        assert journal.locked
+        assert [kept.reply for kept in journal.replies("a")] == ["from the other"]
+
+
+@needs_locks
+def test_a_journal_removed_before_it_was_locked_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Journal(tmp_path / "j", HEAD)
+    first.add(FIRST)
+    lock = journal_module._lock
+
+    def too_late(file: IO[bytes]) -> bool:
+        if not first._file.closed:
+            first.remove()
+        return lock(file)
+
+    monkeypatch.setattr(journal_module, "_lock", too_late)
+    with Journal(tmp_path / "j", HEAD) as journal:
+        assert journal.resumed == 0
+        journal.add(OTHER)
+    assert (tmp_path / "j").read_bytes().count(b"\n") == 2
+
+
+def test_without_locks_a_journal_works_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "fcntl", None)
+    with Journal(filled(tmp_path / "j"), HEAD) as journal:
+        assert not journal.locked
+        assert journal.resumed == 3
+        journal.remove()
+    assert not (tmp_path / "j").exists()
+
+
+@needs_locks
+def test_a_disk_without_locks_is_none_of_anothers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with Journal(tmp_path / "j", HEAD) as journal:
+        assert not journal.locked
+
+
+def test_a_refused_journal_is_let_go(tmp_path: Path) -> None:
+    path = filled(tmp_path / "j")
+    with pytest.raises(UsageError, match="instead of"):
+        Journal(path, HEAD.model_copy(update={"model": "other"}))
+    with Journal(path, HEAD) as journal:
+        assert journal.resumed == 3
