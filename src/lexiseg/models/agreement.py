@@ -45,6 +45,9 @@ from lexiseg.words.vocabulary import Factor, Vocabulary
 
 _HALVES: tuple[Half, Half] = ("left", "right")
 
+#: The rules that are measured differentiably.
+_MEASURED = (ZonesMeasure, LateralityMeasure, GridMeasure, SizeMeasure)
+
 #: Share of the image that makes a lesion where no rule of the vocabulary says so.
 _SPECK = 0.0005
 
@@ -96,8 +99,7 @@ class AgreementLoss(nn.Module):
         super().__init__()
         self._vocabulary = vocabulary
         self._side = side
-        measured = ZonesMeasure | LateralityMeasure | GridMeasure | SizeMeasure
-        self.skipped = tuple(f.title for f in vocabulary.factors if not isinstance(f.measure, measured))
+        self.skipped = tuple(f.title for f in vocabulary.factors if not isinstance(f.measure, _MEASURED))
         regions = [getattr(f.measure, "min_region", 0.0) for f in vocabulary.factors]
         self._speck = min([region for region in regions if region > 0], default=_SPECK)
 

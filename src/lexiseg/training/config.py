@@ -153,8 +153,8 @@ class TrainConfig(_Config):
     unmasked: Unmasked | None = None
     unmasked_share: float | None = Field(default=None, gt=0, lt=1)
     unmasked_warmup: float = Field(default=0.15, ge=0, le=0.5)
-    agreement_weight: float = Field(default=0.1, ge=0)
-    pseudo_weight: float = Field(default=0.5, ge=0)
+    agreement_weight: float = Field(default=0.2, ge=0)
+    pseudo_weight: float = Field(default=1.0, ge=0)
     pseudo_confidence: float = Field(default=0.75, ge=0.5, lt=1)
     check_words: bool = True
     word_prompts: float = Field(default=0.25, ge=0, le=1)

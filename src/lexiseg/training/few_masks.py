@@ -17,7 +17,7 @@ from lexiseg.run import TextSource
 from lexiseg.training.config import TrainConfig
 from lexiseg.training.described import some
 from lexiseg.training.examples import Words
-from lexiseg.words.description import UNKNOWN
+from lexiseg.words.description import UNKNOWN, Source
 
 #: In a run folder: which training images had a mask; absent where all had.
 MASKS_FILE = "masks.json"
@@ -201,5 +201,5 @@ def shuffled(words: Words, samples: Sequence[Sample], *, seed: int) -> Words:
     rows = list(words.indices)
     for position, following in zip(ring, [*ring[1:], ring[0]], strict=True):
         rows[position] = words.indices[following]
-    source = "reports" if words.source == "concepts" else words.source
+    source: Source = "reports" if words.source == "concepts" else words.source
     return Words(words.vocabulary, rows, source=source, side=words.side)

@@ -112,8 +112,34 @@ def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:
             train = train.only(vocabulary)
         if spec.names_words:
             bank = build_bank(vocabulary, encoder)
-    norm = normalisation(spec)
-    manifest = Manifest(
+    manifest = _manifest(use, config, spec, text=text, vocabulary=vocabulary, descriptions=descriptions)
+    val, notes = _words(index, "val", manifest, vocabulary, descriptions)
+    for note in notes:
+        _say(console, note)
+    return Plan(
+        text=text,
+        vocabulary=vocabulary,
+        bank=bank,
+        encoder=encoder,
+        train=train,
+        val=val,
+        manifest=manifest,
+        unmasked=use.unmasked,
+    )
+
+
+def _manifest(
+    use: MaskUse,
+    config: TrainConfig,
+    spec: NetworkSpec,
+    *,
+    text: TextSource,
+    vocabulary: Vocabulary | None,
+    descriptions: DescriptionFile | None,
+) -> Manifest:
+    """Return a run's manifest as it stands at the start."""
+    index, norm = use.index, normalisation(spec)
+    return Manifest(
         lexiseg_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         network=spec,
@@ -133,19 +159,6 @@ def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:
             **({"shuffled_words": True} if config.shuffle_words else {}),
         },
         training={"finished": False, "seed": config.seed},
-    )
-    val, notes = _words(index, "val", manifest, vocabulary, descriptions)
-    for note in notes:
-        _say(console, note)
-    return Plan(
-        text=text,
-        vocabulary=vocabulary,
-        bank=bank,
-        encoder=encoder,
-        train=train,
-        val=val,
-        manifest=manifest,
-        unmasked=use.unmasked,
     )
 
 
