@@ -71,8 +71,8 @@ def test_a_lesion_on_the_wrong_side_moves_to_the_right_one() -> None:
     assert z.grad[0, 0].numpy()[lesion].sum() > 0  # a step against the gradient takes it away
     assert (z.grad[0, 0, :, 32:] >= 0).all()  # and adds nothing in the lung that is free
     assert z.grad[0, 0, :, :32].min() < 0  # but in the other one
-    optimizer = torch.optim.Adam([z], lr=0.3)
-    for _ in range(120):
+    optimizer = torch.optim.Adam([z], lr=0.6)
+    for _ in range(50):
         optimizer.zero_grad()
         value = loss(z, said)
         value.backward()
