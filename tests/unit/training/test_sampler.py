@@ -124,4 +124,4 @@ def test_weights_hold_within_a_group() -> None:
         6, batch_size=8, segment_steps=1, seed=1, total_steps=None, weights=weights, groups=groups
     )
     drawn = Counter(i for step in range(150) for _, i in sampler.batch(step))
-    assert [drawn[i] / 600 for i in range(6)] == pytest.approx([0.2, 0.2, 0.6, 0.25, 0.25, 0.5], abs=0.01)
+    assert [drawn[i] / 600 for i in range(6)] == pytest.approx([0.2, 0.2, 0.6, 0.25, 0.25, 0.5], abs=0.05)
