@@ -21,6 +21,7 @@ from rich.console import Console
 
 from lexiseg.data import open_dataset
 from lexiseg.training.config import make_config
+from lexiseg.training.few_masks import take_part
 from lexiseg.training.loading import make_loaders
 from lexiseg.training.module import freeze, shrink
 from lexiseg.training.plan import plan_run
@@ -74,11 +75,11 @@ def main() -> None:
     options = parser.parse_args()
     given = {"model": options.model, "image_size": options.image_size, "batch_size": options.batch_size}
     config = make_config({**given, "epochs": 100})
-    index = open_dataset(options.data)
-    plan = plan_run(index, config, Console(quiet=True))
+    use = take_part(open_dataset(options.data), config)
+    plan = plan_run(use, config, Console(quiet=True))
     print(describe_machine())
     with tempfile.TemporaryDirectory() as folder:
-        training = Training(index, plan, config, out=Path(folder), resume=False, console=Console(quiet=True))
+        training = Training(use, plan, config, out=Path(folder), resume=False, console=Console(quiet=True))
         for name, small, frozen in (
             (f"first phase, {options.image_size} px shrunk to 5/7, all layers learn", True, False),
             (f"second phase, {options.image_size} px, early layers frozen", False, True),

@@ -52,9 +52,15 @@ class TestData:
         outcome.refuses(DATA, "has no known layout", f"Did you mean {folders}?")
 
     def test_missing_masks(self, train: Command, folders: Path) -> None:
-        for mask in sorted((folders / "masks").iterdir())[:2]:
-            mask.unlink()
-        train().refuses(DATA, "2 of 14 images have none", "lexiseg data check")
+        splits = json.loads((folders / "splits.json").read_text())
+        for name in splits["train"][:2]:
+            (folders / "masks" / f"{name}.png").unlink()
+        for text in ("concepts", "none"):
+            train("--text", text).refuses(DATA, "2 training images have no mask", "--unmasked leave_out")
+        (folders / "masks" / f"{splits['val'][0]}.png").rename(folders / "masks" / "other.png")
+        train().refuses(DATA, "3 of 14 images have none", "other.png", "lexiseg data check")
+        (folders / "masks" / "other.png").unlink()
+        train().refuses(DATA, "1 of 3 val images have none", "lexiseg data check")
 
     def test_sheet_without_the_columns(self, train: Command, folders: Path) -> None:
         write_sheet(folders / "reports.csv", {"a.png": "nothing"}, ("picture", "remark"))

@@ -77,19 +77,27 @@ def assert_equal_runs(a: Path, b: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("model", "text"),
-    [("stpnet", "reports"), ("stpnet", "none"), ("stpnet", "a description file"), ("cotexnet", "reports")],
+    ("model", "text", "masks"),
+    [
+        ("stpnet", "reports", None),
+        ("stpnet", "none", None),
+        ("stpnet", "a description file", None),
+        ("cotexnet", "reports", None),
+        ("stpnet", "reports", 0.25),
+        ("cotexnet", "reports", 0.25),
+    ],
 )
 def test_a_killed_and_resumed_training_equals_an_unbroken_one(
-    tiny_data: Path, tmp_path: Path, model: str, text: str
+    tiny_data: Path, tmp_path: Path, model: str, text: str, masks: float | None
 ) -> None:
     if text == "a description file":
         text = str(describe(tiny_data, tmp_path / "words.jsonl", source="reports").path)
-    unbroken = train(tiny_data, tmp_path / "unbroken", text, model=model)
+    few = {} if masks is None else {"masks": masks}
+    unbroken = train(tiny_data, tmp_path / "unbroken", text, model=model, **few)
     assert unbroken.manifest.training["steps"] == 8
     killed = tmp_path / "killed"
     for step, more in ((1, []), (5, ["resume"])):  # before the first checkpoint, and in a later segment
-        options = [f"die_at={step}", f"model={model}", *more]
+        options = [f"die_at={step}", f"model={model}", *(f"masks={share}" for share in few.values()), *more]
         command = [sys.executable, str(SCRIPT), str(tiny_data), str(killed), text, *options]
         process = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert process.returncode == -signal.SIGKILL, process.stderr

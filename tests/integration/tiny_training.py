@@ -1,6 +1,6 @@
 """One tiny training, in a process that can be killed.
 
-python tiny_training.py DATA OUT TEXT [resume] [die_at=N] [model=cotexnet]
+python tiny_training.py DATA OUT TEXT [resume] [die_at=N] [model=cotexnet] [masks=0.25]
 """
 
 from __future__ import annotations
@@ -71,10 +71,12 @@ def die_at(step: int) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    model = "stpnet"
+    options: dict[str, Any] = {}
     for argument in sys.argv[4:]:
         if argument.startswith("die_at="):
             die_at(int(argument.removeprefix("die_at=")))
         if argument.startswith("model="):
-            model = argument.removeprefix("model=")
-    train(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], resume="resume" in sys.argv, model=model)
+            options["model"] = argument.removeprefix("model=")
+        if argument.startswith("masks="):
+            options["masks"] = float(argument.removeprefix("masks="))
+    train(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], resume="resume" in sys.argv, **options)

@@ -26,6 +26,12 @@ class _Preset(StrEnum):
     PAPER = "paper"
 
 
+class _Unmasked(StrEnum):
+    WORDS = "words"
+    PSEUDO_LABELS = "pseudo_labels"
+    LEAVE_OUT = "leave_out"
+
+
 class _Split(StrEnum):
     TEST = "test"
     VAL = "val"
@@ -78,6 +84,20 @@ def train(
     max_minutes: Annotated[
         float | None, typer.Option(min=0.01, help="Wall-clock budget instead of epochs.")
     ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps instead of epochs.")] = None,
+    masks: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the training masks that are used, such as 0.05; the others are hidden by the seed."
+        ),
+    ] = None,
+    unmasked: Annotated[
+        _Unmasked | None,
+        typer.Option(
+            help=r"What training images without mask do: teach through their words, teach through the "
+            r"network's own masks, or nothing. \[default: words]"
+        ),
+    ] = None,
     image_size: Annotated[
         int | None, typer.Option(help=r"Height and width in pixels. \[default: 224]")
     ] = None,
@@ -129,6 +149,9 @@ def train(
             vocabulary=vocabulary,
             epochs=epochs,
             max_minutes=max_minutes,
+            steps=steps,
+            masks=masks,
+            unmasked=unmasked and unmasked.value,
             image_size=image_size,
             batch_size=batch_size,
             encoder=encoder,

@@ -24,7 +24,16 @@ class Teacher(nn.Module, ABC):
     """Runs a network's training pass. Prediction knows nothing of it, and has none of its weights."""
 
     @abstractmethod
-    def forward(self, network: Any, image: Tensor, labels: Tensor, text: Text, *, alone: float) -> Any:
+    def forward(
+        self,
+        network: Any,
+        image: Tensor,
+        labels: Tensor,
+        text: Text,
+        *,
+        alone: float,
+        masked: Tensor | None = None,
+    ) -> Any:
         """Return the network's output in training.
 
         Args:
@@ -33,6 +42,8 @@ class Teacher(nn.Module, ABC):
             labels: `(B, 1, H, W)` integers, 0 for the background.
             text: What is said about the images.
             alone: Share of the images that are segmented as in use, without help, 0..1.
+            masked: Which images have a mask, `(B,)` bool; the others are taught by their words alone and
+                segmented as in use. None: all have.
         """
 
     @abstractmethod
@@ -47,6 +58,20 @@ class Teacher(nn.Module, ABC):
             image: `(B, 3, H, W)`, normalised.
             labels: `(B, 1, H, W)` integers, 0 for the background.
             text: What is said about the images.
+        """
+
+
+@runtime_checkable
+class TakesPhrases(Protocol):
+    """A network that can segment under phrases it is told, in training."""
+
+    def prompted(self, image: Tensor, indices: Tensor, told: Tensor) -> Any:
+        """Return the network's output, with masks drawn under told phrases where there are some.
+
+        Args:
+            image: `(B, 3, H, W)`, normalised.
+            indices: Phrases `(B, factors)` int64, `UNKNOWN` where nothing is known.
+            told: Which images are told their phrases, `(B,)` bool; the others retrieve theirs, as in use.
         """
 
 

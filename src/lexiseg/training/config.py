@@ -18,6 +18,9 @@ CONFIG_FILE = "config.yaml"
 TEXT_CHOICES = ("auto", "reports", "concepts", "none")
 Precision = Literal["auto", "fp32", "bf16"]
 Teach = Literal["both", "sentence", "pseudo_word", "none"]
+Unmasked = Literal["words", "pseudo_labels", "leave_out"]
+
+_LENGTHS = ("epochs", "max_minutes", "steps")
 
 
 class _Config(BaseModel):
@@ -65,8 +68,10 @@ class TrainConfig(_Config):
             paper preset a CLIPSeg: its name on the hub or a folder. None: "imagenet", and for CoTexNet's
             paper preset the published CLIPSeg, "CIDAS/clipseg-rd64-refined".
         image_size: Height and width in pixels; None: 224.
-        epochs: Passes over the training images; None where `max_minutes` sets the length.
-        max_minutes: Wall-clock budget, validation included; None where `epochs` sets the length.
+        epochs: Passes over the training images, those without mask and those left out counted: arms that
+            use them differently are equally long. None where `max_minutes` or `steps` sets the length.
+        max_minutes: Wall-clock budget, validation included; None where something else sets the length.
+        steps: Steps of the optimiser; None where something else sets the length.
         batch_size: Images per step; None: the preset's (16, STPNet as published 24).
         learning_rate: Peak learning rate; None: the preset's.
         weight_decay: AdamW's weight decay; None: the preset's (0.01 compact, 1e-4 CoTexNet as published;
@@ -88,6 +93,27 @@ class TrainConfig(_Config):
             relative to 1; useful where validation and use come from one of several.
         balance_words: How far images with rare words are drawn more often, 0 (not at all) to 1 (each phrase
             of a factor equally often).
+        masks: Share of the training images' masks that are used, above 0 to 1; the others are hidden by the
+            seed and never read, patients kept together. None uses all there are.
+        unmasked: What training images without mask do (compact): "words": their words teach; "pseudo_labels":
+            the averaged network's own confident masks teach, without words; "leave_out": nothing. None:
+            "words".
+        unmasked_share: Share of each step's images that have no mask; None: their share of the training
+            images, at most half.
+        unmasked_warmup: Share of the training over which the agreement loss rises to its full weight; pseudo
+            labels start after it and rise as long again.
+        agreement_weight: Weight of the agreement loss: the predicted mask of an image without mask, measured,
+            must fit its words (`unmasked: words`).
+        pseudo_weight: Weight of the losses on pseudo labels, against the mask losses, which each weigh 1;
+            with `unmasked: words` their words check them.
+        pseudo_confidence: Probability from which a pixel of the averaged network's mask is a pseudo label.
+        check_words: Whether words correct and weigh pseudo labels; false takes all as they are
+            (`unmasked: words`).
+        word_prompts: Share of the images with mask that are decoded under their true phrases, so that the
+            averaged network can make its pseudo labels under those of the report (STPNet, `unmasked: words`);
+            0: pseudo labels are made without.
+        shuffle_words: Whether each training image gets another one's words, by the seed: shows what words
+            that are not true buy. Not a model for use.
         augment: Random changes of the training images.
         patience: Stop after this many passes over the data without a better validation Dice; None: never,
             but after 50 for CoTexNet as published.
@@ -109,6 +135,7 @@ class TrainConfig(_Config):
     image_size: int | None = None
     epochs: int | None = Field(default=None, ge=1)
     max_minutes: float | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, ge=1)
     batch_size: int | None = Field(default=None, ge=2)
     learning_rate: float | None = Field(default=None, gt=0)
     weight_decay: float | None = Field(default=None, ge=0)
@@ -122,6 +149,16 @@ class TrainConfig(_Config):
     freeze_early: bool = True
     source_weights: dict[str, Annotated[float, Field(gt=0)]] = {}
     balance_words: float = Field(default=0.0, ge=0, le=1)
+    masks: float | None = Field(default=None, gt=0, le=1)
+    unmasked: Unmasked | None = None
+    unmasked_share: float | None = Field(default=None, gt=0, lt=1)
+    unmasked_warmup: float = Field(default=0.15, ge=0, le=0.5)
+    agreement_weight: float = Field(default=0.2, ge=0)
+    pseudo_weight: float = Field(default=1.0, ge=0)
+    pseudo_confidence: float = Field(default=0.75, ge=0.5, lt=1)
+    check_words: bool = True
+    word_prompts: float = Field(default=0.25, ge=0, le=1)
+    shuffle_words: bool = False
     augment: AugmentConfig = AugmentConfig()
     patience: int | None = Field(default=None, ge=1)
     val_cases: int = Field(default=480, ge=1)
@@ -134,11 +171,12 @@ class TrainConfig(_Config):
     @model_validator(mode="before")
     @classmethod
     def _length(cls, value: Any) -> Any:
-        """Give a training a length: 40 epochs unless epochs or minutes are set."""
+        """Give a training a length: 40 epochs unless epochs, minutes or steps are set."""
         if isinstance(value, dict):
-            if value.get("epochs") is not None and value.get("max_minutes") is not None:
-                raise ValueError("give epochs or max_minutes, not both")
-            if value.get("epochs") is None and value.get("max_minutes") is None:
+            given = [name for name in _LENGTHS if value.get(name) is not None]
+            if len(given) > 1:
+                raise ValueError(f"give {' or '.join(given)}, not both")
+            if not given:
                 return {**value, "epochs": 40}
         return value
 
@@ -212,8 +250,8 @@ def make_config(options: dict[str, Any], file: str | Path | None = None) -> Trai
     """
     given = {name: value for name, value in options.items() if value is not None}
     values: dict[str, Any] = _read_yaml(Path(file)) if file is not None else {}
-    if {"epochs", "max_minutes"} & given.keys():
-        values = {name: value for name, value in values.items() if name not in ("epochs", "max_minutes")}
+    if given.keys() & set(_LENGTHS):
+        values = {name: value for name, value in values.items() if name not in _LENGTHS}
     try:
         return TrainConfig(**{**values, **given})
     except ValidationError as error:

@@ -136,14 +136,15 @@ def described_words(
         told = [(line.class_name, _known(line, vocabulary, side)) for line in lines[sample.id]]
         if len(told) == 1:
             return told[0][1]
+        if sample.mask is None:  # nothing tells which classes are there, or how their words go together
+            return _agreed([indices for _, indices in told])
         image, labels = read_pair(sample, index.coding)
         present = {index.class_names[label] for label in np.unique(labels)}
         rows = [indices for name, indices in told if name in present] or [told[0][1]]
         if len(rows) == 1:
             return rows[0]
         measured = measure_indices(labels, vocabulary, image=image, side=side)
-        agreed = [row[0] if len(set(row)) == 1 else UNKNOWN for row in zip(*rows, strict=True)]
-        return tuple(a if m == UNKNOWN else m for a, m in zip(agreed, measured, strict=True))
+        return tuple(a if m == UNKNOWN else m for a, m in zip(_agreed(rows), measured, strict=True))
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(words, samples))
@@ -171,6 +172,11 @@ def recorded_file(run: Run) -> DescriptionFile | None:
             f"{file.sha256[:12]}... instead of {record['sha256'][:12]}...). Restore it, or start a new run."
         )
     return file
+
+
+def _agreed(rows: Sequence[Indices]) -> Indices:
+    """Return per factor what all rows say, unknown where they differ."""
+    return tuple(row[0] if len(set(row)) == 1 else UNKNOWN for row in zip(*rows, strict=True))
 
 
 def _known(line: DescriptionLine, vocabulary: Vocabulary, side: Side) -> Indices:

@@ -16,7 +16,7 @@ from lexiseg.training.pixels import Pixels, PixelSource
 from lexiseg.training.sampler import Key
 from lexiseg.words.description import UNKNOWN, Side, Source
 from lexiseg.words.measure import measure_indices
-from lexiseg.words.measure_rules import ColorMeasure, IntensityMeasure
+from lexiseg.words.measure_rules import ColorMeasure, IntensityMeasure, ZonesMeasure
 from lexiseg.words.vocabulary import Vocabulary
 
 Indices = tuple[int, ...]
@@ -50,6 +50,9 @@ class Words:
 class TrainingExamples(Dataset[dict[str, Tensor]]):
     """Random examples, each a function of seed, stream position and sample alone.
 
+    Where a sample has no mask, nothing can tell what a turn or shift does to its words. Such samples are only
+    mirrored, and what is said of colours and lightness, which exposure changes, is not used.
+
     Args:
         pixels: Images and labels.
         words: What is said about them; None trains without text.
@@ -66,6 +69,10 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
         self._seed = seed
         # A vocabulary whose places nothing can measure would lose its words in every shift.
         self._may_shift = words is None or words_follow(words.vocabulary)
+        # Zones are those of an upright chest: upside down, a predicted mask cannot be held against them.
+        self._may_turn_over = words is None or not any(
+            isinstance(factor.measure, ZonesMeasure) for factor in words.vocabulary.factors
+        )
 
     def __len__(self) -> int:
         return len(self._pixels)
@@ -77,13 +84,15 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
             key: Position in the stream of examples, and position of the sample.
 
         Returns:
-            `image` `(C, S, S)` uint8, `labels` `(1, S, S)` uint8, `indices` `(factors,)` int64.
+            See `example`.
         """
         drawn, position = key
         # The second entry keeps this stream apart from the sampler's (seed, pass).
         rng = np.random.default_rng((self._seed, 1, drawn, position))
         image, labels = self._pixels[position]
         indices = self._words.indices[position] if self._words is not None else ()
+        if labels is None:
+            return self._without_mask(image, indices, rng)
         for transform in self._draw(rng):
             before = labels
             image, labels = transform.apply(image, labels)
@@ -95,6 +104,24 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
         if self._words is not None:
             indices = words_after_exposure(indices, self._words, labels, image, exposed)
         return example(exposed, labels, indices)
+
+    def _without_mask(self, image: Pixels, indices: Indices, rng: np.random.Generator) -> dict[str, Tensor]:
+        nothing = np.zeros(image.shape[:2], np.uint8)
+        for transform in self._draw(rng):
+            if isinstance(transform, Affine) or (
+                isinstance(transform, VerticalFlip) and not self._may_turn_over
+            ):
+                continue
+            image, _ = transform.apply(image, nothing)
+            if self._words is not None:
+                # A flip of words needs no labels.
+                indices = transform.apply_words(
+                    indices, self._words.vocabulary, nothing, nothing, self._words.source
+                )
+        if self._words is not None:
+            seen = _seen_in_pixels(self._words.vocabulary)
+            indices = tuple(UNKNOWN if looked else i for i, looked in zip(indices, seen, strict=True))
+        return example(_expose(image, rng, self._augment), None, indices)
 
     def _draw(self, rng: np.random.Generator) -> list[Transform]:
         chosen: list[Transform] = []
@@ -127,15 +154,23 @@ class PlainExamples(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, position: int) -> dict[str, Tensor]:
         image, labels = self._pixels[position]
+        assert labels is not None, "validation images have masks"
         return example(image, labels, self._words.indices[position] if self._words is not None else ())
 
 
-def example(image: Pixels, labels: Pixels, indices: Indices) -> dict[str, Tensor]:
-    """Return tensors `image (C, S, S)` uint8, `labels (1, S, S)` uint8 and `indices (factors,)` int64."""
+def example(image: Pixels, labels: Pixels | None, indices: Indices) -> dict[str, Tensor]:
+    """Return the tensors of an example.
+
+    Returns:
+        `image (C, S, S)` uint8, `labels (1, S, S)` uint8 (0 without mask), `indices (factors,)` int64, and
+        `masked ()` bool: whether there is a mask.
+    """
+    shown = np.zeros(image.shape[:2], np.uint8) if labels is None else labels
     return {
         "image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
-        "labels": torch.from_numpy(np.ascontiguousarray(labels[None])),
+        "labels": torch.from_numpy(np.ascontiguousarray(shown[None])),
         "indices": torch.tensor(indices, dtype=torch.int64),
+        "masked": torch.tensor(labels is not None),
     }
 
 
@@ -146,6 +181,7 @@ def collate(examples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         "image": torch.stack(images),
         "labels": torch.stack([e["labels"] for e in examples]),
         "indices": torch.stack([e["indices"] for e in examples]),
+        "masked": torch.stack([e["masked"] for e in examples]),
     }
 
 
@@ -167,7 +203,7 @@ def words_after_exposure(
         them true. All other factors stay as they are.
     """
     vocabulary = words.vocabulary
-    seen = [isinstance(factor.measure, ColorMeasure | IntensityMeasure) for factor in vocabulary.factors]
+    seen = _seen_in_pixels(vocabulary)
     if not any(seen):
         return indices
     was, now = (
@@ -179,6 +215,11 @@ def words_after_exposure(
     if words.source != "concepts":
         now = tuple(i if old == new else UNKNOWN for i, old, new in zip(indices, was, now, strict=True))
     return tuple(new if looked else i for i, new, looked in zip(indices, now, seen, strict=True))
+
+
+def _seen_in_pixels(vocabulary: Vocabulary) -> list[bool]:
+    """Return per factor whether it is measured in pixels: colour, intensity."""
+    return [isinstance(factor.measure, ColorMeasure | IntensityMeasure) for factor in vocabulary.factors]
 
 
 def _expose(image: Pixels, rng: np.random.Generator, augment: AugmentConfig) -> Pixels:

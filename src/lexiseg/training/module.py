@@ -13,11 +13,12 @@ from torch.optim.swa_utils import AveragedModel
 from lexiseg.errors import UsageError
 from lexiseg.inference.preprocess import normalise
 from lexiseg.models.build import SegmentationOutput
-from lexiseg.models.teaching import Teacher, embedding_gap
+from lexiseg.models.teaching import TakesPhrases, Teacher, embedding_gap
 from lexiseg.training.config import TrainConfig
 from lexiseg.training.lessons import Lessons
 from lexiseg.training.optimizer import learning_rate, make_optimizer
 from lexiseg.training.schedule import Progress
+from lexiseg.training.unmasked import UnmaskedTeaching, stronger
 from lexiseg.words.description import UNKNOWN
 
 _CLIP_NORM = 3.0
@@ -40,6 +41,7 @@ class SegmentationModule(lightning.LightningModule):
         std: Normalisation of the network's input.
         teacher: Runs the network's training pass; None: the network trains as it predicts.
         lessons: Makes of phrase indices what the teacher reads; given with a teacher.
+        unmasked: What images without mask teach; None: every image has a mask.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class SegmentationModule(lightning.LightningModule):
         std: tuple[float, float, float],
         teacher: Teacher | None = None,
         lessons: Lessons | None = None,
+        unmasked: UnmaskedTeaching | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.teacher = teacher
         self.lessons = lessons
+        self.unmasked = unmasked
         self.objective = objective
         self.config = config
         self.progress = progress
@@ -129,7 +133,10 @@ class SegmentationModule(lightning.LightningModule):
         image, labels = batch["image"], batch["labels"]
         if self.small_phase:
             image, labels = shrink(image, labels)
-        parts = self.loss_parts(image, labels, batch["indices"])
+        if self.unmasked is None:
+            parts = self.loss_parts(image, labels, batch["indices"])
+        else:
+            parts = self.mixed_loss_parts(image, labels, batch["indices"], batch["masked"])
         self.log_dict(
             {f"train/{name}": value.detach() for name, value in parts.items()}, batch_size=len(image)
         )
@@ -159,6 +166,36 @@ class SegmentationModule(lightning.LightningModule):
             output = self.teacher(self.network, seen, labels, text, alone=self.progress.share)
         parts: dict[str, Tensor] = self.objective(output, labels, indices)
         return parts
+
+    def mixed_loss_parts(
+        self, image: Tensor, labels: Tensor, indices: Tensor, masked: Tensor
+    ) -> dict[str, Tensor]:
+        """Return the parts of the loss of a batch in which some images have no mask, and `total`.
+
+        Args:
+            image: `(B, 3, S, S)` in 0..255.
+            labels: `(B, 1, S, S)` integers; not looked at where there is no mask.
+            indices: `(B, factors)` true phrases.
+            masked: Which images have a mask, `(B,)` bool.
+        """
+        assert self.unmasked is not None
+        share = self.progress.share
+        plain = normalise(image[~masked], self.mean, self.std)
+        targets = self.unmasked.targets(self.selected_network, plain, indices[~masked], share)
+        changed = torch.where(masked[:, None, None, None], image.float(), stronger(image))
+        seen = normalise(changed, self.mean, self.std)
+        told = self.unmasked.prompts(masked)
+        if self.teacher is not None:
+            assert self.lessons is not None
+            text = self.lessons(indices)
+            output = self.teacher(self.network, seen, labels, text, alone=share, masked=masked)
+        elif told is not None and isinstance(self.network, TakesPhrases):
+            output = self.network.prompted(seen, indices, told)
+        else:
+            output = self.network(seen)
+        parts: dict[str, Tensor] = self.objective(output, labels, indices, masked)
+        more, added = self.unmasked.losses(output.logits[~masked], indices[~masked], targets, share)
+        return {**parts, **more, "total": parts["total"] + added}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Keep one bad batch from throwing the weights far away."""

@@ -20,6 +20,7 @@ from lexiseg.training.config import TrainConfig
 from lexiseg.training.lessons import Lessons, SentenceLessons, TokenLessons
 from lexiseg.training.module import small_size
 from lexiseg.training.plan import Plan
+from lexiseg.training.unmasked import UnmaskedTeaching
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +32,14 @@ class Parts:
         objective: Called with output, labels and indices; returns the parts of the loss and `total`.
         teacher: Runs the network's training pass; None: the network trains as it predicts.
         lessons: Makes of phrase indices what the teacher reads; None without teacher.
+        unmasked: What images without mask teach; None: every image has a mask.
     """
 
     network: nn.Module
     objective: nn.Module
     teacher: Teacher | None = None
     lessons: Lessons | None = None
+    unmasked: UnmaskedTeaching | None = None
 
 
 def make_parts(config: TrainConfig, plan: Plan, *, pretrained: bool) -> Parts:
@@ -68,14 +71,18 @@ def _compact(config: TrainConfig, plan: Plan, *, pretrained: bool) -> Parts:
         load_encoder_weights(config.encoder, network.encoder, path=start)
     sizes = {config.size, small_size(config.size)} if config.small_first > 0 else {config.size}
     check_encoder_takes(network.encoder, name=config.encoder, sizes=sizes)
+    unmasked = None
+    if plan.unmasked is not None:
+        unmasked = UnmaskedTeaching(config, plan.train if plan.unmasked == "words" else None)
     if isinstance(network, CompactStpNet):
-        return Parts(network=network, objective=CompactObjective(retrieval_weight=config.retrieval_weight))
+        of_stpnet = CompactObjective(retrieval_weight=config.retrieval_weight)
+        return Parts(network=network, objective=of_stpnet, unmasked=unmasked)
     objective = CompactCoTexNetObjective(
         retrieval_weight=config.retrieval_weight, distillation_weight=config.distillation_weight
     )
     network.words_only_read = config.teach in ("pseudo_word", "none")
     if plan.train is None or plan.vocabulary is None or config.teach == "none":
-        return Parts(network=network, objective=objective)
+        return Parts(network=network, objective=objective, unmasked=unmasked)
     assert plan.encoder is not None
     lessons = SentenceLessons(plan.vocabulary, plan.encoder)
     teacher = CompactTeacher(
@@ -84,7 +91,7 @@ def _compact(config: TrainConfig, plan: Plan, *, pretrained: bool) -> Parts:
         classes=max(1, plan.manifest.network.out_channels - 1),
         centre=lessons.mean(plan.train.indices),
     )
-    return Parts(network=network, objective=objective, teacher=teacher, lessons=lessons)
+    return Parts(network=network, objective=objective, teacher=teacher, lessons=lessons, unmasked=unmasked)
 
 
 def _published_cotexnet(config: TrainConfig, plan: Plan, *, pretrained: bool) -> Parts:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.data.mask_coding import MaskCoding
-from lexiseg.data.readers import read_pair
+from lexiseg.data.readers import read_image, read_pair
 from lexiseg.data.sample import Sample
 from lexiseg.data.transforms import resize_image, resize_labels
 
@@ -24,8 +24,11 @@ class PixelSource(Protocol):
     def __len__(self) -> int:
         """Return the number of samples."""
 
-    def __getitem__(self, position: int) -> tuple[Pixels, Pixels]:
-        """Return `(S, S, 1 or 3)` uint8 pixels and `(S, S)` uint8 labels, both at the training size."""
+    def __getitem__(self, position: int) -> tuple[Pixels, Pixels | None]:
+        """Return `(S, S, 1 or 3)` uint8 pixels and `(S, S)` uint8 labels, both at the training size.
+
+        The labels are None where the sample has no mask.
+        """
 
 
 class DecodedSamples:
@@ -39,13 +42,16 @@ class DecodedSamples:
     def __len__(self) -> int:
         return len(self._samples)
 
-    def __getitem__(self, position: int) -> tuple[Pixels, Pixels]:
+    def __getitem__(self, position: int) -> tuple[Pixels, Pixels | None]:
         """Read one sample.
 
         Raises:
             DataError: A file cannot be read, or image and mask differ in size.
         """
-        image, labels = read_pair(self._samples[position], self._coding)
+        sample = self._samples[position]
+        if sample.mask is None:
+            return _without_copies(resize_image(read_image(sample.image), self._size)), None
+        image, labels = read_pair(sample, self._coding)
         return _without_copies(resize_image(image, self._size)), resize_labels(labels, self._size)
 
 
@@ -63,7 +69,7 @@ class CachedSamples:
     def __len__(self) -> int:
         return len(self._pairs)
 
-    def __getitem__(self, position: int) -> tuple[Pixels, Pixels]:
+    def __getitem__(self, position: int) -> tuple[Pixels, Pixels | None]:
         return self._pairs[position]
 
 

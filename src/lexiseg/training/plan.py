@@ -23,6 +23,13 @@ from lexiseg.text.vocabulary_choice import find_vocabulary
 from lexiseg.training.config import AugmentConfig, TrainConfig
 from lexiseg.training.described import check_described, recorded, recorded_file, vocabulary_of_file
 from lexiseg.training.examples import Words
+from lexiseg.training.few_masks import (
+    MaskUse,
+    check_words_for_unmasked,
+    read_masks,
+    shuffled,
+    words_taught,
+)
 from lexiseg.training.sides import check_side
 from lexiseg.training.words import choose_text, side_of, words_of
 from lexiseg.words.description import UNKNOWN
@@ -45,6 +52,7 @@ class Plan:
         train: Words of the training samples.
         val: Words of the validation samples.
         manifest: The run's manifest as it stands at the start.
+        unmasked: What training images without mask do; None if there are none.
     """
 
     text: TextSource
@@ -54,23 +62,60 @@ class Plan:
     train: Words | None
     val: Words | None
     manifest: Manifest
+    unmasked: Literal["words", "pseudo_labels"] | None = None
 
 
-def plan_run(index: DatasetIndex, config: TrainConfig, console: Console) -> Plan:
-    """Settle words, bank and network of a new run."""
+def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:
+    """Settle words, bank and network of a new run.
+
+    Args:
+        use: The data set, and which training images take part.
+        config: The configuration.
+        console: Where assumptions are said.
+    """
+    index = use.index
     spec = _network_spec(index, config)
     check_image_size(spec, config.size)
     descriptions = read_descriptions(config.text) if config.text.endswith(SUFFIX) else None
     text = choose_text(config.text, [*index.split("train"), *index.split("val")], descriptions)
     check_spec(spec, with_text=text != "none")
+    check_words_for_unmasked(use, text, from_file=descriptions is not None)
+    if config.shuffle_words and text == "none":
+        raise UsageError("`shuffle_words` needs words, but this training has none (--text none).")
     vocabulary = bank = train = encoder = None
     if text != "none":
         encoder = load_text_encoder(config.phrase_encoder)
-        vocabulary, train = _settle_words(index, config, console, text, descriptions, encoder)
+        vocabulary, train = _settle_words(use, config, console, text, descriptions, encoder)
         if spec.names_words:
             bank = build_bank(vocabulary, encoder)
-    norm = normalisation(spec)
-    manifest = Manifest(
+    manifest = _manifest(use, config, spec, text=text, vocabulary=vocabulary, descriptions=descriptions)
+    val, notes = _words(index, "val", manifest, vocabulary, descriptions)
+    for note in notes:
+        _say(console, note)
+    return Plan(
+        text=text,
+        vocabulary=vocabulary,
+        bank=bank,
+        encoder=encoder,
+        train=train,
+        val=val,
+        manifest=manifest,
+        unmasked=use.unmasked,
+    )
+
+
+def _manifest(
+    use: MaskUse,
+    config: TrainConfig,
+    spec: NetworkSpec,
+    *,
+    text: TextSource,
+    vocabulary: Vocabulary | None,
+    descriptions: DescriptionFile | None,
+) -> Manifest:
+    """Return a run's manifest as it stands at the start."""
+    index, norm = use.index, normalisation(spec)
+    return Manifest(
         lexiseg_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         network=spec,
@@ -86,15 +131,18 @@ def plan_run(index: DatasetIndex, config: TrainConfig, console: Console) -> Plan
             "layout": index.layout,
             "samples": {split: len(index.split(split)) for split in _LEARNED},
             **({} if descriptions is None else {"descriptions": recorded(descriptions)}),
+            **({} if use.sentence() is None else {"masks": use.record(config)}),
+            **({"shuffled_words": True} if config.shuffle_words else {}),
         },
         training={"finished": False, "seed": config.seed},
     )
-    val, notes = _words(index, "val", manifest, vocabulary, descriptions)
-    for note in notes:
-        _say(console, note)
-    return Plan(
-        text=text, vocabulary=vocabulary, bank=bank, encoder=encoder, train=train, val=val, manifest=manifest
-    )
+
+
+def _taught(words: Words, use: MaskUse, config: TrainConfig) -> Words:
+    """Return the words that training images are taught with: the true ones, unless told otherwise."""
+    samples = use.index.split("train")
+    words = shuffled(words, samples, seed=config.seed) if config.shuffle_words else words
+    return words_taught(words, samples, use)
 
 
 def _network_spec(index: DatasetIndex, config: TrainConfig) -> NetworkSpec:
@@ -129,7 +177,7 @@ def _network_spec(index: DatasetIndex, config: TrainConfig) -> NetworkSpec:
 
 
 def _settle_words(
-    index: DatasetIndex,
+    use: MaskUse,
     config: TrainConfig,
     console: Console,
     text: Literal["reports", "concepts", "lmm"],
@@ -142,6 +190,7 @@ def _settle_words(
         DataError: The words do not fit the data set, or say nothing.
         UsageError: A factor could be learned from mirrored images alone, and none are to be shown.
     """
+    index = use.index
     notes: tuple[str, ...] = ()
     if descriptions is not None:
         vocabulary = vocabulary_of_file(descriptions, index, config.vocabulary)
@@ -158,6 +207,7 @@ def _settle_words(
         check_side(index, index.split("train"), train, file=descriptions.path)
     elif text == "reports":
         check_side(index, index.split("train"), train)
+    train = _taught(train, use, config)
     known = _known_factors(vocabulary, train)
     for note in notes:
         _say(console, note)
@@ -223,14 +273,15 @@ def _say(console: Console, note: str) -> None:
     console.print(note, style="dim", markup=False, highlight=False)
 
 
-def continue_run(index: DatasetIndex, run: Run, config: TrainConfig) -> Plan:
+def continue_run(use: MaskUse, run: Run, config: TrainConfig) -> Plan:
     """Take up what an interrupted run had settled."""
-    manifest = run.manifest
+    index, manifest = use.index, run.manifest
     _check_same_data(index, run)
     bank = TextBank.load(run.bank_file) if run.spoken_vocabulary is not None else None
     reads = config.model == "cotexnet" and not config.paper and config.teach != "none"
     encoder = load_text_encoder(config.phrase_encoder) if reads and manifest.text != "none" else None
     descriptions = recorded_file(run)
+    _check_same_masks(use, run, config)
     train, _ = _words(index, "train", manifest, run.vocabulary, descriptions)
     val, _ = _words(index, "val", manifest, run.vocabulary, descriptions)
     return Plan(
@@ -238,10 +289,21 @@ def continue_run(index: DatasetIndex, run: Run, config: TrainConfig) -> Plan:
         vocabulary=run.vocabulary,
         bank=bank,
         encoder=encoder,
-        train=train,
+        train=None if train is None else _taught(train, use, config),
         val=val,
         manifest=manifest,
+        unmasked=use.unmasked,
     )
+
+
+def _check_same_masks(use: MaskUse, run: Run, config: TrainConfig) -> None:
+    """Refuse to resume where other training images have a mask than at the start."""
+    recorded_use = None if use.sentence() is None else use.record(config)
+    if recorded_use != run.manifest.data.get("masks") or use.with_mask != read_masks(run.path, use):
+        raise RunError(
+            f"The run in {run.path} was started with other masks: the same training images must have theirs. "
+            f"Restore the data, or start a new run."
+        )
 
 
 def _check_same_data(index: DatasetIndex, run: Run) -> None:

@@ -36,13 +36,14 @@ from lexiseg.training.callbacks import (
 from lexiseg.training.checks import check_splits, resumed_config
 from lexiseg.training.config import CONFIG_FILE, TrainConfig, make_config
 from lexiseg.training.estimate import MemoryEstimate, activation_bytes, available_memory, faster_in_bf16
+from lexiseg.training.few_masks import MaskUse, take_part, write_masks
 from lexiseg.training.loading import make_loaders, worker_errors
 from lexiseg.training.module import SegmentationModule
 from lexiseg.training.parts import make_parts
 from lexiseg.training.plan import Plan, continue_run, plan_run
-from lexiseg.training.sampler import StepSampler
+from lexiseg.training.sampler import StepSampler, mask_groups
 from lexiseg.training.schedule import Progress
-from lexiseg.training.validate import model_card, validate_run
+from lexiseg.training.validate import NOT_A_MODEL, model_card, validate_run
 
 #: Steps between two checkpoints and validations; a pass over the data if that is shorter.
 SEGMENT_STEPS = 250
@@ -93,12 +94,13 @@ def train(
         return _nothing_to_resume(out, console)
     if not resume:
         Run.refuse_existing(out)
-    index = open_dataset(data, seed=config.seed)
+    index = open_dataset(data, seed=config.seed, allow_missing_masks=True, masks=config.masks)
     for assumption in index.assumptions:
         console.print(assumption, style="dim", markup=False, highlight=False)
     check_splits(index)
-    plan = continue_run(index, Run.open(out), config) if resume else plan_run(index, config, console)
-    return Training(index, plan, config, out=out, resume=resume, console=console).run()
+    use = take_part(index, config)
+    plan = continue_run(use, Run.open(out), config) if resume else plan_run(use, config, console)
+    return Training(use, plan, config, out=out, resume=resume, console=console).run()
 
 
 class Training:
@@ -106,7 +108,7 @@ class Training:
 
     def __init__(
         self,
-        index: DatasetIndex,
+        use: MaskUse,
         plan: Plan,
         config: TrainConfig,
         *,
@@ -114,13 +116,16 @@ class Training:
         resume: bool,
         console: Console,
     ) -> None:
-        self.index, self.plan, self.config = index, plan, config
+        self.use, self.plan, self.config = use, plan, config
+        self.index: DatasetIndex = use.index
         self.out, self.resume, self.console = out, resume, console
         # A run that was killed before its first checkpoint starts again from the beginning.
         self.goes_on = resume and (out / CHECKPOINT).is_file()
-        self.samples = index.split("train")
-        self.steps_per_epoch = max(1, round(len(self.samples) / config.batch))
-        total = None if config.epochs is None else math.ceil(config.epochs * len(self.samples) / config.batch)
+        self.samples = self.index.split("train")
+        self.steps_per_epoch = max(1, round(use.images_per_pass / config.batch))
+        total = config.steps
+        if config.epochs is not None:
+            total = math.ceil(config.epochs * use.images_per_pass / config.batch)
         self.progress = Progress(total_steps=total, max_minutes=config.max_minutes)
         self.sampler = StepSampler(
             len(self.samples),
@@ -134,11 +139,17 @@ class Training:
                 source_weights=config.source_weights,
                 balance_words=config.balance_words,
             ),
+            groups=mask_groups(
+                [sample.mask is not None for sample in self.samples],
+                batch_size=config.batch,
+                unmasked_share=config.unmasked_share,
+            ),
         )
 
     def run(self) -> Run:
         """Train, score all validation cases, and write everything."""
         module = self.module()
+        self._announce(module)
         cached, config = self._prepare(module)
         # Cached images are all read here: a broken one is found before anything is written.
         loaders = make_loaders(
@@ -174,7 +185,25 @@ class Training:
             std=manifest.std,
             teacher=parts.teacher,
             lessons=parts.lessons,
+            unmasked=parts.unmasked,
         )
+
+    def _announce(self, module: SegmentationModule) -> None:
+        """Say what is not as usual: images without mask, words that are not true."""
+        sentence = self.use.sentence()
+        if sentence is not None:
+            self.console.print(sentence, markup=False, highlight=False)
+        agreement = module.unmasked.agreement if module.unmasked is not None else None
+        if agreement is not None and agreement.skipped and self.config.agreement_weight > 0:
+            skipped = ", ".join(agreement.skipped)
+            self.console.print(
+                f"The agreement loss cannot measure these factors and leaves them out: {skipped}.",
+                style="dim",
+                markup=False,
+                highlight=False,
+            )
+        if self.config.shuffle_words:
+            self.console.print(NOT_A_MODEL, style="bold red", markup=False, highlight=False)
 
     def _prepare(self, module: SegmentationModule) -> tuple[bool, TrainConfig]:
         """Estimate memory, choose caching and precision, and say so; returns the resolved configuration."""
@@ -230,6 +259,7 @@ class Training:
                 self.plan.bank.save(beside / "bank.safetensors")
             write_text(beside / CONFIG_FILE, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
             write_json(beside / "splits.json", splits)
+            write_masks(beside, self.use)
             Run.create(beside, manifest.model_copy(update={"network": spec}))
         return Run.open(self.out)
 

@@ -18,6 +18,13 @@ from lexiseg.run import Run
 REVIEW_SHARE = 0.2
 
 
+#: Said wherever a run of `shuffle_words` shows itself.
+NOT_A_MODEL = (
+    "SHUFFLED WORDS: each training image has another image's words. This run shows what words that are not "
+    "true buy; it is no model for use."
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ValidationScores:
     """Scores on all validation cases, at their own grids.
@@ -107,6 +114,7 @@ def model_card(run: Run, scores: ValidationScores) -> str:
         else f"taught with {manifest.text}, vocabulary '{run.vocabulary.name}'; left and right are the "
         f"{manifest.side}'s" + ("" if network.names_words else "; predictions name no words")
     )
+    warning = f"**{NOT_A_MODEL}**\n\n" if manifest.data.get("shuffled_words") else ""
     below = f"{scores.review_below:.2f}"
     review = (
         f"Predictions with an agreement below {below} are flagged: "
@@ -118,7 +126,7 @@ def model_card(run: Run, scores: ValidationScores) -> str:
     )
     return f"""# {manifest.data.get("name", "run")}: {network.model}, {network.preset}
 
-Research software, not a medical device: not for clinical use.
+{warning}Research software, not a medical device: not for clinical use.
 
 - Network: {network.encoder}, {network.num_parameters / 1e6:.2f} M parameters, {manifest.image_size} px,
   {words}.

@@ -117,9 +117,11 @@ def _read(samples: Sequence[Sample], vocabulary: Vocabulary, side: Side) -> tupl
 def _measured(
     index: DatasetIndex, samples: Sequence[Sample], vocabulary: Vocabulary, side: Side
 ) -> list[tuple[int, ...]]:
-    """Measure every mask on its own grid, with its image's pixels."""
+    """Measure every mask on its own grid, with its image's pixels; without mask nothing is known."""
 
     def measured(sample: Sample) -> tuple[int, ...]:
+        if sample.mask is None:
+            return (UNKNOWN,) * len(vocabulary.factors)
         image, labels = read_pair(sample, index.coding)
         return measure_indices(labels, vocabulary, image=image, side=side)
 

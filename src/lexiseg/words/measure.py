@@ -169,15 +169,44 @@ def _measured_index(rule: MeasureRule, phrases: tuple[str, ...], scene: _Scene) 
 
 
 def _zones_index(rule: ZonesMeasure, phrases: tuple[str, ...], scene: _Scene) -> int:
-    own = scene.profile(rule.half, rule)
     absent = phrases.index(rule.absent)
-    if not own["present"]:
+    scores = _zone_scores(rule, scene)
+    if scores is None:
         return absent
-    other = scene.profile("right" if rule.half == "left" else "left", rule)
-    values = {"bias": 1.0, **own, **{f"other_{name}": value for name, value in other.items()}}
-    scores = np.array([values[name] for name in rule.scores]) @ np.array(list(rule.scores.values()))
     best = int(scores.argmax())
     return best + (best >= absent)
+
+
+def _zone_scores(rule: ZonesMeasure, scene: _Scene) -> NDArray[np.float64] | None:
+    """Return the score of each phrase but the one for "no lesion"; None if the half holds none."""
+    own = scene.profile(rule.half, rule)
+    if not own["present"]:
+        return None
+    other = scene.profile("right" if rule.half == "left" else "left", rule)
+    values = {"bias": 1.0, **own, **{f"other_{name}": value for name, value in other.items()}}
+    weights = np.array(list(rule.scores.values()))
+    return np.asarray(np.array([values[name] for name in rule.scores]) @ weights)
+
+
+def zone_gap(factor: Factor, label_map: Labels, index: int) -> float | None:
+    """Return what a zone's score lacks to the best one, 0 if it is the best.
+
+    Args:
+        factor: A factor with a `zones` rule.
+        label_map: (H, W) integers or bool, 0 is background.
+        index: A phrase of the factor, in the image's side convention.
+
+    Returns:
+        The gap, at least 0; None where mask and phrase differ in whether there is lesion in the half at all.
+    """
+    rule = factor.measure
+    assert isinstance(rule, ZonesMeasure)
+    lesion = _lesion_of(label_map, None)
+    absent = factor.phrases.index(rule.absent)
+    scores = _zone_scores(rule, _Scene(lesion, None)) if lesion.any() else None
+    if scores is None or index == absent:
+        return 0.0 if scores is None and index == absent else None
+    return float(scores.max() - scores[index - (index > absent)])
 
 
 def _third(offset: float, middle: float) -> int:

@@ -269,6 +269,15 @@ def test_missing_masks_are_listed_with_their_number(plain_folder: Tree) -> None:
         open_dataset(root, allow_missing_masks=True)
 
 
+def test_missing_masks_beside_masks_without_image_are_wrong_names(plain_folder: Tree) -> None:
+    root = plain_folder(*"abcd")
+    (root / "masks" / "a.png").rename(root / "masks" / "elsewhere.png")
+    with pytest.raises(
+        DataError, match=r"1 of 4 images have none .*a\.png.* 1 masks belong to no image .*elsew"
+    ):
+        open_dataset(root, allow_missing_masks=True)
+
+
 def test_double_names_are_errors(plain_folder: Tree) -> None:
     root = plain_folder("a", "b", "c")
     save_mask(root / "masks" / "mask_a.png")

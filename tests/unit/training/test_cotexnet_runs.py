@@ -19,6 +19,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.models.cotexnet.paper import CoTexNetStudent
 from lexiseg.run import Run
 from lexiseg.training.config import make_config
+from lexiseg.training.few_masks import take_part
 from lexiseg.training.plan import plan_run
 from lexiseg.training.train import Training, train
 from tiny_clipseg import write_clipseg
@@ -101,8 +102,9 @@ def test_the_same_seed_gives_the_same_weights(
 
 def module_of(index: DatasetIndex, out: Path, **options: Any) -> Any:
     config = make_config({"model": "cotexnet", **options})
-    plan = plan_run(index, config, QUIET)
-    return Training(index, plan, config, out=out, resume=False, console=QUIET).module()
+    use = take_part(index, config)
+    plan = plan_run(use, config, QUIET)
+    return Training(use, plan, config, out=out, resume=False, console=QUIET).module()
 
 
 @pytest.mark.parametrize(

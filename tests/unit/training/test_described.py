@@ -29,6 +29,7 @@ from lexiseg.training.described import (
     recorded_file,
     vocabulary_of_file,
 )
+from lexiseg.training.few_masks import take_part
 from lexiseg.training.plan import continue_run, plan_run
 from lexiseg.training.train import train
 from lexiseg.training.words import choose_text, side_of, words_of
@@ -234,7 +235,7 @@ class TestRefused:
         with pytest.raises(
             DataError, match=r"masks of .* show that \S*changed\.jsonl says left .* the image's"
         ):
-            plan_run(index, config, QUIET)
+            plan_run(take_part(index, config), config, QUIET)
 
 
 def test_the_keyword_is_the_data_sets(index: DatasetIndex, measured: Path) -> None:
@@ -252,7 +253,7 @@ class TestPlan:
 
         file = changed(forget)
         config = make_config({"text": file.path})
-        plan = plan_run(index, config, QUIET)
+        plan = plan_run(take_part(index, config), config, QUIET)
         assert plan.text == "concepts"
         assert plan.vocabulary is not None
         assert plan.vocabulary.names == ("count", "left", "right")
@@ -263,7 +264,7 @@ class TestPlan:
         (tmp_path / "run" / "splits.json").write_text(json.dumps(splits))
         run = Run.create(tmp_path / "run", plan.manifest)
         plan.bank.save(run.bank_file)
-        again = continue_run(index, Run.open(run.path), config)
+        again = continue_run(take_part(index, config), Run.open(run.path), config)
         for before, after in ((plan.train, again.train), (plan.val, again.val)):
             assert before is not None
             assert after is not None
@@ -271,10 +272,10 @@ class TestPlan:
             assert (before.source, before.side) == (after.source, after.side)
         file.path.write_text(file.path.read_text() + "\n")
         with pytest.raises(RunError, match=r"changed\.jsonl has changed since the run in"):
-            continue_run(index, Run.open(run.path), config)
+            continue_run(take_part(index, config), Run.open(run.path), config)
         file.path.unlink()
         with pytest.raises(DataError, match=r"changed\.jsonl cannot be read"):
-            continue_run(index, Run.open(run.path), config)
+            continue_run(take_part(index, config), Run.open(run.path), config)
 
     def test_the_run_finds_the_file_from_any_folder(
         self, index: DatasetIndex, measured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -235,3 +235,35 @@ def test_every_example_tells_the_truth_about_colour(tmp_path: Path) -> None:
         assert one["indices"][position] == expected
         seen.add(expected)
     assert len(seen) > 1
+
+
+class TestWithoutMask:
+    """What is shown of a sample that has no mask."""
+
+    PIXELS = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64, 1)
+
+    def examples(self, words: Words | None, **augment: float) -> TrainingExamples:
+        return TrainingExamples([(self.PIXELS, None)], words, augment=AugmentConfig(**augment), seed=0)
+
+    def test_it_says_that_there_is_none(self) -> None:
+        one = self.examples(None)[0, 0]
+        assert one["masked"].item() is False
+        assert one["labels"].shape == (1, 64, 64)
+        assert one["labels"].sum() == 0
+        beside = TrainingExamples([(self.PIXELS, self.PIXELS[..., 0])], None, augment=STILL, seed=0)[0, 0]
+        assert collate([one, beside])["masked"].tolist() == [False, True]
+
+    def test_flips_keep_its_words_true_and_nothing_else_moves_it(self) -> None:
+        words = Words(CHEST, [(1, 0, 0, 7)], source="concepts", side="image")
+        still = {"gamma": 0, "brightness": 0, "affine": 1, "vertical_flip": 1}
+        one = self.examples(words, horizontal_flip=1, **still)[0, 0]
+        # not turned over: zones of an upside-down chest cannot be measured
+        assert np.array_equal(one["image"][0].numpy(), self.PIXELS[:, ::-1, 0])
+        assert one["indices"].tolist() == [1, 0, 7, 0]
+
+    def test_a_grid_may_be_turned_over(self) -> None:
+        words = Words(POLYP, [(0, 0, 1, 2, 3)], source="reports", side="image")
+        one = self.examples(words, horizontal_flip=0, gamma=0, brightness=0, vertical_flip=1)[0, 0]
+        assert np.array_equal(one["image"][0].numpy(), self.PIXELS[::-1, :, 0])
+        # lower left; and of its colour nothing can say whether the change of exposure kept it
+        assert one["indices"].tolist() == [0, 6, 1, 2, UNKNOWN]

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lexiseg.training.sampler import StepSampler
+from lexiseg.training.sampler import StepSampler, mask_groups
 
 
 def make(
@@ -84,3 +85,43 @@ def test_the_stream_ends_with_the_last_step() -> None:
     assert len(sampler) == len(list(sampler)) == 2
     sampler.first_step = 6
     assert len(sampler) == len(list(sampler)) == 0
+
+
+def test_groups_have_their_places_in_every_step() -> None:
+    has_mask = [i % 5 == 0 for i in range(40)]  # 8 with, 32 without
+    groups = mask_groups(has_mask, batch_size=6, unmasked_share=None)
+    assert [group.per_step for group in groups] == [3, 3]  # at most half
+    sampler = StepSampler(40, batch_size=6, segment_steps=4, seed=0, total_steps=None, groups=groups)
+    drawn: Counter[int] = Counter()
+    for step in range(32):
+        keys = sampler.batch(step)
+        assert [has_mask[i] for _, i in keys] == [True] * 3 + [False] * 3
+        assert len(set(keys)) == 6
+        drawn.update(i for _, i in keys)
+    assert {drawn[i] for i in range(0, 40, 5)} == {12}  # 96 draws of 8
+    assert {drawn[i] for i in range(40) if i % 5} == {3}  # 96 draws of 32
+    again = StepSampler(40, batch_size=6, segment_steps=4, seed=0, total_steps=None, groups=groups)
+    again.first_step = 20
+    assert next(iter(again)) == sampler.batch(20)
+
+
+@pytest.mark.parametrize(
+    ("without", "share", "places"),
+    [(0, None, [8]), (0, 0.5, [8]), (5, None, [7, 1]), (95, None, [4, 4]), (95, 0.75, [2, 6]),
+     (95, 0.99, [1, 7]), (1, 0.01, [7, 1])],
+)  # fmt: skip
+def test_the_share_without_mask(without: int, share: float | None, places: list[int]) -> None:
+    has_mask = [True] * (100 - without) + [False] * without
+    groups = mask_groups(has_mask, batch_size=8, unmasked_share=share)
+    assert [group.per_step for group in groups] == places
+    assert sorted(i for group in groups for i in group.members) == list(range(100))
+
+
+def test_weights_hold_within_a_group() -> None:
+    weights = [1.0, 1.0, 3.0, 1.0, 1.0, 2.0]
+    groups = mask_groups([True, True, True, False, False, False], batch_size=8, unmasked_share=0.5)
+    sampler = StepSampler(
+        6, batch_size=8, segment_steps=1, seed=1, total_steps=None, weights=weights, groups=groups
+    )
+    drawn = Counter(i for step in range(150) for _, i in sampler.batch(step))
+    assert [drawn[i] / 600 for i in range(6)] == pytest.approx([0.2, 0.2, 0.6, 0.25, 0.25, 0.5], abs=0.05)

@@ -23,7 +23,8 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.models.bank import TextBank
 from lexiseg.run import FORMAT_VERSION, Run
 from lexiseg.training.config import make_config
-from lexiseg.training.plan import plan_run
+from lexiseg.training.few_masks import take_part
+from lexiseg.training.plan import Plan, plan_run
 from lexiseg.training.train import train
 
 QUIET = Console(quiet=True)
@@ -39,9 +40,14 @@ def interrupted(tiny_run: Run, tmp_path: Path) -> Path:
     return folder
 
 
+def planned(index: DatasetIndex, **options: Any) -> Plan:
+    config = make_config(options)
+    return plan_run(take_part(index, config), config, QUIET)
+
+
 class TestPlan:
     def test_everything_is_settled(self, index: DatasetIndex, tiny_options: dict[str, Any]) -> None:
-        plan = plan_run(index, make_config({**tiny_options, "seed": 3}), QUIET)
+        plan = planned(index, **{**tiny_options, "seed": 3})
         manifest = plan.manifest
         assert (plan.text, plan.vocabulary.name, manifest.side) == ("reports", "chest", "image")
         assert dict(plan.bank.phrases) == {f.name: f.phrases for f in plan.vocabulary.factors}
@@ -53,19 +59,19 @@ class TestPlan:
         assert manifest.class_names == index.class_names
 
     def test_without_text(self, index: DatasetIndex, tiny_options: dict[str, Any]) -> None:
-        plan = plan_run(index, make_config({**tiny_options, "text": "none"}), QUIET)
+        plan = planned(index, **{**tiny_options, "text": "none"})
         assert (plan.bank, plan.vocabulary, plan.train, plan.val) == (None,) * 4
         assert (plan.manifest.text, plan.manifest.vocabulary) == ("none", None)
 
     def test_several_classes(self, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
         write_phantom(tmp_path / "two", num_train=4, num_val=2, num_test=1, size=64, classes=2)
-        plan = plan_run(open_dataset(tmp_path / "two"), make_config(tiny_options), QUIET)
+        plan = planned(open_dataset(tmp_path / "two"), **tiny_options)
         assert plan.manifest.network.out_channels == 3
         assert plan.manifest.class_names == ("background", "opacity", "nodule")
 
     def test_the_image_size_is_checked_first(self, index: DatasetIndex, tiny_options: dict[str, Any]) -> None:
         with pytest.raises(UsageError, match="multiple of 32"):
-            plan_run(index, make_config({**tiny_options, "image_size": 100}), QUIET)
+            planned(index, **{**tiny_options, "image_size": 100})
 
 
 class TestRunFolder:

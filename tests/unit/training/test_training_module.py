@@ -156,7 +156,16 @@ def test_validation_scores_cases_and_leaves_out_unknown_words(monkeypatch: pytes
 class Telling(Teacher):
     """Knows the text embedding of the first two images."""
 
-    def forward(self, network: Any, image: Tensor, labels: Tensor, text: Any, *, alone: float) -> Any:
+    def forward(
+        self,
+        network: Any,
+        image: Tensor,
+        labels: Tensor,
+        text: Any,
+        *,
+        alone: float,
+        masked: Tensor | None = None,
+    ) -> Any:
         raise AssertionError("validation runs no training pass")
 
     def text_embedding(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml, read_dataset_yaml
 from lexiseg.data.decode import Header, decode_header, read_content
+from lexiseg.data.hidden import hide_masks
 from lexiseg.data.layouts import csvs, folders, published
 from lexiseg.data.layouts.cases import read_cases
 from lexiseg.data.layouts.scan import Scan, some
@@ -32,7 +34,9 @@ _EXPECTED = (
 )
 
 
-def open_dataset(folder: str | Path, *, seed: int = 0, allow_missing_masks: bool = False) -> DatasetIndex:
+def open_dataset(
+    folder: str | Path, *, seed: int = 0, allow_missing_masks: bool = False, masks: float | None = None
+) -> DatasetIndex:
     """Find the layout of a data set and index it; no image is decoded but a few masks, to learn their coding.
 
     A `dataset.yaml` in the folder may state name, vocabulary, side, classes, spacing_mm, keyword and patient;
@@ -44,17 +48,22 @@ def open_dataset(folder: str | Path, *, seed: int = 0, allow_missing_masks: bool
             data.
         allow_missing_masks: Whether images without a mask are samples too (with `mask` None) instead of an
             error.
+        masks: Share of the training images' masks that are used; the others are hidden by the seed, before
+            any mask is looked at (see `lexiseg.data.hidden`). None uses all.
 
     Returns:
         The index, with what was assumed.
 
     Raises:
         DataError: The folder is missing, empty or in no known layout, or the data set is not complete:
-            missing masks or files, double names, a sheet without columns, classes that cannot be told.
+            missing masks or files, double names, a sheet without columns, classes that cannot be told. Where
+            images may lack a mask, masks without an image are refused: their names are likely wrong.
     """
     root = Path(folder)
     stated, scan = scan_folder(root, seed=seed)
     _demand_complete(scan, allow_missing_masks=allow_missing_masks)
+    if masks is not None:
+        scan = dataclasses.replace(scan, samples=hide_masks(scan.samples, share=masks, seed=seed))
     coding, class_names, said = find_coding(scan.samples, stated)
     return DatasetIndex(
         root=root,
@@ -172,6 +181,13 @@ def _demand_complete(scan: Scan, *, allow_missing_masks: bool) -> None:
     if len(without) == len(scan.samples):
         raise DataError(
             f"Missing masks: none of the {len(without)} images of {scan.root} has a mask. {advice}"
+        )
+    if without and scan.masks_without_image:
+        strays = [str(path) for path in scan.masks_without_image]
+        raise DataError(
+            f"Missing masks: {len(without)} of {len(scan.samples)} images have none ({some(without)}), while "
+            f"{len(strays)} masks belong to no image ({some(strays)}). A mask is named like its image, or "
+            f"mask_NAME or NAME_mask. Rename them, or take them away. {advice}"
         )
 
 

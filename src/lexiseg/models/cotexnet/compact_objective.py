@@ -52,19 +52,24 @@ class CompactObjective(nn.Module):
         self.retrieval_weight = retrieval_weight
         self.distillation_weight = distillation_weight
 
-    def forward(self, output: CompactOutput, labels: Tensor, indices: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, output: CompactOutput, labels: Tensor, indices: Tensor, masked: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Return the parts of the loss and their weighted sum.
 
         Args:
             output: What the network gave for a batch, taught or not.
             labels: `(B, 1, H, W)` integer labels.
             indices: `(B, factors)` true phrase of each factor, `UNKNOWN` where nothing is known.
+            masked: Which images have a mask, `(B,)` bool, at least one; the mask losses are over these. None:
+                all have.
 
         Returns:
             Scalars `cross_entropy`, `dice`, `retrieval` (absent without text), `distillation` (absent without
             a teacher) and `total`.
         """
-        parts = mask_losses(output.logits, labels)
+        shown = slice(None) if masked is None else masked
+        parts = mask_losses(output.logits[shown], labels[shown])
         total = parts["cross_entropy"] + parts["dice"]
         if output.retrieval:
             parts["retrieval"] = retrieval_loss(output.retrieval, indices)

@@ -80,7 +80,14 @@ class CompactTeacher(Teacher):
         self.noise = nn.Parameter(torch.logit(torch.tensor(_NOISE_SHARE)))
 
     def forward(
-        self, network: CompactCoTexNet, image: Tensor, labels: Tensor, text: Text, *, alone: float
+        self,
+        network: CompactCoTexNet,
+        image: Tensor,
+        labels: Tensor,
+        text: Text,
+        *,
+        alone: float,
+        masked: Tensor | None = None,
     ) -> TaughtOutput:
         """Return the network's output in training; see `Teacher.forward`.
 
@@ -90,13 +97,16 @@ class CompactTeacher(Teacher):
             labels: `(B, 1, H, W)` integers, 0 for the background.
             text: Sentence embeddings `(B, E)`, and whether there is a sentence, `(B,)` bool.
             alone: Share of the images that are prompted by e_img alone, 0..1.
+            masked: Which images have a mask, `(B,)` bool; the others have no region of interest: their e_text
+                is that of the sentence, and e_img alone prompts. None: all have.
         """
         pyramid = network.levels.choose(network.encoder(image))
         tokens, e_img = network.embed(pyramid)  # (B, T, D), (B, E)
-        e_text, told = self._embed_text(tokens, labels, text)  # (B, E), (B,)
+        shown = torch.ones_like(text[1]) if masked is None else masked
+        e_text, told = self._embed_text(tokens, labels, text, shown)  # (B, E), (B,)
         share = self.noise.sigmoid()
         mixed = F.normalize((1 - share) * e_text + share * e_img, dim=-1)
-        helped = told & (torch.rand(len(image), device=image.device) >= alone)
+        helped = told & shown & (torch.rand(len(image), device=image.device) >= alone)
         condition = torch.where(helped[:, None], mixed, e_img)
         return TaughtOutput(
             logits=network.segment(pyramid, tokens, condition),
@@ -112,9 +122,11 @@ class CompactTeacher(Teacher):
     ) -> tuple[Tensor, Tensor]:
         """Return e_text `(B, E)`, and whether there is one, `(B,)` bool; see `Teacher.text_embedding`."""
         assert output.tokens is not None
-        return self._embed_text(output.tokens, labels, text)
+        return self._embed_text(output.tokens, labels, text, torch.ones_like(text[1]))
 
-    def _embed_text(self, tokens: Tensor, labels: Tensor, text: Text) -> tuple[Tensor, Tensor]:
+    def _embed_text(
+        self, tokens: Tensor, labels: Tensor, text: Text, masked: Tensor
+    ) -> tuple[Tensor, Tensor]:
         sentences, spoken = text  # (B, E), (B,)
         e_text = torch.zeros_like(sentences)
         told = torch.zeros_like(spoken)
@@ -123,8 +135,9 @@ class CompactTeacher(Teacher):
             told = spoken
         if self.pseudo_word is not None:
             regions = region_features(tokens.detach(), labels, classes=self.classes)  # (B, K * (D + 1))
-            e_text = e_text + F.normalize(self.pseudo_word(regions).float(), dim=-1)
-            told = torch.ones_like(spoken)  # a region without pixels gives a word too: that of "none"
+            word = F.normalize(self.pseudo_word(regions).float(), dim=-1)
+            e_text = e_text + word * masked[:, None]
+            told = told | masked  # a mask without lesion gives a word too: that of "none"
         return F.normalize(e_text, dim=-1), told
 
 

@@ -17,7 +17,14 @@ class PaperTeacher(Teacher):
     """
 
     def forward(
-        self, network: CoTexNet, image: Tensor, labels: Tensor, text: Text, *, alone: float
+        self,
+        network: CoTexNet,
+        image: Tensor,
+        labels: Tensor,
+        text: Text,
+        *,
+        alone: float,
+        masked: Tensor | None = None,
     ) -> TaughtOutput:
         """Return the network's output in training; see `Teacher.forward`.
 
@@ -27,7 +34,9 @@ class PaperTeacher(Teacher):
             labels: `(B, 1, H, W)` integers, 0 for the background.
             text: Token ids and attention mask of the framed sentences, `(B, T)` each.
             alone: Not used: as published, the text helps with every image to the end.
+            masked: None: every image has a mask, as its region of interest is all that teaches.
         """
+        assert masked is None
         return network.teach(image, region_of_interest(image, labels), *text)
 
     def text_embedding(

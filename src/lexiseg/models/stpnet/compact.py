@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from lexiseg.models.bank import TextBank
 from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels
 from lexiseg.models.tokens import TokenReader, as_map
+from lexiseg.words.description import UNKNOWN
 
 _HEADS = 4  # of the attention, over tokens and by phrases
 
@@ -136,15 +137,41 @@ class CompactStpNet(nn.Module):
 
     def forward(self, image: Tensor) -> CompactOutput:
         """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
-        pyramid = self.levels.choose(self.encoder(image))
-        reader = self.reader if self.retrieval is None else self.retrieval
-        grid = as_map(reader.read(pyramid[-2], pyramid[-1]), pyramid[-2])  # (B, D, H/16, W/16)
+        pyramid, grid = self._look(image)
         if self.retrieval is None:
             return CompactOutput(logits=self.decoder(pyramid, guide=grid), retrieval={}, attention=None)
         scores, attention = self.retrieval(grid)
         probability = {name: score.softmax(dim=-1) for name, score in scores.items()}
         logits = self.decode(pyramid, probability, attention, grid)
         return CompactOutput(logits=logits, retrieval=scores, attention=attention)
+
+    def prompted(self, image: Tensor, indices: Tensor, told: Tensor) -> CompactOutput:
+        """Segment with some images decoded under phrases they are told, in training.
+
+        Args:
+            image: `(B, 3, H, W)`, normalised.
+            indices: Phrases `(B, factors)` int64; a factor that is `UNKNOWN` is retrieved all the same.
+            told: Which images are told theirs, `(B,)` bool.
+
+        Returns:
+            The masks under these phrases, and the scores of the retrieval, which is told nothing.
+        """
+        assert self.retrieval is not None
+        pyramid, grid = self._look(image)
+        scores, attention = self.retrieval(grid)
+        probability = {}
+        for (name, score), index in zip(scores.items(), indices.unbind(dim=1), strict=True):
+            given = F.one_hot(index.clamp(min=0), score.shape[1]).to(score.dtype)
+            known = (told & (index != UNKNOWN))[:, None]
+            probability[name] = torch.where(known, given, score.softmax(dim=-1))
+        logits = self.decode(pyramid, probability, attention, grid)
+        return CompactOutput(logits=logits, retrieval=scores, attention=attention)
+
+    def _look(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the encoder's features, finest first, and tokens `(B, D, H/16, W/16)`."""
+        pyramid = self.levels.choose(self.encoder(image))
+        reader = self.reader if self.retrieval is None else self.retrieval
+        return pyramid, as_map(reader.read(pyramid[-2], pyramid[-1]), pyramid[-2])
 
     def decode(
         self,

@@ -217,3 +217,27 @@ class TestObjective:
         image = torch.tensor([[2.0, 0], [1, 0], [1, 1]])
         text = torch.tensor([[3.0, 0], [-1, 0], [1, 0]])
         assert embedding_gap(image, text).tolist() == pytest.approx([0, 2, 1 - 0.5**0.5])
+
+
+class TestWithoutMask:
+    """An image without mask is taught by its sentence, and segmented as in use."""
+
+    MASKED = torch.tensor([False, True, False])
+
+    def test_its_embedding_is_the_sentences(self, net: Net) -> None:
+        output = teacher("both")(net, IMAGE, LABELS, TEXT, alone=0.0, masked=self.MASKED)
+        sentence = teach(net, teacher("sentence"))
+        torch.testing.assert_close(output.text_embedding[0], sentence.text_embedding[0])
+        whole = teach(net, teacher("both"))
+        torch.testing.assert_close(output.text_embedding[1], whole.text_embedding[1])
+        assert output.told.tolist() == [True, True, False]  # the third has no sentence either
+        alone = teacher("pseudo_word")(net, IMAGE, LABELS, TEXT, alone=0.0, masked=self.MASKED)
+        assert alone.told.tolist() == [False, True, False]
+
+    def test_its_image_embedding_prompts(self, net: Net) -> None:
+        output = teacher("both")(net, IMAGE, LABELS, TEXT, alone=0.0, masked=self.MASKED)
+        as_in_use = teach(net, teacher("both"), alone=1.0)
+        helped = teach(net, teacher("both"))
+        torch.testing.assert_close(output.logits[0], as_in_use.logits[0])
+        torch.testing.assert_close(output.logits[1], helped.logits[1])
+        assert not torch.allclose(output.logits[1], as_in_use.logits[1])

@@ -86,3 +86,23 @@ def test_without_text_there_is_no_retrieval_loss() -> None:
     )
     assert list(parts) == ["cross_entropy", "dice", "total"]
     torch.testing.assert_close(parts["total"], parts["cross_entropy"] + parts["dice"])
+
+
+def test_mask_losses_are_over_images_with_mask_and_words_over_all() -> None:
+    generator = torch.Generator().manual_seed(0)
+    output = CompactOutput(
+        logits=torch.randn(3, 1, 4, 4, generator=generator),
+        retrieval={"count": torch.randn(3, 2, generator=generator)},
+        attention=None,
+    )
+    labels, indices = torch.ones(3, 1, 4, 4, dtype=torch.uint8), torch.tensor([[0], [1], [1]])
+    masked = torch.tensor([True, False, True])
+    objective = CompactObjective(retrieval_weight=0.5)
+    parts = objective(output, labels, indices, masked)
+    shown = mask_losses(output.logits[masked], labels[masked])
+    assert parts["dice"].item() == pytest.approx(shown["dice"].item())
+    assert parts["cross_entropy"].item() == pytest.approx(shown["cross_entropy"].item())
+    assert parts["retrieval"].item() == pytest.approx(retrieval_loss(output.retrieval, indices).item())
+    # what stands in the place of a mask that is not there changes nothing
+    labels[1] = 0
+    assert objective(output, labels, indices, masked)["total"].item() == pytest.approx(parts["total"].item())

@@ -1,0 +1,205 @@
+"""Which training images take part where some have no mask, and what those without do."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lexiseg.data.sample import DatasetIndex, Sample, Split
+from lexiseg.errors import DataError, RunError, UsageError
+from lexiseg.files import write_json
+from lexiseg.run import TextSource
+from lexiseg.training.config import TrainConfig
+from lexiseg.training.described import some
+from lexiseg.training.examples import Words
+from lexiseg.words.description import UNKNOWN, Source
+
+#: In a run folder: which training images had a mask; absent where all had.
+MASKS_FILE = "masks.json"
+
+_SCORED: tuple[Split, ...] = ("val", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskUse:
+    """Which training images take part.
+
+    Attributes:
+        index: The data set, without the images that are left out.
+        images_per_pass: Images that count as one pass: all training images, so that arms which use them
+            differently have equally many steps.
+        left_out: Training images without mask that are left out.
+        unmasked: What those that take part do; None if there are none.
+    """
+
+    index: DatasetIndex
+    images_per_pass: int
+    left_out: int
+    unmasked: Literal["words", "pseudo_labels"] | None
+
+    @property
+    def with_mask(self) -> tuple[str, ...]:
+        """Ids of the training images with a mask."""
+        return tuple(sample.id for sample in self.index.split("train") if sample.mask is not None)
+
+    def sentence(self) -> str | None:
+        """Return what is to be said before a training; None if every image has its mask."""
+        shown, total = len(self.with_mask), self.images_per_pass
+        if shown == total:
+            return None
+        how = {
+            "words": "the others teach through their words, and through pseudo labels that their words check",
+            "pseudo_labels": "the others teach through the network's own masks, without words",
+            None: "the others are left out",
+        }[self.unmasked]
+        return f"{shown} of {total} training images have a mask ({100 * shown / total:.3g} %); {how}."
+
+    def record(self, config: TrainConfig) -> dict[str, Any]:
+        """Return what a run keeps of it."""
+        return {
+            "share": config.masks,
+            "with_mask": len(self.with_mask),
+            "without_mask": len(self.index.split("train")) - len(self.with_mask),
+            "left_out": self.left_out,
+            "unmasked": self.unmasked or "leave_out",
+        }
+
+
+def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
+    """Settle which training images take part.
+
+    Args:
+        index: The data set; training images may lack a mask.
+        config: The configuration.
+
+    Raises:
+        DataError: A validation or test image has no mask, or no training image has one.
+        UsageError: Images without mask are to teach a network that cannot learn from them.
+    """
+    for split in _SCORED:
+        missing = [str(sample.image) for sample in index.split(split) if sample.mask is None]
+        if missing:
+            raise DataError(
+                f"Missing masks: {len(missing)} of {len(index.split(split))} {split} images have none: "
+                f"{some(missing)}. Training images may lack a mask; {split} images are scored against "
+                f"theirs. `lexiseg data check {index.root}` lists everything."
+            )
+    train = index.split("train")
+    without = [sample for sample in train if sample.mask is None]
+    if train and len(without) == len(train):
+        raise DataError(
+            f"Missing masks: none of the {len(train)} training images of {index.root} has one; some must."
+        )
+    if not without or config.unmasked == "leave_out":
+        kept = tuple(sample for sample in index.samples if sample.mask is not None)
+        index = dataclasses.replace(index, samples=kept)
+        return MaskUse(index=index, images_per_pass=len(train), left_out=len(without), unmasked=None)
+    unmasked = config.unmasked or "words"
+    _check_network(config, unmasked, len(without))
+    return MaskUse(index=index, images_per_pass=len(train), left_out=0, unmasked=unmasked)
+
+
+def _check_network(config: TrainConfig, unmasked: str, count: int) -> None:
+    if config.paper:
+        raise UsageError(
+            f"{count} training images have no mask, and the paper preset learns from masks only. Use "
+            f"--preset compact, or leave these images out: --unmasked leave_out."
+        )
+    if config.ema_decay == 0 and config.pseudo_weight > 0:
+        raise UsageError(
+            f"{count} training images have no mask. Pseudo labels for them come from the averaged weights, "
+            f"but `ema_decay: 0` switches these off. Leave it out, or set `pseudo_weight: 0`."
+        )
+    if unmasked == "pseudo_labels" and config.pseudo_weight == 0:
+        raise UsageError("`unmasked: pseudo_labels` with `pseudo_weight: 0` teaches nothing; raise it.")
+
+
+def check_words_for_unmasked(use: MaskUse, text: TextSource, *, from_file: bool) -> None:
+    """Refuse images without mask that are to teach through words where there are none for them.
+
+    Args:
+        use: Which training images take part.
+        text: Where words come from.
+        from_file: Whether a description file says them.
+
+    Raises:
+        DataError: Words would be measured from the masks, or there are no words.
+    """
+    if use.unmasked != "words" or text == "reports" or from_file:
+        return
+    missing = len(use.index.split("train")) - len(use.with_mask)
+    why = "concepts are measured from masks" if text == "concepts" else "this training has no words"
+    raise DataError(
+        f"Missing masks: {missing} training images have no mask, and no words either: {why}. Only a report "
+        f"sheet or a description file (--text FILE.jsonl) gives words to images without mask. Add one, or "
+        f"leave these images out (--unmasked leave_out), or let them teach without words (--unmasked "
+        f"pseudo_labels)."
+    )
+
+
+def write_masks(folder: Path, use: MaskUse) -> None:
+    """Write which training images had a mask, beside a new run; nothing if all had.
+
+    Raises:
+        DiskError: There is no space or no permission.
+    """
+    if use.sentence() is not None:
+        write_json(folder / MASKS_FILE, {"with_mask": list(use.with_mask)})
+
+
+def read_masks(folder: Path, use: MaskUse) -> tuple[str, ...]:
+    """Return the ids that `write_masks` wrote; all training images if it had nothing to write.
+
+    Raises:
+        RunError: The file is missing or damaged.
+    """
+    if use.sentence() is None:
+        return tuple(sample.id for sample in use.index.split("train"))
+    file = folder / MASKS_FILE
+    try:
+        return tuple(json.loads(file.read_text(encoding="utf-8"))["with_mask"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file} cannot be read ({error!r}). Restore it, or start a new run.") from error
+
+
+def words_taught(words: Words, samples: Sequence[Sample], use: MaskUse) -> Words:
+    """Return the words that are taught: none of images without mask if these teach without words."""
+    if use.unmasked != "pseudo_labels":
+        return words
+    nothing = (UNKNOWN,) * len(words.vocabulary.factors)
+    rows = [nothing if s.mask is None else row for s, row in zip(samples, words.indices, strict=True)]
+    return Words(words.vocabulary, rows, source=words.source, side=words.side)
+
+
+def shuffled(words: Words, samples: Sequence[Sample], *, seed: int) -> Words:
+    """Give each sample another one's words.
+
+    The samples stand in a ring, ordered by a hash of seed and id; each takes the words of the next. So nobody
+    keeps their own, each description is used once, and the order of the samples does not matter.
+
+    Args:
+        words: Words of the samples.
+        samples: At least two.
+        seed: Any whole number.
+
+    Returns:
+        The words; of measured ones the source becomes "reports", as they are no longer what measuring gives
+        and must not be measured again after every random change.
+
+    Raises:
+        DataError: There is only one sample.
+    """
+    if len(samples) < 2:
+        raise DataError("One training image alone cannot get another one's words (`shuffle_words`).")
+    keys = [hashlib.sha256(f"{seed}:words:{sample.id}".encode()).digest() for sample in samples]
+    ring = sorted(range(len(samples)), key=lambda position: keys[position])
+    rows = list(words.indices)
+    for position, following in zip(ring, [*ring[1:], ring[0]], strict=True):
+        rows[position] = words.indices[following]
+    source: Source = "reports" if words.source == "concepts" else words.source
+    return Words(words.vocabulary, rows, source=source, side=words.side)

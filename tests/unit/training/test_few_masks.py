@@ -1,0 +1,232 @@
+"""Images without mask: who takes part, with which words, and what a run remembers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+
+from lexiseg import describe
+from lexiseg.data import open_dataset
+from lexiseg.data.sample import DatasetIndex
+from lexiseg.errors import DataError, RunError, UsageError
+from lexiseg.run import Run
+from lexiseg.training.config import make_config
+from lexiseg.training.examples import Words
+from lexiseg.training.few_masks import shuffled, take_part
+from lexiseg.training.plan import Plan, plan_run
+from lexiseg.training.train import train
+from lexiseg.training.words import words_of
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.vocabulary import load_vocabulary
+
+CHEST = load_vocabulary("chest")
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def few(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of 16 training images, of which all but a quarter have a mask that is no picture."""
+    folder = tmp_path_factory.mktemp("few") / "data"
+    shutil.copytree(phantom, folder)
+    for sample in open_dataset(folder, masks=0.25).split("train"):
+        if sample.mask is None:
+            (folder / "Train_Folder" / "labelcol" / f"mask_{sample.id}.png").write_bytes(b"hidden")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hidden(phantom: Path) -> DatasetIndex:
+    return open_dataset(phantom, masks=0.25)
+
+
+@pytest.fixture
+def shown(hidden: DatasetIndex) -> int:
+    """Number of training images that keep their masks: a quarter, or more, as patients stay together."""
+    return sum(sample.mask is not None for sample in hidden.split("train"))
+
+
+def planned(index: DatasetIndex, **options: Any) -> Plan:
+    config = make_config(options)
+    return plan_run(take_part(index, config), config, QUIET)
+
+
+class TestTakingPart:
+    def test_words_are_the_default(self, hidden: DatasetIndex, shown: int) -> None:
+        assert 4 <= shown <= 6
+        use = take_part(hidden, make_config({"masks": 0.25}))
+        assert (use.unmasked, use.left_out, use.images_per_pass) == ("words", 0, 16)
+        assert len(use.with_mask) == shown
+        assert use.sentence() == (
+            f"{shown} of 16 training images have a mask ({100 * shown / 16:.3g} %); the others teach through "
+            f"their words, and through pseudo labels that their words check."
+        )
+        assert use.record(make_config({"masks": 0.25})) == {
+            "share": 0.25, "with_mask": shown, "without_mask": 16 - shown, "left_out": 0, "unmasked": "words",
+        }  # fmt: skip
+
+    def test_left_out_images_count_for_the_length_of_a_pass(self, hidden: DatasetIndex, shown: int) -> None:
+        use = take_part(hidden, make_config({"unmasked": "leave_out"}))
+        assert (use.unmasked, use.left_out, use.images_per_pass) == (None, 16 - shown, 16)
+        assert [s.id for s in use.index.split("train")] == list(use.with_mask)
+        assert len(use.index.split("val")) == 5
+        assert str(use.sentence()).startswith(f"{shown} of 16 training images have a mask (")
+        assert str(use.sentence()).endswith(" %); the others are left out.")
+
+    def test_where_all_have_masks_nothing_is_said(self, index: DatasetIndex) -> None:
+        use = take_part(index, make_config({}))
+        assert use.sentence() is None
+        assert use.index.samples == index.samples
+
+    def test_scored_images_need_masks(self, index: DatasetIndex) -> None:
+        samples = [
+            dataclasses.replace(s, mask=None) if s.split == "val" and i % 2 else s
+            for i, s in enumerate(index.samples)
+        ]
+        broken = dataclasses.replace(index, samples=tuple(samples))
+        with pytest.raises(DataError, match=r"Missing masks: \d of 5 val images have none: .*\.png"):
+            take_part(broken, make_config({}))
+
+    def test_some_training_image_needs_one(self, index: DatasetIndex) -> None:
+        samples = [dataclasses.replace(s, mask=None) if s.split == "train" else s for s in index.samples]
+        with pytest.raises(DataError, match="none of the 16 training images"):
+            take_part(dataclasses.replace(index, samples=tuple(samples)), make_config({}))
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"preset": "paper"}, r"\d+ training images have no mask, and the paper .* --unmasked leave_out"),
+            ({"ema_decay": 0}, r"`ema_decay: 0` switches these off.*`pseudo_weight: 0`"),
+            ({"unmasked": "pseudo_labels", "pseudo_weight": 0}, "teaches nothing"),
+        ],
+    )
+    def test_what_cannot_learn_from_them(
+        self, hidden: DatasetIndex, options: dict[str, Any], said: str
+    ) -> None:
+        with pytest.raises(UsageError, match=said):
+            take_part(hidden, make_config(options))
+
+    @pytest.mark.parametrize(
+        ("text", "why"), [("concepts", "concepts are measured from masks"), ("none", "has no words")]
+    )
+    def test_words_must_come_from_elsewhere(self, hidden: DatasetIndex, text: str, why: str) -> None:
+        with pytest.raises(
+            DataError, match=rf"\d+ training images have no mask, and no words either: .*{why}.*leave_out"
+        ):
+            planned(hidden, text=text)
+
+    def test_a_description_file_gives_words(self, phantom: Path, tmp_path: Path) -> None:
+        file = describe(phantom, tmp_path / "words.jsonl", source="concepts").path
+        index = open_dataset(phantom, masks=0.25)
+        plan = planned(index, text=str(file))
+        assert plan.train is not None
+        assert plan.unmasked == "words"
+        assert all(any(i != UNKNOWN for i in row) for row in plan.train.indices)
+
+
+class TestWords:
+    @pytest.fixture
+    def reports(self, index: DatasetIndex) -> Words:
+        return words_of(index, "train", CHEST, text="reports", side="image")[0]
+
+    def test_shuffled_words_are_those_of_others(self, index: DatasetIndex) -> None:
+        samples = index.split("train")
+        numbered = Words(CHEST, [(i, 0, 0, 0) for i in range(16)], source="concepts", side="image")
+        found = shuffled(numbered, samples, seed=0)
+        given = [row[0] for row in found.indices]
+        assert sorted(given) == list(range(16))
+        assert all(a != b for a, b in enumerate(given))
+        assert found.source == "reports"  # or else every change of the image would measure the true words
+        assert [row[0] for row in shuffled(numbered, samples, seed=1).indices] != given
+        # whoever gets whose words does not depend on the order
+        turned = Words(CHEST, numbered.indices[::-1], source="reports", side="image")
+        assert shuffled(turned, samples[::-1], seed=0).indices[::-1] == found.indices
+        with pytest.raises(DataError, match="One training image alone"):
+            shuffled(numbered, samples[:1], seed=0)
+
+    def test_only_training_words_are_shuffled(self, index: DatasetIndex, reports: Words) -> None:
+        plan = planned(index, shuffle_words=True)
+        assert plan.train is not None
+        assert plan.val is not None
+        assert sorted(plan.train.indices) == sorted(reports.indices)
+        assert plan.train.indices != reports.indices
+        assert plan.val.indices == words_of(index, "val", CHEST, text="reports", side="image")[0].indices
+        assert plan.manifest.data["shuffled_words"] is True
+        with pytest.raises(UsageError, match="needs words"):
+            planned(index, shuffle_words=True, text="none")
+
+    def test_pseudo_labels_alone_use_no_words_of_images_without_mask(
+        self, hidden: DatasetIndex, reports: Words
+    ) -> None:
+        plan = planned(hidden, unmasked="pseudo_labels")
+        assert plan.train is not None
+        for sample, row, said in zip(hidden.split("train"), plan.train.indices, reports.indices, strict=True):
+            assert row == (said if sample.mask is not None else (UNKNOWN,) * 4)
+
+    def test_words_measured_from_masks_are_those_of_the_shown_ones(self, hidden: DatasetIndex) -> None:
+        words, _ = words_of(hidden, "train", CHEST, text="concepts", side="image")
+        for sample, row in zip(hidden.split("train"), words.indices, strict=True):
+            assert (row == (UNKNOWN,) * 4) == (sample.mask is None)
+
+
+class TestRuns:
+    @pytest.mark.parametrize(
+        ("model", "options"),
+        [
+            ("stpnet", {"unmasked_warmup": 0.0}),
+            ("cotexnet", {"unmasked_warmup": 0.0}),
+            ("stpnet", {"unmasked": "pseudo_labels", "text": "none", "unmasked_warmup": 0.0}),
+            ("stpnet", {"unmasked": "leave_out", "text": "concepts"}),
+        ],
+    )
+    def test_hidden_masks_are_never_read(
+        self, few: Path, tmp_path: Path, tiny_options: dict[str, Any], model: str, options: dict[str, Any]
+    ) -> None:
+        run = train(few, tmp_path / "run", model=model, masks=0.25, **{**tiny_options, **options})
+        assert run.manifest.training["steps"] == 2  # 16 images, 8 a step, whoever has a mask
+        kept = json.loads((run.path / "masks.json").read_text())["with_mask"]
+        assert kept == [s.id for s in open_dataset(few, masks=0.25).split("train") if s.mask is not None]
+        assert run.manifest.data["masks"]["with_mask"] == len(kept)
+        row = (run.path / "history.csv").read_text().splitlines()[0].split(",")
+        unmasked = options.get("unmasked", "words")
+        assert ("train/agreement" in row) == (unmasked == "words")
+        assert ("train/pseudo" in row) == (unmasked != "leave_out")
+
+    def test_shuffled_runs_say_so(self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
+        with open(tmp_path / "said.txt", "w") as said:
+            console = Console(file=said, width=200)
+            run = train(phantom, tmp_path / "run", shuffle_words=True, console=console, **tiny_options)
+        assert "SHUFFLED WORDS" in (tmp_path / "said.txt").read_text()
+        assert "**SHUFFLED WORDS" in (run.path / "model_card.md").read_text()
+        plain = train(phantom, tmp_path / "plain", **tiny_options)
+        first, second = load_file(run.weights_file), load_file(plain.weights_file)
+        assert not all(torch.equal(value, second[name]) for name, value in first.items())
+
+    def test_resuming_with_other_masks_is_refused(
+        self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any]
+    ) -> None:
+        run = train(phantom, tmp_path / "run", masks=0.25, unmasked="words", **tiny_options)
+        run.updated(training={"finished": False, "seed": 0})
+        file = run.path / "masks.json"
+        stored = json.loads(file.read_text())
+        file.write_text(json.dumps({"with_mask": stored["with_mask"][1:]}))
+        with pytest.raises(RunError, match="was started with other masks"):
+            train(phantom, run.path, resume=True)
+        file.unlink()
+        with pytest.raises(RunError, match=r"masks\.json cannot be read"):
+            train(phantom, run.path, resume=True)
+        file.write_text(json.dumps(stored))
+        assert Run.open(train(phantom, run.path, resume=True).path).manifest.training["finished"] is True
+
+    def test_steps_set_the_length(self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
+        options = {name: value for name, value in tiny_options.items() if name != "epochs"}
+        assert train(phantom, tmp_path / "run", steps=3, **options).manifest.training["steps"] == 3
+        with pytest.raises(UsageError, match="give epochs or steps, not both"):
+            make_config({"epochs": 1, "steps": 3})
