@@ -16,9 +16,13 @@ The run folders of the two baselines serve this command alone: `lexiseg predict`
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pandas as pd
 import segmentation_models_pytorch as smp
@@ -30,12 +34,12 @@ from torch import Tensor, nn
 
 from lexiseg.data import open_dataset
 from lexiseg.evaluation.evaluate import evaluate_predictor
-from lexiseg.inference.predictor import Predictor
-from lexiseg.models.build import channels_last, load_weights
+from lexiseg.inference import predictor
+from lexiseg.models.build import channels_last
+from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.stpnet.compact_objective import CompactObjective
 from lexiseg.models.weights import load_encoder_weights
 from lexiseg.run import Run
-from lexiseg.training.callbacks import KeepBest
 from lexiseg.training.checks import check_splits
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.module import SegmentationModule
@@ -88,7 +92,7 @@ class Baseline(nn.Module):
 
 
 class BaselineTraining(Training):
-    """Lexiseg's training of another network: data, losses, schedule and selection are inherited."""
+    """Lexiseg's training of another network: data, schedule, selection and the rest are inherited."""
 
     architecture = "unet"
 
@@ -112,26 +116,16 @@ class BaselineTraining(Training):
             std=manifest.std,
         )
 
-    def _finish(self, run: Run, best: KeepBest) -> Run:
-        """Note what was done; the validation scores that Lexiseg's networks get here choose nothing."""
-        training = {
-            "finished": True,
-            "architecture": self.architecture,
-            "seed": self.config.seed,
-            "steps": self.progress.step,
-            "minutes": round(self.progress.elapsed / 60, 2),
-            "selected_step": best.best_step,
-        }
-        return run.updated(training=training)
 
+@contextmanager
+def predicting_with(architecture: str) -> Iterator[None]:
+    """Let Lexiseg's predictor build this architecture, which no run folder can describe."""
 
-class BaselinePredictor(Predictor):
-    """Lexiseg's prediction with another network."""
+    def build(spec: NetworkSpec, bank: object, *, pretrained: bool) -> nn.Module:
+        return Baseline(architecture, spec.encoder, spec.out_channels, "none")
 
-    def __init__(self, run: Run, network: nn.Module) -> None:
-        load_weights(network, run.weights_file)
-        self.run, self.flip_average, self.device = run, False, torch.device("cpu")
-        self._network = channels_last(network).eval()
+    with patch.object(predictor, "build_network", build):
+        yield
 
 
 def run_baseline(architecture: str, data: Path, folder: Path, options: dict[str, Any]) -> pd.DataFrame:
@@ -150,9 +144,9 @@ def run_baseline(architecture: str, data: Path, folder: Path, options: dict[str,
     training = BaselineTraining(index, plan, config, out=folder, resume=resume, console=console)
     training.architecture = architecture
     finished = resume and Run.open(folder).manifest.training.get("finished")
-    run = Run.open(folder) if finished else training.run()
-    network = Baseline(architecture, config.encoder, run.manifest.network.out_channels, "none")
-    evaluate_predictor(BaselinePredictor(run, network), index, split="test", out=folder / "test")
+    with predicting_with(architecture):
+        run = Run.open(folder) if finished else training.run()
+        evaluate_predictor(predictor.Predictor(run), index, split="test", out=folder / "test")
     return pd.read_csv(folder / "test" / "cases.csv").set_index("id")
 
 
@@ -174,13 +168,13 @@ def print_table(rows: dict[str, pd.DataFrame], folders: dict[str, Path]) -> None
     )
     for name, cases in rows.items():
         manifest = Run.open(folders[name]).manifest
-        pooled = pd.read_json(folders[name] / "test" / "metrics.json", typ="series")["pooled_dice"]
+        metrics = json.loads((folders[name] / "test" / "metrics.json").read_text(encoding="utf-8"))
         small = cases.index[cases["tercile"] == "small"]
         against = "-" if name == first else paired(cases, rows[first], ids)
         print(
             f"| {TITLES[name]} | {manifest.network.num_parameters / 1e6:.2f} M | "
             f"{manifest.training['steps']} | {dice(cases, ids).mean():.4f} | "
-            f"{dice(cases, small).mean():.4f} | {pooled:.4f} | {against} |"
+            f"{dice(cases, small).mean():.4f} | {metrics['pooled_dice']:.4f} | {against} |"
         )
 
 

@@ -13,6 +13,7 @@ from lexiseg.auditing.arms import ARMS, MODELS, Arm, plan_arms
 from lexiseg.auditing.claims import STALE_MINUTES, Claims, share_out
 from lexiseg.auditing.content import Asked, audit_content
 from lexiseg.auditing.page import build_page
+from lexiseg.auditing.results import all_cases, read_result
 from lexiseg.auditing.settings import (
     arm_configs,
     check_arm,
@@ -21,7 +22,7 @@ from lexiseg.auditing.settings import (
     limited,
     shared_settings,
 )
-from lexiseg.auditing.work import Lesson, all_cases, is_done, read_result, train_and_evaluate
+from lexiseg.auditing.work import Lesson, is_done, train_and_evaluate
 from lexiseg.data import SPLITS, DatasetIndex, Split, open_dataset
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import write_json, write_text

@@ -12,12 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lexiseg.auditing.analysis import Comparison, adjusted, compare_arms
+from lexiseg.auditing.analysis import Comparison, FloatArray, adjusted, compare_arms
 from lexiseg.auditing.arms import ARMS, MODELS, contrasts, shuffled_source
+from lexiseg.auditing.results import ArmResult, dice_table, same_cases
 from lexiseg.auditing.summary import summarise_arms
 from lexiseg.auditing.verdict import RULE, decide, sentence, verdicts
-from lexiseg.auditing.work import ArmResult, dice_table, same_cases
-from lexiseg.data import Split
+from lexiseg.data.sample import Split
 from lexiseg.evaluation.statistics import RESAMPLES
 from lexiseg.evaluation.tables import case_groups, patients_of
 
@@ -108,7 +108,7 @@ def _comparisons(asked: Asked, results: list[ArmResult], *, reports: bool) -> li
     found: list[Comparison] = []
     for model in (model for model in MODELS if model in asked.models):
         of_model = [result for result in results if result.arm.model == model]
-        dice = {
+        dice: dict[str, FloatArray] = {
             text: dice_table([result for result in of_model if result.arm.text == text], cases.index)
             for text in texts
         }

@@ -173,8 +173,10 @@ def check_arm(folder: Path, config: TrainConfig) -> None:
         RunError: They differ in something that can change a result.
     """
     stored = make_config({}, folder / CONFIG_FILE)
-    fields = (c.model_dump(mode="json", exclude=_OF_A_MACHINE) for c in (stored, config))
-    differing = _differences(*fields)
+    differing = _differences(
+        stored.model_dump(mode="json", exclude=_OF_A_MACHINE),
+        config.model_dump(mode="json", exclude=_OF_A_MACHINE),
+    )
     if differing:
         raise RunError(
             f"{folder} was trained with other settings than this audit's: {'; '.join(differing)}. Remove the "

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from lexiseg.auditing.arms import Arm
+from lexiseg.auditing.results import ArmResult, dice_table
 from lexiseg.auditing.verdict import title
-from lexiseg.auditing.work import ArmResult, dice_table
 from lexiseg.evaluation.statistics import mean_ci
 
 

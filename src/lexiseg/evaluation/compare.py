@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -94,7 +94,7 @@ def _comparison(
         "n": len(b),
         "pooled": [evaluation.metrics["pooled_dice"] for evaluation in evaluations],
         "groups": _groups(a, b, seed=seed),
-        "most": _most(a["dice"].to_dict(), b["dice"].to_dict()),
+        "most": _most(_dice(a), _dice(b)),
         "failed": sorted({failure.id for evaluation in evaluations for failure in evaluation.failed}),
     }
 
@@ -122,13 +122,20 @@ def _groups(a: pd.DataFrame, b: pd.DataFrame, *, seed: int) -> list[dict[str, An
     return groups
 
 
-def _most(a: dict[Hashable, float], b: dict[Hashable, float]) -> dict[str, list[dict[str, Any]]]:
+def _dice(cases: pd.DataFrame) -> dict[str, float]:
+    return {str(case): float(value) for case, value in cases["dice"].items()}
+
+
+def _most(a: dict[str, float], b: dict[str, float]) -> dict[str, list[dict[str, Any]]]:
     """Return the cases that differ most, in both directions, the largest difference first."""
-    found = [{"id": str(case), "difference": a[case] - b[case], "a": a[case], "b": b[case]} for case in b]
-    found.sort(key=lambda case: case["difference"])
+    gaps = sorted((a[case] - b[case], case) for case in b)
+    shown = {
+        "better": [gap for gap in gaps[::-1] if gap[0] > 0],
+        "worse": [gap for gap in gaps if gap[0] < 0],
+    }
     return {
-        "better": [case for case in found[::-1] if case["difference"] > 0][:_SHOWN],
-        "worse": [case for case in found if case["difference"] < 0][:_SHOWN],
+        way: [{"id": case, "difference": gap, "a": a[case], "b": b[case]} for gap, case in chosen[:_SHOWN]]
+        for way, chosen in shown.items()
     }
 
 

@@ -28,15 +28,17 @@ def read_cases(file: Path) -> pd.DataFrame:
         DataError: The file is missing or is no such table.
     """
     try:
-        table = pd.read_csv(file, dtype={"id": str, "patient": str, "source": str})
-        table = table.set_index("id", verify_integrity=True)
+        table: pd.DataFrame = pd.read_csv(file, dtype={"id": str, "patient": str, "source": str})
+        table = table.set_index("id").astype({"dice": float, "lesions": int})
         patients = table["patient"].astype(object)
         table["patient"] = patients.where(patients.notna(), None)
-        return table.astype({"dice": float, "lesions": int})
+        if not table.index.is_unique:
+            raise ValueError("a case is there twice")
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"{file} is no table of evaluated cases ({error}). `lexiseg evaluate` writes one."
         ) from error
+    return table
 
 
 def patients_of(cases: pd.DataFrame) -> list[str | None]:

@@ -12,7 +12,7 @@ import pytest
 
 from lexiseg.auditing.arms import plan_arms
 from lexiseg.auditing.content import Asked, audit_content
-from lexiseg.auditing.work import ArmResult
+from lexiseg.auditing.results import ArmResult
 
 CASES = 90
 GAINS = {"none": 0.0, "shuffled": -0.005, "reports": 0.03, "concepts": 0.01}

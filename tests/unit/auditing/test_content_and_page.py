@@ -14,7 +14,7 @@ import pytest
 
 from lexiseg.auditing.content import Asked, audit_content
 from lexiseg.auditing.page import Axis, axis_of, build_page
-from lexiseg.auditing.work import ArmResult, all_cases
+from lexiseg.auditing.results import ArmResult, all_cases
 from lexiseg.errors import RunError
 
 VOID = {"meta", "br", "line", "circle", "rect", "img"}
