@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import re
+import signal
 import tempfile
 import threading
 import time
@@ -148,6 +149,7 @@ class Claim:
         return True
 
     def __enter__(self) -> Claim:
+        self._handler = signal.getsignal(signal.SIGINT)
         self._thread.start()
         return self
 
@@ -158,6 +160,8 @@ class Claim:
         self._thread.join()
         self._remove()
         if self.lost:
+            # Lightning answers an interrupt by ignoring all further ones; this process has more to do.
+            signal.signal(signal.SIGINT, self._handler)
             self.claims.say(f"{self.name}: another process has taken this arm over, so it was left to it.")
         return self.lost and kind is not None and issubclass(kind, KeyboardInterrupt)
 

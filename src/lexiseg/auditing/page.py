@@ -73,7 +73,7 @@ def axis_of(comparisons: Sequence[dict[str, Any]]) -> Axis:
     """Return an axis that holds every interval, with a round end."""
     ends = [abs(end) for c in comparisons for end in (*(c["ci95"] or c["ci95_trained"]), c["mean"])]
     longest = max([*ends, 0.001])
-    steps = [factor * 10.0**power for power in range(-3, 1) for factor in (1, 2, 5)]
+    steps = [factor * 10.0**power for power in range(-3, 1) for factor in (1, 2, 3, 4, 5, 6, 8)]
     return Axis(reach=next((step for step in steps if step >= longest), 1.0))
 
 

@@ -59,10 +59,15 @@ def sentence(comparison: Comparison) -> str:
             f" One seed cannot tell what another training would give, so nothing is decided."
         )
     low, high = comparison.ci95
-    facts = f"95 % interval {low:+.4f} to {high:+.4f}, Wilcoxon with Holm p = {comparison.p_holm:.3g}"
+    facts = f"95 % interval {low:+.4f} to {high:+.4f}, Wilcoxon with Holm {_p(comparison.p_holm)}"
     if kind in ("gain", "harm"):
-        return f"{pair}{where}: a {'gain' if kind == 'gain' else 'loss'} of {size} ({facts})."
+        effect = f"{'gain' if kind == 'gain' else 'loss'} of {abs(comparison.mean):.4f} mean per-case Dice"
+        return f"{pair}{where}: a {effect} ({facts})."
     return f"{pair}{where}: no measurable gain ({size}; {facts}). {_excluded(low, high)}"
+
+
+def _p(value: float) -> str:
+    return "p below 0.0001" if value < 0.0001 else f"p = {value:.4f}"
 
 
 def _excluded(low: float, high: float) -> str:

@@ -211,9 +211,12 @@ def test_the_rule(changes: dict[str, Any], kind: str) -> None:
 
 def test_sentences_name_the_size_of_the_effect() -> None:
     assert sentence(comparison()) == (
-        "Reports against no text: a gain of +0.0100 mean per-case Dice (95 % interval +0.0020 to +0.0180, "
-        "Wilcoxon with Holm p = 0.004)."
+        "Reports against no text: a gain of 0.0100 mean per-case Dice (95 % interval +0.0020 to +0.0180, "
+        "Wilcoxon with Holm p = 0.0040)."
     )
+    loss = sentence(comparison(mean=-0.02, ci95=(-0.03, -0.01), ranks=-0.5, p_holm=1e-7))
+    assert "a loss of 0.0200 mean" in loss
+    assert "p below 0.0001" in loss
     nothing = sentence(comparison(mean=0.001, ci95=(-0.004, 0.006), p_holm=0.8, group="small lesions"))
     assert "Reports against no text, small lesions: no measurable gain" in nothing
     assert "A gain of more than 0.0060 and a loss of more than 0.0040 are unlikely." in nothing

@@ -154,6 +154,6 @@ def test_page_of_one_seed(
 
 def test_axis_holds_every_interval() -> None:
     axis = axis_of([{"ci95": [-0.012, 0.03], "ci95_trained": None, "mean": 0.01}])
-    assert axis.reach == pytest.approx(0.05)
-    assert [axis.x(value) for value in (-0.05, 0.0, 0.05, 9.0)] == [0.0, 150.0, 300.0, 300.0]
+    assert axis.reach == pytest.approx(0.03)
+    assert [axis.x(value) for value in (-0.03, 0.0, 0.03, 9.0)] == [0.0, 150.0, 300.0, 300.0]
     assert axis_of([]) == Axis(reach=0.001)
