@@ -20,11 +20,12 @@ from lexiseg.errors import LexisegError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lexiseg.auditing.audit import audit
     from lexiseg.data import open_dataset
     from lexiseg.data.check import check_dataset
     from lexiseg.data.phantom import write_phantom
     from lexiseg.data.registry import find_entry, load_registry
-    from lexiseg.evaluation import evaluate
+    from lexiseg.evaluation import compare, evaluate, evaluate_runs
     from lexiseg.inference.batch import find_targets, predict_to_files
     from lexiseg.inference.predictor import Predictor
     from lexiseg.inference.result import Prediction
@@ -43,11 +44,14 @@ __all__ = [
     "Predictor",
     "Run",
     "__version__",
+    "audit",
     "check_dataset",
+    "compare",
     "convert_cotexnet",
     "convert_stpnet",
     "describe",
     "evaluate",
+    "evaluate_runs",
     "find_entry",
     "find_targets",
     "get_dataset",
@@ -65,11 +69,14 @@ _HOMES = {
     "Prediction": "lexiseg.inference.result",
     "Predictor": "lexiseg.inference.predictor",
     "Run": "lexiseg.run",
+    "audit": "lexiseg.auditing.audit",
     "check_dataset": "lexiseg.data.check",
+    "compare": "lexiseg.evaluation",
     "convert_cotexnet": "lexiseg.interop.cotexnet",
     "convert_stpnet": "lexiseg.interop.stpnet",
     "describe": "lexiseg.text.describe",
     "evaluate": "lexiseg.evaluation",
+    "evaluate_runs": "lexiseg.evaluation",
     "find_entry": "lexiseg.data.registry",
     "find_targets": "lexiseg.inference.batch",
     "get_dataset": "lexiseg.interop.datasets",

@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from lexiseg._version import __version__
-from lexiseg.cli import commands, data_commands
+from lexiseg.cli import commands, comparison_commands, data_commands
 from lexiseg.errors import DiskError, LexisegError
 
 INTERRUPTED = 130
@@ -58,6 +58,8 @@ app = typer.Typer(
 )
 app.command("train")(commands.train)
 app.command("evaluate")(commands.evaluate)
+app.command("compare")(comparison_commands.compare)
+app.command("audit")(comparison_commands.audit)
 app.command("predict")(commands.predict)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(commands.convert_app, name="convert")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lexiseg.cli.comparison_commands import show_runs
+from lexiseg.cli.shared import Device, SplitName, narrator, progress_bar, say
 from lexiseg.errors import DiskError, LexisegError, PartialFailureError
 
 convert_app = typer.Typer(help="Make a run folder from published weights.", no_args_is_help=True)
@@ -32,13 +32,6 @@ class _Unmasked(StrEnum):
     LEAVE_OUT = "leave_out"
 
 
-class _Split(StrEnum):
-    TEST = "test"
-    VAL = "val"
-    TRAIN = "train"
-
-
-_Device = Annotated[str, typer.Option(help="torch device: cpu, cuda:0, ...")]
 _FlipAverage = Annotated[
     bool,
     typer.Option(
@@ -142,7 +135,7 @@ def train(
             out,
             resume=resume,
             config_file=config,
-            console=_narrator(),
+            console=narrator(),
             model=model and model.value,
             preset=preset and preset.value,
             text=text,
@@ -171,16 +164,21 @@ def train(
         if not (out / "run.json").is_file():
             raise
         raise DiskError(f"{error} The run in {out} has begun, so add --resume.") from error
-    _say(f"The run is in {run.path}. Next: lexiseg evaluate {run.path} {data} --out {run.path}/test")
+    say(f"The run is in {run.path}. Next: lexiseg evaluate {run.path} {data} --out {run.path}/test")
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    run: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folder; several give one table.")],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
-    out: Annotated[Path, typer.Option(help="Folder for metrics.json, cases.csv and report.html.")],
-    split: Annotated[_Split, typer.Option(help="Which split to score.")] = _Split.TEST,
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for metrics.json, cases.csv and report.html; several runs get one each in it."
+        ),
+    ],
+    split: Annotated[SplitName, typer.Option(help="Which split to score.")] = SplitName.TEST,
     batch_size: _BatchSize = 8,
-    device: _Device = "cpu",
+    device: Device = "cpu",
     flip_average: _FlipAverage = False,
     tolerance: Annotated[
         float,
@@ -190,29 +188,34 @@ def evaluate(
 ) -> None:
     """Score a run on a split: per case, with intervals, by lesion size, words beside masks."""
     from lexiseg import evaluate as run_evaluation
+    from lexiseg import evaluate_runs
 
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("evaluating", total=None)
-        result = run_evaluation(
-            run,
-            data,
-            split=split.value,
-            out=out,
-            batch_size=batch_size,
-            device=device,
-            flip_average=flip_average,
-            tolerance=tolerance,
-            seed=seed,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        options: dict[str, Any] = {
+            "split": split.value,
+            "out": out,
+            "batch_size": batch_size,
+            "device": device,
+            "flip_average": flip_average,
+            "tolerance": tolerance,
+            "seed": seed,
+            "progress": lambda done, total: progress.update(task, completed=done, total=total),
+        }
+        several = evaluate_runs(run, data, **options) if len(run) > 1 else {}
+        results = list(several.values()) or [run_evaluation(run[0], data, **options)]
+    if several:
+        show_runs(out)
+    else:
+        dice, pooled = results[0].metrics["dice"], results[0].metrics["pooled_dice"]
+        say(
+            f"Dice, mean of {len(results[0].cases)} cases: {dice['mean']:.4f} "
+            f"(95 % interval {dice['ci95'][0]:.4f} to {dice['ci95'][1]:.4f}); "
+            f"pooled over all pixels: {pooled:.4f}."
         )
-    dice, pooled = result.metrics["dice"], result.metrics["pooled_dice"]
-    _say(
-        f"Dice, mean of {len(result.cases)} cases: {dice['mean']:.4f} "
-        f"(95 % interval {dice['ci95'][0]:.4f} to {dice['ci95'][1]:.4f}); "
-        f"pooled over all pixels: {_score(pooled):.4f}."
-    )
-    _say(f"Report: {out / 'report.html'}")
-    result.raise_for_failures()
+        say(f"Report: {out / 'report.html'}")
+    for result in results:
+        result.raise_for_failures()
 
 
 def predict(
@@ -229,7 +232,7 @@ def predict(
         typer.Option(help="Height and width of a pixel in mm, the same for all images: areas in mm2 too."),
     ] = None,
     batch_size: _BatchSize = 8,
-    device: _Device = "cpu",
+    device: Device = "cpu",
     flip_average: _FlipAverage = False,
 ) -> None:
     """Segment images: masks on their own grids, the retrieved words, and a flag where the two disagree."""
@@ -238,7 +241,7 @@ def predict(
     targets = find_targets(paths, out=out)
     predictor = load(run, device=device, flip_average=flip_average)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(targets))
 
         def show(path: Path, result: object) -> None:
@@ -265,9 +268,9 @@ def predict(
         if predictor.run.spoken_vocabulary
         else ""
     )
-    _say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {summary.results}")
+    say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {summary.results}")
     if predictor.run.spoken_vocabulary is not None:
-        _say(f"Left and right in all words are the {predictor.run.side}'s.")
+        say(f"Left and right in all words are the {predictor.run.side}'s.")
     if summary.failed:
         raise PartialFailureError(
             f"{len(summary.failed)} of {len(targets)} images could not be read; "
@@ -294,7 +297,7 @@ def convert_stpnet(
     from lexiseg import convert_stpnet as convert
 
     run, dropped = convert(checkpoint, out, banks=banks, text_encoder=text_encoder)
-    _say(f"{dropped} published tensors that the network never uses were dropped. The run is in {run.path}.")
+    say(f"{dropped} published tensors that the network never uses were dropped. The run is in {run.path}.")
 
 
 @convert_app.command("cotexnet")
@@ -320,7 +323,7 @@ def convert_cotexnet(
     from lexiseg import convert_cotexnet as convert
 
     run, dropped = convert(checkpoint, out, clipseg=clipseg, class_names=class_name, image_size=image_size)
-    _say(f"{dropped} published tensors that prediction never uses were dropped. The run is in {run.path}.")
+    say(f"{dropped} published tensors that prediction never uses were dropped. The run is in {run.path}.")
 
 
 def demo(
@@ -337,23 +340,8 @@ def demo(
     """Train, evaluate and predict in a few minutes, and show where to look."""
     from lexiseg.cli.demo import run_demo
 
-    run_demo(data, out, minutes=minutes, image_size=image_size, console=_narrator())
+    run_demo(data, out, minutes=minutes, image_size=image_size, console=narrator())
 
 
 def _score(value: float | dict[str, float]) -> float:
     return value["mean"] if isinstance(value, dict) else value
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, disable=not console.is_terminal)
-
-
-def _narrator() -> Console:
-    """Return a console that wraps lines on a terminal only: a log keeps each on one line."""
-    return Console(soft_wrap=not sys.stdout.isatty())
-
-
-def _say(message: str) -> None:
-    Console(soft_wrap=True, highlight=False, markup=False).print(message)

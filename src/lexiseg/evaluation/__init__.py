@@ -1,7 +1,9 @@
 """Evaluation: per-case scores, honest statistics, and the report."""
 
+from lexiseg.evaluation.compare import compare
 from lexiseg.evaluation.evaluate import Evaluation, evaluate
 from lexiseg.evaluation.metrics import CaseScores, ClassScores, case_metrics
+from lexiseg.evaluation.several import evaluate_runs
 from lexiseg.evaluation.statistics import PairedDifference, holm, mean_ci, paired_difference, pooled
 
 __all__ = [
@@ -10,7 +12,9 @@ __all__ = [
     "Evaluation",
     "PairedDifference",
     "case_metrics",
+    "compare",
     "evaluate",
+    "evaluate_runs",
     "holm",
     "mean_ci",
     "paired_difference",

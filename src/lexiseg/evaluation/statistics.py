@@ -126,6 +126,45 @@ def paired_difference(
     )
 
 
+def bootstrap_means(
+    values: Sequence[float] | FloatArray,
+    clusters: Sequence[Hashable | None] | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> FloatArray:
+    """Return the bootstrap draws of the mean over cases that `mean_ci` takes its interval from.
+
+    Args:
+        values: One finite number per case.
+        clusters: Patient per case, as for `mean_ci`.
+        seed: Seed of the draws.
+        resamples: Number of draws.
+
+    Returns:
+        `(resamples,)` means.
+
+    Raises:
+        UsageError: As for `mean_ci`.
+    """
+    return _draws(*_by_cluster(_finite(values), clusters), seed, resamples)
+
+
+def cluster_means(
+    values: Sequence[float] | FloatArray, clusters: Sequence[Hashable | None] | None = None
+) -> FloatArray:
+    """Return the mean of the values of each cluster, `(K,)`; the observations of a test over patients.
+
+    Args:
+        values: One finite number per case.
+        clusters: Patient per case, as for `mean_ci`.
+
+    Raises:
+        UsageError: As for `mean_ci`.
+    """
+    sums, counts = _by_cluster(_finite(values), clusters)
+    return sums / counts
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return Holm's adjusted p-values, in the order given.
 
@@ -217,7 +256,13 @@ def _by_cluster(
 
 
 def _bootstrap(sums: FloatArray, counts: FloatArray, seed: int, resamples: int) -> tuple[float, float]:
-    """Draw clusters with replacement; return the 2.5 % and 97.5 % quantiles of the mean over their cases."""
+    """Return the 2.5 % and 97.5 % quantiles of the mean over the cases of drawn clusters."""
+    low, high = np.quantile(_draws(sums, counts, seed, resamples), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _draws(sums: FloatArray, counts: FloatArray, seed: int, resamples: int) -> FloatArray:
+    """Draw clusters with replacement; return the mean over their cases, `(resamples,)`."""
     generator = np.random.default_rng(seed)
     size = sums.size
     block = max(1, _BLOCK_ELEMENTS // size)
@@ -226,5 +271,4 @@ def _bootstrap(sums: FloatArray, counts: FloatArray, seed: int, resamples: int) 
         stop = min(start + block, resamples)
         drawn = generator.integers(size, size=(stop - start, size), dtype=np.int32)
         means[start:stop] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
+    return means

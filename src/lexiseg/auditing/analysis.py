@@ -1,0 +1,207 @@
+"""Paired differences between arms: intervals over patients and seeds, signed ranks, Holm.
+
+A difference has two sources of chance: which patients were in the test split, and which seed the trainings
+had. An interval over patients alone is too narrow: it says how these trained models differ, not how the arms
+do. Patients are many, so they are drawn with replacement (bootstrap). Seeds are few, and drawing three of
+three seeds would call a difference of pure chance real in one of four audits. So the spread between seeds is
+estimated from the table of mean Dice by arm and seed of one model, as in an analysis of variance with seeds
+as blocks, and drawn from Student's distribution:
+
+    difference = mean over drawn patients + sqrt(2 MS / S) t,   t ~ Student((A - 1)(S - 1))
+
+with A arms, S seeds and MS the mean square of what is left of the A x S table without its row and column
+means. It is assumed that trainings of one model spread alike in all arms. MS holds some of the noise of the
+cases too, so the interval errs on the wide side.
+
+References:
+    Cochran and Cox, *Experimental designs*, 1957 (randomised blocks).
+    Bouthillier et al., *Accounting for variance in machine learning benchmarks*, MLSys 2021.
+    Wilcoxon, *Individual comparisons by ranking methods*, 1945; Kerby, *The simple difference formula*, 2014
+    (rank-biserial correlation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata, t, wilcoxon
+
+from lexiseg.evaluation.statistics import RESAMPLES, bootstrap_means, cluster_means, holm
+from lexiseg.evaluation.tables import ALL
+
+FloatArray = npt.NDArray[np.float64]
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One arm against another, in one group of cases; differences are in Dice.
+
+    Attributes:
+        model: The model.
+        arm: The arm.
+        against: What it is compared with.
+        group: "all", or a stratum of the cases.
+        n: Number of cases.
+        mean: Mean difference over cases and seeds.
+        ci95: Its 95 % interval over patients and seeds; None with one seed, which says nothing of others.
+        ci95_trained: Its 95 % interval over patients alone: of these trained models, not of the arms.
+        by_seed: Mean difference per seed.
+        p_value: Wilcoxon signed-rank test over patients, of their mean differences over the seeds.
+        p_holm: The same, adjusted over all comparisons of its family.
+        ranks: Rank-biserial correlation, -1..1: share of the ranks that favour the arm minus the rest.
+        better: Cases where the arm is better, in the mean over seeds.
+        worse: Cases where it is worse.
+    """
+
+    model: str
+    arm: str
+    against: str
+    group: str
+    n: int
+    mean: float
+    ci95: Interval | None
+    ci95_trained: Interval
+    by_seed: tuple[float, ...]
+    p_value: float
+    p_holm: float
+    ranks: float
+    better: int
+    worse: int
+
+
+def compare_arms(
+    dice: Mapping[str, FloatArray],
+    pairs: Sequence[tuple[str, str]],
+    groups: Mapping[str, npt.NDArray[np.bool_]],
+    clusters: Sequence[Hashable | None],
+    *,
+    model: str,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> list[Comparison]:
+    """Compare the arms of one model; p-values are not yet adjusted, see `adjusted`.
+
+    Args:
+        dice: Dice per arm, `(seeds, cases)`; the same seeds and cases in each.
+        pairs: Which arms are compared: (arm, against).
+        groups: Groups of cases, `(cases,)` booleans each.
+        clusters: Patient per case; cases with None stand alone.
+        model: Name of the model.
+        seed: Seed of the draws.
+        resamples: Number of draws.
+    """
+    found = []
+    for group, members in groups.items():
+        part = {arm: values[:, members] for arm, values in dice.items()}
+        inside = [cluster for cluster, member in zip(clusters, members, strict=True) if member]
+        spread = seed_spread(np.stack([values.mean(axis=1) for values in part.values()]))
+        for arm, against in pairs:
+            difference = part[arm] - part[against]
+            facts = _difference(difference, inside, spread, seed=seed, resamples=resamples)
+            found.append(Comparison(model=model, arm=arm, against=against, group=group, **facts))
+    return found
+
+
+def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons with p-values adjusted by Holm, in two families: all cases, and strata."""
+    families: dict[bool, list[int]] = {}
+    for position, comparison in enumerate(comparisons):
+        families.setdefault(comparison.group == ALL, []).append(position)
+    found = list(comparisons)
+    for positions in families.values():
+        for position, p in zip(positions, holm([found[i].p_value for i in positions]), strict=True):
+            found[position] = replace(found[position], p_holm=p)
+    return found
+
+
+def seed_spread(means: FloatArray) -> tuple[float, int]:
+    """Return the mean square between trainings, and its degrees of freedom.
+
+    Args:
+        means: Mean Dice `(arms, seeds)`.
+
+    Returns:
+        Mean square of the table without its row and column means, and `(arms - 1) * (seeds - 1)`; 0 and 0 for
+        one seed.
+    """
+    arms, seeds = means.shape
+    freedom = (arms - 1) * (seeds - 1)
+    if freedom == 0:
+        return 0.0, 0
+    rest = means - means.mean(axis=0) - means.mean(axis=1, keepdims=True) + means.mean()
+    return float((rest**2).sum() / freedom), freedom
+
+
+def nested_interval(
+    difference: FloatArray,
+    clusters: Sequence[Hashable | None],
+    spread: tuple[float, int],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Interval | None:
+    """Return the 95 % interval of a mean difference over patients and seeds.
+
+    Args:
+        difference: Difference `(seeds, cases)`.
+        clusters: Patient per case.
+        spread: As `seed_spread` returns it.
+        seed: Seed of the draws.
+        resamples: Number of draws.
+
+    Returns:
+        (low, high); None where nothing is known about the spread between seeds.
+    """
+    square, freedom = spread
+    if freedom == 0:
+        return None
+    draws = bootstrap_means(difference.mean(axis=0), clusters, seed, resamples)
+    # Evenly spaced quantiles in random order: the same distribution with less noise than random draws.
+    quantiles = t.ppf((np.arange(resamples) + 0.5) / resamples, freedom)
+    shuffled = np.random.default_rng((seed, 1)).permutation(quantiles)
+    return _interval(draws + np.sqrt(2 * square / difference.shape[0]) * shuffled)
+
+
+def _difference(
+    difference: FloatArray,
+    clusters: Sequence[Hashable | None],
+    spread: tuple[float, int],
+    *,
+    seed: int,
+    resamples: int,
+) -> dict[str, Any]:
+    """Return the fields of a `Comparison` that are computed from the `(seeds, cases)` differences."""
+    per_case = difference.mean(axis=0)
+    per_patient = cluster_means(per_case, clusters)
+    p_value = float(wilcoxon(per_patient).pvalue) if np.any(per_patient) else 1.0
+    return {
+        "n": per_case.size,
+        "mean": float(per_case.mean()),
+        "ci95": nested_interval(difference, clusters, spread, seed=seed, resamples=resamples),
+        "ci95_trained": _interval(bootstrap_means(per_case, clusters, seed, resamples)),
+        "by_seed": tuple(float(mean) for mean in difference.mean(axis=1)),
+        "p_value": p_value,
+        "p_holm": p_value,
+        "ranks": rank_biserial(per_patient),
+        "better": int(np.count_nonzero(per_case > 0)),
+        "worse": int(np.count_nonzero(per_case < 0)),
+    }
+
+
+def rank_biserial(differences: FloatArray) -> float:
+    """Return the share of the signed ranks that are positive minus the share that are negative, -1..1."""
+    kept = differences[differences != 0]
+    if not kept.size:
+        return 0.0
+    ranks = rankdata(np.abs(kept))
+    return float((ranks * np.sign(kept)).sum() / ranks.sum())
+
+
+def _interval(draws: FloatArray) -> Interval:
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)

@@ -1,0 +1,108 @@
+"""The arms of an audit: which trainings are compared, and what sets them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from lexiseg.errors import UsageError
+from lexiseg.models.spec import Model
+
+ArmText = Literal["none", "shuffled", "reports", "concepts"]
+
+#: What the images of an arm are taught with; "none" is what the others are measured against.
+ARMS: tuple[ArmText, ...] = get_args(ArmText)
+MODELS: tuple[Model, ...] = get_args(Model)
+BASELINE: ArmText = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One training of an audit.
+
+    Attributes:
+        model: The published system it follows.
+        text: What it is taught with.
+        seed: Seed of everything random in it.
+    """
+
+    model: Model
+    text: ArmText
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return f"{self.model}-{self.text}-s{self.seed}"
+
+
+def plan_arms(models: Sequence[str], texts: Sequence[str], seeds: int) -> tuple[Arm, ...]:
+    """Return all trainings of an audit, seed by seed, so that an audit cut short has whole seeds.
+
+    Args:
+        models: "stpnet", "cotexnet", or both.
+        texts: Some of `ARMS`; "none" is one of them.
+        seeds: Number of seeds; they are 0, 1, ...
+
+    Raises:
+        UsageError: A name is unknown or there twice, there is nothing to compare, or no seed.
+    """
+    for what, given, known in (("models", models, MODELS), ("arms", texts, ARMS)):
+        unknown = [name for name in given if name not in known]
+        if unknown or len(set(given)) != len(given) or not given:
+            raise UsageError(
+                f"Expected --{what} to list some of {', '.join(known)}, each once; got '{','.join(given)}'."
+            )
+    if BASELINE not in texts or len(texts) < 2:
+        raise UsageError(
+            f"An audit compares arms with the arm '{BASELINE}', so --arms needs it and at least one other; "
+            f"got '{','.join(texts)}'."
+        )
+    if seeds < 1:
+        raise UsageError(f"--seeds is the number of seeds, at least 1; got {seeds}.")
+    return tuple(
+        Arm(model=model, text=text, seed=seed)
+        for seed in range(seeds)
+        for model in MODELS
+        if model in models
+        for text in ARMS
+        if text in texts
+    )
+
+
+def arm_options(text: ArmText, *, reports: bool) -> dict[str, Any]:
+    """Return the fields of `TrainConfig` that make an arm what it is.
+
+    Args:
+        text: The arm.
+        reports: Whether the data set has a report for every image; else the shuffled words are measured ones.
+    """
+    if text == "shuffled":
+        return {**arm_options(shuffled_source(reports=reports), reports=reports), "shuffle_words": True}
+    if text == "reports":
+        return {"text": text}
+    # Where a configuration hides masks (`masks`), only reports speak of the images that lose theirs.
+    return {"text": text, "unmasked": "leave_out"}
+
+
+def shuffled_source(*, reports: bool) -> ArmText:
+    """Return the arm whose words the shuffled arm gives to other images."""
+    return "reports" if reports else "concepts"
+
+
+def contrasts(texts: Sequence[ArmText], *, reports: bool) -> tuple[tuple[ArmText, ArmText], ...]:
+    """Return which arms are compared: each with "none", and true words with the same words shuffled.
+
+    Args:
+        texts: The arms.
+        reports: As for `arm_options`.
+
+    Returns:
+        Pairs (arm, against).
+    """
+    pairs = [(text, BASELINE) for text in ARMS if text in texts and text != BASELINE]
+    true = shuffled_source(reports=reports)
+    if "shuffled" in texts and true in texts:
+        pairs.append((true, "shuffled"))
+    return tuple(pairs)

@@ -1,0 +1,189 @@
+"""The audit: what did the text buy? From a data set to trained arms, figures and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lexiseg.auditing.arms import ARMS, MODELS, Arm, plan_arms
+from lexiseg.auditing.claims import STALE_MINUTES, Claims, share_out
+from lexiseg.auditing.content import Asked, audit_content
+from lexiseg.auditing.page import build_page
+from lexiseg.auditing.results import all_cases, read_result
+from lexiseg.auditing.settings import (
+    arm_configs,
+    check_arm,
+    has_reports,
+    keep_settings,
+    limited,
+    shared_settings,
+)
+from lexiseg.auditing.work import Lesson, is_done, train_and_evaluate
+from lexiseg.data import SPLITS, DatasetIndex, Split, open_dataset
+from lexiseg.errors import DataError, UsageError
+from lexiseg.files import write_json, write_text
+from lexiseg.training.config import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What `audit` found and wrote.
+
+    Attributes:
+        out: Folder that holds `audit.json`, `cases.csv`, `audit.html`, and a run folder per arm.
+        content: The content of `audit.json`.
+    """
+
+    out: Path
+    content: dict[str, Any]
+
+
+def audit(
+    data: str | Path,
+    out: str | Path,
+    *,
+    models: Sequence[str] = MODELS,
+    arms: Sequence[str] | None = None,
+    seeds: int = 3,
+    epochs: int | None = None,
+    max_minutes: float | None = None,
+    image_size: int | None = None,
+    limit: int | None = None,
+    split: Split = "test",
+    config_file: str | Path | None = None,
+    stale_minutes: float = STALE_MINUTES,
+    console: Console | None = None,
+) -> Audit:
+    """Train arms that differ only in their words, compare them case by case, and write a verdict.
+
+    An interrupted audit goes on where it was, arm by arm, if it is called again with the same settings.
+    Several processes, also on several machines, may work on one `out` at the same time; each arm is done
+    once.
+
+    Args:
+        data: The data set's folder, in any known layout.
+        out: Folder of the audit.
+        models: "stpnet", "cotexnet", or both.
+        arms: "none" and some of "shuffled", "reports", "concepts"; None: all that the data set has words for.
+        seeds: Number of seeds per arm; at least 2 for a verdict, better 3 or more.
+        epochs: Passes over the training images, the fairer budget: every arm takes the same steps.
+        max_minutes: Wall-clock budget per arm instead.
+        image_size: Height and width in pixels.
+        limit: Train on this many training images, the same in every arm; None: all.
+        split: The split the arms are compared on.
+        config_file: YAML file with further fields of `TrainConfig`, for all arms.
+        stale_minutes: Minutes without a sign of life after which another process's arm is taken over.
+        console: Where progress is shown; None shows nothing.
+
+    Returns:
+        The audit.
+
+    Raises:
+        UsageError: An option is not possible, or would make the arms differ in more than their words.
+        DataError: The data set cannot be used, or has no words for an arm.
+        RunError: `out` holds something else, or an audit or arm with other settings.
+        DiskError: There is no space or no permission.
+
+    Example:
+        >>> result = audit("data/chest", "audits/chest", epochs=5)  # doctest: +SKIP
+        >>> print(result.content["verdicts"][0]["words"])  # doctest: +SKIP
+    """
+    console = console or Console(quiet=True)
+    if split not in SPLITS:
+        raise UsageError(f"Unknown split '{split}': expected one of {', '.join(SPLITS)}.")
+    index = _open(Path(data), seeds)
+    texts = tuple(arms) if arms is not None else _possible_arms(index)
+    asked = Asked(
+        data=Path(data),
+        out=Path(out),
+        models=tuple(models),
+        texts=texts,
+        seeds=seeds,
+        epochs=epochs,
+        max_minutes=max_minutes,
+        image_size=image_size,
+        limit=limit,
+        split=split,
+        config_file=None if config_file is None else Path(config_file),
+    )
+    planned = plan_arms(asked.models, asked.texts, seeds)
+    _check_words(index, asked.texts)
+    index = limited(index, limit)
+    options = {"epochs": epochs, "max_minutes": max_minutes, "image_size": image_size}
+    configs = arm_configs(planned, index, options, asked.config_file)
+    settings = shared_settings(index, configs, limit)
+    keep_settings(asked.out, settings)
+    folders = {arm: asked.out / "arms" / arm.name for arm in planned}
+    for arm, folder in folders.items():
+        if (folder / "run.json").is_file():
+            check_arm(folder, configs[arm])
+    lesson = Lesson(data=asked.data, index=index, limit=limit is not None, split=split)
+    _work(lesson, configs, folders, stale_minutes, console)
+    return _report(asked, index, settings, folders)
+
+
+def _open(data: Path, seeds: int) -> DatasetIndex:
+    """Open the data set, and refuse one that would be split differently for every seed."""
+    index = open_dataset(data)
+    if seeds > 1:
+        again = open_dataset(data, seed=1)
+        if [(s.id, s.split) for s in again.samples] != [(s.id, s.split) for s in index.samples]:
+            raise DataError(
+                f"{data} has no split, and none can be written into it, so every seed would have another "
+                f"one. Put a splits.json beside the images."
+            )
+    return index
+
+
+def _possible_arms(index: DatasetIndex) -> tuple[str, ...]:
+    return tuple(arm for arm in ARMS if arm != "reports" or has_reports(index))
+
+
+def _check_words(index: DatasetIndex, texts: Sequence[str]) -> None:
+    if "reports" in texts and not has_reports(index):
+        raise DataError(
+            f"The arm 'reports' needs a report for every training and validation image of {index.root}, and "
+            f"some have none. Leave it out of --arms, or add the reports."
+        )
+
+
+def _work(
+    lesson: Lesson,
+    configs: dict[Arm, TrainConfig],
+    folders: dict[Arm, Path],
+    stale_minutes: float,
+    console: Console,
+) -> None:
+    """Train and evaluate every arm, together with whoever else works on the folder."""
+    by_name = {arm.name: arm for arm in folders}
+
+    def say(message: str) -> None:
+        console.print(message, markup=False, highlight=False)
+
+    def work(name: str) -> None:
+        done = sum(is_done(folder, lesson.split) for folder in folders.values())
+        say(f"Arm {name} ({done} of {len(folders)} are done).")
+        train_and_evaluate(lesson, configs[by_name[name]], folders[by_name[name]], console=console)
+
+    claims = Claims(next(iter(folders.values())).parents[1] / "claims", stale_minutes=stale_minutes, say=say)
+    share_out(
+        list(by_name),
+        is_done=lambda name: is_done(folders[by_name[name]], lesson.split),
+        work=work,
+        claims=claims,
+    )
+
+
+def _report(asked: Asked, index: DatasetIndex, settings: dict[str, Any], folders: dict[Arm, Path]) -> Audit:
+    """Compare the finished arms and write what was found."""
+    results = [read_result(arm, folder, asked.split) for arm, folder in folders.items()]
+    content = audit_content(asked, results, settings, reports=has_reports(index))
+    write_text(asked.out / "cases.csv", all_cases(results))
+    write_text(asked.out / "audit.html", build_page(content))
+    # Last, so that its presence tells that the audit is complete.
+    write_json(asked.out / "audit.json", content)
+    return Audit(out=asked.out, content=content)

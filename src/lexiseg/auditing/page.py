@@ -1,0 +1,100 @@
+"""`audit.html`: one self-contained file with verdict, figures, and how they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from lexiseg.auditing.verdict import ALPHA, title
+from lexiseg.evaluation.tables import ALL
+
+_MODEL_TITLES = {"stpnet": "STPNet", "cotexnet": "CoTexNet"}
+_WIDTH = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """The common axis of all drawn intervals: differences in Dice, symmetric about 0.
+
+    Attributes:
+        reach: Its right end; the left end is `-reach`.
+    """
+
+    reach: float
+
+    def x(self, value: float) -> float:
+        """Return a difference's place in a drawing 300 wide, kept inside it."""
+        inside = min(max(value, -self.reach), self.reach)
+        return round((inside / self.reach + 1) * _WIDTH / 2, 2)
+
+
+def build_page(content: dict[str, Any]) -> str:
+    """Return the page as HTML: no scripts, no other files, no requests.
+
+    Args:
+        content: The content of `audit.json`.
+    """
+    environment = Environment(
+        loader=PackageLoader("lexiseg.auditing"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "signed": lambda value: f"{value:+.4f}",
+        "score": lambda value: f"{value:.4f}",
+        "percent": lambda value: "not known" if value is None else f"{100 * value:.1f}\N{NO-BREAK SPACE}%",
+        "p": lambda value: "below 0.0001" if value < 0.0001 else f"{value:.4f}",
+        "span": _span,
+        "arm": title,
+        "model": _MODEL_TITLES.__getitem__,
+        "capital": lambda text: text[:1].upper() + text[1:],
+    }
+    comparisons = content["comparisons"]
+    whole = [c for c in comparisons if c["group"] == ALL]
+    strata = [c for c in comparisons if c["group"] != ALL]
+    return environment.get_template("audit.html.j2").render(
+        a=content,
+        whole=whole,
+        strata={group: [c for c in strata if c["group"] == group] for group in _in_order(strata)},
+        whole_axis=axis_of(whole),
+        strata_axis=axis_of(strata),
+        alpha=ALPHA,
+        budget=_budget(content["settings"]["training"]),
+        uneven=_uneven(content["arms"]),
+    )
+
+
+def axis_of(comparisons: Sequence[dict[str, Any]]) -> Axis:
+    """Return an axis that holds every interval, with a round end."""
+    ends = [abs(end) for c in comparisons for end in (*(c["ci95"] or c["ci95_trained"]), c["mean"])]
+    longest = max([*ends, 0.001])
+    steps = [factor * 10.0**power for power in range(-3, 1) for factor in (1, 2, 3, 4, 5, 6, 8)]
+    return Axis(reach=next((step for step in steps if step >= longest), 1.0))
+
+
+def _in_order(strata: Sequence[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(c["group"] for c in strata))
+
+
+def _span(interval: Sequence[float] | None, sign: bool = True) -> str:
+    if interval is None:
+        return "not known"
+    return " to ".join(f"{end:+.4f}" if sign else f"{end:.4f}" for end in interval)
+
+
+def _budget(training: dict[str, Any]) -> str:
+    if training["epochs"] is not None:
+        return f"{training['epochs']} passes over the training images, the same steps in every arm"
+    if training["max_minutes"] is not None:
+        return f"{training['max_minutes']:g} minutes of wall-clock time per arm"
+    return "the same number of steps in every arm"
+
+
+def _uneven(arms: Sequence[dict[str, Any]]) -> bool:
+    """Say whether trainings of one audit took different numbers of steps."""
+    return len({steps for arm in arms for steps in arm["steps"]}) > 1

@@ -1,0 +1,123 @@
+"""From figures to plain words, by a rule that was fixed before any figure was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from lexiseg.auditing.analysis import Comparison
+from lexiseg.auditing.arms import BASELINE
+from lexiseg.evaluation.tables import ALL
+
+Kind = Literal["gain", "harm", "no measurable gain", "undecided"]
+
+#: Chance of calling any difference real, over all comparisons, where there is none.
+ALPHA = 0.05
+
+RULE = (
+    "A gain needs three things at once: the 95 % interval over patients and seeds lies above 0, the Wilcoxon "
+    f"test after Holm has p below {ALPHA}, and the signed ranks favour the arm too. Harm is the same "
+    "downwards. Everything else is no measurable gain. With one seed nothing is decided."
+)
+
+_TITLES = {
+    "none": "no text",
+    "shuffled": "shuffled words",
+    "reports": "reports",
+    "concepts": "measured concepts",
+}
+
+
+def title(arm: str) -> str:
+    """Return an arm's name for a reader."""
+    return _TITLES[arm]
+
+
+def decide(comparison: Comparison) -> Kind:
+    """Return what a comparison comes to, by `RULE`."""
+    if comparison.ci95 is None:
+        return "undecided"
+    low, high = comparison.ci95
+    if comparison.p_holm < ALPHA:
+        if low > 0 and comparison.ranks > 0:
+            return "gain"
+        if high < 0 and comparison.ranks < 0:
+            return "harm"
+    return "no measurable gain"
+
+
+def sentence(comparison: Comparison) -> str:
+    """Return one comparison in plain words, with the size of the effect."""
+    pair = f"{_capital(title(comparison.arm))} against {title(comparison.against)}"
+    where = "" if comparison.group == ALL else f", {comparison.group}"
+    kind = decide(comparison)
+    size = f"{comparison.mean:+.4f} mean per-case Dice"
+    if comparison.ci95 is None:
+        low, high = comparison.ci95_trained
+        return (
+            f"{pair}{where}: {size} for this one pair of trainings ({low:+.4f} to {high:+.4f} over patients)."
+            f" One seed cannot tell what another training would give, so nothing is decided."
+        )
+    low, high = comparison.ci95
+    facts = f"95 % interval {low:+.4f} to {high:+.4f}, Wilcoxon with Holm {_p(comparison.p_holm)}"
+    if kind in ("gain", "harm"):
+        effect = f"{'gain' if kind == 'gain' else 'loss'} of {abs(comparison.mean):.4f} mean per-case Dice"
+        return f"{pair}{where}: a {effect} ({facts})."
+    return f"{pair}{where}: no measurable gain ({size}; {facts}). {_excluded(low, high)}"
+
+
+def _p(value: float) -> str:
+    return "p below 0.0001" if value < 0.0001 else f"p = {value:.4f}"
+
+
+def _excluded(low: float, high: float) -> str:
+    """Say what the interval leaves possible: no measurable gain is not the same as no gain."""
+    if low > 0 or high < 0:
+        return "The interval leaves 0 out, but the ranks of the cases do not bear it out."
+    return f"A gain of more than {high:.4f} and a loss of more than {-low:.4f} are unlikely."
+
+
+def verdicts(comparisons: Sequence[Comparison], *, true: str) -> list[dict[str, str]]:
+    """Return the verdict on each model: one sentence on top, and one per comparison.
+
+    Args:
+        comparisons: All comparisons, adjusted.
+        true: The arm whose words the shuffled arm gives to other images.
+
+    Returns:
+        Per model: `model`, `kind`, and `words`; the comparisons themselves carry their own verdicts.
+    """
+    found = []
+    for model in dict.fromkeys(comparison.model for comparison in comparisons):
+        kinds = {(c.arm, c.against): decide(c) for c in comparisons if c.model == model and c.group == ALL}
+        kind, words = _overall(kinds, true=true)
+        found.append({"model": model, "kind": kind, "words": words})
+    return found
+
+
+def _overall(kinds: dict[tuple[str, str], Kind], *, true: str) -> tuple[Kind, str]:
+    """Return the verdict on a model from its comparisons on all cases."""
+    against_none = {arm: kind for (arm, against), kind in kinds.items() if against == BASELINE}
+    told = {arm: kind for arm, kind in against_none.items() if arm != "shuffled"}
+    if "undecided" in kinds.values():
+        return "undecided", "Undecided: one seed per arm cannot tell the words from chance of training."
+    gained = [title(arm) for arm, kind in told.items() if kind == "gain"]
+    harmed = [title(arm) for arm, kind in told.items() if kind == "harm"]
+    loss = f" {_capital(' and '.join(harmed))} did harm." if harmed else ""
+    if not gained:
+        if harmed:
+            return "harm", f"Harm: {' and '.join(harmed)} made the masks worse."
+        return "no measurable gain", "No measurable gain: the text bought nothing that this audit could see."
+    words = f"Gain: {' and '.join(gained)} made the masks better.{loss}"
+    if told.get(true) == "gain" and (true, "shuffled") in kinds:
+        words += (
+            f" The gain is the words' own: {title(true)} also beat the same words shuffled."
+            if kinds[true, "shuffled"] == "gain"
+            else f" But {title(true)} did not measurably beat the same words shuffled, so the gain cannot be "
+            f"put down to what the words say."
+        )
+    return "gain", words
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,175 @@
+"""The commands that compare: audit and compare, and the tables they share with evaluate."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lexiseg.cli.shared import Device, SplitName, narrator, progress_bar, say
+from lexiseg.errors import PartialFailureError
+
+
+def audit(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
+    out: Annotated[Path, typer.Option(help="Folder of the audit; machines that share it share the work.")],
+    models: Annotated[str, typer.Option(help="Systems to audit, by commas.")] = "stpnet,cotexnet",
+    arms: Annotated[
+        str | None,
+        typer.Option(
+            help=r"What to teach with, by commas: none, shuffled, reports, concepts. "
+            r"\[default: all that the data set has words for]"
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings per arm; a verdict needs at least 2.")] = 3,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help=r"Passes over the training images, the same steps in every arm. \[default: 40]"
+        ),
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Wall-clock budget per arm instead; less fair.")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help=r"Height and width in pixels. \[default: 224]")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=2, help=r"Train on this many images, the same in every arm. \[default: all]"),
+    ] = None,
+    split: Annotated[SplitName, typer.Option(help="Which split to compare on.")] = SplitName.TEST,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file with further fields of the configuration, for all arms.")
+    ] = None,
+    stale_minutes: Annotated[
+        float,
+        typer.Option(min=0.1, help="Minutes of silence after which another process's arm is taken over."),
+    ] = 10.0,
+) -> None:
+    """Find out what the text bought: train arms that differ only in their words, and compare them."""
+    from lexiseg import audit as run_audit
+
+    try:
+        result = run_audit(
+            data,
+            out,
+            models=_names(models),
+            arms=None if arms is None else _names(arms),
+            seeds=seeds,
+            epochs=epochs,
+            max_minutes=max_minutes,
+            image_size=image_size,
+            limit=limit,
+            split=split.value,
+            config_file=config,
+            stale_minutes=stale_minutes,
+            console=narrator(),
+        )
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt("Give the same command again to go on.") from interrupt
+    for verdict in result.content["verdicts"]:
+        say(f"{verdict['model']}: {verdict['words']}")
+    for comparison in result.content["comparisons"]:
+        if comparison["group"] == "all":
+            say(f"  {comparison['model']}: {comparison['words']}")
+    say(f"Report: {out / 'audit.html'}")
+
+
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="Run folder.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Run folder it is compared with.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
+    split: Annotated[SplitName, typer.Option(help="Which split to compare on.")] = SplitName.TEST,
+    out: Annotated[
+        Path | None,
+        typer.Option(help=r"Folder for both evaluations and the comparison. \[default: nothing is kept]"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+    device: Device = "cpu",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
+) -> None:
+    """Compare two runs case by case: difference with interval, by lesion size, and where they differ most."""
+    from lexiseg import compare as run_comparison
+
+    with progress_bar() as progress:
+        task = progress.add_task("evaluating", total=None)
+        found = run_comparison(
+            run_a,
+            run_b,
+            data,
+            split=split.value,
+            out=out,
+            device=device,
+            seed=seed,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        _show_comparison(found)
+    if found["failed"]:
+        raise PartialFailureError(
+            f"{len(found['failed'])} cases could not be scored: {', '.join(found['failed'][:5])}."
+        )
+
+
+def show_runs(out: Path) -> None:
+    """Print the table that `evaluate_runs` wrote into `out`."""
+    table = _table("run", "Dice", "95 % interval", "pooled", "small", "medium", "large")
+    for row in json.loads((out / "table.json").read_text(encoding="utf-8"))["runs"]:
+        sizes = [row[f"dice_{name}"] for name in ("small", "medium", "large")]
+        table.add_row(
+            row["run"],
+            f"{row['dice']:.4f}",
+            f"{row['dice_low']:.4f} to {row['dice_high']:.4f}",
+            f"{row['pooled_dice']:.4f}",
+            *("-" if size is None else f"{size:.4f}" for size in sizes),
+        )
+    _console().print(table)
+    say(f"Table: {out / 'table.csv'}; each run's report is in the folder of its name below {out}.")
+
+
+def _show_comparison(found: Mapping[str, Any]) -> None:
+    names = {side: found["runs"][side]["name"] for side in "ab"}
+    say(f"A: {names['a']}; B: {names['b']}; Dice of {found['n']} cases, {found['split']} split; A - B.")
+    table = _table("cases", "n", "A", "B", "difference", "95 % interval", "p (Holm)")
+    for group in found["groups"]:
+        low, high = group["ci95"]
+        table.add_row(
+            group["group"],
+            str(group["n"]),
+            f"{group['mean_a']:.4f}",
+            f"{group['mean_b']:.4f}",
+            f"{group['mean']:+.4f}",
+            f"{low:+.4f} to {high:+.4f}",
+            f"{group['p_holm']:.3g}",
+        )
+    _console().print(table)
+    for way, cases in found["most"].items():
+        if cases:
+            listed = ", ".join(f"{case['id']} ({case['difference']:+.3f})" for case in cases)
+            say(f"A is {way} most on: {listed}")
+    say("These are two trained models: what another seed would give is not in the interval.")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right", overflow="fold")
+    return table
+
+
+def _console() -> Console:
+    """Return a console that is wide where no terminal limits it: a log keeps rows whole."""
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140)
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in listed.split(",") if name.strip())

@@ -1,0 +1,39 @@
+"""What several commands share: options, the progress bar, and how they speak."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class SplitName(StrEnum):
+    """A split, as an option."""
+
+    TEST = "test"
+    VAL = "val"
+    TRAIN = "train"
+
+
+Device = Annotated[str, typer.Option(help="torch device: cpu, cuda:0, ...")]
+
+
+def progress_bar() -> Progress:
+    """Return a bar on stderr that counts; shown on a terminal only."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def narrator() -> Console:
+    """Return a console that wraps lines on a terminal only: a log keeps each on one line."""
+    return Console(soft_wrap=not sys.stdout.isatty())
+
+
+def say(message: str) -> None:
+    """Print one message, as it is."""
+    Console(soft_wrap=True, highlight=False, markup=False).print(message)

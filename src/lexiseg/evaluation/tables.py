@@ -1,0 +1,62 @@
+"""`cases.csv` read back, and the groups of cases that comparisons are made in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lexiseg.errors import DataError
+from lexiseg.evaluation.cases import NO_LESION, TERCILES
+
+#: The group that holds every case.
+ALL = "all"
+
+
+def read_cases(file: Path) -> pd.DataFrame:
+    """Read a `cases.csv`.
+
+    Args:
+        file: The file, as `evaluate` wrote it.
+
+    Returns:
+        One row per case, indexed by `id` (text); `patient` is None where it is not known.
+
+    Raises:
+        DataError: The file is missing or is no such table.
+    """
+    try:
+        table: pd.DataFrame = pd.read_csv(file, dtype={"id": str, "patient": str, "source": str})
+        table = table.set_index("id").astype({"dice": float, "lesions": int})
+        patients = table["patient"].astype(object)
+        table["patient"] = patients.where(patients.notna(), None)
+        if not table.index.is_unique:
+            raise ValueError("a case is there twice")
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"{file} is no table of evaluated cases ({error}). `lexiseg evaluate` writes one."
+        ) from error
+    return table
+
+
+def patients_of(cases: pd.DataFrame) -> list[str | None]:
+    """Return the patient of each case; None where it is not known."""
+    return [None if value is None else str(value) for value in cases["patient"]]
+
+
+def case_groups(cases: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return which cases are in which group: all, by lesion size (terciles), by number of lesions.
+
+    Args:
+        cases: A table as `read_cases` returns it.
+
+    Returns:
+        Group's name to `(cases,)` booleans; groups without a case are left out.
+    """
+    tercile, lesions = cases["tercile"].to_numpy(), cases["lesions"].to_numpy()
+    groups = {ALL: np.ones(len(cases), dtype=bool)}
+    groups |= {f"{name} lesions": tercile == name for name in TERCILES}
+    groups |= {"one lesion": lesions == 1, "several lesions": lesions > 1, NO_LESION: lesions == 0}
+    return {name: np.asarray(members, dtype=bool) for name, members in groups.items() if members.any()}

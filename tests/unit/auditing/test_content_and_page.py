@@ -1,0 +1,159 @@
+"""`audit.json` and `audit.html`, made of results whose truth is known."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lexiseg.auditing.content import Asked, audit_content
+from lexiseg.auditing.page import Axis, axis_of, build_page
+from lexiseg.auditing.results import ArmResult, all_cases
+from lexiseg.errors import RunError
+
+VOID = {"meta", "br", "line", "circle", "rect", "img"}
+
+
+class Reader(HTMLParser):
+    """Checks that elements are closed, and keeps what a reader and a machine would meet."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+
+def test_content_holds_every_comparison(content: dict[str, Any]) -> None:
+    whole = [c for c in content["comparisons"] if c["group"] == "all"]
+    pairs = [("shuffled", "none"), ("reports", "none"), ("concepts", "none"), ("reports", "shuffled")]
+    assert [(c["arm"], c["against"]) for c in whole] == pairs * 2
+    assert {c["group"] for c in content["comparisons"]} == {
+        "all", "small lesions", "medium lesions", "large lesions", "one lesion", "several lesions",
+    }  # fmt: skip
+    # Holm over the eight comparisons of all cases: the smallest of them is multiplied by eight.
+    smallest = min(whole, key=lambda c: c["p_value"])
+    assert smallest["p_holm"] == pytest.approx(8 * smallest["p_value"])
+    assert content["cases"] | {"terciles": None} == {
+        "split": "test", "n": 90, "patients": 45, "failed": ["broken"], "terciles": None,
+    }  # fmt: skip
+    assert json.loads(json.dumps(content, allow_nan=False)) == json.loads(json.dumps(content))
+
+
+def test_verdicts_follow_the_truth(content: dict[str, Any]) -> None:
+    stpnet, cotexnet = content["verdicts"]
+    assert (stpnet["model"], stpnet["kind"]) == ("stpnet", "gain")
+    assert "beat the same words shuffled" in stpnet["words"]
+    assert (cotexnet["model"], cotexnet["kind"]) == ("cotexnet", "no measurable gain")
+
+
+def test_summary_of_an_arm(content: dict[str, Any], results: Callable[..., list[ArmResult]]) -> None:
+    (found,) = [a for a in content["arms"] if (a["model"], a["arm"]) == ("stpnet", "reports")]
+    ours = [r for r in results() if r.arm.model == "stpnet" and r.arm.text == "reports"]
+    assert found["dice"]["by_seed"] == pytest.approx([r.cases["dice"].mean() for r in ours])
+    assert found["dice"]["mean"] == pytest.approx(np.mean(found["dice"]["by_seed"]))
+    assert found["steps"] == [715] * 3
+    assert found["retrieval"] == {"side": {"title": "side", "accuracy": pytest.approx(0.8), "majority": 0.6}}
+    (none,) = [a for a in content["arms"] if (a["model"], a["arm"]) == ("stpnet", "none")]
+    assert none["retrieval"] == {}
+
+
+def test_the_command_repeats_the_audit(content: dict[str, Any]) -> None:
+    assert content["execution"]["command"] == (
+        "lexiseg audit data/chest --models stpnet,cotexnet --arms none,shuffled,reports,concepts --seeds 3 "
+        "--epochs 2 --image-size 160 --limit 1500 --out 'audits/my chest'"
+    )
+
+
+def test_cases_of_all_arms(results: Callable[..., list[ArmResult]]) -> None:
+    lines = all_cases(results()).splitlines()
+    assert lines[0] == "model,arm,seed,id,image,patient,dice,tercile,lesions"
+    assert len(lines) == 1 + 2 * 4 * 3 * 90
+    assert lines[1].startswith("stpnet,none,0,c0,images/c0.png,p0,")
+
+
+def test_arms_on_other_cases_are_refused(
+    asked: Callable[..., Asked], results: Callable[..., list[ArmResult]], settings: dict[str, Any]
+) -> None:
+    found = results()
+    found[3] = ArmResult(
+        arm=found[3].arm, cases=found[3].cases.iloc[1:], metrics=found[3].metrics, training=found[3].training
+    )
+    with pytest.raises(RunError, match=r"evaluated on 89 cases and .* on 90, not all the same"):
+        audit_content(asked(), found, settings, reports=True)
+
+
+def test_page(content: dict[str, Any]) -> None:
+    page = build_page(content)
+    reader = Reader(page)
+    # Self-contained: nothing is fetched, nothing runs.
+    assert "<script" not in page
+    assert not [a for _, a in reader.attributes if {"src", "href"} & a.keys()]
+    assert "url(" not in page
+    drawings = [a for tag, a in reader.attributes if tag == "svg"]
+    assert len(drawings) == len(content["comparisons"]) + 3
+    assert all(a["role"] == "img" and a["aria-label"] for a in drawings)
+    text = " ".join(reader.text.split())
+    assert "Research software, not a medical device, not for clinical use." in text
+    assert "Chest <images>" in text
+    for verdict in content["verdicts"]:
+        assert verdict["words"] in text
+    for comparison in content["comparisons"]:
+        if comparison["group"] == "all":
+            assert comparison["words"] in text
+    assert content["rule"] in text
+    assert content["execution"]["command"] in text
+    assert "2 passes over the training images, the same steps in every arm" in text
+    assert "took different numbers of steps" not in text
+    assert not re.search(r"\bnan\b|None|\{\{", text)
+
+
+def test_page_says_that_steps_differ(content: dict[str, Any], tmp_path: Path) -> None:
+    arms = [{**arm, "steps": [715, 700, 690]} for arm in content["arms"]]
+    training = {**content["settings"]["training"], "epochs": None, "max_minutes": 30.0}
+    changed = {**content, "arms": arms, "settings": {**content["settings"], "training": training}}
+    text = " ".join(Reader(build_page(changed)).text.split())
+    assert "The trainings took different numbers of steps." in text
+    assert "690 to 715" in text
+    assert "30 minutes of wall-clock time per arm" in text
+
+
+def test_page_of_one_seed(
+    asked: Callable[..., Asked], results: Callable[..., list[ArmResult]], settings: dict[str, Any]
+) -> None:
+    found = audit_content(
+        asked(seeds=1, models=("stpnet",)), results(models=("stpnet",), seeds=1), settings, reports=True
+    )
+    text = " ".join(Reader(build_page(found)).text.split())
+    assert "Undecided: one seed per arm" in text
+    assert "1 seed per arm" in text
+
+
+def test_axis_holds_every_interval() -> None:
+    axis = axis_of([{"ci95": [-0.012, 0.03], "ci95_trained": None, "mean": 0.01}])
+    assert axis.reach == pytest.approx(0.03)
+    assert [axis.x(value) for value in (-0.03, 0.0, 0.03, 9.0)] == [0.0, 150.0, 300.0, 300.0]
+    assert axis_of([]) == Axis(reach=0.001)

@@ -1,0 +1,58 @@
+"""Names of runs in one table, groups of cases, and the comparison of two tables by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lexiseg.errors import DataError, UsageError
+from lexiseg.evaluation.several import run_names
+from lexiseg.evaluation.tables import case_groups, patients_of, read_cases
+
+TABLE = """id,image,patient,dice,tercile,lesions
+007,a.png,,0.5,small,1
+2,b.png,3,0.6,small,2
+3,c.png,3,0.7,large,1
+4,d.png,4,1,no lesion,0
+"""
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> pd.DataFrame:
+    (tmp_path / "cases.csv").write_text(TABLE)
+    return read_cases(tmp_path / "cases.csv")
+
+
+def test_cases_keep_their_names_and_patients(cases: pd.DataFrame) -> None:
+    assert list(cases.index) == ["007", "2", "3", "4"]
+    assert patients_of(cases) == [None, "3", "3", "4"]
+
+
+def test_groups_of_cases(cases: pd.DataFrame) -> None:
+    assert {name: list(cases.index[members]) for name, members in case_groups(cases).items()} == {
+        "all": ["007", "2", "3", "4"],
+        "small lesions": ["007", "2"],
+        "large lesions": ["3"],
+        "one lesion": ["007", "3"],
+        "several lesions": ["2"],
+        "no lesion": ["4"],
+    }
+
+
+@pytest.mark.parametrize("text", ["", "id,dice\na,1\n", TABLE + "4,e.png,,0.1,small,1\n", None])
+def test_a_table_of_something_else_is_refused(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "cases.csv"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(DataError, match="is no table of evaluated cases"):
+        read_cases(file)
+
+
+def test_names_of_runs(tmp_path: Path) -> None:
+    assert run_names([Path("/r/a"), Path("/r/b")]) == ["a", "b"]
+    assert run_names([Path("/r/a/last"), Path("/r/b/last")]) == ["a-last", "b-last"]
+    assert run_names([Path("/x/a/last"), Path("/y/a/last")]) == ["x-a-last", "y-a-last"]
+    with pytest.raises(UsageError, match="is named twice"):
+        run_names([Path("/r/a"), Path("/r/../r/a")])
