@@ -11,6 +11,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,33 @@ def runs(page: Path) -> list[Block]:
 
 
 class Shelf:
-    """Makes what the blocks begin with, by the names that the pages use."""
+    """Makes what the blocks begin with, by the names that the pages use, and not before a page asks for it."""
 
-    def __init__(self, phantom: Path, run: Path, evaluation: Path) -> None:
-        self.phantom, self.run, self.evaluation = phantom, run, evaluation
-        self.pictures = sorted((phantom / "Test_Folder" / "img").iterdir())
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._request = request
+
+    @property
+    def phantom(self) -> Path:
+        folder: Path = self._request.getfixturevalue("phantom")
+        return folder
+
+    @property
+    def pictures(self) -> list[Path]:
+        return sorted((self.phantom / "Test_Folder" / "img").iterdir())
+
+    @property
+    def run(self) -> Path:
+        trained: Trained = self._request.getfixturevalue("trained")
+        return trained.run
+
+    @cached_property
+    def evaluation(self) -> Path:
+        """An evaluation of the validation split."""
+        out = self._request.getfixturevalue("tmp_path_factory").mktemp("evaluation") / "val"
+        outcome = shell("evaluate", self.run, self.phantom, "--split", "val", "--out", out)
+        assert outcome.code == 0, outcome.stderr
+        assert isinstance(out, Path)
+        return out
 
     def put(self, name: str, page: Path) -> None:
         """Make a file or folder in the current folder."""
@@ -85,11 +108,8 @@ class Shelf:
 
 
 @pytest.fixture(scope="module")
-def shelf(phantom: Path, trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    evaluation = tmp_path_factory.mktemp("evaluation") / "val"
-    outcome = shell("evaluate", trained.run, phantom, "--split", "val", "--out", evaluation)
-    assert outcome.code == 0, outcome.stderr
-    return Shelf(phantom, trained.run, evaluation)
+def shelf(request: pytest.FixtureRequest) -> Shelf:
+    return Shelf(request)
 
 
 @pytest.fixture
