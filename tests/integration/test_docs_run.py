@@ -44,7 +44,7 @@ def runs(page: Path) -> list[Block]:
 
 
 class Shelf:
-    """Makes what the blocks begin with, by the names that the pages use, and not before a page asks for it."""
+    """Makes what the blocks begin with, by the names that the pages use, once a page asks for it."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._request = request
@@ -118,6 +118,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     train, write_phantom = lexiseg.train, lexiseg.write_phantom
 
     def short_training(data: str | Path, out: str | Path, **options: Any) -> lexiseg.Run:
+        assert not (options.get("epochs") and options.get("max_minutes")), "only one of them sets the length"
         return train(data, out, **{**options, **({} if options.get("resume") else TINY)})
 
     def small_phantom(folder: str | Path, **options: Any) -> None:
