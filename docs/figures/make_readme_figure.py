@@ -3,8 +3,8 @@
     lexiseg demo --out demo --minutes 14
     python docs/figures/make_readme_figure.py demo
 
-The first case has the median Dice among the test cases that are not flagged, the second the least agreement
-among those that are; of equal ones the first by name. No image of a patient is involved.
+The first case has the median Dice among the test cases whose words and mask agree in full, the second the least
+agreement among those that are flagged; of equal ones the first by name. No patient is shown.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ OUT = Path(__file__).with_name("readme.svg")
 
 INK, QUIET, BAR = "#1a1a1a", "#666666", "#BBD7E8"
 #: Pixels of a picture's side in the file, which must stay small.
-PIXELS = 176
+PIXELS = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +61,14 @@ def predicted_cases(demo: Path) -> list[Case]:
 
 
 def chosen(cases: list[Case]) -> tuple[Case, Case]:
-    """Return the case that is not flagged and the one that is, see the module's docstring."""
-    kept = sorted((case for case in cases if not case.prediction.flagged), key=lambda case: case.dice)
+    """Return the case whose words and mask agree and the one that is flagged, see the module's docstring."""
+    agreed = sorted((case for case in cases if case.prediction.agreement == 1), key=lambda case: case.dice)
     flagged = [case for case in cases if case.prediction.flagged]
-    if not kept or not flagged:
+    if not agreed or not flagged:
         raise SystemExit(
-            f"{len(flagged)} of {len(cases)} cases are flagged; the figure shows one of each kind."
+            f"Of {len(cases)} cases {len(agreed)} agree in full, {len(flagged)} are flagged; needs one each."
         )
-    return kept[len(kept) // 2], min(flagged, key=lambda case: (case.prediction.agreement or 0.0, case.name))
+    return agreed[len(agreed) // 2], min(flagged, key=lambda case: (case.prediction.agreement, case.name))
 
 
 def show_picture(ax: Axes, pixels: npt.NDArray[np.uint8], title: str) -> None:
