@@ -3,8 +3,8 @@
     lexiseg demo --out demo --minutes 14
     python docs/figures/make_readme_figure.py demo
 
-The first case has the median Dice among the test cases whose words and mask agree in full, the second the least
-agreement among those that are flagged; of equal ones the first by name. No patient is shown.
+The first case has the median Dice among the test cases whose words and mask agree in full, the second the
+least agreement among those that are flagged; of equal ones the first by name. No patient is shown.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def show_words(ax: Axes, case: Case) -> None:
         if said is not None and said != word.phrase:
             text = f"but its mask shows: {said}"
             ax.text(0.02, y + 0.45, text, va="center", fontsize=8.2, color=INK, style="italic", zorder=3)
-    verdict = "FLAGGED: a person should look" if prediction.flagged else "not flagged"
+    verdict = "FLAGGED for review" if prediction.flagged else "not flagged"
     ax.text(
         0, len(prediction.words) + 0.75, f"words and mask agree on {prediction.agreement:.0%}: {verdict}",
         fontsize=9.5, color=INK, weight="bold" if prediction.flagged else "normal", va="center",
