@@ -42,8 +42,8 @@ from lexiseg.models.weights import load_encoder_weights
 from lexiseg.run import Run
 from lexiseg.training.checks import check_splits
 from lexiseg.training.config import CONFIG_FILE, make_config
-from lexiseg.training.module import SegmentationModule
 from lexiseg.training.few_masks import take_part
+from lexiseg.training.module import SegmentationModule
 from lexiseg.training.plan import continue_run, plan_run
 from lexiseg.training.train import Training
 

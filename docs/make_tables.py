@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel
+
+# The command line has a module of its own; the tests load this file by its path.
+sys.path.insert(0, str(Path(__file__).parent))
+from command_reference import command_line
 
 from lexiseg import errors
 from lexiseg.data.dataset_yaml import DatasetYaml
@@ -18,6 +23,7 @@ from lexiseg.data.registry import load_registry
 from lexiseg.errors import LexisegError
 from lexiseg.training.config import AugmentConfig, TrainConfig
 from lexiseg.words import grammar, measure_rules
+from lexiseg.words.vocabulary import load_vocabulary, shipped_vocabularies
 
 DOCS = Path(__file__).parent
 _TABLE = re.compile(r"(<!-- table: ([\w.]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -134,11 +140,34 @@ def data_set_facts() -> str:
     return "\n".join(parts)
 
 
+def vocabularies() -> str:
+    """Return the shipped vocabularies: their factors, coarse to fine, with all phrases."""
+    parts = []
+    for name in shipped_vocabularies():
+        vocabulary = load_vocabulary(name)
+        lines = [
+            f"## {name}: {vocabulary.title}",
+            "",
+            f"Left and right are the {vocabulary.side}'s unless a data set says otherwise.",
+            "",
+            "| factor | title | phrases | read from reports | measured |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        for factor in vocabulary.factors:
+            kinds = ["no" if rule is None else f"`{rule.kind}`" for rule in (factor.read, factor.measure)]
+            phrases = "<br>".join(factor.phrases)
+            lines.append(f"| `{factor.name}` | {factor.title} | {phrases} | {kinds[0]} | {kinds[1]} |")
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
 #: Tables that are no table of a model's fields.
 OTHERS: dict[str, Callable[[], str]] = {
     "exit_codes": exit_codes,
     "data_sets": data_sets,
     "data_set_facts": data_set_facts,
+    "vocabularies": vocabularies,
+    "cli": command_line,
 }
 
 
@@ -154,7 +183,7 @@ def with_tables(page: str) -> str:
 
 def main() -> None:
     """Rewrite the tables of all pages."""
-    for path in sorted(DOCS.glob("*.md")):
+    for path in sorted(DOCS.rglob("*.md")):
         page = path.read_text(encoding="utf-8")
         made = with_tables(page)
         if made != page:

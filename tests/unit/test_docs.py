@@ -8,13 +8,14 @@ import re
 import shlex
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import typer
 import yaml
 
 import lexiseg
+from doc_blocks import DIRECTIVE, FENCE, PAGES, ROOT, Block, blocks, blocks_in
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.text.reports import parse_report
 from lexiseg.training.config import make_config
@@ -22,38 +23,13 @@ from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
 from lexiseg.words.vocabulary import load_vocabulary
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-
-_FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
-class Block(NamedTuple):
-    page: str
-    kind: str
-    text: str
-
-
-def blocks(*kinds: str) -> list[Block]:
-    return [
-        Block(page.name, kind, text)
-        for page in PAGES
-        for kind, text in _FENCE.findall(page.read_text(encoding="utf-8"))
-        if kind in kinds
-    ]
-
-
 def commands() -> list[tuple[str, str]]:
-    """Return (page, command line) of each line of a shell block; in console blocks, of those after "$ "."""
-    found = []
-    for page, kind, text in blocks("bash", "console"):
-        lines = text.replace("\\\n", " ").splitlines()
-        if kind == "console":
-            lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
-        found += [(page, line) for line in lines if line.strip() and not line.startswith("#")]
-    return found
+    """Return (page, command line) of each line of a shell block."""
+    return [(block.page, line) for block in blocks("bash", "console") for line in block.commands]
 
 
 def one(kind: str) -> str:
@@ -62,21 +38,64 @@ def one(kind: str) -> str:
 
 
 def test_there_is_something_to_test() -> None:
-    assert {page.name for page in PAGES} >= {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "index.md"}
+    names = {page.relative_to(ROOT).as_posix() for page in PAGES}
+    assert names >= {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/index.md", "docs/reference/cli.md"}
     assert len([line for _, line in commands() if line.startswith("lexiseg ")]) > 20
     assert len(blocks("python")) > 5
+
+
+def test_what_comments_say_of_a_block() -> None:
+    text = """# A page
+
+<!-- start: my-data runs/first -->
+```bash
+lexiseg data check \\
+  my-data
+# a comment
+```
+
+<!-- not run: needs a server -->
+```console
+$ lexiseg data list
+what it prints
+```
+<!-- start: a.png -->
+
+```python
+print()
+```
+"""
+    first, second, third = blocks_in(text, "page.md")
+    assert first == Block("page.md", 4, "bash", first.text, start=("my-data", "runs/first"), not_run=None)
+    assert [line.split() for line in first.commands] == [["lexiseg", "data", "check", "my-data"]]
+    assert (second.start, second.not_run) == (None, "needs a server")
+    assert second.commands == ["lexiseg data list"]
+    # A comment that does not stand right before the block is not its.
+    assert (third.place, third.start, third.not_run) == ("page.md:17", None, None)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_comments_about_blocks_belong_to_a_block(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    found = blocks_in(text, page.name)
+    said = sum((block.start is not None) + (block.not_run is not None) for block in found)
+    assert said == len(DIRECTIVE.findall(text)), "a comment stands alone"
+    assert said == len(re.findall(r"^ *<!-- *(?:start|not run)\b", text, re.MULTILINE)), (
+        "a comment is spelled wrongly"
+    )
+    assert all(block.start is None or block.not_run is None for block in found)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_fences_are_known_and_text_is_ascii(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.isascii(), [line for line in text.splitlines() if not line.isascii()]
-    kinds = {kind for kind, _ in _FENCE.findall(text)}
+    kinds = {kind for kind, _ in FENCE.findall(text)}
     # A kind that no test knows would be checked by none.
     assert kinds <= {
         "bash", "console", "python", "text", "json", "yaml dataset", "yaml vocabulary", "yaml config",
     }  # fmt: skip
-    assert text.count("```") == 2 * len(_FENCE.findall(text))
+    assert text.count("```") == 2 * len(FENCE.findall(text))
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.page)
@@ -161,7 +180,7 @@ def slug(heading: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_resolve(page: Path) -> None:
-    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
     for link in _LINK.findall(text):
         if link.startswith("https://"):
             continue
@@ -169,14 +188,44 @@ def test_links_resolve(page: Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), f"{page.name}: {link}"
         if anchor:
-            headings = _HEADING.findall(_FENCE.sub("", target.read_text(encoding="utf-8")))
+            headings = _HEADING.findall(FENCE.sub("", target.read_text(encoding="utf-8")))
             assert anchor in {slug(heading) for heading in headings}, f"{page.name}: {link}"
+
+
+def documentation() -> set[str]:
+    """Return the pages of docs/, by their paths in it."""
+    return {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
 
 
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    for page in (ROOT / "docs").glob("*.md"):
-        assert page.name == "index.md" or f"({page.name})" in index
+    assert [page for page in documentation() if page != "index.md" and f"({page})" not in index] == []
+
+
+def leaves(nav: Any) -> list[str]:
+    """Return the pages of a navigation, in order."""
+    if isinstance(nav, str):
+        return [nav]
+    return [page for part in (nav.values() if isinstance(nav, dict) else nav) for page in leaves(part)]
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    # The site makes these two of the files in the root.
+    assert sorted(leaves(site["nav"])) == sorted({*documentation(), "changelog.md", "contributing.md"})
+    assert site["strict"] is True
+    assert site["theme"]["font"] is False
+
+
+def test_the_public_interface_is_in_the_reference() -> None:
+    pages = (ROOT / "docs" / "reference").glob("*.md")
+    listed = {
+        name for page in pages for name in re.findall(r"^::: (\S+)$", page.read_text("utf-8"), re.MULTILINE)
+    }
+    assert {f"lexiseg.{name}" for name in lexiseg.__all__ if name != "__version__"} <= listed
+    for name in listed:
+        home, _, last = name.rpartition(".")
+        assert hasattr(importlib.import_module(home), last), name
 
 
 def make_tables() -> ModuleType:
@@ -191,7 +240,7 @@ def make_tables() -> ModuleType:
 def test_tables_made_from_code_are_up_to_date() -> None:
     tables = make_tables()
     seen = set()
-    for page in (ROOT / "docs").glob("*.md"):
+    for page in (ROOT / "docs").rglob("*.md"):
         text = page.read_text(encoding="utf-8")
         seen |= set(re.findall(r"<!-- table: ([\w.]+) -->", text))
         assert tables.with_tables(text) == text, f"{page.name}: run python docs/make_tables.py"

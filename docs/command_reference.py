@@ -1,0 +1,98 @@
+"""The command line as Markdown, from the declarations that `--help` is made of; used by `make_tables.py`."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterator
+from enum import Enum
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+import typer
+from typer.models import OptionInfo
+
+from lexiseg.cli import app
+
+_KINDS = {Path: "PATH", str: "TEXT", int: "INTEGER", float: "NUMBER"}
+_DEFAULT_IN_HELP = r" \[default: "
+_BAR = r"\|"
+
+
+def command_line() -> str:
+    """Return every command of the command line: what it does, its usage, arguments and options."""
+    parts = [command(words, does) for words, does in commands(app, ("lexiseg",))]
+    return "\n".join([*parts, f"{app.info.epilog}\n"])
+
+
+def commands(
+    group: typer.Typer, words: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Callable[..., None]]]:
+    """Yield each command's words and the function behind it."""
+    for registered in group.registered_commands:
+        assert registered.name is not None
+        assert registered.callback is not None
+        yield (*words, registered.name), registered.callback
+    for inner in group.registered_groups:
+        assert inner.name is not None
+        assert inner.typer_instance is not None
+        yield from commands(inner.typer_instance, (*words, inner.name))
+
+
+def command(words: tuple[str, ...], does: Callable[..., None]) -> str:
+    """Return the section of one command."""
+    hints = typing.get_type_hints(does, include_extras=True)
+    usage, rows = list(words), []
+    for name, parameter in inspect.signature(does).parameters.items():
+        kind, declared = typing.get_args(hints[name])
+        required = parameter.default is inspect.Parameter.empty
+        text, _, default = (declared.help or "").partition(_DEFAULT_IN_HELP)
+        default = default.removesuffix("]")
+        if isinstance(declared, OptionInfo):
+            # In an annotation, typer takes a name that is given for the default, and finds out later.
+            given = [str(part) for part in (declared.default, *(declared.param_decls or ()))]
+            option = next((part for part in given if part.startswith("--")), f"--{name.replace('_', '-')}")
+            shown = f"{option} {values(kind, declared.metavar)}".strip()
+            if required:
+                usage.append(shown)
+        else:
+            shown = (declared.metavar or name.upper()) + ("..." if typing.get_origin(kind) is list else "")
+            usage.append(shown if required else f"[{shown}]")
+        if not default and not required:
+            default = default_value(parameter.default)
+        cells = f"`{shown}`", "required" if required else default, text
+        rows.append(f"| {' | '.join(cell.replace('|', _BAR) for cell in cells)} |")
+    head = ["| argument or option | default | meaning |", "| --- | --- | --- |"]
+    about = inspect.getdoc(does) or ""
+    title = " ".join(words)
+    return "\n".join(
+        [f"## {title}", "", about, "", "```text", f"{' '.join(usage)} [OPTIONS]", "```", "", *head, *rows, ""]
+    )
+
+
+def values(kind: Any, metavar: str | None) -> str:
+    """Return what an option takes, as its usage shows it; nothing for a switch."""
+    if metavar is not None:
+        return metavar
+    inner = [part for part in typing.get_args(kind) if part is not NoneType]
+    if typing.get_origin(kind) is tuple:
+        return " ".join(values(part, None) for part in inner)
+    if inner:  # optional, or a list: the option is repeated
+        return values(inner[0], None)
+    if kind is bool:
+        return ""
+    if issubclass(kind, Enum):
+        return "|".join(member.value for member in kind)
+    return _KINDS[kind]
+
+
+def default_value(default: object) -> str:
+    """Return a default that the help text leaves to the declaration."""
+    match default:
+        case None | False:
+            return ""
+        case Enum():
+            return f"`{default.value}`"
+        case _:
+            return f"`{default}`"

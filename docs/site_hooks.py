@@ -1,0 +1,69 @@
+"""What the site needs beyond the pages, called by mkdocs.
+
+The pages are written to be read in the repository too. So the files of the root that belong to the site are
+made its pages, links to files that are no pages (scripts, configurations) become their plain names, and
+blocks of code lose the second word of their kind, which is for the tests.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+#: Files of the repository's root, and the pages that they are on the site.
+ROOT_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+#: What stands on the site for a file of the repository that is not in docs/.
+_ELSEWHERE = {**ROOT_PAGES, "README.md": "index.md"}
+
+_FENCE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
+_KIND = re.compile(r"^(```\w+) .*")
+_LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are files of the repository's root."""
+    root = Path(config.config_file_path).parent
+    for source, page in ROOT_PAGES.items():
+        text = (root / source).read_text(encoding="utf-8")
+        files.append(File.generated(config, page, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Make links lead to pages of the site, or to nothing where the site has no such page."""
+    here = page.file.src_uri
+    originals = {made: source for source, made in ROOT_PAGES.items()}
+    parts = _FENCE.split(markdown)
+    # Every second part is a block of code.
+    parts[::2] = [relinked(part, originals.get(here, f"docs/{here}"), here) for part in parts[::2]]
+    parts[1::2] = [_KIND.sub(r"\1", part) for part in parts[1::2]]
+    return "".join(parts)
+
+
+def relinked(text: str, source: str, here: str) -> str:
+    """Return text with its links as the site needs them.
+
+    Args:
+        text: Markdown without blocks of code.
+        source: The page's path in the repository.
+        here: The page's path on the site.
+    """
+
+    def link(match: re.Match[str]) -> str:
+        picture, title, target = match.groups()
+        if target.startswith(("https://", "#")):
+            return match[0]
+        path, hash_sign, anchor = target.partition("#")
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
+        on_site = _ELSEWHERE.get(place, place.removeprefix("docs/") if place.startswith("docs/") else None)
+        if on_site is None or on_site.endswith(".py"):
+            return f"`{title.strip('`')}`"
+        relative = posixpath.relpath(on_site, posixpath.dirname(here) or ".")
+        return f"{picture}[{title}]({relative}{hash_sign}{anchor})"
+
+    return _LINK.sub(link, text)
