@@ -3,7 +3,7 @@
 The public interface; the command line calls nothing else. Names load when they are first used, so that
 `import lexiseg` stays quick and prediction never imports what only training needs.
 
-Example:
+Examples:
     >>> import lexiseg
     >>> run = lexiseg.train("data/chest", "runs/chest", max_minutes=30)  # doctest: +SKIP
     >>> prediction = lexiseg.load("runs/chest").predict("image.png")  # doctest: +SKIP

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Command, Trained, shell
+from command_line import Command, Trained
 
 import lexiseg
 import originals
@@ -66,10 +66,9 @@ class Shelf:
     @cached_property
     def evaluation(self) -> Path:
         """An evaluation of the validation split."""
-        out = self._request.getfixturevalue("tmp_path_factory").mktemp("evaluation") / "val"
-        outcome = shell("evaluate", self.run, self.phantom, "--split", "val", "--out", out)
-        assert outcome.code == 0, outcome.stderr
-        assert isinstance(out, Path)
+        factory: pytest.TempPathFactory = self._request.getfixturevalue("tmp_path_factory")
+        out = factory.mktemp("evaluation") / "val"
+        lexiseg.evaluate(self.run, self.phantom, split="val", out=out)
         return out
 
     def put(self, name: str, page: Path) -> None:

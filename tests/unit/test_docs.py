@@ -218,10 +218,9 @@ def test_every_page_is_in_the_navigation_once() -> None:
 
 
 def test_the_public_interface_is_in_the_reference() -> None:
-    pages = (ROOT / "docs" / "reference").glob("*.md")
-    listed = {
-        name for page in pages for name in re.findall(r"^::: (\S+)$", page.read_text("utf-8"), re.MULTILINE)
-    }
+    pages = [page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md")]
+    entry = re.compile(r"^(?:::: | +heading: )(\S+)$", re.MULTILINE)
+    listed = {name for page in pages for name in entry.findall(page)}
     assert {f"lexiseg.{name}" for name in lexiseg.__all__ if name != "__version__"} <= listed
     for name in listed:
         home, _, last = name.rpartition(".")

@@ -50,7 +50,7 @@ class Predictor:
         WeightsError: Its weights or bank are missing or damaged.
         UsageError: The device does not exist here.
 
-    Example:
+    Examples:
         >>> predictor = Predictor("runs/chest")  # doctest: +SKIP
         >>> prediction = predictor.predict("image.png")  # doctest: +SKIP
     """

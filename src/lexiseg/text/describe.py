@@ -104,7 +104,7 @@ def describe(
         PartialFailureError: The server stopped answering; the same call goes on later.
         DiskError: There is no space or no permission.
 
-    Example:
+    Examples:
         >>> describe("data/polyps", "polyps.jsonl").lines[0].sentence  # doctest: +SKIP
     """
     console = console or Console(quiet=True)

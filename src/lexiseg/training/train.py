@@ -81,7 +81,7 @@ def train(
         WeightsError: Encoder weights cannot be found.
         DiskError: There is no space or no permission.
 
-    Example:
+    Examples:
         >>> run = train("data/chest", "runs/chest", max_minutes=30)  # doctest: +SKIP
     """
     console = console or Console(quiet=True)

@@ -19,7 +19,7 @@ __all__ = ["ClassEntry", "Entry", "Importer", "PairFolders", "RemoteFile", "find
 def load_registry() -> dict[str, Entry]:
     """Return all entries by name, sorted by title.
 
-    Example:
+    Examples:
         >>> load_registry()["kvasir-seg"].modality
         'colonoscopy'
     """
@@ -38,7 +38,7 @@ def find_entry(name: str) -> Entry:
     Raises:
         UsageError: No data set has that name; the message lists those there are.
 
-    Example:
+    Examples:
         >>> find_entry("COVID_Xray").title
         'QaTa-COV19 v2'
     """
