@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from lexiseg.data.phantom import write_phantom
     from lexiseg.data.registry import find_entry, load_registry
     from lexiseg.evaluation import evaluate
+    from lexiseg.evaluation.calibrate import calibrate
     from lexiseg.inference.batch import find_targets, predict_to_files
+    from lexiseg.inference.explain import explain
     from lexiseg.inference.predictor import Predictor
     from lexiseg.inference.result import Prediction
     from lexiseg.interop.cotexnet import convert_cotexnet
@@ -43,11 +45,13 @@ __all__ = [
     "Predictor",
     "Run",
     "__version__",
+    "calibrate",
     "check_dataset",
     "convert_cotexnet",
     "convert_stpnet",
     "describe",
     "evaluate",
+    "explain",
     "find_entry",
     "find_targets",
     "get_dataset",
@@ -65,11 +69,13 @@ _HOMES = {
     "Prediction": "lexiseg.inference.result",
     "Predictor": "lexiseg.inference.predictor",
     "Run": "lexiseg.run",
+    "calibrate": "lexiseg.evaluation.calibrate",
     "check_dataset": "lexiseg.data.check",
     "convert_cotexnet": "lexiseg.interop.cotexnet",
     "convert_stpnet": "lexiseg.interop.stpnet",
     "describe": "lexiseg.text.describe",
     "evaluate": "lexiseg.evaluation",
+    "explain": "lexiseg.inference.explain",
     "find_entry": "lexiseg.data.registry",
     "find_targets": "lexiseg.inference.batch",
     "get_dataset": "lexiseg.interop.datasets",

@@ -6,6 +6,7 @@ weights.safetensors   the selected weights
 bank.safetensors      phrases and their embeddings (absent where the model names no words)
 history.csv           one row per validation
 splits.json           sample ids per split (absent in a run converted from a published checkpoint)
+calibration.json      temperature and review rule (absent until `lexiseg calibrate` has fitted them)
 model_card.md         what it is, what it was trained on, how well it does on validation
 checkpoint.ckpt       training state, for --resume
 """

@@ -58,6 +58,7 @@ app = typer.Typer(
 )
 app.command("train")(commands.train)
 app.command("evaluate")(commands.evaluate)
+app.command("calibrate")(commands.calibrate)
 app.command("predict")(commands.predict)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(commands.convert_app, name="convert")
