@@ -23,12 +23,14 @@ FACTORS = ("laterality", "count", "left", "right")
 
 @pytest.fixture(scope="module")
 def stpnet(tmp_path_factory: Any, make_run: Any) -> Predictor:
-    return Predictor(make_run(tmp_path_factory.mktemp("runs") / "stpnet", side="patient")[0])
+    return Predictor(make_run(tmp_path_factory.mktemp("runs") / "stpnet", side="patient", prompted=True)[0])
 
 
 @pytest.fixture(scope="module")
 def cotexnet(tmp_path_factory: Any, make_run: Any) -> Predictor:
-    return Predictor(make_run(tmp_path_factory.mktemp("runs") / "cotexnet", model="cotexnet")[0])
+    return Predictor(
+        make_run(tmp_path_factory.mktemp("runs") / "cotexnet", model="cotexnet", prompted=True)[0]
+    )
 
 
 @pytest.fixture(scope="module")
