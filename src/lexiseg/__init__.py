@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from lexiseg.data.phantom import write_phantom
     from lexiseg.data.registry import find_entry, load_registry
     from lexiseg.evaluation import compare, evaluate, evaluate_runs
+    from lexiseg.evaluation.calibrate import calibrate
     from lexiseg.inference.batch import find_targets, predict_to_files
+    from lexiseg.inference.explain import explain
     from lexiseg.inference.predictor import Predictor
     from lexiseg.inference.result import Prediction
     from lexiseg.interop.cotexnet import convert_cotexnet
@@ -45,6 +47,7 @@ __all__ = [
     "Run",
     "__version__",
     "audit",
+    "calibrate",
     "check_dataset",
     "compare",
     "convert_cotexnet",
@@ -52,6 +55,7 @@ __all__ = [
     "describe",
     "evaluate",
     "evaluate_runs",
+    "explain",
     "find_entry",
     "find_targets",
     "get_dataset",
@@ -70,6 +74,7 @@ _HOMES = {
     "Predictor": "lexiseg.inference.predictor",
     "Run": "lexiseg.run",
     "audit": "lexiseg.auditing.audit",
+    "calibrate": "lexiseg.evaluation.calibrate",
     "check_dataset": "lexiseg.data.check",
     "compare": "lexiseg.evaluation",
     "convert_cotexnet": "lexiseg.interop.cotexnet",
@@ -77,6 +82,7 @@ _HOMES = {
     "describe": "lexiseg.text.describe",
     "evaluate": "lexiseg.evaluation",
     "evaluate_runs": "lexiseg.evaluation",
+    "explain": "lexiseg.inference.explain",
     "find_entry": "lexiseg.data.registry",
     "find_targets": "lexiseg.inference.batch",
     "get_dataset": "lexiseg.interop.datasets",

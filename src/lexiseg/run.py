@@ -7,6 +7,7 @@ bank.safetensors      phrases and their embeddings (absent where the model names
 history.csv           one row per validation
 splits.json           sample ids per split (absent in a run converted from a published checkpoint)
 masks.json            ids of the training images that had a mask (absent where all had)
+calibration.json      temperature and review rule (absent until `lexiseg calibrate` has fitted them)
 model_card.md         what it is, what it was trained on, how well it does on validation
 checkpoint.ckpt       training state, for --resume
 """

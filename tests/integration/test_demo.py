@@ -18,7 +18,10 @@ def test_phantom(cli: Command, tmp_path: Path) -> None:
     assert {path.name for path in out.iterdir()} == PARTS
     assert "not for clinical use" in (out / "evaluation" / "report.html").read_text(encoding="utf-8")
     assert len(list((out / "predictions" / "overlays").iterdir())) == 12
-    for place in ("evaluation/report.html", "predictions/overlays", "predictions/predictions.jsonl", "run"):
+    assert len(list((out / "predictions" / "cards").iterdir())) == 12
+    assert (out / "run" / "calibration.json").is_file()
+    places = ("evaluation/report.html", "predictions/overlays", "predictions/cards", "run")
+    for place in (*places, "predictions/predictions.jsonl"):
         assert str(out / place) in outcome.stdout
     assert "not for clinical use" in outcome.stdout
 

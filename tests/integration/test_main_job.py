@@ -231,6 +231,8 @@ class TestPredict:
                 "measured",
                 "agreement",
                 "flagged",
+                "reasons",
+                "expected_dice",
             ]
             assert line["mask"] == f"masks/exam{number}/front.png"
             mask = np.asarray(Image.open(out / str(line["mask"])))

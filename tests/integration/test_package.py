@@ -36,7 +36,8 @@ _COMMANDS = {
         "[default: 224]",
     ),
     ("evaluate",): ("RUN", "DATA", "--split", "--out", "--device", "--tolerance", "--seed"),
-    ("predict",): ("RUN", "PATHS", "--out", "--overlays", "--batch-size", "--device"),
+    ("calibrate",): ("RUN", "DATA", "--batch-size", "--device", "--flip-average"),
+    ("predict",): ("RUN", "PATHS", "--out", "--overlays", "--explain", "--batch-size", "--device"),
     ("data",): ("check", "phantom", "describe", "list", "get", "import"),
     ("data", "describe"): (
         "FOLDER",

@@ -56,7 +56,7 @@ def test_predicts_with_text_and_training_blocked(
     cli: Command, trained: Trained, trained_cotexnet: Trained, images: Path, tmp_path: Path, model: str
 ) -> None:
     run = {"stpnet": trained, "cotexnet": trained_cotexnet}[model].run
-    arguments = ["predict", str(run), str(images), "--out", str(tmp_path / "blocked")]
+    arguments = ["predict", str(run), str(images), "--out", str(tmp_path / "blocked"), "--explain"]
     done = subprocess.run(
         [sys.executable, "-c", _BLOCKED, *arguments],
         capture_output=True,
@@ -66,5 +66,6 @@ def test_predicts_with_text_and_training_blocked(
     )
     assert done.returncode == 0, done.stderr
     assert "6 of 6 images segmented" in done.stdout
+    assert len(list((tmp_path / "blocked" / "cards").iterdir())) == 6
     assert cli("predict", run, images, "--out", tmp_path / "free").code == 0
     assert _fingerprint(tmp_path / "blocked") == _fingerprint(tmp_path / "free")

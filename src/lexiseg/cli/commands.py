@@ -1,4 +1,4 @@
-"""The commands train, evaluate, predict, convert and demo. Heavy imports wait until a command runs."""
+"""The commands train, evaluate, calibrate, predict, convert and demo. Heavy imports wait till then."""
 
 from __future__ import annotations
 
@@ -218,6 +218,39 @@ def evaluate(
         result.raise_for_failures()
 
 
+def calibrate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder it was trained on.")],
+    batch_size: _BatchSize = 8,
+    device: Device = "cpu",
+    flip_average: _FlipAverage = False,
+) -> None:
+    """Make a run's probabilities true and choose what it flags, on the validation split; no mask changes."""
+    from lexiseg import calibrate as run_calibration
+
+    with progress_bar() as progress:
+        task = progress.add_task("calibrating", total=None)
+        fitted = run_calibration(
+            run,
+            data,
+            device=device,
+            flip_average=flip_average,
+            batch_size=batch_size,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    review = fitted.review
+    say(
+        f"Temperature {fitted.temperature:.3f}, fitted on {fitted.data['samples']} validation cases; "
+        f"expected calibration error {fitted.ece_before:.4f} before, {fitted.ece_after:.4f} after."
+    )
+    if review.dice_flagged is not None and review.dice_rest is not None:
+        say(
+            f"Flagged for review: {100 * review.flagged:.1f} % of them, mean Dice {review.dice_flagged:.3f}; "
+            f"the rest {review.dice_rest:.3f}."
+        )
+    say(f"Written to {run / 'calibration.json'}; predict and evaluate use it from now on.")
+
+
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     paths: Annotated[
@@ -227,6 +260,13 @@ def predict(
     overlays: Annotated[
         bool, typer.Option("--overlays", help="Also write the images with mask contours.")
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Also write a card per image: words by scale, where each acts, masks under other words.",
+        ),
+    ] = False,
     spacing_mm: Annotated[
         tuple[float, float] | None,
         typer.Option(help="Height and width of a pixel in mm, the same for all images: areas in mm2 too."),
@@ -235,7 +275,7 @@ def predict(
     device: Device = "cpu",
     flip_average: _FlipAverage = False,
 ) -> None:
-    """Segment images: masks on their own grids, the retrieved words, and a flag where the two disagree."""
+    """Segment images: masks on their own grids, the retrieved words, and a flag where to look again."""
     from lexiseg import find_targets, load, predict_to_files
 
     targets = find_targets(paths, out=out)
@@ -255,6 +295,7 @@ def predict(
                 targets,
                 out,
                 overlays=overlays,
+                cards=explain,
                 spacing_mm=spacing_mm,
                 batch_size=batch_size,
                 on_result=show,
@@ -263,11 +304,8 @@ def predict(
             raise KeyboardInterrupt(
                 f"The masks so far are in {out / 'masks'}. Run the command again to predict all images."
             ) from interrupt
-    review = (
-        f"; {summary.flagged} flagged for review, as mask and words disagree"
-        if predictor.run.spoken_vocabulary
-        else ""
-    )
+    can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None
+    review = f"; {summary.flagged} flagged for review" if can_flag else ""
     say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {summary.results}")
     if predictor.run.spoken_vocabulary is not None:
         say(f"Left and right in all words are the {predictor.run.side}'s.")

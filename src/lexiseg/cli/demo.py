@@ -38,6 +38,10 @@ def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, c
         console.print(f"{_NUM_TRAIN + _NUM_VAL + _NUM_TEST} images in {data}")
     console.rule(f"2. Training for {minutes:g} minutes")
     run = lexiseg.train(data, out / "run", max_minutes=minutes, image_size=image_size, console=console)
+    fitted = lexiseg.calibrate(run.path, data)
+    console.print(
+        f"Calibrated on {fitted.data['samples']} validation cases: temperature {fitted.temperature:.2f}"
+    )
     index = lexiseg.open_dataset(data)
     split: Split = "test" if index.split("test") else "val"
     console.rule(f"3. Evaluation on the {split} split")
@@ -51,13 +55,14 @@ def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, c
     predictor = lexiseg.load(run.path)
     images = [str(sample.image) for sample in index.split(split)[:_PREDICTED]]
     summary = lexiseg.predict_to_files(
-        predictor, lexiseg.find_targets(images), out / "predictions", overlays=True
+        predictor, lexiseg.find_targets(images), out / "predictions", overlays=True, cards=True
     )
     console.print(f"{summary.done} images segmented, {summary.flagged} flagged for review")
     console.rule("Where to look")
     for what, where in {
         "report": out / "evaluation" / "report.html",
         "overlays": out / "predictions" / "overlays",
+        "cards": out / "predictions" / "cards",
         "words": summary.results,
         "run": run.path,
     }.items():

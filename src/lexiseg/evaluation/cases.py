@@ -40,6 +40,7 @@ class Case:
         reference: Index of the reference phrase per factor, or `UNKNOWN`; empty for a run without words.
         agreement: Retrieved words against words measured on the predicted mask, in 0..1; None without words.
         flagged: The prediction asks for review.
+        expected_dice: Dice that the prediction's own signals let expect; None for a run not calibrated.
     """
 
     sample: Sample
@@ -51,6 +52,7 @@ class Case:
     reference: tuple[int, ...]
     agreement: float | None
     flagged: bool
+    expected_dice: float | None = None
 
     @property
     def truth_px(self) -> int:
@@ -143,8 +145,10 @@ def _row(
     if len(case.scores.classes) > 1:
         for name, scores in zip(class_names[1:], case.scores.classes, strict=True):
             row |= {f"{metric}_{name}": getattr(scores, metric) for metric in METRICS}
+    if case.expected_dice is not None:
+        row["expected_dice"] = case.expected_dice
     if vocabulary is None:
-        return row
+        return row | {"flagged": case.flagged}
     row |= {"agreement": case.agreement, "flagged": case.flagged, "side": side}
     for position, factor in enumerate(vocabulary.factors):
         reference = case.reference[position]

@@ -15,18 +15,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data import SPLITS, DatasetIndex, Sample, Split, open_dataset
+from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
 from lexiseg.data.readers import read_image, read_mask
-from lexiseg.errors import DataError, LexisegError, PartialFailureError, UsageError
+from lexiseg.errors import DataError, LexisegError, PartialFailureError
 from lexiseg.evaluation.cases import Case, Failure, case_table, count_lesions
+from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.interface import PredictsPaths
 from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE, case_metrics
 from lexiseg.evaluation.overlays import choose, render
 from lexiseg.evaluation.provenance import describe_data, describe_execution
+from lexiseg.evaluation.reliability import Reliability
 from lexiseg.evaluation.report import build_report
 from lexiseg.evaluation.retrieval import References, retrieval_scores
 from lexiseg.evaluation.summary import summarise
 from lexiseg.files import refuse_blocked, write_json, write_text
+from lexiseg.inference.calibration import load_calibration
 from lexiseg.inference.predictor import BATCH_SIZE, Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.run import Run
@@ -112,8 +115,8 @@ def evaluate(
     # Where the split is made anew each time, as in a folder that cannot be written to, the run's seed makes
     # the one it was trained on.
     index = open_dataset(data, seed=int(run.manifest.training.get("seed", 0)))
-    _check_split(index, split)
-    _check_unseen(index, run, split)
+    check_split(index, split)
+    check_unseen(index, run, split)
     predictor = Predictor(run, device=device, flip_average=flip_average)
     return evaluate_predictor(
         predictor,
@@ -145,14 +148,16 @@ def evaluate_predictor(
     """Evaluate a predictor that is already loaded with `device` and `flip_average`; see `evaluate`."""
     started = time.monotonic()
     run = predictor.run
-    samples = _check_split(index, split)
-    _check_classes(index, run)
-    _check_unseen(index, run, split)
+    samples = check_split(index, split)
+    check_classes(index, run)
+    check_unseen(index, run, split)
     in_mm = all(sample.spacing_mm is not None for sample in samples)
     references = References.for_run(run, index)
     if references is not None:
         references.check_side(index, samples)
-    scoring = _Scoring(index=index, references=references, in_mm=in_mm, tolerance=tolerance)
+    scoring = _Scoring(
+        index=index, references=references, in_mm=in_mm, tolerance=tolerance, reliability=Reliability()
+    )
     cases, failed = _score(predictor, samples, scoring, batch_size, progress)
     if not cases:
         raise DataError(
@@ -160,6 +165,11 @@ def evaluate_predictor(
             f"First reason: {failed[0].error}"
         )
     metrics = _metrics(cases, failed, run=run, scoring=scoring, seed=seed)
+    fitted = load_calibration(run, flip_average=flip_average)
+    metrics["calibration"] = {
+        "temperature": fitted and fitted.temperature,
+        **scoring.reliability.to_dict(),
+    }
     metrics["data"] = describe_data(index, samples, split)
     shown = render(choose(cases), predictor, index=index, references=references)
     metrics["execution"] = describe_execution(
@@ -191,9 +201,10 @@ class _Scoring:
     references: References | None
     in_mm: bool
     tolerance: float
+    reliability: Reliability
 
     def case(self, sample: Sample, prediction: Prediction) -> Case:
-        """Score one prediction.
+        """Score one prediction, and count its pixels by the probability they were given.
 
         Raises:
             LexisegError: The mask is missing, unreadable, of another size, or holds an unknown class.
@@ -209,15 +220,18 @@ class _Scoring:
         reference: tuple[int, ...] = ()
         if self.references is not None:
             reference = self.references.of(sample, truth, read_image(sample.image)).indices
+        scores = case_metrics(
+            prediction.mask,
+            truth,
+            num_classes=self.index.num_classes,
+            spacing_mm=sample.spacing_mm if self.in_mm else None,
+            tolerance=self.tolerance,
+        )
+        # Last of what can fail, so that only pixels of scored cases are counted.
+        self.reliability.add(prediction.probability, truth)
         return Case(
             sample=sample,
-            scores=case_metrics(
-                prediction.mask,
-                truth,
-                num_classes=self.index.num_classes,
-                spacing_mm=sample.spacing_mm if self.in_mm else None,
-                tolerance=self.tolerance,
-            ),
+            scores=scores,
             image_px=truth.size,
             lesions=count_lesions(truth),
             retrieved=tuple(word.index for word in prediction.words),
@@ -225,6 +239,7 @@ class _Scoring:
             reference=reference,
             agreement=prediction.agreement,
             flagged=prediction.flagged,
+            expected_dice=prediction.expected_dice,
         )
 
 
@@ -275,56 +290,6 @@ def _metrics(
             "manifest": run.manifest.model_dump(mode="json", exclude={"vocabulary"}),
         },
     }
-
-
-def _check_split(index: DatasetIndex, split: Split) -> tuple[Sample, ...]:
-    """Return the samples of a split that exists and is not empty."""
-    if split not in SPLITS:
-        raise UsageError(f"Unknown split '{split}': expected one of {', '.join(SPLITS)}.")
-    samples = index.split(split)
-    if not samples:
-        sizes = ", ".join(f"{name}: {len(index.split(name))}" for name in SPLITS)
-        raise DataError(
-            f"{index.root} has no images in its {split} split ({sizes}). Choose another one with --split."
-        )
-    return samples
-
-
-def _check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
-    """Refuse a split that holds images the run has learned from, or, for "test", was selected on.
-
-    Sample ids are only unique within a data set, so they are compared where the data set has the name of the
-    one the run was trained on (from dataset.yaml, else the folder's). The train split may always be scored.
-    """
-    if split == "train" or run.splits is None or run.manifest.data.get("name") != index.name:
-        return
-    used = set(run.splits.get("train", ()))
-    if split == "test":
-        used |= set(run.splits.get("val", ()))
-    seen = [sample.id for sample in index.split(split) if sample.id in used]
-    if seen:
-        raise DataError(
-            f"{len(seen)} images of the {split} split of {index.root} were used to train or select the run "
-            f"in {run.path} (for example {seen[0]}), so their scores would say nothing: this is not the "
-            f"split of the training. Copy {run.path / 'splits.json'} beside the data, or, if this is another "
-            f"data set, give it a name of its own in dataset.yaml."
-        )
-
-
-def _check_classes(index: DatasetIndex, run: Run) -> None:
-    if len(index.class_names) != len(run.class_names):
-        raise DataError(
-            f"The run segments {', '.join(run.class_names[1:])}, but the masks of {index.root} hold "
-            f"{', '.join(index.class_names[1:])}. Evaluate on data with the same classes, or list them under "
-            f"`classes` in dataset.yaml."
-        )
-    # With one foreground class its name is a matter of taste; with more, labels go by number.
-    if len(run.class_names) > 2 and tuple(index.class_names) != tuple(run.class_names):
-        raise DataError(
-            f"The run's classes are {', '.join(run.class_names)}, those of {index.root} are "
-            f"{', '.join(index.class_names)}; expected the same names in the same order. Name them under "
-            f"`classes` in {index.root / 'dataset.yaml'}."
-        )
 
 
 def _size(labels: npt.NDArray[np.integer]) -> str:

@@ -97,6 +97,35 @@ def size_against_dice(cases: Sequence[Case], by_size: Sequence[dict[str, Any]]) 
     return Picture(uri=_svg_uri(figure), alt=alt)
 
 
+def reliability(calibration: Mapping[str, Any]) -> Picture:
+    """Draw the reliability diagram, with the number of pixels per bin below it.
+
+    Args:
+        calibration: `metrics["calibration"]`: `ece`, `temperature` and `bins`.
+    """
+    bins = [found for found in calibration["bins"] if found["pixels"]]
+    given, lesion = ([found[name] for found in bins] for name in ("probability", "lesion"))
+    edges = [found["range"][0] for found in calibration["bins"]]
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(4.8, 4.4), layout="constrained")
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        above.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfect")
+        above.plot(given, lesion, color=BLUE, marker="o", markersize=5, label="this evaluation")
+        above.set(ylabel="share that is lesion", xlim=(0, 1), ylim=(0, 1))
+        above.legend(frameon=False, loc="upper left")
+        counts = [found["pixels"] for found in calibration["bins"]]
+        below.bar(edges, counts, width=1 / len(edges), align="edge", color=BLUE, edgecolor="white")
+        below.set(ylabel="pixels", xlabel="probability given to a pixel")
+        below.set_yscale("log")
+    widest = max(bins, key=lambda found: abs(found["probability"] - found["lesion"]))
+    alt = (
+        f"Reliability diagram: share of pixels that are lesion against the probability they were given. "
+        f"Expected calibration error {calibration['ece']:.4f}; farthest from the diagonal where the "
+        f"probability is {widest['probability']:.2f} and the share {widest['lesion']:.2f}."
+    )
+    return Picture(uri=_svg_uri(figure), alt=alt)
+
+
 def confusion(scores: dict[str, Any]) -> Picture:
     """Draw one factor's confusion matrix; phrases are numbered as in `scores["phrases"]`, from 1."""
     counts = np.array(scores["confusion"])

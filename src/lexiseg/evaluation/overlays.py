@@ -51,12 +51,21 @@ class WordRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """One case as the report shows it: the picture as a data URI, its alternative text, and its words."""
+    """One case as the report shows it.
+
+    Attributes:
+        case: The case.
+        uri: The picture as a data URI.
+        alt: Its alternative text.
+        words: Its words; empty for a run without.
+        reasons: Why it is flagged for review; empty if it is not.
+    """
 
     case: Case
     uri: str
     alt: str
     words: tuple[WordRow, ...]
+    reasons: tuple[str, ...]
 
 
 def choose(cases: Sequence[Case], per_group: int = PER_GROUP) -> dict[str, list[Case]]:
@@ -131,6 +140,7 @@ def _show(case: Case, prediction: Prediction, index: DatasetIndex, references: R
             f"blue); Dice {case.scores.dice:.3f}."
         ),
         words=words,
+        reasons=prediction.reasons,
     )
 
 

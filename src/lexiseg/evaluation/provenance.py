@@ -59,6 +59,7 @@ def describe_execution(
         command.append("--flip-average")
     return {
         "command": shlex.join(command),
+        "flip_average": flip_average,
         "seed": seed,
         "resamples": RESAMPLES,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,12 +13,13 @@ from lexiseg.evaluation import figures
 from lexiseg.evaluation.cases import Case
 from lexiseg.evaluation.overlays import Shown
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
-from lexiseg.words.description import Side
+from lexiseg.words.description import SIDE_NOTES
 
-#: What "left" means, for every place where a word is shown to a person.
-SIDE_NOTES: dict[Side, str] = {
-    "image": "left means the left of the image, not of the patient",
-    "patient": "left means the patient's left, which is on the right of the image",
+_TAUGHT = {
+    "reports": "masks, and the sentences of a report sheet",
+    "concepts": "masks, and words measured on them",
+    "lmm": "masks, and words from a descriptions file",
+    "none": "masks alone, no words",
 }
 
 
@@ -50,6 +52,9 @@ def build_report(
         side_note=SIDE_NOTES[metrics["side"]],
         distribution=figures.dice_distribution(cases),
         scatter=figures.size_against_dice(cases, metrics["by_size"]),
+        reliability=figures.reliability(metrics["calibration"]),
+        empties=_empties(cases),
+        about=_about(metrics),
         confusions={name: figures.confusion(scores) for name, scores in retrieval.items() if scores["n"]},
         distillation=figures.distillation(history),
         strata=_strata(metrics),
@@ -71,6 +76,67 @@ def _strata(metrics: dict[str, Any]) -> dict[str, list[tuple[str, dict[str, Any]
     if "sources" in metrics:
         tables["Source of the image"] = list(metrics["sources"].items())
     return tables
+
+
+def _about(metrics: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what was run, as (name, value) for people."""
+    manifest = metrics["run"]["manifest"]
+    network, execution = manifest["network"], metrics["execution"]
+    title = {"stpnet": "STPNet", "cotexnet": "CoTexNet"}[network["model"]]
+    size = f", {network['num_parameters'] / 1e6:.1f} million parameters" if network["num_parameters"] else ""
+    temperature = metrics["calibration"]["temperature"]
+    failed = len(metrics["failed"])
+    return [
+        ("Network", f"{title}, {network['preset']} preset, {network['encoder']}{size}"),
+        ("Input", f"one image of {manifest['image_size']} x {manifest['image_size']} px, and nothing else"),
+        ("Classes", ", ".join(metrics["class_names"][1:])),
+        ("Taught by", _TAUGHT.get(manifest["text"], f"masks, and words ({manifest['text']})")),
+        (
+            "Prediction",
+            ("image and mirror image averaged" if execution["flip_average"] else "one pass per image")
+            + (
+                "; not calibrated"
+                if temperature is None
+                else f"; calibrated on validation cases, temperature {temperature:.2f}"
+            ),
+        ),
+        (
+            "Data",
+            f"{metrics['data']['name']}, {metrics['split']} split: {metrics['data']['samples']} images, "
+            f"{metrics['num_cases']} scored, {failed or 'none'} failed",
+        ),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Empty:
+    """Cases of one kind of emptiness."""
+
+    title: str
+    meaning: str
+    ids: tuple[str, ...]
+
+
+def _empties(cases: Sequence[Case]) -> list[_Empty]:
+    """Return the cases in which prediction or true mask are empty, by kind; the kinds do not overlap."""
+    nothing, something = (
+        [case for case in cases if (case.predicted_px == 0) == empty] for empty in (True, False)
+    )
+    kinds = [
+        ("Missed", "predicted empty, but there is a lesion", [c for c in nothing if c.truth_px]),
+        ("Invented", "no lesion, but one is predicted", [c for c in something if not c.truth_px]),
+        (
+            "Class missed or invented",
+            "a class is in only one of prediction and true mask",
+            [c for c in something if c.truth_px and c.scores.one_sided_empty],
+        ),
+        ("Both empty", "no lesion, and none predicted", [c for c in nothing if not c.truth_px]),
+    ]
+    return [
+        _Empty(title=title, meaning=meaning, ids=tuple(case.sample.id for case in found))
+        for title, meaning, found in kinds
+        if found
+    ]
 
 
 def _range(share: Sequence[float]) -> str:

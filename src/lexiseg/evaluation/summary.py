@@ -31,6 +31,7 @@ def summarise(cases: Sequence[Case], *, class_names: Sequence[str], seed: int) -
         "pooled_dice": pooled_dice,
         "pooled_iou": pooled_iou,
         "one_sided_empty": sum(case.scores.one_sided_empty for case in cases),
+        "empty_predictions": sum(case.predicted_px == 0 for case in cases),
         "by_size": _by_size(cases, seed),
         "by_count": _strata(cases, _count_stratum, ("one", "several", NO_LESION), seed),
     }
@@ -52,7 +53,27 @@ def summarise(cases: Sequence[Case], *, class_names: Sequence[str], seed: int) -
     if agreements:
         flagged = sum(case.flagged for case in cases) / len(cases)
         summary["agreement"] = {**_interval(cases, agreements, seed), "flagged": flagged}
+    summary["review"] = _review(cases, seed)
     return summary
+
+
+def _review(cases: Sequence[Case], seed: int) -> dict[str, Any] | None:
+    """Return share and Dice of flagged cases and of the rest; None for a run that can flag nothing."""
+    if all(case.agreement is None and case.expected_dice is None for case in cases):
+        return None
+    flagged = [case for case in cases if case.flagged]
+    rest = [case for case in cases if not case.flagged]
+    dice = {
+        name: _interval(group, [case.scores.dice for case in group], seed) if group else None
+        for name, group in (("dice_flagged", flagged), ("dice_rest", rest))
+    }
+    expected = [case.expected_dice for case in cases if case.expected_dice is not None]
+    return {
+        "flagged": len(flagged) / len(cases),
+        "n": len(flagged),
+        **dice,
+        "expected_dice": _interval(cases, expected, seed)["mean"] if expected else None,
+    }
 
 
 def _interval(cases: Sequence[Case], values: Sequence[float], seed: int) -> Interval:

@@ -14,13 +14,15 @@ from typing import Any
 
 from lexiseg.data.readers import IMAGE_SUFFIXES, read_image, write_mask
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.files import atomic_path, disk_errors
+from lexiseg.files import atomic_path, disk_errors, write_text
+from lexiseg.inference.card import build_card
+from lexiseg.inference.explain import explain
 from lexiseg.inference.overlay import draw_overlay
 from lexiseg.inference.predictor import BATCH_SIZE, Predictor
 from lexiseg.inference.result import Prediction
 
 RESULTS_FILE = "predictions.jsonl"
-MASKS, OVERLAYS = "masks", "overlays"
+MASKS, OVERLAYS, CARDS = "masks", "overlays", "cards"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class BatchSummary:
 
     Attributes:
         done: Number of images segmented.
-        flagged: Number of them whose mask and words disagree.
+        flagged: Number of them that a person should look at.
         failed: Images that could not be read, with the reason.
         results: The file with one line per image.
     """
@@ -104,13 +106,15 @@ def predict_to_files(
     out: str | Path,
     *,
     overlays: bool = False,
+    cards: bool = False,
     spacing_mm: tuple[float, float] | None = None,
     batch_size: int = BATCH_SIZE,
     on_result: Callable[[Path, Prediction | LexisegError], None] | None = None,
 ) -> BatchSummary:
     """Segment images and write what was found.
 
-    Writes `masks/NAME.png` on each input's grid, `overlays/NAME.png` if asked for, and `predictions.jsonl`.
+    Writes `masks/NAME.png` on each input's grid, `overlays/NAME.png` and `cards/NAME.html` if asked for, and
+    `predictions.jsonl`.
     One unreadable image gets a line with its error and does not stop the rest. Until the end the lines stand
     in `predictions.jsonl.partial`, so that an interrupted batch is never taken for a whole one.
 
@@ -119,6 +123,7 @@ def predict_to_files(
         targets: From `find_targets`.
         out: Output folder, created if needed.
         overlays: Whether to write overlays.
+        cards: Whether to explain each prediction on a card, see `lexiseg.inference.explain`.
         spacing_mm: Height and width of a pixel in millimetres, the same for all images, for areas in mm2.
         batch_size: Images per pass through the network.
         on_result: Called after each image, for progress.
@@ -150,6 +155,11 @@ def predict_to_files(
                 picture = draw_overlay(read_image(path), result.mask)
                 with atomic_path(out / OVERLAYS / f"{names[path]}.png") as beside:
                     picture.save(beside)
+            if cards:
+                image = read_image(path)
+                explained = explain(predictor, image, prediction=result)
+                card = build_card(image, explained, name=str(names[path]), run=predictor.run.path.name)
+                write_text(out / CARDS / f"{names[path]}.html", card)
 
     with disk_errors(results):
         out.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 from skimage.measure import find_contours
 
 from lexiseg.errors import UsageError
@@ -14,6 +14,8 @@ PREDICTED_COLOUR = "#E69F00"
 #: Colour of the true contour, a dashed line on top of it (Okabe-Ito sky blue).
 TRUTH_COLOUR = "#56B4E9"
 
+# Of the heat: Okabe-Ito sky blue at its fullest, on an image dimmed to this share of its brightness.
+_HEAT_COLOUR, _HEAT_WEIGHT, _DIMMED = "#56B4E9", 0.85, 0.55
 _OUTLINE = "#000000"
 # Up to this many pixels a side, lines are drawn at twice the size and shrunk, which smooths them.
 _SMOOTH_UP_TO = 1200
@@ -65,6 +67,33 @@ def draw_overlay(
             _stroke(pen, _dashes(line, dash), TRUTH_COLOUR, width)
     final = (max(1, size[0] // smooth), max(1, size[1] // smooth))
     return canvas if smooth == 1 else canvas.resize(final, Image.Resampling.BOX)
+
+
+def draw_heat(
+    image: npt.NDArray[np.uint8],
+    heat: npt.NDArray[np.floating],
+    mask: npt.NDArray[np.integer],
+    *,
+    longest_side: int | None = None,
+) -> Image.Image:
+    """Draw where something acts as light on a dimmed, grey image, with the outline of the mask.
+
+    One hue of rising brightness, so that it reads the same without colours.
+
+    Args:
+        image: `(H, W, 3)` uint8.
+        heat: `(h, w)` in 0..1 on any grid over the whole image.
+        mask: `(H, W)` labels whose outline is drawn.
+        longest_side: Size of the picture's longest side in pixels; by default that of the image.
+    """
+    rows, columns = image.shape[:2]
+    coarse = Image.fromarray(np.round(255 * heat).astype(np.uint8))
+    share = np.asarray(coarse.resize((columns, rows), Image.Resampling.BICUBIC), dtype=np.float32) / 255
+    grey = _DIMMED * np.asarray(Image.fromarray(image).convert("L"), dtype=np.float32)
+    light = np.array(ImageColor.getrgb(_HEAT_COLOUR), dtype=np.float32)
+    weight = _HEAT_WEIGHT * share[..., None]
+    lit = (1 - weight) * grey[..., None] + weight * light
+    return draw_overlay(np.round(lit).astype(np.uint8), mask, longest_side=longest_side)
 
 
 def _outlines(labels: npt.NDArray[np.integer], scale: float) -> list[npt.NDArray[np.float64]]:

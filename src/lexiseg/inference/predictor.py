@@ -10,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from lexiseg.data.readers import read_image
 from lexiseg.errors import LexisegError, UsageError, WeightsError
 from lexiseg.inference.ahead import read_ahead
+from lexiseg.inference.calibration import load_calibration
 from lexiseg.inference.mirror import average_with_mirror
 from lexiseg.inference.preprocess import normalise, to_batch, to_grid
 from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.review import disagreement, mask_overlap, mask_signals, word_signals
 from lexiseg.models.bank import TextBank
 from lexiseg.models.build import SegmentationOutput, build_network, channels_last, load_weights
 from lexiseg.models.folding import example_image, fold_batch_norms
@@ -44,9 +46,11 @@ class Predictor:
         device: torch device, such as "cpu" or "cuda:0".
         flip_average: Whether to average what the network says of an image and of its mirror image (words
             follow the mirror): about half as fast. For networks trained with horizontal flips.
+        calibrated: Whether to use what `lexiseg calibrate` fitted for this way of predicting, where the run
+            holds it: calibrated probabilities, an expected Dice, and the flag made of it.
 
     Raises:
-        RunError: The folder is no run this version can read.
+        RunError: The folder is no run this version can read, or its calibration is not that of its weights.
         WeightsError: Its weights or bank are missing or damaged.
         UsageError: The device does not exist here.
 
@@ -55,9 +59,17 @@ class Predictor:
         >>> prediction = predictor.predict("image.png")  # doctest: +SKIP
     """
 
-    def __init__(self, run: Run | str | Path, *, device: str = "cpu", flip_average: bool = False) -> None:
+    def __init__(
+        self,
+        run: Run | str | Path,
+        *,
+        device: str = "cpu",
+        flip_average: bool = False,
+        calibrated: bool = True,
+    ) -> None:
         self.run = run if isinstance(run, Run) else Run.open(run)
         self.flip_average = flip_average
+        self.calibration = load_calibration(self.run, flip_average=flip_average) if calibrated else None
         manifest = self.run.manifest
         bank = TextBank.load(self.run.bank_file) if self.run.spoken_vocabulary is not None else None
         network = build_network(manifest.network, bank, pretrained=False)
@@ -96,7 +108,7 @@ class Predictor:
             DataError: The file cannot be read.
             UsageError: The array is not an image.
         """
-        pixels = read_image(image) if isinstance(image, str | Path) else _as_image(image)
+        pixels = read_image(image) if isinstance(image, str | Path) else as_image(image)
         return self.predict_arrays([pixels], spacing_mm=spacing_mm)[0]
 
     def predict_arrays(
@@ -109,21 +121,40 @@ class Predictor:
         """
         if spacing_mm is not None and not all(0 < value < float("inf") for value in spacing_mm):
             raise UsageError(f"Expected a pixel spacing above 0 mm, got {spacing_mm}.")
-        manifest = self.run.manifest
-        batch = to_batch([to_grid(image, manifest.image_size) for image in images])
         with torch.inference_mode():
-            x = normalise(batch.to(self.device), manifest.mean, manifest.std)  # (B, 3, S, S)
-            logits, words = self._answer(x)
-            if self.flip_average:
-                mirrored, mirrored_words = self._answer(x.flip(-1))
-                logits, words = average_with_mirror(
-                    (logits, mirrored), (words, mirrored_words), self.run.spoken_vocabulary
-                )
+            logits, words, signals = self._answer_with_signals(self.prepare(images))
             scores = [factor.numpy() for factor in words]
             return [
-                self._result(image, logits[i : i + 1], [factor[i] for factor in scores], spacing_mm)
+                self._result(
+                    image, logits[i : i + 1], [factor[i] for factor in scores], signals[i], spacing_mm
+                )
                 for i, image in enumerate(images)
             ]
+
+    def prepare(self, images: Sequence[Pixels]) -> Tensor:
+        """Return `(B, 3, S, S)` as the network takes it, for `(H, W, 3)` uint8 images."""
+        manifest = self.run.manifest
+        batch = to_batch([to_grid(image, manifest.image_size) for image in images])
+        return normalise(batch.to(self.device), manifest.mean, manifest.std)
+
+    @property
+    def network(self) -> nn.Module:
+        """The network, in eval mode on the predictor's device."""
+        return self._network
+
+    def _answer_with_signals(self, image: Tensor) -> tuple[Tensor, list[Tensor], list[dict[str, float]]]:
+        """Return what `_answer` does, averaged with the mirror image if wanted, and each mask's signals."""
+        logits, words = self._answer(image)
+        if not self.flip_average:
+            return logits, words, [mask_signals(scores) for scores in logits]
+        mirrored, mirrored_words = self._answer(image.flip(-1))
+        mean, words = average_with_mirror(
+            (logits, mirrored), (words, mirrored_words), self.run.spoken_vocabulary
+        )
+        return mean, words, [
+            {**mask_signals(scores), "mirror": mask_overlap(own, other)}
+            for scores, own, other in zip(mean, logits, mirrored.flip(-1), strict=True)
+        ]  # fmt: skip
 
     def _answer(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return mask logits `(B, 1 or classes, S, S)` and phrase probabilities, per factor `(B, N_f)`."""
@@ -162,37 +193,67 @@ class Predictor:
         image: Pixels,
         logits: Tensor,
         scores: list[npt.NDArray[np.float32]],
+        signals: dict[str, float],
         spacing_mm: tuple[float, float] | None,
     ) -> Prediction:
         """Turn logits `(1, C, S, S)` and phrase probabilities `N_f x (N_f,)` into a prediction."""
-        if tuple(logits.shape[-2:]) != image.shape[:2]:
-            logits = F.interpolate(logits, size=image.shape[:2], mode="bilinear", align_corners=False)
-        if logits.shape[1] == 1:
-            probability = logits[0].sigmoid()  # (1, H, W)
-            mask = (logits[0, 0] > 0).to(torch.uint8).numpy()
-        else:
-            probability = logits[0].softmax(dim=0)[1:]  # (C, H, W)
-            mask = logits[0].argmax(dim=0).to(torch.uint8).numpy()
+        mask, probability = self.on_grid(logits, (image.shape[0], image.shape[1]))
         counts = np.bincount(mask.ravel(), minlength=len(self.run.class_names))
         area_px = {name: int(counts[label]) for label, name in enumerate(self.run.class_names) if label > 0}
         words = self._words(scores)
-        measured, share, flagged = None, None, False
-        if words and self.run.spoken_vocabulary is not None:
-            measured = measure(mask, self.run.spoken_vocabulary, image=image, side=self.run.side)
-            share = _share_of_agreement(self.run.spoken_vocabulary, words, measured, lesion=bool(mask.any()))
-            flagged = share is not None and share < self.run.manifest.review_below
+        measured, share, disagrees = None, None, None
+        vocabulary = self.run.spoken_vocabulary
+        if words and vocabulary is not None:
+            lesion = bool(mask.any())
+            measured = measure(mask, vocabulary, image=image, side=self.run.side)
+            share = _share_of_agreement(vocabulary, words, measured, lesion=lesion)
+            if share is not None:
+                disagrees = disagreement(words, measured, vocabulary, lesion=lesion)
+        signals = {**signals, **word_signals(words, share)}
+        expected, flagged, doubt = self._review(signals, share)
         pixel_mm2 = spacing_mm[0] * spacing_mm[1] if spacing_mm is not None else None
         return Prediction(
             mask=mask,
-            probability=probability.numpy(),
+            probability=probability,
             words=words,
             measured=measured,
             side=self.run.side,
             agreement=share,
             flagged=flagged,
+            reasons=tuple(reason for reason in (doubt, disagrees) if reason) if flagged else (),
+            expected_dice=expected,
+            signals=signals,
             area_px=area_px,
             area_mm2=None if pixel_mm2 is None else {name: n * pixel_mm2 for name, n in area_px.items()},
         )
+
+    def on_grid(
+        self, logits: Tensor, size: tuple[int, int]
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+        """Return labels `(H, W)` and probabilities `(C, H, W)` for mask scores of one image.
+
+        Args:
+            logits: Of the network, `(1, C, S, S)`.
+            size: Height and width of the image.
+        """
+        logits = logits.float().cpu()
+        if tuple(logits.shape[-2:]) != size:
+            logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+        # The mask is taken from the scores themselves, so that no temperature can move it.
+        scaled = logits[0] if self.calibration is None else logits[0] / self.calibration.temperature
+        if logits.shape[1] == 1:
+            return (logits[0, 0] > 0).to(torch.uint8).numpy(), scaled.sigmoid().numpy()
+        return logits[0].argmax(dim=0).to(torch.uint8).numpy(), scaled.softmax(dim=0)[1:].numpy()
+
+    def _review(
+        self, signals: dict[str, float], share: float | None
+    ) -> tuple[float | None, bool, str | None]:
+        """Return the expected Dice, whether a person should look, and why; only a calibrated run expects."""
+        if self.calibration is None:
+            return None, share is not None and share < self.run.manifest.review_below, None
+        rule = self.calibration.review
+        expected = rule.expected_dice(signals)
+        return expected, expected < rule.below, rule.reason(signals)
 
     def _words(self, scores: list[npt.NDArray[np.float32]]) -> tuple[RetrievedWord, ...]:
         """Name the best phrase of every factor, with its runners-up."""
@@ -239,8 +300,12 @@ def _read_or_error(path: Path) -> tuple[Path, Pixels | LexisegError]:
         return path, error
 
 
-def _as_image(pixels: Pixels) -> Pixels:
-    """Return `(H, W, 3)` uint8, or refuse."""
+def as_image(pixels: Pixels) -> Pixels:
+    """Return `(H, W)` or `(H, W, 3)` pixels as `(H, W, 3)`.
+
+    Raises:
+        UsageError: They are not uint8, or of another shape.
+    """
     if pixels.dtype != np.uint8:
         raise UsageError(f"Expected uint8 pixels, got {pixels.dtype}. Scale them to 0..255 first.")
     if pixels.ndim == 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,13 +38,19 @@ class Prediction:
 
     Attributes:
         mask: Labels `(H, W)` uint8 on the input's own grid, 0 = background.
-        probability: Per foreground class, `(C, H, W)` float32 in 0..1, on the input's own grid.
+        probability: Per foreground class, `(C, H, W)` float32 in 0..1, on the input's own grid; calibrated if
+            the run is.
         words: One retrieved phrase per factor; empty if the model was trained without text.
         measured: What the predicted mask itself measures, in the same vocabulary; None without text.
         side: Whose left is meant in every word: the image's or the patient's.
         agreement: Share of factors on which retrieved and measured words agree, 0 to 1; None without text,
             or where the vocabulary holds nothing that can be measured.
-        flagged: True if mask and words disagree so much that a person should look.
+        flagged: True if a person should look: mask and words disagree too much, or, for a calibrated run, the
+            expected Dice is too low.
+        reasons: Why it is flagged, in words; empty if it is not.
+        expected_dice: Dice that the prediction's own signals let expect, 0 to 1; None for a run that was not
+            calibrated.
+        signals: What that is made of, by name (`lexiseg.inference.review`).
         area_px: Pixels per foreground class name.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
     """
@@ -58,6 +64,9 @@ class Prediction:
     flagged: bool
     area_px: dict[str, int]
     area_mm2: dict[str, float] | None
+    reasons: tuple[str, ...] = ()
+    expected_dice: float | None = None
+    signals: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the pixels as JSON-able values, one line of `predictions.jsonl`."""
@@ -78,4 +87,6 @@ class Prediction:
             "measured": None if self.measured is None else self.measured.phrases,
             "agreement": self.agreement,
             "flagged": self.flagged,
+            "reasons": list(self.reasons),
+            "expected_dice": None if self.expected_dice is None else round(self.expected_dice, 4),
         }

@@ -308,7 +308,8 @@ class Training:
 
     def _finish(self, run: Run, best: KeepBest) -> Run:
         """Score all validation cases with the selected weights and complete the manifest."""
-        scores = validate_run(Predictor(run), self.index)
+        # A calibration of earlier weights, in a run that was resumed, says nothing of these.
+        scores = validate_run(Predictor(run, calibrated=False), self.index)
         manifest = run.manifest.model_copy(
             update={
                 "review_below": scores.review_below,

@@ -15,6 +15,11 @@ Side = Literal["image", "patient"]
 Source = Literal["reports", "concepts", "lmm", "retrieved"]
 
 SIDES: tuple[Side, ...] = get_args(Side)
+#: What "left" means, for every place where a word is shown to a person.
+SIDE_NOTES: dict[Side, str] = {
+    "image": "left means the left of the image, not of the patient",
+    "patient": "left means the patient's left, which is on the right of the image",
+}
 SOURCES: tuple[Source, ...] = get_args(Source)
 
 

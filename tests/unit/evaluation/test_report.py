@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import importlib
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,8 +17,9 @@ from lexiseg.evaluation import figures
 from lexiseg.evaluation.cases import Case
 from lexiseg.evaluation.metrics import case_metrics
 from lexiseg.evaluation.overlays import choose
-from lexiseg.evaluation.report import SIDE_NOTES
+from lexiseg.evaluation.reliability import Reliability
 from lexiseg.evaluation.summary import summarise
+from lexiseg.words.description import SIDE_NOTES
 
 VOID = {"meta", "img", "br", "line", "link"}
 
@@ -46,20 +48,39 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: Any, write_case: Any, disc: Any, fake_run: Any, fake_predictor: Any) -> str:
+def evaluated(tmp_path_factory: Any, write_case: Any, disc: Any, fake_run: Any, fake_predictor: Any) -> Path:
+    """Return the folder of an evaluation with all kinds of cases."""
     evaluate_predictor = importlib.import_module("lexiseg.evaluation.evaluate").evaluate_predictor
     from lexiseg.data import open_dataset
 
     root: Path = tmp_path_factory.mktemp("report")
     answers = {}
+    nothing = np.zeros((64, 64), np.uint8)
+    for name, truth, predicted in (
+        ("missed", disc(64, 20, 14, 6), nothing),
+        ("invented", nothing, disc(64, 20, 14, 6)),
+        ("clean", nothing, nothing),
+    ):
+        write_case(root / "data", name, truth)
+        answers[name] = (predicted, (0, 0, 2, 7))
+    write_case(root / "data", "unreadable", disc(64, 20, 14, 6))
     for number in range(8):
         mask = disc(64, 40, 14, 4 + number) | disc(64, 40, 50, 5)
         write_case(root / "data", f"case{number}", mask)
         answers[f"case{number}"] = (disc(64, 40, 14, 5), (number % 2, 0, 2, 7))
     run = fake_run(text_source="concepts", side="patient")
     index = open_dataset(root / "data")
-    evaluation = evaluate_predictor(fake_predictor(run, answers), index, split="test", out=root)
-    return (evaluation.out / "report.html").read_text()
+    return evaluate_predictor(fake_predictor(run, answers), index, split="test", out=root).out
+
+
+@pytest.fixture(scope="module")
+def report(evaluated: Path) -> str:
+    return (evaluated / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def metrics(evaluated: Path) -> dict[str, Any]:
+    return json.loads((evaluated / "metrics.json").read_text())
 
 
 def test_distillation_is_drawn_where_there_was_some() -> None:
@@ -85,8 +106,8 @@ def test_one_file_without_scripts_or_requests(report: str) -> None:
 
 def test_every_image_is_inline_with_alternative_text(report: str) -> None:
     images = Page(report).all("img")
-    # distribution, scatter, four factors, and best, median, worst, most disagreeing of two cases each
-    assert len(images) == 2 + 4 + 4 * 2
+    # distribution, scatter, reliability, four factors; four groups of two cases each
+    assert len(images) == 3 + 4 + 4 * 2
     for image in images:
         assert len(image["alt"] or "") > 30
         kind, content = (image["src"] or "").split(";base64,")
@@ -107,6 +128,9 @@ def test_says_what_must_be_said(report: str) -> None:
         "Majority of training",
         "lexiseg evaluate runs/fake",
         "numpy " + np.__version__,
+        "STPNet, compact preset",
+        "masks, and words measured on them",
+        "one pass per image; not calibrated",
     ):
         assert sentence in report
     for title in ("Best by Dice", "Median by Dice", "Worst by Dice", "Most disagreeing"):
@@ -120,6 +144,55 @@ def test_names_the_side_convention_at_every_place_with_words(report: str) -> Non
     assert SIDE_NOTES["image"] not in report
     # "right" must only ever be a side here, never praise.
     assert not re.search(r"&check; right|of \d+ right", report)
+
+
+SECTIONS = ("run", "scores", "spread", "calibration", "review", "words", "cases", "failures", "reproduce")
+
+
+def test_every_section_is_there_and_linked(report: str) -> None:
+    page = Page(report)
+    assert tuple(section["id"] for section in page.all("section")) == SECTIONS
+    links = [link["href"] for link in page.all("a")]
+    assert links == [f"#{name}" for name in SECTIONS[1:]]
+
+
+def test_every_drawing_in_the_text_has_a_title(report: str) -> None:
+    drawings = re.findall(r"<svg.*?</svg>", report, re.DOTALL)
+    assert len(drawings) == 2
+    assert all(re.search(r"<title>.{10,}</title>", drawing) for drawing in drawings)
+
+
+def test_figures_in_the_text_are_those_of_metrics_json(report: str, metrics: dict[str, Any]) -> None:
+    """Every score of `metrics.json` that the report shows, found again in its table."""
+    text = " ".join(re.sub(r"<[^>]+>", " ", report).split())
+    for name, title, digits in (
+        ("dice", "Dice", 3), ("iou", "IoU", 3), ("surface_dice", "Surface Dice", 3), ("hd95", "HD95", 1),
+    ):  # fmt: skip
+        mean, (low, high) = metrics[name]["mean"], metrics[name]["ci95"]
+        assert f"{title} {mean:.{digits}f} {low:.{digits}f} to {high:.{digits}f}" in text
+    pooled, mean = metrics["pooled_dice"], metrics["dice"]["mean"]
+    assert f"Dice {pooled:.3f} {mean:.3f} {pooled - mean:+.3f}" in text
+    assert f"Expected calibration error: {metrics['calibration']['ece']:.4f}" in text.replace(" :", ":")
+    assert f"over {metrics['calibration']['pixels']:,} pixels" in text
+    review = metrics["review"]
+    low, high = review["dice_flagged"]["ci95"]
+    assert (
+        f"Flagged {100 * review['flagged']:.1f}\N{NO-BREAK SPACE}% {review['n']} "
+        f"{review['dice_flagged']['mean']:.3f} {low:.3f} to {high:.3f}"
+    ).replace("\N{NO-BREAK SPACE}", " ") in text
+    for stratum in metrics["by_size"]:
+        assert f"{stratum['n']} {stratum['dice']['mean']:.3f}" in text
+    for scores in metrics["retrieval"].values():
+        assert f"{scores['title']} {100 * scores['accuracy']:.1f}" in text
+
+
+def test_failures_are_listed(report: str, metrics: dict[str, Any]) -> None:
+    failures = report[report.index('id="failures"') : report.index('id="reproduce"')]
+    assert [failed["id"] for failed in metrics["failed"]] == ["unreadable"]
+    assert "unreadable.png cannot be read as an image." in failures
+    assert (metrics["empty_predictions"], metrics["one_sided_empty"]) == (2, 2)
+    listed = dict(re.findall(r"<summary>([\w ]+): \d+ .*?</summary>\s*<p class=\"ids\">(.*?)</p>", failures))
+    assert listed == {"Missed": "missed", "Invented": "invented", "Both empty": "clean"}
 
 
 def test_foreign_text_is_escaped(report: str) -> None:
@@ -184,6 +257,14 @@ def test_figures_state_their_numbers() -> None:
     assert "5 of 6 cases lie on the diagonal" in confusion.alt
     large = figures.confusion({"title": "Sentence", "confusion": np.eye(32, dtype=int).tolist()})
     assert "32 of 32" in large.alt
+
+
+def test_the_reliability_diagram_states_its_numbers() -> None:
+    reliability = Reliability()
+    reliability.add(np.array([[[0.1, 0.1], [0.9, 0.9]]]), np.array([[0, 0], [0, 1]]))
+    picture = figures.reliability({"temperature": None, **reliability.to_dict()})
+    assert "Expected calibration error 0.2500" in picture.alt
+    assert "the probability is 0.90 and the share 0.50" in picture.alt
 
 
 def test_figures_are_the_same_every_time() -> None:

@@ -26,7 +26,13 @@ def make_run() -> MakeRun:
     """Make a run folder and return it with the network whose weights it holds."""
 
     def make(
-        folder: Path, *, text: str = "reports", classes: int = 2, **manifest: Any
+        folder: Path,
+        *,
+        text: str = "reports",
+        classes: int = 2,
+        model: str = "stpnet",
+        prompted: bool = False,
+        **manifest: Any,
     ) -> tuple[Run, nn.Module]:
         vocabulary = load_vocabulary("chest") if text != "none" else None
         generator = torch.Generator().manual_seed(0)
@@ -38,7 +44,9 @@ def make_run() -> MakeRun:
                 for factor in vocabulary.factors
             },
         )
-        spec = NetworkSpec(encoder="lcnet_050", width=16, out_channels=1 if classes == 2 else classes)
+        spec = NetworkSpec(
+            model=model, encoder="lcnet_050", width=16, out_channels=1 if classes == 2 else classes
+        )
         torch.manual_seed(0)
         network = build_network(spec, bank, pretrained=False).eval()
         with torch.no_grad():
@@ -46,6 +54,9 @@ def make_run() -> MakeRun:
                 if isinstance(module, nn.BatchNorm2d):  # statistics that do something
                     module.running_mean.normal_(std=0.2)
                     module.running_var.uniform_(0.5, 2)
+            if prompted:  # modulations start at zero, where no prompt reaches the mask
+                for modulation in network.decoder.modulations:
+                    modulation.scale_shift.weight.normal_(std=0.3)
             # Spread the scores about 0, so that masks are neither empty nor full.
             coarse = torch.randn(4, 3, 8, 8, generator=generator)
             logits = network(nn.functional.interpolate(coarse, size=64, mode="bicubic")).logits

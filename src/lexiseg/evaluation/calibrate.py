@@ -1,0 +1,245 @@
+"""Fit what a trained run needs to judge itself: a temperature and a review rule, on validation cases only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, log_softmax
+
+from lexiseg._version import __version__
+from lexiseg.data import DatasetIndex, Sample, open_dataset
+from lexiseg.data.readers import read_mask
+from lexiseg.errors import DataError
+from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
+from lexiseg.evaluation.interface import PredictsPaths
+from lexiseg.evaluation.metrics import overlap
+from lexiseg.evaluation.provenance import describe_data
+from lexiseg.evaluation.reliability import Reliability
+from lexiseg.inference.calibration import Calibration, save_calibration
+from lexiseg.inference.predictor import BATCH_SIZE, Predictor
+from lexiseg.inference.result import Prediction
+from lexiseg.inference.review import ReviewRule, Signal
+from lexiseg.run import Run
+
+#: At most this share of the validation cases is flagged.
+REVIEW_SHARE = 0.2
+#: Pixels drawn per image for the temperature: every image counts the same, whatever its size.
+PIXELS_PER_IMAGE = 4096
+
+# Probabilities are single precision: below this they say no more than "none".
+_LEAST = 1e-7
+_TEMPERATURES = (0.1, 10.0)
+# Weight of the penalty on the weights, in cases: a handful of validation cases must not make a bold rule.
+_SHRINKAGE = 2.0
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def calibrate(
+    run: Run | str | Path,
+    data: str | Path,
+    *,
+    device: str = "cpu",
+    flip_average: bool = False,
+    batch_size: int = BATCH_SIZE,
+    progress: Callable[[int, int], None] | None = None,
+) -> Calibration:
+    """Fit temperature and review rule on the validation split and write them to `calibration.json`.
+
+    Masks stay as they are. What is fitted holds for one way of predicting: call it twice to calibrate both
+    plain and flip-averaged prediction.
+
+    Args:
+        run: A trained run, or its folder.
+        data: The data set it was trained on.
+        device: Torch device of the prediction.
+        flip_average: Whether to calibrate flip-averaged prediction, see `Predictor`.
+        batch_size: Images predicted at once.
+        progress: Called after each case with the number of cases done and in all.
+
+    Returns:
+        What was fitted.
+
+    Raises:
+        DataError: The data set cannot be used with the run, has no validation cases with masks, or one of
+            them cannot be read.
+        RunError: The run folder cannot be used.
+        DiskError: `calibration.json` cannot be written.
+    """
+    run = run if isinstance(run, Run) else Run.open(run)
+    index = open_dataset(data, seed=int(run.manifest.training.get("seed", 0)))
+    predictor = Predictor(run, device=device, flip_average=flip_average, calibrated=False)
+    fitted = fit(predictor, index, batch_size=batch_size, progress=progress)
+    save_calibration(run, fitted, flip_average=flip_average)
+    return fitted
+
+
+def fit(
+    predictor: PredictsPaths,
+    index: DatasetIndex,
+    *,
+    batch_size: int = BATCH_SIZE,
+    progress: Callable[[int, int], None] | None = None,
+) -> Calibration:
+    """Fit a calibration for a predictor that uses none yet; see `calibrate`."""
+    check_classes(index, predictor.run)
+    check_unseen(index, predictor.run, "val")
+    samples = [sample for sample in check_split(index, "val") if sample.mask is not None]
+    if not samples:
+        raise DataError(f"No validation image of {index.root} has a mask, so nothing can be calibrated.")
+    seen = _Seen()
+    predictions = predictor.predict_paths([sample.image for sample in samples], batch_size=batch_size)
+    for done, (sample, (path, prediction)) in enumerate(zip(samples, predictions, strict=True), start=1):
+        if not isinstance(prediction, Prediction):
+            raise DataError(f"{path} cannot be read: {prediction}") from prediction
+        seen.add(sample, prediction, index)
+        if progress is not None:
+            progress(done, len(samples))
+    scores, labels = np.concatenate(seen.scores), np.concatenate(seen.labels)
+    temperature = fit_temperature(scores, labels)
+    about = describe_data(index, samples, "val")
+    return Calibration(
+        temperature=temperature,
+        ece_before=_ece(scores, labels, 1.0),
+        ece_after=_ece(scores, labels, temperature),
+        nll_before=_nll(scores, labels, 1.0),
+        nll_after=_nll(scores, labels, temperature),
+        pixels=len(labels),
+        review=fit_review(seen.signals, seen.dice),
+        data={name: about[name] for name in ("name", "split", "samples", "ids_sha256")},
+        lexiseg_version=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+@dataclass
+class _Seen:
+    """What is kept of the validation cases: some pixels, the signals and the Dice of each."""
+
+    scores: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    labels: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+    signals: list[dict[str, float]] = field(default_factory=list)
+    dice: list[float] = field(default_factory=list)
+
+    def add(self, sample: Sample, prediction: Prediction, index: DatasetIndex) -> None:
+        assert sample.mask is not None
+        truth = read_mask(sample.mask, index.coding)
+        if truth.shape != prediction.mask.shape:
+            raise DataError(
+                f"The mask {sample.mask} and its image {sample.image} differ in size. "
+                "Export both at one size."
+            )
+        generator = np.random.default_rng(len(self.dice))
+        drawn = generator.choice(truth.size, size=min(truth.size, PIXELS_PER_IMAGE), replace=False)
+        foreground = prediction.probability.reshape(len(prediction.probability), -1)[:, drawn]
+        probability = np.concatenate([1 - foreground.sum(axis=0, keepdims=True), foreground])
+        # Softmax of the logarithms gives the probabilities back, so these are the scores but for a constant.
+        self.scores.append(np.log(np.maximum(probability, _LEAST)).T.astype(np.float32))
+        self.labels.append(truth.ravel()[drawn])
+        self.signals.append(prediction.signals)
+        self.dice.append(_mean_dice(prediction.mask, truth, index.num_classes))
+
+
+def fit_temperature(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> float:
+    """Return the temperature T, 0.1 to 10, that minimises the negative log likelihood of `scores / T`.
+
+    Args:
+        scores: Logits of pixels, `(N, classes)`, background first.
+        labels: Their true labels, `(N,)`.
+    """
+    low, high = np.log(_TEMPERATURES)
+    # In log T the likelihood has one minimum, which the bounded search closes in on.
+    found = minimize_scalar(
+        lambda log_t: _nll(scores, labels, float(np.exp(log_t))),
+        bounds=(low, high),
+        method="bounded",
+        options={"xatol": 1e-3},
+    )
+    return float(np.exp(found.x))
+
+
+def fit_review(signals: Sequence[dict[str, float]], dice: Sequence[float]) -> ReviewRule:
+    """Fit the Dice that signals let expect, and the limit below which predictions ask for review.
+
+    A logistic regression of the Dice, with weights that are penalised and cannot be negative: all signals are
+    made so that more is better. The limit is the highest that flags at most `REVIEW_SHARE` of the cases.
+
+    Args:
+        signals: Signals per validation case; all cases have the same ones.
+        dice: Dice per case, 0..1.
+    """
+    names = list(signals[0])
+    values = np.array([[case[name] for name in names] for case in signals]).reshape(len(signals), len(names))
+    target = np.asarray(dice, dtype=np.float64)
+    mean, spread = values.mean(axis=0), values.std(axis=0)
+    spread[spread == 0] = 1.0
+    bias, weights = _logistic((values - mean) / spread, target)
+    rule = ReviewRule(
+        signals={
+            name: Signal(mean=float(m), spread=float(s), weight=float(w))
+            for name, m, s, w in zip(names, mean, spread, weights, strict=True)
+        },
+        bias=bias,
+        below=0.0,
+    )
+    expected = np.array([rule.expected_dice(case) for case in signals])
+    below = float(np.sort(expected)[int(REVIEW_SHARE * len(expected))])
+    flagged = expected < below
+    return rule.model_copy(
+        update={
+            "below": below,
+            "flagged": float(flagged.mean()),
+            "dice_flagged": float(target[flagged].mean()) if flagged.any() else None,
+            "dice_rest": float(target[~flagged].mean()),
+        }
+    )
+
+
+def _logistic(z: FloatArray, target: FloatArray) -> tuple[float, FloatArray]:
+    """Return bias and weights >= 0 of the penalised logistic regression of `target (N,)` on `z (N, K)`."""
+
+    def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
+        bias, weights = parameters[0], parameters[1:]
+        odds = bias + z @ weights
+        value = np.sum(np.logaddexp(0, odds) - target * odds) + _SHRINKAGE / 2 * weights @ weights
+        error = expit(odds) - target
+        slope = np.concatenate([[error.sum()], z.T @ error + _SHRINKAGE * weights])
+        return float(value), slope
+
+    # Bounded, as the likelihood of cases that are all perfect has no best bias.
+    bounds = [(-10.0, 10.0)] + [(0.0, None)] * z.shape[1]
+    found = minimize(loss, np.zeros(1 + z.shape[1]), jac=True, bounds=bounds, method="L-BFGS-B")
+    return float(found.x[0]), np.asarray(found.x[1:])
+
+
+def _nll(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], temperature: float) -> float:
+    logs = log_softmax(scores / temperature, axis=1)
+    return float(-np.take_along_axis(logs, labels[:, None].astype(np.int64), axis=1).mean())
+
+
+def _ece(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], temperature: float) -> float:
+    reliability = Reliability()
+    reliability.add(np.exp(log_softmax(scores / temperature, axis=1)).T[1:], labels)
+    return reliability.ece
+
+
+def _mean_dice(predicted: npt.NDArray[np.integer], truth: npt.NDArray[np.integer], num_classes: int) -> float:
+    """Return the mean Dice over the foreground classes."""
+    return float(
+        np.mean(
+            [
+                overlap(
+                    int(((predicted == label) & (truth == label)).sum()),
+                    int((predicted == label).sum()),
+                    int((truth == label).sum()),
+                )[0]
+                for label in range(1, num_classes)
+            ]
+        )
+    )

@@ -1,0 +1,70 @@
+"""What is refused before a run is scored, or fitted, on a split."""
+
+from __future__ import annotations
+
+from lexiseg.data import SPLITS, DatasetIndex, Sample, Split
+from lexiseg.errors import DataError, UsageError
+from lexiseg.run import Run
+
+
+def check_split(index: DatasetIndex, split: Split) -> tuple[Sample, ...]:
+    """Return the samples of a split that exists and is not empty.
+
+    Raises:
+        UsageError: There is no split of that name.
+        DataError: It holds no images.
+    """
+    if split not in SPLITS:
+        raise UsageError(f"Unknown split '{split}': expected one of {', '.join(SPLITS)}.")
+    samples = index.split(split)
+    if not samples:
+        sizes = ", ".join(f"{name}: {len(index.split(name))}" for name in SPLITS)
+        raise DataError(
+            f"{index.root} has no images in its {split} split ({sizes}). Choose another one with --split."
+        )
+    return samples
+
+
+def check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
+    """Refuse a split that holds images the run has learned from, or, for "test", was selected on.
+
+    Sample ids are only unique within a data set, so they are compared where the data set has the name of the
+    one the run was trained on (from dataset.yaml, else the folder's). The train split may always be scored.
+
+    Raises:
+        DataError: It does.
+    """
+    if split == "train" or run.splits is None or run.manifest.data.get("name") != index.name:
+        return
+    used = set(run.splits.get("train", ()))
+    if split == "test":
+        used |= set(run.splits.get("val", ()))
+    seen = [sample.id for sample in index.split(split) if sample.id in used]
+    if seen:
+        raise DataError(
+            f"{len(seen)} images of the {split} split of {index.root} were used to train or select the run "
+            f"in {run.path} (for example {seen[0]}), so their scores would say nothing: this is not the "
+            f"split of the training. Copy {run.path / 'splits.json'} beside the data, or, if this is another "
+            f"data set, give it a name of its own in dataset.yaml."
+        )
+
+
+def check_classes(index: DatasetIndex, run: Run) -> None:
+    """Refuse data whose classes are not those of the run.
+
+    Raises:
+        DataError: They are not as many, or, with several, not the same names in the same order.
+    """
+    if len(index.class_names) != len(run.class_names):
+        raise DataError(
+            f"The run segments {', '.join(run.class_names[1:])}, but the masks of {index.root} hold "
+            f"{', '.join(index.class_names[1:])}. Evaluate on data with the same classes, or list them under "
+            f"`classes` in dataset.yaml."
+        )
+    # With one foreground class its name is a matter of taste; with more, labels go by number.
+    if len(run.class_names) > 2 and tuple(index.class_names) != tuple(run.class_names):
+        raise DataError(
+            f"The run's classes are {', '.join(run.class_names)}, those of {index.root} are "
+            f"{', '.join(index.class_names)}; expected the same names in the same order. Name them under "
+            f"`classes` in {index.root / 'dataset.yaml'}."
+        )

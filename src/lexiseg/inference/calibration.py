@@ -1,0 +1,120 @@
+"""`calibration.json` of a run: what was fitted on validation cases after training, and is used in prediction.
+
+One entry per way of predicting, plain and flip-averaged, since averaging changes how sure the network is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lexiseg.errors import RunError
+from lexiseg.files import write_json
+from lexiseg.inference.review import ReviewRule
+from lexiseg.run import Run
+
+#: Name of the file in the run folder.
+CALIBRATION_FILE = "calibration.json"
+
+_FORMAT_VERSION = 1
+
+
+class Calibration(BaseModel):
+    """What calibrates one way of predicting.
+
+    Attributes:
+        temperature: The mask's scores are divided by it before they become probabilities (Guo et al., *On
+            calibration of modern neural networks*, ICML 2017). It changes no mask.
+        ece_before: Expected calibration error on validation pixels without it, 0..1.
+        ece_after: The same with it.
+        nll_before: Mean negative log likelihood of the pixels without it.
+        nll_after: The same with it.
+        pixels: Number of validation pixels that were drawn for these figures.
+        review: When a prediction asks for review.
+        data: Name, split, number and hash of the cases that were used.
+        lexiseg_version: Version that fitted it.
+        created: ISO date and time, UTC.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(gt=0)
+    ece_before: float
+    ece_after: float
+    nll_before: float
+    nll_after: float
+    pixels: int
+    review: ReviewRule
+    data: dict[str, Any]
+    lexiseg_version: str
+    created: str
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int = _FORMAT_VERSION
+    weights_sha256: str
+    plain: Calibration | None = None
+    flip_average: Calibration | None = None
+
+
+def load_calibration(run: Run, *, flip_average: bool) -> Calibration | None:
+    """Return a run's calibration for one way of predicting; None where there is none.
+
+    Raises:
+        RunError: The file is damaged, of a newer version, or was fitted for other weights.
+    """
+    file = run.path / CALIBRATION_FILE
+    found = _read(run)
+    if found is None:
+        return None
+    if found.weights_sha256 != _weights_hash(run):
+        raise RunError(
+            f"{file} was fitted for other weights than those in {run.weights_file}. Fit it again with "
+            f"`lexiseg calibrate {run.path} DATA`, or remove it."
+        )
+    return found.flip_average if flip_average else found.plain
+
+
+def save_calibration(run: Run, calibration: Calibration, *, flip_average: bool) -> None:
+    """Write a calibration into its run; that of the other way of predicting stays, if it fits the weights.
+
+    Raises:
+        RunError: There is a file of a newer version, or a damaged one.
+        DiskError: It cannot be written.
+    """
+    weights = _weights_hash(run)
+    found = _read(run)
+    if found is None or found.weights_sha256 != weights:
+        found = _File(weights_sha256=weights)
+    mode = "flip_average" if flip_average else "plain"
+    value = found.model_copy(update={mode: calibration}).model_dump(mode="json")
+    write_json(run.path / CALIBRATION_FILE, value)
+
+
+def _read(run: Run) -> _File | None:
+    file = run.path / CALIBRATION_FILE
+    if not file.is_file():
+        return None
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+        version = int(value["format_version"])
+        if version <= _FORMAT_VERSION:
+            return _File.model_validate(value)
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise RunError(
+            f"{file} is damaged ({error}). Restore it, or remove it and calibrate again."
+        ) from error
+    raise RunError(
+        f"{file} was written by a newer Lexiseg (format {version}); this version reads formats up to "
+        f"{_FORMAT_VERSION}. Upgrade with: pip install --upgrade lexiseg"
+    )
+
+
+def _weights_hash(run: Run) -> str:
+    with open(run.weights_file, "rb") as weights:
+        return hashlib.file_digest(weights, "sha256").hexdigest()

@@ -1,0 +1,130 @@
+"""The card of one prediction: one self-contained HTML file a person can judge it by."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
+
+from lexiseg.inference.explain import ExplainedWord, Explanation, WhatIf
+from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR, draw_heat, draw_overlay
+from lexiseg.inference.predictor import Pixels
+from lexiseg.inference.result import RetrievedWord
+from lexiseg.words.description import SIDE_NOTES
+
+_LONGEST_SIDE = 400
+_JPEG_QUALITY = 85
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Picture:
+    uri: str
+    alt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Word:
+    """One word as the card shows it."""
+
+    word: RetrievedWord
+    measured: str | None
+    heat: _Picture | None
+    what_if: tuple[WhatIf, ...]
+    pictured: WhatIf | None
+    picture: _Picture | None
+
+
+def build_card(image: Pixels, explanation: Explanation, *, name: str, run: str) -> str:
+    """Return the card as HTML: no scripts, no other files, no requests.
+
+    Args:
+        image: `(H, W, 3)` uint8.
+        explanation: Its explanation.
+        name: Name of the image, for the title.
+        run: Name of the run.
+    """
+    environment = Environment(
+        loader=PackageLoader("lexiseg.inference"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent}
+    prediction = explanation.prediction
+    by_factor = {word.factor: word for word in prediction.words}
+    return environment.get_template("card.html.j2").render(
+        name=name,
+        run=run,
+        p=prediction,
+        e=explanation,
+        mask=_picture(image, prediction.mask, None, f"{name} with the outline of the predicted mask."),
+        words=[
+            _word(image, explanation, word, explained)
+            for word, explained in zip(prediction.words, explanation.words, strict=True)
+        ],
+        scales=[
+            (stride, [by_factor[factor] for factor in factors]) for stride, factors in explanation.scales
+        ],
+        side_note=SIDE_NOTES[prediction.side],
+        predicted_colour=PREDICTED_COLOUR,
+        own_colour=TRUTH_COLOUR,
+    )
+
+
+def _word(image: Pixels, explanation: Explanation, word: RetrievedWord, explained: ExplainedWord) -> _Word:
+    measured = explanation.prediction.measured
+    heat = None
+    if explained.heat is not None:
+        heat = _Picture(
+            uri=_data_uri(draw_heat(image, explained.heat, explanation.plain, longest_side=_LONGEST_SIDE)),
+            alt=f"Where '{word.phrase}' acts: {_where(explained.heat)}.",
+        )
+    changed = [what_if for what_if in explained.what_if if what_if.overlap is not None]
+    pictured = min(changed, key=lambda what_if: what_if.overlap or 0.0, default=None)
+    picture = None
+    if pictured is not None and pictured.mask is not None:
+        alt = f"The mask if '{pictured.phrase}' were retrieved (solid), and the mask as it is (dashed)."
+        picture = _picture(image, pictured.mask, explanation.plain, alt)
+    return _Word(
+        word=word,
+        measured=None if measured is None else measured.phrases[word.factor],
+        heat=heat,
+        what_if=explained.what_if,
+        pictured=pictured,
+        picture=picture,
+    )
+
+
+def _where(heat: npt.NDArray[np.float32]) -> str:
+    """Say where the heat has its centre, in the image's own directions."""
+    rows, columns = np.indices(heat.shape)
+    total = max(float(heat.sum()), 1e-12)
+    down = float((rows * heat).sum()) / total / max(1, heat.shape[0] - 1)
+    across = float((columns * heat).sum()) / total / max(1, heat.shape[1] - 1)
+    return (
+        f"on average {100 * across:.0f} % of the way from the image's left edge to its right one, and "
+        f"{100 * down:.0f} % of the way down"
+    )
+
+
+def _picture(
+    image: Pixels, mask: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8] | None, alt: str
+) -> _Picture:
+    return _Picture(uri=_data_uri(draw_overlay(image, mask, other, longest_side=_LONGEST_SIDE)), alt=alt)
+
+
+def _data_uri(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _percent(share: float) -> str:
+    # A no-break space keeps the figure and its sign on one line.
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"

@@ -1,0 +1,161 @@
+"""When a person should look: signals that need no truth, the Dice they let expect, and reasons in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from lexiseg.inference.result import RetrievedWord
+from lexiseg.words.description import UNKNOWN, Description
+from lexiseg.words.vocabulary import Vocabulary
+
+#: What may lower the expected Dice, by signal, in words for people.
+DOUBTS = {
+    "agreement": "words and mask disagree",
+    "words": "unsure words",
+    "overlap": "unsure mask",
+    "inside": "unsure inside the lesion",
+    "size": "small lesion",
+    "mirror": "the mirror image gets another mask",
+}
+
+# Share of the image below which a lesion counts as none on the logarithmic scale of sizes.
+_LEAST_SHARE = 1e-4
+# A signal is named as a doubt if it makes up at least this share of what lowers the expectation.
+_NAMED_FROM = 0.25
+
+
+class Signal(BaseModel):
+    """One signal of a review rule.
+
+    Attributes:
+        mean: Mean over the validation cases.
+        spread: Their standard deviation; 1 if it is 0.
+        weight: Weight of the standardised signal, at least 0: no doubt can ever raise the expectation.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: float
+    spread: float = Field(gt=0)
+    weight: float = Field(ge=0)
+
+    def part(self, value: float) -> float:
+        """Return what the signal adds to the expectation, on the scale of log odds."""
+        return self.weight * (value - self.mean) / self.spread
+
+
+class ReviewRule(BaseModel):
+    """Which predictions ask for review: those of low expected Dice. Fitted on validation cases only.
+
+    The expected Dice is `sigmoid(bias + sum of weight * (signal - mean) / spread)`.
+
+    Attributes:
+        signals: The signals by name, see `DOUBTS`.
+        bias: Log odds of the Dice of an average case.
+        below: Predictions with an expected Dice below this are flagged.
+        flagged: Share of the validation cases that are.
+        dice_flagged: Their mean Dice; None if there are none.
+        dice_rest: Mean Dice of the other validation cases.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    signals: dict[str, Signal]
+    bias: float
+    below: float
+    flagged: float = 0.0
+    dice_flagged: float | None = None
+    dice_rest: float | None = None
+
+    def expected_dice(self, signals: Mapping[str, float]) -> float:
+        """Return the expected Dice of a prediction, in 0..1, from its signals."""
+        odds = self.bias + sum(self._parts(signals).values())
+        return 1 / (1 + math.exp(-odds)) if odds > 0 else math.exp(odds) / (1 + math.exp(odds))
+
+    def reason(self, signals: Mapping[str, float]) -> str:
+        """Say why the expectation is low, such as "low confidence: expected Dice 0.41 (small lesion)"."""
+        lowering = {name: -part for name, part in self._parts(signals).items() if part < 0}
+        enough = _NAMED_FROM * sum(lowering.values())
+        # That words and mask disagree is a reason of its own, which says on what.
+        named = [name for name in lowering if lowering[name] >= enough and name != "agreement"]
+        doubts = ", ".join(DOUBTS[name] for name in sorted(named, key=lambda name: -lowering[name]))
+        return f"low confidence: expected Dice {self.expected_dice(signals):.2f}" + (
+            f" ({doubts})" if doubts else ""
+        )
+
+    def _parts(self, signals: Mapping[str, float]) -> dict[str, float]:
+        return {name: signal.part(signals[name]) for name, signal in self.signals.items()}
+
+
+def mask_signals(logits: Tensor) -> dict[str, float]:
+    """Return what mask scores say of their own certainty; all classes together are the lesion.
+
+    Args:
+        logits: Mask scores `(C, S, S)` of one image at the network's size, not calibrated.
+
+    Returns:
+        `overlap`: the Dice that mask and truth would have if every pixel were lesion with the probability the
+        network gives it; `inside`: mean of |2 p - 1| over the mask; of an empty mask both are judged by its
+        likeliest pixel; `size`: logarithm (base 10) of the mask's share of the image.
+    """
+    probability, mask = _lesion(logits)
+    pixels = int(mask.sum())
+    if pixels:
+        overlap = float(2 * probability[mask].sum() / (probability.sum() + pixels))
+        inside = float((2 * probability[mask] - 1).abs().mean())
+    else:
+        largest = float(probability.max())
+        overlap, inside = 1 - largest, abs(2 * largest - 1)
+    size = math.log10(max(pixels / mask.numel(), _LEAST_SHARE))
+    return {"overlap": overlap, "inside": inside, "size": size}
+
+
+def mask_overlap(one: Tensor, other: Tensor) -> float:
+    """Return the Dice of the masks of two scores `(C, S, S)`, all classes together; 1 if both are empty.
+
+    Of an image and its mirror image, turned back, this is the signal `mirror`.
+    """
+    first, second = _lesion(one)[1], _lesion(other)[1]
+    total = int(first.sum()) + int(second.sum())
+    return 2 * int((first & second).sum()) / total if total else 1.0
+
+
+def word_signals(words: Sequence[RetrievedWord], agreement: float | None) -> dict[str, float]:
+    """Return what the words say: their mean confidence, and their agreement with the mask where known."""
+    if not words:
+        return {}
+    signals = {"words": sum(word.confidence for word in words) / len(words)}
+    return signals if agreement is None else {**signals, "agreement": agreement}
+
+
+def disagreement(
+    words: Sequence[RetrievedWord], measured: Description, vocabulary: Vocabulary, *, lesion: bool
+) -> str | None:
+    """Say on what retrieved words and words measured on the mask disagree; None if on nothing.
+
+    Args:
+        words: One per factor of the vocabulary.
+        measured: What the predicted mask measures, in the same side convention.
+        vocabulary: The vocabulary.
+        lesion: Whether the mask holds any.
+    """
+    parts = [
+        f"{factor.title}: '{word.phrase}' said, '{reading.phrase}' seen"
+        for factor, word, reading in zip(vocabulary.factors, words, measured.readings, strict=True)
+        if reading.index not in (UNKNOWN, word.index)
+    ]
+    if not parts and not lesion and all(reading.index == UNKNOWN for reading in measured.readings):
+        parts = ["the words speak of a lesion, the mask is empty"]
+    return f"{DOUBTS['agreement']}: {'; '.join(parts)}" if parts else None
+
+
+def _lesion(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return probability and mask of the lesion, any class, each `(S, S)`, for logits `(C, S, S)`."""
+    if logits.shape[0] == 1:
+        return torch.sigmoid(logits[0].double()), logits[0] > 0
+    return 1 - logits.double().softmax(dim=0)[0], logits.argmax(dim=0) > 0

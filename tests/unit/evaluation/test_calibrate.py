@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lexiseg.data import open_dataset
+from lexiseg.errors import DataError
+from lexiseg.evaluation.calibrate import REVIEW_SHARE, fit, fit_review, fit_temperature
+
+
+def pixels(temperature: float, classes: int, count: int = 40_000) -> tuple[np.ndarray, np.ndarray]:
+    """Draw scores and labels for which `scores / temperature` are the true logits."""
+    rng = np.random.default_rng(0)
+    scores = rng.normal(scale=3, size=(count, classes))
+    true = np.exp(scores / temperature)
+    true /= true.sum(axis=1, keepdims=True)
+    labels = (rng.random((count, 1)) > true.cumsum(axis=1)).sum(axis=1)
+    return scores, labels
+
+
+@pytest.mark.parametrize(("temperature", "classes"), [(2.0, 2), (0.5, 2), (1.0, 2), (1.6, 4)])
+def test_finds_the_temperature_the_labels_were_drawn_with(temperature: float, classes: int) -> None:
+    assert fit_temperature(*pixels(temperature, classes)) == pytest.approx(temperature, rel=0.03)
+
+
+def test_temperature_stays_in_its_range() -> None:
+    scores = np.array([[2.0, 0.0]] * 10)
+    assert fit_temperature(scores, np.zeros(10, int)) == pytest.approx(0.1, rel=0.05)
+    assert fit_temperature(scores, np.ones(10, int)) == pytest.approx(10.0, rel=0.05)
+
+
+def cases(count: int = 200) -> tuple[list[dict[str, float]], list[float]]:
+    """Return cases whose Dice follows `overlap`, and goes against `words`."""
+    rng = np.random.default_rng(0)
+    dice = rng.random(count)
+    noise = rng.normal(scale=0.05, size=count)
+    signals = [
+        {"overlap": float(d + n), "words": float(1 - d), "size": 1.0}
+        for d, n in zip(dice, noise, strict=True)
+    ]
+    return signals, [float(value) for value in dice]
+
+
+def test_review_flags_the_worst_and_at_most_its_share() -> None:
+    signals, dice = cases()
+    rule = fit_review(signals, dice)
+    flagged = np.array([rule.expected_dice(case) < rule.below for case in signals])
+    assert flagged.mean() == rule.flagged == REVIEW_SHARE
+    assert rule.dice_flagged == pytest.approx(np.array(dice)[flagged].mean())
+    assert rule.dice_rest == pytest.approx(np.array(dice)[~flagged].mean())
+    assert rule.dice_flagged < rule.dice_rest - 0.3
+    expected = np.mean([rule.expected_dice(case) for case in signals])
+    assert expected == pytest.approx(np.mean(dice), abs=0.01)
+
+
+def test_no_doubt_can_raise_the_expectation() -> None:
+    signals, dice = cases()
+    rule = fit_review(signals, dice)
+    assert rule.signals["overlap"].weight > 0.5
+    assert rule.signals["words"].weight == 0.0  # fewer sure words going with a better Dice is not believed
+    assert rule.signals["size"].weight == pytest.approx(0.0)
+    assert rule.signals["size"].spread == 1.0  # it is the same in all cases
+    better = {**signals[0], "overlap": signals[0]["overlap"] + 0.1}
+    assert rule.expected_dice(better) > rule.expected_dice(signals[0])
+
+
+@pytest.mark.parametrize("dice", [[1.0] * 9, [0.0] * 9, [0.5]])
+def test_cases_that_teach_nothing_flag_nobody(dice: list[float]) -> None:
+    rule = fit_review([{"overlap": 0.8}] * len(dice), dice)
+    assert (rule.flagged, rule.dice_flagged) == (0.0, None)
+    assert rule.dice_rest == dice[0]
+    assert rule.expected_dice({"overlap": 0.8}) == pytest.approx(dice[0], abs=0.1)
+
+
+class Scene:
+    """Ten validation cases, good and bad, beside a test case; the predictor says how sure it is."""
+
+    def __init__(self, root: Path, write_case: Any, disc: Any, fake_run: Any, fake_predictor: Any) -> None:
+        self.answers = {}
+        for number in range(10):
+            truth = disc(64, 40, 14, 8)
+            write_case(root / "data", f"v{number}", truth, "val")
+            self.answers[f"v{number}"] = (disc(64, 40, 14, 8 if number > 2 else 3), (1, 0, 2, 7))
+        write_case(root / "data", "t0", disc(64, 40, 14, 8))
+        write_case(root / "data", "l0", disc(64, 40, 14, 8), "train")
+        self.index = open_dataset(root / "data")
+
+        class Unsure(fake_predictor):
+            def _prediction(self, mask: np.ndarray, indices: tuple[int, ...]) -> Any:
+                found = super()._prediction(mask, indices)
+                lesion = (0.9 * found.probability + 0.05).astype(np.float32)
+                return replace(
+                    found, probability=lesion, signals={"overlap": float(mask.mean()), "words": 0.5}
+                )
+
+        self.predictor = Unsure(fake_run(text_source="concepts"), self.answers)
+
+
+@pytest.fixture
+def scene(tmp_path: Path, write_case: Any, disc: Any, fake_run: Any, fake_predictor: Any) -> Scene:
+    return Scene(tmp_path, write_case, disc, fake_run, fake_predictor)
+
+
+def test_sees_validation_only(scene: Scene) -> None:
+    seen: list[tuple[int, int]] = []
+    fitted = fit(scene.predictor, scene.index, progress=lambda done, total: seen.append((done, total)))
+    assert scene.predictor.asked == [[f"v{number}" for number in range(10)]]
+    assert seen[-1] == (10, 10)
+    assert (fitted.data["split"], fitted.data["samples"]) == ("val", 10)
+    assert fitted.pixels == 10 * 64 * 64
+    assert fitted.nll_after <= fitted.nll_before
+    # Sure pixels (0.95) are right in nearly all places: the network was not sure enough.
+    assert fitted.temperature < 1
+    assert fitted.ece_after < fitted.ece_before
+    assert set(fitted.review.signals) == {"overlap", "words"}
+    assert fitted.review.flagged <= REVIEW_SHARE
+
+
+def test_an_unreadable_validation_case_is_refused(scene: Scene) -> None:
+    del scene.answers["v4"]
+    with pytest.raises(DataError, match=r"v4\.png cannot be read"):
+        fit(scene.predictor, scene.index)
+
+
+def test_data_without_a_validation_split_is_refused(scene: Scene) -> None:
+    samples = tuple(sample for sample in scene.index.samples if sample.split != "val")
+    with pytest.raises(DataError, match="no images in its val split"):
+        fit(scene.predictor, replace(scene.index, samples=samples))
+    masked = tuple(replace(sample, mask=None) for sample in scene.index.samples)
+    with pytest.raises(DataError, match=r"No validation image of .* has a mask"):
+        fit(scene.predictor, replace(scene.index, samples=masked))

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from lexiseg.errors import RunError
+from lexiseg.inference.calibration import Calibration, load_calibration, save_calibration
+from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.review import ReviewRule, Signal
+
+
+def calibration(temperature: float = 2.0, *, below: float = 0.0, signal: str = "overlap") -> Calibration:
+    rule = ReviewRule(signals={signal: Signal(mean=0.5, spread=0.1, weight=1.0)}, bias=0.0, below=below)
+    return Calibration(
+        temperature=temperature,
+        ece_before=0.02,
+        ece_after=0.01,
+        nll_before=0.2,
+        nll_after=0.1,
+        pixels=100,
+        review=rule,
+        data={"split": "val"},
+        lexiseg_version="0",
+        created="2026-11-22T00:00:00+00:00",
+    )
+
+
+def test_each_way_of_predicting_has_its_own(tmp_path: Path, make_run: Any) -> None:
+    run, _ = make_run(tmp_path / "run")
+    assert load_calibration(run, flip_average=False) is None
+    save_calibration(run, calibration(2.0), flip_average=False)
+    assert load_calibration(run, flip_average=True) is None
+    save_calibration(run, calibration(3.0, signal="mirror"), flip_average=True)
+    plain, flipped = (load_calibration(run, flip_average=flip) for flip in (False, True))
+    assert (plain, flipped) == (calibration(2.0), calibration(3.0, signal="mirror"))
+
+
+def test_other_weights_are_refused_until_calibrated_again(tmp_path: Path, make_run: Any) -> None:
+    run, _ = make_run(tmp_path / "run")
+    save_calibration(run, calibration(2.0), flip_average=False)
+    with open(run.weights_file, "ab") as weights:
+        weights.write(b"trained on")
+    with pytest.raises(RunError, match=r"fitted for other weights .* `lexiseg calibrate"):
+        load_calibration(run, flip_average=False)
+    save_calibration(run, calibration(4.0), flip_average=True)
+    assert load_calibration(run, flip_average=True) == calibration(4.0)
+    assert load_calibration(run, flip_average=False) is None  # that of the old weights is gone
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format_version": 99}, "newer Lexiseg"),
+        ({"format_version": None}, "is damaged"),
+        ({"plain": {"temperature": -1}}, "is damaged"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(
+    tmp_path: Path, make_run: Any, change: dict[str, Any], said: str
+) -> None:
+    run, _ = make_run(tmp_path / "run")
+    save_calibration(run, calibration(), flip_average=False)
+    file = run.path / "calibration.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    with pytest.raises(RunError, match=said):
+        Predictor(run)
+    file.write_text("{")
+    with pytest.raises(RunError, match="is damaged"):
+        save_calibration(run, calibration(), flip_average=False)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.7, 9.0])
+def test_probabilities_are_tempered_and_masks_are_not(
+    tmp_path: Path, make_run: Any, images: list[Path], temperature: float
+) -> None:
+    run, _ = make_run(tmp_path / "run")
+    before = [Predictor(run).predict(path) for path in images]
+    save_calibration(run, calibration(temperature), flip_average=False)
+    for path, plain in zip(images, before, strict=True):
+        tempered = Predictor(run).predict(path)
+        assert np.array_equal(tempered.mask, plain.mask)
+        expected = expit(logit(plain.probability.astype(np.float64)) / temperature)
+        np.testing.assert_allclose(tempered.probability, expected, atol=1e-3)
+        assert tempered.signals == plain.signals  # what is fitted on them does not move them
+        assert [word.confidence for word in tempered.words] == [word.confidence for word in plain.words]
+    untouched = Predictor(run, calibrated=False).predict(images[0])
+    assert np.array_equal(untouched.probability, before[0].probability)
+
+
+def test_several_classes_keep_their_masks(tmp_path: Path, make_run: Any, images: list[Path]) -> None:
+    run, _ = make_run(tmp_path / "run", text="none", classes=4)
+    plain = Predictor(run).predict(images[1])
+    save_calibration(run, calibration(2.0), flip_average=False)
+    tempered = Predictor(run).predict(images[1])
+    assert np.array_equal(tempered.mask, plain.mask)
+    everything = np.concatenate([1 - plain.probability.sum(axis=0, keepdims=True), plain.probability])
+    expected = np.sqrt(np.maximum(everything, 0))
+    np.testing.assert_allclose(tempered.probability, (expected / expected.sum(axis=0))[1:], atol=2e-3)
+
+
+def test_the_flag_follows_the_expected_dice(tmp_path: Path, make_run: Any, images: list[Path]) -> None:
+    run, _ = make_run(tmp_path / "run", review_below=1.01)
+    uncalibrated = Predictor(run).predict(images[0])
+    assert uncalibrated.flagged
+    assert uncalibrated.expected_dice is None
+    assert all(reason.startswith("words and mask disagree: ") for reason in uncalibrated.reasons)
+    save_calibration(run, calibration(below=0.0), flip_average=False)
+    trusting = Predictor(run).predict(images[0])
+    assert (trusting.flagged, trusting.reasons) == (False, ())  # the old limit no longer counts
+    save_calibration(run, calibration(below=1.0), flip_average=False)
+    doubting = Predictor(run).predict(images[0])
+    odds = (doubting.signals["overlap"] - 0.5) / 0.1
+    assert doubting.expected_dice == pytest.approx(1 / (1 + np.exp(-odds)))
+    assert doubting.flagged
+    assert doubting.reasons[0].startswith(f"low confidence: expected Dice {doubting.expected_dice:.2f}")
+    line = doubting.to_dict()
+    assert line["reasons"] == list(doubting.reasons)
+    assert line["expected_dice"] == pytest.approx(doubting.expected_dice, abs=1e-4)
+
+
+def test_the_mirror_is_a_signal_only_where_it_is_asked(
+    tmp_path: Path, make_run: Any, images: list[Path]
+) -> None:
+    run, _ = make_run(tmp_path / "run")
+    assert set(Predictor(run).predict(images[0]).signals) == {
+        "overlap", "inside", "size", "words", "agreement",
+    }  # fmt: skip
+    flipped = Predictor(run, flip_average=True).predict(images[0])
+    assert 0 <= flipped.signals["mirror"] < 1
+
+
+def test_a_run_without_words_can_be_calibrated(tmp_path: Path, make_run: Any, images: list[Path]) -> None:
+    run, _ = make_run(tmp_path / "run", text="none")
+    save_calibration(run, calibration(below=1.0), flip_average=False)
+    prediction = Predictor(run).predict(images[0])
+    assert prediction.flagged
+    assert set(prediction.signals) == {"overlap", "inside", "size"}

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lexiseg.data.readers import read_image
+from lexiseg.errors import UsageError
+from lexiseg.inference.batch import find_targets, predict_to_files
+from lexiseg.inference.card import build_card
+from lexiseg.inference.explain import MIRROR, NO_WORDS, ONE_EMBEDDING, Explanation, explain
+from lexiseg.inference.inside import look_inside
+from lexiseg.inference.overlay import draw_heat
+from lexiseg.inference.predictor import Predictor
+
+FACTORS = ("laterality", "count", "left", "right")
+
+
+@pytest.fixture(scope="module")
+def stpnet(tmp_path_factory: Any, make_run: Any) -> Predictor:
+    return Predictor(make_run(tmp_path_factory.mktemp("runs") / "stpnet", side="patient", prompted=True)[0])
+
+
+@pytest.fixture(scope="module")
+def cotexnet(tmp_path_factory: Any, make_run: Any) -> Predictor:
+    return Predictor(
+        make_run(tmp_path_factory.mktemp("runs") / "cotexnet", model="cotexnet", prompted=True)[0]
+    )
+
+
+@pytest.fixture(scope="module")
+def explained(stpnet: Predictor, images: list[Path]) -> Explanation:
+    return explain(stpnet, images[1])
+
+
+def test_the_plain_mask_is_the_predicted_one(
+    stpnet: Predictor, cotexnet: Predictor, images: list[Path]
+) -> None:
+    for predictor in (stpnet, cotexnet):
+        explanation = explain(predictor, images[1])
+        prediction = predictor.predict(images[1])
+        assert np.array_equal(explanation.prediction.mask, prediction.mask)
+        assert (explanation.plain != prediction.mask).mean() < 1e-3  # another batch size rounds otherwise
+        assert tuple(word.factor for word in explanation.words) == FACTORS
+
+
+def test_stpnet_shows_the_attention_of_the_retrieved_phrase(
+    stpnet: Predictor, explained: Explanation, images: list[Path]
+) -> None:
+    with torch.inference_mode():
+        output: Any = stpnet.network(stpnet.prepare([read_image(images[1])]))
+    assert explained.heat_kind == "attention"
+    sizes = stpnet.run.vocabulary.sizes
+    for position, (word, shown) in enumerate(
+        zip(explained.prediction.words, explained.words, strict=True)
+    ):  # fmt: skip
+        attention = output.attention[0, sum(sizes[:position]) + word.index]
+        np.testing.assert_allclose(shown.heat, attention / attention.max(), atol=1e-4)
+        assert shown.heat.shape == (4, 4)
+
+
+def test_stpnet_hears_coarse_words_first(explained: Explanation) -> None:
+    strides, heard = zip(*explained.scales, strict=True)
+    assert strides == tuple(sorted(strides, reverse=True))
+    assert heard[0] == FACTORS[: len(heard[0])]
+    assert [len(factors) for factors in heard] == sorted(len(factors) for factors in heard)
+    assert heard[-1] == FACTORS
+
+
+def test_stpnet_under_a_forced_phrase(stpnet: Predictor, explained: Explanation, images: list[Path]) -> None:
+    """What is decoded under a forced phrase is what a network that is sure of it decodes."""
+    x = stpnet.prepare([read_image(images[1])])
+    network: Any = stpnet.network
+    phrase = explained.words[2].what_if[0].phrase
+    index = stpnet.run.vocabulary.factors[2].phrases.index(phrase)
+    bias = network.retrieval.bias.detach().clone()
+    sizes = stpnet.run.vocabulary.sizes
+    try:
+        network.retrieval.bias.data[sum(sizes[:2]) + index] += 1000
+        with torch.inference_mode():
+            sure = network(x).logits
+    finally:
+        network.retrieval.bias.data.copy_(bias)
+    mask = stpnet.on_grid(sure, explained.plain.shape)[0]
+    forced = explained.words[2].what_if[0]
+    assert (forced.mask != mask).mean() < 1e-3
+    assert (mask != explained.plain).any()  # else the phrase would do nothing here
+    same = ((forced.mask == explained.plain) & (forced.mask > 0)).sum()
+    total = (forced.mask > 0).sum() + (explained.plain > 0).sum()
+    assert forced.overlap == pytest.approx(2 * same / total)
+    assert forced.area_change == int(forced.mask.sum()) - int(explained.plain.sum())
+
+
+def test_every_runner_up_is_asked_about(explained: Explanation) -> None:
+    for word, shown in zip(explained.prediction.words, explained.words, strict=True):
+        assert [(w.phrase, w.confidence) for w in shown.what_if] == list(word.runners_up)
+
+
+def test_cotexnet_moves_its_embedding(cotexnet: Predictor, images: list[Path]) -> None:
+    explanation = explain(cotexnet, images[0])
+    assert explanation.heat_kind == "gradient"
+    assert explanation.scales == ()
+    assert ONE_EMBEDDING in explanation.notes
+    for shown in explanation.words:
+        assert shown.heat.shape == (4, 4)
+        assert shown.heat.min() >= 0
+        assert shown.heat.max() in (pytest.approx(1.0), 0.0)
+    asked = [what_if for shown in explanation.words for what_if in shown.what_if]
+    moved = [what_if for what_if in asked if what_if.mask is not None]
+    assert moved  # of a network with random weights, some phrases at least can be forced
+    assert any(what_if.overlap < 1 for what_if in moved)
+    assert all((what_if.mask is None) == (what_if.overlap is None) for what_if in asked)
+
+
+def test_cotexnets_gradient_is_that_of_its_score(cotexnet: Predictor, images: list[Path]) -> None:
+    """A small step along the gradient changes the log probability as the heat's sum says."""
+    network: Any = cotexnet.network
+    x = cotexnet.prepare([read_image(images[0])])
+    retrieved = {word.factor: word.index for word in cotexnet.predict(images[0]).words}
+    inside = look_inside(network, x, retrieved=retrieved, forced=[])
+    with torch.no_grad():
+        pyramid = network.levels.choose(network.encoder(x))
+        tokens = network.embedding.read(pyramid[-2], pyramid[-1])
+
+        def score(factor: str, cell: int, scale: float) -> float:
+            changed = tokens.clone()
+            changed[0, cell] *= scale
+            log = network.phrases(network.embedding(changed))[factor].log_softmax(dim=-1)
+            return float(log[0, retrieved[factor]])
+
+        for factor, heat in inside.heat.items():
+            cell = int(heat.argmax())
+            slope = (score(factor, cell, 1.01) - score(factor, cell, 0.99)) / 0.02
+            assert float(heat.max()) == pytest.approx(max(slope, 0.0), rel=0.1, abs=1e-3)
+
+
+def test_explaining_changes_nothing(cotexnet: Predictor, images: list[Path]) -> None:
+    before = {name: value.clone() for name, value in cotexnet.network.state_dict().items()}
+    first = cotexnet.predict(images[0])
+    explain(cotexnet, images[0], prediction=first)
+    assert all(torch.equal(v, before[name]) for name, v in cotexnet.network.state_dict().items())
+    assert all(parameter.grad is None for parameter in cotexnet.network.parameters())
+    assert np.array_equal(first.probability, cotexnet.predict(images[0]).probability)
+
+
+def test_without_words_there_is_the_mask_alone(tmp_path: Path, make_run: Any, images: list[Path]) -> None:
+    for model in ("stpnet", "cotexnet"):
+        predictor = Predictor(make_run(tmp_path / model, text="none", model=model)[0])
+        explanation = explain(predictor, images[0])
+        assert (explanation.words, explanation.heat_kind) == ((), None)
+        assert explanation.notes == (NO_WORDS,)
+        assert NO_WORDS in build_card(read_image(images[0]), explanation, name="a", run="b")
+
+
+def test_flip_averaging_is_said(stpnet: Predictor, images: list[Path]) -> None:
+    assert MIRROR in explain(Predictor(stpnet.run, flip_average=True), images[0]).notes
+
+
+def test_several_classes(tmp_path: Path, make_run: Any, images: list[Path]) -> None:
+    explanation = explain(Predictor(make_run(tmp_path / "run", classes=3)[0]), images[0])
+    masks = [what_if.mask for word in explanation.words for what_if in word.what_if]
+    assert all(mask is not None and mask.max() <= 2 for mask in masks)
+    card = build_card(read_image(images[0]), explanation, name="a", run="b")
+    assert "Lesion" in card
+    assert "Nodule" in card
+
+
+def test_a_prediction_of_another_image_is_refused(stpnet: Predictor, images: list[Path]) -> None:
+    with pytest.raises(UsageError, match=r"for an image of \(64, 64\), but this one is \(50, 70\)"):
+        explain(stpnet, images[1], prediction=stpnet.predict(images[0]))
+
+
+class Page(HTMLParser):
+    """Collects elements and checks that every tag is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in {"meta", "img", "br", "line"}:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_card_is_one_file_with_everything_said(explained: Explanation, images: list[Path]) -> None:
+    card = build_card(read_image(images[1]), explained, name="exam/<7>", run="stpnet")
+    page = Page(card)
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.elements}
+    assert not re.search(r"https?://|url\(|@import|src=\"(?!data:)", card)
+    pictures = [attributes for tag, attributes in page.elements if tag == "img"]
+    assert len(pictures) == 1 + 4 + 4
+    assert all(len(picture["alt"] or "") > 20 for picture in pictures)
+    assert "exam/&lt;7&gt;" in card
+    assert "<7>" not in card
+    note = "Sides: left means the patient&#39;s left"
+    assert card.count(note) == 1 + len(FACTORS)
+    for word in explained.prediction.words:
+        assert card.count(word.phrase) >= 3  # heading, table, scales
+        for phrase, _ in word.runners_up:
+            assert phrase in card
+    assert "not for clinical use" in card
+
+
+def test_cards_on_request_and_a_bad_file_stops_nothing(
+    stpnet: Predictor, images: list[Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in images[:2]:
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "image0a.png").write_bytes(b"no image")
+    summary = predict_to_files(stpnet, find_targets([folder]), tmp_path / "out", cards=True)
+    assert (summary.done, len(summary.failed)) == (2, 1)
+    cards = sorted(path.name for path in (tmp_path / "out" / "cards").iterdir())
+    assert cards == ["image0.html", "image1.html"]
+    predict_to_files(stpnet, find_targets([folder]), tmp_path / "plain")
+    assert not (tmp_path / "plain" / "cards").exists()
+
+
+def test_heat_is_light_where_it_acts() -> None:
+    image = np.full((40, 60, 3), 100, np.uint8)
+    heat = np.zeros((4, 6), np.float32)
+    heat[:, :2] = 1.0
+    picture = np.asarray(draw_heat(image, heat, np.zeros((40, 60), np.uint8))).astype(int)
+    assert picture.shape == (40, 60, 3)
+    assert (picture[20, 4] > picture[20, 55] + 20).any()
+    assert picture[20, 4].sum() > picture[20, 55].sum() + 100
+    assert len(set(picture[20, 55].tolist())) == 1  # grey and dimmed where nothing acts
+    assert picture[20, 55, 0] < 100
