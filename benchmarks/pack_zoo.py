@@ -1,16 +1,16 @@
-"""Pack a run as a model that comes with Lexiseg: half-precision weights and a model card with test figures.
+"""Pack a run as a model that comes with Lexiseg: half-precision weights, calibration, a model card.
 
-    python benchmarks/pack_zoo.py RUN DATA --name NAME --evaluation DIR [--flip-evaluation DIR]
+    python benchmarks/pack_zoo.py RUN DATA --name NAME [--data-set qata-cov19]
 
-DIR is what `lexiseg evaluate RUN DATA --split test` wrote. Matrices and kernels take 16 bits; vectors
-(biases, statistics of norms) keep 32. The packed model is scored on the validation split beside the run, and
-refused if its mean Dice moves by more than 0.001. Writes src/lexiseg/zoo/NAME.
+Matrices and kernels take 16 bits; vectors (biases, statistics of norms) keep 32. The packed model is scored
+on the validation split beside the run, and refused if its mean Dice moves by more than 0.001. Then it is
+calibrated on validation and evaluated on test, plainly and flip-averaged; the card holds these figures.
+Writes src/lexiseg/zoo/NAME.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -21,54 +21,48 @@ from safetensors.torch import load_file, save_file
 
 import lexiseg
 from lexiseg.data.registry import find_entry
+from lexiseg.inference.calibration import load_calibration
 from lexiseg.run import Run
 
 _ZOO = Path(lexiseg.__file__).parent / "zoo"
-_KEPT = ("run.json", "bank.safetensors", "config.yaml", "splits.json", "history.csv", "calibration.json")
+_KEPT = ("run.json", "bank.safetensors", "config.yaml", "splits.json", "history.csv")
 _MAX_MOVE = 0.001
 _MAX_MB = 16.0
 _WATTS = 20
 
 
 def main() -> None:
-    """Parse the arguments, pack, compare, write."""
+    """Parse the arguments, pack, compare, calibrate, evaluate, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--name", required=True)
     parser.add_argument("--data-set", default="qata-cov19", help="name in `lexiseg data list`")
-    parser.add_argument("--evaluation", type=Path, required=True)
-    parser.add_argument("--flip-evaluation", type=Path)
     options = parser.parse_args()
     print(describe_machine())
     with tempfile.TemporaryDirectory() as folder:
         packed = Path(folder) / options.name
         pack(options.run, packed)
-        scores = {
-            name: validation_dice(run, options.data)
-            for name, run in (("run", options.run), ("packed", packed))
-        }
-        move = scores["packed"] - scores["run"]
-        print(f"validation Dice: run {scores['run']:.5f}, packed {scores['packed']:.5f} ({move:+.5f})")
-        if abs(move) > _MAX_MOVE:
-            raise SystemExit(f"Half precision moves the Dice by more than {_MAX_MOVE}: nothing written.")
         size = sum(file.stat().st_size for file in packed.iterdir()) / 1e6
         if size > _MAX_MB:
             raise SystemExit(f"The model takes {size:.1f} MB, more than {_MAX_MB:.0f}: nothing written.")
-        flip = None if options.flip_evaluation is None else read_metrics(options.flip_evaluation)
+        before, after = (scores(run, options.data, "val")["dice"]["mean"] for run in (options.run, packed))
+        print(f"validation Dice: run {before:.5f}, packed {after:.5f} ({after - before:+.5f})")
+        if abs(after - before) > _MAX_MOVE:
+            raise SystemExit(f"Half precision moves the Dice by more than {_MAX_MOVE}: nothing written.")
+        for flip_average in (False, True):
+            lexiseg.calibrate(packed, options.data, flip_average=flip_average)
+        test = {
+            way: scores(packed, options.data, "test", flip_average=flip_average)
+            for way, flip_average in (("plain", False), ("--flip-average", True))
+        }
         card = model_card(
-            Run.open(options.run),
-            read_metrics(options.evaluation),
-            flip,
-            name=options.name,
-            size=size,
-            move=move,
-            data_set=options.data_set,
+            Run.open(packed), test, name=options.name, size=size, move=after - before, entry=options.data_set
         )
         (packed / "model_card.md").write_text(card, encoding="utf-8")
         shutil.rmtree(_ZOO / options.name, ignore_errors=True)
         shutil.copytree(packed, _ZOO / options.name)
-    print(f"{_ZOO / options.name}: {size:.1f} MB")
+    print(card)
 
 
 def pack(run: Path, out: Path) -> None:
@@ -87,20 +81,10 @@ def pack(run: Path, out: Path) -> None:
     )
 
 
-def validation_dice(run: Path, data: Path) -> float:
-    """Return the mean per-case Dice on the validation split."""
+def scores(run: Path, data: Path, split: str, *, flip_average: bool = False) -> dict[str, Any]:
+    """Return the metrics of a run on a split."""
     with tempfile.TemporaryDirectory() as folder:
-        metrics = lexiseg.evaluate(run, data, split="val", out=folder).metrics
-    mean: float = metrics["dice"]["mean"]
-    return mean
-
-
-def read_metrics(folder: Path) -> dict[str, Any]:
-    """Return the metrics of an evaluation of the test split."""
-    metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    if metrics["data"]["split"] != "test":
-        raise SystemExit(f"{folder} holds the {metrics['data']['split']} split, not the test split.")
-    return metrics
+        return lexiseg.evaluate(run, data, split=split, out=folder, flip_average=flip_average).metrics
 
 
 def interval(score: dict[str, Any]) -> str:
@@ -109,9 +93,9 @@ def interval(score: dict[str, Any]) -> str:
     return f"{score['mean']:.3f} ({low:.3f} to {high:.3f})"
 
 
-def table(metrics: dict[str, Any], flip: dict[str, Any] | None) -> str:
-    """Return the test figures as a table, one column per way to predict."""
-    columns = {"plain": rows(metrics)} | ({} if flip is None else {"--flip-average": rows(flip)})
+def table(test: dict[str, dict[str, Any]]) -> str:
+    """Return the test figures, one column per way to predict."""
+    columns = {way: rows(metrics) for way, metrics in test.items()}
     lines = ["| test | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
     for title in columns["plain"]:
         lines.append(f"| {title} | " + " | ".join(column[title] for column in columns.values()) + " |")
@@ -134,22 +118,22 @@ def rows(metrics: dict[str, Any]) -> dict[str, str]:
             f"({factor['majority']:.3f})"
             for name, factor in metrics["retrieval"].items()
         },
+        "expected calibration error, pixels": f"{metrics['calibration']['ece']:.4f}",
+        "flagged for review": f"{100 * metrics['review']['flagged']:.1f} %",
+        "Dice of the flagged cases": interval(metrics["review"]["dice_flagged"]),
+        "Dice of the others": interval(metrics["review"]["dice_rest"]),
     }
 
 
 def model_card(
-    run: Run,
-    metrics: dict[str, Any],
-    flip: dict[str, Any] | None,
-    *,
-    name: str,
-    size: float,
-    move: float,
-    data_set: str,
+    run: Run, test: dict[str, dict[str, Any]], *, name: str, size: float, move: float, entry: str
 ) -> str:
-    """Return the card in Markdown; every figure comes from the run and its evaluations."""
+    """Return the card in Markdown; every figure comes from the run, its calibration and its evaluations."""
     manifest, training = run.manifest, run.manifest.training
-    network, data, entry = manifest.network, manifest.data, find_entry(data_set)
+    network, data, about, metrics = manifest.network, manifest.data, find_entry(entry), test["plain"]
+    calibration = load_calibration(run, flip_average=False)
+    assert calibration is not None
+    review = calibration.review
     validation, energy = training["validation"], _WATTS * training["minutes"] / 60_000
     facts = {
         "What": f"{network.model}, {network.preset} preset, encoder {network.encoder}, "
@@ -158,8 +142,8 @@ def model_card(
         "Sees": f"a frontal chest radiograph, resized to {manifest.image_size} pixels square",
         "Gives": f"a mask of {', '.join(manifest.class_names[1:])}, the words it retrieves itself, and a "
         f"flag where the two disagree; left and right are the {manifest.side}'s",
-        "Trained on": f"{entry.title}, {data['samples']['train']:,} images with masks and report sentences",
-        "Licence of the data": f"{entry.licence}: {entry.home}. The weights are learned from these data: "
+        "Trained on": f"{about.title}, {data['samples']['train']:,} images with masks and report sentences",
+        "Licence of the data": f"{about.licence}: {about.home}. The weights are learned from these data: "
         f"clear your use with their owners",
         "Selected": f"weights of step {training['selected_step']} of {training['steps']}, by Dice on "
         f"{validation['cases']:,} validation images ({validation['dice']:.4f}); nothing was chosen on test",
@@ -170,6 +154,13 @@ def model_card(
     seen = (
         f"{metrics['num_cases']:,} images of {metrics['num_patients']:,} patients; 95 % intervals over "
         f"{metrics['interval_over']}."
+    )
+    fitted = (
+        f"Fitted on the {calibration.data['samples']:,} validation images: temperature "
+        f"{calibration.temperature:.3f}, expected calibration error {calibration.ece_before:.4f} before and "
+        f"{calibration.ece_after:.4f} after (plain prediction).\nA prediction is flagged where the Dice that "
+        f"is expected of it is below {review.below:.2f}: on validation {100 * review.flagged:.1f} % of the "
+        f"cases, mean Dice {review.dice_flagged:.3f} against {review.dice_rest:.3f} for the others."
     )
     listed = "\n".join(f"| {title} | {value} |" for title, value in facts.items())
     return f"""# {name}
@@ -184,13 +175,11 @@ def model_card(
 
 {seen}
 
-{table(metrics, flip)}
+{table(test)}
 
-## Review flag
+## Calibration and review flag
 
-Predictions whose words and mask agree less than {manifest.review_below:.2f} are flagged: on validation
-{100 * validation["flagged"]:.1f} % of the cases, mean Dice {validation["dice_flagged"]:.3f} against
-{validation["dice_rest"]:.3f} for the rest.
+{fitted}
 
 ## Limits
 
@@ -203,9 +192,12 @@ Predictions whose words and mask agree less than {manifest.review_below:.2f} are
 
 ## How it was made
 
+`config.yaml` beside this card holds every setting of the training (in the sources:
+benchmarks/covid_xray_hour.yaml).
+
 ```
 {training["command"]}
-{metrics["execution"]["command"]}
+python benchmarks/pack_zoo.py RUN DATA --name {name}
 ```
 """
 

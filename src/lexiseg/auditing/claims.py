@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from lexiseg.errors import DiskError
@@ -150,6 +150,8 @@ class Claim:
 
     def __enter__(self) -> Claim:
         self._handler = signal.getsignal(signal.SIGINT)
+        if self._handler == signal.SIG_IGN:  # as under nohup: nobody could interrupt the work, this claim too
+            signal.signal(signal.SIGINT, self._interrupt)
         self._thread.start()
         return self
 
@@ -159,9 +161,10 @@ class Claim:
         self._end.set()
         self._thread.join()
         self._remove()
-        if self.lost:
-            # Lightning answers an interrupt by ignoring all further ones; this process has more to do.
+        # Lightning answers an interrupt by ignoring all further ones; this process has more to do.
+        if self.lost or self._handler == signal.SIG_IGN:
             signal.signal(signal.SIGINT, self._handler)
+        if self.lost:
             self.claims.say(f"{self.name}: another process has taken this arm over, so it was left to it.")
         return self.lost and kind is not None and issubclass(kind, KeyboardInterrupt)
 
@@ -176,6 +179,10 @@ class Claim:
                     _thread.interrupt_main()
                     return
                 os.utime(self.file)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.lost:
+            raise KeyboardInterrupt
 
     def _remove(self) -> None:
         self.file.unlink(missing_ok=True)

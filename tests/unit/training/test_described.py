@@ -282,7 +282,7 @@ class TestPlan:
     ) -> None:
         monkeypatch.chdir(measured.parent)
         config = make_config({"text": measured.name})
-        plan = plan_run(index, config, QUIET)
+        plan = plan_run(take_part(index, config), config, QUIET)
         run = Run.create(tmp_path / "run", plan.manifest)
         (run.path / CONFIG_FILE).write_text(yaml.safe_dump(config.model_dump(mode="json")))
         with monkeypatch.context() as elsewhere:

@@ -14,6 +14,7 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError, UsageError
 from lexiseg.training.config import AugmentConfig, make_config
 from lexiseg.training.examples import Words
+from lexiseg.training.few_masks import take_part
 from lexiseg.training.plan import _known_factors, _notes_on_factors, plan_run
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
@@ -74,7 +75,7 @@ def test_a_data_set_that_speaks_of_one_lung_can_be_planned(
     (tmp_path / "d.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     said = io.StringIO()
     config = make_config({"text": tmp_path / "d.jsonl"})
-    plan = plan_run(index, config, Console(file=said, width=500))
+    plan = plan_run(take_part(index, config), config, Console(file=said, width=500))
     assert plan.vocabulary is not None
     assert plan.vocabulary.names == ("left", "right")
     assert plan.train is not None

@@ -159,7 +159,7 @@ class TestGradients:
         output.logits[:, 0].sum().backward()
         assert moved(by) == {"pseudo_word", "noise"}
         tokens = net.embed([net.encoder(IMAGE)])[0].detach().requires_grad_()
-        text, _ = by._embed_text(tokens, LABELS, TEXT)
+        text, _ = by._embed_text(tokens, LABELS, TEXT, torch.ones_like(TEXT[1]))
         assert text.requires_grad  # by the weights of the pseudo-word
         assert torch.autograd.grad(text[:, 0].sum(), tokens, allow_unused=True) == (None,)
 
