@@ -210,6 +210,11 @@ class Run:
             return list(csv.DictReader(rows))
 
     @property
+    def shipped(self) -> bool:
+        """Whether it is a model that comes with Lexiseg, which nothing may change."""
+        return model_folder(self.path.name) == self.path
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Name per label; index 0 is the background."""
         return self.manifest.class_names

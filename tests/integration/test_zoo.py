@@ -22,7 +22,7 @@ def radiograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("zoo")
     write_phantom(folder / "data", num_train=1, num_val=1, num_test=1, size=200, seed=3)
-    return next((folder / "data").rglob("images/*.png"))
+    return next((folder / "data" / "Test_Folder" / "img").iterdir())
 
 
 def test_every_shipped_model_is_small_and_says_what_it_is_for() -> None:
@@ -61,3 +61,9 @@ def test_a_folder_of_the_same_name_comes_first(tmp_path: Path, monkeypatch: pyte
 def test_an_unknown_name_lists_the_shipped_models() -> None:
     with pytest.raises(RunError, match="Lexiseg comes with: covid-xray"):
         Run.open("covid-xrays")
+
+
+def test_nothing_changes_a_shipped_model(radiograph: Path, tmp_path: Path) -> None:
+    data = radiograph.parents[2]
+    shell("calibrate", "covid-xray", data).refuses(4, "comes with Lexiseg", "copy")
+    shell("train", data, "--out", "covid-xray", "--resume").refuses(4, "Expected a run folder")

@@ -88,9 +88,9 @@ def audit(
         RunError: `out` holds something else, or an audit or arm with other settings.
         DiskError: There is no space or no permission.
 
-    Example:
+    Examples:
         >>> result = audit("data/chest", "audits/chest", epochs=5)  # doctest: +SKIP
-        >>> print(result.content["verdicts"][0]["words"])  # doctest: +SKIP
+        >>> print(*(verdict["words"] for verdict in result.content["verdicts"]))  # doctest: +SKIP
     """
     console = console or Console(quiet=True)
     if split not in SPLITS:

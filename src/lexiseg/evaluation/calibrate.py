@@ -15,7 +15,7 @@ from scipy.special import expit, log_softmax
 from lexiseg._version import __version__
 from lexiseg.data import DatasetIndex, Sample, open_dataset
 from lexiseg.data.readers import read_mask
-from lexiseg.errors import DataError
+from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.interface import PredictsPaths
 from lexiseg.evaluation.metrics import overlap
@@ -69,10 +69,15 @@ def calibrate(
     Raises:
         DataError: The data set cannot be used with the run, has no validation cases with masks, or one of
             them cannot be read.
-        RunError: The run folder cannot be used.
+        RunError: The run folder cannot be used, or comes with Lexiseg.
         DiskError: `calibration.json` cannot be written.
     """
     run = run if isinstance(run, Run) else Run.open(run)
+    if run.shipped:
+        raise RunError(
+            f"{run.path.name} comes with Lexiseg, calibrated, and stays as it is. To calibrate it for other "
+            f"images, copy {run.path} and give the copy."
+        )
     index = open_dataset(data, seed=int(run.manifest.training.get("seed", 0)))
     predictor = Predictor(run, device=device, flip_average=flip_average, calibrated=False)
     fitted = fit(predictor, index, batch_size=batch_size, progress=progress)

@@ -86,7 +86,8 @@ def train(
     """
     console = console or Console(quiet=True)
     out = Path(out)
-    finished = resume and bool(Run.open(out).manifest.training.get("finished"))
+    # Absolute, so that it is a folder and never the name of a model that comes with Lexiseg.
+    finished = resume and bool(Run.open(out.absolute()).manifest.training.get("finished"))
     if finished and not (out / CONFIG_FILE).is_file():  # a converted run was never configured
         return _nothing_to_resume(out, console)
     config = resumed_config(out, options, config_file) if resume else make_config(options, config_file)
