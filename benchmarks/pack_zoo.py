@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import yaml
 from machine import describe_machine
 from safetensors.torch import load_file, save_file
 
@@ -79,6 +80,7 @@ def pack(run: Path, out: Path) -> None:
         },
         out / "weights.safetensors",
     )
+    (out / "weights.safetensors").chmod(0o644)
 
 
 def scores(run: Path, data: Path, split: str, *, flip_average: bool = False) -> dict[str, Any]:
@@ -114,8 +116,8 @@ def rows(metrics: dict[str, Any]) -> dict[str, str]:
             for group in metrics["by_size"]
         },
         **{
-            f"words, {name}: accuracy (of the most frequent phrase)": f"{factor['accuracy']:.3f} "
-            f"({factor['majority']:.3f})"
+            f"words, {name}: accuracy (of the phrase most frequent here)": f"{factor['accuracy']:.3f} "
+            f"({factor['majority_of_split']:.3f})"
             for name, factor in metrics["retrieval"].items()
         },
         "expected calibration error, pixels": f"{metrics['calibration']['ece']:.4f}",
@@ -134,19 +136,22 @@ def model_card(
     calibration = load_calibration(run, flip_average=False)
     assert calibration is not None
     review = calibration.review
+    config = yaml.safe_load((run.path / "config.yaml").read_text(encoding="utf-8"))
     validation, energy = training["validation"], _WATTS * training["minutes"] / 60_000
     facts = {
         "What": f"{network.model}, {network.preset} preset, encoder {network.encoder}, "
         f"{network.num_parameters / 1e6:.2f} M parameters, {size:.1f} MB in half precision (validation Dice "
         f"moves by {move:+.5f})",
         "Sees": f"a frontal chest radiograph, resized to {manifest.image_size} pixels square",
-        "Gives": f"a mask of {', '.join(manifest.class_names[1:])}, the words it retrieves itself, and a "
-        f"flag where the two disagree; left and right are the {manifest.side}'s",
+        "Gives": f"a mask of {', '.join(manifest.class_names[1:])}, the words it retrieves itself, a reason "
+        f"where the two disagree, and a flag where the Dice it expects is low; left and right are the "
+        f"{manifest.side}'s",
         "Trained on": f"{about.title}, {data['samples']['train']:,} images with masks and report sentences",
         "Licence of the data": f"{about.licence}: {about.home}. The weights are learned from these data: "
         f"clear your use with their owners",
         "Selected": f"weights of step {training['selected_step']} of {training['steps']}, by Dice on "
-        f"{validation['cases']:,} validation images ({validation['dice']:.4f}); nothing was chosen on test",
+        f"{config['val_cases']} of {validation['cases']:,} validation images (on all: "
+        f"{validation['dice']:.4f}); nothing was chosen on test",
         "Training": f"{training['minutes']} minutes, seed {training['seed']}, {training['machine']}, torch "
         f"{training['torch']}, {manifest.created[:10]}",
         "Energy": f"no counter on this machine; at an assumed {_WATTS} W for two busy cores {energy:.3f} kWh",
@@ -185,6 +190,8 @@ def model_card(
 
 - One collection: suspected COVID-19 pneumonia, frontal views. Other hospitals, devices, ages, lateral views
   and other diseases were not tested.
+- Under other file names Lexiseg cannot tell that an image is one of the training images: on copies of the
+  collection, score the original test images only.
 - All test images hold a lesion: how often it finds one in a healthy chest is not known.
 - Small lesions, and lesions in one lung alone, are its weak point.
 - The collection's masks were drawn with the help of a network: agreeing with them is not agreeing with a

@@ -106,8 +106,10 @@ class Run:
             )
         file = path / "run.json"
         if not file.is_file():
+            hidden = model_folder(str(path)) is not None
             raise RunError(
                 f"{path} is no run folder: it has no run.json. `lexiseg train DATA --out RUN` makes one."
+                + (f" It hides the model '{path}' that comes with Lexiseg: rename it." if hidden else "")
             )
         try:
             value = json.loads(file.read_text(encoding="utf-8"))
@@ -212,7 +214,8 @@ class Run:
     @property
     def shipped(self) -> bool:
         """Whether it is a model that comes with Lexiseg, which nothing may change."""
-        return model_folder(self.path.name) == self.path
+        shipped = model_folder(self.path.resolve().name)
+        return shipped is not None and shipped.resolve() == self.path.resolve()
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from lexiseg.auditing.content import Asked, audit_content
 from lexiseg.auditing.page import build_page
 from lexiseg.auditing.results import all_cases, read_result
 from lexiseg.auditing.settings import (
+    CLAIMS_FOLDER,
     arm_configs,
     check_arm,
     has_reports,
@@ -25,7 +26,7 @@ from lexiseg.auditing.settings import (
 from lexiseg.auditing.work import Lesson, is_done, train_and_evaluate
 from lexiseg.data import SPLITS, DatasetIndex, Split, open_dataset
 from lexiseg.errors import DataError, UsageError
-from lexiseg.files import write_json, write_text
+from lexiseg.files import refuse_blocked, write_json, write_text
 from lexiseg.training.config import TrainConfig
 
 
@@ -95,6 +96,7 @@ def audit(
     console = console or Console(quiet=True)
     if split not in SPLITS:
         raise UsageError(f"Unknown split '{split}': expected one of {', '.join(SPLITS)}.")
+    refuse_blocked(out)
     index = _open(Path(data), seeds)
     texts = tuple(arms) if arms is not None else _possible_arms(index)
     asked = Asked(
@@ -128,9 +130,9 @@ def audit(
 
 def _open(data: Path, seeds: int) -> DatasetIndex:
     """Open the data set, and refuse one that would be split differently for every seed."""
-    index = open_dataset(data)
+    index = open_dataset(data, allow_missing_masks=True)
     if seeds > 1:
-        again = open_dataset(data, seed=1)
+        again = open_dataset(data, seed=1, allow_missing_masks=True)
         if [(s.id, s.split) for s in again.samples] != [(s.id, s.split) for s in index.samples]:
             raise DataError(
                 f"{data} has no split, and none can be written into it, so every seed would have another "
@@ -169,7 +171,9 @@ def _work(
         say(f"Arm {name} ({done} of {len(folders)} are done).")
         train_and_evaluate(lesson, configs[by_name[name]], folders[by_name[name]], console=console)
 
-    claims = Claims(next(iter(folders.values())).parents[1] / "claims", stale_minutes=stale_minutes, say=say)
+    claims = Claims(
+        next(iter(folders.values())).parents[1] / CLAIMS_FOLDER, stale_minutes=stale_minutes, say=say
+    )
     share_out(
         list(by_name),
         is_done=lambda name: is_done(folders[by_name[name]], lesson.split),

@@ -18,6 +18,7 @@ import signal
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -129,12 +130,13 @@ class Claim:
         self.claims, self.name, self.number = claims, name, number
         self.file = claims.folder / f"{name}.{number}"
         self.lost = False
+        self._token = uuid.uuid4().hex  # numbers start again once an arm is released, so they tell no owner
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name=f"heartbeat of {name}")
 
     def make(self) -> bool:
         """Make the file; returns False if another process was faster."""
-        who = {**_myself(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+        who = {**_myself(), "token": self._token, "since": datetime.now(UTC).isoformat(timespec="seconds")}
         try:
             with disk_errors(self.file), open(self.file, "x", encoding="utf-8") as file:
                 json.dump(who, file)
@@ -174,7 +176,7 @@ class Claim:
             # A folder that cannot be reached for a while costs heartbeats, and in the end the claim.
             with contextlib.suppress(OSError, DiskError):
                 holder = self.claims.holder(self.name)
-                if holder is None or holder.number != self.number:
+                if holder is None or holder.number != self.number or not self._owned():
                     self.lost = True
                     _thread.interrupt_main()
                     return
@@ -184,8 +186,12 @@ class Claim:
         if self.lost:
             raise KeyboardInterrupt
 
+    def _owned(self) -> bool:
+        return _read(self.file).get("token") == self._token
+
     def _remove(self) -> None:
-        self.file.unlink(missing_ok=True)
+        if self._owned():
+            self.file.unlink(missing_ok=True)
 
 
 def share_out(

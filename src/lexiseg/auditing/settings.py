@@ -19,6 +19,8 @@ from lexiseg.text.vocabulary_choice import find_vocabulary
 from lexiseg.training.config import CONFIG_FILE, TrainConfig, make_config
 
 SETTINGS_FILE = "settings.json"
+#: Who works on which arm.
+CLAIMS_FOLDER = "claims"
 
 #: Fields in which arms differ, or which change no result.
 _NOT_SHARED = {"model", "text", "seed", "shuffle_words", "unmasked", "workers", "cache"}
@@ -146,10 +148,14 @@ def keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
     """
     file = folder / SETTINGS_FILE
     if not file.is_file():
-        if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        # Another process of the same audit may make its files right now.
+        own = {SETTINGS_FILE, CLAIMS_FOLDER}
+        names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        if any(name not in own and not name.startswith(".") for name in names):
             raise RunError(f"{folder} exists and holds no audit. Choose another --out.")
-        write_json(file, settings)
-        return
+        if not file.is_file():
+            write_json(file, settings)
+            return
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
         differing = _differences(stored, settings)

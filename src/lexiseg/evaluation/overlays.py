@@ -58,7 +58,7 @@ class Shown:
         uri: The picture as a data URI.
         alt: Its alternative text.
         words: Its words; empty for a run without.
-        reasons: Why it is flagged for review; empty if it is not.
+        reasons: What speaks against the prediction, see `Prediction`.
     """
 
     case: Case

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lexiseg.errors import RunError
+from lexiseg.errors import RunError, WeightsError
 from lexiseg.files import write_json
 from lexiseg.inference.review import ReviewRule
 from lexiseg.run import Run
@@ -116,5 +116,10 @@ def _read(run: Run) -> _File | None:
 
 
 def _weights_hash(run: Run) -> str:
-    with open(run.weights_file, "rb") as weights:
-        return hashlib.file_digest(weights, "sha256").hexdigest()
+    try:
+        with open(run.weights_file, "rb") as weights:
+            return hashlib.file_digest(weights, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(
+            f"The weights {run.weights_file} cannot be read ({error}). Restore the file or train again."
+        ) from error

@@ -220,7 +220,7 @@ class Predictor:
             side=self.run.side,
             agreement=share,
             flagged=flagged,
-            reasons=tuple(reason for reason in (doubt, disagrees) if reason) if flagged else (),
+            reasons=tuple(reason for reason in (doubt if flagged else None, disagrees) if reason),
             expected_dice=expected,
             signals=signals,
             area_px=area_px,

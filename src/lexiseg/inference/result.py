@@ -47,7 +47,8 @@ class Prediction:
             or where the vocabulary holds nothing that can be measured.
         flagged: True if a person should look: mask and words disagree too much, or, for a calibrated run, the
             expected Dice is too low.
-        reasons: Why it is flagged, in words; empty if it is not.
+        reasons: What speaks against it, in words: where words and mask disagree, flagged or not, and, of a
+            flagged prediction of a calibrated run, why its expected Dice is low.
         expected_dice: Dice that the prediction's own signals let expect, 0 to 1; None for a run that was not
             calibrated.
         signals: What that is made of, by name (`lexiseg.inference.review`).

@@ -134,6 +134,8 @@ class AgreementLoss(nn.Module):
         speaks = torch.zeros(len(said), dtype=torch.bool, device=said.device)
         placed = torch.zeros_like(speaks)
         for position, factor in enumerate(self._vocabulary.factors):
+            if factor.measure is None:  # it may say that there is no lesion: nothing tells what it means
+                continue
             known = said[:, position] != UNKNOWN
             speaks |= known
             if isinstance(factor.measure, ZonesMeasure | LateralityMeasure):

@@ -17,6 +17,7 @@ from lexiseg.text.vocabulary_choice import with_keyword
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices
+from lexiseg.words.measure_rules import CountMeasure, LateralityMeasure, SizeMeasure
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary, shipped_vocabularies
 
 Indices = tuple[int, ...]
@@ -80,6 +81,7 @@ def check_described(file: DescriptionFile, index: DatasetIndex, vocabulary: Voca
         except ValueError as error:
             raise DataError(f"{where}: {error}. Mend the line, or name another --vocabulary.") from error
     _check_classes(file, index)
+    _check_not_measured(file, index)
 
 
 def _check_classes(file: DescriptionFile, index: DatasetIndex) -> None:
@@ -112,6 +114,27 @@ def _check_classes(file: DescriptionFile, index: DatasetIndex) -> None:
         )
 
 
+def _check_not_measured(file: DescriptionFile, index: DatasetIndex) -> None:
+    """Refuse words that were measured on masks which this training must not know."""
+    without = {sample.id for sample in index.split("train") if sample.mask is None}
+    measured = [
+        line.id
+        for line in file.lines
+        if line.id in without
+        and (
+            line.provenance.source == "concepts"
+            or (line.provenance.source == "lmm" and line.provenance.fell_back is not None)
+            or (line.check is not None and line.check.corrected)
+        )
+    ]
+    if measured:
+        raise DataError(
+            f"{file.path} holds words that were measured on the masks of {len(measured)} training images "
+            f"which have no mask in this training ({some(measured)}): they would tell what is hidden. "
+            f"Describe these images from reports, or leave them out: --unmasked leave_out"
+        )
+
+
 def described_words(
     file: DescriptionFile, index: DatasetIndex, samples: Sequence[Sample], vocabulary: Vocabulary, side: Side
 ) -> list[Indices]:
@@ -137,7 +160,7 @@ def described_words(
         if len(told) == 1:
             return told[0][1]
         if sample.mask is None:  # nothing tells which classes are there, or how their words go together
-            return _agreed([indices for _, indices in told])
+            return _of_the_whole(_agreed([indices for _, indices in told]), vocabulary)
         image, labels = read_pair(sample, index.coding)
         present = {index.class_names[label] for label in np.unique(labels)}
         rows = [indices for name, indices in told if name in present] or [told[0][1]]
@@ -177,6 +200,15 @@ def recorded_file(run: Run) -> DescriptionFile | None:
 def _agreed(rows: Sequence[Indices]) -> Indices:
     """Return per factor what all rows say, unknown where they differ."""
     return tuple(row[0] if len(set(row)) == 1 else UNKNOWN for row in zip(*rows, strict=True))
+
+
+def _of_the_whole(indices: Indices, vocabulary: Vocabulary) -> Indices:
+    """Leave out what parts may agree on and the whole may not: one region each are two."""
+    sums = (CountMeasure, LateralityMeasure, SizeMeasure)
+    return tuple(
+        UNKNOWN if isinstance(factor.measure, sums) else index
+        for factor, index in zip(vocabulary.factors, indices, strict=True)
+    )
 
 
 def _known(line: DescriptionLine, vocabulary: Vocabulary, side: Side) -> Indices:

@@ -203,10 +203,12 @@ def _settle_words(
     if text == "reports" and descriptions is None and index.side is None:
         _say(console, f"Left and right are taken as the {side}'s; `side:` in dataset.yaml states another.")
     train, notes = words_of(index, "train", vocabulary, text=text, side=side, descriptions=descriptions)
-    if descriptions is not None:
-        check_side(index, index.split("train"), train, file=descriptions.path)
-    elif text == "reports":
-        check_side(index, index.split("train"), train)
+    if descriptions is not None or text == "reports":
+        # Validation images too: where few training images have a mask, these alone may settle nothing.
+        val, _ = words_of(index, "val", vocabulary, text=text, side=side, descriptions=descriptions)
+        told = Words(vocabulary, [*train.indices, *val.indices], source=train.source, side=side)
+        samples = [*index.split("train"), *index.split("val")]
+        check_side(index, samples, told, file=None if descriptions is None else descriptions.path)
     train = _taught(train, use, config)
     known = _known_factors(vocabulary, train)
     for note in notes:

@@ -26,7 +26,7 @@ def check_side(
 
     Args:
         index: The data set.
-        samples: The training samples.
+        samples: The samples.
         words: What their reports say, in the side convention that is about to be learned.
         file: The description file they come from; None: the sheet.
 

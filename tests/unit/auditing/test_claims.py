@@ -173,6 +173,25 @@ def test_who_lost_an_arm_stops_and_leaves_it(tmp_path: Path) -> None:
     assert said == ["arm: another process has taken this arm over, so it was left to it."]
 
 
+@pytest.mark.usefixtures("sigint")
+def test_a_claim_of_the_same_number_is_not_ones_own(tmp_path: Path) -> None:
+    claims = Claims(tmp_path, stale_minutes=0.4 / 60, say=lambda said: None)
+    claim = claims.take("arm")
+    assert claim is not None
+    interrupted = False
+    with claim:
+        # Others took it over, released it, and claimed it anew, while this machine slept.
+        (tmp_path / "arm.1").write_text('{"token": "another"}')
+        try:
+            for _ in range(200):
+                time.sleep(0.05)
+        except KeyboardInterrupt:
+            interrupted = True
+    assert interrupted
+    assert claim.lost
+    assert (tmp_path / "arm.1").exists()
+
+
 def test_ctrl_c_of_a_person_is_not_swallowed(tmp_path: Path) -> None:
     claim = Claims(tmp_path).take("arm")
     assert claim is not None

@@ -14,7 +14,7 @@ from lexiseg.models.agreement import AgreementLoss, foreground_logits
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
 from lexiseg.words.measure import measure_indices
-from lexiseg.words.vocabulary import load_vocabulary
+from lexiseg.words.vocabulary import Factor, load_vocabulary
 
 CHEST = load_vocabulary("chest")
 POLYP = load_vocabulary("polyp")
@@ -189,6 +189,13 @@ def test_a_region_that_only_reaches_over_the_midline_is_not_denied() -> None:
     assert measure_indices(over, CHEST, side="image")[3] == said[0, 3]
     assert loss(logits(over), said).item() < 0.05
     assert loss(logits(mask((20, 40, 22, 44))), said).item() > 2
+
+
+def test_words_that_cannot_be_measured_assert_no_lesion() -> None:
+    """They may be "No finding."."""
+    factor = Factor(name="sentence", title="Sentence", phrases=("a nodule", "no finding"))
+    sheet = CHEST.model_copy(update={"factors": (factor,)})
+    assert AgreementLoss(sheet, side="image")(logits(mask()), words(1)).item() == 0
 
 
 def test_what_cannot_be_measured_is_listed() -> None:

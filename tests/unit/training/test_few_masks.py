@@ -123,12 +123,18 @@ class TestTakingPart:
             planned(hidden, text=text)
 
     def test_a_description_file_gives_words(self, phantom: Path, tmp_path: Path) -> None:
-        file = describe(phantom, tmp_path / "words.jsonl", source="concepts").path
+        file = describe(phantom, tmp_path / "words.jsonl", source="reports").path
         index = open_dataset(phantom, masks=0.25)
         plan = planned(index, text=str(file))
         assert plan.train is not None
         assert plan.unmasked == "words"
         assert all(any(i != UNKNOWN for i in row) for row in plan.train.indices)
+
+    def test_words_measured_on_hidden_masks_are_refused(self, phantom: Path, tmp_path: Path) -> None:
+        file = describe(phantom, tmp_path / "words.jsonl", source="concepts").path
+        with pytest.raises(DataError, match=r"measured on the masks of \d+ training images .* hidden"):
+            planned(open_dataset(phantom, masks=0.25), text=str(file))
+        planned(open_dataset(phantom), text=str(file))
 
 
 class TestWords:

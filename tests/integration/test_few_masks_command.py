@@ -52,6 +52,10 @@ def test_masks_missing_in_the_folder(cli: Command, folders: Path, tmp_path: Path
     outcome = cli("train", folders, "--out", tmp_path / "some", "--unmasked", "leave_out", *options)
     assert outcome.code == 0, outcome.stderr
     assert "the others are left out" in " ".join(outcome.stdout.split())
+    outcome = cli("calibrate", tmp_path / "all", folders)
+    assert outcome.code == 0, outcome.stderr
+    outcome = cli("evaluate", tmp_path / "all", folders, "--split", "test", "--out", tmp_path / "test")
+    assert outcome.code == 0, outcome.stderr
     check = cli("data", "check", folders, "--json")
     found = {finding["code"]: finding for finding in json.loads(check.stdout)["findings"]}
     assert found["missing-mask"]["severity"] == "error"
