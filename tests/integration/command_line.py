@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -59,13 +60,15 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 def start(*arguments: object, **changes: str) -> subprocess.Popen[str]:
-    """Start the command line in a process of its own."""
+    """Start the command line in a process of its own, which listens to Ctrl-C even if the tests do not."""
     return subprocess.Popen(
         [sys.executable, "-m", "lexiseg", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment(**changes),
+        # Under nohup, or in the background of a script, SIGINT is ignored, and a child inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
