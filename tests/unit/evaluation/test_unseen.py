@@ -112,7 +112,7 @@ def test_a_split_made_anew_is_made_with_the_seed_of_the_training(
     module = importlib.import_module("lexiseg.evaluation.evaluate")
     seeds: list[int] = []
 
-    def opened(folder: Path, *, seed: int = 0) -> Any:
+    def opened(folder: Path, *, seed: int = 0, allow_missing_masks: bool) -> Any:
         seeds.append(seed)
         raise DataError("far enough")
 
