@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# A busy machine is no bug.
+hypothesis.settings.register_profile("lexiseg", deadline=None)
+hypothesis.settings.load_profile("lexiseg")
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -18,17 +18,15 @@ from lexiseg.data.readers import read_mask
 from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.interface import PredictsPaths
-from lexiseg.evaluation.metrics import overlap
+from lexiseg.evaluation.metrics import mean_dice
 from lexiseg.evaluation.provenance import describe_data
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.inference.calibration import Calibration, save_calibration
 from lexiseg.inference.predictor import BATCH_SIZE, Predictor
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.review import ReviewRule, Signal
+from lexiseg.inference.review import REVIEW_SHARE, ReviewRule, Signal
 from lexiseg.run import Run
 
-#: At most this share of the validation cases is flagged.
-REVIEW_SHARE = 0.2
 #: Pixels drawn per image for the temperature: every image counts the same, whatever its size.
 PIXELS_PER_IMAGE = 4096
 
@@ -149,7 +147,7 @@ class _Seen:
         self.scores.append(np.log(np.maximum(probability, _LEAST)).T.astype(np.float32))
         self.labels.append(truth.ravel()[drawn])
         self.signals.append(prediction.signals)
-        self.dice.append(_mean_dice(prediction.mask, truth, index.num_classes))
+        self.dice.append(mean_dice(prediction.mask, truth, index.num_classes))
 
 
 def fit_temperature(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> float:
@@ -233,19 +231,3 @@ def _ece(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], temp
     reliability = Reliability()
     reliability.add(np.exp(log_softmax(scores / temperature, axis=1)).T[1:], labels)
     return reliability.ece
-
-
-def _mean_dice(predicted: npt.NDArray[np.integer], truth: npt.NDArray[np.integer], num_classes: int) -> float:
-    """Return the mean Dice over the foreground classes."""
-    return float(
-        np.mean(
-            [
-                overlap(
-                    int(((predicted == label) & (truth == label)).sum()),
-                    int((predicted == label).sum()),
-                    int((truth == label).sum()),
-                )[0]
-                for label in range(1, num_classes)
-            ]
-        )
-    )

@@ -13,6 +13,8 @@ from lexiseg.inference.result import RetrievedWord
 from lexiseg.words.description import UNKNOWN, Description
 from lexiseg.words.vocabulary import Vocabulary
 
+#: At most this share of the validation cases is flagged for review.
+REVIEW_SHARE = 0.2
 #: What may lower the expected Dice, by signal, in words for people.
 DOUBTS = {
     "agreement": "words and mask disagree",

@@ -10,13 +10,11 @@ import numpy as np
 from lexiseg.data.readers import read_mask
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError
+from lexiseg.evaluation.metrics import mean_dice
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
+from lexiseg.inference.review import REVIEW_SHARE
 from lexiseg.run import Run
-
-#: At most this share of the validation cases may be flagged for review.
-REVIEW_SHARE = 0.2
-
 
 #: Said wherever a run of `shuffle_words` shows itself.
 NOT_A_MODEL = (
@@ -71,7 +69,7 @@ def validate_run(predictor: Predictor, index: DatasetIndex) -> ValidationScores:
             raise DataError(f"{path} cannot be read any more: {result}") from result
         assert sample.mask is not None
         truth = read_mask(sample.mask, index.coding)
-        dice.append(_mean_dice(result.mask, truth, index.num_classes))
+        dice.append(mean_dice(result.mask, truth, index.num_classes))
         if result.agreement is not None:
             agreements.append(result.agreement)
     score = np.array(dice)
@@ -140,13 +138,3 @@ def model_card(run: Run, scores: ValidationScores) -> str:
 
 Command: `{training["command"]}`
 """
-
-
-def _mean_dice(predicted: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], num_classes: int) -> float:
-    """Return the mean Dice of the foreground classes; one that neither mask holds scores 1."""
-    scores = []
-    for label in range(1, num_classes):
-        p, t = predicted == label, truth == label
-        total = int(p.sum()) + int(t.sum())
-        scores.append(2 * int((p & t).sum()) / total if total else 1.0)
-    return float(np.mean(scores))

@@ -9,7 +9,8 @@ import pytest
 
 from lexiseg.data import open_dataset
 from lexiseg.errors import DataError
-from lexiseg.evaluation.calibrate import REVIEW_SHARE, fit, fit_review, fit_temperature
+from lexiseg.evaluation.calibrate import fit, fit_review, fit_temperature
+from lexiseg.inference.review import REVIEW_SHARE
 
 
 def pixels(temperature: float, classes: int, count: int = 40_000) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,6 @@ import base64
 import importlib
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from html_page import Page
 from lexiseg.data import Sample
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.cases import Case
@@ -20,31 +20,6 @@ from lexiseg.evaluation.overlays import choose
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.evaluation.summary import summarise
 from lexiseg.words.description import SIDE_NOTES
-
-VOID = {"meta", "img", "br", "line", "link"}
-
-
-class Page(HTMLParser):
-    """Collects elements and checks that every tag is closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 @pytest.fixture(scope="module")

@@ -8,35 +8,11 @@ import torch
 from cotexnet_nets import Lesson, build
 
 from lexiseg.models.cotexnet import CoTexNet
+from tiny_clipseg import CONFIG
 
-_CONFIG: dict[str, Any] = {
-    "text_config": {
-        "hidden_size": 16,
-        "intermediate_size": 20,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "vocab_size": 50,
-        "max_position_embeddings": 12,
-        "bos_token_id": 48,
-        "eos_token_id": 49,
-        "pad_token_id": 49,
-    },
-    "vision_config": {
-        "hidden_size": 24,
-        "intermediate_size": 20,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 2,
-        "image_size": 32,
-        "patch_size": 16,
-    },
-    "projection_dim": 12,
-    "extract_layers": [0, 1, 2],
-    "reduce_dim": 8,
-    "decoder_num_attention_heads": 2,
-    "decoder_intermediate_size": 10,
-    "conditional_layer": 0,
-    "use_complex_transposed_convolution": True,
-}
+_TEXT = {**CONFIG["text_config"], "vocab_size": 50, "max_position_embeddings": 12}
+_TEXT |= {"bos_token_id": 48, "eos_token_id": 49, "pad_token_id": 49}
+_CONFIG: dict[str, Any] = {**CONFIG, "text_config": _TEXT}
 
 
 @pytest.fixture
