@@ -82,16 +82,13 @@ def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:
     check_words_for_unmasked(use, text, from_file=descriptions is not None)
     if config.shuffle_words and text == "none":
         raise UsageError("`shuffle_words` needs words, but this training has none (--text none).")
-    vocabulary = bank = train = encoder = None
+    vocabulary = bank = train = val = encoder = None
     if text != "none":
         encoder = load_text_encoder(config.phrase_encoder)
-        vocabulary, train = _settle_words(use, config, console, text, descriptions, encoder)
+        vocabulary, train, val = _settle_words(use, config, console, text, descriptions, encoder)
         if spec.names_words:
             bank = build_bank(vocabulary, encoder)
     manifest = _manifest(use, config, spec, text=text, vocabulary=vocabulary, descriptions=descriptions)
-    val, notes = _words(index, "val", manifest, vocabulary, descriptions)
-    for note in notes:
-        _say(console, note)
     return Plan(
         text=text,
         vocabulary=vocabulary,
@@ -183,8 +180,8 @@ def _settle_words(
     text: Literal["reports", "concepts", "lmm"],
     descriptions: DescriptionFile | None,
     encoder: TextEncoder,
-) -> tuple[Vocabulary, Words]:
-    """Return the vocabulary to learn, and the words of the training samples in it.
+) -> tuple[Vocabulary, Words, Words]:
+    """Return the vocabulary to learn, and the words of the training and validation samples in it.
 
     Raises:
         DataError: The words do not fit the data set, or say nothing.
@@ -202,14 +199,21 @@ def _settle_words(
     side = side_of(index, vocabulary, text, descriptions)
     if text == "reports" and descriptions is None and index.side is None:
         _say(console, f"Left and right are taken as the {side}'s; `side:` in dataset.yaml states another.")
-    train, notes = words_of(index, "train", vocabulary, text=text, side=side, descriptions=descriptions)
+
+    def read(split: Split, vocabulary: Vocabulary) -> tuple[Words, tuple[str, ...]]:
+        return words_of(index, split, vocabulary, text=text, side=side, descriptions=descriptions)
+
+    train, notes = read("train", vocabulary)
+    val = None
     if descriptions is not None or text == "reports":
         # Validation images too: where few training images have a mask, these alone may settle nothing.
-        val, _ = words_of(index, "val", vocabulary, text=text, side=side, descriptions=descriptions)
+        val, val_notes = read("val", vocabulary)
         told = Words(vocabulary, [*train.indices, *val.indices], source=train.source, side=side)
         samples = [*index.split("train"), *index.split("val")]
         check_side(index, samples, told, file=None if descriptions is None else descriptions.path)
-    train = _taught(train, use, config)
+    true, train = train, _taught(train, use, config)
+    if config.shuffle_words:
+        _say(console, _true_by_chance(true, train))
     known = _known_factors(vocabulary, train)
     for note in notes:
         _say(console, note)
@@ -217,8 +221,22 @@ def _settle_words(
         learned = vocabulary.only(known)
         for note in _notes_on_factors(vocabulary, learned, known, config.augment):
             _say(console, note)
-        vocabulary, train = learned, train.only(learned)
-    return vocabulary, train
+        vocabulary, train, val = learned, train.only(learned), None
+    if val is None:
+        val, val_notes = read("val", vocabulary)
+    for note in val_notes:
+        _say(console, note)
+    return vocabulary, train, val
+
+
+def _true_by_chance(true: Words, given: Words) -> str:
+    """Say how much of shuffled words is true all the same, as many images have the same words."""
+    parts = []
+    for k, factor in enumerate(given.vocabulary.factors):
+        rows = [(a[k], b[k]) for a, b in zip(true.indices, given.indices, strict=True) if b[k] != UNKNOWN]
+        if rows:
+            parts.append(f"{factor.title} {100 * sum(a == b for a, b in rows) / len(rows):.1f} %")
+    return f"Shuffled words that are true by chance: {', '.join(parts)}."
 
 
 def _notes_on_factors(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import shutil
 from pathlib import Path
@@ -158,13 +159,17 @@ class TestWords:
             shuffled(numbered, samples[:1], seed=0)
 
     def test_only_training_words_are_shuffled(self, index: DatasetIndex, reports: Words) -> None:
-        plan = planned(index, shuffle_words=True)
+        config, said = make_config({"shuffle_words": True}), io.StringIO()
+        plan = plan_run(take_part(index, config), config, Console(file=said, width=500))
         assert plan.train is not None
         assert plan.val is not None
         assert sorted(plan.train.indices) == sorted(reports.indices)
         assert plan.train.indices != reports.indices
         assert plan.val.indices == words_of(index, "val", CHEST, text="reports", side="image")[0].indices
         assert plan.manifest.data["shuffled_words"] is True
+        pairs = list(zip(plan.train.indices, reports.indices, strict=True))
+        side = 100 * sum(a[0] == b[0] for a, b in pairs) / 16
+        assert f"true by chance: {CHEST.factors[0].title} {side:.1f} %, " in said.getvalue()
         with pytest.raises(UsageError, match="needs words"):
             planned(index, shuffle_words=True, text="none")
 
