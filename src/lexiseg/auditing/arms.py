@@ -9,12 +9,14 @@ from typing import Any, Literal, get_args
 from lexiseg.errors import UsageError
 from lexiseg.models.spec import Model
 
-ArmText = Literal["none", "shuffled", "reports", "concepts"]
+ArmText = Literal["none", "pseudo_labels", "shuffled", "reports", "concepts"]
 
 #: What the images of an arm are taught with; "none" is what the others are measured against.
 ARMS: tuple[ArmText, ...] = get_args(ArmText)
 MODELS: tuple[Model, ...] = get_args(Model)
 BASELINE: ArmText = "none"
+#: Arms without true words: what those with words have to beat.
+WITHOUT_TRUE_WORDS: tuple[ArmText, ...] = ("none", "pseudo_labels", "shuffled")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +56,10 @@ def plan_arms(models: Sequence[str], texts: Sequence[str], seeds: int) -> tuple[
             raise UsageError(
                 f"Expected --{what} to list some of {', '.join(known)}, each once; got '{','.join(given)}'."
             )
-    if BASELINE not in texts or len(texts) < 2:
+    if BASELINE not in texts or not set(texts) - set(WITHOUT_TRUE_WORDS):
         raise UsageError(
-            f"An audit compares arms with the arm '{BASELINE}', so --arms needs it and at least one other; "
-            f"got '{','.join(texts)}'."
+            f"An audit compares arms with true words with the arm '{BASELINE}', so --arms needs "
+            f"'{BASELINE}' and reports, concepts, or both; got '{','.join(texts)}'."
         )
     if seeds < 1:
         raise UsageError(f"--seeds is the number of seeds, at least 1; got {seeds}.")
@@ -80,6 +82,8 @@ def arm_options(text: ArmText, *, reports: bool) -> dict[str, Any]:
     """
     if text == "shuffled":
         return {**arm_options(shuffled_source(reports=reports), reports=reports), "shuffle_words": True}
+    if text == "pseudo_labels":
+        return {"text": "none", "unmasked": "pseudo_labels"}
     if text == "reports":
         return {"text": text}
     # Where a configuration hides masks (`masks`), only reports speak of the images that lose theirs.
@@ -92,7 +96,7 @@ def shuffled_source(*, reports: bool) -> ArmText:
 
 
 def contrasts(texts: Sequence[ArmText], *, reports: bool) -> tuple[tuple[ArmText, ArmText], ...]:
-    """Return which arms are compared: each with "none", and true words with the same words shuffled.
+    """Return which arms are compared: each with "none", and true words with what has none that are true.
 
     Args:
         texts: The arms.
@@ -103,6 +107,6 @@ def contrasts(texts: Sequence[ArmText], *, reports: bool) -> tuple[tuple[ArmText
     """
     pairs = [(text, BASELINE) for text in ARMS if text in texts and text != BASELINE]
     true = shuffled_source(reports=reports)
-    if "shuffled" in texts and true in texts:
-        pairs.append((true, "shuffled"))
+    if true in texts:
+        pairs += [(true, other) for other in WITHOUT_TRUE_WORDS if other != BASELINE and other in texts]
     return tuple(pairs)

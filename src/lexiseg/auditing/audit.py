@@ -19,6 +19,7 @@ from lexiseg.auditing.settings import (
     arm_configs,
     check_arm,
     has_reports,
+    images_without_mask,
     keep_settings,
     limited,
     shared_settings,
@@ -27,7 +28,7 @@ from lexiseg.auditing.work import Lesson, is_done, train_and_evaluate
 from lexiseg.data import SPLITS, DatasetIndex, Split, open_dataset
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import refuse_blocked, write_json, write_text
-from lexiseg.training.config import TrainConfig
+from lexiseg.training.config import TrainConfig, make_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +52,10 @@ def audit(
     arms: Sequence[str] | None = None,
     seeds: int = 3,
     epochs: int | None = None,
+    steps: int | None = None,
     max_minutes: float | None = None,
     image_size: int | None = None,
+    masks: float | None = None,
     limit: int | None = None,
     split: Split = "test",
     config_file: str | Path | None = None,
@@ -69,11 +72,16 @@ def audit(
         data: The data set's folder, in any known layout.
         out: Folder of the audit.
         models: "stpnet", "cotexnet", or both.
-        arms: "none" and some of "shuffled", "reports", "concepts"; None: all that the data set has words for.
+        arms: "none" and some of "pseudo_labels", "shuffled", "reports", "concepts"; None: all that the data
+            set allows.
         seeds: Number of seeds per arm; at least 2 for a verdict, better 3 or more.
         epochs: Passes over the training images, the fairer budget: every arm takes the same steps.
+        steps: Steps per arm instead.
         max_minutes: Wall-clock budget per arm instead.
         image_size: Height and width in pixels.
+        masks: Share of the training masks that are used, chosen by the seed; None: all. Images that lose
+            theirs take part through their reports ("reports", "shuffled"), through pseudo labels
+            ("pseudo_labels"), or not at all (the other arms).
         limit: Train on this many training images, the same in every arm; None: all.
         split: The split the arms are compared on.
         config_file: YAML file with further fields of `TrainConfig`, for all arms.
@@ -97,8 +105,15 @@ def audit(
     if split not in SPLITS:
         raise UsageError(f"Unknown split '{split}': expected one of {', '.join(SPLITS)}.")
     refuse_blocked(out)
-    index = _open(Path(data), seeds)
-    texts = tuple(arms) if arms is not None else _possible_arms(index)
+    index = limited(_open(Path(data), seeds), limit)
+    options = {
+        "epochs": epochs,
+        "steps": steps,
+        "max_minutes": max_minutes,
+        "image_size": image_size,
+        "masks": masks,
+    }
+    texts = tuple(arms) if arms is not None else _possible_arms(index, make_config(options, config_file))
     asked = Asked(
         data=Path(data),
         out=Path(out),
@@ -106,16 +121,16 @@ def audit(
         texts=texts,
         seeds=seeds,
         epochs=epochs,
+        steps=steps,
         max_minutes=max_minutes,
         image_size=image_size,
+        masks=masks,
         limit=limit,
         split=split,
         config_file=None if config_file is None else Path(config_file),
     )
     planned = plan_arms(asked.models, asked.texts, seeds)
     _check_words(index, asked.texts)
-    index = limited(index, limit)
-    options = {"epochs": epochs, "max_minutes": max_minutes, "image_size": image_size}
     configs = arm_configs(planned, index, options, asked.config_file)
     settings = shared_settings(index, configs, limit)
     keep_settings(asked.out, settings)
@@ -141,8 +156,9 @@ def _open(data: Path, seeds: int) -> DatasetIndex:
     return index
 
 
-def _possible_arms(index: DatasetIndex) -> tuple[str, ...]:
-    return tuple(arm for arm in ARMS if arm != "reports" or has_reports(index))
+def _possible_arms(index: DatasetIndex, config: TrainConfig) -> tuple[str, ...]:
+    possible = {"reports": has_reports(index), "pseudo_labels": images_without_mask(index, config) > 0}
+    return tuple(arm for arm in ARMS if possible.get(arm, True))
 
 
 def _check_words(index: DatasetIndex, texts: Sequence[str]) -> None:

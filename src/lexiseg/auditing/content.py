@@ -36,8 +36,10 @@ class Asked:
     texts: tuple[str, ...]
     seeds: int
     epochs: int | None
+    steps: int | None
     max_minutes: float | None
     image_size: int | None
+    masks: float | None
     limit: int | None
     split: Split
     config_file: Path | None
@@ -49,8 +51,10 @@ class Asked:
         words += ["--arms", ",".join(self.texts), "--seeds", str(self.seeds)]
         options = {
             "--epochs": self.epochs,
+            "--steps": self.steps,
             "--max-minutes": self.max_minutes,
             "--image-size": self.image_size,
+            "--masks": self.masks,
             "--limit": self.limit,
             "--config": self.config_file,
         }

@@ -90,6 +90,8 @@ def _span(interval: Sequence[float] | None, sign: bool = True) -> str:
 def _budget(training: dict[str, Any]) -> str:
     if training["epochs"] is not None:
         return f"{training['epochs']} passes over the training images, the same steps in every arm"
+    if training["steps"] is not None:
+        return f"{training['steps']} steps in every arm"
     if training["max_minutes"] is not None:
         return f"{training['max_minutes']:g} minutes of wall-clock time per arm"
     return "the same number of steps in every arm"

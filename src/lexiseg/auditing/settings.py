@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lexiseg.auditing.arms import Arm, arm_options
+from lexiseg.data.hidden import hide_masks
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample
 from lexiseg.data.transforms import words_follow
 from lexiseg.errors import RunError, UsageError
@@ -17,6 +18,7 @@ from lexiseg.files import write_json
 from lexiseg.text.encoders import load_text_encoder
 from lexiseg.text.vocabulary_choice import find_vocabulary
 from lexiseg.training.config import CONFIG_FILE, TrainConfig, make_config
+from lexiseg.training.few_masks import take_part
 
 SETTINGS_FILE = "settings.json"
 #: Who works on which arm.
@@ -86,6 +88,7 @@ def arm_configs(
         if config.precision == "auto":
             config = config.model_copy(update={"precision": "fp32"})
         configs[arm] = config
+    _check_masks(index, configs)
     if any(config.augment.affine > 0 for config in configs.values()) and not _all_follow(index, configs):
         still = {arm: c.augment.model_copy(update={"affine": 0.0}) for arm, c in configs.items()}
         configs = {arm: c.model_copy(update={"augment": still[arm]}) for arm, c in configs.items()}
@@ -101,6 +104,29 @@ def _check_fair(config: TrainConfig) -> None:
     for name, (given, why) in unfair.items():
         if given:
             raise UsageError(f"An audit cannot use `{name}: {getattr(config, name)}`: {why}. Leave it out.")
+
+
+def with_hidden(index: DatasetIndex, config: TrainConfig) -> DatasetIndex:
+    """Return a data set as an arm of this configuration sees it: without the masks it is to do without."""
+    if config.masks is None:
+        return index
+    return replace(index, samples=hide_masks(index.samples, share=config.masks, seed=config.seed))
+
+
+def images_without_mask(index: DatasetIndex, config: TrainConfig) -> int:
+    """Return how many training images have no mask, or lose theirs by this configuration."""
+    return sum(sample.mask is None for sample in with_hidden(index, config).split("train"))
+
+
+def _check_masks(index: DatasetIndex, configs: Mapping[Arm, TrainConfig]) -> None:
+    """Refuse, before anything is trained, an arm that could not be."""
+    for arm, config in configs.items():
+        take_part(with_hidden(index, config), config)
+        if arm.text == "pseudo_labels" and images_without_mask(index, config) == 0:
+            raise UsageError(
+                "The arm 'pseudo_labels' teaches with images that have no mask, and every training image has "
+                "one. Hide some with --masks, or leave the arm out of --arms."
+            )
 
 
 def _all_follow(index: DatasetIndex, configs: Mapping[Arm, TrainConfig]) -> bool:
@@ -126,7 +152,8 @@ def shared_settings(
         configs: The configurations of the arms.
         limit: Training images that were kept; None: all.
     """
-    fields = next(iter(configs.values())).model_dump(mode="json", exclude=_NOT_SHARED)
+    first = next(iter(configs.values()))
+    fields = first.model_dump(mode="json", exclude=_NOT_SHARED)
     ids = {split: "\n".join(sample.id for sample in index.split(split)) for split in SPLITS}
     return {
         "format_version": 1,
@@ -134,6 +161,7 @@ def shared_settings(
             "name": index.name,
             "samples": {split: len(index.split(split)) for split in SPLITS},
             "ids_sha256": {split: hashlib.sha256(text.encode()).hexdigest() for split, text in ids.items()},
+            "without_mask": images_without_mask(index, first),
         },
         "limit": limit,
         "training": fields,

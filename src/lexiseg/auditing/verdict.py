@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from lexiseg.auditing.analysis import Comparison
-from lexiseg.auditing.arms import BASELINE
+from lexiseg.auditing.arms import BASELINE, WITHOUT_TRUE_WORDS
 from lexiseg.evaluation.tables import ALL
 
 Kind = Literal["gain", "harm", "no measurable gain", "undecided"]
@@ -22,10 +22,14 @@ RULE = (
 
 _TITLES = {
     "none": "no text",
+    "pseudo_labels": "pseudo labels without words",
     "shuffled": "shuffled words",
     "reports": "reports",
     "concepts": "measured concepts",
 }
+
+#: What true words are held against, besides no text.
+_CONTROLS = {"shuffled": "the same words shuffled", "pseudo_labels": "pseudo labels without words"}
 
 
 def title(arm: str) -> str:
@@ -98,7 +102,7 @@ def verdicts(comparisons: Sequence[Comparison], *, true: str) -> list[dict[str, 
 def _overall(kinds: dict[tuple[str, str], Kind], *, true: str) -> tuple[Kind, str]:
     """Return the verdict on a model from its comparisons on all cases."""
     against_none = {arm: kind for (arm, against), kind in kinds.items() if against == BASELINE}
-    told = {arm: kind for arm, kind in against_none.items() if arm != "shuffled"}
+    told = {arm: kind for arm, kind in against_none.items() if arm not in WITHOUT_TRUE_WORDS}
     if "undecided" in kinds.values():
         return "undecided", "Undecided: one seed per arm cannot tell the words from chance of training."
     gained = [title(arm) for arm, kind in told.items() if kind == "gain"]
@@ -109,14 +113,24 @@ def _overall(kinds: dict[tuple[str, str], Kind], *, true: str) -> tuple[Kind, st
             return "harm", f"Harm: {' and '.join(harmed)} made the masks worse."
         return "no measurable gain", "No measurable gain: the text bought nothing that this audit could see."
     words = f"Gain: {' and '.join(gained)} made the masks better.{loss}"
-    if told.get(true) == "gain" and (true, "shuffled") in kinds:
-        words += (
-            f" The gain is the words' own: {title(true)} also beat the same words shuffled."
-            if kinds[true, "shuffled"] == "gain"
-            else f" But {title(true)} did not measurably beat the same words shuffled, so the gain cannot be "
-            f"put down to what the words say."
-        )
+    if told.get(true) == "gain":
+        words += _whose(kinds, true=true)
     return "gain", words
+
+
+def _whose(kinds: dict[tuple[str, str], Kind], *, true: str) -> str:
+    """Say whether a gain of true words is their own: nothing without true words may do as well."""
+    controls = {name: kinds[true, name] for name in _CONTROLS if (true, name) in kinds}
+    if not controls:
+        return ""
+    beaten = [_CONTROLS[name] for name, kind in controls.items() if kind == "gain"]
+    others = [_CONTROLS[name] for name, kind in controls.items() if kind == "no measurable gain"]
+    better = [_CONTROLS[name] for name, kind in controls.items() if kind == "harm"]
+    if len(beaten) == len(controls):
+        return f" The gain is the words' own: {title(true)} also beat {' and '.join(beaten)}."
+    parts = [f"did not measurably beat {' and '.join(others)}"] if others else []
+    parts += [f"did measurably worse than {' and '.join(better)}"] if better else []
+    return f" But {title(true)} {' and '.join(parts)}, so the gain cannot be put down to what the words say."
 
 
 def _capital(text: str) -> str:

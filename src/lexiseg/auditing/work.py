@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from lexiseg.auditing.settings import check_arm
-from lexiseg.data.hidden import hide_masks
+from lexiseg.auditing.settings import check_arm, with_hidden
 from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.evaluation.evaluate import evaluate_predictor
 from lexiseg.inference.predictor import Predictor
@@ -81,9 +80,7 @@ def _train_limited(
         return Run.open(folder)
     if resume:
         config = make_config({}, folder / CONFIG_FILE)
-    if config.masks is not None:
-        index = replace(index, samples=hide_masks(index.samples, share=config.masks, seed=config.seed))
-    use = take_part(index, config)
+    use = take_part(with_hidden(index, config), config)
     if resume:
         plan = continue_run(use, Run.open(folder), config)
     else:

@@ -23,8 +23,8 @@ def audit(
     arms: Annotated[
         str | None,
         typer.Option(
-            help=r"What to teach with, by commas: none, shuffled, reports, concepts. "
-            r"\[default: all that the data set has words for]"
+            help=r"What to teach with, by commas: none, pseudo_labels, shuffled, reports, concepts. "
+            r"\[default: all that the data set allows]"
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings per arm; a verdict needs at least 2.")] = 3,
@@ -34,11 +34,19 @@ def audit(
             min=1, help=r"Passes over the training images, the same steps in every arm. \[default: 40]"
         ),
     ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps per arm instead.")] = None,
     max_minutes: Annotated[
         float | None, typer.Option(min=0.01, help="Wall-clock budget per arm instead; less fair.")
     ] = None,
     image_size: Annotated[
         int | None, typer.Option(help=r"Height and width in pixels. \[default: 224]")
+    ] = None,
+    masks: Annotated[
+        float | None,
+        typer.Option(
+            help=r"Share of the training masks that are used, above 0 to 1; what the other images do "
+            r"depends on the arm. \[default: all]"
+        ),
     ] = None,
     limit: Annotated[
         int | None,
@@ -64,8 +72,10 @@ def audit(
             arms=None if arms is None else _names(arms),
             seeds=seeds,
             epochs=epochs,
+            steps=steps,
             max_minutes=max_minutes,
             image_size=image_size,
+            masks=masks,
             limit=limit,
             split=split.value,
             config_file=config,

@@ -74,8 +74,8 @@ def asked() -> Callable[..., Asked]:
     def make(**changes: Any) -> Asked:
         given: dict[str, Any] = {
             "data": Path("data/chest"), "out": Path("audits/my chest"), "models": ("stpnet", "cotexnet"),
-            "texts": tuple(GAINS), "seeds": 3, "epochs": 2, "max_minutes": None, "image_size": 160,
-            "limit": 1500, "split": "test", "config_file": None,
+            "texts": tuple(GAINS), "seeds": 3, "epochs": 2, "steps": None, "max_minutes": None,
+            "image_size": 160, "masks": None, "limit": 1500, "split": "test", "config_file": None,
         }  # fmt: skip
         return Asked(**{**given, **changes})
 
@@ -90,11 +90,12 @@ def settings() -> dict[str, Any]:
             "name": "Chest <images>",
             "samples": {"train": 1500, "val": 300, "test": CASES},
             "ids_sha256": dict.fromkeys(("train", "val", "test"), "0123456789abcdef" * 4),
+            "without_mask": 0,
         },
         "limit": 1500,
         "training": {
-            "epochs": 2, "max_minutes": None, "image_size": 160, "encoder": "tf_efficientnet_lite0",
-            "precision": "fp32",
+            "epochs": 2, "steps": None, "max_minutes": None, "image_size": 160,
+            "encoder": "tf_efficientnet_lite0", "precision": "fp32", "masks": None,
         },
     }  # fmt: skip
 

@@ -238,6 +238,33 @@ def test_the_verdict_asks_whether_shuffled_words_do_as_well(changes: dict[str, A
     assert words in verdict["words"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "The gain is the words' own: reports also beat pseudo labels without words."),
+        (
+            {"p_holm": 0.3},
+            "But reports did not measurably beat pseudo labels without words, so the gain cannot",
+        ),
+        (
+            {"mean": -0.01, "ci95": (-0.02, -0.001), "ranks": -0.3},
+            "But reports did measurably worse than pseudo labels without words, so the gain cannot",
+        ),
+    ],
+)
+def test_the_verdict_asks_whether_pseudo_labels_do_as_well(changes: dict[str, Any], words: str) -> None:
+    found = [comparison(), comparison(arm="pseudo_labels"), comparison(against="pseudo_labels", **changes)]
+    (verdict,) = verdicts(found, true="reports")
+    assert (verdict["kind"], words in verdict["words"]) == ("gain", True)
+    (verdict,) = verdicts([*found, comparison(against="shuffled")], true="reports")
+    if changes:  # one control that is not beaten is enough
+        assert "own" not in verdict["words"]
+    else:
+        assert "beat the same words shuffled and pseudo labels without words." in verdict["words"]
+    # A gain of pseudo labels alone is none of the words'.
+    assert verdicts([comparison(arm="pseudo_labels")], true="reports")[0]["kind"] == "no measurable gain"
+
+
 def test_the_verdict_can_be_no_measurable_gain() -> None:
     found = [comparison(p_holm=0.6), comparison(arm="shuffled")]
     (verdict,) = verdicts(found, true="reports")

@@ -57,10 +57,16 @@ def test_plan_goes_seed_by_seed() -> None:
     ("models", "texts", "seeds", "message"),
     [
         (("unet",), ("none", "reports"), 3, "--models to list some of stpnet, cotexnet"),
-        (("stpnet",), ("none", "poems"), 3, "--arms to list some of none, shuffled, reports, concepts"),
+        (
+            ("stpnet",),
+            ("none", "poems"),
+            3,
+            "--arms to list some of none, pseudo_labels, shuffled, reports",
+        ),
         (("stpnet",), ("none", "none"), 3, "each once; got 'none,none'"),
-        (("stpnet",), ("shuffled", "reports"), 3, "--arms needs it and at least one other"),
-        (("stpnet",), ("none",), 3, "at least one other; got 'none'"),
+        (("stpnet",), ("shuffled", "reports"), 3, "--arms needs 'none' and reports, concepts"),
+        (("stpnet",), ("none",), 3, "or both; got 'none'"),
+        (("stpnet",), ("none", "shuffled"), 3, "compares arms with true words"),
         (("stpnet",), ("none", "reports"), 0, "at least 1; got 0"),
         ((), ("none", "reports"), 1, "--models to list some"),
     ],
@@ -75,6 +81,7 @@ def test_plans_that_compare_nothing_are_refused(
 def test_options_of_the_arms() -> None:
     assert arm_options("none", reports=True) == {"text": "none", "unmasked": "leave_out"}
     assert arm_options("concepts", reports=True) == {"text": "concepts", "unmasked": "leave_out"}
+    assert arm_options("pseudo_labels", reports=True) == {"text": "none", "unmasked": "pseudo_labels"}
     assert arm_options("shuffled", reports=True) == {"text": "reports", "shuffle_words": True}
     assert arm_options("shuffled", reports=False) == {
         "text": "concepts",
@@ -90,6 +97,25 @@ def test_contrasts() -> None:
     # Without a sheet the shuffled words are measured ones, so these are what they are held against.
     assert contrasts(("none", "shuffled", "concepts"), reports=False)[-1] == ("concepts", "shuffled")
     assert contrasts(("none", "concepts"), reports=True) == (("concepts", "none"),)
+    assert contrasts(("none", "pseudo_labels", "reports"), reports=True) == (
+        ("pseudo_labels", "none"), ("reports", "none"), ("reports", "pseudo_labels"),
+    )  # fmt: skip
+
+
+def test_pseudo_labels_need_images_without_mask(index: DatasetIndex) -> None:
+    arms = plan_arms(("stpnet",), ("none", "pseudo_labels", "concepts"), 1)
+    for share in (None, 1.0, 0.99):  # of 8 masks, 99 % are all
+        with pytest.raises(UsageError, match=r"every training image has one\. Hide some with --masks"):
+            arm_configs(arms, index, {"masks": share}, None)
+    hidden = arm_configs(arms, index, {"masks": 0.5}, None)
+    assert [(c.text, c.masks, c.unmasked) for c in hidden.values()] == [
+        ("none", 0.5, "leave_out"), ("none", 0.5, "pseudo_labels"), ("concepts", 0.5, "leave_out"),
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="with `pseudo_weight: 0` teaches nothing"):
+        arm_configs(arms, index, {"masks": 0.5, "pseudo_weight": 0.0}, None)
+    first = index.split("train")[0]
+    some = tuple(dataclasses.replace(s, mask=None) if s is first else s for s in index.samples)
+    assert len(arm_configs(arms, dataclasses.replace(index, samples=some), {}, None)) == 3
 
 
 def test_arms_share_everything_but_words_and_seed(index: DatasetIndex) -> None:

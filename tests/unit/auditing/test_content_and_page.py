@@ -5,46 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from html_page import Page
 from lexiseg.auditing.content import Asked, audit_content
 from lexiseg.auditing.page import Axis, axis_of, build_page
 from lexiseg.auditing.results import ArmResult, all_cases
 from lexiseg.errors import RunError
-
-VOID = {"meta", "br", "line", "circle", "rect", "img"}
-
-
-class Reader(HTMLParser):
-    """Checks that elements are closed, and keeps what a reader and a machine would meet."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.attributes: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(page)
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.text += data
 
 
 def test_content_holds_every_comparison(content: dict[str, Any]) -> None:
@@ -88,6 +59,27 @@ def test_the_command_repeats_the_audit(content: dict[str, Any]) -> None:
     )
 
 
+def test_the_command_names_steps_and_masks(asked: Callable[..., Asked]) -> None:
+    few = asked(epochs=None, steps=600, masks=0.05, limit=None, texts=("none", "pseudo_labels", "reports"))
+    assert few.command == (
+        "lexiseg audit data/chest --models stpnet,cotexnet --arms none,pseudo_labels,reports --seeds 3 "
+        "--steps 600 --image-size 160 --masks 0.05 --out 'audits/my chest'"
+    )
+
+
+def test_page_says_that_masks_were_hidden(content: dict[str, Any]) -> None:
+    training = {**content["settings"]["training"], "epochs": None, "steps": 600, "masks": 0.05}
+    data = {**content["settings"]["data"], "without_mask": 1425}
+    shown = {**content, "settings": {**content["settings"], "data": data, "training": training}}
+    text = Page(build_page(shown)).text
+    assert "1425 of the 1500 training images have no mask (hidden by the seed)" in text
+    assert "order of images" not in text
+    assert "600 steps in every arm" in text
+    plain = Page(build_page(content)).text
+    assert "have no mask" not in plain
+    assert "order of images" in plain
+
+
 def test_cases_of_all_arms(results: Callable[..., list[ArmResult]]) -> None:
     lines = all_cases(results()).splitlines()
     assert lines[0] == "model,arm,seed,id,image,patient,dice,tercile,lesions"
@@ -108,15 +100,15 @@ def test_arms_on_other_cases_are_refused(
 
 def test_page(content: dict[str, Any]) -> None:
     page = build_page(content)
-    reader = Reader(page)
+    read = Page(page)
     # Self-contained: nothing is fetched, nothing runs.
     assert "<script" not in page
-    assert not [a for _, a in reader.attributes if {"src", "href"} & a.keys()]
+    assert not [a for _, a in read.elements if {"src", "href"} & a.keys()]
     assert "url(" not in page
-    drawings = [a for tag, a in reader.attributes if tag == "svg"]
+    drawings = [a for tag, a in read.elements if tag == "svg"]
     assert len(drawings) == len(content["comparisons"]) + 3
     assert all(a["role"] == "img" and a["aria-label"] for a in drawings)
-    text = " ".join(reader.text.split())
+    text = read.text
     assert "Research software, not a medical device, not for clinical use." in text
     assert "Chest <images>" in text
     for verdict in content["verdicts"]:
@@ -135,7 +127,7 @@ def test_page_says_that_steps_differ(content: dict[str, Any], tmp_path: Path) ->
     arms = [{**arm, "steps": [715, 700, 690]} for arm in content["arms"]]
     training = {**content["settings"]["training"], "epochs": None, "max_minutes": 30.0}
     changed = {**content, "arms": arms, "settings": {**content["settings"], "training": training}}
-    text = " ".join(Reader(build_page(changed)).text.split())
+    text = Page(build_page(changed)).text
     assert "The trainings took different numbers of steps." in text
     assert "690 to 715" in text
     assert "30 minutes of wall-clock time per arm" in text
@@ -147,7 +139,7 @@ def test_page_of_one_seed(
     found = audit_content(
         asked(seeds=1, models=("stpnet",)), results(models=("stpnet",), seeds=1), settings, reports=True
     )
-    text = " ".join(Reader(build_page(found)).text.split())
+    text = Page(build_page(found)).text
     assert "Undecided: one seed per arm" in text
     assert "1 seed per arm" in text
 
