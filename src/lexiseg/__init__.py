@@ -95,13 +95,20 @@ _HOMES = {
 }
 
 
-def load(run: str | Path, *, device: str = "cpu", flip_average: bool = False) -> Predictor:
+def load(
+    run: str | Path,
+    *,
+    device: str = "cpu",
+    flip_average: bool = False,
+    average_with: str | Path | None = None,
+) -> Predictor:
     """Load a run folder for prediction.
 
     Args:
         run: The run folder.
         device: torch device, such as "cpu" or "cuda:0".
         flip_average: Whether to average over each image and its mirror image, see `Predictor`.
+        average_with: A second run folder to average with, see `Predictor`.
 
     Returns:
         A predictor; its `predict` takes an image and nothing else.
@@ -109,10 +116,11 @@ def load(run: str | Path, *, device: str = "cpu", flip_average: bool = False) ->
     Raises:
         RunError: The folder is no run this version can read.
         WeightsError: Its weights or text bank are missing or damaged.
+        UsageError: The device does not exist here, or the second run has other classes or words.
     """
     from lexiseg.inference.predictor import Predictor
 
-    return Predictor(run, device=device, flip_average=flip_average)
+    return Predictor(run, device=device, flip_average=flip_average, average_with=average_with)
 
 
 def __getattr__(name: str) -> Any:

@@ -36,7 +36,7 @@ def options(data: Path, out: Path, config: Path, **changes: object) -> list[obje
     given = {"models": "stpnet", "arms": "none,concepts", "seeds": 2, "epochs": 1, "image_size": 64}
     words: list[object] = ["audit", data, "--out", out, "--config", config]
     for name, value in {**given, **changes}.items():
-        words += [f"--{name.replace('_', '-')}", value]
+        words += [] if value is None else [f"--{name.replace('_', '-')}", value]
     return words
 
 
@@ -141,11 +141,33 @@ def test_two_processes_share_one_audit_of_a_part_of_the_images(
     assert content["verdicts"][0]["kind"] == "undecided"
 
 
+@pytest.mark.slow
+def test_an_audit_where_few_images_have_masks(cli: Command, data: Path, config: Path, tmp_path: Path) -> None:
+    out = tmp_path / "few"
+    few = {"arms": "none,pseudo_labels,reports", "seeds": 1, "epochs": None, "steps": 3, "masks": 0.5}
+    outcome = cli(*options(data, out, config, **few))
+    assert outcome.code == 0, outcome.stderr
+    for arm, used in (("none", "leave_out"), ("pseudo_labels", "pseudo_labels"), ("reports", "words")):
+        run = json.loads((out / "arms" / f"stpnet-{arm}-s0" / "run.json").read_text())
+        assert run["data"]["masks"]["unmasked"] == used
+        assert run["data"]["masks"]["share"] == 0.5
+        assert run["training"]["steps"] == 3
+    content = json.loads((out / "audit.json").read_text())
+    pairs = [(c["arm"], c["against"]) for c in content["comparisons"] if c["group"] == "all"]
+    assert pairs == [("pseudo_labels", "none"), ("reports", "none"), ("reports", "pseudo_labels")]
+    assert (
+        f"{content['settings']['data']['without_mask']} of the 12 training images have no mask"
+        in (out / "audit.html").read_text()
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        ({"arms": "none,poems"}, ("--arms", "none, shuffled, reports, concepts")),
-        ({"arms": "reports"}, ("--arms needs it and at least one other",)),
+        ({"arms": "none,poems"}, ("--arms", "none, pseudo_labels, shuffled, reports, concepts")),
+        ({"arms": "none,pseudo_labels,concepts"}, ("every training image has one", "--masks")),
+        ({"masks": 1.5}, ("masks: Input should be less than or equal to 1",)),
+        ({"arms": "reports"}, ("--arms needs 'none' and reports, concepts",)),
         ({"models": "unet"}, ("--models", "stpnet, cotexnet")),
         ({"limit": 13}, ("--limit 13 is more than the 12 training images",)),
     ],
@@ -209,3 +231,24 @@ def test_evaluate_several_runs(
         assert f"{row['dice']:.4f}" in outcome.stdout
     with open(out / "table.csv", newline="") as file:
         assert [row["run"] for row in csv.DictReader(file)] == [row["run"] for row in rows]
+
+
+@pytest.mark.slow
+def test_two_runs_averaged(
+    cli: Command, phantom: Path, trained: Trained, trained_cotexnet: Trained, tmp_path: Path
+) -> None:
+    both = ("--average-with", trained_cotexnet.run)
+    outcome = cli("evaluate", trained.run, phantom, "--out", tmp_path / "scores", *both)
+    assert outcome.code == 0, outcome.stderr
+    metrics = json.loads((tmp_path / "scores" / "metrics.json").read_text())
+    assert metrics["execution"]["average_with"] == [str(trained_cotexnet.run)]
+    image = next((phantom / "Test_Folder" / "img").iterdir())
+    assert cli("predict", trained.run, image, "--out", tmp_path / "masks", *both).code == 0
+    assert (tmp_path / "masks" / "masks" / f"{image.stem}.png").is_file()
+    itself = cli("predict", trained.run, image, "--out", tmp_path / "none", "--average-with", trained.run)
+    itself.refuses(2, "cannot be averaged with itself")
+    several = cli(
+        "evaluate", trained.run, trained_cotexnet.run, phantom, "--out", tmp_path / "several", *both
+    )
+    several.refuses(2, "cannot be averaged with itself")
+    assert not (tmp_path / "several").exists()  # refused before the first is evaluated

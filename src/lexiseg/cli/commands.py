@@ -38,6 +38,10 @@ _FlipAverage = Annotated[
         "--flip-average", help="Average over each image and its mirror image: slower, often better."
     ),
 ]
+_AverageWith = Annotated[
+    Path | None,
+    typer.Option(help="Average with a second run of the same classes and words: half as fast, often better."),
+]
 _BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]
 
 
@@ -180,6 +184,7 @@ def evaluate(
     batch_size: _BatchSize = 8,
     device: Device = "cpu",
     flip_average: _FlipAverage = False,
+    average_with: _AverageWith = None,
     tolerance: Annotated[
         float,
         typer.Option(min=0, help="Boundary error surface Dice forgives, in mm where known, else pixels."),
@@ -198,6 +203,7 @@ def evaluate(
             "batch_size": batch_size,
             "device": device,
             "flip_average": flip_average,
+            "average_with": average_with,
             "tolerance": tolerance,
             "seed": seed,
             "progress": lambda done, total: progress.update(task, completed=done, total=total),
@@ -274,12 +280,13 @@ def predict(
     batch_size: _BatchSize = 8,
     device: Device = "cpu",
     flip_average: _FlipAverage = False,
+    average_with: _AverageWith = None,
 ) -> None:
     """Segment images: masks on their own grids, the retrieved words, and a flag where to look again."""
     from lexiseg import find_targets, load, predict_to_files
 
     targets = find_targets(paths, out=out)
-    predictor = load(run, device=device, flip_average=flip_average)
+    predictor = load(run, device=device, flip_average=flip_average, average_with=average_with)
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(targets))

@@ -29,7 +29,6 @@ from lexiseg.evaluation.report import build_report
 from lexiseg.evaluation.retrieval import References, retrieval_scores
 from lexiseg.evaluation.summary import summarise
 from lexiseg.files import refuse_blocked, write_json, write_text
-from lexiseg.inference.calibration import load_calibration
 from lexiseg.inference.predictor import BATCH_SIZE, Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.run import Run
@@ -79,6 +78,7 @@ def evaluate(
     batch_size: int = BATCH_SIZE,
     device: str = "cpu",
     flip_average: bool = False,
+    average_with: Run | str | Path | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     seed: int = 0,
     progress: Progress | None = None,
@@ -93,6 +93,7 @@ def evaluate(
         batch_size: Images predicted at once.
         device: Torch device of the prediction.
         flip_average: Whether to predict each image and its mirror image and average, see `Predictor`.
+        average_with: A second run, or its folder, to average with, see `Predictor`.
         tolerance: Boundary error that surface Dice forgives, in millimetres where every image's spacing is
             known, else in pixels.
         seed: Seed of the bootstrap intervals.
@@ -107,7 +108,7 @@ def evaluate(
             mean the other side than stated, no usable case, or the split holds images the run has learned
             from.
         RunError: The run folder cannot be used.
-        UsageError: `out` is a file, or lies in one.
+        UsageError: `out` is a file, or lies in one, or the second run has other classes or words.
         DiskError: The results cannot be written.
     """
     run = run if isinstance(run, Run) else Run.open(run)
@@ -117,8 +118,10 @@ def evaluate(
     seed_of_split = int(run.manifest.training.get("seed", 0))
     index = open_dataset(data, seed=seed_of_split, allow_missing_masks=True)
     check_split(index, split)
-    check_unseen(index, run, split)
-    predictor = Predictor(run, device=device, flip_average=flip_average)
+    second = Run.open(average_with) if isinstance(average_with, str | Path) else average_with
+    for member in (run, *(() if second is None else (second,))):
+        check_unseen(index, member, split)
+    predictor = Predictor(run, device=device, flip_average=flip_average, average_with=second)
     return evaluate_predictor(
         predictor,
         index,
@@ -146,12 +149,13 @@ def evaluate_predictor(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate a predictor that is already loaded with `device` and `flip_average`; see `evaluate`."""
+    """Evaluate a predictor that is already loaded with `device` and what it averages; see `evaluate`."""
     started = time.monotonic()
     run = predictor.run
     samples = check_split(index, split)
     check_classes(index, run)
-    check_unseen(index, run, split)
+    for member in predictor.runs:
+        check_unseen(index, member, split)
     in_mm = all(sample.spacing_mm is not None for sample in samples)
     references = References.for_run(run, index)
     if references is not None:
@@ -166,9 +170,8 @@ def evaluate_predictor(
             f"First reason: {failed[0].error}"
         )
     metrics = _metrics(cases, failed, run=run, scoring=scoring, seed=seed)
-    fitted = load_calibration(run, flip_average=flip_average)
     metrics["calibration"] = {
-        "temperature": fitted and fitted.temperature,
+        "temperature": predictor.calibration and predictor.calibration.temperature,
         **scoring.reliability.to_dict(),
     }
     metrics["data"] = describe_data(index, samples, split)
@@ -182,6 +185,7 @@ def evaluate_predictor(
         tolerance=tolerance,
         device=device,
         flip_average=flip_average,
+        average_with=[str(other.path) for other in predictor.runs[1:]],
         seconds=time.monotonic() - started,
     )
     table = case_table(

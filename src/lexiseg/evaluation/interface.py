@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lexiseg.errors import LexisegError
+from lexiseg.inference.calibration import Calibration
 from lexiseg.inference.predictor import BATCH_SIZE
 from lexiseg.inference.result import Prediction
 from lexiseg.run import Run
@@ -17,7 +18,17 @@ class PredictsPaths(Protocol):
 
     @property
     def run(self) -> Run:
-        """The run that predicts."""
+        """The run that predicts; of an average, the first."""
+        ...
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All runs whose answers are averaged."""
+        ...
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What its probabilities are calibrated with."""
         ...
 
     def predict_paths(

@@ -43,6 +43,7 @@ def describe_execution(
     tolerance: float,
     device: str,
     flip_average: bool,
+    average_with: Sequence[str],
     seconds: float,
 ) -> dict[str, Any]:
     """Return how to do it again: command, seed, versions, machine and date."""
@@ -57,9 +58,12 @@ def describe_execution(
             command += [option, str(value)]
     if flip_average:
         command.append("--flip-average")
+    for other in average_with:
+        command += ["--average-with", other]
     return {
         "command": shlex.join(command),
         "flip_average": flip_average,
+        "average_with": list(average_with),
         "seed": seed,
         "resamples": RESAMPLES,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

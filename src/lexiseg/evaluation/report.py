@@ -94,6 +94,7 @@ def _about(metrics: dict[str, Any]) -> list[tuple[str, str]]:
         (
             "Prediction",
             ("image and mirror image averaged" if execution["flip_average"] else "one pass per image")
+            + "".join(f"; answers averaged with those of {run}" for run in execution["average_with"])
             + (
                 "; not calibrated"
                 if temperature is None

@@ -14,6 +14,7 @@ from lexiseg.evaluation.cases import TERCILES
 from lexiseg.evaluation.evaluate import Evaluation, Progress, evaluate
 from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE
 from lexiseg.files import write_json, write_text
+from lexiseg.inference.members import check_alike
 from lexiseg.inference.predictor import BATCH_SIZE
 from lexiseg.run import Run
 
@@ -27,6 +28,7 @@ def evaluate_runs(
     batch_size: int = BATCH_SIZE,
     device: str = "cpu",
     flip_average: bool = False,
+    average_with: Run | str | Path | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     seed: int = 0,
     progress: Progress | None = None,
@@ -41,6 +43,7 @@ def evaluate_runs(
         batch_size: Images predicted at once.
         device: Torch device of the prediction.
         flip_average: Whether to average over each image and its mirror image, see `Predictor`.
+        average_with: A second run to average each with, see `Predictor`.
         tolerance: Boundary error that surface Dice forgives, see `evaluate`.
         seed: Seed of the bootstrap intervals.
         progress: Called after each case, with the cases of all runs counted.
@@ -50,10 +53,14 @@ def evaluate_runs(
         apart.
 
     Raises:
-        UsageError: A run is named twice.
+        UsageError: A run is named twice, or cannot be averaged with the second.
         LexisegError: See `evaluate`.
     """
     opened = [run if isinstance(run, Run) else Run.open(run) for run in runs]
+    second = Run.open(average_with) if isinstance(average_with, str | Path) else average_with
+    if second is not None:
+        for run in opened:
+            check_alike(run, second)
     found = {}
     for position, (name, run) in enumerate(zip(run_names([r.path for r in opened]), opened, strict=True)):
 
@@ -69,13 +76,17 @@ def evaluate_runs(
             batch_size=batch_size,
             device=device,
             flip_average=flip_average,
+            average_with=second,
             tolerance=tolerance,
             seed=seed,
             progress=advance,
         )
     rows = table_rows(found)
     write_text(Path(out) / "table.csv", _as_csv(rows))
-    write_json(Path(out) / "table.json", {"data": str(data), "split": split, "runs": rows})
+    write_json(
+        Path(out) / "table.json",
+        {"data": str(data), "split": split, "average_with": second and str(second.path), "runs": rows},
+    )
     return found
 
 

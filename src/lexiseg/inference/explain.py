@@ -30,6 +30,10 @@ MIRROR = (
     "Mask and words are averaged with the mirror image; where phrases act and the masks under other phrases "
     "are those of the image alone."
 )
+AVERAGED = (
+    "Mask and words are averaged over two networks; where phrases act and the masks under other phrases are "
+    "those of the first one alone."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +78,8 @@ class Explanation:
     Attributes:
         prediction: The prediction.
         words: One entry per retrieved word, in the same order.
-        plain: The mask that forced ones are compared with, `(H, W)`: as predicted, without flip averaging.
+        plain: The mask that forced ones are compared with, `(H, W)`: of the (first) network alone, without
+            any averaging.
         heat_kind: What heat is: attention of the phrase, or gradient of its score; None without.
         scales: Per decoder scale, coarse to fine, its stride and the factors whose phrases it hears; empty
             where that is not how the network is prompted.
@@ -131,6 +136,7 @@ def explain(
         )
     notes += [ONE_EMBEDDING] if inside.heat_kind == "gradient" else []
     notes += [MIRROR] if predictor.flip_average else []
+    notes += [AVERAGED] if len(predictor.runs) > 1 else []
     plain, words = _words(predictor, found, inside)
     return Explanation(
         prediction=found,

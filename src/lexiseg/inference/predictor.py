@@ -13,16 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lexiseg.data.readers import read_image
-from lexiseg.errors import LexisegError, UsageError, WeightsError
+from lexiseg.errors import LexisegError, UsageError
 from lexiseg.inference.ahead import read_ahead
 from lexiseg.inference.calibration import load_calibration
+from lexiseg.inference.members import Member, average_answers, check_alike
 from lexiseg.inference.mirror import average_with_mirror
-from lexiseg.inference.preprocess import normalise, to_batch, to_grid
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.inference.review import disagreement, mask_overlap, mask_signals, word_signals
-from lexiseg.models.bank import TextBank
-from lexiseg.models.build import SegmentationOutput, build_network, channels_last, load_weights
-from lexiseg.models.folding import example_image, fold_batch_norms
 from lexiseg.run import Run
 from lexiseg.words.description import UNKNOWN, Description
 from lexiseg.words.measure import agreement, measure
@@ -46,13 +43,15 @@ class Predictor:
         device: torch device, such as "cpu" or "cuda:0".
         flip_average: Whether to average what the network says of an image and of its mirror image (words
             follow the mirror): about half as fast. For networks trained with horizontal flips.
+        average_with: A second run with the same classes and words, whose answers are averaged with the
+            first's: half as fast. `lexiseg calibrate` fits one run, so an average is not calibrated.
         calibrated: Whether to use what `lexiseg calibrate` fitted for this way of predicting, where the run
             holds it: calibrated probabilities, an expected Dice, and the flag made of it.
 
     Raises:
         RunError: The folder is no run this version can read, or its calibration is not that of its weights.
         WeightsError: Its weights or bank are missing or damaged.
-        UsageError: The device does not exist here.
+        UsageError: The device does not exist here, or the second run has other classes or words.
 
     Examples:
         >>> predictor = Predictor("runs/chest")  # doctest: +SKIP
@@ -65,32 +64,18 @@ class Predictor:
         *,
         device: str = "cpu",
         flip_average: bool = False,
+        average_with: Run | str | Path | None = None,
         calibrated: bool = True,
     ) -> None:
-        self.run = run if isinstance(run, Run) else Run.open(run)
+        self.run = _opened(run)
         self.flip_average = flip_average
-        self.calibration = load_calibration(self.run, flip_average=flip_average) if calibrated else None
-        manifest = self.run.manifest
-        bank = TextBank.load(self.run.bank_file) if self.run.spoken_vocabulary is not None else None
-        network = build_network(manifest.network, bank, pretrained=False)
-        load_weights(network, self.run.weights_file)
-        network = channels_last(network).eval()
-        if manifest.network.preset == "compact":  # the published network stays as it was published
-            fold_batch_norms(network, example_image(manifest.image_size))
-        try:
-            self.device = torch.device(device)
-            self._network = network.to(self.device)
-        except (RuntimeError, AssertionError) as error:
-            raise UsageError(
-                f"The device '{device}' cannot be used here: {error}. Try --device cpu."
-            ) from error
-        vocabulary = self.run.spoken_vocabulary
-        if bank is not None and (
-            vocabulary is None or dict(bank.phrases) != {f.name: f.phrases for f in vocabulary.factors}
-        ):
-            raise WeightsError(
-                f"{self.run.bank_file} holds other phrases than the vocabulary in {self.run.path}/run.json."
-            )
+        # What was fitted for one network says nothing about an average of two.
+        fitted = calibrated and average_with is None
+        self.calibration = load_calibration(self.run, flip_average=flip_average) if fitted else None
+        others = [] if average_with is None else [_opened(average_with)]
+        for other in others:
+            check_alike(self.run, other)
+        self._members = tuple(Member(member, device) for member in (self.run, *others))
 
     def predict(
         self, image: str | Path | Pixels, *, spacing_mm: tuple[float, float] | None = None
@@ -122,7 +107,7 @@ class Predictor:
         if spacing_mm is not None and not all(0 < value < float("inf") for value in spacing_mm):
             raise UsageError(f"Expected a pixel spacing above 0 mm, got {spacing_mm}.")
         with torch.inference_mode():
-            logits, words, signals = self._answer_with_signals(self.prepare(images))
+            logits, words, signals = self._answer(images)
             scores = [factor.numpy() for factor in words]
             return [
                 self._result(
@@ -132,22 +117,35 @@ class Predictor:
             ]
 
     def prepare(self, images: Sequence[Pixels]) -> Tensor:
-        """Return `(B, 3, S, S)` as the network takes it, for `(H, W, 3)` uint8 images."""
-        manifest = self.run.manifest
-        batch = to_batch([to_grid(image, manifest.image_size) for image in images])
-        return normalise(batch.to(self.device), manifest.mean, manifest.std)
+        """Return `(B, 3, S, S)` as the (first) network takes it, for `(H, W, 3)` uint8 images."""
+        return self._members[0].prepare(images)
 
     @property
     def network(self) -> nn.Module:
-        """The network, in eval mode on the predictor's device."""
-        return self._network
+        """The (first) network, in eval mode on the predictor's device."""
+        return self._members[0].network
 
-    def _answer_with_signals(self, image: Tensor) -> tuple[Tensor, list[Tensor], list[dict[str, float]]]:
-        """Return what `_answer` does, averaged with the mirror image if wanted, and each mask's signals."""
-        logits, words = self._answer(image)
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self._members[0].device
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs whose answers are averaged: one, or two."""
+        return tuple(member.run for member in self._members)
+
+    def _answer(self, images: Sequence[Pixels]) -> tuple[Tensor, list[Tensor], list[dict[str, float]]]:
+        """Return mask scores, phrase probabilities and each mask's signals, averaged as wanted."""
+        prepared = [member.prepare(images) for member in self._members]
+        logits, words = average_answers(
+            [member.answer(image) for member, image in zip(self._members, prepared, strict=True)]
+        )
         if not self.flip_average:
             return logits, words, [mask_signals(scores) for scores in logits]
-        mirrored, mirrored_words = self._answer(image.flip(-1))
+        mirrored, mirrored_words = average_answers(
+            [member.answer(image.flip(-1)) for member, image in zip(self._members, prepared, strict=True)]
+        )
         mean, words = average_with_mirror(
             (logits, mirrored), (words, mirrored_words), self.run.spoken_vocabulary
         )
@@ -155,12 +153,6 @@ class Predictor:
             {**mask_signals(scores), "mirror": mask_overlap(own, other)}
             for scores, own, other in zip(mean, logits, mirrored.flip(-1), strict=True)
         ]  # fmt: skip
-
-    def _answer(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return mask logits `(B, 1 or classes, S, S)` and phrase probabilities, per factor `(B, N_f)`."""
-        output: SegmentationOutput = self._network(image)
-        words = [score.float().softmax(dim=1).cpu() for score in output.retrieval.values()]
-        return output.logits.float().cpu(), words
 
     def predict_paths(
         self,
@@ -290,6 +282,10 @@ def _share_of_agreement(
     if not lesion and all(index == UNKNOWN for index in measured.indices):
         return 0.0
     return agreement([word.index for word in words], measured.indices)
+
+
+def _opened(run: Run | str | Path) -> Run:
+    return run if isinstance(run, Run) else Run.open(run)
 
 
 def _read_or_error(path: Path) -> tuple[Path, Pixels | LexisegError]:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from lexiseg.errors import DataError, LexisegError
+from lexiseg.inference.calibration import Calibration
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.run import Manifest, Run, TextSource
@@ -51,6 +52,8 @@ class FakePredictor:
 
     def __init__(self, run: Run, answers: dict[str, tuple[np.ndarray, tuple[int, ...]]]) -> None:
         self.run = run
+        self.runs: tuple[Run, ...] = (run,)
+        self.calibration: Calibration | None = None
         self.answers = answers
         self.asked: list[list[str]] = []
 

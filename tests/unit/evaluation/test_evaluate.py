@@ -274,14 +274,22 @@ def test_public_entry_opens_data_and_run(scene: Scene, monkeypatch: pytest.Monke
     asked: list[tuple[Any, ...]] = []
     run = Run.create(scene.root / "run", scene._fake_run().manifest)
 
-    def predictor(run: Any, *, device: str, flip_average: bool) -> Any:
-        asked.append((run, device, flip_average))
-        return scene._fake_predictor(scene._fake_run(), scene.answers)
+    second = Run.create(scene.root / "second", scene._fake_run().manifest)
+
+    def predictor(run: Any, *, device: str, flip_average: bool, average_with: Any) -> Any:
+        asked.append((run, device, flip_average, average_with))
+        fake = scene._fake_predictor(scene._fake_run(), scene.answers)
+        fake.runs = (fake.run, *([average_with] if average_with else []))
+        return fake
 
     monkeypatch.setattr(MODULE, "Predictor", predictor)
     evaluation = evaluate(str(run.path), scene.root / "data", out=scene.root / "out", flip_average=True)
-    assert asked == [(run, "cpu", True)]
+    assert asked == [(run, "cpu", True, None)]
     assert evaluation.metrics["execution"]["command"].endswith(" --flip-average")
+    averaged = evaluate(run, scene.root / "data", out=scene.root / "both", average_with=second.path)
+    assert asked[1:] == [(run, "cpu", False, second)]
+    assert averaged.metrics["execution"]["command"].endswith(f" --average-with {second.path}")
+    assert f"averaged with those of {second.path}" in (scene.root / "both" / "report.html").read_text()
     assert evaluation.metrics["num_cases"] == 4
 
 

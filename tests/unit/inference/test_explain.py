@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from html_page import Page
 from lexiseg.data.readers import read_image
 from lexiseg.errors import UsageError
 from lexiseg.inference.batch import find_targets, predict_to_files
@@ -173,28 +173,6 @@ def test_several_classes(tmp_path: Path, make_run: Any, images: list[Path]) -> N
 def test_a_prediction_of_another_image_is_refused(stpnet: Predictor, images: list[Path]) -> None:
     with pytest.raises(UsageError, match=r"for an image of \(64, 64\), but this one is \(50, 70\)"):
         explain(stpnet, images[1], prediction=stpnet.predict(images[0]))
-
-
-class Page(HTMLParser):
-    """Collects elements and checks that every tag is closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in {"meta", "img", "br", "line"}:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
 
 
 def test_the_card_is_one_file_with_everything_said(explained: Explanation, images: list[Path]) -> None:

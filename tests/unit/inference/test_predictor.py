@@ -41,8 +41,8 @@ def test_a_loaded_run_gives_what_its_network_gave(
 
 
 def test_norms_are_folded(predictor: Predictor) -> None:
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in predictor._network.modules())
-    assert not predictor._network.training
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in predictor.network.modules())
+    assert not predictor.network.training
 
 
 def test_nothing_but_an_image_and_its_spacing_goes_in() -> None:
@@ -195,9 +195,9 @@ def test_a_bank_of_another_vocabulary_is_refused(tmp_path: Path, make_run: Any) 
 
 
 def test_predicting_changes_no_weights(predictor: Predictor, images: list[Path]) -> None:
-    before = {name: value.clone() for name, value in predictor._network.state_dict().items()}
+    before = {name: value.clone() for name, value in predictor.network.state_dict().items()}
     list(predictor.predict_paths(images))
-    assert all(torch.equal(v, before[name]) for name, v in predictor._network.state_dict().items())
+    assert all(torch.equal(v, before[name]) for name, v in predictor.network.state_dict().items())
 
 
 def test_normalisation_by_hand() -> None:

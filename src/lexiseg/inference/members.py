@@ -1,0 +1,139 @@
+"""The networks that answer: one run, or two whose answers are averaged.
+
+Shape legend: B batch, C mask scores (1, or one per class), S the run's image size, N_f phrases of a factor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lexiseg.errors import UsageError, WeightsError
+from lexiseg.inference.preprocess import normalise, to_batch, to_grid
+from lexiseg.models.bank import TextBank
+from lexiseg.models.build import SegmentationOutput, build_network, channels_last, load_weights
+from lexiseg.models.folding import example_image, fold_batch_norms
+from lexiseg.run import Run
+
+#: Mask scores `(B, C, S, S)`, and phrase probabilities per factor `(B, N_f)`.
+Answer = tuple[Tensor, list[Tensor]]
+
+
+class Member:
+    """A run's network, ready to answer.
+
+    Args:
+        run: The run.
+        device: torch device, such as "cpu" or "cuda:0".
+
+    Attributes:
+        run: The run.
+        network: Its network, in eval mode on the device.
+
+    Raises:
+        WeightsError: Its weights or bank are missing or damaged.
+        UsageError: The device does not exist here.
+    """
+
+    def __init__(self, run: Run, device: str) -> None:
+        self.run = run
+        manifest, vocabulary = run.manifest, run.spoken_vocabulary
+        bank = TextBank.load(run.bank_file) if vocabulary is not None else None
+        network = build_network(manifest.network, bank, pretrained=False)
+        load_weights(network, run.weights_file)
+        network = channels_last(network).eval()
+        if manifest.network.preset == "compact":  # the published network stays as it was published
+            fold_batch_norms(network, example_image(manifest.image_size))
+        try:
+            self.device = torch.device(device)
+            self.network = network.to(self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise UsageError(
+                f"The device '{device}' cannot be used here: {error}. Try --device cpu."
+            ) from error
+        if bank is not None and (
+            vocabulary is None or dict(bank.phrases) != {f.name: f.phrases for f in vocabulary.factors}
+        ):
+            raise WeightsError(
+                f"{run.bank_file} holds other phrases than the vocabulary in {run.path}/run.json."
+            )
+
+    def prepare(self, images: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
+        """Return `(B, 3, S, S)` as the network takes it, for `(H, W, 3)` uint8 images."""
+        manifest = self.run.manifest
+        batch = to_batch([to_grid(image, manifest.image_size) for image in images])
+        return normalise(batch.to(self.device), manifest.mean, manifest.std)
+
+    def answer(self, image: Tensor) -> Answer:
+        """Return mask scores and phrase probabilities for `(B, 3, S, S)`, on the CPU."""
+        output: SegmentationOutput = self.network(image)
+        words = [score.float().softmax(dim=1).cpu() for score in output.retrieval.values()]
+        return output.logits.float().cpu(), words
+
+
+def check_alike(first: Run, second: Run) -> None:
+    """Refuse two runs whose answers cannot be averaged.
+
+    Raises:
+        UsageError: They are the same run, segment other classes, or speak other words.
+    """
+    if first.path.resolve() == second.path.resolve():
+        raise UsageError(f"{first.path} cannot be averaged with itself. Name another run.")
+    # With one foreground class its name is a matter of taste; with more, labels go by number.
+    several = len(first.class_names) > 2
+    if len(first.class_names) != len(second.class_names) or (
+        several and first.class_names != second.class_names
+    ):
+        raise UsageError(
+            f"{first.path} segments {', '.join(first.class_names[1:])}, but {second.path} "
+            f"{', '.join(second.class_names[1:])}. Only runs with the same classes can be averaged."
+        )
+    difference = _difference(first, second)
+    if difference is not None:
+        raise UsageError(
+            f"{first.path} and {second.path} do not speak the same words: {difference}. Only runs with the "
+            f"same phrases and side, or two without words, can be averaged."
+        )
+
+
+def average_answers(answers: Sequence[Answer]) -> Answer:
+    """Average mask scores, on the first one's grid, and phrase probabilities.
+
+    Args:
+        answers: Of runs that `check_alike` lets pass; S may differ.
+    """
+    if len(answers) == 1:
+        return answers[0]
+    logits = [scores for scores, _ in answers]
+    size = logits[0].shape[-2:]
+    on_grid = [
+        scores
+        if scores.shape[-2:] == size
+        else F.interpolate(scores, size=size, mode="bilinear", align_corners=False)
+        for scores in logits
+    ]
+    factors = zip(*(words for _, words in answers), strict=True)
+    return torch.stack(on_grid).mean(dim=0), [torch.stack(same).mean(dim=0) for same in factors]
+
+
+def _difference(first: Run, second: Run) -> str | None:
+    """Say in what the words of two runs differ; None if they do not."""
+    a, b = (
+        None
+        if run.spoken_vocabulary is None
+        else [(f.name, f.phrases) for f in run.spoken_vocabulary.factors]
+        for run in (first, second)
+    )
+    if a is None or b is None:
+        return None if a is b else f"{'the first' if a is None else 'the second'} names no words"
+    if [name for name, _ in a] != [name for name, _ in b]:
+        return " against ".join(", ".join(name for name, _ in factors) for factors in (a, b))
+    for (name, phrases), (_, others) in zip(a, b, strict=True):
+        if phrases != others:
+            return f"of {name}, {', '.join(phrases)} against {', '.join(others)}"
+    return None if first.side == second.side else f"the {first.side}'s left against the {second.side}'s"

@@ -1,0 +1,108 @@
+"""Two runs averaged: by hand, through the predictor, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit, logit
+
+from lexiseg.data.readers import read_image
+from lexiseg.errors import UsageError
+from lexiseg.inference.members import average_answers, check_alike
+from lexiseg.inference.predictor import Predictor
+from lexiseg.run import Run
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: Any, make_run: Any) -> tuple[Run, Run]:
+    """An STPNet of 64 px and a CoTexNet of 96 px."""
+    folder = tmp_path_factory.mktemp("members")
+    return make_run(folder / "a")[0], make_run(folder / "b", model="cotexnet", image_size=96)[0]
+
+
+def test_average_by_hand() -> None:
+    small, large = torch.full((1, 1, 2, 2), 1.0), torch.full((1, 1, 4, 4), 4.0)
+    words = [torch.tensor([[0.25, 0.75]])], [torch.tensor([[0.75, 0.25]])]
+    logits, mean = average_answers([(small, words[0]), (large, words[1])])
+    assert logits.tolist() == [[[[2.5, 2.5], [2.5, 2.5]]]]
+    assert [factor.tolist() for factor in mean] == [[[0.5, 0.5]]]
+    assert average_answers([(small, words[0])]) == (small, words[0])
+    with pytest.raises(ValueError, match="shorter"):
+        average_answers([(small, words[0]), (large, [])])
+
+
+def test_the_predictor_averages_scores_and_words(runs: tuple[Run, Run], images: list[Path]) -> None:
+    pixels = read_image(images[0])[:64, :64]  # the grid of the first run, so that nothing else is resized
+    first, second = (Predictor(run).predict(pixels) for run in runs)
+    both = Predictor(runs[0], average_with=runs[1].path)
+    found = both.predict(pixels)
+    assert both.runs == runs
+    expected = expit((logit(first.probability) + logit(second.probability)) / 2)
+    np.testing.assert_allclose(found.probability, expected, atol=2e-3)
+    assert np.abs(first.probability - second.probability).max() > 0.05
+    for word, one, other in zip(found.words, first.words, second.words, strict=True):
+        chances = [dict([(w.phrase, w.confidence), *w.runners_up]) for w in (one, other)]
+        if all(word.phrase in chance for chance in chances):
+            assert word.confidence == pytest.approx(sum(c[word.phrase] for c in chances) / 2, abs=1e-5)
+    turned = Predictor(runs[1], average_with=runs[0]).predict(pixels)
+    assert [w.phrase for w in turned.words] == [w.phrase for w in found.words]
+
+
+def test_averages_with_the_mirror_image_too(runs: tuple[Run, Run], images: list[Path]) -> None:
+    predictor = Predictor(runs[0], average_with=runs[1], flip_average=True)
+    pixels = read_image(images[0])
+    found = predictor.predict(pixels)
+    turned = predictor.predict(np.ascontiguousarray(pixels[:, ::-1]))
+    np.testing.assert_allclose(turned.probability[..., ::-1], found.probability, atol=1e-4)
+    assert 0 <= found.signals["mirror"] <= 1
+
+
+def test_runs_that_do_not_fit_are_refused(runs: tuple[Run, Run], tmp_path: Path, make_run: Any) -> None:
+    def other(name: str, **manifest: Any) -> Run:
+        run: Run = make_run(tmp_path / name, **manifest)[0]
+        return run
+
+    with pytest.raises(UsageError, match="cannot be averaged with itself"):
+        Predictor(runs[0], average_with=runs[0].path)
+    kinds = other("kinds", classes=3)
+    with pytest.raises(UsageError, match=r"segments lesion, but .*kinds lesion, nodule\. Only runs"):
+        check_alike(runs[0], kinds)
+    renamed = other("renamed", classes=3, class_names=("background", "nodule", "lesion"))
+    with pytest.raises(UsageError, match=r"segments lesion, nodule, but .* nodule, lesion"):
+        check_alike(kinds, renamed)
+    check_alike(runs[0], other("taste", class_names=("background", "infection")))
+    silent = other("silent", text="none")
+    with pytest.raises(UsageError, match="the second names no words"):
+        check_alike(runs[0], silent)
+    check_alike(silent, other("silent too", text="none"))
+    with pytest.raises(UsageError, match="the image's left against the patient's"):
+        check_alike(runs[0], other("patient", side="patient"))
+
+
+def test_factors_in_another_order_are_refused(runs: tuple[Run, Run]) -> None:
+    """Left and right have equally many phrases: they would be averaged without a word."""
+    vocabulary = runs[0].manifest.vocabulary
+    assert vocabulary is not None
+    turned = {**vocabulary, "factors": [*vocabulary["factors"][:2], *vocabulary["factors"][:1:-1]]}
+    other = Run(runs[1].path, runs[1].manifest.model_copy(update={"vocabulary": turned}))
+    with pytest.raises(
+        UsageError, match="laterality, count, left, right against laterality, count, right, left"
+    ):
+        check_alike(runs[0], other)
+    phrases = [dict(factor) for factor in vocabulary["factors"]]
+    phrases[1] = {**phrases[1], "phrases": list(phrases[1]["phrases"])[::-1]}
+    other = Run(
+        runs[1].path, runs[1].manifest.model_copy(update={"vocabulary": {**vocabulary, "factors": phrases}})
+    )
+    with pytest.raises(UsageError, match=r"of count, .* against "):
+        check_alike(runs[0], other)
+
+
+def test_an_average_is_not_calibrated(runs: tuple[Run, Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lexiseg.inference.predictor.load_calibration", lambda run, flip_average: "fitted")
+    assert Predictor(runs[0]).calibration == "fitted"
+    assert Predictor(runs[0], average_with=runs[1]).calibration is None
