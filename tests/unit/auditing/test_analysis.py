@@ -258,7 +258,7 @@ def test_the_verdict_asks_whether_pseudo_labels_do_as_well(changes: dict[str, An
     assert (verdict["kind"], words in verdict["words"]) == ("gain", True)
     (verdict,) = verdicts([*found, comparison(against="shuffled")], true="reports")
     if changes:  # one control that is not beaten is enough
-        assert "own" not in verdict["words"]
+        assert "the words' own" not in verdict["words"]
     else:
         assert "beat the same words shuffled and pseudo labels without words." in verdict["words"]
     # A gain of pseudo labels alone is none of the words'.
