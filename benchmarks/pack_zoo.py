@@ -1,18 +1,23 @@
 """Pack a run as a model that comes with Lexiseg: half-precision weights, calibration, a model card.
 
-    python benchmarks/pack_zoo.py RUN DATA --name NAME [--data-set qata-cov19]
+    python benchmarks/pack_zoo.py RUN DATA --name NAME [--data-set qata-cov19] [--config FILE]
+                                  [--average-with RUN2]
 
 Matrices and kernels take 16 bits; vectors (biases, statistics of norms) keep 32. The packed model is scored
 on the validation split beside the run, and refused if its mean Dice moves by more than 0.001. Then it is
-calibrated on validation and evaluated on test, plainly and flip-averaged; the card holds these figures.
-Writes src/lexiseg/zoo/NAME.
+calibrated on validation and evaluated on test, plainly, flip-averaged and, with `--average-with`, averaged
+with a second run; the card holds these figures, and the images per second of each way. `--config` names the
+file the run was trained with, which is checked against the run. Writes src/lexiseg/zoo/NAME.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +26,20 @@ from machine import describe_machine
 from safetensors.torch import load_file, save_file
 
 import lexiseg
-from lexiseg.data.registry import find_entry
+from lexiseg.data import open_dataset
+from lexiseg.data.registry import Entry, find_entry
 from lexiseg.inference.calibration import load_calibration
 from lexiseg.run import Run
+from lexiseg.training.config import CONFIG_FILE, make_config
 
 _ZOO = Path(lexiseg.__file__).parent / "zoo"
-_KEPT = ("run.json", "bank.safetensors", "config.yaml", "splits.json", "history.csv")
+_KEPT = ("run.json", "bank.safetensors", CONFIG_FILE, "splits.json", "history.csv")
 _MAX_MOVE = 0.001
 _MAX_MB = 16.0
 _WATTS = 20
+_UNKNOWN = "-"
+# What a training settles by itself where the file leaves it open; it changes no result worth a line.
+_SETTLED = {"precision": "auto", "workers": None, "cache": None}
 
 
 def main() -> None:
@@ -39,11 +49,14 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--name", required=True)
     parser.add_argument("--data-set", default="qata-cov19", help="name in `lexiseg data list`")
+    parser.add_argument("--config", type=Path, help="file the run was trained with, for the card")
+    parser.add_argument("--average-with", type=Path, metavar="RUN2", help="for the card's test table")
     options = parser.parse_args()
     print(describe_machine())
+    commands = [training_command(options.run, options.config), packing_command(options)]
     with tempfile.TemporaryDirectory() as folder:
         packed = Path(folder) / options.name
-        pack(options.run, packed)
+        pack(options.run, packed, command=commands[0])
         size = sum(file.stat().st_size for file in packed.iterdir()) / 1e6
         if size > _MAX_MB:
             raise SystemExit(f"The model takes {size:.1f} MB, more than {_MAX_MB:.0f}: nothing written.")
@@ -53,12 +66,13 @@ def main() -> None:
             raise SystemExit(f"Half precision moves the Dice by more than {_MAX_MOVE}: nothing written.")
         for flip_average in (False, True):
             lexiseg.calibrate(packed, options.data, flip_average=flip_average)
-        test = {
-            way: scores(packed, options.data, "test", flip_average=flip_average)
-            for way, flip_average in (("plain", False), ("--flip-average", True))
-        }
+        run, about = Run.open(packed), find_entry(options.data_set)
         card = model_card(
-            Run.open(packed), test, name=options.name, size=size, move=after - before, entry=options.data_set
+            facts(run, about, size=size, move=after - before),
+            scores_section(measured(packed, options.data, options.average_with), options.average_with),
+            fit_section(run),
+            name=options.name,
+            commands=commands,
         )
         (packed / "model_card.md").write_text(card, encoding="utf-8")
         shutil.rmtree(_ZOO / options.name, ignore_errors=True)
@@ -66,7 +80,34 @@ def main() -> None:
     print(card)
 
 
-def pack(run: Path, out: Path) -> None:
+def training_command(run: Path, file: Path | None) -> str:
+    """Return the command that trains such a run; a file that says something else than the run is refused."""
+    config = make_config({}, run / CONFIG_FILE)
+    command = ["lexiseg", "train", "DATA", "--out", "RUN", "--config"]
+    if file is None:
+        return shlex.join([*command, CONFIG_FILE])
+    length = next(name for name in ("max_minutes", "epochs", "steps") if getattr(config, name) is not None)
+    stated = make_config({length: getattr(config, length)}, file).model_dump()
+    differing = [
+        name
+        for name, value in config.model_dump().items()
+        if stated[name] != value and not (name in _SETTLED and stated[name] == _SETTLED[name])
+    ]
+    if differing:
+        raise SystemExit(f"{run} was not trained with {file}: {', '.join(differing)} differ.")
+    option, value = f"--{length.replace('_', '-')}", str(getattr(config, length)).removesuffix(".0")
+    return shlex.join([*command, str(file), option, value])
+
+
+def packing_command(options: argparse.Namespace) -> str:
+    """Return the command that makes such a card, without the names of this machine's folders."""
+    command = ["python", "benchmarks/pack_zoo.py", "RUN", "DATA", "--name", options.name]
+    command += ["--data-set", options.data_set]
+    command += [] if options.config is None else ["--config", str(options.config)]
+    return shlex.join([*command, *([] if options.average_with is None else ["--average-with", "RUN2"])])
+
+
+def pack(run: Path, out: Path, *, command: str) -> None:
     """Copy what prediction needs of a run, with its matrices and kernels in half precision."""
     out.mkdir()
     for name in _KEPT:
@@ -81,16 +122,46 @@ def pack(run: Path, out: Path) -> None:
         out / "weights.safetensors",
     )
     (out / "weights.safetensors").chmod(0o644)
+    packed = Run.open(out)
+    packed.updated(training={**packed.manifest.training, "command": command})
 
 
-def scores(run: Path, data: Path, split: str, *, flip_average: bool = False) -> dict[str, Any]:
-    """Return the metrics of a run on a split."""
+def scores(run: Path, data: Path, split: str, **way: Any) -> dict[str, Any]:
+    """Return the metrics of a run on a split, predicted in one way."""
     with tempfile.TemporaryDirectory() as folder:
-        return lexiseg.evaluate(run, data, split=split, out=folder, flip_average=flip_average).metrics
+        return lexiseg.evaluate(run, data, split=split, out=folder, **way).metrics
 
 
-def interval(score: dict[str, Any]) -> str:
-    """Return a mean with its interval."""
+def measured(packed: Path, data: Path, average_with: Path | None) -> dict[str, dict[str, Any]]:
+    """Return the metrics on test by way to predict, with `images_per_second`."""
+    ways: dict[str, dict[str, Any]] = {"plain": {}, "--flip-average": {"flip_average": True}}
+    if average_with is not None:
+        ways["--average-with RUN2"] = {"average_with": average_with}
+    seed = int(Run.open(packed).manifest.training["seed"])
+    images = [sample.image for sample in open_dataset(data, seed=seed).split("test")]
+    return {
+        title: {
+            **scores(packed, data, "test", **way),
+            "images_per_second": images_per_second(packed, images, **way),
+        }
+        for title, way in ways.items()
+    }
+
+
+def images_per_second(run: Path, images: Sequence[Path], **way: Any) -> float:
+    """Return how many image files are predicted per second, the loading of the model aside."""
+    predictor = lexiseg.load(run, **way)
+    list(predictor.predict_paths(images[:16]))  # the first pass through the network is slower
+    started = time.perf_counter()
+    for _ in predictor.predict_paths(images):
+        pass
+    return len(images) / (time.perf_counter() - started)
+
+
+def interval(score: dict[str, Any] | None) -> str:
+    """Return a mean with its interval; a dash where there was nothing to score."""
+    if score is None or score["mean"] is None:
+        return _UNKNOWN
     low, high = score["ci95"]
     return f"{score['mean']:.3f} ({low:.3f} to {high:.3f})"
 
@@ -105,50 +176,62 @@ def table(test: dict[str, dict[str, Any]]) -> str:
 
 
 def rows(metrics: dict[str, Any]) -> dict[str, str]:
-    """Return the figures of one evaluation by title."""
+    """Return the figures of one evaluation by title; dashes where nothing was flagged or known."""
+    review = metrics["review"] or {"flagged": None, "dice_flagged": None, "dice_rest": None}
+    flagged = review["flagged"]
     return {
         "Dice, mean of cases": interval(metrics["dice"]),
         "IoU, mean of cases": interval(metrics["iou"]),
         f"HD95 in {metrics['units']}, mean of cases": interval(metrics["hd95"]),
-        "Dice, pooled over all pixels": f"{metrics['pooled_dice']:.3f}",
+        "Dice, pooled over all pixels": interval(
+            {"mean": metrics["pooled_dice"], "ci95": metrics["pooled_dice_ci95"]}
+        ),
         **{
             f"Dice, tercile of {group['tercile']} lesions": interval(group["dice"])
             for group in metrics["by_size"]
         },
         **{
-            f"words, {name}: accuracy (of the phrase most frequent here)": f"{factor['accuracy']:.3f} "
-            f"({factor['majority_of_split']:.3f})"
+            f"words, {name}: accuracy; of the phrase most frequent here": _UNKNOWN
+            if factor["accuracy"] is None
+            else f"{interval({'mean': factor['accuracy'], 'ci95': factor['ci95']})}; "
+            f"{factor['majority_of_split']:.3f}"
             for name, factor in metrics["retrieval"].items()
         },
         "expected calibration error, pixels": f"{metrics['calibration']['ece']:.4f}",
-        "flagged for review": f"{100 * metrics['review']['flagged']:.1f} %",
-        "Dice of the flagged cases": interval(metrics["review"]["dice_flagged"]),
-        "Dice of the others": interval(metrics["review"]["dice_rest"]),
+        "flagged for review": _UNKNOWN if flagged is None else f"{100 * flagged:.1f} %",
+        "Dice of the flagged cases": interval(review["dice_flagged"]),
+        "Dice of the others": interval(review["dice_rest"]),
+        "images per second": f"{metrics['images_per_second']:.1f}",
     }
 
 
-def model_card(
-    run: Run, test: dict[str, dict[str, Any]], *, name: str, size: float, move: float, entry: str
-) -> str:
-    """Return the card in Markdown; every figure comes from the run, its calibration and its evaluations."""
+def licence_status(about: Entry) -> str:
+    """Say what is known of the licence of the data, and what a user has to do."""
+    unknown = any("licence" in fact for fact in about.unconfirmed)
+    known = "not stated where we looked (see `lexiseg data list`)" if unknown else "known from public sources"
+    return f"{known}; the weights are learned from these data: clear your use with their owners"
+
+
+def facts(run: Run, about: Entry, *, size: float, move: float) -> dict[str, str]:
+    """Return what the card's first table says, by title."""
     manifest, training = run.manifest, run.manifest.training
-    network, data, about, metrics = manifest.network, manifest.data, find_entry(entry), test["plain"]
-    calibration = load_calibration(run, flip_average=False)
-    assert calibration is not None
-    review = calibration.review
-    config = yaml.safe_load((run.path / "config.yaml").read_text(encoding="utf-8"))
-    validation, energy = training["validation"], _WATTS * training["minutes"] / 60_000
-    facts = {
+    network, validation = manifest.network, training["validation"]
+    config = yaml.safe_load((run.path / CONFIG_FILE).read_text(encoding="utf-8"))
+    energy = _WATTS * training["minutes"] / 60_000
+    return {
         "What": f"{network.model}, {network.preset} preset, encoder {network.encoder}, "
         f"{network.num_parameters / 1e6:.2f} M parameters, {size:.1f} MB in half precision (validation Dice "
         f"moves by {move:+.5f})",
+        "Intended use": "research, teaching, trying Lexiseg out; not for any patient, not for screening, not "
+        "for labelling images for clinical work",
         "Sees": f"a frontal chest radiograph, resized to {manifest.image_size} pixels square",
         "Gives": f"a mask of {', '.join(manifest.class_names[1:])}, the words it retrieves itself, a reason "
         f"where the two disagree, and a flag where the Dice it expects is low; left and right are the "
         f"{manifest.side}'s",
-        "Trained on": f"{about.title}, {data['samples']['train']:,} images with masks and report sentences",
-        "Licence of the data": f"{about.licence}: {about.home}. The weights are learned from these data: "
-        f"clear your use with their owners",
+        "Trained on": f"{about.title}, {manifest.data['samples']['train']:,} images with masks and report "
+        f"sentences",
+        "Licence of the data": f"{about.licence}: {about.home}",
+        "Licence status": licence_status(about),
         "Selected": f"weights of step {training['selected_step']} of {training['steps']}, by Dice on "
         f"{config['val_cases']} of {validation['cases']:,} validation images (on all: "
         f"{validation['dice']:.4f}); nothing was chosen on test",
@@ -156,18 +239,48 @@ def model_card(
         f"{training['torch']}, {manifest.created[:10]}",
         "Energy": f"no counter on this machine; at an assumed {_WATTS} W for two busy cores {energy:.3f} kWh",
     }
-    seen = (
+
+
+def scores_section(test: dict[str, dict[str, Any]], average_with: Path | None) -> str:
+    """Return the card's section on the test images."""
+    metrics = test["plain"]
+    notes = [
         f"{metrics['num_cases']:,} images of {metrics['num_patients']:,} patients; 95 % intervals over "
-        f"{metrics['interval_over']}."
-    )
-    fitted = (
+        f"{metrics['interval_over']}.",
+        table(test),
+        "Images per second: from an image file to mask, words and flag in memory; loading the model and "
+        f"writing files are not included.\nMeasured: {describe_machine()}.",
+    ]
+    if average_with is not None:
+        other = Run.open(average_with).manifest.network
+        notes.append(
+            f"RUN2: {other.model}, {other.preset} preset, encoder {other.encoder}, "
+            f"{other.num_parameters / 1e6:.2f} M parameters; it does not come with Lexiseg.\nAn average of "
+            f"two is not calibrated: it flags by the agreement of words and mask alone."
+        )
+    return "\n\n".join(notes)
+
+
+def fit_section(run: Run) -> str:
+    """Return the card's section on what was fitted on validation."""
+    calibration = load_calibration(run, flip_average=False)
+    assert calibration is not None
+    review = calibration.review
+    return (
         f"Fitted on the {calibration.data['samples']:,} validation images: temperature "
         f"{calibration.temperature:.3f}, expected calibration error {calibration.ece_before:.4f} before and "
         f"{calibration.ece_after:.4f} after (plain prediction).\nA prediction is flagged where the Dice that "
         f"is expected of it is below {review.below:.2f}: on validation {100 * review.flagged:.1f} % of the "
         f"cases, mean Dice {review.dice_flagged:.3f} against {review.dice_rest:.3f} for the others."
     )
-    listed = "\n".join(f"| {title} | {value} |" for title, value in facts.items())
+
+
+def model_card(
+    listed_facts: dict[str, str], tested: str, fitted_on: str, *, name: str, commands: Sequence[str]
+) -> str:
+    """Return the card in Markdown; every figure comes from the run, its calibration and its evaluations."""
+    listed = "\n".join(f"| {title} | {value} |" for title, value in listed_facts.items())
+    made = "\n".join(commands)
     return f"""# {name}
 
 **Research software, not a medical device: not for clinical use.**
@@ -178,13 +291,11 @@ def model_card(
 
 ## On the test images
 
-{seen}
-
-{table(test)}
+{tested}
 
 ## Calibration and review flag
 
-{fitted}
+{fitted_on}
 
 ## Limits
 
@@ -199,12 +310,10 @@ def model_card(
 
 ## How it was made
 
-`config.yaml` beside this card holds every setting of the training (in the sources:
-benchmarks/covid_xray_hour.yaml).
+`{CONFIG_FILE}` beside this card holds every setting of the training. The commands, in the sources of Lexiseg:
 
 ```
-{training["command"]}
-python benchmarks/pack_zoo.py RUN DATA --name {name}
+{made}
 ```
 """
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import shell
+from command_line import Command, shell
 from PIL import Image
 
 from lexiseg import load
 from lexiseg.errors import RunError
 from lexiseg.run import Run
+from lexiseg.training.config import make_config
 from lexiseg.zoo import model_folder, model_names
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +36,26 @@ def test_every_shipped_model_is_small_and_says_what_it_is_for() -> None:
         assert folder is not None
         assert sum(file.stat().st_size for file in folder.iterdir()) <= 16e6
         card = (folder / "model_card.md").read_text(encoding="utf-8")
-        for said in ("not for clinical use", "Licence of the data", "Limits", "Dice, mean of cases", "seed"):
+        for said in ("not for clinical use", "Limits", "Dice, mean of cases", "seed"):
             assert said in card
+        rows = dict(re.findall(r"^\| ([A-Z][^|]*) \| ([^|]+) \|$", card, re.MULTILINE))
+        assert "not for any patient" in rows["Intended use"]
+        assert rows["Energy"].endswith(" kWh")
+        assert "https://" in rows["Licence of the data"]
+        assert "clear your use with their owners" in rows["Licence status"]
+
+
+def test_the_cards_command_is_that_of_the_run_and_says_what_it_was_trained_with() -> None:
+    for name in model_names():
+        run = Run.open(name)
+        command = run.manifest.training["command"]
+        assert command in (run.path / "model_card.md").read_text(encoding="utf-8")
+        assert command.startswith("lexiseg train DATA --out RUN --config ")
+        file, flag, value = command.split()[6:]
+        stated = make_config({flag[2:].replace("-", "_"): float(value)}, ROOT / file)
+        trained = make_config({}, run.path / "config.yaml")
+        settled = {"precision", "workers", "cache"}
+        assert stated.model_dump(exclude=settled) == trained.model_dump(exclude=settled)
 
 
 def test_the_shipped_model_predicts_by_its_name_offline(radiograph: Path, tmp_path: Path) -> None:
@@ -43,6 +65,17 @@ def test_the_shipped_model_predicts_by_its_name_offline(radiograph: Path, tmp_pa
     with Image.open(radiograph) as image, Image.open(tmp_path / "out" / row["mask"]) as mask:
         assert mask.size == image.size
     assert {word["factor"] for word in row["words"]} == {"laterality", "count", "left", "right"}
+
+
+def test_without_out_results_go_to_predictions(
+    cli: Command, radiograph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = cli("predict", "covid-xray", radiograph)
+    assert done.code == 0, done.stderr
+    assert "Results: predictions/predictions.jsonl" in done.stdout
+    (line,) = (tmp_path / "predictions" / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    assert (tmp_path / "predictions" / json.loads(line)["mask"]).is_file()
 
 
 def test_the_python_api_takes_the_name_too(radiograph: Path) -> None:

@@ -262,7 +262,7 @@ def predict(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATHS", help="Images, folders, or quoted glob patterns.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for masks and predictions.jsonl.")],
+    out: Annotated[Path, typer.Option(help="Folder for masks and predictions.jsonl.")] = Path("predictions"),
     overlays: Annotated[
         bool, typer.Option("--overlays", help="Also write the images with mask contours.")
     ] = False,

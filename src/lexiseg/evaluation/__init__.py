@@ -4,7 +4,14 @@ from lexiseg.evaluation.compare import compare
 from lexiseg.evaluation.evaluate import Evaluation, evaluate
 from lexiseg.evaluation.metrics import CaseScores, ClassScores, case_metrics
 from lexiseg.evaluation.several import evaluate_runs
-from lexiseg.evaluation.statistics import PairedDifference, holm, mean_ci, paired_difference, pooled
+from lexiseg.evaluation.statistics import (
+    PairedDifference,
+    holm,
+    mean_ci,
+    paired_difference,
+    pooled,
+    pooled_ci,
+)
 
 __all__ = [
     "CaseScores",
@@ -19,4 +26,5 @@ __all__ = [
     "mean_ci",
     "paired_difference",
     "pooled",
+    "pooled_ci",
 ]

@@ -11,7 +11,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -217,14 +217,63 @@ def pooled(cases: Sequence[CaseScores]) -> tuple[float, float]:
     Raises:
         UsageError: No cases.
     """
-    if not cases:
-        raise UsageError("Pooled scores need at least one case.")
-    counts = np.array(
-        [[(c.intersection_px, c.predicted_px, c.truth_px) for c in case.classes] for case in cases],
-        dtype=np.int64,
-    ).sum(axis=0)
+    counts = _pixel_counts(cases).sum(axis=0)
     dice, iou = np.mean([overlap(*(int(n) for n in row)) for row in counts], axis=0)
     return float(dice), float(iou)
+
+
+def pooled_ci(
+    cases: Sequence[CaseScores],
+    clusters: Sequence[Hashable | None] | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the 95 % percentile bootstrap intervals of pooled Dice and pooled IoU.
+
+    The pixels of the cases of each draw are summed before the score is taken, as in `pooled`. With the same
+    seed, the draws are those of `mean_ci`.
+
+    Args:
+        cases: Scores of the cases.
+        clusters: Patient per case, as for `mean_ci`.
+        seed: Seed of the draws.
+        resamples: Number of draws.
+
+    Returns:
+        `(low, high)` of the Dice, and of the IoU.
+
+    Raises:
+        UsageError: No cases, or as many clusters as cases were not given.
+    """
+    counts = _pixel_counts(cases)
+    index, size = _cluster_index(clusters, len(cases))
+    by_cluster = np.zeros((size, *counts.shape[1:]))
+    np.add.at(by_cluster, index, counts)
+    columns = np.ascontiguousarray(by_cluster.reshape(size, -1).T)  # one per class and kind of pixels
+    scores = np.empty((resamples, 2))
+    for start, drawn in _drawn_clusters(size, seed, resamples):
+        # Column by column, so that memory stays flat however many classes there are.
+        sums = np.stack([column[drawn].sum(axis=1) for column in columns], axis=1)
+        both, predicted, truth = np.moveaxis(sums.reshape(len(drawn), *counts.shape[1:]), -1, 0)
+        scores[start : start + len(drawn), 0] = _ratio(2 * both, predicted + truth).mean(axis=1)
+        scores[start : start + len(drawn), 1] = _ratio(both, predicted + truth - both).mean(axis=1)
+    low, high = np.quantile(scores, [0.025, 0.975], axis=0)
+    return (float(low[0]), float(high[0])), (float(low[1]), float(high[1]))
+
+
+def _pixel_counts(cases: Sequence[CaseScores]) -> FloatArray:
+    """Return `(cases, classes, 3)`: pixels in both masks, in the predicted one, in the true one."""
+    if not cases:
+        raise UsageError("Pooled scores need at least one case.")
+    return np.array(
+        [[(c.intersection_px, c.predicted_px, c.truth_px) for c in case.classes] for case in cases],
+        dtype=np.float64,  # holds whole numbers up to 2**53
+    )
+
+
+def _ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
+    """Return part / whole; 1 where there is no pixel at all, as in `overlap`."""
+    return np.divide(part, whole, out=np.ones_like(whole), where=whole > 0)
 
 
 def _finite(values: Sequence[float] | FloatArray) -> FloatArray:
@@ -238,21 +287,26 @@ def _by_cluster(
     values: FloatArray, clusters: Sequence[Hashable | None] | None
 ) -> tuple[FloatArray, FloatArray]:
     """Return the sum of the values and their number per cluster, two `(K,)` arrays."""
-    if clusters is None:
-        return values, np.ones_like(values)
-    if len(clusters) != values.size:
-        raise UsageError(f"Expected one cluster per value, got {len(clusters)} for {values.size} values.")
-    numbers: dict[object, int] = {}
-    index = np.empty(values.size, dtype=np.intp)
-    for position, cluster in enumerate(clusters):
-        # A tuple of length one cannot equal any patient's id: cases without a patient stay alone.
-        key: object = (position,) if cluster is None else (cluster, True)
-        index[position] = numbers.setdefault(key, len(numbers))
-    size = len(numbers)
+    index, size = _cluster_index(clusters, values.size)
     return (
         np.bincount(index, weights=values, minlength=size).astype(np.float64),
         np.bincount(index, minlength=size).astype(np.float64),
     )
+
+
+def _cluster_index(clusters: Sequence[Hashable | None] | None, size: int) -> tuple[npt.NDArray[np.intp], int]:
+    """Return the number of each of `size` values' cluster, in order of appearance, and how many there are."""
+    if clusters is None:
+        return np.arange(size), size
+    if len(clusters) != size:
+        raise UsageError(f"Expected one cluster per value, got {len(clusters)} for {size} values.")
+    numbers: dict[object, int] = {}
+    index = np.empty(size, dtype=np.intp)
+    for position, cluster in enumerate(clusters):
+        # A tuple of length one cannot equal any patient's id: cases without a patient stay alone.
+        key: object = (position,) if cluster is None else (cluster, True)
+        index[position] = numbers.setdefault(key, len(numbers))
+    return index, len(numbers)
 
 
 def _bootstrap(sums: FloatArray, counts: FloatArray, seed: int, resamples: int) -> tuple[float, float]:
@@ -263,12 +317,16 @@ def _bootstrap(sums: FloatArray, counts: FloatArray, seed: int, resamples: int) 
 
 def _draws(sums: FloatArray, counts: FloatArray, seed: int, resamples: int) -> FloatArray:
     """Draw clusters with replacement; return the mean over their cases, `(resamples,)`."""
-    generator = np.random.default_rng(seed)
-    size = sums.size
-    block = max(1, _BLOCK_ELEMENTS // size)
     means = np.empty(resamples)
+    for start, drawn in _drawn_clusters(sums.size, seed, resamples):
+        means[start : start + len(drawn)] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    return means
+
+
+def _drawn_clusters(size: int, seed: int, resamples: int) -> Iterator[tuple[int, npt.NDArray[np.int32]]]:
+    """Yield draws of `size` clusters with replacement, `(draws, size)`, block by block with its start."""
+    generator = np.random.default_rng(seed)
+    block = max(1, _BLOCK_ELEMENTS // size)
     for start in range(0, resamples, block):
         stop = min(start + block, resamples)
-        drawn = generator.integers(size, size=(stop - start, size), dtype=np.int32)
-        means[start:stop] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    return means
+        yield start, generator.integers(size, size=(stop - start, size), dtype=np.int32)

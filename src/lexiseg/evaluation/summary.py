@@ -7,7 +7,7 @@ from typing import Any
 
 from lexiseg.evaluation.cases import NO_LESION, TERCILES, Case, size_stratum, tercile_cuts
 from lexiseg.evaluation.metrics import METRICS
-from lexiseg.evaluation.statistics import Interval, mean_ci, pooled
+from lexiseg.evaluation.statistics import Interval, mean_ci, pooled, pooled_ci
 
 
 def summarise(cases: Sequence[Case], *, class_names: Sequence[str], seed: int) -> dict[str, Any]:
@@ -21,7 +21,9 @@ def summarise(cases: Sequence[Case], *, class_names: Sequence[str], seed: int) -
     Returns:
         JSON-able values. A stratum without cases has `n` 0 and scores None.
     """
-    pooled_dice, pooled_iou = pooled([case.scores for case in cases])
+    scores = [case.scores for case in cases]
+    pooled_dice, pooled_iou = pooled(scores)
+    dice_ci95, iou_ci95 = pooled_ci(scores, [case.sample.patient for case in cases], seed)
     patients = {case.sample.patient for case in cases} - {None}
     summary: dict[str, Any] = {
         "num_cases": len(cases),
@@ -29,7 +31,9 @@ def summarise(cases: Sequence[Case], *, class_names: Sequence[str], seed: int) -
         "interval_over": "patients" if patients else "cases",
         **_means(cases, seed),
         "pooled_dice": pooled_dice,
+        "pooled_dice_ci95": list(dice_ci95),
         "pooled_iou": pooled_iou,
+        "pooled_iou_ci95": list(iou_ci95),
         "one_sided_empty": sum(case.scores.one_sided_empty for case in cases),
         "empty_predictions": sum(case.predicted_px == 0 for case in cases),
         "by_size": _by_size(cases, seed),

@@ -6,7 +6,6 @@ import math
 import os
 import platform
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -323,7 +322,7 @@ class Training:
                     "validation": scores.to_dict(),
                     "machine": f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
                     "torch": torch.__version__,
-                    "command": shlex.join(["lexiseg", *sys.argv[1:]]),
+                    "command": _command_again(self.index.root, self.out),
                 },
             }
         )
@@ -336,6 +335,12 @@ class Training:
             highlight=False,
         )
         return run
+
+
+def _command_again(data: Path, out: Path) -> str:
+    """Return the command that trains this run again, however it was started, in a folder beside it."""
+    settled = str(out / CONFIG_FILE)
+    return shlex.join(["lexiseg", "train", str(data), "--out", f"{out}-again", "--config", settled])
 
 
 def _nothing_to_resume(out: Path, console: Console) -> Run:

@@ -136,5 +136,5 @@ def model_card(run: Run, scores: ValidationScores) -> str:
 - Validation (not test): mean per-case Dice {scores.dice:.4f} over {scores.cases} cases.
 - {review}
 
-Command: `{training["command"]}`
+Repeat it with: `{training["command"]}`
 """

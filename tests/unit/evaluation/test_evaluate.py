@@ -102,6 +102,9 @@ def test_metrics_json_has_the_keys_of_the_issue_and_hand_computed_values(
     predicted, truth = shared, sum(mask.sum() for mask in scene.masks.values())
     assert metrics["pooled_dice"] == pytest.approx(2 * shared / (predicted + truth))
     assert metrics["pooled_iou"] == pytest.approx(shared / (predicted + truth - shared))
+    for name in ("pooled_dice", "pooled_iou"):
+        low, high = metrics[f"{name}_ci95"]
+        assert low < metrics[name] < high
     assert metrics["one_sided_empty"] == 1
     assert (metrics["num_cases"], metrics["split"], metrics["units"]) == (4, "test", "px")
     assert metrics["failed"] == []

@@ -145,8 +145,10 @@ def test_figures_in_the_text_are_those_of_metrics_json(report: str, metrics: dic
     ):  # fmt: skip
         mean, (low, high) = metrics[name]["mean"], metrics[name]["ci95"]
         assert f"{title} {mean:.{digits}f} {low:.{digits}f} to {high:.{digits}f}" in text
-    pooled, mean = metrics["pooled_dice"], metrics["dice"]["mean"]
-    assert f"Dice {pooled:.3f} {mean:.3f} {pooled - mean:+.3f}" in text
+    for name, title in (("dice", "Dice"), ("iou", "IoU")):
+        pooled, mean = metrics[f"pooled_{name}"], metrics[name]["mean"]
+        low, high = metrics[f"pooled_{name}_ci95"]
+        assert f"{title} {pooled:.3f} {low:.3f} to {high:.3f} {mean:.3f} {pooled - mean:+.3f}" in text
     assert f"Expected calibration error: {metrics['calibration']['ece']:.4f}" in text.replace(" :", ":")
     assert f"over {metrics['calibration']['pixels']:,} pixels" in text
     review = metrics["review"]

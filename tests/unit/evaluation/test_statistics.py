@@ -5,8 +5,15 @@ import pytest
 
 from lexiseg.errors import UsageError
 from lexiseg.evaluation import statistics
-from lexiseg.evaluation.metrics import case_metrics
-from lexiseg.evaluation.statistics import holm, mean_ci, paired_difference, pooled, size_terciles
+from lexiseg.evaluation.metrics import CaseScores, case_metrics
+from lexiseg.evaluation.statistics import (
+    holm,
+    mean_ci,
+    paired_difference,
+    pooled,
+    pooled_ci,
+    size_terciles,
+)
 
 
 def test_mean_and_interval_of_many_cases() -> None:
@@ -159,3 +166,50 @@ def test_pooled_averages_classes() -> None:
     truth = np.array([[1, 1, 2, 2]], np.uint8)
     predicted = np.array([[1, 1, 2, 0]], np.uint8)
     assert pooled([case_metrics(predicted, truth, num_classes=3)])[0] == pytest.approx((1 + 2 / 3) / 2)
+
+
+def case_of(both: int, predicted: int, truth: int) -> CaseScores:
+    """Make a case of a 32 x 32 image from its numbers of pixels."""
+    labels = np.zeros((2, 32, 32), np.uint8)
+    labels[0].flat[:truth] = 1
+    labels[1].flat[truth - both : truth - both + predicted] = 1
+    return case_metrics(labels[1], labels[0], num_classes=2)
+
+
+def test_pooled_interval_by_hand() -> None:
+    # A draw of two holds the first case twice (1 of 4), both (2 of 4), or the second twice (1 of 4).
+    cases = [case_of(90, 100, 100), case_of(2, 6, 4)]
+    dice, iou = pooled_ci(cases)
+    assert dice == pytest.approx((2 * 2 / 10, 2 * 90 / 200))
+    assert iou == pytest.approx((2 / 8, 90 / 110))
+    # A patient with both images, drawn alone, is always the same: pixels are summed, nothing is left to vary.
+    for (low, high), score in zip(pooled_ci(cases, ["a", "a"]), pooled(cases), strict=True):
+        assert low == high == pytest.approx(score)
+
+
+def test_pooled_interval_of_equal_weights_is_that_of_the_mean() -> None:
+    # With |P| + |T| the same in every case, the pooled Dice of any draw is the mean of its cases.
+    shared = np.random.default_rng(0).integers(0, 101, 40)
+    cases = [case_of(int(number), 100, 100) for number in shared]
+    patients = [number // 3 for number in range(40)]
+    expected = mean_ci([case.dice for case in cases], patients, seed=5)["ci95"]
+    assert pooled_ci(cases, patients, seed=5)[0] == pytest.approx(tuple(expected))
+    assert pooled_ci(cases, seed=5)[0] != pytest.approx(tuple(expected))
+
+
+def test_pooled_interval_does_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = [case_of(number, 20, 30) for number in range(12)]
+    once = pooled_ci(cases, seed=3)
+    monkeypatch.setattr(statistics, "_BLOCK_ELEMENTS", 30)
+    assert pooled_ci(cases, seed=3) == once
+
+
+def test_pooled_interval_averages_classes_and_counts_nothing_as_right() -> None:
+    truth = np.array([[1, 1, 0, 0]], np.uint8)
+    case = case_metrics(np.array([[1, 0, 0, 0]], np.uint8), truth, num_classes=3)
+    # Class 1: 2 * 1 / 3; class 2 is in neither mask: 1.
+    assert pooled_ci([case])[0] == pytest.approx(((2 / 3 + 1) / 2,) * 2)
+    with pytest.raises(UsageError, match="at least one case"):
+        pooled_ci([])
+    with pytest.raises(UsageError, match="one cluster per value, got 2 for 1"):
+        pooled_ci([case], ["a", "b"])

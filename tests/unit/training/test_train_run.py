@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import yaml
 from rich.console import Console
 from safetensors.torch import load_file
 
+from lexiseg.cli import main
 from lexiseg.data import open_dataset
 from lexiseg.data.phantom import write_phantom
 from lexiseg.data.sample import DatasetIndex
@@ -106,6 +108,35 @@ class TestRunFolder:
         assert isinstance(stored.workers, int)
         assert stored.cache is True
         assert all(getattr(stored, name) == value for name, value in tiny_options.items())
+
+    def test_its_command_repeats_it_however_it_was_started(
+        self, phantom: Path, tiny_options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sys.argv", ["some-program", "--its", "options"])
+        # Most of these are no option of the command line.
+        run = train(phantom, tmp_path / "my run", **tiny_options, retrieval_weight=0.1, masks=0.5, seed=4)
+        command = shlex.split(Run.open(run.path).manifest.training["command"])
+        again = tmp_path / "my run-again"
+        assert command == [
+            *("lexiseg", "train", str(phantom), "--out", str(again)),
+            *("--config", str(run.path / "config.yaml")),
+        ]
+        assert shlex.join(command) in (run.path / "model_card.md").read_text(encoding="utf-8")
+        monkeypatch.setattr("sys.argv", command)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        assert (again / "config.yaml").read_text() == (run.path / "config.yaml").read_text()
+        for name, value in load_file(again / "weights.safetensors").items():
+            assert torch.equal(value, load_file(run.weights_file)[name]), name
+
+    def test_a_resumed_run_has_the_same_command(
+        self, phantom: Path, interrupted: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sys.argv", ["lexiseg", "train", str(phantom), "--resume"])
+        resumed = train(phantom, interrupted, resume=True)
+        assert resumed.manifest.training["command"].endswith(f" --config {interrupted}/config.yaml")
+        assert "--resume" not in resumed.manifest.training["command"]
 
     def test_history(self, tiny_run: Run) -> None:
         with open(tiny_run.path / "history.csv", newline="") as file:
