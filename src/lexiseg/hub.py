@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from huggingface_hub import constants, hf_hub_download
+from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 
 from lexiseg.errors import WeightsError
 
@@ -43,6 +43,21 @@ def hub_is_reachable() -> bool:
         return False
 
 
+def why_offline() -> str:
+    """Return why the hub is not asked, where `hub_is_reachable` says that it may not be."""
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE forbids to download it"
+    return f"{constants.ENDPOINT} does not answer"
+
+
+def is_cached(repository: str, name: str) -> bool:
+    """Return whether the local cache holds a file of a hub repository; the hub is not asked."""
+    try:
+        return isinstance(try_to_load_from_cache(repository, name), str)
+    except ValueError:  # a name that no repository can have
+        return False
+
+
 def hub_file(repository: str, name: str) -> Path:
     """Return the local copy of a file of a hub repository, downloading it if it is not in the local cache.
 
@@ -58,12 +73,7 @@ def hub_file(repository: str, name: str) -> Path:
         return Path(hf_hub_download(repository, name, local_files_only=not online))
     # Its errors have no common base but OSError and ValueError (repository names that cannot be).
     except (OSError, ValueError) as error:
-        if constants.HF_HUB_OFFLINE:
-            reason = "HF_HUB_OFFLINE forbids to download it"
-        elif not online:
-            reason = f"{constants.ENDPOINT} does not answer"
-        else:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0] if online else why_offline()
         raise WeightsError(
             f"'{name}' of '{repository}' is not in the Hugging Face cache and cannot be downloaded: {reason}."
         ) from error

@@ -3,25 +3,38 @@
 Pages are worked through from top to bottom, each in folders of its own: `<!-- start: ... -->` before a
 block names what its folder holds, and `<!-- not run: ... -->` why a block stays out (see doc_blocks.py).
 Trainings and phantoms are made short: a pass over 24 images at 64 pixels, whatever length the page asks
-for. The rest is as written.
+for. A server of our own stands in for the vision server at `VISION_SERVER`, a miniature for the download of
+Kvasir-SEG, and untrained networks for published ones. The rest is as written.
 """
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from command_line import Command, Trained
+from safetensors.torch import save_file
+from transformers import CLIPSegConfig
 
 import lexiseg
 import originals
+import range_server
+import tiny_clipseg
+import vision_server
 from doc_blocks import PAGES, ROOT, RUNNABLE, Block, blocks, blocks_of
-from tiny_clipseg import write_clipseg
+from lexiseg.data.registry import RemoteFile, find_entry
+from lexiseg.interop import datasets
+from lexiseg.models import cotexnet, stpnet
+from lexiseg.models.cotexnet.published import to_published as published_cotexnet
+from lexiseg.models.stpnet.published import to_published as published_stpnet
+from lexiseg.words.vocabulary import load_vocabulary
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +47,17 @@ TINY = {
     "width": 32,
     "precision": "fp32",
     "workers": 0,
+}
+
+#: Where the pages say that a vision server answers.
+VISION_SERVER = "http://localhost:8000/v1"
+
+#: STPNet's text embeddings, by factor and by published name.
+BANKS = {
+    "laterality": "Unilateral_emb",
+    "count": "num_emb",
+    "left": "left_loc_emb",
+    "right": "right_loc_emb",
 }
 
 LEFT_OUT = [block for block in blocks(*RUNNABLE) if block.not_run is not None]
@@ -71,6 +95,13 @@ class Shelf:
         lexiseg.evaluate(self.run, self.phantom, split="val", out=out)
         return out
 
+    @cached_property
+    def banks(self) -> dict[str, torch.Tensor]:
+        """Embeddings of the phrases of COVID-Xray, at random."""
+        draw = torch.Generator().manual_seed(0)
+        factors = load_vocabulary("chest").factors
+        return {f.name: torch.randn(len(f.phrases), 1, 30, 768, generator=draw) for f in factors}
+
     def put(self, name: str, page: Path) -> None:
         """Make a file or folder in the current folder."""
         target = Path(name)
@@ -99,7 +130,16 @@ class Shelf:
             case ["Downloads", "ACDC"]:
                 originals.MAKERS["acdc"](target)
             case ["models", "clipseg"]:
-                write_clipseg(target)
+                tiny_clipseg.write_clipseg(target)
+            case ["cotexnet.pth"]:
+                torch.manual_seed(0)
+                net = cotexnet.CoTexNet(CLIPSegConfig.from_dict(tiny_clipseg.CONFIG), 2)
+                torch.save(published_cotexnet(net), target)
+            case ["banks.safetensors"]:
+                save_file({BANKS[name]: bank for name, bank in self.banks.items()}, target)
+            case ["stpnet.pth"]:
+                torch.manual_seed(0)
+                torch.save(published_stpnet(stpnet.StpNet(self.banks)), target)
             case _:
                 pytest.fail(
                     f"{page.name} starts with '{name}', which this test cannot make: add it to Shelf.put"
@@ -109,6 +149,30 @@ class Shelf:
 @pytest.fixture(scope="module")
 def shelf(request: pytest.FixtureRequest) -> Shelf:
     return Shelf(request)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Serve what pages ask the network for; return what stands in for which address."""
+    folder = tmp_path_factory.mktemp("kvasir")
+    originals.MAKERS["kvasir-seg"](folder / "original")
+    archive = Path(shutil.make_archive(str(folder / "packed"), "zip", folder / "original"))
+    factors = load_vocabulary("chest").factors
+    answer = json.dumps({f.name: 1 if f.name == "count" else f.phrases[0] for f in factors})
+    with (
+        range_server.serving(range_server.Served(archive.read_bytes())) as download,
+        vision_server.serving(lambda asked: vision_server.says(answer)) as vision,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            patch.delenv(name, raising=False)
+        # Entries take https only.
+        file = RemoteFile.model_construct(name="kvasir-seg.zip", url=download.url, size=None, sha256=None)
+        served = find_entry("kvasir-seg").model_copy(update={"downloads": (file,)})
+        patch.setattr(
+            datasets, "find_entry", lambda name: served if name == served.name else find_entry(name)
+        )
+        yield {VISION_SERVER: vision.url}
 
 
 @pytest.fixture
@@ -134,6 +198,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_page(
     page: Path,
     shelf: Shelf,
+    network: dict[str, str],
     cli: Command,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
@@ -144,7 +209,10 @@ def test_page(
             monkeypatch.chdir(tmp_path_factory.mktemp("page"))
             for name in block.start:
                 shelf.put(name, page)
-        execute(block, cli)
+        text = block.text
+        for address, stand_in in network.items():
+            text = text.replace(address, stand_in)
+        execute(block._replace(text=text), cli)
 
 
 def execute(block: Block, cli: Callable[..., Any]) -> None:

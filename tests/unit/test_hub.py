@@ -44,6 +44,19 @@ def test_a_host_that_does_not_answer_is_not_asked(monkeypatch: pytest.MonkeyPatc
         hub.hub_file("timm/no-such-model", "m.bin")
 
 
+def test_what_the_cache_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("asked"))
+    for name, text in (("refs/main", "abc"), ("snapshots/abc/config.json", "{}")):
+        path = tmp_path / "models--owner--name" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    assert hub.is_cached("owner/name", "config.json")
+    assert not hub.is_cached("owner/name", "tokenizer.json")
+    assert not hub.is_cached("owner/other", "config.json")
+    assert not hub.is_cached("models/of/mine", "config.json")  # no repository has such a name
+
+
 @pytest.mark.usefixtures("no_proxy")
 def test_a_host_that_answers_may_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from lexiseg.errors import DataError
 from lexiseg.words.description import Side
@@ -27,7 +27,8 @@ class DatasetYaml(BaseModel):
         side: Whose left "left" is in the report sentences: "image" or "patient".
         classes: Name per mask value (0..65535) or colour ("#rrggbb"); the background is 0 or "#000000".
         spacing_mm: Pixel spacing (row, column) in millimetres; one number stands for both.
-        keyword: Word for the segmented thing, such as "polyp area".
+        keyword: Word for the segmented thing, such as "polyp area"; or words by class name, as in
+            {kidney: kidney area, tumor: tumor area}.
         patient: Regular expression that finds the patient id in an image's file name: its first group.
     """
 
@@ -38,7 +39,7 @@ class DatasetYaml(BaseModel):
     side: Side | None = None
     classes: dict[int | str, str] | None = None
     spacing_mm: tuple[_Millimetres, _Millimetres] | None = None
-    keyword: str | None = None
+    keyword: str | dict[str, str] | None = None
     patient: str | None = None
 
     @field_validator("spacing_mm", mode="before")
@@ -54,6 +55,22 @@ class DatasetYaml(BaseModel):
                 raise ValueError(f"{key!r} is neither a whole number nor a colour such as '#ff0000'")
             if isinstance(key, int) and not 0 <= key <= 65535:
                 raise ValueError(f"mask value {key} is not in 0..65535")
+        return value
+
+    @field_validator("keyword", mode="before")
+    @classmethod
+    def _words(cls, value: object, info: ValidationInfo) -> object:
+        words = value.values() if isinstance(value, dict) else [value]
+        if value is not None and not all(isinstance(word, str) and word.strip() for word in words):
+            raise ValueError('expected a word such as "polyp area", or one per class: {polyp: polyp area}')
+        if isinstance(value, dict) and "classes" in info.data:
+            classes = info.data["classes"] or {}
+            background = classes.get(0, classes.get("#000000", "background"))
+            names = [name for name in dict.fromkeys(classes.values()) if name != background]
+            unknown = [name for name in value if name not in names]
+            if unknown:
+                known = f"are {', '.join(names)}" if names else "have no names: state them under `classes`"
+                raise ValueError(f"there is no class '{unknown[0]}'; the classes {known}")
         return value
 
     @field_validator("patient")

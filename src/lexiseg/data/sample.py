@@ -51,7 +51,8 @@ class DatasetIndex:
         class_names: Name per label; index 0 is the background.
         vocabulary: Vocabulary name or file that `dataset.yaml` asks for; None if it asks for none.
         side: Side convention that `dataset.yaml` states for its reports; None if it states none.
-        keyword: Word for the segmented thing, such as "polyp area", from `dataset.yaml`.
+        keyword: Word for the segmented thing, such as "polyp area", or words by class name, as `dataset.yaml`
+            states; None if it states none.
         assumptions: What was assumed while opening it, one sentence each, to be said once to the user.
     """
 
@@ -63,7 +64,7 @@ class DatasetIndex:
     class_names: tuple[str, ...]
     vocabulary: str | None = None
     side: Side | None = None
-    keyword: str | None = None
+    keyword: str | dict[str, str] | None = None
     assumptions: tuple[str, ...] = ()
 
     @property

@@ -26,7 +26,7 @@ from lexiseg.text.descriptions import (
 from lexiseg.text.lmm.describe import describe_with_model
 from lexiseg.text.lmm.journal import journal_path
 from lexiseg.text.lmm.model import LmmOptions, Tally
-from lexiseg.text.vocabulary_choice import find_vocabulary, with_keyword
+from lexiseg.text.vocabulary_choice import find_vocabulary, keyword_notes, keyword_of_class, with_keyword
 from lexiseg.words.vocabulary import Vocabulary
 
 
@@ -112,7 +112,8 @@ def describe(
     _check_options(source, out, lmm)
     index = open_dataset(data)
     chosen, notes = find_vocabulary(index, text=source, wanted=vocabulary, encoder=None)
-    for note in (*index.assumptions, *notes):
+    spoken = () if source == "reports" else keyword_notes(chosen, index)
+    for note in (*index.assumptions, *notes, *spoken):
         _say(console, note)
     samples = [sample for split in splits for sample in index.split(split)]
     if not samples:
@@ -199,7 +200,7 @@ def _rows(
             f"`classes: {{0: background, 1: kidney, 2: tumor}}`."
         )
     spoken = {
-        label: with_keyword(vocabulary, index.class_names[label]) if several else vocabulary
+        label: with_keyword(vocabulary, keyword_of_class(index, label)) if several else vocabulary
         for label in labels
     }
     return [

@@ -15,6 +15,9 @@ from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 #: Words of a data set that names no vocabulary and has no readable sheet, where they do not come from one.
 DEFAULT = "polyp"
 
+#: What sentences about several classes together call them: true of lesions and organs alike.
+SEVERAL = "area"
+
 
 def find_vocabulary(
     index: DatasetIndex,
@@ -38,7 +41,36 @@ def find_vocabulary(
         DataError: The vocabulary does not exist, or the sheet is free prose that cannot be grouped.
     """
     vocabulary, notes = _find(index, text=text, named=wanted or index.vocabulary, encoder=encoder)
-    return vocabulary if index.keyword is None else with_keyword(vocabulary, index.keyword), notes
+    return with_keyword_of(vocabulary, index), notes
+
+
+def with_keyword_of(vocabulary: Vocabulary, index: DatasetIndex) -> Vocabulary:
+    """Return the vocabulary with the data set's word for all that is segmented.
+
+    A data set of several classes that states no word for all of them has `SEVERAL`, not the vocabulary's own
+    word, which is for one kind.
+    """
+    stated = index.keyword
+    if isinstance(stated, dict):
+        stated = stated.get(index.class_names[1]) if index.num_classes == 2 else None
+    if stated is None and index.num_classes > 2:
+        stated = SEVERAL
+    return vocabulary if stated is None else with_keyword(vocabulary, stated)
+
+
+def keyword_of_class(index: DatasetIndex, label: int) -> str:
+    """Return the word for one of several classes: the one `dataset.yaml` states for it, or its name."""
+    name = index.class_names[label]
+    return index.keyword.get(name, name) if isinstance(index.keyword, dict) else name
+
+
+def keyword_notes(vocabulary: Vocabulary, index: DatasetIndex) -> tuple[str, ...]:
+    """Say that sentences hold the vocabulary's own keyword, where a data set of one class states none."""
+    speaks = any("{keyword}" in part for clause in vocabulary.sentence.clauses for part in clause.parts)
+    if index.keyword or index.num_classes > 2 or not speaks:
+        return ()
+    word = vocabulary.keyword.singular
+    return (f"Sentences say '{word}'; if something else is segmented, state `keyword` in dataset.yaml.",)
 
 
 def with_keyword(vocabulary: Vocabulary, keyword: str) -> Vocabulary:

@@ -13,7 +13,7 @@ from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import DataError, RunError
 from lexiseg.run import Run
 from lexiseg.text.descriptions import DescriptionFile, DescriptionLine, read_descriptions
-from lexiseg.text.vocabulary_choice import with_keyword
+from lexiseg.text.vocabulary_choice import with_keyword_of
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices
@@ -48,7 +48,7 @@ def vocabulary_of_file(file: DescriptionFile, index: DatasetIndex, wanted: str |
             f"The lines of {file.path} are in the vocabulary '{file.vocabulary}', which is neither shipped "
             f"({', '.join(shipped_vocabularies())}) nor the data set's. Give its file with --vocabulary."
         )
-    return vocabulary if index.keyword is None else with_keyword(vocabulary, index.keyword)
+    return with_keyword_of(vocabulary, index)
 
 
 def check_described(file: DescriptionFile, index: DatasetIndex, vocabulary: Vocabulary) -> None:

@@ -19,7 +19,7 @@ from lexiseg.run import Manifest, Run, TextSource
 from lexiseg.text.bank import build_bank
 from lexiseg.text.descriptions import SUFFIX, DescriptionFile, read_descriptions
 from lexiseg.text.encoders import TextEncoder, load_text_encoder
-from lexiseg.text.vocabulary_choice import find_vocabulary
+from lexiseg.text.vocabulary_choice import find_vocabulary, keyword_notes
 from lexiseg.training.config import AugmentConfig, TrainConfig
 from lexiseg.training.described import check_described, recorded, recorded_file, vocabulary_of_file
 from lexiseg.training.examples import Words
@@ -194,7 +194,8 @@ def _settle_words(
         check_described(descriptions, index, vocabulary)
     else:
         vocabulary, notes = find_vocabulary(index, text=text, wanted=config.vocabulary, encoder=encoder)
-    for note in notes:
+    spoken = keyword_notes(vocabulary, index) if config.model == "cotexnet" else ()
+    for note in (*notes, *spoken):
         _say(console, note)
     side = side_of(index, vocabulary, text, descriptions)
     if text == "reports" and descriptions is None and index.side is None:

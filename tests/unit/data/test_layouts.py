@@ -426,6 +426,12 @@ def test_dataset_yaml_is_obeyed(plain_folder: Tree) -> None:
     assert data.samples[0].spacing_mm == (0.5, 0.5)
 
 
+def test_keywords_per_class(plain_folder: Tree) -> None:
+    root = plain_folder("a", "b", "c", value=2)
+    (root / "dataset.yaml").write_text("classes: {0: none, 1: cyst, 2: tumour}\nkeyword: {cyst: cyst area}\n")
+    assert open_dataset(root).keyword == {"cyst": "cyst area"}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -437,6 +443,12 @@ def test_dataset_yaml_is_obeyed(plain_folder: Tree) -> None:
         ("spacing_mm: [1, 2, 3]", "spacing_mm"),
         ("classes: {red: a}", "'red' is neither a whole number nor a colour"),
         ("classes: {-1: a}", "mask value -1 is not in 0..65535"),
+        ("keyword: 3", 'expected a word such as "polyp area", or one per class'),
+        ("keyword: {a: ' '}\nclasses: {0: b, 255: a}", "keyword: .*one per class"),
+        ("keyword: {a: cyst}", r"dataset\.yaml .*no class 'a'; the classes have no names.*under `classes`"),
+        ("keyword: {c: cyst}\nclasses: {0: b, 1: d, 255: a}", "no class 'c'; the classes are d, a"),
+        ("keyword: {b: cyst}\nclasses: {0: b, 255: a}", "no class 'b'; the classes are a"),
+        ("keyword: {b: cyst}\nclasses: {'#000000': b, '#ffffff': a}", "no class 'b'; the classes are a"),
         ("patient: '('", "is not a regular expression"),
         ("patient: 'abc'", "needs a group around the patient id"),
         ("patient: '^(zz)'", "fits no image name, such as 'a'"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,15 @@ def test_the_card_is_one_file_with_everything_said(explained: Explanation, image
         assert card.count(word.phrase) >= 3  # heading, table, scales
         for phrase, _ in word.runners_up:
             assert phrase in card
+    table = card[card.index("Words by scale") : card.index("Word by word")]
+    words = {word.factor: word for word in explained.prediction.words}
+    for (_, heard), row in zip(explained.scales, table.split("<tr>")[2:], strict=True):
+        text = html.unescape(re.sub("<[^>]*>", "", row))
+        for word in (words[factor] for factor in heard):
+            shares = [(word.phrase, word.confidence), *word.runners_up]
+            first, *others = [(phrase, f"{100 * share:.0f}\N{NO-BREAK SPACE}%") for phrase, share in shares]
+            told = "".join(f"; {phrase}: {share}" for phrase, share in others)
+            assert f"{word.title}: {first[0]} ({first[1]}{told})" in text
     assert "not for clinical use" in card
 
 

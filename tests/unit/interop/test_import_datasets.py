@@ -104,7 +104,12 @@ def test_bkai_colours_become_classes(done: Callable[[str], Done]) -> None:
     assert set(found.areas("00ab")) == {1, 2}
     assert 55 <= found.areas("00ab")[1] <= 75
     assert 115 <= found.areas("00ab")[2] <= 145
-    assert open_dataset(found.out).class_names[1:] == ("neoplastic polyp", "non-neoplastic polyp")
+    index = open_dataset(found.out)
+    assert index.class_names[1:] == ("neoplastic polyp", "non-neoplastic polyp")
+    assert index.keyword == {
+        "neoplastic polyp": "neoplastic polyp area",
+        "non-neoplastic polyp": "non-neoplastic polyp area",
+    }
 
 
 def test_clinicdb_keeps_sequences_together(done: Callable[[str], Done]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from rich.console import Console
 
 import lexiseg
 from lexiseg.data import open_dataset
@@ -85,11 +87,57 @@ def test_regions_never_replace_the_images(phantom: Callable[[int], Path], tmp_pa
 
 def test_each_class_is_called_by_its_name(phantom: Callable[[int], Path], tmp_path: Path) -> None:
     described = lexiseg.describe(phantom(2), tmp_path / "d.jsonl", vocabulary="polyp")
-    for line in described.lines:
-        if not line.problems:
-            assert line.class_name is not None
-            assert f" {line.class_name}" in line.sentence
-        assert line.vocabulary == "polyp"
+    spoken = [line for line in described.lines if line.sentence]
+    assert {line.class_name for line in spoken} == {"opacity", "nodule"}
+    for line in spoken:
+        assert f" {line.class_name}" in line.sentence
+    assert {line.vocabulary for line in described.lines} == {"polyp"}
+
+
+def test_each_class_has_its_keyword(phantom: Callable[[int], Path], tmp_path: Path) -> None:
+    folder = copy_of(phantom(2), tmp_path / "copy")
+    with (folder / "dataset.yaml").open("a") as file:
+        file.write("keyword: {opacity: dull spot}\n")
+    described = lexiseg.describe(folder, tmp_path / "d.jsonl", vocabulary="polyp")
+    words = {"opacity": " dull spot", "nodule": " nodule"}  # a class without keyword is called by its name
+    lines = [line for line in described.lines if line.sentence]
+    assert {line.class_name for line in lines} == set(words)
+    for line in lines:
+        others = {word for name, word in words.items() if name != line.class_name}
+        assert words[str(line.class_name)] in line.sentence
+        assert not any(word in line.sentence for word in others)
+
+
+@pytest.mark.parametrize(
+    ("classes", "added", "options", "is_said"),
+    [
+        (1, "", {"vocabulary": "polyp"}, True),
+        (1, "keyword: spot\n", {"vocabulary": "polyp"}, False),
+        (1, "keyword: {opacity: spot}\n", {"vocabulary": "polyp"}, False),
+        (1, "", {}, False),  # sentences of the vocabulary chest hold no keyword
+        (1, "", {"source": "reports"}, False),  # sentences are the sheet's
+        (2, "", {"vocabulary": "polyp"}, False),  # each class is called by its name
+    ],
+)
+def test_the_vocabularys_own_keyword_is_said(
+    phantom: Callable[[int], Path],
+    tmp_path: Path,
+    classes: int,
+    added: str,
+    options: dict[str, Any],
+    is_said: bool,
+) -> None:
+    folder = copy_of(phantom(classes), tmp_path / "copy")
+    with (folder / "dataset.yaml").open("a") as file:
+        file.write(added)
+    said = io.StringIO()
+    console = Console(file=said, width=500)
+    described = lexiseg.describe(folder, tmp_path / "d.jsonl", console=console, **options)
+    note = "Sentences say 'polyp area'; if something else is segmented, state `keyword` in dataset.yaml."
+    assert (note in said.getvalue()) == is_said
+    if "spot" in added:
+        assert any(line.sentence for line in described.lines)
+        assert all(" spot" in line.sentence for line in described.lines if line.sentence)
 
 
 def test_a_class_without_keyword_is_refused(phantom: Callable[[int], Path], tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -241,6 +243,37 @@ class TestRefused:
 def test_the_keyword_is_the_data_sets(index: DatasetIndex, measured: Path) -> None:
     vocabulary = vocabulary_of_file(read_descriptions(measured), replace(index, keyword="spot"), None)
     assert (vocabulary.keyword.singular, vocabulary.keyword.plural) == ("spot", "spots")
+
+
+class TestKeywords:
+    @pytest.mark.parametrize(
+        ("stated", "expected"),
+        [
+            ("", "area"),
+            ("keyword: {opacity: dull area, nodule: nodule area}\n", "area"),
+            ("keyword: finding\n", "finding"),
+        ],
+    )
+    def test_of_several_classes_together(self, two: Path, tmp_path: Path, stated: str, expected: str) -> None:
+        data = Path(shutil.copytree(two, tmp_path / "data"))
+        with (data / "dataset.yaml").open("a") as file:
+            file.write(stated)
+        index = open_dataset(data)
+        lexiseg.describe(data, tmp_path / "d.jsonl", vocabulary="polyp")
+        for text in ("concepts", str(tmp_path / "d.jsonl")):
+            config = make_config({"text": text, "vocabulary": "polyp"})
+            vocabulary = plan_run(take_part(index, config), config, QUIET).vocabulary
+            assert vocabulary is not None
+            assert (vocabulary.keyword.singular, vocabulary.keyword.plural) == (expected, f"{expected}s")
+
+    @pytest.mark.parametrize(("model", "is_said"), [("cotexnet", True), ("stpnet", False)])
+    def test_the_vocabularys_own_is_said_where_sentences_are_read(
+        self, index: DatasetIndex, model: str, is_said: bool
+    ) -> None:
+        config = make_config({"text": "concepts", "vocabulary": "polyp", "model": model})
+        said = io.StringIO()
+        plan_run(take_part(index, config), config, Console(file=said, width=500))
+        assert ("Sentences say 'polyp area'" in said.getvalue()) == is_said
 
 
 class TestPlan:

@@ -190,6 +190,6 @@ def _stated(entry: Entry) -> dict[str, object]:
         "side": entry.side,
         "classes": {0: "background", **{v: c.name for v, c in zip(values, entry.classes, strict=True)}},
         "spacing_mm": [entry.spacing_mm, entry.spacing_mm] if entry.spacing_mm is not None else None,
-        "keyword": entry.classes[0].keyword if is_binary else None,
+        "keyword": entry.classes[0].keyword if is_binary else {c.name: c.keyword for c in entry.classes},
     }
     return {field: value for field, value in stated.items() if value is not None}

@@ -11,10 +11,18 @@ import torch
 from PIL import Image
 
 from lexiseg.errors import WeightsError
-from lexiseg.hub import hub_is_reachable
+from lexiseg.hub import hub_is_reachable, is_cached, why_offline
 from lexiseg.text.lmm.model import Answer, LmmOptions
 from lexiseg.text.lmm.prompt import Question, complaint
 from lexiseg.text.lmm.server import MAX_TOKENS
+
+#: What a model needs; of each row, one file will do.
+_FILES = (
+    ("config.json",),
+    ("model.safetensors", "model.safetensors.index.json with its parts"),
+    ("processor_config.json", "preprocessor_config.json"),
+    ("tokenizer.json", "tokenizer_config.json"),
+)
 
 
 class LocalModel:
@@ -33,7 +41,8 @@ class LocalModel:
 
         folder = Path(options.model).expanduser()
         source = str(folder) if folder.is_dir() else options.model
-        local = folder.is_dir() or not hub_is_reachable()
+        is_offline = not folder.is_dir() and not hub_is_reachable()
+        local = folder.is_dir() or is_offline
         try:
             self._processor: Any = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
                 source, local_files_only=local, trust_remote_code=False
@@ -42,12 +51,7 @@ class LocalModel:
                 source, local_files_only=local, trust_remote_code=False
             )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise WeightsError(
-                f"The multimodal model '{options.model}' cannot be loaded: {reason} Expected an "
-                f"image-text-to-text model of `transformers` that needs no code of its own, in a local "
-                f"folder, in the Hugging Face cache or on the hub. --base-url asks a server instead."
-            ) from error
+            raise WeightsError(_why_not_loaded(options.model, error, is_offline=is_offline)) from error
         if getattr(self._processor, "chat_template", None) is None:
             raise WeightsError(
                 f"The multimodal model '{options.model}' comes without a chat template, so it cannot be "
@@ -83,3 +87,25 @@ class LocalModel:
         written = self._model.generate(**inputs, max_new_tokens=MAX_TOKENS, do_sample=False)[0, read:]
         text: str = self._processor.decode(written, skip_special_tokens=True)
         return Answer(text=text, tokens=(int(read), len(written)))
+
+
+def _why_not_loaded(name: str, error: Exception, *, is_offline: bool) -> str:
+    """Return the message for a model that cannot be loaded: without the hub, what is missing here."""
+    missing = [
+        " or ".join(names)
+        for names in _FILES
+        if is_offline and not any(is_cached(name, file.partition(" ")[0]) for file in names)
+    ]
+    if missing:
+        return (
+            f"The multimodal model '{name}' is no folder, is not whole in the Hugging Face cache and cannot "
+            f"be downloaded: {why_offline()}. Missing: {'; '.join(missing)}. Copy all files of the model's "
+            f"page on the hub into a folder and give its path (--model FOLDER), or ask a server with "
+            f"--base-url."
+        )
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (
+        f"The multimodal model '{name}' cannot be loaded: {reason} Expected an image-text-to-text model of "
+        f"`transformers` that needs no code of its own, in a local folder, in the Hugging Face cache or on "
+        f"the hub. --base-url asks a server instead."
+    )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
 from PIL import Image
 
 from lexiseg.errors import WeightsError
@@ -119,6 +121,50 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(WeightsError, match=r"'\S+empty' cannot be loaded: .*in a local folder.*--base-url"):
         LocalModel(LmmOptions(model=str(tmp_path / "empty")))
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make the hub's host refuse, and return the folder of a cache that is empty."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("name", ["owner/no-such-model", "models/no/such-folder"])
+def test_without_the_hub_it_says_what_is_missing_and_what_to_do(name: str) -> None:
+    with pytest.raises(WeightsError) as caught:
+        LocalModel(LmmOptions(model=name))
+    assert str(caught.value) == (
+        f"The multimodal model '{name}' is no folder, is not whole in the Hugging Face cache and cannot be "
+        "downloaded: https://huggingface.co does not answer. Missing: config.json; model.safetensors or "
+        "model.safetensors.index.json with its parts; processor_config.json or preprocessor_config.json; "
+        "tokenizer.json or tokenizer_config.json. Copy all files of the model's page on the hub into a "
+        "folder and give its path (--model FOLDER), or ask a server with --base-url."
+    )
+
+
+def test_what_the_cache_has_is_not_missing(offline: Path) -> None:
+    repository = offline / "models--owner--half"
+    for name, text in {
+        "refs/main": "abc",
+        "snapshots/abc/config.json": "{}",
+        "snapshots/abc/tokenizer.json": "{}",
+        "snapshots/abc/model.safetensors.index.json": "{}",
+    }.items():
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text(text)
+    with pytest.raises(
+        WeightsError, match=r"Missing: processor_config\.json or preprocessor_config\.json\. Copy"
+    ):
+        LocalModel(LmmOptions(model="owner/half"))
 
 
 def test_a_model_without_chat_template_is_refused(tiny_llava: Path, tmp_path: Path) -> None:
