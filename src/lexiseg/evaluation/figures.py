@@ -41,6 +41,7 @@ _COUNTS_UP_TO = 12
 _DARK = 0.55
 # Odd, so that cases without any difference lie in the middle of a bar, not on its edge.
 _DIFFERENCE_BINS = 21
+_DIFFERENCE_TICKS = 5
 # Differences in Dice all below this are drawn on an axis to it: noise must not look like an effect.
 _LEAST_REACH = 0.01
 
@@ -207,7 +208,8 @@ def _histogram(
         axes = figure.add_subplot()
         axes.hist(values, bins=bins, range=ends, color=BLUE, edgecolor="white", linewidth=0.5)
         if _about_zero(ends):
-            axes.axvline(0, color=GREY, linewidth=1)
+            axes.axvline(0, color="black", linewidth=1)
+            axes.xaxis.set_major_locator(MaxNLocator(_DIFFERENCE_TICKS))  # labels with a sign are wide
         axes.axvline(mean, color="black", linewidth=2, label=f"mean {mean:{form}}")
         axes.axvline(median, color=ORANGE, linewidth=2, linestyle="--", label=f"median {median:{form}}")
         axes.set(xlabel=xlabel, ylabel="cases", xlim=ends)
