@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -91,7 +92,13 @@ def test_what_an_audit_writes(audited: tuple[Path, Outcome]) -> None:
         arm: sum(float(row["dice"]) for row in rows if row["arm"] == arm) / 8 for arm in ("none", "concepts")
     }
     assert whole[0]["mean"] == pytest.approx(mean["concepts"] - mean["none"], abs=1e-5)
-    assert whole[0]["words"] in (out / "audit.html").read_text()
+    page = (out / "audit.html").read_text()
+    assert whole[0]["words"] in page
+    (pair,) = content["differences"]["pairs"]
+    assert sum(pair["values"]) / 4 == pytest.approx(whole[0]["mean"], abs=1e-5)
+    linked = re.findall(r'href="([^"]+)"', page)
+    assert len(linked) == 4
+    assert all((out / file).is_file() for file in linked)
     assert not leftovers(out / "arms" / "stpnet-none-s1")
 
 

@@ -15,6 +15,8 @@ ArmText = Literal["none", "pseudo_labels", "shuffled", "reports", "concepts"]
 ARMS: tuple[ArmText, ...] = get_args(ArmText)
 MODELS: tuple[Model, ...] = get_args(Model)
 BASELINE: ArmText = "none"
+#: Folder of the run folders, in an audit's.
+ARMS_FOLDER = "arms"
 #: Arms without true words: what those with words have to beat.
 WITHOUT_TRUE_WORDS: tuple[ArmText, ...] = ("none", "pseudo_labels", "shuffled")
 

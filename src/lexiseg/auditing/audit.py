@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lexiseg.auditing.arms import ARMS, MODELS, Arm, plan_arms
+from lexiseg.auditing.arms import ARMS, ARMS_FOLDER, MODELS, Arm, plan_arms
 from lexiseg.auditing.claims import STALE_MINUTES, Claims, share_out
 from lexiseg.auditing.content import Asked, audit_content
 from lexiseg.auditing.page import build_page
@@ -134,7 +134,7 @@ def audit(
     configs = arm_configs(planned, index, options, asked.config_file)
     settings = shared_settings(index, configs, limit)
     keep_settings(asked.out, settings)
-    folders = {arm: asked.out / "arms" / arm.name for arm in planned}
+    folders = {arm: asked.out / ARMS_FOLDER / arm.name for arm in planned}
     for arm, folder in folders.items():
         if (folder / "run.json").is_file():
             check_arm(folder, configs[arm])

@@ -12,8 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from lexiseg.auditing.analysis import Comparison, FloatArray, adjusted, compare_arms
 from lexiseg.auditing.arms import ARMS, MODELS, contrasts, shuffled_source
+from lexiseg.auditing.evidence import case_differences, failures
 from lexiseg.auditing.results import ArmResult, dice_table, same_cases
 from lexiseg.auditing.summary import summarise_arms
 from lexiseg.auditing.verdict import RULE, decide, sentence, verdicts
@@ -80,7 +83,8 @@ def audit_content(
     same_cases(results)
     cases = results[0].cases
     patients = patients_of(cases)
-    comparisons = _comparisons(asked, results, reports=reports)
+    dice = _dice(asked, results)
+    comparisons = _comparisons(dice, cases, reports=reports)
     metrics = results[0].metrics
     return {
         "format_version": FORMAT_VERSION,
@@ -88,11 +92,12 @@ def audit_content(
         "rule": RULE,
         "arms": summarise_arms(results, cases.index, patients),
         "comparisons": [{**asdict(c), "verdict": decide(c), "words": sentence(c)} for c in comparisons],
+        "differences": case_differences(dice, cases),
         "cases": {
             "split": asked.split,
             "n": len(cases),
             "patients": len(set(patients) - {None}) or None,
-            "failed": sorted({failed["id"] for r in results for failed in r.metrics["failed"]}),
+            "failed": failures(results),
             "terciles": [
                 {"name": size["tercile"], "share": size["share"], "n": size["n"]}
                 for size in metrics["by_size"]
@@ -105,18 +110,28 @@ def audit_content(
     }
 
 
-def _comparisons(asked: Asked, results: list[ArmResult], *, reports: bool) -> list[Comparison]:
-    cases = results[0].cases
-    groups, patients = case_groups(cases), patients_of(cases)
-    texts = [text for text in ARMS if text in asked.texts]
-    found: list[Comparison] = []
-    for model in (model for model in MODELS if model in asked.models):
-        of_model = [result for result in results if result.arm.model == model]
-        dice: dict[str, FloatArray] = {
-            text: dice_table([result for result in of_model if result.arm.text == text], cases.index)
-            for text in texts
+def _dice(asked: Asked, results: Sequence[ArmResult]) -> dict[str, dict[str, FloatArray]]:
+    """Return the Dice per model and arm, `(seeds, cases)`, in the order of `MODELS` and `ARMS`."""
+    ids = results[0].cases.index
+    return {
+        model: {
+            text: dice_table([r for r in results if (r.arm.model, r.arm.text) == (model, text)], ids)
+            for text in ARMS
+            if text in asked.texts
         }
-        found += compare_arms(dice, contrasts(texts, reports=reports), groups, patients, model=model)
+        for model in MODELS
+        if model in asked.models
+    }
+
+
+def _comparisons(
+    dice: dict[str, dict[str, FloatArray]], cases: pd.DataFrame, *, reports: bool
+) -> list[Comparison]:
+    groups, patients = case_groups(cases), patients_of(cases)
+    found: list[Comparison] = []
+    for model, of_model in dice.items():
+        pairs = contrasts([text for text in ARMS if text in of_model], reports=reports)
+        found += compare_arms(of_model, pairs, groups, patients, model=model)
     return adjusted(found)
 
 

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lexiseg.auditing.verdict import ALPHA, title
+from lexiseg.evaluation import figures
+from lexiseg.evaluation.cases import TERCILES
 from lexiseg.evaluation.tables import ALL
+from lexiseg.words.description import SIDE_NOTES
 
 _MODEL_TITLES = {"stpnet": "STPNet", "cotexnet": "CoTexNet"}
 _WIDTH = 300.0
@@ -31,8 +35,40 @@ class Axis:
         return round((inside / self.reach + 1) * _WIDTH / 2, 2)
 
 
+@dataclass(frozen=True, kw_only=True)
+class CaseByCase:
+    """One entry of `differences` in `audit.json`, drawn.
+
+    Attributes:
+        entry: The entry.
+        spread: How the differences are spread.
+        over_size: The differences over the lesions' sizes; None where no case has a lesion.
+    """
+
+    entry: dict[str, Any]
+    spread: figures.Picture
+    over_size: figures.Picture | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstTraining:
+    """What the first training of an arm shows, drawn.
+
+    Attributes:
+        arm: The arm's entry in `audit.json`.
+        calibration: Its reliability diagram.
+        confusions: Per factor what was retrieved for each reference phrase.
+        side_note: Whose left "left" means.
+    """
+
+    arm: dict[str, Any]
+    calibration: figures.Picture
+    confusions: dict[str, figures.Picture]
+    side_note: str
+
+
 def build_page(content: dict[str, Any]) -> str:
-    """Return the page as HTML: no scripts, no other files, no requests.
+    """Return the page as HTML: no scripts, no requests; it links to the arms' own reports below it.
 
     Args:
         content: The content of `audit.json`.
@@ -64,6 +100,8 @@ def build_page(content: dict[str, Any]) -> str:
         whole_axis=axis_of(whole),
         strata_axis=axis_of(strata),
         alpha=ALPHA,
+        case_by_case=_case_by_case(content),
+        first_trainings=[_first_training(arm) for arm in content["arms"]],
         budget=_budget(content["settings"]["training"]),
         uneven=_uneven(content["arms"]),
     )
@@ -75,6 +113,44 @@ def axis_of(comparisons: Sequence[dict[str, Any]]) -> Axis:
     longest = max([*ends, 0.001])
     steps = [factor * 10.0**power for power in range(-3, 1) for factor in (1, 2, 3, 4, 5, 6, 8)]
     return Axis(reach=next((step for step in steps if step >= longest), 1.0))
+
+
+def _case_by_case(content: dict[str, Any]) -> list[CaseByCase]:
+    found = content["differences"]
+    shares = np.array(found["sizes"])
+    cuts = [size["share"][1] for size in content["cases"]["terciles"][:2]]
+    return [
+        CaseByCase(
+            entry=entry,
+            spread=figures.difference_distribution(np.array(entry["values"])),
+            over_size=figures.size_against_difference(
+                shares,
+                np.array(entry["values"]),
+                cuts=cuts,
+                means=_tercile_means(content, entry),
+            ),
+        )
+        for entry in found["pairs"]
+    ]
+
+
+def _tercile_means(content: dict[str, Any], entry: dict[str, Any]) -> dict[str, float]:
+    """Return the mean difference of each tercile that has cases, as the comparisons have it."""
+    pair = (entry["model"], entry["arm"], entry["against"])
+    means = {
+        c["group"]: c["mean"] for c in content["comparisons"] if (c["model"], c["arm"], c["against"]) == pair
+    }
+    return {name: means[f"{name} lesions"] for name in TERCILES if f"{name} lesions" in means}
+
+
+def _first_training(arm: dict[str, Any]) -> FirstTraining:
+    first = arm["first_seed"]
+    return FirstTraining(
+        arm=arm,
+        calibration=figures.reliability(first["calibration"]),
+        confusions={name: figures.confusion(scores) for name, scores in first["confusions"].items()},
+        side_note=SIDE_NOTES[first["side"]],
+    )
 
 
 def _in_order(strata: Sequence[dict[str, Any]]) -> list[str]:

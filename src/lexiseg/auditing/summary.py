@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lexiseg.auditing.arms import Arm
+from lexiseg.auditing.evidence import of_training, report_file
 from lexiseg.auditing.results import ArmResult, dice_table
 from lexiseg.auditing.verdict import title
 from lexiseg.evaluation.statistics import mean_ci
@@ -27,7 +28,8 @@ def summarise_arms(
     Returns:
         Per model and arm: `dice` (mean over cases and seeds, its interval over patients, mean per seed),
         `pooled_dice` (mean over the seeds, and per seed), `retrieval` per factor (accuracy, mean over the
-        seeds, beside the majority rate), `steps` and `minutes` per seed.
+        seeds, beside the majority rate), `steps`, `minutes` and `report_files` per seed, and what its first
+        training shows (`first_seed`, see `of_training`).
     """
     groups: dict[tuple[str, str], list[ArmResult]] = {}
     for result in results:
@@ -48,6 +50,8 @@ def _summary(results: list[ArmResult], ids: pd.Index, clusters: Sequence[Hashabl
         "retrieval": _retrieval(results),
         "steps": [int(result.training["steps"]) for result in results],
         "minutes": [float(result.training["minutes"]) for result in results],
+        "report_files": [report_file(result) for result in results],
+        "first_seed": of_training(results[0]),
     }
 
 

@@ -16,7 +16,7 @@ from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation.evaluate import Evaluation, Progress
 from lexiseg.evaluation.several import evaluate_runs
 from lexiseg.evaluation.statistics import holm, paired_difference
-from lexiseg.evaluation.tables import ALL, case_groups, patients_of, read_cases
+from lexiseg.evaluation.tables import ALL, case_groups, most_different, patients_of, read_cases
 from lexiseg.files import write_json, write_text
 from lexiseg.run import Run
 
@@ -94,7 +94,7 @@ def _comparison(
         "n": len(b),
         "pooled": [evaluation.metrics["pooled_dice"] for evaluation in evaluations],
         "groups": _groups(a, b, seed=seed),
-        "most": _most(_dice(a), _dice(b)),
+        "most": most_different(_dice(a), _dice(b), shown=_SHOWN),
         "failed": sorted({failure.id for evaluation in evaluations for failure in evaluation.failed}),
     }
 
@@ -124,19 +124,6 @@ def _groups(a: pd.DataFrame, b: pd.DataFrame, *, seed: int) -> list[dict[str, An
 
 def _dice(cases: pd.DataFrame) -> dict[str, float]:
     return {str(case): float(value) for case, value in cases["dice"].items()}
-
-
-def _most(a: dict[str, float], b: dict[str, float]) -> dict[str, list[dict[str, Any]]]:
-    """Return the cases that differ most, in both directions, the largest difference first."""
-    gaps = sorted((a[case] - b[case], case) for case in b)
-    shown = {
-        "better": [gap for gap in gaps[::-1] if gap[0] > 0],
-        "worse": [gap for gap in gaps if gap[0] < 0],
-    }
-    return {
-        way: [{"id": case, "difference": gap, "a": a[case], "b": b[case]} for gap, case in chosen[:_SHOWN]]
-        for way, chosen in shown.items()
-    }
 
 
 def _paired(tables: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:

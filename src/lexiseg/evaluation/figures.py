@@ -13,10 +13,13 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lexiseg.evaluation.cases import Case
+
+FloatArray = npt.NDArray[np.float64]
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#595959"
 
@@ -36,6 +39,11 @@ _MANY_POINTS = 1500
 _COUNTS_UP_TO = 12
 # Share of the row from which the blue is dark enough to ask for white figures.
 _DARK = 0.55
+# Odd, so that cases without any difference lie in the middle of a bar, not on its edge.
+_DIFFERENCE_BINS = 21
+_DIFFERENCE_TICKS = 5
+# Differences in Dice all below this are drawn on an axis to it: noise must not look like an effect.
+_LEAST_REACH = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,52 +57,60 @@ class Picture:
 def dice_distribution(cases: Sequence[Case]) -> Picture:
     """Draw how the per-case Dice is spread, with its mean and median."""
     dice = np.array([case.scores.dice for case in cases])
-    mean, median = float(dice.mean()), float(np.median(dice))
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=_SIZE, layout="constrained")
-        axes = figure.add_subplot()
-        axes.hist(dice, bins=20, range=(0.0, 1.0), color=BLUE, edgecolor="white", linewidth=0.5)
-        axes.axvline(mean, color="black", linewidth=2, label=f"mean {mean:.3f}")
-        axes.axvline(median, color=ORANGE, linewidth=2, linestyle="--", label=f"median {median:.3f}")
-        axes.set(xlabel="Dice of one case", ylabel="cases", xlim=(0, 1))
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False, loc="upper left")
-    low, high = np.quantile(dice, [0.25, 0.75])
-    alt = (
-        f"Histogram of Dice over {dice.size} cases: mean {mean:.3f}, median {median:.3f}, "
-        f"half of the cases between {low:.3f} and {high:.3f}, worst {dice.min():.3f}."
+    return _histogram(dice, what="Dice", xlabel="Dice of one case", ends=(0.0, 1.0), bins=20, form=".3f")
+
+
+def difference_distribution(differences: FloatArray) -> Picture:
+    """Draw how per-case differences in Dice are spread, with their mean and median.
+
+    Args:
+        differences: One per case, `(n,)`; above 0 the first of the two compared is better.
+    """
+    reach = _reach(differences)
+    return _histogram(
+        differences,
+        what="difference in Dice",
+        xlabel="difference in Dice of one case",
+        ends=(-reach, reach),
+        bins=_DIFFERENCE_BINS,
+        form="+.3f",
     )
-    return Picture(uri=_svg_uri(figure), alt=alt)
 
 
 def size_against_dice(cases: Sequence[Case], by_size: Sequence[dict[str, Any]]) -> Picture | None:
     """Draw each case's Dice over its lesion's size, with the tercile cuts; None without any lesion."""
-    lesions = [case for case in cases if case.truth_px > 0]
-    if not lesions:
-        return None
-    percent = np.array([100 * case.truth_share for case in lesions])
-    dice = np.array([case.scores.dice for case in lesions])
-    cuts = [100 * stratum["share"][1] for stratum in by_size[:2]]
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=_SIZE, layout="constrained")
-        axes = figure.add_subplot()
-        axes.scatter(
-            percent, dice, s=14, color=BLUE, alpha=0.45, linewidths=0, rasterized=len(lesions) > _MANY_POINTS
-        )
-        for cut in cuts:
-            axes.axvline(cut, color=GREY, linewidth=1, linestyle="--")
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.set(xlabel="true lesion, % of the image (log scale)", ylabel="Dice", ylim=(-0.03, 1.03))
-        axes.grid(axis="y", color="#E0E0E0", linewidth=0.8)
-    means = ", ".join(
-        f"{stratum['tercile']} {stratum['dice']['mean']:.3f}" for stratum in by_size[:3] if stratum["n"]
+    return _over_size(
+        np.array([case.truth_share for case in cases]),
+        np.array([case.scores.dice for case in cases]),
+        cuts=[stratum["share"][1] for stratum in by_size[:2]],
+        means={stratum["tercile"]: stratum["dice"]["mean"] for stratum in by_size[:3] if stratum["n"]},
+        what="Dice",
+        ends=(-0.03, 1.03),
+        form=".3f",
     )
-    alt = (
-        f"Scatter of Dice over lesion size for {len(lesions)} cases; dashed lines at {cuts[0]:.2g} % and "
-        f"{cuts[1]:.2g} % of the image part the terciles. Mean Dice by tercile: {means}."
+
+
+def size_against_difference(
+    shares: FloatArray, differences: FloatArray, *, cuts: Sequence[float], means: Mapping[str, float]
+) -> Picture | None:
+    """Draw each case's difference in Dice over its lesion's size; None without any lesion.
+
+    Args:
+        shares: Share of the image that is lesion, per case, `(n,)` in 0..1.
+        differences: Difference in Dice per case, `(n,)`.
+        cuts: Shares that part small, medium and large lesions.
+        means: Mean difference per tercile, for the alternative text.
+    """
+    reach = 1.05 * _reach(differences)
+    return _over_size(
+        shares,
+        differences,
+        cuts=cuts,
+        means=means,
+        what="difference in Dice",
+        ends=(-reach, reach),
+        form="+.3f",
     )
-    return Picture(uri=_svg_uri(figure), alt=alt)
 
 
 def reliability(calibration: Mapping[str, Any]) -> Picture:
@@ -181,6 +197,83 @@ def distillation(history: Sequence[Mapping[str, str]]) -> Picture | None:
         f"images went from {gap[0]:.3f} to {gap[-1]:.3f}."
     )
     return Picture(uri=_svg_uri(figure), alt=alt)
+
+
+def _histogram(
+    values: FloatArray, *, what: str, xlabel: str, ends: tuple[float, float], bins: int, form: str
+) -> Picture:
+    mean, median = float(values.mean()), float(np.median(values))
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        axes = figure.add_subplot()
+        axes.hist(values, bins=bins, range=ends, color=BLUE, edgecolor="white", linewidth=0.5)
+        if _about_zero(ends):
+            axes.axvline(0, color="black", linewidth=1)
+            axes.xaxis.set_major_locator(MaxNLocator(_DIFFERENCE_TICKS))  # labels with a sign are wide
+        axes.axvline(mean, color="black", linewidth=2, label=f"mean {mean:{form}}")
+        axes.axvline(median, color=ORANGE, linewidth=2, linestyle="--", label=f"median {median:{form}}")
+        axes.set(xlabel=xlabel, ylabel="cases", xlim=ends)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(frameon=False, loc="upper left")
+    low, high = np.quantile(values, [0.25, 0.75])
+    alt = (
+        f"Histogram of {what} over {values.size} cases: mean {mean:{form}}, median {median:{form}}, half of "
+        f"the cases between {low:{form}} and {high:{form}}, lowest {values.min():{form}}, highest "
+        f"{values.max():{form}}."
+    )
+    return Picture(uri=_svg_uri(figure), alt=alt)
+
+
+def _over_size(
+    shares: FloatArray,
+    values: FloatArray,
+    *,
+    cuts: Sequence[float],
+    means: Mapping[str, float],
+    what: str,
+    ends: tuple[float, float],
+    form: str,
+) -> Picture | None:
+    lesions = shares > 0
+    if not lesions.any():
+        return None
+    number = int(lesions.sum())
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        axes = figure.add_subplot()
+        axes.scatter(
+            100 * shares[lesions],
+            values[lesions],
+            s=14,
+            color=BLUE,
+            alpha=0.45,
+            linewidths=0,
+            rasterized=number > _MANY_POINTS,
+        )
+        for cut in cuts:
+            axes.axvline(100 * cut, color=GREY, linewidth=1, linestyle="--")
+        if _about_zero(ends):
+            axes.axhline(0, color="black", linewidth=1)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set(xlabel="true lesion, % of the image (log scale)", ylabel=what, ylim=ends)
+        axes.grid(axis="y", color="#E0E0E0", linewidth=0.8)
+    said = ", ".join(f"{name} {mean:{form}}" for name, mean in means.items())
+    low, high = (100 * cut for cut in cuts)
+    alt = (
+        f"Scatter of {what} over lesion size for {number} cases; dashed lines at {low:.2g} % and "
+        f"{high:.2g} % of the image part the terciles. Mean by tercile: {said}."
+    )
+    return Picture(uri=_svg_uri(figure), alt=alt)
+
+
+def _about_zero(ends: tuple[float, float]) -> bool:
+    return ends[0] == -ends[1]
+
+
+def _reach(differences: FloatArray) -> float:
+    """Return the end of an axis, symmetric about 0, that holds all differences."""
+    return max(float(np.abs(differences).max()), _LEAST_REACH)
 
 
 def _svg_uri(figure: Figure) -> str:

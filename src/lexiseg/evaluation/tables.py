@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +31,7 @@ def read_cases(file: Path) -> pd.DataFrame:
     """
     try:
         table: pd.DataFrame = pd.read_csv(file, dtype={"id": str, "patient": str, "source": str})
-        table = table.set_index("id").astype({"dice": float, "lesions": int})
+        table = table.set_index("id").astype({"dice": float, "truth_share": float, "lesions": int})
         patients = table["patient"].astype(object)
         table["patient"] = patients.where(patients.notna(), None)
         if not table.index.is_unique:
@@ -60,3 +62,28 @@ def case_groups(cases: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
     groups |= {f"{name} lesions": tercile == name for name in TERCILES}
     groups |= {"one lesion": lesions == 1, "several lesions": lesions > 1, NO_LESION: lesions == 0}
     return {name: np.asarray(members, dtype=bool) for name, members in groups.items() if members.any()}
+
+
+def most_different(
+    a: Mapping[str, float], b: Mapping[str, float], *, shown: int
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the cases that differ most, the largest difference first.
+
+    Args:
+        a: Dice per case.
+        b: Dice per case, of the same cases.
+        shown: Cases in each direction, at most.
+
+    Returns:
+        `better` and `worse`, seen from `a`: per case `id`, `difference` (a - b), `a` and `b`. Cases
+        without any difference are in neither.
+    """
+    gaps = sorted((a[case] - b[case], case) for case in b)
+    chosen = {
+        "better": [gap for gap in gaps[::-1] if gap[0] > 0],
+        "worse": [gap for gap in gaps if gap[0] < 0],
+    }
+    return {
+        way: [{"id": case, "difference": gap, "a": a[case], "b": b[case]} for gap, case in found[:shown]]
+        for way, found in chosen.items()
+    }

@@ -18,10 +18,7 @@ from lexiseg.inference.predictor import Pixels, Predictor, as_image
 from lexiseg.inference.result import Prediction
 
 NO_WORDS = "This run names no words, so there are none to explain."
-PUBLISHED = (
-    "The published network shows neither where a phrase acts nor the mask under another phrase; the compact "
-    "presets do."
-)
+PUBLISHED = "The published network does not show where a phrase acts; the compact presets do."
 ONE_EMBEDDING = (
     "All scales of the decoder hear one embedding of the image; the words are read off it and do not act by "
     "themselves. A forced phrase stands for the nearest embedding off which the network would read it."
@@ -81,8 +78,9 @@ class Explanation:
         plain: The mask that forced ones are compared with, `(H, W)`: of the (first) network alone, without
             any averaging.
         heat_kind: What heat is: attention of the phrase, or gradient of its score; None without.
-        scales: Per decoder scale, coarse to fine, its stride and the factors whose phrases it hears; empty
-            where that is not how the network is prompted.
+        scales: Per scale, the first first, its stride and the factors whose phrases it hears; empty where
+            that is not how the network is prompted.
+        hearer: What the scales are of.
         notes: What a reader must know, and what cannot be shown.
     """
 
@@ -91,6 +89,7 @@ class Explanation:
     plain: npt.NDArray[np.uint8]
     heat_kind: Literal["attention", "gradient"] | None
     scales: tuple[tuple[int, tuple[str, ...]], ...]
+    hearer: Literal["encoder", "decoder"]
     notes: tuple[str, ...]
 
 
@@ -129,11 +128,16 @@ def explain(
         )
     notes = [] if found.words else [NO_WORDS]
     if inside is None:
-        notes += [PUBLISHED] if predictor.run.manifest.network.preset == "paper" else []
-        words = tuple(ExplainedWord(factor=w.factor, heat=None, what_if=()) for w in found.words)
         return Explanation(
-            prediction=found, words=words, plain=found.mask, heat_kind=None, scales=(), notes=tuple(notes)
+            prediction=found,
+            words=(),
+            plain=found.mask,
+            heat_kind=None,
+            scales=(),
+            hearer="decoder",
+            notes=tuple(notes),
         )
+    notes += [PUBLISHED] if inside.heat_kind is None else []
     notes += [ONE_EMBEDDING] if inside.heat_kind == "gradient" else []
     notes += [MIRROR] if predictor.flip_average else []
     notes += [AVERAGED] if len(predictor.runs) > 1 else []
@@ -144,6 +148,7 @@ def explain(
         plain=plain,
         heat_kind=inside.heat_kind,
         scales=inside.spoken,
+        hearer=inside.hearer,
         notes=tuple(notes),
     )
 
@@ -163,14 +168,11 @@ def _words(
         ):
             mask = None if logits is None else predictor.on_grid(logits, size)[0]
             what_if.append(_what_if(phrase, confidence, mask, plain))
-        heat = inside.heat[word.factor].float().cpu()
-        words.append(
-            ExplainedWord(
-                factor=word.factor,
-                heat=(heat / heat.max().clamp(min=1e-12)).numpy(),
-                what_if=tuple(what_if),
-            )
-        )
+        heat = None
+        if inside.heat_kind is not None:
+            own = inside.heat[word.factor].float().cpu()
+            heat = (own / own.max().clamp(min=1e-12)).numpy()
+        words.append(ExplainedWord(factor=word.factor, heat=heat, what_if=tuple(what_if)))
     return plain, tuple(words)
 
 

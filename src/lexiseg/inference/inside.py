@@ -1,4 +1,4 @@
-"""What happens inside the compact networks: where a phrase acts, and what another phrase would do.
+"""What happens inside the networks: where a phrase acts, and what another phrase would do.
 
 Shape legend: B batch (1 here), K forced phrases, D width, E width of the text bank, h, w = H/16, W/16.
 """
@@ -14,7 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lexiseg.models.cotexnet.compact import CompactCoTexNet
+from lexiseg.models.stpnet import StpNet
 from lexiseg.models.stpnet.compact import CompactStpNet, spoken_factors
+from lexiseg.models.stpnet.paper import CHANNELS
 from lexiseg.models.tokens import as_map
 
 #: A phrase of a factor: its name and the phrase's index.
@@ -33,26 +35,28 @@ class Inside:
     """What was seen inside a network.
 
     Attributes:
-        heat: Per factor where its retrieved phrase acts, `(h, w)`, at least 0.
-        heat_kind: What the heat is.
+        heat: Per factor where its retrieved phrase acts, `(h, w)`, at least 0; empty if that is not shown.
+        heat_kind: What the heat is; None without.
         logits: Mask scores without forcing, `(1, C, H, W)`.
         forced: Mask scores under each forced phrase, `(1, C, H, W)`; None where the network cannot be brought
             to say it.
-        spoken: Per decoder scale, coarse to fine, its stride and the factors whose phrases it hears; empty if
-            all scales hear the same.
+        spoken: Per scale, the first first, its stride and the factors whose phrases it hears; empty if all
+            scales hear the same.
+        hearer: What the scales of `spoken` are of: the published STPNet prompts its encoder.
     """
 
     heat: dict[str, Tensor]
-    heat_kind: Literal["attention", "gradient"]
+    heat_kind: Literal["attention", "gradient"] | None
     logits: Tensor
     forced: tuple[Tensor | None, ...]
     spoken: tuple[tuple[int, tuple[str, ...]], ...]
+    hearer: Literal["encoder", "decoder"] = "decoder"
 
 
 def look_inside(
     network: nn.Module, image: Tensor, *, retrieved: Mapping[str, int], forced: Sequence[Phrase]
 ) -> Inside | None:
-    """Look inside a network; None for one that shows nothing of this (published ones, or without words).
+    """Look inside a network; None for one that names no words.
 
     Args:
         network: In eval mode.
@@ -62,6 +66,8 @@ def look_inside(
     """
     if isinstance(network, CompactStpNet) and network.retrieval is not None:
         return _inside_stpnet(network, image, retrieved, forced)
+    if isinstance(network, StpNet):
+        return _inside_published(network, image, forced)
     if isinstance(network, CompactCoTexNet) and network.embedding is not None:
         return _inside_cotexnet(network, image, retrieved, forced)
     return None
@@ -95,6 +101,25 @@ def _inside_stpnet(
             for scale, stride in enumerate(strides)
         ),
     )  # fmt: skip
+
+
+@torch.no_grad()
+def _inside_published(network: StpNet, image: Tensor, forced: Sequence[Phrase]) -> Inside:
+    own = {name: factor.index for name, factor in network.retrieve(image)[1].items()}
+    rows = [own] + [own | {name: torch.full_like(own[name], index)} for name, index in forced]
+    # One by one: a dozen at once would take gigabytes at 224 pixels.
+    logits, *others = (network.segment(image, list(row.values())) for row in rows)
+    names, scales = network.factor_names, len(CHANNELS)
+    return Inside(
+        heat={},
+        heat_kind=None,
+        logits=logits,
+        forced=tuple(others),
+        spoken=tuple(
+            (1 << scale, names[: spoken_factors(scale, len(names), scales)]) for scale in range(scales)
+        ),
+        hearer="encoder",
+    )
 
 
 def _inside_cotexnet(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lexiseg.auditing.arms import plan_arms
+from lexiseg.auditing.arms import Arm, plan_arms
 from lexiseg.auditing.content import Asked, audit_content
 from lexiseg.auditing.results import ArmResult
 
@@ -25,6 +25,7 @@ def cases_of(dice: np.ndarray) -> pd.DataFrame:
             "image": [f"images/c{n}.png" for n in range(CASES)],
             "patient": pd.Series([f"p{n // 2}" for n in range(CASES)], dtype=object).to_list(),
             "dice": dice,
+            "truth_share": np.arange(1, CASES + 1) / 600,
             "tercile": np.repeat(["small", "medium", "large"], CASES // 3),
             "lesions": np.arange(CASES) % 3 + 1,
         },
@@ -32,12 +33,36 @@ def cases_of(dice: np.ndarray) -> pd.DataFrame:
     )
 
 
+FACTOR = {
+    "title": "side", "accuracy": 0.8, "majority": 0.6, "n": 90, "phrases": ["left lung", "right lung"],
+    "confusion": [[54, 0], [18, 18]],
+}  # fmt: skip
+UNSEEN = {
+    "title": "texture",
+    "accuracy": None,
+    "majority": None,
+    "n": 0,
+    "phrases": ["a"],
+    "confusion": [[0]],
+}
+
+
 def metrics_of(text: str) -> dict[str, Any]:
-    factor = {"title": "side", "accuracy": 0.8, "majority": 0.6}
     return {
+        "split": "test",
+        "side": "image",
         "pooled_dice": 0.87,
-        "retrieval": {} if text == "none" else {"side": factor},
-        "failed": [{"id": "broken", "image": "x", "error": "unreadable"}],
+        "retrieval": {} if text == "none" else {"side": FACTOR, "texture": UNSEEN},
+        "calibration": {
+            "ece": 0.25,
+            "temperature": None,
+            "pixels": 40,
+            "bins": [
+                {"range": [0.0, 0.5], "pixels": 40, "probability": 0.25, "lesion": 0.5},
+                {"range": [0.5, 1.0], "pixels": 0, "probability": None, "lesion": None},
+            ],
+        },
+        "failed": [{"id": "broken", "image": "x", "error": "broken.png cannot be read <at all>."}],
         "by_size": [
             {"tercile": "small", "share": [0.0, 0.05], "n": 30},
             {"tercile": "medium", "share": [0.05, 0.15], "n": 30},
@@ -105,3 +130,29 @@ def content(
     asked: Callable[..., Asked], results: Callable[..., list[ArmResult]], settings: dict[str, Any]
 ) -> dict[str, Any]:
     return audit_content(asked(), results(), settings, reports=True)
+
+
+@pytest.fixture(scope="session")
+def three_cases() -> list[ArmResult]:
+    """Return results of STPNet, three arms and two seeds, on three cases; the second has no lesion."""
+    dice = {
+        ("none", 0): [0.5, 1.0, 0.5],
+        ("shuffled", 0): [0.0, 0.0, 0.0],
+        ("reports", 0): [0.75, 0.0, 0.5],
+        ("none", 1): [0.5, 0.5, 0.5],
+        ("shuffled", 1): [0.0, 0.0, 0.0],
+        ("reports", 1): [1.0, 0.5, 0.5],
+    }
+    facts = {
+        "patient": [None] * 3, "truth_share": [0.25, 0.0, 0.5], "lesions": [1, 0, 1],
+        "tercile": ["small", "no lesion", "large"],
+    }  # fmt: skip
+    return [
+        ArmResult(
+            arm=Arm(model="stpnet", text=text, seed=seed),
+            cases=pd.DataFrame({**facts, "dice": values}, index=pd.Index(["a", "b", "c"], name="id")),
+            metrics=metrics_of(text),
+            training={"steps": 1, "minutes": 1.0, "machine": "x"},
+        )
+        for (text, seed), values in dice.items()
+    ]

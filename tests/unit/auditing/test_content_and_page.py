@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,16 @@ from lexiseg.auditing.content import Asked, audit_content
 from lexiseg.auditing.page import Axis, axis_of, build_page
 from lexiseg.auditing.results import ArmResult, all_cases
 from lexiseg.errors import RunError
+from lexiseg.evaluation import figures
+from lexiseg.words.description import SIDE_NOTES
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_pictures() -> Iterator[None]:
+    """Leave out the writing of figures, which costs most of the time; test_report.py looks at them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "_svg_uri", lambda figure: "data:image/svg+xml;base64,")
+        yield
 
 
 def test_content_holds_every_comparison(content: dict[str, Any]) -> None:
@@ -29,7 +39,8 @@ def test_content_holds_every_comparison(content: dict[str, Any]) -> None:
     smallest = min(whole, key=lambda c: c["p_value"])
     assert smallest["p_holm"] == pytest.approx(8 * smallest["p_value"])
     assert content["cases"] | {"terciles": None} == {
-        "split": "test", "n": 90, "patients": 45, "failed": ["broken"], "terciles": None,
+        "split": "test", "n": 90, "patients": 45, "terciles": None,
+        "failed": [{"id": "broken", "error": "broken.png cannot be read <at all>."}],
     }  # fmt: skip
     assert json.loads(json.dumps(content, allow_nan=False)) == json.loads(json.dumps(content))
 
@@ -82,7 +93,7 @@ def test_page_says_that_masks_were_hidden(content: dict[str, Any]) -> None:
 
 def test_cases_of_all_arms(results: Callable[..., list[ArmResult]]) -> None:
     lines = all_cases(results()).splitlines()
-    assert lines[0] == "model,arm,seed,id,image,patient,dice,tercile,lesions"
+    assert lines[0] == "model,arm,seed,id,image,patient,dice,truth_share,tercile,lesions"
     assert len(lines) == 1 + 2 * 4 * 3 * 90
     assert lines[1].startswith("stpnet,none,0,c0,images/c0.png,p0,")
 
@@ -101,9 +112,14 @@ def test_arms_on_other_cases_are_refused(
 def test_page(content: dict[str, Any]) -> None:
     page = build_page(content)
     read = Page(page)
-    # Self-contained: nothing is fetched, nothing runs.
+    # Self-contained: nothing is fetched, nothing runs; it links to the arms' own reports alone.
     assert "<script" not in page
-    assert not [a for _, a in read.elements if {"src", "href"} & a.keys()]
+    assert all(
+        (a["src"] or "").startswith("data:image/svg+xml;base64,") for _, a in read.elements if "src" in a
+    )
+    links = [a["href"] for _, a in read.elements if "href" in a]
+    assert len(links) == len(set(links)) == 2 * 4 * 3
+    assert all(re.fullmatch(r"arms/[a-z]+-[a-z]+-s\d/test/report\.html", link or "") for link in links)
     assert "url(" not in page
     drawings = [a for tag, a in read.elements if tag == "svg"]
     assert len(drawings) == len(content["comparisons"]) + 3
@@ -121,6 +137,75 @@ def test_page(content: dict[str, Any]) -> None:
     assert "2 passes over the training images, the same steps in every arm" in text
     assert "took different numbers of steps" not in text
     assert not re.search(r"\bnan\b|None|\{\{", text)
+
+
+def test_differences_are_of_true_words_case_by_case(
+    asked: Callable[..., Asked], three_cases: list[ArmResult], settings: dict[str, Any]
+) -> None:
+    ours = asked(models=("stpnet",), texts=("none", "shuffled", "reports"), seeds=2)
+    found = audit_content(ours, three_cases, settings, reports=True)["differences"]
+    assert found == {
+        "ids": ["a", "b", "c"],
+        "sizes": [0.25, 0.0, 0.5],
+        "pairs": [
+            {
+                "model": "stpnet", "arm": "reports", "against": "none", "values": [0.375, -0.5, 0.0],
+                "most": {
+                    "better": [{"id": "a", "difference": 0.375, "a": 0.875, "b": 0.5}],
+                    "worse": [{"id": "b", "difference": -0.5, "a": 0.25, "b": 0.75}],
+                },
+            }
+        ],
+    }  # fmt: skip
+
+
+def test_page_shows_the_cases(
+    asked: Callable[..., Asked], three_cases: list[ArmResult], settings: dict[str, Any]
+) -> None:
+    ours = asked(models=("stpnet",), texts=("none", "shuffled", "reports"), seeds=2)
+    page = Page(build_page(audit_content(ours, three_cases, settings, reports=True)))
+    spread, over_size = [image["alt"] or "" for image in page.all("img")][:2]
+    assert "difference in Dice over 3 cases: mean -0.042, median +0.000" in spread
+    assert "lowest -0.500, highest +0.375" in spread
+    assert "difference in Dice over lesion size for 2 cases" in over_size
+    assert "lines at 5 % and 15 %" in over_size
+    assert "Mean by tercile: small +0.375, large +0.000." in over_size
+    assert "Gained most: a (+0.3750: from 0.5000 to 0.8750)." in page.text
+    assert "Lost most: b (-0.5000: from 0.7500 to 0.2500)." in page.text
+
+
+def test_page_shows_each_arms_first_training(content: dict[str, Any]) -> None:
+    page = Page(build_page(content))
+    alt = [image["alt"] or "" for image in page.all("img")]
+    # Two figures per model and arm with true words, a calibration per arm, a confusion per arm with words.
+    assert len(alt) == 2 * 2 * 2 + 2 * 4 + 2 * 3
+    calibration = (
+        "Expected calibration error 0.2500; farthest from the diagonal where the probability is 0.25"
+    )
+    assert sum(calibration in found for found in alt) == 2 * 4
+    assert sum("72 of 90 cases lie on the diagonal" in found for found in alt) == 2 * 3
+    assert page.text.count(f"Sides: {SIDE_NOTES['image']}.") == 2 * 3
+    assert page.text.count("left lung (54 of 54 retrieved)") == 2 * 3
+    assert len(page.all("details")) == 2 * 4 + 1
+    assert not any("open" in details for details in page.all("details"))
+    (arm,) = [a for a in content["arms"] if (a["model"], a["arm"]) == ("cotexnet", "shuffled")]
+    assert arm["first_seed"]["seed"] == 0
+    assert list(arm["first_seed"]["confusions"]) == ["side"]
+    assert arm["report_files"] == [f"arms/cotexnet-shuffled-s{seed}/test/report.html" for seed in range(3)]
+
+
+def test_page_says_why_cases_failed(content: dict[str, Any]) -> None:
+    assert Page(build_page(content)).text.count("broken.png cannot be read <at all>.") == 1
+    whole = {**content, "cases": {**content["cases"], "failed": []}}
+    text = Page(build_page(whole)).text
+    assert "Every case of the split was read, predicted and scored in every arm." in text
+    assert "could not be scored" not in text
+
+
+def test_page_without_any_lesion(content: dict[str, Any]) -> None:
+    none = {**content, "differences": {**content["differences"], "sizes": [0.0] * 90}}
+    text = Page(build_page(none)).text
+    assert text.count("No case has a lesion, so nothing is drawn over size.") == 4
 
 
 def test_page_says_that_steps_differ(content: dict[str, Any], tmp_path: Path) -> None:

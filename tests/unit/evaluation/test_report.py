@@ -236,6 +236,21 @@ def test_figures_state_their_numbers() -> None:
     assert "32 of 32" in large.alt
 
 
+def test_figures_of_differences_state_their_numbers() -> None:
+    differences = np.array([-0.25, 0.0, 0.0, 0.75])
+    spread = figures.difference_distribution(differences)
+    assert "difference in Dice over 4 cases: mean +0.125, median +0.000, half of the cases" in spread.alt
+    assert "lowest -0.250, highest +0.750" in spread.alt
+    scatter = figures.size_against_difference(
+        np.array([0.0, 0.01, 0.1, 0.2]), differences, cuts=[0.05, 0.15], means={"small": 0.0, "large": 0.75}
+    )
+    assert scatter is not None
+    assert "for 3 cases; dashed lines at 5 % and 15 %" in scatter.alt
+    assert "small +0.000, large +0.750" in scatter.alt
+    # No difference at all has a figure too.
+    assert "mean +0.000" in figures.difference_distribution(np.zeros(3)).alt
+
+
 def test_the_reliability_diagram_states_its_numbers() -> None:
     reliability = Reliability()
     reliability.add(np.array([[[0.1, 0.1], [0.9, 0.9]]]), np.array([[0, 0], [0, 1]]))

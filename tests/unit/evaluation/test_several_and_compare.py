@@ -9,13 +9,13 @@ import pytest
 
 from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation.several import run_names
-from lexiseg.evaluation.tables import case_groups, patients_of, read_cases
+from lexiseg.evaluation.tables import case_groups, most_different, patients_of, read_cases
 
-TABLE = """id,image,patient,dice,tercile,lesions
-007,a.png,,0.5,small,1
-2,b.png,3,0.6,small,2
-3,c.png,3,0.7,large,1
-4,d.png,4,1,no lesion,0
+TABLE = """id,image,patient,dice,truth_share,tercile,lesions
+007,a.png,,0.5,0.01,small,1
+2,b.png,3,0.6,0.02,small,2
+3,c.png,3,0.7,0.2,large,1
+4,d.png,4,1,0,no lesion,0
 """
 
 
@@ -41,13 +41,26 @@ def test_groups_of_cases(cases: pd.DataFrame) -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["", "id,dice\na,1\n", TABLE + "4,e.png,,0.1,small,1\n", None])
+@pytest.mark.parametrize("text", ["", "id,dice\na,1\n", TABLE + "4,e.png,,0.1,0.01,small,1\n", None])
 def test_a_table_of_something_else_is_refused(tmp_path: Path, text: str | None) -> None:
     file = tmp_path / "cases.csv"
     if text is not None:
         file.write_text(text)
     with pytest.raises(DataError, match="is no table of evaluated cases"):
         read_cases(file)
+
+
+def test_cases_that_differ_most() -> None:
+    a = {"up": 0.75, "top": 1.0, "same": 0.5, "down": 0.25, "low": 0.0}
+    b = dict.fromkeys(a, 0.5)
+    assert most_different(a, b, shown=1) == {
+        "better": [{"id": "top", "difference": 0.5, "a": 1.0, "b": 0.5}],
+        "worse": [{"id": "low", "difference": -0.5, "a": 0.0, "b": 0.5}],
+    }
+    every = most_different(a, b, shown=9)
+    assert {way: [case["id"] for case in cases] for way, cases in every.items()} == {
+        "better": ["top", "up"], "worse": ["low", "down"],
+    }  # fmt: skip
 
 
 def test_names_of_runs(tmp_path: Path) -> None:

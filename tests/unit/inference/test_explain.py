@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import html
+import importlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,11 @@ from lexiseg.data.readers import read_image
 from lexiseg.errors import UsageError
 from lexiseg.inference.batch import find_targets, predict_to_files
 from lexiseg.inference.card import build_card
-from lexiseg.inference.explain import MIRROR, NO_WORDS, ONE_EMBEDDING, Explanation, explain
+from lexiseg.inference.explain import MIRROR, NO_WORDS, ONE_EMBEDDING, PUBLISHED, Explanation, explain
 from lexiseg.inference.inside import look_inside
 from lexiseg.inference.overlay import draw_heat
 from lexiseg.inference.predictor import Predictor
+from lexiseg.models.stpnet import StpNet
 
 FACTORS = ("laterality", "count", "left", "right")
 
@@ -95,6 +98,52 @@ def test_stpnet_under_a_forced_phrase(stpnet: Predictor, explained: Explanation,
     total = (forced.mask > 0).sum() + (explained.plain > 0).sum()
     assert forced.overlap == pytest.approx(2 * same / total)
     assert forced.area_change == int(forced.mask.sum()) - int(explained.plain.sum())
+
+
+def test_the_published_stpnet_under_a_forced_phrase(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a forced phrase gives is what a network that retrieves it gives."""
+    generator = torch.Generator().manual_seed(0)
+    banks = {
+        name: torch.randn(size, 1, 4, 384, generator=generator) for name, size in (("shape", 3), ("size", 4))
+    }
+    network = StpNet(banks).eval()
+    x = torch.randn(1, 3, 224, 224, generator=generator)
+    inside = look_inside(network, x, retrieved={}, forced=[("size", 2), ("size", 3)])
+    assert (inside.heat, inside.heat_kind, inside.hearer) == ({}, None, "encoder")
+    # Two factors over four scales: ceil(2 scale / 4) of them, at full resolution first.
+    assert inside.spoken == ((1, ("shape",)), (2, ("shape",)), (4, ("shape", "size")), (8, ("shape", "size")))
+    retrieve = network.retrieve
+
+    def retrieve_another(image: torch.Tensor) -> Any:
+        embedding, factors = retrieve(image)
+        return embedding, {**factors, "size": replace(factors["size"], index=torch.tensor([3]))}
+
+    with torch.inference_mode():
+        torch.testing.assert_close(inside.logits, network(x).logits)
+        monkeypatch.setattr(network, "retrieve", retrieve_another)
+        torch.testing.assert_close(inside.forced[1], network(x).logits)
+    assert not torch.equal(inside.forced[0], inside.forced[1])
+
+
+def test_the_card_of_a_network_without_heat(
+    stpnet: Predictor, explained: Explanation, images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the published STPNet is: its encoder hears, and where is not shown."""
+
+    def without_heat(*given: Any, **named: Any) -> Any:
+        return replace(look_inside(*given, **named), heat={}, heat_kind=None, hearer="encoder")
+
+    monkeypatch.setattr(importlib.import_module("lexiseg.inference.explain"), "look_inside", without_heat)
+    found = explain(stpnet, images[1])
+    assert PUBLISHED in found.notes
+    assert all(word.heat is None for word in found.words)
+    assert [word.what_if[0].overlap for word in found.words] == [
+        word.what_if[0].overlap for word in explained.words
+    ]
+    card = build_card(read_image(images[1]), found, name="a", run="b")
+    assert "The encoder hears coarse words first; coarser scales hear more." in card
+    assert "Where this phrase acts" not in card
+    assert len(Page(card).all("img")) == 1 + 4
 
 
 def test_every_runner_up_is_asked_about(explained: Explanation) -> None:

@@ -9,7 +9,7 @@ channels of scale s = 1..4.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -160,12 +160,20 @@ class StpNet(nn.Module):
         """
         self._check_image(image)
         embedding, factors = self.retrieve(image)
-        prompts = self.repository.prompts([factor.index for factor in factors.values()], scales=len(CHANNELS))
+        logits = self.segment(image, [factor.index for factor in factors.values()])
+        return StpNetOutput(logits=logits, image_embedding=embedding, factors=factors)
+
+    def segment(self, image: Tensor, indices: Sequence[Tensor]) -> Tensor:
+        """Return the scores (B, 1, 224, 224) of images (B, 3, 224, 224) under a phrase of each factor.
+
+        Args:
+            image: The images.
+            indices: Phrase of each factor, coarse to fine, each (B,) int64.
+        """
+        prompts = self.repository.prompts(indices, scales=len(CHANNELS))
         texts = [project(prompt) for project, prompt in zip(self.text_projections, prompts, strict=True)]
-        skips, bottom, tokens = self._encode(image, texts)
-        return StpNetOutput(
-            logits=self.head(self._decode(skips, bottom, tokens)), image_embedding=embedding, factors=factors
-        )
+        logits: Tensor = self.head(self._decode(*self._encode(image, texts)))
+        return logits
 
     def retrieve(self, image: Tensor) -> tuple[Tensor, dict[str, FactorOutput]]:
         """Return the image embedding (B, D) and what it retrieves per factor, for images (B, 3, 224, 224)."""
