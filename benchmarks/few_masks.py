@@ -30,6 +30,9 @@ ARMS: dict[str, dict[str, Any]] = {
     "agreement": {"unmasked": "words", "text": "reports", "pseudo_weight": 0.0},
     "checked": {"unmasked": "words", "text": "reports", "agreement_weight": 0.0},
     "unchecked": {"unmasked": "words", "text": "reports", "check_words": False},
+    # Pseudo labels of all pixels, however unsure the averaged network is of them.
+    "pseudo_labels_unsure": {"unmasked": "pseudo_labels", "text": "none", "pseudo_confidence": 0.5},
+    "words_unsure": {"unmasked": "words", "text": "reports", "pseudo_confidence": 0.5},
     "unprompted": {"unmasked": "words", "text": "reports", "word_prompts": 0.0},
 }
 
