@@ -37,7 +37,10 @@ class PseudoLabels:
 
 
 def confident_labels(logits: Tensor, *, confidence: float) -> PseudoLabels:
-    """Return the network's own mask where it is sure of it; all images count alike.
+    """Return the network's own mask where it is sure of it; images in which it finds nothing do not count.
+
+    A young network finds nothing anywhere. Taught by its own empty masks, it would never find anything: in 500
+    steps on COVID-Xray with 5 % of the masks, validation Dice ended at 0.40 instead of 0.65 (docs/results.md).
 
     Args:
         logits: Mask scores `(B, 1 or classes, H, W)`.
@@ -52,7 +55,7 @@ def confident_labels(logits: Tensor, *, confidence: float) -> PseudoLabels:
     return PseudoLabels(
         labels=labels.to(torch.uint8),
         certain=probability >= confidence,
-        weight=torch.ones(len(labels), device=labels.device),
+        weight=labels.flatten(1).any(dim=1).float(),
     )
 
 
@@ -62,7 +65,8 @@ def checked_by_words(
     """Return pseudo labels corrected and weighed by the words of their images.
 
     What the words deny is taken away (`without_denied`); what is left weighs as much as it fits the words
-    (`fit`). An image of which nothing is known counts for nothing.
+    (`fit`), an empty mask too if they say that there is no lesion. An image of which nothing is known counts for
+    nothing.
 
     Args:
         pseudo: Pseudo labels of images.
@@ -81,7 +85,7 @@ def checked_by_words(
     return PseudoLabels(
         labels=torch.from_numpy(labels).to(device),
         certain=torch.from_numpy(certain).to(device),
-        weight=pseudo.weight * torch.tensor(weights, device=device),
+        weight=torch.tensor(weights, device=device),
     )
 
 
