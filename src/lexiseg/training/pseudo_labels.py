@@ -39,8 +39,8 @@ class PseudoLabels:
 def confident_labels(logits: Tensor, *, confidence: float) -> PseudoLabels:
     """Return the network's own mask where it is sure of it; images in which it finds nothing do not count.
 
-    A young network finds nothing anywhere. Taught by its own empty masks, it would never find anything: in 500
-    steps on COVID-Xray with 5 % of the masks, validation Dice ended at 0.40 instead of 0.65 (docs/results.md).
+    A young network finds nothing anywhere. Taught by its own empty masks, it would never find anything: see
+    "Few masks" in docs/results.md for a training that collapsed. All other images count alike.
 
     Args:
         logits: Mask scores `(B, 1 or classes, H, W)`.
@@ -65,8 +65,8 @@ def checked_by_words(
     """Return pseudo labels corrected and weighed by the words of their images.
 
     What the words deny is taken away (`without_denied`); what is left weighs as much as it fits the words
-    (`fit`), an empty mask too if they say that there is no lesion. An image of which nothing is known counts for
-    nothing.
+    (`fit`), an empty mask too if they say that there is no lesion. An image of which nothing is known counts
+    for nothing.
 
     Args:
         pseudo: Pseudo labels of images.
