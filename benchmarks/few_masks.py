@@ -18,21 +18,24 @@ from typing import Any
 from arms import add_options, dice, paired, run_arm, shared_options
 from machine import describe_machine
 
+_SHUFFLED: dict[str, Any] = {"unmasked": "words", "text": "reports", "shuffle_words": True}
+
 #: What each arm does with the images without mask.
 ARMS: dict[str, dict[str, Any]] = {
     "masks_only": {"unmasked": "leave_out", "text": "none"},
     "masks_with_words": {"unmasked": "leave_out", "text": "reports"},
     "pseudo_labels": {"unmasked": "pseudo_labels", "text": "none"},
     "words": {"unmasked": "words", "text": "reports"},
-    "shuffled": {"unmasked": "words", "text": "reports", "shuffle_words": True},
+    "shuffled": _SHUFFLED,
     # Parts of "words", one at a time.
     "retrieval": {"unmasked": "words", "text": "reports", "agreement_weight": 0.0, "pseudo_weight": 0.0},
     "agreement": {"unmasked": "words", "text": "reports", "pseudo_weight": 0.0},
     "checked": {"unmasked": "words", "text": "reports", "agreement_weight": 0.0},
     "unchecked": {"unmasked": "words", "text": "reports", "check_words": False},
-    # Pseudo labels of all pixels, however unsure the averaged network is of them.
-    "pseudo_labels_unsure": {"unmasked": "pseudo_labels", "text": "none", "pseudo_confidence": 0.5},
-    "words_unsure": {"unmasked": "words", "text": "reports", "pseudo_confidence": 0.5},
+    # Pseudo labels of the pixels alone that the averaged network is sure of.
+    "pseudo_labels_sure": {"unmasked": "pseudo_labels", "text": "none", "pseudo_confidence": 0.75},
+    "words_sure": {"unmasked": "words", "text": "reports", "pseudo_confidence": 0.75},
+    "shuffled_sure": {**_SHUFFLED, "pseudo_confidence": 0.75},
     "unprompted": {"unmasked": "words", "text": "reports", "word_prompts": 0.0},
 }
 

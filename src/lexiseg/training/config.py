@@ -106,7 +106,8 @@ class TrainConfig(_Config):
             must fit its words (`unmasked: words`).
         pseudo_weight: Weight of the losses on pseudo labels, against the mask losses, which each weigh 1;
             with `unmasked: words` their words check them.
-        pseudo_confidence: Probability from which a pixel of the averaged network's mask is a pseudo label.
+        pseudo_confidence: Probability from which a pixel of the averaged network's mask is a pseudo label;
+            0.5 takes all. A young network is surer of background than of lesions: a high one starves lesions.
         check_words: Whether words correct and weigh pseudo labels; false takes all as they are
             (`unmasked: words`).
         word_prompts: Share of the images with mask that are decoded under their true phrases, so that the
@@ -155,7 +156,7 @@ class TrainConfig(_Config):
     unmasked_warmup: float = Field(default=0.15, ge=0, le=0.5)
     agreement_weight: float = Field(default=0.2, ge=0)
     pseudo_weight: float = Field(default=1.0, ge=0)
-    pseudo_confidence: float = Field(default=0.75, ge=0.5, lt=1)
+    pseudo_confidence: float = Field(default=0.5, ge=0.5, lt=1)
     check_words: bool = True
     word_prompts: float = Field(default=0.25, ge=0, le=1)
     shuffle_words: bool = False
