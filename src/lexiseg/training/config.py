@@ -107,7 +107,7 @@ class TrainConfig(_Config):
         pseudo_weight: Weight of the losses on pseudo labels, against the mask losses, which each weigh 1;
             with `unmasked: words` their words check them.
         pseudo_confidence: Probability from which a pixel of the averaged network's mask is a pseudo label;
-            0.5 takes all. A young network is surer of background than of lesions: a high one starves lesions.
+            0.5 takes all.
         check_words: Whether words correct and weigh pseudo labels; false takes all as they are
             (`unmasked: words`).
         word_prompts: Share of the images with mask that are decoded under their true phrases, so that the

@@ -37,10 +37,7 @@ class PseudoLabels:
 
 
 def confident_labels(logits: Tensor, *, confidence: float) -> PseudoLabels:
-    """Return the network's own mask where it is sure of it; images in which it finds nothing do not count.
-
-    A young network finds nothing anywhere. Taught by its own empty masks, it would never find anything: see
-    "Few masks" in docs/results.md for a training that collapsed. All other images count alike.
+    """Return the network's own mask where it is sure of it; all images count alike.
 
     Args:
         logits: Mask scores `(B, 1 or classes, H, W)`.
@@ -55,7 +52,7 @@ def confident_labels(logits: Tensor, *, confidence: float) -> PseudoLabels:
     return PseudoLabels(
         labels=labels.to(torch.uint8),
         certain=probability >= confidence,
-        weight=labels.flatten(1).any(dim=1).float(),
+        weight=torch.ones(len(labels), device=labels.device),
     )
 
 
@@ -65,8 +62,7 @@ def checked_by_words(
     """Return pseudo labels corrected and weighed by the words of their images.
 
     What the words deny is taken away (`without_denied`); what is left weighs as much as it fits the words
-    (`fit`), an empty mask too if they say that there is no lesion. An image of which nothing is known counts
-    for nothing.
+    (`fit`). An image of which nothing is known counts for nothing.
 
     Args:
         pseudo: Pseudo labels of images.
@@ -85,7 +81,7 @@ def checked_by_words(
     return PseudoLabels(
         labels=torch.from_numpy(labels).to(device),
         certain=torch.from_numpy(certain).to(device),
-        weight=torch.tensor(weights, device=device),
+        weight=pseudo.weight * torch.tensor(weights, device=device),
     )
 
 
