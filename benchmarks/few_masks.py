@@ -32,11 +32,11 @@ ARMS: dict[str, dict[str, Any]] = {
     "agreement": {"unmasked": "words", "text": "reports", "pseudo_weight": 0.0},
     "checked": {"unmasked": "words", "text": "reports", "agreement_weight": 0.0},
     "unchecked": {"unmasked": "words", "text": "reports", "check_words": False},
+    "unprompted": {"unmasked": "words", "text": "reports", "word_prompts": 0.0},
     # Pseudo labels of the pixels alone that the averaged network is sure of.
     "pseudo_labels_sure": {"unmasked": "pseudo_labels", "text": "none", "pseudo_confidence": 0.75},
     "words_sure": {"unmasked": "words", "text": "reports", "pseudo_confidence": 0.75},
     "shuffled_sure": {**_SHUFFLED, "pseudo_confidence": 0.75},
-    "unprompted": {"unmasked": "words", "text": "reports", "word_prompts": 0.0},
 }
 
 _MAIN = "masks_only,pseudo_labels,words,shuffled"

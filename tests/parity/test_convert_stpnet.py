@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +18,7 @@ from lexiseg.interop.stpnet import convert_stpnet
 from lexiseg.models.build import IMAGENET
 from lexiseg.models.stpnet import load_published
 from lexiseg.run import Run
+from script_module import load_script
 
 _BANKS = {"Unilateral_emb": 2, "num_emb": 2, "left_loc_emb": 8, "right_loc_emb": 8}
 
@@ -27,12 +27,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def fill(shared_dir: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fill", shared_dir / "reference" / "fill.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(shared_dir / "reference" / "fill.py")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +15,7 @@ from torch import Tensor
 from lexiseg.models.cotexnet import CoTexNet, TaughtOutput, load_published
 from lexiseg.models.cotexnet.objective import PaperObjective
 from lexiseg.models.cotexnet.published import split_keys, to_published
+from script_module import load_script
 
 _DECODER = "clipsegp.clipseg.decoder"
 _ROI_TOWER, _TOWER = "im2text.vision_model", "clipsegp.clipseg.clip.vision_model"
@@ -37,12 +37,7 @@ class Case(NamedTuple):
 
 @pytest.fixture(scope="module")
 def fill(shared_dir: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fill", shared_dir / "reference" / "fill.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(shared_dir / "reference" / "fill.py")
 
 
 def _checkpoint(reference: Path, fill: ModuleType, *, num_classes: int) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +20,7 @@ from lexiseg.models.stpnet.objective import (
 )
 from lexiseg.models.stpnet.paper import RETRIEVAL_SCALE
 from lexiseg.models.stpnet.published import split_keys, to_published
+from script_module import load_script
 
 _BANKS = {"Unilateral_emb": 2, "num_emb": 2, "left_loc_emb": 8, "right_loc_emb": 8}
 _LABELS = torch.tensor([0, 3, 5, 7])
@@ -28,12 +28,7 @@ _LABELS = torch.tensor([0, 3, 5, 7])
 
 @pytest.fixture(scope="module")
 def fill(shared_dir: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fill", shared_dir / "reference" / "fill.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(shared_dir / "reference" / "fill.py")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-import importlib.util
 import json
 import re
 import shlex
@@ -22,6 +21,7 @@ from lexiseg.training.config import make_config
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
 from lexiseg.words.vocabulary import load_vocabulary
+from script_module import load_script
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -228,12 +228,7 @@ def test_the_public_interface_is_in_the_reference() -> None:
 
 
 def make_tables() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_tables", ROOT / "docs" / "make_tables.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "docs" / "make_tables.py")
 
 
 def test_tables_made_from_code_are_up_to_date() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +12,7 @@ import pytest
 
 from lexiseg.data.registry import find_entry
 from lexiseg.run import Run
+from script_module import load_script
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,12 +22,7 @@ def pack_zoo() -> ModuleType:
     """Return the script as a module; it stands in no package."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [str(ROOT / "benchmarks"), *sys.path])
-        spec = importlib.util.spec_from_file_location("pack_zoo", ROOT / "benchmarks" / "pack_zoo.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return module
+        return load_script(ROOT / "benchmarks" / "pack_zoo.py")
 
 
 def score(mean: float) -> dict[str, Any]:
