@@ -107,6 +107,28 @@ class Modulation(nn.Module):
         return modulated
 
 
+class ConstantPrompt(nn.Module):
+    """The prompt of a network without words: learned, and the same for every image.
+
+    Prompts scale and shift the features of every stage, and that alone, whatever they say, makes the first
+    hundreds of steps several times faster (docs/results.md). A network without any would lose to one with
+    words for want of this part, not for want of words.
+
+    Args:
+        width: Width D of prompts.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.said = nn.Parameter(torch.randn(width))  # in the place of an embedding of words
+        self.prompt = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
+
+    def forward(self, batch: int) -> Tensor:
+        """Return the prompt for each of `batch` images, `(B, D)`."""
+        prompt: Tensor = self.prompt(self.said[None])  # (1, D)
+        return prompt.expand(batch, -1)
+
+
 class PyramidDecoder(nn.Module):
     """Decode a pyramid into mask logits, prompted at every scale but the deepest.
 
@@ -117,7 +139,7 @@ class PyramidDecoder(nn.Module):
         channels: Channels of the pyramid's levels, finest first.
         strides: Their strides.
         out_channels: 1 for a binary mask, else one per class with the background.
-        prompt_width: Width D of the prompts; None builds a decoder without prompts.
+        prompt_width: Width D of the prompts.
         guide_channels: Channels of a spatial guide at stride 16 that joins the first stage; 0 for none.
     """
 
@@ -127,7 +149,7 @@ class PyramidDecoder(nn.Module):
         *,
         strides: Sequence[int],
         out_channels: int,
-        prompt_width: int | None,
+        prompt_width: int,
         guide_channels: int = 0,
     ) -> None:
         super().__init__()
@@ -140,13 +162,12 @@ class PyramidDecoder(nn.Module):
             width = _WIDTHS[stride]
             guide = guide_channels if stage == 0 else 0
             self.stages.append(ConvBlock(incoming + skip + guide, width))
-            if prompt_width is not None:
-                self.modulations.append(Modulation(prompt_width, width))
+            self.modulations.append(Modulation(prompt_width, width))
             incoming = width
         self.head = nn.Conv2d(incoming, out_channels, 1)
 
     def forward(
-        self, pyramid: Sequence[Tensor], prompts: Sequence[Tensor] | None = None, guide: Tensor | None = None
+        self, pyramid: Sequence[Tensor], prompts: Sequence[Tensor], guide: Tensor | None = None
     ) -> Tensor:
         """Return mask logits at the image's size.
 
@@ -163,8 +184,7 @@ class PyramidDecoder(nn.Module):
             x = F.interpolate(x, size=skip.shape[-2:], mode="nearest")
             parts = [x, skip] if guide is None or stage > 0 else [x, skip, guide.to(x.dtype)]
             x = block(torch.cat(parts, dim=1))  # (B, width, H/s, W/s), s = 16, 8, ...
-            if prompts is not None:
-                x = self.modulations[stage](x, prompts[stage])
+            x = self.modulations[stage](x, prompts[stage])
         logits: Tensor = self.head(x).float()  # (B, out_channels, H/s, W/s), s = finest_stride
         factor = float(self.finest_stride)
         return F.interpolate(logits, scale_factor=factor, mode="bilinear", align_corners=False)

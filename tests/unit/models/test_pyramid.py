@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lexiseg.errors import UsageError
-from lexiseg.models.pyramid import Modulation, PyramidDecoder, PyramidLevels, pyramid_levels
+from lexiseg.models.pyramid import ConstantPrompt, Modulation, PyramidDecoder, PyramidLevels, pyramid_levels
 
 
 def encoder(reductions: list[int], output_fmt: object = None) -> nn.Module:
@@ -76,6 +76,16 @@ def test_decoder_returns_logits_at_the_size_of_the_image(strides: tuple[int, ...
     assert logits.shape == (2, 3, 64, 96)
     widths = [block[0].out_channels for block in decoder.stages]
     assert widths == [{16: 96, 8: 48, 4: 32, 2: 16}[s] for s in reversed(strides[:-1])]
+
+
+def test_the_constant_prompt_is_learned_and_the_same_for_every_image() -> None:
+    constant = ConstantPrompt(6)
+    prompt = constant(3)
+    assert prompt.shape == (3, 6)
+    assert torch.equal(prompt[0], prompt[2])
+    prompt.sum().backward()
+    assert constant.said.grad is not None
+    assert constant.said.grad.abs().sum() > 0
 
 
 def test_prompts_start_without_effect_and_then_have_one() -> None:

@@ -21,7 +21,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from lexiseg.models.bank import TextBank
-from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels
+from lexiseg.models.pyramid import ConstantPrompt, PyramidDecoder, PyramidLevels
 from lexiseg.models.tokens import TokenReader, as_map
 
 _QUERIES = 4
@@ -120,7 +120,7 @@ class CompactCoTexNet(nn.Module):
     Args:
         encoder: timm `features_only` encoder.
         bank: Phrases and their embeddings; None trains and predicts without any text (`--text none`): no
-            image embedding, and a decoder with tokens but without prompts.
+            image embedding, and a decoder with tokens and one learned prompt for all images.
         levels: Which of the encoder's features to use.
         out_channels: 1 for a binary mask, else one per class with the background.
         width: Width D of tokens and prompts.
@@ -145,6 +145,7 @@ class CompactCoTexNet(nn.Module):
         self.embedding: ImageEmbedding | None = None
         if bank is None:
             self.reader = TokenReader(channels=deepest, width=width, heads=_HEADS)
+            self.unspoken = ConstantPrompt(width)
         else:
             self.embedding = ImageEmbedding(channels=deepest, width=width, embedding=bank.width)
             self.phrases = PhraseReading(bank, width=width)
@@ -153,7 +154,7 @@ class CompactCoTexNet(nn.Module):
             channels,
             strides=levels.strides,
             out_channels=out_channels,
-            prompt_width=width if bank is not None else None,
+            prompt_width=width,
             guide_channels=width,
         )
 
@@ -162,7 +163,7 @@ class CompactCoTexNet(nn.Module):
         pyramid = self.levels.choose(self.encoder(image))
         if self.embedding is None:
             guide = as_map(self.reader.read(pyramid[-2], pyramid[-1]), pyramid[-2])
-            logits = self.decoder(pyramid, guide=guide)
+            logits = self.decoder(pyramid, [self.unspoken(len(image))] * len(self.decoder.stages), guide)
             return CompactOutput(logits=logits, retrieval={}, image_embedding=None, tokens=None)
         tokens, embedding = self.embed(pyramid)
         return CompactOutput(

@@ -19,7 +19,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from lexiseg.models.bank import TextBank
-from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels
+from lexiseg.models.pyramid import ConstantPrompt, PyramidDecoder, PyramidLevels
 from lexiseg.models.tokens import TokenReader, as_map
 from lexiseg.words.description import UNKNOWN
 
@@ -97,7 +97,8 @@ class CompactStpNet(nn.Module):
 
     The tokens that the phrases are scored on also join the decoder's first stage: so what the attention layer
     gathers from both lungs serves the mask too, and the mask teaches the tokens where lesions are. Without
-    text the tokens stay, which keeps the comparison with and without words one of words alone.
+    text the tokens stay, and one learned prompt stands in for the phrases, which keeps the comparison with
+    and without words one of words alone.
 
     Args:
         encoder: timm `features_only` encoder.
@@ -124,6 +125,7 @@ class CompactStpNet(nn.Module):
         self.retrieval: PhraseRetrieval | None = None
         if bank is None:
             self.reader = TokenReader(channels=deepest, width=width, heads=_HEADS)
+            self.unspoken = ConstantPrompt(width)
         else:
             self.retrieval = PhraseRetrieval(bank, channels=deepest, width=width)
             self.prompt = nn.Sequential(nn.Linear(bank.width, width), nn.GELU(), nn.Linear(width, width))
@@ -131,7 +133,7 @@ class CompactStpNet(nn.Module):
             channels,
             strides=levels.strides,
             out_channels=out_channels,
-            prompt_width=width if bank is not None else None,
+            prompt_width=width,
             guide_channels=width + (len(bank.phrases) if bank is not None else 0),
         )
 
@@ -139,7 +141,8 @@ class CompactStpNet(nn.Module):
         """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
         pyramid, grid = self._look(image)
         if self.retrieval is None:
-            return CompactOutput(logits=self.decoder(pyramid, guide=grid), retrieval={}, attention=None)
+            prompts = [self.unspoken(len(image))] * len(self.decoder.stages)
+            return CompactOutput(logits=self.decoder(pyramid, prompts, grid), retrieval={}, attention=None)
         scores, attention = self.retrieval(grid)
         probability = {name: score.softmax(dim=-1) for name, score in scores.items()}
         logits = self.decode(pyramid, probability, attention, grid)

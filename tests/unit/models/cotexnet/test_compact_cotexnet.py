@@ -88,12 +88,23 @@ def test_several_classes(bank: TextBank) -> None:
 
 def test_without_text_there_are_no_text_parts() -> None:
     network = build(None, encoder=SMALL).eval()
-    assert {name.split(".")[0] for name in network.state_dict()} == {"encoder", "reader", "decoder"}
-    assert not any("modul" in name for name in network.state_dict())
+    assert {name.split(".")[0] for name in network.state_dict()} == {
+        "encoder",
+        "reader",
+        "unspoken",
+        "decoder",
+    }
     with torch.inference_mode():
         output = network(torch.randn(1, 3, 64, 64))
     assert output.logits.shape == (1, 1, 64, 64)
     assert (output.retrieval, output.image_embedding, output.tokens) == ({}, None, None)
+
+
+def test_without_text_the_decoder_is_the_same(bank: TextBank) -> None:
+    # Else a comparison with and without words would be one of decoders, not of words.
+    with_words, without = build(bank, encoder=SMALL, width=32), build(None, encoder=SMALL, width=32)
+    shapes = [{n: t.shape for n, t in net.decoder.state_dict().items()} for net in (with_words, without)]
+    assert shapes[0] == shapes[1]
 
 
 def test_a_gradient_reaches_every_part(bank: TextBank) -> None:

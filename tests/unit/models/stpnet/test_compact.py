@@ -59,12 +59,27 @@ def test_several_classes(bank: TextBank) -> None:
 def test_without_text_there_are_no_text_parts() -> None:
     network = build(None)
     assert network.retrieval is None
-    assert not any(part in name for name in network.state_dict() for part in ("retrieval", "prompt", "modul"))
+    assert {name.split(".")[0] for name in network.state_dict()} == {
+        "encoder",
+        "reader",
+        "unspoken",
+        "decoder",
+    }
     network.eval()
     with torch.inference_mode():
         output = network(torch.randn(1, 3, 64, 64))
     assert output.logits.shape == (1, 1, 64, 64)
     assert (output.retrieval, output.attention) == ({}, None)
+
+
+def test_without_text_the_decoder_has_prompts_all_the_same(bank: TextBank) -> None:
+    # They make training faster whatever they say: without, words would seem to pay where they do not.
+    spoken, silent = build(bank, width=32).decoder, build(None, width=32).decoder
+    shapes = [{n: t.shape for n, t in decoder.state_dict().items()} for decoder in (spoken, silent)]
+    first = "stages.0.0.weight"  # takes the guide: where the retrieved phrases look
+    assert shapes[0].keys() == shapes[1].keys()
+    assert {n for n in shapes[0] if shapes[0][n] != shapes[1][n]} == {first}
+    assert shapes[0][first][1] == shapes[1][first][1] + len(bank.phrases)
 
 
 def wake(network: CompactStpNet) -> None:
