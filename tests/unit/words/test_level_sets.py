@@ -77,13 +77,36 @@ def test_two_that_touch_where_one_word_says_apart_are_parted_at_a_higher_level()
 
 def test_mirrored_probabilities_and_words_give_the_mirrored_mask() -> None:
     for width in (64, 63):
-        p = probabilities((LEFT, 0.9), ((36, 54, 38, 56), 0.3), width=width)
-        p[10:20, 30:34] = 0.6  # over the middle
+        p = probabilities((LEFT, 0.9), ((36, 54, 38, 56), 0.4), width=width)
         said = said_of(p, level=0.1)
+        p[60:, 31:33] = 0.4  # in the middle, below the usual level and above that of one half
         mask, value = best(p, said)
         mirrored, same = best(np.ascontiguousarray(p[:, ::-1]), flip(CHEST, said, "horizontal"))
         assert np.array_equal(mirrored, mask[:, ::-1])
         assert same == pytest.approx(value)
+
+
+def test_what_words_deny_is_removed_at_every_level() -> None:
+    p = probabilities((LEFT, 0.9), (RIGHT, 0.99))
+    mask, value = best(p, said_of(probabilities((LEFT, 0.9))))
+    assert value == 1
+    assert np.array_equal(mask, p == 0.9)
+
+
+def test_each_step_away_costs_a_fifth(monkeypatch: pytest.MonkeyPatch) -> None:
+    p = probabilities((LEFT, 0.9), (RIGHT, 0.4))
+    small = int((p > 0.5).sum())
+
+    def chosen(usual: float, lower: float) -> float:
+        monkeypatch.setattr(
+            "lexiseg.words.level_sets.fit", lambda mask, *_, **__: usual if mask.sum() == small else lower
+        )
+        return best(p, (UNKNOWN,) * 4)[1]
+
+    assert chosen(0.79, 1.0) == 1.0  # one step lower the other lesion is in, and 0.8 is more than 0.79
+    assert chosen(0.81, 1.0) == 0.81
+    assert chosen(0.5, 0.62) == 0.5
+    assert chosen(0.5, 0.63) == 0.63
 
 
 def test_without_halves_there_is_one_level() -> None:
