@@ -1,7 +1,8 @@
 """Train U-Net and U-Net++ as baselines beside Lexiseg's networks, and print one table.
 
-    python benchmarks/baselines.py DATA --out DIR [--epochs 5 | --max-minutes M] [--image-size 160] [--seed 0]
-        [--config FILE] [--models unet,unetplusplus,stpnet-none,stpnet,cotexnet-none,cotexnet]
+    python benchmarks/baselines.py DATA --out DIR [--epochs 5 | --steps N | --max-minutes M]
+        [--image-size 160] [--seed 0] [--config FILE]
+        [--models unet,unetplusplus,stpnet-none,stpnet,cotexnet-none,cotexnet]
 
 U-Net and U-Net++ are those of segmentation_models_pytorch (extra `dev`). Every row has the same image encoder
 with the same ImageNet weights, the same images in the same order with the same random changes, the same mask
@@ -188,6 +189,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--epochs", type=int)
+    budget.add_argument("--steps", type=int)
     budget.add_argument("--max-minutes", type=float)
     parser.add_argument("--image-size", type=int, default=160)
     parser.add_argument("--seed", type=int, default=0)
@@ -197,15 +199,15 @@ def main() -> None:
     names = given.models.split(",")
     if unknown := [name for name in names if name not in TITLES]:
         parser.error(f"--models lists some of {', '.join(TITLES)}; got {', '.join(unknown)}")
-    epochs = 5 if given.epochs is None and given.max_minutes is None else given.epochs
-    options = {"epochs": epochs, "max_minutes": given.max_minutes, "image_size": given.image_size}
-    options |= {"seed": given.seed, "config_file": given.config}
+    lengths = {"epochs": given.epochs, "steps": given.steps, "max_minutes": given.max_minutes}
+    length = {name: value for name, value in lengths.items() if value is not None} or {"epochs": 5}
+    options = {**length, "image_size": given.image_size, "seed": given.seed, "config_file": given.config}
     folders = {name: given.out / name for name in names}
     rows = {name: run_row(name, given.data, folder, options) for name, folder in folders.items()}
     print(describe_machine())
-    length = f"{epochs} epochs" if epochs is not None else f"{given.max_minutes:g} minutes each"
+    said = ", ".join(f"{value:g} {name.replace('max_', '')}" for name, value in length.items())
     print(
-        f"{length}, {given.image_size} px, seed {given.seed}, {len(rows[names[0]])} test cases, "
+        f"{said}, {given.image_size} px, seed {given.seed}, {len(rows[names[0]])} test cases, "
         f"segmentation_models_pytorch {smp.__version__}\n"
     )
     print_table(rows, folders)
