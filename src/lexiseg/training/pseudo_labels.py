@@ -1,18 +1,20 @@
-"""Pseudo labels: masks that the network draws itself, and what the words of an image make of them.
+"""Pseudo labels: masks that the network draws itself, and what the words of an image say against them.
 
 Shape legend: B batch, H, W image size, F factors.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lexiseg.models.agreement import foreground_logits
 from lexiseg.words.description import UNKNOWN, Side
-from lexiseg.words.level_sets import best_level_set
+from lexiseg.words.fit import fit, without_denied
 from lexiseg.words.vocabulary import Vocabulary
 
 #: Pseudo labels that fit their words less than this are not used at all.
@@ -55,40 +57,36 @@ def confident_labels(logits: Tensor, *, confidence: float) -> PseudoLabels:
 
 
 def checked_by_words(
-    logits: Tensor, indices: Tensor, vocabulary: Vocabulary, *, side: Side, confidence: float
+    pseudo: PseudoLabels, indices: Tensor, vocabulary: Vocabulary, *, side: Side
 ) -> PseudoLabels:
-    """Return pseudo labels drawn and weighed by the words of their images.
+    """Return pseudo labels corrected and weighed by the words of their images.
 
-    Of the masks that the network's probabilities allow, the one is taken that fits the words best
-    (`best_level_set`), and it weighs as much as it fits them. An image of which nothing is known counts for
-    nothing.
+    What the words deny is taken away (`without_denied`); what is left weighs as much as it fits the words
+    (`fit`). An image of which nothing is known counts for nothing.
 
     Args:
-        logits: Mask scores `(B, 1 or classes, H, W)`.
+        pseudo: Pseudo labels of images.
         indices: Phrases of the images, `(B, F)`, `UNKNOWN` where nothing is known.
         vocabulary: The vocabulary.
         side: Side convention of the words.
-        confidence: As in `confident_labels`; pixels that the words changed count in any case.
     """
-    usual = confident_labels(logits, confidence=confidence)
-    foreground = foreground_logits(logits).sigmoid().cpu().numpy()
-    kinds = _if_lesion(logits).cpu().numpy()
-    drawn, weights = [], []
-    for probability, kind, said in zip(foreground, kinds, indices.tolist(), strict=True):
-        mask, value = best_level_set(probability, kind, vocabulary, said, side=side)
-        known = any(index != UNKNOWN for index in said)
-        drawn.append(torch.from_numpy(mask))
-        weights.append(value if known and value >= _LEAST_FIT else 0.0)
-    labels = torch.stack(drawn)[:, None].to(logits.device)
+    labels, certain = pseudo.labels.cpu().numpy().copy(), pseudo.certain.cpu().numpy().copy()
+    weights = []
+    for row, said in enumerate(indices.tolist()):
+        corrected = without_denied(labels[row, 0], vocabulary, said, side=side)
+        certain[row, 0] |= corrected != labels[row, 0]  # the words are sure where the network was not
+        labels[row, 0] = corrected
+        weights.append(_weight(corrected, said, vocabulary, side))
+    device = pseudo.labels.device
     return PseudoLabels(
-        labels=labels,
-        certain=usual.certain | (labels != usual.labels),
-        weight=torch.tensor(weights, device=logits.device),
+        labels=torch.from_numpy(labels).to(device),
+        certain=torch.from_numpy(certain).to(device),
+        weight=pseudo.weight * torch.tensor(weights, device=device),
     )
 
 
-def _if_lesion(logits: Tensor) -> Tensor:
-    """Return which class each pixel has if it is lesion, `(B, H, W)` uint8."""
-    if logits.shape[1] == 1:
-        return torch.ones_like(logits[:, 0], dtype=torch.uint8)
-    return (logits[:, 1:].argmax(dim=1) + 1).to(torch.uint8)
+def _weight(labels: npt.NDArray[np.uint8], said: Sequence[int], vocabulary: Vocabulary, side: Side) -> float:
+    if all(index == UNKNOWN for index in said):
+        return 0.0
+    value = fit(labels, vocabulary, said, side=side)
+    return value if value >= _LEAST_FIT else 0.0

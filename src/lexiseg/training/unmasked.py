@@ -65,12 +65,10 @@ class UnmaskedTeaching:
                 logits = network.prompted(image, indices, everyone).logits
             else:
                 logits = network(image).logits
-            confidence = self._config.pseudo_confidence
+            pseudo = confident_labels(logits, confidence=self._config.pseudo_confidence)
             if self._words is None or not self._config.check_words:
-                return confident_labels(logits, confidence=confidence)
-            return checked_by_words(
-                logits, indices, self._words.vocabulary, side=self._words.side, confidence=confidence
-            )
+                return pseudo
+            return checked_by_words(pseudo, indices, self._words.vocabulary, side=self._words.side)
 
     def losses(
         self, logits: Tensor, indices: Tensor, targets: PseudoLabels | None, share: float

@@ -56,7 +56,9 @@ class TestConfidentLabels:
 
 class TestCheck:
     def check(self, z: Tensor, said: list[int]) -> PseudoLabels:
-        return checked_by_words(z, torch.tensor([said]), CHEST, side="image", confidence=0.75)
+        return checked_by_words(
+            confident_labels(z, confidence=0.75), torch.tensor([said]), CHEST, side="image"
+        )
 
     def test_labels_that_fit_their_words_stay(self) -> None:
         z = scores(LEFT, RIGHT)
