@@ -131,6 +131,15 @@ class Run:
                 f"{file} is damaged: {error}. Train the run again, or restore the file."
             ) from error
 
+    @classmethod
+    def of(cls, run: Run | str | Path) -> Run:
+        """Return a run as it is, or open it by its folder or name (`Run.open`).
+
+        Raises:
+            RunError: See `Run.open`.
+        """
+        return run if isinstance(run, Run) else cls.open(run)
+
     @staticmethod
     def refuse_existing(path: str | Path) -> None:
         """Refuse a place for a new run that already holds something.

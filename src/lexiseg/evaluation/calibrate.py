@@ -70,7 +70,7 @@ def calibrate(
         RunError: The run folder cannot be used, or comes with Lexiseg.
         DiskError: `calibration.json` cannot be written.
     """
-    run = run if isinstance(run, Run) else Run.open(run)
+    run = Run.of(run)
     if run.shipped:
         raise RunError(
             f"{run.path.name} comes with Lexiseg, calibrated, and stays as it is. To calibrate it for other "

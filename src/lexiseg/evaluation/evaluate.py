@@ -111,14 +111,14 @@ def evaluate(
         UsageError: `out` is a file, or lies in one, or the second run has other classes or words.
         DiskError: The results cannot be written.
     """
-    run = run if isinstance(run, Run) else Run.open(run)
+    run = Run.of(run)
     refuse_blocked(out)
     # Where the split is made anew each time, as in a folder that cannot be written to, the run's seed makes
     # the one it was trained on.
     seed_of_split = int(run.manifest.training.get("seed", 0))
     index = open_dataset(data, seed=seed_of_split, allow_missing_masks=True)
     check_split(index, split)
-    second = Run.open(average_with) if isinstance(average_with, str | Path) else average_with
+    second = None if average_with is None else Run.of(average_with)
     for member in (run, *(() if second is None else (second,))):
         check_unseen(index, member, split)
     predictor = Predictor(run, device=device, flip_average=flip_average, average_with=second)
