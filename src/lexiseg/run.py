@@ -5,7 +5,8 @@ config.yaml           the resolved training configuration
 weights.safetensors   the selected weights
 bank.safetensors      phrases and their embeddings (absent where the model names no words)
 history.csv           one row per validation
-splits.json           sample ids per split (absent in a run converted from a published checkpoint)
+splits.json           sample ids per split (absent in a run converted from a published checkpoint), and under
+                      "left_out" those of "train" that took no part, as they had no mask
 masks.json            ids of the training images that had a mask (absent where all had)
 calibration.json      temperature and review rule (absent until `lexiseg calibrate` has fitted them)
 model_card.md         what it is, what it was trained on, how well it does on validation
@@ -34,6 +35,9 @@ from lexiseg.zoo import model_folder, model_names
 FORMAT_VERSION = 1
 
 TextSource = Literal["reports", "concepts", "lmm", "none"]
+
+#: In `splits.json`: which images of "train" took no part; absent where all did.
+LEFT_OUT = "left_out"
 
 
 class Manifest(BaseModel):
@@ -195,13 +199,31 @@ class Run:
         """The vocabulary of the words that predictions name; None where they name none."""
         return self.vocabulary if self.manifest.network.names_words else None
 
-    @cached_property
+    @property
     def splits(self) -> dict[str, tuple[str, ...]] | None:
         """Sample ids per split of the training data; None where the run holds none.
 
         Raises:
             RunError: The file is damaged.
         """
+        if self._id_lists is None:
+            return None
+        return {name: ids for name, ids in self._id_lists.items() if name != LEFT_OUT}
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Ids of training images that took no part, as they had no mask.
+
+        Runs of early versions do not name them, neither here nor in `splits`.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        return frozenset((self._id_lists or {}).get(LEFT_OUT, ()))
+
+    @cached_property
+    def _id_lists(self) -> dict[str, tuple[str, ...]] | None:
+        """The lists of `splits.json`; None where there is no such file."""
         file = self.path / "splits.json"
         if not file.is_file():
             return None

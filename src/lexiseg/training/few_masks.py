@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lexiseg.data.sample import DatasetIndex, Sample, Split
+from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.files import write_json
-from lexiseg.run import TextSource
+from lexiseg.run import LEFT_OUT, TextSource
 from lexiseg.training.config import TrainConfig
 from lexiseg.training.described import some
 from lexiseg.training.examples import Words
@@ -33,13 +33,13 @@ class MaskUse:
         index: The data set, without the images that are left out.
         images_per_pass: Images that count as one pass: all training images, so that arms which use them
             differently have equally many steps.
-        left_out: Training images without mask that are left out.
+        left_out: Ids of the training images without mask that are left out.
         unmasked: What those that take part do; None if there are none.
     """
 
     index: DatasetIndex
     images_per_pass: int
-    left_out: int
+    left_out: tuple[str, ...]
     unmasked: Literal["words", "pseudo_labels"] | None
 
     @property
@@ -65,9 +65,22 @@ class MaskUse:
             "share": config.masks,
             "with_mask": len(self.with_mask),
             "without_mask": len(self.index.split("train")) - len(self.with_mask),
-            "left_out": self.left_out,
+            "left_out": len(self.left_out),
             "unmasked": self.unmasked or "leave_out",
         }
+
+    def splits(self) -> dict[str, list[str]]:
+        """Return the ids of each split, as a run's `splits.json` holds them.
+
+        Images that are left out stay in their split, so that copied beside the data the file splits it as it
+        was; they are named once more as left out.
+        """
+        lists: dict[str, list[str]] = {
+            split: [sample.id for sample in self.index.split(split)] for split in SPLITS
+        }
+        if not self.left_out:
+            return lists
+        return {**lists, "train": sorted([*lists["train"], *self.left_out]), LEFT_OUT: list(self.left_out)}
 
 
 def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
@@ -98,10 +111,11 @@ def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
     if not without or config.unmasked == "leave_out":
         kept = tuple(sample for sample in index.samples if sample.mask is not None)
         index = dataclasses.replace(index, samples=kept)
-        return MaskUse(index=index, images_per_pass=len(train), left_out=len(without), unmasked=None)
+        left_out = tuple(sample.id for sample in without)
+        return MaskUse(index=index, images_per_pass=len(train), left_out=left_out, unmasked=None)
     unmasked = config.unmasked or "words"
     _check_network(config, unmasked, len(without))
-    return MaskUse(index=index, images_per_pass=len(train), left_out=0, unmasked=unmasked)
+    return MaskUse(index=index, images_per_pass=len(train), left_out=(), unmasked=unmasked)
 
 
 def _check_network(config: TrainConfig, unmasked: str, count: int) -> None:

@@ -332,7 +332,9 @@ def _check_same_data(index: DatasetIndex, run: Run) -> None:
     if run.splits is None:
         raise RunError(f"{run.path} cannot be resumed: its splits.json is missing. Start a new run.")
     for split in _LEARNED:
-        expected, found = set(run.splits.get(split, ())), {sample.id for sample in index.split(split)}
+        # Images that are left out are no concern of the training; masks.json tells whether they are the same.
+        expected = set(run.splits.get(split, ())) - run.left_out
+        found = {sample.id for sample in index.split(split)}
         if expected != found:
             raise RunError(
                 f"The run in {run.path} was started on other data: of its {len(expected)} {split} images "

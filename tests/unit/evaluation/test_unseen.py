@@ -85,6 +85,22 @@ def test_validation_images_may_have_selected_but_not_trained(run_with: Any, atte
         attempt(run_with({"train": ["v1"], "val": ["t1"]}), "val")
 
 
+def test_images_that_were_left_out_are_of_the_training_split_all_the_same(
+    run_with: Any, attempt: Any
+) -> None:
+    lists = {"train": ["s1", "t1", "t2"], "val": ["v1"], "left_out": ["s1", "t2"]}
+    with pytest.raises(
+        DataError,
+        match=r"^1 images of the test split .* belong to the training split .* left them out .*example s1\).*"
+        r"same patients .*Copy .*splits\.json",
+    ):
+        attempt(run_with(lists))
+    attempt(run_with(lists), "train")
+    attempt(run_with({**lists, "train": ["t1", "t2"], "left_out": ["t2"]}))
+    with pytest.raises(DataError, match=r"^1 images of the test split .* were used to train or select"):
+        attempt(run_with({**lists, "left_out": ["t2"]}))
+
+
 def test_training_images_may_be_scored_as_such(run_with: Any, attempt: Any) -> None:
     attempt(run_with({"train": ["t1", "t2"], "val": []}), "train")
 
