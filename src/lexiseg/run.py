@@ -36,6 +36,9 @@ FORMAT_VERSION = 1
 
 TextSource = Literal["reports", "concepts", "lmm", "none"]
 
+#: In a run folder: which training images had a mask; absent where all had.
+MASKS_FILE = "masks.json"
+
 #: In `splits.json`: which images of "train" took no part; absent where all did.
 LEFT_OUT = "left_out"
 
@@ -220,6 +223,21 @@ class Run:
             RunError: The file is damaged.
         """
         return frozenset((self._id_lists or {}).get(LEFT_OUT, ()))
+
+    @property
+    def with_mask(self) -> tuple[str, ...] | None:
+        """Ids of the training images that had a mask; None where all had.
+
+        Raises:
+            RunError: The file is missing or damaged.
+        """
+        if self.manifest.data.get("masks") is None:
+            return None
+        file = self.path / MASKS_FILE
+        try:
+            return tuple(json.loads(file.read_text(encoding="utf-8"))["with_mask"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{file} cannot be read ({error!r}). Restore it, or train again.") from error
 
     @cached_property
     def _id_lists(self) -> dict[str, tuple[str, ...]] | None:

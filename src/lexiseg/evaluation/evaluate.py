@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
+from lexiseg.data import DatasetIndex, Sample, Split
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.errors import DataError, LexisegError, PartialFailureError
 from lexiseg.evaluation.cases import Case, Failure, case_table, count_lesions
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.interface import PredictsPaths
 from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE, case_metrics
+from lexiseg.evaluation.opening import open_for
 from lexiseg.evaluation.overlays import choose, render
 from lexiseg.evaluation.provenance import describe_data, describe_execution
 from lexiseg.evaluation.reliability import Reliability
@@ -113,10 +114,7 @@ def evaluate(
     """
     run = Run.of(run)
     refuse_blocked(out)
-    # Where the split is made anew each time, as in a folder that cannot be written to, the run's seed makes
-    # the one it was trained on.
-    seed_of_split = int(run.manifest.training.get("seed", 0))
-    index = open_dataset(data, seed=seed_of_split, allow_missing_masks=True)
+    index = open_for(run, data, split)
     check_split(index, split)
     second = None if average_with is None else Run.of(average_with)
     for member in (run, *(() if second is None else (second,))):

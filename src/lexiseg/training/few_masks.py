@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
-from lexiseg.errors import DataError, RunError, UsageError
+from lexiseg.errors import DataError, UsageError
 from lexiseg.files import write_json
-from lexiseg.run import LEFT_OUT, TextSource
+from lexiseg.run import LEFT_OUT, MASKS_FILE, TextSource
 from lexiseg.training.config import TrainConfig
 from lexiseg.training.described import some
 from lexiseg.training.examples import Words
 from lexiseg.words.description import UNKNOWN, Source
-
-#: In a run folder: which training images had a mask; absent where all had.
-MASKS_FILE = "masks.json"
 
 _SCORED: tuple[Split, ...] = ("val", "test")
 
@@ -164,21 +160,6 @@ def write_masks(folder: Path, use: MaskUse) -> None:
     """
     if use.sentence() is not None:
         write_json(folder / MASKS_FILE, {"with_mask": list(use.with_mask)})
-
-
-def read_masks(folder: Path, use: MaskUse) -> tuple[str, ...]:
-    """Return the ids that `write_masks` wrote; all training images if it had nothing to write.
-
-    Raises:
-        RunError: The file is missing or damaged.
-    """
-    if use.sentence() is None:
-        return tuple(sample.id for sample in use.index.split("train"))
-    file = folder / MASKS_FILE
-    try:
-        return tuple(json.loads(file.read_text(encoding="utf-8"))["with_mask"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file} cannot be read ({error!r}). Restore it, or start a new run.") from error
 
 
 def words_taught(words: Words, samples: Sequence[Sample], use: MaskUse) -> Words:

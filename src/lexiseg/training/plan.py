@@ -26,7 +26,6 @@ from lexiseg.training.examples import Words
 from lexiseg.training.few_masks import (
     MaskUse,
     check_words_for_unmasked,
-    read_masks,
     shuffled,
     words_taught,
 )
@@ -320,7 +319,8 @@ def continue_run(use: MaskUse, run: Run, config: TrainConfig) -> Plan:
 def _check_same_masks(use: MaskUse, run: Run, config: TrainConfig) -> None:
     """Refuse to resume where other training images have a mask than at the start."""
     recorded_use = None if use.sentence() is None else use.record(config)
-    if recorded_use != run.manifest.data.get("masks") or use.with_mask != read_masks(run.path, use):
+    same = recorded_use == run.manifest.data.get("masks")
+    if not same or run.with_mask not in (None, use.with_mask):
         raise RunError(
             f"The run in {run.path} was started with other masks: the same training images must have theirs. "
             f"Restore the data, or start a new run."
