@@ -24,7 +24,7 @@ from lexiseg.evaluation.interface import PredictsPaths
 from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE, case_metrics
 from lexiseg.evaluation.opening import open_for
 from lexiseg.evaluation.overlays import choose, render
-from lexiseg.evaluation.provenance import describe_data, describe_execution
+from lexiseg.evaluation.provenance import describe_data, describe_execution, in_sample
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.evaluation.report import build_report
 from lexiseg.evaluation.retrieval import References, retrieval_scores
@@ -172,6 +172,7 @@ def evaluate_predictor(
         "temperature": predictor.calibration and predictor.calibration.temperature,
         **scoring.reliability.to_dict(),
     }
+    metrics["in_sample"] = in_sample(predictor, index, split)
     metrics["data"] = describe_data(index, samples, split)
     shown = render(choose(cases), predictor, index=index, references=references)
     metrics["execution"] = describe_execution(
