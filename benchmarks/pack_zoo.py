@@ -29,11 +29,11 @@ import lexiseg
 from lexiseg.data import open_dataset
 from lexiseg.data.registry import Entry, find_entry
 from lexiseg.inference.calibration import load_calibration
-from lexiseg.run import Run
+from lexiseg.run import MASKS_FILE, Run
 from lexiseg.training.config import CONFIG_FILE, make_config
 
 _ZOO = Path(lexiseg.__file__).parent / "zoo"
-_KEPT = ("run.json", "bank.safetensors", CONFIG_FILE, "splits.json", "history.csv")
+_KEPT = ("run.json", "bank.safetensors", CONFIG_FILE, "splits.json", MASKS_FILE, "history.csv")
 _MAX_MOVE = 0.001
 _MAX_MB = 16.0
 _WATTS = 20

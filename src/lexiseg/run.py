@@ -5,7 +5,8 @@ config.yaml           the resolved training configuration
 weights.safetensors   the selected weights
 bank.safetensors      phrases and their embeddings (absent where the model names no words)
 history.csv           one row per validation
-splits.json           sample ids per split (absent in a run converted from a published checkpoint)
+splits.json           sample ids per split (absent in a run converted from a published checkpoint), and under
+                      "left_out" those of "train" that took no part, as they had no mask
 masks.json            ids of the training images that had a mask (absent where all had)
 calibration.json      temperature and review rule (absent until `lexiseg calibrate` has fitted them)
 model_card.md         what it is, what it was trained on, how well it does on validation
@@ -34,6 +35,12 @@ from lexiseg.zoo import model_folder, model_names
 FORMAT_VERSION = 1
 
 TextSource = Literal["reports", "concepts", "lmm", "none"]
+
+#: In a run folder: which training images had a mask; absent where all had.
+MASKS_FILE = "masks.json"
+
+#: In `splits.json`: which images of "train" took no part; absent where all did.
+LEFT_OUT = "left_out"
 
 
 class Manifest(BaseModel):
@@ -131,6 +138,15 @@ class Run:
                 f"{file} is damaged: {error}. Train the run again, or restore the file."
             ) from error
 
+    @classmethod
+    def of(cls, run: Run | str | Path) -> Run:
+        """Return a run as it is, or open it by its folder or name (`Run.open`).
+
+        Raises:
+            RunError: See `Run.open`.
+        """
+        return run if isinstance(run, Run) else cls.open(run)
+
     @staticmethod
     def refuse_existing(path: str | Path) -> None:
         """Refuse a place for a new run that already holds something.
@@ -186,13 +202,46 @@ class Run:
         """The vocabulary of the words that predictions name; None where they name none."""
         return self.vocabulary if self.manifest.network.names_words else None
 
-    @cached_property
+    @property
     def splits(self) -> dict[str, tuple[str, ...]] | None:
         """Sample ids per split of the training data; None where the run holds none.
 
         Raises:
             RunError: The file is damaged.
         """
+        if self._id_lists is None:
+            return None
+        return {name: ids for name, ids in self._id_lists.items() if name != LEFT_OUT}
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Ids of training images that took no part, as they had no mask.
+
+        Runs of early versions do not name them, neither here nor in `splits`.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        return frozenset((self._id_lists or {}).get(LEFT_OUT, ()))
+
+    @property
+    def with_mask(self) -> tuple[str, ...] | None:
+        """Ids of the training images that had a mask; None where all had.
+
+        Raises:
+            RunError: The file is missing or damaged.
+        """
+        if self.manifest.data.get("masks") is None:
+            return None
+        file = self.path / MASKS_FILE
+        try:
+            return tuple(json.loads(file.read_text(encoding="utf-8"))["with_mask"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{file} cannot be read ({error!r}). Restore it, or train again.") from error
+
+    @cached_property
+    def _id_lists(self) -> dict[str, tuple[str, ...]] | None:
+        """The lists of `splits.json`; None where there is no such file."""
         file = self.path / "splits.json"
         if not file.is_file():
             return None

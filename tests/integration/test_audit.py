@@ -15,6 +15,8 @@ import pytest
 from command_line import Command, Outcome, Trained, finish, shell, start
 from small_data import leftovers, phantom_cases, write_folders
 
+from lexiseg.data import open_dataset
+
 CONFIG = (
     "precision: fp32\nworkers: 0\nbatch_size: 4\nwidth: 16\nencoder: lcnet_050\nencoder_weights: none\n"
     "small_first: 0\nretrieval_weight: 0.4\n"
@@ -151,6 +153,10 @@ def test_two_processes_share_one_audit_of_a_part_of_the_images(
 @pytest.mark.slow
 def test_an_audit_where_few_images_have_masks(cli: Command, data: Path, config: Path, tmp_path: Path) -> None:
     out = tmp_path / "few"
+    data = Path(shutil.copytree(data, tmp_path / "data"))
+    for sample in open_dataset(data, masks=0.5).split("train"):
+        if sample.mask is None:  # whoever opens it fails
+            (data / "masks" / f"{sample.id}.png").write_bytes(b"hidden")
     few = {"arms": "none,pseudo_labels,reports", "seeds": 1, "epochs": None, "steps": 3, "masks": 0.5}
     outcome = cli(*options(data, out, config, **few))
     assert outcome.code == 0, outcome.stderr

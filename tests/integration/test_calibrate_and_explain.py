@@ -45,6 +45,10 @@ def test_calibration_reaches_prediction_and_evaluation(
         [line["expected_dice"] for line in lines], abs=2e-4
     )
     assert metrics["review"]["n"] == sum(line["flagged"] for line in lines)
+    assert metrics["in_sample"] is None
+    checked = cli("evaluate", run, phantom, "--split", "val", "--out", tmp_path / "val")
+    assert checked.code == 0, checked.stderr
+    assert "were fitted on this validation split" in checked.stdout
     report = (tmp_path / "test" / "report.html").read_text()
     assert f"temperature {fitted['plain']['temperature']:.2f}" in report
 

@@ -54,6 +54,24 @@ def test_measured_words_are_written_and_trained_with(
     )
 
 
+def test_images_without_mask_are_left_out_of_file_and_training(
+    cli: Command, folders: Path, tiny_config: Path, tmp_path: Path
+) -> None:
+    for name in json.loads((folders / "splits.json").read_text())["train"][:3]:
+        (folders / "masks" / f"{name}.png").unlink()
+    out = tmp_path / "words.jsonl"
+    made = cli("data", "describe", folders, "--out", out, "--vocabulary", "chest")
+    assert made.code == 0, made.stderr
+    assert "3 of 14 images have no mask (" in made.stdout
+    assert "11 descriptions written to" in made.stdout
+    options = ("--text", out, "--epochs", 1, "--config", tiny_config, "--encoder-weights", "none")
+    cli("train", folders, "--out", tmp_path / "run", *options).refuses(
+        DATA, "words.jsonl describes 8 of the 11", "--source reports", "--unmasked leave_out"
+    )
+    trained = cli("train", folders, "--out", tmp_path / "run", "--unmasked", "leave_out", *options)
+    assert trained.code == 0, trained.stderr
+
+
 def test_options_of_a_model_need_the_source(cli: Command, folders: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "d.jsonl")
     cli("data", "describe", folders, *out, "--model", "m").refuses(USAGE, "--source lmm only")

@@ -40,6 +40,10 @@ def test_hidden_masks_are_never_read_and_the_model_needs_no_words(
     assert "train/agreement" in (run / "history.csv").read_text()
     outcome = cli("predict", run, few / "images", "--out", tmp_path / "masks")
     assert outcome.code == 0, outcome.stderr
+    outcome = cli("calibrate", run, few)
+    assert outcome.code == 0, outcome.stderr
+    outcome = cli("evaluate", run, few, "--out", tmp_path / "test")
+    assert outcome.code == 0, outcome.stderr
 
 
 def test_masks_missing_in_the_folder(cli: Command, folders: Path, tmp_path: Path, tiny_config: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from lexiseg.auditing.settings import (
     images_without_mask,
     keep_settings,
     limited,
+    seen_by_all,
     shared_settings,
 )
 from lexiseg.auditing.work import Lesson, is_done, train_and_evaluate
@@ -105,7 +107,6 @@ def audit(
     if split not in SPLITS:
         raise UsageError(f"Unknown split '{split}': expected one of {', '.join(SPLITS)}.")
     refuse_blocked(out)
-    index = limited(_open(Path(data), seeds), limit)
     options = {
         "epochs": epochs,
         "steps": steps,
@@ -113,7 +114,14 @@ def audit(
         "image_size": image_size,
         "masks": masks,
     }
-    texts = tuple(arms) if arms is not None else _possible_arms(index, make_config(options, config_file))
+    config = make_config(options, config_file)
+    if config.masks is not None and split == "train":
+        raise UsageError(
+            "--split train would score the arms against the very masks that --masks hides from them. Compare "
+            "them on test or val."
+        )
+    index = limited(_open(Path(data), seeds, limit, config.masks), limit)
+    texts = tuple(arms) if arms is not None else _possible_arms(index, config)
     asked = Asked(
         data=Path(data),
         out=Path(out),
@@ -143,11 +151,15 @@ def audit(
     return _report(asked, index, settings, folders)
 
 
-def _open(data: Path, seeds: int) -> DatasetIndex:
-    """Open the data set, and refuse one that would be split differently for every seed."""
-    index = open_dataset(data, allow_missing_masks=True)
+def _open(data: Path, seeds: int, limit: int | None, share: float | None) -> DatasetIndex:
+    """Open the data set, and refuse one that would be split differently for every seed.
+
+    Of masks that are hidden from an arm none is opened; the index names them, for arms of other seeds.
+    """
+    seen = None if share is None else partial(seen_by_all, limit=limit, share=share, seeds=seeds)
+    index = open_dataset(data, allow_missing_masks=True, coded_by=seen)
     if seeds > 1:
-        again = open_dataset(data, seed=1, allow_missing_masks=True)
+        again = open_dataset(data, seed=1, allow_missing_masks=True, coded_by=seen)
         if [(s.id, s.split) for s in again.samples] != [(s.id, s.split) for s in index.samples]:
             raise DataError(
                 f"{data} has no split, and none can be written into it, so every seed would have another "

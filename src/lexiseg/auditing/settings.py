@@ -53,10 +53,34 @@ def limited(index: DatasetIndex, limit: int | None) -> DatasetIndex:
     train = index.split("train")
     if limit > len(train):
         raise UsageError(f"--limit {limit} is more than the {len(train)} training images of {index.root}.")
-    order = sorted(train, key=lambda sample: hashlib.sha256(f"audit:{sample.id}".encode()).digest())
-    kept = {sample.id for sample in order[:limit]}
-    samples = tuple(s for s in index.samples if s.split != "train" or s.id in kept)
-    return replace(index, samples=samples)
+    return replace(index, samples=_first(index.samples, limit))
+
+
+def _first(samples: Sequence[Sample], limit: int | None) -> tuple[Sample, ...]:
+    """Return samples with the first training images in the order of a hash of their ids."""
+    train = [sample for sample in samples if sample.split == "train"]
+    train.sort(key=lambda sample: hashlib.sha256(f"audit:{sample.id}".encode()).digest())
+    kept = {sample.id for sample in train[:limit]}
+    return tuple(sample for sample in samples if sample.split != "train" or sample.id in kept)
+
+
+def seen_by_all(
+    samples: Sequence[Sample], *, limit: int | None, share: float, seeds: int
+) -> tuple[Sample, ...]:
+    """Return the samples whose masks no arm does without: they may be opened before any arm is trained.
+
+    Args:
+        samples: All samples.
+        limit: Training images the arms keep; None: all.
+        share: Share of their masks that an arm uses, chosen by its seed.
+        seeds: Number of seeds.
+    """
+    kept = _first(samples, limit)
+    masked = [
+        {sample.id for sample in hide_masks(kept, share=share, seed=seed) if sample.mask is not None}
+        for seed in range(seeds)
+    ]
+    return tuple(sample for sample in kept if all(sample.id in ids for ids in masked))
 
 
 def arm_configs(

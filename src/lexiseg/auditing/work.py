@@ -30,7 +30,7 @@ class Lesson:
 
     Attributes:
         data: The data set's folder.
-        index: The data set, limited.
+        index: The data set, limited; it names masks that are hidden from some arms.
         limit: Whether it was.
         split: The split the arms are evaluated on.
     """
@@ -63,7 +63,7 @@ def train_and_evaluate(lesson: Lesson, config: TrainConfig, folder: Path, *, con
         options = {} if resume else config.model_dump()
         run = train(lesson.data, folder, resume=resume, console=console, **options)
     evaluation = evaluate_predictor(
-        Predictor(run), lesson.index, split=lesson.split, out=folder / lesson.split
+        Predictor(run), with_hidden(lesson.index, config), split=lesson.split, out=folder / lesson.split
     )
     console.print(
         f"{folder.name}: {lesson.split} Dice {evaluation.metrics['dice']['mean']:.4f} over "

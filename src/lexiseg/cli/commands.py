@@ -220,6 +220,9 @@ def evaluate(
             f"pooled over all pixels: {pooled:.4f}."
         )
         say(f"Report: {out / 'report.html'}")
+    for sentence in dict.fromkeys(result.metrics["in_sample"] for result in results):
+        if sentence is not None:
+            say(sentence)
     for result in results:
         result.raise_for_failures()
 

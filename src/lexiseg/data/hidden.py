@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from lexiseg.data.sample import Sample
 
@@ -34,6 +34,19 @@ def hide_masks(samples: Sequence[Sample], *, share: float, seed: int) -> tuple[S
         if len(shown) >= wanted:
             break
         shown.update(groups[group])
+    return hide_others(samples, shown)
+
+
+def hide_others(samples: Sequence[Sample], shown: Collection[str]) -> tuple[Sample, ...]:
+    """Take the masks of all training images away but of those that are named.
+
+    Args:
+        samples: All samples; those outside the training split stay as they are.
+        shown: Ids of the training images that keep theirs.
+
+    Returns:
+        The samples in their order; those that lost their mask have `mask` None.
+    """
     return tuple(
         dataclasses.replace(sample, mask=None)
         if sample.split == "train" and sample.mask is not None and sample.id not in shown

@@ -13,12 +13,13 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax
 
 from lexiseg._version import __version__
-from lexiseg.data import DatasetIndex, Sample, open_dataset
+from lexiseg.data import DatasetIndex, Sample
 from lexiseg.data.readers import read_mask
 from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.interface import PredictsPaths
 from lexiseg.evaluation.metrics import mean_dice
+from lexiseg.evaluation.opening import open_for
 from lexiseg.evaluation.provenance import describe_data
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.inference.calibration import Calibration, save_calibration
@@ -70,14 +71,13 @@ def calibrate(
         RunError: The run folder cannot be used, or comes with Lexiseg.
         DiskError: `calibration.json` cannot be written.
     """
-    run = run if isinstance(run, Run) else Run.open(run)
+    run = Run.of(run)
     if run.shipped:
         raise RunError(
             f"{run.path.name} comes with Lexiseg, calibrated, and stays as it is. To calibrate it for other "
             f"images, copy {run.path} and give the copy."
         )
-    seed = int(run.manifest.training.get("seed", 0))
-    index = open_dataset(data, seed=seed, allow_missing_masks=True)
+    index = open_for(run, data, "val")
     predictor = Predictor(run, device=device, flip_average=flip_average, calibrated=False)
     fitted = fit(predictor, index, batch_size=batch_size, progress=progress)
     save_calibration(run, fitted, flip_average=flip_average)

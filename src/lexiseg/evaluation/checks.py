@@ -28,8 +28,10 @@ def check_split(index: DatasetIndex, split: Split) -> tuple[Sample, ...]:
 def check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
     """Refuse a split that holds images the run has learned from, or, for "test", was selected on.
 
-    Sample ids are only unique within a data set, so they are compared where the data set has the name of the
-    one the run was trained on (from dataset.yaml, else the folder's). The train split may always be scored.
+    Training images that were left out as they had no mask count too: others of the same patients may have
+    been learned from. Sample ids are only unique within a data set, so they are compared where the data set
+    has the name of the one the run was trained on (from dataset.yaml, else the folder's). The train split may
+    always be scored.
 
     Raises:
         DataError: It does.
@@ -41,10 +43,16 @@ def check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
         used |= set(run.splits.get("val", ()))
     seen = [sample.id for sample in index.split(split) if sample.id in used]
     if seen:
+        how = (
+            f"belong to the training split of the run in {run.path}, which left them out as they had no mask "
+            f"(for example {seen[0]}), and others of the same patients may have been learned from"
+            if run.left_out.issuperset(seen)
+            else f"were used to train or select the run in {run.path} (for example {seen[0]}), so their "
+            f"scores would say nothing"
+        )
         raise DataError(
-            f"{len(seen)} images of the {split} split of {index.root} were used to train or select the run "
-            f"in {run.path} (for example {seen[0]}), so their scores would say nothing: this is not the "
-            f"split of the training. Copy {run.path / 'splits.json'} beside the data, or, if this is another "
+            f"{len(seen)} images of the {split} split of {index.root} {how}: this is not the split of the "
+            f"training. Copy {run.path / 'splits.json'} beside the data, or, if this is another "
             f"data set, give it a name of its own in dataset.yaml."
         )
 

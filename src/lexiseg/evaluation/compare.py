@@ -59,7 +59,7 @@ def compare(
         RunError: A run folder cannot be used.
         DiskError: The results cannot be written.
     """
-    runs = [run if isinstance(run, Run) else Run.open(run) for run in (run_a, run_b)]
+    runs = [Run.of(run) for run in (run_a, run_b)]
     if runs[0].path.resolve() == runs[1].path.resolve():
         raise UsageError(f"Expected two runs to compare, got {runs[0].path} twice.")
     place = tempfile.TemporaryDirectory(prefix="lexiseg-") if out is None else nullcontext(str(out))

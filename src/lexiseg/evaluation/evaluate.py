@@ -15,15 +15,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
+from lexiseg.data import DatasetIndex, Sample, Split
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.errors import DataError, LexisegError, PartialFailureError
 from lexiseg.evaluation.cases import Case, Failure, case_table, count_lesions
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.interface import PredictsPaths
 from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE, case_metrics
+from lexiseg.evaluation.opening import open_for
 from lexiseg.evaluation.overlays import choose, render
-from lexiseg.evaluation.provenance import describe_data, describe_execution
+from lexiseg.evaluation.provenance import describe_data, describe_execution, in_sample
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.evaluation.report import build_report
 from lexiseg.evaluation.retrieval import References, retrieval_scores
@@ -111,14 +112,11 @@ def evaluate(
         UsageError: `out` is a file, or lies in one, or the second run has other classes or words.
         DiskError: The results cannot be written.
     """
-    run = run if isinstance(run, Run) else Run.open(run)
+    run = Run.of(run)
     refuse_blocked(out)
-    # Where the split is made anew each time, as in a folder that cannot be written to, the run's seed makes
-    # the one it was trained on.
-    seed_of_split = int(run.manifest.training.get("seed", 0))
-    index = open_dataset(data, seed=seed_of_split, allow_missing_masks=True)
+    index = open_for(run, data, split)
     check_split(index, split)
-    second = Run.open(average_with) if isinstance(average_with, str | Path) else average_with
+    second = None if average_with is None else Run.of(average_with)
     for member in (run, *(() if second is None else (second,))):
         check_unseen(index, member, split)
     predictor = Predictor(run, device=device, flip_average=flip_average, average_with=second)
@@ -174,6 +172,7 @@ def evaluate_predictor(
         "temperature": predictor.calibration and predictor.calibration.temperature,
         **scoring.reliability.to_dict(),
     }
+    metrics["in_sample"] = in_sample(predictor, index, split)
     metrics["data"] = describe_data(index, samples, split)
     shown = render(choose(cases), predictor, index=index, references=references)
     metrics["execution"] = describe_execution(

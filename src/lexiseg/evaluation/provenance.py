@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lexiseg.data.sample import DatasetIndex, Sample
+from lexiseg.evaluation.interface import PredictsPaths
 from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE
 from lexiseg.evaluation.statistics import RESAMPLES
 
@@ -31,6 +32,36 @@ def describe_data(index: DatasetIndex, samples: Sequence[Sample], split: str) ->
         "ids_sha256": hashlib.sha256(ids.encode("utf-8")).hexdigest(),
         "assumptions": list(index.assumptions),
     }
+
+
+def in_sample(predictor: PredictsPaths, index: DatasetIndex, split: str) -> str | None:
+    """Say which figures are no estimate for new images, as they were fitted on the very split that is scored.
+
+    Args:
+        predictor: The predictor, with the calibration it uses.
+        index: The data set.
+        split: The split that is scored.
+
+    Returns:
+        One sentence; None where nothing was fitted on these cases.
+    """
+    run, fitted = predictor.run, predictor.calibration
+    of = run.manifest.data.get("name") if fitted is None else fitted.data.get("name")
+    if split != "val" or of != index.name:
+        return None
+    if fitted is not None:
+        what = (
+            "Temperature and review flag were fitted on this validation split: calibration error, expected "
+            "Dice, and the Dice of flagged cases and of the rest"
+        )
+    elif run.spoken_vocabulary is not None:
+        what = (
+            "The limit of the review flag was chosen on this validation split: number and Dice of the "
+            "flagged cases"
+        )
+    else:
+        return None
+    return f"{what} are in-sample here and may be worse on new images; take them from the test split."
 
 
 def describe_execution(

@@ -56,8 +56,8 @@ def evaluate_runs(
         UsageError: A run is named twice, or cannot be averaged with the second.
         LexisegError: See `evaluate`.
     """
-    opened = [run if isinstance(run, Run) else Run.open(run) for run in runs]
-    second = Run.open(average_with) if isinstance(average_with, str | Path) else average_with
+    opened = [Run.of(run) for run in runs]
+    second = None if average_with is None else Run.of(average_with)
     if second is not None:
         for run in opened:
             check_alike(run, second)

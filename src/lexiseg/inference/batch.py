@@ -14,8 +14,9 @@ from typing import Any
 
 from lexiseg.data.readers import IMAGE_SUFFIXES, read_image, write_mask
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.files import atomic_path, disk_errors, write_text
+from lexiseg.files import disk_errors, write_text
 from lexiseg.inference.card import build_card
+from lexiseg.inference.earlier import remove_earlier, write_overlay
 from lexiseg.inference.explain import explain
 from lexiseg.inference.overlay import draw_overlay
 from lexiseg.inference.predictor import BATCH_SIZE, Predictor
@@ -114,9 +115,10 @@ def predict_to_files(
     """Segment images and write what was found.
 
     Writes `masks/NAME.png` on each input's grid, `overlays/NAME.png` and `cards/NAME.html` if asked for, and
-    `predictions.jsonl`.
-    One unreadable image gets a line with its error and does not stop the rest. Until the end the lines stand
-    in `predictions.jsonl.partial`, so that an interrupted batch is never taken for a whole one.
+    `predictions.jsonl`. Overlays and cards that an earlier batch wrote of the same images do not stay beside
+    the new masks. One unreadable image gets a line with its error and does not stop the rest. Until the end
+    the lines stand in `predictions.jsonl.partial`, so that an interrupted batch is never taken for a whole
+    one.
 
     Args:
         predictor: A loaded run.
@@ -144,22 +146,13 @@ def predict_to_files(
             f"and would be replaced. Choose another --out folder."
         )
     names = {target.image: target.name for target in targets}
-    num_classes = len(predictor.run.class_names)
     done = flagged = 0
     failed: list[tuple[Path, str]] = []
 
     def save(path: Path, result: Prediction | LexisegError) -> None:
         if isinstance(result, Prediction):
-            write_mask(out / MASKS / f"{names[path]}.png", result.mask, num_classes=num_classes)
-            if overlays:
-                picture = draw_overlay(read_image(path), result.mask)
-                with atomic_path(out / OVERLAYS / f"{names[path]}.png") as beside:
-                    picture.save(beside)
-            if cards:
-                image = read_image(path)
-                explained = explain(predictor, image, prediction=result)
-                card = build_card(image, explained, name=str(names[path]), run=predictor.run.path.name)
-                write_text(out / CARDS / f"{names[path]}.html", card)
+            target = Target(image=path, name=names[path])
+            _write(target, result, out, predictor, overlay=overlays, card=cards)
 
     with disk_errors(results):
         out.mkdir(parents=True, exist_ok=True)
@@ -181,6 +174,24 @@ def predict_to_files(
                     on_result(path, result)
         os.replace(partial, results)
     return BatchSummary(done=done, flagged=flagged, failed=tuple(failed), results=results)
+
+
+def _write(
+    target: Target, prediction: Prediction, out: Path, predictor: Predictor, *, overlay: bool, card: bool
+) -> None:
+    """Write the mask of one image, and overlay and card if asked for."""
+    overlay_file, card_file = out / OVERLAYS / f"{target.name}.png", out / CARDS / f"{target.name}.html"
+    # First, so that what is interrupted here leaves a mask without a card, not one with another mask's.
+    remove_earlier(card=card_file, overlay=overlay_file)
+    mask_file = out / MASKS / f"{target.name}.png"
+    write_mask(mask_file, prediction.mask, num_classes=len(predictor.run.class_names))
+    if overlay:
+        write_overlay(overlay_file, draw_overlay(read_image(target.image), prediction.mask))
+    if card:
+        image = read_image(target.image)
+        explained = explain(predictor, image, prediction=prediction)
+        page = build_card(image, explained, name=str(target.name), run=predictor.run.path.name)
+        write_text(card_file, page)
 
 
 def _saved(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from lexiseg.inference.earlier import CARD_TITLE
 from lexiseg.inference.explain import ExplainedWord, Explanation, WhatIf
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR, draw_heat, draw_overlay
 from lexiseg.inference.predictor import Pixels
@@ -59,6 +60,7 @@ def build_card(image: Pixels, explanation: Explanation, *, name: str, run: str) 
     prediction = explanation.prediction
     by_factor = {word.factor: word for word in prediction.words}
     return environment.get_template("card.html.j2").render(
+        title=CARD_TITLE + name,
         name=name,
         run=run,
         p=prediction,

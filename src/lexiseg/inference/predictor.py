@@ -67,12 +67,12 @@ class Predictor:
         average_with: Run | str | Path | None = None,
         calibrated: bool = True,
     ) -> None:
-        self.run = _opened(run)
+        self.run = Run.of(run)
         self.flip_average = flip_average
         # What was fitted for one network says nothing about an average of two.
         fitted = calibrated and average_with is None
         self.calibration = load_calibration(self.run, flip_average=flip_average) if fitted else None
-        others = [] if average_with is None else [_opened(average_with)]
+        others = [] if average_with is None else [Run.of(average_with)]
         for other in others:
             check_alike(self.run, other)
         self._members = tuple(Member(member, device) for member in (self.run, *others))
@@ -282,10 +282,6 @@ def _share_of_agreement(
     if not lesion and all(index == UNKNOWN for index in measured.indices):
         return 0.0
     return agreement([word.index for word in words], measured.indices)
-
-
-def _opened(run: Run | str | Path) -> Run:
-    return run if isinstance(run, Run) else Run.open(run)
 
 
 def _read_or_error(path: Path) -> tuple[Path, Pixels | LexisegError]:

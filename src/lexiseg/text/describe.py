@@ -11,6 +11,7 @@ from typing import get_args
 from rich.console import Console
 
 from lexiseg.data.layouts import open_dataset
+from lexiseg.data.layouts.scan import some
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, PartialFailureError, UsageError
 from lexiseg.files import refuse_blocked
@@ -37,11 +38,13 @@ class Described:
     Attributes:
         path: The file.
         lines: Its lines.
+        left_out: Ids of images of the described splits that have no line, as they have no mask.
         tally: Tokens and cost; None unless a model was asked.
     """
 
     path: Path
     lines: tuple[DescriptionLine, ...]
+    left_out: tuple[str, ...] = ()
     tally: Tally | None = None
 
     @property
@@ -80,6 +83,9 @@ def describe(
 ) -> Described:
     """Describe every image and class of a data set in a file that training takes (`text=FILE`).
 
+    Images without a mask are described by "reports" alone, unchecked: the other sources need the mask. With
+    these they are left out.
+
     Args:
         data: The data set's folder, in any known layout.
         out: The file to make, ending in .jsonl: one JSON line per image and class. With "lmm", replies are
@@ -97,7 +103,8 @@ def describe(
         The lines, and what was used.
 
     Raises:
-        DataError: The data set cannot be used, has no reports, or has several classes without names.
+        DataError: The data set cannot be used, has no reports, no image with the mask that is needed, or
+            several classes without names.
         UsageError: An option is not possible, `out` exists or is being made by another process, or `rois` is
             a file or a folder of the data set's images.
         WeightsError: A model for this machine cannot be loaded.
@@ -110,14 +117,12 @@ def describe(
     console = console or Console(quiet=True)
     out = Path(out)
     _check_options(source, out, lmm)
-    index = open_dataset(data)
+    index = open_dataset(data, allow_missing_masks=True)
     chosen, notes = find_vocabulary(index, text=source, wanted=vocabulary, encoder=None)
     spoken = () if source == "reports" else keyword_notes(chosen, index)
     for note in (*index.assumptions, *notes, *spoken):
         _say(console, note)
-    samples = [sample for split in splits for sample in index.split(split)]
-    if not samples:
-        raise DataError(f"{index.root} has no images in the split {' or '.join(splits)}.")
+    samples, left_out = _describable(index, splits, source, partial(_say, console))
     folder = None if rois is None else Path(rois)
     if folder is not None:
         _check_rois(folder, index)
@@ -142,7 +147,39 @@ def describe(
         else:
             lines = describe_reports(rows, index, rois=folder, done=done)
         write_descriptions(out, lines)
-    return Described(path=out, lines=tuple(lines), tally=tally if lmm is not None else None)
+    return Described(
+        path=out, lines=tuple(lines), left_out=left_out, tally=tally if lmm is not None else None
+    )
+
+
+def _describable(
+    index: DatasetIndex, splits: Sequence[Split], source: DescriptionSource, say: Callable[[str], None]
+) -> tuple[list[Sample], tuple[str, ...]]:
+    """Return the samples that can be described and the ids of the others, and say what a mask is missed for.
+
+    Raises:
+        DataError: There is none.
+    """
+    samples = [sample for split in splits for sample in index.split(split)]
+    if not samples:
+        raise DataError(f"{index.root} has no images in the split {' or '.join(splits)}.")
+    without = tuple(sample.id for sample in samples if sample.mask is None)
+    if not without:
+        return samples, ()
+    found = f"{len(without)} of {len(samples)} images have no mask ({some(without)})"
+    if source == "reports":
+        say(f"{found}: what the sheet says of them is not checked.")
+        return samples, ()
+    why = (
+        "words are measured on the mask" if source == "concepts" else "a model is shown what the mask covers"
+    )
+    if len(without) == len(samples):
+        raise DataError(
+            f"{found}, so none can be described: {why}. Add masks, name another split (--split), or describe "
+            f"the sheet (--source reports), which needs none."
+        )
+    say(f"{found} and are left out: {why}.")
+    return [sample for sample in samples if sample.mask is not None], without
 
 
 def _say(console: Console, note: str) -> None:

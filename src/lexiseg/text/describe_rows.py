@@ -75,7 +75,10 @@ class Row:
     vocabulary: Vocabulary
 
     def read(self, rois: Path | None) -> Region:
-        """Read image and mask; the region of interest is written into the folder `rois`."""
+        """Read image and mask; the region of interest is written into the folder `rois`.
+
+        The sample has a mask.
+        """
         image, labels = read_pair(self.sample, self.coding)
         region = Region(image=image, lesion=labels != 0 if self.label is None else labels == self.label)
         if rois is not None:
@@ -88,7 +91,7 @@ class Row:
         words: Description,
         *,
         provenance: Measured | FromSheet | FromModel,
-        check: Check,
+        check: Check | None,
     ) -> DescriptionLine:
         """Return the line that says `words` of this row."""
         return DescriptionLine(
@@ -121,7 +124,7 @@ def describe_measured(rows: Sequence[Row], *, rois: Path | None, done: Done) -> 
 def describe_reports(
     rows: Sequence[Row], index: DatasetIndex, *, rois: Path | None, done: Done
 ) -> list[DescriptionLine]:
-    """Read the report of every row, and compare it with its mask; nothing is corrected.
+    """Read the report of every row, and compare it with its mask if it has one; nothing is corrected.
 
     Raises:
         DataError: A row has no report, the masks show that the reports follow the other side convention, or
@@ -137,32 +140,40 @@ def describe_reports(
     side = index.side or vocabulary.side
     sheet = parse_sheet({row.sample.id: row.sample.report or "" for row in rows}, vocabulary, side=side)
 
-    def measured(row: Row) -> tuple[int, ...]:
+    def measured(row: Row) -> tuple[int, ...] | None:
+        if row.sample.mask is None:
+            return None
         region = row.read(rois)
         return measure_indices(region.lesion, vocabulary, image=region.image, side="image")
 
     seen = _each(rows, measured, lambda indices: indices)
     readings = [sheet.descriptions[row.sample.id] for row in rows]
-    _check_side(
-        index, [(words.indices, on_mask) for words, on_mask in zip(readings, seen, strict=True)], rows
-    )
+    pairs = zip(readings, seen, strict=True)
+    _check_side(index, [(words.indices, shown) for words, shown in pairs if shown is not None], rows)
     return [
         done(_report_line(row, words, on_mask, side))
         for row, words, on_mask in zip(rows, readings, seen, strict=True)
     ]
 
 
-def _report_line(row: Row, words: Description, on_mask: tuple[int, ...], side: Side) -> DescriptionLine:
+def _report_line(
+    row: Row, words: Description, on_mask: tuple[int, ...] | None, side: Side
+) -> DescriptionLine:
     """Return what a report says, with what the mask says otherwise."""
+    check = None if on_mask is None else _comparison(row, words, on_mask, side)
+    repairs = {repair.found: repair.meant for reading in words.readings for repair in reading.repairs}
+    provenance = FromSheet(row=row.sample.report or "", repairs=repairs)
+    return row.line(words, provenance=provenance, check=check)
+
+
+def _comparison(row: Row, words: Description, on_mask: tuple[int, ...], side: Side) -> Check:
     measured = to_side(row.vocabulary, on_mask, given="image", wanted=side)
     differs = tuple(
         Difference(factor=factor.name, said=factor.phrases[said], measured=factor.phrases[other])
         for factor, said, other in zip(row.vocabulary.factors, words.indices, measured, strict=True)
         if UNKNOWN not in (said, other) and said != other
     )
-    repairs = {repair.found: repair.meant for reading in words.readings for repair in reading.repairs}
-    provenance = FromSheet(row=row.sample.report or "", repairs=repairs)
-    return row.line(words, provenance=provenance, check=Check(how="compared", differs=differs))
+    return Check(how="compared", differs=differs)
 
 
 def _check_side(

@@ -68,7 +68,7 @@ def check_described(file: DescriptionFile, index: DatasetIndex, vocabulary: Voca
             f"{file.path} describes {len(needed) - len(missing)} of the {len(needed)} training and "
             f"validation images of {index.root}; not {some(missing)}. {len(others)} of its {len(described)} "
             f"images are not in the data set{f' ({some(sorted(others))})' if others else ''}. Describe them "
-            f"all: lexiseg data describe {index.root} --out FILE"
+            f"all: lexiseg data describe {index.root} --out FILE{_from_reports(index, missing)}"
         )
     for where, line in file.located():
         if line.class_name is not None and line.class_name not in index.class_names[1:]:
@@ -82,6 +82,17 @@ def check_described(file: DescriptionFile, index: DatasetIndex, vocabulary: Voca
             raise DataError(f"{where}: {error}. Mend the line, or name another --vocabulary.") from error
     _check_classes(file, index)
     _check_not_measured(file, index)
+
+
+def _from_reports(index: DatasetIndex, missing: Sequence[str]) -> str:
+    """Return what to add to the advice where images without mask are not described."""
+    without = {sample.id for sample in index.samples if sample.mask is None}
+    if without.isdisjoint(missing):
+        return ""
+    return (
+        ". Images without a mask can only be described from a sheet (--source reports); or leave them out of "
+        "the training: --unmasked leave_out"
+    )
 
 
 def _check_classes(file: DescriptionFile, index: DatasetIndex) -> None:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lexiseg.data.sample import DatasetIndex, Sample, Split
-from lexiseg.errors import DataError, RunError, UsageError
+from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
+from lexiseg.errors import DataError, UsageError
 from lexiseg.files import write_json
-from lexiseg.run import TextSource
+from lexiseg.run import LEFT_OUT, MASKS_FILE, TextSource
 from lexiseg.training.config import TrainConfig
 from lexiseg.training.described import some
 from lexiseg.training.examples import Words
 from lexiseg.words.description import UNKNOWN, Source
-
-#: In a run folder: which training images had a mask; absent where all had.
-MASKS_FILE = "masks.json"
 
 _SCORED: tuple[Split, ...] = ("val", "test")
 
@@ -33,13 +29,13 @@ class MaskUse:
         index: The data set, without the images that are left out.
         images_per_pass: Images that count as one pass: all training images, so that arms which use them
             differently have equally many steps.
-        left_out: Training images without mask that are left out.
+        left_out: Ids of the training images without mask that are left out.
         unmasked: What those that take part do; None if there are none.
     """
 
     index: DatasetIndex
     images_per_pass: int
-    left_out: int
+    left_out: tuple[str, ...]
     unmasked: Literal["words", "pseudo_labels"] | None
 
     @property
@@ -65,9 +61,22 @@ class MaskUse:
             "share": config.masks,
             "with_mask": len(self.with_mask),
             "without_mask": len(self.index.split("train")) - len(self.with_mask),
-            "left_out": self.left_out,
+            "left_out": len(self.left_out),
             "unmasked": self.unmasked or "leave_out",
         }
+
+    def splits(self) -> dict[str, list[str]]:
+        """Return the ids of each split, as a run's `splits.json` holds them.
+
+        Images that are left out stay in their split, so that copied beside the data the file splits it as it
+        was; they are named once more as left out.
+        """
+        lists: dict[str, list[str]] = {
+            split: [sample.id for sample in self.index.split(split)] for split in SPLITS
+        }
+        if not self.left_out:
+            return lists
+        return {**lists, "train": sorted([*lists["train"], *self.left_out]), LEFT_OUT: list(self.left_out)}
 
 
 def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
@@ -98,10 +107,11 @@ def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
     if not without or config.unmasked == "leave_out":
         kept = tuple(sample for sample in index.samples if sample.mask is not None)
         index = dataclasses.replace(index, samples=kept)
-        return MaskUse(index=index, images_per_pass=len(train), left_out=len(without), unmasked=None)
+        left_out = tuple(sample.id for sample in without)
+        return MaskUse(index=index, images_per_pass=len(train), left_out=left_out, unmasked=None)
     unmasked = config.unmasked or "words"
     _check_network(config, unmasked, len(without))
-    return MaskUse(index=index, images_per_pass=len(train), left_out=0, unmasked=unmasked)
+    return MaskUse(index=index, images_per_pass=len(train), left_out=(), unmasked=unmasked)
 
 
 def _check_network(config: TrainConfig, unmasked: str, count: int) -> None:
@@ -150,21 +160,6 @@ def write_masks(folder: Path, use: MaskUse) -> None:
     """
     if use.sentence() is not None:
         write_json(folder / MASKS_FILE, {"with_mask": list(use.with_mask)})
-
-
-def read_masks(folder: Path, use: MaskUse) -> tuple[str, ...]:
-    """Return the ids that `write_masks` wrote; all training images if it had nothing to write.
-
-    Raises:
-        RunError: The file is missing or damaged.
-    """
-    if use.sentence() is None:
-        return tuple(sample.id for sample in use.index.split("train"))
-    file = folder / MASKS_FILE
-    try:
-        return tuple(json.loads(file.read_text(encoding="utf-8"))["with_mask"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file} cannot be read ({error!r}). Restore it, or start a new run.") from error
 
 
 def words_taught(words: Words, samples: Sequence[Sample], use: MaskUse) -> Words:

@@ -26,7 +26,6 @@ from lexiseg.training.examples import Words
 from lexiseg.training.few_masks import (
     MaskUse,
     check_words_for_unmasked,
-    read_masks,
     shuffled,
     words_taught,
 )
@@ -320,7 +319,8 @@ def continue_run(use: MaskUse, run: Run, config: TrainConfig) -> Plan:
 def _check_same_masks(use: MaskUse, run: Run, config: TrainConfig) -> None:
     """Refuse to resume where other training images have a mask than at the start."""
     recorded_use = None if use.sentence() is None else use.record(config)
-    if recorded_use != run.manifest.data.get("masks") or use.with_mask != read_masks(run.path, use):
+    same = recorded_use == run.manifest.data.get("masks")
+    if not same or run.with_mask not in (None, use.with_mask):
         raise RunError(
             f"The run in {run.path} was started with other masks: the same training images must have theirs. "
             f"Restore the data, or start a new run."
@@ -332,7 +332,9 @@ def _check_same_data(index: DatasetIndex, run: Run) -> None:
     if run.splits is None:
         raise RunError(f"{run.path} cannot be resumed: its splits.json is missing. Start a new run.")
     for split in _LEARNED:
-        expected, found = set(run.splits.get(split, ())), {sample.id for sample in index.split(split)}
+        # Images that are left out are no concern of the training; masks.json tells whether they are the same.
+        expected = set(run.splits.get(split, ())) - run.left_out
+        found = {sample.id for sample in index.split(split)}
         if expected != found:
             raise RunError(
                 f"The run in {run.path} was started on other data: of its {len(expected)} {split} images "

@@ -17,7 +17,7 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from lexiseg.data import open_dataset
-from lexiseg.data.sample import SPLITS, DatasetIndex
+from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import UsageError
 from lexiseg.files import atomic_folder, write_json, write_text
 from lexiseg.inference.predictor import Predictor
@@ -253,12 +253,11 @@ class Training:
             return Run.open(self.out)
         manifest = self.plan.manifest
         spec = manifest.network.model_copy(update={"num_parameters": num_parameters})
-        splits = {split: [sample.id for sample in self.index.split(split)] for split in SPLITS}
         with atomic_folder(self.out) as beside:
             if self.plan.bank is not None:
                 self.plan.bank.save(beside / "bank.safetensors")
             write_text(beside / CONFIG_FILE, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-            write_json(beside / "splits.json", splits)
+            write_json(beside / "splits.json", self.use.splits())
             write_masks(beside, self.use)
             Run.create(beside, manifest.model_copy(update={"network": spec}))
         return Run.open(self.out)

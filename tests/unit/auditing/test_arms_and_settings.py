@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
 
 from lexiseg.auditing import settings as audit_settings
+from lexiseg.auditing import work
 from lexiseg.auditing.arms import arm_options, contrasts, plan_arms
 from lexiseg.auditing.settings import (
     arm_configs,
@@ -18,17 +23,22 @@ from lexiseg.auditing.settings import (
     has_reports,
     keep_settings,
     limited,
+    seen_by_all,
     shared_settings,
 )
 from lexiseg.data import DatasetIndex, open_dataset
+from lexiseg.data.hidden import hide_masks
 from lexiseg.data.phantom import write_phantom
-from lexiseg.errors import RunError, UsageError
+from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.training.balance import draw_weights
 from lexiseg.training.config import CONFIG_FILE, TrainConfig, make_config
 from lexiseg.training.examples import TrainingExamples, Words
 from lexiseg.training.pixels import DecodedSamples
 from lexiseg.training.words import words_of
 from lexiseg.words.vocabulary import load_vocabulary
+
+# The package exports the function under the module's name.
+audit_module = importlib.import_module("lexiseg.auditing.audit")
 
 ARMS = plan_arms(("stpnet",), ("none", "concepts"), 2)
 
@@ -188,6 +198,70 @@ def test_limit_takes_the_same_images_everywhere(index: DatasetIndex) -> None:
     assert limited(index, None) is index
     with pytest.raises(UsageError, match="--limit 9 is more than the 8 training images"):
         limited(index, 9)
+
+
+def test_masks_that_every_arm_sees(index: DatasetIndex) -> None:
+    def seen(limit: int | None, share: float, seeds: int) -> set[str]:
+        found = seen_by_all(index.samples, limit=limit, share=share, seeds=seeds)
+        assert {s.id for s in found if s.split != "train"} == {
+            s.id for s in index.samples if s.split != "train"
+        }
+        return {s.id for s in found if s.split == "train"}
+
+    by_seed = [
+        {s.id for s in hide_masks(index.samples, share=0.5, seed=seed) if s.split == "train" and s.mask}
+        for seed in range(2)
+    ]
+    assert by_seed[0] != by_seed[1]
+    assert seen(None, 0.5, 1) == by_seed[0]
+    assert seen(None, 0.5, 2) == by_seed[0] & by_seed[1]
+    assert seen(3, 1.0, 2) == {s.id for s in limited(index, 3).split("train")}
+
+
+@pytest.mark.parametrize("limit", [None, 6])
+def test_an_audit_opens_no_mask_that_is_hidden_from_an_arm(
+    index: DatasetIndex, tmp_path: Path, limit: int | None
+) -> None:
+    folder = Path(shutil.copytree(index.root, tmp_path / "data"))
+    part = limited(index, limit)
+    for sample in part.split("train"):
+        hidden = [
+            sample.id in {s.id for s in hide_masks(part.samples, share=0.5, seed=seed) if s.mask is None}
+            for seed in range(2)
+        ]
+        if any(hidden):
+            assert sample.mask is not None
+            (folder / sample.mask.relative_to(index.root)).write_bytes(b"hidden")
+    found = audit_module._open(folder, 2, limit, 0.5)
+    assert [s.id for s in found.samples if s.mask is None] == []  # those of other seeds can still be found
+    assert found.class_names == index.class_names
+    with pytest.raises(DataError):
+        audit_module._open(folder, 2, None, None)
+
+
+def test_arms_are_evaluated_without_the_masks_that_are_hidden_from_them(
+    index: DatasetIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[DatasetIndex] = []
+
+    def evaluated(predictor: object, index: DatasetIndex, **options: object) -> SimpleNamespace:
+        given.append(index)
+        return SimpleNamespace(metrics={"dice": {"mean": 1.0}}, cases=())
+
+    monkeypatch.setattr(work, "train", lambda *args, **options: None)
+    monkeypatch.setattr(work, "Predictor", lambda run: None)
+    monkeypatch.setattr(work, "evaluate_predictor", evaluated)
+    lesson = work.Lesson(data=index.root, index=index, limit=False, split="test")
+    for seed in range(2):
+        config = make_config({"masks": 0.5, "seed": seed})
+        work.train_and_evaluate(lesson, config, tmp_path / "arm", console=Console(quiet=True))
+        assert given[-1].samples == hide_masks(index.samples, share=0.5, seed=seed)
+
+
+def test_hidden_masks_are_not_scored_against(index: DatasetIndex, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--split train would score the arms against the very masks"):
+        audit_module.audit(index.root, tmp_path / "out", masks=0.5, split="train")
+    assert not (tmp_path / "out").exists()
 
 
 def test_reports_are_needed_for_every_image(index: DatasetIndex) -> None:

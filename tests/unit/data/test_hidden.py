@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexiseg.data import open_dataset
-from lexiseg.data.hidden import hide_masks
+from lexiseg.data.hidden import hide_masks, hide_others
 from lexiseg.data.sample import Sample, Split
 from lexiseg.errors import DataError
 
@@ -71,6 +71,9 @@ def test_a_hidden_mask_is_not_even_opened(tmp_path: Path) -> None:
             path.write_bytes(b"no picture")
     with pytest.raises(DataError):
         open_dataset(tmp_path)
+    named = open_dataset(tmp_path, coded_by=lambda samples: hide_others(samples, kept))
+    assert all(s.mask is not None for s in named.samples)
+    assert named.num_classes == 2
     index = open_dataset(tmp_path, masks=0.2)
     assert {s.id for s in index.split("train") if s.mask is not None} == kept
     assert all(s.mask is not None for s in index.split("val"))

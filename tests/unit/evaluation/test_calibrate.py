@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ import pytest
 
 from lexiseg.data import open_dataset
 from lexiseg.errors import DataError
+from lexiseg.evaluation import figures
 from lexiseg.evaluation.calibrate import fit, fit_review, fit_temperature
+from lexiseg.evaluation.evaluate import evaluate_predictor
+from lexiseg.evaluation.provenance import in_sample
 from lexiseg.inference.review import REVIEW_SHARE
 
 
@@ -77,6 +81,12 @@ def test_cases_that_teach_nothing_flag_nobody(dice: list[float]) -> None:
     assert rule.expected_dice({"overlap": 0.8}) == pytest.approx(dice[0], abs=0.1)
 
 
+@pytest.fixture(autouse=True)
+def _no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave drawing, the slow part, to the tests of the report."""
+    monkeypatch.setattr(figures, "_svg_uri", lambda figure: "data:,")
+
+
 class Scene:
     """Ten validation cases, good and bad, beside a test case; the predictor says how sure it is."""
 
@@ -119,6 +129,49 @@ def test_sees_validation_only(scene: Scene) -> None:
     assert fitted.ece_after < fitted.ece_before
     assert set(fitted.review.signals) == {"overlap", "words"}
     assert fitted.review.flagged <= REVIEW_SHARE
+
+
+@pytest.mark.parametrize(
+    ("split", "of", "said"),
+    [
+        (
+            "val",
+            "data",
+            "Temperature and review flag were fitted on this validation split: calibration error,",
+        ),
+        ("test", "data", None),
+        ("val", "elsewhere", None),  # the validation split of another data set is new to the run
+    ],
+)
+def test_figures_on_the_split_it_was_fitted_on_are_called_in_sample(
+    scene: Scene, tmp_path: Path, split: Any, of: str, said: str | None
+) -> None:
+    scene.answers["t0"] = scene.answers["v5"]
+    fitted = fit(scene.predictor, scene.index)
+    assert fitted.data["name"] == "data"
+    scene.predictor.calibration = fitted.model_copy(update={"data": {**fitted.data, "name": of}})
+    found = evaluate_predictor(scene.predictor, scene.index, split=split, out=tmp_path / "out")
+    sentence = json.loads((found.out / "metrics.json").read_text())["in_sample"]
+    report = (found.out / "report.html").read_text()
+    assert ("in-sample" in report) == (said is not None)
+    if said is None:
+        assert sentence is None
+    else:
+        assert sentence.startswith(said)
+        assert f'<p class="notice">{sentence}</p>' in report
+
+
+def test_the_limit_of_an_uncalibrated_run_was_chosen_on_validation(scene: Scene, fake_run: Any) -> None:
+    def said(text: str, split: str, name: str = "data") -> str | None:
+        run = fake_run(text_source=text)
+        manifest = run.manifest.model_copy(update={"data": {"name": name}})
+        scene.predictor.run = replace(run, manifest=manifest)
+        return in_sample(scene.predictor, scene.index, split)
+
+    assert str(said("concepts", "val")).startswith("The limit of the review flag was chosen on this valid")
+    assert said("none", "val") is None  # without words there is no limit
+    assert said("concepts", "test") is None
+    assert said("concepts", "val", "elsewhere") is None
 
 
 def test_an_unreadable_validation_case_is_refused(scene: Scene) -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from lexiseg.data import open_dataset
 from lexiseg.errors import DataError, RunError
+from lexiseg.evaluation import opening
 from lexiseg.evaluation.evaluate import evaluate, evaluate_predictor
+from lexiseg.evaluation.opening import open_for
 from lexiseg.run import Run
 
 SPLITS = {"train": ["t1", "t2"], "val": ["v1"], "test": ["s1"]}
@@ -85,6 +87,22 @@ def test_validation_images_may_have_selected_but_not_trained(run_with: Any, atte
         attempt(run_with({"train": ["v1"], "val": ["t1"]}), "val")
 
 
+def test_images_that_were_left_out_are_of_the_training_split_all_the_same(
+    run_with: Any, attempt: Any
+) -> None:
+    lists = {"train": ["s1", "t1", "t2"], "val": ["v1"], "left_out": ["s1", "t2"]}
+    with pytest.raises(
+        DataError,
+        match=r"^1 images of the test split .* belong to the training split .* left them out .*example s1\).*"
+        r"same patients .*Copy .*splits\.json",
+    ):
+        attempt(run_with(lists))
+    attempt(run_with(lists), "train")
+    attempt(run_with({**lists, "train": ["t1", "t2"], "left_out": ["t2"]}))
+    with pytest.raises(DataError, match=r"^1 images of the test split .* were used to train or select"):
+        attempt(run_with({**lists, "left_out": ["t2"]}))
+
+
 def test_training_images_may_be_scored_as_such(run_with: Any, attempt: Any) -> None:
     attempt(run_with({"train": ["t1", "t2"], "val": []}), "train")
 
@@ -107,19 +125,50 @@ def test_a_damaged_list_is_refused(run_with: Any, attempt: Any, tmp_path: Path) 
 def test_a_split_made_anew_is_made_with_the_seed_of_the_training(
     run_with: Any, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import importlib
-
-    module = importlib.import_module("lexiseg.evaluation.evaluate")
     seeds: list[int] = []
 
-    def opened(folder: Path, *, seed: int = 0, allow_missing_masks: bool) -> Any:
+    def opened(folder: Path, *, seed: int, **options: Any) -> Any:
         seeds.append(seed)
         raise DataError("far enough")
 
-    monkeypatch.setattr(module, "open_dataset", opened)
+    monkeypatch.setattr(opening, "open_dataset", opened)
     run = run_with(SPLITS)
     for training in ({"seed": 7}, {}):
         manifest = run.manifest.model_copy(update={"training": training})
         with pytest.raises(DataError, match="far enough"):
             evaluate(replace(run, manifest=manifest), data, out=tmp_path / "out")
     assert seeds == [7, 0]
+
+
+@pytest.fixture
+def taught_by_one(run_with: Any, data: Path) -> Run:
+    """A run from which the mask of t2 was hidden, which is no picture."""
+    (data / "train" / "masks" / "t2.png").write_bytes(b"hidden")
+    run: Run = run_with(SPLITS)
+    (run.path / "masks.json").write_text(json.dumps({"with_mask": ["t1"]}))
+    about = {**run.manifest.data, "masks": {"share": 0.5}}
+    return replace(run, manifest=run.manifest.model_copy(update={"data": about}))
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_hidden_masks_are_not_opened_afterwards_either(taught_by_one: Run, data: Path, split: Any) -> None:
+    index = open_for(taught_by_one, data, split)
+    assert {sample.id for sample in index.samples if sample.mask is None} == {"t2"}
+    assert index.num_classes == 2
+
+
+def test_masks_are_opened_where_they_are_scored_or_were_never_hidden(
+    taught_by_one: Run, run_with: Any, data: Path
+) -> None:
+    elsewhere = {**taught_by_one.manifest.data, "name": "polyps"}
+    manifest = taught_by_one.manifest.model_copy(update={"data": elsewhere})
+    another = replace(taught_by_one, manifest=manifest)
+    for run, split in ((taught_by_one, "train"), (another, "test"), (run_with(SPLITS), "test")):
+        with pytest.raises(DataError, match=r"t2\.png"):
+            open_for(run, data, split)
+
+
+def test_a_run_that_does_not_say_what_was_hidden_is_refused(taught_by_one: Run, data: Path) -> None:
+    (taught_by_one.path / "masks.json").unlink()
+    with pytest.raises(RunError, match=r"masks\.json cannot be read"):
+        open_for(taught_by_one, data, "test")

@@ -15,13 +15,14 @@ from lexiseg.data.readers import read_image
 from lexiseg.errors import DataError, DiskError, LexisegError
 from lexiseg.inference import batch
 from lexiseg.inference.batch import Target, find_targets, predict_to_files
+from lexiseg.inference.explain import Explanation
 from lexiseg.inference.result import Prediction
 
 
 class Thresholds:
     """Calls bright pixels lesion; flags images whose name says so."""
 
-    run = SimpleNamespace(class_names=("background", "lesion"))
+    run = SimpleNamespace(class_names=("background", "lesion"), path=Path("runs/bright"))
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, tuple[float, float] | None]] = []
@@ -167,6 +168,72 @@ def test_overlays_on_request(folder: Path, tmp_path: Path) -> None:
     run(folder, tmp_path / "out", overlays=True)
     with Image.open(tmp_path / "out" / "overlays" / "exam" / "odd.png") as overlay:
         assert overlay.size == (10, 40)
+
+
+@pytest.fixture
+def _explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make cards of a predictor that has no network."""
+
+    def nothing_to_say(predictor: object, image: object, *, prediction: Prediction) -> Explanation:
+        return Explanation(
+            prediction=prediction,
+            words=(),
+            plain=prediction.mask,
+            heat_kind=None,
+            scales=(),
+            hearer="encoder",
+            notes=(),
+        )
+
+    monkeypatch.setattr(batch, "explain", nothing_to_say)
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.usefixtures("_explained")
+def test_cards_and_overlays_of_an_earlier_batch_do_not_stay_beside_new_masks(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    run(folder, out, cards=True, overlays=True)
+    both = ["cards/a.html", "cards/exam/odd.html", "overlays/a.png", "overlays/exam/odd.png"]
+    of_masks = ["masks/a.png", "masks/exam/odd.png", "predictions.jsonl"]
+    assert files_in(out) == sorted([*both, *of_masks])
+    # One image is predicted again: the other one's card still shows its mask.
+    predict_to_files(Thresholds(), find_targets([folder / "a.png"]), out)  # type: ignore[arg-type]
+    assert files_in(out) == sorted(["cards/exam/odd.html", "overlays/exam/odd.png", *of_masks])
+    run(folder, out)
+    assert files_in(out) == of_masks
+
+
+@pytest.mark.usefixtures("_explained")
+def test_files_that_lexiseg_did_not_write_stay(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_image(out / "overlays" / "a.png")
+    (out / "cards" / "exam" / "odd.html").mkdir(parents=True)
+    (out / "cards" / "a.html").write_text("<title>My notes on Lexiseg card: a</title>")
+    run(folder, out)
+    run(folder, out)
+    assert {"overlays/a.png", "cards/a.html"} < set(files_in(out))
+    assert (out / "cards" / "exam" / "odd.html").is_dir()
+
+
+@pytest.mark.usefixtures("_explained")
+def test_an_interrupted_batch_leaves_no_card_of_another_mask(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    run(folder, out, cards=True)
+
+    def stop(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "explain", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, out, cards=True)
+    assert "cards/a.html" not in files_in(out)
 
 
 def test_an_unreadable_file_is_reported_and_does_not_stop_the_rest(folder: Path, tmp_path: Path) -> None:

@@ -203,6 +203,54 @@ def test_reports_that_are_not_there(phantom: Callable[[int], Path], tmp_path: Pa
     assert len(described.lines) == 6
 
 
+@pytest.fixture
+def gaps(phantom: Callable[[int], Path], tmp_path: Path) -> tuple[Path, list[str]]:
+    """A data set in which two training images have no mask, and their names."""
+    folder = copy_of(phantom(1), tmp_path / "gaps")
+    missing = open_dataset(folder).split("train")[1:3]
+    for sample in missing:
+        assert sample.mask is not None
+        sample.mask.unlink()
+    return folder, [sample.id for sample in missing]
+
+
+def test_images_without_mask_cannot_be_measured(gaps: tuple[Path, list[str]], tmp_path: Path) -> None:
+    folder, missing = gaps
+    said = io.StringIO()
+    described = lexiseg.describe(
+        folder, tmp_path / "d.jsonl", rois=tmp_path / "rois", console=Console(file=said, width=500)
+    )
+    samples = open_dataset(folder, allow_missing_masks=True).samples
+    assert [line.id for line in described.lines] == [s.id for s in samples if s.id not in missing]
+    assert described.left_out == tuple(missing)
+    names = ", ".join(missing)
+    assert f"2 of 10 images have no mask ({names}) and are left out: words are measured" in said.getvalue()
+    assert len(list((tmp_path / "rois").iterdir())) == 8
+
+
+def test_the_sheet_speaks_of_images_without_mask_too(gaps: tuple[Path, list[str]], tmp_path: Path) -> None:
+    folder, missing = gaps
+    said = io.StringIO()
+    described = lexiseg.describe(
+        folder, tmp_path / "d.jsonl", source="reports", console=Console(file=said, width=500)
+    )
+    assert (len(described.lines), described.left_out) == (10, ())
+    assert [line.id for line in described.lines if line.check is None] == missing
+    assert read_descriptions(tmp_path / "d.jsonl").lines == described.lines
+    assert f"2 of 10 images have no mask ({', '.join(missing)}): what the sheet says" in said.getvalue()
+
+
+def test_where_no_image_has_a_mask_nothing_is_measured(
+    phantom: Callable[[int], Path], tmp_path: Path
+) -> None:
+    folder = copy_of(phantom(1), tmp_path / "copy")
+    for mask in (folder / "Val_Folder" / "labelcol").iterdir():
+        mask.unlink()
+    with pytest.raises(DataError, match=r"2 of 2 images have no mask .* none can be described.*--split"):
+        lexiseg.describe(folder, tmp_path / "d.jsonl", splits=["val"])
+    assert not (tmp_path / "d.jsonl").exists()
+
+
 def test_an_unreadable_image_leaves_no_file(phantom: Callable[[int], Path], tmp_path: Path) -> None:
     folder = copy_of(phantom(1), tmp_path / "copy")
     image = sorted((folder / "Train_Folder" / "img").iterdir())[3]

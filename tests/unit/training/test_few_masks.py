@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from lexiseg import describe
 from lexiseg.data import open_dataset
 from lexiseg.data.sample import DatasetIndex
+from lexiseg.data.splits import read_splits
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.run import Run
 from lexiseg.training.config import make_config
@@ -63,7 +64,7 @@ class TestTakingPart:
     def test_words_are_the_default(self, hidden: DatasetIndex, shown: int) -> None:
         assert 4 <= shown <= 6
         use = take_part(hidden, make_config({"masks": 0.25}))
-        assert (use.unmasked, use.left_out, use.images_per_pass) == ("words", 0, 16)
+        assert (use.unmasked, use.left_out, use.images_per_pass) == ("words", (), 16)
         assert len(use.with_mask) == shown
         assert use.sentence() == (
             f"{shown} of 16 training images have a mask ({100 * shown / 16:.3g} %); the others teach through "
@@ -75,7 +76,9 @@ class TestTakingPart:
 
     def test_left_out_images_count_for_the_length_of_a_pass(self, hidden: DatasetIndex, shown: int) -> None:
         use = take_part(hidden, make_config({"unmasked": "leave_out"}))
-        assert (use.unmasked, use.left_out, use.images_per_pass) == (None, 16 - shown, 16)
+        assert (use.unmasked, use.images_per_pass) == (None, 16)
+        assert use.left_out == tuple(s.id for s in hidden.split("train") if s.mask is None)
+        assert use.record(make_config({}))["left_out"] == 16 - shown
         assert [s.id for s in use.index.split("train")] == list(use.with_mask)
         assert len(use.index.split("val")) == 5
         assert str(use.sentence()).startswith(f"{shown} of 16 training images have a mask (")
@@ -209,6 +212,33 @@ class TestRuns:
         unmasked = options.get("unmasked", "words")
         assert ("train/agreement" in row) == (unmasked == "words")
         assert ("train/pseudo" in row) == (unmasked != "leave_out")
+
+    @pytest.fixture
+    def without(self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any]) -> Run:
+        """A run that left out the training images whose masks are hidden."""
+        options = {"masks": 0.25, "unmasked": "leave_out", "text": "none", **tiny_options}
+        return train(phantom, tmp_path / "without", **options)
+
+    def test_images_that_are_left_out_are_named(self, without: Run, hidden: DatasetIndex) -> None:
+        assert without.splits == {
+            split: tuple(sample.id for sample in hidden.split(split)) for split in ("train", "val", "test")
+        }
+        assert without.left_out == {s.id for s in hidden.split("train") if s.mask is None}
+        assert len(without.left_out) == without.manifest.data["masks"]["left_out"] > 0
+        # Copied beside the data, as evaluate's message advises, the file puts every image where it was.
+        copied = read_splits(without.path / "splits.json")
+        assert copied == {sample.id: sample.split for sample in hidden.samples}
+
+    @pytest.mark.parametrize("named", [True, False], ids=["named", "by an early version"])
+    def test_resuming_where_images_are_left_out(self, without: Run, phantom: Path, named: bool) -> None:
+        without.updated(training={"finished": False, "seed": 0})
+        if not named:
+            file = without.path / "splits.json"
+            lists = json.loads(file.read_text())
+            left_out = lists.pop("left_out")
+            lists["train"] = [name for name in lists["train"] if name not in left_out]
+            file.write_text(json.dumps(lists))
+        assert train(phantom, without.path, resume=True).manifest.training["finished"] is True
 
     def test_shuffled_runs_say_so(self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
         with open(tmp_path / "said.txt", "w") as said:

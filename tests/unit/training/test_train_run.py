@@ -92,6 +92,7 @@ class TestRunFolder:
         assert tiny_run.splits == {
             split: tuple(sample.id for sample in index.split(split)) for split in ("train", "val", "test")
         }
+        assert tiny_run.left_out == frozenset()
         assert Run.open(tiny_run.path).manifest == tiny_run.manifest
 
     def test_manifest(self, tiny_run: Run) -> None:

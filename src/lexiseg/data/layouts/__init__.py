@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from lexiseg.data.mask_coding import (
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import DataError
 
-__all__ = ["find_coding", "image_assumptions", "open_dataset", "scan_folder", "vocabulary_path"]
+__all__ = ["find_coding", "image_assumptions", "name_of", "open_dataset", "scan_folder", "vocabulary_path"]
 
 _EXPECTED = (
     "Train_Folder/{img,labelcol,*.xlsx} with Val_Folder and Test_Folder; images/ and masks/ (with optional "
@@ -35,7 +35,12 @@ _EXPECTED = (
 
 
 def open_dataset(
-    folder: str | Path, *, seed: int = 0, allow_missing_masks: bool = False, masks: float | None = None
+    folder: str | Path,
+    *,
+    seed: int = 0,
+    allow_missing_masks: bool = False,
+    masks: float | None = None,
+    coded_by: Callable[[Sequence[Sample]], Sequence[Sample]] | None = None,
 ) -> DatasetIndex:
     """Find the layout of a data set and index it; no image is decoded but a few masks, to learn their coding.
 
@@ -50,6 +55,7 @@ def open_dataset(
             error.
         masks: Share of the training images' masks that are used; the others are hidden by the seed, before
             any mask is looked at (see `lexiseg.data.hidden`). None uses all.
+        coded_by: Returns, of all samples, those whose masks may be opened to learn their coding; None: all.
 
     Returns:
         The index, with what was assumed.
@@ -64,10 +70,11 @@ def open_dataset(
     _demand_complete(scan, allow_missing_masks=allow_missing_masks)
     if masks is not None:
         scan = dataclasses.replace(scan, samples=hide_masks(scan.samples, share=masks, seed=seed))
-    coding, class_names, said = find_coding(scan.samples, stated)
+    looked_at = scan.samples if coded_by is None else coded_by(scan.samples)
+    coding, class_names, said = find_coding(looked_at, stated)
     return DatasetIndex(
         root=root,
-        name=stated.name or root.resolve().name,
+        name=_name(stated, root),
         layout=scan.layout,
         samples=scan.samples,
         coding=coding,
@@ -77,6 +84,20 @@ def open_dataset(
         keyword=stated.keyword,
         assumptions=(*scan.assumptions, *image_assumptions(_headers(scan.samples)), *said),
     )
+
+
+def name_of(folder: str | Path) -> str:
+    """Return the name of a data set, without opening it: that of its `dataset.yaml`, or else the folder's.
+
+    Raises:
+        DataError: `dataset.yaml` cannot be used.
+    """
+    root = Path(folder)
+    return _name(read_dataset_yaml(root), root)
+
+
+def _name(stated: DatasetYaml, root: Path) -> str:
+    return stated.name or root.resolve().name
 
 
 def scan_folder(root: Path, *, seed: int) -> tuple[DatasetYaml, Scan]:

@@ -1,0 +1,49 @@
+"""Opening the data set a run is scored, or fitted, on, as the run was trained on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
+from lexiseg.data.hidden import hide_others
+from lexiseg.data.layouts import name_of
+from lexiseg.run import Run
+
+
+def open_for(run: Run, data: str | Path, split: Split) -> DatasetIndex:
+    """Open a data set for a run.
+
+    Where the split is made anew each time, as in a folder that cannot be written to, the run's seed makes the
+    one it was trained on. Training masks that were hidden from the run (`masks` of `TrainConfig`) are not
+    opened, be it to learn their coding, unless the training split itself is to be scored.
+
+    Args:
+        run: The run.
+        data: The data set's folder.
+        split: The split whose masks will be read.
+
+    Returns:
+        The data set; images may lack a mask.
+
+    Raises:
+        DataError: The data set cannot be opened.
+        RunError: The run's `masks.json` is missing or damaged.
+    """
+    shown = None if split == "train" else _shown(run, data)
+
+    def seen(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+        return tuple(samples) if shown is None else hide_others(samples, shown)
+
+    seed = int(run.manifest.training.get("seed", 0))
+    index = open_dataset(data, seed=seed, allow_missing_masks=True, coded_by=seen)
+    return replace(index, samples=seen(index.samples))
+
+
+def _shown(run: Run, data: str | Path) -> tuple[str, ...] | None:
+    """Return the ids of the training images whose masks the run has seen; None where none was hidden."""
+    share = (run.manifest.data.get("masks") or {}).get("share")
+    if share is None or run.manifest.data.get("name") != name_of(data):
+        return None
+    return run.with_mask
