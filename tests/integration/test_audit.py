@@ -173,7 +173,7 @@ def test_an_audit_where_few_images_have_masks(cli: Command, data: Path, config: 
     [
         ({"arms": "none,poems"}, ("--arms", "none, pseudo_labels, shuffled, reports, concepts")),
         ({"arms": "none,pseudo_labels,concepts"}, ("every training image has one", "--masks")),
-        ({"masks": 1.5}, ("masks: Input should be less than or equal to 1",)),
+        ({"masks": 1.5}, ("masks: expected a number above 0 and at most 1; got 1.5",)),
         ({"arms": "reports"}, ("--arms needs 'none' and reports, concepts",)),
         ({"models": "unet"}, ("--models", "stpnet, cotexnet")),
         ({"limit": 13}, ("--limit 13 is more than the 12 training images",)),

@@ -123,7 +123,7 @@ class TestOptions:
         train("--vocabulary", "knee").refuses(USAGE, "knee", "chest", "polyp")
 
     def test_epochs_and_minutes(self, train: Command) -> None:
-        train("--max-minutes", 1).refuses(USAGE, "epochs or max_minutes, not both")
+        train("--max-minutes", 1).refuses(USAGE, "only one of them; got epochs and max_minutes")
 
     def test_unknown_field_in_the_configuration(self, cli: Command, folders: Path, tmp_path: Path) -> None:
         file = tmp_path / "wrong.yaml"
