@@ -88,7 +88,7 @@ class TestData:
     def test_other_classes_than_the_run(self, cli: Command, trained: Trained, tmp_path: Path) -> None:
         data = write_folders(tmp_path / "data", phantom_cases(classes=2))
         outcome = cli("evaluate", trained.run, data, "--out", tmp_path / "out")
-        outcome.refuses(DATA, "The run segments", "dataset.yaml")
+        outcome.refuses(DATA, f"The run {trained.run} segments", str(data / "dataset.yaml"))
 
     def test_reports_without_a_sheet(self, train: Command, folders: Path) -> None:
         (folders / "reports.csv").unlink()

@@ -113,14 +113,8 @@ def evaluate(
     """
     run = run if isinstance(run, Run) else Run.open(run)
     refuse_blocked(out)
-    # Where the split is made anew each time, as in a folder that cannot be written to, the run's seed makes
-    # the one it was trained on.
-    seed_of_split = int(run.manifest.training.get("seed", 0))
-    index = open_dataset(data, seed=seed_of_split, allow_missing_masks=True)
-    check_split(index, split)
     second = Run.open(average_with) if isinstance(average_with, str | Path) else average_with
-    for member in (run, *(() if second is None else (second,))):
-        check_unseen(index, member, split)
+    index = open_checked((run,) if second is None else (run, second), data, split)
     predictor = Predictor(run, device=device, flip_average=flip_average, average_with=second)
     return evaluate_predictor(
         predictor,
@@ -134,6 +128,30 @@ def evaluate(
         seed=seed,
         progress=progress,
     )
+
+
+def open_checked(runs: Sequence[Run], data: str | Path, split: Split) -> DatasetIndex:
+    """Open a data set for one run, or for several that are averaged, and refuse what cannot be scored.
+
+    Args:
+        runs: The run, and those it is averaged with.
+        data: A data set folder.
+        split: "train", "val" or "test".
+
+    Raises:
+        DataError: The data set cannot be opened, has no such split, other classes than a run, or the split
+            holds images that a run has learned from.
+        UsageError: There is no split of that name.
+    """
+    # Where the split is made anew each time, as in a folder that cannot be written to, the run's seed makes
+    # the one it was trained on.
+    seed = int(runs[0].manifest.training.get("seed", 0))
+    index = open_dataset(data, seed=seed, allow_missing_masks=True)
+    check_split(index, split)
+    for run in runs:
+        check_classes(index, run)
+        check_unseen(index, run, split)
+    return index
 
 
 def evaluate_predictor(
