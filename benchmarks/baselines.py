@@ -7,9 +7,10 @@
 U-Net and U-Net++ are those of segmentation_models_pytorch (extra `dev`). Every row has the same image encoder
 with the same ImageNet weights, the same images in the same order with the same random changes, the same mask
 losses, optimiser, schedule and averaged weights, the same budget, the same selection on validation, and the
-same evaluation on the test split. Rows that end in "none" are Lexiseg's networks without text. Prints a
-Markdown table with the paired difference to the first row, 95 % interval over patients of this one pair of
-trainings. A row that is finished in DIR is not trained again; an interrupted one is resumed.
+same evaluation on the test split. Rows that end in "none" are Lexiseg's networks without text. CoTexNet's two
+rows are left out unless `--models` lists them, as above. Prints a Markdown table with the paired difference
+to the first row, 95 % interval over patients of this one pair of trainings. A row that is finished in DIR is
+not trained again; an interrupted one is resumed.
 
 The run folders of the two baselines serve this command alone: `lexiseg predict` does not know their networks.
 """
@@ -194,7 +195,8 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=160)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--config", type=Path, help="YAML file with further fields of TrainConfig")
-    parser.add_argument("--models", default="unet,unetplusplus,stpnet-none,stpnet", help="rows, by commas")
+    rows_help = f"rows, by commas, of {', '.join(TITLES)}"
+    parser.add_argument("--models", default="unet,unetplusplus,stpnet-none,stpnet", help=rows_help)
     given = parser.parse_args()
     names = given.models.split(",")
     if unknown := [name for name in names if name not in TITLES]:

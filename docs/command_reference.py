@@ -57,7 +57,9 @@ def command(words: tuple[str, ...], does: Callable[..., None]) -> str:
             if required:
                 usage.append(shown)
         else:
-            shown = (declared.metavar or name.upper()) + ("..." if typing.get_origin(kind) is list else "")
+            shown = declared.metavar or name.upper()
+            if typing.get_origin(kind) is list:
+                shown = f"{shown.removesuffix('...')}..."
             usage.append(shown if required else f"[{shown}]")
         if not default and not required:
             default = default_value(parameter.default)

@@ -4,7 +4,8 @@
     python docs/figures/make_readme_figure.py demo
 
 The first case has the median Dice among the test cases whose words and mask agree in full, the second the
-least agreement among those that are flagged; of equal ones the first by name. No patient is shown.
+least agreement among those that are flagged, as all whose expected Dice is low are; of equal ones the first
+by name. No patient is shown.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ def show_words(ax: Axes, case: Case) -> None:
     """List the retrieved phrases with their confidence, and what the predicted mask shows instead."""
     prediction = case.prediction
     assert prediction.measured is not None
+    assert prediction.expected_dice is not None, "the demo calibrates its run"
     measured = prediction.measured.phrases
     ax.set_xlim(0, 1)
     ax.set_ylim(len(prediction.words) + 1.1, -0.35)
@@ -116,7 +118,9 @@ def show_words(ax: Axes, case: Case) -> None:
             ax.text(0.02, y + 0.45, text, va="center", fontsize=8.2, color=INK, style="italic", zorder=3)
     verdict = "FLAGGED for review" if prediction.flagged else "not flagged"
     ax.text(
-        0, len(prediction.words) + 0.75, f"words and mask agree on {prediction.agreement:.0%}: {verdict}",
+        0, len(prediction.words) + 0.75,
+        f"agreement {prediction.agreement:.0%}; "
+        f"expected Dice {prediction.expected_dice:.2f}: {verdict}",
         fontsize=9.5, color=INK, weight="bold" if prediction.flagged else "normal", va="center",
     )  # fmt: skip
 

@@ -102,13 +102,14 @@ def load(
     flip_average: bool = False,
     average_with: str | Path | None = None,
 ) -> Predictor:
-    """Load a run folder for prediction.
+    """Load a run folder, or a model that comes with Lexiseg, for prediction.
 
     Args:
-        run: The run folder.
+        run: The run folder, or the name of a model that comes with Lexiseg; `lexiseg.zoo.model_names()` lists
+            them: "covid-xray", a STPNet for frontal chest radiographs.
         device: torch device, such as "cpu" or "cuda:0".
         flip_average: Whether to average over each image and its mirror image, see `Predictor`.
-        average_with: A second run folder to average with, see `Predictor`.
+        average_with: A second run folder, or such a name, to average with, see `Predictor`.
 
     Returns:
         A predictor; its `predict` takes an image and nothing else.

@@ -179,7 +179,7 @@ def test_an_audit_where_few_images_have_masks(cli: Command, data: Path, config: 
     [
         ({"arms": "none,poems"}, ("--arms", "none, pseudo_labels, shuffled, reports, concepts")),
         ({"arms": "none,pseudo_labels,concepts"}, ("every training image has one", "--masks")),
-        ({"masks": 1.5}, ("masks: Input should be less than or equal to 1",)),
+        ({"masks": 1.5}, ("masks: expected a number above 0 and at most 1; got 1.5",)),
         ({"arms": "reports"}, ("--arms needs 'none' and reports, concepts",)),
         ({"models": "unet"}, ("--models", "stpnet, cotexnet")),
         ({"limit": 13}, ("--limit 13 is more than the 12 training images",)),
@@ -202,13 +202,17 @@ def test_reports_that_are_not_there(cli: Command, config: Path, tmp_path: Path) 
 def test_compare(
     cli: Command, phantom: Path, trained: Trained, trained_cotexnet: Trained, tmp_path: Path
 ) -> None:
-    outcome = cli("compare", trained.run, trained_cotexnet.run, phantom, "--out", tmp_path / "both")
+    how = ("--flip-average", "--tolerance", 1)
+    outcome = cli("compare", trained.run, trained_cotexnet.run, phantom, "--out", tmp_path / "both", *how)
     assert outcome.code == 0, outcome.stderr
     assert (
         f"A: {trained.run.name}; B: {trained_cotexnet.run.name}; Dice of 6 cases, test split"
         in outcome.stdout
     )
     found = json.loads((tmp_path / "both" / "comparison.json").read_text())
+    assert found["flip_average"] is True
+    metrics = json.loads((tmp_path / "both" / trained.run.name / "metrics.json").read_text())
+    assert (metrics["execution"]["flip_average"], metrics["tolerance"]) == (True, 1)
     tables = {}
     for run in (trained, trained_cotexnet):
         with open(tmp_path / "both" / run.run.name / "cases.csv", newline="") as file:
@@ -220,8 +224,10 @@ def test_compare(
     assert whole["mean"] == pytest.approx(sum(gaps.values()) / 6, abs=1e-6)
     assert whole["p_holm"] == whole["p_value"]
     named = [case["id"] for case in found["most"]["better"] + found["most"]["worse"]]
-    assert set(named) == {case for case, gap in gaps.items() if gap}
-    printed = cli("compare", trained.run, trained_cotexnet.run, phantom, "--json")
+    better = sorted((case for case in gaps if gaps[case] > 0), key=lambda case: -gaps[case])
+    worse = sorted((case for case in gaps if gaps[case] < 0), key=lambda case: gaps[case])
+    assert set(named) == {*better[:5], *worse[:5]}
+    printed = cli("compare", trained.run, trained_cotexnet.run, phantom, "--json", *how)
     assert json.loads(printed.stdout)["groups"] == found["groups"]
 
 
@@ -241,7 +247,10 @@ def test_evaluate_several_runs(
     for row in rows:
         metrics = json.loads((out / row["run"] / "metrics.json").read_text())
         assert row["dice"] == metrics["dice"]["mean"]
-        assert f"{row['dice']:.4f}" in outcome.stdout
+        read = [metrics["retrieval"][factor]["accuracy"] for factor in metrics["retrieval"]]
+        printed = next(line for line in outcome.stdout.splitlines() if line.startswith(row["run"])).split()
+        assert printed[1] == f"{row['dice']:.3f}"
+        assert printed[-2:] == [f"{metrics['iou']['mean']:.3f}", f"{sum(read) / len(read):.3f}"]
     with open(out / "table.csv", newline="") as file:
         assert [row["run"] for row in csv.DictReader(file)] == [row["run"] for row in rows]
 

@@ -88,7 +88,7 @@ class TestData:
     def test_other_classes_than_the_run(self, cli: Command, trained: Trained, tmp_path: Path) -> None:
         data = write_folders(tmp_path / "data", phantom_cases(classes=2))
         outcome = cli("evaluate", trained.run, data, "--out", tmp_path / "out")
-        outcome.refuses(DATA, "The run segments", "dataset.yaml")
+        outcome.refuses(DATA, f"The run {trained.run} segments", str(data / "dataset.yaml"))
 
     def test_reports_without_a_sheet(self, train: Command, folders: Path) -> None:
         (folders / "reports.csv").unlink()
@@ -123,7 +123,7 @@ class TestOptions:
         train("--vocabulary", "knee").refuses(USAGE, "knee", "chest", "polyp")
 
     def test_epochs_and_minutes(self, train: Command) -> None:
-        train("--max-minutes", 1).refuses(USAGE, "epochs or max_minutes, not both")
+        train("--max-minutes", 1).refuses(USAGE, "only one of them; got epochs and max_minutes")
 
     def test_unknown_field_in_the_configuration(self, cli: Command, folders: Path, tmp_path: Path) -> None:
         file = tmp_path / "wrong.yaml"

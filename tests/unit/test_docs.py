@@ -16,6 +16,8 @@ import yaml
 import lexiseg
 from doc_blocks import DIRECTIVE, FENCE, PAGES, ROOT, Block, blocks, blocks_in
 from lexiseg.data.dataset_yaml import DatasetYaml
+from lexiseg.inference.calibration import load_calibration
+from lexiseg.run import Run
 from lexiseg.text.reports import parse_report
 from lexiseg.training.config import make_config
 from lexiseg.words.description import UNKNOWN
@@ -170,7 +172,7 @@ def test_other_commands_name_what_exists() -> None:
         elif words[0] == "python":
             assert (ROOT / words[1]).is_file(), f"{page}: {line}"
         else:
-            assert words[0] in {"lexiseg", "python3", ".venv/bin/pip"}, f"{page}: unknown command {line}"
+            assert words[0] in {"lexiseg", "python3", ".venv/bin/pip", "."}, f"{page}: unknown command {line}"
 
 
 def slug(heading: str) -> str:
@@ -256,6 +258,17 @@ def test_benchmarks_are_all_listed() -> None:
     for path in (ROOT / "benchmarks").glob("*.py"):
         runs = "__main__" in path.read_text(encoding="utf-8")
         assert not runs or f"`python benchmarks/{path.name} " in page, path.name
+
+
+def test_disagreement_flags_nothing_in_the_shipped_model() -> None:
+    """The page on prediction says so of the calibration that is shipped."""
+    page = " ".join((ROOT / "docs" / "predict.md").read_text(encoding="utf-8").split())
+    assert "In the shipped `covid-xray` agreement weighs 0" in page
+    run = Run.open("covid-xray")
+    for flip_average in (False, True):
+        calibration = load_calibration(run, flip_average=flip_average)
+        assert calibration is not None
+        assert calibration.review.signals["agreement"].weight == 0
 
 
 def test_configuration_example_loads(tmp_path: Path) -> None:

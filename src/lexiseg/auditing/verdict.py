@@ -30,6 +30,7 @@ _TITLES = {
 
 #: What true words are held against, besides no text.
 _CONTROLS = {"shuffled": "the same words shuffled", "pseudo_labels": "pseudo labels without words"}
+_NOT_THEIRS = "their gain cannot be put down to what the words say"
 
 
 def title(arm: str) -> str:
@@ -67,18 +68,21 @@ def sentence(comparison: Comparison) -> str:
     if kind in ("gain", "harm"):
         effect = f"{'gain' if kind == 'gain' else 'loss'} of {abs(comparison.mean):.4f} mean per-case Dice"
         return f"{pair}{where}: a {effect} ({facts})."
-    return f"{pair}{where}: no measurable gain ({size}; {facts}). {_excluded(low, high)}"
+    return f"{pair}{where}: no measurable gain ({size}; {facts}). {_excluded(comparison, low, high)}"
 
 
 def _p(value: float) -> str:
     return "p below 0.0001" if value < 0.0001 else f"p = {value:.4f}"
 
 
-def _excluded(low: float, high: float) -> str:
+def _excluded(comparison: Comparison, low: float, high: float) -> str:
     """Say what the interval leaves possible: no measurable gain is not the same as no gain."""
-    if low > 0 or high < 0:
-        return "The interval leaves 0 out, but the ranks of the cases do not bear it out."
-    return f"A gain of more than {high:.4f} and a loss of more than {-low:.4f} are unlikely."
+    if low <= 0 <= high:
+        return f"A gain of more than {high:.4f} and a loss of more than {-low:.4f} are unlikely."
+    against = [f"p after Holm is not below {ALPHA}"] if comparison.p_holm >= ALPHA else []
+    if comparison.ranks * (1 if low > 0 else -1) <= 0:
+        against.append("the ranks of the cases do not bear it out")
+    return f"The interval leaves 0 out, but {' and '.join(against)}."
 
 
 def verdicts(comparisons: Sequence[Comparison], *, true: str) -> list[dict[str, str]]:
@@ -105,32 +109,42 @@ def _overall(kinds: dict[tuple[str, str], Kind], *, true: str) -> tuple[Kind, st
     told = {arm: kind for arm, kind in against_none.items() if arm not in WITHOUT_TRUE_WORDS}
     if "undecided" in kinds.values():
         return "undecided", "Undecided: one seed per arm cannot tell the words from chance of training."
-    gained = [title(arm) for arm, kind in told.items() if kind == "gain"]
-    harmed = [title(arm) for arm, kind in told.items() if kind == "harm"]
-    loss = f" {_capital(' and '.join(harmed))} did harm." if harmed else ""
+    gained = [arm for arm, kind in told.items() if kind == "gain"]
+    harmed = _listed([arm for arm, kind in told.items() if kind == "harm"])
     if not gained:
         if harmed:
-            return "harm", f"Harm: {' and '.join(harmed)} made the masks worse."
+            return "harm", f"Harm: {harmed} made the masks worse."
         return "no measurable gain", "No measurable gain: the text bought nothing that this audit could see."
-    words = f"Gain: {' and '.join(gained)} made the masks better.{loss}"
-    if told.get(true) == "gain":
-        words += _whose(kinds, true=true)
-    return "gain", words
+    words = f"Gain: {_listed(gained)} made the masks better."
+    words += f" {_capital(harmed)} did harm." if harmed else ""
+    return "gain", words + _whose(kinds, gained, true=true)
 
 
-def _whose(kinds: dict[tuple[str, str], Kind], *, true: str) -> str:
-    """Say whether a gain of true words is their own: nothing without true words may do as well."""
+def _whose(kinds: dict[tuple[str, str], Kind], gained: Sequence[str], *, true: str) -> str:
+    """Say whether gains are the words' own: no arm without true words may do as well."""
     controls = {name: kinds[true, name] for name in _CONTROLS if (true, name) in kinds}
-    if not controls:
-        return ""
-    beaten = [_CONTROLS[name] for name, kind in controls.items() if kind == "gain"]
-    others = [_CONTROLS[name] for name, kind in controls.items() if kind == "no measurable gain"]
-    better = [_CONTROLS[name] for name, kind in controls.items() if kind == "harm"]
-    if len(beaten) == len(controls):
-        return f" The gain is the words' own: {title(true)} also beat {' and '.join(beaten)}."
-    parts = [f"did not measurably beat {' and '.join(others)}"] if others else []
-    parts += [f"did measurably worse than {' and '.join(better)}"] if better else []
-    return f" But {title(true)} {' and '.join(parts)}, so the gain cannot be put down to what the words say."
+    untested = [arm for arm in gained if (arm, "shuffled") not in kinds]
+    told = ""
+    if true in gained and controls:
+        beaten = [_CONTROLS[name] for name, kind in controls.items() if kind == "gain"]
+        others = [_CONTROLS[name] for name, kind in controls.items() if kind == "no measurable gain"]
+        better = [_CONTROLS[name] for name, kind in controls.items() if kind == "harm"]
+        if len(beaten) < len(controls):
+            parts = [f"did not measurably beat {' and '.join(others)}"] if others else []
+            parts += [f"did measurably worse than {' and '.join(better)}"] if better else []
+            told = f" But {title(true)} {' and '.join(parts)}, so {_NOT_THEIRS}."
+            untested = [arm for arm in untested if arm != true]
+        elif true in untested:
+            told = f" {_capital(title(true))} also beat {' and '.join(beaten)}."
+        else:
+            told = f" The gain of {title(true)} is the words' own: they also beat {' and '.join(beaten)}."
+    if untested:
+        told += f" {_capital(_listed(untested))} have no shuffled control here, so {_NOT_THEIRS}."
+    return told
+
+
+def _listed(arms: Sequence[str]) -> str:
+    return " and ".join(title(arm) for arm in arms)
 
 
 def _capital(text: str) -> str:

@@ -20,7 +20,7 @@ INTERRUPTED = 130
 _HELP = """Medical image segmentation taught with words, used without them.
 
 Train on images, masks and (if you have them) report sentences. Then give an image alone, and get a mask, \
-the words the model itself retrieved, and a warning when mask and words disagree.
+the words the model itself retrieved, on what the two disagree, and a flag where a person should look.
 
 Research software, not a medical device: not for clinical use.
 """

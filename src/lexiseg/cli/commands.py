@@ -10,7 +10,16 @@ import typer
 from rich.console import Console
 
 from lexiseg.cli.comparison_commands import show_runs
-from lexiseg.cli.shared import Device, SplitName, narrator, progress_bar, say
+from lexiseg.cli.shared import (
+    RUN_HELP,
+    Device,
+    FlipAverage,
+    SplitName,
+    Tolerance,
+    narrator,
+    progress_bar,
+    say,
+)
 from lexiseg.errors import DiskError, LexisegError, PartialFailureError
 
 convert_app = typer.Typer(help="Make a run folder from published weights.", no_args_is_help=True)
@@ -32,15 +41,12 @@ class _Unmasked(StrEnum):
     LEAVE_OUT = "leave_out"
 
 
-_FlipAverage = Annotated[
-    bool,
-    typer.Option(
-        "--flip-average", help="Average over each image and its mirror image: slower, often better."
-    ),
-]
 _AverageWith = Annotated[
     Path | None,
-    typer.Option(help="Average with a second run of the same classes and words: half as fast, often better."),
+    typer.Option(
+        help="Average with a second run (or model that comes with Lexiseg) of the same classes and words: "
+        "half as fast, often better."
+    ),
 ]
 _BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]
 
@@ -172,7 +178,7 @@ def train(
 
 
 def evaluate(
-    run: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folder; several give one table.")],
+    run: Annotated[list[Path], typer.Argument(metavar="RUN...", help=f"{RUN_HELP} Several give one table.")],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
     out: Annotated[
         Path,
@@ -183,12 +189,9 @@ def evaluate(
     split: Annotated[SplitName, typer.Option(help="Which split to score.")] = SplitName.TEST,
     batch_size: _BatchSize = 8,
     device: Device = "cpu",
-    flip_average: _FlipAverage = False,
+    flip_average: FlipAverage = False,
     average_with: _AverageWith = None,
-    tolerance: Annotated[
-        float,
-        typer.Option(min=0, help="Boundary error surface Dice forgives, in mm where known, else pixels."),
-    ] = 2.0,
+    tolerance: Tolerance = 2.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
 ) -> None:
     """Score a run on a split: per case, with intervals, by lesion size, words beside masks."""
@@ -232,7 +235,7 @@ def calibrate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder it was trained on.")],
     batch_size: _BatchSize = 8,
     device: Device = "cpu",
-    flip_average: _FlipAverage = False,
+    flip_average: FlipAverage = False,
 ) -> None:
     """Make a run's probabilities true and choose what it flags, on the validation split; no mask changes."""
     from lexiseg import calibrate as run_calibration
@@ -261,7 +264,7 @@ def calibrate(
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
     paths: Annotated[
         list[str], typer.Argument(metavar="PATHS", help="Images, folders, or quoted glob patterns.")
     ],
@@ -282,7 +285,7 @@ def predict(
     ] = None,
     batch_size: _BatchSize = 8,
     device: Device = "cpu",
-    flip_average: _FlipAverage = False,
+    flip_average: FlipAverage = False,
     average_with: _AverageWith = None,
 ) -> None:
     """Segment images: masks on their own grids, the retrieved words, and a flag where to look again."""

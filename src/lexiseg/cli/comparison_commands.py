@@ -12,7 +12,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lexiseg.cli.shared import Device, SplitName, narrator, progress_bar, say
+from lexiseg.cli.shared import (
+    RUN_HELP,
+    Device,
+    FlipAverage,
+    SplitName,
+    Tolerance,
+    narrator,
+    progress_bar,
+    say,
+)
 from lexiseg.errors import PartialFailureError
 
 
@@ -93,8 +102,10 @@ def audit(
 
 
 def compare(
-    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="Run folder.")],
-    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Run folder it is compared with.")],
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help=RUN_HELP)],
+    run_b: Annotated[
+        Path, typer.Argument(metavar="RUN_B", help="The run or model that it is compared with.")
+    ],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
     split: Annotated[SplitName, typer.Option(help="Which split to compare on.")] = SplitName.TEST,
     out: Annotated[
@@ -103,6 +114,8 @@ def compare(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
     device: Device = "cpu",
+    flip_average: FlipAverage = False,
+    tolerance: Tolerance = 2.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
 ) -> None:
     """Compare two runs case by case: difference with interval, by lesion size, and where they differ most."""
@@ -117,6 +130,8 @@ def compare(
             split=split.value,
             out=out,
             device=device,
+            flip_average=flip_average,
+            tolerance=tolerance,
             seed=seed,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
@@ -132,17 +147,20 @@ def compare(
 
 def show_runs(out: Path) -> None:
     """Print the table that `evaluate_runs` wrote into `out`."""
-    table = _table("run", "Dice", "95 % interval", "pooled", "small", "medium", "large")
+    # Three decimals, so that a row fits into 80 columns; the files hold more.
+    table = _table("run", "Dice", "95 % interval", "pooled", "small", "medium", "large", "IoU", "words")
     for row in json.loads((out / "table.json").read_text(encoding="utf-8"))["runs"]:
-        sizes = [row[f"dice_{name}"] for name in ("small", "medium", "large")]
+        read = [row[name] for name in row if name.startswith("retrieval_") and row[name] is not None]
+        scores = [row["pooled_dice"], *(row[f"dice_{name}"] for name in ("small", "medium", "large"))]
+        scores += [row["iou"], sum(read) / len(read) if read else None]
         table.add_row(
             row["run"],
-            f"{row['dice']:.4f}",
-            f"{row['dice_low']:.4f} to {row['dice_high']:.4f}",
-            f"{row['pooled_dice']:.4f}",
-            *("-" if size is None else f"{size:.4f}" for size in sizes),
+            f"{row['dice']:.3f}",
+            f"{row['dice_low']:.3f} to {row['dice_high']:.3f}",
+            *("-" if score is None else f"{score:.3f}" for score in scores),
         )
     _console().print(table)
+    say("small, medium, large: Dice by lesion size; words: retrieval accuracy, mean of the factors.")
     say(f"Table: {out / 'table.csv'}; each run's report is in the folder of its name below {out}.")
 
 

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lexiseg.zoo import model_names
+
 
 class SplitName(StrEnum):
     """A split, as an option."""
@@ -19,6 +21,19 @@ class SplitName(StrEnum):
     TRAIN = "train"
 
 
+#: What may stand where a trained model is asked for.
+RUN_HELP = f"Run folder, or a model that comes with Lexiseg: {', '.join(model_names())}."
+
+FlipAverage = Annotated[
+    bool,
+    typer.Option(
+        "--flip-average", help="Average over each image and its mirror image: slower, often better."
+    ),
+]
+Tolerance = Annotated[
+    float,
+    typer.Option(min=0, help="Boundary error surface Dice forgives, in mm where known, else pixels."),
+]
 Device = Annotated[str, typer.Option(help="torch device: cpu, cuda:0, ...")]
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from lexiseg.data import Split
 from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation.evaluate import Evaluation, Progress
+from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE
 from lexiseg.evaluation.several import evaluate_runs
 from lexiseg.evaluation.statistics import holm, paired_difference
 from lexiseg.evaluation.tables import ALL, case_groups, most_different, patients_of, read_cases
@@ -32,6 +33,8 @@ def compare(
     split: Split = "test",
     out: str | Path | None = None,
     device: str = "cpu",
+    flip_average: bool = False,
+    tolerance: float = DEFAULT_TOLERANCE,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -44,14 +47,17 @@ def compare(
         split: "train", "val" or "test".
         out: Folder for both evaluations, `comparison.json` and `differences.csv`; None writes nothing.
         device: Torch device of the prediction.
+        flip_average: Whether both predict with flip averaging, see `evaluate`.
+        tolerance: Boundary error that surface Dice forgives in both evaluations, see `evaluate`.
         seed: Seed of the bootstrap intervals.
         progress: Called after each case, with the cases of both runs counted.
 
     Returns:
-        JSON-able: `runs`, `data`, `split`, `n`; `groups`, per group of cases the means, the paired difference
-        with its 95 % interval over patients, its Wilcoxon test, and that test adjusted by Holm over the
-        strata (all cases stand alone); `most`, the cases that differ most, in both directions; `failed`. The
-        interval and the test are about these two trained models; they say nothing about other seeds.
+        JSON-able: `runs`, `data`, `split`, `flip_average`, `n`; `groups`, per group of cases the means, the
+        paired difference with its 95 % interval over patients, its Wilcoxon test, and that test adjusted by
+        Holm over the strata (all cases stand alone); `most`, the cases that differ most, in both directions;
+        `failed`. The interval and the test are about these two trained models; they say nothing about other
+        seeds.
 
     Raises:
         UsageError: Both are the same run.
@@ -65,7 +71,15 @@ def compare(
     place = tempfile.TemporaryDirectory(prefix="lexiseg-") if out is None else nullcontext(str(out))
     with place as folder:
         evaluations = evaluate_runs(
-            runs, data, split=split, out=folder, device=device, seed=seed, progress=progress
+            runs,
+            data,
+            split=split,
+            out=folder,
+            device=device,
+            flip_average=flip_average,
+            tolerance=tolerance,
+            seed=seed,
+            progress=progress,
         )
         tables = [read_cases(evaluation.out / "cases.csv") for evaluation in evaluations.values()]
     comparison = _comparison(list(evaluations.values()), tables, seed=seed)
@@ -76,6 +90,7 @@ def compare(
         },
         "data": str(data),
         "split": split,
+        "flip_average": flip_average,
         **comparison,
     }
     if out is not None:

@@ -22,7 +22,7 @@ from lexiseg.evaluation.cases import Case, Failure, case_table, count_lesions
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.interface import PredictsPaths
 from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE, case_metrics
-from lexiseg.evaluation.opening import open_for
+from lexiseg.evaluation.opening import open_checked
 from lexiseg.evaluation.overlays import choose, render
 from lexiseg.evaluation.provenance import describe_data, describe_execution, in_sample
 from lexiseg.evaluation.reliability import Reliability
@@ -114,11 +114,8 @@ def evaluate(
     """
     run = Run.of(run)
     refuse_blocked(out)
-    index = open_for(run, data, split)
-    check_split(index, split)
     second = None if average_with is None else Run.of(average_with)
-    for member in (run, *(() if second is None else (second,))):
-        check_unseen(index, member, split)
+    index = open_checked((run,) if second is None else (run, second), data, split)
     predictor = Predictor(run, device=device, flip_average=flip_average, average_with=second)
     return evaluate_predictor(
         predictor,

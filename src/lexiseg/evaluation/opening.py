@@ -9,6 +9,7 @@ from pathlib import Path
 from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
 from lexiseg.data.hidden import hide_others
 from lexiseg.data.layouts import name_of
+from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.run import Run
 
 
@@ -39,6 +40,28 @@ def open_for(run: Run, data: str | Path, split: Split) -> DatasetIndex:
     seed = int(run.manifest.training.get("seed", 0))
     index = open_dataset(data, seed=seed, allow_missing_masks=True, coded_by=seen)
     return replace(index, samples=seen(index.samples))
+
+
+def open_checked(runs: Sequence[Run], data: str | Path, split: Split) -> DatasetIndex:
+    """Open a data set for one run, or for several that are averaged, and refuse what cannot be scored.
+
+    Args:
+        runs: The run, and those it is averaged with.
+        data: A data set folder.
+        split: "train", "val" or "test".
+
+    Raises:
+        DataError: The data set cannot be opened, has no such split, other classes than a run, or the split
+            holds images that a run has learned from.
+        UsageError: There is no split of that name.
+        RunError: The first run's `masks.json` is missing or damaged.
+    """
+    index = open_for(runs[0], data, split)
+    check_split(index, split)
+    for run in runs:
+        check_classes(index, run)
+        check_unseen(index, run, split)
+    return index
 
 
 def _shown(run: Run, data: str | Path) -> tuple[str, ...] | None:

@@ -13,6 +13,7 @@ from lexiseg.errors import UsageError
 from lexiseg.evaluation.cases import TERCILES
 from lexiseg.evaluation.evaluate import Evaluation, Progress, evaluate
 from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE
+from lexiseg.evaluation.opening import open_checked
 from lexiseg.files import write_json, write_text
 from lexiseg.inference.members import check_alike
 from lexiseg.inference.predictor import BATCH_SIZE
@@ -54,15 +55,18 @@ def evaluate_runs(
 
     Raises:
         UsageError: A run is named twice, or cannot be averaged with the second.
-        LexisegError: See `evaluate`.
+        LexisegError: See `evaluate`. Data that does not fit one of the runs is refused before any is scored.
     """
     opened = [Run.of(run) for run in runs]
     second = None if average_with is None else Run.of(average_with)
-    if second is not None:
-        for run in opened:
+    names = run_names([run.path for run in opened])
+    # All are checked before any is scored: a refusal after an hour would be a late one.
+    for run in opened:
+        if second is not None:
             check_alike(run, second)
+        open_checked((run,) if second is None else (run, second), data, split)
     found = {}
-    for position, (name, run) in enumerate(zip(run_names([r.path for r in opened]), opened, strict=True)):
+    for position, (name, run) in enumerate(zip(names, opened, strict=True)):
 
         def advance(done: int, total: int, before: int = position) -> None:
             if progress is not None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from lexiseg.errors import UsageError
 from lexiseg.models.spec import PUBLISHED_CLIPSEG, Model, Preset
 from lexiseg.text.descriptions import SUFFIX
+from lexiseg.training.config_problems import problem
 
 #: The resolved configuration in a run folder.
 CONFIG_FILE = "config.yaml"
@@ -176,7 +177,9 @@ class TrainConfig(_Config):
         if isinstance(value, dict):
             given = [name for name in _LENGTHS if value.get(name) is not None]
             if len(given) > 1:
-                raise ValueError(f"give {' or '.join(given)}, not both")
+                raise ValueError(
+                    f"{', '.join(_LENGTHS)}: expected only one of them; got {' and '.join(given)}"
+                )
             if not given:
                 return {**value, "epochs": 40}
         return value
@@ -187,7 +190,7 @@ class TrainConfig(_Config):
         text = str(value) if isinstance(value, str | Path) else ""
         if text not in TEXT_CHOICES and not text.endswith(SUFFIX):
             raise ValueError(
-                f"expected {', '.join(TEXT_CHOICES)} or the path of a description file ending in {SUFFIX}, "
+                f"expected {', '.join(TEXT_CHOICES)} or the path of a description file ending in {SUFFIX}; "
                 f"got {value!r}"
             )
         # Absolute, as a run is also resumed, and its configuration used, from other folders.
@@ -254,15 +257,20 @@ def make_config(options: dict[str, Any], file: str | Path | None = None) -> Trai
     if given.keys() & set(_LENGTHS):
         values = {name: value for name, value in values.items() if name not in _LENGTHS}
     try:
-        return TrainConfig(**{**values, **given})
+        return TrainConfig.model_validate({**values, **given})
     except ValidationError as error:
-        where = f"{file}: " if file is not None else ""
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'configuration'}: {e['msg'].removeprefix('Value error, ')}"
-            for e in error.errors()
-        )
-        known = ", ".join(TrainConfig.model_fields)
-        raise UsageError(f"{where}{problems}. Fields are: {known}.") from error
+        # The file is blamed for its own values only: an option of the same name has replaced the file's.
+        problems = [
+            f"{file}: {said}" if file is not None and not _concerns(found["loc"], given) else said
+            for found in error.errors()
+            for said in [problem(TrainConfig, found)]
+        ]
+        raise UsageError(f"{'. '.join(problems)}.") from error
+
+
+def _concerns(place: tuple[int | str, ...], given: dict[str, Any]) -> bool:
+    """Say whether a problem at a place of the configuration is one of the options given."""
+    return place[0] in given if place else not given.keys().isdisjoint(_LENGTHS)
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

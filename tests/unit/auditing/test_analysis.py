@@ -220,14 +220,35 @@ def test_sentences_name_the_size_of_the_effect() -> None:
     nothing = sentence(comparison(mean=0.001, ci95=(-0.004, 0.006), p_holm=0.8, group="small lesions"))
     assert "Reports against no text, small lesions: no measurable gain" in nothing
     assert "A gain of more than 0.0060 and a loss of more than 0.0040 are unlikely." in nothing
-    torn = sentence(comparison(ranks=-0.1))
-    assert "leaves 0 out, but the ranks of the cases do not bear it out" in torn
+
+
+UP, DOWN = {"ci95": (0.002, 0.018)}, {"ci95": (-0.018, -0.002), "mean": -0.01}
+RANKS, P = "the ranks of the cases do not bear it out", "p after Holm is not below 0.05"
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({**UP, "ranks": -0.1}, RANKS),
+        ({**UP, "ranks": 0.0}, RANKS),
+        ({**UP, "p_holm": 0.06}, P),
+        ({**UP, "p_holm": 0.05}, P),
+        ({**UP, "p_holm": 0.06, "ranks": -0.1}, f"{P} and {RANKS}"),
+        ({**DOWN, "ranks": 0.1}, RANKS),
+        ({**DOWN, "ranks": -0.3, "p_holm": 0.06}, P),
+    ],
+)
+def test_an_interval_without_0_that_is_no_gain_says_what_is_missing(
+    changes: dict[str, Any], why: str
+) -> None:
+    said = sentence(comparison(**changes))
+    assert said.endswith(f" The interval leaves 0 out, but {why}.")
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "The gain is the words' own"),
+        ({}, "The gain of reports is the words' own: they also beat the same words shuffled."),
         ({"p_holm": 0.3}, "cannot be put down to what the words say"),
     ],
 )
@@ -241,14 +262,14 @@ def test_the_verdict_asks_whether_shuffled_words_do_as_well(changes: dict[str, A
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "The gain is the words' own: reports also beat pseudo labels without words."),
+        ({}, "Reports also beat pseudo labels without words. Reports have no shuffled control here, so"),
         (
             {"p_holm": 0.3},
-            "But reports did not measurably beat pseudo labels without words, so the gain cannot",
+            "But reports did not measurably beat pseudo labels without words, so their gain cannot",
         ),
         (
             {"mean": -0.01, "ci95": (-0.02, -0.001), "ranks": -0.3},
-            "But reports did measurably worse than pseudo labels without words, so the gain cannot",
+            "But reports did measurably worse than pseudo labels without words, so their gain cannot",
         ),
     ],
 )
@@ -256,6 +277,8 @@ def test_the_verdict_asks_whether_pseudo_labels_do_as_well(changes: dict[str, An
     found = [comparison(), comparison(arm="pseudo_labels"), comparison(against="pseudo_labels", **changes)]
     (verdict,) = verdicts(found, true="reports")
     assert (verdict["kind"], words in verdict["words"]) == ("gain", True)
+    assert "the words' own" not in verdict["words"]
+    assert verdict["words"].count("cannot be put down to what the words say") == 1
     (verdict,) = verdicts([*found, comparison(against="shuffled")], true="reports")
     if changes:  # one control that is not beaten is enough
         assert "the words' own" not in verdict["words"]
@@ -263,6 +286,41 @@ def test_the_verdict_asks_whether_pseudo_labels_do_as_well(changes: dict[str, An
         assert "beat the same words shuffled and pseudo labels without words." in verdict["words"]
     # A gain of pseudo labels alone is none of the words'.
     assert verdicts([comparison(arm="pseudo_labels")], true="reports")[0]["kind"] == "no measurable gain"
+
+
+CONCEPTS = comparison(arm="concepts")
+ALONE = "have no shuffled control here, so their gain cannot be put down to what the words say."
+
+
+def test_the_verdict_says_which_words_had_no_shuffled_control() -> None:
+    told = [comparison(), comparison(against="shuffled"), CONCEPTS]
+    assert [verdict["words"] for verdict in verdicts(told, true="reports")] == [
+        "Gain: reports and measured concepts made the masks better. The gain of reports is the words' "
+        f"own: they also beat the same words shuffled. Measured concepts {ALONE}"
+    ]
+    only_concepts = [comparison(p_holm=0.3), comparison(against="shuffled", p_holm=0.3), CONCEPTS]
+    assert [verdict["words"] for verdict in verdicts(only_concepts, true="reports")] == [
+        f"Gain: measured concepts made the masks better. Measured concepts {ALONE}"
+    ]
+    no_shuffled = [comparison(), CONCEPTS]
+    assert [verdict["words"] for verdict in verdicts(no_shuffled, true="reports")] == [
+        f"Gain: reports and measured concepts made the masks better. Reports and measured concepts {ALONE}"
+    ]
+    # Without reports, it is the measured words that are shuffled.
+    shuffled_concepts = [CONCEPTS, comparison(arm="concepts", against="shuffled")]
+    assert [verdict["words"] for verdict in verdicts(shuffled_concepts, true="concepts")] == [
+        "Gain: measured concepts made the masks better. The gain of measured concepts is the words' "
+        "own: they also beat the same words shuffled."
+    ]
+
+
+def test_a_verdict_of_gain_and_harm() -> None:
+    harm = comparison(arm="concepts", ci95=(-0.02, -0.01), mean=-0.015, ranks=-0.4)
+    (verdict,) = verdicts([comparison(), comparison(against="shuffled"), harm], true="reports")
+    assert verdict["words"].startswith(
+        "Gain: reports made the masks better. Measured concepts did harm. The "
+    )
+    assert "control" not in verdict["words"]
 
 
 def test_the_verdict_can_be_no_measurable_gain() -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from lexiseg.cli.comparison_commands import show_runs
 from lexiseg.errors import DataError, UsageError
+from lexiseg.evaluation import compare, evaluate_runs
 from lexiseg.evaluation.several import run_names
 from lexiseg.evaluation.tables import case_groups, most_different, patients_of, read_cases
 
@@ -69,3 +75,85 @@ def test_names_of_runs(tmp_path: Path) -> None:
     assert run_names([Path("/x/a/last"), Path("/y/a/last")]) == ["x-a-last", "y-a-last"]
     with pytest.raises(UsageError, match="is named twice"):
         run_names([Path("/r/a"), Path("/r/../r/a")])
+
+
+@pytest.fixture
+def data(tmp_path: Path, write_case: Any, disc: Any) -> Path:
+    for split in ("train", "val", "test"):
+        write_case(tmp_path / "lungs", f"{split}-1", disc(32, 16, 8, 5), split)
+    return tmp_path / "lungs"
+
+
+@pytest.fixture
+def scored(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Stop at the first run that would be scored, and keep how."""
+    calls: list[dict[str, Any]] = []
+
+    def evaluate(run: object, data: object, **options: Any) -> None:
+        calls.append(options)
+        raise InterruptedError
+
+    monkeypatch.setattr(importlib.import_module("lexiseg.evaluation.several"), "evaluate", evaluate)
+    return calls
+
+
+def test_all_runs_are_checked_before_one_is_scored(
+    data: Path, tmp_path: Path, fake_run: Any, scored: list[dict[str, Any]]
+) -> None:
+    fits = replace(fake_run(), path=tmp_path / "fits")
+    other = replace(fake_run(class_names=("background", "left lung", "right lung")), path=tmp_path / "other")
+    said = rf"^The run {other.path} segments left lung, right lung, but the masks of {data} hold "
+    with pytest.raises(DataError, match=said):
+        evaluate_runs([fits, other], data, out=tmp_path / "out")
+    with pytest.raises(DataError, match=said):
+        compare(fits, other, data)
+    assert scored == []
+    # One that has seen the images is refused as early, and named.
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "seen" / "splits.json").write_text(json.dumps({"train": ["test-1"]}))
+    manifest = fits.manifest.model_copy(update={"data": {"name": "lungs"}})
+    seen = replace(fake_run(), path=tmp_path / "seen", manifest=manifest)
+    with pytest.raises(DataError, match=rf"used to train or select the run in {seen.path} "):
+        evaluate_runs([fits, seen], data, out=tmp_path / "out")
+    assert scored == []
+    with pytest.raises(InterruptedError):
+        evaluate_runs([fits], data, out=tmp_path / "out")
+    assert len(scored) == 1
+
+
+def test_the_order_of_several_classes_is_checked_by_run(tmp_path: Path, fake_run: Any, data: Path) -> None:
+    from lexiseg.data import open_dataset
+    from lexiseg.evaluation.checks import check_classes
+
+    run = replace(fake_run(class_names=("background", "a", "b")), path=tmp_path / "swapped")
+    index = replace(open_dataset(data), class_names=("background", "b", "a"))
+    with pytest.raises(DataError, match=rf"^The classes of the run {run.path} are background, a, b, those"):
+        check_classes(index, run)
+
+
+def test_compare_predicts_as_it_is_told(
+    data: Path, tmp_path: Path, fake_run: Any, scored: list[dict[str, Any]]
+) -> None:
+    runs = [replace(fake_run(), path=tmp_path / name) for name in "ab"]
+    for options in ({"flip_average": True, "tolerance": 1.5}, {}):
+        with pytest.raises(InterruptedError):
+            compare(*runs, data, **options)
+    assert [(call["flip_average"], call["tolerance"]) for call in scored] == [(True, 1.5), (False, 2.0)]
+
+
+def test_the_printed_table_fits_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = {
+        "run": "first-run", "dice": 0.75, "dice_low": 0.7, "dice_high": 0.8, "pooled_dice": 0.81, "iou": 0.61,
+        "dice_small": 0.5, "dice_medium": None, "dice_large": 0.9,
+        "retrieval_count": 0.5, "retrieval_left": 0.75, "retrieval_right": None,
+    }  # fmt: skip
+    silent = {**row, "run": "second"}
+    rows = [row, {name: value for name, value in silent.items() if not name.startswith("retrieval")}]
+    (tmp_path / "table.json").write_text(json.dumps({"runs": rows}))
+    show_runs(tmp_path)
+    head, first, second, legend, _ = capsys.readouterr().out.splitlines()
+    assert head.split()[-6:] == ["pooled", "small", "medium", "large", "IoU", "words"]
+    assert " ".join(first.split()) == "first-run 0.750 0.700 to 0.800 0.810 0.500 - 0.900 0.610 0.625"
+    assert second.split()[-2:] == ["0.610", "-"]
+    assert max(map(len, (head, first, second))) <= 80
+    assert "retrieval accuracy" in legend

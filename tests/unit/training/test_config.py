@@ -20,7 +20,7 @@ def test_a_training_lasts_40_epochs_unless_told() -> None:
 
 
 def test_epochs_and_minutes_exclude_each_other() -> None:
-    with pytest.raises(UsageError, match="configuration: give epochs or max_minutes, not both"):
+    with pytest.raises(UsageError, match="expected only one of them; got epochs and max_minutes"):
         make_config({"epochs": 3, "max_minutes": 3})
 
 
@@ -38,31 +38,72 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_unknown_fields_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"learning_rat: Extra inputs .* Fields are: .*learning_rate"):
+    with pytest.raises(
+        UsageError, match=r"^learning_rat: there is no such field\. The fields are: .*learning_rate"
+    ):
         make_config({"learning_rat": 1e-3})
     file = write(tmp_path, "augment: {flip: 1}")
-    with pytest.raises(UsageError, match=rf"{file}: augment\.flip: Extra inputs"):
+    with pytest.raises(
+        UsageError, match=r"augment\.flip: there is no .* fields of augment are: .*affine"
+    ) as got:
         make_config({}, file)
+    assert "learning_rate" not in str(got.value)
+    with pytest.raises(UsageError, match="3: expected a name; got 3"):
+        make_config({}, write(tmp_path, "3: 4"))
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "said"),
     [
-        ("epochs", 0),
-        ("max_minutes", 0),
-        ("batch_size", 1),
-        ("width", 10),
-        ("ema_decay", 1.0),
-        ("preset", "huge"),
-        ("seed", -1),
-        ("val_cases", 0),
-        ("small_first", 1.5),
-        ("learning_rate", 0),
+        ("epochs", 0, "a whole number of at least 1; got 0"),
+        ("epochs", 1.5, "a whole number of at least 1; got 1.5"),
+        ("max_minutes", 0, "a number above 0; got 0"),
+        ("masks", 2, "a number above 0 and at most 1; got 2"),
+        ("masks", "some", "a number above 0 and at most 1; got 'some'"),
+        ("width", 10, "a whole number of at least 8 and a multiple of 4; got 10"),
+        ("ema_decay", 1.0, "a number of at least 0 and below 1; got 1.0"),
+        ("preset", "huge", "one of compact, paper; got 'huge'"),
+        ("unmasked", "no", "one of words, pseudo_labels, leave_out; got 'no'"),
+        ("image_size", "big", "a whole number; got 'big'"),
+        ("cache", "perhaps", "true or false; got 'perhaps'"),
+        ("encoder", 3, "text; got 3"),
+        ("source_weights", 3, "names, each with a number above 0; got 3"),
     ],
 )
-def test_impossible_values_are_refused_by_name(name: str, value: object) -> None:
-    with pytest.raises(UsageError, match=f"^{name}: "):
+def test_impossible_values_are_answered_by_what_is_possible(name: str, value: object, said: str) -> None:
+    with pytest.raises(UsageError) as got:
         make_config({name: value})
+    assert str(got.value) == f"{name}: expected {said}."
+
+
+def test_every_field_says_what_it_expects() -> None:
+    for name in TrainConfig.model_fields:
+        with pytest.raises(UsageError, match=f"^{name}: expected "):
+            make_config({name: object()})
+
+
+def test_values_inside_a_field_are_refused_by_their_place() -> None:
+    with pytest.raises(UsageError, match=r"^source_weights\.a: expected a number above 0; got -1\.$"):
+        make_config({"source_weights": {"a": -1}})
+    with pytest.raises(UsageError, match=r"^augment\.affine: expected a number .* at most 1; got 3\.$"):
+        make_config({"augment": {"affine": 3}})
+    with pytest.raises(UsageError, match=r"^source_weights\.3: expected a name; got 3\.$"):
+        make_config({"source_weights": {3: 1.0}})
+
+
+def test_the_file_is_blamed_for_its_own_values_only(tmp_path: Path) -> None:
+    file = write(tmp_path, "masks: 2\nseed: -1\n")
+    with pytest.raises(UsageError) as got:
+        make_config({"masks": 3, "width": 9}, file)
+    first, second, third = str(got.value).split(". ")
+    assert first.startswith("width: expected")
+    assert second == "masks: expected a number above 0 and at most 1; got 3"
+    assert third.startswith(f"{file}: seed: expected")
+    lengths = write(tmp_path, "epochs: 2\nsteps: 3\n")
+    with pytest.raises(UsageError, match=f"^{lengths}: epochs, max_minutes, steps: expected only one"):
+        make_config({}, lengths)
+    with pytest.raises(UsageError, match=r"^epochs, max_minutes, steps: expected only one"):
+        make_config({"epochs": 2, "max_minutes": 3}, lengths)
 
 
 def test_files_that_are_no_configuration(tmp_path: Path) -> None:

@@ -343,7 +343,7 @@ class TestPlan:
 
 
 def test_a_text_that_is_neither_choice_nor_file() -> None:
-    with pytest.raises(UsageError, match=r"text: expected auto, .* ending in \.jsonl, got 'poems'"):
+    with pytest.raises(UsageError, match=r"text: expected auto, .* ending in \.jsonl; got 'poems'"):
         make_config({"text": "poems"})
     with pytest.raises(UsageError, match="got 3"):
         make_config({"text": 3})

@@ -269,5 +269,5 @@ class TestRuns:
     def test_steps_set_the_length(self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
         options = {name: value for name, value in tiny_options.items() if name != "epochs"}
         assert train(phantom, tmp_path / "run", steps=3, **options).manifest.training["steps"] == 3
-        with pytest.raises(UsageError, match="give epochs or steps, not both"):
+        with pytest.raises(UsageError, match="only one of them; got epochs and steps"):
             make_config({"epochs": 1, "steps": 3})
