@@ -43,7 +43,7 @@ def check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
     if seen:
         raise DataError(
             f"{len(seen)} images of the {split} split of {index.root} were used to train or select the run "
-            f"in {run.path} (for example {seen[0]}), so their scores would say nothing: this is not the "
+            f"in {run.shown} (for example {seen[0]}), so their scores would say nothing: this is not the "
             f"split of the training. Copy {run.path / 'splits.json'} beside the data, or, if this is another "
             f"data set, give it a name of its own in dataset.yaml."
         )
