@@ -172,6 +172,7 @@ def evaluate_predictor(
     metrics = _metrics(cases, failed, run=run, scoring=scoring, seed=seed)
     metrics["calibration"] = {
         "temperature": predictor.calibration and predictor.calibration.temperature,
+        "signals": predictor.calibration and predictor.calibration.review.weights,
         **scoring.reliability.to_dict(),
     }
     metrics["data"] = describe_data(index, samples, split)
