@@ -205,11 +205,12 @@ def rows(metrics: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def licence_status(about: Entry) -> str:
-    """Say what is known of the licence of the data, and what a user has to do."""
-    unknown = any("licence" in fact for fact in about.unconfirmed)
-    known = "not stated where we looked (see `lexiseg data list`)" if unknown else "known from public sources"
-    return f"{known}; the weights are learned from these data: clear your use with their owners"
+def licence(about: Entry) -> str:
+    """Say what is known of the licence of the data, where, and what a user has to do."""
+    return (
+        f"{about.licence}: {about.home}; the weights are learned from these data: clear your use with their "
+        f"owners"
+    )
 
 
 def facts(run: Run, about: Entry, *, size: float, move: float) -> dict[str, str]:
@@ -230,8 +231,7 @@ def facts(run: Run, about: Entry, *, size: float, move: float) -> dict[str, str]
         f"{manifest.side}'s",
         "Trained on": f"{about.title}, {manifest.data['samples']['train']:,} images with masks and report "
         f"sentences",
-        "Licence of the data": f"{about.licence}: {about.home}",
-        "Licence status": licence_status(about),
+        "Licence of the data": licence(about),
         "Selected": f"weights of step {training['selected_step']} of {training['steps']}, by Dice on "
         f"{config['val_cases']} of {validation['cases']:,} validation images (on all: "
         f"{validation['dice']:.4f}); nothing was chosen on test",

@@ -29,7 +29,7 @@ from lexiseg.files import refuse_blocked, write_json
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.words.description import Side
 from lexiseg.words.vocabulary import Vocabulary
-from lexiseg.zoo import model_folder, model_names
+from lexiseg.zoo import model_folder, model_names, shown_folder
 
 #: Raised whenever an older Lexiseg could not read a newer run correctly.
 FORMAT_VERSION = 1
@@ -265,6 +265,11 @@ class Run:
         """Whether it is a model that comes with Lexiseg, which nothing may change."""
         shipped = model_folder(self.path.resolve().name)
         return shipped is not None and shipped.resolve() == self.path.resolve()
+
+    @property
+    def shown(self) -> str:
+        """What it is called where a person reads or types it: a shipped model's name, else the folder."""
+        return shown_folder(self.path)
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ def test_every_shipped_model_is_small_and_says_what_it_is_for() -> None:
         assert "not for any patient" in rows["Intended use"]
         assert rows["Energy"].endswith(" kWh")
         assert "https://" in rows["Licence of the data"]
-        assert "clear your use with their owners" in rows["Licence status"]
+        assert "clear your use with their owners" in rows["Licence of the data"]
 
 
 def test_the_cards_command_is_that_of_the_run_and_says_what_it_was_trained_with() -> None:

@@ -115,13 +115,19 @@ def test_the_packing_command_names_no_folder_of_this_machine(pack_zoo: ModuleTyp
 
 
 @pytest.mark.parametrize(
-    ("data_set", "said"),
-    [("qata-cov19", "not stated where we looked"), ("chaos-mr", "known from public sources")],
+    ("data_set", "said"), [("qata-cov19", "not stated where we looked"), ("chaos-mr", "CC")]
 )
-def test_the_licence_status_comes_from_the_registry(pack_zoo: ModuleType, data_set: str, said: str) -> None:
-    status = pack_zoo.licence_status(find_entry(data_set))
-    assert status.startswith(said)
-    assert status.endswith("clear your use with their owners")
+def test_the_licence_comes_from_the_registry(pack_zoo: ModuleType, data_set: str, said: str) -> None:
+    licence = pack_zoo.licence(find_entry(data_set))
+    assert licence.startswith(said)
+    assert find_entry(data_set).home in licence
+    assert licence.endswith("clear your use with their owners")
+
+
+def test_the_shipped_card_says_each_thing_once() -> None:
+    card = (Run.open("covid-xray").path / "model_card.md").read_text(encoding="utf-8")
+    assert card.count("not stated where we looked") == 1
+    assert card.count("clear your use with their owners") == 1
 
 
 def test_the_shipped_card_holds_the_facts_of_its_run(pack_zoo: ModuleType) -> None:

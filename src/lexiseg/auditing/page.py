@@ -13,7 +13,7 @@ from lexiseg.auditing.verdict import ALPHA, title
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.cases import TERCILES
 from lexiseg.evaluation.tables import ALL
-from lexiseg.words.description import SIDE_NOTES
+from lexiseg.words.description import SIDE_NOTES, names_sides
 
 _MODEL_TITLES = {"stpnet": "STPNet", "cotexnet": "CoTexNet"}
 _WIDTH = 300.0
@@ -59,12 +59,14 @@ class FirstTraining:
         calibration: Its reliability diagram.
         confusions: Per factor what was retrieved for each reference phrase.
         side_note: Whose left "left" means.
+        sided: Whether any of its words speak of left or right.
     """
 
     arm: dict[str, Any]
     calibration: figures.Picture
     confusions: dict[str, figures.Picture]
     side_note: str
+    sided: bool
 
 
 def build_page(content: dict[str, Any]) -> str:
@@ -150,6 +152,9 @@ def _first_training(arm: dict[str, Any]) -> FirstTraining:
         calibration=figures.reliability(first["calibration"]),
         confusions={name: figures.confusion(scores) for name, scores in first["confusions"].items()},
         side_note=SIDE_NOTES[first["side"]],
+        sided=names_sides(
+            text for scores in first["confusions"].values() for text in (scores["title"], *scores["phrases"])
+        ),
     )
 
 

@@ -320,7 +320,7 @@ def predict(
     can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None
     review = f"; {summary.flagged} flagged for review" if can_flag else ""
     say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {summary.results}")
-    if predictor.run.spoken_vocabulary is not None:
+    if summary.done and predictor.run.spoken_vocabulary is not None:
         say(f"Left and right in all words are the {predictor.run.side}'s.")
     if summary.failed:
         raise PartialFailureError(

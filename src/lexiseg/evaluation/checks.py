@@ -44,10 +44,10 @@ def check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
     seen = [sample.id for sample in index.split(split) if sample.id in used]
     if seen:
         how = (
-            f"belong to the training split of the run in {run.path}, which left them out as they had no mask "
-            f"(for example {seen[0]}), and others of the same patients may have been learned from"
+            f"belong to the training split of the run in {run.shown}, which left them out as they had no "
+            f"mask (for example {seen[0]}), and others of the same patients may have been learned from"
             if run.left_out.issuperset(seen)
-            else f"were used to train or select the run in {run.path} (for example {seen[0]}), so their "
+            else f"were used to train or select the run in {run.shown} (for example {seen[0]}), so their "
             f"scores would say nothing"
         )
         raise DataError(

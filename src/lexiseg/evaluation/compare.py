@@ -67,7 +67,7 @@ def compare(
     """
     runs = [Run.of(run) for run in (run_a, run_b)]
     if runs[0].path.resolve() == runs[1].path.resolve():
-        raise UsageError(f"Expected two runs to compare, got {runs[0].path} twice.")
+        raise UsageError(f"Expected two runs to compare, got {runs[0].shown} twice.")
     place = tempfile.TemporaryDirectory(prefix="lexiseg-") if out is None else nullcontext(str(out))
     with place as folder:
         evaluations = evaluate_runs(
@@ -85,9 +85,7 @@ def compare(
     comparison = _comparison(list(evaluations.values()), tables, seed=seed)
     names = list(evaluations)
     comparison = {
-        "runs": {
-            side: {"name": n, "folder": str(r.path)} for side, n, r in zip("ab", names, runs, strict=True)
-        },
+        "runs": {side: {"name": n, "folder": r.shown} for side, n, r in zip("ab", names, runs, strict=True)},
         "data": str(data),
         "split": split,
         "flip_average": flip_average,

@@ -167,13 +167,14 @@ def evaluate_predictor(
     metrics = _metrics(cases, failed, run=run, scoring=scoring, seed=seed)
     metrics["calibration"] = {
         "temperature": predictor.calibration and predictor.calibration.temperature,
+        "signals": predictor.calibration and predictor.calibration.review.weights,
         **scoring.reliability.to_dict(),
     }
     metrics["in_sample"] = in_sample(predictor, index, split)
     metrics["data"] = describe_data(index, samples, split)
     shown = render(choose(cases), predictor, index=index, references=references)
     metrics["execution"] = describe_execution(
-        run=run.path,
+        run=run.shown,
         data=index.root,
         split=split,
         out=out,
@@ -181,7 +182,7 @@ def evaluate_predictor(
         tolerance=tolerance,
         device=device,
         flip_average=flip_average,
-        average_with=[str(other.path) for other in predictor.runs[1:]],
+        average_with=[other.shown for other in predictor.runs[1:]],
         seconds=time.monotonic() - started,
     )
     table = case_table(
@@ -287,7 +288,7 @@ def _metrics(
         "retrieval": retrieval,
         "failed": [{"id": f.id, "image": str(f.image), "error": f.error} for f in failed],
         "run": {
-            "folder": str(run.path),
+            "folder": run.shown,
             "manifest": run.manifest.model_dump(mode="json", exclude={"vocabulary"}),
         },
     }

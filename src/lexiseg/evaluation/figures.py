@@ -214,7 +214,8 @@ def _histogram(
         axes.axvline(median, color=ORANGE, linewidth=2, linestyle="--", label=f"median {median:{form}}")
         axes.set(xlabel=xlabel, ylabel="cases", xlim=ends)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False, loc="upper left")
+        # Above the axes: inside it would lie on bars, or on the lines that it names.
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     low, high = np.quantile(values, [0.25, 0.75])
     alt = (
         f"Histogram of {what} over {values.size} cases: mean {mean:{form}}, median {median:{form}}, half of "

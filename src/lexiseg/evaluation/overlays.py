@@ -136,8 +136,9 @@ def _show(case: Case, prediction: Prediction, index: DatasetIndex, references: R
         case=case,
         uri=_data_uri(draw_overlay(image, prediction.mask, truth, longest_side=_LONGEST_SIDE)),
         alt=(
-            f"Image {sample.id} with the predicted outline (solid orange) and the true outline (dashed "
-            f"blue); Dice {case.scores.dice:.3f}."
+            f"Image {sample.id} with {'the' if case.predicted_px else 'no'} predicted outline (solid orange) "
+            f"and {'the' if case.truth_px else 'no'} true outline (dashed blue); Dice "
+            f"{case.scores.dice:.3f}."
         ),
         words=words,
         reasons=prediction.reasons,

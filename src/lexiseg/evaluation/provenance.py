@@ -66,7 +66,7 @@ def in_sample(predictor: PredictsPaths, index: DatasetIndex, split: str) -> str 
 
 def describe_execution(
     *,
-    run: Path,
+    run: str,
     data: Path,
     split: str,
     out: Path,
@@ -77,8 +77,11 @@ def describe_execution(
     average_with: Sequence[str],
     seconds: float,
 ) -> dict[str, Any]:
-    """Return how to do it again: command, seed, versions, machine and date."""
-    command = ["lexiseg", "evaluate", str(run), str(data), "--split", split, "--out", str(out)]
+    """Return how to do it again: command, seed, versions, machine and date.
+
+    Runs come as they are shown (`Run.shown`), so that the command holds on another machine too.
+    """
+    command = ["lexiseg", "evaluate", run, str(data), "--split", split, "--out", str(out)]
     defaults = {
         "--seed": (seed, 0),
         "--tolerance": (tolerance, DEFAULT_TOLERANCE),

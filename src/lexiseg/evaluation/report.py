@@ -13,13 +13,22 @@ from lexiseg.evaluation import figures
 from lexiseg.evaluation.cases import Case
 from lexiseg.evaluation.overlays import Shown
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
-from lexiseg.words.description import SIDE_NOTES
+from lexiseg.words.description import SIDE_NOTES, names_sides
 
 _TAUGHT = {
     "reports": "masks, and the sentences of a report sheet",
     "concepts": "masks, and words measured on them",
     "lmm": "masks, and words from a descriptions file",
     "none": "masks alone, no words",
+}
+#: What a signal of the review rule looks at, in words for people.
+SIGNAL_TITLES = {
+    "overlap": "how sure all pixels are",
+    "inside": "how sure the pixels of the mask are",
+    "size": "the size of the mask",
+    "words": "how sure the words are",
+    "agreement": "whether words and mask agree",
+    "mirror": "whether the mirror image gets the same mask",
 }
 
 
@@ -50,6 +59,12 @@ def build_report(
     return environment.get_template("report.html.j2").render(
         m=metrics,
         side_note=SIDE_NOTES[metrics["side"]],
+        sided=names_sides(
+            text for scores in retrieval.values() for text in (scores["title"], *scores["phrases"])
+        ),
+        notices=_notices(metrics),
+        signals=_signals(metrics["calibration"]["signals"]),
+        training=_training(metrics["run"]["manifest"]["training"]),
         distribution=figures.dice_distribution(cases),
         scatter=figures.size_against_dice(cases, metrics["by_size"]),
         reliability=figures.reliability(metrics["calibration"]),
@@ -90,6 +105,7 @@ def _about(metrics: dict[str, Any]) -> list[tuple[str, str]]:
         ("Network", f"{title}, {network['preset']} preset, {network['encoder']}{size}"),
         ("Input", f"one image of {manifest['image_size']} x {manifest['image_size']} px, and nothing else"),
         ("Classes", ", ".join(metrics["class_names"][1:])),
+        ("Trained on", _trained_on(manifest["data"])),
         ("Taught by", _TAUGHT.get(manifest["text"], f"masks, and words ({manifest['text']})")),
         (
             "Prediction",
@@ -107,6 +123,52 @@ def _about(metrics: dict[str, Any]) -> list[tuple[str, str]]:
             f"{metrics['num_cases']} scored, {failed or 'none'} failed",
         ),
     ]
+
+
+def _trained_on(data: Mapping[str, Any]) -> str:
+    """Return name and size of a run's training data, as far as its manifest has them."""
+    if "name" not in data:
+        return "not known: the run does not say"
+    images = ", ".join(f"{number:,} {split}" for split, number in data.get("samples", {}).items())
+    return f"{data['name']}{f': {images} images' if images else ''}"
+
+
+def _notices(metrics: dict[str, Any]) -> list[str]:
+    """Return what a reader must know where the data are not those of the training, by their names."""
+    manifest, name = metrics["run"]["manifest"], metrics["data"]["name"]
+    trained, ours = manifest["class_names"][1:], metrics["class_names"][1:]
+    found = []
+    if manifest["data"].get("name", name) != name:
+        found.append(
+            f"The run was trained on data named {manifest['data']['name']}, and is scored on data named "
+            f"{name}. If they are other data, the scores say how it does on data of another origin; if "
+            f"they are a copy, Lexiseg cannot tell under this name whether it has learned from these images."
+        )
+    if list(trained) != list(ours):
+        found.append(
+            f"The run segments {', '.join(trained)}; the true masks are named {', '.join(ours)}. Scores mean "
+            f"something only if both are the same thing, which names cannot tell."
+        )
+    return found
+
+
+def _signals(weights: Mapping[str, float] | None) -> str:
+    """Say what lets expect a low Dice: the signals that count in a run's calibration, heaviest first."""
+    if not weights:
+        return "the expected Dice is low"
+    titles = ", ".join(SIGNAL_TITLES[name] for name in weights)
+    return f"its own signals let expect a low Dice: {titles} (heaviest first)"
+
+
+def _training(training: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a run's manifest says of its training, as (name, value) for people."""
+    rows = []
+    for name, value in training.items():
+        if name == "finished":
+            rows.append(("Training", "finished" if value else "not finished"))
+        elif isinstance(value, str | int | float):
+            rows.append((f"Training: {name.replace('_', ' ')}", str(value)))
+    return rows
 
 
 @dataclass(frozen=True, kw_only=True)

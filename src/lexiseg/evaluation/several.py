@@ -18,6 +18,7 @@ from lexiseg.files import write_json, write_text
 from lexiseg.inference.members import check_alike
 from lexiseg.inference.predictor import BATCH_SIZE
 from lexiseg.run import Run
+from lexiseg.zoo import shown_folder
 
 
 def evaluate_runs(
@@ -89,7 +90,7 @@ def evaluate_runs(
     write_text(Path(out) / "table.csv", _as_csv(rows))
     write_json(
         Path(out) / "table.json",
-        {"data": str(data), "split": split, "average_with": second and str(second.path), "runs": rows},
+        {"data": str(data), "split": split, "average_with": second and second.shown, "runs": rows},
     )
     return found
 
@@ -103,7 +104,7 @@ def run_names(paths: Sequence[Path]) -> list[str]:
     whole = [path.resolve() for path in paths]
     twice = [path for path in whole if whole.count(path) > 1]
     if twice:
-        raise UsageError(f"The run {twice[0]} is named twice. Name each run once.")
+        raise UsageError(f"The run {shown_folder(twice[0])} is named twice. Name each run once.")
     for length in range(1, max(len(path.parts) for path in whole) + 1):
         names = ["-".join(part.strip("/\\:") for part in path.parts[-length:]) for path in whole]
         if len(set(names)) == len(names):

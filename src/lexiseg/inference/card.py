@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,17 @@ from lexiseg.inference.earlier import CARD_TITLE
 from lexiseg.inference.explain import ExplainedWord, Explanation, WhatIf
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR, draw_heat, draw_overlay
 from lexiseg.inference.predictor import Pixels
-from lexiseg.inference.result import RetrievedWord
-from lexiseg.words.description import SIDE_NOTES
+from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.words.description import SIDE_NOTES, names_sides
 
+#: What a card does not show: of places where phrases act, and of masks under other phrases.
+LIMIT_OF_HEAT = "The light says where the network looked, not that it was right to."
+LIMIT_OF_WHAT_IF = (
+    "A mask that does not change under another phrase means that the image decided, not the words."
+)
+
+# Masks whose Dice is above this are told apart by nobody who looks at them.
+_HARDLY = 0.98
 _LONGEST_SIDE = 400
 _JPEG_QUALITY = 85
 
@@ -34,8 +43,10 @@ class _Word:
 
     word: RetrievedWord
     measured: str | None
+    sided: bool
     heat: _Picture | None
     what_if: tuple[WhatIf, ...]
+    effect: str | None
     pictured: WhatIf | None
     picture: _Picture | None
 
@@ -65,7 +76,7 @@ def build_card(image: Pixels, explanation: Explanation, *, name: str, run: str) 
         run=run,
         p=prediction,
         e=explanation,
-        mask=_picture(image, prediction.mask, None, f"{name} with the outline of the predicted mask."),
+        mask=_picture(image, prediction.mask, None, _alt(name, prediction)),
         words=[
             _word(image, explanation, word, explained)
             for word, explained in zip(prediction.words, explanation.words, strict=True)
@@ -73,6 +84,7 @@ def build_card(image: Pixels, explanation: Explanation, *, name: str, run: str) 
         scales=[
             (stride, [by_factor[factor] for factor in factors]) for stride, factors in explanation.scales
         ],
+        limits=_limits(explanation),
         side_note=SIDE_NOTES[prediction.side],
         predicted_colour=PREDICTED_COLOUR,
         own_colour=TRUTH_COLOUR,
@@ -87,8 +99,8 @@ def _word(image: Pixels, explanation: Explanation, word: RetrievedWord, explaine
             uri=_data_uri(draw_heat(image, explained.heat, explanation.plain, longest_side=_LONGEST_SIDE)),
             alt=f"Where '{word.phrase}' acts: {_where(explained.heat)}.",
         )
-    changed = [what_if for what_if in explained.what_if if what_if.overlap is not None]
-    pictured = min(changed, key=lambda what_if: what_if.overlap or 0.0, default=None)
+    overlaps = [what_if.overlap for what_if in explained.what_if if what_if.overlap is not None]
+    pictured = next((w for w in explained.what_if if w.overlap == min(overlaps, default=1.0) < 1), None)
     picture = None
     if pictured is not None and pictured.mask is not None:
         alt = f"The mask if '{pictured.phrase}' were retrieved (solid), and the mask as it is (dashed)."
@@ -96,11 +108,36 @@ def _word(image: Pixels, explanation: Explanation, word: RetrievedWord, explaine
     return _Word(
         word=word,
         measured=None if measured is None else measured.phrases[word.factor],
+        sided=names_sides((word.title, word.phrase, *(phrase for phrase, _ in word.runners_up))),
         heat=heat,
         what_if=explained.what_if,
+        effect=_effect(explained.what_if),
         pictured=pictured,
         picture=picture,
     )
+
+
+def _alt(name: str, prediction: Prediction) -> str:
+    if prediction.mask.any():
+        return f"{name} with the outline of the predicted mask."
+    return f"{name} without an outline: no lesion was found."
+
+
+def _limits(explanation: Explanation) -> list[str]:
+    """Return what the card does not show, of the things that it holds."""
+    forced = any(word.what_if for word in explanation.words)
+    return [LIMIT_OF_HEAT] * (explanation.heat_kind is not None) + [LIMIT_OF_WHAT_IF] * forced
+
+
+def _effect(what_if: Sequence[WhatIf]) -> str | None:
+    """Say that other phrases change the mask hardly or not at all; None where one does or none was forced."""
+    overlaps = [other.overlap for other in what_if if other.overlap is not None]
+    which = "these" if len(overlaps) == len(what_if) else "those that could be forced"
+    if not overlaps or min(overlaps) <= _HARDLY:
+        return None
+    if min(overlaps) == 1:
+        return f"None of {which} changes the mask."
+    return f"The mask hardly changes under any of {which}: the Dice stays above {_HARDLY}."
 
 
 def _where(heat: npt.NDArray[np.float32]) -> str:

@@ -83,20 +83,20 @@ def check_alike(first: Run, second: Run) -> None:
         UsageError: They are the same run, segment other classes, or speak other words.
     """
     if first.path.resolve() == second.path.resolve():
-        raise UsageError(f"{first.path} cannot be averaged with itself. Name another run.")
+        raise UsageError(f"{first.shown} cannot be averaged with itself. Name another run.")
     # With one foreground class its name is a matter of taste; with more, labels go by number.
     several = len(first.class_names) > 2
     if len(first.class_names) != len(second.class_names) or (
         several and first.class_names != second.class_names
     ):
         raise UsageError(
-            f"{first.path} segments {', '.join(first.class_names[1:])}, but {second.path} "
+            f"{first.shown} segments {', '.join(first.class_names[1:])}, but {second.shown} "
             f"{', '.join(second.class_names[1:])}. Only runs with the same classes can be averaged."
         )
     difference = _difference(first, second)
     if difference is not None:
         raise UsageError(
-            f"{first.path} and {second.path} do not speak the same words: {difference}. Only runs with the "
+            f"{first.shown} and {second.shown} do not speak the same words: {difference}. Only runs with the "
             f"same phrases and side, or two without words, can be averaged."
         )
 

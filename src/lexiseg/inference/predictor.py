@@ -192,17 +192,16 @@ class Predictor:
         mask, probability = self.on_grid(logits, (image.shape[0], image.shape[1]))
         counts = np.bincount(mask.ravel(), minlength=len(self.run.class_names))
         area_px = {name: int(counts[label]) for label, name in enumerate(self.run.class_names) if label > 0}
-        words = self._words(scores)
+        lesion, words = bool(mask.any()), self._words(scores)
         measured, share, disagrees = None, None, None
         vocabulary = self.run.spoken_vocabulary
         if words and vocabulary is not None:
-            lesion = bool(mask.any())
             measured = measure(mask, vocabulary, image=image, side=self.run.side)
             share = _share_of_agreement(vocabulary, words, measured, lesion=lesion)
             if share is not None:
                 disagrees = disagreement(words, measured, vocabulary, lesion=lesion)
         signals = {**signals, **word_signals(words, share)}
-        expected, flagged, doubt = self._review(signals, share)
+        expected, flagged, doubt = self._review(signals, share, lesion=lesion)
         pixel_mm2 = spacing_mm[0] * spacing_mm[1] if spacing_mm is not None else None
         return Prediction(
             mask=mask,
@@ -238,14 +237,14 @@ class Predictor:
         return logits[0].argmax(dim=0).to(torch.uint8).numpy(), scaled.softmax(dim=0)[1:].numpy()
 
     def _review(
-        self, signals: dict[str, float], share: float | None
+        self, signals: dict[str, float], share: float | None, *, lesion: bool
     ) -> tuple[float | None, bool, str | None]:
         """Return the expected Dice, whether a person should look, and why; only a calibrated run expects."""
         if self.calibration is None:
             return None, share is not None and share < self.run.manifest.review_below, None
         rule = self.calibration.review
         expected = rule.expected_dice(signals)
-        return expected, expected < rule.below, rule.reason(signals)
+        return expected, expected < rule.below, rule.reason(signals, lesion=lesion)
 
     def _words(self, scores: list[npt.NDArray[np.float32]]) -> tuple[RetrievedWord, ...]:
         """Name the best phrase of every factor, with its runners-up."""

@@ -24,9 +24,12 @@ DOUBTS = {
     "size": "small lesion",
     "mirror": "the mirror image gets another mask",
 }
+#: What is said of an empty mask, in place of doubts about its lesion.
+NOTHING_FOUND = "no lesion found"
 
 # Share of the image below which a lesion counts as none on the logarithmic scale of sizes.
 _LEAST_SHARE = 1e-4
+_OF_A_LESION = ("inside", "size")
 # A signal is named as a doubt if it makes up at least this share of what lowers the expectation.
 _NAMED_FROM = 0.25
 
@@ -74,18 +77,31 @@ class ReviewRule(BaseModel):
     dice_flagged: float | None = None
     dice_rest: float | None = None
 
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weights of the signals that count, those above 0, heaviest first."""
+        used = {name: signal.weight for name, signal in self.signals.items() if signal.weight > 0}
+        return dict(sorted(used.items(), key=lambda item: -item[1]))
+
     def expected_dice(self, signals: Mapping[str, float]) -> float:
         """Return the expected Dice of a prediction, in 0..1, from its signals."""
         odds = self.bias + sum(self._parts(signals).values())
         return 1 / (1 + math.exp(-odds)) if odds > 0 else math.exp(odds) / (1 + math.exp(odds))
 
-    def reason(self, signals: Mapping[str, float]) -> str:
-        """Say why the expectation is low, such as "low confidence: expected Dice 0.41 (small lesion)"."""
+    def reason(self, signals: Mapping[str, float], *, lesion: bool) -> str:
+        """Say why the expectation is low, such as "low confidence: expected Dice 0.41 (small lesion)".
+
+        Args:
+            signals: The prediction's signals.
+            lesion: Whether its mask holds any.
+        """
         lowering = {name: -part for name, part in self._parts(signals).items() if part < 0}
         enough = _NAMED_FROM * sum(lowering.values())
         # That words and mask disagree is a reason of its own, which says on what.
-        named = [name for name in lowering if lowering[name] >= enough and name != "agreement"]
-        doubts = ", ".join(DOUBTS[name] for name in sorted(named, key=lambda name: -lowering[name]))
+        unsaid = ("agreement",) if lesion else ("agreement", *_OF_A_LESION)
+        named = [name for name in lowering if lowering[name] >= enough and name not in unsaid]
+        said = [DOUBTS[name] for name in sorted(named, key=lambda name: -lowering[name])]
+        doubts = ", ".join(said if lesion else [NOTHING_FOUND, *said])
         return f"low confidence: expected Dice {self.expected_dice(signals):.2f}" + (
             f" ({doubts})" if doubts else ""
         )

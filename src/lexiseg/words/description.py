@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
@@ -21,6 +23,13 @@ SIDE_NOTES: dict[Side, str] = {
     "patient": "left means the patient's left, which is on the right of the image",
 }
 SOURCES: tuple[Source, ...] = get_args(Source)
+
+_SIDE_WORDS = re.compile(r"\b(left|right)\b", re.IGNORECASE)
+
+
+def names_sides(texts: Iterable[str]) -> bool:
+    """Return whether any text speaks of left or right, so that a reader must know whose (`SIDE_NOTES`)."""
+    return any(_SIDE_WORDS.search(text) for text in texts)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,3 +20,17 @@ def model_names() -> tuple[str, ...]:
 def model_folder(name: str) -> Path | None:
     """Return the run folder of a shipped model, or None if there is none of that name."""
     return _HERE / name if name in model_names() else None
+
+
+def shown_folder(path: Path) -> str:
+    """Return what a run folder is called: the name of a shipped model, else its path.
+
+    A folder of that name in the working directory hides the model, so then it is the path too.
+
+    Args:
+        path: The folder, as it was given or found.
+    """
+    folder = model_folder(path.resolve().name)
+    if folder is None or folder.resolve() != path.resolve() or Path(folder.name).is_dir():
+        return str(path)
+    return folder.name

@@ -229,6 +229,33 @@ def test_page_of_one_seed(
     assert "1 seed per arm" in text
 
 
+def test_the_page_on_a_phone_and_on_paper(content: dict[str, Any]) -> None:
+    page = build_page(content)
+    # Without `screen` a sheet of paper, which is narrower, would get the layout of a phone.
+    assert re.findall(r"@media ([^{]+) \{", page) == ["screen and (max-width: 760px)", "print"]
+    assert "@page { margin:" in page
+    # On a phone the label stands beside the drawing, where an axis must not read as an interval.
+    labels = re.findall(r'<td class="draw" data-label="([^"]*)"', page)
+    assert len(labels) == len(content["comparisons"])
+    assert all(re.fullmatch(r"axis -\S+ to \S+", label) for label in labels)
+
+
+def test_sides_are_told_where_words_speak_of_them(content: dict[str, Any]) -> None:
+    def count_alone(arm: dict[str, Any]) -> dict[str, Any]:
+        confusions = {
+            name: {
+                **scores,
+                "title": "count",
+                "phrases": [f"{n} areas" for n, _ in enumerate(scores["phrases"])],
+            }
+            for name, scores in arm["first_seed"]["confusions"].items()
+        }
+        return {**arm, "first_seed": {**arm["first_seed"], "confusions": confusions}}
+
+    changed = {**content, "arms": [count_alone(arm) for arm in content["arms"]]}
+    assert "Sides:" not in Page(build_page(changed)).text
+
+
 def test_axis_holds_every_interval() -> None:
     axis = axis_of([{"ci95": [-0.012, 0.03], "ci95_trained": None, "mean": 0.01}])
     assert axis.reach == pytest.approx(0.03)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import importlib
 import json
 import re
@@ -18,7 +19,9 @@ from lexiseg.evaluation.cases import Case
 from lexiseg.evaluation.metrics import case_metrics
 from lexiseg.evaluation.overlays import choose
 from lexiseg.evaluation.reliability import Reliability
+from lexiseg.evaluation.report import SIGNAL_TITLES, build_report
 from lexiseg.evaluation.summary import summarise
+from lexiseg.inference.review import DOUBTS
 from lexiseg.words.description import SIDE_NOTES
 
 
@@ -112,10 +115,15 @@ def test_says_what_must_be_said(report: str) -> None:
         assert title in report
 
 
-def test_names_the_side_convention_at_every_place_with_words(report: str) -> None:
+def sections(report: str) -> dict[str, str]:
+    return dict(re.findall(r'<section id="(\w+)">(.*?)</section>', report, re.DOTALL))
+
+
+def test_names_the_side_convention_once_per_section_with_words(report: str) -> None:
     note = f"Sides: {SIDE_NOTES['patient']}".replace("'", "&#39;")
-    # the table, four confusions, eight cards
-    assert report.count(note) == 1 + 4 + 8
+    told = {name: text.count(note) for name, text in sections(report).items() if note in text}
+    assert told == {"words": 1, "cases": 1}
+    assert report.count(note) == 2
     assert SIDE_NOTES["image"] not in report
     # "right" must only ever be a side here, never praise.
     assert not re.search(r"&check; right|of \d+ right", report)
@@ -178,8 +186,85 @@ def test_foreign_text_is_escaped(report: str) -> None:
 
 
 def test_phone_and_print_styles(report: str) -> None:
-    assert "@media (max-width: 620px)" in report
-    assert "@media print" in report
+    # Without `screen` a sheet of paper, which is narrower, would get the layout of a phone.
+    kinds = ["screen and (max-width: 900px)", "screen and (max-width: 620px)", "print"]
+    assert re.findall(r"@media ([^{]+) \{", report) == kinds
+    assert "@page { margin:" in report
+    paper = report[report.index("@media print") : report.index("</style>")]
+    assert ".cards { grid-template-columns: repeat(2, minmax(0, 1fr)); }" in paper
+    assert "h2, h3, caption, thead, .lead { break-after: avoid; }" in paper
+    # What stands between the heading and the first cards must keep with them.
+    between = sections(report)["cases"].split("<h3>")[0]
+    assert all("lead" in classes for classes in re.findall(r'<p class="([^"]*)"', between))
+
+
+def rebuilt(metrics: dict[str, Any], **changes: Any) -> str:
+    """Return the text of the report with some metrics changed, without cases shown."""
+    cases = [make_case(f"c{n}", 0.5 + n / 20, size=1 + n) for n in range(9)]
+    report = build_report({**metrics, **changes}, cases, {})
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", report)).split())
+
+
+def with_manifest(metrics: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {**metrics["run"], "manifest": {**metrics["run"]["manifest"], **changes}}
+
+
+def test_says_what_the_run_was_trained_on(metrics: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "_svg_uri", lambda figure: "data:image/svg+xml;base64,")
+    assert "Trained on not known: the run does not say" in rebuilt(metrics)
+    data = {"name": "data", "samples": {"train": 5713, "val": 1429}}
+    run = with_manifest(metrics, data=data, training={"finished": True, "seed": 5})
+    text = rebuilt(metrics, run=run)
+    assert "Trained on data: 5,713 train, 1,429 val images" in text
+    assert "Training finished Training: seed 5" in text
+    assert "True" not in text[: text.index("The run's own record")]
+    for notice in ("is scored on data named", "The run segments"):
+        assert notice not in text
+    other = with_manifest(
+        metrics,
+        data={"name": "Elsewhere"},
+        class_names=["background", "tumour"],
+        training={"finished": False},
+    )
+    text = rebuilt(metrics, run=other)
+    assert "The run was trained on data named Elsewhere, and is scored on data named data." in text
+    assert "The run segments tumour; the true masks are named lesion." in text
+    assert "Training not finished" in text
+
+
+def test_the_flag_names_the_signals_that_count(
+    metrics: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "_svg_uri", lambda figure: "data:image/svg+xml;base64,")
+    assert set(SIGNAL_TITLES) == set(DOUBTS)
+    assert "where words and mask disagree too much." in rebuilt(metrics)
+    expected = {**metrics["review"], "expected_dice": 0.7}
+
+    def said(signals: dict[str, float]) -> str:
+        calibration = {**metrics["calibration"], "temperature": 1.5, "signals": signals}
+        return rebuilt(metrics, review=expected, calibration=calibration)
+
+    titles = f"{SIGNAL_TITLES['inside']}, {SIGNAL_TITLES['size']} (heaviest first)."
+    text = said({"inside": 0.5, "size": 0.3})
+    assert f"where its own signals let expect a low Dice: {titles}" in text
+    assert SIGNAL_TITLES["agreement"] not in text
+    assert "where the expected Dice is low." in said({})
+
+
+def test_an_empty_prediction_has_no_outline(report: str) -> None:
+    alt = {image["alt"] or "" for image in Page(report).all("img")}
+    assert any(text.startswith("Image missed with no predicted outline") for text in alt)
+
+
+def test_the_legend_of_a_histogram_lies_above_the_axes(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(figures, "_svg_uri", lambda figure: drawn.append(figure) or "")
+    figures.dice_distribution([make_case(f"c{n}", n / 20) for n in range(1, 9)])
+    (figure,) = drawn
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert axes.get_legend().get_window_extent().y0 >= axes.bbox.y1
+    assert axes.get_legend().get_window_extent().x1 <= figure.bbox.x1
 
 
 def make_case(name: str, dice: float, agreement: float | None = None, size: int = 10) -> Case:

@@ -8,14 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from lexiseg.cli.comparison_commands import show_runs
+from lexiseg.data import open_dataset
 from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation import compare, evaluate_runs
+from lexiseg.evaluation.evaluate import evaluate_predictor
 from lexiseg.evaluation.several import run_names
 from lexiseg.evaluation.tables import case_groups, most_different, patients_of, read_cases
+from lexiseg.inference.members import check_alike
+from lexiseg.run import Run
 
 TABLE = """id,image,patient,dice,truth_share,tercile,lesions
 007,a.png,,0.5,0.01,small,1
@@ -157,3 +162,35 @@ def test_the_printed_table_fits_a_terminal(tmp_path: Path, capsys: pytest.Captur
     assert second.split()[-2:] == ["0.610", "-"]
     assert max(map(len, (head, first, second))) <= 80
     assert "retrieval accuracy" in legend
+
+
+def test_a_shipped_model_is_called_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder is a path of this machine, which is no use to a reader on another."""
+    shipped = Run.open("covid-xray")
+    assert shipped.path.is_absolute()
+    assert shipped.shown == "covid-xray"
+    with pytest.raises(UsageError, match=r"^Expected two runs to compare, got covid-xray twice\.$"):
+        compare("covid-xray", "covid-xray", tmp_path)
+    with pytest.raises(UsageError, match=r"^The run covid-xray is named twice\."):
+        run_names([shipped.path, shipped.path])
+    with pytest.raises(UsageError, match=r"^covid-xray cannot be averaged with itself\."):
+        check_alike(shipped, shipped)
+    assert Run(tmp_path / "covid-xray", shipped.manifest).shown == str(tmp_path / "covid-xray")
+    (tmp_path / "covid-xray").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert shipped.shown == str(shipped.path)  # the name would now open another folder
+
+
+def test_an_evaluation_of_a_shipped_model_names_no_folder_of_this_machine(
+    tmp_path: Path, write_case: Any, disc: Any, fake_predictor: Any
+) -> None:
+    shipped = Run.open("covid-xray")
+    write_case(tmp_path / "data", "a", disc(64, 20, 14, 6))
+    predictor = fake_predictor(shipped, {"a": (np.zeros((64, 64), np.uint8), (0, 0, 2, 7))})
+    predictor.runs = (shipped, shipped)
+    found = evaluate_predictor(predictor, open_dataset(tmp_path / "data"), split="test", out=tmp_path)
+    assert found.metrics["run"]["folder"] == "covid-xray"
+    assert found.metrics["execution"]["average_with"] == ["covid-xray"]
+    assert found.metrics["execution"]["command"].startswith("lexiseg evaluate covid-xray ")
+    for file in ("metrics.json", "report.html"):
+        assert str(shipped.path) not in (tmp_path / file).read_text()

@@ -15,7 +15,7 @@ from html_page import Page
 from lexiseg.data.readers import read_image
 from lexiseg.errors import UsageError
 from lexiseg.inference.batch import find_targets, predict_to_files
-from lexiseg.inference.card import build_card
+from lexiseg.inference.card import LIMIT_OF_HEAT, LIMIT_OF_WHAT_IF, build_card
 from lexiseg.inference.explain import MIRROR, NO_WORDS, ONE_EMBEDDING, PUBLISHED, Explanation, explain
 from lexiseg.inference.inside import look_inside
 from lexiseg.inference.overlay import draw_heat
@@ -236,7 +236,10 @@ def test_the_card_is_one_file_with_everything_said(explained: Explanation, image
     assert "exam/&lt;7&gt;" in card
     assert "<7>" not in card
     note = "Sides: left means the patient&#39;s left"
-    assert card.count(note) == 1 + len(FACTORS)
+    # Beside the mask, and at the factors that speak of left and right; not at laterality and count.
+    sections = re.findall(r"<section.*?</section>", card, re.DOTALL)
+    assert [note in section for section in sections] == [False, False, True, True]
+    assert card.count(note) == 1 + 2
     for word in explained.prediction.words:
         assert card.count(word.phrase) >= 3  # heading, table, scales
         for phrase, _ in word.runners_up:
@@ -251,6 +254,97 @@ def test_the_card_is_one_file_with_everything_said(explained: Explanation, image
             told = "".join(f"; {phrase}: {share}" for phrase, share in others)
             assert f"{word.title}: {first[0]} ({first[1]}{told})" in text
     assert "not for clinical use" in card
+
+
+def with_effects(explained: Explanation, *overlaps: float | None) -> Explanation:
+    """Return the explanation with these overlaps of the last word's three forced phrases."""
+    plain, last = explained.plain, explained.words[-1]
+    forced = [
+        replace(other, overlap=overlap, area_change=0, mask=None if overlap is None else plain)
+        for other, overlap in zip(last.what_if, overlaps, strict=True)
+    ]
+    return replace(explained, words=(*explained.words[:-1], replace(last, what_if=tuple(forced))))
+
+
+@pytest.mark.parametrize(
+    ("overlaps", "said", "pictured"),
+    [
+        ((1.0, 1.0, 1.0), "None of these changes the mask.", None),
+        ((1.0, None, 1.0), "None of those that could be forced changes the mask.", None),
+        ((None, None, None), None, None),
+        ((1.0, 0.981, 0.99), "The mask hardly changes under any of these: the Dice stays above 0.98.", 1),
+        ((1.0, 0.98, 0.5), None, 2),
+        ((0.0, 0.98, 0.5), None, 0),
+    ],
+)
+def test_the_card_says_how_much_other_phrases_change(
+    explained: Explanation,
+    images: list[Path],
+    overlaps: tuple[float | None, ...],
+    said: str | None,
+    pictured: int | None,
+) -> None:
+    found = with_effects(explained, *overlaps)
+    card = build_card(read_image(images[1]), found, name="a", run="b")
+    section = card[card.rindex("<section") : card.rindex("</main>")]
+    text = Page(section).text
+    if said is None:
+        assert "None of" not in text
+        assert "hardly changes" not in text
+    else:
+        assert said in text
+    assert section.count("<img") == 1 + (pictured is not None)
+    if pictured is not None:
+        assert f"What if \N{LEFT DOUBLE QUOTATION MARK}{found.words[-1].what_if[pictured].phrase}" in text
+    assert re.findall(r'<th class="n">([^<]*)</th>', section) == [
+        "Confidence", "Dice with the mask as it is", "Change of area, pixels",
+    ]  # fmt: skip
+
+
+def test_the_card_of_an_empty_mask(explained: Explanation, images: list[Path]) -> None:
+    nothing = np.zeros_like(explained.plain)
+    reason = "low confidence: expected Dice 0.31 (no lesion found)"
+    empty = replace(
+        with_effects(explained, 1.0, 1.0, 1.0),
+        plain=nothing,
+        prediction=replace(explained.prediction, mask=nothing, flagged=True, reasons=(reason,)),
+    )
+    page = Page(build_card(read_image(images[1]), empty, name="a", run="b"))
+    assert "No lesion found: the predicted mask is empty." in page.text
+    assert reason in page.text
+    assert "outlined in orange" not in page.text
+    assert "Outline: the mask." not in page.text
+    assert page.all("img")[0]["alt"] == "a without an outline: no lesion was found."
+
+
+def test_what_is_not_enough_for_the_flag_has_a_heading(explained: Explanation, images: list[Path]) -> None:
+    heading = "Worth knowing (not enough for the flag)"
+    for flagged, reasons, headed in ((False, ("odd",), True), (True, ("odd",), False), (False, (), False)):
+        prediction = replace(explained.prediction, flagged=flagged, reasons=reasons)
+        card = build_card(read_image(images[1]), replace(explained, prediction=prediction), name="a", run="b")
+        assert (heading in card) == headed
+        assert ("A person should look at this." in card) == flagged
+
+
+def test_the_card_says_what_it_does_not_show(explained: Explanation, images: list[Path]) -> None:
+    text = Page(build_card(read_image(images[1]), explained, name="a", run="b")).text
+    assert f"What this card does not show. {LIMIT_OF_HEAT} {LIMIT_OF_WHAT_IF}" in text
+    dark = replace(explained, heat_kind=None, words=tuple(replace(w, heat=None) for w in explained.words))
+    text = Page(build_card(read_image(images[1]), dark, name="a", run="b")).text
+    assert f"What this card does not show. {LIMIT_OF_WHAT_IF}" in text
+
+
+def test_the_card_on_a_phone_and_on_paper(explained: Explanation, images: list[Path]) -> None:
+    card = build_card(read_image(images[1]), explained, name="a", run="b")
+    # Without `screen` a sheet of paper, which is narrower, would get the layout of a phone.
+    assert re.findall(r"@media ([^{]+) \{", card) == ["screen and (max-width: 620px)", "print"]
+    assert "@page { margin:" in card
+    assert re.search(r"[, ]tr \{ break-inside: avoid; \}", card)
+    tables = re.findall(r"<table class=\"stack\">.*?</table>", card, re.DOTALL)
+    assert len(tables) == 1 + len(FACTORS)
+    cells = [cell for table in tables[1:] for cell in re.findall(r"<td([^>]*)>([^<]+)</td>", table)]
+    assert len(cells) > 8
+    assert all("data-label=" in attributes for attributes, _ in cells)
 
 
 def test_cards_on_request_and_a_bad_file_stops_nothing(

@@ -105,6 +105,24 @@ def test_expected_dice_by_hand() -> None:
 
 def test_the_reason_names_what_lowers_most() -> None:
     low = {"overlap": 0.6, "size": -2.0, "agreement": 0.9}
-    assert RULE.reason(low) == "low confidence: expected Dice 0.12 (unsure mask, small lesion)"
-    assert RULE.reason({**low, "size": -1.1}) == "low confidence: expected Dice 0.25 (unsure mask)"
-    assert "(" not in RULE.reason({"overlap": 0.8, "size": -1.0, "agreement": 0.0})
+    assert RULE.reason(low, lesion=True) == "low confidence: expected Dice 0.12 (unsure mask, small lesion)"
+    assert (
+        RULE.reason({**low, "size": -1.1}, lesion=True) == "low confidence: expected Dice 0.25 (unsure mask)"
+    )
+    assert "(" not in RULE.reason({"overlap": 0.8, "size": -1.0, "agreement": 0.0}, lesion=True)
+
+
+def test_an_empty_mask_is_no_small_lesion() -> None:
+    low = {"overlap": 0.6, "size": -4.0, "agreement": 0.9}
+    assert RULE.reason(low, lesion=False) == (
+        "low confidence: expected Dice 0.02 (no lesion found, unsure mask)"
+    )
+    assert RULE.reason({**low, "overlap": 0.8}, lesion=False).endswith("0.12 (no lesion found)")
+    inside = RULE.model_copy(update={"signals": {"inside": RULE.signals["overlap"]}})
+    assert inside.reason({"inside": 0.1}, lesion=False).endswith("(no lesion found)")
+
+
+def test_only_signals_that_count_have_a_weight() -> None:
+    idle = Signal(mean=0.5, spread=0.1, weight=0.0)
+    rule = RULE.model_copy(update={"signals": {"words": idle, **RULE.signals}})
+    assert list(rule.weights.items()) == [("agreement", 2.0), ("overlap", 1.0), ("size", 0.5)]

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from lexiseg.errors import DataError, UsageError
-from lexiseg.words.description import UNKNOWN
+from lexiseg.words.description import UNKNOWN, names_sides
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary, shipped_vocabularies
 
 SMALL: dict[str, Any] = {
@@ -104,6 +104,14 @@ def test_keyword_follows_the_number() -> None:
     many = polyp.speak((1, 4, UNKNOWN, 2, 0))
     assert one == "One large pink polyp area, located in the center of the image."
     assert many == "Multiple large pink polyp areas, located in the center of the image."
+
+
+def test_which_words_need_a_side_convention() -> None:
+    chest = load_vocabulary("chest")
+    told = {factor.name: names_sides((factor.title, *factor.phrases)) for factor in chest.factors}
+    assert told == {"laterality": False, "count": False, "left": True, "right": True}
+    assert names_sides(["Left of the middle"])
+    assert not names_sides(["bright", "leftover"])
 
 
 def test_describe() -> None:
