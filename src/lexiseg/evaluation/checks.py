@@ -65,14 +65,14 @@ def check_classes(index: DatasetIndex, run: Run) -> None:
     """
     if len(index.class_names) != len(run.class_names):
         raise DataError(
-            f"The run {run.path} segments {', '.join(run.class_names[1:])}, but the masks of {index.root} "
+            f"The run {run.shown} segments {', '.join(run.class_names[1:])}, but the masks of {index.root} "
             f"hold {', '.join(index.class_names[1:])}. Use data with the same classes, or list them under "
             f"`classes` in {index.root / 'dataset.yaml'}."
         )
     # With one foreground class its name is a matter of taste; with more, labels go by number.
     if len(run.class_names) > 2 and tuple(index.class_names) != tuple(run.class_names):
         raise DataError(
-            f"The classes of the run {run.path} are {', '.join(run.class_names)}, those of {index.root} are "
+            f"The classes of the run {run.shown} are {', '.join(run.class_names)}, those of {index.root} are "
             f"{', '.join(index.class_names)}; expected the same names in the same order. Name them under "
             f"`classes` in {index.root / 'dataset.yaml'}."
         )
