@@ -269,7 +269,7 @@ def test_wrong_split_and_wrong_classes(scene: Scene) -> None:
         scene.evaluate(split="val")
     with pytest.raises(UsageError, match="Unknown split 'exam': expected one of train, val, test"):
         scene.evaluate(split="exam")
-    with pytest.raises(DataError, match=r"The run runs/fake segments polyp, vessel, but the masks of .* hold"):
+    with pytest.raises(DataError, match="The run runs/fake segments polyp, vessel, but the masks of"):
         scene.evaluate(run={"class_names": ("background", "polyp", "vessel")})
 
 
