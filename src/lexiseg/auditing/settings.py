@@ -180,7 +180,8 @@ def shared_settings(
     fields = first.model_dump(mode="json", exclude=_NOT_SHARED)
     ids = {split: "\n".join(sample.id for sample in index.split(split)) for split in SPLITS}
     return {
-        "format_version": 1,
+        # 2: the network without text has a prompt; arms of before must not be compared with those of now.
+        "format_version": 2,
         "data": {
             "name": index.name,
             "samples": {split: len(index.split(split)) for split in SPLITS},

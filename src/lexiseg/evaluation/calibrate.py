@@ -77,7 +77,7 @@ def calibrate(
             f"{run.path.name} comes with Lexiseg, calibrated, and stays as it is. To calibrate it for other "
             f"images, copy {run.path} and give the copy."
         )
-    index = open_for(run, data, "val")
+    index = open_for((run,), data, "val")
     predictor = Predictor(run, device=device, flip_average=flip_average, calibrated=False)
     fitted = fit(predictor, index, batch_size=batch_size, progress=progress)
     save_calibration(run, fitted, flip_average=flip_average)

@@ -13,15 +13,16 @@ from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.run import Run
 
 
-def open_for(run: Run, data: str | Path, split: Split) -> DatasetIndex:
-    """Open a data set for a run.
+def open_for(runs: Sequence[Run], data: str | Path, split: Split) -> DatasetIndex:
+    """Open a data set for a run, or for several that are averaged.
 
-    Where the split is made anew each time, as in a folder that cannot be written to, the run's seed makes the
-    one it was trained on. Training masks that were hidden from the run (`masks` of `TrainConfig`) are not
-    opened, be it to learn their coding, unless the training split itself is to be scored.
+    Where the split is made anew each time, as in a folder that cannot be written to, the first run's seed
+    makes the one it was trained on. Training masks that were hidden from one of the runs (`masks` of
+    `TrainConfig`) are not opened, be it to learn their coding, unless the training split itself is to be
+    scored.
 
     Args:
-        run: The run.
+        runs: The run, and those it is averaged with.
         data: The data set's folder.
         split: The split whose masks will be read.
 
@@ -30,14 +31,14 @@ def open_for(run: Run, data: str | Path, split: Split) -> DatasetIndex:
 
     Raises:
         DataError: The data set cannot be opened.
-        RunError: The run's `masks.json` is missing or damaged.
+        RunError: A run's `masks.json` is missing or damaged.
     """
-    shown = None if split == "train" else _shown(run, data)
+    shown = None if split == "train" else _shown(runs, data)
 
     def seen(samples: Sequence[Sample]) -> tuple[Sample, ...]:
         return tuple(samples) if shown is None else hide_others(samples, shown)
 
-    seed = int(run.manifest.training.get("seed", 0))
+    seed = int(runs[0].manifest.training.get("seed", 0))
     index = open_dataset(data, seed=seed, allow_missing_masks=True, coded_by=seen)
     return replace(index, samples=seen(index.samples))
 
@@ -54,9 +55,9 @@ def open_checked(runs: Sequence[Run], data: str | Path, split: Split) -> Dataset
         DataError: The data set cannot be opened, has no such split, other classes than a run, or the split
             holds images that a run has learned from.
         UsageError: There is no split of that name.
-        RunError: The first run's `masks.json` is missing or damaged.
+        RunError: A run's `masks.json` is missing or damaged.
     """
-    index = open_for(runs[0], data, split)
+    index = open_for(runs, data, split)
     check_split(index, split)
     for run in runs:
         check_classes(index, run)
@@ -64,9 +65,13 @@ def open_checked(runs: Sequence[Run], data: str | Path, split: Split) -> Dataset
     return index
 
 
-def _shown(run: Run, data: str | Path) -> tuple[str, ...] | None:
-    """Return the ids of the training images whose masks the run has seen; None where none was hidden."""
-    share = (run.manifest.data.get("masks") or {}).get("share")
-    if share is None or run.manifest.data.get("name") != name_of(data):
-        return None
-    return run.with_mask
+def _shown(runs: Sequence[Run], data: str | Path) -> frozenset[str] | None:
+    """Return the ids of the training images whose masks all runs have seen; None where none was hidden."""
+    hiding = [
+        run
+        for run in runs
+        if (run.manifest.data.get("masks") or {}).get("share") is not None
+        and run.manifest.data.get("name") == name_of(data)
+    ]
+    seen = [frozenset(run.with_mask or ()) for run in hiding]
+    return frozenset.intersection(*seen) if seen else None

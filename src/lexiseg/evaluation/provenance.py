@@ -35,7 +35,7 @@ def describe_data(index: DatasetIndex, samples: Sequence[Sample], split: str) ->
 
 
 def in_sample(predictor: PredictsPaths, index: DatasetIndex, split: str) -> str | None:
-    """Say which figures are no estimate for new images, as they were fitted on the very split that is scored.
+    """Say which figures are no estimate for new images, as they were chosen on the very split that is scored.
 
     Args:
         predictor: The predictor, with the calibration it uses.
@@ -43,25 +43,27 @@ def in_sample(predictor: PredictsPaths, index: DatasetIndex, split: str) -> str 
         split: The split that is scored.
 
     Returns:
-        One sentence; None where nothing was fitted on these cases.
+        One or two sentences; None where nothing was chosen on these cases.
     """
     run, fitted = predictor.run, predictor.calibration
-    of = run.manifest.data.get("name") if fitted is None else fitted.data.get("name")
-    if split != "val" or of != index.name:
+    trained_here = run.manifest.data.get("name") == index.name
+    fitted_here = trained_here if fitted is None else fitted.data.get("name") == index.name
+    if split != "val":
         return None
-    if fitted is not None:
-        what = (
-            "Temperature and review flag were fitted on this validation split: calibration error, expected "
-            "Dice, and the Dice of flagged cases and of the rest"
+    said = []
+    if trained_here:
+        said.append("The weights were selected on this validation split, which flatters all scores here.")
+    if fitted is not None and fitted_here:
+        said.append(
+            "Temperature and review flag were fitted on the validation split: calibration error, expected "
+            "Dice, and the Dice of flagged cases and of the rest are in-sample; take them from the test split."
         )
-    elif run.spoken_vocabulary is not None:
-        what = (
-            "The limit of the review flag was chosen on this validation split: number and Dice of the "
-            "flagged cases"
+    elif fitted_here and run.spoken_vocabulary is not None:
+        said.append(
+            "The limit of the review flag was chosen on the validation split: number and Dice of the flagged "
+            "cases are in-sample; take them from the test split."
         )
-    else:
-        return None
-    return f"{what} are in-sample here and may be worse on new images; take them from the test split."
+    return " ".join(said) or None
 
 
 def describe_execution(

@@ -153,11 +153,11 @@ def _notices(metrics: dict[str, Any]) -> list[str]:
 
 
 def _signals(weights: Mapping[str, float] | None) -> str:
-    """Say what lets expect a low Dice: the signals that count in a run's calibration, heaviest first."""
+    """Say what predicts a low Dice: the signals that count in a run's calibration, heaviest first."""
     if not weights:
         return "the expected Dice is low"
     titles = ", ".join(SIGNAL_TITLES[name] for name in weights)
-    return f"its own signals let expect a low Dice: {titles} (heaviest first)"
+    return f"its own signals predict a low Dice: {titles} (heaviest first)"
 
 
 def _training(training: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from lexiseg.data import Split
-from lexiseg.errors import UsageError
+from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation.cases import TERCILES
 from lexiseg.evaluation.evaluate import Evaluation, Progress, evaluate
 from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE
@@ -62,10 +62,13 @@ def evaluate_runs(
     second = None if average_with is None else Run.of(average_with)
     names = run_names([run.path for run in opened])
     # All are checked before any is scored: a refusal after an hour would be a late one.
-    for run in opened:
+    cases: dict[str, list[str]] = {}
+    for name, run in zip(names, opened, strict=True):
         if second is not None:
             check_alike(run, second)
-        open_checked((run,) if second is None else (run, second), data, split)
+        index = open_checked((run,) if second is None else (run, second), data, split)
+        cases[name] = sorted(sample.id for sample in index.split(split))
+    _check_same_cases(cases, data, split)
     found = {}
     for position, (name, run) in enumerate(zip(names, opened, strict=True)):
 
@@ -93,6 +96,18 @@ def evaluate_runs(
         {"data": str(data), "split": split, "average_with": second and second.shown, "runs": rows},
     )
     return found
+
+
+def _check_same_cases(cases: Mapping[str, list[str]], data: str | Path, split: Split) -> None:
+    """Refuse runs that would be scored on different images: those of a split made anew with other seeds."""
+    first, *others = cases
+    for other in others:
+        if cases[other] != cases[first]:
+            raise DataError(
+                f"The runs {first} and {other} split {data} differently, so their {split} images are not the "
+                f"same: the data set has no split of its own, and they were trained with different seeds. "
+                f"Copy `splits.json` of one of them beside the data."
+            )
 
 
 def run_names(paths: Sequence[Path]) -> list[str]:

@@ -46,5 +46,9 @@ def remove_earlier(*, card: Path, overlay: Path) -> None:
 
 
 def _head(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(_HEAD_BYTES)
+    """Return how a file begins; nothing of one that cannot be read, which then is not taken for ours."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(_HEAD_BYTES)
+    except OSError:
+        return b""

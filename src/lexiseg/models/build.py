@@ -167,6 +167,10 @@ def save_weights(network: nn.Module, path: Path) -> None:
     write_bytes(path, save(state))
 
 
+#: What networks without text have since they are prompted too.
+_LATER_PROMPT = "unspoken.said"
+
+
 def load_weights(network: nn.Module, path: Path) -> None:
     """Load weights that `save_weights` wrote; every name and shape must match.
 
@@ -184,6 +188,11 @@ def load_weights(network: nn.Module, path: Path) -> None:
         raise WeightsError(
             f"The weights {path} cannot be read ({error}). Restore the file or train again."
         ) from error
+    if _LATER_PROMPT in network.state_dict() and _LATER_PROMPT not in state:
+        raise WeightsError(
+            f"The weights {path} were trained with --text none by an earlier version, whose network had no "
+            f"prompt and learned more slowly for want of it. Train it again."
+        )
     try:
         network.load_state_dict(state)
     except RuntimeError as error:

@@ -246,7 +246,7 @@ def test_the_flag_names_the_signals_that_count(
 
     titles = f"{SIGNAL_TITLES['inside']}, {SIGNAL_TITLES['size']} (heaviest first)."
     text = said({"inside": 0.5, "size": 0.3})
-    assert f"where its own signals let expect a low Dice: {titles}" in text
+    assert f"where its own signals predict a low Dice: {titles}" in text
     assert SIGNAL_TITLES["agreement"] not in text
     assert "where the expected Dice is low." in said({})
 

@@ -6,6 +6,7 @@ import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,26 @@ def test_all_runs_are_checked_before_one_is_scored(
     with pytest.raises(InterruptedError):
         evaluate_runs([fits], data, out=tmp_path / "out")
     assert len(scored) == 1
+
+
+def test_runs_that_split_the_data_differently_are_not_put_into_one_table(
+    tmp_path: Path, fake_run: Any, scored: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in a folder that has no split and cannot be written to: every run's seed makes another one.
+    def opened(runs: Any, *_: object) -> Any:
+        seed = runs[0].manifest.training["seed"]
+        return SimpleNamespace(split=lambda _: [SimpleNamespace(id=f"case-{seed}")])
+
+    def run_of(name: str, seed: int) -> Run:
+        manifest = fake_run().manifest.model_copy(update={"training": {"seed": seed}})
+        return replace(fake_run(), path=tmp_path / name, manifest=manifest)
+
+    monkeypatch.setattr(importlib.import_module("lexiseg.evaluation.several"), "open_checked", opened)
+    with pytest.raises(DataError, match=r"The runs a and b split .* differently.*Copy `splits\.json`"):
+        evaluate_runs([run_of("a", 0), run_of("b", 1)], tmp_path, out=tmp_path / "out")
+    assert scored == []
+    with pytest.raises(InterruptedError):
+        evaluate_runs([run_of("a", 0), run_of("b", 0)], tmp_path, out=tmp_path / "out")
 
 
 def test_the_order_of_several_classes_is_checked_by_run(tmp_path: Path, fake_run: Any, data: Path) -> None:

@@ -152,9 +152,17 @@ def taught_by_one(run_with: Any, data: Path) -> Run:
 
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_hidden_masks_are_not_opened_afterwards_either(taught_by_one: Run, data: Path, split: Any) -> None:
-    index = open_for(taught_by_one, data, split)
+    index = open_for((taught_by_one,), data, split)
     assert {sample.id for sample in index.samples if sample.mask is None} == {"t2"}
     assert index.num_classes == 2
+
+
+def test_nor_are_those_that_were_hidden_from_the_second_of_two(
+    taught_by_one: Run, run_with: Any, data: Path
+) -> None:
+    for runs in ((taught_by_one, run_with(SPLITS)), (run_with(SPLITS), taught_by_one)):
+        index = open_for(runs, data, "test")
+        assert {sample.id for sample in index.samples if sample.mask is None} == {"t2"}
 
 
 def test_masks_are_opened_where_they_are_scored_or_were_never_hidden(
@@ -165,10 +173,10 @@ def test_masks_are_opened_where_they_are_scored_or_were_never_hidden(
     another = replace(taught_by_one, manifest=manifest)
     for run, split in ((taught_by_one, "train"), (another, "test"), (run_with(SPLITS), "test")):
         with pytest.raises(DataError, match=r"t2\.png"):
-            open_for(run, data, split)
+            open_for((run,), data, split)
 
 
 def test_a_run_that_does_not_say_what_was_hidden_is_refused(taught_by_one: Run, data: Path) -> None:
     (taught_by_one.path / "masks.json").unlink()
     with pytest.raises(RunError, match=r"masks\.json cannot be read"):
-        open_for(taught_by_one, data, "test")
+        open_for((taught_by_one,), data, "test")

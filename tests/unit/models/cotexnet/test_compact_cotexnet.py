@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from fake_bank import SIZES
+from lexiseg.errors import WeightsError
 from lexiseg.models.bank import TextBank
 from lexiseg.models.build import build_network, load_weights, save_weights
 from lexiseg.models.cotexnet.compact import CompactCoTexNet, unit_variance
@@ -98,6 +100,14 @@ def test_without_text_there_are_no_text_parts() -> None:
         output = network(torch.randn(1, 3, 64, 64))
     assert output.logits.shape == (1, 1, 64, 64)
     assert (output.retrieval, output.image_embedding, output.tokens) == ({}, None, None)
+
+
+def test_weights_without_text_of_before_the_prompt_are_refused_plainly(tmp_path: Path) -> None:
+    network = build(None, encoder=SMALL)
+    old = {n: t for n, t in network.state_dict().items() if not n.startswith("unspoken.")}
+    save_file(old, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"trained with --text none by an earlier version.*Train it again"):
+        load_weights(network, tmp_path / "w.safetensors")
 
 
 def test_without_text_the_decoder_is_the_same(bank: TextBank) -> None:
