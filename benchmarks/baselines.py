@@ -36,7 +36,7 @@ from torch import Tensor, nn
 
 from lexiseg.data import open_dataset
 from lexiseg.evaluation.evaluate import evaluate_predictor
-from lexiseg.inference import predictor
+from lexiseg.inference import members, predictor
 from lexiseg.models.build import channels_last
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.stpnet.compact_objective import CompactObjective
@@ -127,7 +127,7 @@ def predicting_with(architecture: str) -> Iterator[None]:
     def build(spec: NetworkSpec, bank: object, *, pretrained: bool) -> nn.Module:
         return Baseline(architecture, spec.encoder, spec.out_channels, "none")
 
-    with patch.object(predictor, "build_network", build):
+    with patch.object(members, "build_network", build):
         yield
 
 

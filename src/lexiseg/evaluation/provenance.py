@@ -56,7 +56,7 @@ def in_sample(predictor: PredictsPaths, index: DatasetIndex, split: str) -> str 
     if fitted is not None and fitted_here:
         said.append(
             "Temperature and review flag were fitted on the validation split: calibration error, expected "
-            "Dice, and the Dice of flagged cases and of the rest are in-sample; take them from the test split."
+            "Dice, and the Dice of flagged cases and the rest are in-sample; take them from the test split."
         )
     elif fitted_here and run.spoken_vocabulary is not None:
         said.append(

@@ -110,9 +110,9 @@ class Modulation(nn.Module):
 class ConstantPrompt(nn.Module):
     """The prompt of a network without words: learned, and the same for every image.
 
-    Prompts scale and shift the features of every stage, and that alone, whatever they say, speeds up the first
-    hundreds of steps (docs/results.md). A network without any would lose to one with words for want of this
-    part, not for want of words.
+    Prompts scale and shift the features of every stage, and that alone, whatever they say, speeds up the
+    first hundreds of steps (docs/results.md). A network without any would lose to one with words for want of
+    this part, not for want of words.
 
     Args:
         width: Width D of prompts.
