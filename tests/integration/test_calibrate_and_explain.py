@@ -48,7 +48,7 @@ def test_calibration_reaches_prediction_and_evaluation(
     assert metrics["in_sample"] is None
     checked = cli("evaluate", run, phantom, "--split", "val", "--out", tmp_path / "val")
     assert checked.code == 0, checked.stderr
-    assert "were fitted on this validation split" in checked.stdout
+    assert "were fitted on the validation split" in checked.stdout
     report = (tmp_path / "test" / "report.html").read_text()
     assert f"temperature {fitted['plain']['temperature']:.2f}" in report
 
