@@ -185,10 +185,12 @@ def _write(
     remove_earlier(card=card_file, overlay=overlay_file)
     mask_file = out / MASKS / f"{target.name}.png"
     write_mask(mask_file, prediction.mask, num_classes=len(predictor.run.class_names))
+    if not overlay and not card:
+        return
+    image = read_image(target.image)
     if overlay:
-        write_overlay(overlay_file, draw_overlay(read_image(target.image), prediction.mask))
+        write_overlay(overlay_file, draw_overlay(image, prediction.mask))
     if card:
-        image = read_image(target.image)
         explained = explain(predictor, image, prediction=prediction)
         page = build_card(image, explained, name=str(target.name), run=predictor.run.path.name)
         write_text(card_file, page)

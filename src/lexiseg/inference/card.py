@@ -99,8 +99,8 @@ def _word(image: Pixels, explanation: Explanation, word: RetrievedWord, explaine
             uri=_data_uri(draw_heat(image, explained.heat, explanation.plain, longest_side=_LONGEST_SIDE)),
             alt=f"Where '{word.phrase}' acts: {_where(explained.heat)}.",
         )
-    overlaps = [what_if.overlap for what_if in explained.what_if if what_if.overlap is not None]
-    pictured = next((w for w in explained.what_if if w.overlap == min(overlaps, default=1.0) < 1), None)
+    changed = [other for other in explained.what_if if other.overlap is not None and other.overlap < 1]
+    pictured = min(changed, key=lambda other: other.overlap or 0.0, default=None)
     picture = None
     if pictured is not None and pictured.mask is not None:
         alt = f"The mask if '{pictured.phrase}' were retrieved (solid), and the mask as it is (dashed)."
