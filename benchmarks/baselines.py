@@ -37,11 +37,11 @@ from torch import Tensor, nn
 from lexiseg.data import open_dataset
 from lexiseg.evaluation.evaluate import evaluate_predictor
 from lexiseg.inference import members, predictor
-from lexiseg.models.build import channels_last
+from lexiseg.models.encoder_weights import load_encoder_weights
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.models.stpnet.compact_objective import CompactObjective
-from lexiseg.models.weights import load_encoder_weights
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
+from lexiseg.systems.build import channels_last
+from lexiseg.systems.stpnet.compact_objective import CompactObjective
 from lexiseg.training.checks import check_splits
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.few_masks import take_part

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lexiseg.data import DatasetIndex, Split, open_dataset
 from lexiseg.data.readers import read_mask
-from lexiseg.text.reports import parse_report
+from lexiseg.words.reading.reports import parse_report
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 

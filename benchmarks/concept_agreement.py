@@ -25,11 +25,11 @@ from machine import describe_machine
 from lexiseg.data import SPLITS
 from lexiseg.data.mask_coding import infer_mask_coding
 from lexiseg.data.readers import read_image, read_mask
-from lexiseg.text.lmm.mask_check import box_cell
-from lexiseg.text.reports import parse_report
+from lexiseg.describing.multimodal.mask_check import box_cell
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices
+from lexiseg.words.reading.reports import parse_report
 from lexiseg.words.sides import factor_agreement, infer_side
 from lexiseg.words.vocabulary import Factor, Vocabulary, load_vocabulary
 

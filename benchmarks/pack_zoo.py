@@ -7,7 +7,7 @@ Matrices and kernels take 16 bits; vectors (biases, statistics of norms) keep 32
 on the validation split beside the run, and refused if its mean Dice moves by more than 0.001. Then it is
 calibrated on validation and evaluated on test, plainly, flip-averaged and, with `--average-with`, averaged
 with a second run; the card holds these figures, and the images per second of each way. `--config` names the
-file the run was trained with, which is checked against the run. Writes src/lexiseg/zoo/NAME.
+file the run was trained with, which is checked against the run. Writes src/lexiseg/runs/shipped/NAME.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from safetensors.torch import load_file, save_file
 
 import lexiseg
 from lexiseg.data import open_dataset
-from lexiseg.data.registry import Entry, find_entry
+from lexiseg.data.public.registry import Entry, find_entry
 from lexiseg.inference.calibration import load_calibration
-from lexiseg.run import MASKS_FILE, Run
+from lexiseg.runs.run import MASKS_FILE, Run
 from lexiseg.training.config import CONFIG_FILE, make_config
 
-_ZOO = Path(lexiseg.__file__).parent / "zoo"
+_ZOO = Path(lexiseg.__file__).parent / "runs" / "shipped"
 _KEPT = ("run.json", "bank.safetensors", CONFIG_FILE, "splits.json", MASKS_FILE, "history.csv")
 _MAX_MOVE = 0.001
 _MAX_MB = 16.0

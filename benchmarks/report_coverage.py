@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lexiseg.text.reports import ParsedSheet, parse_sheet
+from lexiseg.words.reading.reports import ParsedSheet, parse_sheet
 from lexiseg.words.vocabulary import load_vocabulary
 
 

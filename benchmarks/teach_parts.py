@@ -16,7 +16,7 @@ import argparse
 from arms import add_options, dice, paired, run_arm, shared_options
 from machine import describe_machine
 
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 
 _ARMS = {"none": "neither", "sentence": "sentence only", "pseudo_word": "pseudo-word only", "both": "both"}
 

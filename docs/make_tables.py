@@ -19,7 +19,7 @@ from command_reference import command_line
 
 from lexiseg import errors
 from lexiseg.data.dataset_yaml import DatasetYaml
-from lexiseg.data.registry import load_registry
+from lexiseg.data.public.registry import load_registry
 from lexiseg.errors import LexisegError
 from lexiseg.training.config import AugmentConfig, TrainConfig
 from lexiseg.words import grammar, measure_rules

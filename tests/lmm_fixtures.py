@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from lexiseg.data.sample import SPLITS
+from lexiseg.describing.multimodal import server
 from lexiseg.files import write_json
-from lexiseg.text.lmm import server
 
 
 @pytest.fixture(autouse=True)

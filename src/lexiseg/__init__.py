@@ -20,23 +20,23 @@ from lexiseg.errors import LexisegError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lexiseg.auditing.audit import audit
     from lexiseg.data import open_dataset
     from lexiseg.data.check import check_dataset
     from lexiseg.data.phantom import write_phantom
-    from lexiseg.data.registry import find_entry, load_registry
+    from lexiseg.data.public.dataset_import import get_dataset, import_dataset
+    from lexiseg.data.public.registry import find_entry, load_registry
+    from lexiseg.describing.describe import describe
+    from lexiseg.describing.multimodal.model import LmmOptions
     from lexiseg.evaluation import compare, evaluate, evaluate_runs
     from lexiseg.evaluation.calibrate import calibrate
     from lexiseg.inference.batch import find_targets, predict_to_files
     from lexiseg.inference.explain import explain
     from lexiseg.inference.predictor import Predictor
     from lexiseg.inference.result import Prediction
-    from lexiseg.interop.cotexnet import convert_cotexnet
-    from lexiseg.interop.datasets import get_dataset, import_dataset
-    from lexiseg.interop.stpnet import convert_stpnet
-    from lexiseg.run import Run
-    from lexiseg.text.describe import describe
-    from lexiseg.text.lmm.model import LmmOptions
+    from lexiseg.runs.conversion.cotexnet import convert_cotexnet
+    from lexiseg.runs.conversion.stpnet import convert_stpnet
+    from lexiseg.runs.run import Run
+    from lexiseg.studies.audit import audit
     from lexiseg.training.train import train
 
 __all__ = [
@@ -69,25 +69,25 @@ __all__ = [
 ]
 
 _HOMES = {
-    "LmmOptions": "lexiseg.text.lmm.model",
+    "LmmOptions": "lexiseg.describing.multimodal.model",
     "Prediction": "lexiseg.inference.result",
     "Predictor": "lexiseg.inference.predictor",
-    "Run": "lexiseg.run",
-    "audit": "lexiseg.auditing.audit",
+    "Run": "lexiseg.runs.run",
+    "audit": "lexiseg.studies.audit",
     "calibrate": "lexiseg.evaluation.calibrate",
     "check_dataset": "lexiseg.data.check",
     "compare": "lexiseg.evaluation",
-    "convert_cotexnet": "lexiseg.interop.cotexnet",
-    "convert_stpnet": "lexiseg.interop.stpnet",
-    "describe": "lexiseg.text.describe",
+    "convert_cotexnet": "lexiseg.runs.conversion.cotexnet",
+    "convert_stpnet": "lexiseg.runs.conversion.stpnet",
+    "describe": "lexiseg.describing.describe",
     "evaluate": "lexiseg.evaluation",
     "evaluate_runs": "lexiseg.evaluation",
     "explain": "lexiseg.inference.explain",
-    "find_entry": "lexiseg.data.registry",
+    "find_entry": "lexiseg.data.public.registry",
     "find_targets": "lexiseg.inference.batch",
-    "get_dataset": "lexiseg.interop.datasets",
-    "import_dataset": "lexiseg.interop.datasets",
-    "load_registry": "lexiseg.data.registry",
+    "get_dataset": "lexiseg.data.public.dataset_import",
+    "import_dataset": "lexiseg.data.public.dataset_import",
+    "load_registry": "lexiseg.data.public.registry",
     "open_dataset": "lexiseg.data",
     "predict_to_files": "lexiseg.inference.batch",
     "train": "lexiseg.training.train",
@@ -105,8 +105,8 @@ def load(
     """Load a run folder, or a model that comes with Lexiseg, for prediction.
 
     Args:
-        run: The run folder, or the name of a model that comes with Lexiseg; `lexiseg.zoo.model_names()` lists
-            them: "covid-xray", a STPNet for frontal chest radiographs.
+        run: The run folder, or the name of a model that comes with Lexiseg;
+            `lexiseg.runs.shipped.model_names()` lists them.
         device: torch device, such as "cpu" or "cuda:0".
         flip_average: Whether to average over each image and its mirror image, see `Predictor`.
         average_with: A second run folder, or such a name, to average with, see `Predictor`.

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from command_line import Command, finish, shell, start
 
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 from vision_server import Asked, Reply, says, serving
 
 USAGE, DATA = 2, 3

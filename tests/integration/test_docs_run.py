@@ -29,11 +29,11 @@ import range_server
 import tiny_clipseg
 import vision_server
 from doc_blocks import PAGES, ROOT, RUNNABLE, Block, blocks, blocks_of
-from lexiseg.data.registry import RemoteFile, find_entry
-from lexiseg.interop import datasets
-from lexiseg.models import cotexnet, stpnet
-from lexiseg.models.cotexnet.published import to_published as published_cotexnet
-from lexiseg.models.stpnet.published import to_published as published_stpnet
+from lexiseg.data.public import dataset_import
+from lexiseg.data.public.registry import RemoteFile, find_entry
+from lexiseg.systems import cotexnet, stpnet
+from lexiseg.systems.cotexnet.published import to_published as published_cotexnet
+from lexiseg.systems.stpnet.published import to_published as published_stpnet
 from lexiseg.words.vocabulary import load_vocabulary
 
 pytestmark = pytest.mark.slow
@@ -170,7 +170,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         file = RemoteFile.model_construct(name="kvasir-seg.zip", url=download.url, size=None, sha256=None)
         served = find_entry("kvasir-seg").model_copy(update={"downloads": (file,)})
         patch.setattr(
-            datasets, "find_entry", lambda name: served if name == served.name else find_entry(name)
+            dataset_import, "find_entry", lambda name: served if name == served.name else find_entry(name)
         )
         yield {VISION_SERVER: vision.url}
 

@@ -12,9 +12,8 @@ import pytest
 from command_line import Command
 
 import originals
-from lexiseg.data import registry
-from lexiseg.data.registry import RemoteFile, find_entry
-from lexiseg.interop import datasets
+from lexiseg.data.public import dataset_import, registry
+from lexiseg.data.public.registry import RemoteFile, find_entry
 from range_server import Served, serving
 
 
@@ -38,7 +37,7 @@ def served_as(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             for number, url in enumerate(urls, 1)
         )
         entry = find_entry(name).model_copy(update={"downloads": files})
-        for module in (datasets, registry):
+        for module in (dataset_import, registry):
             monkeypatch.setattr(module, "find_entry", lambda wanted: entry)
 
     return change

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from lexiseg import describe
 from lexiseg.data.phantom import write_phantom
 from lexiseg.errors import DataError
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 from lexiseg.training import loading, plan
 from lexiseg.training import train as training
 from lexiseg.training.module import SegmentationModule

@@ -16,7 +16,10 @@ _BLOCKED = """
 import sys
 
 class Block:
-    names = ("lexiseg.text", "lexiseg.training", "lexiseg.evaluation", "transformers", "lightning")
+    names = (
+        "lexiseg.words.reading", "lexiseg.embeddings", "lexiseg.describing", "lexiseg.training",
+        "lexiseg.evaluation", "transformers", "lightning",
+    )
 
     def find_spec(self, name, path=None, target=None):
         if any(name == blocked or name.startswith(blocked + ".") for blocked in self.names):

@@ -13,9 +13,9 @@ from PIL import Image
 
 from lexiseg import load
 from lexiseg.errors import RunError
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
+from lexiseg.runs.shipped import model_folder, model_names
 from lexiseg.training.config import make_config
-from lexiseg.zoo import model_folder, model_names
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 from lexiseg.training import plan
 from lexiseg.training import train as training
 from lexiseg.training.module import SegmentationModule

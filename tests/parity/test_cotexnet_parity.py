@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lexiseg.models.cotexnet import CoTexNet, TaughtOutput, load_published
-from lexiseg.models.cotexnet.objective import PaperObjective
-from lexiseg.models.cotexnet.published import split_keys, to_published
+from lexiseg.systems.cotexnet.objective import PaperObjective
+from lexiseg.systems.cotexnet.paper import CoTexNet, TaughtOutput
+from lexiseg.systems.cotexnet.published import load_published, split_keys, to_published
 from script_module import load_script
 
 _DECODER = "clipsegp.clipseg.decoder"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lexiseg.text.groups import choose_vocabulary
-from lexiseg.text.reports import ParsedSheet, parse_sheet
+from lexiseg.words.reading.reports import ParsedSheet, parse_sheet
+from lexiseg.words.reading.sentence_groups import choose_vocabulary
 from lexiseg.words.vocabulary import load_vocabulary
 
 SHEETS = ("Train_Folder/Train_text.xlsx", "Val_Folder/Val_text.xlsx", "Test_Folder/Test_text.xlsx")

@@ -11,15 +11,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lexiseg.models.stpnet import StpNet, load_published
-from lexiseg.models.stpnet.objective import (
+from lexiseg.systems.stpnet.objective import (
     PaperObjective,
     focal,
     weighted_bce,
     weighted_dice,
 )
-from lexiseg.models.stpnet.paper import RETRIEVAL_SCALE
-from lexiseg.models.stpnet.published import split_keys, to_published
+from lexiseg.systems.stpnet.paper import RETRIEVAL_SCALE, StpNet
+from lexiseg.systems.stpnet.published import load_published, split_keys, to_published
 from script_module import load_script
 
 _BANKS = {"Unilateral_emb": 2, "num_emb": 2, "left_loc_emb": 8, "right_loc_emb": 8}

@@ -17,11 +17,11 @@ import lexiseg
 from doc_blocks import DIRECTIVE, FENCE, PAGES, ROOT, Block, blocks, blocks_in
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.inference.calibration import load_calibration
-from lexiseg.run import Run
-from lexiseg.text.reports import parse_report
+from lexiseg.runs.run import Run
 from lexiseg.training.config import make_config
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
+from lexiseg.words.reading.reports import parse_report
 from lexiseg.words.vocabulary import load_vocabulary
 from script_module import load_script
 

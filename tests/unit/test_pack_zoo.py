@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lexiseg.data.registry import find_entry
-from lexiseg.run import Run
+from lexiseg.data.public.registry import find_entry
+from lexiseg.runs.run import Run
 from script_module import load_script
 
 ROOT = Path(__file__).parents[2]

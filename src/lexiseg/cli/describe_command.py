@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 if TYPE_CHECKING:
-    from lexiseg.text.lmm.model import LmmOptions, Tally
+    from lexiseg.describing.multimodal.model import LmmOptions, Tally
 
 #: Where there is no terminal, progress is a line this often.
 _LINE_EVERY_S = 60.0
@@ -87,8 +87,8 @@ def describe(
     Exit code 1 if words are measured as the model gave none that could be used.
     """
     from lexiseg import describe as run_describe
+    from lexiseg.describing.describe import journal_of
     from lexiseg.errors import UsageError
-    from lexiseg.text.describe import journal_of
 
     patience = {"tries": tries, "concurrency": concurrency, "timeout_s": timeout, "price": price}
     given = {name: value for name, value in patience.items() if value is not None}

@@ -23,8 +23,8 @@ from rich.progress import (
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from lexiseg.data.registry import Entry
-    from lexiseg.interop.datasets import Imported
+    from lexiseg.data.public.dataset_import import Imported
+    from lexiseg.data.public.registry import Entry
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set, as `data list` shows it.")]
 _Out = Annotated[

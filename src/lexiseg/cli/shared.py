@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lexiseg.zoo import model_names
+from lexiseg.runs.shipped import model_names
 
 
 class SplitName(StrEnum):

@@ -26,7 +26,7 @@ from lexiseg.inference.calibration import Calibration, save_calibration
 from lexiseg.inference.predictor import BATCH_SIZE, Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE, ReviewRule, Signal
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 
 #: Pixels drawn per image for the temperature: every image counts the same, whatever its size.
 PIXELS_PER_IMAGE = 4096

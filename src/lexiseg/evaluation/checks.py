@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lexiseg.data import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, UsageError
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 
 
 def check_split(index: DatasetIndex, split: Split) -> tuple[Sample, ...]:

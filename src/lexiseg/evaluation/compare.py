@@ -19,7 +19,7 @@ from lexiseg.evaluation.several import evaluate_runs
 from lexiseg.evaluation.statistics import holm, paired_difference
 from lexiseg.evaluation.tables import ALL, case_groups, most_different, patients_of, read_cases
 from lexiseg.files import write_json, write_text
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 
 #: Cases named in each direction.
 _SHOWN = 5

@@ -32,7 +32,7 @@ from lexiseg.evaluation.summary import summarise
 from lexiseg.files import refuse_blocked, write_json, write_text
 from lexiseg.inference.predictor import BATCH_SIZE, Predictor
 from lexiseg.inference.result import Prediction
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 
 #: Called after each case with the number of cases done and the number in all.
 Progress = Callable[[int, int], None]

@@ -10,7 +10,7 @@ from lexiseg.errors import LexisegError
 from lexiseg.inference.calibration import Calibration
 from lexiseg.inference.predictor import BATCH_SIZE
 from lexiseg.inference.result import Prediction
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 
 
 class PredictsPaths(Protocol):

@@ -10,7 +10,7 @@ from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
 from lexiseg.data.hidden import hide_others
 from lexiseg.data.layouts import name_of
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 
 
 def open_for(runs: Sequence[Run], data: str | Path, split: Split) -> DatasetIndex:

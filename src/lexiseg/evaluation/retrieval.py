@@ -17,11 +17,11 @@ from lexiseg.data.sides import refuse_other_side
 from lexiseg.errors import LexisegError
 from lexiseg.evaluation.cases import Case
 from lexiseg.evaluation.statistics import mean_ci
-from lexiseg.run import Run
-from lexiseg.text.reports import parse_report
+from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN, Description, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure, measure_indices
+from lexiseg.words.reading.reports import parse_report
 from lexiseg.words.sides import Pair, infer_side, one_sided
 from lexiseg.words.vocabulary import Vocabulary
 

@@ -17,8 +17,8 @@ from lexiseg.evaluation.opening import open_checked
 from lexiseg.files import write_json, write_text
 from lexiseg.inference.members import check_alike
 from lexiseg.inference.predictor import BATCH_SIZE
-from lexiseg.run import Run
-from lexiseg.zoo import shown_folder
+from lexiseg.runs.run import Run
+from lexiseg.runs.shipped import shown_folder
 
 
 def evaluate_runs(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lexiseg.errors import RunError, WeightsError
 from lexiseg.files import write_json
 from lexiseg.inference.review import ReviewRule
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 
 #: Name of the file in the run folder.
 CALIBRATION_FILE = "calibration.json"

@@ -13,11 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lexiseg.models.cotexnet.compact import CompactCoTexNet
-from lexiseg.models.stpnet import StpNet
-from lexiseg.models.stpnet.compact import CompactStpNet, spoken_factors
-from lexiseg.models.stpnet.paper import CHANNELS
 from lexiseg.models.tokens import as_map
+from lexiseg.systems.cotexnet.compact import CompactCoTexNet
+from lexiseg.systems.stpnet.compact import CompactStpNet, spoken_factors
+from lexiseg.systems.stpnet.paper import CHANNELS, StpNet
 
 #: A phrase of a factor: its name and the phrase's index.
 Phrase = tuple[str, int]

@@ -16,9 +16,9 @@ from torch import Tensor
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.inference.preprocess import normalise, to_batch, to_grid
 from lexiseg.models.bank import TextBank
-from lexiseg.models.build import SegmentationOutput, build_network, channels_last, load_weights
 from lexiseg.models.folding import example_image, fold_batch_norms
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
+from lexiseg.systems.build import SegmentationOutput, build_network, channels_last, load_weights
 
 #: Mask scores `(B, C, S, S)`, and phrase probabilities per factor `(B, N_f)`.
 Answer = tuple[Tensor, list[Tensor]]

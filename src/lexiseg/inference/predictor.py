@@ -20,7 +20,7 @@ from lexiseg.inference.members import Member, average_answers, check_alike
 from lexiseg.inference.mirror import average_with_mirror
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.inference.review import disagreement, mask_overlap, mask_signals, word_signals
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN, Description
 from lexiseg.words.measure import agreement, measure
 from lexiseg.words.vocabulary import Vocabulary

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lexiseg.files import atomic_path, write_text
-from lexiseg.models.build import save_weights
+from lexiseg.systems.build import save_weights
 from lexiseg.training.module import SegmentationModule
 from lexiseg.training.sampler import StepSampler
 from lexiseg.training.schedule import Progress as Training

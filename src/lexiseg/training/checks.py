@@ -7,7 +7,7 @@ from typing import Any
 
 from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.errors import DataError, UsageError
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 from lexiseg.training.config import CONFIG_FILE, TrainConfig, make_config
 
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lexiseg.describing.description_file import SUFFIX
 from lexiseg.errors import UsageError
 from lexiseg.models.spec import PUBLISHED_CLIPSEG, Model, Preset
-from lexiseg.text.descriptions import SUFFIX
 from lexiseg.training.config_problems import problem
 
 #: The resolved configuration in a run folder.

@@ -10,10 +10,10 @@ import numpy as np
 
 from lexiseg.data.readers import read_mask, read_pair
 from lexiseg.data.sample import DatasetIndex, Sample
+from lexiseg.describing.description_file import DescriptionFile, DescriptionLine, read_descriptions
+from lexiseg.describing.vocabulary_choice import with_keyword_of
 from lexiseg.errors import DataError, RunError
-from lexiseg.run import Run
-from lexiseg.text.descriptions import DescriptionFile, DescriptionLine, read_descriptions
-from lexiseg.text.vocabulary_choice import with_keyword_of
+from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lexiseg.models.build import SegmentationOutput
 from lexiseg.models.teaching import Rehearses
+from lexiseg.systems.build import SegmentationOutput
 
 
 @dataclass(frozen=True, kw_only=True)

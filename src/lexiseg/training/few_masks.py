@@ -12,7 +12,7 @@ from typing import Any, Literal
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import write_json
-from lexiseg.run import LEFT_OUT, MASKS_FILE, TextSource
+from lexiseg.runs.run import LEFT_OUT, MASKS_FILE, TextSource
 from lexiseg.training.config import TrainConfig
 from lexiseg.training.described import some
 from lexiseg.training.examples import Words

@@ -8,9 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from lexiseg.embeddings.encoders import TextEncoder
 from lexiseg.models.teaching import Text
-from lexiseg.text.encoders import TextEncoder
-from lexiseg.text.framed import FramedTokenizer
+from lexiseg.systems.cotexnet.framed_sentences import FramedTokenizer
 from lexiseg.words.vocabulary import Vocabulary
 
 Indices = tuple[int, ...]

@@ -12,8 +12,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from lexiseg.errors import UsageError
 from lexiseg.inference.preprocess import normalise
-from lexiseg.models.build import SegmentationOutput
 from lexiseg.models.teaching import TakesPhrases, Teacher, embedding_gap
+from lexiseg.systems.build import SegmentationOutput
 from lexiseg.training.config import TrainConfig
 from lexiseg.training.lessons import Lessons
 from lexiseg.training.optimizer import learning_rate, make_optimizer

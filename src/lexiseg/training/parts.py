@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from lexiseg.models.build import build_network, check_encoder_takes
-from lexiseg.models.cotexnet.compact import CompactCoTexNet
-from lexiseg.models.cotexnet.compact_objective import CompactObjective as CompactCoTexNetObjective
-from lexiseg.models.cotexnet.compact_teacher import CompactTeacher
+from lexiseg.models.encoder_weights import encoder_state_dict, load_encoder_weights
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.models.stpnet.compact import CompactStpNet
-from lexiseg.models.stpnet.compact_objective import CompactObjective
-from lexiseg.models.stpnet.objective import PaperObjective
 from lexiseg.models.teaching import Teacher
-from lexiseg.models.weights import encoder_state_dict, load_encoder_weights
+from lexiseg.systems.build import build_network, check_encoder_takes
+from lexiseg.systems.cotexnet.compact import CompactCoTexNet
+from lexiseg.systems.cotexnet.compact_objective import CompactObjective as CompactCoTexNetObjective
+from lexiseg.systems.cotexnet.compact_teacher import CompactTeacher
+from lexiseg.systems.stpnet.compact import CompactStpNet
+from lexiseg.systems.stpnet.compact_objective import CompactObjective
+from lexiseg.systems.stpnet.objective import PaperObjective
 from lexiseg.training.config import TrainConfig
 from lexiseg.training.lessons import Lessons, SentenceLessons, TokenLessons
 from lexiseg.training.module import small_size
@@ -96,12 +96,12 @@ def _compact(config: TrainConfig, plan: Plan, *, pretrained: bool) -> Parts:
 
 def _published_cotexnet(config: TrainConfig, plan: Plan, *, pretrained: bool) -> Parts:
     # Imported here, as transformers takes seconds.
-    from lexiseg.models.cotexnet.objective import PaperObjective as PaperCoTexNetObjective
-    from lexiseg.models.cotexnet.paper import PSEUDO_WORD_POSITION, CoTexNet
-    from lexiseg.models.cotexnet.paper_teacher import PaperTeacher
-    from lexiseg.models.cotexnet.pretrained import load_clipseg
-    from lexiseg.models.cotexnet.published import read_config
-    from lexiseg.text.framed import load_framed_tokenizer
+    from lexiseg.systems.cotexnet.framed_sentences import load_framed_tokenizer
+    from lexiseg.systems.cotexnet.objective import PaperObjective as PaperCoTexNetObjective
+    from lexiseg.systems.cotexnet.paper import PSEUDO_WORD_POSITION, CoTexNet
+    from lexiseg.systems.cotexnet.paper_teacher import PaperTeacher
+    from lexiseg.systems.cotexnet.pretrained import load_clipseg
+    from lexiseg.systems.cotexnet.published import read_config
 
     spec = plan.manifest.network
     assert spec.clipseg is not None

@@ -11,15 +11,15 @@ from rich.console import Console
 
 from lexiseg._version import __version__
 from lexiseg.data.sample import DatasetIndex, Split
+from lexiseg.describing.description_file import SUFFIX, DescriptionFile, read_descriptions
+from lexiseg.describing.vocabulary_choice import find_vocabulary, keyword_notes
+from lexiseg.embeddings.bank import build_bank
+from lexiseg.embeddings.encoders import TextEncoder, load_text_encoder
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.models.bank import TextBank
-from lexiseg.models.build import check_image_size, check_spec, normalisation
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.run import Manifest, Run, TextSource
-from lexiseg.text.bank import build_bank
-from lexiseg.text.descriptions import SUFFIX, DescriptionFile, read_descriptions
-from lexiseg.text.encoders import TextEncoder, load_text_encoder
-from lexiseg.text.vocabulary_choice import find_vocabulary, keyword_notes
+from lexiseg.runs.run import Manifest, Run, TextSource
+from lexiseg.systems.build import check_image_size, check_spec, normalisation
 from lexiseg.training.config import AugmentConfig, TrainConfig
 from lexiseg.training.described import check_described, recorded, recorded_file, vocabulary_of_file
 from lexiseg.training.examples import Words
@@ -153,7 +153,7 @@ def _network_spec(index: DatasetIndex, config: TrainConfig) -> NetworkSpec:
         encoder = "resnet101"
     elif config.paper:
         # Imported here, as transformers takes seconds.
-        from lexiseg.models.cotexnet.pretrained import clipseg_config
+        from lexiseg.systems.cotexnet.pretrained import clipseg_config
 
         encoder = config.start_weights
         if encoder in ("imagenet", "none"):

@@ -21,8 +21,8 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import UsageError
 from lexiseg.files import atomic_folder, write_json, write_text
 from lexiseg.inference.predictor import Predictor
-from lexiseg.models.build import channels_last, count_parameters
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
+from lexiseg.systems.build import channels_last, count_parameters
 from lexiseg.training.balance import draw_weights
 from lexiseg.training.callbacks import (
     CHECKPOINT,

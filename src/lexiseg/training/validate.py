@@ -14,7 +14,7 @@ from lexiseg.evaluation.metrics import mean_dice
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 
 #: Said wherever a run of `shuffle_words` shows itself.
 NOT_A_MODEL = (

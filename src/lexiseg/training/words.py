@@ -8,14 +8,14 @@ from typing import Literal, cast
 
 from lexiseg.data.readers import read_pair
 from lexiseg.data.sample import DatasetIndex, Sample, Split
+from lexiseg.describing.description_file import DescriptionFile
 from lexiseg.errors import DataError
-from lexiseg.run import TextSource
-from lexiseg.text.descriptions import DescriptionFile
-from lexiseg.text.reports import parse_sheet
+from lexiseg.runs.run import TextSource
 from lexiseg.training.described import described_words, some
 from lexiseg.training.examples import Words
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.measure import measure_indices
+from lexiseg.words.reading.reports import parse_sheet
 from lexiseg.words.vocabulary import Vocabulary
 
 

@@ -1,7 +1,7 @@
 """Grammar as data: how phrases are recognised in report sentences, and how a sentence is made of phrases.
 
-Nothing here reads text: `lexiseg.text.reports` interprets these rules. They live beside the vocabulary, not
-in `lexiseg.text`, because a vocabulary travels with every run, and prediction must not import that package.
+Nothing here reads text: `lexiseg.words.reading.reports` interprets these rules. The rules are kept beside the
+vocabulary because every run holds a vocabulary, and prediction must not import `lexiseg.words.reading`.
 """
 
 from __future__ import annotations

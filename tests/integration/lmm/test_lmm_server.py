@@ -20,14 +20,14 @@ from PIL import Image
 from rich.console import Console
 
 from lexiseg.data import open_dataset
+from lexiseg.describing.describe import Described, describe
+from lexiseg.describing.multimodal import description as lmm_describe
+from lexiseg.describing.multimodal import journal as journal_module
+from lexiseg.describing.multimodal import server as server_module
+from lexiseg.describing.multimodal.journal import Journal
+from lexiseg.describing.multimodal.model import LmmOptions
+from lexiseg.describing.multimodal.server import KEY_VARIABLE, ServerModel, _retry_after
 from lexiseg.errors import PartialFailureError, UsageError
-from lexiseg.text.describe import Described, describe
-from lexiseg.text.lmm import describe as lmm_describe
-from lexiseg.text.lmm import journal as journal_module
-from lexiseg.text.lmm import server as server_module
-from lexiseg.text.lmm.journal import Journal
-from lexiseg.text.lmm.model import LmmOptions
-from lexiseg.text.lmm.server import KEY_VARIABLE, ServerModel, _retry_after
 from lmm_answers import answer
 from vision_server import Asked, Reply, VisionServer, fails, says, serving
 

@@ -8,8 +8,8 @@ from lexiseg.data import open_dataset
 from lexiseg.data.phantom import PhantomCase, make_phantom, report_sentence, write_phantom
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.errors import UsageError
-from lexiseg.text.reports import parse_report
 from lexiseg.words.measure import measure_indices
+from lexiseg.words.reading.reports import parse_report
 from lexiseg.words.vocabulary import load_vocabulary
 
 NUMBERS = {"train": 40, "val": 10, "test": 10}

@@ -13,7 +13,7 @@ from lexiseg.errors import DataError, LexisegError
 from lexiseg.inference.calibration import Calibration
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.run import Manifest, Run, TextSource
+from lexiseg.runs.run import Manifest, Run, TextSource
 from lexiseg.words.description import Side
 from lexiseg.words.measure import agreement, measure
 from lexiseg.words.vocabulary import load_vocabulary

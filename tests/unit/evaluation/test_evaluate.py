@@ -15,7 +15,7 @@ from lexiseg.data import open_dataset
 from lexiseg.errors import DataError, PartialFailureError, UsageError
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_predictor
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 
 LEFT = "Unilateral pulmonary infection, one infected area, lower left lung."
 BOTH = "Bilateral pulmonary infection, two infected areas, lower left lung and lower right lung."

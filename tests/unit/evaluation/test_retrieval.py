@@ -11,7 +11,7 @@ from lexiseg.data import DatasetIndex, Sample, open_dataset
 from lexiseg.evaluation.cases import Case
 from lexiseg.evaluation.metrics import case_metrics
 from lexiseg.evaluation.retrieval import References, retrieval_scores
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
 

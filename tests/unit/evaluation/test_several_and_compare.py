@@ -21,7 +21,7 @@ from lexiseg.evaluation.evaluate import evaluate_predictor
 from lexiseg.evaluation.several import run_names
 from lexiseg.evaluation.tables import case_groups, most_different, patients_of, read_cases
 from lexiseg.inference.members import check_alike
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 
 TABLE = """id,image,patient,dice,truth_share,tercile,lesions
 007,a.png,,0.5,0.01,small,1

@@ -15,7 +15,7 @@ from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation import opening
 from lexiseg.evaluation.evaluate import evaluate, evaluate_predictor
 from lexiseg.evaluation.opening import open_for
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 
 SPLITS = {"train": ["t1", "t2"], "val": ["v1"], "test": ["s1"]}
 

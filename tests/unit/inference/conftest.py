@@ -13,9 +13,9 @@ from PIL import Image
 from torch import nn
 
 from lexiseg.models.bank import TextBank
-from lexiseg.models.build import build_network, save_weights
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.run import Manifest, Run
+from lexiseg.runs.run import Manifest, Run
+from lexiseg.systems.build import build_network, save_weights
 from lexiseg.words.vocabulary import load_vocabulary
 
 MakeRun = Callable[..., tuple[Run, nn.Module]]

@@ -20,7 +20,7 @@ from lexiseg.inference.explain import MIRROR, NO_WORDS, ONE_EMBEDDING, PUBLISHED
 from lexiseg.inference.inside import look_inside
 from lexiseg.inference.overlay import draw_heat
 from lexiseg.inference.predictor import Predictor
-from lexiseg.models.stpnet import StpNet
+from lexiseg.systems.stpnet.paper import StpNet
 
 FACTORS = ("laterality", "count", "left", "right")
 

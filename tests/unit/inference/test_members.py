@@ -14,7 +14,7 @@ from lexiseg.data.readers import read_image
 from lexiseg.errors import UsageError
 from lexiseg.inference.members import average_answers, check_alike
 from lexiseg.inference.predictor import Predictor
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 
 
 @pytest.fixture(scope="module")

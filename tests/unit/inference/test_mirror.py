@@ -10,7 +10,7 @@ from torch import nn
 from lexiseg.data.readers import read_image
 from lexiseg.inference.mirror import average_with_mirror, mirrored_words
 from lexiseg.inference.predictor import Predictor
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 from lexiseg.words.flips import flip
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 

@@ -14,7 +14,7 @@ from lexiseg.errors import DataError, UsageError, WeightsError
 from lexiseg.inference.predictor import BATCH_SIZE, Predictor
 from lexiseg.inference.preprocess import normalise, to_batch, to_grid
 from lexiseg.models.bank import TextBank
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 from lexiseg.words.measure import agreement, measure
 
 

@@ -91,7 +91,7 @@ def test_loading_needs_no_text_package(bank: TextBank, tmp_path: Path) -> None:
     bank.save(tmp_path / "b.safetensors")
     script = (
         "import sys\n"
-        "sys.modules['transformers'] = sys.modules['lexiseg.text'] = None\n"
+        "for name in 'transformers', 'lexiseg.embeddings', 'lexiseg.words': sys.modules[name] = None\n"
         "from lexiseg.models.bank import TextBank\n"
         f"print(TextBank.load({str(tmp_path / 'b.safetensors')!r}).width)\n"
     )

@@ -14,7 +14,7 @@ from torch import Tensor
 from lexiseg.data import open_dataset
 from lexiseg.data.phantom import write_phantom
 from lexiseg.data.sample import DatasetIndex
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 from lexiseg.training import plan
 from lexiseg.training.train import train
 

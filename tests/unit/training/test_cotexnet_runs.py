@@ -16,8 +16,8 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.evaluation import evaluate
 from lexiseg.inference.predictor import Predictor
-from lexiseg.models.cotexnet.paper import CoTexNetStudent
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
+from lexiseg.systems.cotexnet.paper import CoTexNetStudent
 from lexiseg.training.config import make_config
 from lexiseg.training.few_masks import take_part
 from lexiseg.training.plan import plan_run

@@ -19,9 +19,9 @@ from lexiseg.data import open_dataset
 from lexiseg.data.phantom import write_phantom
 from lexiseg.data.readers import read_mask
 from lexiseg.data.sample import DatasetIndex
+from lexiseg.describing.description_file import DescriptionFile, read_descriptions
 from lexiseg.errors import DataError, RunError, UsageError
-from lexiseg.run import Manifest, Run
-from lexiseg.text.descriptions import DescriptionFile, read_descriptions
+from lexiseg.runs.run import Manifest, Run
 from lexiseg.training.checks import resumed_config
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.described import (

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPSegConfig
 
-from lexiseg.models.build import build_network
-from lexiseg.models.cotexnet.paper import CoTexNet, CoTexNetOutput
 from lexiseg.models.spec import NetworkSpec
+from lexiseg.systems.build import build_network
+from lexiseg.systems.cotexnet.paper import CoTexNet, CoTexNetOutput
 from lexiseg.training.estimate import (
     MemoryEstimate,
     activation_bytes,

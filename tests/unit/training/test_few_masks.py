@@ -19,7 +19,7 @@ from lexiseg.data import open_dataset
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.data.splits import read_splits
 from lexiseg.errors import DataError, RunError, UsageError
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 from lexiseg.training.config import make_config
 from lexiseg.training.examples import Words
 from lexiseg.training.few_masks import shuffled, take_part

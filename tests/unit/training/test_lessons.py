@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from lexiseg.text.framed import FramedTokenizer
+from lexiseg.systems.cotexnet.framed_sentences import FramedTokenizer
 from lexiseg.training.lessons import SentenceLessons, TokenLessons
 from lexiseg.words.vocabulary import load_vocabulary
 from tiny_clipseg import tiny_tokenizer

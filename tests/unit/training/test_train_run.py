@@ -23,7 +23,7 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError, RunError, UsageError, WeightsError
 from lexiseg.inference.predictor import Predictor
 from lexiseg.models.bank import TextBank
-from lexiseg.run import FORMAT_VERSION, Run
+from lexiseg.runs.run import FORMAT_VERSION, Run
 from lexiseg.training.config import make_config
 from lexiseg.training.few_masks import take_part
 from lexiseg.training.plan import Plan, plan_run

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from lexiseg.errors import UsageError
+from lexiseg.models.encoder_weights import create_encoder
 from lexiseg.models.teaching import Teacher
-from lexiseg.models.weights import create_encoder
 from lexiseg.training.config import make_config
 from lexiseg.training.module import (
     SegmentationModule,

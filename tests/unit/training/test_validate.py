@@ -14,7 +14,7 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE
-from lexiseg.run import Run
+from lexiseg.runs.run import Run
 from lexiseg.training.validate import model_card, review_threshold, validate_run
 
 

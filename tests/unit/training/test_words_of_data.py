@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from lexiseg.data.sample import DatasetIndex
+from lexiseg.describing.vocabulary_choice import find_vocabulary
 from lexiseg.errors import DataError
-from lexiseg.text.vocabulary_choice import find_vocabulary
 from lexiseg.training.words import choose_text, side_of, words_of
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary

@@ -12,11 +12,11 @@ from lexiseg.data.check.inspect import Inspection, Measure
 from lexiseg.data.check.report import FileNote, Finding, finding
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.sample import Sample
-from lexiseg.text.groups import choose_vocabulary
-from lexiseg.text.reports import ParsedSheet, parse_sheet
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices
+from lexiseg.words.reading.reports import ParsedSheet, parse_sheet
+from lexiseg.words.reading.sentence_groups import choose_vocabulary
 from lexiseg.words.sides import SideEvidence, factor_agreement, infer_side
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 

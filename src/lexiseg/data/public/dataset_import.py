@@ -1,0 +1,234 @@
+"""Public data sets: downloaded where that needs no login, and converted to the layout of the house."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lexiseg._version import __version__
+from lexiseg.data.public.archives import extract, is_archive
+from lexiseg.data.public.download import Download, download
+from lexiseg.data.public.importers.chaos import read_chaos_ct, read_chaos_mr
+from lexiseg.data.public.importers.glas import read_glas
+from lexiseg.data.public.importers.nifti import read_acdc, read_camus
+from lexiseg.data.public.importers.pictures import read_chest, read_clinicdb, read_pairs
+from lexiseg.data.public.importers.source import Source
+from lexiseg.data.public.importers.ultrasound import read_busi, read_ddti
+from lexiseg.data.public.importers.write import write_dataset
+from lexiseg.data.public.registry import Entry, Importer, RemoteFile, find_entry
+from lexiseg.data.sample import Split
+from lexiseg.errors import DataError, UsageError
+from lexiseg.files import atomic_folder, disk_errors, refuse_blocked, write_json
+
+__all__ = ["Imported", "get_dataset", "import_dataset"]
+
+#: Provenance of an imported data set, in its folder.
+RECORD = "import.json"
+
+_READERS: dict[Importer, Callable[[Path, Entry], Source]] = {
+    "pairs": read_pairs,
+    "clinicdb": read_clinicdb,
+    "busi": read_busi,
+    "ddti": read_ddti,
+    "chest": read_chest,
+    "glas": read_glas,
+    "camus": read_camus,
+    "acdc": read_acdc,
+    "chaos-mr": read_chaos_mr,
+    "chaos-ct": read_chaos_ct,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """An imported data set.
+
+    Attributes:
+        folder: Where it is.
+        entry: What the registry knows of it.
+        counts: Images per split.
+        said: What was assumed, changed or left out, one sentence each.
+        downloads: The archives it came from, with their checksums; empty if a person got them.
+    """
+
+    folder: Path
+    entry: Entry
+    counts: dict[Split, int]
+    said: tuple[str, ...]
+    downloads: tuple[Download, ...] = ()
+
+
+def import_dataset(
+    name: str,
+    folder: str | Path,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    published_split: bool = False,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Imported:
+    """Convert a data set as it was published to the layout of the house.
+
+    Args:
+        name: Name or alias in the registry.
+        folder: The folder that a person downloaded and unpacked, or the archive itself.
+        out: The folder to make; it may exist if it is empty.
+        seed: Seed of what is split here.
+        published_split: Whether the published split is kept although it shares patients between splits.
+        progress: Called with the number of images done and, where known, of all.
+
+    Returns:
+        What was made.
+
+    Raises:
+        UsageError: There is no such data set, `out` is in use, or an extra is not installed.
+        DataError: The folder is not that data set, or a file in it cannot be read.
+        DiskError: There is no space, or no permission; nothing half-written is left.
+    """
+    entry, folder, out = find_entry(name), Path(folder), _free(out)
+    if not folder.exists():
+        raise DataError(f"{folder} does not exist; expected the folder or archive of {entry.title}.")
+    with _unpacked(folder, out) as unpacked:
+        return _convert(entry, unpacked, out, seed, published_split, progress, ())
+
+
+def get_dataset(
+    name: str,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    published_split: bool = False,
+    keep_archives: bool = False,
+    on_bytes: Callable[[str, int, int | None], None] | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Imported:
+    """Download a data set that needs no login, and convert it.
+
+    Archives go to the folder `out` + `.download`; a download that was interrupted is gone on with.
+
+    Args:
+        name: Name or alias in the registry.
+        out: The folder to make; it may exist if it is empty.
+        seed: Seed of what is split here.
+        published_split: As in `import_dataset`.
+        keep_archives: Whether the archives are kept.
+        on_bytes: Called with a file's name, the bytes that are there, and, where known, the bytes of all of
+            it.
+        progress: As in `import_dataset`.
+
+    Raises:
+        UsageError: There is no such data set, it has no download (the message says how to get it), or `out`
+            is in use.
+        DataError: A download fails or is not what it must be, or cannot be converted.
+        DiskError: There is no space, or no permission.
+    """
+    entry = find_entry(name)
+    if not entry.downloads:
+        steps = " ".join(f"{number}. {step}" for number, step in enumerate(entry.steps, 1))
+        raise UsageError(
+            f"{entry.title} cannot be downloaded without a login. {steps} Then run: lexiseg data import "
+            f"{entry.name} FOLDER --out {out}"
+        )
+    out = _free(out)
+    store = out.with_name(f"{out.name}.download")
+    found = []
+    for file in entry.downloads:
+        said = _named(on_bytes, file.name)
+        found.append(download(file.url, store / file.name, size=file.size, sha256=file.sha256, progress=said))
+    unpacked = store / "unpacked"
+    try:
+        shutil.rmtree(unpacked, ignore_errors=True)
+        for file, archive in zip(entry.downloads, found, strict=True):
+            _extract(file, archive, unpacked)
+        imported = _convert(entry, unpacked, out, seed, published_split, progress, tuple(found))
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)
+    if not keep_archives:
+        shutil.rmtree(store)
+    return imported
+
+
+def _named(
+    on_bytes: Callable[[str, int, int | None], None] | None, name: str
+) -> Callable[[int, int | None], None] | None:
+    """Return the progress of one file."""
+    if on_bytes is None:
+        return None
+    call = on_bytes
+    return lambda done, total: call(name, done, total)
+
+
+def _extract(file: RemoteFile, archive: Download, folder: Path) -> None:
+    """Unpack a download; one of unknown checksum that cannot be is removed, so that it is fetched anew."""
+    try:
+        extract(archive.path, folder)
+    except DataError:
+        if file.sha256 is None:
+            archive.path.unlink()
+        raise
+
+
+def _free(out: str | Path) -> Path:
+    """Return the folder to make; it is put into its place as a whole, so it needs a name."""
+    out = Path(out)
+    if out.name in ("", ".."):
+        raise UsageError(f"{out} has no name of its own. Name the folder to make with --out.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} exists and is not an empty folder. Choose another --out.")
+    refuse_blocked(out.parent)
+    return out
+
+
+@contextmanager
+def _unpacked(folder: Path, out: Path) -> Iterator[Path]:
+    """Yield the folder itself, or a temporary one with what an archive holds."""
+    if folder.is_dir():
+        yield folder
+        return
+    if not is_archive(folder):
+        raise DataError(f"{folder} is neither a folder nor a .zip or .tar archive; unpack it first.")
+    with disk_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=out.parent, prefix=".unpacked-"))
+    try:
+        extract(folder, beside)
+        yield beside
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _convert(
+    entry: Entry,
+    folder: Path,
+    out: Path,
+    seed: int,
+    published_split: bool,
+    progress: Callable[[int, int | None], None] | None,
+    downloads: tuple[Download, ...],
+) -> Imported:
+    source = _READERS[entry.importer](folder, entry)
+    with atomic_folder(out) as beside:
+        written = write_dataset(
+            source, entry, beside, seed=seed, keep_published=published_split, progress=progress
+        )
+        write_json(
+            beside / RECORD,
+            {
+                "data_set": entry.name,
+                "lexiseg_version": __version__,
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "home": entry.home,
+                "licence": entry.licence,
+                "downloads": [
+                    {"url": file.url, "size": found.size, "sha256": found.sha256}
+                    for file, found in zip(entry.downloads, downloads, strict=False)
+                ],
+                "said": list(written.said),
+            },
+        )
+    return Imported(folder=out, entry=entry, counts=written.counts, said=written.said, downloads=downloads)

@@ -1,0 +1,108 @@
+"""Published masks to labels: thresholded, or by the nearest listed value or colour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lexiseg.data.decode import MaskPixels, decode_mask, read_content, resolve_palette
+from lexiseg.data.mask_coding import LOSSY_THRESHOLD
+from lexiseg.data.public.importers.source import Labels
+from lexiseg.data.public.registry import Entry
+from lexiseg.errors import DataError
+
+#: Grey values this near to a listed one mean it: CHAOS publishes ranges such as 126 (110 to 135).
+TOLERANCE = 16
+
+
+def lesion(path: Path) -> Labels:
+    """Return (H, W) labels of a mask of one class: bright pixels, or those of 1 where it holds 0 and 1.
+
+    Raises:
+        DataError: It holds colours, or, without JPEG's noise, nothing that is clearly one or the other.
+    """
+    pixels = _pixels(path)
+    values = _grey(pixels, path)
+    highest = int(values.max())
+    if pixels.is_lossy or highest > LOSSY_THRESHOLD:
+        return np.asarray(values > LOSSY_THRESHOLD, dtype=np.uint8)
+    if highest > 1:
+        raise DataError(f"{path} holds values up to {highest}; expected 0 and 1, or 0 and 255.")
+    return np.asarray(values, dtype=np.uint8)
+
+
+def any_value(path: Path) -> Labels:
+    """Return (H, W) labels of a mask that numbers its objects: 1 wherever there is one."""
+    # A palette only shows the numbers; the numbers themselves are the indices.
+    pixels = decode_mask(read_content(path), path)
+    return np.asarray(pixels.values > 0, dtype=np.uint8)
+
+
+def nearest_colour(path: Path, entry: Entry) -> Labels:
+    """Return (H, W) labels of a mask in colours: the class of the nearest listed colour, or black.
+
+    JPEG blurs colours where two of them meet, so exact ones cannot be asked for.
+    """
+    pixels = _pixels(path)
+    packed = pixels.values.astype(np.uint32)
+    if not pixels.is_colour:  # an empty mask holds no colour at all
+        packed = packed * 0x010101
+    rgb = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=-1).astype(np.int32)
+    listed = [(0, 0)] + [
+        (int(str(value).removeprefix("#"), 16), label)
+        for label, named in enumerate(entry.classes, 1)
+        for value in named.original
+    ]
+    colours = np.array([[c >> 16, c >> 8 & 255, c & 255] for c, _ in listed], dtype=np.int32)
+    distance = np.square(rgb[..., None, :] - colours).sum(axis=-1)
+    labels = np.array([label for _, label in listed], dtype=np.uint8)
+    return np.asarray(labels[distance.argmin(axis=-1)])
+
+
+def nearest_value(path: Path, entry: Entry) -> Labels:
+    """Return (H, W) labels of a grey mask with several classes: the listed value within `TOLERANCE`.
+
+    Raises:
+        DataError: A value is near to none of them.
+    """
+    return labels_of(_grey(_pixels(path), path), entry, path, tolerance=TOLERANCE)
+
+
+def labels_of(values: npt.NDArray[np.generic], entry: Entry, path: Path, *, tolerance: int = 0) -> Labels:
+    """Turn the values of a mask or label volume into labels.
+
+    Args:
+        values: Any shape, any number type.
+        entry: States the value of each class; 0 is the background.
+        path: The file, for messages.
+        tolerance: How far from a listed value still means it.
+
+    Raises:
+        DataError: A value is near to none of them.
+    """
+    listed = [(0, 0)] + [
+        (int(value), label) for label, named in enumerate(entry.classes, 1) for value in named.original
+    ]
+    known = np.array([value for value, _ in listed], dtype=np.float64)
+    found, inverse = np.unique(values, return_inverse=True)
+    distance = np.abs(found.astype(np.float64)[:, None] - known)
+    wrong = found[distance.min(axis=1) > tolerance]
+    if len(wrong):
+        raise DataError(
+            f"{path} holds the values {', '.join(f'{value:g}' for value in wrong[:5])}, which stand for no "
+            f"class of {entry.title}: expected {', '.join(f'{value:g}' for value in known)}."
+        )
+    labels = np.array([label for _, label in listed], dtype=np.uint8)[distance.argmin(axis=1)]
+    return np.asarray(labels[inverse].reshape(values.shape))
+
+
+def _pixels(path: Path) -> MaskPixels:
+    return resolve_palette(decode_mask(read_content(path), path))
+
+
+def _grey(pixels: MaskPixels, path: Path) -> npt.NDArray[np.integer]:
+    if pixels.is_colour:
+        raise DataError(f"{path} holds colours; expected a grey mask.")
+    return pixels.values

@@ -1,0 +1,210 @@
+"""CAMUS and ACDC: NIfTI frames with label volumes beside them, sliced."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lexiseg.data.public.importers.masks import labels_of
+from lexiseg.data.public.importers.source import (
+    Case,
+    Source,
+    find_folders,
+    natural,
+    not_found,
+    read_text,
+    say_left_out,
+    subfolders,
+    visible_files,
+)
+from lexiseg.data.public.importers.volumes import need, to_pixels
+from lexiseg.data.public.registry import Entry
+from lexiseg.data.sample import Split
+from lexiseg.errors import DataError
+
+_SUFFIXES = (".nii", ".nii.gz")
+_MASK = re.compile(r"_gt(\.nii(?:\.gz)?)$")
+_PATIENT = re.compile(r"^patient\d+$", re.IGNORECASE)
+_CAMUS_FRAME = re.compile(r"_(?:2CH|4CH)_(?:ED|ES)_gt\.nii(?:\.gz)?$", re.IGNORECASE)
+_ACDC_FRAME = re.compile(r"_frame(\d+)_gt\.nii(?:\.gz)?$", re.IGNORECASE)
+_CAMUS_LISTS: dict[str, Split] = {
+    "subgroup_training.txt": "train",
+    "subgroup_validation.txt": "val",
+    "subgroup_testing.txt": "test",
+}
+_ACDC_FOLDERS: dict[str, Split] = {"training": "train", "testing": "test"}
+_BROKEN = (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError, MemoryError, zlib.error)
+_MILLIMETRES = {"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """A label file with what is known of it.
+
+    Attributes:
+        mask: The label file; its image has the same name without `_gt`.
+        patient: The patient.
+        split: The published split, if there is one.
+        phase: "ED" or "ES", where known.
+    """
+
+    mask: Path
+    patient: str
+    split: Split | None = None
+    phase: str | None = None
+
+    @property
+    def image(self) -> Path:
+        """The image file."""
+        return self.mask.with_name(_MASK.sub(r"\1", self.mask.name))
+
+    @property
+    def name(self) -> str:
+        """The image's name without its endings."""
+        return self.image.name.split(".nii")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume:
+    """A NIfTI file.
+
+    Attributes:
+        values: (slices, rows, columns) numbers, in the order in which they are stored.
+        spacing_mm: Pixel spacing (row, column) in millimetres; None where the file states none.
+    """
+
+    values: npt.NDArray[np.generic]
+    spacing_mm: tuple[float, float] | None
+
+
+def read_nifti(path: Path) -> Volume:
+    """Read a NIfTI file of two dimensions, or of three.
+
+    Raises:
+        DataError: It cannot be read, has more dimensions, or holds NaN or infinities.
+        UsageError: nibabel is not installed.
+    """
+    nibabel = need("nibabel")
+    try:
+        image: Any = nibabel.load(path)
+        values = np.asanyarray(image.dataobj)
+        zooms, unit = image.header.get_zooms(), image.header.get_xyzt_units()[0]
+    except (*_BROKEN, nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError) as error:
+        raise DataError(f"{path} cannot be read as NIfTI: {error}") from error
+    while values.ndim > 2 and values.shape[-1] == 1:
+        values = values[..., 0]
+    if values.ndim not in (2, 3) or not values.size:
+        raise DataError(f"{path} has the shape {values.shape}; expected a picture or a stack of slices.")
+    if values.dtype.kind not in "iuf" or (values.dtype.kind == "f" and not np.isfinite(values).all()):
+        raise DataError(f"{path} holds values that are no finite numbers ({values.dtype}).")
+    # NIfTI stores the first index fastest: it runs along the rows of a picture.
+    stack = values.T if values.ndim == 3 else values.T[None]
+    column, row = (float(step) * _MILLIMETRES[unit] for step in zooms[:2])
+    is_known = all(0 < step < float("inf") for step in (row, column))
+    return Volume(values=stack, spacing_mm=(row, column) if is_known else None)
+
+
+def read_camus(folder: Path, entry: Entry) -> Source:
+    """Find CAMUS: end-diastole and end-systole of two views, split as its lists say if they are there."""
+    patients = _patients(folder, entry)
+    splits = _camus_splits(folder)
+    said = [] if splits else ["No database_split/subgroup_*.txt was found, so there is no published split."]
+    frames = [
+        Frame(mask=path, patient=inner.name, split=splits.get(inner.name))
+        for inner in patients
+        if not splits or inner.name in splits
+        for path in visible_files(inner, _SUFFIXES)
+        if _CAMUS_FRAME.search(path.name)
+    ]
+    if splits:
+        say_left_out(said, (p.name for p in patients if p.name not in splits), "patients in no list")
+    return _source(folder, frames, entry, said)
+
+
+def _camus_splits(folder: Path) -> dict[str, Split]:
+    """Return the split of each patient, from the published lists."""
+    return {
+        name: split
+        for title, split in _CAMUS_LISTS.items()
+        for path in sorted(folder.rglob(title))
+        for name in read_text(path).split()
+    }
+
+
+def read_acdc(folder: Path, entry: Entry) -> Source:
+    """Find ACDC: the frames with labels, `training` as train and `testing` as test."""
+    frames = []
+    for inner in _patients(folder, entry):
+        phases = _phases(inner / "Info.cfg")
+        for path in visible_files(inner, _SUFFIXES):
+            if match := _ACDC_FRAME.search(path.name):
+                split = _ACDC_FOLDERS.get(inner.parent.name.lower())
+                phase = phases.get(int(match[1]))
+                frames.append(Frame(mask=path, patient=inner.name, split=split, phase=phase))
+    said = []
+    if frames and any(frame.split is None for frame in frames):
+        said.append("The patients do not lie in training/ and testing/, so there is no published split.")
+        frames = [Frame(mask=f.mask, patient=f.patient, phase=f.phase) for f in frames]
+    return _source(folder, frames, entry, said)
+
+
+def _phases(path: Path) -> dict[int, str]:
+    """Return which frame is end-diastole and which end-systole."""
+    if not path.is_file():
+        return {}
+    found = re.findall(r"^(ED|ES):\s*(\d+)\s*$", read_text(path), re.MULTILINE)
+    return {int(number): phase for phase, number in found}
+
+
+def _patients(folder: Path, entry: Entry) -> list[Path]:
+    """Return the folders of all patients."""
+    roots = find_folders(folder, lambda root: any(_PATIENT.match(inner.name) for inner in subfolders(root)))
+    if not roots:
+        raise not_found(folder, entry)
+    return [inner for root in roots for inner in subfolders(root) if _PATIENT.match(inner.name)]
+
+
+def _source(folder: Path, frames: list[Frame], entry: Entry, said: list[str]) -> Source:
+    need("nibabel")
+    lost = [frame for frame in frames if not frame.image.is_file()]
+    say_left_out(said, (frame.mask.name for frame in lost), "there are labels without an image")
+    frames = [frame for frame in frames if frame not in lost]
+    if not frames:
+        raise not_found(folder, entry)
+    return Source(
+        cases=_cases(folder, sorted(frames, key=lambda f: natural(f.image)), entry, said), said=said
+    )
+
+
+def _cases(folder: Path, frames: list[Frame], entry: Entry, said: list[str]) -> Iterator[Case]:
+    """Yield the slices of each frame."""
+    for frame in frames:
+        image, mask = read_nifti(frame.image), read_nifti(frame.mask)
+        if image.values.shape != mask.values.shape:
+            raise DataError(
+                f"{frame.image} has the shape {image.values.shape} (slices, rows, columns), but "
+                f"{frame.mask.name} has {mask.values.shape}."
+            )
+        pixels, done = to_pixels(image.values)
+        if done is not None:
+            said.append(f"{frame.image.name}: {done}.")
+        labels = labels_of(mask.values, entry, frame.mask)
+        where = frame.image.relative_to(folder).as_posix() + (f" {frame.phase}" if frame.phase else "")
+        for number in range(len(pixels)):
+            is_stack = len(pixels) > 1
+            yield Case(
+                name=f"{frame.name}_z{number:02d}" if is_stack else frame.name,
+                image=pixels[number],
+                labels=labels[number],
+                original=f"{where} slice {number}" if is_stack else where,
+                patient=frame.patient,
+                spacing_mm=image.spacing_mm,
+                split=frame.split,
+            )

@@ -1,0 +1,227 @@
+"""Data sets of picture files, each with one mask of the same name: folders as the registry lists them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lexiseg.data.dataset_yaml import DatasetYaml
+from lexiseg.data.layouts import published
+from lexiseg.data.layouts.pairing import attach, differing, image_files, pair, plain_stem
+from lexiseg.data.layouts.scan import some
+from lexiseg.data.layouts.sheets import read_sheet
+from lexiseg.data.public.importers.masks import lesion, nearest_colour
+from lexiseg.data.public.importers.source import (
+    Case,
+    Labels,
+    Source,
+    below,
+    find_folders,
+    first_group,
+    has_pictures,
+    not_found,
+    say_left_out,
+)
+from lexiseg.data.public.registry import Entry, PairFolders
+from lexiseg.data.sample import Split
+from lexiseg.errors import DataError
+
+_SHEETS = (".xlsx", ".csv")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An image file with its mask file.
+
+    Attributes:
+        image: The image.
+        mask: Its mask.
+        split: The published split, if there is one.
+    """
+
+    image: Path
+    mask: Path
+    split: Split | None
+
+
+def read_pairs(folder: Path, entry: Entry) -> Source:
+    """Find the pairs of a data set of picture files.
+
+    Raises:
+        DataError: The folder does not hold them.
+    """
+    said: list[str] = []
+    pictures = find_pairs(folder, entry, said)
+    return Source(cases=picture_cases(folder, pictures, entry), total=len(pictures), said=said)
+
+
+def find_pairs(folder: Path, entry: Entry, said: list[str]) -> list[Picture]:
+    """Find images and masks in the folders that the registry lists; say which have no counterpart.
+
+    Where splits are stated, each lies in folders of its own, of which at least the first must be there; else
+    the listed folders are different ways in which the same images were published, and the first found are
+    taken.
+    """
+    is_split = entry.pairs[0].split is not None
+    pictures: list[Picture] = []
+    for number, wanted in enumerate(entry.pairs):
+        roots = find_folders(folder, lambda root, wanted=wanted: _holds(root, wanted))  # type: ignore[misc]
+        if not roots:
+            if is_split and number == 0:
+                break
+            if is_split:
+                said.append(f"The {wanted.split} images ({wanted.images}, {wanted.masks}) are not there.")
+            continue
+        if len(roots) > 1:
+            said.append(f"{roots[0]} is read; {some([str(root) for root in roots[1:]])} would fit too.")
+        pictures += _pairs(roots[0], wanted, said)
+        if not is_split:
+            break
+    if not pictures:
+        raise not_found(folder, entry)
+    return pictures
+
+
+def _holds(root: Path, wanted: PairFolders) -> bool:
+    return has_pictures(below(root, wanted.images)) and has_pictures(below(root, wanted.masks))
+
+
+def _pairs(root: Path, wanted: PairFolders, said: list[str]) -> list[Picture]:
+    """Pair one folder of images with its folder of masks."""
+    images, masks = below(root, wanted.images), below(root, wanted.masks)
+    assert images is not None
+    assert masks is not None
+    pairs = pair(image_files(images), image_files(masks))
+    if pairs.faults:
+        raise DataError(" ".join(pairs.faults[:3]))
+    say_left_out(said, (p.name for p, mask in pairs.masks.items() if mask is None), "they have no mask")
+    if pairs.orphans:
+        names = [path.name for path in pairs.orphans]
+        said.append(f"{len(names)} masks of {masks} belong to no image: {some(names)}.")
+    return [
+        Picture(image=image, mask=mask, split=wanted.split)
+        for image, mask in pairs.masks.items()
+        if mask is not None
+    ]
+
+
+def _mask_reader(entry: Entry) -> Callable[[Path], Labels]:
+    """Return what reads the masks of a data set."""
+    if isinstance(entry.classes[0].original[0], str):
+        return lambda path: nearest_colour(path, entry)
+    return lesion
+
+
+def picture_cases(
+    folder: Path,
+    pictures: list[Picture],
+    entry: Entry,
+    *,
+    patients: Mapping[str, str] | None = None,
+    reports: Mapping[Path, str] | None = None,
+) -> Iterator[Case]:
+    """Yield a case per picture; `patients` are by image stem and win over the entry's pattern."""
+    read = _mask_reader(entry)
+    for picture in pictures:
+        stem = plain_stem(picture.image.name)
+        yield Case(
+            name=stem,
+            image=picture.image,
+            labels=read(picture.mask),
+            original=picture.image.relative_to(folder).as_posix(),
+            patient=(patients or {}).get(stem) or first_group(entry.patient, stem),
+            split=picture.split,
+            report=(reports or {}).get(picture.image),
+        )
+
+
+def read_clinicdb(folder: Path, entry: Entry) -> Source:
+    """Find CVC-ClinicDB; `metadata.csv`, which some copies have, tells the video sequence of each frame."""
+    said: list[str] = []
+    pictures = find_pairs(folder, entry, said)
+    sequences: dict[str, str] = {}
+    for path in sorted(folder.rglob("metadata.csv")):
+        rows = read_rows(path)
+        sequences |= {
+            row["frame_id"]: f"sequence {row['sequence_id']}"
+            for row in rows
+            if row.get("frame_id") and row.get("sequence_id")
+        }
+    if not sequences:
+        said.append("No metadata.csv with frame_id and sequence_id was found, so no video sequence is known.")
+    cases = picture_cases(folder, pictures, entry, patients=sequences)
+    return Source(cases=cases, total=len(pictures), said=said)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read a CSV by its titles, in lower case, without blanks around them."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
+    if not rows:
+        return []
+    titles = [title.lower() for title in rows[0]]
+    return [dict(zip(titles, row, strict=False)) for row in rows[1:]]
+
+
+def read_chest(folder: Path, entry: Entry) -> Source:
+    """Find a chest data set, as it was published or in the layout of LViT, and the sentences to it."""
+    said: list[str] = []
+    roots = find_folders(folder, published.matches)
+    if roots:
+        pictures, reports = _published(roots[0], said)
+    else:
+        pictures = find_pairs(folder, entry, said)
+        reports = _sentences(folder, [picture.image for picture in pictures], said)
+    if not reports:
+        said.append("No sheet of sentences was found, so there are no reports.")
+    cases = picture_cases(folder, pictures, entry, reports=reports)
+    return Source(cases=cases, total=len(pictures), said=said)
+
+
+def _published(root: Path, said: list[str]) -> tuple[list[Picture], dict[Path, str]]:
+    """Read the layout of LViT, with its sheets."""
+    scan = published.scan(root, DatasetYaml(), {})
+    if scan.faults:
+        raise DataError(" ".join(scan.faults[:3]))
+    say_left_out(said, (s.image.name for s in scan.samples if s.mask is None), "they have no mask")
+    _say_orphans(said, scan.reports_without_image, root)
+    pictures = [
+        Picture(image=sample.image, mask=sample.mask, split=sample.split)
+        for sample in scan.samples
+        if sample.mask is not None
+    ]
+    return pictures, {sample.image: sample.report for sample in scan.samples if sample.report}
+
+
+def _sentences(folder: Path, images: list[Path], said: list[str]) -> dict[Path, str]:
+    """Read every sheet of sentences in a folder; sheets that only list names are passed over, and said."""
+    reports: dict[Path, str] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SHEETS):
+        if path.name.startswith((".", "~$")):
+            continue
+        try:
+            sheet = read_sheet(path)
+        except DataError as error:
+            said.append(f"Not read as a sheet of sentences: {error}")
+            continue
+        attached = attach(sheet.rows, images, path)
+        twice = [
+            differing(image, reports[image], text, path)
+            for image, text in attached.reports.items()
+            if reports.get(image, text) != text
+        ]
+        if faults := (*sheet.faults, *attached.faults, *twice):
+            raise DataError(" ".join(faults[:3]))
+        _say_orphans(said, attached.orphans, path)
+        reports |= attached.reports
+    return reports
+
+
+def _say_orphans(said: list[str], keys: Sequence[str], where: Path) -> None:
+    if keys:
+        said.append(f"{len(keys)} sentences in {where} belong to no image: {some(list(keys))}.")

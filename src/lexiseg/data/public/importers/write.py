@@ -1,0 +1,195 @@
+"""Writing cases as a data set of the house: images/, masks/, splits.json, cases.csv, dataset.yaml."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from PIL import Image
+
+from lexiseg.data.dataset_yaml import FILE_NAME as DATASET_YAML
+from lexiseg.data.decode import decode_header, read_content
+from lexiseg.data.layouts.cases import CaseFacts, write_cases
+from lexiseg.data.public.importers.source import Case, Pixels, Source, say_left_out
+from lexiseg.data.public.importers.splitting import Record, decide
+from lexiseg.data.public.registry import Entry
+from lexiseg.data.readers import write_mask
+from lexiseg.data.sample import SPLITS, Split
+from lexiseg.data.splits import FILE_NAME as SPLITS_JSON
+from lexiseg.data.splits import split_lists
+from lexiseg.errors import DataError
+from lexiseg.files import disk_errors, write_json, write_text
+
+IMAGES, MASKS, REPORTS = "images", "masks", "reports.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What was written.
+
+    Attributes:
+        counts: Images per split.
+        said: What is to be said, one sentence each.
+    """
+
+    counts: dict[Split, int]
+    said: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    """A case whose files are written; its pixels are not kept."""
+
+    record: Record
+    facts: CaseFacts
+    report: str | None
+    image: Path
+    mask: Path
+    labels: frozenset[int]
+
+
+def write_dataset(
+    source: Source,
+    entry: Entry,
+    folder: Path,
+    *,
+    seed: int,
+    keep_published: bool,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Written:
+    """Write all cases of a data set.
+
+    Picture files are copied as they are, byte for byte; pixels become PNG of 8 or 16 bits; labels become
+    masks of 0 and 255, or, with several classes, of their labels.
+
+    Args:
+        source: The cases.
+        entry: What the registry knows of them.
+        folder: An empty folder.
+        seed: Seed of what is split here.
+        keep_published: See `lexiseg.data.public.importers.splitting.decide`.
+        progress: Called with the number of cases done and, where known, of all.
+
+    Raises:
+        DataError: A case cannot be read, nothing is left, all masks are empty, or there are too few patients
+            to split.
+        DiskError: There is no space, or no permission.
+    """
+    with disk_errors(folder):
+        stored, said = _store_all(source, entry, folder, progress)
+        splits = decide([item.record for item in stored], seed=seed, keep_published=keep_published)
+        dropped = set(splits.dropped)
+        for item in stored:
+            if item.record.name in dropped:
+                item.image.unlink()
+                item.mask.unlink()
+        _write_facts(folder, entry, [item for item in stored if item.record.name not in dropped])
+        write_json(folder / SPLITS_JSON, {"seed": seed, **split_lists(splits.of)})
+    counts = Counter(splits.of.values())
+    return Written(counts={split: counts[split] for split in SPLITS}, said=(*said, *splits.said))
+
+
+def _store_all(
+    source: Source, entry: Entry, folder: Path, progress: Callable[[int, int | None], None] | None
+) -> tuple[list[_Stored], list[str]]:
+    """Write all images and masks; return them, and what is to be said."""
+    stored: list[_Stored] = []
+    names: set[str] = set()
+    wrong_size: list[str] = []
+    for done, case in enumerate(source.cases, 1):
+        kept = _store(case, _unique(case, names), folder, entry)
+        if kept is None:
+            wrong_size.append(case.name)
+        else:
+            stored.append(kept)
+        if progress is not None:
+            progress(done, source.total)
+    said = list(source.said)
+    say_left_out(said, wrong_size, "image and mask differ in size")
+    if not stored:
+        raise DataError(f"No image of {entry.title} is left to import. {' '.join(said)}".strip())
+    absent = set(range(1, entry.num_classes)).difference(*(item.labels for item in stored))
+    if len(absent) == entry.num_classes - 1:
+        wanted = ", ".join(f"{value} for {named.name}" for named in entry.classes for value in named.original)
+        raise DataError(
+            f"No mask of {len(stored)} holds a class, so they are not written as those of {entry.title}; "
+            f"expected {wanted}."
+        )
+    said += [f"No mask holds the class {entry.classes[label - 1].name}." for label in sorted(absent)]
+    return stored, said
+
+
+def _unique(case: Case, names: set[str]) -> str:
+    """Return a name that no other case has: where two splits use one, the split is put before the later."""
+    name = case.name
+    if name.lower() in names and case.split is not None:
+        name = f"{case.split}_{name}"
+    if name.lower() in names:
+        raise DataError(
+            f"Two images are called {case.name}, the second one {case.original}; rename one of them."
+        )
+    names.add(name.lower())
+    return name
+
+
+def _store(case: Case, name: str, folder: Path, entry: Entry) -> _Stored | None:
+    """Write a case's image and mask; None if they differ in size."""
+    content = read_content(case.image) if isinstance(case.image, Path) else _png(case.image)
+    suffix = case.image.suffix if isinstance(case.image, Path) else ".png"
+    image, mask = folder / IMAGES / f"{name}{suffix}", folder / MASKS / f"{name}.png"
+    header = decode_header(content, case.image if isinstance(case.image, Path) else image)
+    if (header.height, header.width) != case.labels.shape:
+        return None
+    image.parent.mkdir(exist_ok=True)
+    image.write_bytes(content)
+    write_mask(mask, case.labels, num_classes=entry.num_classes)
+    digest = hashlib.sha256(content).hexdigest()
+    return _Stored(
+        record=Record(name=name, digest=digest, patient=case.patient, split=case.split),
+        facts=CaseFacts(patient=case.patient, spacing_mm=case.spacing_mm, original=case.original),
+        report=case.report,
+        image=image,
+        mask=mask,
+        labels=frozenset(np.flatnonzero(np.bincount(case.labels.ravel())).tolist()),
+    )
+
+
+def _png(pixels: Pixels) -> bytes:
+    """Return (H, W) grey pixels as the bytes of a PNG."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    return file.getvalue()
+
+
+def _write_facts(folder: Path, entry: Entry, stored: Sequence[_Stored]) -> None:
+    """Write cases.csv, reports.csv and dataset.yaml."""
+    write_cases(folder, {item.record.name: item.facts for item in stored})
+    rows = [(item.record.name, item.report) for item in stored if item.report]
+    if rows:
+        write_text(
+            folder / REPORTS,
+            pd.DataFrame(rows, columns=["image", "description"]).to_csv(index=False, lineterminator="\n"),
+        )
+    write_text(folder / DATASET_YAML, yaml.safe_dump(_stated(entry), sort_keys=False, allow_unicode=True))
+
+
+def _stated(entry: Entry) -> dict[str, object]:
+    """Return the contents of dataset.yaml."""
+    is_binary = entry.num_classes == 2
+    values = [255] if is_binary else range(1, entry.num_classes)
+    stated = {
+        "name": entry.title,
+        "vocabulary": entry.vocabulary,
+        "side": entry.side,
+        "classes": {0: "background", **{v: c.name for v, c in zip(values, entry.classes, strict=True)}},
+        "spacing_mm": [entry.spacing_mm, entry.spacing_mm] if entry.spacing_mm is not None else None,
+        "keyword": entry.classes[0].keyword if is_binary else {c.name: c.keyword for c in entry.classes},
+    }
+    return {field: value for field, value in stated.items() if value is not None}

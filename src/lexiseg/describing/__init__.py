@@ -1,0 +1,1 @@
+"""Description files: the words of each image, from measurements, from reports or from a multimodal model."""

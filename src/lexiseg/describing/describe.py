@@ -1,0 +1,263 @@
+"""Describing a data set: from masks, sheets or a multimodal model to a description file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+from rich.console import Console
+
+from lexiseg.data.layouts import open_dataset
+from lexiseg.data.layouts.scan import some
+from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
+from lexiseg.describing.description_file import (
+    SUFFIX,
+    DescriptionLine,
+    DescriptionSource,
+    FromModel,
+    refuse_existing,
+    write_descriptions,
+)
+from lexiseg.describing.multimodal.description import describe_with_model
+from lexiseg.describing.multimodal.journal import journal_path
+from lexiseg.describing.multimodal.model import LmmOptions, Tally
+from lexiseg.describing.rows import Row, describe_measured, describe_reports
+from lexiseg.describing.vocabulary_choice import (
+    find_vocabulary,
+    keyword_notes,
+    keyword_of_class,
+    with_keyword,
+)
+from lexiseg.errors import DataError, PartialFailureError, UsageError
+from lexiseg.files import refuse_blocked
+from lexiseg.words.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """A description file that was made.
+
+    Attributes:
+        path: The file.
+        lines: Its lines.
+        left_out: Ids of images of the described splits that have no line, as they have no mask.
+        tally: Tokens and cost; None unless a model was asked.
+    """
+
+    path: Path
+    lines: tuple[DescriptionLine, ...]
+    left_out: tuple[str, ...] = ()
+    tally: Tally | None = None
+
+    @property
+    def fell_back(self) -> tuple[DescriptionLine, ...]:
+        """Lines a model was to write, but whose words are measured as it gave none that could be used."""
+        return tuple(line for line in self.lines if _fell_back(line))
+
+    @property
+    def corrected(self) -> tuple[DescriptionLine, ...]:
+        """Lines in which the mask corrected something."""
+        return tuple(line for line in self.lines if line.check is not None and line.check.corrected)
+
+    def raise_for_failures(self) -> None:
+        """Raise a `PartialFailureError` if words fell back to measured ones."""
+        if self.fell_back:
+            first = self.fell_back[0]
+            assert isinstance(first.provenance, FromModel)
+            raise PartialFailureError(
+                f"{len(self.fell_back)} of {len(self.lines)} descriptions are measured, as the model gave "
+                f"none that could be used; each is marked in {self.path} (fell_back), the first, "
+                f"'{first.id}', with: {first.provenance.fell_back}"
+            )
+
+
+def describe(
+    data: str | Path,
+    out: str | Path,
+    *,
+    source: DescriptionSource = "concepts",
+    splits: Sequence[Split] = SPLITS,
+    vocabulary: str | None = None,
+    rois: str | Path | None = None,
+    lmm: LmmOptions | None = None,
+    on_progress: Callable[[Tally], None] | None = None,
+    console: Console | None = None,
+) -> Described:
+    """Describe every image and class of a data set in a file that training takes (`text=FILE`).
+
+    Images without a mask are described by "reports" alone, unchecked: the other sources need the mask. With
+    these they are left out.
+
+    Args:
+        data: The data set's folder, in any known layout.
+        out: The file to make, ending in .jsonl: one JSON line per image and class. With "lmm", replies are
+            kept beside it (`out` + ".journal") until it is whole, so that a killed run goes on where it was.
+        source: "concepts" measures mask and pixels, "reports" reads the sheet, "lmm" asks a model.
+        splits: Which splits to describe.
+        vocabulary: Name or file of the vocabulary; None: the data set's, or the one that reads its sheet.
+        rois: Folder for the regions of interest (image where the mask is set, zero elsewhere) as PNG files to
+            look at; None writes none.
+        lmm: The model to ask; needed with "lmm" and refused otherwise: nothing is sent unasked.
+        on_progress: Called after each description.
+        console: Where notes go, such as what leaves the machine; None says nothing.
+
+    Returns:
+        The lines, and what was used.
+
+    Raises:
+        DataError: The data set cannot be used, has no reports, no image with the mask that is needed, or
+            several classes without names.
+        UsageError: An option is not possible, `out` exists or is being made by another process, or `rois` is
+            a file or a folder of the data set's images.
+        WeightsError: A model for this machine cannot be loaded.
+        PartialFailureError: The server stopped answering; the same call goes on later.
+        DiskError: There is no space or no permission.
+
+    Examples:
+        >>> describe("data/polyps", "polyps.jsonl").lines[0].sentence  # doctest: +SKIP
+    """
+    console = console or Console(quiet=True)
+    out = Path(out)
+    _check_options(source, out, lmm)
+    index = open_dataset(data, allow_missing_masks=True)
+    chosen, notes = find_vocabulary(index, text=source, wanted=vocabulary, encoder=None)
+    spoken = () if source == "reports" else keyword_notes(chosen, index)
+    for note in (*index.assumptions, *notes, *spoken):
+        _say(console, note)
+    samples, left_out = _describable(index, splits, source, partial(_say, console))
+    folder = None if rois is None else Path(rois)
+    if folder is not None:
+        _check_rois(folder, index)
+    rows = _rows(index, samples, chosen, source)
+    tally = Tally(total=len(rows), price=None if lmm is None else lmm.price)
+
+    def done(line: DescriptionLine) -> DescriptionLine:
+        tally.done += 1
+        tally.fell_back += _fell_back(line)
+        if on_progress is not None:
+            on_progress(tally)
+        return line
+
+    if lmm is not None:
+        console.print(lmm.destination, markup=False, highlight=False)
+        lines = describe_with_model(
+            rows, out, lmm, rois=folder, tally=tally, done=done, say=partial(_say, console)
+        )
+    else:
+        if source == "concepts":
+            lines = describe_measured(rows, rois=folder, done=done)
+        else:
+            lines = describe_reports(rows, index, rois=folder, done=done)
+        write_descriptions(out, lines)
+    return Described(
+        path=out, lines=tuple(lines), left_out=left_out, tally=tally if lmm is not None else None
+    )
+
+
+def _describable(
+    index: DatasetIndex, splits: Sequence[Split], source: DescriptionSource, say: Callable[[str], None]
+) -> tuple[list[Sample], tuple[str, ...]]:
+    """Return the samples that can be described and the ids of the others, and say what a mask is missed for.
+
+    Raises:
+        DataError: There is none.
+    """
+    samples = [sample for split in splits for sample in index.split(split)]
+    if not samples:
+        raise DataError(f"{index.root} has no images in the split {' or '.join(splits)}.")
+    without = tuple(sample.id for sample in samples if sample.mask is None)
+    if not without:
+        return samples, ()
+    found = f"{len(without)} of {len(samples)} images have no mask ({some(without)})"
+    if source == "reports":
+        say(f"{found}: what the sheet says of them is not checked.")
+        return samples, ()
+    why = (
+        "words are measured on the mask" if source == "concepts" else "a model is shown what the mask covers"
+    )
+    if len(without) == len(samples):
+        raise DataError(
+            f"{found}, so none can be described: {why}. Add masks, name another split (--split), or describe "
+            f"the sheet (--source reports), which needs none."
+        )
+    say(f"{found} and are left out: {why}.")
+    return [sample for sample in samples if sample.mask is not None], without
+
+
+def _say(console: Console, note: str) -> None:
+    """Say a note; it may hold paths, so nothing in it is markup."""
+    console.print(note, style="dim", markup=False, highlight=False)
+
+
+def _fell_back(line: DescriptionLine) -> bool:
+    return isinstance(line.provenance, FromModel) and line.provenance.fell_back is not None
+
+
+def _check_options(source: DescriptionSource, out: Path, lmm: LmmOptions | None) -> None:
+    if source not in get_args(DescriptionSource):
+        raise UsageError(f"No source '{source}': expected {', '.join(get_args(DescriptionSource))}.")
+    if (source == "lmm") != (lmm is not None):
+        raise UsageError(
+            "The source lmm needs the name of a model (--model; --base-url for a server)."
+            if lmm is None
+            else f"A model is asked with the source lmm only; with '{source}' nothing is."
+        )
+    if out.suffix != SUFFIX:
+        raise UsageError(f"Descriptions are written to a file ending in {SUFFIX}; got {out}.")
+    refuse_existing(out)
+    refuse_blocked(out.parent)
+
+
+def _check_rois(rois: Path, index: DatasetIndex) -> None:
+    """Refuse a folder in which regions, which bear the names of their images, would replace the originals."""
+    refuse_blocked(rois)
+    files = (path for sample in index.samples for path in (sample.image, sample.mask) if path is not None)
+    if rois.resolve() in {folder.resolve() for folder in {path.parent for path in files}}:
+        raise UsageError(
+            f"{rois} holds images or masks of the data set, which the regions of interest could replace. "
+            f"Give another folder for them (--rois)."
+        )
+
+
+def _rows(
+    index: DatasetIndex, samples: Sequence[Sample], vocabulary: Vocabulary, source: DescriptionSource
+) -> list[Row]:
+    """Return what is to be described: every image and class, or whole images where a sheet speaks of them."""
+    several = index.num_classes > 2
+    if source == "reports":
+        name = None if several else index.class_names[1]
+        return [
+            Row(sample=sample, coding=index.coding, label=None, class_name=name, vocabulary=vocabulary)
+            for sample in samples
+        ]
+    labels = range(1, index.num_classes)
+    unnamed = [label for label in labels if index.class_names[label] == f"class {label}"]
+    if several and unnamed:
+        raise DataError(
+            f"The masks of {index.root} hold {len(labels)} classes, and no keyword says what label "
+            f"{', '.join(map(str, unnamed))} is. Name them in dataset.yaml, for example "
+            f"`classes: {{0: background, 1: kidney, 2: tumor}}`."
+        )
+    spoken = {
+        label: with_keyword(vocabulary, keyword_of_class(index, label)) if several else vocabulary
+        for label in labels
+    }
+    return [
+        Row(
+            sample=sample,
+            coding=index.coding,
+            label=label if several else None,
+            class_name=index.class_names[label],
+            vocabulary=spoken[label],
+        )
+        for sample in samples
+        for label in labels
+    ]
+
+
+def journal_of(out: str | Path) -> Path:
+    """Return where the replies to an unfinished description with "lmm" are kept."""
+    return journal_path(Path(out))

@@ -1,0 +1,127 @@
+"""Describing regions with a multimodal model: asked once, checked against the mask, resumable."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lexiseg.describing.description_file import (
+    DescriptionLine,
+    FromModel,
+    Measured,
+    refuse_existing,
+    write_descriptions,
+)
+from lexiseg.describing.multimodal.interview import Interviewer, Outcome, for_each, run_to_end
+from lexiseg.describing.multimodal.journal import Journal, JournalHead, journal_path
+from lexiseg.describing.multimodal.local import LocalModel
+from lexiseg.describing.multimodal.mask_check import check_reply
+from lexiseg.describing.multimodal.model import LmmOptions, Tally, VisionModel
+from lexiseg.describing.multimodal.prompt import PROMPT_VERSION, Question, make_question
+from lexiseg.describing.multimodal.server import ServerModel
+from lexiseg.describing.regions_of_interest import png, shrunk
+from lexiseg.describing.rows import Done, Region, Row
+
+#: Longest side of the picture a model is shown; what is measured, is measured on the original grid.
+LONGEST_SIDE = 1024
+
+
+def describe_with_model(
+    rows: Sequence[Row],
+    out: Path,
+    options: LmmOptions,
+    *,
+    rois: Path | None,
+    tally: Tally,
+    done: Done,
+    say: Callable[[str], None],
+) -> list[DescriptionLine]:
+    """Ask a model about every region of the rows.
+
+    Args:
+        rows: What to describe.
+        out: The description file that is to be made; the journal lies beside it.
+        options: The model.
+        rois: Folder to write regions to; None writes none.
+        tally: Counts what is used.
+        done: Called with each line.
+        say: Called with what the user should know.
+
+    Returns:
+        The lines, in the order of the rows.
+
+    Raises:
+        LexisegError: See `lexiseg.describe`.
+    """
+    head = JournalHead(
+        model=options.model,
+        server=options.base_url,
+        prompt_version=PROMPT_VERSION,
+        vocabulary=rows[0].vocabulary.name,
+    )
+    with Journal(journal_path(out), head) as journal:
+        refuse_existing(out)  # another process may have finished it since this one was started
+        if not journal.locked:
+            say(
+                f"{journal.path} cannot be locked on this system: start no second process that describes to "
+                f"the same file."
+            )
+        tally.resumed = journal.resumed
+        lines = run_to_end(_ask_about(rows, options, journal, rois=rois, tally=tally, done=done))
+        write_descriptions(out, lines)
+        journal.remove()
+    return lines
+
+
+async def _ask_about(
+    rows: Sequence[Row],
+    options: LmmOptions,
+    journal: Journal,
+    *,
+    rois: Path | None,
+    tally: Tally,
+    done: Done,
+) -> list[DescriptionLine]:
+    model: VisionModel = LocalModel(options) if options.base_url is None else ServerModel(options)
+    interviewer = Interviewer(model, journal, tries=options.tries, tally=tally)
+    questions = {
+        row.class_name: make_question(row.vocabulary, row.vocabulary.keyword.singular) for row in rows
+    }
+
+    async def line_of(row: Row) -> DescriptionLine:
+        region = await asyncio.to_thread(row.read, rois)
+        if not region.lesion.any():
+            return done(row.measured(region, Measured()))
+        question = questions[row.class_name]
+        picture = png(shrunk(region.roi, LONGEST_SIDE))
+        outcome = await interviewer.ask(_key(row, question, picture), question, picture)
+        return done(_line(row, region, outcome, options))
+
+    try:
+        return await for_each(rows, line_of, concurrency=options.concurrency)
+    finally:
+        await model.close()
+
+
+def _line(row: Row, region: Region, outcome: Outcome, options: LmmOptions) -> DescriptionLine:
+    """Return what the model said of a region, as far as the mask bears it out, or else measured words."""
+    provenance = FromModel(
+        model=options.model,
+        server=options.base_url,
+        prompt_version=PROMPT_VERSION,
+        replies=outcome.replies,
+        fell_back=outcome.problem if outcome.reply is None else None,
+    )
+    if outcome.reply is None:
+        return row.measured(region, provenance)
+    indices, check = check_reply(outcome.reply, region.lesion, region.image, row.vocabulary)
+    words = row.vocabulary.describe(indices, source="lmm", side="image")
+    return row.line(words, provenance=provenance, check=check)
+
+
+def _key(row: Row, question: Question, picture: bytes) -> str:
+    """Return what a journal knows a question by: image, class, wording and picture."""
+    parts = (row.sample.id.encode(), (row.class_name or "").encode(), question.text.encode(), picture)
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

@@ -1,0 +1,117 @@
+"""Holding a model's reply against the mask: what the mask knows better is corrected and marked."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from lexiseg.describing.description_file import Check, Correction, Difference
+from lexiseg.describing.multimodal.schema import Box, Value, shown
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.grammar import CountRule
+from lexiseg.words.measure import measure_indices
+from lexiseg.words.measure_rules import (
+    ColorMeasure,
+    CountMeasure,
+    GridMeasure,
+    LateralityMeasure,
+    ZonesMeasure,
+)
+from lexiseg.words.regions import Regions
+from lexiseg.words.vocabulary import Factor, Vocabulary
+
+#: A box is in the centre if its middle lies this near to the picture's on both axes (CoTexNet).
+_NEAR_CENTRE = 0.1
+
+_CENTRE_CELL = 4
+
+
+def check_reply(
+    reply: Mapping[str, Value],
+    lesion: npt.NDArray[np.bool_],
+    image: npt.NDArray[np.uint8],
+    vocabulary: Vocabulary,
+) -> tuple[tuple[int, ...], Check]:
+    """Turn a valid reply into factor indices that the mask does not contradict.
+
+    The number is capped by the connected regions of the mask. Number and place (grid cell, lung zones,
+    laterality) are replaced by the measured phrase where that is another, and a colour seen in a grey image
+    becomes unknown; each is marked. All else stays as the model said it, with a note where the measurement
+    differs.
+
+    Args:
+        reply: Value per factor, as `ReplySchema.parse` returns it.
+        lesion: (H, W) bool, at least one pixel set.
+        image: (H, W, 3) uint8.
+        vocabulary: The vocabulary.
+
+    Returns:
+        One index per factor, in the image's side convention, and what was corrected or differs.
+    """
+    regions = Regions(lesion)
+    measured = measure_indices(lesion, vocabulary, image=image, side="image")
+    indices = []
+    corrected, differs = [], []
+    for factor, seen in zip(vocabulary.factors, measured, strict=True):
+        value = reply[factor.name]
+        said = _index(factor, value, regions)
+        known = seen != UNKNOWN
+        if _decided_by_mask(factor, known=known) and (said != seen or _too_many(factor, value, regions)):
+            became = factor.phrases[seen] if known else None
+            corrected.append(Correction(factor=factor.name, said=_as_text(value), became=became))
+            said = seen
+        elif known and said != seen:
+            differs.append(
+                Difference(factor=factor.name, said=factor.phrases[said], measured=factor.phrases[seen])
+            )
+        indices.append(said)
+    return tuple(indices), Check(how="compared", corrected=tuple(corrected), differs=tuple(differs))
+
+
+def box_cell(box: Box) -> int:
+    """Return the cell of a 3 x 3 grid, row by row from the upper left, that a box stands for.
+
+    The centre if its middle lies within 0.1 of the picture's on both axes, else one of the four corners (the
+    rule of CoTexNet).
+    """
+    x0, y0, x1, y1 = box
+    right, down = (x0 + x1) / 2 - 0.5, (y0 + y1) / 2 - 0.5
+    if max(abs(right), abs(down)) <= _NEAR_CENTRE:
+        return _CENTRE_CELL
+    return 6 * (down > 0) + 2 * (right > 0)
+
+
+def _index(factor: Factor, value: Value, regions: Regions) -> int:
+    """Return the phrase a valid value stands for."""
+    if isinstance(value, str):
+        return factor.phrases.index(value)
+    if isinstance(value, int):
+        rule = factor.measure if isinstance(factor.measure, CountMeasure) else factor.read
+        assert isinstance(rule, CountMeasure | CountRule)
+        return bisect_right(rule.at_least, min(value, _components(factor, regions))) - 1
+    return box_cell(value)
+
+
+def _components(factor: Factor, regions: Regions) -> int:
+    """Return the connected regions that count for a factor: all, but for specks its rule passes over."""
+    smallest = factor.measure.min_region if isinstance(factor.measure, CountMeasure) else 0.0
+    return int(regions.kept(smallest).sum())
+
+
+def _too_many(factor: Factor, value: Value, regions: Regions) -> bool:
+    return isinstance(value, int) and value > _components(factor, regions)
+
+
+def _decided_by_mask(factor: Factor, *, known: bool) -> bool:
+    """Say whether the mask knows a factor better than who looks at the region: number and place."""
+    rule = factor.measure
+    if isinstance(rule, ColorMeasure):
+        return not known  # a grey image
+    return isinstance(rule, CountMeasure | GridMeasure | ZonesMeasure | LateralityMeasure)
+
+
+def _as_text(value: Value) -> str:
+    return value if isinstance(value, str) else shown(value)

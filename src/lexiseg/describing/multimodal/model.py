@@ -1,0 +1,183 @@
+"""What is asked of a multimodal model, and how much of it was used."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from lexiseg.describing.multimodal.prompt import Question
+from lexiseg.errors import UsageError
+
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LmmOptions:
+    """Which multimodal model describes the regions, and how patiently it is asked.
+
+    Attributes:
+        model: Name of the model at the server; without a server, a `transformers` image-text-to-text model
+            by hub name or folder.
+        base_url: Address of an OpenAI-compatible server, such as "http://localhost:8000/v1"; None loads the
+            model on this machine.
+        tries: Replies that may be needed for one region, at least 1; after them its words are measured.
+        concurrency: Questions at the same time, at least 1; a model on this machine gets one.
+        timeout_s: Seconds until a question without answer is given up, above 0.
+        price: Cost of a million tokens read and of a million written, in any currency.
+
+    Raises:
+        UsageError: A value is not possible.
+    """
+
+    model: str
+    base_url: str | None = None
+    tries: int = 3
+    concurrency: int = 4
+    timeout_s: float = 120.0
+    price: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.model:
+            raise UsageError("A multimodal model needs a name; give --model.")
+        if self.tries < 1 or self.concurrency < 1 or not self.timeout_s > 0:
+            raise UsageError(
+                f"Expected at least 1 try, at least 1 question at a time and a timeout above 0 s; got "
+                f"{self.tries}, {self.concurrency} and {self.timeout_s}."
+            )
+        if self.price is not None and min(self.price) < 0:
+            raise UsageError(f"Prices per million tokens are 0 or more; got {self.price}.")
+        if self.base_url is not None:
+            _check_url(self.base_url)
+
+    @property
+    def destination(self) -> str:
+        """Where the regions go, as a sentence."""
+        if self.base_url is None:
+            return f"The regions of interest are shown to {self.model} on this machine; none leaves it."
+        url = urlsplit(self.base_url)
+        plain = url.scheme == "http" and url.hostname not in _THIS_MACHINE
+        return (
+            f"Sent to {self.base_url}, and nowhere else: of each image only the region of interest (the rest "
+            f"black, without its name), and the question{', NOT encrypted (http)' if plain else ''}."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One answer of a model.
+
+    Attributes:
+        text: What it wrote.
+        tokens: Tokens it read and wrote, as far as it says.
+    """
+
+    text: str
+    tokens: tuple[int, int] = (0, 0)
+
+
+class NoAnswerError(Exception):
+    """A question got no answer at all; the message says why."""
+
+
+class VisionModel(Protocol):
+    """Who answers questions about pictures."""
+
+    async def answer(self, question: Question, picture: bytes, refused: tuple[str, str] | None) -> Answer:
+        """Answer a question.
+
+        Args:
+            question: The question.
+            picture: The region of interest as a PNG file.
+            refused: The last answer, if there was one, and why it could not be used.
+
+        Raises:
+            NoAnswerError: There is none; the next question may fare better.
+            LexisegError: There will be none for any question.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What has been done and used so far.
+
+    Attributes:
+        total: Descriptions wanted.
+        done: Descriptions made.
+        resumed: Replies found in the journal.
+        asked: Regions a question was asked about in this session.
+        tokens_in: Tokens read, those of the journal included.
+        tokens_out: Tokens written, those of the journal included.
+        fell_back: Descriptions that were measured because the model gave none.
+        price: Cost of a million tokens read and written.
+    """
+
+    total: int
+    done: int = 0
+    resumed: int = 0
+    asked: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    fell_back: int = 0
+    price: tuple[float, float] | None = None
+    _started: float = field(default_factory=time.monotonic)
+
+    def count(self, tokens: tuple[int, int]) -> None:
+        """Add the tokens of a reply."""
+        self.tokens_in += tokens[0]
+        self.tokens_out += tokens[1]
+
+    @property
+    def cost(self) -> float | None:
+        """Cost so far, in the currency of the price; None without a price."""
+        if self.price is None:
+            return None
+        return (self.tokens_in * self.price[0] + self.tokens_out * self.price[1]) / 1e6
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimated time left; None before the first answer."""
+        if self.asked == 0:
+            return None
+        return (time.monotonic() - self._started) / self.asked * (self.total - self.done)
+
+    def sentence(self) -> str:
+        """Return where things stand."""
+        parts = [f"{self.done} of {self.total} described"]
+        if self.fell_back:
+            parts.append(f"{self.fell_back} measured instead")
+        if self.tokens_in + self.tokens_out:
+            parts.append(f"{self.tokens_in + self.tokens_out} tokens")
+        if self.cost is not None:
+            parts.append(f"cost {self.cost:.4g}")
+        if self.seconds_left is not None and self.done < self.total:
+            parts.append(f"{_duration(self.seconds_left)} left")
+        return ", ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return (
+        f"{round(seconds)} s"
+        if seconds < 90
+        else f"{minutes} min"
+        if minutes < 120
+        else f"{minutes / 60:.1f} h"
+    )
+
+
+def _check_url(base_url: str) -> None:
+    try:
+        url = urlsplit(base_url)
+        valid = url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
+    except ValueError:
+        valid = False
+    if not valid or url.username or url.password or url.query or url.fragment:
+        raise UsageError(
+            f"--base-url must be the plain address of a server, such as http://localhost:8000/v1, without "
+            f"key or query; got '{base_url}'."
+        )

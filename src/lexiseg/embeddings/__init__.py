@@ -1,0 +1,1 @@
+"""Text encoders, and the text banks that they make. Used in training only."""

@@ -1,0 +1,26 @@
+"""Making a text bank: a frozen text encoder reads a vocabulary's phrases, once."""
+
+from __future__ import annotations
+
+from lexiseg.embeddings.encoders import TOKENS, TextEncoder
+from lexiseg.models.bank import TextBank
+from lexiseg.words.vocabulary import Vocabulary
+
+
+def build_bank(vocabulary: Vocabulary, encoder: TextEncoder, *, tokens: int = TOKENS) -> TextBank:
+    """Embed the phrases of all factors.
+
+    Args:
+        vocabulary: Whose phrases.
+        encoder: By which text encoder.
+        tokens: Token positions per phrase; shorter phrases are padded, longer ones cut.
+
+    Returns:
+        The bank, its factors in the vocabulary's order.
+    """
+    phrases = {factor.name: factor.phrases for factor in vocabulary.factors}
+    return TextBank(
+        encoder=encoder.name,
+        phrases=phrases,
+        embeddings={name: encoder.encode(listed, tokens=tokens) for name, listed in phrases.items()},
+    )

@@ -1,1 +1,0 @@
-"""Exchange with other formats: published checkpoints, public data sets."""

@@ -1,0 +1,1 @@
+"""Run folders: the manifest, the models that come with Lexiseg, and conversion of published checkpoints."""

@@ -1,0 +1,183 @@
+"""`audit.html`: one self-contained file with verdict, figures, and how they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from lexiseg.evaluation import figures
+from lexiseg.evaluation.cases import TERCILES
+from lexiseg.evaluation.tables import ALL
+from lexiseg.studies.verdict import ALPHA, title
+from lexiseg.words.description import SIDE_NOTES, names_sides
+
+_MODEL_TITLES = {"stpnet": "STPNet", "cotexnet": "CoTexNet"}
+_WIDTH = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """The common axis of all drawn intervals: differences in Dice, symmetric about 0.
+
+    Attributes:
+        reach: Its right end; the left end is `-reach`.
+    """
+
+    reach: float
+
+    def x(self, value: float) -> float:
+        """Return a difference's place in a drawing 300 wide, kept inside it."""
+        inside = min(max(value, -self.reach), self.reach)
+        return round((inside / self.reach + 1) * _WIDTH / 2, 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseByCase:
+    """One entry of `differences` in `audit.json`, drawn.
+
+    Attributes:
+        entry: The entry.
+        spread: How the differences are spread.
+        over_size: The differences over the lesions' sizes; None where no case has a lesion.
+    """
+
+    entry: dict[str, Any]
+    spread: figures.Picture
+    over_size: figures.Picture | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstTraining:
+    """What the first training of an arm shows, drawn.
+
+    Attributes:
+        arm: The arm's entry in `audit.json`.
+        calibration: Its reliability diagram.
+        confusions: Per factor what was retrieved for each reference phrase.
+        side_note: Whose left "left" means.
+        sided: Whether any of its words speak of left or right.
+    """
+
+    arm: dict[str, Any]
+    calibration: figures.Picture
+    confusions: dict[str, figures.Picture]
+    side_note: str
+    sided: bool
+
+
+def build_page(content: dict[str, Any]) -> str:
+    """Return the page as HTML: no scripts, no requests; it links to the arms' own reports below it.
+
+    Args:
+        content: The content of `audit.json`.
+    """
+    environment = Environment(
+        loader=PackageLoader("lexiseg.studies"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "signed": lambda value: f"{value:+.4f}",
+        "score": lambda value: f"{value:.4f}",
+        "percent": lambda value: "not known" if value is None else f"{100 * value:.1f}\N{NO-BREAK SPACE}%",
+        "p": lambda value: "below 0.0001" if value < 0.0001 else f"{value:.4f}",
+        "span": _span,
+        "arm": title,
+        "model": _MODEL_TITLES.__getitem__,
+        "capital": lambda text: text[:1].upper() + text[1:],
+    }
+    comparisons = content["comparisons"]
+    whole = [c for c in comparisons if c["group"] == ALL]
+    strata = [c for c in comparisons if c["group"] != ALL]
+    return environment.get_template("audit.html.j2").render(
+        a=content,
+        whole=whole,
+        strata={group: [c for c in strata if c["group"] == group] for group in _in_order(strata)},
+        whole_axis=axis_of(whole),
+        strata_axis=axis_of(strata),
+        alpha=ALPHA,
+        case_by_case=_case_by_case(content),
+        first_trainings=[_first_training(arm) for arm in content["arms"]],
+        budget=_budget(content["settings"]["training"]),
+        uneven=_uneven(content["arms"]),
+    )
+
+
+def axis_of(comparisons: Sequence[dict[str, Any]]) -> Axis:
+    """Return an axis that holds every interval, with a round end."""
+    ends = [abs(end) for c in comparisons for end in (*(c["ci95"] or c["ci95_trained"]), c["mean"])]
+    longest = max([*ends, 0.001])
+    steps = [factor * 10.0**power for power in range(-3, 1) for factor in (1, 2, 3, 4, 5, 6, 8)]
+    return Axis(reach=next((step for step in steps if step >= longest), 1.0))
+
+
+def _case_by_case(content: dict[str, Any]) -> list[CaseByCase]:
+    found = content["differences"]
+    shares = np.array(found["sizes"])
+    cuts = [size["share"][1] for size in content["cases"]["terciles"][:2]]
+    return [
+        CaseByCase(
+            entry=entry,
+            spread=figures.difference_distribution(np.array(entry["values"])),
+            over_size=figures.size_against_difference(
+                shares,
+                np.array(entry["values"]),
+                cuts=cuts,
+                means=_tercile_means(content, entry),
+            ),
+        )
+        for entry in found["pairs"]
+    ]
+
+
+def _tercile_means(content: dict[str, Any], entry: dict[str, Any]) -> dict[str, float]:
+    """Return the mean difference of each tercile that has cases, as the comparisons have it."""
+    pair = (entry["model"], entry["arm"], entry["against"])
+    means = {
+        c["group"]: c["mean"] for c in content["comparisons"] if (c["model"], c["arm"], c["against"]) == pair
+    }
+    return {name: means[f"{name} lesions"] for name in TERCILES if f"{name} lesions" in means}
+
+
+def _first_training(arm: dict[str, Any]) -> FirstTraining:
+    first = arm["first_seed"]
+    return FirstTraining(
+        arm=arm,
+        calibration=figures.reliability(first["calibration"]),
+        confusions={name: figures.confusion(scores) for name, scores in first["confusions"].items()},
+        side_note=SIDE_NOTES[first["side"]],
+        sided=names_sides(
+            text for scores in first["confusions"].values() for text in (scores["title"], *scores["phrases"])
+        ),
+    )
+
+
+def _in_order(strata: Sequence[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(c["group"] for c in strata))
+
+
+def _span(interval: Sequence[float] | None, sign: bool = True) -> str:
+    if interval is None:
+        return "not known"
+    return " to ".join(f"{end:+.4f}" if sign else f"{end:.4f}" for end in interval)
+
+
+def _budget(training: dict[str, Any]) -> str:
+    if training["epochs"] is not None:
+        return f"{training['epochs']} passes over the training images, the same steps in every arm"
+    if training["steps"] is not None:
+        return f"{training['steps']} steps in every arm"
+    if training["max_minutes"] is not None:
+        return f"{training['max_minutes']:g} minutes of wall-clock time per arm"
+    return "the same number of steps in every arm"
+
+
+def _uneven(arms: Sequence[dict[str, Any]]) -> bool:
+    """Say whether trainings of one audit took different numbers of steps."""
+    return len({steps for arm in arms for steps in arm["steps"]}) > 1

@@ -1,0 +1,1 @@
+"""The systems that can be trained: one folder each."""

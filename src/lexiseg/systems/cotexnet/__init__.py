@@ -1,0 +1,1 @@
+"""CoTexNet: the published network (preset `paper`) and ours (preset `compact`)."""

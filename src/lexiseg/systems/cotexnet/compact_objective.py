@@ -1,0 +1,85 @@
+"""The losses of the compact CoTexNet: those on mask and phrases, and the distillation of text into image."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lexiseg.models.losses import mask_losses, retrieval_loss
+from lexiseg.models.teaching import embedding_gap
+from lexiseg.systems.cotexnet.compact import CompactOutput
+from lexiseg.systems.cotexnet.compact_teacher import TaughtOutput
+
+_TEMPERATURE = 0.1
+
+
+def distillation_loss(image_embedding: Tensor, text_embedding: Tensor) -> Tensor:
+    """Pull image embeddings to the embeddings of their texts, and away from those of other images.
+
+    The gap `1 - cos(e_img, e_text)` is what the decoder meets when the text is gone. By itself it is nearly
+    closed by the mean of all texts, so `KL(softmax(e_text T' / t) || softmax(e_img T' / t))` is added, where
+    T are the batch's text embeddings and t = 0.1: the image must be as near to each text of the batch as its
+    own text is. Images with the same sentence are no negatives of each other, as a contrastive loss with one
+    true partner would have it.
+
+    Args:
+        image_embedding: `(B, E)` of unit length.
+        text_embedding: `(B, E)` of unit length; no gradient flows back to it.
+
+    Returns:
+        Scalar: the mean of both terms over the batch; 0 for an empty batch.
+    """
+    if len(image_embedding) == 0:
+        return image_embedding.sum()
+    text = text_embedding.detach()
+    wanted = F.log_softmax(text @ text.T / _TEMPERATURE, dim=1)  # (B, B)
+    found = F.log_softmax(image_embedding @ text.T / _TEMPERATURE, dim=1)
+    telling_apart = F.kl_div(found, wanted, reduction="batchmean", log_target=True)
+    return embedding_gap(image_embedding, text).mean() + telling_apart
+
+
+class CompactObjective(nn.Module):
+    """Weighted sum of mask, retrieval and distillation losses.
+
+    Args:
+        retrieval_weight: Weight of the retrieval loss against the mask losses, which each weigh 1.
+        distillation_weight: Weight of the distillation.
+    """
+
+    def __init__(self, *, retrieval_weight: float, distillation_weight: float) -> None:
+        super().__init__()
+        self.retrieval_weight = retrieval_weight
+        self.distillation_weight = distillation_weight
+
+    def forward(
+        self, output: CompactOutput, labels: Tensor, indices: Tensor, masked: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return the parts of the loss and their weighted sum.
+
+        Args:
+            output: What the network gave for a batch, taught or not.
+            labels: `(B, 1, H, W)` integer labels.
+            indices: `(B, factors)` true phrase of each factor, `UNKNOWN` where nothing is known.
+            masked: Which images have a mask, `(B,)` bool, at least one; the mask losses are over these. None:
+                all have.
+
+        Returns:
+            Scalars `cross_entropy`, `dice`, `retrieval` (absent without text), `distillation` (absent without
+            a teacher) and `total`.
+        """
+        shown = slice(None) if masked is None else masked
+        parts = mask_losses(output.logits[shown], labels[shown])
+        total = parts["cross_entropy"] + parts["dice"]
+        if output.retrieval:
+            parts["retrieval"] = retrieval_loss(output.retrieval, indices)
+            total = total + self.retrieval_weight * parts["retrieval"]
+        if isinstance(output, TaughtOutput):
+            assert output.image_embedding is not None
+            with torch.autocast(labels.device.type, enabled=False):
+                parts["distillation"] = distillation_loss(
+                    output.image_embedding[output.told], output.text_embedding[output.told]
+                )
+            total = total + self.distillation_weight * parts["distillation"]
+        parts["total"] = total
+        return parts

@@ -1,0 +1,1 @@
+"""STPNet: the published network (preset `paper`) and ours (preset `compact`)."""

@@ -1,0 +1,158 @@
+"""What the simple read rules find in a sentence: keywords, numbers, and whole sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.flips import words_of
+from lexiseg.words.grammar import ChoiceRule, CountRule, Grammar, SentenceRule
+from lexiseg.words.reading.lexicon import Lexicon, Token, text_of
+
+
+@dataclass(kw_only=True)
+class Finding:
+    """What was found for one factor.
+
+    Attributes:
+        index: Index of the phrase; `UNKNOWN` if it could not be told.
+        tokens: The words it was read from.
+        problem: Why it could not be told; empty otherwise.
+    """
+
+    index: int = UNKNOWN
+    tokens: list[Token] = field(default_factory=list)
+    problem: str = ""
+
+
+def find_choice(rule: ChoiceRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon) -> Finding:
+    """Return the phrase whose keyword the sentence holds; unknown if none, several, or a negated one."""
+    matches = list(_keyword_matches(rule, tokens, lexicon))
+    if not matches:
+        return Finding(problem="not stated")
+    spans = [_with_noun(tokens, start, end, grammar, lexicon) for _, start, end in matches]
+    for (_, start, _), span in zip(matches, spans, strict=True):
+        if _negated(tokens, start, grammar, lexicon):
+            problem = f"'{text_of(span)}' is denied, which leaves open what is meant"
+            return Finding(tokens=span, problem=problem)
+    if len({index for index, _, _ in matches}) > 1:
+        several = [token for span in spans for token in span]
+        said = " and ".join(f"'{text_of(span)}'" for span in spans)
+        return Finding(tokens=several, problem=f"contradictory: {said}")
+    return Finding(index=matches[0][0], tokens=spans[0])
+
+
+def find_count(rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon) -> Finding:
+    """Return the phrase for the number in front of the noun; unknown if there is none or they differ."""
+    findings = [_count(rule, span, grammar) for span in _counted_spans(rule, tokens, grammar, lexicon)]
+    if not findings:
+        return Finding(problem=f"no number in front of {_any_of(rule.nouns)} was read")
+    failed = next((finding for finding in findings if finding.problem), None)
+    if failed is not None:
+        return failed
+    if len({finding.index for finding in findings}) > 1:
+        said = " and ".join(f"'{text_of(finding.tokens)}'" for finding in findings)
+        several = [token for finding in findings for token in finding.tokens]
+        return Finding(tokens=several, problem=f"contradictory: {said}")
+    return findings[0]
+
+
+def find_sentence(rule: SentenceRule, sentence: str) -> int:
+    """Return the index of the phrase a sentence stands for, word for word; `UNKNOWN` if of none."""
+    words = words_of(sentence)
+    for index, sentences in enumerate(rule.sentences):
+        if any(words_of(known) == words for known in sentences):
+            return index
+    return UNKNOWN
+
+
+def _any_of(nouns: Sequence[str]) -> str:
+    return " or ".join(f"'{noun}'" for noun in nouns)
+
+
+def _keyword_matches(
+    rule: ChoiceRule, tokens: Sequence[Token], lexicon: Lexicon
+) -> Iterator[tuple[int, int, int]]:
+    """Yield (phrase, start, end) of every keyword in the sentence."""
+    words = [token.word for token in tokens]
+    for index, entries in enumerate(rule.keywords):
+        for entry in entries:
+            wanted = [lexicon.word(spelling) for spelling in entry.split()]
+            for start in range(len(words) - len(wanted) + 1):
+                if words[start : start + len(wanted)] == wanted:
+                    yield index, start, start + len(wanted)
+
+
+def _with_noun(
+    tokens: Sequence[Token], start: int, end: int, grammar: Grammar, lexicon: Lexicon
+) -> list[Token]:
+    """Return a keyword with the meaningless words and the noun that follow it ("pulmonary infection")."""
+    stop = end
+    while stop < len(tokens) and tokens[stop].word in grammar.words and tokens[stop].word != "and":
+        stop += 1
+    if stop < len(tokens) and tokens[stop].word in lexicon.nouns:
+        end = stop + 1
+    return list(tokens[start:end])
+
+
+def _negated(tokens: Sequence[Token], start: int, grammar: Grammar, lexicon: Lexicon) -> bool:
+    """Whether a negation stands before a keyword, with nothing but meaningless words between."""
+    for token in reversed(tokens[:start]):
+        if token.word in grammar.negations:
+            return True
+        if token.word not in lexicon.fillers:
+            return False
+    return False
+
+
+def _is_number(token: Token, grammar: Grammar) -> bool:
+    word = token.word or ""
+    return word[:1].isdigit() or word in grammar.numbers or word in grammar.many
+
+
+def _counted_spans(
+    rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon
+) -> Iterator[list[Token]]:
+    """Yield the words from a number, with an unreadable word before it, to the noun it counts."""
+    span: list[Token] = []
+    before: Token | None = None
+    for token in tokens:
+        counted = span and token.word in rule.nouns
+        if counted:
+            yield [*span, token]
+        if counted or token.ends_clause or token.word in lexicon.nouns:
+            span, before = [], None
+            continue
+        if _is_number(token, grammar) and not span and before is not None and before.word is None:
+            span.append(before)
+        if _is_number(token, grammar) or span:
+            span.append(token)
+        before = token
+
+
+def _count(rule: CountRule, span: list[Token], grammar: Grammar) -> Finding:
+    """Return the phrase for one counted span."""
+    said = f"'{text_of(span)}'"
+    if span[0].word is None:
+        return Finding(tokens=span, problem=f"cannot tell the number in {said}")
+    possible = {_phrases_for(rule, token, grammar) for token in span if _is_number(token, grammar)}
+    if len(possible) > 1:
+        return Finding(tokens=span, problem=f"contradictory numbers in {said}")
+    phrases = possible.pop()
+    if len(phrases) != 1:
+        why = "could mean several phrases" if phrases else f"is no number from 1 to {rule.maximum}"
+        return Finding(tokens=span, problem=f"{said} {why}")
+    return Finding(index=phrases[0], tokens=span)
+
+
+def _phrases_for(rule: CountRule, token: Token, grammar: Grammar) -> tuple[int, ...]:
+    """Return the indices of the phrases a number word may stand for."""
+    word = token.word or ""
+    last = len(rule.at_least) - 1
+    if word in grammar.many:
+        return tuple(i for i in range(last + 1) if i == last or rule.at_least[i + 1] > 2)
+    number = grammar.numbers[word] if word in grammar.numbers else float(word)
+    if number != int(number) or not 1 <= number <= rule.maximum:
+        return ()
+    return (max(i for i in range(last + 1) if rule.at_least[i] <= number),)

@@ -1,0 +1,141 @@
+"""Mentions of regions in a sentence: "middle lower right lung", "no lesion in left lung"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lexiseg.words.grammar import Grammar, SubsetRule
+from lexiseg.words.reading.lexicon import Lexicon, Token
+
+
+@dataclass(kw_only=True)
+class Mention:
+    """Words that belong together around one noun.
+
+    Attributes:
+        tokens: The words.
+        regions: Names of the factors whose region is named; every factor for "both lungs".
+        terms: The terms named ("middle", "lower").
+        noun: Whether the noun ("lung") was there.
+        negated: Whether it says that there is no lesion.
+        within_negation: Whether an earlier mention of the same clause was negated: "no lesion in left lung
+            and lower right lung" has two readings.
+        region_first: Whether the region was named before the terms ("left lower lung").
+    """
+
+    tokens: list[Token] = field(default_factory=list)
+    regions: list[str] = field(default_factory=list)
+    terms: list[str] = field(default_factory=list)
+    noun: bool = False
+    negated: bool = False
+    within_negation: bool = False
+    region_first: bool = False
+
+    @property
+    def unread(self) -> list[Token]:
+        """Words among these that could not be read."""
+        return [token for token in self.tokens if token.word is None]
+
+
+class MentionScanner:
+    """Cuts sentences into mentions.
+
+    Args:
+        rules: The `subset` rules to look for, by factor name; all of them name the same nouns.
+        grammar: The grammar they belong to.
+        lexicon: Its words.
+    """
+
+    def __init__(self, rules: Mapping[str, SubsetRule], grammar: Grammar, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+        self._negations = frozenset(grammar.negations)
+        self._lesions = frozenset(grammar.lesions)
+        self._regions = {word: [name] for name, rule in rules.items() for word in rule.region}
+        self._regions |= {word: list(rules) for word in grammar.every_region}
+        self._everywhere = [name for name, rule in rules.items() if not rule.region]
+        self._nouns = {noun for rule in rules.values() for noun in rule.nouns}
+        self._terms = set(grammar.expand)
+        for rule in rules.values():
+            self._terms.update(word for sets in rule.sets for entry in sets for word in entry)
+
+    def scan(self, tokens: Sequence[Token]) -> list[Mention]:
+        """Return the mentions of a sentence in order; other parts of it are left out."""
+        mentions: list[Mention] = []
+        clause: list[Token] = []
+        for token in (*tokens, Token(found="", word=",", piece=-1)):
+            if token.ends_clause:
+                mentions += self._scan_clause(clause)
+                clause = []
+            else:
+                clause.append(token)
+        return mentions
+
+    def _scan_clause(self, tokens: Sequence[Token]) -> list[Mention]:
+        done: list[Mention] = []
+        current = Mention()
+
+        def finish() -> None:
+            nonlocal current
+            if current.tokens:
+                done.append(current)
+            current = Mention(within_negation=any(mention.negated for mention in done))
+
+        for token in tokens:
+            if token.word == "and" and not current.tokens:
+                # An empty mention, so that what follows is not taken for a part of what stood before "and".
+                done.append(Mention(tokens=[token]))
+            elif token.word == "and" and current.regions and current.terms and not self._everywhere:
+                finish()
+            else:
+                self._add(current, token)
+                # "no lesion in left lung": a denied noun is not the one the mention is about.
+                other_noun = token.word in self._lexicon.nouns and not current.negated
+                if token.word in self._nouns or other_noun:
+                    finish()
+        finish()
+        return self._attach(done)
+
+    def _add(self, mention: Mention, token: Token) -> None:
+        word = token.word or ""
+        mention.tokens.append(token)
+        if word in self._negations:
+            mention.negated = True
+        if word in self._regions:
+            mention.region_first |= not mention.terms
+            mention.regions += [name for name in self._regions[word] if name not in mention.regions]
+        if word in self._terms:
+            mention.terms.append(word)
+        mention.noun |= word in self._nouns
+        if self._everywhere and mention.terms and not mention.regions:
+            mention.regions = list(self._everywhere)
+
+    def _attach(self, mentions: list[Mention]) -> list[Mention]:
+        """Give terms and negations that follow a region to it: "left lung clear", "left upper and lower"."""
+        kept: list[Mention] = []
+        before: Mention | None = None
+        for mention in mentions:
+            if before is not None and not mention.regions:
+                if mention.terms and not mention.negated and before.region_first and not before.negated:
+                    before.tokens += mention.tokens
+                    before.terms += mention.terms
+                    before.noun |= mention.noun
+                    continue
+                if mention.negated and not mention.terms:
+                    before.tokens += mention.tokens
+                    before.negated = True
+                    continue
+            if mention.regions or mention.terms or mention.negated or mention.noun:
+                kept.append(mention)
+            before = mention if mention.regions else None
+        return kept
+
+    def denies_everything(self, mention: Mention) -> bool:
+        """Whether this is "no lesion", without a region and without anything else that carries meaning."""
+        allowed = self._negations | self._lesions | self._lexicon.fillers | self._nouns
+        return (
+            mention.negated
+            and not mention.regions
+            and all(token.word in allowed for token in mention.tokens)
+            and any(token.word in self._lesions | self._nouns for token in mention.tokens)
+        )

@@ -1,0 +1,242 @@
+"""What a sentence says about the regions of an image: the lungs, or the cells of a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.grammar import RegionCount, SubsetRule
+from lexiseg.words.reading.findings import Finding
+from lexiseg.words.reading.lexicon import Lexicon, Token, text_of
+from lexiseg.words.reading.mentions import Mention, MentionScanner
+from lexiseg.words.vocabulary import Vocabulary
+
+Terms = frozenset[str]
+_NONE: Terms = frozenset()
+
+
+@dataclass(kw_only=True)
+class _State:
+    """What is known of one region while a sentence is read.
+
+    Attributes:
+        tokens: The words of all its mentions.
+        said: The sets of terms its mentions name; the empty set is "no lesion".
+        bare: Whether it is named without any term.
+        denied: Whether some mention denies a lesion in it.
+        unsure: Whether the reading holds only if it agrees with the stated number of regions, and why.
+        problem: Why it cannot be read.
+    """
+
+    tokens: list[Token] = field(default_factory=list)
+    said: list[Terms] = field(default_factory=list)
+    bare: bool = False
+    denied: bool = False
+    unsure: str = ""
+    problem: str = ""
+
+    @property
+    def mentioned(self) -> bool:
+        return bool(self.tokens)
+
+    @property
+    def has_lesion(self) -> bool:
+        """Whether it is named, in readable words or not, as a place with a lesion."""
+        return self.mentioned and not self.denied
+
+
+class RegionReader:
+    """Reads all `subset` factors of a vocabulary.
+
+    Args:
+        vocabulary: The vocabulary.
+        lexicon: Its words.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, lexicon: Lexicon) -> None:
+        self._vocabulary = vocabulary
+        self._rules = {f.name: f.read for f in vocabulary.factors if isinstance(f.read, SubsetRule)}
+        by_nouns: dict[tuple[str, ...], dict[str, SubsetRule]] = {}
+        for name, rule in self._rules.items():
+            by_nouns.setdefault(rule.nouns, {})[name] = rule
+        self._scanners = [
+            (tuple(rules), MentionScanner(rules, vocabulary.grammar, lexicon)) for rules in by_nouns.values()
+        ]
+
+    @property
+    def speak_of_lesions(self) -> frozenset[str]:
+        """Names of the factors that say something about lesions in regions, and nothing without any."""
+        regions = self._vocabulary.grammar.regions
+        limits = () if regions is None else (regions.exactly, regions.at_most)
+        return frozenset(limit.factor for limit in limits if limit is not None)
+
+    def all_empty(self, findings: Mapping[str, Finding]) -> bool:
+        """Whether every region was found to be without lesion."""
+        regions = self._vocabulary.grammar.regions
+        return regions is not None and all(
+            findings[name].index == self._empty(name) for name in regions.factors
+        )
+
+    def _empty(self, name: str) -> int:
+        """Return the index of a region's "no lesion" phrase."""
+        return self._rules[name].sets.index(((),))
+
+    def find(
+        self, tokens: Sequence[Token], coarse: Mapping[str, Finding]
+    ) -> tuple[dict[str, Finding], list[str]]:
+        """Read the regions of a sentence.
+
+        Args:
+            tokens: The words of the sentence.
+            coarse: What was found for the other factors; some of them state a number of regions.
+
+        Returns:
+            What was found per `subset` factor, and problems that belong to no single one: words that name no
+            region, and contradictions (which change no index).
+        """
+        findings: dict[str, Finding] = {}
+        problems: list[str] = []
+        for names, scanner in self._scanners:
+            states = {name: _State() for name in names}
+            lost = list(self._collect(scanner.scan(tokens), scanner, states))
+            problems += lost
+            stated = self._stated(names, coarse)
+            self._settle(states, stated, complete=not lost)
+            findings |= {name: self._finding(name, state) for name, state in states.items()}
+            self._imply(findings, states, stated, coarse, complete=not lost)
+        return findings, problems + list(self._contradictions(findings, coarse))
+
+    def _collect(
+        self, mentions: Sequence[Mention], scanner: MentionScanner, states: Mapping[str, _State]
+    ) -> Iterator[str]:
+        """Sort mentions by region; yield a problem for each that names none."""
+        denied: list[Mention] = []
+        for mention in mentions:
+            if scanner.denies_everything(mention):
+                denied.append(mention)
+            elif mention.regions:
+                for name in mention.regions:
+                    self._take(states[name], mention, self._rules[name])
+            elif mention.terms or mention.negated or mention.unread:
+                yield f"'{text_of(mention.tokens)}' does not say which region is meant"
+        for mention in denied:
+            for state in states.values():
+                if not state.mentioned:
+                    state.tokens, state.said, state.denied = list(mention.tokens), [_NONE], True
+
+    def _take(self, state: _State, mention: Mention, rule: SubsetRule) -> None:
+        """Add what one mention says about one region."""
+        text = text_of(mention.tokens)
+        state.tokens += mention.tokens
+        no_lesion = mention.negated or (mention.within_negation and not mention.terms)
+        state.denied |= no_lesion
+        if mention.unread:
+            unread = ", ".join(f"'{token.found}'" for token in mention.unread)
+            state.problem = f"cannot read {unread} in '{text}'"
+        elif mention.negated and mention.terms:
+            state.problem = f"'{text}' denies only a part, which leaves open what holds for the rest"
+        elif no_lesion:
+            state.said.append(_NONE)
+        elif not mention.terms:
+            state.bare = True
+        else:
+            terms = self._expanded(mention.terms)
+            if terms is None or not any(terms == frozenset(entry) for sets in rule.sets for entry in sets):
+                state.problem = f"'{text}' fits no phrase"
+                return
+            state.said.append(terms)
+            if mention.within_negation:
+                state.unsure = f"'{text}' may still be denied by the negation before it"
+
+    def _expanded(self, terms: Sequence[str]) -> Terms | None:
+        """Return the terms with "all" spelled out; None if fewer stand beside it ("all lower left lung")."""
+        expand = self._vocabulary.grammar.expand
+        plain = frozenset(term for term in terms if term not in expand)
+        whole = {frozenset(expand[term]) for term in terms if term in expand}
+        if not whole:
+            return plain
+        return next(iter(whole)) if len(whole) == 1 and (not plain or {plain} == whole) else None
+
+    def _stated(self, names: Sequence[str], coarse: Mapping[str, Finding]) -> int | None:
+        """Return how many of these regions have a lesion by the coarse factors; None if unstated."""
+        regions = self._vocabulary.grammar.regions
+        if regions is None or regions.exactly is None or not set(regions.factors) <= set(names):
+            return None
+        return _allowed(regions.exactly, coarse)
+
+    def _settle(self, states: Mapping[str, _State], stated: int | None, *, complete: bool) -> None:
+        """Keep readings that have a second meaning only where the stated number of regions confirms them."""
+        confirmed = complete and stated == sum(state.has_lesion for state in states.values())
+        for state in states.values():
+            said = set(state.said)
+            if len(said) > 1:
+                listed = " and ".join(sorted(" ".join(sorted(terms)) or "no lesion" for terms in said))
+                if _NONE in said or not confirmed:
+                    state.problem = state.problem or f"named more than once, differently: {listed}"
+                state.said = [frozenset().union(*said)]
+            elif said and state.unsure and not confirmed:
+                state.problem = state.problem or state.unsure
+
+    def _finding(self, name: str, state: _State) -> Finding:
+        """Turn the state of a region into a finding."""
+        if not state.problem and not state.said:
+            text = text_of(state.tokens)
+            state.problem = f"'{text}' does not say which part" if state.bare else "not stated"
+        if state.problem:
+            return Finding(tokens=state.tokens, problem=state.problem)
+        terms = state.said[0]
+        for index, sets in enumerate(self._rules[name].sets):
+            if any(frozenset(entry) == terms for entry in sets):
+                return Finding(index=index, tokens=state.tokens)
+        return Finding(tokens=state.tokens, problem=f"'{text_of(state.tokens)}' fits no phrase")
+
+    def _imply(
+        self,
+        findings: dict[str, Finding],
+        states: Mapping[str, _State],
+        stated: int | None,
+        coarse: Mapping[str, Finding],
+        *,
+        complete: bool,
+    ) -> None:
+        """Give "no lesion" to the regions not named when as many as stated are: "unilateral, left lung"."""
+        regions = self._vocabulary.grammar.regions
+        if stated is None or regions is None or regions.exactly is None or not complete:
+            return
+        if sum(state.has_lesion for state in states.values()) != stated:
+            return
+        for name, state in states.items():
+            if not state.mentioned:
+                read_from = coarse[regions.exactly.factor].tokens
+                findings[name] = Finding(index=self._empty(name), tokens=read_from)
+
+    def _contradictions(
+        self, findings: Mapping[str, Finding], coarse: Mapping[str, Finding]
+    ) -> Iterator[str]:
+        """Yield what coarse and fine factors say against each other; no index is changed for it."""
+        regions = self._vocabulary.grammar.regions
+        if regions is None:
+            return
+        indices = {name: findings[name].index for name in regions.factors}
+        named = [name for name, index in indices.items() if index not in (UNKNOWN, self._empty(name))]
+        titles = ", ".join(self._vocabulary.factor(name).title.lower() for name in named) or "no region"
+        if regions.exactly is not None:
+            exactly = _allowed(regions.exactly, coarse)
+            too_few = UNKNOWN not in indices.values() and exactly is not None and len(named) < exactly
+            if too_few or (exactly is not None and len(named) > exactly):
+                yield self._contradiction(coarse[regions.exactly.factor], titles)
+        if regions.at_most is not None:
+            at_most = _allowed(regions.at_most, coarse)
+            if at_most is not None and len(named) > at_most:
+                yield self._contradiction(coarse[regions.at_most.factor], titles)
+
+    @staticmethod
+    def _contradiction(finding: Finding, titles: str) -> str:
+        return f"contradictory: '{text_of(finding.tokens)}', but a lesion is named in {titles}"
+
+
+def _allowed(limit: RegionCount, coarse: Mapping[str, Finding]) -> int | None:
+    """Return the number of regions the phrase that was found allows; None if unknown or unlimited."""
+    index = coarse[limit.factor].index
+    return None if index == UNKNOWN else limit.regions[index]

@@ -1,0 +1,152 @@
+"""Reading report sentences: one phrase per factor, every repair named, nothing guessed silently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lexiseg.words.description import UNKNOWN, Description, Reading, Side
+from lexiseg.words.grammar import ChoiceRule, CountRule, SentenceRule, SubsetRule
+from lexiseg.words.reading.findings import Finding, find_choice, find_count, find_sentence
+from lexiseg.words.reading.lexicon import Lexicon, Token, repairs_of, text_of
+from lexiseg.words.reading.regions import RegionReader
+from lexiseg.words.vocabulary import Factor, Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParsedSheet:
+    """A sheet of report sentences, read.
+
+    Attributes:
+        descriptions: Description by key, in the order of the sheet.
+    """
+
+    descriptions: dict[str, Description]
+
+    @property
+    def unreadable(self) -> dict[str, Description]:
+        """Rows with at least one factor that could not be read.
+
+        "No lesion in left lung and right lung" is read in full, though there is no laterality to speak of.
+        """
+        return {key: d for key, d in self.descriptions.items() if UNKNOWN in d.indices and d.problems}
+
+    @property
+    def doubtful(self) -> dict[str, Description]:
+        """Rows that were read in full, but have a problem, such as a contradiction in themselves."""
+        return {key: d for key, d in self.descriptions.items() if d.problems and UNKNOWN not in d.indices}
+
+    @property
+    def repaired(self) -> dict[str, Description]:
+        """Rows in which at least one word was repaired."""
+        return {key: d for key, d in self.descriptions.items() if any(r.repairs for r in d.readings)}
+
+    @property
+    def coverage(self) -> float:
+        """Share of rows that were read in full, 0..1; 1 for an empty sheet."""
+        rows = len(self.descriptions)
+        return 1 - len(self.unreadable) / rows if rows else 1.0
+
+
+def parse_report(sentence: str, vocabulary: Vocabulary, *, side: Side | None = None) -> Description:
+    """Read one report sentence.
+
+    Words are matched to the closed set of the vocabulary's grammar; see `lexiseg.words.reading.lexicon` for
+    what counts as a slip. A word as near to one meaning as to another is not repaired.
+
+    Args:
+        sentence: The sentence, in any state.
+        vocabulary: The vocabulary to read it by.
+        side: Side convention the sentence follows; default: the vocabulary's. Words are not swapped.
+
+    Returns:
+        The description, with the sentence as it stood (white space apart). Factors that cannot be read are
+        `UNKNOWN`, and `problems` says why, quoting the words; sentences that contradict themselves keep their
+        indices and get a problem. "No lesion" leaves factors that speak of lesions unknown, which is no
+        problem.
+    """
+    return _ReportReader(vocabulary).read(sentence, side or vocabulary.side)
+
+
+def parse_sheet(rows: Mapping[str, str], vocabulary: Vocabulary, *, side: Side | None = None) -> ParsedSheet:
+    """Read a sheet of report sentences by key (the mask's file name); see `parse_report`."""
+    reader = _ReportReader(vocabulary)
+    distinct = {sentence: reader.read(sentence, side or vocabulary.side) for sentence in set(rows.values())}
+    return ParsedSheet(descriptions={key: distinct[sentence] for key, sentence in rows.items()})
+
+
+class _ReportReader:
+    """A vocabulary made ready to read many sentences."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._lexicon = Lexicon(vocabulary)
+        self._regions = RegionReader(vocabulary, self._lexicon)
+
+    def read(self, sentence: str, side: Side) -> Description:
+        """Read one sentence."""
+        text = " ".join(sentence.split())
+        by_word = [f for f in self._vocabulary.factors if not isinstance(f.read, SentenceRule)]
+        tokens = self._lexicon.tokens(text) if by_word else ()
+        findings = {f.name: self._find(f, text, tokens) for f in self._vocabulary.factors}
+        by_region, problems = self._regions.find(tokens, findings)
+        findings |= by_region
+        unread = {token.found: token for token in tokens if token.word is None}
+        if text:
+            problems = [
+                *(_why_unread(token) for token in unread.values()),
+                *self._unknown_factors(findings),
+                *problems,
+            ]
+        else:
+            problems = ["the report is empty"]
+        return Description(
+            source="reports",
+            side=side,
+            readings=tuple(_reading(factor, findings[factor.name]) for factor in self._vocabulary.factors),
+            sentence=text,
+            problems=tuple(problems),
+        )
+
+    def _unknown_factors(self, findings: Mapping[str, Finding]) -> Iterator[str]:
+        """Yield why factors are unknown; without any lesion, there is no count or laterality to miss."""
+        spared = self._regions.speak_of_lesions if self._regions.all_empty(findings) else frozenset()
+        for factor in self._vocabulary.factors:
+            finding = findings[factor.name]
+            if finding.problem and (finding.tokens or factor.name not in spared):
+                yield f"{factor.title}: {finding.problem}"
+
+    def _find(self, factor: Factor, text: str, tokens: tuple[Token, ...]) -> Finding:
+        """Read one factor; `subset` factors are read together, later."""
+        grammar = self._vocabulary.grammar
+        match factor.read:
+            case ChoiceRule():
+                return find_choice(factor.read, tokens, grammar, self._lexicon)
+            case CountRule():
+                return find_count(factor.read, tokens, grammar, self._lexicon)
+            case SentenceRule():
+                index = find_sentence(factor.read, text)
+                problem = "" if index != UNKNOWN else f"'{text}' is no sentence of this vocabulary"
+                return Finding(index=index, tokens=[Token(found=text, word=text, piece=0)], problem=problem)
+            case SubsetRule():
+                return Finding()
+            case None:
+                return Finding(problem="the vocabulary has no rule to read it from reports")
+
+
+def _reading(factor: Factor, finding: Finding) -> Reading:
+    known = finding.index != UNKNOWN
+    return Reading(
+        factor=factor.name,
+        index=finding.index,
+        phrase=factor.phrases[finding.index] if known else None,
+        read=text_of(finding.tokens),
+        repairs=repairs_of(finding.tokens),
+    )
+
+
+def _why_unread(token: Token) -> str:
+    if token.choices:
+        choices = " or ".join(f"'{choice}'" for choice in token.choices)
+        return f"'{token.found}' could be a slip for {choices}"
+    return f"cannot read the word '{token.found}'"

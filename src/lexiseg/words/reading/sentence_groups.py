@@ -1,0 +1,186 @@
+"""Sheets in no known grammar: their distinct sentences, in at most 32 groups, become one factor."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+
+from lexiseg.errors import DataError
+from lexiseg.words.description import Side
+from lexiseg.words.flips import AXES, words_of
+from lexiseg.words.grammar import Clause, Keyword, Opposites, SentenceRule, Template
+from lexiseg.words.reading.reports import parse_sheet
+from lexiseg.words.vocabulary import Factor, Vocabulary, load_vocabulary, shipped_vocabularies
+
+#: Sentences in, one embedding each out: (N,) -> (N, D) float.
+Embed = Callable[[Sequence[str]], NDArray[np.floating]]
+
+#: A shipped grammar reads a sheet if it reads at least this share of the rows in full.
+MIN_COVERAGE = 0.9
+
+#: Phrases one factor may have; retrieval over more would have too few rows for each.
+MAX_GROUPS = 32
+
+#: A sheet is free prose if more than this share of its rows are distinct, and either the median sentence has
+#: more words than `LONG_SENTENCE`, or there are more than `NEW_WORDS` different words per distinct sentence.
+#: Generated sheets repeat themselves, or at least their words. COVID-Xray's training sheet: 0.03 of the rows
+#: distinct, 13 words in the median, 0.14 different words per distinct sentence.
+MANY_DISTINCT = 0.5
+LONG_SENTENCE = 25
+NEW_WORDS = 3
+
+#: A sheet whose sentences do not fit one group each is also free prose if it uses more different words than
+#: this: a template with a few slots uses dozens (COVID-Xray: 21), prose soon uses hundreds.
+MANY_WORDS = 200
+
+_OPPOSITES = Opposites(
+    horizontal=(("left", "right"), ("leftmost", "rightmost")),
+    vertical=(("upper", "lower"), ("top", "bottom"), ("superior", "inferior"), ("above", "below")),
+)
+_AXIS_OF = {word: axis for axis in AXES for pair in getattr(_OPPOSITES, axis) for word in pair}
+_ADVICE = "Use --text concepts (words measured from the masks) or --text none instead."
+
+
+def choose_vocabulary(sentences: Sequence[str]) -> Vocabulary | None:
+    """Return the shipped vocabulary whose grammar reads a sheet best, or None if none reads enough of it.
+
+    Args:
+        sentences: The sheet's sentences, one per row.
+
+    Returns:
+        The vocabulary that reads the largest share of rows in full, if that is at least `MIN_COVERAGE`.
+    """
+    if not sentences:
+        return None
+    rows = {str(row): sentence for row, sentence in enumerate(sentences)}
+    vocabularies = [load_vocabulary(name) for name in shipped_vocabularies()]
+    coverage = [parse_sheet(rows, vocabulary).coverage for vocabulary in vocabularies]
+    best = int(np.argmax(coverage))
+    return vocabularies[best] if coverage[best] >= MIN_COVERAGE else None
+
+
+def group_sentences(sentences: Sequence[str], embed: Embed, *, side: Side = "image") -> Vocabulary:
+    """Make a vocabulary with one factor out of a sheet's distinct sentences.
+
+    Up to `MAX_GROUPS` distinct sentences are a phrase each. More are grouped by the similarity of their
+    embeddings; the most frequent sentence of a group is its phrase. Text embeddings hardly tell left from
+    right, so sentences that differ only in such words are first embedded as one, and each group is divided
+    again by the words of direction in it. A flip swaps these words; an index whose mirrored sentences are not
+    all in one group of the sheet becomes `UNKNOWN`.
+
+    Args:
+        sentences: The sheet's sentences, one per row; empty ones are skipped.
+        embed: Embeds sentences; called only if there are more than `MAX_GROUPS` distinct ones.
+        side: Side convention the sentences follow.
+
+    Raises:
+        DataError: The sheet is free prose, or says the same in every row; the message names
+            `--text concepts`.
+    """
+    spellings: dict[tuple[str, ...], Counter[str]] = {}
+    for sentence in sentences:
+        if words := words_of(sentence):
+            spellings.setdefault(words, Counter())[" ".join(sentence.split())] += 1
+    _refuse_unsuitable(spellings)
+    # Sorted, so that equal distances are settled the same way whatever the order of the rows.
+    ordered = [spellings[words] for words in sorted(spellings)]
+    distinct = [min(counts, key=lambda sentence: (-counts[sentence], sentence)) for counts in ordered]
+    rows = [counts.total() for counts in ordered]
+    groups = [[i] for i in range(len(distinct))]
+    if len(groups) > MAX_GROUPS:
+        groups = _grouped(distinct, embed)
+    groups = [sorted(group, key=lambda i: (-rows[i], distinct[i])) for group in groups]
+    groups.sort(key=lambda group: (-sum(rows[i] for i in group), distinct[group[0]]))
+    return _vocabulary([[distinct[i] for i in group] for group in groups], side)
+
+
+def _refuse_unsuitable(spellings: Mapping[tuple[str, ...], Counter[str]]) -> None:
+    """Raise if there is nothing to group, or if the sheet is free prose."""
+    if len(spellings) < 2:
+        raise DataError(
+            f"The report sheet holds fewer than 2 distinct sentences ({len(spellings)}): nothing can be "
+            f"learnt from it. {_ADVICE}"
+        )
+    rows = sum(counts.total() for counts in spellings.values())
+    length = median(len(words) for words, counts in spellings.items() for _ in range(counts.total()))
+    different = len({word for words in spellings for word in words})
+    unlike = length > LONG_SENTENCE or different > NEW_WORDS * len(spellings)
+    unrepeated = len(spellings) > MANY_DISTINCT * rows and unlike
+    open_language = len(spellings) > MAX_GROUPS and different > MANY_WORDS
+    if unrepeated or open_language:
+        raise DataError(
+            f"The report sheet is free prose: {len(spellings)} distinct sentences in {rows} rows, of "
+            f"{length:g} words (median), with {different} different words. Sentences in no known grammar are "
+            f"grouped into at most {MAX_GROUPS}, which makes no sense here. {_ADVICE}"
+        )
+
+
+def _grouped(sentences: Sequence[str], embed: Embed) -> list[list[int]]:
+    """Group sentences into at most `MAX_GROUPS` lists of positions."""
+    embeddings = _unit(np.asarray(embed(sentences), dtype=np.float64))
+    directions = [_directions(sentence) for sentence in sentences]
+    templates: dict[Hashable, list[int]] = {}
+    for position, sentence in enumerate(sentences):
+        templates.setdefault(_template(sentence), []).append(position)
+    members = list(templates.values())
+    # One embedding per template: the mean over its sentences, so mirrored sentences end in mirrored groups.
+    centres = _unit(np.stack([embeddings[positions].mean(axis=0) for positions in members]))
+    for count in range(min(MAX_GROUPS, len(members)), 0, -1):
+        groups: dict[Hashable, list[int]] = {}
+        for label, positions in zip(_cluster(centres, count), members, strict=True):
+            for position in positions:
+                groups.setdefault((label, directions[position]), []).append(position)
+        if len(groups) <= MAX_GROUPS:
+            return list(groups.values())
+    # Even one template has too many combinations of directions: group by embedding alone.
+    labels = _cluster(embeddings, MAX_GROUPS)
+    return [[i for i, label in enumerate(labels) if label == wanted] for wanted in sorted(set(labels))]
+
+
+def _cluster(embeddings: NDArray[np.float64], count: int) -> list[int]:
+    """Cluster unit vectors (N, D) into at most `count` groups: complete linkage keeps every group narrow."""
+    if len(embeddings) <= count:
+        return list(range(len(embeddings)))
+    # Between unit vectors the Euclidean distance orders pairs as the cosine distance does.
+    tree = linkage(embeddings, method="complete", metric="euclidean")
+    return [int(label) for label in fcluster(tree, count, criterion="maxclust")]
+
+
+def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    norms: NDArray[np.float64] = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(norms, 1e-12)
+
+
+def _directions(sentence: str) -> frozenset[str]:
+    """Return the words of direction in a sentence."""
+    return frozenset(word for word in words_of(sentence) if word in _AXIS_OF)
+
+
+def _template(sentence: str) -> tuple[str, ...]:
+    """Return the words of a sentence with each word of direction replaced by its axis."""
+    return tuple(f"<{_AXIS_OF[word]}>" if word in _AXIS_OF else word for word in words_of(sentence))
+
+
+def _vocabulary(groups: Sequence[Sequence[str]], side: Side) -> Vocabulary:
+    """Return the vocabulary with one factor, whose phrases are the first sentence of each group."""
+    factor = Factor(
+        name="sentence",
+        title="Report sentence",
+        phrases=tuple(group[0] for group in groups),
+        read=SentenceRule(kind="sentence", sentences=tuple(tuple(group) for group in groups)),
+    )
+    return Vocabulary(
+        name="sheet",
+        title="Sentences of the report sheet",
+        side=side,
+        keyword=Keyword(singular="area", plural="areas"),
+        opposites=_OPPOSITES,
+        sentence=Template(clauses=(Clause(parts=("{sentence}",)),)),
+        factors=(factor,),
+        flip_holes=True,
+    )

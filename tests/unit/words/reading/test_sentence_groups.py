@@ -1,0 +1,182 @@
+import re
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from lexiseg.errors import DataError
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.flips import flip, words_of
+from lexiseg.words.reading.reports import parse_report, parse_sheet
+from lexiseg.words.reading.sentence_groups import MAX_GROUPS, choose_vocabulary, group_sentences
+
+NUCLEI = [
+    f"The nuclei {what} in the {place} is {degree}."
+    for what, place, degree in product(
+        ("density", "size", "spacing"),
+        ("upper left", "upper right", "lower left", "lower right", "center"),
+        ("high", "low", "moderate"),
+    )
+]
+OPPOSITE = {"left": "right", "right": "left"}
+WORDS = {word: column for column, word in enumerate(sorted({w for s in NUCLEI for w in words_of(s)}))}
+
+SUBJECTS = ("patient", "nurse", "surgeon", "radiologist", "family", "examiner", "colleague", "resident")
+
+
+def prose(rows: int) -> list[str]:
+    """Return free text: every row another sentence of about 15 words, half of them used nowhere else."""
+    return [
+        f"The {SUBJECTS[i % 8]} notes that "
+        + " ".join(f"{a}{i:c}{b}" for a, b in zip("qwertzu", "asdfghj", strict=True)).replace(chr(i), "x" * i)
+        for i in range(1, rows + 1)
+    ]
+
+
+def no_embedding(sentences: Sequence[str]) -> NDArray[np.float64]:
+    raise AssertionError("up to 32 distinct sentences need no embedding")
+
+
+def count_words(sentences: Sequence[str]) -> NDArray[np.float64]:
+    """Embed sentences as counts of words, those of direction too weak to be told apart."""
+    embeddings = np.zeros((len(sentences), len(WORDS)))
+    for row, sentence in enumerate(sentences):
+        for word in words_of(sentence):
+            weak = word in {"left", "right", "upper", "lower", "center"}
+            embeddings[row, WORDS[word]] += 0.01 if weak else 1.0
+    return embeddings
+
+
+def test_few_sentences_are_a_phrase_each() -> None:
+    left, right = "Dense on the left.", "Dense on the right."
+    rows = [left, right, "dense  on the left", "Sparse.", "", "?!", left]
+    vocabulary = group_sentences(rows, no_embedding)
+    assert vocabulary.names == ("sentence",)
+    assert vocabulary.factors[0].phrases == (left, right, "Sparse.")
+    assert parse_report("DENSE ON THE LEFT", vocabulary).indices == (0,)
+    assert vocabulary.speak((2,)) == "Sparse."
+    assert vocabulary.flip_tables["horizontal"] == (((0, 1), (0, 0), (0, 2)),)
+
+
+def test_many_sentences_are_grouped() -> None:
+    rng = np.random.default_rng(0)
+    rows = [NUCLEI[i] for i in rng.integers(0, len(NUCLEI), 300)] + NUCLEI
+    vocabulary = group_sentences(rows, count_words, side="patient")
+    (factor,) = vocabulary.factors
+    assert 2 <= len(factor.phrases) <= MAX_GROUPS < len(NUCLEI)
+    assert vocabulary.side == "patient"
+    sheet = parse_sheet({str(i): row for i, row in enumerate(rows)}, vocabulary)
+    assert sheet.coverage == 1
+    assert {d.indices[0] for d in sheet.descriptions.values()} == set(range(len(factor.phrases)))
+
+
+def test_groups_never_mix_directions_and_flip_without_holes() -> None:
+    vocabulary = group_sentences(NUCLEI * 3, count_words)
+    assert None not in vocabulary.flip_tables["horizontal"][0]
+    assert None not in vocabulary.flip_tables["vertical"][0]
+    for sentence in NUCLEI:
+        (index,) = parse_report(sentence, vocabulary).indices
+        mirrored = re.sub("left|right", lambda word: OPPOSITE[word.group()], sentence)
+        assert flip(vocabulary, (index,), "horizontal") == parse_report(mirrored, vocabulary).indices
+        assert (flip(vocabulary, (index,), "horizontal") == (index,)) == (mirrored == sentence)
+
+
+def test_a_phrase_is_the_most_frequent_sentence_of_its_group() -> None:
+    favourite = "The nuclei size in the upper right is moderate."
+    vocabulary = group_sentences([*NUCLEI, favourite, favourite], count_words)
+    assert vocabulary.factors[0].phrases[parse_report(favourite, vocabulary).indices[0]] == favourite
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.permutations(NUCLEI))
+def test_order_of_rows_changes_nothing_that_is_read(rows: list[str]) -> None:
+    ours, theirs = group_sentences(rows, count_words), group_sentences(NUCLEI, count_words)
+    assert ours.sizes == theirs.sizes
+    assert {frozenset(g) for g in ours.factors[0].read.sentences} == {  # type: ignore[union-attr]
+        frozenset(g)
+        for g in theirs.factors[0].read.sentences  # type: ignore[union-attr]
+    }
+
+
+def test_a_missing_mirror_image_is_a_hole() -> None:
+    vocabulary = group_sentences(["Dense left.", "Dense right.", "Sparse left."], no_embedding)
+    index = vocabulary.factors[0].phrases.index("Sparse left.")
+    assert flip(vocabulary, (index,), "horizontal") == (UNKNOWN,)
+    assert flip(vocabulary, (index,), "vertical") == (index,)
+
+
+def test_more_combinations_of_directions_than_groups() -> None:
+    places = ["left", "right", "upper", "lower", "top", "bottom", "above", "below"]
+    rows = [f"It lies {a} {b} {c}" for a, b, c in product(places, repeat=3) if a < b < c]
+    assert len(rows) == 56
+    vocabulary = group_sentences(rows, lambda s: np.random.default_rng(0).normal(size=(len(s), 8)))
+    assert 2 <= vocabulary.sizes[0] <= MAX_GROUPS
+    assert all(UNKNOWN not in parse_report(row, vocabulary).indices for row in rows)
+
+
+def test_unseen_sentences_are_unknown() -> None:
+    vocabulary = group_sentences(["Dense left.", "Dense right."], no_embedding)
+    description = parse_report("Dense in the middle.", vocabulary)
+    assert description.indices == (UNKNOWN,)
+    (problem,) = description.problems
+    assert problem == "Report sentence: 'Dense in the middle.' is no sentence of this vocabulary"
+
+
+def test_survives_json() -> None:
+    vocabulary = group_sentences(NUCLEI, count_words)
+    again = type(vocabulary).from_dict(vocabulary.to_dict())
+    assert again == vocabulary
+    assert again.flip_tables == vocabulary.flip_tables
+
+
+@pytest.mark.parametrize("rows", [6, 40, 200])
+def test_free_prose_is_refused(rows: int) -> None:
+    expected = rf"free prose: {rows} distinct sentences in {rows} rows.*--text concepts"
+    with pytest.raises(DataError, match=expected):
+        group_sentences(prose(rows), no_embedding)
+
+
+def test_long_distinct_sentences_of_few_words_are_prose() -> None:
+    text = "the left lung is dense and the right one is not so " * 3
+    rows = [text + "x " * i for i in range(20)]
+    with pytest.raises(DataError, match="free prose"):
+        group_sentences(rows, no_embedding)
+
+
+def test_repeated_prose_of_many_words_is_refused() -> None:
+    with pytest.raises(DataError, match="free prose: 60 distinct sentences in 600 rows"):
+        group_sentences(prose(60) * 10, no_embedding)
+
+
+def test_few_repeated_sentences_train_whatever_they_say() -> None:
+    assert group_sentences(prose(20) * 10, no_embedding).sizes == (20,)
+
+
+@pytest.mark.parametrize(("rows", "count"), [([], 0), (["", " "], 0), (["Same.", "same"], 1)])
+def test_nothing_to_learn(rows: list[str], count: int) -> None:
+    with pytest.raises(DataError, match=rf"fewer than 2 distinct sentences \({count}\).*--text concepts"):
+        group_sentences(rows, no_embedding)
+
+
+CHEST_ROW = "Bilateral pulmonary infection, two infected areas, all left lung and lower right lung."
+POLYP_ROW = "1 oval large pink polyp areas, located in the center of the image."
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        ([CHEST_ROW] * 3, "chest"),
+        ([POLYP_ROW] * 3, "polyp"),
+        ([CHEST_ROW] * 9 + ["unreadable"], "chest"),
+        ([CHEST_ROW] * 8 + ["unreadable"] * 2, None),
+        (NUCLEI, None),
+        ([], None),
+    ],
+)
+def test_choose_vocabulary(rows: list[str], name: str | None) -> None:
+    chosen = choose_vocabulary(rows)
+    assert (None if chosen is None else chosen.name) == name
