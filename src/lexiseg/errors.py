@@ -1,12 +1,43 @@
-"""Every error a user can meet, with the exit code the command line returns for it."""
+"""Every error a user can meet, with the exit code the command line returns for it.
+
+Each place that raises one gives it a code of its own, such as "LEX-DATA-012". Codes are stable: the text of a
+message may change, its code does not. `docs/reference/errors.md` lists them with cause and remedy.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
+#: Code of an error that was raised outside the package, by a caller's own code.
+UNCODED = "LEX-000"
+
 
 class LexisegError(Exception):
-    """Base of all errors meant for the user: expected what, came what, where, how to fix it."""
+    """Base of all errors meant for the user: what was expected, what came, in which file, and the remedy.
+
+    Args:
+        message: The full message.
+        code: The stable code of the place that raises it.
+
+    Attributes:
+        code: The stable code, such as "LEX-DATA-012".
+        exit_code: What the command line returns.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, *, code: str = UNCODED) -> None:
+        super().__init__(message)
+        self.code = code
+        self.add_note(f"[{code}]")  # shown in tracebacks, also in those that worker processes send as text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep the code when a worker process passes the error on."""
+        return _rebuild, (type(self), str(self), self.code)
+
+
+def _rebuild(kind: type[LexisegError], message: str, code: str) -> LexisegError:
+    return kind(message, code=code)
 
 
 class UsageError(LexisegError):

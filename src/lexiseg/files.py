@@ -75,7 +75,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             try:
                 yield beside
             except DiskError as error:  # the folder that was asked for says more than the one beside it
-                raise DiskError(str(error).replace(str(beside), str(path))) from error
+                raise DiskError(str(error).replace(str(beside), str(path)), code="LEX-DISK-001") from error
             # mkdtemp makes folders private to the user; outputs follow the umask like any other.
             umask = os.umask(0)
             os.umask(umask)
@@ -115,21 +115,28 @@ def _blocked(folder: Path) -> UsageError | None:
     file = next((place for place in (folder, *folder.parents) if place.is_file()), None)
     if file is None:
         return None
-    return UsageError(f"The folder {folder} cannot be made: {file} is a file. Choose another folder.")
+    return UsageError(
+        f"The folder {folder} cannot be made: {file} is a file. Choose another folder.", code="LEX-USE-001"
+    )
 
 
 def _disk_error(path: Path, error: OSError) -> OSError | LexisegError:
     """Return one message for what keeps `path` from being written, and any other `OSError` as it is."""
     if error.errno in _NO_SPACE:
         return DiskError(
-            f"No space left on the disk while writing {path}. Free some space and run the command again."
+            f"No space left on the disk while writing {path}. Free some space and run the command again.",
+            code="LEX-DISK-002",
         )
     if error.errno in _NO_PERMISSION:
-        return DiskError(f"No permission to write {path}. Choose a folder you may write to.")
+        return DiskError(
+            f"No permission to write {path}. Choose a folder you may write to.", code="LEX-DISK-003"
+        )
     if error.errno in _IN_THE_WAY:
         is_about = str(path) in (error.filename, error.filename2)
         if is_about and path.is_dir():
-            return UsageError(f"The file {path} cannot be written: there is a folder of that name.")
+            return UsageError(
+                f"The file {path} cannot be written: there is a folder of that name.", code="LEX-USE-002"
+            )
         # A file of this very name is in the way of a folder only.
         return _blocked(path if is_about else path.parent) or error
     return error

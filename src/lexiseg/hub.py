@@ -75,5 +75,7 @@ def hub_file(repository: str, name: str) -> Path:
     except (OSError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0] if online else why_offline()
         raise WeightsError(
-            f"'{name}' of '{repository}' is not in the Hugging Face cache and cannot be downloaded: {reason}."
+            f"'{name}' of '{repository}' is not in the Hugging Face cache and cannot be downloaded: "
+            f"{reason}.",
+            code="LEX-WEIGHTS-001",
         ) from error

@@ -88,7 +88,7 @@ def main() -> NoReturn:
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except LexisegError as error:
-        errors.print(f"Error: {error}", style="red")
+        errors.print(f"Error: {error} [{error.code}]", style="red")
         sys.exit(error.exit_code)
     except (_InterruptError, KeyboardInterrupt) as interrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break what is being closed
@@ -98,8 +98,11 @@ def main() -> NoReturn:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = error.filename or error
-        full = DiskError(f"No space left on the disk ({where}). Free some space and run the command again.")
-        errors.print(f"Error: {full}", style="red")
+        full = DiskError(
+            f"No space left on the disk ({where}). Free some space and run the command again.",
+            code="LEX-DISK-007",
+        )
+        errors.print(f"Error: {full} [{full.code}]", style="red")
         sys.exit(full.exit_code)
     except Exception as error:
         # click's usage errors know how to show themselves; anything else is a defect and keeps its traceback.

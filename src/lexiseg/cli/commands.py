@@ -173,7 +173,9 @@ def train(
     except DiskError as error:
         if not (out / "run.json").is_file():
             raise
-        raise DiskError(f"{error} The run in {out} has begun, so add --resume.") from error
+        raise DiskError(
+            f"{error} The run in {out} has begun, so add --resume.", code="LEX-DISK-008"
+        ) from error
     say(f"The run is in {run.path}. Next: lexiseg evaluate {run.path} {data} --out {run.path}/test")
 
 
@@ -325,7 +327,8 @@ def predict(
     if summary.failed:
         raise PartialFailureError(
             f"{len(summary.failed)} of {len(targets)} images could not be read; "
-            f"each is named above and in {summary.results}."
+            f"each is named above and in {summary.results}.",
+            code="LEX-PART-005",
         )
 
 

@@ -141,7 +141,8 @@ def compare(
         _show_comparison(found)
     if found["failed"]:
         raise PartialFailureError(
-            f"{len(found['failed'])} cases could not be scored: {', '.join(found['failed'][:5])}."
+            f"{len(found['failed'])} cases could not be scored: {', '.join(found['failed'][:5])}.",
+            code="LEX-PART-006",
         )
 
 

@@ -74,11 +74,12 @@ def _start_fresh(out: Path, data: Path | None) -> None:
     """Remove what an earlier demo left, known by its marker, and mark the new folder."""
     if data is not None and data.resolve().is_relative_to(out.resolve()):
         raise UsageError(
-            f"The data folder {data} lies in {out}, which the demo replaces. Choose another --out."
+            f"The data folder {data} lies in {out}, which the demo replaces. Choose another --out.",
+            code="LEX-USE-104",
         )
     marker = out / _MARKER
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not marker.is_file())):
-        raise UsageError(f"{out} holds something that is no demo. Choose another --out.")
+        raise UsageError(f"{out} holds something that is no demo. Choose another --out.", code="LEX-USE-105")
     if out.is_dir():
         shutil.rmtree(out)
     write_text(marker, "Made by `lexiseg demo`, which replaces this folder when it runs again.\n")

@@ -93,7 +93,9 @@ def describe(
     patience = {"tries": tries, "concurrency": concurrency, "timeout_s": timeout, "price": price}
     given = {name: value for name, value in patience.items() if value is not None}
     if source is not _Source.LMM and (model is not None or base_url is not None or given):
-        raise UsageError(f"A model is asked with --source lmm only; with '{source.value}' nothing is.")
+        raise UsageError(
+            f"A model is asked with --source lmm only; with '{source.value}' nothing is.", code="LEX-USE-106"
+        )
     narrator = Console(soft_wrap=True, highlight=False, markup=False)
     try:
         with _progress() as progress:
@@ -130,7 +132,8 @@ def _options(model: str | None, base_url: str | None, given: Mapping[str, object
 
     if model is None:
         raise UsageError(
-            "--source lmm needs --model: the model's name at the server (--base-url), or a folder."
+            "--source lmm needs --model: the model's name at the server (--base-url), or a folder.",
+            code="LEX-USE-107",
         )
     return LmmOptions(model=model, base_url=base_url, **given)  # type: ignore[arg-type]
 

@@ -98,16 +98,20 @@ def read_dataset_yaml(folder: Path) -> DatasetYaml:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path} cannot be read as YAML: {error}") from error
+        raise DataError(f"{path} cannot be read as YAML: {error}", code="LEX-DATA-006") from error
     if values is None:
         return DatasetYaml()
     if not isinstance(values, dict):
-        raise DataError(f"{path} must hold fields such as `name: ...`, not a {type(values).__name__}.")
+        raise DataError(
+            f"{path} must hold fields such as `name: ...`, not a {type(values).__name__}.",
+            code="LEX-DATA-007",
+        )
     try:
         return DatasetYaml.model_validate(values)
     except ValidationError as error:
         lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
         fields = ", ".join(DatasetYaml.model_fields)
         raise DataError(
-            f"{path} has fields that cannot be used: {'; '.join(lines)}. Fields are: {fields}."
+            f"{path} has fields that cannot be used: {'; '.join(lines)}. Fields are: {fields}.",
+            code="LEX-DATA-008",
         ) from error

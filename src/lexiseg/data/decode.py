@@ -96,9 +96,9 @@ def read_content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist.") from error
+        raise DataError(f"{path} does not exist.", code="LEX-DATA-009") from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.", code="LEX-DATA-010") from error
 
 
 def decode_header(content: bytes, path: Path) -> Header:
@@ -177,7 +177,9 @@ def decode_mask(content: bytes, path: Path) -> MaskPixels:
     values, is_colour = _pack(_whole(pixels, path))
     if is_colour and pixels.max() > 255:
         raise DataError(
-            f"{path} is a colour mask of more than 8 bits per channel; save it with 8 bits or as grey labels."
+            f"{path} is a colour mask of more than 8 bits per channel; save it with 8 bits or as grey "
+            f"labels.",
+            code="LEX-DATA-011",
         )
     return MaskPixels(values=values, is_colour=is_colour, palette=None, is_lossy=is_lossy)
 
@@ -221,19 +223,23 @@ def _open(content: bytes, path: Path) -> Image.Image:
         image = Image.open(io.BytesIO(content), formats=_FORMATS)
         frames = getattr(image, "n_frames", 1)
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path} declares more pixels than can be trusted: {error}") from error
+        raise DataError(
+            f"{path} declares more pixels than can be trusted: {error}", code="LEX-DATA-012"
+        ) from error
     except UnidentifiedImageError as error:
         if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             return _open_deep_tiff(content, path)
         raise DataError(
             f"{path} is not an image that can be read: expected PNG, JPEG, TIFF, BMP or WebP, found "
-            f"{_looks_like(content)}."
+            f"{_looks_like(content)}.",
+            code="LEX-DATA-013",
         ) from error
     except _BROKEN as error:
         raise _broken(path, error) from error
     if frames > 1 and image.format != "MPO":
         raise DataError(
-            f"{path} holds {frames} pages or frames; expected one 2-D image. Save one image per file."
+            f"{path} holds {frames} pages or frames; expected one 2-D image. Save one image per file.",
+            code="LEX-DATA-014",
         )
     return image
 
@@ -244,7 +250,8 @@ def _open_deep_tiff(content: bytes, path: Path) -> Image.Image:
     if page.samplesperpixel not in (1, 3, 4):
         raise DataError(
             f"{path} is a TIFF with {page.samplesperpixel} channels; expected 1 (grey), 3 (RGB) or 4 (RGBA). "
-            "Save the channels to segment as a grey or RGB image."
+            "Save the channels to segment as a grey or RGB image.",
+            code="LEX-DATA-015",
         )
     image = Image.new("RGB", (page.imagewidth, page.imagelength))
     image.format = "TIFF"
@@ -258,7 +265,8 @@ def _tiff_pages(content: bytes, path: Path) -> tifffile.TiffPage:
             if len(tiff.pages) != 1:
                 raise DataError(
                     f"{path} is a TIFF stack of {len(tiff.pages)} pages; expected one 2-D image. Save one "
-                    "image per file."
+                    "image per file.",
+                    code="LEX-DATA-016",
                 )
             return tiff.pages.first
     except (tifffile.TiffFileError, *_BROKEN) as error:
@@ -282,7 +290,10 @@ def _deep_tiff(content: bytes, path: Path) -> npt.NDArray[np.generic] | None:
     if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
         pixels = np.moveaxis(pixels, 0, -1)
     if pixels.ndim != 3 or pixels.shape[-1] not in (3, 4):
-        raise DataError(f"{path} is a TIFF of shape {pixels.shape}; expected one grey, RGB or RGBA image.")
+        raise DataError(
+            f"{path} is a TIFF of shape {pixels.shape}; expected one grey, RGB or RGBA image.",
+            code="LEX-DATA-017",
+        )
     if pixels.shape[-1] == 3:
         return pixels
     full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1.0
@@ -295,7 +306,9 @@ def _load(image: Image.Image, path: Path) -> Image.Image:
     try:
         image.load()
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path} declares more pixels than can be trusted: {error}") from error
+        raise DataError(
+            f"{path} declares more pixels than can be trusted: {error}", code="LEX-DATA-018"
+        ) from error
     except _BROKEN as error:
         raise _broken(path, error) from error
     # Pillow turns TIFFs as their orientation asks, and no other format; take that back.
@@ -320,7 +333,8 @@ def _orientation(image: Image.Image) -> int:
 
 def _broken(path: Path, error: BaseException) -> DataError:
     return DataError(
-        f"{path} is broken or truncated and cannot be decoded: {error}. Replace or remove the file."
+        f"{path} is broken or truncated and cannot be decoded: {error}. Replace or remove the file.",
+        code="LEX-DATA-019",
     )
 
 
@@ -372,5 +386,8 @@ def _whole(pixels: npt.NDArray[np.generic], path: Path) -> npt.NDArray[np.intege
         return np.asarray(pixels)
     values = np.asarray(pixels, dtype=np.float64)
     if not np.isfinite(values).all() or (values < 0).any() or (values != np.rint(values)).any():
-        raise DataError(f"{path} holds fractions or negative numbers; expected whole label values from 0 up.")
+        raise DataError(
+            f"{path} holds fractions or negative numbers; expected whole label values from 0 up.",
+            code="LEX-DATA-020",
+        )
     return values.astype(np.uint32)

@@ -198,7 +198,7 @@ def look_at_mask(path: Path) -> MaskLook:
 def coding_from_looks(looks: Sequence[MaskLook]) -> tuple[MaskCoding, tuple[str, ...]]:
     """Decide how masks are coded from what some of them hold; see `infer_mask_coding`."""
     if not looks:
-        raise DataError("There is no mask to find the classes from.")
+        raise DataError("There is no mask to find the classes from.", code="LEX-DATA-044")
     indexed, looks = _agree_on_palette(looks)
     assumptions = ["Masks with a palette are read by palette index."] if indexed else []
     if any(look.is_colour for look in looks):
@@ -225,7 +225,8 @@ def explicit_coding(
     colours = [isinstance(value, str) for value in classes]
     if any(colours) and not all(colours):
         raise DataError(
-            "dataset.yaml, classes: use either grey values (0, 1, 255) or colours ('#ff0000'), not both."
+            "dataset.yaml, classes: use either grey values (0, 1, 255) or colours ('#ff0000'), not both.",
+            code="LEX-DATA-045",
         )
     kind: Kind = "colours" if any(colours) else "values"
     values = [int(value.removeprefix("#"), 16) if isinstance(value, str) else value for value in classes]
@@ -235,7 +236,8 @@ def explicit_coding(
     if not 2 <= len(names) < _UNKNOWN_LABEL:
         raise DataError(
             f"dataset.yaml, classes: expected 2 to {_UNKNOWN_LABEL - 1} class names, got {len(names)}: "
-            f"{names}."
+            f"{names}.",
+            code="LEX-DATA-046",
         )
     if kind == "values" and any(look.is_lossy for look in looks):
         kind = "nearest"
@@ -283,13 +285,15 @@ def _colour_coding(looks: Sequence[MaskLook]) -> tuple[MaskCoding, list[str]]:
             raise DataError(
                 f"{look.path} is a colour mask whose colours cannot be told apart ("
                 + ("JPEG changes colours" if look.is_lossy else f"{len(found)} different ones")
-                + "). Save masks as PNG with one colour per class, black for the background."
+                + "). Save masks as PNG with one colour per class, black for the background.",
+                code="LEX-DATA-047",
             )
     if 0 not in found:
         shown = ", ".join(_hex(colour) for colour in sorted(found))
         raise DataError(
             f"The masks (such as {looks[0].path}) hold the colours {shown}, but no black for the background. "
-            "List the classes in dataset.yaml, as `classes: {'#000000': background, '#ff0000': lesion}`."
+            "List the classes in dataset.yaml, as `classes: {'#000000': background, '#ff0000': lesion}`.",
+            code="LEX-DATA-048",
         )
     values = tuple(sorted(found))
     shown = ", ".join(f"{_hex(colour)} is class {label}" for label, colour in enumerate(values) if label)
@@ -323,7 +327,8 @@ def _grey_coding(looks: Sequence[MaskLook]) -> tuple[MaskCoding, list[str]]:
         if both:
             raise DataError(
                 f"{both[0].path} holds the values 1 and 255 in one mask; 255 may be a second class or mean "
-                f"'ignore'. {_EXPLICIT}."
+                f"'ignore'. {_EXPLICIT}.",
+                code="LEX-DATA-049",
             )
         return (
             MaskCoding(kind="values", values=(0, 1, 255), labels=(0, 1, 1)),
@@ -355,14 +360,16 @@ def _lossy_coding(
         )
         raise DataError(
             f"The masks (such as {name}) hold {len(totals)} different values up to {highest}; {what}. "
-            "Expected 0 and 255, or one whole number per class; save masks as PNG."
+            "Expected 0 and 255, or one whole number per class; save masks as PNG.",
+            code="LEX-DATA-050",
         )
     if between > 0.2 * bright:
         raise DataError(
             f"The masks (such as {name}) hold {len(totals)} different values, many of them midway between 0 "
             "and 255. "
             f"{_EXPLICIT} (each pixel then takes the nearest value), or save masks as PNG with one value "
-            "per class."
+            "per class.",
+            code="LEX-DATA-051",
         )
     reason = (
         "were saved as JPEG, which changes values"

@@ -43,7 +43,10 @@ def patients(stems: Sequence[str], pattern: str | None) -> tuple[list[str | None
     ids = [_first_group((re.compile(pattern),), stem) for stem in stems]
     known = sum(patient is not None for patient in ids)
     if stems and not known:
-        raise DataError(f"dataset.yaml, patient: {pattern!r} fits no image name, such as {stems[0]!r}.")
+        raise DataError(
+            f"dataset.yaml, patient: {pattern!r} fits no image name, such as {stems[0]!r}.",
+            code="LEX-DATA-052",
+        )
     if known == len(ids):
         return ids, None
     said = f"The patient pattern of dataset.yaml fits {known} of {len(ids)} image names."

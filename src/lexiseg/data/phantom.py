@@ -84,7 +84,9 @@ def write_phantom(
     """
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty; give a new folder for the phantom data set.")
+        raise UsageError(
+            f"{folder} is not empty; give a new folder for the phantom data set.", code="LEX-USE-004"
+        )
     refuse_blocked(folder)
     numbers: dict[Split, int] = {"train": num_train, "val": num_val, "test": num_test}
     cases = make_phantom(numbers, size=size, seed=seed, classes=classes)
@@ -112,11 +114,17 @@ def make_phantom(
         UsageError: A number is out of range.
     """
     if size < _MIN_SIZE:
-        raise UsageError(f"Phantom images must be at least {_MIN_SIZE} pixels wide, got {size}.")
+        raise UsageError(
+            f"Phantom images must be at least {_MIN_SIZE} pixels wide, got {size}.", code="LEX-USE-005"
+        )
     if classes not in (1, 2):
-        raise UsageError(f"Phantom data sets have 1 or 2 classes of lesions, got {classes}.")
+        raise UsageError(
+            f"Phantom data sets have 1 or 2 classes of lesions, got {classes}.", code="LEX-USE-006"
+        )
     if any(number < 0 for number in numbers.values()) or not sum(numbers.values()):
-        raise UsageError(f"Expected numbers of images from 0 up, not all 0; got {numbers}.")
+        raise UsageError(
+            f"Expected numbers of images from 0 up, not all 0; got {numbers}.", code="LEX-USE-007"
+        )
     return _cases(numbers, size, seed, classes)
 
 

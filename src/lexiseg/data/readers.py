@@ -73,7 +73,8 @@ def read_mask(path: str | Path, coding: MaskCoding) -> npt.NDArray[np.uint8]:
         return coding.to_labels(decode_mask(read_content(path), path))
     except ValueError as error:
         raise DataError(
-            f"{path} has pixels without a class: {error}. List all values in dataset.yaml under `classes`."
+            f"{path} has pixels without a class: {error}. List all values in dataset.yaml under `classes`.",
+            code="LEX-DATA-092",
         ) from error
 
 
@@ -89,7 +90,8 @@ def read_pair(sample: Sample, coding: MaskCoding) -> tuple[npt.NDArray[np.uint8]
         raise DataError(
             f"{sample.mask} is {labels.shape[1]} x {labels.shape[0]} pixels, but its image {sample.image} is "
             f"{image.shape[1]} x {image.shape[0]}. `lexiseg data check` lists all such pairs; resize or "
-            f"remove them."
+            f"remove them.",
+            code="LEX-DATA-093",
         )
     return image, labels
 
@@ -123,7 +125,8 @@ def write_mask(path: str | Path, labels: npt.NDArray[np.uint8], *, num_classes: 
     if path.suffix.lower() not in _LOSSLESS:
         raise UsageError(
             f"{path}: masks are written as {', '.join(_LOSSLESS)}, which keep labels exact; not "
-            f"{path.suffix!r}."
+            f"{path.suffix!r}.",
+            code="LEX-USE-013",
         )
     assert labels.ndim == 2
     assert labels.max(initial=0) < num_classes

@@ -25,5 +25,6 @@ def refuse_other_side(index: DatasetIndex, evidence: SideEvidence, *, expected: 
     raise DataError(
         f"The reports of {index.root} say left and right from the {evidence.side}'s point of view "
         f"({evidence.summary}), but {stated} the {expected}'s. Write `side: {evidence.side}` into "
-        f"{index.root / 'dataset.yaml'}."
+        f"{index.root / 'dataset.yaml'}.",
+        code="LEX-DATA-094",
     )

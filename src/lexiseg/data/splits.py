@@ -43,7 +43,8 @@ def seeded_split(
         raise DataError(
             f"Cannot split {len(groups)} images of {len(members)} patients into {', '.join(splits[:-1])} and "
             f"{splits[-1]}: at least {len(splits)} patients are needed. Add images, or name the split of "
-            f"each image in splits.json."
+            f"each image in splits.json.",
+            code="LEX-DATA-095",
         )
     order = sorted(members, key=lambda group: hashlib.sha256(f"{seed}:{group}".encode()).digest())
     found: dict[str, Split] = {}
@@ -95,17 +96,20 @@ def read_splits(path: Path) -> dict[str, Split]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON: {error}") from error
+        raise DataError(f"{path} cannot be read as JSON: {error}", code="LEX-DATA-096") from error
     lists = {name: value.get(name, []) for name in SPLITS} if isinstance(value, dict) else {}
     if not any(lists.values()) or not all(_is_names(names) for names in lists.values()):
         raise DataError(
-            f'{path} must hold lists of image names: {{"train": [...], "val": [...], "test": [...]}}.'
+            f'{path} must hold lists of image names: {{"train": [...], "val": [...], "test": [...]}}.',
+            code="LEX-DATA-097",
         )
     splits: dict[str, Split] = {}
     for split, names in lists.items():
         for name in names:
             if splits.get(name, split) != split:
-                raise DataError(f"{path} names {name} in two splits, {splits[name]} and {split}.")
+                raise DataError(
+                    f"{path} names {name} in two splits, {splits[name]} and {split}.", code="LEX-DATA-098"
+                )
             splits[name] = split
     return splits
 

@@ -70,7 +70,8 @@ class Described:
             raise PartialFailureError(
                 f"{len(self.fell_back)} of {len(self.lines)} descriptions are measured, as the model gave "
                 f"none that could be used; each is marked in {self.path} (fell_back), the first, "
-                f"'{first.id}', with: {first.provenance.fell_back}"
+                f"'{first.id}', with: {first.provenance.fell_back}",
+                code="LEX-PART-001",
             )
 
 
@@ -167,7 +168,9 @@ def _describable(
     """
     samples = [sample for split in splits for sample in index.split(split)]
     if not samples:
-        raise DataError(f"{index.root} has no images in the split {' or '.join(splits)}.")
+        raise DataError(
+            f"{index.root} has no images in the split {' or '.join(splits)}.", code="LEX-DATA-102"
+        )
     without = tuple(sample.id for sample in samples if sample.mask is None)
     if not without:
         return samples, ()
@@ -181,7 +184,8 @@ def _describable(
     if len(without) == len(samples):
         raise DataError(
             f"{found}, so none can be described: {why}. Add masks, name another split (--split), or describe "
-            f"the sheet (--source reports), which needs none."
+            f"the sheet (--source reports), which needs none.",
+            code="LEX-DATA-103",
         )
     say(f"{found} and are left out: {why}.")
     return [sample for sample in samples if sample.mask is not None], without
@@ -198,15 +202,20 @@ def _fell_back(line: DescriptionLine) -> bool:
 
 def _check_options(source: DescriptionSource, out: Path, lmm: LmmOptions | None) -> None:
     if source not in get_args(DescriptionSource):
-        raise UsageError(f"No source '{source}': expected {', '.join(get_args(DescriptionSource))}.")
+        raise UsageError(
+            f"No source '{source}': expected {', '.join(get_args(DescriptionSource))}.", code="LEX-USE-048"
+        )
     if (source == "lmm") != (lmm is not None):
         raise UsageError(
             "The source lmm needs the name of a model (--model; --base-url for a server)."
             if lmm is None
-            else f"A model is asked with the source lmm only; with '{source}' nothing is."
+            else f"A model is asked with the source lmm only; with '{source}' nothing is.",
+            code="LEX-USE-049",
         )
     if out.suffix != SUFFIX:
-        raise UsageError(f"Descriptions are written to a file ending in {SUFFIX}; got {out}.")
+        raise UsageError(
+            f"Descriptions are written to a file ending in {SUFFIX}; got {out}.", code="LEX-USE-050"
+        )
     refuse_existing(out)
     refuse_blocked(out.parent)
 
@@ -218,7 +227,8 @@ def _check_rois(rois: Path, index: DatasetIndex) -> None:
     if rois.resolve() in {folder.resolve() for folder in {path.parent for path in files}}:
         raise UsageError(
             f"{rois} holds images or masks of the data set, which the regions of interest could replace. "
-            f"Give another folder for them (--rois)."
+            f"Give another folder for them (--rois).",
+            code="LEX-USE-051",
         )
 
 
@@ -239,7 +249,8 @@ def _rows(
         raise DataError(
             f"The masks of {index.root} hold {len(labels)} classes, and no keyword says what label "
             f"{', '.join(map(str, unnamed))} is. Name them in dataset.yaml, for example "
-            f"`classes: {{0: background, 1: kidney, 2: tumor}}`."
+            f"`classes: {{0: background, 1: kidney, 2: tumor}}`.",
+            code="LEX-DATA-104",
         )
     spoken = {
         label: with_keyword(vocabulary, keyword_of_class(index, label)) if several else vocabulary

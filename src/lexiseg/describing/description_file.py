@@ -211,7 +211,9 @@ def refuse_existing(path: Path) -> None:
         UsageError: There is one.
     """
     if path.exists():
-        raise UsageError(f"{path} already exists; choose another file, or remove it to describe anew.")
+        raise UsageError(
+            f"{path} already exists; choose another file, or remove it to describe anew.", code="LEX-USE-052"
+        )
 
 
 def write_descriptions(path: str | Path, lines: Iterable[DescriptionLine]) -> None:
@@ -236,7 +238,8 @@ def read_descriptions(path: str | Path) -> DescriptionFile:
     except OSError as error:
         raise DataError(
             f"The description file {path} cannot be read: {error.strerror}. `lexiseg data describe` makes "
-            f"one."
+            f"one.",
+            code="LEX-DATA-105",
         ) from error
     lines: list[DescriptionLine] = []
     numbers: list[int] = []
@@ -245,7 +248,9 @@ def read_descriptions(path: str | Path) -> DescriptionFile:
             lines.append(_parse(text, f"{path}, line {number}"))
             numbers.append(number)
     if not lines:
-        raise DataError(f"{path} describes no image. `lexiseg data describe` makes such a file.")
+        raise DataError(
+            f"{path} describes no image. `lexiseg data describe` makes such a file.", code="LEX-DATA-106"
+        )
     file = DescriptionFile(
         path=path, sha256=hashlib.sha256(content).hexdigest(), lines=tuple(lines), numbers=tuple(numbers)
     )
@@ -258,16 +263,20 @@ def _decoded(content: bytes, path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise DataError(f"{path}, line {line}: not UTF-8 text ({error.reason}).") from error
+        raise DataError(
+            f"{path}, line {line}: not UTF-8 text ({error.reason}).", code="LEX-DATA-107"
+        ) from error
 
 
 def _parse(text: str, where: str) -> DescriptionLine:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not valid JSON ({error}). Mend the line, or describe again.") from error
+        raise DataError(
+            f"{where}: not valid JSON ({error}). Mend the line, or describe again.", code="LEX-DATA-108"
+        ) from error
     if not isinstance(value, dict):
-        raise DataError(f"{where}: expected a JSON object, got {_shown(value)}.")
+        raise DataError(f"{where}: expected a JSON object, got {_shown(value)}.", code="LEX-DATA-109")
     try:
         return DescriptionLine.model_validate(value)
     except ValidationError as error:
@@ -276,7 +285,7 @@ def _parse(text: str, where: str) -> DescriptionLine:
             + ("" if e["type"] in ("missing", "extra_forbidden") else f", got {_shown(e['input'])}")
             for e in error.errors()
         )
-        raise DataError(f"{where}: {found}. docs/words.md lists the keys.") from error
+        raise DataError(f"{where}: {found}. docs/words.md lists the keys.", code="LEX-DATA-110") from error
 
 
 def _shown(value: Any) -> str:
@@ -292,14 +301,19 @@ def _check_lines(file: DescriptionFile) -> None:
         about = "the whole image" if line.class_name is None else f"class '{line.class_name}'"
         before = first.setdefault((line.id, line.class_name), where)
         if before != where:
-            raise DataError(f"{where}: {about} of '{line.id}' is described a second time, first in {before}.")
+            raise DataError(
+                f"{where}: {about} of '{line.id}' is described a second time, first in {before}.",
+                code="LEX-DATA-111",
+            )
         if whole.setdefault(line.id, line.class_name is None) != (line.class_name is None):
             raise DataError(
                 f"{where}: '{line.id}' has one line for the whole image (class null) and lines for classes; "
-                f"keep one or the other."
+                f"keep one or the other.",
+                code="LEX-DATA-112",
             )
         if line.vocabulary != file.vocabulary:
             raise DataError(
                 f"{where}: the vocabulary is '{line.vocabulary}', but the first line's is "
-                f"'{file.vocabulary}'; a file keeps to one."
+                f"'{file.vocabulary}'; a file keeps to one.",
+                code="LEX-DATA-113",
             )

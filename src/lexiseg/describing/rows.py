@@ -134,7 +134,8 @@ def describe_reports(
     if without:
         raise DataError(
             f"{len(without)} of {len(rows)} images have no report ({', '.join(without[:5])}"
-            f"{', ...' if without[5:] else ''}). Add them to the sheet, or use --source concepts."
+            f"{', ...' if without[5:] else ''}). Add them to the sheet, or use --source concepts.",
+            code="LEX-DATA-115",
         )
     vocabulary = rows[0].vocabulary
     side = index.side or vocabulary.side
@@ -186,7 +187,8 @@ def _check_side(
         raise DataError(
             f"The reports of {index.root} say left and right from the {evidence.side}'s point of view "
             f"({evidence.summary}), not the {side}'s. Write "
-            f"`side: {evidence.side}` into {index.root / 'dataset.yaml'}."
+            f"`side: {evidence.side}` into {index.root / 'dataset.yaml'}.",
+            code="LEX-DATA-116",
         )
 
 

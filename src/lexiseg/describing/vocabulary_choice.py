@@ -100,7 +100,8 @@ def _find(
         raise DataError(
             f"No shipped vocabulary reads the reports of {index.root}, so they cannot be taken apart into "
             f"factors. Name one of your own with --vocabulary. (`lexiseg train --text reports` can group "
-            f"such sentences instead.)"
+            f"such sentences instead.)",
+            code="LEX-DATA-117",
         )
     sentences = [sample.report or "" for sample in train]
     grouped = group_sentences(

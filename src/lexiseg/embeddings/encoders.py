@@ -64,7 +64,8 @@ class TransformerEncoder:
         if not 1 <= last_layers <= depth:
             raise UsageError(
                 f"The text encoder '{name}' has {depth} layers, so the number of layers to keep is 1 to "
-                f"{depth}, not {last_layers}."
+                f"{depth}, not {last_layers}.",
+                code="LEX-USE-018",
             )
         self.name = name
         self.width = int(model.config.hidden_size)
@@ -136,7 +137,9 @@ def load_text_encoder(name: str, *, last_layers: int = 1) -> TransformerEncoder:
     if name not in _SHORT_NAMES and folder.is_dir():
         return _load(str(folder), name=name, last_layers=last_layers, local=True)
     if name.startswith(_PATH_STARTS):
-        raise WeightsError(f"There is no folder '{name}' to load a text encoder from.")
+        raise WeightsError(
+            f"There is no folder '{name}' to load a text encoder from.", code="LEX-WEIGHTS-013"
+        )
     name = _SHORT_NAMES.get(name, name)
     packaged = packaged_path(*_MINILM_PACKAGE) if name == MINILM else None
     if packaged is not None:
@@ -158,7 +161,8 @@ def _load(source: str, *, name: str, last_layers: int, local: bool) -> Transform
             f"The text encoder '{name}' cannot be loaded: {reason} Expected config.json, model.safetensors "
             "and the tokenizer's files in a local folder, in the Hugging Face cache or on the hub. Without a "
             "network, copy them from the encoder's page on the hub into a folder and give its path, or use "
-            "'minilm', which comes with Lexiseg."
+            "'minilm', which comes with Lexiseg.",
+            code="LEX-WEIGHTS-014",
         ) from error
     return TransformerEncoder(name, model, tokenizer, last_layers=last_layers)
 

@@ -75,7 +75,8 @@ def calibrate(
     if run.shipped:
         raise RunError(
             f"{run.path.name} comes with Lexiseg, calibrated, and stays as it is. To calibrate it for other "
-            f"images, copy {run.path} and give the copy."
+            f"images, copy {run.path} and give the copy.",
+            code="LEX-RUN-016",
         )
     index = open_for((run,), data, "val")
     predictor = Predictor(run, device=device, flip_average=flip_average, calibrated=False)
@@ -96,12 +97,15 @@ def fit(
     check_unseen(index, predictor.run, "val")
     samples = [sample for sample in check_split(index, "val") if sample.mask is not None]
     if not samples:
-        raise DataError(f"No validation image of {index.root} has a mask, so nothing can be calibrated.")
+        raise DataError(
+            f"No validation image of {index.root} has a mask, so nothing can be calibrated.",
+            code="LEX-DATA-135",
+        )
     seen = _Seen()
     predictions = predictor.predict_paths([sample.image for sample in samples], batch_size=batch_size)
     for done, (sample, (path, prediction)) in enumerate(zip(samples, predictions, strict=True), start=1):
         if not isinstance(prediction, Prediction):
-            raise DataError(f"{path} cannot be read: {prediction}") from prediction
+            raise DataError(f"{path} cannot be read: {prediction}", code="LEX-DATA-136") from prediction
         seen.add(sample, prediction, index)
         if progress is not None:
             progress(done, len(samples))
@@ -137,7 +141,8 @@ class _Seen:
         if truth.shape != prediction.mask.shape:
             raise DataError(
                 f"The mask {sample.mask} and its image {sample.image} differ in size. "
-                "Export both at one size."
+                "Export both at one size.",
+                code="LEX-DATA-137",
             )
         generator = np.random.default_rng(len(self.dice))
         drawn = generator.choice(truth.size, size=min(truth.size, PIXELS_PER_IMAGE), replace=False)

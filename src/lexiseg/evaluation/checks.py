@@ -15,12 +15,13 @@ def check_split(index: DatasetIndex, split: Split) -> tuple[Sample, ...]:
         DataError: It holds no images.
     """
     if split not in SPLITS:
-        raise UsageError(f"Unknown split '{split}': expected one of {', '.join(SPLITS)}.")
+        raise UsageError(f"Unknown split '{split}': expected one of {', '.join(SPLITS)}.", code="LEX-USE-081")
     samples = index.split(split)
     if not samples:
         sizes = ", ".join(f"{name}: {len(index.split(name))}" for name in SPLITS)
         raise DataError(
-            f"{index.root} has no images in its {split} split ({sizes}). Choose another one with --split."
+            f"{index.root} has no images in its {split} split ({sizes}). Choose another one with --split.",
+            code="LEX-DATA-138",
         )
     return samples
 
@@ -53,7 +54,8 @@ def check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
         raise DataError(
             f"{len(seen)} images of the {split} split of {index.root} {how}: this is not the split of the "
             f"training. Copy {run.path / 'splits.json'} beside the data, or, if this is another "
-            f"data set, give it a name of its own in dataset.yaml."
+            f"data set, give it a name of its own in dataset.yaml.",
+            code="LEX-DATA-139",
         )
 
 
@@ -67,12 +69,14 @@ def check_classes(index: DatasetIndex, run: Run) -> None:
         raise DataError(
             f"The run {run.shown} segments {', '.join(run.class_names[1:])}, but the masks of {index.root} "
             f"hold {', '.join(index.class_names[1:])}. Use data with the same classes, or list them under "
-            f"`classes` in {index.root / 'dataset.yaml'}."
+            f"`classes` in {index.root / 'dataset.yaml'}.",
+            code="LEX-DATA-140",
         )
     # With one foreground class its name is a matter of taste; with more, labels go by number.
     if len(run.class_names) > 2 and tuple(index.class_names) != tuple(run.class_names):
         raise DataError(
             f"The classes of the run {run.shown} are {', '.join(run.class_names)}, those of {index.root} are "
             f"{', '.join(index.class_names)}; expected the same names in the same order. Name them under "
-            f"`classes` in {index.root / 'dataset.yaml'}."
+            f"`classes` in {index.root / 'dataset.yaml'}.",
+            code="LEX-DATA-141",
         )

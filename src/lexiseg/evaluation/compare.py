@@ -67,7 +67,7 @@ def compare(
     """
     runs = [Run.of(run) for run in (run_a, run_b)]
     if runs[0].path.resolve() == runs[1].path.resolve():
-        raise UsageError(f"Expected two runs to compare, got {runs[0].shown} twice.")
+        raise UsageError(f"Expected two runs to compare, got {runs[0].shown} twice.", code="LEX-USE-082")
     place = tempfile.TemporaryDirectory(prefix="lexiseg-") if out is None else nullcontext(str(out))
     with place as folder:
         evaluations = evaluate_runs(
@@ -102,7 +102,9 @@ def _comparison(
 ) -> dict[str, Any]:
     a, b = _paired(tables)
     if not len(b):
-        raise DataError("No case could be scored for both runs, so there is nothing to compare.")
+        raise DataError(
+            "No case could be scored for both runs, so there is nothing to compare.", code="LEX-DATA-142"
+        )
     return {
         "n": len(b),
         "pooled": [evaluation.metrics["pooled_dice"] for evaluation in evaluations],

@@ -66,7 +66,8 @@ class Evaluation:
             raise PartialFailureError(
                 f"{len(self.failed)} of {len(self.failed) + len(self.cases)} cases could not be evaluated "
                 f"({names}{more}). All others were; the reasons are under `failed` in "
-                f"{self.out / 'metrics.json'}."
+                f"{self.out / 'metrics.json'}.",
+                code="LEX-PART-004",
             )
 
 
@@ -162,7 +163,8 @@ def evaluate_predictor(
     if not cases:
         raise DataError(
             f"None of the {len(samples)} cases of the {split} split of {index.root} could be evaluated. "
-            f"First reason: {failed[0].error}"
+            f"First reason: {failed[0].error}",
+            code="LEX-DATA-143",
         )
     metrics = _metrics(cases, failed, run=run, scoring=scoring, seed=seed)
     metrics["calibration"] = {
@@ -212,12 +214,13 @@ class _Scoring:
             LexisegError: The mask is missing, unreadable, of another size, or holds an unknown class.
         """
         if sample.mask is None:
-            raise DataError(f"{sample.image} has no mask to be scored against.")
+            raise DataError(f"{sample.image} has no mask to be scored against.", code="LEX-DATA-144")
         truth = read_mask(sample.mask, self.index.coding)
         if truth.shape != prediction.mask.shape:
             raise DataError(
                 f"The mask {sample.mask} has {_size(truth)} pixels, its image {sample.image} has "
-                f"{_size(prediction.mask)}. Export both at one size."
+                f"{_size(prediction.mask)}. Export both at one size.",
+                code="LEX-DATA-145",
             )
         reference: tuple[int, ...] = ()
         if self.references is not None:

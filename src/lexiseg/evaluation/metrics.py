@@ -176,20 +176,27 @@ def _check(
     if predicted.ndim != 2 or predicted.shape != truth.shape:
         raise UsageError(
             f"Scores need two label maps of one (H, W) grid, but the prediction is {predicted.shape} and the "
-            f"true mask {truth.shape}. Predict on the image that the mask was drawn on."
+            f"true mask {truth.shape}. Predict on the image that the mask was drawn on.",
+            code="LEX-USE-083",
         )
     if num_classes < 2:
-        raise UsageError(f"num_classes counts the background too and must be at least 2, got {num_classes}.")
+        raise UsageError(
+            f"num_classes counts the background too and must be at least 2, got {num_classes}.",
+            code="LEX-USE-084",
+        )
     for name, labels in (("prediction", predicted), ("true mask", truth)):
         if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
             raise UsageError(
                 f"The {name} holds labels {int(labels.min())}..{int(labels.max())}, "
-                f"expected 0..{num_classes - 1}."
+                f"expected 0..{num_classes - 1}.",
+                code="LEX-USE-085",
             )
     if spacing_mm is not None and not all(math.isfinite(step) and step > 0 for step in spacing_mm):
-        raise UsageError(f"spacing_mm must be two positive numbers (rows, columns), got {spacing_mm}.")
+        raise UsageError(
+            f"spacing_mm must be two positive numbers (rows, columns), got {spacing_mm}.", code="LEX-USE-086"
+        )
     if not (math.isfinite(tolerance) and tolerance >= 0):
-        raise UsageError(f"tolerance must be zero or a positive number, got {tolerance}.")
+        raise UsageError(f"tolerance must be zero or a positive number, got {tolerance}.", code="LEX-USE-087")
 
 
 def _class_scores(

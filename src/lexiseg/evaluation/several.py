@@ -106,7 +106,8 @@ def _check_same_cases(cases: Mapping[str, list[str]], data: str | Path, split: S
             raise DataError(
                 f"The runs {first} and {other} split {data} differently, so their {split} images are not the "
                 f"same: the data set has no split of its own, and they were trained with different seeds. "
-                f"Copy `splits.json` of one of them beside the data."
+                f"Copy `splits.json` of one of them beside the data.",
+                code="LEX-DATA-146",
             )
 
 
@@ -119,12 +120,16 @@ def run_names(paths: Sequence[Path]) -> list[str]:
     whole = [path.resolve() for path in paths]
     twice = [path for path in whole if whole.count(path) > 1]
     if twice:
-        raise UsageError(f"The run {shown_folder(twice[0])} is named twice. Name each run once.")
+        raise UsageError(
+            f"The run {shown_folder(twice[0])} is named twice. Name each run once.", code="LEX-USE-088"
+        )
     for length in range(1, max(len(path.parts) for path in whole) + 1):
         names = ["-".join(part.strip("/\\:") for part in path.parts[-length:]) for path in whole]
         if len(set(names)) == len(names):
             return names
-    raise UsageError(f"The runs {', '.join(map(str, paths))} cannot be told apart by their names.")
+    raise UsageError(
+        f"The runs {', '.join(map(str, paths))} cannot be told apart by their names.", code="LEX-USE-089"
+    )
 
 
 def table_rows(evaluations: Mapping[str, Evaluation]) -> list[dict[str, Any]]:

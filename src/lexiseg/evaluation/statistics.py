@@ -110,7 +110,8 @@ def paired_difference(
     first, second = _finite(a), _finite(b)
     if first.shape != second.shape:
         raise UsageError(
-            f"A paired comparison needs the same cases, got {first.size} and {second.size} values."
+            f"A paired comparison needs the same cases, got {first.size} and {second.size} values.",
+            code="LEX-USE-090",
         )
     difference = first - second
     sums, counts = _by_cluster(difference, clusters)
@@ -179,7 +180,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     raw = np.asarray(p_values, dtype=np.float64)
     if raw.size and not np.all((raw >= 0) & (raw <= 1)):
-        raise UsageError(f"p-values lie in 0..1, got {list(p_values)}.")
+        raise UsageError(f"p-values lie in 0..1, got {list(p_values)}.", code="LEX-USE-091")
     order = np.argsort(raw, kind="stable")
     steps = raw[order] * np.arange(raw.size, 0, -1)
     adjusted = np.empty_like(raw)
@@ -203,7 +204,7 @@ def size_terciles(shares: Sequence[float] | FloatArray) -> tuple[float, float]:
     lesions = _finite(shares)
     lesions = lesions[lesions > 0]
     if not lesions.size:
-        raise UsageError("Size terciles need at least one case with a lesion.")
+        raise UsageError("Size terciles need at least one case with a lesion.", code="LEX-USE-092")
     low, high = np.quantile(lesions, [1 / 3, 2 / 3])
     return float(low), float(high)
 
@@ -264,7 +265,7 @@ def pooled_ci(
 def _pixel_counts(cases: Sequence[CaseScores]) -> FloatArray:
     """Return `(cases, classes, 3)`: pixels in both masks, in the predicted one, in the true one."""
     if not cases:
-        raise UsageError("Pooled scores need at least one case.")
+        raise UsageError("Pooled scores need at least one case.", code="LEX-USE-093")
     return np.array(
         [[(c.intersection_px, c.predicted_px, c.truth_px) for c in case.classes] for case in cases],
         dtype=np.float64,  # holds whole numbers up to 2**53
@@ -279,7 +280,10 @@ def _ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
 def _finite(values: Sequence[float] | FloatArray) -> FloatArray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or not array.size or not np.all(np.isfinite(array)):
-        raise UsageError(f"Statistics need at least one finite number per case, got shape {array.shape}.")
+        raise UsageError(
+            f"Statistics need at least one finite number per case, got shape {array.shape}.",
+            code="LEX-USE-094",
+        )
     return array
 
 
@@ -299,7 +303,9 @@ def _cluster_index(clusters: Sequence[Hashable | None] | None, size: int) -> tup
     if clusters is None:
         return np.arange(size), size
     if len(clusters) != size:
-        raise UsageError(f"Expected one cluster per value, got {len(clusters)} for {size} values.")
+        raise UsageError(
+            f"Expected one cluster per value, got {len(clusters)} for {size} values.", code="LEX-USE-095"
+        )
     numbers: dict[object, int] = {}
     index = np.empty(size, dtype=np.intp)
     for position, cluster in enumerate(clusters):

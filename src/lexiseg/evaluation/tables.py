@@ -38,7 +38,8 @@ def read_cases(file: Path) -> pd.DataFrame:
             raise ValueError("a case is there twice")
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"{file} is no table of evaluated cases ({error}). `lexiseg evaluate` writes one."
+            f"{file} is no table of evaluated cases ({error}). `lexiseg evaluate` writes one.",
+            code="LEX-DATA-147",
         ) from error
     return table
 

@@ -84,7 +84,8 @@ def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = Non
         if not found:
             raise DataError(
                 f"No image found at {pattern}. Expected an image file, a folder with images, or a quoted "
-                f"glob pattern; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}."
+                f"glob pattern; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}.",
+                code="LEX-DATA-099",
             )
         for target, real in found:
             if real in seen:  # named by two patterns
@@ -96,7 +97,8 @@ def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = Non
                 raise DataError(
                     f"{other.image} and {target.image} would both write the mask '{target.name}.png'. "
                     "Predict them with two commands and two --out folders"
-                    + ("." if together else ", or give their parent folder.")
+                    + ("." if together else ", or give their parent folder."),
+                    code="LEX-DATA-100",
                 )
     return tuple(targets.values())
 
@@ -143,7 +145,8 @@ def predict_to_files(
     if (out / MASKS).exists() and not (results.exists() or partial.exists()):
         raise DataError(
             f"{out / MASKS} exists, but {out} holds no {RESULTS_FILE}: these masks are not from a prediction "
-            f"and would be replaced. Choose another --out folder."
+            f"and would be replaced. Choose another --out folder.",
+            code="LEX-DATA-101",
         )
     names = {target.image: target.name for target in targets}
     done = flagged = 0

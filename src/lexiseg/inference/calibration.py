@@ -75,7 +75,8 @@ def load_calibration(run: Run, *, flip_average: bool) -> Calibration | None:
     if found.weights_sha256 != _weights_hash(run):
         raise RunError(
             f"{file} was fitted for other weights than those in {run.weights_file}. Fit it again with "
-            f"`lexiseg calibrate {run.path} DATA`, or remove it."
+            f"`lexiseg calibrate {run.path} DATA`, or remove it.",
+            code="LEX-RUN-009",
         )
     return found.flip_average if flip_average else found.plain
 
@@ -107,11 +108,12 @@ def _read(run: Run) -> _File | None:
             return _File.model_validate(value)
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise RunError(
-            f"{file} is damaged ({error}). Restore it, or remove it and calibrate again."
+            f"{file} is damaged ({error}). Restore it, or remove it and calibrate again.", code="LEX-RUN-010"
         ) from error
     raise RunError(
         f"{file} was written by a newer Lexiseg (format {version}); this version reads formats up to "
-        f"{_FORMAT_VERSION}. Upgrade with: pip install --upgrade lexiseg"
+        f"{_FORMAT_VERSION}. Upgrade with: pip install --upgrade lexiseg",
+        code="LEX-RUN-011",
     )
 
 
@@ -121,5 +123,6 @@ def _weights_hash(run: Run) -> str:
             return hashlib.file_digest(weights, "sha256").hexdigest()
     except OSError as error:
         raise WeightsError(
-            f"The weights {run.weights_file} cannot be read ({error}). Restore the file or train again."
+            f"The weights {run.weights_file} cannot be read ({error}). Restore the file or train again.",
+            code="LEX-WEIGHTS-048",
         ) from error

@@ -111,7 +111,8 @@ def explain(
     found = prediction if prediction is not None else predictor.predict(pixels)
     if found.mask.shape != pixels.shape[:2]:
         raise UsageError(
-            f"The prediction is for an image of {found.mask.shape}, but this one is {pixels.shape[:2]}."
+            f"The prediction is for an image of {found.mask.shape}, but this one is {pixels.shape[:2]}.",
+            code="LEX-USE-039",
         )
     forced: list[Phrase] = []
     vocabulary = predictor.run.spoken_vocabulary

@@ -54,13 +54,14 @@ class Member:
             self.network = network.to(self.device)
         except (RuntimeError, AssertionError) as error:
             raise UsageError(
-                f"The device '{device}' cannot be used here: {error}. Try --device cpu."
+                f"The device '{device}' cannot be used here: {error}. Try --device cpu.", code="LEX-USE-040"
             ) from error
         if bank is not None and (
             vocabulary is None or dict(bank.phrases) != {f.name: f.phrases for f in vocabulary.factors}
         ):
             raise WeightsError(
-                f"{run.bank_file} holds other phrases than the vocabulary in {run.path}/run.json."
+                f"{run.bank_file} holds other phrases than the vocabulary in {run.path}/run.json.",
+                code="LEX-WEIGHTS-049",
             )
 
     def prepare(self, images: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
@@ -83,7 +84,9 @@ def check_alike(first: Run, second: Run) -> None:
         UsageError: They are the same run, segment other classes, or speak other words.
     """
     if first.path.resolve() == second.path.resolve():
-        raise UsageError(f"{first.shown} cannot be averaged with itself. Name another run.")
+        raise UsageError(
+            f"{first.shown} cannot be averaged with itself. Name another run.", code="LEX-USE-041"
+        )
     # With one foreground class its name is a matter of taste; with more, labels go by number.
     several = len(first.class_names) > 2
     if len(first.class_names) != len(second.class_names) or (
@@ -91,13 +94,15 @@ def check_alike(first: Run, second: Run) -> None:
     ):
         raise UsageError(
             f"{first.shown} segments {', '.join(first.class_names[1:])}, but {second.shown} "
-            f"{', '.join(second.class_names[1:])}. Only runs with the same classes can be averaged."
+            f"{', '.join(second.class_names[1:])}. Only runs with the same classes can be averaged.",
+            code="LEX-USE-042",
         )
     difference = _difference(first, second)
     if difference is not None:
         raise UsageError(
             f"{first.shown} and {second.shown} do not speak the same words: {difference}. Only runs with the "
-            f"same phrases and side, or two without words, can be averaged."
+            f"same phrases and side, or two without words, can be averaged.",
+            code="LEX-USE-043",
         )
 
 

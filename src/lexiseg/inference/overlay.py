@@ -49,7 +49,10 @@ def draw_overlay(
     """
     for labels in (predicted, truth):
         if labels is not None and labels.shape != image.shape[:2]:
-            raise UsageError(f"A mask of {labels.shape} cannot be drawn on an image of {image.shape[:2]}.")
+            raise UsageError(
+                f"A mask of {labels.shape} cannot be drawn on an image of {image.shape[:2]}.",
+                code="LEX-USE-044",
+            )
     rows, columns = image.shape[:2]
     target = longest_side or max(rows, columns)
     smooth = 2 if target <= _SMOOTH_UP_TO else 1

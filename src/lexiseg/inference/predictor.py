@@ -105,7 +105,7 @@ class Predictor:
             UsageError: The spacing is not above 0.
         """
         if spacing_mm is not None and not all(0 < value < float("inf") for value in spacing_mm):
-            raise UsageError(f"Expected a pixel spacing above 0 mm, got {spacing_mm}.")
+            raise UsageError(f"Expected a pixel spacing above 0 mm, got {spacing_mm}.", code="LEX-USE-045")
         with torch.inference_mode():
             logits, words, signals = self._answer(images)
             scores = [factor.numpy() for factor in words]
@@ -298,11 +298,15 @@ def as_image(pixels: Pixels) -> Pixels:
         UsageError: They are not uint8, or of another shape.
     """
     if pixels.dtype != np.uint8:
-        raise UsageError(f"Expected uint8 pixels, got {pixels.dtype}. Scale them to 0..255 first.")
+        raise UsageError(
+            f"Expected uint8 pixels, got {pixels.dtype}. Scale them to 0..255 first.", code="LEX-USE-046"
+        )
     if pixels.ndim == 2:
         return np.repeat(pixels[:, :, None], 3, axis=2)
     if pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise UsageError(f"Expected an image of shape (H, W) or (H, W, 3), got {pixels.shape}.")
+        raise UsageError(
+            f"Expected an image of shape (H, W) or (H, W, 3), got {pixels.shape}.", code="LEX-USE-047"
+        )
     return pixels
 
 

@@ -105,17 +105,20 @@ class TextBank:
                 about = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
         except FileNotFoundError as error:
-            raise WeightsError(f"There is no text bank at {path}.") from error
+            raise WeightsError(f"There is no text bank at {path}.", code="LEX-WEIGHTS-002") from error
         except (OSError, SafetensorError) as error:
-            raise WeightsError(f"The text bank {path} cannot be read: {error}") from error
+            raise WeightsError(
+                f"The text bank {path} cannot be read: {error}", code="LEX-WEIGHTS-003"
+            ) from error
         if about.get("format") != _FORMAT:
             raise WeightsError(
                 f"{path} is no text bank of this version of Lexiseg: expected the format '{_FORMAT}', found "
-                f"'{about.get('format', 'none')}'."
+                f"'{about.get('format', 'none')}'.",
+                code="LEX-WEIGHTS-004",
             )
         try:
             phrases = {name: tuple(listed) for name, listed in json.loads(about["phrases"])}
             embeddings = {name: tensors[name] for name in phrases}
             return cls(encoder=about["encoder"], phrases=phrases, embeddings=embeddings)
         except (KeyError, ValueError) as error:
-            raise WeightsError(f"The text bank {path} is damaged: {error}") from error
+            raise WeightsError(f"The text bank {path} is damaged: {error}", code="LEX-WEIGHTS-005") from error

@@ -74,7 +74,8 @@ def create_encoder(name: str, *, pretrained: bool = True, path: str | Path | Non
         encoder: nn.Module = timm.create_model(name, pretrained=False, features_only=True)
     except (RuntimeError, AttributeError, TypeError) as error:
         raise UsageError(
-            f"The timm model '{name}' cannot serve as encoder, as it has no feature levels: {error}"
+            f"The timm model '{name}' cannot serve as encoder, as it has no feature levels: {error}",
+            code="LEX-USE-014",
         ) from error
     if pretrained:
         load_encoder_weights(name, encoder, path=path)
@@ -109,7 +110,8 @@ def load_encoder_weights(name: str, encoder: nn.Module, *, path: str | Path | No
         more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
         raise WeightsError(
             f"The weights {path or 'found'} do not fit the encoder '{name}': {len(missing)} tensors are "
-            f"missing and {len(misshapen)} have another shape: {', '.join(bad[:_SHOWN])}{more}."
+            f"missing and {len(misshapen)} have another shape: {', '.join(bad[:_SHOWN])}{more}.",
+            code="LEX-WEIGHTS-006",
         )
     encoder.load_state_dict({key: value for key, value in chosen.items() if value is not None})
 
@@ -139,7 +141,8 @@ def encoder_state_dict(name: str, *, path: str | Path | None = None) -> dict[str
     if not config.hf_hub_id:
         raise WeightsError(
             f"There are no public ImageNet weights for the encoder '{name}'. Give a local weights file, or "
-            "choose another encoder."
+            "choose another encoder.",
+            code="LEX-WEIGHTS-007",
         )
     install = f", run: pip install {package.distribution}" if package else ""
     try:
@@ -147,7 +150,8 @@ def encoder_state_dict(name: str, *, path: str | Path | None = None) -> dict[str
     except WeightsError as error:
         raise WeightsError(
             f"No ImageNet weights for the encoder '{name}': {error} Give the path of a local copy of this "
-            f"file{install}, or choose an encoder whose weights come with a package: {', '.join(_PACKAGES)}."
+            f"file{install}, or choose an encoder whose weights come with a package: {', '.join(_PACKAGES)}.",
+            code="LEX-WEIGHTS-008",
         ) from error
 
 
@@ -166,11 +170,14 @@ def _config(name: str) -> Any:
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
         hint = f" Did you mean {', '.join(near)}?" if near else ""
-        raise UsageError(f"timm has no model named '{name}'.{hint} See timm.list_models() for all names.")
+        raise UsageError(
+            f"timm has no model named '{name}'.{hint} See timm.list_models() for all names.",
+            code="LEX-USE-015",
+        )
     try:
         return timm.get_pretrained_cfg(name)
     except RuntimeError as error:  # the model exists, but not with this tag
-        raise UsageError(f"timm has no weights named '{name}': {error}") from error
+        raise UsageError(f"timm has no weights named '{name}': {error}", code="LEX-USE-016") from error
 
 
 def _in_timm_naming(name: str, state: dict[str, Tensor], package: _WeightPackage) -> dict[str, Tensor]:
@@ -187,7 +194,8 @@ def _in_timm_naming(name: str, state: dict[str, Tensor], package: _WeightPackage
         raise WeightsError(
             f"The weights in the package '{package.distribution}' do not fit timm's '{name}': expected "
             f"{len(own)} tensors, found {len(body)}, of which {len(misfits)} have another shape{first}. "
-            "Install the version that Lexiseg requires."
+            "Install the version that Lexiseg requires.",
+            code="LEX-WEIGHTS-009",
         )
     return dict(zip(own, body.values(), strict=True))
 
@@ -206,15 +214,18 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise WeightsError(f"There is no weights file {path}.") from error
+        raise WeightsError(f"There is no weights file {path}.", code="LEX-WEIGHTS-010") from error
     except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise WeightsError(
             f"The weights file {path} cannot be read; expected safetensors, or a PyTorch file of tensors "
-            f"only: {error}"
+            f"only: {error}",
+            code="LEX-WEIGHTS-011",
         ) from error
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"The weights file {path} holds no state_dict: expected tensors by name.")
+        raise WeightsError(
+            f"The weights file {path} holds no state_dict: expected tensors by name.", code="LEX-WEIGHTS-012"
+        )
     return dict(state)

@@ -62,7 +62,8 @@ def pyramid_levels(encoder: nn.Module, *, name: str) -> PyramidLevels:
         raise UsageError(
             f"The encoder '{name}' has features at the strides {', '.join(map(str, found))}, but the compact "
             f"network needs 16 and 32. Choose another, such as tf_efficientnet_lite0, resnet18 or "
-            f"convnext_atto."
+            f"convnext_atto.",
+            code="LEX-USE-017",
         )
     channels: list[int] = info.channels()
     layout = str(getattr(encoder, "output_fmt", "NCHW") or "NCHW")

@@ -109,33 +109,37 @@ class Run:
             names = ", ".join(model_names())
             raise RunError(
                 f"Expected a run folder at {path}, but there is none. `lexiseg train` makes one"
-                + (f"; Lexiseg comes with: {names}." if names else ".")
+                + (f"; Lexiseg comes with: {names}." if names else "."),
+                code="LEX-RUN-001",
             )
         file = path / "run.json"
         if not file.is_file():
             hidden = model_folder(str(path)) is not None
             raise RunError(
                 f"{path} is no run folder: it has no run.json. `lexiseg train DATA --out RUN` makes one."
-                + (f" It hides the model '{path}' that comes with Lexiseg: rename it." if hidden else "")
+                + (f" It hides the model '{path}' that comes with Lexiseg: rename it." if hidden else ""),
+                code="LEX-RUN-002",
             )
         try:
             value = json.loads(file.read_text(encoding="utf-8"))
             version = int(value["format_version"])
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(
-                f"{file} is damaged ({error!r}). Train the run again, or restore the file."
+                f"{file} is damaged ({error!r}). Train the run again, or restore the file.",
+                code="LEX-RUN-003",
             ) from error
         if version > FORMAT_VERSION:
             raise RunError(
                 f"{path} was written by a newer Lexiseg ({value.get('lexiseg_version', 'unknown')}, format "
                 f"{version}); this version reads formats up to {FORMAT_VERSION}. Upgrade with: "
-                f"pip install --upgrade lexiseg"
+                f"pip install --upgrade lexiseg",
+                code="LEX-RUN-004",
             )
         try:
             return cls(path, Manifest.model_validate(value))
         except ValidationError as error:
             raise RunError(
-                f"{file} is damaged: {error}. Train the run again, or restore the file."
+                f"{file} is damaged: {error}. Train the run again, or restore the file.", code="LEX-RUN-005"
             ) from error
 
     @classmethod
@@ -161,7 +165,10 @@ class Run:
             advice = (
                 "Add --resume to go on with it" if (path / "run.json").is_file() else "Choose a new folder"
             )
-            raise RunError(f"{path} already exists and is not empty. {advice}, or choose another --out.")
+            raise RunError(
+                f"{path} already exists and is not empty. {advice}, or choose another --out.",
+                code="LEX-RUN-006",
+            )
 
     @classmethod
     def create(cls, path: str | Path, manifest: Manifest) -> Run:
@@ -237,7 +244,9 @@ class Run:
         try:
             return tuple(json.loads(file.read_text(encoding="utf-8"))["with_mask"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{file} cannot be read ({error!r}). Restore it, or train again.") from error
+            raise RunError(
+                f"{file} cannot be read ({error!r}). Restore it, or train again.", code="LEX-RUN-007"
+            ) from error
 
     @cached_property
     def _id_lists(self) -> dict[str, tuple[str, ...]] | None:
@@ -249,7 +258,9 @@ class Run:
             value = json.loads(file.read_text(encoding="utf-8"))
             return {str(split): tuple(map(str, ids)) for split, ids in value.items()}
         except (ValueError, AttributeError, TypeError) as error:
-            raise RunError(f"{file} is damaged ({error!r}). Restore the file, or train again.") from error
+            raise RunError(
+                f"{file} is damaged ({error!r}). Restore the file, or train again.", code="LEX-RUN-008"
+            ) from error
 
     @property
     def history(self) -> list[dict[str, str]]:

@@ -56,15 +56,17 @@ def plan_arms(models: Sequence[str], texts: Sequence[str], seeds: int) -> tuple[
         unknown = [name for name in given if name not in known]
         if unknown or len(set(given)) != len(given) or not given:
             raise UsageError(
-                f"Expected --{what} to list some of {', '.join(known)}, each once; got '{','.join(given)}'."
+                f"Expected --{what} to list some of {', '.join(known)}, each once; got '{','.join(given)}'.",
+                code="LEX-USE-096",
             )
     if BASELINE not in texts or not set(texts) - set(WITHOUT_TRUE_WORDS):
         raise UsageError(
             f"An audit compares arms with true words with the arm '{BASELINE}', so --arms needs "
-            f"'{BASELINE}' and reports, concepts, or both; got '{','.join(texts)}'."
+            f"'{BASELINE}' and reports, concepts, or both; got '{','.join(texts)}'.",
+            code="LEX-USE-097",
         )
     if seeds < 1:
-        raise UsageError(f"--seeds is the number of seeds, at least 1; got {seeds}.")
+        raise UsageError(f"--seeds is the number of seeds, at least 1; got {seeds}.", code="LEX-USE-098")
     return tuple(
         Arm(model=model, text=text, seed=seed)
         for seed in range(seeds)

@@ -105,7 +105,7 @@ def audit(
     """
     console = console or Console(quiet=True)
     if split not in SPLITS:
-        raise UsageError(f"Unknown split '{split}': expected one of {', '.join(SPLITS)}.")
+        raise UsageError(f"Unknown split '{split}': expected one of {', '.join(SPLITS)}.", code="LEX-USE-099")
     refuse_blocked(out)
     options = {
         "epochs": epochs,
@@ -118,7 +118,8 @@ def audit(
     if config.masks is not None and split == "train":
         raise UsageError(
             "--split train would score the arms against the very masks that --masks hides from them. Compare "
-            "them on test or val."
+            "them on test or val.",
+            code="LEX-USE-100",
         )
     index = limited(_open(Path(data), seeds, limit, config.masks), limit)
     texts = tuple(arms) if arms is not None else _possible_arms(index, config)
@@ -163,7 +164,8 @@ def _open(data: Path, seeds: int, limit: int | None, share: float | None) -> Dat
         if [(s.id, s.split) for s in again.samples] != [(s.id, s.split) for s in index.samples]:
             raise DataError(
                 f"{data} has no split, and none can be written into it, so every seed would have another "
-                f"one. Put a splits.json beside the images."
+                f"one. Put a splits.json beside the images.",
+                code="LEX-DATA-148",
             )
     return index
 
@@ -177,7 +179,8 @@ def _check_words(index: DatasetIndex, texts: Sequence[str]) -> None:
     if "reports" in texts and not has_reports(index):
         raise DataError(
             f"The arm 'reports' needs a report for every training and validation image of {index.root}, and "
-            f"some have none. Leave it out of --arms, or add the reports."
+            f"some have none. Leave it out of --arms, or add the reports.",
+            code="LEX-DATA-149",
         )
 
 

@@ -116,7 +116,9 @@ class Claims:
             with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".now-") as probe:
                 return os.fstat(probe.fileno()).st_mtime
         except OSError as error:
-            raise DiskError(f"No permission or no space to write in {self.folder}: {error}.") from error
+            raise DiskError(
+                f"No permission or no space to write in {self.folder}: {error}.", code="LEX-DISK-006"
+            ) from error
 
 
 class Claim:

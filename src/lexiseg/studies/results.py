@@ -46,7 +46,9 @@ def read_result(arm: Arm, folder: Path, split: Split) -> ArmResult:
     try:
         metrics = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(f"{file} cannot be read ({error}). Remove it to evaluate the arm again.") from error
+        raise RunError(
+            f"{file} cannot be read ({error}). Remove it to evaluate the arm again.", code="LEX-RUN-017"
+        ) from error
     return ArmResult(
         arm=arm,
         cases=read_cases(folder / split / "cases.csv"),
@@ -66,7 +68,8 @@ def same_cases(results: list[ArmResult]) -> None:
         if set(result.cases.index) != set(first.cases.index):
             raise RunError(
                 f"{result.arm.name} was evaluated on {len(result.cases)} cases and {first.arm.name} on "
-                f"{len(first.cases)}, not all the same. Remove their evaluations to make them again."
+                f"{len(first.cases)}, not all the same. Remove their evaluations to make them again.",
+                code="LEX-RUN-018",
             )
 
 

@@ -52,7 +52,10 @@ def limited(index: DatasetIndex, limit: int | None) -> DatasetIndex:
         return index
     train = index.split("train")
     if limit > len(train):
-        raise UsageError(f"--limit {limit} is more than the {len(train)} training images of {index.root}.")
+        raise UsageError(
+            f"--limit {limit} is more than the {len(train)} training images of {index.root}.",
+            code="LEX-USE-101",
+        )
     return replace(index, samples=_first(index.samples, limit))
 
 
@@ -127,7 +130,10 @@ def _check_fair(config: TrainConfig) -> None:
     }
     for name, (given, why) in unfair.items():
         if given:
-            raise UsageError(f"An audit cannot use `{name}: {getattr(config, name)}`: {why}. Leave it out.")
+            raise UsageError(
+                f"An audit cannot use `{name}: {getattr(config, name)}`: {why}. Leave it out.",
+                code="LEX-USE-102",
+            )
 
 
 def with_hidden(index: DatasetIndex, config: TrainConfig) -> DatasetIndex:
@@ -149,7 +155,8 @@ def _check_masks(index: DatasetIndex, configs: Mapping[Arm, TrainConfig]) -> Non
         if arm.text == "pseudo_labels" and images_without_mask(index, config) == 0:
             raise UsageError(
                 "The arm 'pseudo_labels' teaches with images that have no mask, and every training image has "
-                "one. Hide some with --masks, or leave the arm out of --arms."
+                "one. Hide some with --masks, or leave the arm out of --arms.",
+                code="LEX-USE-103",
             )
 
 
@@ -205,7 +212,7 @@ def keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
         own = {SETTINGS_FILE, CLAIMS_FOLDER}
         names = {path.name for path in folder.iterdir()} if folder.exists() else set()
         if any(name not in own and not name.startswith(".") for name in names):
-            raise RunError(f"{folder} exists and holds no audit. Choose another --out.")
+            raise RunError(f"{folder} exists and holds no audit. Choose another --out.", code="LEX-RUN-019")
         if not file.is_file():
             write_json(file, settings)
             return
@@ -213,11 +220,14 @@ def keep_settings(folder: Path, settings: Mapping[str, Any]) -> None:
         stored = json.loads(file.read_text(encoding="utf-8"))
         differing = _differences(stored, settings)
     except (ValueError, AttributeError) as error:
-        raise RunError(f"{file} is damaged ({error}). Restore it, or choose another --out.") from error
+        raise RunError(
+            f"{file} is damaged ({error}). Restore it, or choose another --out.", code="LEX-RUN-020"
+        ) from error
     if differing:
         raise RunError(
             f"The audit in {folder} was begun with other settings: {'; '.join(differing)}. All its arms must "
-            f"be alike: give the same options and the same data, or choose another --out."
+            f"be alike: give the same options and the same data, or choose another --out.",
+            code="LEX-RUN-021",
         )
 
 
@@ -239,7 +249,8 @@ def check_arm(folder: Path, config: TrainConfig) -> None:
     if differing:
         raise RunError(
             f"{folder} was trained with other settings than this audit's: {'; '.join(differing)}. Remove the "
-            f"folder to train the arm again, or choose another --out."
+            f"folder to train the arm again, or choose another --out.",
+            code="LEX-RUN-022",
         )
 
 

@@ -90,7 +90,8 @@ def _published_cotexnet(spec: NetworkSpec) -> nn.Module:
     if spec.clipseg is None:
         raise WeightsError(
             "The run's network lacks the configuration of its CLIPSeg, `clipseg` in run.json. Restore the "
-            "file."
+            "file.",
+            code="LEX-WEIGHTS-015",
         )
     return CoTexNetStudent(read_config(spec.clipseg), num_classes=max(2, spec.out_channels))
 
@@ -104,11 +105,13 @@ def check_spec(spec: NetworkSpec, *, with_text: bool) -> None:
     if spec.preset == "paper" and not with_text:
         title = {"stpnet": "STPNet", "cotexnet": "CoTexNet"}[spec.model]
         raise UsageError(
-            f"The paper preset of {title} has no form without text. Use --preset compact with --text none."
+            f"The paper preset of {title} has no form without text. Use --preset compact with --text none.",
+            code="LEX-USE-019",
         )
     if spec.preset == "paper" and spec.model == "stpnet" and spec.out_channels != 1:
         raise UsageError(
-            "The paper preset of STPNet segments one class. Use --preset compact for several classes."
+            "The paper preset of STPNet segments one class. Use --preset compact for several classes.",
+            code="LEX-USE-020",
         )
 
 
@@ -125,14 +128,19 @@ def check_image_size(spec: NetworkSpec, image_size: int) -> None:
     """
     if spec.preset == "paper" and spec.model == "stpnet" and image_size != IMAGE_SIZE:
         raise UsageError(
-            f"The paper preset takes {IMAGE_SIZE} px only, not {image_size}. Leave out --image-size."
+            f"The paper preset takes {IMAGE_SIZE} px only, not {image_size}. Leave out --image-size.",
+            code="LEX-USE-021",
         )
     if spec.preset == "paper" and spec.model == "cotexnet":
         if image_size < _MIN_SIZE:
-            raise UsageError(f"--image-size must be at least {_MIN_SIZE}; got {image_size}.")
+            raise UsageError(
+                f"--image-size must be at least {_MIN_SIZE}; got {image_size}.", code="LEX-USE-022"
+            )
         return
     if image_size < _MIN_SIZE or image_size % 32:
-        raise UsageError(f"--image-size must be a multiple of 32, at least 64; got {image_size}.")
+        raise UsageError(
+            f"--image-size must be a multiple of 32, at least 64; got {image_size}.", code="LEX-USE-023"
+        )
 
 
 def check_encoder_takes(encoder: nn.Module, *, name: str, sizes: Collection[int]) -> None:
@@ -151,7 +159,8 @@ def check_encoder_takes(encoder: nn.Module, *, name: str, sizes: Collection[int]
             raise UsageError(
                 f"The encoder '{name}' cannot take images of {size} px: {reason}. The training uses "
                 f"{' and '.join(f'{s} px' for s in sorted(sizes))}. Choose another --image-size or encoder, "
-                f"or set `small_first: 0` in a --config file, which leaves out the phase at the smaller size."
+                f"or set `small_first: 0` in a --config file, which skips the phase at the smaller size.",
+                code="LEX-USE-024",
             ) from error
     encoder.train()
 
@@ -182,21 +191,26 @@ def load_weights(network: nn.Module, path: Path) -> None:
     except FileNotFoundError as error:
         raise WeightsError(
             f"There are no weights at {path}: the run has not finished its first validation, or the file was "
-            f"removed."
+            f"removed.",
+            code="LEX-WEIGHTS-016",
         ) from error
     except (OSError, SafetensorError) as error:
         raise WeightsError(
-            f"The weights {path} cannot be read ({error}). Restore the file or train again."
+            f"The weights {path} cannot be read ({error}). Restore the file or train again.",
+            code="LEX-WEIGHTS-017",
         ) from error
     if _LATER_PROMPT in network.state_dict() and _LATER_PROMPT not in state:
         raise WeightsError(
             f"The weights {path} were trained with --text none by an earlier version, whose network had no "
-            f"prompt and learned more slowly for want of it. Train it again."
+            f"prompt and learned more slowly for want of it. Train it again.",
+            code="LEX-WEIGHTS-018",
         )
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise WeightsError(f"The weights {path} do not fit the network of the run: {error}") from error
+        raise WeightsError(
+            f"The weights {path} do not fit the network of the run: {error}", code="LEX-WEIGHTS-019"
+        ) from error
 
 
 def count_parameters(network: nn.Module) -> int:

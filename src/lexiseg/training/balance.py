@@ -37,11 +37,16 @@ def draw_weights(
         known = (
             ", ".join(sorted({source for source in sources if source})) or "none could be told from the names"
         )
-        raise UsageError(f"source_weights names '{name}', but the training images' sources are: {known}.")
+        raise UsageError(
+            f"source_weights names '{name}', but the training images' sources are: {known}.",
+            code="LEX-USE-066",
+        )
     weights = np.array([source_weights.get(source or "", 1.0) for source in sources])
     if balance_words > 0:
         if indices is None:
-            raise UsageError("balance_words needs words, but this training has none (--text none).")
+            raise UsageError(
+                "balance_words needs words, but this training has none (--text none).", code="LEX-USE-067"
+            )
         weights *= _rarity(np.asarray(indices), balance_words)
     return weights
 

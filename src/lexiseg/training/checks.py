@@ -22,7 +22,8 @@ def check_splits(index: DatasetIndex) -> None:
         if not index.split(split):
             raise DataError(
                 f"{index.root} has no {split} images, and training needs some: the best weights are chosen "
-                f"on the validation split. Add a split, or remove splits.json to have one made."
+                f"on the validation split. Add a split, or remove splits.json to have one made.",
+                code="LEX-DATA-118",
             )
 
 
@@ -49,7 +50,8 @@ def resumed_config(out: Path, options: dict[str, Any], config_file: str | Path |
         named = ", ".join(sorted(differing)) or "--config"
         raise UsageError(
             f"A resumed run keeps its configuration, but {named} would change it. Resume without, or start "
-            f"a new run."
+            f"a new run.",
+            code="LEX-USE-068",
         )
     workers = options.get("workers")
     return stored if workers is None else stored.model_copy(update={"workers": workers})

@@ -265,7 +265,7 @@ def make_config(options: dict[str, Any], file: str | Path | None = None) -> Trai
             for found in error.errors()
             for said in [problem(TrainConfig, found)]
         ]
-        raise UsageError(f"{'. '.join(problems)}.") from error
+        raise UsageError(f"{'. '.join(problems)}.", code="LEX-USE-069") from error
 
 
 def _concerns(place: tuple[int | str, ...], given: dict[str, Any]) -> bool:
@@ -277,13 +277,18 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     try:
         value = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"The configuration {file} cannot be read: {error.strerror}.") from error
+        raise UsageError(
+            f"The configuration {file} cannot be read: {error.strerror}.", code="LEX-USE-070"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"The configuration {file} is not valid YAML: {error}") from error
+        raise UsageError(
+            f"The configuration {file} is not valid YAML: {error}", code="LEX-USE-071"
+        ) from error
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise UsageError(
-            f"The configuration {file} must hold fields such as `seed: 0`, not a {type(value).__name__}."
+            f"The configuration {file} must hold fields such as `seed: 0`, not a {type(value).__name__}.",
+            code="LEX-USE-072",
         )
     return value

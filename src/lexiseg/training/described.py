@@ -46,7 +46,8 @@ def vocabulary_of_file(file: DescriptionFile, index: DatasetIndex, wanted: str |
     if vocabulary is None or (wanted is None and vocabulary.name != file.vocabulary):
         raise DataError(
             f"The lines of {file.path} are in the vocabulary '{file.vocabulary}', which is neither shipped "
-            f"({', '.join(shipped_vocabularies())}) nor the data set's. Give its file with --vocabulary."
+            f"({', '.join(shipped_vocabularies())}) nor the data set's. Give its file with --vocabulary.",
+            code="LEX-DATA-119",
         )
     return with_keyword_of(vocabulary, index)
 
@@ -68,18 +69,22 @@ def check_described(file: DescriptionFile, index: DatasetIndex, vocabulary: Voca
             f"{file.path} describes {len(needed) - len(missing)} of the {len(needed)} training and "
             f"validation images of {index.root}; not {some(missing)}. {len(others)} of its {len(described)} "
             f"images are not in the data set{f' ({some(sorted(others))})' if others else ''}. Describe them "
-            f"all: lexiseg data describe {index.root} --out FILE{_from_reports(index, missing)}"
+            f"all: lexiseg data describe {index.root} --out FILE{_from_reports(index, missing)}",
+            code="LEX-DATA-120",
         )
     for where, line in file.located():
         if line.class_name is not None and line.class_name not in index.class_names[1:]:
             raise DataError(
                 f"{where}: {index.root} has no class '{line.class_name}', only "
-                f"{', '.join(index.class_names[1:])}."
+                f"{', '.join(index.class_names[1:])}.",
+                code="LEX-DATA-121",
             )
         try:
             line.indices(vocabulary)
         except ValueError as error:
-            raise DataError(f"{where}: {error}. Mend the line, or name another --vocabulary.") from error
+            raise DataError(
+                f"{where}: {error}. Mend the line, or name another --vocabulary.", code="LEX-DATA-122"
+            ) from error
     _check_classes(file, index)
     _check_not_measured(file, index)
 
@@ -121,7 +126,8 @@ def _check_classes(file: DescriptionFile, index: DatasetIndex) -> None:
         raise DataError(
             f"{file.path} describes only some of the classes in the masks of {len(found)} training and "
             f"validation images; no line speaks of {some([name for names in found for name in names])}. Add "
-            f"the lines, or describe anew: lexiseg data describe {index.root} --out FILE"
+            f"the lines, or describe anew: lexiseg data describe {index.root} --out FILE",
+            code="LEX-DATA-123",
         )
 
 
@@ -142,7 +148,8 @@ def _check_not_measured(file: DescriptionFile, index: DatasetIndex) -> None:
         raise DataError(
             f"{file.path} holds words that were measured on the masks of {len(measured)} training images "
             f"which have no mask in this training ({some(measured)}): they would tell what is hidden. "
-            f"Describe these images from reports, or leave them out: --unmasked leave_out"
+            f"Describe these images from reports, or leave them out: --unmasked leave_out",
+            code="LEX-DATA-124",
         )
 
 
@@ -203,7 +210,8 @@ def recorded_file(run: Run) -> DescriptionFile | None:
     if file.sha256 != record["sha256"]:
         raise RunError(
             f"{file.path} has changed since the run in {run.path} was started with it (SHA-256 "
-            f"{file.sha256[:12]}... instead of {record['sha256'][:12]}...). Restore it, or start a new run."
+            f"{file.sha256[:12]}... instead of {record['sha256'][:12]}...). Restore it, or start a new run.",
+            code="LEX-RUN-012",
         )
     return file
 

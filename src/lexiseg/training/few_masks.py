@@ -96,13 +96,15 @@ def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
             raise DataError(
                 f"Missing masks: {len(missing)} of {len(index.split(split))} {split} images have none: "
                 f"{some(missing)}. Training images may lack a mask; {split} images are scored against "
-                f"theirs. `lexiseg data check {index.root}` lists everything."
+                f"theirs. `lexiseg data check {index.root}` lists everything.",
+                code="LEX-DATA-125",
             )
     train = index.split("train")
     without = [sample for sample in train if sample.mask is None]
     if train and len(without) == len(train):
         raise DataError(
-            f"Missing masks: none of the {len(train)} training images of {index.root} has one; some must."
+            f"Missing masks: none of the {len(train)} training images of {index.root} has one; some must.",
+            code="LEX-DATA-126",
         )
     if not without or config.unmasked == "leave_out":
         kept = tuple(sample for sample in index.samples if sample.mask is not None)
@@ -118,15 +120,19 @@ def _check_network(config: TrainConfig, unmasked: str, count: int) -> None:
     if config.paper:
         raise UsageError(
             f"{count} training images have no mask, and the paper preset learns from masks only. Use "
-            f"--preset compact, or leave these images out: --unmasked leave_out."
+            f"--preset compact, or leave these images out: --unmasked leave_out.",
+            code="LEX-USE-073",
         )
     if config.ema_decay == 0 and config.pseudo_weight > 0:
         raise UsageError(
             f"{count} training images have no mask. Pseudo labels for them come from the averaged weights, "
-            f"but `ema_decay: 0` switches these off. Leave it out, or set `pseudo_weight: 0`."
+            f"but `ema_decay: 0` switches these off. Leave it out, or set `pseudo_weight: 0`.",
+            code="LEX-USE-074",
         )
     if unmasked == "pseudo_labels" and config.pseudo_weight == 0:
-        raise UsageError("`unmasked: pseudo_labels` with `pseudo_weight: 0` teaches nothing; raise it.")
+        raise UsageError(
+            "`unmasked: pseudo_labels` with `pseudo_weight: 0` teaches nothing; raise it.", code="LEX-USE-075"
+        )
 
 
 def check_words_for_unmasked(use: MaskUse, text: TextSource, *, from_file: bool) -> None:
@@ -148,7 +154,8 @@ def check_words_for_unmasked(use: MaskUse, text: TextSource, *, from_file: bool)
         f"Missing masks: {missing} training images have no mask, and no words either: {why}. Only a report "
         f"sheet or a description file (--text FILE.jsonl) gives words to images without mask. Add one, or "
         f"leave these images out (--unmasked leave_out), or let them teach without words (--unmasked "
-        f"pseudo_labels)."
+        f"pseudo_labels).",
+        code="LEX-DATA-127",
     )
 
 
@@ -190,7 +197,9 @@ def shuffled(words: Words, samples: Sequence[Sample], *, seed: int) -> Words:
         DataError: There is only one sample.
     """
     if len(samples) < 2:
-        raise DataError("One training image alone cannot get another one's words (`shuffle_words`).")
+        raise DataError(
+            "One training image alone cannot get another one's words (`shuffle_words`).", code="LEX-DATA-128"
+        )
     keys = [hashlib.sha256(f"{seed}:words:{sample.id}".encode()).digest() for sample in samples]
     ring = sorted(range(len(samples)), key=lambda position: keys[position])
     rows = list(words.indices)

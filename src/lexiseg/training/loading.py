@@ -17,6 +17,9 @@ from lexiseg.training.examples import PlainExamples, TrainingExamples, Words, co
 from lexiseg.training.pixels import CachedSamples, DecodedSamples, PixelSource
 from lexiseg.training.sampler import StepSampler
 
+#: An error of ours in the traceback that torch sends from a worker: its message, and its code as a note.
+_SENT = re.compile(r"^lexiseg\.errors\.\w+: (.*?)^\[(LEX-[A-Z]+-\d+)\]$", re.MULTILINE | re.DOTALL)
+
 
 def make_loaders(
     index: DatasetIndex,
@@ -64,13 +67,15 @@ def worker_errors() -> Iterator[None]:
     try:
         yield
     except LexisegError as error:
-        said = re.findall(r"^lexiseg\.errors\.\w+: (.*)", str(error), re.MULTILINE | re.DOTALL)
-        if str(error).startswith("Caught ") and said:
-            raise type(error)(said[-1].strip()) from error
+        sent = _SENT.findall(str(error))
+        if str(error).startswith("Caught ") and sent:
+            message, code = sent[-1]
+            raise type(error)(message.strip(), code=code) from error
         raise
     except RuntimeError as error:
         if "DataLoader worker (pid" in str(error):
             raise DataError(
-                f"A data worker died: {error} Often memory ran out. Go on with `--resume --workers 0`."
+                f"A data worker died: {error} Often memory ran out. Go on with `--resume --workers 0`.",
+                code="LEX-DATA-129",
             ) from error
         raise

@@ -145,7 +145,8 @@ class SegmentationModule(lightning.LightningModule):
             broken = {name: float(value) for name, value in parts.items()}
             raise UsageError(
                 f"The loss is not finite at step {self.progress.step}: {broken}. Lower learning_rate, or set "
-                f"`precision: fp32`; both in a --config file."
+                f"`precision: fp32`; both in a --config file.",
+                code="LEX-USE-076",
             )
         return total
 

@@ -80,7 +80,9 @@ def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:
     check_spec(spec, with_text=text != "none")
     check_words_for_unmasked(use, text, from_file=descriptions is not None)
     if config.shuffle_words and text == "none":
-        raise UsageError("`shuffle_words` needs words, but this training has none (--text none).")
+        raise UsageError(
+            "`shuffle_words` needs words, but this training has none (--text none).", code="LEX-USE-077"
+        )
     vocabulary = bank = train = val = encoder = None
     if text != "none":
         encoder = load_text_encoder(config.phrase_encoder)
@@ -159,7 +161,8 @@ def _network_spec(index: DatasetIndex, config: TrainConfig) -> NetworkSpec:
         if encoder in ("imagenet", "none"):
             raise UsageError(
                 f"The paper preset of CoTexNet keeps its CLIPSeg frozen, so it cannot start from "
-                f"'{encoder}'. Give the folder of a CLIPSeg with --encoder-weights, or leave the option out."
+                f"'{encoder}'. Give the folder of a CLIPSeg with --encoder-weights, or leave the option out.",
+                code="LEX-USE-078",
             )
         clipseg = clipseg_config(encoder)
     return NetworkSpec(
@@ -255,7 +258,8 @@ def _notes_on_factors(
             f"Nothing is known of these factors in any training image: {', '.join(unseen)}. They belong to "
             f"others of which something is known, as left to right, so only mirrored images could teach "
             f"them, and none are shown. Set horizontal_flip or vertical_flip above 0 under `augment` in a "
-            f"--config file, or take the pair out of the vocabulary's `opposites`."
+            f"--config file, or take the pair out of the vocabulary's `opposites`.",
+            code="LEX-USE-079",
         )
     dropped = [factor.title for factor in whole.factors if factor.name not in learned.names]
     mirrored = [factor.title for factor in learned.factors if factor.name not in known]
@@ -283,7 +287,8 @@ def _known_factors(vocabulary: Vocabulary, words: Words) -> tuple[str, ...]:
     if not known:
         raise DataError(
             f"The vocabulary '{vocabulary.name}' says nothing about any training image. Name another with "
-            f"--vocabulary, or use --text none."
+            f"--vocabulary, or use --text none.",
+            code="LEX-DATA-130",
         )
     return known
 
@@ -323,14 +328,17 @@ def _check_same_masks(use: MaskUse, run: Run, config: TrainConfig) -> None:
     if not same or run.with_mask not in (None, use.with_mask):
         raise RunError(
             f"The run in {run.path} was started with other masks: the same training images must have theirs. "
-            f"Restore the data, or start a new run."
+            f"Restore the data, or start a new run.",
+            code="LEX-RUN-013",
         )
 
 
 def _check_same_data(index: DatasetIndex, run: Run) -> None:
     """Refuse to resume on other images or other splits than the run was started on."""
     if run.splits is None:
-        raise RunError(f"{run.path} cannot be resumed: its splits.json is missing. Start a new run.")
+        raise RunError(
+            f"{run.path} cannot be resumed: its splits.json is missing. Start a new run.", code="LEX-RUN-014"
+        )
     for split in _LEARNED:
         # Images that are left out are no concern of the training; masks.json tells whether they are the same.
         expected = set(run.splits.get(split, ())) - run.left_out
@@ -339,7 +347,8 @@ def _check_same_data(index: DatasetIndex, run: Run) -> None:
             raise RunError(
                 f"The run in {run.path} was started on other data: of its {len(expected)} {split} images "
                 f"{len(expected - found)} are not in the {split} split of {index.root}, which holds "
-                f"{len(found - expected)} others. Resume with the same data."
+                f"{len(found - expected)} others. Resume with the same data.",
+                code="LEX-RUN-015",
             )
 
 

@@ -53,5 +53,6 @@ def check_side(
         raise DataError(
             f"The masks of {index.root} show that {file} says left and right from the {evidence.side}'s "
             f"point of view ({evidence.summary}), but its first line states the {words.side}'s. Mend `side` "
-            f"in its lines, or describe again."
+            f"in its lines, or describe again.",
+            code="LEX-DATA-131",
         )

@@ -226,7 +226,8 @@ class Training:
         if on_cpu and estimate.total > free:
             raise UsageError(
                 f"{estimate.sentence()} Make --batch-size or --image-size smaller"
-                + (", or set `cache: false` in a --config file." if cached else ".")
+                + (", or set `cache: false` in a --config file." if cached else "."),
+                code="LEX-USE-080",
             )
         if config.precision == "auto":
             config = config.model_copy(update={"precision": self._probe(module) if on_cpu else "bf16"})

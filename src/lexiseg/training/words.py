@@ -41,7 +41,8 @@ def choose_text(
     if choice in ("auto", "reports") and without:
         raise DataError(
             f"Training with reports needs a report for every training and validation image; {len(without)} "
-            f"of {len(samples)} have none ({some(without)}). Add them to the sheet, or use --text concepts."
+            f"of {len(samples)} have none ({some(without)}). Add them to the sheet, or use --text concepts.",
+            code="LEX-DATA-133",
         )
     return cast(TextSource, "reports" if choice == "auto" else choice)
 
@@ -101,7 +102,8 @@ def _read(samples: Sequence[Sample], vocabulary: Vocabulary, side: Side) -> tupl
     ):
         raise DataError(
             f"No report of the {samples[0].split} split can be read with the vocabulary '{vocabulary.name}' "
-            f"(for example: '{samples[0].report}'). Name another with --vocabulary, or use --text concepts."
+            f"(for example: '{samples[0].report}'). Name another with --vocabulary, or use --text concepts.",
+            code="LEX-DATA-134",
         )
     notes: tuple[str, ...] = ()
     if sheet.unreadable:

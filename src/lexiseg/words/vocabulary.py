@@ -213,7 +213,7 @@ class Vocabulary(Data):
         try:
             return cls.model_validate(value)
         except ValidationError as error:
-            raise DataError(_explain(error, value, origin)) from error
+            raise DataError(_explain(error, value, origin), code="LEX-DATA-003") from error
 
 
 def shipped_vocabularies() -> tuple[str, ...]:
@@ -238,7 +238,8 @@ def load_vocabulary(name_or_path: str | Path) -> Vocabulary:
     if path.suffix.lower() not in {".yaml", ".yml"} or not path.is_file():
         raise UsageError(
             f"No vocabulary '{name_or_path}': expected one of the shipped names "
-            f"({', '.join(shipped_vocabularies())}) or the path of an existing YAML file."
+            f"({', '.join(shipped_vocabularies())}) or the path of an existing YAML file.",
+            code="LEX-USE-003",
         )
     return _parse(path.read_bytes(), str(path))
 
@@ -263,11 +264,14 @@ def _parse(content: bytes, origin: str) -> Vocabulary:
     try:
         value = yaml.load(content.decode("utf-8"), Loader=_WordLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{origin} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise DataError(
+            f"{origin} is not valid YAML: {' '.join(str(error).split())}", code="LEX-DATA-004"
+        ) from error
     if not isinstance(value, dict):
         raise DataError(
             f"{origin}: expected a vocabulary (a mapping with name, title, factors, ...), "
-            f"got {type(value).__name__}."
+            f"got {type(value).__name__}.",
+            code="LEX-DATA-005",
         )
     return Vocabulary.from_dict(value, origin=origin)
 

@@ -108,11 +108,11 @@ def scan_folder(root: Path, *, seed: int) -> tuple[DatasetYaml, Scan]:
             cannot be used.
     """
     if not root.exists():
-        raise DataError(f"{root} does not exist; expected the folder of a data set.")
+        raise DataError(f"{root} does not exist; expected the folder of a data set.", code="LEX-DATA-021")
     if not root.is_dir():
-        raise DataError(f"{root} is a file; expected the folder of a data set.")
+        raise DataError(f"{root} is a file; expected the folder of a data set.", code="LEX-DATA-022")
     if not any(root.iterdir()):
-        raise DataError(f"{root} is empty. Expected one of: {_EXPECTED}.")
+        raise DataError(f"{root} is empty. Expected one of: {_EXPECTED}.", code="LEX-DATA-023")
     stated, cases = read_dataset_yaml(root), read_cases(root)
     if published.matches(root):
         scan = published.scan(root, stated, cases)
@@ -124,7 +124,8 @@ def scan_folder(root: Path, *, seed: int) -> tuple[DatasetYaml, Scan]:
         raise _unknown_layout(root)
     if not scan.samples and not scan.faults and not scan.missing_files:
         raise DataError(
-            f"{root} has the layout {scan.layout!r} but holds no image (PNG, JPEG, TIFF, BMP or WebP)."
+            f"{root} has the layout {scan.layout!r} but holds no image (PNG, JPEG, TIFF, BMP or WebP).",
+            code="LEX-DATA-024",
         )
     return stated, scan
 
@@ -188,27 +189,33 @@ def _demand_complete(scan: Scan, *, allow_missing_masks: bool) -> None:
     if scan.faults:
         raise DataError(
             " ".join(scan.faults[:3])
-            + (f" {len(scan.faults) - 3} more faults; {advice}" if scan.faults[3:] else "")
+            + (f" {len(scan.faults) - 3} more faults; {advice}" if scan.faults[3:] else ""),
+            code="LEX-DATA-025",
         )
     if scan.missing_files:
         names = [str(path) for path in scan.missing_files]
-        raise DataError(f"{len(names)} files named in the CSVs do not exist: {some(names)}. {advice}")
+        raise DataError(
+            f"{len(names)} files named in the CSVs do not exist: {some(names)}. {advice}", code="LEX-DATA-026"
+        )
     without = [str(sample.image) for sample in scan.samples if sample.mask is None]
     if without and not allow_missing_masks:
         raise DataError(
             f"Missing masks: {len(without)} of {len(scan.samples)} images have none: {some(without)}. "
-            f"A mask is named like its image, or mask_NAME or NAME_mask. {advice}"
+            f"A mask is named like its image, or mask_NAME or NAME_mask. {advice}",
+            code="LEX-DATA-027",
         )
     if len(without) == len(scan.samples):
         raise DataError(
-            f"Missing masks: none of the {len(without)} images of {scan.root} has a mask. {advice}"
+            f"Missing masks: none of the {len(without)} images of {scan.root} has a mask. {advice}",
+            code="LEX-DATA-028",
         )
     if without and scan.masks_without_image:
         strays = [str(path) for path in scan.masks_without_image]
         raise DataError(
             f"Missing masks: {len(without)} of {len(scan.samples)} images have none ({some(without)}), while "
             f"{len(strays)} masks belong to no image ({some(strays)}). A mask is named like its image, or "
-            f"mask_NAME or NAME_mask. Rename them, or take them away. {advice}"
+            f"mask_NAME or NAME_mask. Rename them, or take them away. {advice}",
+            code="LEX-DATA-029",
         )
 
 
@@ -221,7 +228,9 @@ def _unknown_layout(root: Path) -> DataError:
         if p.is_dir() and any(m.matches(p) for m in (published, csvs, folders))
     ]
     hint = f" Did you mean {inside[0]}?" if inside else f" Expected one of: {_EXPECTED}."
-    return DataError(f"{root} has no known layout; it holds {some(entries, limit=8)}.{hint}")
+    return DataError(
+        f"{root} has no known layout; it holds {some(entries, limit=8)}.{hint}", code="LEX-DATA-030"
+    )
 
 
 def vocabulary_path(vocabulary: str | None, root: Path) -> str | None:

@@ -53,20 +53,23 @@ def read_cases(folder: Path) -> dict[str, CaseFacts]:
             reader = csv.DictReader(file, strict=True)
             titles, rows = list(reader.fieldnames or ()), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
+        raise DataError(f"{path} cannot be read as CSV in UTF-8: {error}", code="LEX-DATA-031") from error
     if _IMAGE not in titles or not set(titles) <= set(_COLUMNS):
         raise DataError(
             f"{path} has the columns {', '.join(titles) or '(none)'}; expected {_IMAGE} and any of "
-            f"{', '.join(_COLUMNS[1:])}."
+            f"{', '.join(_COLUMNS[1:])}.",
+            code="LEX-DATA-032",
         )
     cases: dict[str, CaseFacts] = {}
     for number, row in enumerate(rows, 2):
         name = (row[_IMAGE] or "").strip()
         if not name or None in row:
             what = "more cells than columns" if name else "no image"
-            raise DataError(f"{path}, row {number}: {what}. Its columns are {', '.join(titles)}.")
+            raise DataError(
+                f"{path}, row {number}: {what}. Its columns are {', '.join(titles)}.", code="LEX-DATA-033"
+            )
         if name in cases:
-            raise DataError(f"{path} names {name} more than once.")
+            raise DataError(f"{path} names {name} more than once.", code="LEX-DATA-034")
         cases[name] = _facts(row, path)
     return cases
 
@@ -137,10 +140,13 @@ def known_cases(cases: Mapping[str, CaseFacts], stems: Sequence[str]) -> KnownCa
         elif counts[stem] > 1:
             raise DataError(
                 f"{FILE_NAME} names {name}, but {counts[stem]} images have that name; give them different "
-                "names."
+                "names.",
+                code="LEX-DATA-035",
             )
         elif stem in facts:
-            raise DataError(f"{FILE_NAME} names the image {stem} twice, the second time as {name}.")
+            raise DataError(
+                f"{FILE_NAME} names the image {stem} twice, the second time as {name}.", code="LEX-DATA-036"
+            )
         else:
             facts[stem] = of_case
     said = (
@@ -161,7 +167,8 @@ def _facts(row: Mapping[str, str | None], path: Path) -> CaseFacts:
         if not all(0 < step < float("inf") for step in spacing):
             raise DataError(
                 f"{path}, {row[_IMAGE]}: expected two positive numbers of millimetres as "
-                f"{' and '.join(_SPACING)}, got {steps[0]!r} and {steps[1]!r}."
+                f"{' and '.join(_SPACING)}, got {steps[0]!r} and {steps[1]!r}.",
+                code="LEX-DATA-037",
             )
     return CaseFacts(
         patient=(row.get(_PATIENT) or "").strip() or None,

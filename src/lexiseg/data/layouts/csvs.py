@@ -89,7 +89,9 @@ def _rows(files: _Files, root: Path, path: Path, split: Split) -> None:
     titles = {column.lower(): column for column in table.columns}
     if not set(_COLUMNS) <= set(titles):
         found = ", ".join(map(repr, table.columns)) or "(none)"
-        raise DataError(f"{path} has the columns {found}; expected {', '.join(_COLUMNS)}.")
+        raise DataError(
+            f"{path} has the columns {found}; expected {', '.join(_COLUMNS)}.", code="LEX-DATA-038"
+        )
     seen: dict[tuple[str, str], None] = {}
     for name, image_name, mask_name in zip(
         *(table[titles[column]].str.strip() for column in _COLUMNS), strict=True

@@ -134,7 +134,9 @@ def _read_split(files: _Files, images: dict[str, Path], path: Path) -> None:
         else:
             files.splits[images[stem]] = split
     if unknown:
-        raise DataError(f"{path} names {len(unknown)} images that do not exist: {some(unknown)}.")
+        raise DataError(
+            f"{path} names {len(unknown)} images that do not exist: {some(unknown)}.", code="LEX-DATA-039"
+        )
     left_out = [image.name for image in files.masks if image not in files.splits]
     if left_out:
         files.assumptions.append(

@@ -59,7 +59,8 @@ def find_sheet(folder: Path, *, stem: str | None = None) -> Path | None:
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise DataError(
-            f"{folder} holds several sheets ({names}); keep the one with the reports of its images."
+            f"{folder} holds several sheets ({names}); keep the one with the reports of its images.",
+            code="LEX-DATA-040",
         )
     return found[0] if found else None
 
@@ -79,10 +80,11 @@ def read_table(path: Path) -> pd.DataFrame:
             table = pd.read_excel(path, dtype=str, keep_default_na=False, engine="openpyxl")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as CSV in UTF-8."
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as CSV in UTF-8.",
+            code="LEX-DATA-041",
         ) from error
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, pd.errors.ParserError) as error:
-        raise DataError(f"{path} cannot be read as a sheet: {error}") from error
+        raise DataError(f"{path} cannot be read as a sheet: {error}", code="LEX-DATA-042") from error
     table.columns = [str(column).strip() for column in table.columns]
     return table
 
@@ -109,7 +111,8 @@ def read_sheet(path: Path) -> Sheet:
         raise DataError(
             f"{path} has the columns {', '.join(map(repr, table.columns)) or '(none)'}; expected one with "
             "image or mask names "
-            f"({', '.join(KEY_COLUMNS)}) and one with sentences ({', '.join(TEXT_COLUMNS)})."
+            f"({', '.join(KEY_COLUMNS)}) and one with sentences ({', '.join(TEXT_COLUMNS)}).",
+            code="LEX-DATA-043",
         )
     rows: dict[str, str] = {}
     faults = []

@@ -98,10 +98,12 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
             with archive.open("rb") as file:
                 is_page = file.read(64).lstrip().startswith(b"<")
             page = " but a web page, perhaps one to log in" if is_page else ""
-            raise DataError(f"{archive} is no .zip or .tar archive{page}. Download it again.")
+            raise DataError(
+                f"{archive} is no .zip or .tar archive{page}. Download it again.", code="LEX-DATA-053"
+            )
     except _BROKEN as error:
         raise DataError(
-            f"{archive} is damaged and cannot be unpacked: {error}. Download it again."
+            f"{archive} is damaged and cannot be unpacked: {error}. Download it again.", code="LEX-DATA-054"
         ) from error
 
 
@@ -117,9 +119,15 @@ def _members(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile) -> Iterat
             name, size, is_folder = entry.name, entry.size, entry.isdir()
             is_plain = is_folder or entry.isreg()
         if not is_plain:
-            raise DataError(f"{archive} holds {name!r}, which is a link or device; nothing was unpacked.")
+            raise DataError(
+                f"{archive} holds {name!r}, which is a link or device; nothing was unpacked.",
+                code="LEX-DATA-055",
+            )
         if not _stays_inside(name):
-            raise DataError(f"{archive} holds {name!r}, which leads out of its folder; nothing was unpacked.")
+            raise DataError(
+                f"{archive} holds {name!r}, which leads out of its folder; nothing was unpacked.",
+                code="LEX-DATA-056",
+            )
         if not is_folder:
             yield _Member(name, size, entry)
 
@@ -139,11 +147,15 @@ def _check_size(archive: Path, members: list[_Member], folder: Path) -> None:
     if declared > allowed:
         raise DataError(
             f"{archive} declares {declared} bytes, more than {allowed} an archive of its size may hold; "
-            f"nothing was unpacked."
+            f"nothing was unpacked.",
+            code="LEX-DATA-057",
         )
     free = shutil.disk_usage(folder).free
     if declared > free:
-        raise DiskError(f"{archive} needs {declared} bytes unpacked, but the disk has only {free} free.")
+        raise DiskError(
+            f"{archive} needs {declared} bytes unpacked, but the disk has only {free} free.",
+            code="LEX-DISK-004",
+        )
 
 
 def _write(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile, member: _Member, folder: Path) -> None:
@@ -164,5 +176,6 @@ def _write(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile, member: _Me
     if target.stat().st_size != member.size:
         raise DataError(
             f"{archive}: {member.name} has {target.stat().st_size} bytes unpacked, {member.size} were "
-            "declared."
+            "declared.",
+            code="LEX-DATA-058",
         )

@@ -92,7 +92,9 @@ def import_dataset(
     """
     entry, folder, out = find_entry(name), Path(folder), _free(out)
     if not folder.exists():
-        raise DataError(f"{folder} does not exist; expected the folder or archive of {entry.title}.")
+        raise DataError(
+            f"{folder} does not exist; expected the folder or archive of {entry.title}.", code="LEX-DATA-059"
+        )
     with _unpacked(folder, out) as unpacked:
         return _convert(entry, unpacked, out, seed, published_split, progress, ())
 
@@ -132,7 +134,8 @@ def get_dataset(
         steps = " ".join(f"{number}. {step}" for number, step in enumerate(entry.steps, 1))
         raise UsageError(
             f"{entry.title} cannot be downloaded without a login. {steps} Then run: lexiseg data import "
-            f"{entry.name} FOLDER --out {out}"
+            f"{entry.name} FOLDER --out {out}",
+            code="LEX-USE-008",
         )
     out = _free(out)
     store = out.with_name(f"{out.name}.download")
@@ -177,9 +180,13 @@ def _free(out: str | Path) -> Path:
     """Return the folder to make; it is put into its place as a whole, so it needs a name."""
     out = Path(out)
     if out.name in ("", ".."):
-        raise UsageError(f"{out} has no name of its own. Name the folder to make with --out.")
+        raise UsageError(
+            f"{out} has no name of its own. Name the folder to make with --out.", code="LEX-USE-009"
+        )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} exists and is not an empty folder. Choose another --out.")
+        raise UsageError(
+            f"{out} exists and is not an empty folder. Choose another --out.", code="LEX-USE-010"
+        )
     refuse_blocked(out.parent)
     return out
 
@@ -191,7 +198,9 @@ def _unpacked(folder: Path, out: Path) -> Iterator[Path]:
         yield folder
         return
     if not is_archive(folder):
-        raise DataError(f"{folder} is neither a folder nor a .zip or .tar archive; unpack it first.")
+        raise DataError(
+            f"{folder} is neither a folder nor a .zip or .tar archive; unpack it first.", code="LEX-DATA-060"
+        )
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(dir=out.parent, prefix=".unpacked-"))

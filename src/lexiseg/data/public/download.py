@@ -76,7 +76,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         """Refuse redirects that lead elsewhere."""
         scheme = urlsplit(newurl).scheme
         if scheme not in _SCHEMES or (urlsplit(req.full_url).scheme == "https" and scheme != "https"):
-            raise DataError(f"{req.full_url} leads to {newurl}, which is not followed.")
+            raise DataError(f"{req.full_url} leads to {newurl}, which is not followed.", code="LEX-DATA-061")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -113,7 +113,9 @@ def download(
     """
     path = Path(path)
     if urlsplit(url).scheme not in _SCHEMES:
-        raise DataError(f"{url} is no address of the web; only http and https are fetched.")
+        raise DataError(
+            f"{url} is no address of the web; only http and https are fetched.", code="LEX-DATA-062"
+        )
     part = path.with_name(path.name + ".part")
     with disk_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +128,8 @@ def download(
         _forget(came)
         raise DataError(
             f"{url}: {wrong}. The file was removed. Either it was changed at its source, or on its way; try "
-            f"again, and if it stays so, compare with the data set's home page."
+            f"again, and if it stays so, compare with the data set's home page.",
+            code="LEX-DATA-063",
         )
     with disk_errors(path):
         came.replace(path)
@@ -156,7 +159,7 @@ def _fetch_all(
         except urllib.error.HTTPError as error:
             reason, wait = f"HTTP {error.code} {error.reason}", _retry_after(error.headers)
             if error.code not in _RETRIED:
-                raise DataError(f"{url} cannot be downloaded: {reason}.") from error
+                raise DataError(f"{url} cannot be downloaded: {reason}.", code="LEX-DATA-064") from error
         except _CUT as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
         after = part.stat().st_size if part.is_file() else 0
@@ -164,7 +167,9 @@ def _fetch_all(
         most = max(most, after)
         if tries >= TRIES:
             there = f" {after} bytes are in {part}; run the command again to go on." if after else ""
-            raise DataError(f"{url} cannot be downloaded: {reason}, {TRIES} times in a row.{there}")
+            raise DataError(
+                f"{url} cannot be downloaded: {reason}, {TRIES} times in a row.{there}", code="LEX-DATA-065"
+            )
         pause(min(MAX_PAUSE_S, wait if wait is not None else 2.0 ** (tries - 1)))
 
 
@@ -192,7 +197,10 @@ def _fetch(url: str, part: Path, *, size: int | None, progress: Progress | None)
             start, total = 0, _number(answer.headers.get("Content-Length"))
         if size is not None and total is not None and total != size:
             _forget(part)
-            raise DataError(f"{url} is {total} bytes long; expected {size}. It was changed at its source.")
+            raise DataError(
+                f"{url} is {total} bytes long; expected {size}. It was changed at its source.",
+                code="LEX-DATA-066",
+            )
         if not start:
             # Bytes of an older file must be gone before it is noted what the newer one is known by.
             _forget(part)
@@ -213,7 +221,8 @@ def _receive(
         if total is not None and shutil.disk_usage(part.parent).free < total - start:
             raise DiskError(
                 f"{part} needs {total - start} more bytes, but the disk has only "
-                f"{shutil.disk_usage(part.parent).free} free."
+                f"{shutil.disk_usage(part.parent).free} free.",
+                code="LEX-DISK-005",
             )
         file = part.open("ab" if start else "wb")
     with file:

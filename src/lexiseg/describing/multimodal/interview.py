@@ -98,7 +98,8 @@ class Interviewer:
         if self._unanswered >= GONE_AFTER:
             raise PartialFailureError(
                 f"Stopped, as {self._unanswered} questions in a row had no answer: {reason} What was "
-                f"answered is kept; run the same command again to go on."
+                f"answered is kept; run the same command again to go on.",
+                code="LEX-PART-002",
             )
 
 

@@ -151,7 +151,8 @@ class Journal:
             except ValidationError as error:
                 raise DataError(
                     f"{self.path}, line {number}: not a journal of `lexiseg data describe`. Remove it to ask "
-                    f"everything anew."
+                    f"everything anew.",
+                    code="LEX-DATA-114",
                 ) from error
         if found is None or not self._kept:
             return 0
@@ -167,7 +168,8 @@ class Journal:
         if differing:
             raise UsageError(
                 f"{self.path} holds replies of an interrupted run with {', '.join(differing)}. Go on with "
-                f"the same options, choose another --out, or remove it to ask anew."
+                f"the same options, choose another --out, or remove it to ask anew.",
+                code="LEX-USE-053",
             )
 
 
@@ -183,7 +185,8 @@ def _opened(path: Path) -> tuple[IO[bytes], bool]:
             file.close()
             raise UsageError(
                 f"Another process describes to the same file at this moment: it holds {path}. Wait until it "
-                f"has ended, or choose another --out."
+                f"has ended, or choose another --out.",
+                code="LEX-USE-054",
             ) from error
         if not locked or _is_at(file, path):
             file.seek(0)

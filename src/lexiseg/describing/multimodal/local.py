@@ -51,11 +51,14 @@ class LocalModel:
                 source, local_files_only=local, trust_remote_code=False
             )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-            raise WeightsError(_why_not_loaded(options.model, error, is_offline=is_offline)) from error
+            raise WeightsError(
+                _why_not_loaded(options.model, error, is_offline=is_offline), code="LEX-WEIGHTS-050"
+            ) from error
         if getattr(self._processor, "chat_template", None) is None:
             raise WeightsError(
                 f"The multimodal model '{options.model}' comes without a chat template, so it cannot be "
-                f"asked in turns. Take a version tuned for conversation, or ask a server with --base-url."
+                f"asked in turns. Take a version tuned for conversation, or ask a server with --base-url.",
+                code="LEX-WEIGHTS-051",
             )
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(self._device).eval()

@@ -40,14 +40,17 @@ class LmmOptions:
 
     def __post_init__(self) -> None:
         if not self.model:
-            raise UsageError("A multimodal model needs a name; give --model.")
+            raise UsageError("A multimodal model needs a name; give --model.", code="LEX-USE-055")
         if self.tries < 1 or self.concurrency < 1 or not self.timeout_s > 0:
             raise UsageError(
                 f"Expected at least 1 try, at least 1 question at a time and a timeout above 0 s; got "
-                f"{self.tries}, {self.concurrency} and {self.timeout_s}."
+                f"{self.tries}, {self.concurrency} and {self.timeout_s}.",
+                code="LEX-USE-056",
             )
         if self.price is not None and min(self.price) < 0:
-            raise UsageError(f"Prices per million tokens are 0 or more; got {self.price}.")
+            raise UsageError(
+                f"Prices per million tokens are 0 or more; got {self.price}.", code="LEX-USE-057"
+            )
         if self.base_url is not None:
             _check_url(self.base_url)
 
@@ -179,5 +182,6 @@ def _check_url(base_url: str) -> None:
     if not valid or url.username or url.password or url.query or url.fragment:
         raise UsageError(
             f"--base-url must be the plain address of a server, such as http://localhost:8000/v1, without "
-            f"key or query; got '{base_url}'."
+            f"key or query; got '{base_url}'.",
+            code="LEX-USE-058",
         )

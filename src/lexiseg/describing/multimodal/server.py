@@ -135,7 +135,8 @@ class ServerModel:
                     if waited > LONGEST_WAIT_S:
                         raise PartialFailureError(
                             f"{reason} It wants {wait:.0f} s of rest. What was answered is kept; run the "
-                            f"same command again later to go on."
+                            f"same command again later to go on.",
+                            code="LEX-PART-003",
                         ) from error
                     self._not_before = time.monotonic() + wait
                     continue
@@ -199,18 +200,21 @@ class ServerModel:
             target = self._without_key(error.response.headers.get("location", "nowhere"))
             raise UsageError(
                 f"{url} redirects to {target}, which is not followed: pictures go only to the address given. "
-                f"If you trust it, give its address with --base-url."
+                f"If you trust it, give its address with --base-url.",
+                code="LEX-USE-059",
             )
         said = " ".join(self._without_key(str(error)).split())[:_MESSAGE]
         if status in (401, 403):
             raise UsageError(
                 f"{url} refuses the key ({said}). Set the environment variable {KEY_VARIABLE} to the right "
-                f"one."
+                f"one.",
+                code="LEX-USE-060",
             )
         if status == 404:
             raise UsageError(
                 f"{url} does not know this address, or the model '{self._options.model}' ({said}). Most "
-                f"servers want a --base-url that ends in /v1."
+                f"servers want a --base-url that ends in /v1.",
+                code="LEX-USE-061",
             )
         return f"{url} refuses: {said}."
 
@@ -222,14 +226,16 @@ class ServerModel:
                 raise UsageError(
                     f"The certificate of {url} is not accepted ({beneath.verify_message}), so nothing was "
                     f"sent. Give the name it was made for with --base-url, or let an authority sign it that "
-                    f"this machine trusts."
+                    f"this machine trusts.",
+                    code="LEX-USE-062",
                 ) from error
             # A connection that was only cut raises one of these three, and is worth another try.
             cut = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
             if isinstance(beneath, ssl.SSLError) and not isinstance(beneath, cut):
                 raise UsageError(
                     f"There is no secure connection with {url} ({_cause(error)}). If the server does not "
-                    f"encrypt, its --base-url begins with http://."
+                    f"encrypt, its --base-url begins with http://.",
+                    code="LEX-USE-063",
                 ) from error
 
     def _without_key(self, text: str) -> str:
@@ -251,7 +257,8 @@ def _openai() -> ModuleType:
         import openai
     except ImportError as error:
         raise UsageError(
-            "Asking a server needs the openai client, which is not installed: pip install 'lexiseg[lmm]'."
+            "Asking a server needs the openai client, which is not installed: pip install 'lexiseg[lmm]'.",
+            code="LEX-USE-064",
         ) from error
     return openai
 
@@ -263,7 +270,8 @@ def _key_of_environment() -> str:
     if not all("!" <= character <= "~" for character in key):
         raise UsageError(
             f"The environment variable {KEY_VARIABLE} holds a space, a line break or a character that is not "
-            f"ASCII, so it is no key. Set it anew, without them."
+            f"ASCII, so it is no key. Set it anew, without them.",
+            code="LEX-USE-065",
         )
     return key
 

@@ -84,7 +84,8 @@ def _names(given: Sequence[str] | None, classes: int) -> tuple[str, ...]:
     if len(given) != classes - 1 or len(set(given)) != len(given):
         raise UsageError(
             f"The checkpoint segments {classes - 1} foreground class{'es' if classes > 2 else ''}, but the "
-            f"names given are {', '.join(given)}. Name each once, in the order of the labels."
+            f"names given are {', '.join(given)}. Name each once, in the order of the labels.",
+            code="LEX-USE-037",
         )
     return ("background", *given)
 

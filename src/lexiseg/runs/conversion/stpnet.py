@@ -57,7 +57,9 @@ def convert_stpnet(
     """
     checkpoint, out = Path(checkpoint), Path(out)
     if banks is not None and text_encoder is not None:
-        raise UsageError("Give the text embeddings as a file (--banks) or a --text-encoder, not both.")
+        raise UsageError(
+            "Give the text embeddings as a file (--banks) or a --text-encoder, not both.", code="LEX-USE-038"
+        )
     Run.refuse_existing(out)
     state = without_prefix(read_state_dict(checkpoint))
     vocabulary = load_vocabulary("chest")
@@ -91,7 +93,8 @@ def _read_banks(path: Path, vocabulary: Vocabulary) -> TextBank:
     if sorted(tensors) != sorted(BANKS.values()):
         raise WeightsError(
             f"{path} must hold the text embeddings {', '.join(BANKS.values())}; it holds "
-            f"{', '.join(sorted(tensors)) or 'nothing'}."
+            f"{', '.join(sorted(tensors)) or 'nothing'}.",
+            code="LEX-WEIGHTS-043",
         )
     phrases = {factor.name: factor.phrases for factor in vocabulary.factors}
     embeddings: dict[str, Tensor] = {}
@@ -100,15 +103,19 @@ def _read_banks(path: Path, vocabulary: Vocabulary) -> TextBank:
         if value.ndim != 4 or (value.shape[0], *value.shape[2:]) != (len(listed), TOKENS, _WIDTH):
             raise WeightsError(
                 f"{path}: {BANKS[name]} must be (phrases, layers, tokens, width) = ({len(listed)}, any, "
-                f"{TOKENS}, {_WIDTH}); it is {tuple(value.shape)}."
+                f"{TOKENS}, {_WIDTH}); it is {tuple(value.shape)}.",
+                code="LEX-WEIGHTS-044",
             )
         if not value.is_floating_point():
-            raise WeightsError(f"{path}: {BANKS[name]} must hold floating point numbers, not {value.dtype}.")
+            raise WeightsError(
+                f"{path}: {BANKS[name]} must hold floating point numbers, not {value.dtype}.",
+                code="LEX-WEIGHTS-045",
+            )
         embeddings[name] = value.to(torch.float32)
     try:
         return TextBank(encoder=f"published embeddings ({path.name})", phrases=phrases, embeddings=embeddings)
     except ValueError as error:  # the factors differ in the number of layers
-        raise WeightsError(f"{path}: {error}.") from error
+        raise WeightsError(f"{path}: {error}.", code="LEX-WEIGHTS-046") from error
 
 
 def _make_bank(vocabulary: Vocabulary, name: str) -> TextBank:
@@ -117,7 +124,8 @@ def _make_bank(vocabulary: Vocabulary, name: str) -> TextBank:
         raise WeightsError(
             f"The text encoder '{name}' is {encoder.width} wide, but the published network was trained with "
             f"embeddings {_WIDTH} wide, those of {PUBLISHED_ENCODER}. Use that one, or give the embeddings "
-            f"with --banks."
+            f"with --banks.",
+            code="LEX-WEIGHTS-047",
         )
     return build_bank(vocabulary, encoder)
 

@@ -41,14 +41,16 @@ class FramedTokenizer:
             raise WeightsError(
                 f"The tokenizer of '{name}' has no padding token, so sentences of different lengths cannot "
                 f"stand in one batch. Use the tokenizer files of CIDAS/clipseg-rd64-refined, "
-                f"tokenizer_config.json included."
+                f"tokenizer_config.json included.",
+                code="LEX-WEIGHTS-020",
             )
         largest = max(tokenizer.get_vocab().values())
         if largest >= vocabulary_size:
             raise WeightsError(
                 f"The tokenizer of '{name}' has tokens up to number {largest}, but the text tower beside it "
                 f"knows {vocabulary_size}, numbers 0 to {vocabulary_size - 1}: they are not of one model. "
-                f"Use the tokenizer files that belong to the weights."
+                f"Use the tokenizer files that belong to the weights.",
+                code="LEX-WEIGHTS-021",
             )
         spans = tokenizer(FRAME.strip(), return_offsets_mapping=True)["offset_mapping"]
         start, end = spans[position] if position < len(spans) else (0, 0)
@@ -57,7 +59,8 @@ class FramedTokenizer:
             raise WeightsError(
                 f"The tokenizer of '{name}' cuts '{FRAME.strip()}' in another way than that of CLIP: token "
                 f"{position}, which the pseudo-word replaces, is '{FRAME[start:end]}', no part of '{_MARK}'. "
-                f"Use the tokenizer files of CIDAS/clipseg-rd64-refined."
+                f"Use the tokenizer files of CIDAS/clipseg-rd64-refined.",
+                code="LEX-WEIGHTS-022",
             )
 
     def __call__(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -103,7 +106,8 @@ def load_framed_tokenizer(
         raise WeightsError(
             f"The tokenizer of the CLIPSeg '{source}' cannot be loaded: {reason} Expected tokenizer.json, or "
             f"vocab.json and merges.txt, beside config.json. Without a network, copy them from the page of "
-            f"CIDAS/clipseg-rd64-refined on the hub into the folder with its weights."
+            f"CIDAS/clipseg-rd64-refined on the hub into the folder with its weights.",
+            code="LEX-WEIGHTS-023",
         ) from error
     return FramedTokenizer(
         tokenizer,

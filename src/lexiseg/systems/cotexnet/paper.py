@@ -222,10 +222,14 @@ class CoTexNet(CoTexNetStudent):
         if roi.shape != image.shape:
             raise UsageError(
                 f"Expected one region of interest per image, of the images' shape {tuple(image.shape)}, but "
-                f"the shape is {tuple(roi.shape)}."
+                f"the shape is {tuple(roi.shape)}.",
+                code="LEX-USE-025",
             )
         if len(input_ids) != len(image):
-            raise UsageError(f"Expected one sentence per image, but got {len(input_ids)} for {len(image)}.")
+            raise UsageError(
+                f"Expected one sentence per image, but got {len(input_ids)} for {len(image)}.",
+                code="LEX-USE-026",
+            )
         class_token, features = self._see(image)
         image_embedding = self._embed_image(class_token)  # (B, D)
         text_embedding = self.embed_text(input_ids, attention_mask, roi)  # (B, D)
@@ -272,12 +276,14 @@ class CoTexNet(CoTexNetStudent):
         if input_ids.ndim != 2 or input_ids.shape != attention_mask.shape:
             raise UsageError(
                 "Expected input_ids and attention_mask of one shape (B, tokens), but the shapes are "
-                f"{tuple(input_ids.shape)} and {tuple(attention_mask.shape)}."
+                f"{tuple(input_ids.shape)} and {tuple(attention_mask.shape)}.",
+                code="LEX-USE-027",
             )
         if input_ids.shape[1] > self.text_tokens:
             raise UsageError(
                 f"The text tower reads at most {self.text_tokens} tokens, but the sentences have "
-                f"{input_ids.shape[1]}. Let the tokenizer truncate them."
+                f"{input_ids.shape[1]}. Let the tokenizer truncate them.",
+                code="LEX-USE-028",
             )
         # The end token, whose embedding is the sentence's, comes last and sees what comes before it only.
         shortest = int(attention_mask.sum(dim=1).min())
@@ -285,7 +291,8 @@ class CoTexNet(CoTexNetStudent):
             raise UsageError(
                 f"The pseudo-word replaces token {PSEUDO_WORD_POSITION}, so the end must come later, "
                 f"but a sentence has only {shortest} tokens with start and end. Frame the sentences as "
-                "'Segmentation area of [temp]. ...'."
+                "'Segmentation area of [temp]. ...'.",
+                code="LEX-USE-029",
             )
 
 
@@ -362,7 +369,8 @@ def _insert_word(word: Tensor, module: nn.Module, inputs: tuple[Any, ...], embed
 def _check_image(image: Tensor) -> None:
     if image.ndim != 4 or image.shape[1] != 3 or 0 in image.shape:
         raise UsageError(
-            f"CoTexNet takes images of shape (B, 3, height, width), but the shape is {tuple(image.shape)}."
+            f"CoTexNet takes images of shape (B, 3, height, width), but the shape is {tuple(image.shape)}.",
+            code="LEX-USE-030",
         )
 
 
@@ -370,19 +378,25 @@ def _check_config(config: CLIPSegConfig, num_classes: int) -> None:
     vision: Any = config.vision_config
     layers = list(config.extract_layers)
     if num_classes < 2:
-        raise UsageError(f"CoTexNet needs at least 2 classes with the background, but got {num_classes}.")
+        raise UsageError(
+            f"CoTexNet needs at least 2 classes with the background, but got {num_classes}.",
+            code="LEX-USE-031",
+        )
     if not layers or not all(0 <= layer < vision.num_hidden_layers for layer in layers):
         raise UsageError(
             "The CLIPSeg configuration's extract_layers must be layers of its vision tower, "
-            f"0..{vision.num_hidden_layers - 1}, but they are {layers}."
+            f"0..{vision.num_hidden_layers - 1}, but they are {layers}.",
+            code="LEX-USE-032",
         )
     if not 0 <= config.conditional_layer < len(layers):
         raise UsageError(
             "The CLIPSeg configuration's conditional_layer must be one of the decoder's layers, "
-            f"0..{len(layers) - 1}, but it is {config.conditional_layer}."
+            f"0..{len(layers) - 1}, but it is {config.conditional_layer}.",
+            code="LEX-USE-033",
         )
     if config.use_complex_transposed_convolution and vision.patch_size != _FINE_HEAD_PATCH:
         raise UsageError(
             f"CLIPSeg's complex transposed convolution fits patches of {_FINE_HEAD_PATCH} pixels, but the "
-            f"configuration's patch_size is {vision.patch_size}."
+            f"configuration's patch_size is {vision.patch_size}.",
+            code="LEX-USE-034",
         )

@@ -41,7 +41,9 @@ def load_clipseg(source: str | Path = PUBLISHED_CLIPSEG, *, num_classes: int) ->
     try:
         clipseg = load_file(weights)
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"The CLIPSeg weights '{weights}' cannot be read: {error}") from error
+        raise WeightsError(
+            f"The CLIPSeg weights '{weights}' cannot be read: {error}", code="LEX-WEIGHTS-024"
+        ) from error
     own = net.state_dict()
     # The published network holds a CLIPSeg under this prefix, and adds to it.
     names = {
@@ -58,7 +60,8 @@ def load_clipseg(source: str | Path = PUBLISHED_CLIPSEG, *, num_classes: int) ->
     ]
     if unknown:
         raise WeightsError(
-            f"The CLIPSeg of '{source}' does not fit its {_CONFIG}: {listed(unknown, 'unknown key')}."
+            f"The CLIPSeg of '{source}' does not fit its {_CONFIG}: {listed(unknown, 'unknown key')}.",
+            code="LEX-WEIGHTS-025",
         )
     check_keys(
         clipseg, {key: own[ours].shape for ours, key in names.items()}, what=f"The CLIPSeg of '{source}'"
@@ -87,7 +90,8 @@ def _file(source: str | Path, name: str) -> Path:
         if not (folder / name).is_file():
             raise WeightsError(
                 f"There is no '{name}' in '{folder}'. Expected {_CONFIG} and {_WEIGHTS} of a CLIPSeg, as on "
-                f"the hub page of '{PUBLISHED_CLIPSEG}'."
+                f"the hub page of '{PUBLISHED_CLIPSEG}'.",
+                code="LEX-WEIGHTS-026",
             )
         return folder / name
     try:
@@ -95,5 +99,6 @@ def _file(source: str | Path, name: str) -> Path:
     except WeightsError as error:
         raise WeightsError(
             f"{error} Without a network, copy {_CONFIG} and {_WEIGHTS} of a CLIPSeg from its page on the hub "
-            "into a folder and give its path."
+            "into a folder and give its path.",
+            code="LEX-WEIGHTS-027",
         ) from error

@@ -112,7 +112,8 @@ def load_published(
         raise WeightsError(
             f"Not a published CoTexNet checkpoint: {listed(split.unknown, 'unknown key')}. Expected the "
             "state_dict of the published network (stored under the key 'model' of the checkpoint file) with "
-            f"{num_classes} classes and the layers of the given configuration."
+            f"{num_classes} classes and the layers of the given configuration.",
+            code="LEX-WEIGHTS-028",
         )
     own, names, copies = net.state_dict(), published_names(net), roi_tower_names(net)
     expected = {key: own[ours].shape for ours, key in names.items()}
@@ -148,7 +149,7 @@ def check_keys(found: Mapping[str, Tensor], expected: Mapping[str, torch.Size], 
     """
     missing = [key for key in expected if key not in found]
     if missing:
-        raise WeightsError(f"{what} is incomplete: {listed(missing, 'missing key')}.")
+        raise WeightsError(f"{what} is incomplete: {listed(missing, 'missing key')}.", code="LEX-WEIGHTS-029")
     misshapen = [
         f"{key} (expected {tuple(shape)}, found {tuple(found[key].shape)})"
         for key, shape in expected.items()
@@ -157,7 +158,8 @@ def check_keys(found: Mapping[str, Tensor], expected: Mapping[str, torch.Size], 
     if misshapen:
         raise WeightsError(
             f"{what} does not fit: {listed(misshapen, 'misshapen key')}. The sizes follow from the CLIPSeg "
-            "configuration and the number of classes."
+            "configuration and the number of classes.",
+            code="LEX-WEIGHTS-030",
         )
 
 
@@ -174,16 +176,21 @@ def read_config(config: Mapping[str, Any] | str | Path) -> CLIPSegConfig:
         try:
             values = json.loads(Path(config).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise WeightsError(f"The CLIPSeg configuration '{config}' cannot be read: {error}") from error
+            raise WeightsError(
+                f"The CLIPSeg configuration '{config}' cannot be read: {error}", code="LEX-WEIGHTS-031"
+            ) from error
     if not isinstance(values, Mapping) or not {"text_config", "vision_config"} <= values.keys():
         raise WeightsError(
             f"Expected a CLIPSeg configuration with the entries text_config and vision_config{where}, as in "
-            "the config.json of 'CIDAS/clipseg-rd64-refined'."
+            "the config.json of 'CIDAS/clipseg-rd64-refined'.",
+            code="LEX-WEIGHTS-032",
         )
     try:
         return CLIPSegConfig.from_dict(dict(values))
     except (StrictDataclassError, TypeError, ValueError) as error:
-        raise WeightsError(f"The CLIPSeg configuration{where} is not valid: {error}") from error
+        raise WeightsError(
+            f"The CLIPSeg configuration{where} is not valid: {error}", code="LEX-WEIGHTS-033"
+        ) from error
 
 
 def to_published(net: CoTexNet) -> dict[str, Tensor]:
@@ -228,5 +235,6 @@ def _check_copies(published: Mapping[str, Tensor], copies: Mapping[str, str]) ->
     if differing:
         raise WeightsError(
             "The checkpoint's two copies of the frozen vision tower differ, so it was trained in another way "
-            f"than published: {listed(differing, 'differing key')}."
+            f"than published: {listed(differing, 'differing key')}.",
+            code="LEX-WEIGHTS-034",
         )

@@ -217,12 +217,14 @@ class StpNet(nn.Module):
             raise UsageError(
                 f"The published STPNet takes images of shape (B, 3, {IMAGE_SIZE}, {IMAGE_SIZE}), but the "
                 f"shape is {tuple(image.shape)}. Resize the images to {IMAGE_SIZE} x {IMAGE_SIZE}, or choose "
-                "the compact preset, which takes other sizes."
+                "the compact preset, which takes other sizes.",
+                code="LEX-USE-035",
             )
         if self.training and image.shape[0] < 2:
             raise UsageError(
                 "A training batch of the published STPNet needs at least 2 images, as its heads normalise "
-                "over the batch, but it holds 1. Choose a larger batch size."
+                "over the batch, but it holds 1. Choose a larger batch size.",
+                code="LEX-USE-036",
             )
 
 
@@ -241,13 +243,15 @@ def _check_banks(banks: Mapping[str, Tensor]) -> tuple[int, int]:
     if not fits:
         raise WeightsError(
             "Expected one text bank of shape (phrases, layers, tokens, width) per factor, with the same "
-            f"tokens and width throughout, but the shapes are {shapes}."
+            f"tokens and width throughout, but the shapes are {shapes}.",
+            code="LEX-WEIGHTS-035",
         )
     text_tokens, width = next(iter(shapes.values()))[2:]
     if _ENCODER_VALUES % width or width % 2:
         raise WeightsError(
             "The published STPNet cuts its image features into tokens as wide as the text, so this width "
             f"must be even and divide {_ENCODER_VALUES}; the text bank's is {width}. Choose a text encoder "
-            "384, 768 or 1024 wide."
+            "384, 768 or 1024 wide.",
+            code="LEX-WEIGHTS-036",
         )
     return text_tokens, width

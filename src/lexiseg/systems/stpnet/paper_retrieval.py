@@ -42,7 +42,8 @@ class ImageEncoder(nn.Module):
                 resnet.load_state_dict(kept)
             except RuntimeError as error:
                 raise WeightsError(
-                    f"Expected the state_dict of a torchvision ResNet-101 for the image encoder: {error}"
+                    f"Expected the state_dict of a torchvision ResNet-101 for the image encoder: {error}",
+                    code="LEX-WEIGHTS-037",
                 ) from error
         self.width = width
         self.stem = nn.Sequential(resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool)

@@ -100,13 +100,16 @@ def load_published(state_dict: Mapping[str, Tensor], banks: Mapping[str, Tensor]
         raise WeightsError(
             f"Not a published STPNet checkpoint: {listed(split.unknown, 'unknown key')}. Expected the "
             "state_dict of the published network (often stored under the key 'state_dict' of the checkpoint "
-            "file)."
+            "file).",
+            code="LEX-WEIGHTS-038",
         )
     names = published_names(net)
     own = net.state_dict()
     missing = [key for ours, key in names.items() if key not in published and not _is_counter(ours)]
     if missing:
-        raise WeightsError(f"The STPNet checkpoint is incomplete: {listed(missing, 'missing key')}.")
+        raise WeightsError(
+            f"The STPNet checkpoint is incomplete: {listed(missing, 'missing key')}.", code="LEX-WEIGHTS-039"
+        )
     misshapen = [
         f"{key} (expected {tuple(own[ours].shape)}, found {tuple(published[key].shape)})"
         for ours, key in names.items()
@@ -115,7 +118,8 @@ def load_published(state_dict: Mapping[str, Tensor], banks: Mapping[str, Tensor]
     if misshapen:
         raise WeightsError(
             f"The STPNet checkpoint does not fit: {listed(misshapen, 'misshapen key')}. "
-            "The sizes of the img_linear* keys follow from the number of phrases in the banks."
+            "The sizes of the img_linear* keys follow from the number of phrases in the banks.",
+            code="LEX-WEIGHTS-040",
         )
     if split.unused:
         _log.info("Dropped %d keys that are never used: %s", len(split.unused), ", ".join(split.unused))
@@ -232,12 +236,14 @@ def _factor_banks(banks: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if missing:
         raise WeightsError(
             f"Expected the text banks {', '.join(BANKS.values())}, but {', '.join(missing)} is missing; "
-            f"found: {', '.join(banks) or 'none'}."
+            f"found: {', '.join(banks) or 'none'}.",
+            code="LEX-WEIGHTS-041",
         )
     unknown = [name for name in banks if name not in BANKS.values()]
     if unknown:
         raise WeightsError(
-            f"Expected the text banks {', '.join(BANKS.values())}, but found also {', '.join(unknown)}."
+            f"Expected the text banks {', '.join(BANKS.values())}, but found also {', '.join(unknown)}.",
+            code="LEX-WEIGHTS-042",
         )
     return {factor: banks[name] for factor, name in BANKS.items()}
 

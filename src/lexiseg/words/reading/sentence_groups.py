@@ -104,7 +104,8 @@ def _refuse_unsuitable(spellings: Mapping[tuple[str, ...], Counter[str]]) -> Non
     if len(spellings) < 2:
         raise DataError(
             f"The report sheet holds fewer than 2 distinct sentences ({len(spellings)}): nothing can be "
-            f"learnt from it. {_ADVICE}"
+            f"learnt from it. {_ADVICE}",
+            code="LEX-DATA-001",
         )
     rows = sum(counts.total() for counts in spellings.values())
     length = median(len(words) for words, counts in spellings.items() for _ in range(counts.total()))
@@ -116,7 +117,8 @@ def _refuse_unsuitable(spellings: Mapping[tuple[str, ...], Counter[str]]) -> Non
         raise DataError(
             f"The report sheet is free prose: {len(spellings)} distinct sentences in {rows} rows, of "
             f"{length:g} words (median), with {different} different words. Sentences in no known grammar are "
-            f"grouped into at most {MAX_GROUPS}, which makes no sense here. {_ADVICE}"
+            f"grouped into at most {MAX_GROUPS}, which makes no sense here. {_ADVICE}",
+            code="LEX-DATA-002",
         )
 
 

@@ -91,9 +91,11 @@ def read_dicom(path: Path, *, rescaled: bool) -> Slice:
             values = values * float(file.get("RescaleSlope", 1)) + float(file.get("RescaleIntercept", 0))
         steps = [float(step) for step in file.get("PixelSpacing") or ()]
     except (*_BROKEN, pydicom.errors.InvalidDicomError, pydicom.errors.BytesLengthException) as error:
-        raise DataError(f"{path} cannot be read as DICOM: {error}") from error
+        raise DataError(f"{path} cannot be read as DICOM: {error}", code="LEX-DATA-067") from error
     if values.ndim != 2:
-        raise DataError(f"{path} has the shape {values.shape}; expected one grey picture.")
+        raise DataError(
+            f"{path} has the shape {values.shape}; expected one grey picture.", code="LEX-DATA-068"
+        )
     is_known = len(steps) == 2 and all(0 < step < float("inf") for step in steps)
     return Slice(values=values, spacing_mm=(steps[0], steps[1]) if is_known else None)
 
@@ -141,7 +143,10 @@ def _slices(images: Path, ground: Path) -> tuple[tuple[Path, Path], ...]:
     files = visible_files(images, ".dcm")
     labels = sorted(image_files(ground), key=natural)
     if len(files) != len(labels):
-        raise DataError(f"{images} holds {len(files)} slices, but {ground} {len(labels)} pictures of labels.")
+        raise DataError(
+            f"{images} holds {len(files)} slices, but {ground} {len(labels)} pictures of labels.",
+            code="LEX-DATA-069",
+        )
     by_name = {plain_stem(path.name): path for path in labels}
     if all(path.stem in by_name for path in files):
         return tuple((path, by_name[path.stem]) for path in files)
@@ -187,7 +192,7 @@ def _pixels(
         return
     slices = [read_dicom(path, rescaled=False) for path, _ in item.slices]
     if len({found.values.shape for found in slices}) > 1:
-        raise DataError(f"The slices in {item.slices[0][0].parent} differ in size.")
+        raise DataError(f"The slices in {item.slices[0][0].parent} differ in size.", code="LEX-DATA-070")
     pixels, done = to_pixels(np.stack([found.values for found in slices]))
     if done is not None:
         said.append(f"{item.name}: {done}.")

@@ -29,7 +29,9 @@ def lesion(path: Path) -> Labels:
     if pixels.is_lossy or highest > LOSSY_THRESHOLD:
         return np.asarray(values > LOSSY_THRESHOLD, dtype=np.uint8)
     if highest > 1:
-        raise DataError(f"{path} holds values up to {highest}; expected 0 and 1, or 0 and 255.")
+        raise DataError(
+            f"{path} holds values up to {highest}; expected 0 and 1, or 0 and 255.", code="LEX-DATA-071"
+        )
     return np.asarray(values, dtype=np.uint8)
 
 
@@ -92,7 +94,8 @@ def labels_of(values: npt.NDArray[np.generic], entry: Entry, path: Path, *, tole
     if len(wrong):
         raise DataError(
             f"{path} holds the values {', '.join(f'{value:g}' for value in wrong[:5])}, which stand for no "
-            f"class of {entry.title}: expected {', '.join(f'{value:g}' for value in known)}."
+            f"class of {entry.title}: expected {', '.join(f'{value:g}' for value in known)}.",
+            code="LEX-DATA-072",
         )
     labels = np.array([label for _, label in listed], dtype=np.uint8)[distance.argmin(axis=1)]
     return np.asarray(labels[inverse].reshape(values.shape))
@@ -104,5 +107,5 @@ def _pixels(path: Path) -> MaskPixels:
 
 def _grey(pixels: MaskPixels, path: Path) -> npt.NDArray[np.integer]:
     if pixels.is_colour:
-        raise DataError(f"{path} holds colours; expected a grey mask.")
+        raise DataError(f"{path} holds colours; expected a grey mask.", code="LEX-DATA-073")
     return pixels.values

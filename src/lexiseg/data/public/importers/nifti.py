@@ -97,13 +97,18 @@ def read_nifti(path: Path) -> Volume:
         values = np.asanyarray(image.dataobj)
         zooms, unit = image.header.get_zooms(), image.header.get_xyzt_units()[0]
     except (*_BROKEN, nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError) as error:
-        raise DataError(f"{path} cannot be read as NIfTI: {error}") from error
+        raise DataError(f"{path} cannot be read as NIfTI: {error}", code="LEX-DATA-074") from error
     while values.ndim > 2 and values.shape[-1] == 1:
         values = values[..., 0]
     if values.ndim not in (2, 3) or not values.size:
-        raise DataError(f"{path} has the shape {values.shape}; expected a picture or a stack of slices.")
+        raise DataError(
+            f"{path} has the shape {values.shape}; expected a picture or a stack of slices.",
+            code="LEX-DATA-075",
+        )
     if values.dtype.kind not in "iuf" or (values.dtype.kind == "f" and not np.isfinite(values).all()):
-        raise DataError(f"{path} holds values that are no finite numbers ({values.dtype}).")
+        raise DataError(
+            f"{path} holds values that are no finite numbers ({values.dtype}).", code="LEX-DATA-076"
+        )
     # NIfTI stores the first index fastest: it runs along the rows of a picture.
     stack = values.T if values.ndim == 3 else values.T[None]
     column, row = (float(step) * _MILLIMETRES[unit] for step in zooms[:2])
@@ -190,7 +195,8 @@ def _cases(folder: Path, frames: list[Frame], entry: Entry, said: list[str]) -> 
         if image.values.shape != mask.values.shape:
             raise DataError(
                 f"{frame.image} has the shape {image.values.shape} (slices, rows, columns), but "
-                f"{frame.mask.name} has {mask.values.shape}."
+                f"{frame.mask.name} has {mask.values.shape}.",
+                code="LEX-DATA-077",
             )
         pixels, done = to_pixels(image.values)
         if done is not None:

@@ -95,7 +95,7 @@ def _pairs(root: Path, wanted: PairFolders, said: list[str]) -> list[Picture]:
     assert masks is not None
     pairs = pair(image_files(images), image_files(masks))
     if pairs.faults:
-        raise DataError(" ".join(pairs.faults[:3]))
+        raise DataError(" ".join(pairs.faults[:3]), code="LEX-DATA-078")
     say_left_out(said, (p.name for p, mask in pairs.masks.items() if mask is None), "they have no mask")
     if pairs.orphans:
         names = [path.name for path in pairs.orphans]
@@ -161,7 +161,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as CSV in UTF-8: {error}") from error
+        raise DataError(f"{path} cannot be read as CSV in UTF-8: {error}", code="LEX-DATA-079") from error
     if not rows:
         return []
     titles = [title.lower() for title in rows[0]]
@@ -187,7 +187,7 @@ def _published(root: Path, said: list[str]) -> tuple[list[Picture], dict[Path, s
     """Read the layout of LViT, with its sheets."""
     scan = published.scan(root, DatasetYaml(), {})
     if scan.faults:
-        raise DataError(" ".join(scan.faults[:3]))
+        raise DataError(" ".join(scan.faults[:3]), code="LEX-DATA-080")
     say_left_out(said, (s.image.name for s in scan.samples if s.mask is None), "they have no mask")
     _say_orphans(said, scan.reports_without_image, root)
     pictures = [
@@ -216,7 +216,7 @@ def _sentences(folder: Path, images: list[Path], said: list[str]) -> dict[Path, 
             if reports.get(image, text) != text
         ]
         if faults := (*sheet.faults, *attached.faults, *twice):
-            raise DataError(" ".join(faults[:3]))
+            raise DataError(" ".join(faults[:3]), code="LEX-DATA-081")
         _say_orphans(said, attached.orphans, path)
         reports |= attached.reports
     return reports

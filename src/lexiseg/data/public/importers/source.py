@@ -68,7 +68,8 @@ def not_found(folder: Path, entry: Entry) -> DataError:
     there = sorted(path.name + ("/" if path.is_dir() else "") for path in folder.iterdir())
     return DataError(
         f"{folder} does not look like {entry.title}: expected {entry.layout}. It holds "
-        f"{some(there, limit=8) or 'nothing'}."
+        f"{some(there, limit=8) or 'nothing'}.",
+        code="LEX-DATA-082",
     )
 
 
@@ -107,7 +108,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as text in UTF-8: {error}") from error
+        raise DataError(f"{path} cannot be read as text in UTF-8: {error}", code="LEX-DATA-083") from error
 
 
 def below(folder: Path, path: str) -> Path | None:

@@ -99,7 +99,10 @@ def _completed(
     train = [record for record in records if stated[record.name] == "train"]
     if not train:
         there = " and ".join(sorted(set(stated.values())))
-        raise DataError(f"Only images of the published {there} split are there; expected those of train too.")
+        raise DataError(
+            f"Only images of the published {there} split are there; expected those of train too.",
+            code="LEX-DATA-084",
+        )
     made = seeded_split(_groups(train), seed=seed, splits=("train", *missing))
     said.append(
         f"{' and '.join(missing).capitalize()} was split off train {_how(train, seed)}: "

@@ -68,7 +68,7 @@ def _busi(folder: Path, images: list[Path], masks: dict[str, list[Path]]) -> Ite
     for image in images:
         labels = [lesion(path) for path in masks[image.stem]]
         if len({part.shape for part in labels}) > 1:
-            raise DataError(f"The masks of {image} differ in size.")
+            raise DataError(f"The masks of {image} differ in size.", code="LEX-DATA-085")
         yield Case(
             name=plain_stem(image.name),
             image=image,
@@ -132,7 +132,7 @@ def _outlines(path: Path) -> dict[str, list[Polygon]]:
         parser = ElementTree.XMLParser(target=_PlainXml())
         marks = list(ElementTree.fromstring(read_content(path), parser=parser).iter("mark"))
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise DataError(f"{path} cannot be read as XML: {error}") from error
+        raise DataError(f"{path} cannot be read as XML: {error}", code="LEX-DATA-086") from error
     found: dict[str, list[Polygon]] = {}
     for mark in marks:
         number, text = (mark.findtext("image") or "").strip(), (mark.findtext("svg") or "").strip()
@@ -148,8 +148,12 @@ def _polygons(text: str, path: Path) -> list[Polygon]:
         polygons = [[(float(point["x"]), float(point["y"])) for point in shape["points"]] for shape in shapes]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
-            f"{path}: expected outlines as JSON, a list of shapes with points x and y, got {text[:60]!r}."
+            f"{path}: expected outlines as JSON, a list of shapes with points x and y, got {text[:60]!r}.",
+            code="LEX-DATA-087",
         ) from error
     if not all(abs(step) < _FARTHEST for polygon in polygons for point in polygon for step in point):
-        raise DataError(f"{path}: an outline has a point that is no place in a picture: {text[:60]!r}.")
+        raise DataError(
+            f"{path}: an outline has a point that is no place in a picture: {text[:60]!r}.",
+            code="LEX-DATA-088",
+        )
     return [polygon for polygon in polygons if len(polygon) > 2]

@@ -30,7 +30,8 @@ def need(package: str) -> Any:
     except ImportError as error:
         raise UsageError(
             f"Reading these volumes needs {package}, which the extra 'volumes' installs: "
-            f"pip install 'lexiseg[volumes]'."
+            f"pip install 'lexiseg[volumes]'.",
+            code="LEX-USE-011",
         ) from error
 
 

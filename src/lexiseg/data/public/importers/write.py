@@ -114,13 +114,16 @@ def _store_all(
     said = list(source.said)
     say_left_out(said, wrong_size, "image and mask differ in size")
     if not stored:
-        raise DataError(f"No image of {entry.title} is left to import. {' '.join(said)}".strip())
+        raise DataError(
+            f"No image of {entry.title} is left to import. {' '.join(said)}".strip(), code="LEX-DATA-089"
+        )
     absent = set(range(1, entry.num_classes)).difference(*(item.labels for item in stored))
     if len(absent) == entry.num_classes - 1:
         wanted = ", ".join(f"{value} for {named.name}" for named in entry.classes for value in named.original)
         raise DataError(
             f"No mask of {len(stored)} holds a class, so they are not written as those of {entry.title}; "
-            f"expected {wanted}."
+            f"expected {wanted}.",
+            code="LEX-DATA-090",
         )
     said += [f"No mask holds the class {entry.classes[label - 1].name}." for label in sorted(absent)]
     return stored, said
@@ -133,7 +136,8 @@ def _unique(case: Case, names: set[str]) -> str:
         name = f"{case.split}_{name}"
     if name.lower() in names:
         raise DataError(
-            f"Two images are called {case.name}, the second one {case.original}; rename one of them."
+            f"Two images are called {case.name}, the second one {case.original}; rename one of them.",
+            code="LEX-DATA-091",
         )
     names.add(name.lower())
     return name

@@ -48,7 +48,9 @@ def find_entry(name: str) -> Entry:
         return names[key]
     close = difflib.get_close_matches(key, names, n=1)
     hint = f" Did you mean {names[close[0]].name}?" if close else ""
-    raise UsageError(f"No data set '{name}'; there are: {', '.join(load_registry())}.{hint}")
+    raise UsageError(
+        f"No data set '{name}'; there are: {', '.join(load_registry())}.{hint}", code="LEX-USE-012"
+    )
 
 
 @cache
