@@ -190,7 +190,7 @@ def test_a_shipped_model_is_called_by_its_name(tmp_path: Path, monkeypatch: pyte
     shipped = Run.open("covid-xray")
     assert shipped.path.is_absolute()
     assert shipped.shown == "covid-xray"
-    with pytest.raises(UsageError, match=r"^Expected two runs to compare, got covid-xray twice\.$"):
+    with pytest.raises(UsageError, match=r"^Expected two runs to compare, got covid-xray twice\."):
         compare("covid-xray", "covid-xray", tmp_path)
     with pytest.raises(UsageError, match=r"^The run covid-xray is named twice\."):
         run_names([shipped.path, shipped.path])

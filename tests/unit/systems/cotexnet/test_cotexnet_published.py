@@ -98,7 +98,7 @@ def test_a_missing_key_is_refused_by_name(
     checkpoint: dict[str, Tensor], config: dict[str, Any], key: str
 ) -> None:
     del checkpoint[key]
-    with pytest.raises(WeightsError, match=rf"2 classes is incomplete: 1 missing key: {key}\.$"):
+    with pytest.raises(WeightsError, match=rf"2 classes is incomplete: 1 missing key: {key}\."):
         load_published(checkpoint, config, 2)
 
 
