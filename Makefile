@@ -4,7 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 MINUTES ?= 3
 
-.PHONY: demo test check docs clean
+# Tests run in as many processes as there are cores; each computes with one thread.
+JOBS ?= auto
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+.PHONY: demo test coverage test-oldest check docs clean
 
 ## Train, evaluate and predict in a few minutes; DATA=folder uses your own data set.
 demo: $(VENV)/.installed
@@ -12,20 +16,34 @@ demo: $(VENV)/.installed
 
 ## All tests, the installed wheel included.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest tests
+	$(PYTEST) tests $(PYTEST_OPTIONS)
 
-## Style and types.
+## All tests, with the branches that they reach, module by module; fails below 90 %.
+coverage:
+	$(MAKE) test PYTEST_OPTIONS="--cov --cov-report=term --cov-fail-under=90"
+
+## Unit and parity tests with the oldest allowed version of every dependency, in an environment of its own (takes
+## a while to install; pip downloads about 3 GB).
+test-oldest:
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --upgrade pip
+	$(PYTHON) .ci/oldest.py > .venv-oldest/oldest.txt
+	.venv-oldest/bin/python -m pip install --quiet --constraint .venv-oldest/oldest.txt -e '.[dev]'
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/parity
+
+## Style, types, and the direction of imports.
 check: $(VENV)/.installed-dev
-	$(BIN)/ruff check --no-cache src tests benchmarks docs
-	$(BIN)/ruff format --no-cache --check src tests benchmarks docs
+	$(BIN)/ruff check --no-cache src tests benchmarks docs .ci
+	$(BIN)/ruff format --no-cache --check src tests benchmarks docs .ci
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 ## The documentation as a site, in site/; any warning fails. The variable silences an advertisement of the theme.
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) demo site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .coverage demo site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Lexiseg needs Python 3.11 or newer, this is %d.%d. Use: make PYTHON=python3.11 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'

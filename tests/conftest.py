@@ -15,10 +15,31 @@ hypothesis.settings.load_profile("lexiseg")
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+#: Why tests skip for users.
+_NO_SHARED = "needs the developers' shared folder"
+
+
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """Folder with parity fixtures and real data, which users do not have; without it, tests skip."""
+    """Folder with parity fixtures and real data, which users do not have; without it, tests skip.
+
+    With LEXISEG_REQUIRE_SHARED set, they fail.
+    """
     folder = Path(os.environ.get("LEXISEG_SHARED", _REPOSITORY.parent / "shared"))
     if not (folder / "reference").is_dir():
-        pytest.skip(f"needs the developers' shared folder, not found at {folder} (set LEXISEG_SHARED)")
+        message = f"{_NO_SHARED}, not found at {folder} (set LEXISEG_SHARED)"
+        if os.environ.get("LEXISEG_REQUIRE_SHARED"):
+            pytest.fail(message)
+        pytest.skip(message)
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many tests skipped because the shared folder is missing."""
+    skipped = [
+        report
+        for report in terminalreporter.stats.get("skipped", ())
+        if isinstance(report.longrepr, tuple) and _NO_SHARED in report.longrepr[2]
+    ]
+    if skipped:
+        terminalreporter.write_line(f"{len(skipped)} tests skipped: {_NO_SHARED}.")

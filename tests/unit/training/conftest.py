@@ -51,36 +51,36 @@ TINY: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hash_encoder() -> HashEncoder:
     return HashEncoder()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tiny_options() -> dict[str, Any]:
     return dict(TINY)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _no_text_model(hash_encoder: HashEncoder) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "load_text_encoder", lambda name: hash_encoder)
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phantom") / "data"
     write_phantom(folder, num_train=16, num_val=5, num_test=3, size=64, seed=1)
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def index(phantom: Path) -> DatasetIndex:
     return open_dataset(phantom)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tiny_run(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run; not to be changed."""
     return train(phantom, tmp_path_factory.mktemp("run") / "tiny", **TINY)
