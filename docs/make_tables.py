@@ -1,6 +1,7 @@
 """Write the tables of the documentation that are made from code: `python docs/make_tables.py`.
 
-A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; a test compares them with the code.
+A table is written between `<!-- table: NAME -->` and `<!-- end of table -->`. A test compares all tables with
+the code.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
+import yaml
 from pydantic import BaseModel
 
 # The command line has a module of its own; the tests load this file by its path.
@@ -73,17 +76,44 @@ def shown(default: object) -> str:
             return f"`{default}`"
 
 
-def exit_codes() -> str:
-    """Return a table of the errors and the exit codes they end the command line with."""
-    kinds = [
-        kind
-        for kind in vars(errors).values()
-        if isinstance(kind, type) and issubclass(kind, LexisegError) and kind is not LexisegError
+def error_classes() -> list[type[LexisegError]]:
+    """Return the classes of errors, by exit code."""
+    classes = [
+        found
+        for found in vars(errors).values()
+        if isinstance(found, type) and issubclass(found, LexisegError) and found is not LexisegError
     ]
+    return sorted(classes, key=lambda found: (found.exit_code, found.__name__))
+
+
+def exit_codes() -> str:
+    """Return a table of the classes of errors with the exit codes of the command line."""
     rows = ["| code | error | when |", "| --- | --- | --- |"]
-    for kind in sorted(kinds, key=lambda kind: (kind.exit_code, kind.__name__)):
-        rows.append(f"| {kind.exit_code} | `{kind.__name__}` | {inspect.getdoc(kind)} |")
+    rows += [
+        f"| {found.exit_code} | `{found.__name__}` | {inspect.getdoc(found)} |" for found in error_classes()
+    ]
     return "\n".join(rows) + "\n"
+
+
+def error_codes() -> str:
+    """Return a section per class of errors, with one row per code: its cause and its remedy."""
+    text = files("lexiseg").joinpath("error_codes.yaml").read_text(encoding="utf-8")
+    catalogue: dict[str, dict[str, dict[str, str]]] = yaml.safe_load(text)
+    parts = []
+    for found in error_classes():
+        rows = [
+            f"## {found.__name__}",
+            "",
+            f"{inspect.getdoc(found)} Exit code {found.exit_code}.",
+            "",
+            "| code | cause | remedy |",
+            "| --- | --- | --- |",
+        ]
+        for code, entry in sorted(catalogue[found.__name__].items()):
+            cells = (entry[column].replace("|", r"\|") for column in ("cause", "remedy"))
+            rows.append(f"| {code} | {' | '.join(cells)} |")
+        parts.append("\n".join(rows) + "\n")
+    return "\n".join(parts)
 
 
 MODELS: dict[str, type[BaseModel]] = {
@@ -161,9 +191,10 @@ def vocabularies() -> str:
     return "\n".join(parts)
 
 
-#: Tables that are no table of a model's fields.
+#: Tables that do not list the fields of a model.
 OTHERS: dict[str, Callable[[], str]] = {
     "exit_codes": exit_codes,
+    "error_codes": error_codes,
     "data_sets": data_sets,
     "data_set_facts": data_set_facts,
     "vocabularies": vocabularies,
@@ -177,7 +208,7 @@ def table(name: str) -> str:
 
 
 def with_tables(page: str) -> str:
-    """Return a page with all its tables made anew."""
+    """Return a page with all its tables up to date."""
     return _TABLE.sub(lambda match: match[1] + table(match[2]) + match[3], page)
 
 
