@@ -1,4 +1,4 @@
-"""The command line as Markdown, from the declarations that `--help` is made of; used by `make_tables.py`."""
+"""The command line as Markdown, made from the declarations of `--help`; `make_tables.py` uses it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BAR = r"\|"
 
 
 def command_line() -> str:
-    """Return every command of the command line: what it does, its usage, arguments and options."""
+    """Return a section for every command: purpose, usage, arguments and options."""
     parts = [command(words, does) for words, does in commands(app, ("lexiseg",))]
     return "\n".join([*parts, f"{app.info.epilog}\n"])
 
@@ -50,7 +50,7 @@ def command(words: tuple[str, ...], does: Callable[..., None]) -> str:
         text, _, default = (declared.help or "").partition(_DEFAULT_IN_HELP)
         default = default.removesuffix("]")
         if isinstance(declared, OptionInfo):
-            # In an annotation, typer takes a name that is given for the default, and finds out later.
+            # In an annotation, typer stores the name of an option as its default.
             given = [str(part) for part in (declared.default, *(declared.param_decls or ()))]
             option = next((part for part in given if part.startswith("--")), f"--{name.replace('_', '-')}")
             shown = f"{option} {values(kind, declared.metavar)}".strip()
@@ -74,7 +74,7 @@ def command(words: tuple[str, ...], does: Callable[..., None]) -> str:
 
 
 def values(kind: Any, metavar: str | None) -> str:
-    """Return what an option takes, as its usage shows it; nothing for a switch."""
+    """Return the kind of value of an option, as shown in its usage; empty for a switch."""
     if metavar is not None:
         return metavar
     inner = [part for part in typing.get_args(kind) if part is not NoneType]
@@ -90,7 +90,7 @@ def values(kind: Any, metavar: str | None) -> str:
 
 
 def default_value(default: object) -> str:
-    """Return a default that the help text leaves to the declaration."""
+    """Return the default of the declaration, for options whose help text states none."""
     match default:
         case None | False:
             return ""

@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel
 
-# The command line has a module of its own; the tests load this file by its path.
+# The tests load this file by its path, so its folder is not on the path for imports.
 sys.path.insert(0, str(Path(__file__).parent))
 from command_reference import command_line
 
@@ -130,7 +130,7 @@ MODELS |= {
 
 
 def data_sets() -> str:
-    """Return a table of the public data sets: what they are, and how to get them."""
+    """Return a table of the public data sets and of the ways to get them."""
     rows = [
         "| name | data set | images | classes (keyword) | licence | how |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -147,7 +147,7 @@ def data_sets() -> str:
 
 
 def data_set_facts() -> str:
-    """Return, per public data set, its layout, its downloads, the steps by hand, and what was confirmed."""
+    """Return the layout, downloads, manual steps and confirmed facts of each public data set."""
     parts = []
     for entry in load_registry().values():
         side = "not known" if entry.side is None else f"the {entry.side}'s"
@@ -178,7 +178,7 @@ def vocabularies() -> str:
         lines = [
             f"## {name}: {vocabulary.title}",
             "",
-            f"Left and right are the {vocabulary.side}'s unless a data set says otherwise.",
+            f"Left and right are those of the {vocabulary.side}, unless a data set states otherwise.",
             "",
             "| factor | title | phrases | read from reports | measured |",
             "| --- | --- | --- | --- | --- |",

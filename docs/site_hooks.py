@@ -1,8 +1,8 @@
-"""What the site needs beyond the pages, called by mkdocs.
+"""Changes to the pages for the site; mkdocs calls these functions.
 
-The pages are written to be read in the repository too. So the files of the root that belong to the site are
-made its pages, links to files that are no pages (scripts, configurations) become their plain names, and
-blocks of code lose the second word of their kind, which is for the tests.
+The pages can also be read in the repository. For the site, some files of the repository's root become pages, and
+a link to a file that is not a page (a script or configuration) becomes its plain name. Code blocks lose the
+second word of their kind, which only the tests use.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-#: Files of the repository's root, and the pages that they are on the site.
+#: Files of the repository's root, and their pages on the site.
 ROOT_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
-#: What stands on the site for a file of the repository that is not in docs/.
+#: Pages of the site for files that are not in docs/.
 _ELSEWHERE = {**ROOT_PAGES, "README.md": "index.md"}
 
 _FENCE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
@@ -35,7 +35,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Make links lead to pages of the site, or to nothing where the site has no such page."""
+    """Change links to pages of the site, and to plain text if the site has no such page."""
     here = page.file.src_uri
     originals = {made: source for source, made in ROOT_PAGES.items()}
     parts = _FENCE.split(markdown)
@@ -46,7 +46,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def relinked(text: str, source: str, here: str) -> str:
-    """Return text with its links as the site needs them.
+    """Return text with links for the site.
 
     Args:
         text: Markdown without blocks of code.
