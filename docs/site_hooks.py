@@ -1,8 +1,8 @@
 """Changes to the pages for the site; mkdocs calls these functions.
 
 The pages can also be read in the repository. For the site, some files of the repository's root become pages,
-and a link to a file that is not a page (a script or configuration) becomes its plain name. Code blocks lose the
-second word of their kind, which only the tests use.
+and a link to a file that is not a page (a script or configuration) becomes its plain name. Code blocks lose
+the second word of their kind, which only the tests use.
 """
 
 from __future__ import annotations
