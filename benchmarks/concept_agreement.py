@@ -30,7 +30,7 @@ from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.reading.reports import parse_report
-from lexiseg.words.sides import factor_agreement, infer_side
+from lexiseg.words.side_check import factor_agreement, infer_side
 from lexiseg.words.vocabulary import Factor, Vocabulary, load_vocabulary
 
 

@@ -19,8 +19,8 @@ from scipy.special import log_softmax, softmax
 
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
+from lexiseg.words.lesion_regions import ROW_NAMES, LesionRegions, half_profile
 from lexiseg.words.measure_rules import ZonesMeasure
-from lexiseg.words.regions import ROW_NAMES, Regions, half_profile
 from lexiseg.words.vocabulary import Factor, Vocabulary
 
 Array = NDArray[np.float64]
@@ -47,7 +47,7 @@ def half_features(case: Case, rules: tuple[ZonesMeasure, ZonesMeasure]) -> Array
     lesion = case.mask != 0
     if not lesion.any():
         return np.zeros((2, len(FEATURES)))
-    regions = Regions(lesion)
+    regions = LesionRegions(lesion)
     profiles = [
         half_profile(regions.half(r.half, min_region=r.min_region, min_part=r.min_part), lesion.size)
         for r in rules

@@ -307,9 +307,9 @@ def test_vocabulary_example_loads_and_does_what_the_page_says(tmp_path: Path) ->
     assert UNKNOWN not in description.indices
     repairs = [(r.found, r.meant) for reading in description.readings for r in reading.repairs]
     assert repairs == [("uper", "upper")]
-    assert vocabulary.speak(description.indices) == spoken
+    assert vocabulary.sentence_for(description.indices) == spoken
     flipped = flip(vocabulary, description.indices, "horizontal")
-    assert vocabulary.speak(flipped) == spoken.replace("left", "right")
+    assert vocabulary.sentence_for(flipped) == spoken.replace("left", "right")
 
 
 def test_repairs_named_on_the_page() -> None:

@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from lexiseg.data.public.dataset_import import Imported
+    from lexiseg.data.public.dataset_import import ImportResult
     from lexiseg.data.public.registry import Entry
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set, as `data list` shows it.")]
@@ -123,7 +123,7 @@ def import_(
     _report(imported)
 
 
-def _report(imported: Imported) -> None:
+def _report(imported: ImportResult) -> None:
     for sentence in imported.said:
         _say(sentence)
     counts = ", ".join(f"{number} {split}" for split, number in imported.counts.items())

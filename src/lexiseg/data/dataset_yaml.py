@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from lexiseg.errors import DataError
 from lexiseg.words.description import Side
 
-FILE_NAME = "dataset.yaml"
+DATASET_FILE = "dataset.yaml"
 
 _Millimetres = Annotated[float, Field(gt=0)]
 
@@ -92,7 +92,7 @@ def read_dataset_yaml(folder: Path) -> DatasetYaml:
     Raises:
         DataError: It is not YAML, has unknown fields, or a field has no possible value.
     """
-    path = folder / FILE_NAME
+    path = folder / DATASET_FILE
     if not path.is_file():
         return DatasetYaml()
     try:

@@ -20,7 +20,7 @@ from lexiseg.data.phantom_anatomy import Anatomy, draw_anatomy, render_chest
 from lexiseg.data.phantom_lesions import draw_lesions, render_lesions
 from lexiseg.data.readers import write_mask
 from lexiseg.data.sample import SPLITS, Split
-from lexiseg.data.splits import FILE_NAME as SPLITS_FILE
+from lexiseg.data.splits import SPLITS_FILE
 from lexiseg.errors import UsageError
 from lexiseg.files import atomic_path, refuse_blocked, write_json, write_text
 from lexiseg.words.measure import measure

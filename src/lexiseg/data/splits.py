@@ -11,7 +11,7 @@ from lexiseg.data.sample import SPLITS, Split
 from lexiseg.errors import DataError, DiskError
 from lexiseg.files import write_json
 
-FILE_NAME = "splits.json"
+SPLITS_FILE = "splits.json"
 
 #: Share of the images in each split that is made here.
 SHARES: dict[Split, float] = {"train": 0.7, "val": 0.15, "test": 0.15}
@@ -78,10 +78,10 @@ def write_splits(folder: Path, splits: Mapping[str, Split], *, seed: int) -> str
     counts = ", ".join(f"{len(images)} {name}" for name, images in lists.items())
     said = f"There was no split: images were split by patient with seed {seed} ({counts})"
     try:
-        write_json(folder / FILE_NAME, {"seed": seed, **lists})
+        write_json(folder / SPLITS_FILE, {"seed": seed, **lists})
     except DiskError:
         return f"{said}; the folder cannot be written to, so the same split is made again each time."
-    return f"{said}, written to {folder / FILE_NAME}."
+    return f"{said}, written to {folder / SPLITS_FILE}."
 
 
 def read_splits(path: Path) -> dict[str, Split]:

@@ -17,9 +17,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from lexiseg.words.description import UNKNOWN, Side, Source
-from lexiseg.words.flips import AXES, Axis, flip, words_of
+from lexiseg.words.flips import AXES, Axis, flip
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.measure_rules import ColorMeasure, IntensityMeasure, ShapeMeasure
+from lexiseg.words.text import split_words
 from lexiseg.words.vocabulary import Factor, Vocabulary
 
 Pixels = npt.NDArray[np.uint8]
@@ -291,7 +292,7 @@ def _needs_more_than_labels(factor: Factor) -> bool:
 def _speaks_of_place(factor: Factor, vocabulary: Vocabulary) -> bool:
     """Say whether a phrase of the factor holds a word such as "left" or "upper"."""
     places = {word for axis in AXES for pair in getattr(vocabulary.opposites, axis) for word in pair}
-    return any(not places.isdisjoint(words_of(phrase)) for phrase in factor.phrases)
+    return any(not places.isdisjoint(split_words(phrase)) for phrase in factor.phrases)
 
 
 def _to_pil(image: Pixels) -> Image.Image:

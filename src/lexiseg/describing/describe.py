@@ -17,14 +17,14 @@ from lexiseg.describing.description_file import (
     SUFFIX,
     DescriptionLine,
     DescriptionSource,
-    FromModel,
+    ModelProvenance,
     refuse_existing,
     write_descriptions,
 )
+from lexiseg.describing.description_rows import Row, describe_measured, describe_reports
 from lexiseg.describing.multimodal.description import describe_with_model
 from lexiseg.describing.multimodal.journal import journal_path
 from lexiseg.describing.multimodal.model import LmmOptions, Tally
-from lexiseg.describing.rows import Row, describe_measured, describe_reports
 from lexiseg.describing.vocabulary_choice import (
     find_vocabulary,
     keyword_notes,
@@ -37,7 +37,7 @@ from lexiseg.words.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
-class Described:
+class DescriptionResult:
     """A description file that was made.
 
     Attributes:
@@ -66,7 +66,7 @@ class Described:
         """Raise a `PartialFailureError` if words fell back to measured ones."""
         if self.fell_back:
             first = self.fell_back[0]
-            assert isinstance(first.provenance, FromModel)
+            assert isinstance(first.provenance, ModelProvenance)
             raise PartialFailureError(
                 f"{len(self.fell_back)} of {len(self.lines)} descriptions are measured, as the model gave "
                 f"none that could be used; each is marked in {self.path} (fell_back), the first, "
@@ -86,7 +86,7 @@ def describe(
     lmm: LmmOptions | None = None,
     on_progress: Callable[[Tally], None] | None = None,
     console: Console | None = None,
-) -> Described:
+) -> DescriptionResult:
     """Describe every image and class of a data set in a file that training takes (`text=FILE`).
 
     Images without a mask are described by "reports" alone, unchecked: the other sources need the mask. With
@@ -153,7 +153,7 @@ def describe(
         else:
             lines = describe_reports(rows, index, rois=folder, done=done)
         write_descriptions(out, lines)
-    return Described(
+    return DescriptionResult(
         path=out, lines=tuple(lines), left_out=left_out, tally=tally if lmm is not None else None
     )
 
@@ -197,7 +197,7 @@ def _say(console: Console, note: str) -> None:
 
 
 def _fell_back(line: DescriptionLine) -> bool:
-    return isinstance(line.provenance, FromModel) and line.provenance.fell_back is not None
+    return isinstance(line.provenance, ModelProvenance) and line.provenance.fell_back is not None
 
 
 def _check_options(source: DescriptionSource, out: Path, lmm: LmmOptions | None) -> None:

@@ -21,7 +21,7 @@ SUFFIX = ".jsonl"
 
 #: Who can be asked for descriptions, from the least certain to the surest.
 DescriptionSource = Literal["lmm", "reports", "concepts"]
-SOURCES: tuple[DescriptionSource, ...] = ("lmm", "reports", "concepts")
+DESCRIPTION_SOURCES: tuple[DescriptionSource, ...] = ("lmm", "reports", "concepts")
 
 _SHOWN = 40
 
@@ -30,7 +30,7 @@ class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class Measured(_Entry):
+class MeasuredProvenance(_Entry):
     """Provenance: measured on mask and pixels.
 
     Attributes:
@@ -40,7 +40,7 @@ class Measured(_Entry):
     source: Literal["concepts"] = "concepts"
 
 
-class FromSheet(_Entry):
+class SheetProvenance(_Entry):
     """Provenance: a row of the report sheet.
 
     Attributes:
@@ -54,7 +54,7 @@ class FromSheet(_Entry):
     repairs: dict[str, str] = {}
 
 
-class FromModel(_Entry):
+class ModelProvenance(_Entry):
     """Provenance: a multimodal model.
 
     Attributes:
@@ -138,7 +138,9 @@ class DescriptionLine(_Entry):
     sentence: str
     side: Side
     vocabulary: str
-    provenance: Annotated[Measured | FromSheet | FromModel, Field(discriminator="source")]
+    provenance: Annotated[
+        MeasuredProvenance | SheetProvenance | ModelProvenance, Field(discriminator="source")
+    ]
     check: Check | None = None
     problems: tuple[str, ...] = ()
 
@@ -186,7 +188,7 @@ class DescriptionFile:
     def source(self) -> DescriptionSource:
         """The least certain source of its lines."""
         found = {line.provenance.source for line in self.lines}
-        return next(source for source in SOURCES if source in found)
+        return next(source for source in DESCRIPTION_SOURCES if source in found)
 
     @property
     def vocabulary(self) -> str:

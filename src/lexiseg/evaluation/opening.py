@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
-from lexiseg.data.hidden import hide_others
 from lexiseg.data.layouts import name_of
+from lexiseg.data.mask_hiding import hide_masks_except
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.runs.run import Run
 
@@ -36,7 +36,7 @@ def open_for(runs: Sequence[Run], data: str | Path, split: Split) -> DatasetInde
     shown = None if split == "train" else _shown(runs, data)
 
     def seen(samples: Sequence[Sample]) -> tuple[Sample, ...]:
-        return tuple(samples) if shown is None else hide_others(samples, shown)
+        return tuple(samples) if shown is None else hide_masks_except(samples, shown)
 
     seed = int(runs[0].manifest.training.get("seed", 0))
     index = open_dataset(data, seed=seed, allow_missing_masks=True, coded_by=seen)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.data.sample import DatasetIndex, Sample
-from lexiseg.data.sides import refuse_other_side
+from lexiseg.data.side_check import refuse_other_side
 from lexiseg.errors import LexisegError
 from lexiseg.evaluation.cases import Case
 from lexiseg.evaluation.statistics import mean_ci
@@ -22,7 +22,7 @@ from lexiseg.words.description import UNKNOWN, Description, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure, measure_indices
 from lexiseg.words.reading.reports import parse_report
-from lexiseg.words.sides import Pair, infer_side, one_sided
+from lexiseg.words.side_check import Pair, infer_side, one_sided
 from lexiseg.words.vocabulary import Vocabulary
 
 #: Where reference words come from: the sheet's sentences, or measurements of the true mask.

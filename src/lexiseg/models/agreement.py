@@ -34,13 +34,13 @@ from torch import Tensor, nn
 
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.flips import to_side
+from lexiseg.words.lesion_regions import Half, LesionRegions
 from lexiseg.words.measure_rules import (
     GridMeasure,
     LateralityMeasure,
     SizeMeasure,
     ZonesMeasure,
 )
-from lexiseg.words.regions import Half, Regions
 from lexiseg.words.vocabulary import Factor, Vocabulary
 
 _HALVES: tuple[Half, Half] = ("left", "right")
@@ -188,7 +188,7 @@ class _Scene:
         belongs = torch.zeros_like(lesion)
         for row, hard in enumerate((self.z > 0).detach().cpu().numpy()):
             if hard.any():
-                chosen = Regions(hard).half(half, min_region=rule.min_region, min_part=rule.min_part)
+                chosen = LesionRegions(hard).half(half, min_region=rule.min_region, min_part=rule.min_part)
                 belongs[row] = torch.from_numpy(np.ascontiguousarray(chosen)).to(z.device)
         seen = torch.where(lesion & ~belongs, torch.full((), -20.0, device=z.device), z)
         return _Part(z=seen, probability=seen.sigmoid(), hard=belongs)
@@ -244,7 +244,7 @@ def _zones(rule: ZonesMeasure, scene: _Scene, said: Tensor, *, absent: int) -> T
 
 
 def _profile(part: _Part, scene: _Scene) -> dict[str, Tensor]:
-    """Return the smooth features of `lexiseg.words.regions.half_profile`, `(B,)` each."""
+    """Return the smooth features of `lexiseg.words.lesion_regions.half_profile`, `(B,)` each."""
     mass = part.probability**2  # (B, H, C)
     rows, columns = mass.sum(dim=2), mass.sum(dim=1)
     shares = {f"row_{percent}": percent / 100 for percent in (5, 25, 50, 75, 95)}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lexiseg.data.hidden import hide_masks
+from lexiseg.data.mask_hiding import hide_masks
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample
 from lexiseg.data.transforms import words_follow
 from lexiseg.describing.vocabulary_choice import find_vocabulary

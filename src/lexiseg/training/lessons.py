@@ -42,14 +42,14 @@ class SentenceLessons:
 
     def __call__(self, indices: Tensor) -> Text:
         """Return sentence embeddings `(B, E)` float32, 0 where nothing is known, and `(B,)` bool: known."""
-        sentences = [self._vocabulary.speak(row) for row in indices.tolist()]
+        sentences = [self._vocabulary.sentence_for(row) for row in indices.tolist()]
         vectors = torch.stack([self._embed(sentence) for sentence in sentences])
         known = torch.tensor([bool(sentence) for sentence in sentences])
         return vectors.to(indices.device), known.to(indices.device)
 
     def mean(self, rows: Sequence[Indices]) -> Tensor:
         """Return the mean embedding of many samples' sentences, `(E,)`; 0 where none says anything."""
-        spoken = [sentence for sentence in map(self._vocabulary.speak, rows) if sentence]
+        spoken = [sentence for sentence in map(self._vocabulary.sentence_for, rows) if sentence]
         if not spoken:
             return torch.zeros(self._encoder.width)
         return torch.stack([self._embed(sentence) for sentence in spoken]).mean(dim=0)
@@ -80,5 +80,5 @@ class TokenLessons:
 
     def __call__(self, indices: Tensor) -> Text:
         """Return token ids and attention mask, `(B, T)` int64 each."""
-        ids, mask = self._tokenizer([self._vocabulary.speak(row) for row in indices.tolist()])
+        ids, mask = self._tokenizer([self._vocabulary.sentence_for(row) for row in indices.tolist()])
         return ids.to(indices.device), mask.to(indices.device)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lexiseg.words.description import UNKNOWN, Side
-from lexiseg.words.fit import fit, without_denied
+from lexiseg.words.mask_fit import mask_fit, remove_denied_regions
 from lexiseg.words.vocabulary import Vocabulary
 
 #: Pseudo labels that fit their words less than this are not used at all.
@@ -61,8 +61,8 @@ def checked_by_words(
 ) -> PseudoLabels:
     """Return pseudo labels corrected and weighed by the words of their images.
 
-    What the words deny is taken away (`without_denied`); what is left weighs as much as it fits the words
-    (`fit`). An image of which nothing is known counts for nothing.
+    What the words deny is removed (`remove_denied_regions`); what remains is weighted by how well it fits
+    the words (`mask_fit`). An image of which nothing is known counts for nothing.
 
     Args:
         pseudo: Pseudo labels of images.
@@ -73,7 +73,7 @@ def checked_by_words(
     labels, certain = pseudo.labels.cpu().numpy().copy(), pseudo.certain.cpu().numpy().copy()
     weights = []
     for row, said in enumerate(indices.tolist()):
-        corrected = without_denied(labels[row, 0], vocabulary, said, side=side)
+        corrected = remove_denied_regions(labels[row, 0], vocabulary, said, side=side)
         certain[row, 0] |= corrected != labels[row, 0]  # the words are sure where the network was not
         labels[row, 0] = corrected
         weights.append(_weight(corrected, said, vocabulary, side))
@@ -88,5 +88,5 @@ def checked_by_words(
 def _weight(labels: npt.NDArray[np.uint8], said: Sequence[int], vocabulary: Vocabulary, side: Side) -> float:
     if all(index == UNKNOWN for index in said):
         return 0.0
-    value = fit(labels, vocabulary, said, side=side)
+    value = mask_fit(labels, vocabulary, said, side=side)
     return value if value >= _LEAST_FIT else 0.0

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from lexiseg.data.readers import read_mask
 from lexiseg.data.sample import DatasetIndex, Sample
-from lexiseg.data.sides import refuse_other_side
+from lexiseg.data.side_check import refuse_other_side
 from lexiseg.errors import DataError
 from lexiseg.training.examples import Words
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.measure import measure_indices
-from lexiseg.words.sides import infer_side, one_sided
+from lexiseg.words.side_check import infer_side, one_sided
 
 #: One-sided reports that are compared with their masks.
 _CASES = 200

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.grammar import SentenceRule
+from lexiseg.words.text import split_words
 
 if TYPE_CHECKING:  # the vocabulary checks its own flips when it is built, so it imports this module
     from lexiseg.words.vocabulary import Factor, Vocabulary
@@ -99,11 +99,6 @@ def with_mirrored(
         kept |= mirrored
 
 
-def words_of(text: str) -> tuple[str, ...]:
-    """Return the lower-case words and numbers of `text`, without punctuation."""
-    return tuple(re.findall(r"\d+(?:\.\d+)?|[^\W\d_]+", text.lower()))
-
-
 def _swaps(vocabulary: Vocabulary, axis: Axis) -> dict[str, str]:
     """Return word -> opposite word, both ways."""
     pairs: tuple[tuple[str, str], ...] = getattr(vocabulary.opposites, axis)
@@ -122,7 +117,7 @@ def _key(factor: Factor, words: Sequence[str]) -> tuple[str, ...]:
 
 def _phrase_positions(factor: Factor) -> dict[tuple[str, ...], int]:
     return {
-        _key(factor, words_of(form)): index
+        _key(factor, split_words(form)): index
         for index in range(len(factor.phrases))
         for form in _forms(factor, index)
     }
@@ -130,7 +125,7 @@ def _phrase_positions(factor: Factor) -> dict[tuple[str, ...], int]:
 
 def _flipped_keys(factor: Factor, index: int, swaps: dict[str, str]) -> list[tuple[str, ...]]:
     return [
-        _key(factor, [swaps.get(word, word) for word in words_of(form)]) for form in _forms(factor, index)
+        _key(factor, [swaps.get(word, word) for word in split_words(form)]) for form in _forms(factor, index)
     ]
 
 
@@ -152,7 +147,7 @@ def _no_counterpart(
     factor = vocabulary.factors[f]
     for index, keys in enumerate(flipped):
         if all(_common_position(keys, positions) is None for positions in looked_up):
-            wanted = " ".join(swaps.get(word, word) for word in words_of(factor.phrases[index]))
+            wanted = " ".join(swaps.get(word, word) for word in split_words(factor.phrases[index]))
             return (
                 f"factor '{factor.name}', phrase '{factor.phrases[index]}': its {axis} flip, '{wanted}', "
                 f"is no phrase of this vocabulary. Add that phrase, or take the pair out of opposites.{axis}."

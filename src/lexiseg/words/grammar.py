@@ -101,7 +101,7 @@ class RegionCount(Data):
     regions: tuple[int | None, ...]
 
 
-class Regions(Data):
+class RegionLimits(Data):
     """What the coarse factors say about the regions the fine factors describe.
 
     Attributes:
@@ -145,7 +145,7 @@ class Grammar(Data):
     expand: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     every_region: tuple[str, ...] = ()
     breaks: tuple[str, ...] = ("but",)
-    regions: Regions | None = None
+    regions: RegionLimits | None = None
 
 
 class Opposites(Data):

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from lexiseg.words.color import Pixels, mean_lab, nearest
 from lexiseg.words.description import UNKNOWN, Description, Side
 from lexiseg.words.flips import to_side
+from lexiseg.words.lesion_regions import Half, LesionRegions, half_profile
 from lexiseg.words.measure_rules import (
     ColorMeasure,
     CountMeasure,
@@ -31,7 +32,6 @@ from lexiseg.words.measure_rules import (
     SizeMeasure,
     ZonesMeasure,
 )
-from lexiseg.words.regions import Half, Regions, half_profile
 from lexiseg.words.vocabulary import Factor, Vocabulary
 
 Labels = NDArray[Any]
@@ -107,7 +107,7 @@ class _Scene:
     def __init__(self, lesion: NDArray[np.bool_], image: Pixels | None) -> None:
         self.lesion = lesion
         self.image = image
-        self.regions = Regions(lesion)
+        self.regions = LesionRegions(lesion)
         self._profiles: dict[tuple[Half, float, float], dict[str, float]] = {}
 
     def profile(self, half: Half, rule: LateralityMeasure | ZonesMeasure) -> dict[str, float]:

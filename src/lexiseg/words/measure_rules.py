@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lexiseg.words.grammar import Data
-from lexiseg.words.regions import ROW_NAMES, Half
+from lexiseg.words.lesion_regions import ROW_NAMES, Half
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Channel = Annotated[int, Field(ge=0, le=255)]
@@ -78,7 +78,7 @@ class ZonesMeasure(Data):
         half: The half of the image.
         absent: The phrase for a half without lesion.
         scores: Feature name -> weight per phrase, in the factor's order and without `absent`. Names:
-            `ZONE_FEATURES`; values as `lexiseg.words.regions.half_profile` documents; `bias` is 1.
+            `ZONE_FEATURES`; values as `lexiseg.words.lesion_regions.half_profile` documents; `bias` is 1.
         min_region: As in `CountMeasure`.
         min_part: As in `LateralityMeasure`.
     """
@@ -142,7 +142,7 @@ class Bounds(Data):
 
 
 class ShapeCase(Data):
-    """A phrase and what the shape must be for it; see `lexiseg.words.regions.Shape`.
+    """A phrase and what the shape must be for it; see `lexiseg.words.lesion_regions.Shape`.
 
     Attributes:
         phrase: The phrase.

@@ -14,7 +14,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from lexiseg.errors import DataError, UsageError
 from lexiseg.words.description import UNKNOWN, Description, Reading, Side, Source
-from lexiseg.words.flips import AXES, Axis, FlipTable, flip_table, with_mirrored, words_of
+from lexiseg.words.flips import AXES, Axis, FlipTable, flip_table, with_mirrored
 from lexiseg.words.grammar import (
     ChoiceRule,
     CountRule,
@@ -28,6 +28,7 @@ from lexiseg.words.grammar import (
     Template,
 )
 from lexiseg.words.measure_rules import MeasureRule
+from lexiseg.words.text import split_words
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -56,7 +57,7 @@ class Factor(Data):
         for phrase in self.phrases:
             # The order of words makes sentences of a sheet differ, but not the phrases of a written list.
             ordered = isinstance(self.read, SentenceRule)
-            bag = words_of(phrase) if ordered else tuple(sorted(words_of(phrase)))
+            bag = split_words(phrase) if ordered else tuple(sorted(split_words(phrase)))
             if not bag:
                 raise ValueError(f"phrase '{phrase}' holds no words")
             if bag in bags:
@@ -170,11 +171,11 @@ class Vocabulary(Data):
             source=source,
             side=side or self.side,
             readings=readings,
-            sentence=self.speak(indices),
+            sentence=self.sentence_for(indices),
             problems=tuple(problems),
         )
 
-    def speak(self, indices: Sequence[int]) -> str:
+    def sentence_for(self, indices: Sequence[int]) -> str:
         """Return the sentence the template makes of the known factors; empty if none is known."""
         known = {
             factor.name: (factor.phrases[index], index)
@@ -335,7 +336,7 @@ def _check_opposites(opposites: Opposites) -> None:
         for word in words:
             if words.count(word) > 1:
                 raise ValueError(f"opposites.{axis}: the word '{word}' stands in two pairs")
-            if words_of(word) != (word,):
+            if split_words(word) != (word,):
                 raise ValueError(f"opposites.{axis}: expected single lower-case words, got '{word}'")
 
 
@@ -349,7 +350,7 @@ def _check_read_rule(rule: ReadRule, phrases: Sequence[str]) -> None:
             entries = [[tuple(sorted(terms)) for terms in sets] for sets in rule.sets]
             what = "sets"
         case SentenceRule():
-            entries = [[words_of(sentence) for sentence in sentences] for sentences in rule.sentences]
+            entries = [[split_words(sentence) for sentence in sentences] for sentences in rule.sentences]
             what = "sentences"
         case CountRule():
             entries = [[number] for number in rule.at_least]

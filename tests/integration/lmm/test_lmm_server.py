@@ -20,7 +20,7 @@ from PIL import Image
 from rich.console import Console
 
 from lexiseg.data import open_dataset
-from lexiseg.describing.describe import Described, describe
+from lexiseg.describing.describe import DescriptionResult, describe
 from lexiseg.describing.multimodal import description as lmm_describe
 from lexiseg.describing.multimodal import journal as journal_module
 from lexiseg.describing.multimodal import server as server_module
@@ -35,10 +35,10 @@ Behaviour = Callable[[Asked], Reply]
 
 
 @pytest.fixture
-def ask(discs: Callable[[int], Path], tmp_path: Path) -> Callable[..., Described]:
+def ask(discs: Callable[[int], Path], tmp_path: Path) -> Callable[..., DescriptionResult]:
     """Describe `images` discs with a server's help."""
 
-    def run(url: str, *, images: int = 3, **options: Any) -> Described:
+    def run(url: str, *, images: int = 3, **options: Any) -> DescriptionResult:
         options = {"timeout_s": 20.0, **options}
         lmm = LmmOptions(model="m", base_url=url, **options)
         return describe(discs(images), tmp_path / "d.jsonl", source="lmm", vocabulary="polyp", lmm=lmm)
@@ -67,7 +67,7 @@ GOOD = {"number": "one", "location": "center", "shape": "round", "size": "small"
     ],
     ids=["prose", "invalid JSON", "extra key", "wrong type", "no phrase", "twice"],
 )
-def test_the_reason_is_fed_back(ask: Callable[..., Described], first: str, told: str) -> None:
+def test_the_reason_is_fed_back(ask: Callable[..., DescriptionResult], first: str, told: str) -> None:
     with serving(once(first)) as server:
         described = ask(server.url, images=3)
     assert [line.factors for line in described.lines] == [GOOD] * 3
@@ -98,7 +98,7 @@ def test_the_reason_is_fed_back(ask: Callable[..., Described], first: str, told:
     ],
     ids=["500", "503", "429", "429 now", "HTML", "no choice", "half JSON", "deep", "null", "cut"],
 )
-def test_what_is_no_answer_is_asked_for_again(ask: Callable[..., Described], first: Reply) -> None:
+def test_what_is_no_answer_is_asked_for_again(ask: Callable[..., DescriptionResult], first: Reply) -> None:
     with serving(once(first)) as server:
         described = ask(server.url)
     assert [line.factors for line in described.lines] == [GOOD] * 3
@@ -110,7 +110,7 @@ def test_what_is_no_answer_is_asked_for_again(ask: Callable[..., Described], fir
 @pytest.mark.parametrize(
     "first", [says(answer()), Reply(content=says(answer()).content, drip_s=0.2)], ids=["silent", "dripping"]
 )
-def test_a_stall_is_given_up(ask: Callable[..., Described], first: Reply) -> None:
+def test_a_stall_is_given_up(ask: Callable[..., DescriptionResult], first: Reply) -> None:
     stalled = Reply(
         content=first.content, headers=first.headers, drip_s=first.drip_s, stall_s=60 * (not first.drip_s)
     )
@@ -122,7 +122,7 @@ def test_a_stall_is_given_up(ask: Callable[..., Described], first: Reply) -> Non
     assert len(server.asked) == 6
 
 
-def test_a_server_that_wants_rest_gets_it(ask: Callable[..., Described]) -> None:
+def test_a_server_that_wants_rest_gets_it(ask: Callable[..., DescriptionResult]) -> None:
     times: list[float] = []
 
     def behave(asked: Asked) -> Reply:
@@ -143,7 +143,7 @@ def test_retry_after_may_be_a_date() -> None:
 
 
 def test_hours_of_rest_end_the_run_and_keep_what_was_answered(
-    ask: Callable[..., Described], tmp_path: Path
+    ask: Callable[..., DescriptionResult], tmp_path: Path
 ) -> None:
     with serving(
         lambda asked: says(answer()) if asked.total == 0 else fails(429, "quota", Retry_After="7200")
@@ -159,7 +159,7 @@ def test_hours_of_rest_end_the_run_and_keep_what_was_answered(
     assert len(server.asked) == before + 2
 
 
-def test_who_never_answers_properly_is_measured_and_marked(ask: Callable[..., Described]) -> None:
+def test_who_never_answers_properly_is_measured_and_marked(ask: Callable[..., DescriptionResult]) -> None:
     with serving(lambda asked: says("A polyp." if b"" in asked.picture else "")) as server:
         described = ask(server.url, tries=2)
     assert len(server.asked) == 6
@@ -174,7 +174,7 @@ def test_who_never_answers_properly_is_measured_and_marked(ask: Callable[..., De
         described.raise_for_failures()
 
 
-def test_a_server_that_is_gone_ends_the_run(ask: Callable[..., Described], tmp_path: Path) -> None:
+def test_a_server_that_is_gone_ends_the_run(ask: Callable[..., DescriptionResult], tmp_path: Path) -> None:
     with serving(lambda asked: says(answer()) if asked.total < 2 else fails(500, "boom")) as server:
         with pytest.raises(PartialFailureError, match=r"5 questions in a row had no answer: .*boom"):
             ask(server.url, images=9, concurrency=1)
@@ -187,14 +187,14 @@ def test_a_server_that_is_gone_ends_the_run(ask: Callable[..., Described], tmp_p
     assert not (tmp_path / "d.jsonl.journal").exists()
 
 
-def test_nobody_listens(ask: Callable[..., Described]) -> None:
+def test_nobody_listens(ask: Callable[..., DescriptionResult]) -> None:
     with serving(lambda asked: says("")) as server:
         url = server.url
     with pytest.raises(PartialFailureError, match=f"the connection to {url} failed"):
         ask(url, images=6)
 
 
-def test_a_server_that_does_not_encrypt_ends_the_run_at_once(ask: Callable[..., Described]) -> None:
+def test_a_server_that_does_not_encrypt_ends_the_run_at_once(ask: Callable[..., DescriptionResult]) -> None:
     with serving(lambda asked: says(answer())) as server:
         url = server.url.replace("http://", "https://")
         tries = counted(server)
@@ -206,7 +206,7 @@ def test_a_server_that_does_not_encrypt_ends_the_run_at_once(ask: Callable[..., 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, to make a certificate")
 def test_a_certificate_nobody_signed_ends_the_run_at_once(
-    ask: Callable[..., Described], tmp_path: Path
+    ask: Callable[..., DescriptionResult], tmp_path: Path
 ) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "1"]
@@ -258,14 +258,14 @@ def test_a_secure_connection_that_is_cut_is_tried_again(cut: type[ssl.SSLError])
     ],
 )
 def test_what_no_question_gets_past_ends_the_run(
-    ask: Callable[..., Described], reply: Reply, message: str
+    ask: Callable[..., DescriptionResult], reply: Reply, message: str
 ) -> None:
     with serving(lambda asked: reply) as server, pytest.raises(UsageError, match=message):
         ask(server.url, concurrency=1)
     assert len(server.asked) == 1
 
 
-def test_redirects_are_not_followed(ask: Callable[..., Described]) -> None:
+def test_redirects_are_not_followed(ask: Callable[..., DescriptionResult]) -> None:
     with serving(lambda asked: says(answer())) as other:
         moved = fails(308, Location=f"{other.url}/chat/completions")
         with serving(lambda asked: moved) as server, pytest.raises(UsageError, match="not followed"):
@@ -273,7 +273,7 @@ def test_redirects_are_not_followed(ask: Callable[..., Described]) -> None:
     assert other.asked == []
 
 
-def test_a_refused_question_is_measured(ask: Callable[..., Described]) -> None:
+def test_a_refused_question_is_measured(ask: Callable[..., DescriptionResult]) -> None:
     with serving(lambda asked: fails(413, "too large") if asked.total == 0 else says(answer())) as server:
         described = ask(server.url, concurrency=1)
     assert len(server.asked) == 3
@@ -284,7 +284,7 @@ def test_a_refused_question_is_measured(ask: Callable[..., Described]) -> None:
 @pytest.mark.parametrize("status", [400, 422, 501])
 @pytest.mark.parametrize("known", ["json_object", None])
 def test_what_a_server_does_not_know_is_left_away(
-    ask: Callable[..., Described], status: int, known: str | None
+    ask: Callable[..., DescriptionResult], status: int, known: str | None
 ) -> None:
     def behave(asked: Asked) -> Reply:
         wanted = asked.body.get("response_format", {}).get("type")
@@ -298,7 +298,7 @@ def test_what_a_server_does_not_know_is_left_away(
     assert formats == [*tried, known, known]
 
 
-def test_parameters_a_server_names_are_left_away(ask: Callable[..., Described]) -> None:
+def test_parameters_a_server_names_are_left_away(ask: Callable[..., DescriptionResult]) -> None:
     def behave(asked: Asked) -> Reply:
         for name in ("max_tokens", "temperature"):
             if name in asked.body:
@@ -313,7 +313,7 @@ def test_parameters_a_server_names_are_left_away(ask: Callable[..., Described]) 
     assert last["response_format"]["type"] == "json_schema"
 
 
-def test_the_schema_is_sent(ask: Callable[..., Described]) -> None:
+def test_the_schema_is_sent(ask: Callable[..., DescriptionResult]) -> None:
     with serving(lambda asked: says(answer())) as server:
         ask(server.url)
     asked = server.asked[0]
@@ -323,7 +323,7 @@ def test_the_schema_is_sent(ask: Callable[..., Described]) -> None:
     assert sent["schema"]["required"] == list(GOOD)
 
 
-def test_concurrency_is_bounded(ask: Callable[..., Described]) -> None:
+def test_concurrency_is_bounded(ask: Callable[..., DescriptionResult]) -> None:
     slow = Reply(content=says(answer()).content, headers={"Content-Type": "application/json"}, stall_s=0.2)
     with serving(lambda asked: slow) as server:
         ask(server.url, images=9, concurrency=3)
@@ -332,7 +332,7 @@ def test_concurrency_is_bounded(ask: Callable[..., Described]) -> None:
 
 class TestPrivacy:
     def test_only_the_region_is_sent_to_the_address_alone(
-        self, ask: Callable[..., Described], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self, ask: Callable[..., DescriptionResult], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there: using it would fail
@@ -362,7 +362,7 @@ class TestPrivacy:
             }  # fmt: skip
 
     def test_the_key_comes_from_its_own_variable(
-        self, ask: Callable[..., Described], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self, ask: Callable[..., DescriptionResult], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.setenv(KEY_VARIABLE, "sesame")
         with serving(lambda asked: says(answer())) as server:
@@ -373,7 +373,7 @@ class TestPrivacy:
 
     @pytest.mark.parametrize("key", ["sesame\r", "ses ame", "s\u00e9same"])
     def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(
-        self, ask: Callable[..., Described], monkeypatch: pytest.MonkeyPatch, key: str
+        self, ask: Callable[..., DescriptionResult], monkeypatch: pytest.MonkeyPatch, key: str
     ) -> None:
         monkeypatch.setenv(KEY_VARIABLE, key)
         with pytest.raises(UsageError, match=rf"{KEY_VARIABLE} holds a space, a line break") as refusal:
@@ -381,7 +381,7 @@ class TestPrivacy:
         assert key.strip() not in str(refusal.value)
 
     def test_a_key_that_the_server_repeats_is_not_written_down(
-        self, ask: Callable[..., Described], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self, ask: Callable[..., DescriptionResult], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.setenv(KEY_VARIABLE, "sesame")
         with serving(lambda asked: fails(413, "sesame may not send as much")) as server:
@@ -392,14 +392,14 @@ class TestPrivacy:
 
 
 class TestOneProcess:
-    def again(self, url: str, tmp_path: Path, console: Console | None = None) -> Described:
+    def again(self, url: str, tmp_path: Path, console: Console | None = None) -> DescriptionResult:
         lmm = LmmOptions(model="m", base_url=url)
         out = tmp_path / "d.jsonl"
         return describe(tmp_path / "discs", out, source="lmm", vocabulary="polyp", lmm=lmm, console=console)
 
     @pytest.mark.skipif(journal_module.fcntl is None, reason="needs a system with fcntl, which locks files")
     def test_a_second_one_to_the_same_file_is_refused(
-        self, ask: Callable[..., Described], tmp_path: Path
+        self, ask: Callable[..., DescriptionResult], tmp_path: Path
     ) -> None:
         refused: list[str] = []
 
@@ -452,7 +452,7 @@ class TestOneProcess:
 
 
 def test_a_missing_client_names_the_extra(
-    ask: Callable[..., Described], monkeypatch: pytest.MonkeyPatch
+    ask: Callable[..., DescriptionResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "openai", None)
     with pytest.raises(UsageError, match=r"pip install 'lexiseg\[lmm\]'"):

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from lexiseg.data.check import CheckReport, check_dataset, render
 from lexiseg.data.check.duplicates import difference_hash
-from lexiseg.data.check.report import MAX_FILES, FileNote, finding
+from lexiseg.data.check.report import MAX_FILES, FileNote, make_finding
 from lexiseg.data.phantom import write_phantom
 from lexiseg.errors import DataError
 
@@ -308,7 +308,7 @@ def test_a_folder_without_layout_raises(tmp_path: Path) -> None:
 
 
 def test_long_lists_are_capped_and_counted() -> None:
-    found = finding("x", "error", "m", [FileNote(file=str(number)) for number in range(50)])
+    found = make_finding("x", "error", "m", [FileNote(file=str(number)) for number in range(50)])
     assert (len(found.files), found.count) == (MAX_FILES, 50)
 
 

@@ -13,9 +13,9 @@ from lexiseg.describing.description_file import (
     Correction,
     DescriptionLine,
     Difference,
-    FromModel,
-    FromSheet,
-    Measured,
+    MeasuredProvenance,
+    ModelProvenance,
+    SheetProvenance,
     read_descriptions,
     write_descriptions,
 )
@@ -34,14 +34,16 @@ def line(name: str = "a", class_name: str | None = "polyp", **changes: Any) -> D
         "sentence": "One polyp area, located in the upper left of the image.",
         "side": "image",
         "vocabulary": "polyp",
-        "provenance": Measured(),
+        "provenance": MeasuredProvenance(),
         **changes,
     }
     return DescriptionLine.model_validate(values)
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    model = FromModel(model="m", server=None, prompt_version=1, replies=2, fell_back="it never answered")
+    model = ModelProvenance(
+        model="m", server=None, prompt_version=1, replies=2, fell_back="it never answered"
+    )
     check = Check(
         how="compared",
         corrected=(Correction(factor="number", said="7", became="one"),),
@@ -50,7 +52,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     lines = (
         line("a", check=check),
         line("b", provenance=model, problems=("\u2028 and \u00e9",)),
-        line("c", provenance=FromSheet(row="one polip", repairs={"polip": "polyp"}), class_name=None),
+        line("c", provenance=SheetProvenance(row="one polip", repairs={"polip": "polyp"}), class_name=None),
     )
     write_descriptions(tmp_path / "d.jsonl", lines)
     file = read_descriptions(tmp_path / "d.jsonl")
@@ -64,7 +66,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 
 def test_the_least_certain_source_counts(tmp_path: Path) -> None:
-    write_descriptions(tmp_path / "d.jsonl", [line("a"), line("b", provenance=FromSheet(row="x"))])
+    write_descriptions(tmp_path / "d.jsonl", [line("a"), line("b", provenance=SheetProvenance(row="x"))])
     assert read_descriptions(tmp_path / "d.jsonl").source == "reports"
     write_descriptions(tmp_path / "d.jsonl", [line("a"), line("b")])
     assert read_descriptions(tmp_path / "d.jsonl").source == "concepts"

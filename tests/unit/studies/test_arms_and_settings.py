@@ -15,7 +15,7 @@ import yaml
 from rich.console import Console
 
 from lexiseg.data import DatasetIndex, open_dataset
-from lexiseg.data.hidden import hide_masks
+from lexiseg.data.mask_hiding import hide_masks
 from lexiseg.data.phantom import write_phantom
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.studies import settings as audit_settings

@@ -36,9 +36,9 @@ def test_each_sentence_is_embedded_once_and_by_itself() -> None:
     lessons = SentenceLessons(CHEST, encoder)
     vectors, known = lessons(torch.tensor(ROWS))
     again, _ = lessons(torch.tensor(ROWS[::-1]))
-    assert encoder.asked == [[CHEST.speak(ROWS[0])], [CHEST.speak(ROWS[1])]]
+    assert encoder.asked == [[CHEST.sentence_for(ROWS[0])], [CHEST.sentence_for(ROWS[1])]]
     assert known.tolist() == [True, True, False, True]
-    assert torch.equal(vectors[0], encoder.embed_sentences([CHEST.speak(ROWS[0])])[0])
+    assert torch.equal(vectors[0], encoder.embed_sentences([CHEST.sentence_for(ROWS[0])])[0])
     assert not vectors[2].any()
     assert torch.equal(vectors.flip(0), again)
 
@@ -57,7 +57,7 @@ def test_what_validation_asked_first_can_be_trained_with() -> None:
 def test_the_mean_counts_every_sample_that_says_something() -> None:
     encoder = Counting()
     lessons = SentenceLessons(CHEST, encoder)
-    first, second = encoder.embed_sentences([CHEST.speak(row) for row in ROWS[:2]])
+    first, second = encoder.embed_sentences([CHEST.sentence_for(row) for row in ROWS[:2]])
     torch.testing.assert_close(lessons.mean(ROWS), (2 * first + second) / 3)
     assert not lessons.mean([ROWS[2]]).any()
 

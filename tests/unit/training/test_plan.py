@@ -34,7 +34,7 @@ def test_a_factor_nobody_speaks_of_is_not_learned() -> None:
     vocabulary = POLYP.only(known)
     assert vocabulary.names == known
     assert words(GREY).only(vocabulary).indices == ((0, 4, 1, 2), (1, UNKNOWN, 0, 1))
-    spoken = vocabulary.speak((0, 4, 1, 2))
+    spoken = vocabulary.sentence_for((0, 4, 1, 2))
     assert spoken.startswith("One oval large polyp area")
     assert "{" not in spoken
 
@@ -47,7 +47,7 @@ def test_a_factor_brings_its_mirror_image() -> None:
     vocabulary = CHEST.only(("count", "left"))
     assert vocabulary.names == ("count", "left", "right")
     assert flip(vocabulary, (0, 1, UNKNOWN), "horizontal") == (0, UNKNOWN, 1)
-    assert "{" not in vocabulary.speak((0, 1, UNKNOWN))
+    assert "{" not in vocabulary.sentence_for((0, 1, UNKNOWN))
     notes = _notes_on_factors(CHEST, vocabulary, ("count", "left"), AugmentConfig())
     titles = {factor.name: factor.title for factor in CHEST.factors}
     assert notes == [

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from lexiseg.errors import DataError
 from lexiseg.words.description import UNKNOWN
-from lexiseg.words.flips import AXES, Axis, flip, to_side, with_mirrored, words_of
+from lexiseg.words.flips import AXES, Axis, flip, to_side, with_mirrored
+from lexiseg.words.text import split_words
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 CHEST = load_vocabulary("chest")
@@ -76,10 +77,10 @@ def test_flipped_indices_speak_the_flipped_words(data: st.DataObject) -> None:
     vocabulary = data.draw(st.sampled_from([CHEST, POLYP]))
     axis: Axis = data.draw(st.sampled_from(AXES))
     indices = tuple(data.draw(st.integers(0, size - 1)) for size in vocabulary.sizes)
-    flipped = vocabulary.speak(flip(vocabulary, indices, axis))
+    flipped = vocabulary.sentence_for(flip(vocabulary, indices, axis))
     opposite = {a: b for pair in getattr(vocabulary.opposites, axis) for a, b in (pair, pair[::-1])}
-    swapped = [opposite.get(word, word) for word in words_of(vocabulary.speak(indices))]
-    assert sorted(words_of(flipped)) == sorted(swapped)
+    swapped = [opposite.get(word, word) for word in split_words(vocabulary.sentence_for(indices))]
+    assert sorted(split_words(flipped)) == sorted(swapped)
 
 
 def test_to_side() -> None:

@@ -95,13 +95,13 @@ def test_json_round_trip(name: str) -> None:
     ],
 )
 def test_speaks_what_is_known(indices: tuple[int, ...], sentence: str) -> None:
-    assert load_vocabulary("chest").speak(indices) == sentence
+    assert load_vocabulary("chest").sentence_for(indices) == sentence
 
 
 def test_keyword_follows_the_number() -> None:
     polyp = load_vocabulary("polyp")
-    one = polyp.speak((0, 4, UNKNOWN, 2, 0))
-    many = polyp.speak((1, 4, UNKNOWN, 2, 0))
+    one = polyp.sentence_for((0, 4, UNKNOWN, 2, 0))
+    many = polyp.sentence_for((1, 4, UNKNOWN, 2, 0))
     assert one == "One large pink polyp area, located in the center of the image."
     assert many == "Multiple large pink polyp areas, located in the center of the image."
 

@@ -6,9 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lexiseg.data.check.duplicates import MIN_CORRELATION, exact_duplicates, near_duplicates
-from lexiseg.data.check.inspect import Inspection, inspect_all
-from lexiseg.data.check.report import CheckReport, FileNote, Finding, Severity, by_severity, finding, render
-from lexiseg.data.check.words import Reports, check_words, read_reports
+from lexiseg.data.check.inspection import Inspection, inspect_all
+from lexiseg.data.check.report import (
+    CheckReport,
+    FileNote,
+    Finding,
+    Severity,
+    by_severity,
+    make_finding,
+    render,
+)
+from lexiseg.data.check.report_check import Reports, check_reports, read_reports
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts import find_coding, image_assumptions, scan_folder, vocabulary_path
 from lexiseg.data.layouts.scan import Scan
@@ -43,11 +51,12 @@ def check_dataset(
     inspections = inspect_all(scan.samples, coding, reports.measure(), progress=progress)
     findings += _files(root, inspections)
     findings += _splits(root, inspections)
-    words = check_words(reports, inspections, stated) if scan.has_reports else None
+    words = check_reports(reports, inspections, stated) if scan.has_reports else None
     findings += words.findings if words is not None else ()
     headers = [item.header for item in inspections if item.header is not None]
     findings += [
-        finding("assumed", "info", text) for text in (*scan.assumptions, *image_assumptions(headers), *said)
+        make_finding("assumed", "info", text)
+        for text in (*scan.assumptions, *image_assumptions(headers), *said)
     ]
     return CheckReport(
         root=str(root),
@@ -71,7 +80,7 @@ def _coding(
     try:
         return find_coding(scan.samples, stated, skip_unreadable=True)
     except DataError as error:
-        findings.append(finding("mask-coding", "error", str(error)))
+        findings.append(make_finding("mask-coding", "error", str(error)))
         return None, (), ()
 
 
@@ -82,13 +91,13 @@ def _reports(scan: Scan, stated: DatasetYaml, findings: list[Finding]) -> Report
     try:
         return read_reports(scan.samples, vocabulary_path(stated.vocabulary, scan.root))
     except LexisegError as error:
-        findings.append(finding("vocabulary", "error", str(error)))
+        findings.append(make_finding("vocabulary", "error", str(error)))
         return Reports(vocabulary=None, sheet=None)
 
 
 def _names(scan: Scan) -> list[Finding]:
     """Findings about names: what belongs to nothing, or lacks its counterpart."""
-    findings = [finding("layout", "error", fault) for fault in scan.faults]
+    findings = [make_finding("layout", "error", fault) for fault in scan.faults]
     without = [FileNote(file=_relative(s.image, scan.root)) for s in scan.samples if s.mask is None]
     missing = [FileNote(file=_relative(path, scan.root)) for path in scan.missing_files]
     orphans = [FileNote(file=_relative(path, scan.root)) for path in scan.masks_without_image]
@@ -108,7 +117,7 @@ def _names(scan: Scan) -> list[Finding]:
             [FileNote(file=split) for split in empty_splits],
         ),
     ]
-    return findings + [finding(code, level, text, notes) for code, level, text, notes in checks if notes]
+    return findings + [make_finding(code, level, text, notes) for code, level, text, notes in checks if notes]
 
 
 #: Code, severity and message of what can be wrong with single files.
@@ -141,10 +150,12 @@ def _files(root: Path, inspections: Sequence[Inspection]) -> list[Finding]:
             notes["empty-mask"].append(FileNote(file=mask))
         if item.header is not None and item.header.turned:
             notes["exif-orientation"].append(FileNote(file=image))
-    found = [finding(code, level, text, notes[code]) for code, level, text in _FILE_CHECKS if notes[code]]
+    found = [
+        make_finding(code, level, text, notes[code]) for code, level, text in _FILE_CHECKS if notes[code]
+    ]
     understood = sum(item.is_empty is not None for item in inspections)
     if understood and len(notes["empty-mask"]) == understood:
-        found.append(finding("all-empty", "error", "No mask holds a lesion: there is nothing to learn."))
+        found.append(make_finding("all-empty", "error", "No mask holds a lesion: there is nothing to learn."))
     return found
 
 
@@ -176,7 +187,7 @@ def _splits(root: Path, inspections: Sequence[Inspection]) -> list[Finding]:
         ("near-duplicate", "warning", near_text, near),
         ("patient-in-splits", "error", "Patients with images in more than one split.", shared),
     ]
-    found = [finding(code, level, text, notes) for code, level, text, notes in checks if notes]
+    found = [make_finding(code, level, text, notes) for code, level, text, notes in checks if notes]
     return found + _one_source(inspections)
 
 
@@ -196,7 +207,7 @@ def _one_source(inspections: Sequence[Inspection]) -> list[Finding]:
         "do: what is "
         f"chosen on validation is chosen for '{only}'."
     )
-    return [finding("one-source-val", "warning", message)]
+    return [make_finding("one-source-val", "warning", message)]
 
 
 def _relative(path: Path, root: Path) -> str:

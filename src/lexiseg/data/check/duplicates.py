@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 if TYPE_CHECKING:
-    from lexiseg.data.check.inspect import Inspection
+    from lexiseg.data.check.inspection import Inspection
 
 #: Side of the grey picture that confirms a suspicion.
 THUMBNAIL = 32

@@ -92,7 +92,7 @@ class CheckReport:
         return {"ok": not self.has_errors, **asdict(self)}
 
 
-def finding(
+def make_finding(
     code: str, severity: Severity, message: str, notes: Sequence[FileNote] = (), *, count: int | None = None
 ) -> Finding:
     """Make a finding, capping its list of files."""

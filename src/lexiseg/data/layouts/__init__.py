@@ -9,9 +9,8 @@ from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml, read_dataset_yaml
 from lexiseg.data.decode import Header, decode_header, read_content
-from lexiseg.data.hidden import hide_masks
-from lexiseg.data.layouts import csvs, folders, published
-from lexiseg.data.layouts.cases import read_cases
+from lexiseg.data.layouts import cotexnet_csvs, lvit_folders, plain_folders
+from lexiseg.data.layouts.case_facts import read_case_facts
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.mask_coding import (
     LOOKS,
@@ -21,6 +20,7 @@ from lexiseg.data.mask_coding import (
     look_at_masks,
     spread,
 )
+from lexiseg.data.mask_hiding import hide_masks
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import DataError
 
@@ -54,7 +54,7 @@ def open_dataset(
         allow_missing_masks: Whether images without a mask are samples too (with `mask` None) instead of an
             error.
         masks: Share of the training images' masks that are used; the others are hidden by the seed, before
-            any mask is looked at (see `lexiseg.data.hidden`). None uses all.
+            any mask is looked at (see `lexiseg.data.mask_hiding`). None uses all.
         coded_by: Returns, of all samples, those whose masks may be opened to learn their coding; None: all.
 
     Returns:
@@ -113,13 +113,13 @@ def scan_folder(root: Path, *, seed: int) -> tuple[DatasetYaml, Scan]:
         raise DataError(f"{root} is a file; expected the folder of a data set.", code="LEX-DATA-022")
     if not any(root.iterdir()):
         raise DataError(f"{root} is empty. Expected one of: {_EXPECTED}.", code="LEX-DATA-023")
-    stated, cases = read_dataset_yaml(root), read_cases(root)
-    if published.matches(root):
-        scan = published.scan(root, stated, cases)
-    elif csvs.matches(root):
-        scan = csvs.scan(root, stated, cases)
-    elif folders.matches(root):
-        scan = folders.scan(root, stated, cases, seed=seed)
+    stated, cases = read_dataset_yaml(root), read_case_facts(root)
+    if lvit_folders.matches(root):
+        scan = lvit_folders.scan(root, stated, cases)
+    elif cotexnet_csvs.matches(root):
+        scan = cotexnet_csvs.scan(root, stated, cases)
+    elif plain_folders.matches(root):
+        scan = plain_folders.scan(root, stated, cases, seed=seed)
     else:
         raise _unknown_layout(root)
     if not scan.samples and not scan.faults and not scan.missing_files:
@@ -225,7 +225,7 @@ def _unknown_layout(root: Path) -> DataError:
     inside = [
         p
         for p in sorted(root.iterdir())
-        if p.is_dir() and any(m.matches(p) for m in (published, csvs, folders))
+        if p.is_dir() and any(m.matches(p) for m in (lvit_folders, cotexnet_csvs, plain_folders))
     ]
     hint = f" Did you mean {inside[0]}?" if inside else f" Expected one of: {_EXPECTED}."
     return DataError(

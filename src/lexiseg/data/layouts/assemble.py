@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml
-from lexiseg.data.layouts.cases import CaseFacts, known_cases
+from lexiseg.data.layouts.case_facts import CaseFacts, match_case_facts
 from lexiseg.data.layouts.pairing import plain_stem
 from lexiseg.data.naming import sources
 from lexiseg.data.sample import SPLITS, Sample, Split
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class ImageRecord:
     """One image with what a layout found for it."""
 
     image: Path
@@ -31,7 +31,7 @@ class Found:
 
 
 def assemble(
-    found: Sequence[Found], stated: DatasetYaml, cases: Mapping[str, CaseFacts]
+    found: Sequence[ImageRecord], stated: DatasetYaml, cases: Mapping[str, CaseFacts]
 ) -> tuple[tuple[Sample, ...], list[str]]:
     """Make samples, sorted by split and id.
 
@@ -50,7 +50,7 @@ def assemble(
         DataError: `cases` names an image that there is twice, or the patient pattern fits no name.
     """
     stems = [item.stem for item in found]
-    known = known_cases(cases, stems)
+    known = match_case_facts(cases, stems)
     patient_ids, said = known.patients(stems, stated.patient)
     spacings = {stem: facts.spacing_mm for stem, facts in known.facts.items()}
     prefixes = sources(stems)
@@ -71,7 +71,7 @@ def assemble(
     return tuple(samples), [*known.said, *([said] if said else [])]
 
 
-def _ids(found: Sequence[Found]) -> list[str]:
+def _ids(found: Sequence[ImageRecord]) -> list[str]:
     """Return a unique id per image."""
     ids = [item.stem for item in found]
     for prefix in ([item.source for item in found], [item.split for item in found]):

@@ -38,7 +38,7 @@ class Pairs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attached:
+class ReportMatches:
     """Result of attaching a sheet's sentences to images.
 
     Attributes:
@@ -95,7 +95,7 @@ def pair(images: Iterable[Path], masks: Iterable[Path]) -> Pairs:
     )
 
 
-def attach(rows: Mapping[str, str], images: Iterable[Path], sheet: Path) -> Attached:
+def match_reports(rows: Mapping[str, str], images: Iterable[Path], sheet: Path) -> ReportMatches:
     """Attach report sentences to images by their keys, which are image or mask names.
 
     A key may have folders, as in "kvasir/images/a.png": then at least the last of them must be the image's
@@ -126,7 +126,7 @@ def attach(rows: Mapping[str, str], images: Iterable[Path], sheet: Path) -> Atta
             )
         elif reports.setdefault(meant[0], sentence) != sentence:
             faults.append(differing(meant[0], reports[meant[0]], sentence, sheet))
-    return Attached(reports=reports, orphans=tuple(orphans), faults=tuple(faults))
+    return ReportMatches(reports=reports, orphans=tuple(orphans), faults=tuple(faults))
 
 
 def differing(image: Path, first: str, second: str, sheet: Path) -> str:

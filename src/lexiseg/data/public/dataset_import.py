@@ -17,7 +17,7 @@ from lexiseg.data.public.importers.chaos import read_chaos_ct, read_chaos_mr
 from lexiseg.data.public.importers.glas import read_glas
 from lexiseg.data.public.importers.nifti import read_acdc, read_camus
 from lexiseg.data.public.importers.pictures import read_chest, read_clinicdb, read_pairs
-from lexiseg.data.public.importers.source import Source
+from lexiseg.data.public.importers.source import SourceDataset
 from lexiseg.data.public.importers.ultrasound import read_busi, read_ddti
 from lexiseg.data.public.importers.write import write_dataset
 from lexiseg.data.public.registry import Entry, Importer, RemoteFile, find_entry
@@ -25,12 +25,12 @@ from lexiseg.data.sample import Split
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import atomic_folder, disk_errors, refuse_blocked, write_json
 
-__all__ = ["Imported", "get_dataset", "import_dataset"]
+__all__ = ["ImportResult", "get_dataset", "import_dataset"]
 
 #: Provenance of an imported data set, in its folder.
 RECORD = "import.json"
 
-_READERS: dict[Importer, Callable[[Path, Entry], Source]] = {
+_READERS: dict[Importer, Callable[[Path, Entry], SourceDataset]] = {
     "pairs": read_pairs,
     "clinicdb": read_clinicdb,
     "busi": read_busi,
@@ -45,7 +45,7 @@ _READERS: dict[Importer, Callable[[Path, Entry], Source]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imported:
+class ImportResult:
     """An imported data set.
 
     Attributes:
@@ -71,7 +71,7 @@ def import_dataset(
     seed: int = 0,
     published_split: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
-) -> Imported:
+) -> ImportResult:
     """Convert a data set as it was published to the layout of the house.
 
     Args:
@@ -108,7 +108,7 @@ def get_dataset(
     keep_archives: bool = False,
     on_bytes: Callable[[str, int, int | None], None] | None = None,
     progress: Callable[[int, int | None], None] | None = None,
-) -> Imported:
+) -> ImportResult:
     """Download a data set that needs no login, and convert it.
 
     Archives go to the folder `out` + `.download`; a download that was interrupted is gone on with.
@@ -219,7 +219,7 @@ def _convert(
     published_split: bool,
     progress: Callable[[int, int | None], None] | None,
     downloads: tuple[Download, ...],
-) -> Imported:
+) -> ImportResult:
     source = _READERS[entry.importer](folder, entry)
     with atomic_folder(out) as beside:
         written = write_dataset(
@@ -240,4 +240,6 @@ def _convert(
                 "said": list(written.said),
             },
         )
-    return Imported(folder=out, entry=entry, counts=written.counts, said=written.said, downloads=downloads)
+    return ImportResult(
+        folder=out, entry=entry, counts=written.counts, said=written.said, downloads=downloads
+    )

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from lexiseg.describing.description_file import (
     DescriptionLine,
-    FromModel,
-    Measured,
+    MeasuredProvenance,
+    ModelProvenance,
     refuse_existing,
     write_descriptions,
 )
+from lexiseg.describing.description_rows import LineCallback, Region, Row
 from lexiseg.describing.multimodal.interview import Interviewer, Outcome, for_each, run_to_end
 from lexiseg.describing.multimodal.journal import Journal, JournalHead, journal_path
 from lexiseg.describing.multimodal.local import LocalModel
@@ -22,7 +23,6 @@ from lexiseg.describing.multimodal.model import LmmOptions, Tally, VisionModel
 from lexiseg.describing.multimodal.prompt import PROMPT_VERSION, Question, make_question
 from lexiseg.describing.multimodal.server import ServerModel
 from lexiseg.describing.regions_of_interest import png, shrunk
-from lexiseg.describing.rows import Done, Region, Row
 
 #: Longest side of the picture a model is shown; what is measured, is measured on the original grid.
 LONGEST_SIDE = 1024
@@ -35,7 +35,7 @@ def describe_with_model(
     *,
     rois: Path | None,
     tally: Tally,
-    done: Done,
+    done: LineCallback,
     say: Callable[[str], None],
 ) -> list[DescriptionLine]:
     """Ask a model about every region of the rows.
@@ -82,7 +82,7 @@ async def _ask_about(
     *,
     rois: Path | None,
     tally: Tally,
-    done: Done,
+    done: LineCallback,
 ) -> list[DescriptionLine]:
     model: VisionModel = LocalModel(options) if options.base_url is None else ServerModel(options)
     interviewer = Interviewer(model, journal, tries=options.tries, tally=tally)
@@ -93,7 +93,7 @@ async def _ask_about(
     async def line_of(row: Row) -> DescriptionLine:
         region = await asyncio.to_thread(row.read, rois)
         if not region.lesion.any():
-            return done(row.measured(region, Measured()))
+            return done(row.measured(region, MeasuredProvenance()))
         question = questions[row.class_name]
         picture = png(shrunk(region.roi, LONGEST_SIDE))
         outcome = await interviewer.ask(_key(row, question, picture), question, picture)
@@ -107,7 +107,7 @@ async def _ask_about(
 
 def _line(row: Row, region: Region, outcome: Outcome, options: LmmOptions) -> DescriptionLine:
     """Return what the model said of a region, as far as the mask bears it out, or else measured words."""
-    provenance = FromModel(
+    provenance = ModelProvenance(
         model=options.model,
         server=options.base_url,
         prompt_version=PROMPT_VERSION,

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lexiseg.describing.multimodal.journal import Journal, Kept
+from lexiseg.describing.multimodal.journal import Journal, JournalEntry
 from lexiseg.describing.multimodal.model import NoAnswerError, Tally, VisionModel
 from lexiseg.describing.multimodal.prompt import Question
 from lexiseg.describing.multimodal.schema import MAX_REPLY, InvalidReplyError, Value
@@ -88,7 +88,7 @@ class Interviewer:
             self._unanswered = 0
             self._tally.asked += len(kept) == known
             # One character more than is read, so that a long reply is known as such when it is read again.
-            reply = Kept(key=key, reply=answer.text[: MAX_REPLY + 1], tokens=answer.tokens)
+            reply = JournalEntry(key=key, reply=answer.text[: MAX_REPLY + 1], tokens=answer.tokens)
             self._journal.add(reply)
             self._tally.count(reply.tokens)
             kept.append(reply)

@@ -41,7 +41,7 @@ class JournalHead(BaseModel):
     vocabulary: str
 
 
-class Kept(BaseModel):
+class JournalEntry(BaseModel):
     """One reply in the journal.
 
     Attributes:
@@ -84,7 +84,7 @@ class Journal:
 
     def __init__(self, path: Path, head: JournalHead) -> None:
         self.path = path
-        self._kept: dict[str, list[Kept]] = {}
+        self._kept: dict[str, list[JournalEntry]] = {}
         self._file, self.locked = _opened(path)
         try:
             whole = self._read(head)
@@ -112,11 +112,11 @@ class Journal:
             with disk_errors(self.path):  # closing writes what a full disk did not take
                 self._file.close()
 
-    def replies(self, key: str) -> tuple[Kept, ...]:
+    def replies(self, key: str) -> tuple[JournalEntry, ...]:
         """Return the replies to one question, in the order they came."""
         return tuple(self._kept.get(key, ()))
 
-    def add(self, kept: Kept) -> None:
+    def add(self, kept: JournalEntry) -> None:
         """Append a reply; it is on the disk when this returns."""
         self._append(kept.model_dump())
         self._kept.setdefault(kept.key, []).append(kept)
@@ -146,7 +146,7 @@ class Journal:
                 if number == 1:
                     found = JournalHead.model_validate_json(line)
                 else:
-                    kept = Kept.model_validate_json(line)
+                    kept = JournalEntry.model_validate_json(line)
                     self._kept.setdefault(kept.key, []).append(kept)
             except ValidationError as error:
                 raise DataError(

@@ -12,6 +12,7 @@ from lexiseg.describing.description_file import Check, Correction, Difference
 from lexiseg.describing.multimodal.schema import Box, Value, shown
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.grammar import CountRule
+from lexiseg.words.lesion_regions import LesionRegions
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.measure_rules import (
     ColorMeasure,
@@ -20,7 +21,6 @@ from lexiseg.words.measure_rules import (
     LateralityMeasure,
     ZonesMeasure,
 )
-from lexiseg.words.regions import Regions
 from lexiseg.words.vocabulary import Factor, Vocabulary
 
 #: A box is in the centre if its middle lies this near to the picture's on both axes (CoTexNet).
@@ -51,7 +51,7 @@ def check_reply(
     Returns:
         One index per factor, in the image's side convention, and what was corrected or differs.
     """
-    regions = Regions(lesion)
+    regions = LesionRegions(lesion)
     measured = measure_indices(lesion, vocabulary, image=image, side="image")
     indices = []
     corrected, differs = [], []
@@ -84,7 +84,7 @@ def box_cell(box: Box) -> int:
     return 6 * (down > 0) + 2 * (right > 0)
 
 
-def _index(factor: Factor, value: Value, regions: Regions) -> int:
+def _index(factor: Factor, value: Value, regions: LesionRegions) -> int:
     """Return the phrase a valid value stands for."""
     if isinstance(value, str):
         return factor.phrases.index(value)
@@ -95,13 +95,13 @@ def _index(factor: Factor, value: Value, regions: Regions) -> int:
     return box_cell(value)
 
 
-def _components(factor: Factor, regions: Regions) -> int:
+def _components(factor: Factor, regions: LesionRegions) -> int:
     """Return the connected regions that count for a factor: all, but for specks its rule passes over."""
     smallest = factor.measure.min_region if isinstance(factor.measure, CountMeasure) else 0.0
     return int(regions.kept(smallest).sum())
 
 
-def _too_many(factor: Factor, value: Value, regions: Regions) -> bool:
+def _too_many(factor: Factor, value: Value, regions: LesionRegions) -> bool:
     return isinstance(value, int) and value > _components(factor, regions)
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from lexiseg.words.description import UNKNOWN, Description, Reading, Side
 from lexiseg.words.grammar import ChoiceRule, CountRule, SentenceRule, SubsetRule
-from lexiseg.words.reading.findings import Finding, find_choice, find_count, find_sentence
 from lexiseg.words.reading.lexicon import Lexicon, Token, repairs_of, text_of
-from lexiseg.words.reading.regions import RegionReader
+from lexiseg.words.reading.phrase_matches import PhraseMatch, match_choice, match_count, match_sentence
+from lexiseg.words.reading.region_reader import RegionReader
 from lexiseg.words.vocabulary import Factor, Vocabulary
 
 
@@ -88,14 +88,14 @@ class _ReportReader:
         text = " ".join(sentence.split())
         by_word = [f for f in self._vocabulary.factors if not isinstance(f.read, SentenceRule)]
         tokens = self._lexicon.tokens(text) if by_word else ()
-        findings = {f.name: self._find(f, text, tokens) for f in self._vocabulary.factors}
-        by_region, problems = self._regions.find(tokens, findings)
-        findings |= by_region
+        matches = {f.name: self._find(f, text, tokens) for f in self._vocabulary.factors}
+        by_region, problems = self._regions.find(tokens, matches)
+        matches |= by_region
         unread = {token.found: token for token in tokens if token.word is None}
         if text:
             problems = [
                 *(_why_unread(token) for token in unread.values()),
-                *self._unknown_factors(findings),
+                *self._unknown_factors(matches),
                 *problems,
             ]
         else:
@@ -103,45 +103,47 @@ class _ReportReader:
         return Description(
             source="reports",
             side=side,
-            readings=tuple(_reading(factor, findings[factor.name]) for factor in self._vocabulary.factors),
+            readings=tuple(_reading(factor, matches[factor.name]) for factor in self._vocabulary.factors),
             sentence=text,
             problems=tuple(problems),
         )
 
-    def _unknown_factors(self, findings: Mapping[str, Finding]) -> Iterator[str]:
+    def _unknown_factors(self, matches: Mapping[str, PhraseMatch]) -> Iterator[str]:
         """Yield why factors are unknown; without any lesion, there is no count or laterality to miss."""
-        spared = self._regions.speak_of_lesions if self._regions.all_empty(findings) else frozenset()
+        spared = self._regions.speak_of_lesions if self._regions.all_empty(matches) else frozenset()
         for factor in self._vocabulary.factors:
-            finding = findings[factor.name]
-            if finding.problem and (finding.tokens or factor.name not in spared):
-                yield f"{factor.title}: {finding.problem}"
+            match = matches[factor.name]
+            if match.problem and (match.tokens or factor.name not in spared):
+                yield f"{factor.title}: {match.problem}"
 
-    def _find(self, factor: Factor, text: str, tokens: tuple[Token, ...]) -> Finding:
+    def _find(self, factor: Factor, text: str, tokens: tuple[Token, ...]) -> PhraseMatch:
         """Read one factor; `subset` factors are read together, later."""
         grammar = self._vocabulary.grammar
         match factor.read:
             case ChoiceRule():
-                return find_choice(factor.read, tokens, grammar, self._lexicon)
+                return match_choice(factor.read, tokens, grammar, self._lexicon)
             case CountRule():
-                return find_count(factor.read, tokens, grammar, self._lexicon)
+                return match_count(factor.read, tokens, grammar, self._lexicon)
             case SentenceRule():
-                index = find_sentence(factor.read, text)
+                index = match_sentence(factor.read, text)
                 problem = "" if index != UNKNOWN else f"'{text}' is no sentence of this vocabulary"
-                return Finding(index=index, tokens=[Token(found=text, word=text, piece=0)], problem=problem)
+                return PhraseMatch(
+                    index=index, tokens=[Token(found=text, word=text, piece=0)], problem=problem
+                )
             case SubsetRule():
-                return Finding()
+                return PhraseMatch()
             case None:
-                return Finding(problem="the vocabulary has no rule to read it from reports")
+                return PhraseMatch(problem="the vocabulary has no rule to read it from reports")
 
 
-def _reading(factor: Factor, finding: Finding) -> Reading:
-    known = finding.index != UNKNOWN
+def _reading(factor: Factor, match: PhraseMatch) -> Reading:
+    known = match.index != UNKNOWN
     return Reading(
         factor=factor.name,
-        index=finding.index,
-        phrase=factor.phrases[finding.index] if known else None,
-        read=text_of(finding.tokens),
-        repairs=repairs_of(finding.tokens),
+        index=match.index,
+        phrase=factor.phrases[match.index] if known else None,
+        read=text_of(match.tokens),
+        repairs=repairs_of(match.tokens),
     )
 
 

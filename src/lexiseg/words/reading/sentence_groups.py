@@ -12,9 +12,10 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from lexiseg.errors import DataError
 from lexiseg.words.description import Side
-from lexiseg.words.flips import AXES, words_of
+from lexiseg.words.flips import AXES
 from lexiseg.words.grammar import Clause, Keyword, Opposites, SentenceRule, Template
 from lexiseg.words.reading.reports import parse_sheet
+from lexiseg.words.text import split_words
 from lexiseg.words.vocabulary import Factor, Vocabulary, load_vocabulary, shipped_vocabularies
 
 #: Sentences in, one embedding each out: (N,) -> (N, D) float.
@@ -84,7 +85,7 @@ def group_sentences(sentences: Sequence[str], embed: Embed, *, side: Side = "ima
     """
     spellings: dict[tuple[str, ...], Counter[str]] = {}
     for sentence in sentences:
-        if words := words_of(sentence):
+        if words := split_words(sentence):
             spellings.setdefault(words, Counter())[" ".join(sentence.split())] += 1
     _refuse_unsuitable(spellings)
     # Sorted, so that equal distances are settled the same way whatever the order of the rows.
@@ -160,12 +161,12 @@ def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _directions(sentence: str) -> frozenset[str]:
     """Return the words of direction in a sentence."""
-    return frozenset(word for word in words_of(sentence) if word in _AXIS_OF)
+    return frozenset(word for word in split_words(sentence) if word in _AXIS_OF)
 
 
 def _template(sentence: str) -> tuple[str, ...]:
     """Return the words of a sentence with each word of direction replaced by its axis."""
-    return tuple(f"<{_AXIS_OF[word]}>" if word in _AXIS_OF else word for word in words_of(sentence))
+    return tuple(f"<{_AXIS_OF[word]}>" if word in _AXIS_OF else word for word in split_words(sentence))
 
 
 def _vocabulary(groups: Sequence[Sequence[str]], side: Side) -> Vocabulary:

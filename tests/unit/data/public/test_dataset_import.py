@@ -15,7 +15,7 @@ from PIL import Image
 import originals
 from lexiseg.data import open_dataset
 from lexiseg.data.check import check_dataset
-from lexiseg.data.public.dataset_import import Imported, import_dataset
+from lexiseg.data.public.dataset_import import ImportResult, import_dataset
 from lexiseg.data.readers import read_image
 from lexiseg.data.sample import Sample
 
@@ -25,7 +25,7 @@ class Done:
     """A miniature that was imported; tests only read it."""
 
     original: Path
-    result: Imported
+    result: ImportResult
 
     @property
     def out(self) -> Path:

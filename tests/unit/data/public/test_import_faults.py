@@ -18,7 +18,7 @@ import originals
 from lexiseg.data import open_dataset
 from lexiseg.data.check import check_dataset
 from lexiseg.data.public.dataset_import import import_dataset
-from lexiseg.data.public.importers.source import Case, Source
+from lexiseg.data.public.importers.source import SourceCase, SourceDataset
 from lexiseg.data.public.importers.write import write_dataset
 from lexiseg.data.public.registry import find_entry
 from lexiseg.errors import DataError, UsageError
@@ -162,17 +162,17 @@ def test_lists_that_are_no_text(tmp_path: Path) -> None:
 def test_pixels_are_not_kept_while_others_are_read(tmp_path: Path) -> None:
     references: list[weakref.ref[np.ndarray]] = []
 
-    def read() -> Iterator[Case]:
+    def read() -> Iterator[SourceCase]:
         for number in range(8):
             pixels, labels = originals.noise(number, colour=False), originals.block(1)
             references.extend((weakref.ref(pixels), weakref.ref(labels)))
-            yield Case(name=str(number), image=pixels, labels=labels, original="", patient=str(number))
+            yield SourceCase(name=str(number), image=pixels, labels=labels, original="", patient=str(number))
             del pixels, labels
             # The caller may still hold the last case, but none before it.
             assert all(reference() is None for reference in references[:-2])
 
     entry = find_entry("kvasir")
-    write_dataset(Source(cases=read()), entry, tmp_path, seed=0, keep_published=False)
+    write_dataset(SourceDataset(cases=read()), entry, tmp_path, seed=0, keep_published=False)
     assert len(references) == 16
 
 

@@ -6,25 +6,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexiseg.data.public.importers.splitting import Record, decide
+from lexiseg.data.public.importers.splitting import SplitRecord, choose_splits
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.errors import DataError
 
 
-def record(name: str, patient: str | None = None, split: Split | None = None, digest: str = "") -> Record:
-    return Record(name=name, patient=patient, split=split, digest=digest or name)
+def record(
+    name: str, patient: str | None = None, split: Split | None = None, digest: str = ""
+) -> SplitRecord:
+    return SplitRecord(name=name, patient=patient, split=split, digest=digest or name)
 
 
 def test_a_published_split_is_kept() -> None:
     records = [record("a", "1", "train"), record("b", "2", "val"), record("c", "3", "test")]
-    found = decide(records, seed=0, keep_published=False)
+    found = choose_splits(records, seed=0, keep_published=False)
     assert found.of == {"a": "train", "b": "val", "c": "test"}
     assert (found.dropped, found.said) == ([], [])
 
 
 def test_missing_splits_come_from_train_alone() -> None:
     records = [record(f"t{n}", split="train") for n in range(20)] + [record("x", split="test")]
-    found = decide(records, seed=0, keep_published=False)
+    found = choose_splits(records, seed=0, keep_published=False)
     assert found.of["x"] == "test"
     assert sum(split == "val" for split in found.of.values()) == 3  # 15 % of 20
     assert found.said == ["Val was split off train one by one with seed 0, as no patients are known: 3 val."]
@@ -40,14 +42,14 @@ def test_missing_splits_come_from_train_alone() -> None:
 )
 def test_nobody_claims_patients_that_are_not_known(known: int, said: str) -> None:
     records = [record(str(n), f"p{n}" if n < known else None) for n in range(9)]
-    found = decide(records, seed=5, keep_published=False)
+    found = choose_splits(records, seed=5, keep_published=False)
     assert found.said == [f"There is no published split: images were split {said}."]
 
 
 def test_train_and_val_that_share_patients_are_joined_and_test_is_kept() -> None:
     records = [record(f"{n}", f"p{n % 6}", "val" if n < 3 else "train") for n in range(12)]
     records.append(record("x", "q", "test"))
-    found = decide(records, seed=0, keep_published=False)
+    found = choose_splits(records, seed=0, keep_published=False)
     assert [name for name, split in found.of.items() if split == "test"] == ["x"]
     assert "share 3 patients" in found.said[0]
     by_patient = {
@@ -58,9 +60,9 @@ def test_train_and_val_that_share_patients_are_joined_and_test_is_kept() -> None
 
 def test_a_test_split_that_shares_patients_is_not_taken() -> None:
     records = [record(f"{n}", f"p{n % 4}", SPLITS[n % 3]) for n in range(12)]
-    found = decide(records, seed=0, keep_published=False)
+    found = choose_splits(records, seed=0, keep_published=False)
     assert "not taken: 4 patients are in test and in another split, such as p0" in found.said[0]
-    kept = decide(records, seed=0, keep_published=True)
+    kept = choose_splits(records, seed=0, keep_published=True)
     assert kept.of == {r.name: r.split for r in records}
     assert "kept as asked, although 4 patients" in kept.said[0]
 
@@ -68,19 +70,19 @@ def test_a_test_split_that_shares_patients_is_not_taken() -> None:
 def test_copies_of_an_image_stay_in_the_later_split() -> None:
     records = [record("a", split="train"), record("b", split="train", digest="same")]
     records += [record("c", split="val"), record("d", split="test", digest="same")]
-    found = decide(records, seed=0, keep_published=False)
+    found = choose_splits(records, seed=0, keep_published=False)
     assert found.dropped == ["b"]
     assert found.of == {"a": "train", "c": "val", "d": "test"}
 
 
 def test_a_published_test_split_alone_is_an_error() -> None:
     with pytest.raises(DataError, match=r"Only images of the published test split are there; expected"):
-        decide([record(str(n), split="test") for n in range(9)], seed=0, keep_published=False)
+        choose_splits([record(str(n), split="test") for n in range(9)], seed=0, keep_published=False)
 
 
 def test_too_few_patients_are_an_error() -> None:
     with pytest.raises(DataError, match="at least 3 patients"):
-        decide([record("a", "1"), record("b", "1"), record("c", "2")], seed=0, keep_published=False)
+        choose_splits([record("a", "1"), record("b", "1"), record("c", "2")], seed=0, keep_published=False)
 
 
 @settings(max_examples=50)
@@ -98,7 +100,7 @@ def test_nothing_is_ever_shared(drawn: list[tuple[int | None, int, Split]], stat
         for n, (p, d, split) in enumerate(drawn)
     ]
     try:
-        found = decide(records, seed=1, keep_published=False)
+        found = choose_splits(records, seed=1, keep_published=False)
     except DataError:
         return  # too few patients
     kept = [r for r in records if r.name not in found.dropped]

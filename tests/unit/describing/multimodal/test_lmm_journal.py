@@ -10,16 +10,16 @@ from typing import IO
 import pytest
 
 from lexiseg.describing.multimodal import journal as journal_module
-from lexiseg.describing.multimodal.journal import Journal, JournalHead, Kept
+from lexiseg.describing.multimodal.journal import Journal, JournalEntry, JournalHead
 from lexiseg.errors import DataError, DiskError, UsageError
 
 fcntl = journal_module.fcntl
 needs_locks = pytest.mark.skipif(fcntl is None, reason="needs a system with fcntl, which locks files")
 
 HEAD = JournalHead(model="m", server="http://a/v1", prompt_version=1, vocabulary="polyp")
-FIRST = Kept(key="a", reply="{}\nline two, \u00e9", tokens=(5, 2))
-SECOND = Kept(key="a", reply="x" * 500, tokens=(6, 3))
-OTHER = Kept(key="b", reply="", tokens=(0, 0))
+FIRST = JournalEntry(key="a", reply="{}\nline two, \u00e9", tokens=(5, 2))
+SECOND = JournalEntry(key="a", reply="x" * 500, tokens=(6, 3))
+OTHER = JournalEntry(key="b", reply="", tokens=(0, 0))
 
 
 def filled(path: Path) -> Path:
@@ -100,11 +100,11 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from lexiseg.describing.multimodal.journal import Journal, JournalHead, Kept
+from lexiseg.describing.multimodal.journal import Journal, JournalHead, JournalEntry
 
 head = JournalHead(model="m", server="http://a/v1", prompt_version=1, vocabulary="polyp")
 journal = Journal(Path(sys.argv[1]), head)
-journal.add(Kept(key="a", reply="from the other", tokens=(0, 0)))
+journal.add(JournalEntry(key="a", reply="from the other", tokens=(0, 0)))
 print("held", flush=True)
 sys.stdin.read()
 """

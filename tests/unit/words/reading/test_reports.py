@@ -405,7 +405,7 @@ def test_attributes_of_polyps(words: str, indices: tuple[int, ...]) -> None:
 def test_what_is_spoken_is_read_back(data: st.DataObject) -> None:
     vocabulary = data.draw(st.sampled_from([CHEST, POLYP]))
     indices = tuple(data.draw(st.integers(0, size - 1)) for size in vocabulary.sizes)
-    description = parse(vocabulary.speak(indices), vocabulary)
+    description = parse(vocabulary.sentence_for(indices), vocabulary)
     empty = [i == NONE for i in indices[2:]]
     if vocabulary is CHEST and empty[0] and not empty[1] and indices[0] == 0:
         # "Bilateral ..., no lesion in left lung and upper right lung" contradicts itself and is not settled.

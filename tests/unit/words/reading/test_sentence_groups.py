@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from lexiseg.errors import DataError
 from lexiseg.words.description import UNKNOWN
-from lexiseg.words.flips import flip, words_of
+from lexiseg.words.flips import flip
 from lexiseg.words.reading.reports import parse_report, parse_sheet
 from lexiseg.words.reading.sentence_groups import MAX_GROUPS, choose_vocabulary, group_sentences
+from lexiseg.words.text import split_words
 
 NUCLEI = [
     f"The nuclei {what} in the {place} is {degree}."
@@ -23,7 +24,7 @@ NUCLEI = [
     )
 ]
 OPPOSITE = {"left": "right", "right": "left"}
-WORDS = {word: column for column, word in enumerate(sorted({w for s in NUCLEI for w in words_of(s)}))}
+WORDS = {word: column for column, word in enumerate(sorted({w for s in NUCLEI for w in split_words(s)}))}
 
 SUBJECTS = ("patient", "nurse", "surgeon", "radiologist", "family", "examiner", "colleague", "resident")
 
@@ -45,7 +46,7 @@ def count_words(sentences: Sequence[str]) -> NDArray[np.float64]:
     """Embed sentences as counts of words, those of direction too weak to be told apart."""
     embeddings = np.zeros((len(sentences), len(WORDS)))
     for row, sentence in enumerate(sentences):
-        for word in words_of(sentence):
+        for word in split_words(sentence):
             weak = word in {"left", "right", "upper", "lower", "center"}
             embeddings[row, WORDS[word]] += 0.01 if weak else 1.0
     return embeddings
@@ -58,7 +59,7 @@ def test_few_sentences_are_a_phrase_each() -> None:
     assert vocabulary.names == ("sentence",)
     assert vocabulary.factors[0].phrases == (left, right, "Sparse.")
     assert parse_report("DENSE ON THE LEFT", vocabulary).indices == (0,)
-    assert vocabulary.speak((2,)) == "Sparse."
+    assert vocabulary.sentence_for((2,)) == "Sparse."
     assert vocabulary.flip_tables["horizontal"] == (((0, 1), (0, 0), (0, 2)),)
 
 

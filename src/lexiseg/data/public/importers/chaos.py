@@ -14,9 +14,9 @@ import numpy.typing as npt
 from lexiseg.data.layouts.pairing import image_files, plain_stem
 from lexiseg.data.public.importers.masks import lesion, nearest_value
 from lexiseg.data.public.importers.source import (
-    Case,
     Pixels,
-    Source,
+    SourceCase,
+    SourceDataset,
     below,
     find_folders,
     natural,
@@ -100,7 +100,7 @@ def read_dicom(path: Path, *, rescaled: bool) -> Slice:
     return Slice(values=values, spacing_mm=(steps[0], steps[1]) if is_known else None)
 
 
-def read_chaos_mr(folder: Path, entry: Entry) -> Source:
+def read_chaos_mr(folder: Path, entry: Entry) -> SourceDataset:
     """Find the MR part of CHAOS: T1 in and out of phase, which share labels, and T2."""
     need("pydicom")
     patients = _children_of(
@@ -115,7 +115,7 @@ def read_chaos_mr(folder: Path, entry: Entry) -> Source:
     return _source(folder, series, entry)
 
 
-def read_chaos_ct(folder: Path, entry: Entry) -> Source:
+def read_chaos_ct(folder: Path, entry: Entry) -> SourceDataset:
     """Find the CT part of CHAOS; units outside the entry's window are clipped, and that is said."""
     need("pydicom")
     patients = _children_of(
@@ -153,7 +153,7 @@ def _slices(images: Path, ground: Path) -> tuple[tuple[Path, Path], ...]:
     return tuple(zip(files, labels, strict=True))
 
 
-def _source(folder: Path, series: list[Series], entry: Entry) -> Source:
+def _source(folder: Path, series: list[Series], entry: Entry) -> SourceDataset:
     if not series:
         raise not_found(folder, entry)
     said = []
@@ -164,14 +164,14 @@ def _source(folder: Path, series: list[Series], entry: Entry) -> Source:
             f"clipped."
         )
     total = sum(len(item.slices) for item in series)
-    return Source(cases=_cases(folder, series, entry, said), total=total, said=said)
+    return SourceDataset(cases=_cases(folder, series, entry, said), total=total, said=said)
 
 
-def _cases(folder: Path, series: list[Series], entry: Entry, said: list[str]) -> Iterator[Case]:
+def _cases(folder: Path, series: list[Series], entry: Entry, said: list[str]) -> Iterator[SourceCase]:
     for item in series:
         slices = _pixels(item, entry, said)
         for number, ((path, ground), (pixels, spacing)) in enumerate(zip(item.slices, slices, strict=True)):
-            yield Case(
+            yield SourceCase(
                 name=f"{item.name}_{number:03d}",
                 image=pixels,
                 labels=lesion(ground) if entry.num_classes == 2 else nearest_value(ground, entry),

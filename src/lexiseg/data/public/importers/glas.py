@@ -9,8 +9,8 @@ from pathlib import Path
 from lexiseg.data.public.importers.masks import any_value
 from lexiseg.data.public.importers.pictures import read_rows
 from lexiseg.data.public.importers.source import (
-    Case,
-    Source,
+    SourceCase,
+    SourceDataset,
     find_folders,
     not_found,
     say_left_out,
@@ -23,7 +23,7 @@ _NAME = re.compile(r"^(train|testA|testB)_\d+$")
 _SPLITS: dict[str, Split] = {"train": "train", "testA": "test", "testB": "test"}
 
 
-def read_glas(folder: Path, entry: Entry) -> Source:
+def read_glas(folder: Path, entry: Entry) -> SourceDataset:
     """Find GlaS; both parts of the contest's test are the test split."""
     roots = find_folders(folder, lambda root: any(root.glob("train_*_anno.bmp")))
     if not roots:
@@ -41,18 +41,18 @@ def read_glas(folder: Path, entry: Entry) -> Source:
     }
     if not patients:
         said.append("No Grade.csv with name and patient ID was found, so the patients are not known.")
-    return Source(cases=_cases(folder, images, patients), total=len(images), said=said)
+    return SourceDataset(cases=_cases(folder, images, patients), total=len(images), said=said)
 
 
 def _mask(image: Path) -> Path:
     return image.with_name(f"{image.stem}_anno.bmp")
 
 
-def _cases(folder: Path, images: list[Path], patients: dict[str, str]) -> Iterator[Case]:
+def _cases(folder: Path, images: list[Path], patients: dict[str, str]) -> Iterator[SourceCase]:
     for image in images:
         match = _NAME.match(image.stem)
         assert match is not None
-        yield Case(
+        yield SourceCase(
             name=image.stem,
             image=image,
             labels=any_value(_mask(image)),

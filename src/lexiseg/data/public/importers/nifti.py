@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from lexiseg.data.public.importers.masks import labels_of
 from lexiseg.data.public.importers.source import (
-    Case,
-    Source,
+    SourceCase,
+    SourceDataset,
     find_folders,
     natural,
     not_found,
@@ -116,7 +116,7 @@ def read_nifti(path: Path) -> Volume:
     return Volume(values=stack, spacing_mm=(row, column) if is_known else None)
 
 
-def read_camus(folder: Path, entry: Entry) -> Source:
+def read_camus(folder: Path, entry: Entry) -> SourceDataset:
     """Find CAMUS: end-diastole and end-systole of two views, split as its lists say if they are there."""
     patients = _patients(folder, entry)
     splits = _camus_splits(folder)
@@ -143,7 +143,7 @@ def _camus_splits(folder: Path) -> dict[str, Split]:
     }
 
 
-def read_acdc(folder: Path, entry: Entry) -> Source:
+def read_acdc(folder: Path, entry: Entry) -> SourceDataset:
     """Find ACDC: the frames with labels, `training` as train and `testing` as test."""
     frames = []
     for inner in _patients(folder, entry):
@@ -176,19 +176,19 @@ def _patients(folder: Path, entry: Entry) -> list[Path]:
     return [inner for root in roots for inner in subfolders(root) if _PATIENT.match(inner.name)]
 
 
-def _source(folder: Path, frames: list[Frame], entry: Entry, said: list[str]) -> Source:
+def _source(folder: Path, frames: list[Frame], entry: Entry, said: list[str]) -> SourceDataset:
     need("nibabel")
     lost = [frame for frame in frames if not frame.image.is_file()]
     say_left_out(said, (frame.mask.name for frame in lost), "there are labels without an image")
     frames = [frame for frame in frames if frame not in lost]
     if not frames:
         raise not_found(folder, entry)
-    return Source(
+    return SourceDataset(
         cases=_cases(folder, sorted(frames, key=lambda f: natural(f.image)), entry, said), said=said
     )
 
 
-def _cases(folder: Path, frames: list[Frame], entry: Entry, said: list[str]) -> Iterator[Case]:
+def _cases(folder: Path, frames: list[Frame], entry: Entry, said: list[str]) -> Iterator[SourceCase]:
     """Yield the slices of each frame."""
     for frame in frames:
         image, mask = read_nifti(frame.image), read_nifti(frame.mask)
@@ -205,7 +205,7 @@ def _cases(folder: Path, frames: list[Frame], entry: Entry, said: list[str]) -> 
         where = frame.image.relative_to(folder).as_posix() + (f" {frame.phase}" if frame.phase else "")
         for number in range(len(pixels)):
             is_stack = len(pixels) > 1
-            yield Case(
+            yield SourceCase(
                 name=f"{frame.name}_z{number:02d}" if is_stack else frame.name,
                 image=pixels[number],
                 labels=labels[number],

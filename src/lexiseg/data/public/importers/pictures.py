@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml
-from lexiseg.data.layouts import published
-from lexiseg.data.layouts.pairing import attach, differing, image_files, pair, plain_stem
+from lexiseg.data.layouts import lvit_folders
+from lexiseg.data.layouts.pairing import differing, image_files, match_reports, pair, plain_stem
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.layouts.sheets import read_sheet
 from lexiseg.data.public.importers.masks import lesion, nearest_colour
 from lexiseg.data.public.importers.source import (
-    Case,
     Labels,
-    Source,
+    SourceCase,
+    SourceDataset,
     below,
     find_folders,
     first_group,
@@ -46,7 +46,7 @@ class Picture:
     split: Split | None
 
 
-def read_pairs(folder: Path, entry: Entry) -> Source:
+def read_pairs(folder: Path, entry: Entry) -> SourceDataset:
     """Find the pairs of a data set of picture files.
 
     Raises:
@@ -54,7 +54,7 @@ def read_pairs(folder: Path, entry: Entry) -> Source:
     """
     said: list[str] = []
     pictures = find_pairs(folder, entry, said)
-    return Source(cases=picture_cases(folder, pictures, entry), total=len(pictures), said=said)
+    return SourceDataset(cases=picture_cases(folder, pictures, entry), total=len(pictures), said=said)
 
 
 def find_pairs(folder: Path, entry: Entry, said: list[str]) -> list[Picture]:
@@ -121,12 +121,12 @@ def picture_cases(
     *,
     patients: Mapping[str, str] | None = None,
     reports: Mapping[Path, str] | None = None,
-) -> Iterator[Case]:
+) -> Iterator[SourceCase]:
     """Yield a case per picture; `patients` are by image stem and win over the entry's pattern."""
     read = _mask_reader(entry)
     for picture in pictures:
         stem = plain_stem(picture.image.name)
-        yield Case(
+        yield SourceCase(
             name=stem,
             image=picture.image,
             labels=read(picture.mask),
@@ -137,7 +137,7 @@ def picture_cases(
         )
 
 
-def read_clinicdb(folder: Path, entry: Entry) -> Source:
+def read_clinicdb(folder: Path, entry: Entry) -> SourceDataset:
     """Find CVC-ClinicDB; `metadata.csv`, which some copies have, tells the video sequence of each frame."""
     said: list[str] = []
     pictures = find_pairs(folder, entry, said)
@@ -152,7 +152,7 @@ def read_clinicdb(folder: Path, entry: Entry) -> Source:
     if not sequences:
         said.append("No metadata.csv with frame_id and sequence_id was found, so no video sequence is known.")
     cases = picture_cases(folder, pictures, entry, patients=sequences)
-    return Source(cases=cases, total=len(pictures), said=said)
+    return SourceDataset(cases=cases, total=len(pictures), said=said)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -168,10 +168,10 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return [dict(zip(titles, row, strict=False)) for row in rows[1:]]
 
 
-def read_chest(folder: Path, entry: Entry) -> Source:
+def read_chest(folder: Path, entry: Entry) -> SourceDataset:
     """Find a chest data set, as it was published or in the layout of LViT, and the sentences to it."""
     said: list[str] = []
-    roots = find_folders(folder, published.matches)
+    roots = find_folders(folder, lvit_folders.matches)
     if roots:
         pictures, reports = _published(roots[0], said)
     else:
@@ -180,12 +180,12 @@ def read_chest(folder: Path, entry: Entry) -> Source:
     if not reports:
         said.append("No sheet of sentences was found, so there are no reports.")
     cases = picture_cases(folder, pictures, entry, reports=reports)
-    return Source(cases=cases, total=len(pictures), said=said)
+    return SourceDataset(cases=cases, total=len(pictures), said=said)
 
 
 def _published(root: Path, said: list[str]) -> tuple[list[Picture], dict[Path, str]]:
     """Read the layout of LViT, with its sheets."""
-    scan = published.scan(root, DatasetYaml(), {})
+    scan = lvit_folders.scan(root, DatasetYaml(), {})
     if scan.faults:
         raise DataError(" ".join(scan.faults[:3]), code="LEX-DATA-080")
     say_left_out(said, (s.image.name for s in scan.samples if s.mask is None), "they have no mask")
@@ -209,16 +209,16 @@ def _sentences(folder: Path, images: list[Path], said: list[str]) -> dict[Path, 
         except DataError as error:
             said.append(f"Not read as a sheet of sentences: {error}")
             continue
-        attached = attach(sheet.rows, images, path)
+        matched = match_reports(sheet.rows, images, path)
         twice = [
             differing(image, reports[image], text, path)
-            for image, text in attached.reports.items()
+            for image, text in matched.reports.items()
             if reports.get(image, text) != text
         ]
-        if faults := (*sheet.faults, *attached.faults, *twice):
+        if faults := (*sheet.faults, *matched.faults, *twice):
             raise DataError(" ".join(faults[:3]), code="LEX-DATA-081")
-        _say_orphans(said, attached.orphans, path)
-        reports |= attached.reports
+        _say_orphans(said, matched.orphans, path)
+        reports |= matched.reports
     return reports
 
 

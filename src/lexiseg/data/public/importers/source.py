@@ -24,7 +24,7 @@ _DEPTH = 6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class SourceCase:
     """One image of a published data set.
 
     Attributes:
@@ -49,7 +49,7 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class SourceDataset:
     """A published data set that was found.
 
     Attributes:
@@ -58,7 +58,7 @@ class Source:
         said: What is to be said, one sentence each; complete when all cases were read.
     """
 
-    cases: Iterable[Case]
+    cases: Iterable[SourceCase]
     total: int | None = None
     said: list[str] = field(default_factory=list)
 

@@ -12,7 +12,7 @@ from lexiseg.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class SplitRecord:
     """What splitting needs to know of a written case.
 
     Attributes:
@@ -29,7 +29,7 @@ class Record:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Splits:
+class SplitChoice:
     """What was decided.
 
     Attributes:
@@ -43,7 +43,7 @@ class Splits:
     said: list[str] = field(default_factory=list)
 
 
-def decide(records: Sequence[Record], *, seed: int, keep_published: bool) -> Splits:
+def choose_splits(records: Sequence[SplitRecord], *, seed: int, keep_published: bool) -> SplitChoice:
     """Decide the split of each case.
 
     A published split is kept, with two exceptions. An image that is there twice, byte for byte, stays in the
@@ -70,7 +70,7 @@ def decide(records: Sequence[Record], *, seed: int, keep_published: bool) -> Spl
     stated = {record.name: record.split for record in kept if record.split is not None}
     if not stated:
         said.append(f"There is no published split: images were split {_how(kept, seed)}.")
-        return Splits(of=seeded_split(_groups(kept), seed=seed), dropped=dropped, said=said)
+        return SplitChoice(of=seeded_split(_groups(kept), seed=seed), dropped=dropped, said=said)
     shared = _shared(kept)
     if shared and keep_published:
         said.append(
@@ -82,15 +82,15 @@ def decide(records: Sequence[Record], *, seed: int, keep_published: bool) -> Spl
             f"The published split was not taken: {len(shared)} patients are in test and in another split, "
             f"such as {sorted(shared)[0]}. Images were split anew {_how(kept, seed)}."
         )
-        return Splits(of=seeded_split(_groups(kept), seed=seed), dropped=dropped, said=said)
+        return SplitChoice(of=seeded_split(_groups(kept), seed=seed), dropped=dropped, said=said)
     elif shared:
         said.append(f"The published train and val share {len(shared)} patients; both were joined.")
         stated = {name: "train" if split == "val" else split for name, split in stated.items()}
-    return Splits(of=_completed(kept, stated, seed, said), dropped=dropped, said=said)
+    return SplitChoice(of=_completed(kept, stated, seed, said), dropped=dropped, said=said)
 
 
 def _completed(
-    records: Sequence[Record], stated: dict[str, Split], seed: int, said: list[str]
+    records: Sequence[SplitRecord], stated: dict[str, Split], seed: int, said: list[str]
 ) -> dict[str, Split]:
     """Take the splits that nobody made from train."""
     missing: list[Split] = [split for split in SPLITS if split not in stated.values()]
@@ -111,7 +111,7 @@ def _completed(
     return {**stated, **made}
 
 
-def _how(records: Sequence[Record], seed: int) -> str:
+def _how(records: Sequence[SplitRecord], seed: int) -> str:
     """Say by what images were split: by patient only as far as patients are known."""
     known = sum(record.patient is not None for record in records)
     if not known:
@@ -120,7 +120,7 @@ def _how(records: Sequence[Record], seed: int) -> str:
     return f"by patient{some_only} with seed {seed}"
 
 
-def _later_copies(records: Sequence[Record]) -> list[str]:
+def _later_copies(records: Sequence[SplitRecord]) -> list[str]:
     """Return the names of images whose very file is in a later split too."""
     last: dict[str, int] = {}
     for record in records:
@@ -133,7 +133,7 @@ def _later_copies(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def _shared(records: Sequence[Record]) -> dict[str, set[Split]]:
+def _shared(records: Sequence[SplitRecord]) -> dict[str, set[Split]]:
     """Return the patients that are in several published splits, with those splits."""
     found: dict[str, set[Split]] = {}
     for record in records:
@@ -142,7 +142,7 @@ def _shared(records: Sequence[Record]) -> dict[str, set[Split]]:
     return {patient: splits for patient, splits in found.items() if len(splits) > 1}
 
 
-def _groups(records: Sequence[Record]) -> dict[str, str]:
+def _groups(records: Sequence[SplitRecord]) -> dict[str, str]:
     """Return per name the group that must stay together: same patient, or same file, or both by turns."""
     leader: dict[str, str] = {}
 

@@ -18,9 +18,9 @@ from lexiseg.data.layouts.scan import some
 from lexiseg.data.public.importers.masks import lesion
 from lexiseg.data.public.importers.pictures import read_pairs
 from lexiseg.data.public.importers.source import (
-    Case,
     Labels,
-    Source,
+    SourceCase,
+    SourceDataset,
     below,
     find_folders,
     has_pictures,
@@ -41,7 +41,7 @@ _LESIONS, _NORMAL = ("benign", "malignant"), "normal"
 _MASK = re.compile(r"_mask(?:_\d+)?$")
 
 
-def read_busi(folder: Path, entry: Entry) -> Source:
+def read_busi(folder: Path, entry: Entry) -> SourceDataset:
     """Find BUSI: the masks of an image are joined, and normal images have empty ones."""
     roots = find_folders(folder, lambda root: all(has_pictures(below(root, name)) for name in _LESIONS))
     if not roots:
@@ -61,15 +61,15 @@ def read_busi(folder: Path, entry: Entry) -> Source:
     without = [path for path in images if path.stem not in masks]
     say_left_out(said, (path.name for path in without), "they have no mask")
     images = [path for path in images if path.stem in masks]
-    return Source(cases=_busi(folder, images, masks), total=len(images), said=said)
+    return SourceDataset(cases=_busi(folder, images, masks), total=len(images), said=said)
 
 
-def _busi(folder: Path, images: list[Path], masks: dict[str, list[Path]]) -> Iterator[Case]:
+def _busi(folder: Path, images: list[Path], masks: dict[str, list[Path]]) -> Iterator[SourceCase]:
     for image in images:
         labels = [lesion(path) for path in masks[image.stem]]
         if len({part.shape for part in labels}) > 1:
             raise DataError(f"The masks of {image} differ in size.", code="LEX-DATA-085")
-        yield Case(
+        yield SourceCase(
             name=plain_stem(image.name),
             image=image,
             labels=np.maximum.reduce(labels),
@@ -77,7 +77,7 @@ def _busi(folder: Path, images: list[Path], masks: dict[str, list[Path]]) -> Ite
         )
 
 
-def read_ddti(folder: Path, entry: Entry) -> Source:
+def read_ddti(folder: Path, entry: Entry) -> SourceDataset:
     """Find DDTI: its own XML files with polygons, or the variant with masks that others drew from them."""
     roots = find_folders(folder, lambda root: bool(visible_files(root, ".xml")) and has_pictures(root))
     if not roots:
@@ -95,12 +95,12 @@ def read_ddti(folder: Path, entry: Entry) -> Source:
     if not outlined:
         raise not_found(folder, entry)
     cases = (_ddti(folder, images[stem], outlines[stem]) for stem in outlined)
-    return Source(cases=cases, total=len(outlined), said=said)
+    return SourceDataset(cases=cases, total=len(outlined), said=said)
 
 
-def _ddti(folder: Path, image: Path, polygons: list[Polygon]) -> Case:
+def _ddti(folder: Path, image: Path, polygons: list[Polygon]) -> SourceCase:
     stem = plain_stem(image.name)
-    return Case(
+    return SourceCase(
         name=stem,
         image=image,
         labels=_filled(image, polygons),

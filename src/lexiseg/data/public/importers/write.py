@@ -14,16 +14,15 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-from lexiseg.data.dataset_yaml import FILE_NAME as DATASET_YAML
+from lexiseg.data.dataset_yaml import DATASET_FILE
 from lexiseg.data.decode import decode_header, read_content
-from lexiseg.data.layouts.cases import CaseFacts, write_cases
-from lexiseg.data.public.importers.source import Case, Pixels, Source, say_left_out
-from lexiseg.data.public.importers.splitting import Record, decide
+from lexiseg.data.layouts.case_facts import CaseFacts, write_case_facts
+from lexiseg.data.public.importers.source import Pixels, SourceCase, SourceDataset, say_left_out
+from lexiseg.data.public.importers.splitting import SplitRecord, choose_splits
 from lexiseg.data.public.registry import Entry
 from lexiseg.data.readers import write_mask
 from lexiseg.data.sample import SPLITS, Split
-from lexiseg.data.splits import FILE_NAME as SPLITS_JSON
-from lexiseg.data.splits import split_lists
+from lexiseg.data.splits import SPLITS_FILE, split_lists
 from lexiseg.errors import DataError
 from lexiseg.files import disk_errors, write_json, write_text
 
@@ -31,7 +30,7 @@ IMAGES, MASKS, REPORTS = "images", "masks", "reports.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class WriteResult:
     """What was written.
 
     Attributes:
@@ -44,10 +43,10 @@ class Written:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Stored:
+class _StoredCase:
     """A case whose files are written; its pixels are not kept."""
 
-    record: Record
+    record: SplitRecord
     facts: CaseFacts
     report: str | None
     image: Path
@@ -56,14 +55,14 @@ class _Stored:
 
 
 def write_dataset(
-    source: Source,
+    source: SourceDataset,
     entry: Entry,
     folder: Path,
     *,
     seed: int,
     keep_published: bool,
     progress: Callable[[int, int | None], None] | None = None,
-) -> Written:
+) -> WriteResult:
     """Write all cases of a data set.
 
     Picture files are copied as they are, byte for byte; pixels become PNG of 8 or 16 bits; labels become
@@ -74,7 +73,7 @@ def write_dataset(
         entry: What the registry knows of them.
         folder: An empty folder.
         seed: Seed of what is split here.
-        keep_published: See `lexiseg.data.public.importers.splitting.decide`.
+        keep_published: See `lexiseg.data.public.importers.splitting.choose_splits`.
         progress: Called with the number of cases done and, where known, of all.
 
     Raises:
@@ -84,23 +83,23 @@ def write_dataset(
     """
     with disk_errors(folder):
         stored, said = _store_all(source, entry, folder, progress)
-        splits = decide([item.record for item in stored], seed=seed, keep_published=keep_published)
+        splits = choose_splits([item.record for item in stored], seed=seed, keep_published=keep_published)
         dropped = set(splits.dropped)
         for item in stored:
             if item.record.name in dropped:
                 item.image.unlink()
                 item.mask.unlink()
         _write_facts(folder, entry, [item for item in stored if item.record.name not in dropped])
-        write_json(folder / SPLITS_JSON, {"seed": seed, **split_lists(splits.of)})
+        write_json(folder / SPLITS_FILE, {"seed": seed, **split_lists(splits.of)})
     counts = Counter(splits.of.values())
-    return Written(counts={split: counts[split] for split in SPLITS}, said=(*said, *splits.said))
+    return WriteResult(counts={split: counts[split] for split in SPLITS}, said=(*said, *splits.said))
 
 
 def _store_all(
-    source: Source, entry: Entry, folder: Path, progress: Callable[[int, int | None], None] | None
-) -> tuple[list[_Stored], list[str]]:
+    source: SourceDataset, entry: Entry, folder: Path, progress: Callable[[int, int | None], None] | None
+) -> tuple[list[_StoredCase], list[str]]:
     """Write all images and masks; return them, and what is to be said."""
-    stored: list[_Stored] = []
+    stored: list[_StoredCase] = []
     names: set[str] = set()
     wrong_size: list[str] = []
     for done, case in enumerate(source.cases, 1):
@@ -129,7 +128,7 @@ def _store_all(
     return stored, said
 
 
-def _unique(case: Case, names: set[str]) -> str:
+def _unique(case: SourceCase, names: set[str]) -> str:
     """Return a name that no other case has: where two splits use one, the split is put before the later."""
     name = case.name
     if name.lower() in names and case.split is not None:
@@ -143,7 +142,7 @@ def _unique(case: Case, names: set[str]) -> str:
     return name
 
 
-def _store(case: Case, name: str, folder: Path, entry: Entry) -> _Stored | None:
+def _store(case: SourceCase, name: str, folder: Path, entry: Entry) -> _StoredCase | None:
     """Write a case's image and mask; None if they differ in size."""
     content = read_content(case.image) if isinstance(case.image, Path) else _png(case.image)
     suffix = case.image.suffix if isinstance(case.image, Path) else ".png"
@@ -155,8 +154,8 @@ def _store(case: Case, name: str, folder: Path, entry: Entry) -> _Stored | None:
     image.write_bytes(content)
     write_mask(mask, case.labels, num_classes=entry.num_classes)
     digest = hashlib.sha256(content).hexdigest()
-    return _Stored(
-        record=Record(name=name, digest=digest, patient=case.patient, split=case.split),
+    return _StoredCase(
+        record=SplitRecord(name=name, digest=digest, patient=case.patient, split=case.split),
         facts=CaseFacts(patient=case.patient, spacing_mm=case.spacing_mm, original=case.original),
         report=case.report,
         image=image,
@@ -172,16 +171,16 @@ def _png(pixels: Pixels) -> bytes:
     return file.getvalue()
 
 
-def _write_facts(folder: Path, entry: Entry, stored: Sequence[_Stored]) -> None:
+def _write_facts(folder: Path, entry: Entry, stored: Sequence[_StoredCase]) -> None:
     """Write cases.csv, reports.csv and dataset.yaml."""
-    write_cases(folder, {item.record.name: item.facts for item in stored})
+    write_case_facts(folder, {item.record.name: item.facts for item in stored})
     rows = [(item.record.name, item.report) for item in stored if item.report]
     if rows:
         write_text(
             folder / REPORTS,
             pd.DataFrame(rows, columns=["image", "description"]).to_csv(index=False, lineterminator="\n"),
         )
-    write_text(folder / DATASET_YAML, yaml.safe_dump(_stated(entry), sort_keys=False, allow_unicode=True))
+    write_text(folder / DATASET_FILE, yaml.safe_dump(_stated(entry), sort_keys=False, allow_unicode=True))
 
 
 def _stated(entry: Entry) -> dict[str, object]:

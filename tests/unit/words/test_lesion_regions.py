@@ -1,4 +1,4 @@
-"""Regions, halves and shapes on masks drawn by hand."""
+"""LesionRegions, halves and shapes on masks drawn by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lexiseg.words.regions import Regions, half_profile, region_shape
+from lexiseg.words.lesion_regions import LesionRegions, half_profile, region_shape
 
 Mask = NDArray[np.bool_]
 
@@ -23,11 +23,11 @@ def disc(radius: int, squash: float = 1.0) -> Mask:
 
 
 def test_pixels_that_touch_at_a_corner_are_one_region() -> None:
-    assert Regions(draw("#...", ".#..", "...#")).areas.tolist() == [2, 1]
+    assert LesionRegions(draw("#...", ".#..", "...#")).areas.tolist() == [2, 1]
 
 
 def test_specks_are_left_out_but_the_largest_region_never() -> None:
-    regions = Regions(draw("###.#", ".....", "##..."))  # areas 3, 1, 2 of 15 pixels
+    regions = LesionRegions(draw("###.#", ".....", "##..."))  # areas 3, 1, 2 of 15 pixels
     assert regions.kept(0.0).tolist() == [True, True, True]
     assert regions.kept(2 / 15).tolist() == [True, False, True]
     assert regions.kept(0.9).tolist() == [True, False, False]
@@ -35,7 +35,7 @@ def test_specks_are_left_out_but_the_largest_region_never() -> None:
 
 def half(mask: Mask, side: str, min_part: float = 0.2, min_region: float = 0.0) -> list[list[bool]]:
     chosen: list[list[bool]] = (
-        Regions(mask).half(side, min_region=min_region, min_part=min_part).tolist()  # type: ignore[arg-type]
+        LesionRegions(mask).half(side, min_region=min_region, min_part=min_part).tolist()  # type: ignore[arg-type]
     )
     return chosen
 
@@ -74,9 +74,9 @@ def test_specks_are_in_no_half() -> None:
 
 def test_offset_is_the_centroid_from_the_middle() -> None:
     mask = draw("#...", "....")
-    assert Regions(mask).offset(0.0) == (-0.25, -0.375)
-    assert Regions(np.ones((3, 5), bool)).offset(0.0) == (0.0, 0.0)
-    assert Regions(draw("##..#")).offset(0.25)[1] == pytest.approx(-0.3)  # the speck is left out
+    assert LesionRegions(mask).offset(0.0) == (-0.25, -0.375)
+    assert LesionRegions(np.ones((3, 5), bool)).offset(0.0) == (0.0, 0.0)
+    assert LesionRegions(draw("##..#")).offset(0.25)[1] == pytest.approx(-0.3)  # the speck is left out
 
 
 def test_profile_of_a_half() -> None:
@@ -129,10 +129,10 @@ def test_the_largest_region_gives_the_shape() -> None:
     mask = np.zeros((40, 40), bool)
     mask[2:12, 2:12] = True
     mask[30, 2:30] = True
-    assert Regions(mask).largest_shape().eccentricity == 0
+    assert LesionRegions(mask).largest_shape().eccentricity == 0
 
 
 def test_of_two_largest_the_less_round_one() -> None:
     mask = draw("##.......", "##..####.")
-    assert Regions(mask).largest_shape() == Regions(mask[:, ::-1]).largest_shape()
-    assert Regions(mask).largest_shape().eccentricity > 0.9
+    assert LesionRegions(mask).largest_shape() == LesionRegions(mask[:, ::-1]).largest_shape()
+    assert LesionRegions(mask).largest_shape().eccentricity > 0.9

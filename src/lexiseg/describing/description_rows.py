@@ -19,9 +19,9 @@ from lexiseg.describing.description_file import (
     Check,
     DescriptionLine,
     Difference,
-    FromModel,
-    FromSheet,
-    Measured,
+    MeasuredProvenance,
+    ModelProvenance,
+    SheetProvenance,
 )
 from lexiseg.describing.regions_of_interest import roi_image, write_roi
 from lexiseg.errors import DataError
@@ -29,13 +29,13 @@ from lexiseg.words.description import UNKNOWN, Description, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure, measure_indices
 from lexiseg.words.reading.reports import parse_sheet
-from lexiseg.words.sides import infer_side
+from lexiseg.words.side_check import infer_side
 from lexiseg.words.vocabulary import Vocabulary
 
 R = TypeVar("R")
 
 #: Called with each line that is made.
-Done = Callable[[DescriptionLine], DescriptionLine]
+LineCallback = Callable[[DescriptionLine], DescriptionLine]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ class Row:
         self,
         words: Description,
         *,
-        provenance: Measured | FromSheet | FromModel,
+        provenance: MeasuredProvenance | SheetProvenance | ModelProvenance,
         check: Check | None,
     ) -> DescriptionLine:
         """Return the line that says `words` of this row."""
@@ -106,23 +106,23 @@ class Row:
             problems=words.problems,
         )
 
-    def measured(self, region: Region, provenance: Measured | FromModel) -> DescriptionLine:
+    def measured(self, region: Region, provenance: MeasuredProvenance | ModelProvenance) -> DescriptionLine:
         """Return the line with measured words, in the image's side convention."""
         words = measure(region.lesion, self.vocabulary, image=region.image, side="image")
         return self.line(words, provenance=provenance, check=Check(how="measured"))
 
 
-def describe_measured(rows: Sequence[Row], *, rois: Path | None, done: Done) -> list[DescriptionLine]:
+def describe_measured(rows: Sequence[Row], *, rois: Path | None, done: LineCallback) -> list[DescriptionLine]:
     """Measure every row on its mask and pixels, on their own grid.
 
     Raises:
         DataError: An image or a mask cannot be read.
     """
-    return _each(rows, lambda row: row.measured(row.read(rois), Measured()), done)
+    return _each(rows, lambda row: row.measured(row.read(rois), MeasuredProvenance()), done)
 
 
 def describe_reports(
-    rows: Sequence[Row], index: DatasetIndex, *, rois: Path | None, done: Done
+    rows: Sequence[Row], index: DatasetIndex, *, rois: Path | None, done: LineCallback
 ) -> list[DescriptionLine]:
     """Read the report of every row, and compare it with its mask if it has one; nothing is corrected.
 
@@ -163,7 +163,7 @@ def _report_line(
     """Return what a report says, with what the mask says otherwise."""
     check = None if on_mask is None else _comparison(row, words, on_mask, side)
     repairs = {repair.found: repair.meant for reading in words.readings for repair in reading.repairs}
-    provenance = FromSheet(row=row.sample.report or "", repairs=repairs)
+    provenance = SheetProvenance(row=row.sample.report or "", repairs=repairs)
     return row.line(words, provenance=provenance, check=check)
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.grammar import RegionCount, SubsetRule
-from lexiseg.words.reading.findings import Finding
 from lexiseg.words.reading.lexicon import Lexicon, Token, text_of
 from lexiseg.words.reading.mentions import Mention, MentionScanner
+from lexiseg.words.reading.phrase_matches import PhraseMatch
 from lexiseg.words.vocabulary import Vocabulary
 
 Terms = frozenset[str]
@@ -71,11 +71,11 @@ class RegionReader:
         limits = () if regions is None else (regions.exactly, regions.at_most)
         return frozenset(limit.factor for limit in limits if limit is not None)
 
-    def all_empty(self, findings: Mapping[str, Finding]) -> bool:
+    def all_empty(self, matches: Mapping[str, PhraseMatch]) -> bool:
         """Whether every region was found to be without lesion."""
         regions = self._vocabulary.grammar.regions
         return regions is not None and all(
-            findings[name].index == self._empty(name) for name in regions.factors
+            matches[name].index == self._empty(name) for name in regions.factors
         )
 
     def _empty(self, name: str) -> int:
@@ -83,8 +83,8 @@ class RegionReader:
         return self._rules[name].sets.index(((),))
 
     def find(
-        self, tokens: Sequence[Token], coarse: Mapping[str, Finding]
-    ) -> tuple[dict[str, Finding], list[str]]:
+        self, tokens: Sequence[Token], coarse: Mapping[str, PhraseMatch]
+    ) -> tuple[dict[str, PhraseMatch], list[str]]:
         """Read the regions of a sentence.
 
         Args:
@@ -95,7 +95,7 @@ class RegionReader:
             What was found per `subset` factor, and problems that belong to no single one: words that name no
             region, and contradictions (which change no index).
         """
-        findings: dict[str, Finding] = {}
+        matches: dict[str, PhraseMatch] = {}
         problems: list[str] = []
         for names, scanner in self._scanners:
             states = {name: _State() for name in names}
@@ -103,9 +103,9 @@ class RegionReader:
             problems += lost
             stated = self._stated(names, coarse)
             self._settle(states, stated, complete=not lost)
-            findings |= {name: self._finding(name, state) for name, state in states.items()}
-            self._imply(findings, states, stated, coarse, complete=not lost)
-        return findings, problems + list(self._contradictions(findings, coarse))
+            matches |= {name: self._match(name, state) for name, state in states.items()}
+            self._imply(matches, states, stated, coarse, complete=not lost)
+        return matches, problems + list(self._contradictions(matches, coarse))
 
     def _collect(
         self, mentions: Sequence[Mention], scanner: MentionScanner, states: Mapping[str, _State]
@@ -158,7 +158,7 @@ class RegionReader:
             return plain
         return next(iter(whole)) if len(whole) == 1 and (not plain or {plain} == whole) else None
 
-    def _stated(self, names: Sequence[str], coarse: Mapping[str, Finding]) -> int | None:
+    def _stated(self, names: Sequence[str], coarse: Mapping[str, PhraseMatch]) -> int | None:
         """Return how many of these regions have a lesion by the coarse factors; None if unstated."""
         regions = self._vocabulary.grammar.regions
         if regions is None or regions.exactly is None or not set(regions.factors) <= set(names):
@@ -178,25 +178,25 @@ class RegionReader:
             elif said and state.unsure and not confirmed:
                 state.problem = state.problem or state.unsure
 
-    def _finding(self, name: str, state: _State) -> Finding:
-        """Turn the state of a region into a finding."""
+    def _match(self, name: str, state: _State) -> PhraseMatch:
+        """Turn the state of a region into a match."""
         if not state.problem and not state.said:
             text = text_of(state.tokens)
             state.problem = f"'{text}' does not say which part" if state.bare else "not stated"
         if state.problem:
-            return Finding(tokens=state.tokens, problem=state.problem)
+            return PhraseMatch(tokens=state.tokens, problem=state.problem)
         terms = state.said[0]
         for index, sets in enumerate(self._rules[name].sets):
             if any(frozenset(entry) == terms for entry in sets):
-                return Finding(index=index, tokens=state.tokens)
-        return Finding(tokens=state.tokens, problem=f"'{text_of(state.tokens)}' fits no phrase")
+                return PhraseMatch(index=index, tokens=state.tokens)
+        return PhraseMatch(tokens=state.tokens, problem=f"'{text_of(state.tokens)}' fits no phrase")
 
     def _imply(
         self,
-        findings: dict[str, Finding],
+        matches: dict[str, PhraseMatch],
         states: Mapping[str, _State],
         stated: int | None,
-        coarse: Mapping[str, Finding],
+        coarse: Mapping[str, PhraseMatch],
         *,
         complete: bool,
     ) -> None:
@@ -209,16 +209,16 @@ class RegionReader:
         for name, state in states.items():
             if not state.mentioned:
                 read_from = coarse[regions.exactly.factor].tokens
-                findings[name] = Finding(index=self._empty(name), tokens=read_from)
+                matches[name] = PhraseMatch(index=self._empty(name), tokens=read_from)
 
     def _contradictions(
-        self, findings: Mapping[str, Finding], coarse: Mapping[str, Finding]
+        self, matches: Mapping[str, PhraseMatch], coarse: Mapping[str, PhraseMatch]
     ) -> Iterator[str]:
         """Yield what coarse and fine factors say against each other; no index is changed for it."""
         regions = self._vocabulary.grammar.regions
         if regions is None:
             return
-        indices = {name: findings[name].index for name in regions.factors}
+        indices = {name: matches[name].index for name in regions.factors}
         named = [name for name, index in indices.items() if index not in (UNKNOWN, self._empty(name))]
         titles = ", ".join(self._vocabulary.factor(name).title.lower() for name in named) or "no region"
         if regions.exactly is not None:
@@ -232,11 +232,11 @@ class RegionReader:
                 yield self._contradiction(coarse[regions.at_most.factor], titles)
 
     @staticmethod
-    def _contradiction(finding: Finding, titles: str) -> str:
-        return f"contradictory: '{text_of(finding.tokens)}', but a lesion is named in {titles}"
+    def _contradiction(match: PhraseMatch, titles: str) -> str:
+        return f"contradictory: '{text_of(match.tokens)}', but a lesion is named in {titles}"
 
 
-def _allowed(limit: RegionCount, coarse: Mapping[str, Finding]) -> int | None:
+def _allowed(limit: RegionCount, coarse: Mapping[str, PhraseMatch]) -> int | None:
     """Return the number of regions the phrase that was found allows; None if unknown or unlimited."""
     index = coarse[limit.factor].index
     return None if index == UNKNOWN else limit.regions[index]

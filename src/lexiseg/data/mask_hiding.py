@@ -34,10 +34,10 @@ def hide_masks(samples: Sequence[Sample], *, share: float, seed: int) -> tuple[S
         if len(shown) >= wanted:
             break
         shown.update(groups[group])
-    return hide_others(samples, shown)
+    return hide_masks_except(samples, shown)
 
 
-def hide_others(samples: Sequence[Sample], shown: Collection[str]) -> tuple[Sample, ...]:
+def hide_masks_except(samples: Sequence[Sample], shown: Collection[str]) -> tuple[Sample, ...]:
     """Take the masks of all training images away but of those that are named.
 
     Args:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml
-from lexiseg.data.layouts.assemble import Found, assemble
-from lexiseg.data.layouts.cases import CaseFacts
-from lexiseg.data.layouts.pairing import attach, image_files, plain_stem
+from lexiseg.data.layouts.assemble import ImageRecord, assemble
+from lexiseg.data.layouts.case_facts import CaseFacts
+from lexiseg.data.layouts.pairing import image_files, match_reports, plain_stem
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.sheets import find_sheet, read_sheet, read_table
 from lexiseg.data.sample import SPLITS, Split
@@ -23,7 +23,7 @@ _IMAGES, _MASKS, _REPORTS = "images", "masks", "reports"
 class _Files:
     """What has been found so far."""
 
-    found: list[Found] = field(default_factory=list)
+    found: list[ImageRecord] = field(default_factory=list)
     missing: list[Path] = field(default_factory=list)
     absent: dict[str, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
@@ -111,7 +111,7 @@ def _rows(files: _Files, root: Path, path: Path, split: Split) -> None:
         mask = _mask_file(folder / _MASKS, mask_name)
         if mask is None and mask_name:
             files.missing.append(folder / _MASKS / mask_name)
-        files.found.append(Found(image=image, mask=mask, split=split, source=name or None))
+        files.found.append(ImageRecord(image=image, mask=mask, split=split, source=name or None))
 
 
 def _mask_file(folder: Path, name: str) -> Path | None:
@@ -122,7 +122,7 @@ def _mask_file(folder: Path, name: str) -> Path | None:
     return None
 
 
-def _with_reports(files: _Files, root: Path) -> list[Found]:
+def _with_reports(files: _Files, root: Path) -> list[ImageRecord]:
     """Attach `reports.csv|xlsx` in the root, if there is one."""
     try:
         path = find_sheet(root, stem=_REPORTS)
@@ -132,18 +132,18 @@ def _with_reports(files: _Files, root: Path) -> list[Found]:
     except DataError as error:
         files.faults.append(str(error))
         return files.found
-    attached = attach(sheet.rows, [item.image for item in files.found], path)
-    files.faults += sheet.faults + attached.faults
-    if attached.orphans and not attached.reports:
+    matched = match_reports(sheet.rows, [item.image for item in files.found], path)
+    files.faults += sheet.faults + matched.faults
+    if matched.orphans and not matched.reports:
         files.faults.append(
-            f"No row of {path} belongs to an image; its keys are such as {some(attached.orphans)}."
+            f"No row of {path} belongs to an image; its keys are such as {some(matched.orphans)}."
         )
     return [
-        Found(
+        ImageRecord(
             image=item.image,
             mask=item.mask,
             split=item.split,
-            report=attached.reports.get(item.image),
+            report=matched.reports.get(item.image),
             source=item.source,
         )
         for item in files.found

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml
-from lexiseg.data.layouts.assemble import Found, assemble
-from lexiseg.data.layouts.cases import CaseFacts
-from lexiseg.data.layouts.pairing import attach, image_files, pair
+from lexiseg.data.layouts.assemble import ImageRecord, assemble
+from lexiseg.data.layouts.case_facts import CaseFacts
+from lexiseg.data.layouts.pairing import image_files, match_reports, pair
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.sheets import find_sheet, read_sheet
 from lexiseg.data.sample import SPLITS, Split
@@ -33,7 +33,7 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Sca
 
     Each split's sheet is an Excel or CSV file keyed by mask name. A split without a sheet has no reports.
     """
-    found: list[Found] = []
+    found: list[ImageRecord] = []
     faults: list[str] = []
     orphan_masks: list[Path] = []
     orphan_reports: list[str] = []
@@ -52,19 +52,19 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Sca
             if path is not None:
                 sheets += 1
                 sheet = read_sheet(path)
-                attached = attach(sheet.rows, pairs.masks, path)
-                reports = attached.reports
-                faults += sheet.faults + attached.faults
-                orphan_reports += attached.orphans
-                if attached.orphans and not reports:
+                matched = match_reports(sheet.rows, pairs.masks, path)
+                reports = matched.reports
+                faults += sheet.faults + matched.faults
+                orphan_reports += matched.orphans
+                if matched.orphans and not reports:
                     faults.append(
                         f"No row of {path} belongs to an image of {folder / _IMAGES}; its keys are such as "
-                        f"{some(attached.orphans)}."
+                        f"{some(matched.orphans)}."
                     )
         except DataError as error:
             faults.append(str(error))
         found += [
-            Found(image=image, mask=mask, split=split, report=reports.get(image))
+            ImageRecord(image=image, mask=mask, split=split, report=reports.get(image))
             for image, mask in pairs.masks.items()
         ]
     samples, assumptions = assemble(found, stated, cases)

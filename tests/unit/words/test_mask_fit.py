@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lexiseg.words.description import UNKNOWN
-from lexiseg.words.fit import fit, without_denied
 from lexiseg.words.flips import flip
+from lexiseg.words.mask_fit import mask_fit, remove_denied_regions
 from lexiseg.words.measure import measure_indices, zone_gap
 from lexiseg.words.vocabulary import load_vocabulary
 
@@ -29,18 +29,18 @@ LEFT_ONE = mask((8, 24, 8, 22))
 
 @pytest.mark.parametrize("labels", [TWO, LEFT_ONE, mask()])
 def test_a_mask_fits_its_own_words(labels: np.ndarray) -> None:
-    assert fit(labels, CHEST, measure_indices(labels, CHEST, side="image"), side="image") == 1
+    assert mask_fit(labels, CHEST, measure_indices(labels, CHEST, side="image"), side="image") == 1
 
 
 def test_each_contradicted_factor_takes_nine_tenths() -> None:
     said = list(measure_indices(LEFT_ONE, CHEST, side="image"))
     said[0] = 0  # bilateral
-    assert fit(LEFT_ONE, CHEST, said, side="image") == pytest.approx(0.1)
+    assert mask_fit(LEFT_ONE, CHEST, said, side="image") == pytest.approx(0.1)
     said[1] = 1  # multiple
-    assert fit(LEFT_ONE, CHEST, said, side="image") == pytest.approx(0.01)
+    assert mask_fit(LEFT_ONE, CHEST, said, side="image") == pytest.approx(0.01)
     said[3] = 0  # and in the upper right lung, where there is none
-    assert fit(LEFT_ONE, CHEST, said, side="image") == pytest.approx(0.001)
-    assert fit(LEFT_ONE, CHEST, [UNKNOWN] * 4, side="image") == 1
+    assert mask_fit(LEFT_ONE, CHEST, said, side="image") == pytest.approx(0.001)
+    assert mask_fit(LEFT_ONE, CHEST, [UNKNOWN] * 4, side="image") == 1
 
 
 def test_zones_are_graded_by_their_scores() -> None:
@@ -49,7 +49,7 @@ def test_zones_are_graded_by_their_scores() -> None:
     assert gaps[said[2]] == 0
     assert gaps[7] is None  # "no lesion", but there is one
     for index in range(7):
-        value = fit(LEFT_ONE, CHEST, [UNKNOWN, UNKNOWN, index, UNKNOWN], side="image")
+        value = mask_fit(LEFT_ONE, CHEST, [UNKNOWN, UNKNOWN, index, UNKNOWN], side="image")
         assert value == pytest.approx(math.exp(-gaps[index]))
     assert sorted(gap for gap in gaps if gap is not None)[1] > 0
     assert zone_gap(LEFT, mask(), 7) == 0
@@ -58,42 +58,44 @@ def test_zones_are_graded_by_their_scores() -> None:
 
 def test_mirrored_masks_fit_mirrored_words() -> None:
     for said in ((0, 1, 3, 5), (1, 0, 7, 2)):
-        expected = fit(TWO, CHEST, said, side="image")
+        expected = mask_fit(TWO, CHEST, said, side="image")
         mirrored = flip(CHEST, said, "horizontal")
-        assert fit(TWO[:, ::-1], CHEST, mirrored, side="image") == pytest.approx(expected)
-        assert fit(TWO, CHEST, mirrored, side="patient") == pytest.approx(expected)
+        assert mask_fit(TWO[:, ::-1], CHEST, mirrored, side="image") == pytest.approx(expected)
+        assert mask_fit(TWO, CHEST, mirrored, side="patient") == pytest.approx(expected)
 
 
 def test_shapes_and_colours_are_passed_over() -> None:
     said = list(measure_indices(LEFT_ONE, POLYP, side="image"))
-    assert fit(LEFT_ONE, POLYP, [*said[:2], (said[2] + 1) % 4, said[3], 2], side="image") == 1
-    assert fit(LEFT_ONE, POLYP, [said[0], (said[1] + 1) % 9, *said[2:]], side="image") == pytest.approx(0.1)
+    assert mask_fit(LEFT_ONE, POLYP, [*said[:2], (said[2] + 1) % 4, said[3], 2], side="image") == 1
+    assert mask_fit(LEFT_ONE, POLYP, [said[0], (said[1] + 1) % 9, *said[2:]], side="image") == pytest.approx(
+        0.1
+    )
 
 
 def test_regions_in_a_half_said_to_be_free_are_removed() -> None:
     none_right = [UNKNOWN, UNKNOWN, UNKNOWN, 7]
-    assert np.array_equal(without_denied(TWO, CHEST, none_right, side="image"), LEFT_ONE)
+    assert np.array_equal(remove_denied_regions(TWO, CHEST, none_right, side="image"), LEFT_ONE)
     # the same words from the patient's point of view free the image's left
     only_right = np.where(TWO == 2, 2, 0)
     assert np.array_equal(
-        without_denied(TWO, CHEST, [UNKNOWN, UNKNOWN, UNKNOWN, 7], side="patient"), only_right
+        remove_denied_regions(TWO, CHEST, [UNKNOWN, UNKNOWN, UNKNOWN, 7], side="patient"), only_right
     )
     # a region that lies mostly on the other side stays, whole
     over = mask((20, 40, 12, 36))
-    assert np.array_equal(without_denied(over, CHEST, none_right, side="image"), over)
+    assert np.array_equal(remove_denied_regions(over, CHEST, none_right, side="image"), over)
 
 
 def test_the_smallest_regions_go_where_fewer_are_said() -> None:
     one = [UNKNOWN, 0, UNKNOWN, UNKNOWN]
-    kept = without_denied(TWO, CHEST, one, side="image")
+    kept = remove_denied_regions(TWO, CHEST, one, side="image")
     assert np.array_equal(kept, np.where(TWO == 2, 2, 0))  # 18 x 16 is more than 16 x 14
     many = [UNKNOWN, 1, UNKNOWN, UNKNOWN]
-    assert np.array_equal(without_denied(TWO, CHEST, many, side="image"), TWO)
+    assert np.array_equal(remove_denied_regions(TWO, CHEST, many, side="image"), TWO)
     # the largest of those that may stay at all
-    kept = without_denied(TWO, CHEST, [UNKNOWN, 0, UNKNOWN, 7], side="image")
+    kept = remove_denied_regions(TWO, CHEST, [UNKNOWN, 0, UNKNOWN, 7], side="image")
     assert np.array_equal(kept, LEFT_ONE)
 
 
 def test_nothing_to_remove() -> None:
-    assert without_denied(mask(), CHEST, [1, 0, 7, 7], side="image").sum() == 0
-    assert np.array_equal(without_denied(TWO, CHEST, [UNKNOWN] * 4, side="image"), TWO)
+    assert remove_denied_regions(mask(), CHEST, [1, 0, 7, 7], side="image").sum() == 0
+    assert np.array_equal(remove_denied_regions(TWO, CHEST, [UNKNOWN] * 4, side="image"), TWO)

@@ -14,7 +14,7 @@ from lexiseg.data.naming import patients
 from lexiseg.errors import DataError
 from lexiseg.files import atomic_path
 
-FILE_NAME = "cases.csv"
+CASE_FACTS_FILE = "cases.csv"
 
 _IMAGE, _PATIENT, _SPACING, _ORIGINAL = "image", "patient", ("row_mm", "column_mm"), "original"
 _COLUMNS = (_IMAGE, _PATIENT, *_SPACING, _ORIGINAL)
@@ -35,7 +35,7 @@ class CaseFacts:
     original: str | None = None
 
 
-def read_cases(folder: Path) -> dict[str, CaseFacts]:
+def read_case_facts(folder: Path) -> dict[str, CaseFacts]:
     """Read `cases.csv` of a data set; empty where the folder has none.
 
     Returns:
@@ -45,7 +45,7 @@ def read_cases(folder: Path) -> dict[str, CaseFacts]:
         DataError: It cannot be read, lacks the column of names, has columns it should not have, names an
             image twice, or a spacing is no pair of positive numbers.
     """
-    path = folder / FILE_NAME
+    path = folder / CASE_FACTS_FILE
     if not path.is_file():
         return {}
     try:
@@ -74,14 +74,14 @@ def read_cases(folder: Path) -> dict[str, CaseFacts]:
     return cases
 
 
-def write_cases(folder: Path, cases: Mapping[str, CaseFacts]) -> None:
+def write_case_facts(folder: Path, cases: Mapping[str, CaseFacts]) -> None:
     """Write `cases.csv`; columns in which nothing is known are left out."""
     columns = [_IMAGE]
     columns += [_PATIENT] if any(facts.patient for facts in cases.values()) else []
     columns += _SPACING if any(facts.spacing_mm for facts in cases.values()) else []
     columns += [_ORIGINAL] if any(facts.original for facts in cases.values()) else []
     with (
-        atomic_path(folder / FILE_NAME) as beside,
+        atomic_path(folder / CASE_FACTS_FILE) as beside,
         beside.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
@@ -100,7 +100,7 @@ def write_cases(folder: Path, cases: Mapping[str, CaseFacts]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnownCases:
+class MatchedFacts:
     """The facts of `cases.csv` by image.
 
     Attributes:
@@ -120,11 +120,11 @@ class KnownCases:
         return [known[stem] for stem in stems], said
 
 
-def known_cases(cases: Mapping[str, CaseFacts], stems: Sequence[str]) -> KnownCases:
+def match_case_facts(cases: Mapping[str, CaseFacts], stems: Sequence[str]) -> MatchedFacts:
     """Find the images that `cases.csv` names.
 
     Args:
-        cases: What `read_cases` returns.
+        cases: What `read_case_facts` returns.
         stems: Image names without ending.
 
     Raises:
@@ -139,20 +139,23 @@ def known_cases(cases: Mapping[str, CaseFacts], stems: Sequence[str]) -> KnownCa
             missing.append(name)
         elif counts[stem] > 1:
             raise DataError(
-                f"{FILE_NAME} names {name}, but {counts[stem]} images have that name; give them different "
-                "names.",
+                f"{CASE_FACTS_FILE} names {name}, but {counts[stem]} images have that name; give them "
+                "different names.",
                 code="LEX-DATA-035",
             )
         elif stem in facts:
             raise DataError(
-                f"{FILE_NAME} names the image {stem} twice, the second time as {name}.", code="LEX-DATA-036"
+                f"{CASE_FACTS_FILE} names the image {stem} twice, the second time as {name}.",
+                code="LEX-DATA-036",
             )
         else:
             facts[stem] = of_case
     said = (
-        (f"{len(missing)} images that {FILE_NAME} names are not here: {some(missing)}.",) if missing else ()
+        (f"{len(missing)} images that {CASE_FACTS_FILE} names are not here: {some(missing)}.",)
+        if missing
+        else ()
     )
-    return KnownCases(facts=facts, said=said)
+    return MatchedFacts(facts=facts, said=said)
 
 
 def _facts(row: Mapping[str, str | None], path: Path) -> CaseFacts:

@@ -28,7 +28,7 @@ _CONTRADICTED = 0.1
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
-def fit(
+def mask_fit(
     label_map: NDArray[Any], vocabulary: Vocabulary, indices: Sequence[int], *, side: Side | None = None
 ) -> float:
     """Return how well a mask fits words, 0..1: the product over the factors.
@@ -64,7 +64,7 @@ def fit(
     return value
 
 
-def without_denied(
+def remove_denied_regions(
     label_map: NDArray[np.uint8], vocabulary: Vocabulary, indices: Sequence[int], *, side: Side | None = None
 ) -> NDArray[np.uint8]:
     """Return a mask without the connected regions (8 neighbours) that words rule out.

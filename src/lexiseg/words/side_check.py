@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lexiseg.words.description import UNKNOWN, Side
+from lexiseg.words.lesion_regions import Half
 from lexiseg.words.measure_rules import GridMeasure, ZonesMeasure
-from lexiseg.words.regions import Half
 from lexiseg.words.vocabulary import Vocabulary
 
 #: Fewer one-sided cases do not settle the convention, nor does a smaller majority: a wrong side is the worst

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from lexiseg.words.description import UNKNOWN
-from lexiseg.words.flips import words_of
 from lexiseg.words.grammar import ChoiceRule, CountRule, Grammar, SentenceRule
 from lexiseg.words.reading.lexicon import Lexicon, Token, text_of
+from lexiseg.words.text import split_words
 
 
 @dataclass(kw_only=True)
-class Finding:
+class PhraseMatch:
     """What was found for one factor.
 
     Attributes:
@@ -26,43 +26,45 @@ class Finding:
     problem: str = ""
 
 
-def find_choice(rule: ChoiceRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon) -> Finding:
+def match_choice(
+    rule: ChoiceRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon
+) -> PhraseMatch:
     """Return the phrase whose keyword the sentence holds; unknown if none, several, or a negated one."""
     matches = list(_keyword_matches(rule, tokens, lexicon))
     if not matches:
-        return Finding(problem="not stated")
+        return PhraseMatch(problem="not stated")
     spans = [_with_noun(tokens, start, end, grammar, lexicon) for _, start, end in matches]
     for (_, start, _), span in zip(matches, spans, strict=True):
         if _negated(tokens, start, grammar, lexicon):
             problem = f"'{text_of(span)}' is denied, which leaves open what is meant"
-            return Finding(tokens=span, problem=problem)
+            return PhraseMatch(tokens=span, problem=problem)
     if len({index for index, _, _ in matches}) > 1:
         several = [token for span in spans for token in span]
         said = " and ".join(f"'{text_of(span)}'" for span in spans)
-        return Finding(tokens=several, problem=f"contradictory: {said}")
-    return Finding(index=matches[0][0], tokens=spans[0])
+        return PhraseMatch(tokens=several, problem=f"contradictory: {said}")
+    return PhraseMatch(index=matches[0][0], tokens=spans[0])
 
 
-def find_count(rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon) -> Finding:
+def match_count(rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon) -> PhraseMatch:
     """Return the phrase for the number in front of the noun; unknown if there is none or they differ."""
-    findings = [_count(rule, span, grammar) for span in _counted_spans(rule, tokens, grammar, lexicon)]
-    if not findings:
-        return Finding(problem=f"no number in front of {_any_of(rule.nouns)} was read")
-    failed = next((finding for finding in findings if finding.problem), None)
+    matches = [_count(rule, span, grammar) for span in _counted_spans(rule, tokens, grammar, lexicon)]
+    if not matches:
+        return PhraseMatch(problem=f"no number in front of {_any_of(rule.nouns)} was read")
+    failed = next((match for match in matches if match.problem), None)
     if failed is not None:
         return failed
-    if len({finding.index for finding in findings}) > 1:
-        said = " and ".join(f"'{text_of(finding.tokens)}'" for finding in findings)
-        several = [token for finding in findings for token in finding.tokens]
-        return Finding(tokens=several, problem=f"contradictory: {said}")
-    return findings[0]
+    if len({match.index for match in matches}) > 1:
+        said = " and ".join(f"'{text_of(match.tokens)}'" for match in matches)
+        several = [token for match in matches for token in match.tokens]
+        return PhraseMatch(tokens=several, problem=f"contradictory: {said}")
+    return matches[0]
 
 
-def find_sentence(rule: SentenceRule, sentence: str) -> int:
+def match_sentence(rule: SentenceRule, sentence: str) -> int:
     """Return the index of the phrase a sentence stands for, word for word; `UNKNOWN` if of none."""
-    words = words_of(sentence)
+    words = split_words(sentence)
     for index, sentences in enumerate(rule.sentences):
-        if any(words_of(known) == words for known in sentences):
+        if any(split_words(known) == words for known in sentences):
             return index
     return UNKNOWN
 
@@ -131,19 +133,19 @@ def _counted_spans(
         before = token
 
 
-def _count(rule: CountRule, span: list[Token], grammar: Grammar) -> Finding:
+def _count(rule: CountRule, span: list[Token], grammar: Grammar) -> PhraseMatch:
     """Return the phrase for one counted span."""
     said = f"'{text_of(span)}'"
     if span[0].word is None:
-        return Finding(tokens=span, problem=f"cannot tell the number in {said}")
+        return PhraseMatch(tokens=span, problem=f"cannot tell the number in {said}")
     possible = {_phrases_for(rule, token, grammar) for token in span if _is_number(token, grammar)}
     if len(possible) > 1:
-        return Finding(tokens=span, problem=f"contradictory numbers in {said}")
+        return PhraseMatch(tokens=span, problem=f"contradictory numbers in {said}")
     phrases = possible.pop()
     if len(phrases) != 1:
         why = "could mean several phrases" if phrases else f"is no number from 1 to {rule.maximum}"
-        return Finding(tokens=span, problem=f"{said} {why}")
-    return Finding(index=phrases[0], tokens=span)
+        return PhraseMatch(tokens=span, problem=f"{said} {why}")
+    return PhraseMatch(index=phrases[0], tokens=span)
 
 
 def _phrases_for(rule: CountRule, token: Token, grammar: Grammar) -> tuple[int, ...]:

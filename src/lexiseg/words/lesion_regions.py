@@ -40,7 +40,7 @@ class Shape:
     solidity: float
 
 
-class Regions:
+class LesionRegions:
     """Connected regions (8 neighbours) of a lesion mask.
 
     Args:
@@ -73,7 +73,7 @@ class Regions:
 
         Args:
             half: Which half.
-            min_region: Regions of a smaller share of the image are ignored, the largest excepted.
+            min_region: LesionRegions of a smaller share of the image are ignored, the largest excepted.
             min_part: Share of a region that must lie in the half, 0..0.5.
 
         Returns:
@@ -153,7 +153,7 @@ def half_profile(half: NDArray[np.bool_], image_pixels: int) -> dict[str, float]
     """Return where the lesion lies within one half of the image, free of scale.
 
     Args:
-        half: (H, W') bool, column 0 outermost (see `Regions.half`).
+        half: (H, W') bool, column 0 outermost (see `LesionRegions.half`).
         image_pixels: Pixels of the whole image.
 
     Returns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError
 from lexiseg.words.description import Side
-from lexiseg.words.sides import SideEvidence
+from lexiseg.words.side_check import SideEvidence
 
 
 def refuse_other_side(index: DatasetIndex, evidence: SideEvidence, *, expected: Side) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexiseg.data import open_dataset
-from lexiseg.data.hidden import hide_masks, hide_others
+from lexiseg.data.mask_hiding import hide_masks, hide_masks_except
 from lexiseg.data.sample import Sample, Split
 from lexiseg.errors import DataError
 
@@ -71,7 +71,7 @@ def test_a_hidden_mask_is_not_even_opened(tmp_path: Path) -> None:
             path.write_bytes(b"no picture")
     with pytest.raises(DataError):
         open_dataset(tmp_path)
-    named = open_dataset(tmp_path, coded_by=lambda samples: hide_others(samples, kept))
+    named = open_dataset(tmp_path, coded_by=lambda samples: hide_masks_except(samples, kept))
     assert all(s.mask is not None for s in named.samples)
     assert named.num_classes == 2
     index = open_dataset(tmp_path, masks=0.2)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data.check.inspect import Inspection, Measure
-from lexiseg.data.check.report import FileNote, Finding, finding
+from lexiseg.data.check.inspection import Inspection, Measure
+from lexiseg.data.check.report import FileNote, Finding, make_finding
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.sample import Sample
 from lexiseg.words.description import UNKNOWN, Side
@@ -17,7 +17,7 @@ from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.reading.reports import ParsedSheet, parse_sheet
 from lexiseg.words.reading.sentence_groups import choose_vocabulary
-from lexiseg.words.sides import SideEvidence, factor_agreement, infer_side
+from lexiseg.words.side_check import SideEvidence, factor_agreement, infer_side
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 #: A factor whose reports agree with the masks less often than this is worth a warning of its own.
@@ -49,7 +49,7 @@ class Reports:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WordsResult:
+class ReportCheck:
     """What comparing reports and masks gave.
 
     Attributes:
@@ -82,12 +82,12 @@ def read_reports(samples: Sequence[Sample], vocabulary: str | None) -> Reports:
     return Reports(vocabulary=chosen, sheet=parse_sheet(rows, chosen))
 
 
-def check_words(reports: Reports, inspections: Sequence[Inspection], stated: DatasetYaml) -> WordsResult:
+def check_reports(reports: Reports, inspections: Sequence[Inspection], stated: DatasetYaml) -> ReportCheck:
     """Compare what reports say with what masks show."""
     if reports.vocabulary is None:
-        return WordsResult(findings=(_no_grammar(),))
+        return ReportCheck(findings=(_no_grammar(),))
     if reports.sheet is None:
-        return WordsResult()
+        return ReportCheck()
     descriptions = reports.sheet.descriptions
     cases = [
         (item, descriptions[item.sample.id].indices, item.measured)
@@ -105,7 +105,7 @@ def check_words(reports: Reports, inspections: Sequence[Inspection], stated: Dat
         if found.rate is not None
     }
     findings += _contradictions([item for item, _, _ in cases], pairs, reports, rates)
-    return WordsResult(
+    return ReportCheck(
         findings=tuple(findings),
         side=side,
         side_evidence=_in_words(stated.side, evidence),
@@ -114,7 +114,7 @@ def check_words(reports: Reports, inspections: Sequence[Inspection], stated: Dat
 
 
 def _no_grammar() -> Finding:
-    return finding(
+    return make_finding(
         "reports-grammar",
         "warning",
         "No shipped vocabulary reads the reports. Training groups their distinct sentences instead if there "
@@ -131,13 +131,13 @@ def _unreadable(sheet: ParsedSheet) -> list[Finding]:
             FileNote(file=key, detail=_problem(d.sentence, d.problems)) for key, d in sheet.unreadable.items()
         ]
         message = "Reports that cannot be read in full; the factors not read stay unknown."
-        findings.append(finding("report-unreadable", "warning", message, notes))
+        findings.append(make_finding("report-unreadable", "warning", message, notes))
     if sheet.doubtful:
         notes = [
             FileNote(file=key, detail=_problem(d.sentence, d.problems)) for key, d in sheet.doubtful.items()
         ]
         findings.append(
-            finding("report-doubtful", "warning", "Reports that were read, but with a doubt.", notes)
+            make_finding("report-doubtful", "warning", "Reports that were read, but with a doubt.", notes)
         )
     if sheet.repaired:
         notes = [
@@ -149,7 +149,9 @@ def _unreadable(sheet: ParsedSheet) -> list[Finding]:
             )
             for key, d in sheet.repaired.items()
         ]
-        findings.append(finding("report-repaired", "info", "Reports with slips that were repaired.", notes))
+        findings.append(
+            make_finding("report-repaired", "info", "Reports with slips that were repaired.", notes)
+        )
     return findings
 
 
@@ -157,7 +159,7 @@ def _side_findings(stated: Side | None, evidence: SideEvidence) -> list[Finding]
     """Compare the stated side convention with what the masks say."""
     if stated is not None and evidence.side is not None and evidence.side != stated:
         return [
-            finding(
+            make_finding(
                 "side-convention",
                 "error",
                 f"dataset.yaml says that left and right in the reports are the {stated}'s, but in "
@@ -167,7 +169,7 @@ def _side_findings(stated: Side | None, evidence: SideEvidence) -> list[Finding]
         ]
     if stated is None and evidence.side is None and evidence.cases:
         return [
-            finding(
+            make_finding(
                 "side-convention",
                 "error",
                 f"Whose left the reports mean cannot be told: of {evidence.cases} one-sided cases, "
@@ -178,7 +180,7 @@ def _side_findings(stated: Side | None, evidence: SideEvidence) -> list[Finding]
         ]
     if stated is None and evidence.side is not None:
         return [
-            finding(
+            make_finding(
                 "side-convention",
                 "info",
                 f"{_in_words(None, evidence)} State it in dataset.yaml (side: {evidence.side}) if you know "
@@ -227,7 +229,7 @@ def _contradictions(
         message = (
             f"Reports that contradict their mask in at least one factor. Agreement per factor: {per_factor}."
         )
-        findings.append(finding("report-contradicts", "warning", message, notes))
+        findings.append(make_finding("report-contradicts", "warning", message, notes))
     for name, rate in rates.items():
         if rate < LOW_AGREEMENT:
             message = (
@@ -235,7 +237,7 @@ def _contradictions(
                 "reports or the "
                 "thresholds of the vocabulary do not fit this data set."
             )
-            findings.append(finding("low-agreement", "warning", message))
+            findings.append(make_finding("low-agreement", "warning", message))
     return findings
 
 

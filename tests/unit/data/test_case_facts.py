@@ -9,7 +9,7 @@ from data_files import Tree
 
 from lexiseg.data import open_dataset
 from lexiseg.data.check import check_dataset
-from lexiseg.data.layouts.cases import CaseFacts, read_cases, write_cases
+from lexiseg.data.layouts.case_facts import CaseFacts, read_case_facts, write_case_facts
 from lexiseg.errors import DataError
 
 
@@ -92,7 +92,7 @@ def test_written_and_read_again(tmp_path: Path) -> None:
         "a": CaseFacts(patient="p, 1", spacing_mm=(0.123456789, 2.0), original='x "y"/z.nii slice 3'),
         "b": CaseFacts(),
     }
-    write_cases(tmp_path, cases)
-    assert read_cases(tmp_path) == cases
-    write_cases(tmp_path, {"a": CaseFacts(patient="p")})
+    write_case_facts(tmp_path, cases)
+    assert read_case_facts(tmp_path) == cases
+    write_case_facts(tmp_path, {"a": CaseFacts(patient="p")})
     assert (tmp_path / "cases.csv").read_text() == "image,patient\na,p\n"

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml
-from lexiseg.data.layouts.assemble import Found, assemble
-from lexiseg.data.layouts.cases import CaseFacts, known_cases
-from lexiseg.data.layouts.pairing import attach, differing, find, image_files, pair, plain_stem
+from lexiseg.data.layouts.assemble import ImageRecord, assemble
+from lexiseg.data.layouts.case_facts import CaseFacts, match_case_facts
+from lexiseg.data.layouts.pairing import differing, find, image_files, match_reports, pair, plain_stem
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.sheets import find_sheet, read_sheet
 from lexiseg.data.sample import SPLITS, Split
-from lexiseg.data.splits import FILE_NAME, read_splits, seeded_split, write_splits
+from lexiseg.data.splits import SPLITS_FILE, read_splits, seeded_split, write_splits
 from lexiseg.errors import DataError
 
 _IMAGES, _MASKS, _REPORTS = "images", "masks", "reports"
@@ -55,7 +55,7 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
         _split(files, root, stated, cases, seed)
     _reports(files, root, list(files.masks))
     found = [
-        Found(image=image, mask=mask, split=files.splits[image], report=files.reports.get(image))
+        ImageRecord(image=image, mask=mask, split=files.splits[image], report=files.reports.get(image))
         for image, mask in files.masks.items()
         if image in files.splits
     ]
@@ -93,27 +93,27 @@ def _reports(files: _Files, folder: Path, images: list[Path]) -> None:
     except DataError as error:
         files.faults.append(str(error))
         return
-    attached = attach(sheet.rows, images, path)
-    for image, sentence in attached.reports.items():
+    matched = match_reports(sheet.rows, images, path)
+    for image, sentence in matched.reports.items():
         if files.reports.setdefault(image, sentence) != sentence:
             files.faults.append(differing(image, files.reports[image], sentence, path))
-    files.orphan_reports += attached.orphans
-    files.faults += sheet.faults + attached.faults
-    if attached.orphans and not attached.reports:
+    files.orphan_reports += matched.orphans
+    files.faults += sheet.faults + matched.faults
+    if matched.orphans and not matched.reports:
         files.faults.append(
-            f"No row of {path} belongs to an image; its keys are such as {some(attached.orphans)}."
+            f"No row of {path} belongs to an image; its keys are such as {some(matched.orphans)}."
         )
 
 
 def _split(files: _Files, root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], seed: int) -> None:
     """Take the split from `splits.json`, or make one and write it there."""
     images = {plain_stem(image.name): image for image in files.masks}
-    path = root / FILE_NAME
+    path = root / SPLITS_FILE
     try:
         if path.is_file():
             _read_split(files, images, path)
         elif images:
-            ids, _ = known_cases(cases, list(images)).patients(list(images), stated.patient)
+            ids, _ = match_case_facts(cases, list(images)).patients(list(images), stated.patient)
             groups = {stem: patient or stem for stem, patient in zip(images, ids, strict=True)}
             splits = seeded_split(groups, seed=seed)
             files.splits.update({images[stem]: split for stem, split in splits.items()})
