@@ -3,12 +3,12 @@
     lexiseg demo --out demo --minutes 14
     python docs/figures/make_readme_figure.py demo
 
-The first command trains a run. The second one predicts the test images of the demo, chooses two cases, saves
-them in `readme_cases/`, and draws them. Without a folder the script draws the saved cases again, so a change of
-the layout needs no training.
+The first command trains a run. The second one predicts the test images of the demo, chooses two cases,
+saves them in `readme_cases/`, and draws them. Without a folder the script draws the saved cases again, so a
+change of the layout needs no training.
 
-The first case has the median Dice among the test cases with full agreement. The second case is the flagged case
-with the lowest agreement; of equal ones the first by name. No patient is shown.
+The first case has the median Dice among the test cases with full agreement. The second case is the flagged
+case with the lowest agreement; of equal ones the first by name. No patient is shown.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Outputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One test image: grey values (H, W), true mask (H, W, bool), predicted mask (H, W, bool), other outputs."""
+    """One test image (H, W), its true and predicted mask (H, W, True: lesion), and the other outputs."""
 
     image: npt.NDArray[np.uint8]
     truth: npt.NDArray[np.bool_]
@@ -184,7 +184,7 @@ def show_contours(ax: Axes, case: Case) -> None:
 
 
 def show_words(ax: Axes, outputs: Outputs) -> None:
-    """List the retrieved phrases with their confidence, and the measured phrases that differ; then the flag."""
+    """List the retrieved phrases with their confidence and the measured phrases; then show the flag."""
     ax.set_xlim(0, 1)
     ax.set_ylim(5.2, 0)
     ax.axis("off")
