@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--image-size", type=int, default=160)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--config", type=Path, help="YAML file with further fields of TrainConfig")
+    parser.add_argument("--config", type=Path, help="YAML file with further fields of the configuration")
 
 
 def shared_options(options: argparse.Namespace) -> dict[str, Any]:

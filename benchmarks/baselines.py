@@ -38,16 +38,17 @@ from lexiseg.data import open_dataset
 from lexiseg.evaluation.evaluate import evaluate_predictor
 from lexiseg.inference import members, predictor
 from lexiseg.models.encoder_weights import load_encoder_weights
+from lexiseg.models.plain_network import MaskObjective
 from lexiseg.models.spec import NetworkSpec
+from lexiseg.models.weights_file import channels_last
 from lexiseg.runs.run import Run
-from lexiseg.systems.build import channels_last
-from lexiseg.systems.stpnet.compact_objective import CompactObjective
 from lexiseg.training.checks import check_splits
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.few_masks import take_part
+from lexiseg.training.loop import Training
 from lexiseg.training.module import SegmentationModule
-from lexiseg.training.plan import continue_run, plan_run
-from lexiseg.training.train import Training
+from lexiseg.training.plan import plan_run
+from lexiseg.training.resume import continue_run
 
 ARCHITECTURES = {"unet": smp.Unet, "unetplusplus": smp.UnetPlusPlus}
 TITLES = {
@@ -107,11 +108,11 @@ class BaselineTraining(Training):
             self.architecture,
             config.encoder,
             manifest.network.out_channels,
-            "none" if self.goes_on else config.start_weights,
+            "none" if self.goes_on else config.encoder_weights,
         )
         return SegmentationModule(
             channels_last(network),
-            CompactObjective(retrieval_weight=0.0),
+            MaskObjective(),
             config=config,
             progress=self.progress,
             steps_per_epoch=self.steps_per_epoch,
@@ -124,7 +125,7 @@ class BaselineTraining(Training):
 def predicting_with(architecture: str) -> Iterator[None]:
     """Let Lexiseg's predictor build this architecture, which no run folder can describe."""
 
-    def build(spec: NetworkSpec, bank: object, *, pretrained: bool) -> nn.Module:
+    def build(spec: NetworkSpec, bank: object) -> nn.Module:
         return Baseline(architecture, spec.encoder, spec.out_channels, "none")
 
     with patch.object(members, "build_network", build):
@@ -194,7 +195,7 @@ def main() -> None:
     budget.add_argument("--max-minutes", type=float)
     parser.add_argument("--image-size", type=int, default=160)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--config", type=Path, help="YAML file with further fields of TrainConfig")
+    parser.add_argument("--config", type=Path, help="YAML file with further fields of the configuration")
     rows_help = f"rows, by commas, of {', '.join(TITLES)}"
     parser.add_argument("--models", default="unet,unetplusplus,stpnet-none,stpnet", help=rows_help)
     given = parser.parse_args()

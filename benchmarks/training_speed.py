@@ -20,12 +20,13 @@ from machine import describe_machine
 from rich.console import Console
 
 from lexiseg.data import open_dataset
+from lexiseg.systems.registry import names
 from lexiseg.training.config import make_config
 from lexiseg.training.few_masks import take_part
 from lexiseg.training.loading import make_loaders
-from lexiseg.training.module import freeze, shrink
+from lexiseg.training.loop import Training
+from lexiseg.training.phases import freeze, shrink
 from lexiseg.training.plan import plan_run
-from lexiseg.training.train import Training
 
 _WARMUP = 3
 
@@ -61,14 +62,14 @@ def measure(training: Training, steps: int, *, small: bool, frozen: bool) -> tup
         module.update_averages()
         seconds.append(time.perf_counter() - started)
     median = statistics.median(seconds[_WARMUP:])
-    return config.batch / median, statistics.median(waited[_WARMUP:]) / median
+    return config.batch_size / median, statistics.median(waited[_WARMUP:]) / median
 
 
 def main() -> None:
     """Parse the arguments, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--model", choices=("stpnet", "cotexnet"), default="stpnet")
+    parser.add_argument("--model", choices=names(), default="stpnet")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--steps", type=int, default=30)

@@ -32,8 +32,8 @@ from doc_blocks import PAGES, ROOT, RUNNABLE, Block, blocks, blocks_of
 from lexiseg.data.public import dataset_import
 from lexiseg.data.public.registry import RemoteFile, find_entry
 from lexiseg.systems import cotexnet, stpnet
-from lexiseg.systems.cotexnet.published import to_published as published_cotexnet
-from lexiseg.systems.stpnet.published import to_published as published_stpnet
+from lexiseg.systems.cotexnet.published_keys import to_published as published_cotexnet
+from lexiseg.systems.stpnet.published_keys import to_published as published_stpnet
 from lexiseg.words.vocabulary import load_vocabulary
 
 pytestmark = pytest.mark.slow

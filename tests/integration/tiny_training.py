@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from lexiseg.runs.run import Run
-from lexiseg.training import plan
+from lexiseg.training import loop, plan
+from lexiseg.training import resume as continuing
 from lexiseg.training import train as training
 from lexiseg.training.module import SegmentationModule
 
@@ -39,8 +40,9 @@ class HashEncoder:
 
 def train(data: Path, out: Path, text: str, *, resume: bool = False, **options: Any) -> Run:
     """Train 8 steps in segments of 2, frozen early layers from step 4 on."""
-    plan.load_text_encoder = lambda name: HashEncoder()  # type: ignore[assignment, return-value]
-    training.SEGMENT_STEPS = training._MIN_SEGMENT_STEPS = 2  # type: ignore[misc]
+    for module in (plan, continuing):
+        module.load_text_encoder = lambda name: HashEncoder()  # type: ignore[assignment, return-value]
+    loop.SEGMENT_STEPS = loop._MIN_SEGMENT_STEPS = 2  # type: ignore[misc]
     tiny = {
         "epochs": 2,
         "batch_size": 4,

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.preprocess import normalise, to_batch
+from lexiseg.models.normalisation import IMAGENET
 from lexiseg.runs.conversion.stpnet import convert_stpnet
 from lexiseg.runs.run import Run
-from lexiseg.systems.build import IMAGENET
-from lexiseg.systems.stpnet.published import load_published
+from lexiseg.systems.stpnet.published_keys import load_published
 from script_module import load_script
 
 _BANKS = {"Unilateral_emb": 2, "num_emb": 2, "left_loc_emb": 8, "right_loc_emb": 8}

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lexiseg.systems.cotexnet.objective import PaperObjective
-from lexiseg.systems.cotexnet.paper import CoTexNet, TaughtOutput
-from lexiseg.systems.cotexnet.published import load_published, split_keys, to_published
+from lexiseg.systems.cotexnet.paper_network import CoTexNet, CoTexNetTrainingOutput
+from lexiseg.systems.cotexnet.paper_objective import PaperCoTexNetObjective
+from lexiseg.systems.cotexnet.published_keys import load_published, split_keys, to_published
 from script_module import load_script
 
 _DECODER = "clipsegp.clipseg.decoder"
@@ -116,11 +116,11 @@ def test_reference_compat_is_what_monai_makes_of_probabilities(num_classes: int,
     logits = torch.randn(2, channels, 5, 4, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(40).view(2, 1, 5, 4) % num_classes
     truth = labels.float() if channels == 1 else one_hot(labels, channels)
-    output = TaughtOutput(
+    output = CoTexNetTrainingOutput(
         logits=logits,
         image_embedding=torch.zeros(2, 3),
         text_embedding=torch.zeros(2, 3),
         distillation=torch.tensor(0.5),
     )
-    parts = PaperObjective(reference_compat=True)(output, labels)
+    parts = PaperCoTexNetObjective(reference_compat=True)(output, labels)
     torch.testing.assert_close(parts["total"], DiceCELoss()(torch.sigmoid(logits), truth) + 5)

@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lexiseg.systems.stpnet.objective import (
-    PaperObjective,
+from lexiseg.systems.stpnet.paper_network import RETRIEVAL_SCALE, StpNet
+from lexiseg.systems.stpnet.paper_objective import (
+    PaperStpNetObjective,
     focal,
     weighted_bce,
     weighted_dice,
 )
-from lexiseg.systems.stpnet.paper import RETRIEVAL_SCALE, StpNet
-from lexiseg.systems.stpnet.published import load_published, split_keys, to_published
+from lexiseg.systems.stpnet.published_keys import load_published, split_keys, to_published
 from script_module import load_script
 
 _BANKS = {"Unilateral_emb": 2, "num_emb": 2, "left_loc_emb": 8, "right_loc_emb": 8}
@@ -120,7 +120,7 @@ def test_a_gradient_reaches_every_part(
 ) -> None:
     net = load_published(checkpoint, banks).train()
     mask = image[:, :1] > 0.5
-    loss = PaperObjective()(net(image), mask, torch.tensor([[0, 1, 2, 3], [1, 0, -1, 7]]))
+    loss = PaperStpNetObjective()(net(image), mask, torch.tensor([[0, 1, 2, 3], [1, 0, -1, 7]]))
     loss["total"].backward()
     without = [
         name for name, value in net.named_parameters() if value.grad is None or not value.grad.abs().sum() > 0

@@ -21,24 +21,20 @@ from lexiseg.cli.shared import (
     say,
 )
 from lexiseg.errors import DiskError, LexisegError, PartialFailureError
+from lexiseg.systems.registry import DEFAULT, systems
 
 convert_app = typer.Typer(help="Make a run folder from published weights.", no_args_is_help=True)
-
-
-class _Model(StrEnum):
-    STPNET = "stpnet"
-    COTEXNET = "cotexnet"
-
-
-class _Preset(StrEnum):
-    COMPACT = "compact"
-    PAPER = "paper"
 
 
 class _Unmasked(StrEnum):
     WORDS = "words"
     PSEUDO_LABELS = "pseudo_labels"
     LEAVE_OUT = "leave_out"
+
+
+#: "stpnet (STPNet), ..." and "stpnet compact: small, trains on a CPU; ...", for `--help`.
+_MODELS = ", ".join(dict.fromkeys(f"{system.name} ({system.title})" for system in systems()))
+_PRESETS = "; ".join(f"{system.name} {system.preset}: {system.summary}" for system in systems())
 
 
 _AverageWith = Annotated[
@@ -60,13 +56,11 @@ def train(
     ],
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
     model: Annotated[
-        _Model | None, typer.Option(help=r"The published system to follow. \[default: stpnet]")
+        str | None, typer.Option(help=rf"The system to train: {_MODELS}. \[default: {DEFAULT}]")
     ] = None,
     preset: Annotated[
-        _Preset | None,
-        typer.Option(
-            help=r"compact: small, trains on a CPU; paper: the published network. \[default: compact]"
-        ),
+        str | None,
+        typer.Option(help=rf"Which form of the system. {_PRESETS}. \[default: the first one listed]"),
     ] = None,
     text: Annotated[
         str | None,
@@ -105,24 +99,24 @@ def train(
         int | None, typer.Option(help=r"Height and width in pixels. \[default: 224]")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=2, help=r"Images per step. \[default: 16; STPNet's paper preset 24]")
+        int | None, typer.Option(min=2, help=r"Images per step. \[default: the preset's]")
     ] = None,
     encoder: Annotated[
         str | None,
-        typer.Option(help=r"timm encoder of the compact preset. \[default: tf_efficientnet_lite0]"),
+        typer.Option(help=r"timm encoder, of compact presets. \[default: tf_efficientnet_lite0]"),
     ] = None,
     text_encoder: Annotated[
         str | None,
         typer.Option(
             help=r"minilm (installed), a Hugging Face name, a folder. "
-            r"\[default: minilm; STPNet's paper preset: Bio_ClinicalBERT]"
+            r"\[default: the preset's]"
         ),
     ] = None,
     encoder_weights: Annotated[
         str | None,
         typer.Option(
-            help=r"imagenet, none, or a weights file; for CoTexNet's paper preset a CLIPSeg: Hugging Face "
-            r"name or folder. \[default: imagenet; the published CLIPSeg]"
+            help=r"imagenet, none, or a weights file; for systems that are built on a CLIPSeg its Hugging "
+            r"Face name or folder. \[default: the preset's]"
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help=r"Seed of everything random. \[default: 0]")] = None,
@@ -146,15 +140,15 @@ def train(
             resume=resume,
             config_file=config,
             console=narrator(),
-            model=model and model.value,
-            preset=preset and preset.value,
+            model=model,
+            preset=preset,
             text=text,
             vocabulary=vocabulary,
             epochs=epochs,
             max_minutes=max_minutes,
             steps=steps,
             masks=masks,
-            unmasked=unmasked and unmasked.value,
+            unmasked=None if unmasked is None else unmasked.value,
             image_size=image_size,
             batch_size=batch_size,
             encoder=encoder,

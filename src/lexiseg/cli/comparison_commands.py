@@ -23,12 +23,18 @@ from lexiseg.cli.shared import (
     say,
 )
 from lexiseg.errors import PartialFailureError
+from lexiseg.systems.registry import names
 
 
 def audit(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
     out: Annotated[Path, typer.Option(help="Folder of the audit; machines that share it share the work.")],
-    models: Annotated[str, typer.Option(help="Systems to audit, by commas.")] = "stpnet,cotexnet",
+    models: Annotated[
+        str | None,
+        typer.Option(
+            help=rf"Systems to audit, by commas: {', '.join(names(without_text=True))}. \[default: all]"
+        ),
+    ] = None,
     arms: Annotated[
         str | None,
         typer.Option(
@@ -77,7 +83,7 @@ def audit(
         result = run_audit(
             data,
             out,
-            models=_names(models),
+            models=None if models is None else _names(models),
             arms=None if arms is None else _names(arms),
             seeds=seeds,
             epochs=epochs,

@@ -14,7 +14,6 @@ from lexiseg.data.layouts import open_dataset
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.describing.description_file import (
-    SUFFIX,
     DescriptionLine,
     DescriptionSource,
     ModelProvenance,
@@ -33,6 +32,7 @@ from lexiseg.describing.vocabulary_choice import (
 )
 from lexiseg.errors import DataError, PartialFailureError, UsageError
 from lexiseg.files import refuse_blocked
+from lexiseg.words.description import DESCRIPTIONS_SUFFIX
 from lexiseg.words.vocabulary import Vocabulary
 
 
@@ -212,9 +212,10 @@ def _check_options(source: DescriptionSource, out: Path, lmm: LmmOptions | None)
             else f"A model is asked with the source lmm only; with '{source}' nothing is.",
             code="LEX-USE-049",
         )
-    if out.suffix != SUFFIX:
+    if out.suffix != DESCRIPTIONS_SUFFIX:
         raise UsageError(
-            f"Descriptions are written to a file ending in {SUFFIX}; got {out}.", code="LEX-USE-050"
+            f"Descriptions are written to a file ending in {DESCRIPTIONS_SUFFIX}; got {out}.",
+            code="LEX-USE-050",
         )
     refuse_existing(out)
     refuse_blocked(out.parent)

@@ -16,9 +16,6 @@ from lexiseg.files import write_text
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.vocabulary import Vocabulary
 
-#: Ending of description files.
-SUFFIX = ".jsonl"
-
 #: Who can be asked for descriptions, from the least certain to the surest.
 DescriptionSource = Literal["lmm", "reports", "concepts"]
 DESCRIPTION_SOURCES: tuple[DescriptionSource, ...] = ("lmm", "reports", "concepts")

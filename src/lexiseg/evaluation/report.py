@@ -13,6 +13,7 @@ from lexiseg.evaluation import figures
 from lexiseg.evaluation.cases import Case
 from lexiseg.evaluation.overlays import Shown
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
+from lexiseg.systems.registry import get
 from lexiseg.words.description import SIDE_NOTES, names_sides
 
 _TAUGHT = {
@@ -97,7 +98,7 @@ def _about(metrics: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what was run, as (name, value) for people."""
     manifest = metrics["run"]["manifest"]
     network, execution = manifest["network"], metrics["execution"]
-    title = {"stpnet": "STPNet", "cotexnet": "CoTexNet"}[network["model"]]
+    title = get(network["model"], network["preset"]).title
     size = f", {network['num_parameters'] / 1e6:.1f} million parameters" if network["num_parameters"] else ""
     temperature = metrics["calibration"]["temperature"]
     failed = len(metrics["failed"])

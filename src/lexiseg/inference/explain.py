@@ -13,15 +13,16 @@ import torch
 
 from lexiseg.data.readers import read_image
 from lexiseg.errors import UsageError
-from lexiseg.inference.inside import Inside, Phrase, look_inside
 from lexiseg.inference.predictor import Pixels, Predictor, as_image
 from lexiseg.inference.result import Prediction
+from lexiseg.models.prompt_trace import Phrase, PromptTrace
+from lexiseg.systems.registry import get
 
 NO_WORDS = "This run names no words, so there are none to explain."
-PUBLISHED = "The published network does not show where a phrase acts; the compact presets do."
+NO_HEAT = "This network does not show where a phrase acts; the compact presets do."
 ONE_EMBEDDING = (
-    "All scales of the decoder hear one embedding of the image; the words are read off it and do not act by "
-    "themselves. A forced phrase stands for the nearest embedding off which the network would read it."
+    "One embedding of the image prompts all scales of the decoder; the words are predicted from it and do "
+    "not act by themselves. To force a phrase, the embedding is moved until the network predicts that phrase."
 )
 MIRROR = (
     "Mask and words are averaged with the mirror image; where phrases act and the masks under other phrases "
@@ -35,12 +36,12 @@ AVERAGED = (
 
 @dataclass(frozen=True, kw_only=True)
 class WhatIf:
-    """The mask, had the network retrieved another phrase for one factor.
+    """The mask under another phrase for one factor.
 
     Attributes:
         phrase: The forced phrase.
-        confidence: What the network gave it, 0..1.
-        mask: Labels `(H, W)` uint8; None where the network cannot be brought to say the phrase.
+        confidence: Its probability by the network, 0..1.
+        mask: Labels `(H, W)` uint8; None where no prompt makes the network predict the phrase.
         overlap: Dice of this mask with the one that was not forced, 0..1.
         area_change: Change of the foreground's area, in pixels of the image.
     """
@@ -78,9 +79,9 @@ class Explanation:
         plain: The mask that forced ones are compared with, `(H, W)`: of the (first) network alone, without
             any averaging.
         heat_kind: What heat is: attention of the phrase, or gradient of its score; None without.
-        scales: Per scale, the first first, its stride and the factors whose phrases it hears; empty where
-            that is not how the network is prompted.
-        hearer: What the scales are of.
+        scales: Per scale, in the order of computation, its stride and the factors whose phrases prompt it;
+            empty where one prompt serves all scales.
+        prompted_part: The part of the network that the scales belong to.
         notes: What a reader must know, and what cannot be shown.
     """
 
@@ -89,7 +90,7 @@ class Explanation:
     plain: npt.NDArray[np.uint8]
     heat_kind: Literal["attention", "gradient"] | None
     scales: tuple[tuple[int, tuple[str, ...]], ...]
-    hearer: Literal["encoder", "decoder"]
+    prompted_part: Literal["encoder", "decoder"]
     notes: tuple[str, ...]
 
 
@@ -123,44 +124,55 @@ def explain(
             for phrase, _ in word.runners_up
         ]
     retrieved = {word.factor: word.index for word in found.words}
-    with torch.no_grad():
-        inside = look_inside(
-            predictor.network, predictor.prepare([pixels]), retrieved=retrieved, forced=forced
-        )
+    trace = _trace(predictor, pixels, retrieved, forced)
     notes = [] if found.words else [NO_WORDS]
-    if inside is None:
+    if trace is None:
         return Explanation(
             prediction=found,
             words=(),
             plain=found.mask,
             heat_kind=None,
             scales=(),
-            hearer="decoder",
+            prompted_part="decoder",
             notes=tuple(notes),
         )
-    notes += [PUBLISHED] if inside.heat_kind is None else []
-    notes += [ONE_EMBEDDING] if inside.heat_kind == "gradient" else []
+    notes += [NO_HEAT] if trace.heat_kind is None else []
+    notes += [ONE_EMBEDDING] if trace.heat_kind == "gradient" else []
     notes += [MIRROR] if predictor.flip_average else []
     notes += [AVERAGED] if len(predictor.runs) > 1 else []
-    plain, words = _words(predictor, found, inside)
+    plain, words = _words(predictor, found, trace)
     return Explanation(
         prediction=found,
         words=words,
         plain=plain,
-        heat_kind=inside.heat_kind,
-        scales=inside.spoken,
-        hearer=inside.hearer,
+        heat_kind=trace.heat_kind,
+        scales=trace.factors_by_scale,
+        prompted_part=trace.prompted_part,
         notes=tuple(notes),
     )
 
 
+def _trace(
+    predictor: Predictor, pixels: Pixels, retrieved: dict[str, int], forced: list[Phrase]
+) -> PromptTrace | None:
+    """Return what prompts do inside the (first) network; None where it names no words."""
+    network = predictor.run.manifest.network
+    trace_prompts = get(network.model, network.preset).builders.trace_prompts
+    if predictor.run.spoken_vocabulary is None or trace_prompts is None:
+        return None
+    with torch.no_grad():
+        return trace_prompts(
+            predictor.network, predictor.prepare([pixels]), retrieved=retrieved, forced=forced
+        )
+
+
 def _words(
-    predictor: Predictor, prediction: Prediction, inside: Inside
+    predictor: Predictor, prediction: Prediction, trace: PromptTrace
 ) -> tuple[npt.NDArray[np.uint8], tuple[ExplainedWord, ...]]:
     """Return the mask without forcing, and one explained word per retrieved one."""
     size = (prediction.mask.shape[0], prediction.mask.shape[1])
-    plain = predictor.on_grid(inside.logits, size)[0]
-    rows = iter(inside.forced)
+    plain = predictor.on_grid(trace.logits, size)[0]
+    rows = iter(trace.forced)
     words = []
     for word in prediction.words:
         what_if = []
@@ -170,8 +182,8 @@ def _words(
             mask = None if logits is None else predictor.on_grid(logits, size)[0]
             what_if.append(_what_if(phrase, confidence, mask, plain))
         heat = None
-        if inside.heat_kind is not None:
-            own = inside.heat[word.factor].float().cpu()
+        if trace.heat_kind is not None:
+            own = trace.heat[word.factor].float().cpu()
             heat = (own / own.max().clamp(min=1e-12)).numpy()
         words.append(ExplainedWord(factor=word.factor, heat=heat, what_if=tuple(what_if)))
     return plain, tuple(words)

@@ -1,4 +1,4 @@
-"""The networks that answer: one run, or two whose answers are averaged.
+"""The networks that predict: one run, or two whose outputs are averaged.
 
 Shape legend: B batch, C mask scores (1, or one per class), S the run's image size, N_f phrases of a factor.
 """
@@ -17,15 +17,17 @@ from lexiseg.errors import UsageError, WeightsError
 from lexiseg.inference.preprocess import normalise, to_batch, to_grid
 from lexiseg.models.bank import TextBank
 from lexiseg.models.folding import example_image, fold_batch_norms
+from lexiseg.models.output import SegmentationOutput
+from lexiseg.models.weights_file import channels_last, load_weights
 from lexiseg.runs.run import Run
-from lexiseg.systems.build import SegmentationOutput, build_network, channels_last, load_weights
+from lexiseg.systems.registry import build_network, get
 
 #: Mask scores `(B, C, S, S)`, and phrase probabilities per factor `(B, N_f)`.
 Answer = tuple[Tensor, list[Tensor]]
 
 
 class Member:
-    """A run's network, ready to answer.
+    """A run's network, ready to predict.
 
     Args:
         run: The run.
@@ -33,6 +35,7 @@ class Member:
 
     Attributes:
         run: The run.
+        system: Its system.
         network: Its network, in eval mode on the device.
 
     Raises:
@@ -43,11 +46,12 @@ class Member:
     def __init__(self, run: Run, device: str) -> None:
         self.run = run
         manifest, vocabulary = run.manifest, run.spoken_vocabulary
+        self.system = get(manifest.network.model, manifest.network.preset)
         bank = TextBank.load(run.bank_file) if vocabulary is not None else None
-        network = build_network(manifest.network, bank, pretrained=False)
+        network = build_network(manifest.network, bank)
         load_weights(network, run.weights_file)
         network = channels_last(network).eval()
-        if manifest.network.preset == "compact":  # the published network stays as it was published
+        if self.system.folds_batch_norms:
             fold_batch_norms(network, example_image(manifest.image_size))
         try:
             self.device = torch.device(device)
@@ -81,13 +85,13 @@ def check_alike(first: Run, second: Run) -> None:
     """Refuse two runs whose answers cannot be averaged.
 
     Raises:
-        UsageError: They are the same run, segment other classes, or speak other words.
+        UsageError: They are the same run, segment other classes, or name other words.
     """
     if first.path.resolve() == second.path.resolve():
         raise UsageError(
             f"{first.shown} cannot be averaged with itself. Name another run.", code="LEX-USE-041"
         )
-    # With one foreground class its name is a matter of taste; with more, labels go by number.
+    # With one foreground class its name does not matter; with more, labels go by number.
     several = len(first.class_names) > 2
     if len(first.class_names) != len(second.class_names) or (
         several and first.class_names != second.class_names

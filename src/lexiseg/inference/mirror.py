@@ -1,4 +1,4 @@
-"""Flip averaging: what the network says of an image and of its mirror image, averaged; words stay true."""
+"""Flip averaging: the network's outputs for an image and its mirror image, averaged; words stay true."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lexiseg.words.vocabulary import Vocabulary
 def mirrored_words(probabilities: Sequence[Tensor], vocabulary: Vocabulary) -> list[Tensor]:
     """Turn the phrase probabilities of a mirror image into those of the image itself.
 
-    What the network says of the left lung in the mirror is said of the right lung: the probability of a
-    phrase is that of its mirrored phrase, which may belong to another factor. A phrase without a mirrored one
-    in the vocabulary gets 0; each factor is scaled to sum to 1 again, and is uniform if nothing is left.
+    The left lung of the mirror image is the right lung of the image. So a phrase gets the probability of its
+    mirrored phrase, which may belong to another factor. A phrase without a mirrored one in the vocabulary
+    gets 0; each factor is then scaled to sum to 1, and is uniform if all its phrases got 0.
 
     Args:
         probabilities: Per factor `(B, N_f)`, in the vocabulary's order.
@@ -41,7 +41,7 @@ def average_with_mirror(
     probabilities: tuple[Sequence[Tensor], Sequence[Tensor]],
     vocabulary: Vocabulary | None,
 ) -> tuple[Tensor, list[Tensor]]:
-    """Average the answers to an image and to its mirror image.
+    """Average the outputs for an image and for its mirror image.
 
     Args:
         logits: Mask scores of image and mirror image, each `(B, C, H, W)`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import pickle
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +17,9 @@ from torch import Tensor, nn
 
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.hub import hub_file, packaged_path
+from lexiseg.models.normalisation import Normalisation
 
 _SHOWN = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Normalisation:
-    """How an encoder expects its input: `(image / 255 - mean) / std` per channel, RGB.
-
-    Attributes:
-        mean: Mean per channel, 0..1.
-        std: Standard deviation per channel, 0..1.
-    """
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +142,28 @@ def encoder_state_dict(name: str, *, path: str | Path | None = None) -> dict[str
             f"file{install}, or choose an encoder whose weights come with a package: {', '.join(_PACKAGES)}.",
             code="LEX-WEIGHTS-008",
         ) from error
+
+
+def check_encoder_takes(encoder: nn.Module, *, name: str, sizes: Collection[int]) -> None:
+    """Refuse an encoder that cannot take images of some size, as window transformers often cannot.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    encoder.eval()
+    for size in sorted(sizes):
+        try:
+            with torch.no_grad():
+                encoder(torch.zeros(1, 3, size, size))
+        except (AssertionError, RuntimeError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise UsageError(
+                f"The encoder '{name}' cannot take images of {size} px: {reason}. The training uses "
+                f"{' and '.join(f'{s} px' for s in sorted(sizes))}. Choose another --image-size or encoder, "
+                f"or set `small_first: 0` in a --config file, which skips the phase at the smaller size.",
+                code="LEX-USE-024",
+            ) from error
+    encoder.train()
 
 
 def encoder_normalisation(name: str) -> Normalisation:

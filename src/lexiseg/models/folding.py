@@ -10,7 +10,7 @@ from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from lexiseg.systems.build import SegmentationOutput
+from lexiseg.models.output import SegmentationOutput
 
 # Subclasses of Conv2d may do something to their weights first, such as standardising them.
 _CONVOLUTIONS = (nn.Conv2d, Conv2dSame)

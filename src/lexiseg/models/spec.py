@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
-Model = Literal["stpnet", "cotexnet"]
-Preset = Literal["compact", "paper"]
-
-#: The CLIPSeg of CoTexNet's paper, on the Hugging Face hub.
-PUBLISHED_CLIPSEG = "CIDAS/clipseg-rd64-refined"
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 
 class NetworkSpec(BaseModel):
-    """The network of a run.
+    """The network of a run, as its `run.json` holds it.
 
     Attributes:
-        model: Which published system it follows.
-        preset: "paper": the published network; "compact": ours.
-        encoder: timm name of the image encoder (compact); of the paper presets "resnet101" (STPNet), or the
-            name or folder of the CLIPSeg it started from (CoTexNet).
+        model: Name of the system.
+        preset: Preset of the system.
+        encoder: timm name of the image encoder, or what the system names its encoder by.
         out_channels: 1 for a binary mask, else one per class with the background first.
-        width: Width of retrieval and prompts (compact).
-        clipseg: Configuration of the CLIPSeg that CoTexNet's paper preset is built on; None elsewhere.
+        width: Width of retrieval and prompts, where the system lets a user choose it.
+        clipseg: Configuration of the CLIPSeg that the network is built on; None for other networks.
+        settings: Further JSON-able values that the system builds its network from; not written where empty.
         num_parameters: Parameters of the network, counted when it was built; 0 if not counted yet.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: Model = "stpnet"
-    preset: Preset = "compact"
+    model: str = "stpnet"
+    preset: str = "compact"
     encoder: str = "tf_efficientnet_lite0"
     out_channels: int = Field(default=1, ge=1)
     width: int = Field(default=128, ge=8, multiple_of=4)
     clipseg: dict[str, Any] | None = None
+    settings: dict[str, Any] = {}
     num_parameters: int = 0
 
-    @property
-    def names_words(self) -> bool:
-        """Whether the network, trained with words, names words itself; the published CoTexNet does not."""
-        return not (self.model == "cotexnet" and self.preset == "paper")
+    @model_serializer(mode="wrap")
+    def _without_empty_settings(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Earlier readers of the same format do not know the field.
+        values: dict[str, Any] = handler(self)
+        return values if self.settings else {k: v for k, v in values.items() if k != "settings"}

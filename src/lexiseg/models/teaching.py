@@ -8,20 +8,31 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-#: What a teacher is told about a batch; which two tensors these are is between it and its `Lessons`.
-Text = tuple[Tensor, Tensor]
+#: The text of a batch as its teacher reads it; each teacher defines these two tensors.
+TextTensors = tuple[Tensor, Tensor]
+
+
+class TextInputs(Protocol):
+    """Turns phrase indices into the text that a teacher reads."""
+
+    def __call__(self, indices: Tensor) -> TextTensors:
+        """Return two tensors for indices `(B, factors)` int64, on the same device."""
 
 
 @runtime_checkable
-class Rehearses(Protocol):
-    """A network whose training pass holds more than its `forward`: it can run that pass on images alone."""
+class HasTrainingPass(Protocol):
+    """A network whose training pass needs more memory than its `forward`."""
 
-    def rehearse(self, image: Tensor) -> Any:
-        """Return the network's output in training, of made-up masks and words, for images `(B, 3, H, W)`."""
+    def training_pass(self, image: Tensor) -> Any:
+        """Return the network's output in training, with placeholder masks and words.
+
+        Args:
+            image: `(B, 3, H, W)`.
+        """
 
 
 class Teacher(nn.Module, ABC):
-    """Runs a network's training pass. Prediction knows nothing of it, and has none of its weights."""
+    """Runs a network's training pass. Prediction does not use it, and no weights file holds it."""
 
     @abstractmethod
     def forward(
@@ -29,7 +40,7 @@ class Teacher(nn.Module, ABC):
         network: Any,
         image: Tensor,
         labels: Tensor,
-        text: Text,
+        text: TextTensors,
         *,
         alone: float,
         masked: Tensor | None = None,
@@ -40,38 +51,39 @@ class Teacher(nn.Module, ABC):
             network: The network that is taught.
             image: `(B, 3, H, W)`, normalised.
             labels: `(B, 1, H, W)` integers, 0 for the background.
-            text: What is said about the images.
-            alone: Share of the images that are segmented as in use, without help, 0..1.
+            text: The text of the images.
+            alone: Share of the images that are segmented as in prediction, without the text's help, 0..1.
             masked: Which images have a mask, `(B,)` bool; the others are taught by their words alone and
-                segmented as in use. None: all have.
+                segmented as in prediction. None: all have.
         """
 
     @abstractmethod
     def text_embedding(
-        self, network: Any, output: Any, image: Tensor, labels: Tensor, text: Text
+        self, network: Any, output: Any, image: Tensor, labels: Tensor, text: TextTensors
     ) -> tuple[Tensor, Tensor]:
         """Return e_text `(B, E)` float32, and whether there is one, `(B,)` bool.
 
         Args:
             network: The network that is taught.
-            output: What it said of the images.
+            output: The network's output for the images.
             image: `(B, 3, H, W)`, normalised.
             labels: `(B, 1, H, W)` integers, 0 for the background.
-            text: What is said about the images.
+            text: The text of the images.
         """
 
 
 @runtime_checkable
 class TakesPhrases(Protocol):
-    """A network that can segment under phrases it is told, in training."""
+    """A network that can segment under given phrases, in training."""
 
     def prompted(self, image: Tensor, indices: Tensor, told: Tensor) -> Any:
-        """Return the network's output, with masks drawn under told phrases where there are some.
+        """Return the network's output, with masks decoded under given phrases for some of the images.
 
         Args:
             image: `(B, 3, H, W)`, normalised.
             indices: Phrases `(B, factors)` int64, `UNKNOWN` where nothing is known.
-            told: Which images are told their phrases, `(B,)` bool; the others retrieve theirs, as in use.
+            told: Which images are decoded under their given phrases, `(B,)` bool; the others retrieve theirs,
+                as in prediction.
         """
 
 

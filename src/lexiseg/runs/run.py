@@ -28,6 +28,7 @@ from lexiseg.errors import RunError
 from lexiseg.files import refuse_blocked, write_json
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.runs.shipped import model_folder, model_names, shown_folder
+from lexiseg.systems.registry import get
 from lexiseg.words.description import Side
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -207,7 +208,8 @@ class Run:
     @property
     def spoken_vocabulary(self) -> Vocabulary | None:
         """The vocabulary of the words that predictions name; None where they name none."""
-        return self.vocabulary if self.manifest.network.names_words else None
+        network = self.manifest.network
+        return self.vocabulary if get(network.model, network.preset).names_words else None
 
     @property
     def splits(self) -> dict[str, tuple[str, ...]] | None:

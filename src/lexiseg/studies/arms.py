@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from lexiseg.errors import UsageError
-from lexiseg.models.spec import Model
+from lexiseg.systems.registry import names
 
 ArmText = Literal["none", "pseudo_labels", "shuffled", "reports", "concepts"]
 
 #: What the images of an arm are taught with; "none" is what the others are measured against.
 ARMS: tuple[ArmText, ...] = get_args(ArmText)
-MODELS: tuple[Model, ...] = get_args(Model)
 BASELINE: ArmText = "none"
 #: Folder of the run folders, in an audit's.
 ARMS_FOLDER = "arms"
@@ -26,12 +25,12 @@ class Arm:
     """One training of an audit.
 
     Attributes:
-        model: The published system it follows.
+        model: Name of its system.
         text: What it is taught with.
         seed: Seed of everything random in it.
     """
 
-    model: Model
+    model: str
     text: ArmText
     seed: int
 
@@ -45,14 +44,15 @@ def plan_arms(models: Sequence[str], texts: Sequence[str], seeds: int) -> tuple[
     """Return all trainings of an audit, seed by seed, so that an audit cut short has whole seeds.
 
     Args:
-        models: "stpnet", "cotexnet", or both.
+        models: Names of systems that have a form without text.
         texts: Some of `ARMS`; "none" is one of them.
         seeds: Number of seeds; they are 0, 1, ...
 
     Raises:
         UsageError: A name is unknown or there twice, there is nothing to compare, or no seed.
     """
-    for what, given, known in (("models", models, MODELS), ("arms", texts, ARMS)):
+    possible = names(without_text=True)
+    for what, given, known in (("models", models, possible), ("arms", texts, ARMS)):
         unknown = [name for name in given if name not in known]
         if unknown or len(set(given)) != len(given) or not given:
             raise UsageError(
@@ -70,7 +70,7 @@ def plan_arms(models: Sequence[str], texts: Sequence[str], seeds: int) -> tuple[
     return tuple(
         Arm(model=model, text=text, seed=seed)
         for seed in range(seeds)
-        for model in MODELS
+        for model in possible
         if model in models
         for text in ARMS
         if text in texts

@@ -13,7 +13,7 @@ from rich.console import Console
 from lexiseg.data import SPLITS, DatasetIndex, Split, open_dataset
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import refuse_blocked, write_json, write_text
-from lexiseg.studies.arms import ARMS, ARMS_FOLDER, MODELS, Arm, plan_arms
+from lexiseg.studies.arms import ARMS, ARMS_FOLDER, Arm, plan_arms
 from lexiseg.studies.claims import STALE_MINUTES, Claims, share_out
 from lexiseg.studies.content import Asked, audit_content
 from lexiseg.studies.page import build_page
@@ -30,7 +30,9 @@ from lexiseg.studies.settings import (
     shared_settings,
 )
 from lexiseg.studies.work import Lesson, is_done, train_and_evaluate
-from lexiseg.training.config import TrainConfig, make_config
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.systems.registry import names
+from lexiseg.training.config import make_config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ def audit(
     data: str | Path,
     out: str | Path,
     *,
-    models: Sequence[str] = MODELS,
+    models: Sequence[str] | None = None,
     arms: Sequence[str] | None = None,
     seeds: int = 3,
     epochs: int | None = None,
@@ -73,7 +75,7 @@ def audit(
     Args:
         data: The data set's folder, in any known layout.
         out: Folder of the audit.
-        models: "stpnet", "cotexnet", or both.
+        models: Names of systems; None: all that have a form without text.
         arms: "none" and some of "pseudo_labels", "shuffled", "reports", "concepts"; None: all that the data
             set allows.
         seeds: Number of seeds per arm; at least 2 for a verdict, better 3 or more.
@@ -114,7 +116,9 @@ def audit(
         "image_size": image_size,
         "masks": masks,
     }
-    config = make_config(options, config_file)
+    models = names(without_text=True) if models is None else tuple(models)
+    known = next((name for name in models if name in names()), None)  # `plan_arms` refuses the others
+    config = make_config({**options, "model": known}, config_file)
     if config.masks is not None and split == "train":
         raise UsageError(
             "--split train would score the arms against the very masks that --masks hides from them. Compare "
@@ -126,7 +130,7 @@ def audit(
     asked = Asked(
         data=Path(data),
         out=Path(out),
-        models=tuple(models),
+        models=models,
         texts=texts,
         seeds=seeds,
         epochs=epochs,

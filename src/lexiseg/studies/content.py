@@ -18,11 +18,12 @@ from lexiseg.data.sample import Split
 from lexiseg.evaluation.statistics import RESAMPLES
 from lexiseg.evaluation.tables import case_groups, patients_of
 from lexiseg.studies.analysis import Comparison, FloatArray, adjusted, compare_arms
-from lexiseg.studies.arms import ARMS, MODELS, contrasts, shuffled_source
+from lexiseg.studies.arms import ARMS, contrasts, shuffled_source
 from lexiseg.studies.evidence import case_differences, failures
 from lexiseg.studies.results import ArmResult, dice_table, same_cases
 from lexiseg.studies.summary import summarise_arms
 from lexiseg.studies.verdict import RULE, decide, sentence, verdicts
+from lexiseg.systems.registry import names
 
 FORMAT_VERSION = 1
 
@@ -111,7 +112,7 @@ def audit_content(
 
 
 def _dice(asked: Asked, results: Sequence[ArmResult]) -> dict[str, dict[str, FloatArray]]:
-    """Return the Dice per model and arm, `(seeds, cases)`, in the order of `MODELS` and `ARMS`."""
+    """Return the Dice per model and arm, `(seeds, cases)`, in the order of the registry and of `ARMS`."""
     ids = results[0].cases.index
     return {
         model: {
@@ -119,7 +120,7 @@ def _dice(asked: Asked, results: Sequence[ArmResult]) -> dict[str, dict[str, Flo
             for text in ARMS
             if text in asked.texts
         }
-        for model in MODELS
+        for model in names()
         if model in asked.models
     }
 

@@ -13,9 +13,9 @@ from lexiseg.evaluation import figures
 from lexiseg.evaluation.cases import TERCILES
 from lexiseg.evaluation.tables import ALL
 from lexiseg.studies.verdict import ALPHA, title
+from lexiseg.systems.registry import get
 from lexiseg.words.description import SIDE_NOTES, names_sides
 
-_MODEL_TITLES = {"stpnet": "STPNet", "cotexnet": "CoTexNet"}
 _WIDTH = 300.0
 
 
@@ -89,7 +89,7 @@ def build_page(content: dict[str, Any]) -> str:
         "p": lambda value: "below 0.0001" if value < 0.0001 else f"{value:.4f}",
         "span": _span,
         "arm": title,
-        "model": _MODEL_TITLES.__getitem__,
+        "model": lambda name: get(name).title,
         "capital": lambda text: text[:1].upper() + text[1:],
     }
     comparisons = content["comparisons"]

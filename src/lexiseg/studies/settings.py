@@ -17,7 +17,9 @@ from lexiseg.embeddings.encoders import load_text_encoder
 from lexiseg.errors import RunError, UsageError
 from lexiseg.files import write_json
 from lexiseg.studies.arms import Arm, arm_options
-from lexiseg.training.config import CONFIG_FILE, TrainConfig, make_config
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.systems.registry import get
+from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.few_masks import take_part
 
 SETTINGS_FILE = "settings.json"
@@ -126,7 +128,10 @@ def _check_fair(config: TrainConfig) -> None:
     unfair = {
         "balance_words": (config.balance_words > 0, "the arms would see other images"),
         "patience": (config.patience is not None, "the arms would take different numbers of steps"),
-        "preset": (config.paper, "the published networks have no form without text"),
+        "preset": (
+            not get(config.model, config.preset).has_form_without_text,
+            "its network has no form without text",
+        ),
     }
     for name, (given, why) in unfair.items():
         if given:
@@ -164,7 +169,7 @@ def _all_follow(index: DatasetIndex, configs: Mapping[Arm, TrainConfig]) -> bool
     """Say whether the words of every arm can be kept true when an image is shifted."""
     config = next(iter(configs.values()))
     texts = {config.text for config in configs.values()} - {"none"}
-    encoder = load_text_encoder(config.phrase_encoder) if "reports" in texts else None
+    encoder = load_text_encoder(config.text_encoder) if "reports" in texts else None
     vocabularies = [
         find_vocabulary(index, text=text, wanted=config.vocabulary, encoder=encoder)[0]
         for text in ("reports", "concepts")
@@ -184,11 +189,17 @@ def shared_settings(
         limit: Training images that were kept; None: all.
     """
     first = next(iter(configs.values()))
-    fields = first.model_dump(mode="json", exclude=_NOT_SHARED)
+    fields = {arm.model: c.model_dump(mode="json", exclude=_NOT_SHARED) for arm, c in configs.items()}
+    shared = {
+        name: value
+        for name, value in next(iter(fields.values())).items()
+        if all(name in of_model and of_model[name] == value for of_model in fields.values())
+    }
+    own = {model: {n: v for n, v in of.items() if n not in shared} for model, of in fields.items()}
     ids = {split: "\n".join(sample.id for sample in index.split(split)) for split in SPLITS}
     return {
-        # 2: the network without text has a prompt; arms of before must not be compared with those of now.
-        "format_version": 2,
+        # 3: fields that not all systems of the audit have stand apart.
+        "format_version": 3,
         "data": {
             "name": index.name,
             "samples": {split: len(index.split(split)) for split in SPLITS},
@@ -196,7 +207,8 @@ def shared_settings(
             "without_mask": images_without_mask(index, first),
         },
         "limit": limit,
-        "training": fields,
+        "training": shared,
+        "training_of_model": {model: of for model, of in own.items() if of},
     }
 
 

@@ -10,13 +10,10 @@ from rich.console import Console
 from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.evaluation.evaluate import evaluate_predictor
 from lexiseg.inference.predictor import Predictor
-from lexiseg.runs.run import Run
 from lexiseg.studies.settings import check_arm, with_hidden
-from lexiseg.training.checks import check_splits
-from lexiseg.training.config import CONFIG_FILE, TrainConfig, make_config
-from lexiseg.training.few_masks import take_part
-from lexiseg.training.plan import continue_run, plan_run
-from lexiseg.training.train import Training, train
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training.config import CONFIG_FILE, make_config
+from lexiseg.training.train import train, train_on
 
 
 def is_done(folder: Path, split: Split) -> bool:
@@ -58,7 +55,10 @@ def train_and_evaluate(lesson: Lesson, config: TrainConfig, folder: Path, *, con
     if resume:
         check_arm(folder, config)
     if lesson.limit:
-        run = _train_limited(lesson.index, config, folder, resume=resume, console=console)
+        if resume:
+            config = make_config({}, folder / CONFIG_FILE)
+        index = with_hidden(lesson.index, config)
+        run = train_on(index, config, folder, resume=resume, console=console)
     else:
         options = {} if resume else config.model_dump()
         run = train(lesson.data, folder, resume=resume, console=console, **options)
@@ -70,21 +70,3 @@ def train_and_evaluate(lesson: Lesson, config: TrainConfig, folder: Path, *, con
         f"{len(evaluation.cases)} cases.",
         highlight=False,
     )
-
-
-def _train_limited(
-    index: DatasetIndex, config: TrainConfig, folder: Path, *, resume: bool, console: Console
-) -> Run:
-    """Do what `train` does, on a part of a data set that no folder holds."""
-    if resume and Run.open(folder).manifest.training.get("finished"):
-        return Run.open(folder)
-    if resume:
-        config = make_config({}, folder / CONFIG_FILE)
-    use = take_part(with_hidden(index, config), config)
-    if resume:
-        plan = continue_run(use, Run.open(folder), config)
-    else:
-        Run.refuse_existing(folder)
-        check_splits(index)
-        plan = plan_run(use, config, console)
-    return Training(use, plan, config, out=folder, resume=resume, console=console).run()

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lexiseg.models.teaching import Rehearses
-from lexiseg.systems.build import SegmentationOutput
+from lexiseg.models.output import SegmentationOutput
+from lexiseg.models.teaching import HasTrainingPass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def activation_bytes(network: nn.Module, image_size: int) -> int:
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         image = torch.zeros(2, 3, image_size, image_size)  # two: batch norm needs more than one value
-        network.rehearse(image) if isinstance(network, Rehearses) else network(image)
+        network.training_pass(image) if isinstance(network, HasTrainingPass) else network(image)
     with torch.no_grad():
         for name, buffer in network.named_buffers():
             buffer.copy_(buffers[name])  # the zeros must not move the running statistics

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lexiseg.data.transforms import Affine, HorizontalFlip, Transform, VerticalFlip, words_follow
-from lexiseg.training.config import AugmentConfig
+from lexiseg.systems.configuration import AugmentConfig
 from lexiseg.training.pixels import Pixels, PixelSource
 from lexiseg.training.sampler import Key
 from lexiseg.words.description import UNKNOWN, Side, Source

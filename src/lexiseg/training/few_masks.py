@@ -13,7 +13,9 @@ from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import write_json
 from lexiseg.runs.run import LEFT_OUT, MASKS_FILE, TextSource
-from lexiseg.training.config import TrainConfig
+from lexiseg.systems.compact_configuration import UnmaskedConfig
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.systems.registry import get
 from lexiseg.training.described import some
 from lexiseg.training.examples import Words
 from lexiseg.words.description import UNKNOWN, Source
@@ -117,10 +119,11 @@ def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
 
 
 def _check_network(config: TrainConfig, unmasked: str, count: int) -> None:
-    if config.paper:
+    if not isinstance(config, UnmaskedConfig):
+        system = get(config.model, config.preset)
         raise UsageError(
-            f"{count} training images have no mask, and the paper preset learns from masks only. Use "
-            f"--preset compact, or leave these images out: --unmasked leave_out.",
+            f"{count} training images have no mask, and the {system.preset} preset of {system.title} learns "
+            f"from masks only. Use another --preset, or leave these images out: --unmasked leave_out.",
             code="LEX-USE-073",
         )
     if config.ema_decay == 0 and config.pseudo_weight > 0:

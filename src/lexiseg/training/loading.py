@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Subset
 
 from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.training.config import TrainConfig
+from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.examples import PlainExamples, TrainingExamples, Words, collate
 from lexiseg.training.pixels import CachedSamples, DecodedSamples, PixelSource
 from lexiseg.training.sampler import StepSampler
@@ -42,7 +42,7 @@ def make_loaders(
     """
 
     def pixels(split: Split) -> PixelSource:
-        decoded = DecodedSamples(index.split(split), index.coding, size=config.size)
+        decoded = DecodedSamples(index.split(split), index.coding, size=config.image_size)
         return CachedSamples(decoded) if cached else decoded
 
     examples = TrainingExamples(pixels("train"), train_words, augment=config.augment, seed=config.seed)
@@ -52,7 +52,7 @@ def make_loaders(
     workers = config.workers or 0
     return (
         DataLoader(examples, batch_sampler=sampler, collate_fn=collate, num_workers=workers),
-        DataLoader(Subset(plain, chosen), batch_size=config.batch, collate_fn=collate, num_workers=0),
+        DataLoader(Subset(plain, chosen), batch_size=config.batch_size, collate_fn=collate, num_workers=0),
     )
 
 

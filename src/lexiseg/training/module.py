@@ -1,4 +1,4 @@
-"""The Lightning module: one step of teaching, and validation on its own code path."""
+"""The Lightning module: one training step, and validation as in prediction."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ from typing import Any
 
 import lightning
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from lexiseg.errors import UsageError
 from lexiseg.inference.preprocess import normalise
-from lexiseg.models.teaching import TakesPhrases, Teacher, embedding_gap
-from lexiseg.systems.build import SegmentationOutput
-from lexiseg.training.config import TrainConfig
-from lexiseg.training.lessons import Lessons
-from lexiseg.training.optimizer import learning_rate, make_optimizer
-from lexiseg.training.schedule import Progress
+from lexiseg.models.output import SegmentationOutput
+from lexiseg.models.teaching import TakesPhrases, Teacher, TextInputs, embedding_gap
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.systems.registry import get
+from lexiseg.training.phases import early_layers, freeze, shrink
+from lexiseg.training.progress import Progress
 from lexiseg.training.unmasked import UnmaskedTeaching, stronger
 from lexiseg.words.description import UNKNOWN
-
-_CLIP_NORM = 3.0
 
 
 class SegmentationModule(lightning.LightningModule):
@@ -40,7 +37,7 @@ class SegmentationModule(lightning.LightningModule):
         mean: Normalisation of the network's input.
         std: Normalisation of the network's input.
         teacher: Runs the network's training pass; None: the network trains as it predicts.
-        lessons: Makes of phrase indices what the teacher reads; given with a teacher.
+        text_inputs: Turns phrase indices into what the teacher reads; given with a teacher.
         unmasked: What images without mask teach; None: every image has a mask.
     """
 
@@ -55,41 +52,39 @@ class SegmentationModule(lightning.LightningModule):
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
         teacher: Teacher | None = None,
-        lessons: Lessons | None = None,
+        text_inputs: TextInputs | None = None,
         unmasked: UnmaskedTeaching | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.teacher = teacher
-        self.lessons = lessons
+        self.text_inputs = text_inputs
         self.unmasked = unmasked
         self.objective = objective
         self.config = config
+        self.system = get(config.model, config.preset)
+        self.loop = config.loop
         self.progress = progress
         self.steps_per_epoch = steps_per_epoch
         self.mean, self.std = mean, std
         self.average: AveragedModel | None = None
         self.average_teacher: AveragedModel | None = None
-        if config.ema_decay > 0 and not config.paper:
-            # The decay rises from 2/11 to its full value, so that the first hundred steps do not linger.
+        if self.loop.ema_decay > 0:
+            # The decay rises from 2/11 to its full value, so that the first steps are soon forgotten.
             def blend(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
-                decay = min(config.ema_decay, (1 + int(steps)) / (10 + int(steps)))
+                decay = min(self.loop.ema_decay, (1 + int(steps)) / (10 + int(steps)))
                 return torch.lerp(current, averaged, decay) if current.is_floating_point() else current
 
             self.average = AveragedModel(network, avg_fn=blend, use_buffers=True)
             if teacher is not None:
                 self.average_teacher = AveragedModel(teacher, avg_fn=blend, use_buffers=True)
-        self.early = (
-            early_layers(network)
-            if config.freeze_early and config.small_first > 0 and not config.paper
-            else []
-        )
+        self.early = early_layers(network) if self.loop.freeze_early else []
         self._scores: dict[str, list[Tensor]] = {}
 
     @property
     def small_phase(self) -> bool:
         """Whether the training is in its first phase, at the smaller size with all layers learning."""
-        return not self.config.paper and self.progress.share < self.config.small_first
+        return self.progress.share < self.loop.small_first
 
     @property
     def selected_network(self) -> nn.Module:
@@ -111,8 +106,8 @@ class SegmentationModule(lightning.LightningModule):
         return nn.ModuleList([self.network] if self.teacher is None else [self.network, self.teacher])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the optimiser of the model and preset."""
-        return make_optimizer(self.config, self.learning)
+        """Return the optimiser of the system."""
+        return self.system.builders.optimizer(self.config, self.learning)
 
     def on_train_start(self) -> None:
         """Stop at once if the training was killed after its last step."""
@@ -122,7 +117,9 @@ class SegmentationModule(lightning.LightningModule):
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Reseed, and set the learning rate."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.progress.step)
-        rate = learning_rate(self.config, self.progress, self.steps_per_epoch)
+        rate = self.system.builders.learning_rate(
+            self.config, self.progress.step, self.progress.share, self.steps_per_epoch
+        )
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
         if not self.small_phase:
@@ -162,8 +159,8 @@ class SegmentationModule(lightning.LightningModule):
         if self.teacher is None:
             output = self.network(seen)
         else:
-            assert self.lessons is not None
-            text = self.lessons(indices)
+            assert self.text_inputs is not None
+            text = self.text_inputs(indices)
             output = self.teacher(self.network, seen, labels, text, alone=self.progress.share)
         parts: dict[str, Tensor] = self.objective(output, labels, indices)
         return parts
@@ -175,7 +172,7 @@ class SegmentationModule(lightning.LightningModule):
 
         Args:
             image: `(B, 3, S, S)` in 0..255.
-            labels: `(B, 1, S, S)` integers; not looked at where there is no mask.
+            labels: `(B, 1, S, S)` integers; not used where there is no mask.
             indices: `(B, factors)` true phrases.
             masked: Which images have a mask, `(B,)` bool.
         """
@@ -187,8 +184,8 @@ class SegmentationModule(lightning.LightningModule):
         seen = normalise(changed, self.mean, self.std)
         told = self.unmasked.prompts(masked)
         if self.teacher is not None:
-            assert self.lessons is not None
-            text = self.lessons(indices)
+            assert self.text_inputs is not None
+            text = self.text_inputs(indices)
             output = self.teacher(self.network, seen, labels, text, alone=share, masked=masked)
         elif told is not None and isinstance(self.network, TakesPhrases):
             output = self.network.prompted(seen, indices, told)
@@ -199,9 +196,9 @@ class SegmentationModule(lightning.LightningModule):
         return {**parts, **more, "total": parts["total"] + added}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Keep one bad batch from throwing the weights far away."""
-        if not self.config.paper:
-            torch.nn.utils.clip_grad_norm_(self.learning.parameters(), _CLIP_NORM)
+        """Limit the norm of the gradients, so that one batch cannot change the weights too much."""
+        if self.loop.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.learning.parameters(), self.loop.clip_norm)
 
     def on_train_batch_end(self, outputs: Any, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Average the weights, count the step, and stop when the training is as long as it should be."""
@@ -211,7 +208,7 @@ class SegmentationModule(lightning.LightningModule):
             self.trainer.should_stop = True
 
     def update_averages(self) -> None:
-        """Move the averaged weights, where there are such, a little towards the present ones."""
+        """Move the averaged weights, if there are any, towards the present ones."""
         if self.average is not None:
             self.average.update_parameters(self.network)
         if self.average_teacher is not None and self.teacher is not None:
@@ -222,18 +219,18 @@ class SegmentationModule(lightning.LightningModule):
         self._scores = {}
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Score one batch of validation cases, segmented as in use: the network sees images only.
+        """Score one batch of validation cases, segmented as in prediction: the network sees images only.
 
-        Dice per case at the training size, retrieval per factor, and, where there is a teacher, how far the
-        image embedding is from the text embedding it stands in for.
+        The scores are Dice per case at the training size, retrieval per factor, and, where there is a
+        teacher, the distance of the image embedding from the text embedding.
         """
         network = self.selected_network.eval()
         image = normalise(batch["image"], self.mean, self.std)
         output: SegmentationOutput = network(image)
         self._scores.setdefault("dice", []).append(case_dice(output.logits, batch["labels"]))
-        if self.selected_teacher is not None and self.lessons is not None:
+        if self.selected_teacher is not None and self.text_inputs is not None:
             text, told = self.selected_teacher.eval().text_embedding(
-                network, output, image, batch["labels"], self.lessons(batch["indices"])
+                network, output, image, batch["labels"], self.text_inputs(batch["indices"])
             )
             gap = embedding_gap(output.image_embedding, text)[told]  # type: ignore[attr-defined]
             self._scores.setdefault("gap", []).append(gap)
@@ -249,60 +246,6 @@ class SegmentationModule(lightning.LightningModule):
             joined = torch.cat(values)
             if len(joined):
                 self.log(f"val/{name}", joined.mean())
-
-
-def early_layers(network: nn.Module) -> list[nn.Module]:
-    """Return the encoder's layers up to its last features at stride 4 or finer, if it has such.
-
-    Their backward pass costs as much as that of all other layers, as their maps are the largest.
-    """
-    encoder: Any = network.encoder
-    info = encoder.feature_info
-    early = [
-        module for module, stride in zip(info.module_name(), info.reduction(), strict=True) if stride <= 4
-    ]
-    if not early:
-        return []
-    # timm's feature extractors join the first levels of some names: "stages.0" is the module "stages_0".
-    last = early[-1].replace(".", "_")
-    # timm's norms own parameters and hold their activation as a child, so leaves alone would miss them.
-    modules = [
-        (name, m)
-        for name, m in encoder.named_modules()
-        if name and (not any(m.children()) or any(True for _ in m.parameters(recurse=False)))
-    ]
-    inside = [i for i, (name, _) in enumerate(modules) if f"{name}.".replace(".", "_").startswith(f"{last}_")]
-    return [m for _, m in modules[: max(inside, default=-1) + 1]]
-
-
-def freeze(layers: list[nn.Module]) -> None:
-    """Stop layers from learning: no gradients, and norms use their running statistics."""
-    for layer in layers:
-        layer.eval()
-        for parameter in layer.parameters(recurse=False):
-            parameter.requires_grad_(False)
-
-
-def small_size(image_size: int) -> int:
-    """Return the size of the first phase: 5/7 of the full one, a multiple of 32 (224 gives 160)."""
-    return max(64, round(image_size * 5 / 7 / 32) * 32)
-
-
-def shrink(image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Resize a batch to the size of the first phase; see `small_size`.
-
-    Args:
-        image: `(B, 3, S, S)` uint8.
-        labels: `(B, 1, S, S)` integers; resized with nearest.
-
-    Returns:
-        Image as float in 0..255, and labels, both `(B, ., T, T)`.
-    """
-    size = small_size(image.shape[-1])
-    small = F.interpolate(
-        image.float(), size=(size, size), mode="bilinear", antialias=True, align_corners=False
-    )
-    return small, F.interpolate(labels, size=(size, size), mode="nearest-exact")
 
 
 def case_dice(logits: Tensor, labels: Tensor) -> Tensor:

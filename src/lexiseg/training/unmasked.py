@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lexiseg.models.agreement import AgreementLoss
 from lexiseg.models.losses import pseudo_label_loss
 from lexiseg.models.teaching import TakesPhrases
-from lexiseg.training.config import TrainConfig
+from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.training.examples import Words
 from lexiseg.training.pseudo_labels import PseudoLabels, checked_by_words, confident_labels
 
@@ -27,10 +27,16 @@ class UnmaskedTeaching:
         agreement: The agreement loss; None without words.
     """
 
-    def __init__(self, config: TrainConfig, words: Words | None) -> None:
+    def __init__(self, config: UnmaskedConfig, words: Words | None) -> None:
         self._config = config
         self._words = words
         self.agreement = None if words is None else AgreementLoss(words.vocabulary, side=words.side)
+
+    @property
+    def not_measured(self) -> tuple[str, ...]:
+        """Titles of the factors that the agreement loss leaves out, as it cannot measure them."""
+        used = self.agreement is not None and self._config.agreement_weight > 0
+        return tuple(self.agreement.skipped) if used and self.agreement is not None else ()
 
     def prompts(self, masked: Tensor) -> Tensor | None:
         """Return which images are decoded under their true phrases, `(B,)` bool; None if none ever is.
@@ -40,9 +46,12 @@ class UnmaskedTeaching:
         Args:
             masked: Which images have a mask, `(B,)` bool.
         """
-        if self._words is None or self._config.word_prompts == 0:
+        if self._words is None:
             return None
-        return masked & (torch.rand(len(masked), device=masked.device) < self._config.word_prompts)
+        # Drawn for every system, so that the numbers drawn after it are the same for all.
+        drawn = torch.rand(len(masked), device=masked.device)
+        share = self._config.prompted_share
+        return masked & (drawn < share) if share > 0 else None
 
     def targets(
         self, network: nn.Module, image: Tensor, indices: Tensor, share: float
@@ -59,7 +68,7 @@ class UnmaskedTeaching:
             return None
         network.eval()
         with torch.no_grad():
-            prompted = self._words is not None and self._config.word_prompts > 0
+            prompted = self._words is not None and self._config.prompted_share > 0
             if prompted and isinstance(network, TakesPhrases):
                 everyone = torch.ones(len(image), dtype=torch.bool, device=image.device)
                 logits = network.prompted(image, indices, everyone).logits

@@ -15,6 +15,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE
 from lexiseg.runs.run import Run
+from lexiseg.systems.registry import get
 
 #: Said wherever a run of `shuffle_words` shows itself.
 NOT_A_MODEL = (
@@ -106,11 +107,12 @@ def model_card(run: Run, scores: ValidationScores) -> str:
     """Return the run's model card in Markdown."""
     manifest, training = run.manifest, run.manifest.training
     network = manifest.network
+    system = get(network.model, network.preset)
     words = (
         "trained without words"
         if run.vocabulary is None
         else f"taught with {manifest.text}, vocabulary '{run.vocabulary.name}'; left and right are the "
-        f"{manifest.side}'s" + ("" if network.names_words else "; predictions name no words")
+        f"{manifest.side}'s" + ("" if system.names_words else "; predictions name no words")
     )
     warning = f"**{NOT_A_MODEL}**\n\n" if manifest.data.get("shuffled_words") else ""
     below = f"{scores.review_below:.2f}"

@@ -24,6 +24,9 @@ SIDE_NOTES: dict[Side, str] = {
 }
 SOURCES: tuple[Source, ...] = get_args(Source)
 
+#: What the name of a file with descriptions ends in.
+DESCRIPTIONS_SUFFIX = ".jsonl"
+
 _SIDE_WORDS = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
 

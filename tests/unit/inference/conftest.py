@@ -14,8 +14,9 @@ from torch import nn
 
 from lexiseg.models.bank import TextBank
 from lexiseg.models.spec import NetworkSpec
+from lexiseg.models.weights_file import save_weights
 from lexiseg.runs.run import Manifest, Run
-from lexiseg.systems.build import build_network, save_weights
+from lexiseg.systems.registry import build_network
 from lexiseg.words.vocabulary import load_vocabulary
 
 MakeRun = Callable[..., tuple[Run, nn.Module]]
@@ -48,7 +49,7 @@ def make_run() -> MakeRun:
             model=model, encoder="lcnet_050", width=16, out_channels=1 if classes == 2 else classes
         )
         torch.manual_seed(0)
-        network = build_network(spec, bank, pretrained=False).eval()
+        network = build_network(spec, bank).eval()
         with torch.no_grad():
             for module in network.modules():
                 if isinstance(module, nn.BatchNorm2d):  # statistics that do something

@@ -181,7 +181,7 @@ def _explained(monkeypatch: pytest.MonkeyPatch) -> None:
             plain=prediction.mask,
             heat_kind=None,
             scales=(),
-            hearer="encoder",
+            prompted_part="encoder",
             notes=(),
         )
 

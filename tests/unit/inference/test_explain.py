@@ -16,11 +16,13 @@ from lexiseg.data.readers import read_image
 from lexiseg.errors import UsageError
 from lexiseg.inference.batch import find_targets, predict_to_files
 from lexiseg.inference.card import LIMIT_OF_HEAT, LIMIT_OF_WHAT_IF, build_card
-from lexiseg.inference.explain import MIRROR, NO_WORDS, ONE_EMBEDDING, PUBLISHED, Explanation, explain
-from lexiseg.inference.inside import look_inside
+from lexiseg.inference.explain import MIRROR, NO_HEAT, NO_WORDS, ONE_EMBEDDING, Explanation, explain
 from lexiseg.inference.overlay import draw_heat
 from lexiseg.inference.predictor import Predictor
-from lexiseg.systems.stpnet.paper import StpNet
+from lexiseg.systems.cotexnet.compact_prompt_trace import trace_prompts as trace_cotexnet
+from lexiseg.systems.registry import get
+from lexiseg.systems.stpnet.paper_network import StpNet
+from lexiseg.systems.stpnet.paper_prompt_trace import trace_prompts as trace_published
 
 FACTORS = ("laterality", "count", "left", "right")
 
@@ -68,7 +70,7 @@ def test_stpnet_shows_the_attention_of_the_retrieved_phrase(
         assert shown.heat.shape == (4, 4)
 
 
-def test_stpnet_hears_coarse_words_first(explained: Explanation) -> None:
+def test_coarse_words_of_stpnet_prompt_all_scales(explained: Explanation) -> None:
     strides, heard = zip(*explained.scales, strict=True)
     assert strides == tuple(sorted(strides, reverse=True))
     assert heard[0] == FACTORS[: len(heard[0])]
@@ -108,10 +110,11 @@ def test_the_published_stpnet_under_a_forced_phrase(monkeypatch: pytest.MonkeyPa
     }
     network = StpNet(banks).eval()
     x = torch.randn(1, 3, 224, 224, generator=generator)
-    inside = look_inside(network, x, retrieved={}, forced=[("size", 2), ("size", 3)])
-    assert (inside.heat, inside.heat_kind, inside.hearer) == ({}, None, "encoder")
+    trace = trace_published(network, x, retrieved={}, forced=[("size", 2), ("size", 3)])
+    assert (trace.heat, trace.heat_kind, trace.prompted_part) == ({}, None, "encoder")
     # Two factors over four scales: ceil(2 scale / 4) of them, at full resolution first.
-    assert inside.spoken == ((1, ("shape",)), (2, ("shape",)), (4, ("shape", "size")), (8, ("shape", "size")))
+    both = ("shape", "size")
+    assert trace.factors_by_scale == ((1, ("shape",)), (2, ("shape",)), (4, both), (8, both))
     retrieve = network.retrieve
 
     def retrieve_another(image: torch.Tensor) -> Any:
@@ -119,29 +122,35 @@ def test_the_published_stpnet_under_a_forced_phrase(monkeypatch: pytest.MonkeyPa
         return embedding, {**factors, "size": replace(factors["size"], index=torch.tensor([3]))}
 
     with torch.inference_mode():
-        torch.testing.assert_close(inside.logits, network(x).logits)
+        torch.testing.assert_close(trace.logits, network(x).logits)
         monkeypatch.setattr(network, "retrieve", retrieve_another)
-        torch.testing.assert_close(inside.forced[1], network(x).logits)
-    assert not torch.equal(inside.forced[0], inside.forced[1])
+        torch.testing.assert_close(trace.forced[1], network(x).logits)
+    assert not torch.equal(trace.forced[0], trace.forced[1])
 
 
 def test_the_card_of_a_network_without_heat(
     stpnet: Predictor, explained: Explanation, images: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the published STPNet is: its encoder hears, and where is not shown."""
+    """As the published STPNet is: phrases prompt its encoder, and where they act is not shown."""
+    system = get("stpnet", "compact")
+    trace_prompts: Any = system.builders.trace_prompts
 
     def without_heat(*given: Any, **named: Any) -> Any:
-        return replace(look_inside(*given, **named), heat={}, heat_kind=None, hearer="encoder")
+        return replace(trace_prompts(*given, **named), heat={}, heat_kind=None, prompted_part="encoder")
 
-    monkeypatch.setattr(importlib.import_module("lexiseg.inference.explain"), "look_inside", without_heat)
+    builders = replace(system.builders, trace_prompts=without_heat)
+    changed = replace(system, load_builders=lambda: builders)
+    monkeypatch.setattr(
+        importlib.import_module("lexiseg.inference.explain"), "get", lambda name, preset: changed
+    )
     found = explain(stpnet, images[1])
-    assert PUBLISHED in found.notes
+    assert NO_HEAT in found.notes
     assert all(word.heat is None for word in found.words)
     assert [word.what_if[0].overlap for word in found.words] == [
         word.what_if[0].overlap for word in explained.words
     ]
     card = build_card(read_image(images[1]), found, name="a", run="b")
-    assert "The encoder hears coarse words first; coarser scales hear more." in card
+    assert "Coarse words prompt all scales of the encoder; coarser scales get more words." in card
     assert "Where this phrase acts" not in card
     assert len(Page(card).all("img")) == 1 + 4
 
@@ -172,7 +181,7 @@ def test_cotexnets_gradient_is_that_of_its_score(cotexnet: Predictor, images: li
     network: Any = cotexnet.network
     x = cotexnet.prepare([read_image(images[0])])
     retrieved = {word.factor: word.index for word in cotexnet.predict(images[0]).words}
-    inside = look_inside(network, x, retrieved=retrieved, forced=[])
+    trace = trace_cotexnet(network, x, retrieved=retrieved, forced=[])
     with torch.no_grad():
         pyramid = network.levels.choose(network.encoder(x))
         tokens = network.embedding.read(pyramid[-2], pyramid[-1])
@@ -183,7 +192,7 @@ def test_cotexnets_gradient_is_that_of_its_score(cotexnet: Predictor, images: li
             log = network.phrases(network.embedding(changed))[factor].log_softmax(dim=-1)
             return float(log[0, retrieved[factor]])
 
-        for factor, heat in inside.heat.items():
+        for factor, heat in trace.heat.items():
             cell = int(heat.argmax())
             slope = (score(factor, cell, 1.01) - score(factor, cell, 0.99)) / 0.02
             assert float(heat.max()) == pytest.approx(max(slope, 0.0), rel=0.1, abs=1e-3)

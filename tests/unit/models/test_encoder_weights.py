@@ -6,12 +6,13 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from lexiseg import hub
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.models import encoder_weights
 from lexiseg.models.encoder_weights import (
+    check_encoder_takes,
     create_encoder,
     encoder_normalisation,
     encoder_state_dict,
@@ -187,3 +188,19 @@ def test_normalisation_is_the_encoders_own() -> None:
     assert encoder_normalisation(LITE).mean == encoder_normalisation(LITE).std == (0.5, 0.5, 0.5)
     assert encoder_normalisation("resnet18").mean == (0.485, 0.456, 0.406)
     assert encoder_normalisation("resnet18").std == (0.229, 0.224, 0.225)
+
+
+def test_an_encoder_of_one_size_is_refused_for_others() -> None:
+    class OneSize(nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            assert image.shape[-1] == 224, "Input size must be 224"
+            return image
+
+    encoder = OneSize()
+    check_encoder_takes(encoder, name="swin_some", sizes={224})
+    assert encoder.training
+    with pytest.raises(
+        UsageError,
+        match=r"'swin_some' cannot take images of 160 px: Input size must be 224\. .*`small_first: 0`",
+    ):
+        check_encoder_takes(encoder, name="swin_some", sizes={160, 224})

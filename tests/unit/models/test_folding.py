@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lexiseg.models.folding import example_image, fold_batch_norms
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.systems.build import build_network
+from lexiseg.systems.registry import build_network
 
 
 def shake_norms(network: nn.Module) -> nn.Module:

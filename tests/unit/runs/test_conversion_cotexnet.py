@@ -13,11 +13,11 @@ from transformers import CLIPSegConfig
 from lexiseg.errors import RunError, UsageError, WeightsError
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.preprocess import normalise, to_batch
+from lexiseg.models.normalisation import IMAGENET
 from lexiseg.runs.conversion.cotexnet import convert_cotexnet
 from lexiseg.runs.run import Run
-from lexiseg.systems.build import IMAGENET
-from lexiseg.systems.cotexnet.paper import CoTexNet
-from lexiseg.systems.cotexnet.published import to_published
+from lexiseg.systems.cotexnet.paper_network import CoTexNet
+from lexiseg.systems.cotexnet.published_keys import to_published
 from tiny_clipseg import CONFIG, write_clipseg
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (80, 64, 3), dtype=np.uint8)
@@ -48,7 +48,7 @@ def test_it_predicts_as_the_published_network_does(
     assert {path.name for path in run.path.iterdir()} == {"run.json", "weights.safetensors", "model_card.md"}
     kept = load_file(run.weights_file)
     assert dropped == len(to_published(network(classes))) - len(kept)
-    assert not [name for name in kept if name.startswith(network(classes).teaching_parts)]
+    assert not [name for name in kept if name.startswith(network(classes).training_only_prefixes)]
     opened = Run.open(run.path)
     assert opened.manifest == run.manifest
     assert opened.class_names == (

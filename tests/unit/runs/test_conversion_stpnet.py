@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lexiseg.errors import RunError, UsageError, WeightsError
-from lexiseg.runs.conversion import stpnet
 from lexiseg.runs.conversion.stpnet import convert_stpnet
-from lexiseg.systems.stpnet.published import load_published
+from lexiseg.systems.stpnet import published_checkpoint
+from lexiseg.systems.stpnet.published_keys import load_published
 
 BANKS = {"Unilateral_emb": 2, "num_emb": 2, "left_loc_emb": 8, "right_loc_emb": 8}
 
@@ -27,7 +27,7 @@ def _meta(monkeypatch: pytest.MonkeyPatch) -> None:
         with torch.device("meta"):
             return load_published(state, {name: bank.to("meta") for name, bank in banks.items()})
 
-    monkeypatch.setattr(stpnet, "load_published", load)
+    monkeypatch.setattr(published_checkpoint, "load_published", load)
 
 
 @pytest.fixture
@@ -116,7 +116,9 @@ class TestBanks:
     ) -> None:
         asked: list[str] = []
         narrow = SimpleNamespace(width=384)
-        monkeypatch.setattr(stpnet, "load_text_encoder", lambda name: asked.append(name) or narrow)
+        monkeypatch.setattr(
+            published_checkpoint, "load_text_encoder", lambda name: asked.append(name) or narrow
+        )
         refused(checkpoint, tmp_path / "run", "'minilm' is 384 wide, .* 768 wide", text_encoder="minilm")
         refused(checkpoint, tmp_path / "run", "Bio_ClinicalBERT' is 384 wide")
         assert asked == ["minilm", "emilyalsentzer/Bio_ClinicalBERT"]

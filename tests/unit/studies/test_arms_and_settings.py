@@ -31,7 +31,7 @@ from lexiseg.studies.settings import (
     shared_settings,
 )
 from lexiseg.training.balance import draw_weights
-from lexiseg.training.config import CONFIG_FILE, TrainConfig, make_config
+from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.examples import TrainingExamples, Words
 from lexiseg.training.pixels import DecodedSamples
 from lexiseg.training.words import words_of
@@ -296,7 +296,7 @@ def test_a_folder_that_holds_something_else_is_refused(index: DatasetIndex, tmp_
 
 
 def test_an_arm_with_other_settings_is_refused(tmp_path: Path) -> None:
-    trained = TrainConfig(text="none", epochs=2, precision="fp32", workers=1, cache=True)
+    trained = make_config({"text": "none", "epochs": 2, "precision": "fp32", "workers": 1, "cache": True})
     (tmp_path / CONFIG_FILE).write_text(yaml.safe_dump(trained.model_dump(mode="json")))
     check_arm(tmp_path, trained.model_copy(update={"workers": None, "cache": None}))
     with pytest.raises(RunError, match=r"other settings than this audit's: seed was 0, now 1"):

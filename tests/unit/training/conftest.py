@@ -15,7 +15,7 @@ from lexiseg.data import open_dataset
 from lexiseg.data.phantom import write_phantom
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.runs.run import Run
-from lexiseg.training import plan
+from lexiseg.training import plan, resume
 from lexiseg.training.train import train
 
 
@@ -64,7 +64,8 @@ def tiny_options() -> dict[str, Any]:
 @pytest.fixture(scope="package", autouse=True)
 def _no_text_model(hash_encoder: HashEncoder) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "load_text_encoder", lambda name: hash_encoder)
+        for module in (plan, resume):
+            patch.setattr(module, "load_text_encoder", lambda name: hash_encoder)
         yield
 
 

@@ -16,15 +16,22 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.evaluation import evaluate
 from lexiseg.inference.predictor import Predictor
+from lexiseg.models.plain_network import PlainNetwork
 from lexiseg.runs.run import Run
-from lexiseg.systems.cotexnet.paper import CoTexNetStudent
+from lexiseg.systems.cotexnet.paper_network import CoTexNetStudent
 from lexiseg.training.config import make_config
 from lexiseg.training.few_masks import take_part
+from lexiseg.training.loop import Training
 from lexiseg.training.plan import plan_run
-from lexiseg.training.train import Training, train
+from lexiseg.training.train import train
 from tiny_clipseg import write_clipseg
 
 QUIET = Console(quiet=True)
+
+
+def of_paper(options: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return options without those that the paper preset does not have."""
+    return {name: value for name, value in {**options, **more}.items() if name not in ("encoder", "width")}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +55,7 @@ def taught(phantom: Path, tiny_options: dict[str, Any], tmp_path_factory: pytest
 def published(
     phantom: Path, clipseg: Path, tiny_options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Run:
-    options = {**tiny_options, "encoder_weights": str(clipseg), "precision": "bf16"}
+    options = of_paper(tiny_options, encoder_weights=str(clipseg), precision="bf16")
     out = tmp_path_factory.mktemp("run") / "published"
     return train(phantom, out, model="cotexnet", preset="paper", **options)
 
@@ -108,7 +115,7 @@ def module_of(index: DatasetIndex, out: Path, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("teach", "hears", "sees", "only_read"),
+    ("teach", "reads", "sees", "only_read"),
     [
         ("both", True, True, False),
         ("sentence", True, False, False),
@@ -120,12 +127,12 @@ def test_what_teaches_is_a_choice(
     tmp_path: Path,
     tiny_options: dict[str, Any],
     teach: str,
-    hears: bool,
+    reads: bool,
     sees: bool,
     only_read: bool,
 ) -> None:
     module = module_of(index, tmp_path, teach=teach, **tiny_options)
-    assert (module.teacher.hears, module.teacher.pseudo_word is not None) == (hears, sees)
+    assert (module.teacher.reads_sentence, module.teacher.pseudo_word is not None) == (reads, sees)
     assert module.network.words_only_read is only_read
     assert module.average.module.words_only_read is only_read
     optimised = {id(p) for group in module.configure_optimizers().param_groups for p in group["params"]}
@@ -134,10 +141,10 @@ def test_what_teaches_is_a_choice(
 
 def test_nothing_teaches(index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
     module = module_of(index, tmp_path, teach="none", **tiny_options)
-    assert (module.teacher, module.lessons, module.network.words_only_read) == (None, None, True)
+    assert (module.teacher, module.text_inputs, module.network.words_only_read) == (None, None, True)
     assert module.network.embedding is not None
     wordless = module_of(index, tmp_path, text="none", **tiny_options)
-    assert (wordless.teacher, wordless.network.embedding) == (None, None)
+    assert (wordless.teacher, type(wordless.network)) == (None, PlainNetwork)
 
 
 def test_several_classes_have_a_region_each(
@@ -209,12 +216,12 @@ class TestPublished:
         }  # fmt: skip
         assert module.objective.reference_compat is True
         assert module.average is None
-        assert (module.config.batch, module.config.patience_epochs) == (16, 50)
+        assert (module.config.batch_size, module.config.patience) == (16, 50)
 
     def test_several_classes_and_sizes_between_patches(
         self, two_kinds: Path, clipseg: Path, tmp_path: Path, tiny_options: dict[str, Any]
     ) -> None:
-        options = {**tiny_options, "encoder_weights": str(clipseg), "image_size": 72}
+        options = of_paper(tiny_options, encoder_weights=str(clipseg), image_size=72)
         run = train(two_kinds, tmp_path / "run", model="cotexnet", preset="paper", **options)
         image = next((two_kinds / "images").rglob("*.png"))
         assert Predictor(run).predict(image).probability.shape == (2, 64, 64)
@@ -223,7 +230,7 @@ class TestPublished:
     def test_a_start_that_is_no_clipseg_is_refused(
         self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any], start: str
     ) -> None:
-        options = {**tiny_options, "encoder_weights": start}
+        options = of_paper(tiny_options, encoder_weights=start)
         with pytest.raises(UsageError, match=f"frozen, so it cannot start from '{start}'"):
             train(phantom, tmp_path / "run", model="cotexnet", preset="paper", **options)
         assert not (tmp_path / "run").exists()
@@ -231,7 +238,7 @@ class TestPublished:
     def test_without_text_it_is_refused(
         self, phantom: Path, clipseg: Path, tmp_path: Path, tiny_options: dict[str, Any]
     ) -> None:
-        options = {**tiny_options, "encoder_weights": str(clipseg), "text": "none"}
+        options = of_paper(tiny_options, encoder_weights=str(clipseg), text="none")
         with pytest.raises(UsageError, match="paper preset of CoTexNet has no form without text"):
             train(phantom, tmp_path / "run", model="cotexnet", preset="paper", **options)
 
@@ -240,7 +247,7 @@ class TestPublished:
     ) -> None:
         monkeypatch.setattr("lexiseg.hub.hub_is_reachable", lambda: False)
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-        options = {**tiny_options, "encoder_weights": "nobody/no-such-clipseg"}
+        options = of_paper(tiny_options, encoder_weights="nobody/no-such-clipseg")
         with pytest.raises(
             WeightsError, match=r"'config\.json' of 'nobody/no-such-clipseg'.*into a folder and give its path"
         ):

@@ -32,7 +32,8 @@ from lexiseg.training.described import (
     vocabulary_of_file,
 )
 from lexiseg.training.few_masks import take_part
-from lexiseg.training.plan import continue_run, plan_run
+from lexiseg.training.plan import plan_run
+from lexiseg.training.resume import continue_run
 from lexiseg.training.train import train
 from lexiseg.training.words import choose_text, side_of, words_of
 from lexiseg.words.description import UNKNOWN

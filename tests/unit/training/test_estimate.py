@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from transformers import CLIPSegConfig
 
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.systems.build import build_network
-from lexiseg.systems.cotexnet.paper import CoTexNet, CoTexNetOutput
+from lexiseg.systems.cotexnet.paper_network import CoTexNet, CoTexNetOutput
+from lexiseg.systems.registry import build_network
 from lexiseg.training.estimate import (
     MemoryEstimate,
     activation_bytes,
@@ -27,7 +27,7 @@ def test_saved_bytes_by_hand() -> None:
 
 def test_the_network_is_left_as_it_was() -> None:
     torch.manual_seed(0)
-    network = build_network(NetworkSpec(encoder="lcnet_050"), None, pretrained=False).eval()
+    network = build_network(NetworkSpec(encoder="lcnet_050"), None).eval()
     before = copy.deepcopy(network.state_dict())
     assert activation_bytes(network, 64) > 100_000
     assert not network.training
@@ -69,7 +69,7 @@ def test_a_network_that_is_taught_otherwise_counts_what_it_is_taught_with() -> N
     without = activation_bytes(Inference(network), 32)
     # Each of the text tower's 2 layers keeps at least q, k, v and both norms' inputs: 40 tokens, 16 wide.
     assert activation_bytes(network, 32) - without > 2 * 5 * 40 * 16 * 4
-    output = network.rehearse(torch.zeros(3, 3, 32, 32))
+    output = network.training_pass(torch.zeros(3, 3, 32, 32))
     assert output.logits.shape == (3, 1, 32, 32)
     assert output.text_embedding.shape == (3, CONFIG["projection_dim"])
 

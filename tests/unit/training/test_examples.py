@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lexiseg.data import DatasetIndex
-from lexiseg.training.config import AugmentConfig
+from lexiseg.systems.configuration import AugmentConfig
 from lexiseg.training.examples import (
     PlainExamples,
     TrainingExamples,

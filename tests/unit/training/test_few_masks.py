@@ -106,7 +106,10 @@ class TestTakingPart:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ({"preset": "paper"}, r"\d+ training images have no mask, and the paper .* --unmasked leave_out"),
+            (
+                {"preset": "paper"},
+                r"\d+ training images have no mask, and the paper preset of STPNet .* --unmasked leave_out",
+            ),
             ({"ema_decay": 0}, r"`ema_decay: 0` switches these off.*`pseudo_weight: 0`"),
             ({"unmasked": "pseudo_labels", "pseudo_weight": 0}, "teaches nothing"),
         ],

@@ -12,10 +12,12 @@ from rich.console import Console
 import lexiseg
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError, UsageError
-from lexiseg.training.config import AugmentConfig, make_config
+from lexiseg.systems.configuration import AugmentConfig
+from lexiseg.training.config import make_config
 from lexiseg.training.examples import Words
 from lexiseg.training.few_masks import take_part
-from lexiseg.training.plan import _known_factors, _notes_on_factors, plan_run
+from lexiseg.training.plan import plan_run
+from lexiseg.training.taught_words import _known_factors, _notes_on_factors
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
 from lexiseg.words.vocabulary import load_vocabulary

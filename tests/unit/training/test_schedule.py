@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from lexiseg.training import schedule
-from lexiseg.training.schedule import WARMUP_STEPS, Progress, cosine, warm_restarts
+from lexiseg.models.learning_rates import WARMUP_STEPS, warm_restarts, warmup_cosine
+from lexiseg.training import progress as progress_module
+from lexiseg.training.progress import Progress
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(schedule.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
     return now
 
 
@@ -39,12 +40,9 @@ def test_share_by_minutes_counts_resumed_time(clock: list[float]) -> None:
 
 
 def test_cosine_by_hand() -> None:
-    progress = Progress(total_steps=1000, max_minutes=None)
-    assert cosine(progress) == pytest.approx(1 / WARMUP_STEPS)
-    progress.step = 500
-    assert cosine(progress) == pytest.approx(0.01 + 0.99 / 2)
-    progress.step = 1000
-    assert cosine(progress) == pytest.approx(0.01)
+    assert warmup_cosine(0, 0.0) == pytest.approx(1 / WARMUP_STEPS)
+    assert warmup_cosine(500, 0.5) == pytest.approx(0.01 + 0.99 / 2)
+    assert warmup_cosine(1000, 1.0) == pytest.approx(0.01)
 
 
 def test_warm_restarts_by_hand() -> None:

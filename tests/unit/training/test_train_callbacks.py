@@ -14,7 +14,7 @@ from torch import nn
 from lexiseg.training.callbacks import Display, History, KeepBest
 from lexiseg.training.config import make_config
 from lexiseg.training.module import SegmentationModule
-from lexiseg.training.schedule import Progress
+from lexiseg.training.progress import Progress
 
 
 def trainer(**metrics: float) -> Any:

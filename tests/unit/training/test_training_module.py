@@ -10,16 +10,11 @@ from torch import Tensor, nn
 from lexiseg.errors import UsageError
 from lexiseg.models.encoder_weights import create_encoder
 from lexiseg.models.teaching import Teacher
+from lexiseg.systems.configuration import small_size
 from lexiseg.training.config import make_config
-from lexiseg.training.module import (
-    SegmentationModule,
-    case_dice,
-    early_layers,
-    freeze,
-    shrink,
-    small_size,
-)
-from lexiseg.training.schedule import Progress
+from lexiseg.training.module import SegmentationModule, case_dice
+from lexiseg.training.phases import early_layers, freeze, shrink
+from lexiseg.training.progress import Progress
 
 
 def early_names(encoder_name: str) -> list[str]:
@@ -115,7 +110,8 @@ class Fixed(nn.Module):
 
 
 def module_of(network: nn.Module, objective: Any = None, **options: Any) -> SegmentationModule:
-    config = make_config({"freeze_early": False, "ema_decay": 0, "epochs": 1, **options})
+    compact = {} if "preset" in options else {"freeze_early": False, "ema_decay": 0}
+    config = make_config({"epochs": 1, **compact, **options})
     return SegmentationModule(
         network,
         objective or nn.Identity(),
@@ -179,7 +175,7 @@ def test_validation_measures_the_gap_of_images_that_have_a_text(monkeypatch: pyt
     network = Fixed(torch.zeros(3, 1, 1, 2), {})
     network.answer.image_embedding = torch.tensor([[1.0, 0], [1, 0], [1, 0]])
     module = module_of(network)
-    module.teacher, module.lessons = Telling(), lambda indices: "what is said"  # type: ignore[assignment, return-value]
+    module.teacher, module.text_inputs = Telling(), lambda indices: "what is said"  # type: ignore[assignment, return-value]
     logged: dict[str, float] = {}
     monkeypatch.setattr(module, "log", lambda name, value: logged.update({name: float(value)}))
     batch = {

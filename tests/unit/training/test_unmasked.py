@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from lexiseg.models.losses import pseudo_label_loss
-from lexiseg.training.config import TrainConfig, make_config
+from lexiseg.systems.compact_configuration import UnmaskedConfig
+from lexiseg.training.config import make_config
 from lexiseg.training.examples import Words
 from lexiseg.training.module import SegmentationModule
+from lexiseg.training.progress import Progress
 from lexiseg.training.pseudo_labels import PseudoLabels, checked_by_words, confident_labels
-from lexiseg.training.schedule import Progress
 from lexiseg.training.unmasked import UnmaskedTeaching, stronger
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.measure import measure_indices
@@ -171,7 +172,7 @@ class Told(nn.Module):
         return self._output(image, torch.where(told & (indices[:, 0] == 1), 1.0, -1.0))
 
 
-def config_of(**options: Any) -> TrainConfig:
+def config_of(**options: Any) -> UnmaskedConfig:
     return make_config({"freeze_early": False, "small_first": 0, "unmasked_warmup": 0, **options})
 
 
@@ -221,7 +222,7 @@ class Objective(nn.Module):
 
 
 class TestModule:
-    def module(self, teaching: UnmaskedTeaching, config: TrainConfig) -> SegmentationModule:
+    def module(self, teaching: UnmaskedTeaching, config: UnmaskedConfig) -> SegmentationModule:
         return SegmentationModule(
             Told(),
             Objective(),

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from lexiseg.models.losses import mask_losses, retrieval_loss
 from lexiseg.models.teaching import embedding_gap
-from lexiseg.systems.cotexnet.compact import CompactOutput
-from lexiseg.systems.cotexnet.compact_teacher import TaughtOutput
+from lexiseg.systems.cotexnet.compact_network import CompactCoTexNetOutput
+from lexiseg.systems.cotexnet.compact_teacher import CompactCoTexNetTrainingOutput
 
 _TEMPERATURE = 0.1
 
@@ -39,7 +39,7 @@ def distillation_loss(image_embedding: Tensor, text_embedding: Tensor) -> Tensor
     return embedding_gap(image_embedding, text).mean() + telling_apart
 
 
-class CompactObjective(nn.Module):
+class CompactCoTexNetObjective(nn.Module):
     """Weighted sum of mask, retrieval and distillation losses.
 
     Args:
@@ -53,7 +53,7 @@ class CompactObjective(nn.Module):
         self.distillation_weight = distillation_weight
 
     def forward(
-        self, output: CompactOutput, labels: Tensor, indices: Tensor, masked: Tensor | None = None
+        self, output: CompactCoTexNetOutput, labels: Tensor, indices: Tensor, masked: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Return the parts of the loss and their weighted sum.
 
@@ -65,17 +65,15 @@ class CompactObjective(nn.Module):
                 all have.
 
         Returns:
-            Scalars `cross_entropy`, `dice`, `retrieval` (absent without text), `distillation` (absent without
+            Scalars `cross_entropy`, `dice`, `retrieval`, `distillation` (absent without
             a teacher) and `total`.
         """
         shown = slice(None) if masked is None else masked
         parts = mask_losses(output.logits[shown], labels[shown])
         total = parts["cross_entropy"] + parts["dice"]
-        if output.retrieval:
-            parts["retrieval"] = retrieval_loss(output.retrieval, indices)
-            total = total + self.retrieval_weight * parts["retrieval"]
-        if isinstance(output, TaughtOutput):
-            assert output.image_embedding is not None
+        parts["retrieval"] = retrieval_loss(output.retrieval, indices)
+        total = total + self.retrieval_weight * parts["retrieval"]
+        if isinstance(output, CompactCoTexNetTrainingOutput):
             with torch.autocast(labels.device.type, enabled=False):
                 parts["distillation"] = distillation_loss(
                     output.image_embedding[output.told], output.text_embedding[output.told]

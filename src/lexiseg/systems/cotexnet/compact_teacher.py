@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lexiseg.models.teaching import Teacher, Text
-from lexiseg.systems.cotexnet.compact import CompactCoTexNet, CompactOutput
+from lexiseg.models.teaching import Teacher, TextTensors
+from lexiseg.systems.cotexnet.compact_network import CompactCoTexNet, CompactCoTexNetOutput
 
 #: What the text embedding is made of.
 Parts = Literal["both", "sentence", "pseudo_word"]
@@ -23,7 +23,7 @@ _NOISE_SHARE = 0.2  # where a starts, as published
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaughtOutput(CompactOutput):
+class CompactCoTexNetTrainingOutput(CompactCoTexNetOutput):
     """What the compact network says of images it is taught.
 
     Attributes:
@@ -70,7 +70,7 @@ class CompactTeacher(Teacher):
     def __init__(self, *, parts: Parts, width: int, classes: int, centre: Tensor) -> None:
         super().__init__()
         self.classes = classes
-        self.hears = parts != "pseudo_word"
+        self.reads_sentence = parts != "pseudo_word"
         self.register_buffer("centre", centre)
         self.pseudo_word = None
         if parts != "sentence":
@@ -84,11 +84,11 @@ class CompactTeacher(Teacher):
         network: CompactCoTexNet,
         image: Tensor,
         labels: Tensor,
-        text: Text,
+        text: TextTensors,
         *,
         alone: float,
         masked: Tensor | None = None,
-    ) -> TaughtOutput:
+    ) -> CompactCoTexNetTrainingOutput:
         """Return the network's output in training; see `Teacher.forward`.
 
         Args:
@@ -108,7 +108,7 @@ class CompactTeacher(Teacher):
         mixed = F.normalize((1 - share) * e_text + share * e_img, dim=-1)
         helped = told & shown & (torch.rand(len(image), device=image.device) >= alone)
         condition = torch.where(helped[:, None], mixed, e_img)
-        return TaughtOutput(
+        return CompactCoTexNetTrainingOutput(
             logits=network.segment(pyramid, tokens, condition),
             retrieval=network.words(e_img),
             image_embedding=e_img,
@@ -118,19 +118,23 @@ class CompactTeacher(Teacher):
         )
 
     def text_embedding(
-        self, network: CompactCoTexNet, output: CompactOutput, image: Tensor, labels: Tensor, text: Text
+        self,
+        network: CompactCoTexNet,
+        output: CompactCoTexNetOutput,
+        image: Tensor,
+        labels: Tensor,
+        text: TextTensors,
     ) -> tuple[Tensor, Tensor]:
         """Return e_text `(B, E)`, and whether there is one, `(B,)` bool; see `Teacher.text_embedding`."""
-        assert output.tokens is not None
         return self._embed_text(output.tokens, labels, text, torch.ones_like(text[1]))
 
     def _embed_text(
-        self, tokens: Tensor, labels: Tensor, text: Text, masked: Tensor
+        self, tokens: Tensor, labels: Tensor, text: TextTensors, masked: Tensor
     ) -> tuple[Tensor, Tensor]:
         sentences, spoken = text  # (B, E), (B,)
         e_text = torch.zeros_like(sentences)
         told = torch.zeros_like(spoken)
-        if self.hears:
+        if self.reads_sentence:
             e_text = F.normalize(sentences - self.centre, dim=-1) * spoken[:, None]
             told = spoken
         if self.pseudo_word is not None:

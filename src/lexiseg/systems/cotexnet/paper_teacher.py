@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lexiseg.models.teaching import Teacher, Text
-from lexiseg.systems.cotexnet.paper import CoTexNet, CoTexNetOutput, TaughtOutput
+from lexiseg.models.teaching import Teacher, TextTensors
+from lexiseg.systems.cotexnet.paper_network import CoTexNet, CoTexNetOutput, CoTexNetTrainingOutput
 
 
 class PaperTeacher(Teacher):
@@ -21,11 +21,11 @@ class PaperTeacher(Teacher):
         network: CoTexNet,
         image: Tensor,
         labels: Tensor,
-        text: Text,
+        text: TextTensors,
         *,
         alone: float,
         masked: Tensor | None = None,
-    ) -> TaughtOutput:
+    ) -> CoTexNetTrainingOutput:
         """Return the network's output in training; see `Teacher.forward`.
 
         Args:
@@ -40,7 +40,7 @@ class PaperTeacher(Teacher):
         return network.teach(image, region_of_interest(image, labels), *text)
 
     def text_embedding(
-        self, network: CoTexNet, output: CoTexNetOutput, image: Tensor, labels: Tensor, text: Text
+        self, network: CoTexNet, output: CoTexNetOutput, image: Tensor, labels: Tensor, text: TextTensors
     ) -> tuple[Tensor, Tensor]:
         """Return e_text `(B, D)`; there is one for every image. See `Teacher.text_embedding`."""
         embedding = network.embed_text(*text, region_of_interest(image, labels))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lexiseg.models.losses import mask_losses, retrieval_loss
-from lexiseg.systems.stpnet.compact import CompactOutput
+from lexiseg.systems.stpnet.compact_network import CompactStpNetOutput
 
 
-class CompactObjective(nn.Module):
+class CompactStpNetObjective(nn.Module):
     """Weighted sum of mask and retrieval losses.
 
     Args:
@@ -20,7 +20,7 @@ class CompactObjective(nn.Module):
         self.retrieval_weight = retrieval_weight
 
     def forward(
-        self, output: CompactOutput, labels: Tensor, indices: Tensor, masked: Tensor | None = None
+        self, output: CompactStpNetOutput, labels: Tensor, indices: Tensor, masked: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Return the parts of the loss and their weighted sum.
 
@@ -32,13 +32,12 @@ class CompactObjective(nn.Module):
                 all have.
 
         Returns:
-            Scalars `cross_entropy`, `dice`, `retrieval` (absent without text) and `total`.
+            Scalars `cross_entropy`, `dice`, `retrieval` and `total`.
         """
         shown = slice(None) if masked is None else masked
         parts = mask_losses(output.logits[shown], labels[shown])
         total = parts["cross_entropy"] + parts["dice"]
-        if output.retrieval:
-            parts["retrieval"] = retrieval_loss(output.retrieval, indices)
-            total = total + self.retrieval_weight * parts["retrieval"]
+        parts["retrieval"] = retrieval_loss(output.retrieval, indices)
+        total = total + self.retrieval_weight * parts["retrieval"]
         parts["total"] = total
         return parts

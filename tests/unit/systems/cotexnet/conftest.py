@@ -7,7 +7,7 @@ import pytest
 import torch
 from cotexnet_nets import Lesson, build
 
-from lexiseg.systems.cotexnet.paper import CoTexNet
+from lexiseg.systems.cotexnet.paper_network import CoTexNet
 from tiny_clipseg import CONFIG
 
 _TEXT = {**CONFIG["text_config"], "vocab_size": 50, "max_position_embeddings": 12}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPSegConfig
 
-from lexiseg.systems.cotexnet.paper import CoTexNet
+from lexiseg.systems.cotexnet.paper_network import CoTexNet
 
 
 class Lesson(NamedTuple):

@@ -9,9 +9,14 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from lexiseg.models.teaching import embedding_gap
-from lexiseg.systems.cotexnet.compact import CompactOutput
-from lexiseg.systems.cotexnet.compact_objective import CompactObjective, distillation_loss
-from lexiseg.systems.cotexnet.compact_teacher import CompactTeacher, Parts, TaughtOutput, region_features
+from lexiseg.systems.cotexnet.compact_network import CompactCoTexNetOutput
+from lexiseg.systems.cotexnet.compact_objective import CompactCoTexNetObjective, distillation_loss
+from lexiseg.systems.cotexnet.compact_teacher import (
+    CompactCoTexNetTrainingOutput,
+    CompactTeacher,
+    Parts,
+    region_features,
+)
 
 WIDTH, EMBEDDING = 4, 6
 
@@ -56,8 +61,8 @@ def teacher(parts: Parts = "both", classes: int = 1) -> CompactTeacher:
     return CompactTeacher(parts=parts, width=WIDTH, classes=classes, centre=torch.full((EMBEDDING,), 0.1))
 
 
-def teach(net: Net, by: CompactTeacher, *, alone: float = 0.0) -> TaughtOutput:
-    output: TaughtOutput = by(net, IMAGE, LABELS, TEXT, alone=alone)
+def teach(net: Net, by: CompactTeacher, *, alone: float = 0.0) -> CompactCoTexNetTrainingOutput:
+    output: CompactCoTexNetTrainingOutput = by(net, IMAGE, LABELS, TEXT, alone=alone)
     return output
 
 
@@ -112,7 +117,9 @@ class TestTextEmbedding:
     def test_in_validation_it_is_that_of_training(self, net: Net) -> None:
         by = teacher("both")
         tokens, embedding = net.embed([net.encoder(IMAGE)])
-        output = CompactOutput(logits=embedding, retrieval={}, image_embedding=embedding, tokens=tokens)
+        output = CompactCoTexNetOutput(
+            logits=embedding, retrieval={}, image_embedding=embedding, tokens=tokens
+        )
         text, told = by.text_embedding(net, output, IMAGE, LABELS, TEXT)
         expected = self.parts(net, by)
         torch.testing.assert_close(text, expected[0])
@@ -191,27 +198,31 @@ class TestObjective:
 
     def test_images_that_are_told_nothing_are_left_out(self, net: Net) -> None:
         output: Any = teach(net, teacher("sentence"))
-        mask = TaughtOutput(**{**vars(output), "logits": torch.zeros(3, 1, 32, 32)})
+        mask = CompactCoTexNetTrainingOutput(**{**vars(output), "logits": torch.zeros(3, 1, 32, 32)})
         indices = torch.tensor([[0], [1], [-1]])
-        parts = CompactObjective(retrieval_weight=0.5, distillation_weight=2.0)(mask, LABELS, indices)
+        parts = CompactCoTexNetObjective(retrieval_weight=0.5, distillation_weight=2.0)(mask, LABELS, indices)
         expected = distillation_loss(output.image_embedding[:2], output.text_embedding[:2])
         torch.testing.assert_close(parts["distillation"], expected)
         total = parts["cross_entropy"] + parts["dice"] + 0.5 * parts["retrieval"] + 2 * expected
         torch.testing.assert_close(parts["total"], total)
-        silent = TaughtOutput(**{**vars(mask), "told": torch.zeros(3, dtype=torch.bool)})
+        silent = CompactCoTexNetTrainingOutput(**{**vars(mask), "told": torch.zeros(3, dtype=torch.bool)})
         assert (
-            CompactObjective(retrieval_weight=1, distillation_weight=1)(silent, LABELS, indices)[
+            CompactCoTexNetObjective(retrieval_weight=1, distillation_weight=1)(silent, LABELS, indices)[
                 "distillation"
             ].item()
             == 0
         )
 
     def test_without_a_teacher_there_is_no_distillation(self) -> None:
-        output = CompactOutput(
-            logits=torch.zeros(3, 1, 32, 32), retrieval={}, image_embedding=None, tokens=None
+        output = CompactCoTexNetOutput(
+            logits=torch.zeros(3, 1, 32, 32),
+            retrieval={"count": torch.zeros(3, 2)},
+            image_embedding=torch.zeros(3, 2),
+            tokens=torch.zeros(3, 4, 2),
         )
-        parts = CompactObjective(retrieval_weight=1, distillation_weight=1)(output, LABELS, torch.zeros(3, 0))
-        assert parts.keys() == {"cross_entropy", "dice", "total"}
+        objective = CompactCoTexNetObjective(retrieval_weight=1, distillation_weight=1)
+        parts = objective(output, LABELS, torch.zeros(3, 1, dtype=torch.int64))
+        assert parts.keys() == {"cross_entropy", "dice", "retrieval", "total"}
 
     def test_the_gap_by_hand(self) -> None:
         image = torch.tensor([[2.0, 0], [1, 0], [1, 1]])

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from fake_bank import SIZES
-from lexiseg.systems.stpnet.paper import StpNet
+from lexiseg.systems.stpnet.paper_network import StpNet
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from lexiseg.models.losses import mask_losses, retrieval_loss, soft_dice_loss
-from lexiseg.systems.stpnet.compact import CompactOutput
-from lexiseg.systems.stpnet.compact_objective import CompactObjective
+from lexiseg.systems.stpnet.compact_network import CompactStpNetOutput
+from lexiseg.systems.stpnet.compact_objective import CompactStpNetObjective
 
 
 def logit(p: float) -> float:
@@ -72,16 +72,18 @@ def test_nothing_known_costs_nothing() -> None:
 
 def test_total_is_the_weighted_sum() -> None:
     logits, labels = torch.randn(2, 1, 4, 4), torch.randint(0, 2, (2, 1, 4, 4))
-    output = CompactOutput(logits=logits, retrieval={"count": scores([0.5, 0.5], [0.9, 0.1])}, attention=None)
-    parts = CompactObjective(retrieval_weight=0.25)(output, labels, torch.tensor([[0], [1]]))
+    output = CompactStpNetOutput(
+        logits=logits, retrieval={"count": scores([0.5, 0.5], [0.9, 0.1])}, attention=None
+    )
+    parts = CompactStpNetObjective(retrieval_weight=0.25)(output, labels, torch.tensor([[0], [1]]))
     assert list(parts) == ["cross_entropy", "dice", "retrieval", "total"]
     expected = parts["cross_entropy"] + parts["dice"] + 0.25 * parts["retrieval"]
     torch.testing.assert_close(parts["total"], expected)
 
 
 def test_without_text_there_is_no_retrieval_loss() -> None:
-    output = CompactOutput(logits=torch.zeros(1, 1, 4, 4), retrieval={}, attention=None)
-    parts = CompactObjective(retrieval_weight=1)(
+    output = CompactStpNetOutput(logits=torch.zeros(1, 1, 4, 4), retrieval={}, attention=None)
+    parts = CompactStpNetObjective(retrieval_weight=1)(
         output, torch.zeros(1, 1, 4, 4), torch.zeros(1, 0, dtype=torch.int64)
     )
     assert list(parts) == ["cross_entropy", "dice", "total"]
@@ -90,14 +92,14 @@ def test_without_text_there_is_no_retrieval_loss() -> None:
 
 def test_mask_losses_are_over_images_with_mask_and_words_over_all() -> None:
     generator = torch.Generator().manual_seed(0)
-    output = CompactOutput(
+    output = CompactStpNetOutput(
         logits=torch.randn(3, 1, 4, 4, generator=generator),
         retrieval={"count": torch.randn(3, 2, generator=generator)},
         attention=None,
     )
     labels, indices = torch.ones(3, 1, 4, 4, dtype=torch.uint8), torch.tensor([[0], [1], [1]])
     masked = torch.tensor([True, False, True])
-    objective = CompactObjective(retrieval_weight=0.5)
+    objective = CompactStpNetObjective(retrieval_weight=0.5)
     parts = objective(output, labels, indices, masked)
     shown = mask_losses(output.logits[masked], labels[masked])
     assert parts["dice"].item() == pytest.approx(shown["dice"].item())

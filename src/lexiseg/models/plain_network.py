@@ -1,0 +1,92 @@
+"""The network without text: an encoder, tokens of its deep features, and a decoder with a constant prompt.
+
+Systems that have a form without text (`--text none`) share it, so a comparison of a system with and without
+words does not depend on anything else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from lexiseg.models.losses import mask_losses
+from lexiseg.models.pyramid import ConstantPrompt, PyramidDecoder, PyramidLevels
+from lexiseg.models.tokens import TokenReader, as_map
+
+_HEADS = 4  # of the attention layer that mixes the tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainOutput:
+    """What the network without text returns.
+
+    Attributes:
+        logits: Mask scores `(B, 1, H, W)` (binary) or `(B, classes, H, W)` with the background first.
+        retrieval: Always empty.
+    """
+
+    logits: Tensor
+    retrieval: dict[str, Tensor] = field(default_factory=dict)
+
+
+class PlainNetwork(nn.Module):
+    """A network that segments without words.
+
+    Its tokens join the decoder's first stage, and one learned prompt takes the place of the words' prompts:
+    the same parts that networks with words have. Without these parts a network learns more slowly, and a
+    comparison would count that as an effect of the words.
+
+    Args:
+        encoder: timm `features_only` encoder.
+        levels: Which of the encoder's features to use.
+        out_channels: 1 for a binary mask, else one per class with the background.
+        width: Width D of tokens and prompt.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, *, levels: PyramidLevels, out_channels: int, width: int = 128
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.levels = levels
+        channels = levels.channels
+        self.reader = TokenReader(channels=(channels[-2], channels[-1]), width=width, heads=_HEADS)
+        self.unspoken = ConstantPrompt(width)  # the name is part of the weights files
+        self.decoder = PyramidDecoder(
+            channels,
+            strides=levels.strides,
+            out_channels=out_channels,
+            prompt_width=width,
+            guide_channels=width,
+        )
+
+    def forward(self, image: Tensor) -> PlainOutput:
+        """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
+        pyramid = self.levels.choose(self.encoder(image))
+        guide = as_map(self.reader.read(pyramid[-2], pyramid[-1]), pyramid[-2])
+        prompts = [self.unspoken(len(image))] * len(self.decoder.stages)
+        return PlainOutput(logits=self.decoder(pyramid, prompts, guide))
+
+
+class MaskObjective(nn.Module):
+    """Cross-entropy and Dice of the mask, each with weight 1."""
+
+    def forward(
+        self, output: PlainOutput, labels: Tensor, indices: Tensor, masked: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return the parts of the loss and their sum.
+
+        Args:
+            output: What the network returned for a batch.
+            labels: `(B, 1, H, W)` integer labels.
+            indices: Not used: without text there are no phrases.
+            masked: Which images have a mask, `(B,)` bool, at least one; the losses are over these. None: all
+                have.
+
+        Returns:
+            Scalars `cross_entropy`, `dice` and `total`.
+        """
+        shown = slice(None) if masked is None else masked
+        parts = mask_losses(output.logits[shown], labels[shown])
+        return {**parts, "total": parts["cross_entropy"] + parts["dice"]}

@@ -1,0 +1,75 @@
+"""The fields that the compact presets share; no torch is imported here."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from lexiseg.systems.configuration import LoopSettings, TrainConfig
+
+_CLIP_NORM = 3.0
+
+
+class UnmaskedConfig(TrainConfig):
+    """The configuration of a system that also learns from images without mask.
+
+    Attributes:
+        ema_decay: Decay of the averaged weights that are validated and saved; 0: no averaging.
+        unmasked_share: Share of each step's images that have no mask; None: their share of the training
+            images, at most half.
+        unmasked_warmup: Share of the training over which the agreement loss rises to its full weight; pseudo
+            labels start after it and rise as long again.
+        agreement_weight: Weight of the agreement loss: the predicted mask of an image without mask, measured,
+            must fit its words (`unmasked: words`).
+        pseudo_weight: Weight of the losses on pseudo labels, against the mask losses, which each weigh 1;
+            with `unmasked: words` their words check them.
+        pseudo_confidence: Probability from which a pixel of the averaged network's mask is a pseudo label;
+            0.5 takes all.
+        check_words: Whether words correct and weigh pseudo labels; false takes all as they are
+            (`unmasked: words`).
+    """
+
+    ema_decay: float = Field(default=0.998, ge=0, lt=1)
+    unmasked_share: float | None = Field(default=None, gt=0, lt=1)
+    unmasked_warmup: float = Field(default=0.15, ge=0, le=0.5)
+    agreement_weight: float = Field(default=0.2, ge=0)
+    pseudo_weight: float = Field(default=1.0, ge=0)
+    pseudo_confidence: float = Field(default=0.5, ge=0.5, lt=1)
+    check_words: bool = True
+
+    @property
+    def prompted_share(self) -> float:
+        """Share of the images with mask that are decoded under their true phrases, 0..1."""
+        return 0.0
+
+
+class CompactConfig(UnmaskedConfig):
+    """The configuration of a compact preset.
+
+    Attributes:
+        encoder: timm encoder.
+        encoder_weights: Start of the image encoder: "imagenet", "none" (random), or a file.
+        width: Width of retrieval and prompts.
+        weight_decay: AdamW's weight decay.
+        retrieval_weight: Weight of the retrieval loss.
+        small_first: Share of the training at 5/7 of the image size, which is twice as fast.
+        freeze_early: Whether the encoder's layers up to stride 4 stop learning after that first phase, which
+            makes a step at full size a third faster.
+    """
+
+    encoder: str = "tf_efficientnet_lite0"
+    encoder_weights: str = "imagenet"
+    width: int = Field(default=128, ge=8, multiple_of=4)
+    weight_decay: float = Field(default=0.01, ge=0)
+    retrieval_weight: float = Field(default=0.4, ge=0)
+    small_first: float = Field(default=0.5, ge=0, le=1)
+    freeze_early: bool = True
+
+    @property
+    def loop(self) -> LoopSettings:
+        """How the training loop treats the network."""
+        return LoopSettings(
+            ema_decay=self.ema_decay,
+            small_first=self.small_first,
+            freeze_early=self.freeze_early and self.small_first > 0,
+            clip_norm=_CLIP_NORM,
+        )

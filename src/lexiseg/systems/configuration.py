@@ -1,0 +1,177 @@
+"""The configuration of a training: the fields that every system has.
+
+Each system adds a class with its own fields and defaults, so a field that a system does not have cannot be
+given. This module imports neither torch nor transformers: the command line reads it for `--help`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from lexiseg.words.description import DESCRIPTIONS_SUFFIX
+
+TEXT_CHOICES = ("auto", "reports", "concepts", "none")
+Precision = Literal["auto", "fp32", "bf16"]
+Unmasked = Literal["words", "pseudo_labels", "leave_out"]
+
+#: Fields that set the length of a training; one of them is given at most.
+LENGTHS = ("epochs", "max_minutes", "steps")
+
+
+class _Fields(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AugmentConfig(_Fields):
+    """Random changes of the training images; each keeps the words true.
+
+    Attributes:
+        horizontal_flip: Probability of mirroring left and right (with the words).
+        vertical_flip: Probability of mirroring upper and lower (with the words).
+        affine: Probability of a small rotation, scaling and shift.
+        max_angle_deg: Largest rotation in degrees.
+        max_scale: Largest relative change of size.
+        max_shift: Largest shift as a share of the image.
+        gamma: Largest relative change of gamma, contrast.
+        brightness: Largest shift of brightness as a share of the range.
+    """
+
+    horizontal_flip: float = Field(default=0.5, ge=0, le=1)
+    vertical_flip: float = Field(default=0.0, ge=0, le=1)
+    affine: float = Field(default=0.9, ge=0, le=1)
+    max_angle_deg: float = Field(default=12.0, ge=0, le=45)
+    max_scale: float = Field(default=0.15, ge=0, le=0.5)
+    max_shift: float = Field(default=0.06, ge=0, le=0.3)
+    gamma: float = Field(default=0.25, ge=0, le=0.9)
+    brightness: float = Field(default=0.12, ge=0, le=0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSettings:
+    """How the training loop treats a network.
+
+    Attributes:
+        ema_decay: Decay of the averaged weights that are validated and saved, 0..1; 0: no averaging.
+        small_first: Share of the training at the smaller size of `small_size`, 0..1.
+        freeze_early: Whether the layers of `network.encoder` up to stride 4 stop learning after that phase.
+        clip_norm: Largest norm of the gradients; larger ones are scaled down. None: no limit.
+    """
+
+    ema_decay: float = 0.0
+    small_first: float = 0.0
+    freeze_early: bool = False
+    clip_norm: float | None = None
+
+
+class TrainConfig(_Fields):
+    """What every training depends on besides the data; the class of each system adds its own fields.
+
+    Attributes:
+        model: Name of the system.
+        preset: Preset of the system: "paper" is the published network with its losses, "compact" is smaller
+            and trains on a CPU.
+        text: Where words come from: "reports" (a sheet), "concepts" (measured from the masks), a description
+            file (ending in .jsonl, made by `lexiseg data describe`), "none", or "auto": reports if all
+            training and validation images have one, concepts if none has.
+        vocabulary: Name or file of the vocabulary; None: the data set's, or the one that reads the sheet.
+        text_encoder: Text encoder of the phrases: "minilm" (installed), or a Hugging Face name or local path.
+        image_size: Height and width in pixels.
+        epochs: Passes over the training images, those without mask and those left out counted: arms that
+            use them differently are equally long. None where `max_minutes` or `steps` sets the length.
+        max_minutes: Wall-clock budget, validation included; None where something else sets the length.
+        steps: Steps of the optimiser; None where something else sets the length.
+        batch_size: Images per step.
+        learning_rate: Peak learning rate.
+        source_weights: How often images of a source (hospital, collection; `data check` lists them) come,
+            relative to 1; useful where validation and use come from one of several.
+        balance_words: How far images with rare words are drawn more often, 0 (not at all) to 1 (each phrase
+            of a factor equally often).
+        masks: Share of the training images' masks that are used, above 0 to 1; the others are hidden by the
+            seed and never read, patients kept together. None uses all there are.
+        unmasked: What training images without mask do: "words": their words teach; "pseudo_labels": the
+            averaged network's own confident masks teach, without words; "leave_out": nothing. None: "words".
+            A system that learns from masks only takes "leave_out" alone.
+        shuffle_words: Whether each training image gets another one's words, by the seed. It shows what words
+            that are not true contribute. Not a model for use.
+        augment: Random changes of the training images.
+        patience: Stop after this many passes over the data without a better validation Dice; None: never.
+        val_cases: Validation cases scored after each segment, a seeded choice; all are scored at the end.
+        seed: Seed of everything random.
+        precision: "fp32", "bf16", or "auto": the faster one in a short probe.
+        workers: Processes that load data; None: chosen by cores and memory, 0: none.
+        cache: Whether decoded images stay in memory; None: if they fit into half of what is free.
+        accelerator: Lightning's accelerator, such as "auto", "cpu", "gpu".
+    """
+
+    model: str
+    preset: str
+    text: str = "auto"
+    vocabulary: str | None = None
+    text_encoder: str = "minilm"
+    image_size: int = 224
+    epochs: int | None = Field(default=None, ge=1)
+    max_minutes: float | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, ge=1)
+    batch_size: int = Field(default=16, ge=2)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    source_weights: dict[str, Annotated[float, Field(gt=0)]] = {}
+    balance_words: float = Field(default=0.0, ge=0, le=1)
+    masks: float | None = Field(default=None, gt=0, le=1)
+    unmasked: Unmasked | None = None
+    shuffle_words: bool = False
+    augment: AugmentConfig = AugmentConfig()
+    patience: int | None = Field(default=None, ge=1)
+    val_cases: int = Field(default=480, ge=1)
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    precision: Precision = "auto"
+    workers: int | None = Field(default=None, ge=0)
+    cache: bool | None = None
+    accelerator: str = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _length(cls, value: Any) -> Any:
+        """Give a training a length: 40 epochs unless epochs, minutes or steps are set."""
+        if isinstance(value, dict):
+            given = [name for name in LENGTHS if value.get(name) is not None]
+            if len(given) > 1:
+                raise ValueError(
+                    f"{', '.join(LENGTHS)}: expected only one of them; got {' and '.join(given)}"
+                )
+            if not given:
+                return {**value, "epochs": 40}
+        return value
+
+    @field_validator("text", mode="before")
+    @classmethod
+    def _choice_or_file(cls, value: Any) -> Any:
+        text = str(value) if isinstance(value, str | Path) else ""
+        if text not in TEXT_CHOICES and not text.endswith(DESCRIPTIONS_SUFFIX):
+            raise ValueError(
+                f"expected {', '.join(TEXT_CHOICES)} or the path of a description file ending in "
+                f"{DESCRIPTIONS_SUFFIX}; got {value!r}"
+            )
+        # Absolute, as a run is also resumed, and its configuration used, from other folders.
+        return text if text in TEXT_CHOICES else str(Path(text).absolute())
+
+    @property
+    def loop(self) -> LoopSettings:
+        """How the training loop treats the network."""
+        return LoopSettings()
+
+    @property
+    def embeds_sentences(self) -> bool:
+        """Whether each step needs the text encoder, for the sentences of its images."""
+        return False
+
+
+def small_size(image_size: int) -> int:
+    """Return the image size of a training's first phase: 5/7 of the full one, a multiple of 32.
+
+    224 px give 160 px; the result is at least 64 px.
+    """
+    return max(64, round(image_size * 5 / 7 / 32) * 32)

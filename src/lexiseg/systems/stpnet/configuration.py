@@ -1,0 +1,47 @@
+"""The configurations of STPNet's presets."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from lexiseg.systems.compact_configuration import CompactConfig
+from lexiseg.systems.configuration import TrainConfig
+
+#: The text encoder of the publication.
+PUBLISHED_TEXT_ENCODER = "emilyalsentzer/Bio_ClinicalBERT"
+
+
+class CompactStpNetConfig(CompactConfig):
+    """The configuration of the compact STPNet.
+
+    Attributes:
+        word_prompts: Share of the images with mask that are decoded under their true phrases, so that the
+            averaged network can make its pseudo labels under those of the report (`unmasked: words`); 0:
+            pseudo labels are made without.
+    """
+
+    model: Literal["stpnet"] = "stpnet"
+    preset: Literal["compact"] = "compact"
+    word_prompts: float = Field(default=0.25, ge=0, le=1)
+
+    @property
+    def prompted_share(self) -> float:
+        """Share of the images with mask that are decoded under their true phrases, 0..1."""
+        return self.word_prompts
+
+
+class PaperStpNetConfig(TrainConfig):
+    """The configuration of the published STPNet.
+
+    Attributes:
+        encoder_weights: Start of the ResNet-101: "imagenet", "none" (random), or a file.
+    """
+
+    model: Literal["stpnet"] = "stpnet"
+    preset: Literal["paper"] = "paper"
+    text_encoder: str = PUBLISHED_TEXT_ENCODER
+    batch_size: int = Field(default=24, ge=2)
+    learning_rate: float = Field(default=3e-4, gt=0)
+    encoder_weights: str = "imagenet"

@@ -1,0 +1,59 @@
+"""The two phases of a compact training: first small images with all layers, then early layers frozen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lexiseg.systems.configuration import small_size
+
+
+def early_layers(network: nn.Module) -> list[nn.Module]:
+    """Return the encoder's layers up to its last features at stride 4 or finer, if it has such.
+
+    Their backward pass costs as much as that of all other layers, as their maps are the largest.
+    """
+    encoder: Any = network.encoder
+    info = encoder.feature_info
+    early = [
+        module for module, stride in zip(info.module_name(), info.reduction(), strict=True) if stride <= 4
+    ]
+    if not early:
+        return []
+    # timm's feature extractors join the first levels of some names: "stages.0" is the module "stages_0".
+    last = early[-1].replace(".", "_")
+    # timm's norms own parameters and hold their activation as a child, so leaves alone would miss them.
+    modules = [
+        (name, m)
+        for name, m in encoder.named_modules()
+        if name and (not any(m.children()) or any(True for _ in m.parameters(recurse=False)))
+    ]
+    inside = [i for i, (name, _) in enumerate(modules) if f"{name}.".replace(".", "_").startswith(f"{last}_")]
+    return [m for _, m in modules[: max(inside, default=-1) + 1]]
+
+
+def freeze(layers: list[nn.Module]) -> None:
+    """Stop layers from learning: no gradients, and norms use their running statistics."""
+    for layer in layers:
+        layer.eval()
+        for parameter in layer.parameters(recurse=False):
+            parameter.requires_grad_(False)
+
+
+def shrink(image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Resize a batch to the size of the first phase; see `small_size`.
+
+    Args:
+        image: `(B, 3, S, S)` uint8.
+        labels: `(B, 1, S, S)` integers; resized with nearest.
+
+    Returns:
+        Image as float in 0..255, and labels, both `(B, ., T, T)`.
+    """
+    size = small_size(image.shape[-1])
+    small = F.interpolate(
+        image.float(), size=(size, size), mode="bilinear", antialias=True, align_corners=False
+    )
+    return small, F.interpolate(labels, size=(size, size), mode="nearest-exact")

@@ -1,0 +1,51 @@
+"""How far a training is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Progress:
+    """How far a training is, in steps or in minutes; its state is part of every checkpoint.
+
+    Attributes:
+        total_steps: Length in steps; None if minutes set the length.
+        max_minutes: Length in minutes of wall-clock time, resumed time included; None if steps set it.
+        step: Steps done.
+        elapsed_before: Seconds spent before the last resume.
+    """
+
+    total_steps: int | None
+    max_minutes: float | None
+    step: int = 0
+    elapsed_before: float = 0.0
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds spent in training and validation, resumed time included."""
+        return self.elapsed_before + time.monotonic() - self._started
+
+    @property
+    def share(self) -> float:
+        """Share of the training that is done, 0 to 1."""
+        if self.total_steps is not None:
+            return min(1.0, self.step / self.total_steps)
+        assert self.max_minutes is not None
+        return min(1.0, self.elapsed / (60 * self.max_minutes))
+
+    def start(self) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    def state(self) -> dict[str, float]:
+        """Return what a checkpoint needs."""
+        return {"step": self.step, "elapsed": self.elapsed}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Go on from `state`."""
+        self.step = int(state["step"])
+        self.elapsed_before = float(state["elapsed"])
+        self.start()

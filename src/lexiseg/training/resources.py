@@ -1,0 +1,73 @@
+"""The resources of a training: memory for images, precision, data workers."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from rich.console import Console
+
+from lexiseg.errors import UsageError
+from lexiseg.models.weights_file import count_parameters
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training.estimate import MemoryEstimate, activation_bytes, available_memory, faster_in_bf16
+from lexiseg.training.module import SegmentationModule
+
+
+def settle_resources(
+    module: SegmentationModule, config: TrainConfig, *, images: int, resume: bool, console: Console
+) -> tuple[bool, TrainConfig]:
+    """Estimate memory, choose caching, precision and data workers, and say so.
+
+    Args:
+        module: What is trained.
+        config: The configuration.
+        images: Number of training and validation images.
+        resume: Whether the training continues an interrupted one.
+        console: Where the choices are shown.
+
+    Returns:
+        Whether decoded images stay in memory, and the configuration with all choices made.
+
+    Raises:
+        UsageError: The training needs more memory than is free.
+    """
+    on_cpu = config.accelerator == "cpu" or (config.accelerator == "auto" and not torch.cuda.is_available())
+    data = images * config.image_size**2 * 4
+    free = available_memory()
+    # Caching changes no result, so a resumed run decides by the memory that is free now.
+    cached = data < free / 2 if config.cache is None or resume else config.cache
+    estimate = MemoryEstimate(
+        model=count_parameters(module.network) * 4 * (5 if module.average is not None else 4),
+        activations=activation_bytes(module.network, config.image_size) * config.batch_size,
+        data=data if cached else 0,
+        available=free,
+    )
+    console.print(estimate.sentence(), highlight=False)
+    if on_cpu and estimate.total > free:
+        raise UsageError(
+            f"{estimate.sentence()} Make --batch-size or --image-size smaller"
+            + (", or set `cache: false` in a --config file." if cached else "."),
+            code="LEX-USE-080",
+        )
+    if config.precision == "auto":
+        precision = _faster_precision(module, config, console) if on_cpu else "bf16"
+        config = config.model_copy(update={"precision": precision})
+    workers = config.workers
+    if workers is None:
+        # Where images are cached, a worker has little to do; on few cores it takes one from the network.
+        workers = 0 if cached or (os.cpu_count() or 1) <= 2 else min(8, (os.cpu_count() or 1) - 1)
+    return cached, config.model_copy(update={"workers": workers, "cache": cached})
+
+
+def _faster_precision(module: SegmentationModule, config: TrainConfig, console: Console) -> str:
+    """Measure a training step in both precisions and return the one to use."""
+    bf16, fp32_seconds, bf16_seconds = faster_in_bf16(
+        module.network, lambda output: output.logits.mean(), image_size=config.image_size, batch_size=4
+    )
+    console.print(
+        f"Precision: {'bf16' if bf16 else 'fp32'} (a step of 4 images took {fp32_seconds:.2f} s in fp32, "
+        f"{bf16_seconds:.2f} s in bf16).",
+        highlight=False,
+    )
+    return "bf16" if bf16 else "fp32"

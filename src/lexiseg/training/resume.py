@@ -1,0 +1,143 @@
+"""Continuing an interrupted run: its configuration and plan, and the refusal of other data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lexiseg.data.sample import DatasetIndex, Split
+from lexiseg.describing.description_file import DescriptionFile
+from lexiseg.embeddings.encoders import load_text_encoder
+from lexiseg.errors import RunError, UsageError
+from lexiseg.models.bank import TextBank
+from lexiseg.runs.run import Manifest, Run
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training.config import CONFIG_FILE, make_config
+from lexiseg.training.described import recorded_file
+from lexiseg.training.examples import Words
+from lexiseg.training.few_masks import MaskUse
+from lexiseg.training.plan import Plan
+from lexiseg.training.taught_words import LEARNED_SPLITS, taught
+from lexiseg.training.words import words_of
+from lexiseg.words.vocabulary import Vocabulary
+
+
+def is_finished(out: Path) -> bool:
+    """Say whether the run in a folder is finished.
+
+    Raises:
+        RunError: `out` is no run.
+    """
+    # Absolute, so that it is a folder and never the name of a model that comes with Lexiseg.
+    return bool(Run.open(out.absolute()).manifest.training.get("finished"))
+
+
+def resumed_config(
+    out: Path, options: Mapping[str, Any], config_file: str | Path | None
+) -> TrainConfig | None:
+    """Return the configuration of the run in `out`.
+
+    Args:
+        out: The run folder.
+        options: Options given with `--resume`; only `workers` may differ from the run's.
+        config_file: A configuration file given with `--resume`; always refused.
+
+    Returns:
+        The configuration; None for a finished run that was never configured, as a converted one.
+
+    Raises:
+        RunError: `out` is no run.
+        UsageError: The configuration would change.
+    """
+    if is_finished(out) and not (out / CONFIG_FILE).is_file():
+        return None
+    stored = make_config({}, out / CONFIG_FILE)
+    given = {name: value for name, value in options.items() if value is not None and name != "workers"}
+    if "text" in given:  # a file's path may be written in several ways
+        given["text"] = make_config({"text": given["text"]}).text
+    unknown = given.keys() - type(stored).model_fields.keys()
+    differing = {name for name, value in given.items() if name in unknown or getattr(stored, name) != value}
+    if differing or config_file is not None:
+        named = ", ".join(sorted(differing)) or "--config"
+        raise UsageError(
+            f"A resumed run keeps its configuration, but {named} would change it. Resume without, or start "
+            f"a new run.",
+            code="LEX-USE-068",
+        )
+    workers = options.get("workers")
+    return stored if workers is None else stored.model_copy(update={"workers": workers})
+
+
+def continue_run(use: MaskUse, run: Run, config: TrainConfig) -> Plan:
+    """Return the plan of an interrupted run.
+
+    Raises:
+        RunError: The run was started on other data.
+    """
+    index, manifest = use.index, run.manifest
+    _check_same_data(index, run)
+    bank = TextBank.load(run.bank_file) if run.spoken_vocabulary is not None else None
+    embeds = config.embeds_sentences and manifest.text != "none"
+    encoder = load_text_encoder(config.text_encoder) if embeds else None
+    descriptions = recorded_file(run)
+    _check_same_masks(use, run, config)
+    train, _ = _words(index, "train", manifest, run.vocabulary, descriptions)
+    val, _ = _words(index, "val", manifest, run.vocabulary, descriptions)
+    return Plan(
+        text=manifest.text,
+        vocabulary=run.vocabulary,
+        bank=bank,
+        encoder=encoder,
+        train=None if train is None else taught(train, use, config),
+        val=val,
+        manifest=manifest,
+        unmasked=use.unmasked,
+    )
+
+
+def _check_same_masks(use: MaskUse, run: Run, config: TrainConfig) -> None:
+    """Refuse to resume where other training images have a mask than at the start."""
+    recorded_use = None if use.sentence() is None else use.record(config)
+    same = recorded_use == run.manifest.data.get("masks")
+    if not same or run.with_mask not in (None, use.with_mask):
+        raise RunError(
+            f"The run in {run.path} was started with other masks: the same training images must have theirs. "
+            f"Restore the data, or start a new run.",
+            code="LEX-RUN-013",
+        )
+
+
+def _check_same_data(index: DatasetIndex, run: Run) -> None:
+    """Refuse to resume on other images or other splits than the run was started on."""
+    if run.splits is None:
+        raise RunError(
+            f"{run.path} cannot be resumed: its splits.json is missing. Start a new run.", code="LEX-RUN-014"
+        )
+    for split in LEARNED_SPLITS:
+        # Images that are left out are no concern of the training; masks.json tells whether they are the same.
+        expected = set(run.splits.get(split, ())) - run.left_out
+        found = {sample.id for sample in index.split(split)}
+        if expected != found:
+            raise RunError(
+                f"The run in {run.path} was started on other data: of its {len(expected)} {split} images "
+                f"{len(expected - found)} are not in the {split} split of {index.root}, which holds "
+                f"{len(found - expected)} others. Resume with the same data.",
+                code="LEX-RUN-015",
+            )
+
+
+def _words(
+    index: DatasetIndex,
+    split: Split,
+    manifest: Manifest,
+    vocabulary: Vocabulary | None,
+    descriptions: DescriptionFile | None,
+) -> tuple[Words | None, tuple[str, ...]]:
+    """Return the words of a split, and what could not be read; no words without a vocabulary."""
+    if vocabulary is None:
+        return None, ()
+    assert manifest.text != "none"
+    return words_of(
+        index, split, vocabulary, text=manifest.text, side=manifest.side, descriptions=descriptions
+    )

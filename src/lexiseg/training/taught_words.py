@@ -1,0 +1,158 @@
+"""The words that a training teaches: of which vocabulary, for which images, and what is said about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from rich.console import Console
+
+from lexiseg.data.sample import Split
+from lexiseg.describing.description_file import DescriptionFile
+from lexiseg.describing.vocabulary_choice import find_vocabulary, keyword_notes
+from lexiseg.embeddings.encoders import TextEncoder
+from lexiseg.errors import DataError, UsageError
+from lexiseg.systems.configuration import AugmentConfig, TrainConfig
+from lexiseg.systems.registry import get
+from lexiseg.training.described import check_described, vocabulary_of_file
+from lexiseg.training.examples import Words
+from lexiseg.training.few_masks import MaskUse, shuffled, words_taught
+from lexiseg.training.sides import check_side
+from lexiseg.training.words import side_of, words_of
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.flips import AXES, with_mirrored
+from lexiseg.words.vocabulary import Vocabulary
+
+#: The splits whose words a training reads.
+LEARNED_SPLITS: tuple[Split, ...] = ("train", "val")
+
+
+def taught(words: Words, use: MaskUse, config: TrainConfig) -> Words:
+    """Return the words that training images are taught with: the true ones, unless they are shuffled."""
+    samples = use.index.split("train")
+    words = shuffled(words, samples, seed=config.seed) if config.shuffle_words else words
+    return words_taught(words, samples, use)
+
+
+def settle_words(
+    use: MaskUse,
+    config: TrainConfig,
+    console: Console,
+    text: Literal["reports", "concepts", "lmm"],
+    descriptions: DescriptionFile | None,
+    encoder: TextEncoder,
+) -> tuple[Vocabulary, Words, Words]:
+    """Return the vocabulary to learn, and the words of the training and validation samples in it.
+
+    Raises:
+        DataError: The words do not fit the data set, or say nothing.
+        UsageError: A factor could be learned from mirrored images alone, and none are to be shown.
+    """
+    index = use.index
+    notes: tuple[str, ...] = ()
+    if descriptions is not None:
+        vocabulary = vocabulary_of_file(descriptions, index, config.vocabulary)
+        check_described(descriptions, index, vocabulary)
+    else:
+        vocabulary, notes = find_vocabulary(index, text=text, wanted=config.vocabulary, encoder=encoder)
+    reads_sentences = get(config.model, config.preset).reads_sentences
+    sentence_notes = keyword_notes(vocabulary, index) if reads_sentences else ()
+    for note in (*notes, *sentence_notes):
+        _say(console, note)
+    side = side_of(index, vocabulary, text, descriptions)
+    if text == "reports" and descriptions is None and index.side is None:
+        _say(console, f"Left and right are taken as the {side}'s; `side:` in dataset.yaml states another.")
+
+    def read(split: Split, vocabulary: Vocabulary) -> tuple[Words, tuple[str, ...]]:
+        return words_of(index, split, vocabulary, text=text, side=side, descriptions=descriptions)
+
+    train, notes = read("train", vocabulary)
+    val = None
+    if descriptions is not None or text == "reports":
+        # Validation images too: where few training images have a mask, these alone may settle nothing.
+        val, val_notes = read("val", vocabulary)
+        told = Words(vocabulary, [*train.indices, *val.indices], source=train.source, side=side)
+        samples = [*index.split("train"), *index.split("val")]
+        check_side(index, samples, told, file=None if descriptions is None else descriptions.path)
+    true, train = train, taught(train, use, config)
+    if config.shuffle_words:
+        _say(console, _true_by_chance(true, train))
+    known = _known_factors(vocabulary, train)
+    for note in notes:
+        _say(console, note)
+    if len(known) < len(vocabulary.factors):
+        learned = vocabulary.only(known)
+        for note in _notes_on_factors(vocabulary, learned, known, config.augment):
+            _say(console, note)
+        vocabulary, train, val = learned, train.only(learned), None
+    if val is None:
+        val, val_notes = read("val", vocabulary)
+    for note in val_notes:
+        _say(console, note)
+    return vocabulary, train, val
+
+
+def _true_by_chance(true: Words, given: Words) -> str:
+    """Say how much of shuffled words is true all the same, as many images have the same words."""
+    parts = []
+    for k, factor in enumerate(given.vocabulary.factors):
+        rows = [(a[k], b[k]) for a, b in zip(true.indices, given.indices, strict=True) if b[k] != UNKNOWN]
+        if rows:
+            parts.append(f"{factor.title} {100 * sum(a == b for a, b in rows) / len(rows):.1f} %")
+    return f"Shuffled words that are true by chance: {', '.join(parts)}."
+
+
+def _notes_on_factors(
+    whole: Vocabulary, learned: Vocabulary, known: Sequence[str], augment: AugmentConfig
+) -> list[str]:
+    """Say which factors are left out, and which are learned from mirrored images alone.
+
+    Raises:
+        UsageError: No such images are to be shown.
+    """
+    axes = [axis for axis in AXES if getattr(augment, f"{axis}_flip") > 0]
+    shown = with_mirrored(learned, known, axes)
+    unseen = [factor.title for factor in learned.factors if factor.name not in shown]
+    if unseen:
+        raise UsageError(
+            f"Nothing is known of these factors in any training image: {', '.join(unseen)}. They belong to "
+            f"others of which something is known, as left to right, so only mirrored images could teach "
+            f"them, and none are shown. Set horizontal_flip or vertical_flip above 0 under `augment` in a "
+            f"--config file, or take the pair out of the vocabulary's `opposites`.",
+            code="LEX-USE-079",
+        )
+    dropped = [factor.title for factor in whole.factors if factor.name not in learned.names]
+    mirrored = [factor.title for factor in learned.factors if factor.name not in known]
+    notes = []
+    if dropped:
+        notes.append(f"Nothing is known of these factors in any training image: {', '.join(dropped)}.")
+    if mirrored:
+        notes.append(f"These factors are learned from mirrored images alone: {', '.join(mirrored)}.")
+    return notes
+
+
+def _known_factors(vocabulary: Vocabulary, words: Words) -> tuple[str, ...]:
+    """Return the factors that at least one training sample says something about.
+
+    The others would never be learned, and yet be retrieved: colour, for example, on grey images.
+
+    Raises:
+        DataError: There is none.
+    """
+    known = tuple(
+        name
+        for position, name in enumerate(vocabulary.names)
+        if any(indices[position] != UNKNOWN for indices in words.indices)
+    )
+    if not known:
+        raise DataError(
+            f"The vocabulary '{vocabulary.name}' says nothing about any training image. Name another with "
+            f"--vocabulary, or use --text none.",
+            code="LEX-DATA-130",
+        )
+    return known
+
+
+def _say(console: Console, note: str) -> None:
+    """Say what was assumed; the note may hold paths, so nothing in it is markup."""
+    console.print(note, style="dim", markup=False, highlight=False)
