@@ -22,7 +22,6 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.describing.description_file import DescriptionFile, read_descriptions
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.runs.run import Manifest, Run
-from lexiseg.training.checks import resumed_config
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.described import (
     check_described,
@@ -33,7 +32,7 @@ from lexiseg.training.described import (
 )
 from lexiseg.training.few_masks import take_part
 from lexiseg.training.plan import plan_run
-from lexiseg.training.resume import continue_run
+from lexiseg.training.resume import continue_run, resumed_config
 from lexiseg.training.train import train
 from lexiseg.training.words import choose_text, side_of, words_of
 from lexiseg.words.description import UNKNOWN
