@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +22,7 @@ from lexiseg.cli.shared import (
     say,
 )
 from lexiseg.errors import DiskError, LexisegError, PartialFailureError
-from lexiseg.systems.registry import DEFAULT, systems
+from lexiseg.systems.registry import DEFAULT, names, systems
 
 convert_app = typer.Typer(help="Make a run folder from published weights.", no_args_is_help=True)
 
@@ -30,6 +31,17 @@ class _Unmasked(StrEnum):
     WORDS = "words"
     PSEUDO_LABELS = "pseudo_labels"
     LEAVE_OUT = "leave_out"
+
+
+def _one_of(known: tuple[str, ...]) -> Callable[[str | None], str | None]:
+    """Return the check of an option that takes one of some names."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in known:
+            raise typer.BadParameter(f"'{value}' is not one of {', '.join(known)}.")
+        return value
+
+    return check
 
 
 #: "stpnet (STPNet), ..." and "stpnet compact: small, trains on a CPU; ...", for `--help`.
@@ -56,11 +68,17 @@ def train(
     ],
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
     model: Annotated[
-        str | None, typer.Option(help=rf"The system to train: {_MODELS}. \[default: {DEFAULT}]")
+        str | None,
+        typer.Option(
+            callback=_one_of(names()), help=rf"The system to train: {_MODELS}. \[default: {DEFAULT}]"
+        ),
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help=rf"Which form of the system. {_PRESETS}. \[default: the first one listed]"),
+        typer.Option(
+            callback=_one_of(tuple(dict.fromkeys(system.preset for system in systems()))),
+            help=rf"Which form of the system. {_PRESETS}. \[default: the first one listed]",
+        ),
     ] = None,
     text: Annotated[
         str | None,
