@@ -91,7 +91,7 @@ def training_command(run: Path, file: Path | None) -> str:
     differing = [
         name
         for name, value in config.model_dump().items()
-        if stated[name] != value and not (name in _SETTLED and stated[name] == _SETTLED[name])
+        if stated.get(name) != value and not (name in _SETTLED and stated.get(name) == _SETTLED[name])
     ]
     if differing:
         raise SystemExit(f"{run} was not trained with {file}: {', '.join(differing)} differ.")

@@ -131,19 +131,23 @@ def test_it_is_audited(data: Path, tmp_path: Path) -> None:
     assert settings["training"]["channels"] == 3
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> str:
-    """Return a PYTHONPATH on which a package brings the system by an entry point."""
-    about = tmp_path / "site" / "toy_package-1.0.dist-info"
+def installed(folder: Path, value: str) -> str:
+    """Return a PYTHONPATH on which a package brings a system by an entry point."""
+    about = folder / "toy_package-1.0.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-package\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[lexiseg.systems]\ntoy = toy_system:TOY\n")
+    (about / "entry_points.txt").write_text(f"[lexiseg.systems]\ntoy = {value}\n")
     source = Path(lexiseg.__file__).parents[1]
     return f"{about.parent}:{source}:{Path(__file__).parents[1]}"
 
 
-def test_an_installed_package_brings_it(data: Path, installed: str, tmp_path: Path) -> None:
-    wide = {"PYTHONPATH": installed, "COLUMNS": "200"}
+def test_a_broken_package_is_named(tmp_path: Path) -> None:
+    outcome = shell("train", "--help", PYTHONPATH=installed(tmp_path / "site", "toy_system:NOTHING"))
+    outcome.refuses(2, "The system 'toy' of the package 'toy-package' cannot be loaded", "LEX-USE-503")
+
+
+def test_an_installed_package_brings_it(data: Path, tmp_path: Path) -> None:
+    wide = {"PYTHONPATH": installed(tmp_path / "site", "toy_system:TOY"), "COLUMNS": "200"}
     shown = shell("train", "--help", **wide)
     assert "toy (Toy Net)" in shown.stdout
     assert "toy small: one convolution" in shown.stdout

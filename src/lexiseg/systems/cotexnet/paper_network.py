@@ -2,8 +2,8 @@
 
 Learning Conceptual Text Prompts from Visual Regions of Interest for Medical Image Segmentation, Engineering
 2026, doi 10.1016/j.eng.2026.04.006. Built on CLIPSeg (Lueddecke and Ecker, CVPR 2022). In training the region
-of interest (ROI) becomes text, and the text's embedding is distilled into the image's; in use the image's
-embedding stands in for it, so an image is all it takes. Shape legend: B images of H x W pixels, N = h * w
+of interest (ROI) becomes text, and the text's embedding is distilled into the image's. In prediction the
+image's embedding takes its place, so an image is enough. Shape legend: B images of H x W pixels, N = h * w
 patches, T text tokens; widths V of the vision tower, L of the text tower, D of the embeddings, R of the
 decoder; C = 1 mask channel for two classes, else one per class, the background first.
 """
@@ -40,11 +40,11 @@ _FINE_HEAD_PATCH = 16
 
 @dataclass(frozen=True, kw_only=True)
 class CoTexNetOutput:
-    """What the network says of images.
+    """What the network returns for images.
 
     Attributes:
         logits: Raw scores, (B, C, H, W).
-        image_embedding: e_img, which stands in for the text's, (B, D) float32, 0.5..0.73.
+        image_embedding: e_img, which takes the place of the text's, (B, D) float32, 0.5..0.73.
     """
 
     logits: Tensor
@@ -63,7 +63,7 @@ class CoTexNetOutput:
 
 @dataclass(frozen=True, kw_only=True)
 class CoTexNetTrainingOutput(CoTexNetOutput):
-    """What the network says of images whose region of interest and text it was shown.
+    """What the network returns in training, with the region of interest and the text.
 
     Attributes:
         text_embedding: e_text of sentence and pseudo-word, detached, (B, D) float32, 0..1.
@@ -235,7 +235,7 @@ class CoTexNet(CoTexNetStudent):
         class_token, features = self._see(image)
         image_embedding = self._embed_image(class_token)  # (B, D)
         text_embedding = self.embed_text(input_ids, attention_mask, roi)  # (B, D)
-        # Self-adding noise: the decoder gets used to the embedding that it will be given in use.
+        # Self-adding noise: the decoder learns to use the embedding that it gets in prediction.
         condition = (1 - self.noise_share) * text_embedding + self.noise_share * image_embedding
         return CoTexNetTrainingOutput(
             logits=self._segment(image, features, condition),
@@ -266,7 +266,7 @@ class CoTexNet(CoTexNetStudent):
             pooled = self.text_model(input_ids=input_ids, attention_mask=attention_mask).pooler_output
         else:
             word = self.pseudo_word(self._see(roi)[0])  # (B, V) -> (B, L)
-            # The text tower takes no embeddings from outside, so the word slips in behind its own.
+            # The text tower takes no embeddings as input, so a hook replaces one of its own.
             with self.text_model.embeddings.register_forward_hook(partial(_insert_word, word)):
                 pooled = self.text_model(input_ids=input_ids, attention_mask=attention_mask).pooler_output
         return torch.sigmoid(self.text_projection(pooled).float())  # (B, L) -> (B, D)
