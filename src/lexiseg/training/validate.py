@@ -137,6 +137,8 @@ def model_card(run: Run, scores: ValidationScores) -> str:
 - Selected: weights of step {training["selected_step"]}, by validation Dice.
 - Validation (not test): mean per-case Dice {scores.dice:.4f} over {scores.cases} cases.
 - {review}
+- Method: {system.title}, {system.preset} preset. {system.citation}
+- Limits: {" ".join(system.limits)}
 
 Repeat it with: `{training["command"]}`
 """

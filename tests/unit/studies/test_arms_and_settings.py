@@ -174,7 +174,7 @@ def test_images_are_not_shifted_where_the_words_of_one_arm_could_not_follow(
     [
         ({"balance_words": 0.5}, "`balance_words: 0.5`: the arms would see other images"),
         ({"patience": 3}, "`patience: 3`: the arms would take different numbers of steps"),
-        ({"preset": "paper"}, "`preset: paper`: the published networks have no form without text"),
+        ({"preset": "paper"}, "`preset: paper`: its network has no form without text"),
         ({"colour": "red"}, "colour"),
     ],
 )

@@ -27,7 +27,7 @@ from lexiseg.runs.run import FORMAT_VERSION, Run
 from lexiseg.training.config import make_config
 from lexiseg.training.few_masks import take_part
 from lexiseg.training.plan import Plan, plan_run
-from lexiseg.training.train import train
+from lexiseg.training.train import train, train_on
 
 QUIET = Console(quiet=True)
 
@@ -94,6 +94,16 @@ class TestRunFolder:
         }
         assert tiny_run.left_out == frozenset()
         assert Run.open(tiny_run.path).manifest == tiny_run.manifest
+
+    def test_an_opened_data_set_gives_the_same_weights(
+        self, tiny_run: Run, index: DatasetIndex, tiny_options: dict[str, Any], tmp_path: Path
+    ) -> None:
+        run = train_on(index, make_config(tiny_options), tmp_path / "run")
+        first, second = load_file(tiny_run.weights_file), load_file(run.weights_file)
+        assert all(torch.equal(value, second[name]) for name, value in first.items())
+        assert train_on(index, make_config(tiny_options), run.path, resume=True).manifest == run.manifest
+        with pytest.raises(RunError, match="already exists and is not empty"):
+            train_on(index, make_config(tiny_options), run.path)
 
     def test_manifest(self, tiny_run: Run) -> None:
         manifest = tiny_run.manifest

@@ -10,7 +10,6 @@ decoder; C = 1 mask channel for two classes, else one per class, the background 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -19,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPSegConfig, CLIPSegModel
-from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder
 
 from lexiseg.errors import UsageError
+from lexiseg.systems.cotexnet.film_decoder import FilmDecoder
 
 #: Token that the pseudo-word replaces, counted from the start token, as published. CLIP's tokenizer cuts the
 #: sentences' frame "Segmentation area of [temp]. " into seg, mentation, area, of, [, temp, ].: so it is the
@@ -296,53 +295,6 @@ class CoTexNet(CoTexNetStudent):
                 "'Segmentation area of [temp]. ...'.",
                 code="LEX-USE-029",
             )
-
-
-class FilmDecoder(nn.Module):
-    """CLIPSeg's decoder, for any number of classes and grids of any shape.
-
-    Args:
-        config: Configuration of CLIPSeg.
-        num_classes: Number of classes with the background.
-    """
-
-    def __init__(self, config: CLIPSegConfig, num_classes: int) -> None:
-        super().__init__()
-        clipseg: Any = CLIPSegDecoder(config)
-        self.conditional_layer = config.conditional_layer
-        self.reduces: nn.ModuleList = clipseg.reduces
-        self.film_mul: nn.Linear = clipseg.film_mul
-        self.film_add: nn.Linear = clipseg.film_add
-        self.layers: nn.ModuleList = clipseg.layers
-        head = clipseg.transposed_convolution
-        upsample: list[nn.Module]
-        output: Any
-        *upsample, output = head if isinstance(head, nn.Sequential) else (head,)
-        if num_classes > 2:
-            output = nn.ConvTranspose2d(output.in_channels, num_classes, output.kernel_size, output.stride)
-            nn.init.xavier_normal_(output.weight)
-            nn.init.zeros_(output.bias)
-        self.upsample = nn.Sequential(*upsample)
-        self.output: nn.ConvTranspose2d = output
-
-    def forward(self, features: Sequence[Tensor], condition: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Return logits (B, C, h * patch size, w * patch size).
-
-        Args:
-            features: Hidden states of the vision tower, shallow to deep, (B, 1 + N, V) each.
-            condition: Embedding that says what to segment, (B, D).
-            grid: Number of patches (h, w).
-        """
-        x = torch.zeros((), device=condition.device)
-        deep_to_shallow = zip(reversed(features), self.reduces, self.layers, strict=True)
-        for position, (feature, reduce, layer) in enumerate(deep_to_shallow):
-            x = reduce(feature) + x  # (B, 1 + N, R)
-            if position == self.conditional_layer:
-                x = self.film_mul(condition)[:, None] * x + self.film_add(condition)[:, None]
-            x = layer(x, attention_mask=None)
-        x = x[:, 1:].transpose(1, 2).reshape(len(x), -1, *grid)  # without class token: (B, R, h, w)
-        logits: Tensor = self.output(self.upsample(x))
-        return logits
 
 
 def distillation_loss(image_embedding: Tensor, text_embedding: Tensor) -> Tensor:
