@@ -248,7 +248,7 @@ def calibrate(
         )
     review = fitted.review
     say(
-        f"Temperature {fitted.temperature:.3f}, fitted on {fitted.data['samples']} validation cases; "
+        f"Temperature {fitted.temperature:.3f}, fitted on {fitted.data.samples} validation cases; "
         f"expected calibration error {fitted.ece_before:.4f} before, {fitted.ece_after:.4f} after."
     )
     if review.dice_flagged is not None and review.dice_rest is not None:

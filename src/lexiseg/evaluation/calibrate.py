@@ -22,7 +22,7 @@ from lexiseg.evaluation.metrics import mean_dice
 from lexiseg.evaluation.opening import open_for
 from lexiseg.evaluation.provenance import describe_data
 from lexiseg.evaluation.reliability import Reliability
-from lexiseg.inference.calibration import Calibration, save_calibration
+from lexiseg.inference.calibration import Calibration, CalibrationData, save_calibration
 from lexiseg.inference.predictor import BATCH_SIZE, Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE, ReviewRule, Signal
@@ -120,7 +120,7 @@ def fit(
         nll_after=_nll(scores, labels, temperature),
         pixels=len(labels),
         review=fit_review(seen.signals, seen.dice),
-        data={name: about[name] for name in ("name", "split", "samples", "ids_sha256")},
+        data=CalibrationData(**{name: about[name] for name in ("name", "split", "samples", "ids_sha256")}),
         lexiseg_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,6 +21,24 @@ CALIBRATION_FILE = "calibration.json"
 _FORMAT_VERSION = 1
 
 
+class CalibrationData(BaseModel):
+    """The cases a calibration was fitted on.
+
+    Attributes:
+        name: Name of the data set.
+        split: The split, "val".
+        samples: Number of cases.
+        ids_sha256: SHA-256 of their ids.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    split: str
+    samples: int
+    ids_sha256: str
+
+
 class Calibration(BaseModel):
     """What calibrates one way of predicting.
 
@@ -34,7 +51,7 @@ class Calibration(BaseModel):
         nll_after: The same with it.
         pixels: Number of validation pixels that were drawn for these figures.
         review: When a prediction asks for review.
-        data: Name, split, number and hash of the cases that were used.
+        data: The cases that were used.
         lexiseg_version: Version that fitted it.
         created: ISO date and time, UTC.
     """
@@ -48,12 +65,21 @@ class Calibration(BaseModel):
     nll_after: float
     pixels: int
     review: ReviewRule
-    data: dict[str, Any]
+    data: CalibrationData
     lexiseg_version: str
     created: str
 
 
-class _File(BaseModel):
+class CalibrationFile(BaseModel):
+    """Contents of `calibration.json`.
+
+    Attributes:
+        format_version: Version of the file's format, which is its schema version.
+        weights_sha256: SHA-256 of the weights that it was fitted for.
+        plain: Calibration of plain prediction; None if it was not fitted.
+        flip_average: Calibration of flip-averaged prediction; None if it was not fitted.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: int = _FORMAT_VERSION
@@ -91,13 +117,13 @@ def save_calibration(run: Run, calibration: Calibration, *, flip_average: bool) 
     weights = _weights_hash(run)
     found = _read(run)
     if found is None or found.weights_sha256 != weights:
-        found = _File(weights_sha256=weights)
+        found = CalibrationFile(weights_sha256=weights)
     mode = "flip_average" if flip_average else "plain"
     value = found.model_copy(update={mode: calibration}).model_dump(mode="json")
     write_json(run.path / CALIBRATION_FILE, value)
 
 
-def _read(run: Run) -> _File | None:
+def _read(run: Run) -> CalibrationFile | None:
     file = run.path / CALIBRATION_FILE
     if not file.is_file():
         return None
@@ -105,7 +131,7 @@ def _read(run: Run) -> _File | None:
         value = json.loads(file.read_text(encoding="utf-8"))
         version = int(value["format_version"])
         if version <= _FORMAT_VERSION:
-            return _File.model_validate(value)
+            return CalibrationFile.model_validate(value)
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise RunError(
             f"{file} is damaged ({error}). Restore it, or remove it and calibrate again.", code="LEX-RUN-010"

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import expit, logit
 
 from lexiseg.errors import RunError
-from lexiseg.inference.calibration import Calibration, load_calibration, save_calibration
+from lexiseg.inference.calibration import Calibration, CalibrationData, load_calibration, save_calibration
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.review import ReviewRule, Signal
 
@@ -24,7 +24,7 @@ def calibration(temperature: float = 2.0, *, below: float = 0.0, signal: str = "
         nll_after=0.1,
         pixels=100,
         review=rule,
-        data={"split": "val"},
+        data=CalibrationData(name="chest", split="val", samples=5, ids_sha256="0"),
         lexiseg_version="0",
         created="2026-11-22T00:00:00+00:00",
     )

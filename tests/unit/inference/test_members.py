@@ -87,17 +87,16 @@ def test_factors_in_another_order_are_refused(runs: tuple[Run, Run]) -> None:
     """Left and right have equally many phrases: they would be averaged without a word."""
     vocabulary = runs[0].manifest.vocabulary
     assert vocabulary is not None
-    turned = {**vocabulary, "factors": [*vocabulary["factors"][:2], *vocabulary["factors"][:1:-1]]}
+    factors = vocabulary.factors
+    turned = vocabulary.model_copy(update={"factors": (*factors[:2], *factors[:1:-1])})
     other = Run(runs[1].path, runs[1].manifest.model_copy(update={"vocabulary": turned}))
     with pytest.raises(
         UsageError, match="laterality, count, left, right against laterality, count, right, left"
     ):
         check_alike(runs[0], other)
-    phrases = [dict(factor) for factor in vocabulary["factors"]]
-    phrases[1] = {**phrases[1], "phrases": list(phrases[1]["phrases"])[::-1]}
-    other = Run(
-        runs[1].path, runs[1].manifest.model_copy(update={"vocabulary": {**vocabulary, "factors": phrases}})
-    )
+    reversed_count = factors[1].model_copy(update={"phrases": factors[1].phrases[::-1]})
+    changed = vocabulary.model_copy(update={"factors": (factors[0], reversed_count, *factors[2:])})
+    other = Run(runs[1].path, runs[1].manifest.model_copy(update={"vocabulary": changed}))
     with pytest.raises(UsageError, match=r"of count, .* against "):
         check_alike(runs[0], other)
 
