@@ -1,9 +1,8 @@
-"""What a prediction holds."""
+"""The result of a prediction: a mask with probabilities, words, and what speaks against it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,26 +67,3 @@ class Prediction:
     reasons: tuple[str, ...] = ()
     expected_dice: float | None = None
     signals: dict[str, float] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything but the pixels as JSON-able values, one line of `predictions.jsonl`."""
-        return {
-            "size": list(self.mask.shape),
-            "area_px": self.area_px,
-            "area_mm2": self.area_mm2,
-            "side": self.side,
-            "words": [
-                {
-                    "factor": word.factor,
-                    "phrase": word.phrase,
-                    "confidence": round(word.confidence, 4),
-                    "runners_up": [[phrase, round(confidence, 4)] for phrase, confidence in word.runners_up],
-                }
-                for word in self.words
-            ],
-            "measured": None if self.measured is None else self.measured.phrases,
-            "agreement": self.agreement,
-            "flagged": self.flagged,
-            "reasons": list(self.reasons),
-            "expected_dice": None if self.expected_dice is None else round(self.expected_dice, 4),
-        }

@@ -13,10 +13,11 @@ from PIL import Image
 
 from lexiseg.data.readers import read_image
 from lexiseg.errors import DataError, DiskError, LexisegError
-from lexiseg.inference import batch
-from lexiseg.inference.batch import Target, find_targets, predict_to_files
+from lexiseg.inference.batch import BatchSummary, predict_to_files
 from lexiseg.inference.explain import Explanation
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.result import Prediction
+from lexiseg.inference.targets import Target, find_targets
 
 
 class Thresholds:
@@ -24,13 +25,9 @@ class Thresholds:
 
     run = SimpleNamespace(class_names=("background", "lesion"), path=Path("runs/bright"))
 
-    def __init__(self) -> None:
-        self.asked: list[tuple[int, tuple[float, float] | None]] = []
+    options = PredictionOptions()
 
-    def predict_paths(
-        self, paths: Iterable[Path], *, batch_size: int, spacing_mm: tuple[float, float] | None
-    ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
-        self.asked.append((batch_size, spacing_mm))
+    def predict_paths(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Prediction | LexisegError]]:
         for path in paths:
             try:
                 mask = (read_image(path)[..., 0] > 127).astype(np.uint8)
@@ -132,7 +129,7 @@ class TestFindTargets:
             find_targets([tmp_path])
 
 
-def run(folder: Path, out: Path, **options: Any) -> batch.BatchSummary:
+def run(folder: Path, out: Path, **options: Any) -> BatchSummary:
     return predict_to_files(Thresholds(), find_targets([folder]), out, **options)  # type: ignore[arg-type]
 
 
@@ -165,7 +162,7 @@ def test_masks_and_lines(folder: Path, tmp_path: Path) -> None:
 
 
 def test_overlays_on_request(folder: Path, tmp_path: Path) -> None:
-    run(folder, tmp_path / "out", overlays=True)
+    run(folder, tmp_path / "out", writers=("mask", "overlay"))
     with Image.open(tmp_path / "out" / "overlays" / "exam" / "odd.png") as overlay:
         assert overlay.size == (10, 40)
 
@@ -185,7 +182,7 @@ def _explained(monkeypatch: pytest.MonkeyPatch) -> None:
             notes=(),
         )
 
-    monkeypatch.setattr(batch, "explain", nothing_to_say)
+    monkeypatch.setattr("lexiseg.inference.writers.card.explain", nothing_to_say)
 
 
 def files_in(folder: Path) -> list[str]:
@@ -197,7 +194,7 @@ def test_cards_and_overlays_of_an_earlier_batch_do_not_stay_beside_new_masks(
     folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    run(folder, out, cards=True, overlays=True)
+    run(folder, out, writers=("mask", "overlay", "card"))
     both = ["cards/a.html", "cards/exam/odd.html", "overlays/a.png", "overlays/exam/odd.png"]
     of_masks = ["masks/a.png", "masks/exam/odd.png", "predictions.jsonl"]
     assert files_in(out) == sorted([*both, *of_masks])
@@ -225,14 +222,14 @@ def test_an_interrupted_batch_leaves_no_card_of_another_mask(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    run(folder, out, cards=True)
+    run(folder, out, writers=("mask", "card"))
 
     def stop(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch, "explain", stop)
+    monkeypatch.setattr("lexiseg.inference.writers.card.explain", stop)
     with pytest.raises(KeyboardInterrupt):
-        run(folder, out, cards=True)
+        run(folder, out, writers=("mask", "card"))
     assert "cards/a.html" not in files_in(out)
 
 
@@ -246,7 +243,9 @@ def test_an_unreadable_file_is_reported_and_does_not_stop_the_rest(folder: Path,
     assert path == folder / "b.png"
     assert "b.png" in reason
     assert seen == [("a.png", True), ("b.png", False), ("odd.JPG", True)]
-    assert lines_of(out)[1] == {"image": str(path), "error": reason}
+    assert lines_of(out)[1] == {
+        "schema_version": 1, "image": str(path), "error": reason, "code": "LEX-DATA-013",
+    }  # fmt: skip
     assert not (out / "masks" / "b.png").exists()
 
 
@@ -282,11 +281,3 @@ def test_a_full_disk_leaves_nothing_half_written(
         run(folder, out)
     assert [p.name for p in (out / "masks").rglob("*") if p.is_file()] == ["a.png"]
     assert not (out / "predictions.jsonl").exists()
-
-
-def test_batch_size_and_spacing_are_passed_on(folder: Path, tmp_path: Path) -> None:
-    predictor = Thresholds()
-    targets = find_targets([folder])
-    predict_to_files(predictor, targets, tmp_path / "out")  # type: ignore[arg-type]
-    predict_to_files(predictor, targets, tmp_path / "out", batch_size=3, spacing_mm=(1, 2))  # type: ignore[arg-type]
-    assert predictor.asked == [(8, None), (3, (1, 2))]
