@@ -12,12 +12,14 @@ import pytest
 from PIL import Image
 
 from lexiseg.data.readers import read_image
-from lexiseg.errors import DataError, DiskError, LexisegError
+from lexiseg.errors import DataError, DiskError, LexisegError, UsageError
+from lexiseg.files import write_text
 from lexiseg.inference.batch import BatchSummary, predict_to_files
 from lexiseg.inference.explain import Explanation
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.targets import Target, find_targets
+from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
 
 
 class Thresholds:
@@ -281,3 +283,80 @@ def test_a_full_disk_leaves_nothing_half_written(
         run(folder, out)
     assert [p.name for p in (out / "masks").rglob("*") if p.is_file()] == ["a.png"]
     assert not (out / "predictions.jsonl").exists()
+
+
+class TestWriters:
+    def test_records_alone(self, folder: Path, tmp_path: Path) -> None:
+        run(folder, tmp_path / "out", writers=())
+        assert files_in(tmp_path / "out") == ["predictions.jsonl"]
+        assert [line["mask"] for line in lines_of(tmp_path / "out")] == [None, None]
+
+    def test_an_earlier_mask_does_not_stay_where_none_is_written(self, folder: Path, tmp_path: Path) -> None:
+        run(folder, tmp_path / "out")
+        run(folder, tmp_path / "out", writers=["overlay"])
+        assert files_in(tmp_path / "out") == ["overlays/a.png", "overlays/exam/odd.png", "predictions.jsonl"]
+
+    def test_probability_maps(self, folder: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        run(folder, out, writers=["records", "probability", "mask"])
+        with Image.open(out / "probabilities" / "a.tif") as picture:
+            probability = np.asarray(picture)
+        np.testing.assert_array_equal(probability > 0.5, np.asarray(Image.open(out / "masks" / "a.png")) > 0)
+        assert len(find_targets([folder], out=out)) == 2
+        run(folder, out)
+        assert not (out / "probabilities" / "a.tif").exists()
+
+    @pytest.mark.usefixtures("_explained")
+    def test_the_image_is_read_once_for_all_writers(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read: list[Path] = []
+
+        def counted(path: Path) -> np.ndarray:
+            read.append(path)
+            return read_image(path)
+
+        monkeypatch.setattr("lexiseg.inference.writers.base.read_image", counted)
+        run(folder, tmp_path / "masks only")
+        assert read == []
+        run(folder, tmp_path / "out", writers=["mask", "overlay", "card", "probability"])
+        assert read == [folder / "a.png", folder / "exam" / "odd.JPG"]
+
+    def test_an_unknown_format_is_refused_before_anything_is_written(
+        self, folder: Path, tmp_path: Path
+    ) -> None:
+        with pytest.raises(UsageError, match=r"LEX-USE-571"):
+            run(folder, tmp_path / "out", writers=["mask", "dicom"])
+        assert not (tmp_path / "out").exists()
+
+    def test_a_writer_of_ones_own(self, folder: Path, tmp_path: Path) -> None:
+        (folder / "b.png").write_bytes(b"no image")
+        calls: list[str] = []
+
+        class Sizes(ImageWriter):
+            name, folder, suffix, mark = "size", "sizes", ".txt", b"size "
+
+            def open(self, batch: Batch) -> None:
+                calls.append("open")
+
+            def write(self, image: PredictedImage, batch: Batch) -> None:
+                calls.append(str(image.target.name))
+                write_text(self.file(image.target, batch), f"size {image.prediction.mask.shape}")
+
+            def write_failure(self, target: Target, error: LexisegError, batch: Batch) -> None:
+                calls.append(error.code)
+
+            def close(self, batch: Batch, *, finished: bool) -> None:
+                calls.append(f"close {finished}")
+
+        run(folder, tmp_path / "out", writers=["mask", Sizes()])
+        assert calls == ["open", "a", "LEX-DATA-013", "exam/odd", "close True"]
+        assert (tmp_path / "out" / "sizes" / "a.txt").read_text() == "size (20, 30)"
+        calls.clear()
+
+        def stop(path: Path, result: object) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run(folder, tmp_path / "out", writers=[Sizes()], on_result=stop)
+        assert (calls[0], calls[-1]) == ("open", "close False")
