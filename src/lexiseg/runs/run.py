@@ -17,8 +17,8 @@ from lexiseg.errors import RunError
 from lexiseg.files import refuse_blocked, write_json
 from lexiseg.runs.manifest import MANIFEST_FILE, FinishedTraining, Manifest, TextSource, read_manifest
 from lexiseg.runs.shipped import model_folder, model_names, shown_folder
-from lexiseg.systems.registry import get
 from lexiseg.runs.splits import SplitsRecord, read_splits_record, read_with_mask
+from lexiseg.systems.registry import get
 from lexiseg.words.description import Side
 from lexiseg.words.vocabulary import Vocabulary
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from lexiseg.data.sample import DatasetIndex
-from lexiseg.files import atomic_folder, write_json, write_text
+from lexiseg.files import atomic_folder, write_text
 from lexiseg.inference.predictor import Predictor
 from lexiseg.models.weights_file import channels_last, count_parameters
 from lexiseg.runs.manifest import TrainingRecord
