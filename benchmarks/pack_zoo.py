@@ -89,11 +89,11 @@ def training_command(run: Path, file: Path | None) -> str:
         return shlex.join([*command, CONFIG_FILE])
     length = next(name for name in ("max_minutes", "epochs", "steps") if getattr(config, name) is not None)
     stated = make_config({length: getattr(config, length)}, file).model_dump()
-    differing = [
+    differing = sorted(
         name
         for name, value in config.model_dump().items()
         if stated[name] != value and not (name in _SETTLED and stated[name] == _SETTLED[name])
-    ]
+    )
     if differing:
         raise SystemExit(f"{run} was not trained with {file}: {', '.join(differing)} differ.")
     option, value = f"--{length.replace('_', '-')}", str(getattr(config, length)).removesuffix(".0")
