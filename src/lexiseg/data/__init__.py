@@ -1,8 +1,4 @@
-"""Data sets: opened, read, checked, transformed. Nothing here depends on a model.
-
-`open_dataset` is loaded at its first use: prediction reads images without the code for folder layouts and
-sheets.
-"""
+"""Data sets: their samples, layouts, decoding, checks and augmentation; independent of any network."""
 
 from __future__ import annotations
 
@@ -17,8 +13,9 @@ __all__ = ["SPLITS", "DatasetIndex", "Sample", "Split", "open_dataset"]
 
 
 def __getattr__(name: str) -> Any:
-    if name != "open_dataset":
-        raise AttributeError(f"module 'lexiseg.data' has no attribute '{name}'")
-    from lexiseg.data.layouts import open_dataset
+    # Loaded when first used: the layouts need pandas, and prediction only reads images.
+    if name == "open_dataset":
+        from lexiseg.data.layouts import open_dataset
 
-    return open_dataset
+        return open_dataset
+    raise AttributeError(f"module 'lexiseg.data' has no attribute '{name}'")

@@ -9,10 +9,13 @@ from typing import Any, Literal
 from pydantic import (
     BaseModel,
     ConfigDict,
+    GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
 
 from lexiseg.errors import RunError
 from lexiseg.models.spec import NetworkSpec
@@ -31,6 +34,17 @@ TextSource = Literal["reports", "concepts", "lmm", "none"]
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _PartlyWritten(_Record):
+    """A record of which only the fields that apply are written; its schema lists all of them."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        fields: Any = {key: value for key, value in schema.items() if key != "serialization"}
+        return handler(fields)
 
 
 class DescriptionsRecord(_Record):
@@ -65,7 +79,7 @@ class MasksRecord(_Record):
     unmasked: str
 
 
-class DataRecord(_Record):
+class DataRecord(_PartlyWritten):
     """The training data of a run. Only what is known and applies is written to the file.
 
     Attributes:
@@ -111,7 +125,7 @@ class ValidationRecord(_Record):
     dice_rest: float | None
 
 
-class TrainingRecord(_Record):
+class TrainingRecord(_PartlyWritten):
     """The training of a run. Only what is known is written to the file.
 
     Attributes:
