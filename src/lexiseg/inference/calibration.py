@@ -1,6 +1,6 @@
-"""`calibration.json` of a run: what was fitted on validation cases after training, and is used in prediction.
+"""`calibration.json` of a run: temperature and review rule, fitted on validation cases, used in prediction.
 
-One entry per way of predicting, plain and flip-averaged, since averaging changes how sure the network is.
+Plain and flip-averaged prediction have a calibration each, as averaging changes how sure the network is.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class CalibrationData(BaseModel):
 
 
 class Calibration(BaseModel):
-    """What calibrates one way of predicting.
+    """The calibration of plain, or of flip-averaged, prediction.
 
     Attributes:
         temperature: The mask's scores are divided by it before they become probabilities (Guo et al., *On
@@ -50,7 +50,7 @@ class Calibration(BaseModel):
         nll_before: Mean negative log likelihood of the pixels without it.
         nll_after: The same with it.
         pixels: Number of validation pixels that were drawn for these figures.
-        review: When a prediction asks for review.
+        review: Rule that flags predictions for review.
         data: The cases that were used.
         lexiseg_version: Version that fitted it.
         created: ISO date and time, UTC.
@@ -89,7 +89,7 @@ class CalibrationFile(BaseModel):
 
 
 def load_calibration(run: Run, *, flip_average: bool) -> Calibration | None:
-    """Return a run's calibration for one way of predicting; None where there is none.
+    """Return the calibration of a run for plain, or for flip-averaged, prediction; None where there is none.
 
     Raises:
         RunError: The file is damaged, of a newer version, or was fitted for other weights.
@@ -108,7 +108,7 @@ def load_calibration(run: Run, *, flip_average: bool) -> Calibration | None:
 
 
 def save_calibration(run: Run, calibration: Calibration, *, flip_average: bool) -> None:
-    """Write a calibration into its run; that of the other way of predicting stays, if it fits the weights.
+    """Write a calibration into its run; the other one stays if it was fitted for the same weights.
 
     Raises:
         RunError: There is a file of a newer version, or a damaged one.

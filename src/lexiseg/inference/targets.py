@@ -29,8 +29,8 @@ def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = Non
     """Turn files, folders and glob patterns into a list of images.
 
     Folders are searched with their subfolders; their structure is kept below the output folder. Hidden
-    files and folders in them are left out. An image that
-    several patterns name is taken once, under its first name.
+    files and folders in them are left out. An image that several patterns name is taken once, under its first
+    name.
 
     Args:
         patterns: Files, folders and glob patterns.
@@ -73,7 +73,7 @@ def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = Non
 
 
 def _expand(pattern: Path) -> Iterator[Target]:
-    """Yield the images a file, folder or glob pattern stands for, sorted."""
+    """Yield the images that a file, folder or glob pattern names, sorted."""
     if pattern.is_dir():
         for file in sorted(pattern.rglob("*")):
             name = file.relative_to(pattern)

@@ -19,14 +19,12 @@ class Format:
 
     Attributes:
         name: Its name, as in `--write`.
-        writes: What it writes, in a few words.
         folder: Folder of its files below the output folder; None where it writes one file for all images.
         are_images: Whether its files could be taken for images to predict.
         writer: Module and class of its writer.
     """
 
     name: str
-    writes: str
     folder: str | None
     are_images: bool
     writer: tuple[str, str]
@@ -38,35 +36,30 @@ _PACKAGE = "lexiseg.inference.writers"
 FORMATS = (
     Format(
         name="mask",
-        writes="the mask, on the grid of the image, as PNG",
         folder="masks",
         are_images=True,
         writer=(f"{_PACKAGE}.mask", "MaskWriter"),
     ),
     Format(
         name="overlay",
-        writes="the image with the outline of the mask, as PNG",
         folder="overlays",
         are_images=True,
         writer=(f"{_PACKAGE}.overlay", "OverlayWriter"),
     ),
     Format(
         name="card",
-        writes="a page that explains the prediction, as HTML",
         folder="cards",
         are_images=False,
         writer=(f"{_PACKAGE}.card", "CardWriter"),
     ),
     Format(
         name="probability",
-        writes="the probability of each class, 0 to 1, as TIFF of 32-bit floats",
         folder="probabilities",
         are_images=True,
         writer=(f"{_PACKAGE}.probability", "ProbabilityWriter"),
     ),
     Format(
         name="records",
-        writes="one line of JSON per image; always written",
         folder=None,
         are_images=False,
         writer=(f"{_PACKAGE}.records", "RecordsWriter"),
