@@ -149,7 +149,7 @@ def run_baseline(architecture: str, data: Path, folder: Path, options: dict[str,
         plan = plan_run(use, config, console)
     training = BaselineTraining(use, plan, config, out=folder, resume=resume, console=console)
     training.architecture = architecture
-    finished = resume and Run.open(folder).manifest.training.get("finished")
+    finished = resume and Run.open(folder).manifest.training.finished
     with predicting_with(architecture):
         run = Run.open(folder) if finished else training.run()
         evaluate_predictor(predictor.Predictor(run), index, split="test", out=folder / "test")
@@ -173,13 +173,13 @@ def print_table(rows: dict[str, pd.DataFrame], folders: dict[str, Path]) -> None
         f"(paired, 95 %) |\n| --- | --- | --- | --- | --- | --- | --- |"
     )
     for name, cases in rows.items():
-        manifest = Run.open(folders[name]).manifest
+        run = Run.open(folders[name])
         metrics = json.loads((folders[name] / "test" / "metrics.json").read_text(encoding="utf-8"))
         small = cases.index[cases["tercile"] == "small"]
         against = "-" if name == first else paired(cases, rows[first], ids)
         print(
-            f"| {TITLES[name]} | {manifest.network.num_parameters / 1e6:.2f} M | "
-            f"{manifest.training['steps']} | {dice(cases, ids).mean():.4f} | "
+            f"| {TITLES[name]} | {run.manifest.network.num_parameters / 1e6:.2f} M | "
+            f"{run.finished_training.steps} | {dice(cases, ids).mean():.4f} | "
             f"{dice(cases, small).mean():.4f} | {metrics['pooled_dice']:.4f} | {against} |"
         )
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from lexiseg.cli.comparison_commands import show_runs
 from lexiseg.cli.shared import (
@@ -20,8 +19,10 @@ from lexiseg.cli.shared import (
     narrator,
     progress_bar,
     say,
+    warn,
 )
 from lexiseg.errors import DiskError, LexisegError, PartialFailureError
+from lexiseg.inference.writers.registry import check_formats, format_names
 from lexiseg.systems.registry import DEFAULT, names, systems
 
 convert_app = typer.Typer(help="Make a run folder from published weights.", no_args_is_help=True)
@@ -266,7 +267,7 @@ def calibrate(
         )
     review = fitted.review
     say(
-        f"Temperature {fitted.temperature:.3f}, fitted on {fitted.data['samples']} validation cases; "
+        f"Temperature {fitted.temperature:.3f}, fitted on {fitted.data.samples} validation cases; "
         f"expected calibration error {fitted.ece_before:.4f} before, {fitted.ece_after:.4f} after."
     )
     if review.dice_flagged is not None and review.dice_rest is not None:
@@ -283,14 +284,21 @@ def predict(
         list[str], typer.Argument(metavar="PATHS", help="Images, folders, or quoted glob patterns.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for masks and predictions.jsonl.")] = Path("predictions"),
+    write: Annotated[
+        str, typer.Option(help=f"Output formats, by commas: {', '.join(format_names())}.")
+    ] = "mask",
     overlays: Annotated[
-        bool, typer.Option("--overlays", help="Also write the images with mask contours.")
+        bool,
+        typer.Option(
+            "--overlays", help="Also write the images with mask contours; short for the format overlay."
+        ),
     ] = False,
     explain: Annotated[
         bool,
         typer.Option(
             "--explain",
-            help="Also write a card per image: words by scale, where each acts, masks under other words.",
+            help="Also write a card per image: words by scale, where each acts, masks under other words; "
+            "short for the format card.",
         ),
     ] = False,
     spacing_mm: Annotated[
@@ -303,33 +311,36 @@ def predict(
     average_with: _AverageWith = None,
 ) -> None:
     """Segment images: masks on their own grids, the retrieved words, and a flag where to look again."""
+    formats = [name.strip() for name in write.split(",") if name.strip()]
+    formats += ["overlay"] * overlays + ["card"] * explain
+    check_formats(formats)
+
     from lexiseg import find_targets, load, predict_to_files
 
     targets = find_targets(paths, out=out)
-    predictor = load(run, device=device, flip_average=flip_average, average_with=average_with)
-    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    predictor = load(
+        run,
+        device=device,
+        flip_average=flip_average,
+        average_with=average_with,
+        batch_size=batch_size,
+        spacing_mm=spacing_mm,
+    )
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(targets))
 
         def show(path: Path, result: object) -> None:
             progress.advance(task)
             if isinstance(result, LexisegError):
-                errors.print(f"Skipped: {result}", style="yellow")
+                warn(f"Skipped: {result}")
 
         try:
-            summary = predict_to_files(
-                predictor,
-                targets,
-                out,
-                overlays=overlays,
-                cards=explain,
-                spacing_mm=spacing_mm,
-                batch_size=batch_size,
-                on_result=show,
-            )
+            summary = predict_to_files(predictor, targets, out, writers=formats, on_result=show)
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(
                 f"The masks so far are in {out / 'masks'}. Run the command again to predict all images."
+                if "mask" in formats
+                else f"The files so far are in {out}. Run the command again to predict all images."
             ) from interrupt
     can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None
     review = f"; {summary.flagged} flagged for review" if can_flag else ""
@@ -407,7 +418,3 @@ def demo(
     from lexiseg.cli.demo import run_demo
 
     run_demo(data, out, minutes=minutes, image_size=image_size, console=narrator())
-
-
-def _score(value: float | dict[str, float]) -> float:
-    return value["mean"] if isinstance(value, dict) else value

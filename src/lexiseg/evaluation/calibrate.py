@@ -22,8 +22,9 @@ from lexiseg.evaluation.metrics import mean_dice
 from lexiseg.evaluation.opening import open_for
 from lexiseg.evaluation.provenance import describe_data
 from lexiseg.evaluation.reliability import Reliability
-from lexiseg.inference.calibration import Calibration, save_calibration
-from lexiseg.inference.predictor import BATCH_SIZE, Predictor
+from lexiseg.inference.calibration import Calibration, CalibrationData, save_calibration
+from lexiseg.inference.options import BATCH_SIZE, PredictionOptions
+from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE, ReviewRule, Signal
 from lexiseg.runs.run import Run
@@ -79,7 +80,7 @@ def calibrate(
             code="LEX-RUN-016",
         )
     index = open_for((run,), data, "val")
-    predictor = Predictor(run, device=device, flip_average=flip_average, calibrated=False)
+    predictor = Predictor(run, PredictionOptions(device=device, flip_average=flip_average), calibrated=False)
     fitted = fit(predictor, index, batch_size=batch_size, progress=progress)
     save_calibration(run, fitted, flip_average=flip_average)
     return fitted
@@ -120,7 +121,7 @@ def fit(
         nll_after=_nll(scores, labels, temperature),
         pixels=len(labels),
         review=fit_review(seen.signals, seen.dice),
-        data={name: about[name] for name in ("name", "split", "samples", "ids_sha256")},
+        data=CalibrationData(**{name: about[name] for name in ("name", "split", "samples", "ids_sha256")}),
         lexiseg_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -30,7 +30,8 @@ from lexiseg.evaluation.report import build_report
 from lexiseg.evaluation.retrieval import References, retrieval_scores
 from lexiseg.evaluation.summary import summarise
 from lexiseg.files import refuse_blocked, write_json, write_text
-from lexiseg.inference.predictor import BATCH_SIZE, Predictor
+from lexiseg.inference.options import BATCH_SIZE, PredictionOptions
+from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.runs.run import Run
 
@@ -117,7 +118,9 @@ def evaluate(
     refuse_blocked(out)
     second = None if average_with is None else Run.of(average_with)
     index = open_checked((run,) if second is None else (run, second), data, split)
-    predictor = Predictor(run, device=device, flip_average=flip_average, average_with=second)
+    predictor = Predictor(
+        run, PredictionOptions(device=device, flip_average=flip_average, average_with=second)
+    )
     return evaluate_predictor(
         predictor,
         index,

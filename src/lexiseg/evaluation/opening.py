@@ -38,7 +38,7 @@ def open_for(runs: Sequence[Run], data: str | Path, split: Split) -> DatasetInde
     def seen(samples: Sequence[Sample]) -> tuple[Sample, ...]:
         return tuple(samples) if shown is None else hide_masks_except(samples, shown)
 
-    seed = int(runs[0].manifest.training.get("seed", 0))
+    seed = runs[0].manifest.training.seed or 0
     index = open_dataset(data, seed=seed, allow_missing_masks=True, coded_by=seen)
     return replace(index, samples=seen(index.samples))
 
@@ -70,8 +70,9 @@ def _shown(runs: Sequence[Run], data: str | Path) -> frozenset[str] | None:
     hiding = [
         run
         for run in runs
-        if (run.manifest.data.get("masks") or {}).get("share") is not None
-        and run.manifest.data.get("name") == name_of(data)
+        if run.manifest.data.masks is not None
+        and run.manifest.data.masks.share is not None
+        and run.manifest.data.name == name_of(data)
     ]
     seen = [frozenset(run.with_mask or ()) for run in hiding]
     return frozenset.intersection(*seen) if seen else None

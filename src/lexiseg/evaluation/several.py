@@ -16,7 +16,7 @@ from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE
 from lexiseg.evaluation.opening import open_checked
 from lexiseg.files import write_json, write_text
 from lexiseg.inference.members import check_alike
-from lexiseg.inference.predictor import BATCH_SIZE
+from lexiseg.inference.options import BATCH_SIZE
 from lexiseg.runs.run import Run
 from lexiseg.runs.shipped import shown_folder
 

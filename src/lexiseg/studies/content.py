@@ -144,7 +144,7 @@ def _execution(asked: Asked, results: Sequence[ArmResult]) -> dict[str, Any]:
         "resamples": RESAMPLES,
         "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
         "machine": f"{platform.platform()}, {os.cpu_count()} CPUs",
-        "trained_on": sorted({str(result.training["machine"]) for result in results}),
+        "trained_on": sorted({result.training.machine for result in results}),
         "trained_by": sorted({str(r.metrics["run"]["manifest"]["lexiseg_version"]) for r in results}),
-        "training_minutes": round(sum(float(result.training["minutes"]) for result in results), 1),
+        "training_minutes": round(sum(result.training.minutes for result in results), 1),
     }

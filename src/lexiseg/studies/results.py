@@ -14,6 +14,7 @@ import pandas as pd
 from lexiseg.data.sample import Split
 from lexiseg.errors import RunError
 from lexiseg.evaluation.tables import read_cases
+from lexiseg.runs.manifest import FinishedTraining
 from lexiseg.runs.run import Run
 from lexiseg.studies.arms import Arm
 
@@ -32,7 +33,7 @@ class ArmResult:
     arm: Arm
     cases: pd.DataFrame
     metrics: dict[str, Any]
-    training: dict[str, Any]
+    training: FinishedTraining
 
 
 def read_result(arm: Arm, folder: Path, split: Split) -> ArmResult:
@@ -53,7 +54,7 @@ def read_result(arm: Arm, folder: Path, split: Split) -> ArmResult:
         arm=arm,
         cases=read_cases(folder / split / "cases.csv"),
         metrics=metrics,
-        training=Run.open(folder).manifest.training,
+        training=Run.open(folder).finished_training,
     )
 
 

@@ -48,8 +48,8 @@ def _summary(results: list[ArmResult], ids: pd.Index, clusters: Sequence[Hashabl
         "dice": {**mean_ci(dice.mean(axis=0), clusters), "by_seed": dice.mean(axis=1).tolist()},
         "pooled_dice": {"mean": float(np.mean(pooled)), "by_seed": pooled},
         "retrieval": _retrieval(results),
-        "steps": [int(result.training["steps"]) for result in results],
-        "minutes": [float(result.training["minutes"]) for result in results],
+        "steps": [result.training.steps for result in results],
+        "minutes": [result.training.minutes for result in results],
         "report_files": [report_file(result) for result in results],
         "first_seed": of_training(results[0]),
     }

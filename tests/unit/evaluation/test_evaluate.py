@@ -15,6 +15,7 @@ from lexiseg.data import open_dataset
 from lexiseg.errors import DataError, PartialFailureError, UsageError
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_predictor
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.runs.run import Run
 
 LEFT = "Unilateral pulmonary infection, one infected area, lower left lung."
@@ -279,10 +280,10 @@ def test_public_entry_opens_data_and_run(scene: Scene, monkeypatch: pytest.Monke
 
     second = Run.create(scene.root / "second", scene._fake_run().manifest)
 
-    def predictor(run: Any, *, device: str, flip_average: bool, average_with: Any) -> Any:
-        asked.append((run, device, flip_average, average_with))
+    def predictor(run: Any, options: PredictionOptions) -> Any:
+        asked.append((run, options.device, options.flip_average, options.average_with))
         fake = scene._fake_predictor(scene._fake_run(), scene.answers)
-        fake.runs = (fake.run, *([average_with] if average_with else []))
+        fake.runs = (fake.run, *([options.average_with] if options.average_with else []))
         return fake
 
     monkeypatch.setattr(MODULE, "Predictor", predictor)

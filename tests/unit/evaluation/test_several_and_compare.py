@@ -21,6 +21,7 @@ from lexiseg.evaluation.evaluate import evaluate_predictor
 from lexiseg.evaluation.several import run_names
 from lexiseg.evaluation.tables import case_groups, most_different, patients_of, read_cases
 from lexiseg.inference.members import check_alike
+from lexiseg.runs.manifest import DataRecord, TrainingRecord
 from lexiseg.runs.run import Run
 
 TABLE = """id,image,patient,dice,truth_share,tercile,lesions
@@ -117,7 +118,7 @@ def test_all_runs_are_checked_before_one_is_scored(
     # One that has seen the images is refused as early, and named.
     (tmp_path / "seen").mkdir()
     (tmp_path / "seen" / "splits.json").write_text(json.dumps({"train": ["test-1"]}))
-    manifest = fits.manifest.model_copy(update={"data": {"name": "lungs"}})
+    manifest = fits.manifest.model_copy(update={"data": DataRecord(name="lungs")})
     seen = replace(fake_run(), path=tmp_path / "seen", manifest=manifest)
     with pytest.raises(DataError, match=rf"used to train or select the run in {seen.path} "):
         evaluate_runs([fits, seen], data, out=tmp_path / "out")
@@ -132,11 +133,11 @@ def test_runs_that_split_the_data_differently_are_not_put_into_one_table(
 ) -> None:
     # As in a folder that has no split and cannot be written to: every run's seed makes another one.
     def opened(runs: Any, *_: object) -> Any:
-        seed = runs[0].manifest.training["seed"]
+        seed = runs[0].manifest.training.seed
         return SimpleNamespace(split=lambda _: [SimpleNamespace(id=f"case-{seed}")])
 
     def run_of(name: str, seed: int) -> Run:
-        manifest = fake_run().manifest.model_copy(update={"training": {"seed": seed}})
+        manifest = fake_run().manifest.model_copy(update={"training": TrainingRecord(seed=seed)})
         return replace(fake_run(), path=tmp_path / name, manifest=manifest)
 
     monkeypatch.setattr(importlib.import_module("lexiseg.evaluation.several"), "open_checked", opened)

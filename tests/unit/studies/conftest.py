@@ -10,12 +10,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lexiseg.runs.manifest import FinishedTraining, ValidationRecord
 from lexiseg.studies.arms import Arm, plan_arms
 from lexiseg.studies.content import Asked, audit_content
 from lexiseg.studies.results import ArmResult
 
 CASES = 90
+VALIDATION = ValidationRecord(
+    cases=1, dice=0.5, agreement=None, review_below=0.0, flagged=0.0, dice_flagged=None, dice_rest=0.5
+)
 GAINS = {"none": 0.0, "shuffled": -0.005, "reports": 0.03, "concepts": 0.01}
+
+
+def trained(**facts: Any) -> FinishedTraining:
+    """Return the record of a finished training."""
+    return FinishedTraining(
+        seed=0, selected_step=1, validation=VALIDATION, torch="2", command="lexiseg train", **facts
+    )
 
 
 def cases_of(dice: np.ndarray) -> pd.DataFrame:
@@ -82,7 +93,7 @@ def make_results(
     for arm in plan_arms(models, tuple(GAINS), seeds):
         gain = GAINS[arm.text] if arm.model == "stpnet" else 0.0
         dice = np.clip(case + gain + rng.normal(0, noise, CASES) + rng.normal(0, 0.002), 0, 1)
-        training = {"steps": 715, "minutes": 12.5 + arm.seed, "machine": "x86_64, 2 of 2 cores"}
+        training = trained(steps=715, minutes=12.5 + arm.seed, machine="x86_64, 2 of 2 cores")
         results.append(
             ArmResult(arm=arm, cases=cases_of(dice), metrics=metrics_of(arm.text), training=training)
         )
@@ -152,7 +163,7 @@ def three_cases() -> list[ArmResult]:
             arm=Arm(model="stpnet", text=text, seed=seed),
             cases=pd.DataFrame({**facts, "dice": values}, index=pd.Index(["a", "b", "c"], name="id")),
             metrics=metrics_of(text),
-            training={"steps": 1, "minutes": 1.0, "machine": "x"},
+            training=trained(steps=1, minutes=1.0, machine="x"),
         )
         for (text, seed), values in dice.items()
     ]
