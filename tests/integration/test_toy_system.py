@@ -20,6 +20,7 @@ from lexiseg.runs.run import Run
 from lexiseg.systems import registry
 from lexiseg.training import loop
 from lexiseg.training.module import SegmentationModule
+from registry_copy import copy_registry
 from toy_system import TOY
 
 TINY: dict[str, Any] = {
@@ -45,7 +46,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _toy() -> Iterator[None]:
     """Register the system by the public call, for this module alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_registered", dict(registry._registered))
+        copy_registry(patch)
         patch.setattr(loop, "SEGMENT_STEPS", 2)
         patch.setattr(loop, "_MIN_SEGMENT_STEPS", 2)
         registry.register(TOY)
@@ -60,7 +61,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_it_trains(run: Run) -> None:
     network = run.manifest.network
     assert (network.model, network.preset, network.settings) == ("toy", "small", {"channels": 4})
-    assert run.manifest.training["finished"] is True
+    assert run.manifest.training.finished is True
     assert ": toy, small" in (run.path / "model_card.md").read_text()
 
 

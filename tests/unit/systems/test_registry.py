@@ -12,6 +12,7 @@ from lexiseg.models.normalisation import IMAGENET
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.systems import registry
 from lexiseg.systems.registry import build_network, get, names, presets, register, systems
+from registry_copy import copy_registry
 from toy_system import TOY
 
 
@@ -85,10 +86,9 @@ def test_unknown_systems_are_refused_with_those_that_exist() -> None:
 
 def point(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """Let a package bring a system by this entry point."""
+    copy_registry(monkeypatch)
     points = [EntryPoint(name="toy", value=value, group=registry.ENTRY_POINTS)]
     monkeypatch.setattr(registry, "entry_points", lambda group: points)
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
-    monkeypatch.setattr(registry, "_loaded", set(registry._loaded))
 
 
 def test_an_entry_point_brings_a_system(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_an_entry_point_brings_a_system(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_registered_system_replaces_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    copy_registry(monkeypatch)
     changed = replace(get("stpnet", "compact"), title="Another")
     register(changed)
     assert get("stpnet", "compact") is changed
