@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from lexiseg.errors import DataError
+from lexiseg.validation import explain
 from lexiseg.words.description import Side
 
 DATASET_FILE = "dataset.yaml"
@@ -109,9 +110,4 @@ def read_dataset_yaml(folder: Path) -> DatasetYaml:
     try:
         return DatasetYaml.model_validate(values)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
-        fields = ", ".join(DatasetYaml.model_fields)
-        raise DataError(
-            f"{path} has fields that cannot be used: {'; '.join(lines)}. Fields are: {fields}.",
-            code="LEX-DATA-008",
-        ) from error
+        raise DataError(f"{path}: {explain(DatasetYaml, error)}.", code="LEX-DATA-008") from error

@@ -7,20 +7,19 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import write_text
+from lexiseg.validation import explain, shown
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.vocabulary import Vocabulary
 
 #: Who can be asked for descriptions, from the least certain to the surest.
 DescriptionSource = Literal["lmm", "reports", "concepts"]
 DESCRIPTION_SOURCES: tuple[DescriptionSource, ...] = ("lmm", "reports", "concepts")
-
-_SHOWN = 40
 
 
 class _Entry(BaseModel):
@@ -275,21 +274,13 @@ def _parse(text: str, where: str) -> DescriptionLine:
             f"{where}: not valid JSON ({error}). Mend the line, or describe again.", code="LEX-DATA-108"
         ) from error
     if not isinstance(value, dict):
-        raise DataError(f"{where}: expected a JSON object, got {_shown(value)}.", code="LEX-DATA-109")
+        raise DataError(f"{where}: expected a JSON object, got {shown(value)}.", code="LEX-DATA-109")
     try:
         return DescriptionLine.model_validate(value)
     except ValidationError as error:
-        found = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"
-            + ("" if e["type"] in ("missing", "extra_forbidden") else f", got {_shown(e['input'])}")
-            for e in error.errors()
-        )
-        raise DataError(f"{where}: {found}. docs/words.md lists the keys.", code="LEX-DATA-110") from error
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+        raise DataError(
+            f"{where}: {explain(DescriptionLine, error)}. docs/words.md lists the keys.", code="LEX-DATA-110"
+        ) from error
 
 
 def _check_lines(file: DescriptionFile) -> None:
