@@ -17,11 +17,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from lexiseg.words.description import UNKNOWN, Side, Source
+from lexiseg.words.factor import Factor
 from lexiseg.words.flips import AXES, Axis, flip
 from lexiseg.words.measure import measure_indices
-from lexiseg.words.measure_rules import ColorMeasure, IntensityMeasure, ShapeMeasure
 from lexiseg.words.text import split_words
-from lexiseg.words.vocabulary import Factor, Vocabulary
+from lexiseg.words.vocabulary import Vocabulary
 
 Pixels = npt.NDArray[np.uint8]
 Indices = tuple[int, ...]
@@ -124,10 +124,10 @@ class _Remeasured:
         lesion_stays = bool(labels_after.any())
         kept = []
         for factor, index, was, now in zip(vocabulary.factors, indices, before, after, strict=True):
-            if _needs_more_than_labels(factor):
+            if not factor.measurable_on_mask:
                 stays = lesion_stays and not _speaks_of_place(factor, vocabulary)
                 kept.append(index if stays else UNKNOWN)
-            elif source == "concepts" and not isinstance(factor.measure, ShapeMeasure):
+            elif source == "concepts" and not (factor.measure and factor.measure.needs_proportions):
                 kept.append(now)
             else:
                 # Shapes too: these labels may have been squashed to a square, a disc to an oval.
@@ -248,7 +248,7 @@ def words_follow(vocabulary: Vocabulary) -> bool:
     better not used there.
     """
     return not any(
-        _needs_more_than_labels(factor) and _speaks_of_place(factor, vocabulary)
+        not factor.measurable_on_mask and _speaks_of_place(factor, vocabulary)
         for factor in vocabulary.factors
     )
 
@@ -282,11 +282,6 @@ def resize_labels(labels: Pixels, size: tuple[int, int]) -> Pixels:
     if labels.shape == size:
         return labels
     return np.array(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
-
-
-def _needs_more_than_labels(factor: Factor) -> bool:
-    """Say whether labels alone cannot tell a factor: it has no rule, or one that looks at the image."""
-    return factor.measure is None or isinstance(factor.measure, ColorMeasure | IntensityMeasure)
 
 
 def _speaks_of_place(factor: Factor, vocabulary: Vocabulary) -> bool:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.readers import read_pair
 from lexiseg.data.sample import DatasetIndex, Sample
+from lexiseg.data.side_check import refuse_other_side
 from lexiseg.describing.description_file import (
     Check,
     DescriptionLine,
@@ -149,8 +150,8 @@ def describe_reports(
 
     seen = _each(rows, measured, lambda indices: indices)
     readings = [sheet.descriptions[row.sample.id] for row in rows]
-    pairs = zip(readings, seen, strict=True)
-    _check_side(index, [(words.indices, shown) for words, shown in pairs if shown is not None], rows)
+    pairs = [(words.indices, shown) for words, shown in zip(readings, seen, strict=True) if shown is not None]
+    refuse_other_side(index, infer_side(pairs, vocabulary), stated=side)
     return [
         done(_report_line(row, words, on_mask, side))
         for row, words, on_mask in zip(rows, readings, seen, strict=True)
@@ -175,21 +176,6 @@ def _comparison(row: Row, words: Description, on_mask: tuple[int, ...], side: Si
         if UNKNOWN not in (said, other) and said != other
     )
     return Check(how="compared", differs=differs)
-
-
-def _check_side(
-    index: DatasetIndex, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], rows: Sequence[Row]
-) -> None:
-    vocabulary = rows[0].vocabulary
-    side = index.side or vocabulary.side
-    evidence = infer_side(pairs, vocabulary)
-    if evidence.side not in (None, side):
-        raise DataError(
-            f"The reports of {index.root} say left and right from the {evidence.side}'s point of view "
-            f"({evidence.summary}), not the {side}'s. Write "
-            f"`side: {evidence.side}` into {index.root / 'dataset.yaml'}.",
-            code="LEX-DATA-116",
-        )
 
 
 def _each(rows: Sequence[Row], make: Callable[[Row], R], done: Callable[[R], R]) -> list[R]:

@@ -254,7 +254,7 @@ def test_the_side_convention_is_inferred_and_a_wrong_one_is_an_error(phantom: Pa
     found = report.of("side-convention")
     assert found is not None
     assert found.severity == "error"
-    assert "says that left and right in the reports are the image's, but in 100.0%" in found.message
+    assert "use the patient's left and right (100.0 %" in found.message
 
 
 def test_reports_in_no_known_grammar(phantom: Path) -> None:

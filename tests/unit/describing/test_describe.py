@@ -188,7 +188,7 @@ def test_the_wrong_side_is_refused(phantom: Callable[[int], Path], tmp_path: Pat
     yaml = folder / "dataset.yaml"
     yaml.write_text(yaml.read_text().replace("side: image", "side: patient"))
     with pytest.raises(
-        DataError, match=r"from the image's point of view .* not the patient's.*`side: image`"
+        DataError, match=r"(?s)use the image's left .* the patient's.*`side: image`.*LEX-DATA-094"
     ):
         lexiseg.describe(folder, tmp_path / "d.jsonl", source="reports")
     assert not (tmp_path / "d.jsonl").exists()

@@ -51,7 +51,7 @@ def check_dataset(
     inspections = inspect_all(scan.samples, coding, reports.measure(), progress=progress)
     findings += _files(root, inspections)
     findings += _splits(root, inspections)
-    words = check_reports(reports, inspections, stated) if scan.has_reports else None
+    words = check_reports(reports, inspections, stated, root) if scan.has_reports else None
     findings += words.findings if words is not None else ()
     headers = [item.header for item in inspections if item.header is not None]
     findings += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from lexiseg.data.check.inspection import Inspection, Measure
 from lexiseg.data.check.report import FileNote, Finding, make_finding
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.sample import Sample
+from lexiseg.data.side_check import other_side
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices
@@ -82,8 +84,17 @@ def read_reports(samples: Sequence[Sample], vocabulary: str | None) -> Reports:
     return Reports(vocabulary=chosen, sheet=parse_sheet(rows, chosen))
 
 
-def check_reports(reports: Reports, inspections: Sequence[Inspection], stated: DatasetYaml) -> ReportCheck:
-    """Compare what reports say with what masks show."""
+def check_reports(
+    reports: Reports, inspections: Sequence[Inspection], stated: DatasetYaml, root: Path
+) -> ReportCheck:
+    """Compare what reports say with what masks show.
+
+    Args:
+        reports: The reports, read.
+        inspections: What the files hold.
+        stated: The data set's `dataset.yaml`.
+        root: Its folder, for messages.
+    """
     if reports.vocabulary is None:
         return ReportCheck(findings=(_no_grammar(),))
     if reports.sheet is None:
@@ -96,7 +107,7 @@ def check_reports(reports: Reports, inspections: Sequence[Inspection], stated: D
     ]
     evidence = infer_side([(said, seen) for _, said, seen in cases], reports.vocabulary)
     side = stated.side or evidence.side
-    findings = [*_unreadable(reports.sheet), *_side_findings(stated.side, evidence)]
+    findings = [*_unreadable(reports.sheet), *_side_findings(root, stated.side, evidence)]
     used: Side = side or reports.vocabulary.side
     pairs = [(said, to_side(reports.vocabulary, seen, given="image", wanted=used)) for _, said, seen in cases]
     rates = {
@@ -155,18 +166,11 @@ def _unreadable(sheet: ParsedSheet) -> list[Finding]:
     return findings
 
 
-def _side_findings(stated: Side | None, evidence: SideEvidence) -> list[Finding]:
+def _side_findings(root: Path, stated: Side | None, evidence: SideEvidence) -> list[Finding]:
     """Compare the stated side convention with what the masks say."""
-    if stated is not None and evidence.side is not None and evidence.side != stated:
-        return [
-            make_finding(
-                "side-convention",
-                "error",
-                f"dataset.yaml says that left and right in the reports are the {stated}'s, but in "
-                f"{evidence.share:.1%} of "
-                f"{evidence.cases} one-sided cases they are the {evidence.side}'s.",
-            )
-        ]
+    if stated is not None and evidence.contradicts(stated):
+        message = other_side(root, evidence, stated, is_stated=True)
+        return [make_finding("side-convention", "error", message)]
     if stated is None and evidence.side is None and evidence.cases:
         return [
             make_finding(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,17 +10,10 @@ import numpy.typing as npt
 from lexiseg.describing.description_file import Check, Correction, Difference
 from lexiseg.describing.multimodal.schema import Box, Value, shown
 from lexiseg.words.description import UNKNOWN
-from lexiseg.words.grammar import CountRule
+from lexiseg.words.factor import Factor
 from lexiseg.words.lesion_regions import LesionRegions
 from lexiseg.words.measure import measure_indices
-from lexiseg.words.measure_rules import (
-    ColorMeasure,
-    CountMeasure,
-    GridMeasure,
-    LateralityMeasure,
-    ZonesMeasure,
-)
-from lexiseg.words.vocabulary import Factor, Vocabulary
+from lexiseg.words.vocabulary import Vocabulary
 
 #: A box is in the centre if its middle lies this near to the picture's on both axes (CoTexNet).
 _NEAR_CENTRE = 0.1
@@ -89,16 +81,13 @@ def _index(factor: Factor, value: Value, regions: LesionRegions) -> int:
     if isinstance(value, str):
         return factor.phrases.index(value)
     if isinstance(value, int):
-        rule = factor.measure if isinstance(factor.measure, CountMeasure) else factor.read
-        assert isinstance(rule, CountMeasure | CountRule)
-        return bisect_right(rule.at_least, min(value, _components(factor, regions))) - 1
+        return factor.index_of_number(min(value, _components(factor, regions)))
     return box_cell(value)
 
 
 def _components(factor: Factor, regions: LesionRegions) -> int:
-    """Return the connected regions that count for a factor: all, but for specks its rule passes over."""
-    smallest = factor.measure.min_region if isinstance(factor.measure, CountMeasure) else 0.0
-    return int(regions.kept(smallest).sum())
+    """Return how many connected regions count for a factor: all except specks that its rule ignores."""
+    return int(regions.kept(factor.smallest_counted_region).sum())
 
 
 def _too_many(factor: Factor, value: Value, regions: LesionRegions) -> bool:
@@ -108,9 +97,9 @@ def _too_many(factor: Factor, value: Value, regions: LesionRegions) -> bool:
 def _decided_by_mask(factor: Factor, *, known: bool) -> bool:
     """Say whether the mask knows a factor better than who looks at the region: number and place."""
     rule = factor.measure
-    if isinstance(rule, ColorMeasure):
-        return not known  # a grey image
-    return isinstance(rule, CountMeasure | GridMeasure | ZonesMeasure | LateralityMeasure)
+    if rule is None:
+        return False
+    return rule.decided_by_mask or (rule.needs_image and not known)  # a colour in a grey image
 
 
 def _as_text(value: Value) -> str:

@@ -15,9 +15,8 @@ from pydantic import (
     create_model,
 )
 
-from lexiseg.words.grammar import CountRule
-from lexiseg.words.measure_rules import CountMeasure, GridMeasure
-from lexiseg.words.vocabulary import Factor, Vocabulary
+from lexiseg.words.factor import Factor
+from lexiseg.words.vocabulary import Vocabulary
 
 #: Corners (x0, y0, x1, y1) as shares of width and height, from the upper left.
 Box = tuple[float, float, float, float]
@@ -100,7 +99,7 @@ def shown(value: object) -> str:
 
 
 def _type(factor: Factor) -> Any:
-    if isinstance(factor.measure, CountMeasure) or isinstance(factor.read, CountRule):
+    if factor.counts_regions:
         return Annotated[int, Field(ge=1, strict=True)]
     by_spelling = {phrase.casefold(): phrase for phrase in factor.phrases}
 
@@ -109,16 +108,16 @@ def _type(factor: Factor) -> Any:
 
     # A tuple known only here: to a type checker this is an expression, not a type.
     phrase: Any = Annotated[Literal.__getitem__(factor.phrases), BeforeValidator(spelled)]
-    if isinstance(factor.measure, GridMeasure):
+    if factor.measure is not None and factor.measure.names_grid_cells:
         return phrase | Annotated[tuple[_Share, _Share, _Share, _Share], AfterValidator(_ordered)]
     return phrase
 
 
 def _expectation(factor: Factor) -> str:
-    if isinstance(factor.measure, CountMeasure) or isinstance(factor.read, CountRule):
+    if factor.counts_regions:
         return "a whole number from 1"
     listed = "one of " + ", ".join(f'"{phrase}"' for phrase in factor.phrases)
-    if isinstance(factor.measure, GridMeasure):
+    if factor.measure is not None and factor.measure.names_grid_cells:
         return f"{listed}, or a box [x0, y0, x1, y1] with 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1"
     return listed
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from rapidfuzz.distance import OSA
 
 from lexiseg.words.description import Repair
-from lexiseg.words.grammar import FUNCTION_WORDS, ChoiceRule, CountRule, SubsetRule
+from lexiseg.words.grammar import FUNCTION_WORDS
 from lexiseg.words.vocabulary import Vocabulary
 
 #: Edits allowed in a repair, by length of the misspelled word: (shortest length, edits). An edit is a letter
@@ -65,18 +65,9 @@ class Lexicon:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         grammar = vocabulary.grammar
-        rules = [factor.read for factor in vocabulary.factors]
-        nouns = set(grammar.lesions)
-        rule_words: set[str] = set()
-        for rule in rules:
-            if isinstance(rule, ChoiceRule):
-                rule_words |= {word for group in rule.keywords for entry in group for word in entry.split()}
-            elif isinstance(rule, CountRule):
-                nouns |= set(rule.nouns)
-            elif isinstance(rule, SubsetRule):
-                nouns |= set(rule.nouns)
-                rule_words |= {word for sets in rule.sets for terms in sets for word in terms}
-                rule_words |= set(rule.region)
+        rules = [factor.read for factor in vocabulary.factors if factor.read is not None]
+        nouns = set(grammar.lesions).union(*(rule.nouns_read for rule in rules))
+        rule_words = frozenset[str]().union(*(rule.keywords_read for rule in rules))
         #: Words that end a mention.
         self.nouns = frozenset(nouns)
         #: Words that never carry a factor's meaning.

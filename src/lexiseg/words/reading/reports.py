@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lexiseg.words.description import UNKNOWN, Description, Reading, Side
+from lexiseg.words.factor import Factor
 from lexiseg.words.grammar import ChoiceRule, CountRule, SentenceRule, SubsetRule
 from lexiseg.words.reading.lexicon import Lexicon, Token, repairs_of, text_of
 from lexiseg.words.reading.phrase_matches import PhraseMatch, match_choice, match_count, match_sentence
 from lexiseg.words.reading.region_reader import RegionReader
-from lexiseg.words.vocabulary import Factor, Vocabulary
+from lexiseg.words.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +87,8 @@ class _ReportReader:
     def read(self, sentence: str, side: Side) -> Description:
         """Read one sentence."""
         text = " ".join(sentence.split())
-        by_word = [f for f in self._vocabulary.factors if not isinstance(f.read, SentenceRule)]
-        tokens = self._lexicon.tokens(text) if by_word else ()
+        reads_words = any(f.read is None or f.read.reads_words for f in self._vocabulary.factors)
+        tokens = self._lexicon.tokens(text) if reads_words else ()
         matches = {f.name: self._find(f, text, tokens) for f in self._vocabulary.factors}
         by_region, problems = self._regions.find(tokens, matches)
         matches |= by_region

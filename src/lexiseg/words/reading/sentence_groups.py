@@ -12,11 +12,12 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from lexiseg.errors import DataError
 from lexiseg.words.description import Side
+from lexiseg.words.factor import Factor
 from lexiseg.words.flips import AXES
 from lexiseg.words.grammar import Clause, Keyword, Opposites, SentenceRule, Template
 from lexiseg.words.reading.reports import parse_sheet
 from lexiseg.words.text import split_words
-from lexiseg.words.vocabulary import Factor, Vocabulary, load_vocabulary, shipped_vocabularies
+from lexiseg.words.vocabulary import Vocabulary, load_vocabulary, shipped_vocabularies
 
 #: Sentences in, one embedding each out: (N,) -> (N, D) float.
 Embed = Callable[[Sequence[str]], NDArray[np.floating]]
