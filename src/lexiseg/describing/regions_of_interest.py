@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lexiseg.data.transforms import resize_image
+from lexiseg.data.resize import resize_image
 from lexiseg.files import write_bytes
 
 Pixels = npt.NDArray[np.uint8]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 #: Index of a factor about which nothing is known. Losses and scores ignore it.
 UNKNOWN = -1
@@ -16,13 +16,11 @@ Side = Literal["image", "patient"]
 #: Who said it: a report sheet, measurements of mask and pixels, a multimodal model, or the network itself.
 Source = Literal["reports", "concepts", "lmm", "retrieved"]
 
-SIDES: tuple[Side, ...] = get_args(Side)
 #: What "left" means, for every place where a word is shown to a person.
 SIDE_NOTES: dict[Side, str] = {
     "image": "left means the left of the image, not of the patient",
     "patient": "left means the patient's left, which is on the right of the image",
 }
-SOURCES: tuple[Source, ...] = get_args(Source)
 
 #: What the name of a file with descriptions ends in.
 DESCRIPTIONS_SUFFIX = ".jsonl"

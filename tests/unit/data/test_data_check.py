@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from lexiseg.data.check import CheckReport, check_dataset, render
-from lexiseg.data.check.duplicates import difference_hash
+from lexiseg.data.check.picture_hash import difference_hash
 from lexiseg.data.check.report import MAX_FILES, FileNote, make_finding
 from lexiseg.data.phantom import write_phantom
 from lexiseg.errors import DataError

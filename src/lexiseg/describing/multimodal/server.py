@@ -54,7 +54,6 @@ class _Message(BaseModel):
 
 class _Choice(BaseModel):
     message: _Message
-    finish_reason: str | None = None
 
 
 class _Usage(BaseModel):
