@@ -124,7 +124,7 @@ def import_(
 
 
 def _report(imported: ImportResult) -> None:
-    for sentence in imported.said:
+    for sentence in imported.notes:
         _say(sentence)
     counts = ", ".join(f"{number} {split}" for split, number in imported.counts.items())
     _say(f"{imported.entry.title}: {counts} images in {imported.folder}.")

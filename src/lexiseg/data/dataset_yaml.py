@@ -1,4 +1,4 @@
-"""`dataset.yaml`: what the owner of a data set states about it; it beats what would be guessed."""
+"""`dataset.yaml`: facts stated by the owner of a data set; they take precedence over inferred ones."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class DatasetYaml(BaseModel):
         side: Whose left "left" is in the report sentences: "image" or "patient".
         classes: Name per mask value (0..65535) or colour ("#rrggbb"); the background is 0 or "#000000".
         spacing_mm: Pixel spacing (row, column) in millimetres; one number stands for both.
-        keyword: Word for the segmented thing, such as "polyp area"; or words by class name, as in
+        keyword: Name of the segmented structure, such as "polyp area"; or names by class, as in
             {kidney: kidney area, tumor: tumor area}.
-        patient: Regular expression that finds the patient id in an image's file name: its first group.
+        patient: Regular expression whose first group is the patient id in an image's file name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,7 +91,7 @@ def read_dataset_yaml(folder: Path) -> DatasetYaml:
     """Read `dataset.yaml` of a data set; all fields are unset where the folder has none.
 
     Raises:
-        DataError: It is not YAML, has unknown fields, or a field has no possible value.
+        DataError: It is not YAML, has unknown fields, or a field has an impossible value.
     """
     path = folder / DATASET_FILE
     if not path.is_file():

@@ -1,8 +1,8 @@
 """Geometric transforms of image and labels together, with their effect on the words.
 
 Images are (H, W, C) uint8 with one or three channels, labels (H, W) uint8. The classmethod `draw` takes
-random parameters from a numpy generator; applying a transform is deterministic. Pixels from outside the image are
-black and background. `apply_words` returns the words of the transformed sample.
+random parameters from a numpy generator; applying a transform is deterministic. Pixels from outside the image
+are black and background. `apply_words` returns the words of the transformed sample.
 """
 
 from __future__ import annotations

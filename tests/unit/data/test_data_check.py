@@ -75,7 +75,7 @@ def test_one_unreadable_file_never_stops_the_check(phantom: Path) -> None:
     assert found is not None
     assert (found.severity, found.count) == ("error", 2)
     assert [note.file for note in found.files] == [str(path.relative_to(phantom)) for path in (broken, lost)]
-    assert "broken or truncated" in found.files[0].detail
+    assert "damaged or truncated" in found.files[0].detail
     assert "an empty file" in found.files[1].detail
     unreadable = report.of("unreadable-mask")
     assert unreadable is not None

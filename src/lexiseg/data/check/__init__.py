@@ -46,7 +46,7 @@ def check_dataset(
     root = Path(folder)
     stated, scan = scan_folder(root, seed=seed)
     findings = _names(scan)
-    coding, class_names, said = _coding(scan, stated, findings)
+    coding, class_names, notes = _coding(scan, stated, findings)
     reports = _reports(scan, stated, findings)
     inspections = inspect_all(scan.samples, coding, reports.measure(), progress=progress)
     findings += _files(root, inspections)
@@ -56,7 +56,7 @@ def check_dataset(
     headers = [item.header for item in inspections if item.header is not None]
     findings += [
         make_finding("assumed", "info", text)
-        for text in (*scan.assumptions, *image_assumptions(headers), *said)
+        for text in (*scan.assumptions, *image_assumptions(headers), *notes)
     ]
     return CheckReport(
         root=str(root),
