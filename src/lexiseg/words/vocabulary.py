@@ -121,9 +121,9 @@ class Vocabulary(VocabularyData):
         """Return the description with one phrase per factor and the sentence that the template makes of them.
 
         Args:
-            indices: One index per factor; `UNKNOWN` where nothing is known.
+            indices: One index per factor; `UNKNOWN` for unknown factors.
             source: Where the description comes from.
-            side: Side convention the indices follow; default: the vocabulary's.
+            side: Side convention of the indices; default: the vocabulary's.
             problems: What could not be read or measured.
         """
         readings = tuple(

@@ -218,7 +218,10 @@ def test_reports_that_cannot_be_read_are_repaired_or_contradict(phantom: Path) -
     assert repaired is not None
     assert repaired.files[0].detail == "lowoer -> lower"
     assert contradicts is not None
-    assert "says 'bilateral pulmonary infection', mask shows 'unilateral" in contradicts.files[0].detail
+    assert (
+        "the report states 'bilateral pulmonary infection', the mask shows 'unilateral"
+        in contradicts.files[0].detail
+    )
     assert report.reports_read == pytest.approx(1 - 1 / 40)
     assert all(rate < 1 for factor, rate in report.agreement.items() if factor in ("left", "right"))
 

@@ -272,7 +272,7 @@ class TestKeywords:
         config = make_config({"text": "concepts", "vocabulary": "polyp", "model": model})
         said = io.StringIO()
         plan_run(take_part(index, config), config, Console(file=said, width=500))
-        assert ("Sentences say 'polyp area'" in said.getvalue()) == is_said
+        assert ("Sentences use the word 'polyp area'" in said.getvalue()) == is_said
 
 
 class TestPlan:
