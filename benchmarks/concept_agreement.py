@@ -27,11 +27,12 @@ from lexiseg.data.mask_coding import infer_mask_coding
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.describing.multimodal.mask_check import box_cell
 from lexiseg.words.description import UNKNOWN
+from lexiseg.words.factor import Factor
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.reading.reports import parse_report
 from lexiseg.words.side_check import factor_agreement, infer_side
-from lexiseg.words.vocabulary import Factor, Vocabulary, load_vocabulary
+from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 
 def main() -> None:

@@ -18,10 +18,11 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from lexiseg.words.description import UNKNOWN
+from lexiseg.words.factor import Factor
 from lexiseg.words.flips import flip
 from lexiseg.words.lesion_regions import ROW_NAMES, LesionRegions, half_profile
 from lexiseg.words.measure_rules import ZonesMeasure
-from lexiseg.words.vocabulary import Factor, Vocabulary
+from lexiseg.words.vocabulary import Vocabulary
 
 Array = NDArray[np.float64]
 FEATURES = (

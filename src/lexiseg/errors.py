@@ -1,19 +1,21 @@
-"""Every error a user can meet, with the exit code the command line returns for it.
+"""All errors meant for the user, with their exit codes on the command line.
 
-Each place that raises one gives it a code of its own, such as "LEX-DATA-012". Codes are stable: the text of a
-message may change, its code does not. `docs/reference/errors.md` lists them with cause and remedy.
+Each place that raises an error gives it a code of its own, such as "LEX-DATA-012". Codes are stable: the text
+of a message may change, its code does not. `docs/reference/errors.md` lists all codes with cause and remedy.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-#: Code of an error that was raised outside the package, by a caller's own code.
+#: Code of an error raised outside the package, by a caller's own code.
 UNCODED = "LEX-000"
 
 
 class LexisegError(Exception):
-    """Base of all errors meant for the user: what was expected, what came, in which file, and the remedy.
+    """Base of all errors meant for the user.
+
+    A message says what was expected, what came, in which file, and the remedy.
 
     Args:
         message: The full message.
@@ -32,7 +34,7 @@ class LexisegError(Exception):
         self.add_note(f"[{code}]")  # shown in tracebacks, also in those that worker processes send as text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Keep the code when a worker process passes the error on."""
+        """Keep the code when the error is pickled by a worker process."""
         return _rebuild, (type(self), str(self), self.code)
 
 

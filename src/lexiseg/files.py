@@ -1,4 +1,4 @@
-"""Writing files so that a half-written one never looks whole: write beside, then rename."""
+"""Atomic writing: a file is written under a temporary name and then renamed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it replaces `path`, on any error it is removed.
+    """Yield a temporary path beside `path`; it replaces `path` on success and is removed on any error.
 
     Args:
         path: The file to write. Its folder is created if needed.
@@ -31,7 +31,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     Raises:
         DiskError: The disk is full, or the folder cannot be written to.
-        UsageError: A file is where the folder must be, or a folder where the file must be.
+        UsageError: A file is in the place of the folder, or a folder in the place of the file.
     """
     path = Path(path)
     try:
@@ -43,7 +43,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     beside = Path(name)
     try:
         yield beside
-        # mkstemp makes files private to the user; outputs follow the process's umask like any other file.
+        # mkstemp makes files private to the user; outputs follow the process's umask like other files.
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(beside, 0o666 & ~umask)
@@ -58,14 +58,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; on success it becomes `path`, on any error it is removed.
+    """Yield a temporary folder beside `path`; it becomes `path` on success and is removed on any error.
 
     Args:
-        path: The folder to make; it may exist if it is empty.
+        path: The folder to create; it may exist if it is empty.
 
     Raises:
         DiskError: The disk is full, or the folder cannot be written to.
-        UsageError: A file is where one of its parents must be.
+        UsageError: A file is in the place of one of its parents.
     """
     path = Path(path)
     with disk_errors(path):
@@ -74,9 +74,9 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         try:
             try:
                 yield beside
-            except DiskError as error:  # the folder that was asked for says more than the one beside it
+            except DiskError as error:  # name the requested folder, not the temporary one
                 raise DiskError(str(error).replace(str(beside), str(path)), code="LEX-DISK-001") from error
-            # mkdtemp makes folders private to the user; outputs follow the umask like any other.
+            # mkdtemp makes folders private to the user; outputs follow the umask like other folders.
             umask = os.umask(0)
             os.umask(umask)
             os.chmod(beside, 0o777 & ~umask)
@@ -87,11 +87,11 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def disk_errors(path: str | Path) -> Iterator[None]:
-    """Turn what keeps `path` from being written into one message.
+    """Turn errors of writing `path` into errors meant for the user.
 
     Raises:
         DiskError: The disk is full or read-only.
-        UsageError: A file is where a folder must be, or a folder where a file must be.
+        UsageError: A file is in the place of a folder, or a folder in the place of a file.
     """
     try:
         yield
@@ -100,7 +100,7 @@ def disk_errors(path: str | Path) -> Iterator[None]:
 
 
 def refuse_blocked(folder: str | Path) -> None:
-    """Refuse a folder that cannot be made, before any work is done for what it is to hold.
+    """Refuse a folder that cannot be created, before the work whose result it will hold.
 
     Raises:
         UsageError: It is a file, or one of its parents is.
@@ -111,17 +111,17 @@ def refuse_blocked(folder: str | Path) -> None:
 
 
 def _blocked(folder: Path) -> UsageError | None:
-    """Return the error of a folder that a file is in the way of; None if there is none."""
+    """Return the error for a folder in whose place a file is; None if there is none."""
     file = next((place for place in (folder, *folder.parents) if place.is_file()), None)
     if file is None:
         return None
     return UsageError(
-        f"The folder {folder} cannot be made: {file} is a file. Choose another folder.", code="LEX-USE-001"
+        f"The folder {folder} cannot be created: {file} is a file. Choose another folder.", code="LEX-USE-001"
     )
 
 
 def _disk_error(path: Path, error: OSError) -> OSError | LexisegError:
-    """Return one message for what keeps `path` from being written, and any other `OSError` as it is."""
+    """Return the error for a full disk, missing permission or a name in use; any other error unchanged."""
     if error.errno in _NO_SPACE:
         return DiskError(
             f"No space left on the disk while writing {path}. Free some space and run the command again.",
@@ -135,25 +135,25 @@ def _disk_error(path: Path, error: OSError) -> OSError | LexisegError:
         is_about = str(path) in (error.filename, error.filename2)
         if is_about and path.is_dir():
             return UsageError(
-                f"The file {path} cannot be written: there is a folder of that name.", code="LEX-USE-002"
+                f"The file {path} cannot be written: a folder of that name exists.", code="LEX-USE-002"
             )
-        # A file of this very name is in the way of a folder only.
+        # A file of the same name is a problem for a folder only.
         return _blocked(path if is_about else path.parent) or error
     return error
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` as UTF-8, atomically."""
     with atomic_path(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write `content`, whole or not at all."""
+    """Write `content`, atomically."""
     with atomic_path(path) as beside:
         beside.write_bytes(content)
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all; NaN and infinities are refused."""
+    """Write `value` as indented JSON, atomically; NaN and infinities are refused."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

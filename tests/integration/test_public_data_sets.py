@@ -72,7 +72,7 @@ def test_get_over_cut_connections_and_check(
         outcome = cli("data", "get", "kvasir", "--out", tmp_path / "kvasir")
     assert outcome.code == 0
     assert len(served.requests) == 3
-    assert "(as it must be)" in outcome.stdout
+    assert "(as expected)" in outcome.stdout
     assert "2 train, 1 val, 1 test images" in outcome.stdout
     assert "commercial use needs written permission" in outcome.stdout
     assert not (tmp_path / "kvasir.download").exists()

@@ -93,14 +93,17 @@ def test_a_file_in_the_way_of_a_folder_is_named(tmp_path: Path) -> None:
     file = tmp_path / "notes"
     file.write_text("mine")
     inside = file / "deep" / "run"
-    message = rf"The folder {inside} cannot be made: {file} is a file\. Choose another folder\."
+    message = rf"The folder {inside} cannot be created: {file} is a file\. Choose another folder\."
     with pytest.raises(UsageError, match=message):
         refuse_blocked(inside)
     with pytest.raises(UsageError, match=message), atomic_folder(inside / "x"):
         pytest.fail("nothing is done for a folder that cannot be made")
     with pytest.raises(UsageError, match=message):
         write_text(inside / "note.txt", "text")
-    with pytest.raises(UsageError, match=rf"The folder {file} cannot be made: {file} is"), disk_errors(file):
+    with (
+        pytest.raises(UsageError, match=rf"The folder {file} cannot be created: {file} is"),
+        disk_errors(file),
+    ):
         file.mkdir()
     refuse_blocked(tmp_path)
     refuse_blocked(tmp_path / "new" / "run")
@@ -110,9 +113,9 @@ def test_a_file_in_the_way_of_a_folder_is_named(tmp_path: Path) -> None:
 def test_a_folder_in_the_way_of_a_file_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "note.txt"
     folder.mkdir()
-    with pytest.raises(UsageError, match=rf"The file {folder} cannot be written: there is a folder"):
+    with pytest.raises(UsageError, match=rf"The file {folder} cannot be written: a folder"):
         write_text(folder, "text")
-    with pytest.raises(UsageError, match="there is a folder of that name"), disk_errors(folder):
+    with pytest.raises(UsageError, match="a folder of that name exists"), disk_errors(folder):
         folder.open("a+b")
     assert list(tmp_path.iterdir()) == [folder]
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from lexiseg.cli import registry_commands
 from lexiseg.cli.describe_command import describe
 
-app = typer.Typer(help="Look at data sets before training on them.", no_args_is_help=True)
+app = typer.Typer(help="Check, describe, download and import data sets.", no_args_is_help=True)
 app.command("describe")(describe)
 registry_commands.register(app)
 
@@ -22,7 +22,7 @@ def check(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data set folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Check files, masks, splits, reports against masks, and the side convention; exit code 1 on errors."""
+    """Check files, masks, splits, reports and the side convention; exit code 1 if there are errors."""
     from lexiseg import check_dataset
     from lexiseg.data.check import render
 
@@ -42,10 +42,10 @@ def phantom(
     val: Annotated[int, typer.Option(min=1, help="Validation images.")] = 60,
     test: Annotated[int, typer.Option(min=1, help="Test images.")] = 60,
     size: Annotated[int, typer.Option(min=64, help="Height and width in pixels.")] = 224,
-    classes: Annotated[int, typer.Option(min=1, max=2, help="Kinds of lesions.")] = 1,
+    classes: Annotated[int, typer.Option(min=1, max=2, help="Number of lesion classes.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
 ) -> None:
-    """Make a procedural data set: chest-like images, exact masks, true report sentences."""
+    """Create a procedural data set: chest-like images, exact masks, true report sentences."""
     from lexiseg import write_phantom
 
     write_phantom(folder, num_train=train, num_val=val, num_test=test, size=size, seed=seed, classes=classes)

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 if TYPE_CHECKING:
     from lexiseg.describing.multimodal.model import LmmOptions, Tally
 
-#: Where there is no terminal, progress is a line this often.
+#: Without a terminal, a progress line is printed at this interval.
 _LINE_EVERY_S = 60.0
 
 
@@ -33,7 +33,7 @@ class _Split(StrEnum):
 
 def describe(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data set folder.")],
-    out: Annotated[Path, typer.Option(help="File to make, ending in .jsonl; `train --text FILE` takes it.")],
+    out: Annotated[Path, typer.Option(help="File to write, ending in .jsonl, for `train --text FILE`.")],
     source: Annotated[
         _Source,
         typer.Option(
@@ -52,12 +52,12 @@ def describe(
         ),
     ] = None,
     rois: Annotated[
-        Path | None, typer.Option(help="Folder for the regions of interest, as PNG files to look at.")
+        Path | None, typer.Option(help="Folder for the regions of interest, as PNG files.")
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help="lmm: name of the model at the server; without --base-url, a transformers model by hub name "
+            help="lmm: name of the model on the server; without --base-url, a transformers model by hub name "
             "or folder."
         ),
     ] = None,
@@ -69,22 +69,22 @@ def describe(
         ),
     ] = None,
     tries: Annotated[
-        int | None, typer.Option(min=1, help=r"lmm: replies per region until it is measured. \[default: 3]")
+        int | None, typer.Option(min=1, help=r"lmm: attempts per region before it is measured. \[default: 3]")
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(min=1, help=r"lmm: questions at the same time. \[default: 4]")
+        int | None, typer.Option(min=1, help=r"lmm: number of simultaneous questions. \[default: 4]")
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(min=0.1, help=r"lmm: seconds per question. \[default: 120]")
     ] = None,
     price: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="lmm: cost of a million tokens read and of a million written."),
+        typer.Option(help="lmm: price of a million input tokens and of a million output tokens."),
     ] = None,
 ) -> None:
-    """Say in words what each mask shows: one JSON line per image and class.
+    """Describe each mask in words: one JSON line per image and class.
 
-    Exit code 1 if words are measured as the model gave none that could be used.
+    Exit code 1 if descriptions are measured because the model gave no usable answer.
     """
     from lexiseg import describe as run_describe
     from lexiseg.describing.describe import journal_of
@@ -94,9 +94,9 @@ def describe(
     given = {name: value for name, value in patience.items() if value is not None}
     if source is not _Source.LMM and (model is not None or base_url is not None or given):
         raise UsageError(
-            f"A model is asked with --source lmm only; with '{source.value}' nothing is.", code="LEX-USE-106"
+            f"Options of a model need --source lmm; got --source {source.value}.", code="LEX-USE-106"
         )
-    narrator = Console(soft_wrap=True, highlight=False, markup=False)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     try:
         with _progress() as progress:
             described = run_describe(
@@ -107,19 +107,19 @@ def describe(
                 vocabulary=vocabulary,
                 rois=rois,
                 lmm=_options(model, base_url, given) if source is _Source.LMM else None,
-                on_progress=_Shown(progress),
-                console=narrator,
+                on_progress=_ProgressDisplay(progress),
+                console=console,
             )
     except KeyboardInterrupt as interrupt:
         kept = journal_of(out)
         raise KeyboardInterrupt(
-            f"The replies so far are in {kept}. Run the same command again to go on."
+            f"The replies so far are in {kept}. Run the same command again to resume."
             if kept.is_file()
             else "Nothing was written."
         ) from interrupt
-    narrator.print(f"{len(described.lines)} descriptions written to {described.path}.")
+    console.print(f"{len(described.lines)} descriptions written to {described.path}.")
     if described.tally is not None:
-        narrator.print(
+        console.print(
             f"{described.tally.sentence()}; the mask corrected {len(described.corrected)} of them, each "
             f"marked."
         )
@@ -132,14 +132,14 @@ def _options(model: str | None, base_url: str | None, given: Mapping[str, object
 
     if model is None:
         raise UsageError(
-            "--source lmm needs --model: the model's name at the server (--base-url), or a folder.",
+            "--source lmm needs --model: the model's name on the server (--base-url), or a folder.",
             code="LEX-USE-107",
         )
     return LmmOptions(model=model, base_url=base_url, **given)  # type: ignore[arg-type]
 
 
-class _Shown:
-    """Shows where things stand: a bar on a terminal, now and then a line in a log."""
+class _ProgressDisplay:
+    """Shows progress: a bar on a terminal, otherwise a line from time to time."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set, as `data list` shows it.")]
 _Out = Annotated[
-    Path | None, typer.Option(help=r"Folder to make. \[default: the data set's name, in this folder]")
+    Path | None,
+    typer.Option(help=r"Folder to create. \[default: its name, in the current folder]"),
 ]
-_Seed = Annotated[int, typer.Option(min=0, help="Seed of what is split here.")]
+_Seed = Annotated[int, typer.Option(min=0, help="Seed of the splits made here.")]
 _PublishedSplit = Annotated[
     bool,
-    typer.Option("--published-split", help="Keep the published split even if it shares patients."),
+    typer.Option("--published-split", help="Keep the published split even if its parts share patients."),
 ]
 
 
@@ -46,7 +47,7 @@ def register(app: typer.Typer) -> None:
 
 def list_datasets(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Show all that is known of one data set.")
+        str | None, typer.Argument(metavar="NAME", help="Show all facts of one data set.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
@@ -73,7 +74,7 @@ def get(
     published_split: _PublishedSplit = False,
     seed: _Seed = 0,
 ) -> None:
-    """Download a public data set and convert it; go on with a download that was interrupted."""
+    """Download a public data set and convert it; resume an interrupted download."""
     from lexiseg import find_entry, get_dataset
 
     entry = find_entry(name)
@@ -94,11 +95,9 @@ def get(
                 progress=on_images,
             )
         except KeyboardInterrupt as interrupt:
-            raise KeyboardInterrupt("Run the same command again to go on.") from interrupt
+            raise KeyboardInterrupt("Run the same command again to resume.") from interrupt
     for file, known in zip(imported.downloads, entry.downloads, strict=True):
-        checked = (
-            "as it must be" if known.sha256 is not None else "not known before: note it to compare later"
-        )
+        checked = "as expected" if known.sha256 is not None else "no expected value: note it to compare later"
         _say(f"{known.name}: {file.size} bytes, SHA-256 {file.sha256} ({checked}).")
     _report(imported)
 
@@ -106,7 +105,7 @@ def get(
 def import_(
     name: _Name,
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="What you downloaded: a folder, or its .zip or .tar.")
+        Path, typer.Argument(metavar="FOLDER", help="The downloaded folder, or its .zip or .tar archive.")
     ],
     out: _Out = None,
     published_split: _PublishedSplit = False,
@@ -124,7 +123,7 @@ def import_(
 
 
 def _report(imported: ImportResult) -> None:
-    for sentence in imported.said:
+    for sentence in imported.notes:
         _say(sentence)
     counts = ", ".join(f"{number} {split}" for split, number in imported.counts.items())
     _say(f"{imported.entry.title}: {counts} images in {imported.folder}.")
@@ -142,7 +141,7 @@ def _table(entries: list[Entry]) -> Table:
 
 
 def _how(entry: Entry) -> str:
-    """Say how a data set is got."""
+    """Return how to get a data set."""
     return "data get" if entry.downloads else "by hand, then data import"
 
 
@@ -177,7 +176,7 @@ def _show(entry: Entry, console: Console) -> None:
 
 @contextmanager
 def _bars() -> Iterator[tuple[Callable[[str, int, int | None], None], Callable[[int, int | None], None]]]:
-    """Yield what shows bytes, and what shows images; on a terminal only."""
+    """Yield callbacks that show the progress of bytes and of images, on a terminal only."""
     console = Console(stderr=True)
     is_shown = console.is_terminal
     label = TextColumn("{task.description}")

@@ -1,4 +1,4 @@
-"""`dataset.yaml`: what the owner of a data set states about it; it beats what would be guessed."""
+"""`dataset.yaml`: facts stated by the owner of a data set; they take precedence over inferred ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from lexiseg.errors import DataError
+from lexiseg.validation import explain
 from lexiseg.words.description import Side
 
 DATASET_FILE = "dataset.yaml"
@@ -27,9 +28,9 @@ class DatasetYaml(BaseModel):
         side: Whose left "left" is in the report sentences: "image" or "patient".
         classes: Name per mask value (0..65535) or colour ("#rrggbb"); the background is 0 or "#000000".
         spacing_mm: Pixel spacing (row, column) in millimetres; one number stands for both.
-        keyword: Word for the segmented thing, such as "polyp area"; or words by class name, as in
+        keyword: Name of the segmented structure, such as "polyp area"; or names by class, as in
             {kidney: kidney area, tumor: tumor area}.
-        patient: Regular expression that finds the patient id in an image's file name: its first group.
+        patient: Regular expression whose first group is the patient id in an image's file name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,7 +91,7 @@ def read_dataset_yaml(folder: Path) -> DatasetYaml:
     """Read `dataset.yaml` of a data set; all fields are unset where the folder has none.
 
     Raises:
-        DataError: It is not YAML, has unknown fields, or a field has no possible value.
+        DataError: It is not YAML, has unknown fields, or a field has an impossible value.
     """
     path = folder / DATASET_FILE
     if not path.is_file():
@@ -109,9 +110,4 @@ def read_dataset_yaml(folder: Path) -> DatasetYaml:
     try:
         return DatasetYaml.model_validate(values)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
-        fields = ", ".join(DatasetYaml.model_fields)
-        raise DataError(
-            f"{path} has fields that cannot be used: {'; '.join(lines)}. Fields are: {fields}.",
-            code="LEX-DATA-008",
-        ) from error
+        raise DataError(f"{path}: {explain(DatasetYaml, error)}.", code="LEX-DATA-008") from error

@@ -1,8 +1,7 @@
-"""Bytes of an image file to pixel arrays: the only place that calls an image library's decoder.
+"""Decoding of image files to pixel arrays; all calls of image libraries' decoders are here.
 
-Pillow's guard against decompression bombs stays on, truncated files are errors, and an EXIF orientation is
-never
-applied: image and mask are read on the grid they are stored on.
+Pillow's limit against decompression bombs stays active, truncated files are errors, and an EXIF orientation
+is never applied: image and mask are read on the grid on which they are stored.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from lexiseg.errors import DataError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 
-#: Share of pixels cut at either end when a deep image is scaled to 8 bit, in percent.
+#: Percentage of pixels clipped at either end when an image of more than 8 bits is scaled to 8 bits.
 CLIP_PERCENT = 0.5
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 _EXIF_ORIENTATION = 0x0112
 _TIFF_PHOTOMETRIC = 262
 _QUARTER_TURNS = (5, 6, 7, 8)
-_TAKE_BACK = {
+_UNDO_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -55,15 +54,15 @@ _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a file says about itself before its pixels are decoded.
+    """Header of an image file; its pixels are not decoded.
 
     Attributes:
         height: Rows.
         width: Columns.
         mode: Pillow's mode, such as "L", "RGB" or "I;16".
-        has_alpha: Whether it carries transparency.
+        has_alpha: Whether it has transparency.
         is_deep: Whether its pixels have more than 8 bits per channel.
-        turned: Whether an EXIF tag asks viewers to turn or mirror the picture.
+        turned: Whether an EXIF tag tells viewers to rotate or mirror the picture.
     """
 
     height: int
@@ -76,7 +75,7 @@ class Header:
 
 @dataclass(frozen=True, kw_only=True)
 class MaskPixels:
-    """A mask's pixels before they become labels.
+    """A mask's pixels as stored.
 
     Attributes:
         values: (H, W) unsigned integers: grey values, palette indices, or colours packed as 0xRRGGBB.
@@ -92,7 +91,11 @@ class MaskPixels:
 
 
 def read_content(path: Path) -> bytes:
-    """Return the bytes of a file, or raise a `DataError` that names it."""
+    """Return the bytes of a file.
+
+    Raises:
+        DataError: The file does not exist or cannot be read.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
@@ -102,15 +105,15 @@ def read_content(path: Path) -> bytes:
 
 
 def decode_header(content: bytes, path: Path) -> Header:
-    """Return what the file says about itself, without decoding its pixels.
+    """Return the header of an image file without decoding its pixels.
 
     Raises:
-        DataError: It is no image that can be used.
+        DataError: The file is not an image that can be used.
     """
     image = _open(content, path)
     pages = _tiff_pages(content, path) if image.format == "TIFF" else None
     orientation = _orientation(image)
-    # Pillow has swapped rows and columns of a TIFF that asks for a quarter turn.
+    # Pillow swaps rows and columns of a TIFF whose orientation is a quarter turn.
     turned_size = image.format == "TIFF" and orientation in _QUARTER_TURNS
     return Header(
         height=image.width if turned_size else image.height,
@@ -125,11 +128,11 @@ def decode_header(content: bytes, path: Path) -> Header:
 def decode_image(content: bytes, path: Path) -> npt.NDArray[np.uint8]:
     """Return an image as (H, W, 3) uint8.
 
-    Grey is repeated to three channels; transparency is laid over black; pixels with more than 8 bits are
+    Grey is repeated to three channels; transparent images are drawn on black; pixels of more than 8 bits are
     scaled by `scale_to_8bit`; a palette is resolved.
 
     Raises:
-        DataError: The file is broken, truncated, too large to be trusted, or not one 2-D image.
+        DataError: The file is damaged, truncated, suspiciously large, or not a single 2-D image.
     """
     image = _open(content, path)
     deep_tiff = _deep_tiff(content, path) if image.format == "TIFF" else None
@@ -139,7 +142,7 @@ def decode_image(content: bytes, path: Path) -> npt.NDArray[np.uint8]:
     image = _load(image, path)
     if image.mode in _DEEP_MODES:
         scaled = _rgb(scale_to_8bit(np.asarray(image)))
-        # Pillow turns 8 bit images round that store white as 0, but not deep ones.
+        # Pillow inverts 8 bit images that store white as 0, but not images of more bits.
         return np.bitwise_not(scaled) if white_is_zero else scaled
     if image.mode in _ALPHA_MODES or (image.mode == "P" and "transparency" in image.info):
         return _over_black(image)
@@ -154,7 +157,8 @@ def decode_mask(content: bytes, path: Path) -> MaskPixels:
         path: Its name, for messages.
 
     Raises:
-        DataError: The file is broken, truncated, not one 2-D image, or holds fractions or negative numbers.
+        DataError: The file is damaged, truncated, not a single 2-D image, or holds fractions or negative
+            numbers.
     """
     image = _open(content, path)
     is_lossy = image.format in ("JPEG", "MPO")
@@ -177,7 +181,7 @@ def decode_mask(content: bytes, path: Path) -> MaskPixels:
     values, is_colour = _pack(_whole(pixels, path))
     if is_colour and pixels.max() > 255:
         raise DataError(
-            f"{path} is a colour mask of more than 8 bits per channel; save it with 8 bits or as grey "
+            f"{path} is a colour mask of more than 8 bits per channel. Save it with 8 bits or as grey "
             f"labels.",
             code="LEX-DATA-011",
         )
@@ -185,7 +189,7 @@ def decode_mask(content: bytes, path: Path) -> MaskPixels:
 
 
 def resolve_palette(pixels: MaskPixels) -> MaskPixels:
-    """Replace palette indices by the colours they stand for (grey values where all of those are grey)."""
+    """Replace palette indices by their colours, or by grey values if all colours are grey."""
     if pixels.palette is None:
         return pixels
     packed = np.asarray(pixels.palette, dtype=np.uint32)[pixels.values]
@@ -195,11 +199,11 @@ def resolve_palette(pixels: MaskPixels) -> MaskPixels:
 
 
 def scale_to_8bit(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """Scale deep pixels to 0..255, linearly between the image's own 0.5th and 99.5th percentile.
+    """Scale pixels of more than 8 bits to 0..255, linearly between their own 0.5th and 99.5th percentile.
 
-    The range in use differs between devices (10, 12, 14 or 16 bits) and files do not state it reliably, so a
-    fixed divisor would leave many images almost black; the percentiles keep burnt-in markers from setting the
-    range. Pixels outside are clipped; an image of one value becomes black.
+    Devices use different ranges (10, 12, 14 or 16 bits) and files do not state them reliably, so a fixed
+    divisor would make many images almost black. Percentiles make the range independent of burnt-in markers.
+    Pixels outside are clipped; an image of a single value becomes black.
 
     Args:
         pixels: (H, W) or (H, W, C), any integer or floating type; one range for all channels.
@@ -218,19 +222,17 @@ def scale_to_8bit(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
 
 
 def _open(content: bytes, path: Path) -> Image.Image:
-    """Read the header, and refuse what is not one 2-D image."""
+    """Read the header; refuse everything that is not a single 2-D image."""
     try:
         image = Image.open(io.BytesIO(content), formats=_FORMATS)
         frames = getattr(image, "n_frames", 1)
     except Image.DecompressionBombError as error:
-        raise DataError(
-            f"{path} declares more pixels than can be trusted: {error}", code="LEX-DATA-012"
-        ) from error
+        raise DataError(f"{path} declares suspiciously many pixels: {error}", code="LEX-DATA-012") from error
     except UnidentifiedImageError as error:
         if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             return _open_deep_tiff(content, path)
         raise DataError(
-            f"{path} is not an image that can be read: expected PNG, JPEG, TIFF, BMP or WebP, found "
+            f"{path} is not a readable image: expected PNG, JPEG, TIFF, BMP or WebP, got "
             f"{_looks_like(content)}.",
             code="LEX-DATA-013",
         ) from error
@@ -238,14 +240,14 @@ def _open(content: bytes, path: Path) -> Image.Image:
         raise _broken(path, error) from error
     if frames > 1 and image.format != "MPO":
         raise DataError(
-            f"{path} holds {frames} pages or frames; expected one 2-D image. Save one image per file.",
+            f"{path} holds {frames} pages or frames; expected a single 2-D image. Save one image per file.",
             code="LEX-DATA-014",
         )
     return image
 
 
 def _open_deep_tiff(content: bytes, path: Path) -> Image.Image:
-    """Stand in for a header where Pillow has no mode for a TIFF: check its structure and keep its size."""
+    """Return an empty image of a TIFF's size, for TIFFs that Pillow cannot open; check the structure."""
     page = _tiff_pages(content, path)
     if page.samplesperpixel not in (1, 3, 4):
         raise DataError(
@@ -264,8 +266,8 @@ def _tiff_pages(content: bytes, path: Path) -> tifffile.TiffPage:
         with tifffile.TiffFile(io.BytesIO(content)) as tiff:
             if len(tiff.pages) != 1:
                 raise DataError(
-                    f"{path} is a TIFF stack of {len(tiff.pages)} pages; expected one 2-D image. Save one "
-                    "image per file.",
+                    f"{path} is a TIFF stack of {len(tiff.pages)} pages; expected a single 2-D image. Save "
+                    "one image per file.",
                     code="LEX-DATA-016",
                 )
             return tiff.pages.first
@@ -274,10 +276,10 @@ def _tiff_pages(content: bytes, path: Path) -> tifffile.TiffPage:
 
 
 def _deep_tiff(content: bytes, path: Path) -> npt.NDArray[np.generic] | None:
-    """Return a TIFF with several channels of more than 8 bits, which Pillow cannot read; None for any other.
+    """Return a TIFF with several channels of more than 8 bits, which Pillow cannot read; None for others.
 
     Returns:
-        (H, W, 3), alpha dropped after laying the pixels over black.
+        (H, W, 3); transparent pixels are drawn on black.
     """
     page = _tiff_pages(content, path)
     if page.bitspersample <= 8 or page.samplesperpixel == 1:
@@ -291,7 +293,7 @@ def _deep_tiff(content: bytes, path: Path) -> npt.NDArray[np.generic] | None:
         pixels = np.moveaxis(pixels, 0, -1)
     if pixels.ndim != 3 or pixels.shape[-1] not in (3, 4):
         raise DataError(
-            f"{path} is a TIFF of shape {pixels.shape}; expected one grey, RGB or RGBA image.",
+            f"{path} is a TIFF of shape {pixels.shape}; expected a single grey, RGB or RGBA image.",
             code="LEX-DATA-017",
         )
     if pixels.shape[-1] == 3:
@@ -301,18 +303,16 @@ def _deep_tiff(content: bytes, path: Path) -> npt.NDArray[np.generic] | None:
 
 
 def _load(image: Image.Image, path: Path) -> Image.Image:
-    """Decode the pixels, on the grid they are stored on."""
+    """Decode the pixels on the grid on which they are stored."""
     orientation = _orientation(image) if image.format == "TIFF" else 1
     try:
         image.load()
     except Image.DecompressionBombError as error:
-        raise DataError(
-            f"{path} declares more pixels than can be trusted: {error}", code="LEX-DATA-018"
-        ) from error
+        raise DataError(f"{path} declares suspiciously many pixels: {error}", code="LEX-DATA-018") from error
     except _BROKEN as error:
         raise _broken(path, error) from error
-    # Pillow turns TIFFs as their orientation asks, and no other format; take that back.
-    return image.transpose(_TAKE_BACK[orientation]) if orientation != 1 else image
+    # Pillow applies the orientation of TIFFs, but of no other format; undo that.
+    return image.transpose(_UNDO_ORIENTATION[orientation]) if orientation != 1 else image
 
 
 def _orientation(image: Image.Image) -> int:
@@ -326,20 +326,20 @@ def _orientation(image: Image.Image) -> int:
         try:
             found = image.getexif().get(_EXIF_ORIENTATION, 1)
         except _BROKEN:
-            # Pixels can be read without their EXIF data, which tell nothing else that is used.
+            # Without readable EXIF data the orientation is as stored.
             return 1
-    return found if found in _TAKE_BACK else 1
+    return found if found in _UNDO_ORIENTATION else 1
 
 
 def _broken(path: Path, error: BaseException) -> DataError:
     return DataError(
-        f"{path} is broken or truncated and cannot be decoded: {error}. Replace or remove the file.",
+        f"{path} is damaged or truncated and cannot be decoded: {error}. Replace or remove the file.",
         code="LEX-DATA-019",
     )
 
 
 def _looks_like(content: bytes) -> str:
-    """Say what a file that is no image looks like."""
+    """Return what a file that is not an image seems to be."""
     if not content:
         return "an empty file"
     if content[128:132] == b"DICM":
@@ -352,7 +352,7 @@ def _looks_like(content: bytes) -> str:
 
 
 def _over_black(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """Return an image with transparency laid over black, (H, W, 3) uint8."""
+    """Return an image with transparency drawn on black, (H, W, 3) uint8."""
     rgba = np.asarray(image.convert("RGBA"))
     if rgba[..., 3].min() == 255:
         return np.ascontiguousarray(rgba[..., :3])
@@ -372,7 +372,7 @@ def _packed_palette(image: Image.Image) -> tuple[int, ...]:
 
 
 def _pack(colours: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.integer], bool]:
-    """Return grey values where all three channels agree everywhere, else colours packed as 0xRRGGBB."""
+    """Return grey values if all three channels are equal everywhere, otherwise colours as 0xRRGGBB."""
     red, green, blue = colours[..., 0], colours[..., 1], colours[..., 2]
     if np.array_equal(red, green) and np.array_equal(red, blue):
         return np.ascontiguousarray(red), False

@@ -1,11 +1,9 @@
-"""How the pixel values of a data set's masks become labels: stated, or found from the masks themselves."""
+"""The rule from mask pixel values to labels: stated in `dataset.yaml`, or inferred from the masks."""
 
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,19 +11,20 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data.decode import MaskPixels, decode_mask, read_content, resolve_palette
+from lexiseg.data.decode import MaskPixels, resolve_palette
+from lexiseg.data.mask_histograms import MaskHistogram, mask_histograms, spread
 from lexiseg.errors import DataError
 
 Kind = Literal["values", "colours", "threshold", "nearest"]
 
-#: More classes than this are taken for a picture, unless `dataset.yaml` lists them.
+#: A mask with more values is treated as a picture, unless `dataset.yaml` lists its classes.
 MAX_INFERRED_CLASSES = 32
 
-#: A lossy binary mask is cut here: values above are lesion.
+#: Threshold of a lossy binary mask: values above are lesion.
 LOSSY_THRESHOLD = 127
 
-#: Masks looked at to find the coding; all of them where more than two classes show.
-LOOKS = 64
+#: Number of masks read to infer the coding; all masks are read if these have more than two classes.
+MASKS_READ = 64
 
 _EXPLICIT = "List the classes in dataset.yaml, as `classes: {0: background, 255: lesion}`"
 _UNKNOWN_LABEL = 255
@@ -36,11 +35,11 @@ class MaskCoding:
     """The rule from pixel values to labels.
 
     Attributes:
-        kind: "values" and "colours" look each pixel up and refuse unknown ones; "threshold" cuts a lossy
-            binary mask at `LOSSY_THRESHOLD`; "nearest" takes the nearest listed grey value of a lossy mask.
-        values: Pixel values that have a label: grey values, palette indices, or colours packed as 0xRRGGBB.
+        kind: "values" and "colours" histogram up each pixel and refuse unknown ones; "threshold" applies
+            `LOSSY_THRESHOLD` to a lossy binary mask; "nearest" takes the nearest listed grey value.
+        values: Pixel values with a label: grey values, palette indices, or colours packed as 0xRRGGBB.
         labels: The label of each of `values`; 0 is the background.
-        indexed: Whether palette files are read by index (else by the colours of their palette).
+        indexed: Whether palette files are read by index; otherwise by the colours of their palette.
     """
 
     kind: Kind
@@ -54,7 +53,7 @@ class MaskCoding:
         return max(self.labels) + 1
 
     def to_labels(self, pixels: MaskPixels) -> npt.NDArray[np.uint8]:
-        """Turn a mask's pixels into labels.
+        """Return the labels of a mask's pixels.
 
         Args:
             pixels: A decoded mask.
@@ -63,18 +62,18 @@ class MaskCoding:
             (H, W) uint8 labels.
 
         Raises:
-            ValueError: A pixel value has no label; the message lists those values.
+            ValueError: A pixel value has no label; the message lists such values.
         """
         if not self.indexed:
             pixels = resolve_palette(pixels)
         values = pixels.values
         if self.kind == "colours":
             if not pixels.is_colour:
-                # A mask with no colour in it (an empty one, say) decodes as grey.
+                # A mask without colours, such as an empty one, is decoded as grey.
                 values = values.astype(np.uint32) * 0x010101
             return self._look_up_sorted(values, _hex)
         if pixels.is_colour:
-            raise ValueError("it holds colours, where the other masks hold grey values")
+            raise ValueError("it holds colours, but the other masks hold grey values")
         if self.kind == "threshold":
             return np.asarray(values > LOSSY_THRESHOLD, dtype=np.uint8)
         if self.kind == "nearest":
@@ -118,7 +117,7 @@ class MaskCoding:
         return table
 
     def _look_up_sorted(self, values: npt.NDArray[np.integer], show: Any) -> npt.NDArray[np.uint8]:
-        """Look values of any size up by bisection."""
+        """Return the labels of values of any size, by bisection."""
         order = np.argsort(self.values)
         known = np.asarray(self.values, dtype=np.int64)[order]
         place = np.minimum(np.searchsorted(known, values), len(known) - 1)
@@ -131,93 +130,52 @@ class MaskCoding:
 def infer_mask_coding(
     paths: Sequence[Path], *, skip_unreadable: bool = False
 ) -> tuple[MaskCoding, tuple[str, ...]]:
-    """Find how masks are coded by looking at some of them (at all of them where they hold several classes).
+    """Infer the coding from some masks, or from all masks if they hold several classes.
 
     Args:
-        paths: Mask files; not those of a test split, which must not decide anything.
-        skip_unreadable: Whether masks that cannot be read are passed over instead of raising.
+        paths: Mask files; not those of a test split, which must not influence anything.
+        skip_unreadable: Whether to skip masks that cannot be read instead of raising.
 
     Returns:
-        The coding, and what was assumed, one sentence each.
+        The coding, and notes on what was assumed, one sentence each.
 
     Raises:
-        DataError: A mask cannot be read, or the values do not tell what the classes are.
+        DataError: A mask cannot be read, or the classes cannot be inferred from the values.
     """
-    looks = look_at_masks(spread(paths, LOOKS), skip_unreadable=skip_unreadable)
-    coding, assumptions = coding_from_looks(looks)
-    if coding.num_classes > 2 and len(paths) > len(looks):
-        coding, assumptions = coding_from_looks(look_at_masks(paths, skip_unreadable=skip_unreadable))
+    histograms = mask_histograms(spread(paths, MASKS_READ), skip_unreadable=skip_unreadable)
+    coding, assumptions = coding_of_histograms(histograms)
+    if coding.num_classes > 2 and len(paths) > len(histograms):
+        coding, assumptions = coding_of_histograms(mask_histograms(paths, skip_unreadable=skip_unreadable))
     return coding, assumptions
 
 
-@dataclass(frozen=True, kw_only=True)
-class MaskLook:
-    """What the pixels of one mask are: how often each value occurs."""
-
-    path: Path
-    counts: dict[int, int]
-    is_colour: bool
-    palette: tuple[int, ...] | None
-    is_lossy: bool
-
-
-def look_at_masks(paths: Sequence[Path], *, skip_unreadable: bool = False) -> list[MaskLook]:
-    """Count the pixel values of masks, in a pool of threads."""
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        looks = pool.map(lambda path: _look_unless(path, skip_unreadable=skip_unreadable), paths)
-        return [look for look in looks if look is not None]
-
-
-def _look_unless(path: Path, *, skip_unreadable: bool) -> MaskLook | None:
-    try:
-        return look_at_mask(path)
-    except DataError:
-        if skip_unreadable:
-            return None
-        raise
-
-
-def look_at_mask(path: Path) -> MaskLook:
-    """Count the pixel values of one mask; palette indices are kept as they are."""
-    pixels = decode_mask(read_content(path), path)
-    if pixels.values.dtype == np.uint8:
-        histogram = np.bincount(pixels.values.ravel(), minlength=256)
-        values = np.flatnonzero(histogram)
-        counts = histogram[values]
-    else:
-        values, counts = np.unique(pixels.values, return_counts=True)
-    return MaskLook(
-        path=path,
-        counts=dict(zip(values.tolist(), counts.tolist(), strict=True)),
-        is_colour=pixels.is_colour,
-        palette=pixels.palette,
-        is_lossy=pixels.is_lossy,
-    )
-
-
-def coding_from_looks(looks: Sequence[MaskLook]) -> tuple[MaskCoding, tuple[str, ...]]:
-    """Decide how masks are coded from what some of them hold; see `infer_mask_coding`."""
-    if not looks:
-        raise DataError("There is no mask to find the classes from.", code="LEX-DATA-044")
-    indexed, looks = _agree_on_palette(looks)
+def coding_of_histograms(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, tuple[str, ...]]:
+    """Return the coding of masks with such histograms; see `infer_mask_coding`."""
+    if not histograms:
+        raise DataError(
+            "There is no mask from which the classes could be inferred. Add masks, or list the classes in "
+            "dataset.yaml.",
+            code="LEX-DATA-044",
+        )
+    indexed, histograms = _agree_on_palette(histograms)
     assumptions = ["Masks with a palette are read by palette index."] if indexed else []
-    if any(look.is_colour for look in looks):
-        coding, more = _colour_coding(looks)
+    if any(histogram.is_colour for histogram in histograms):
+        coding, more = _colour_coding(histograms)
     else:
-        coding, more = _grey_coding(looks)
+        coding, more = _grey_coding(histograms)
     coding = MaskCoding(kind=coding.kind, values=coding.values, labels=coding.labels, indexed=indexed)
     return coding, tuple(assumptions + more)
 
 
 def explicit_coding(
-    classes: Mapping[int | str, str], looks: Sequence[MaskLook]
+    classes: Mapping[int | str, str], histograms: Sequence[MaskHistogram]
 ) -> tuple[MaskCoding, tuple[str, ...]]:
     """Return the coding that `classes` of `dataset.yaml` states, and the class names, background first.
 
     Args:
         classes: Name per grey value or per colour "#rrggbb"; values with the same name become one class.
             Labels follow the order of the names, after the background, which is value 0 (or "#000000").
-        looks: Some masks, to see whether they are lossy or have a palette.
+        histograms: Histograms of some masks, which show whether masks are lossy or have a palette.
 
     Raises:
         DataError: Values and colours are mixed, or there are too few or too many classes.
@@ -225,7 +183,7 @@ def explicit_coding(
     colours = [isinstance(value, str) for value in classes]
     if any(colours) and not all(colours):
         raise DataError(
-            "dataset.yaml, classes: use either grey values (0, 1, 255) or colours ('#ff0000'), not both.",
+            "dataset.yaml, classes: expected either grey values (0, 1) or colours ('#ff0000'), got both.",
             code="LEX-DATA-045",
         )
     kind: Kind = "colours" if any(colours) else "values"
@@ -239,60 +197,65 @@ def explicit_coding(
             f"{names}.",
             code="LEX-DATA-046",
         )
-    if kind == "values" and any(look.is_lossy for look in looks):
+    if kind == "values" and any(histogram.is_lossy for histogram in histograms):
         kind = "nearest"
-    indexed = _agree_on_palette(looks)[0] if kind == "values" else False
+    indexed = _agree_on_palette(histograms)[0] if kind == "values" else False
     labels = tuple(names.index(name) for name in by_value.values())
     return MaskCoding(kind=kind, values=tuple(by_value), labels=labels, indexed=indexed), tuple(names)
 
 
-def _agree_on_palette(looks: Sequence[MaskLook]) -> tuple[bool, Sequence[MaskLook]]:
-    """Say whether palette files are read by index, and return the looks in the values that follow from it.
+def _agree_on_palette(histograms: Sequence[MaskHistogram]) -> tuple[bool, Sequence[MaskHistogram]]:
+    """Return whether palette files are read by index, and the histograms in the resulting values.
 
-    Indices mean classes where every file has the same palette with black (the background) first; a palette
-    made anew for each file, as image editors do, numbers the colours differently each time, so there the
-    colours count.
+    Indices are classes if every file has the same palette with black (the background) first. Image editors
+    make a new palette for each file, which numbers the colours differently each time; then the colours are
+    used.
     """
-    palettes = [look for look in looks if look.palette is not None]
+    palettes = [histogram for histogram in histograms if histogram.palette is not None]
     if not palettes:
-        return False, looks
-    highest = max(max(look.counts) for look in palettes)
-    heads = {look.palette[: highest + 1] for look in palettes if look.palette is not None}
-    if len(palettes) == len(looks) and len(heads) == 1 and next(iter(heads))[0] == 0:
-        return True, looks
-    return False, [_resolved(look) for look in looks]
+        return False, histograms
+    highest = max(max(histogram.counts) for histogram in palettes)
+    heads = {histogram.palette[: highest + 1] for histogram in palettes if histogram.palette is not None}
+    if len(palettes) == len(histograms) and len(heads) == 1 and next(iter(heads))[0] == 0:
+        return True, histograms
+    return False, [_resolved(histogram) for histogram in histograms]
 
 
-def _resolved(look: MaskLook) -> MaskLook:
-    """Return a look with palette indices replaced by grey values or colours."""
-    if look.palette is None:
-        return look
+def _resolved(histogram: MaskHistogram) -> MaskHistogram:
+    """Return a histogram with palette indices replaced by grey values or colours."""
+    if histogram.palette is None:
+        return histogram
     counts: dict[int, int] = {}
-    for index, count in look.counts.items():
-        counts[look.palette[index]] = counts.get(look.palette[index], 0) + count
+    for index, count in histogram.counts.items():
+        counts[histogram.palette[index]] = counts.get(histogram.palette[index], 0) + count
     is_colour = any(colour != (colour & 255) * 0x010101 for colour in counts)
     if not is_colour:
         counts = {colour & 255: count for colour, count in counts.items()}
-    return MaskLook(path=look.path, counts=counts, is_colour=is_colour, palette=None, is_lossy=look.is_lossy)
+    return MaskHistogram(
+        path=histogram.path, counts=counts, is_colour=is_colour, palette=None, is_lossy=histogram.is_lossy
+    )
 
 
-def _colour_coding(looks: Sequence[MaskLook]) -> tuple[MaskCoding, list[str]]:
-    """Colours: each is a class, black the background."""
+def _colour_coding(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, list[str]]:
+    """Return the coding of colour masks: each colour is a class, black the background."""
     found: set[int] = set()
-    for look in looks:
-        found |= set(look.counts) if look.is_colour else {value * 0x010101 for value in look.counts}
-        if look.is_lossy or len(found) > MAX_INFERRED_CLASSES:
+    for histogram in histograms:
+        found |= (
+            set(histogram.counts) if histogram.is_colour else {value * 0x010101 for value in histogram.counts}
+        )
+        if histogram.is_lossy or len(found) > MAX_INFERRED_CLASSES:
             raise DataError(
-                f"{look.path} is a colour mask whose colours cannot be told apart ("
-                + ("JPEG changes colours" if look.is_lossy else f"{len(found)} different ones")
+                f"{histogram.path} is a colour mask whose colours cannot be distinguished ("
+                + ("JPEG changes colours" if histogram.is_lossy else f"{len(found)} different ones")
                 + "). Save masks as PNG with one colour per class, black for the background.",
                 code="LEX-DATA-047",
             )
     if 0 not in found:
         shown = ", ".join(_hex(colour) for colour in sorted(found))
         raise DataError(
-            f"The masks (such as {looks[0].path}) hold the colours {shown}, but no black for the background. "
-            "List the classes in dataset.yaml, as `classes: {'#000000': background, '#ff0000': lesion}`.",
+            f"The masks (such as {histograms[0].path}) hold the colours {shown}, but no black for the "
+            "background. List the classes in dataset.yaml, as `classes: {'#000000': background, '#ff0000': "
+            "lesion}`.",
             code="LEX-DATA-048",
         )
     values = tuple(sorted(found))
@@ -303,30 +266,30 @@ def _colour_coding(looks: Sequence[MaskLook]) -> tuple[MaskCoding, list[str]]:
     )
 
 
-def _grey_coding(looks: Sequence[MaskLook]) -> tuple[MaskCoding, list[str]]:
-    """Grey values: binary in some coding, several classes, or a lossy binary mask."""
+def _grey_coding(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, list[str]]:
+    """Return the coding of grey masks: binary, several classes, or lossy."""
     totals: dict[int, int] = {}
-    for look in looks:
-        for value, count in look.counts.items():
+    for histogram in histograms:
+        for value, count in histogram.counts.items():
             totals[value] = totals.get(value, 0) + count
     found = sorted(totals)
-    is_lossy = any(look.is_lossy for look in looks)
+    is_lossy = any(histogram.is_lossy for histogram in histograms)
     if (is_lossy and found != [0]) or len(found) > MAX_INFERRED_CLASSES:
-        return _lossy_coding(totals, looks, is_lossy)
+        return _lossy_coding(totals, histograms, is_lossy)
     if found == [0]:
         return (
             MaskCoding(kind="values", values=(0, 1, 255), labels=(0, 1, 1)),
-            ["All masks looked at are empty; 1 and 255 would be read as lesion."],
+            ["All masks read are empty; 1 and 255 would be read as lesion."],
         )
     foreground = [value for value in found if value]
     if len(foreground) == 1:
         said = [] if foreground[0] in (1, 255) else [f"Mask value {foreground[0]} is read as lesion."]
         return MaskCoding(kind="values", values=(0, foreground[0]), labels=(0, 1)), said
     if foreground == [1, 255]:
-        both = [look for look in looks if {1, 255} <= set(look.counts)]
+        both = [histogram for histogram in histograms if {1, 255} <= set(histogram.counts)]
         if both:
             raise DataError(
-                f"{both[0].path} holds the values 1 and 255 in one mask; 255 may be a second class or mean "
+                f"{both[0].path} holds the values 1 and 255 in one mask; 255 may be a second class or "
                 f"'ignore'. {_EXPLICIT}.",
                 code="LEX-DATA-049",
             )
@@ -345,18 +308,18 @@ def _grey_coding(looks: Sequence[MaskLook]) -> tuple[MaskCoding, list[str]]:
 
 
 def _lossy_coding(
-    totals: dict[int, int], looks: Sequence[MaskLook], is_lossy: bool
+    totals: dict[int, int], histograms: Sequence[MaskHistogram], is_lossy: bool
 ) -> tuple[MaskCoding, list[str]]:
-    """Threshold masks whose values scatter around 0 and 255; refuse those that scatter elsewhere."""
-    name = looks[0].path
+    """Return the threshold coding of masks with values around 0 and 255; refuse all others."""
+    name = histograms[0].path
     highest = max(totals)
     bright = sum(count for value, count in totals.items() if value >= 64)
     between = sum(count for value, count in totals.items() if 64 <= value < 192)
     if highest < 192 or highest > 255:
         what = (
-            "JPEG masks cannot tell such values from noise"
+            "in JPEG masks such values cannot be distinguished from noise"
             if is_lossy
-            else "this looks like a picture, not a mask"
+            else "this histograms like a picture, not a mask"
         )
         raise DataError(
             f"The masks (such as {name}) hold {len(totals)} different values up to {highest}; {what}. "
@@ -366,9 +329,8 @@ def _lossy_coding(
     if between > 0.2 * bright:
         raise DataError(
             f"The masks (such as {name}) hold {len(totals)} different values, many of them midway between 0 "
-            "and 255. "
-            f"{_EXPLICIT} (each pixel then takes the nearest value), or save masks as PNG with one value "
-            "per class.",
+            f"and 255. {_EXPLICIT} (each pixel then takes the nearest value), or save masks as PNG with one "
+            "value per class.",
             code="LEX-DATA-051",
         )
     reason = (
@@ -379,13 +341,6 @@ def _lossy_coding(
     return MaskCoding(kind="threshold"), [
         f"Masks {reason}: values above {LOSSY_THRESHOLD} are read as lesion."
     ]
-
-
-def spread(paths: Sequence[Path], count: int) -> list[Path]:
-    """Return at most `count` paths, evenly spread over the sequence."""
-    if len(paths) <= count:
-        return list(paths)
-    return [paths[i * len(paths) // count] for i in range(count)]
 
 
 def _hex(colour: int) -> str:

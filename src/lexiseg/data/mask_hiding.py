@@ -1,4 +1,4 @@
-"""Hiding masks of training images: what would a data set be worth if few of its images had a mask?"""
+"""Hiding masks of training images, to simulate a data set in which few images have a mask."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from lexiseg.data.sample import Sample
 
 
 def hide_masks(samples: Sequence[Sample], *, share: float, seed: int) -> tuple[Sample, ...]:
-    """Take the masks of most training images away, as if nobody had drawn them.
+    """Hide the masks of most training images.
 
     Images of one patient keep or lose their masks together. Patients are ordered by a hash of seed and name;
-    the first keep theirs, until their masks make up the share. So the choice does not depend on the order of
-    the images, and with one seed a smaller share is a part of a larger one.
+    the first ones keep their masks until the share is reached. The choice therefore does not depend on the
+    order of the images, and with the same seed a smaller share is a subset of a larger one.
 
     Args:
-        samples: All samples; those outside the training split stay as they are.
-        share: Share of the training split's masks that stay, above 0 to 1; at least one does.
+        samples: All samples; those outside the training split are unchanged.
+        share: Share of the training split's masks that are kept, above 0 and at most 1; at least one is kept.
         seed: Any whole number.
 
     Returns:
-        The samples in their order; those that lost their mask have `mask` None.
+        The samples in their order; samples with a hidden mask have `mask` None.
     """
     groups: dict[str, list[str]] = {}
     for sample in samples:
@@ -38,14 +38,14 @@ def hide_masks(samples: Sequence[Sample], *, share: float, seed: int) -> tuple[S
 
 
 def hide_masks_except(samples: Sequence[Sample], shown: Collection[str]) -> tuple[Sample, ...]:
-    """Take the masks of all training images away but of those that are named.
+    """Hide the masks of all training images except the given ones.
 
     Args:
-        samples: All samples; those outside the training split stay as they are.
-        shown: Ids of the training images that keep theirs.
+        samples: All samples; those outside the training split are unchanged.
+        shown: Ids of the training images that keep their masks.
 
     Returns:
-        The samples in their order; those that lost their mask have `mask` None.
+        The samples in their order; samples with a hidden mask have `mask` None.
     """
     return tuple(
         dataclasses.replace(sample, mask=None)

@@ -1,4 +1,4 @@
-"""What file names tell: the patient, and the source an image came from."""
+"""Patient ids and image sources, read from file names."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ def patients(stems: Sequence[str], pattern: str | None) -> tuple[list[str | None
     """Find the patient id of each image in its file name.
 
     Args:
-        stems: File names without ending.
+        stems: File names without extension.
         pattern: Regular expression of `dataset.yaml`, whose first group is the id; None tries
             `PATIENT_PATTERNS`.
 
     Returns:
-        An id or None per name, and what was assumed, if anything.
+        An id or None per name, and a note on what was assumed, if anything.
 
     Raises:
-        DataError: `pattern` fits no name.
+        DataError: `pattern` matches no name.
     """
     if pattern is None:
         ids = [_first_group(PATIENT_PATTERNS, stem) for stem in stems]
         known = sum(patient is not None for patient in ids)
         if not known:
             return ids, None
-        said = f"Patient ids are read from file names such as s123-e456-r1 ({known} of {len(ids)} images)."
-        return ids, said
+        note = f"Patient ids are read from file names such as s123-e456-r1 ({known} of {len(ids)} images)."
+        return ids, note
     ids = [_first_group((re.compile(pattern),), stem) for stem in stems]
     known = sum(patient is not None for patient in ids)
     if stems and not known:
         raise DataError(
-            f"dataset.yaml, patient: {pattern!r} fits no image name, such as {stems[0]!r}.",
+            f"dataset.yaml, patient: {pattern!r} matches no image name, such as {stems[0]!r}.",
             code="LEX-DATA-052",
         )
     if known == len(ids):
         return ids, None
-    said = f"The patient pattern of dataset.yaml fits {known} of {len(ids)} image names."
-    return ids, said
+    note = f"The patient pattern of dataset.yaml matches {known} of {len(ids)} image names."
+    return ids, note
 
 
 def sources(stems: Sequence[str]) -> list[str | None]:
-    """Return the source of each image: the word before the first "_" or "-", if a few cover the data."""
+    """Return the source of each image: the word before the first "_" or "-", if few words cover the data."""
     prefixes = [match.group(1).lower() if (match := _PREFIX.match(stem)) else None for stem in stems]
     counts = Counter(prefix for prefix in prefixes if prefix is not None)
     if not counts or len(counts) > _MAX_SOURCES or sum(counts.values()) < _MIN_COVER * len(stems):

@@ -1,7 +1,7 @@
 """A procedural phantom data set: chest-like images with lesions, exact masks and true report sentences.
 
-It lets `make demo`, tests and benchmarks run anywhere without a single patient's image. It is no model of
-anatomy: results on it say whether the machinery works, and nothing about medicine.
+With it, `make demo`, tests and benchmarks run without patient data. It is not a model of anatomy: results on
+it show that the software works, and say nothing about clinical performance.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _SECOND_EXAM = 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class PhantomCase:
-    """One phantom image with its truth.
+    """One phantom image with its ground truth.
 
     Attributes:
-        name: File name without ending, in the style of `cxr_s00012-e1-r1`, so patients can be told.
+        name: File name without extension, in the style of `cxr_s00012-e1-r1`, which contains the patient.
         split: Its split.
         image: (H, W) uint8.
         labels: (H, W) uint8, 0 for the background.
-        report: A sentence in the published grammar, true of `labels`, in the image's side convention.
+        report: A sentence in the published grammar that describes `labels`, in the image's side convention.
     """
 
     name: str
@@ -65,27 +65,27 @@ def write_phantom(
 ) -> None:
     """Write a phantom data set.
 
-    With one class it is laid out as the published COVID-Xray is
-    (`Train_Folder/{img,labelcol,Train_text.xlsx}`, ...); with two as `images/ masks/ reports.csv
-    splits.json`, with masks of 0, 1 (diffuse opacities) and 2 (nodules).
+    With one class it has the layout of the published COVID-Xray
+    (`Train_Folder/{img,labelcol,Train_text.xlsx}`, ...); with two classes that of Lexiseg (`images/ masks/
+    reports.csv splits.json`), with masks of 0, 1 (diffuse opacities) and 2 (nodules).
 
     Args:
-        folder: Where to; must be new or empty.
+        folder: The folder to create; it may exist if it is empty.
         num_train: Number of training images.
         num_val: Number of validation images.
         num_test: Number of test images.
         size: Rows and columns of each image, at least 64.
         seed: The same seed gives the same images and sentences.
-        classes: Kinds of lesions, 1 or 2.
+        classes: Number of lesion classes, 1 or 2.
 
     Raises:
-        UsageError: A number is out of range, or the folder holds files or is one.
+        UsageError: A number is out of range, or the folder is not empty or is a file.
         DiskError: There is no space, or no permission.
     """
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError(
-            f"{folder} is not empty; give a new folder for the phantom data set.", code="LEX-USE-004"
+            f"{folder} is not empty. Give a new folder for the phantom data set.", code="LEX-USE-004"
         )
     refuse_blocked(folder)
     numbers: dict[Split, int] = {"train": num_train, "val": num_val, "test": num_test}
@@ -105,10 +105,10 @@ def write_phantom(
 def make_phantom(
     numbers: dict[Split, int], *, size: int, seed: int, classes: int = 1
 ) -> Iterator[PhantomCase]:
-    """Yield phantom cases one by one, split by split; see `write_phantom` for the arguments.
+    """Yield phantom cases split by split; see `write_phantom` for the arguments.
 
-    Each patient has an anatomy and a generator of its own, seeded by `seed`, split and number, so a case does
-    not depend on how many others are made.
+    Each patient has its own anatomy and random generator, seeded by `seed`, split and number, so a case does
+    not depend on the number of other cases.
 
     Raises:
         UsageError: A number is out of range.
@@ -118,9 +118,7 @@ def make_phantom(
             f"Phantom images must be at least {_MIN_SIZE} pixels wide, got {size}.", code="LEX-USE-005"
         )
     if classes not in (1, 2):
-        raise UsageError(
-            f"Phantom data sets have 1 or 2 classes of lesions, got {classes}.", code="LEX-USE-006"
-        )
+        raise UsageError(f"Phantom data sets have 1 or 2 lesion classes, got {classes}.", code="LEX-USE-006")
     if any(number < 0 for number in numbers.values()) or not sum(numbers.values()):
         raise UsageError(
             f"Expected numbers of images from 0 up, not all 0; got {numbers}.", code="LEX-USE-007"
@@ -154,16 +152,16 @@ def _case(
 
 
 def report_sentence(labels: npt.NDArray[np.uint8]) -> str:
-    """Say what a mask shows in the grammar of the published sheets, in the image's side convention.
+    """Return a sentence that describes a mask in the published grammar, in the image's side convention.
 
     Example: "Bilateral pulmonary infection, two infected areas, all left lung and middle lower right lung."
 
     Args:
-        labels: (H, W) labels with at least one lesion; all labels count alike.
+        labels: (H, W) labels with at least one lesion; all labels are treated alike.
     """
     vocabulary = load_vocabulary(_VOCABULARY)
     phrases = measure(labels, vocabulary, side="image").phrases
-    # The vocabulary says one or many, leaving specks out; a sentence gives the number.
+    # The vocabulary states one or many, without specks; a sentence states the number.
     regions = ndimage.label(labels, structure=np.ones((3, 3)))[1]
     count = 1 if phrases["count"] == "one infected area" else max(2, regions)
     number = _NUMBER_WORDS[count] if count < len(_NUMBER_WORDS) else str(count)

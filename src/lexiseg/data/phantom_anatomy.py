@@ -1,7 +1,7 @@
-"""The phantom's healthy chest: body, lungs, heart, ribs, vessels and devices, as attenuation of a beam.
+"""The phantom's healthy chest: body, lungs, heart, ribs, vessels and devices, as X-ray attenuation.
 
-Everything is drawn in unit coordinates: x right and y down, both 0..1 over the image. A larger attenuation is
-brighter, as on a radiograph.
+Coordinates are x to the right and y down, both 0..1 over the image. A larger attenuation is brighter, as on a
+radiograph.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Field = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Anatomy:
-    """What stays the same between the exams of a patient. Lengths are shares of the image.
+    """Anatomy of a patient, the same in all exams. Lengths are shares of the image.
 
     Attributes:
         lungs: Per lung (image left, image right): centre x, centre y, half width, half height.
@@ -41,7 +41,7 @@ class Chest:
 
     Attributes:
         attenuation: (H, W) float32.
-        lungs: Per lung, how deep inside it each pixel lies: (H, W) float32, above 0 inside, 1 in its middle.
+        lungs: Per lung, depth of each pixel inside it: (H, W) float32, above 0 inside, 1 in its middle.
         x: (H, W) float32, column in anatomical coordinates.
         y: (H, W) float32, row in anatomical coordinates.
     """
@@ -52,11 +52,11 @@ class Chest:
     y: Field
 
     def expose(self, rng: np.random.Generator, density: Field) -> npt.NDArray[np.uint8]:
-        """Return the picture of the chest with lesions of that density, with its own exposure and noise.
+        """Return the picture of the chest with lesions, with random exposure and noise.
 
         Args:
-            rng: Draws exposure and noise.
-            density: (H, W) float32, attenuation that lesions add.
+            rng: Generator of exposure and noise.
+            density: (H, W) float32, attenuation added by lesions.
 
         Returns:
             (H, W) uint8.
@@ -91,7 +91,7 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
 
 
 def render_chest(rng: np.random.Generator, anatomy: Anatomy, size: int) -> Chest:
-    """Draw one exam: the patient breathes, turns a little, and may carry a device."""
+    """Draw one exam: with random breathing, rotation and sometimes a device."""
     x, y = _coordinates(rng, size)
     wobble = smooth_noise(rng, size, cells=5) * 0.10
     lungs = (_lung(anatomy.lungs[0], x, y, wobble, -1.0), _lung(anatomy.lungs[1], x, y, wobble, 1.0))
@@ -117,7 +117,7 @@ def smooth_noise(rng: np.random.Generator, size: int, *, cells: int) -> Field:
 
 
 def _coordinates(rng: np.random.Generator, size: int) -> tuple[Field, Field]:
-    """Return x and y of each pixel after a small turn, shift and change of scale."""
+    """Return x and y of each pixel after a small rotation, shift and change of scale."""
     axis = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
     angle, scale = rng.normal(0.0, 0.025), rng.uniform(0.95, 1.05)
     cosine, sine = np.float32(np.cos(angle) * scale), np.float32(np.sin(angle) * scale)
@@ -129,7 +129,7 @@ def _coordinates(rng: np.random.Generator, size: int) -> tuple[Field, Field]:
 def _lung(
     lung: tuple[float, float, float, float], x: Field, y: Field, wobble: Field, outward: float
 ) -> Field:
-    """Return how deep inside a lung each pixel lies: narrow at the top, cut off by the diaphragm below."""
+    """Return the depth of each pixel inside a lung, which is narrow at the top and ends at the diaphragm."""
     centre_x, centre_y, half_width, half_height = lung
     down = (y - centre_y) / half_height
     width = half_width * (1.0 + 0.18 * down)
@@ -146,7 +146,7 @@ def _blob(x: Field, y: Field, place: tuple[float, float, float, float], *, softn
 
 
 def _ribs(x: Field, y: Field, anatomy: Anatomy) -> Field:
-    """Return bright bands that fall off outwards on both sides."""
+    """Return bright bands that slope downwards to both sides."""
     number, slope, phase, strength = anatomy.ribs
     arc = y - slope * (np.abs(x - 0.5) - 0.2) ** 2 * 4.0 - 0.15 * np.abs(x - 0.5)
     return np.asarray(strength * np.maximum(0.0, np.sin(2 * np.pi * (number * arc + phase))) ** 2)
@@ -162,12 +162,12 @@ def _vessels(x: Field, y: Field, anatomy: Anatomy, air: Field) -> Field:
 
 
 def _device(rng: np.random.Generator, x: Field, y: Field) -> Field:
-    """Return a thin bright line across the chest: a cable or a tube, which is no lesion."""
+    """Return a thin bright line across the chest: a cable or a tube, not a lesion."""
     bend, start, slope = rng.uniform(-0.3, 0.3), rng.uniform(0.2, 0.8), rng.uniform(-0.6, 0.6)
     path = start + slope * (y - 0.5) + bend * (y - 0.5) ** 2
     return np.asarray(0.25 * np.exp(-(((x - path) / 0.006) ** 2)))
 
 
 def _sigmoid(value: Field) -> Field:
-    # Linear ramp instead of an exponential: the same look, and a third of the time.
+    # A linear ramp instead of an exponential: similar images in a third of the time.
     return np.asarray(np.clip(0.5 + 0.25 * value, 0.0, 1.0))

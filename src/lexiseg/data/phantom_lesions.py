@@ -14,7 +14,7 @@ Kind = Literal["opacity", "nodule"]
 
 _LABELS: dict[Kind, int] = {"opacity": 1, "nodule": 2}
 
-#: An outline must enclose at least this share of the image, or the lesion is drawn larger.
+#: An outline must enclose at least this share of the image; otherwise the lesion is drawn larger.
 _MIN_SHARE = 0.0015
 _GROWTH = 1.35
 _MAX_TRIES = 12
@@ -22,7 +22,7 @@ _MAX_TRIES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Lesion:
-    """One lesion before it is drawn.
+    """Parameters of one lesion.
 
     Attributes:
         kind: "opacity": large, soft, uneven; "nodule": small, round, denser.
@@ -47,7 +47,7 @@ def draw_lesions(rng: np.random.Generator, classes: int) -> list[Lesion]:
     """Draw one to six lesions in one lung or both; with two classes, some of them nodules."""
     number = int(rng.choice([1, 2, 3, 4, 6], p=[0.25, 0.3, 0.2, 0.15, 0.1]))
     both = number > 1 and rng.random() < 0.8
-    # Half of all patients have small patches, the others a few large ones.
+    # Half of all patients have small lesions, the others a few large ones.
     large = rng.random() < 0.5
     first = int(rng.integers(2))
     lesions = []
@@ -81,17 +81,17 @@ def render_lesions(
 ) -> tuple[Field, npt.NDArray[np.uint8]]:
     """Draw lesions into a chest.
 
-    The outline is where a lesion's bump field passes zero inside the lung; the density rises softly from
-    there, with a texture of its own, so the edge in the image is there but faint.
+    The outline is the zero line of a bump-shaped field inside the lung. The density rises smoothly from
+    there, with its own texture, so the edge in the image is visible but faint.
 
     Args:
-        rng: Draws outlines and textures.
-        lesions: What to draw.
-        chest: Where to.
+        rng: Generator of outlines and textures.
+        lesions: The lesions.
+        chest: The chest.
 
     Returns:
-        density: (H, W) float32, the attenuation that lesions add.
-        labels: (H, W) uint8: 1 where there is an opacity, 2 where there is a nodule, which lies on top.
+        density: (H, W) float32, the attenuation added by lesions.
+        labels: (H, W) uint8: 1 for an opacity, 2 for a nodule, which covers opacities.
     """
     size = chest.x.shape[0]
     density = np.zeros_like(chest.x)
@@ -107,7 +107,7 @@ def render_lesions(
 
 
 def _bump(rng: np.random.Generator, lesion: Lesion, chest: Chest, size: int) -> Field:
-    """Return a field above zero inside the lesion: a bump with a rough edge, cut off at the lung's."""
+    """Return a field above zero inside the lesion: a bump with a rough edge, limited to the lung."""
     inside = chest.lungs[lesion.lung]
     rows, columns = np.nonzero(inside > 0.15)
     left, right = chest.x[rows, columns].min(), chest.x[rows, columns].max()
@@ -125,4 +125,4 @@ def _bump(rng: np.random.Generator, lesion: Lesion, chest: Chest, size: int) -> 
         if np.count_nonzero(bump > 0) >= _MIN_SHARE * bump.size:
             return np.asarray(bump)
         growth *= _GROWTH
-    raise AssertionError("a lesion of many times its size is still not in the lung")
+    raise AssertionError("expected the enlarged lesion to reach the lung")

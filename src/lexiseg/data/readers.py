@@ -26,7 +26,7 @@ __all__ = [
     "write_mask",
 ]
 
-#: Options that make each format keep every label.
+#: Options with which each format is lossless.
 _LOSSLESS: dict[str, dict[str, Any]] = {
     ".png": {"compress_level": 4},
     ".bmp": {},
@@ -39,8 +39,9 @@ _LOSSLESS: dict[str, dict[str, Any]] = {
 def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
     """Read one image.
 
-    Grey images are repeated to three channels, transparency is laid over black, images of more than 8 bits
-    are scaled linearly between their own 0.5th and 99.5th percentile, and an EXIF orientation is not applied.
+    Grey images are repeated to three channels, transparent images are drawn on black, images of more than 8
+    bits are scaled linearly between their own 0.5th and 99.5th percentile, and an EXIF orientation is not
+    applied.
 
     Args:
         path: A PNG, JPEG, TIFF, BMP or WebP file.
@@ -49,7 +50,7 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
         (H, W, 3) uint8.
 
     Raises:
-        DataError: The file is missing, broken, truncated, too large to be trusted, or not one 2-D image.
+        DataError: The file is missing, damaged, truncated, suspiciously large, or not a single 2-D image.
     """
     path = Path(path)
     return decode_image(read_content(path), path)
@@ -60,7 +61,7 @@ def read_mask(path: str | Path, coding: MaskCoding) -> npt.NDArray[np.uint8]:
 
     Args:
         path: A PNG, JPEG, TIFF, BMP or WebP file.
-        coding: How its pixel values become labels.
+        coding: The rule from pixel values to labels.
 
     Returns:
         (H, W) uint8 labels, 0 for the background.
@@ -89,8 +90,8 @@ def read_pair(sample: Sample, coding: MaskCoding) -> tuple[npt.NDArray[np.uint8]
     if image.shape[:2] != labels.shape:
         raise DataError(
             f"{sample.mask} is {labels.shape[1]} x {labels.shape[0]} pixels, but its image {sample.image} is "
-            f"{image.shape[1]} x {image.shape[0]}. `lexiseg data check` lists all such pairs; resize or "
-            f"remove them.",
+            f"{image.shape[1]} x {image.shape[0]}. `lexiseg data check` lists all such pairs. Resize "
+            f"or remove them.",
             code="LEX-DATA-093",
         )
     return image, labels
@@ -100,7 +101,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
     """Return (H, W) of an image file from its header.
 
     Raises:
-        DataError: The file is missing or is no image.
+        DataError: The file is missing or is not an image.
     """
     path = Path(path)
     header = decode_header(read_content(path), path)
@@ -108,23 +109,23 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def write_mask(path: str | Path, labels: npt.NDArray[np.uint8], *, num_classes: int = 2) -> None:
-    """Write labels as a grey mask, whole or not at all.
+    """Write labels as a grey mask, atomically.
 
-    Two classes are written as 0 and 255, so that any viewer shows them; more are written as their label.
+    Two classes are written as 0 and 255, which every viewer shows; more classes are written as their labels.
 
     Args:
-        path: Where to; the ending sets the format: .png, .tif, .bmp or .webp, all written without loss.
+        path: The file; its extension sets the format: .png, .tif, .bmp or .webp, all lossless.
         labels: (H, W) uint8 labels below `num_classes`.
         num_classes: Number of labels of the data set, background included (not of this mask).
 
     Raises:
-        UsageError: The ending stands for no format that keeps labels exact.
+        UsageError: The extension is not of a lossless format.
         DiskError: There is no space, or no permission.
     """
     path = Path(path)
     if path.suffix.lower() not in _LOSSLESS:
         raise UsageError(
-            f"{path}: masks are written as {', '.join(_LOSSLESS)}, which keep labels exact; not "
+            f"{path}: expected one of the lossless formats {', '.join(_LOSSLESS)} for a mask; got "
             f"{path.suffix!r}.",
             code="LEX-USE-013",
         )

@@ -1,4 +1,4 @@
-"""Samples and the index of a data set: what belongs together, before any pixel is read."""
+"""Samples and the index of a data set; no pixels are read."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One image and what is known about it.
+    """One image with its files and facts.
 
     Attributes:
-        id: Name, unique in its data set: the image's file name without its ending.
+        id: Name, unique in its data set: the image's file name without extension.
         image: The image file.
         mask: The mask file; None only where a caller of `open_dataset` allowed it.
         report: The report sentence, as written.
         split: The split it belongs to.
         patient: Patient id where known; splits and intervals keep patients together.
-        source: Hospital, collection or data set it came from, where the name says so.
+        source: Hospital, collection or data set it comes from, where the file name states it.
         spacing_mm: Pixel spacing (row, column) in millimetres, where known.
     """
 
@@ -40,20 +40,20 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetIndex:
-    """A data set that was found complete.
+    """A complete data set.
 
     Attributes:
         root: Its folder.
         name: Its name, from `dataset.yaml` or the folder.
-        layout: How it was laid out: "published", "folders" or "csvs".
+        layout: Its folder layout: "published" (of LViT), "folders" (of Lexiseg) or "csvs" (of CoTexNet).
         samples: All samples, sorted by split and id.
-        coding: How the pixel values of its masks become labels.
+        coding: The rule from mask pixel values to labels.
         class_names: Name per label; index 0 is the background.
-        vocabulary: Vocabulary name or file that `dataset.yaml` asks for; None if it asks for none.
-        side: Side convention that `dataset.yaml` states for its reports; None if it states none.
-        keyword: Word for the segmented thing, such as "polyp area", or words by class name, as `dataset.yaml`
-            states; None if it states none.
-        assumptions: What was assumed while opening it, one sentence each, to be said once to the user.
+        vocabulary: Vocabulary name or file stated in `dataset.yaml`; None if it states none.
+        side: Side convention of its reports stated in `dataset.yaml`; None if it states none.
+        keyword: Name of the segmented structure, such as "polyp area", or names by class, stated in
+            `dataset.yaml`; None if it states none.
+        assumptions: Notes on what was assumed when opening it, one sentence each.
     """
 
     root: Path

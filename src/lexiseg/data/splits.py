@@ -1,4 +1,4 @@
-"""Splitting a data set into train, val and test where nobody has: seeded, by patient, and written down."""
+"""Splits into train, val and test: made by patient with a seed, and stored in `splits.json`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lexiseg.files import write_json
 
 SPLITS_FILE = "splits.json"
 
-#: Share of the images in each split that is made here.
+#: Share of the images in each split made here.
 SHARES: dict[Split, float] = {"train": 0.7, "val": 0.15, "test": 0.15}
 
 
@@ -22,13 +22,13 @@ def seeded_split(
 ) -> dict[str, Split]:
     """Split images so that no group (patient) is in two splits.
 
-    Groups are ordered by a hash of seed and name, so the order depends on nothing else; the first go to test,
-    the next to val, until each has its share of `SHARES`.
+    Groups are ordered by a hash of seed and name alone; the first ones go to test, the next ones to val,
+    until each split has its share of `SHARES`.
 
     Args:
-        groups: Group per image id: the patient, or the id itself where the patient is not known.
+        groups: Group per image id: the patient, or the id itself if the patient is not known.
         seed: Any whole number.
-        splits: The splits to make; "train" is one of them.
+        splits: The splits to make, including "train".
 
     Returns:
         Split per image id.
@@ -52,7 +52,7 @@ def seeded_split(
     for split in (name for name in reversed(SPLITS) if name in splits and name != "train"):
         wanted = max(1, round(SHARES[split] * len(groups)))
         taken = 0
-        # Each later split needs a group too, and train needs one always.
+        # Each later split needs a group too, and train always needs one.
         reserve -= 1
         while taken < wanted and len(order) > reserve:
             images = members[order.pop(0)]
@@ -69,19 +69,19 @@ def split_lists(splits: Mapping[str, Split]) -> dict[str, list[str]]:
 
 
 def write_splits(folder: Path, splits: Mapping[str, Split], *, seed: int) -> str:
-    """Write a split beside the data if the folder can be written to.
+    """Write a split beside the data if the folder is writable.
 
     Returns:
-        A sentence that says where it is.
+        A note on where it is.
     """
     lists = split_lists(splits)
     counts = ", ".join(f"{len(images)} {name}" for name, images in lists.items())
-    said = f"There was no split: images were split by patient with seed {seed} ({counts})"
+    note = f"There was no split: images were split by patient with seed {seed} ({counts})"
     try:
         write_json(folder / SPLITS_FILE, {"seed": seed, **lists})
     except DiskError:
-        return f"{said}; the folder cannot be written to, so the same split is made again each time."
-    return f"{said}, written to {folder / SPLITS_FILE}."
+        return f"{note}; the folder is not writable, so the same split is made again each time."
+    return f"{note}, written to {folder / SPLITS_FILE}."
 
 
 def read_splits(path: Path) -> dict[str, Split]:
@@ -91,7 +91,7 @@ def read_splits(path: Path) -> dict[str, Split]:
         Split per name, as written there.
 
     Raises:
-        DataError: It is not such a file, or names an image twice.
+        DataError: It is not such a file, or an image is in two splits.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))

@@ -1,1 +1,1 @@
-"""Description files: the words of each image, from measurements, from reports or from a multimodal model."""
+"""Description files: the words of each image, from measurements, reports or a multimodal model."""

@@ -1,4 +1,4 @@
-"""Describing a data set: from masks, sheets or a multimodal model to a description file."""
+"""Writing the description file of a data set, from masks, report sheets or a multimodal model."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ from lexiseg.words.vocabulary import Vocabulary
 
 @dataclass(frozen=True, kw_only=True)
 class DescriptionResult:
-    """A description file that was made.
+    """A description file that was written.
 
     Attributes:
         path: The file.
         lines: Its lines.
-        left_out: Ids of images of the described splits that have no line, as they have no mask.
-        tally: Tokens and cost; None unless a model was asked.
+        left_out: Ids of images of the described splits without a line, because they have no mask.
+        tally: Tokens and cost; None without a model.
     """
 
     path: Path
@@ -54,12 +54,12 @@ class DescriptionResult:
 
     @property
     def fell_back(self) -> tuple[DescriptionLine, ...]:
-        """Lines a model was to write, but whose words are measured as it gave none that could be used."""
+        """Lines that are measured because the model gave no usable answer."""
         return tuple(line for line in self.lines if _fell_back(line))
 
     @property
     def corrected(self) -> tuple[DescriptionLine, ...]:
-        """Lines in which the mask corrected something."""
+        """Lines in which a value was corrected by the mask."""
         return tuple(line for line in self.lines if line.check is not None and line.check.corrected)
 
     def raise_for_failures(self) -> None:
@@ -68,9 +68,9 @@ class DescriptionResult:
             first = self.fell_back[0]
             assert isinstance(first.provenance, ModelProvenance)
             raise PartialFailureError(
-                f"{len(self.fell_back)} of {len(self.lines)} descriptions are measured, as the model gave "
-                f"none that could be used; each is marked in {self.path} (fell_back), the first, "
-                f"'{first.id}', with: {first.provenance.fell_back}",
+                f"{len(self.fell_back)} of {len(self.lines)} descriptions are measured, because the model "
+                f"gave no usable answer; each is marked in {self.path} (fell_back). The first is "
+                f"'{first.id}': {first.provenance.fell_back}",
                 code="LEX-PART-001",
             )
 
@@ -87,34 +87,34 @@ def describe(
     on_progress: Callable[[Tally], None] | None = None,
     console: Console | None = None,
 ) -> DescriptionResult:
-    """Describe every image and class of a data set in a file that training takes (`text=FILE`).
+    """Describe every image and class of a data set in a file for training (`text=FILE`).
 
-    Images without a mask are described by "reports" alone, unchecked: the other sources need the mask. With
-    these they are left out.
+    Images without a mask are described with the source "reports" only, without a check. The other sources
+    need the mask and leave these images out.
 
     Args:
         data: The data set's folder, in any known layout.
-        out: The file to make, ending in .jsonl: one JSON line per image and class. With "lmm", replies are
-            kept beside it (`out` + ".journal") until it is whole, so that a killed run goes on where it was.
+        out: The file to write, ending in .jsonl: one JSON line per image and class. With "lmm", replies are
+            stored beside it (`out` + ".journal") until it is complete, so that an interrupted run can resume.
         source: "concepts" measures mask and pixels, "reports" reads the sheet, "lmm" asks a model.
-        splits: Which splits to describe.
+        splits: The splits to describe.
         vocabulary: Name or file of the vocabulary; None: the data set's, or the one that reads its sheet.
-        rois: Folder for the regions of interest (image where the mask is set, zero elsewhere) as PNG files to
-            look at; None writes none.
-        lmm: The model to ask; needed with "lmm" and refused otherwise: nothing is sent unasked.
+        rois: Folder for the regions of interest (image where the mask is set, zero elsewhere) as PNG files;
+            None writes none.
+        lmm: The model; required with "lmm" and refused otherwise, so that no image is sent by mistake.
         on_progress: Called after each description.
-        console: Where notes go, such as what leaves the machine; None says nothing.
+        console: Output for notes, such as which data leave the machine; None prints nothing.
 
     Returns:
-        The lines, and what was used.
+        The lines, with tokens and cost.
 
     Raises:
         DataError: The data set cannot be used, has no reports, no image with the mask that is needed, or
             several classes without names.
-        UsageError: An option is not possible, `out` exists or is being made by another process, or `rois` is
-            a file or a folder of the data set's images.
-        WeightsError: A model for this machine cannot be loaded.
-        PartialFailureError: The server stopped answering; the same call goes on later.
+        UsageError: An option is not possible, `out` exists or is being written by another process, or `rois`
+            is a file or a folder of the data set's images.
+        WeightsError: A local model cannot be loaded.
+        PartialFailureError: The server stopped answering; the same call resumes later.
         DiskError: There is no space or no permission.
 
     Examples:
@@ -161,7 +161,7 @@ def describe(
 def _describable(
     index: DatasetIndex, splits: Sequence[Split], source: DescriptionSource, say: Callable[[str], None]
 ) -> tuple[list[Sample], tuple[str, ...]]:
-    """Return the samples that can be described and the ids of the others, and say what a mask is missed for.
+    """Return the samples that can be described and the ids of the others; print why a mask is needed.
 
     Raises:
         DataError: There is none.
@@ -176,15 +176,17 @@ def _describable(
         return samples, ()
     found = f"{len(without)} of {len(samples)} images have no mask ({some(without)})"
     if source == "reports":
-        say(f"{found}: what the sheet says of them is not checked.")
+        say(f"{found}: their reports are not checked.")
         return samples, ()
     why = (
-        "words are measured on the mask" if source == "concepts" else "a model is shown what the mask covers"
+        "words are measured on the mask"
+        if source == "concepts"
+        else "a model is shown the part under the mask"
     )
     if len(without) == len(samples):
         raise DataError(
-            f"{found}, so none can be described: {why}. Add masks, name another split (--split), or describe "
-            f"the sheet (--source reports), which needs none.",
+            f"{found}, so none can be described: {why}. Add masks, choose another split (--split), or use "
+            f"--source reports, which needs no masks.",
             code="LEX-DATA-103",
         )
     say(f"{found} and are left out: {why}.")
@@ -192,7 +194,7 @@ def _describable(
 
 
 def _say(console: Console, note: str) -> None:
-    """Say a note; it may hold paths, so nothing in it is markup."""
+    """Print a note without markup, as it may contain paths."""
     console.print(note, style="dim", markup=False, highlight=False)
 
 
@@ -207,9 +209,9 @@ def _check_options(source: DescriptionSource, out: Path, lmm: LmmOptions | None)
         )
     if (source == "lmm") != (lmm is not None):
         raise UsageError(
-            "The source lmm needs the name of a model (--model; --base-url for a server)."
+            "The source lmm needs a model (--model; --base-url for a server)."
             if lmm is None
-            else f"A model is asked with the source lmm only; with '{source}' nothing is.",
+            else f"The options of a model need the source lmm; got '{source}'.",
             code="LEX-USE-049",
         )
     if out.suffix != DESCRIPTIONS_SUFFIX:
@@ -222,13 +224,13 @@ def _check_options(source: DescriptionSource, out: Path, lmm: LmmOptions | None)
 
 
 def _check_rois(rois: Path, index: DatasetIndex) -> None:
-    """Refuse a folder in which regions, which bear the names of their images, would replace the originals."""
+    """Refuse a folder of the data set, in which regions could replace images of the same name."""
     refuse_blocked(rois)
     files = (path for sample in index.samples for path in (sample.image, sample.mask) if path is not None)
     if rois.resolve() in {folder.resolve() for folder in {path.parent for path in files}}:
         raise UsageError(
             f"{rois} holds images or masks of the data set, which the regions of interest could replace. "
-            f"Give another folder for them (--rois).",
+            f"Choose another folder (--rois).",
             code="LEX-USE-051",
         )
 
@@ -236,7 +238,7 @@ def _check_rois(rois: Path, index: DatasetIndex) -> None:
 def _rows(
     index: DatasetIndex, samples: Sequence[Sample], vocabulary: Vocabulary, source: DescriptionSource
 ) -> list[Row]:
-    """Return what is to be described: every image and class, or whole images where a sheet speaks of them."""
+    """Return what to describe: every image and class, or whole images for reports."""
     several = index.num_classes > 2
     if source == "reports":
         name = None if several else index.class_names[1]
@@ -248,8 +250,8 @@ def _rows(
     unnamed = [label for label in labels if index.class_names[label] == f"class {label}"]
     if several and unnamed:
         raise DataError(
-            f"The masks of {index.root} hold {len(labels)} classes, and no keyword says what label "
-            f"{', '.join(map(str, unnamed))} is. Name them in dataset.yaml, for example "
+            f"The masks of {index.root} hold {len(labels)} classes, and no name is given for label "
+            f"{', '.join(map(str, unnamed))}. Name them in dataset.yaml, for example "
             f"`classes: {{0: background, 1: kidney, 2: tumor}}`.",
             code="LEX-DATA-104",
         )
@@ -271,5 +273,5 @@ def _rows(
 
 
 def journal_of(out: str | Path) -> Path:
-    """Return where the replies to an unfinished description with "lmm" are kept."""
+    """Return the file in which the replies of an unfinished description with "lmm" are stored."""
     return journal_path(Path(out))

@@ -1,4 +1,4 @@
-"""Description files: one JSON line per image and class, with who said it and what the mask says to it."""
+"""Description files: one JSON line per image and class, with its source and its check against the mask."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import write_text
+from lexiseg.validation import explain, shown
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.vocabulary import Vocabulary
 
-#: Who can be asked for descriptions, from the least certain to the surest.
+#: Sources of descriptions, from the least to the most certain.
 DescriptionSource = Literal["lmm", "reports", "concepts"]
 DESCRIPTION_SOURCES: tuple[DescriptionSource, ...] = ("lmm", "reports", "concepts")
-
-_SHOWN = 40
 
 
 class _Entry(BaseModel):
@@ -42,8 +41,8 @@ class SheetProvenance(_Entry):
 
     Attributes:
         source: Always "reports".
-        row: The row's sentence, as it stands in the sheet.
-        repairs: Words that were read as another: as found, and as meant.
+        row: The sentence of the row, as written.
+        repairs: Repaired words: as written -> as read.
     """
 
     source: Literal["reports"] = "reports"
@@ -57,10 +56,10 @@ class ModelProvenance(_Entry):
     Attributes:
         source: Always "lmm".
         model: Name of the model.
-        server: Address it was asked at; None for a model on this machine.
+        server: Address of its server; None for a local model.
         prompt_version: Version of the question.
-        replies: Replies that were needed.
-        fell_back: Why the words are measured instead of the model's; None if they are the model's.
+        replies: Number of replies.
+        fell_back: Why the words are measured; None if they are the model's.
     """
 
     source: Literal["lmm"] = "lmm"
@@ -72,12 +71,12 @@ class ModelProvenance(_Entry):
 
 
 class Correction(_Entry):
-    """A value that the mask contradicts and that was replaced.
+    """A value that was replaced because the mask contradicts it.
 
     Attributes:
         factor: Name of the factor.
-        said: What was said.
-        became: The phrase that stands now; None: unknown.
+        said: The value before.
+        became: The phrase after; None: unknown.
     """
 
     factor: str
@@ -86,11 +85,11 @@ class Correction(_Entry):
 
 
 class Difference(_Entry):
-    """A phrase that stands although the measurement says another.
+    """A phrase that was kept although another one was measured.
 
     Attributes:
         factor: Name of the factor.
-        said: The phrase that stands.
+        said: The kept phrase.
         measured: The measured phrase.
     """
 
@@ -100,13 +99,13 @@ class Difference(_Entry):
 
 
 class Check(_Entry):
-    """How a description was checked against the mask.
+    """Check of a description against the mask.
 
     Attributes:
-        how: "measured": the words come from the mask; "compared": the words of somebody else were compared
-            with it.
-        corrected: What the mask contradicts and was therefore replaced.
-        differs: What was kept although the measurement differs.
+        how: "measured": the words come from the mask; "compared": words of another source were compared with
+            it.
+        corrected: Values that were replaced.
+        differs: Phrases that were kept although others were measured.
     """
 
     how: Literal["measured", "compared"]
@@ -119,13 +118,13 @@ class DescriptionLine(_Entry):
 
     Attributes:
         id: Id of the image in its data set.
-        class_name: Name of the class it speaks of (key `class`); None: of the whole image.
-        factors: Phrase per factor of the vocabulary; None, or left out: unknown.
+        class_name: Name of the described class (key `class`); None: the whole image.
+        factors: Phrase per factor of the vocabulary; None or missing: unknown.
         sentence: The description as a sentence.
-        side: Whose left "left" is.
+        side: Side convention of its words.
         vocabulary: Name of the vocabulary.
-        provenance: Who said it.
-        check: How it was checked against the mask; None: not at all.
+        provenance: Source of the words.
+        check: Check against the mask; None: not checked.
         problems: What could not be read or measured.
     """
 
@@ -142,7 +141,7 @@ class DescriptionLine(_Entry):
     problems: tuple[str, ...] = ()
 
     def indices(self, vocabulary: Vocabulary) -> tuple[int, ...]:
-        """Return the index per factor of the vocabulary; `UNKNOWN` where nothing is known.
+        """Return the index per factor of the vocabulary; `UNKNOWN` for unknown factors.
 
         Raises:
             ValueError: The vocabulary has no such factor or phrase.
@@ -170,10 +169,10 @@ class DescriptionFile:
     """A description file that has been read.
 
     Attributes:
-        path: The file, as it was named.
+        path: The file.
         sha256: Hash of its content.
-        lines: Its lines, in order; blank ones are skipped.
-        numbers: Line number of each, from 1.
+        lines: Its lines in order, without blank ones.
+        numbers: Line number of each line, from 1.
     """
 
     path: Path
@@ -198,7 +197,7 @@ class DescriptionFile:
         return self.lines[0].side
 
     def located(self) -> Iterator[tuple[str, DescriptionLine]]:
-        """Yield each line with its place, such as "words.jsonl, line 3"."""
+        """Yield the place of each line, such as "words.jsonl, line 3", and the line."""
         for number, line in zip(self.numbers, self.lines, strict=True):
             yield f"{self.path}, line {number}", line
 
@@ -207,16 +206,16 @@ def refuse_existing(path: Path) -> None:
     """Refuse to replace a description file.
 
     Raises:
-        UsageError: There is one.
+        UsageError: The file exists.
     """
     if path.exists():
         raise UsageError(
-            f"{path} already exists; choose another file, or remove it to describe anew.", code="LEX-USE-052"
+            f"{path} already exists. Choose another file, or remove it to describe again.", code="LEX-USE-052"
         )
 
 
 def write_descriptions(path: str | Path, lines: Iterable[DescriptionLine]) -> None:
-    """Write a description file, whole or not at all."""
+    """Write a description file, atomically."""
     write_text(path, "".join(f"{line.model_dump_json(by_alias=True)}\n" for line in lines))
 
 
@@ -224,20 +223,19 @@ def read_descriptions(path: str | Path) -> DescriptionFile:
     """Read a description file.
 
     Args:
-        path: A file as `lexiseg data describe` writes it.
+        path: A file written by `lexiseg data describe`.
 
     Raises:
-        DataError: The file is missing or empty, a line is no JSON or has unknown or impossible values (the
-            message names its number), an image and class is described twice, or lines disagree on the
-            vocabulary.
+        DataError: The file is missing or empty, a line is not JSON or has unknown or impossible values, an
+            image and class is described twice, or lines have different vocabularies.
     """
     path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"The description file {path} cannot be read: {error.strerror}. `lexiseg data describe` makes "
-            f"one.",
+            f"The description file {path} cannot be read: {error.strerror}. `lexiseg data describe` writes "
+            f"such files.",
             code="LEX-DATA-105",
         ) from error
     lines: list[DescriptionLine] = []
@@ -248,7 +246,7 @@ def read_descriptions(path: str | Path) -> DescriptionFile:
             numbers.append(number)
     if not lines:
         raise DataError(
-            f"{path} describes no image. `lexiseg data describe` makes such a file.", code="LEX-DATA-106"
+            f"{path} describes no image. `lexiseg data describe` writes such files.", code="LEX-DATA-106"
         )
     file = DescriptionFile(
         path=path, sha256=hashlib.sha256(content).hexdigest(), lines=tuple(lines), numbers=tuple(numbers)
@@ -272,28 +270,21 @@ def _parse(text: str, where: str) -> DescriptionLine:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataError(
-            f"{where}: not valid JSON ({error}). Mend the line, or describe again.", code="LEX-DATA-108"
+            f"{where}: not valid JSON ({error}). Correct the line, or describe the data set again.",
+            code="LEX-DATA-108",
         ) from error
     if not isinstance(value, dict):
-        raise DataError(f"{where}: expected a JSON object, got {_shown(value)}.", code="LEX-DATA-109")
+        raise DataError(f"{where}: expected a JSON object, got {shown(value)}.", code="LEX-DATA-109")
     try:
         return DescriptionLine.model_validate(value)
     except ValidationError as error:
-        found = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"
-            + ("" if e["type"] in ("missing", "extra_forbidden") else f", got {_shown(e['input'])}")
-            for e in error.errors()
-        )
-        raise DataError(f"{where}: {found}. docs/words.md lists the keys.", code="LEX-DATA-110") from error
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+        raise DataError(
+            f"{where}: {explain(DescriptionLine, error)}. docs/words.md lists the keys.", code="LEX-DATA-110"
+        ) from error
 
 
 def _check_lines(file: DescriptionFile) -> None:
-    """Refuse lines that cannot stand beside each other."""
+    """Refuse lines that contradict each other."""
     first: dict[tuple[str, str | None], str] = {}
     whole: dict[str, bool] = {}
     for where, line in file.located():
@@ -307,12 +298,12 @@ def _check_lines(file: DescriptionFile) -> None:
         if whole.setdefault(line.id, line.class_name is None) != (line.class_name is None):
             raise DataError(
                 f"{where}: '{line.id}' has one line for the whole image (class null) and lines for classes; "
-                f"keep one or the other.",
+                f"keep only one kind.",
                 code="LEX-DATA-112",
             )
         if line.vocabulary != file.vocabulary:
             raise DataError(
                 f"{where}: the vocabulary is '{line.vocabulary}', but the first line's is "
-                f"'{file.vocabulary}'; a file keeps to one.",
+                f"'{file.vocabulary}'. Use one vocabulary per file.",
                 code="LEX-DATA-113",
             )

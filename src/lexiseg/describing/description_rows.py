@@ -1,4 +1,4 @@
-"""One description line each for images and classes, measured or read from the sheet."""
+"""Description lines of images and classes, measured or read from the report sheet."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.readers import read_pair
 from lexiseg.data.sample import DatasetIndex, Sample
+from lexiseg.data.side_check import refuse_other_side
 from lexiseg.describing.description_file import (
     Check,
     DescriptionLine,
@@ -34,7 +35,7 @@ from lexiseg.words.vocabulary import Vocabulary
 
 R = TypeVar("R")
 
-#: Called with each line that is made.
+#: Called with each new line.
 LineCallback = Callable[[DescriptionLine], DescriptionLine]
 
 
@@ -58,13 +59,13 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What one line speaks of.
+    """One image or class to describe.
 
     Attributes:
         sample: The image.
         coding: How its mask becomes labels.
-        label: The class; None: all that is not background.
-        class_name: Name of the class; None: the line is about the whole image.
+        label: The class; None: all classes together.
+        class_name: Name of the class; None: the line describes the whole image.
         vocabulary: The vocabulary, with the keyword of the class.
     """
 
@@ -75,10 +76,7 @@ class Row:
     vocabulary: Vocabulary
 
     def read(self, rois: Path | None) -> Region:
-        """Read image and mask; the region of interest is written into the folder `rois`.
-
-        The sample has a mask.
-        """
+        """Read image and mask of a sample with a mask; write the region of interest to the folder `rois`."""
         image, labels = read_pair(self.sample, self.coding)
         region = Region(image=image, lesion=labels != 0 if self.label is None else labels == self.label)
         if rois is not None:
@@ -93,7 +91,7 @@ class Row:
         provenance: MeasuredProvenance | SheetProvenance | ModelProvenance,
         check: Check | None,
     ) -> DescriptionLine:
-        """Return the line that says `words` of this row."""
+        """Return the line with the words of this row."""
         return DescriptionLine(
             id=self.sample.id,
             class_name=self.class_name,
@@ -113,7 +111,7 @@ class Row:
 
 
 def describe_measured(rows: Sequence[Row], *, rois: Path | None, done: LineCallback) -> list[DescriptionLine]:
-    """Measure every row on its mask and pixels, on their own grid.
+    """Measure every row on its mask and pixels at their original size.
 
     Raises:
         DataError: An image or a mask cannot be read.
@@ -124,11 +122,11 @@ def describe_measured(rows: Sequence[Row], *, rois: Path | None, done: LineCallb
 def describe_reports(
     rows: Sequence[Row], index: DatasetIndex, *, rois: Path | None, done: LineCallback
 ) -> list[DescriptionLine]:
-    """Read the report of every row, and compare it with its mask if it has one; nothing is corrected.
+    """Read the report of every row and compare it with its mask, if it has one, without corrections.
 
     Raises:
-        DataError: A row has no report, the masks show that the reports follow the other side convention, or
-            an image or a mask cannot be read.
+        DataError: A row has no report, the masks show that the reports use the other side convention, or an
+            image or a mask cannot be read.
     """
     without = [row.sample.id for row in rows if not row.sample.report]
     if without:
@@ -149,8 +147,8 @@ def describe_reports(
 
     seen = _each(rows, measured, lambda indices: indices)
     readings = [sheet.descriptions[row.sample.id] for row in rows]
-    pairs = zip(readings, seen, strict=True)
-    _check_side(index, [(words.indices, shown) for words, shown in pairs if shown is not None], rows)
+    pairs = [(words.indices, shown) for words, shown in zip(readings, seen, strict=True) if shown is not None]
+    refuse_other_side(index, infer_side(pairs, vocabulary), stated=side)
     return [
         done(_report_line(row, words, on_mask, side))
         for row, words, on_mask in zip(rows, readings, seen, strict=True)
@@ -160,7 +158,7 @@ def describe_reports(
 def _report_line(
     row: Row, words: Description, on_mask: tuple[int, ...] | None, side: Side
 ) -> DescriptionLine:
-    """Return what a report says, with what the mask says otherwise."""
+    """Return the line of a report, with the differences from the mask."""
     check = None if on_mask is None else _comparison(row, words, on_mask, side)
     repairs = {repair.found: repair.meant for reading in words.readings for repair in reading.repairs}
     provenance = SheetProvenance(row=row.sample.report or "", repairs=repairs)
@@ -177,22 +175,7 @@ def _comparison(row: Row, words: Description, on_mask: tuple[int, ...], side: Si
     return Check(how="compared", differs=differs)
 
 
-def _check_side(
-    index: DatasetIndex, pairs: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], rows: Sequence[Row]
-) -> None:
-    vocabulary = rows[0].vocabulary
-    side = index.side or vocabulary.side
-    evidence = infer_side(pairs, vocabulary)
-    if evidence.side not in (None, side):
-        raise DataError(
-            f"The reports of {index.root} say left and right from the {evidence.side}'s point of view "
-            f"({evidence.summary}), not the {side}'s. Write "
-            f"`side: {evidence.side}` into {index.root / 'dataset.yaml'}.",
-            code="LEX-DATA-116",
-        )
-
-
 def _each(rows: Sequence[Row], make: Callable[[Row], R], done: Callable[[R], R]) -> list[R]:
-    """Return what is made of each row, in order."""
+    """Return the result of `make` for each row, in order."""
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return [done(made) for made in pool.map(make, rows)]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lexiseg.data.transforms import resize_image
+from lexiseg.data.resize import resize_image
 from lexiseg.files import write_bytes
 
 Pixels = npt.NDArray[np.uint8]
@@ -29,7 +29,7 @@ def roi_image(image: Pixels, lesion: npt.NDArray[np.bool_]) -> Pixels:
 
 
 def shrunk(roi: Pixels, longest: int) -> Pixels:
-    """Return the region with its longest side at most `longest` pixels, its proportions kept."""
+    """Return the region with its longest side at most `longest` pixels, with the same proportions."""
     height, width = roi.shape[:2]
     scale = longest / max(height, width)
     if scale >= 1:
@@ -45,5 +45,5 @@ def png(roi: Pixels) -> bytes:
 
 
 def write_roi(folder: Path, name: str, roi: Pixels) -> None:
-    """Write a region to look at, as a PNG; slashes in its name become `__`."""
+    """Write a region as a PNG file; slashes in its name become `__`."""
     write_bytes(folder / f"{name.replace('/', '__')}.png", png(roi))

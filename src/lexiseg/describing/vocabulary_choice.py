@@ -1,4 +1,4 @@
-"""Which vocabulary the words of a data set are in."""
+"""The vocabulary of a data set's descriptions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from lexiseg.words.grammar import Keyword
 from lexiseg.words.reading.sentence_groups import choose_vocabulary, group_sentences
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
-#: Words of a data set that names no vocabulary and has no readable sheet, where they do not come from one.
+#: Vocabulary of measured words for a data set that states none and has no readable sheet.
 DEFAULT = "polyp"
 
-#: What sentences about several classes together call them: true of lesions and organs alike.
+#: Name of several classes together in sentences, for lesions and organs.
 SEVERAL = "area"
 
 
@@ -26,29 +26,30 @@ def find_vocabulary(
     wanted: str | None,
     encoder: TextEncoder | None,
 ) -> tuple[Vocabulary, tuple[str, ...]]:
-    """Find the vocabulary of a data set's words; the test split is not looked at.
+    """Choose the vocabulary of a data set; the test split is not used.
 
     Args:
         index: The data set.
         text: Where the words come from.
-        wanted: Name or file the user asks for; None takes the data set's, or finds one that reads the sheet.
-        encoder: Groups the sentences of a sheet in no known grammar; None refuses such a sheet.
+        wanted: Name or file given by the user; None takes the data set's, or one that reads the sheet.
+        encoder: Text encoder that groups the sentences of a sheet without a known grammar; None refuses such
+            a sheet.
 
     Returns:
-        The vocabulary, with the data set's keyword, and what was assumed, one sentence each.
+        The vocabulary with the data set's keyword, and notes on what was assumed, one sentence each.
 
     Raises:
-        DataError: The vocabulary does not exist, or the sheet is free prose that cannot be grouped.
+        DataError: The vocabulary does not exist, or the sheet is free text that cannot be grouped.
     """
     vocabulary, notes = _find(index, text=text, named=wanted or index.vocabulary, encoder=encoder)
     return with_keyword_of(vocabulary, index), notes
 
 
 def with_keyword_of(vocabulary: Vocabulary, index: DatasetIndex) -> Vocabulary:
-    """Return the vocabulary with the data set's word for all that is segmented.
+    """Return the vocabulary with the data set's name for everything that is segmented.
 
-    A data set of several classes that states no word for all of them has `SEVERAL`, not the vocabulary's own
-    word, which is for one kind.
+    For several classes without a stated common name this is `SEVERAL`, not the vocabulary's own name, which
+    is for one kind of lesion.
     """
     stated = index.keyword
     if isinstance(stated, dict):
@@ -59,22 +60,24 @@ def with_keyword_of(vocabulary: Vocabulary, index: DatasetIndex) -> Vocabulary:
 
 
 def keyword_of_class(index: DatasetIndex, label: int) -> str:
-    """Return the word for one of several classes: the one `dataset.yaml` states for it, or its name."""
+    """Return the keyword of one of several classes: stated in `dataset.yaml`, or its name."""
     name = index.class_names[label]
     return index.keyword.get(name, name) if isinstance(index.keyword, dict) else name
 
 
 def keyword_notes(vocabulary: Vocabulary, index: DatasetIndex) -> tuple[str, ...]:
-    """Say that sentences hold the vocabulary's own keyword, where a data set of one class states none."""
-    speaks = any("{keyword}" in part for clause in vocabulary.sentence.clauses for part in clause.parts)
-    if index.keyword or index.num_classes > 2 or not speaks:
+    """Return a note if sentences use the vocabulary's keyword because the data set states none."""
+    uses_keyword = any("{keyword}" in part for clause in vocabulary.sentence.clauses for part in clause.parts)
+    if index.keyword or index.num_classes > 2 or not uses_keyword:
         return ()
     word = vocabulary.keyword.singular
-    return (f"Sentences say '{word}'; if something else is segmented, state `keyword` in dataset.yaml.",)
+    return (
+        f"Sentences use the word '{word}'. If something else is segmented, state `keyword` in dataset.yaml.",
+    )
 
 
 def with_keyword(vocabulary: Vocabulary, keyword: str) -> Vocabulary:
-    """Return the vocabulary with another word for what is segmented; its plural ends in s."""
+    """Return the vocabulary with another keyword, whose plural ends in s."""
     word = Keyword(singular=keyword, plural=f"{keyword}s", counted_by=vocabulary.keyword.counted_by)
     return Vocabulary.from_dict({**vocabulary.to_dict(), "keyword": word.model_dump()})
 
@@ -98,9 +101,9 @@ def _find(
         return found, (f"The sheet is read with the vocabulary '{found.name}'.",)
     if encoder is None:
         raise DataError(
-            f"No shipped vocabulary reads the reports of {index.root}, so they cannot be taken apart into "
-            f"factors. Name one of your own with --vocabulary. (`lexiseg train --text reports` can group "
-            f"such sentences instead.)",
+            f"No shipped vocabulary reads the reports of {index.root}, so they cannot be read factor by "
+            f"factor. Name a vocabulary of your own with --vocabulary. (`lexiseg train --text reports` can "
+            f"group such sentences instead.)",
             code="LEX-DATA-117",
         )
     sentences = [sample.report or "" for sample in train]
@@ -108,8 +111,8 @@ def _find(
         sentences, lambda texts: encoder.embed_sentences(texts).numpy(), side=index.side or "image"
     )
     note = (
-        f"The sheet is in no known grammar; its {len(set(sentences))} distinct sentences became one factor "
-        f"of {grouped.sizes[0]} phrases."
+        f"The sheet has no known grammar: its {len(set(sentences))} distinct sentences form one factor with "
+        f"{grouped.sizes[0]} phrases."
     )
     return grouped, (note,)
 

@@ -1,1 +1,1 @@
-"""Text encoders, and the text banks that they make. Used in training only."""
+"""Text encoders and text banks. Used in training only."""

@@ -1,4 +1,4 @@
-"""Making a text bank: a frozen text encoder reads a vocabulary's phrases, once."""
+"""Building a text bank: a frozen text encoder embeds the phrases of a vocabulary once."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ def build_bank(vocabulary: Vocabulary, encoder: TextEncoder, *, tokens: int = TO
     """Embed the phrases of all factors.
 
     Args:
-        vocabulary: Whose phrases.
-        encoder: By which text encoder.
-        tokens: Token positions per phrase; shorter phrases are padded, longer ones cut.
+        vocabulary: The vocabulary.
+        encoder: The text encoder.
+        tokens: Token positions per phrase; shorter phrases are padded, longer ones truncated.
 
     Returns:
         The bank, its factors in the vocabulary's order.

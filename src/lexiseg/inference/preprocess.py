@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lexiseg.data.transforms import resize_image
+from lexiseg.data.resize import resize_image
 
 
 def to_grid(image: npt.NDArray[np.uint8], image_size: int) -> npt.NDArray[np.uint8]:

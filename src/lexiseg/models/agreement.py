@@ -33,15 +33,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lexiseg.words.description import UNKNOWN, Side
+from lexiseg.words.factor import Factor
 from lexiseg.words.flips import to_side
-from lexiseg.words.lesion_regions import Half, LesionRegions
+from lexiseg.words.half_features import Half
+from lexiseg.words.lesion_regions import LesionRegions
 from lexiseg.words.measure_rules import (
     GridMeasure,
     LateralityMeasure,
     SizeMeasure,
     ZonesMeasure,
 )
-from lexiseg.words.vocabulary import Factor, Vocabulary
+from lexiseg.words.vocabulary import Vocabulary
 
 _HALVES: tuple[Half, Half] = ("left", "right")
 
@@ -138,7 +140,7 @@ class AgreementLoss(nn.Module):
                 continue
             known = said[:, position] != UNKNOWN
             speaks |= known
-            if isinstance(factor.measure, ZonesMeasure | LateralityMeasure):
+            if factor.measure.places_in_halves:
                 placed |= known
         return _assert(scene.z.flatten(1), scene.pixels(self._speck)), speaks & ~placed
 

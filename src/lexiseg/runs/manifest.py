@@ -19,6 +19,7 @@ from pydantic_core import core_schema
 
 from lexiseg.errors import RunError
 from lexiseg.models.spec import NetworkSpec
+from lexiseg.validation import explain
 from lexiseg.words.description import Side
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -237,5 +238,6 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest.model_validate(value)
     except ValidationError as error:
         raise RunError(
-            f"{file} is damaged: {error}. Train the run again, or restore the file.", code="LEX-RUN-005"
+            f"{file} is damaged: {explain(Manifest, error)}. Train the run again, or restore the file.",
+            code="LEX-RUN-005",
         ) from error

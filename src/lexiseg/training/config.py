@@ -14,7 +14,7 @@ from lexiseg.errors import UsageError
 from lexiseg.systems.configuration import LENGTHS, TrainConfig
 from lexiseg.systems.registry import DEFAULT, get, systems
 from lexiseg.systems.system import System
-from lexiseg.training.config_problems import problem
+from lexiseg.validation import problem
 
 #: The resolved configuration in a run folder.
 CONFIG_FILE = "config.yaml"

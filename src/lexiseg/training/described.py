@@ -18,7 +18,6 @@ from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices
-from lexiseg.words.measure_rules import CountMeasure, LateralityMeasure, SizeMeasure
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary, shipped_vocabularies
 
 Indices = tuple[int, ...]
@@ -224,9 +223,8 @@ def _agreed(rows: Sequence[Indices]) -> Indices:
 
 def _of_the_whole(indices: Indices, vocabulary: Vocabulary) -> Indices:
     """Leave out what parts may agree on and the whole may not: one region each are two."""
-    sums = (CountMeasure, LateralityMeasure, SizeMeasure)
     return tuple(
-        UNKNOWN if isinstance(factor.measure, sums) else index
+        UNKNOWN if factor.measure and factor.measure.combines_classes else index
         for factor, index in zip(vocabulary.factors, indices, strict=True)
     )
 

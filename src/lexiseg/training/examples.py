@@ -16,7 +16,6 @@ from lexiseg.training.pixels import Pixels, PixelSource
 from lexiseg.training.sampler import Key
 from lexiseg.words.description import UNKNOWN, Side, Source
 from lexiseg.words.measure import measure_indices
-from lexiseg.words.measure_rules import ColorMeasure, IntensityMeasure, ZonesMeasure
 from lexiseg.words.vocabulary import Vocabulary
 
 Indices = tuple[int, ...]
@@ -71,7 +70,7 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
         self._may_shift = words is None or words_follow(words.vocabulary)
         # Zones are those of an upright chest: upside down, a predicted mask cannot be held against them.
         self._may_turn_over = words is None or not any(
-            isinstance(factor.measure, ZonesMeasure) for factor in words.vocabulary.factors
+            factor.measure and factor.measure.needs_upright for factor in words.vocabulary.factors
         )
 
     def __len__(self) -> int:
@@ -219,7 +218,7 @@ def words_after_exposure(
 
 def _seen_in_pixels(vocabulary: Vocabulary) -> list[bool]:
     """Return per factor whether it is measured in pixels: colour, intensity."""
-    return [isinstance(factor.measure, ColorMeasure | IntensityMeasure) for factor in vocabulary.factors]
+    return [bool(factor.measure and factor.measure.needs_image) for factor in vocabulary.factors]
 
 
 def _expose(image: Pixels, rng: np.random.Generator, augment: AugmentConfig) -> Pixels:

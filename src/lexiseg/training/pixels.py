@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.readers import read_image, read_pair
+from lexiseg.data.resize import resize_image, resize_labels
 from lexiseg.data.sample import Sample
-from lexiseg.data.transforms import resize_image, resize_labels
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -8,6 +8,7 @@ from typing import Literal
 from rich.console import Console
 
 from lexiseg.data.sample import Split
+from lexiseg.data.side_check import check_side
 from lexiseg.describing.description_file import DescriptionFile
 from lexiseg.describing.vocabulary_choice import find_vocabulary, keyword_notes
 from lexiseg.embeddings.encoders import TextEncoder
@@ -17,7 +18,6 @@ from lexiseg.systems.registry import get
 from lexiseg.training.described import check_described, vocabulary_of_file
 from lexiseg.training.examples import Words
 from lexiseg.training.few_masks import MaskUse, shuffled, words_taught
-from lexiseg.training.sides import check_side
 from lexiseg.training.words import side_of, words_of
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import AXES, with_mirrored
@@ -71,9 +71,14 @@ def settle_words(
     if descriptions is not None or text == "reports":
         # Validation images too: where few training images have a mask, these alone may settle nothing.
         val, val_notes = read("val", vocabulary)
-        told = Words(vocabulary, [*train.indices, *val.indices], source=train.source, side=side)
-        samples = [*index.split("train"), *index.split("val")]
-        check_side(index, samples, told, file=None if descriptions is None else descriptions.path)
+        check_side(
+            index,
+            [*index.split("train"), *index.split("val")],
+            [*train.indices, *val.indices],
+            vocabulary,
+            stated=side,
+            file=None if descriptions is None else descriptions.path,
+        )
     true, train = train, taught(train, use, config)
     if config.shuffle_words:
         _say(console, _true_by_chance(true, train))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import rgb2lab
+from skimage.color import deltaE_cie76, rgb2lab
 
 Pixels = NDArray[np.uint8]
 
@@ -21,7 +21,7 @@ class MeanColor:
 
     Attributes:
         lab: The mean sRGB colour in CIELAB.
-        grey_image: Whether the image's channels are all equal, so that no lesion in it has a colour.
+        grey_image: Whether the image's channels are all equal; no lesion in such an image has a colour.
     """
 
     lab: Lab
@@ -41,7 +41,7 @@ def mean_lab(image: Pixels, lesion: NDArray[np.bool_]) -> MeanColor:
         lesion: (H, W) bool, at least one pixel set.
     """
     pixels = image[lesion].reshape(int(lesion.sum()), -1)
-    # Integer sums do not depend on the order of pixels: mirrored images have the same mean, to the last bit.
+    # Integer sums do not depend on the order of the pixels: a mirrored image has exactly the same mean.
     mean = np.broadcast_to(pixels.sum(axis=0, dtype=np.int64) / len(pixels), (3,))
     grey = image.ndim == 2 or bool(
         np.array_equal(image[..., 0], image[..., 1]) and np.array_equal(image[..., 1], image[..., 2])
@@ -49,13 +49,13 @@ def mean_lab(image: Pixels, lesion: NDArray[np.bool_]) -> MeanColor:
     return MeanColor(lab=_lab(mean.tolist()), grey_image=grey)
 
 
-def nearest(lab: Lab, examples: Mapping[str, Sequence[tuple[int, int, int]]]) -> str:
+def nearest_color(lab: Lab, examples: Mapping[str, Sequence[tuple[int, int, int]]]) -> str:
     """Return the name whose nearest example (sRGB, 0..255) has the smallest CIE76 distance to `lab`."""
     return min(examples, key=lambda name: min(_distance(lab, _lab(rgb)) for rgb in examples[name]))
 
 
 def _distance(a: Lab, b: Lab) -> float:
-    return float(np.linalg.norm(np.subtract(a, b)))
+    return float(deltaE_cie76(a, b))  # type: ignore[no-untyped-call]
 
 
 def _lab(rgb: Sequence[float]) -> Lab:

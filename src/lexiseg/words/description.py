@@ -1,28 +1,27 @@
-"""What is said about one image: one closed-vocabulary reading per factor, and a sentence."""
+"""The description of one image: one phrase per factor of a vocabulary, and a sentence."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
-#: Index of a factor about which nothing is known. Losses and scores ignore it.
+#: Index of an unknown factor. Losses and scores ignore it.
 UNKNOWN = -1
 
-#: Whose left is "left": the image's, or the patient's (the radiological convention; mirrored on screen).
+#: Side convention: "left" is the left of the image, or of the patient (radiological convention; mirrored on
+#: screen).
 Side = Literal["image", "patient"]
 
-#: Who said it: a report sheet, measurements of mask and pixels, a multimodal model, or the network itself.
+#: Where words come from: a report sheet, measurements of mask and pixels, a multimodal model, or the network.
 Source = Literal["reports", "concepts", "lmm", "retrieved"]
 
-SIDES: tuple[Side, ...] = get_args(Side)
-#: What "left" means, for every place where a word is shown to a person.
+#: Notes on the meaning of "left", for all places where words are shown.
 SIDE_NOTES: dict[Side, str] = {
     "image": "left means the left of the image, not of the patient",
     "patient": "left means the patient's left, which is on the right of the image",
 }
-SOURCES: tuple[Source, ...] = get_args(Source)
 
 #: What the name of a file with descriptions ends in.
 DESCRIPTIONS_SUFFIX = ".jsonl"
@@ -31,17 +30,17 @@ _SIDE_WORDS = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
 
 def names_sides(texts: Iterable[str]) -> bool:
-    """Return whether any text speaks of left or right, so that a reader must know whose (`SIDE_NOTES`)."""
+    """Return whether any text contains left or right, so that readers need a note (`SIDE_NOTES`)."""
     return any(_SIDE_WORDS.search(text) for text in texts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Repair:
-    """One word that was read as another.
+    """One word that was read as another word.
 
     Attributes:
-        found: The word as it stood, such as "lowoer".
-        meant: The vocabulary's word it was read as, such as "lower".
+        found: The word as written, such as "lowoer".
+        meant: The word of the vocabulary, such as "lower".
     """
 
     found: str
@@ -56,8 +55,8 @@ class Reading:
         factor: Name of the factor in its vocabulary.
         index: Position of the phrase in the factor's closed list, or `UNKNOWN`.
         phrase: The phrase at that position; None if unknown.
-        read: The words this was read from (empty when measured or retrieved).
-        repairs: What had to be repaired to read them.
+        read: The words it was read from (empty when measured or retrieved).
+        repairs: Repairs of these words.
     """
 
     factor: str
@@ -69,14 +68,14 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What is said about one image, in the order of the vocabulary (coarse to fine).
+    """The description of one image, in the order of the vocabulary (coarse to fine).
 
     Attributes:
-        source: Who said it.
-        side: The side convention its words "left" and "right" follow.
+        source: Where the words come from.
+        side: Side convention of its words "left" and "right".
         readings: One reading per factor of the vocabulary, in order.
         sentence: The description as a sentence.
-        problems: What could not be read, in words; empty when all is well.
+        problems: What could not be read or measured; empty if there are no problems.
     """
 
     source: Source
@@ -87,16 +86,16 @@ class Description:
 
     @property
     def indices(self) -> tuple[int, ...]:
-        """Index per factor, in vocabulary order; `UNKNOWN` where nothing is known."""
+        """Index per factor, in vocabulary order; `UNKNOWN` for unknown factors."""
         return tuple(reading.index for reading in self.readings)
 
     @property
     def phrases(self) -> dict[str, str | None]:
-        """Phrase per factor name; None where nothing is known."""
+        """Phrase per factor name; None for unknown factors."""
         return {reading.factor: reading.phrase for reading in self.readings}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the description as JSON-able values; `from_dict` is its inverse."""
+        """Return the description as values for JSON; `from_dict` is its inverse."""
         return {
             "source": self.source,
             "side": self.side,

@@ -2,13 +2,19 @@
 
 Nothing here reads text: `lexiseg.words.reading.reports` interprets these rules. The rules are kept beside the
 vocabulary because every run holds a vocabulary, and prediction must not import `lexiseg.words.reading`.
+Each read rule has the properties of its kind (`ReadKind`). To add a kind, write its class here, add it to
+`ReadRule`, and interpret it in `lexiseg.words.reading.reports`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from bisect import bisect_right
+from collections.abc import Hashable, Sequence
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from lexiseg.words.text import split_words
 
 #: Words of plain English that every grammar skips when they are spelled exactly.
 FUNCTION_WORDS = (
@@ -24,13 +30,76 @@ NUMBER_WORDS = {
 }  # fmt: skip
 
 
-class Data(BaseModel):
+class VocabularyData(BaseModel):
     """Base of everything read from a vocabulary file: frozen, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ChoiceRule(Data):
+class ReadKind(VocabularyData):
+    """What every kind of read rule offers.
+
+    Attributes:
+        entries_name: The key of the rule that has one entry per phrase.
+        ordered_words: The order of words matters: "left of right" is not "right of left".
+        reads_words: The rule reads single words, so a sentence is first split into the grammar's words.
+        counts_regions: Its phrases stand for numbers of regions, so that a number can be given instead.
+    """
+
+    entries_name: ClassVar[str]
+    ordered_words: ClassVar[bool] = False
+    reads_words: ClassVar[bool] = True
+    counts_regions: ClassVar[bool] = False
+
+    def entries(self) -> list[Sequence[Hashable]]:
+        """Return, for each phrase, what stands for it; nothing may stand for two phrases.
+
+        Raises:
+            ValueError: A value is not possible.
+        """
+        raise NotImplementedError
+
+    def check(self, phrases: Sequence[str]) -> None:
+        """Raise ValueError unless the rule has one entry per phrase, and none stands for two phrases."""
+        entries, name = self.entries(), f"read.{self.entries_name}"
+        if len(entries) != len(phrases):
+            raise ValueError(f"{name}: expected one entry per phrase ({len(phrases)}), got {len(entries)}")
+        owners: dict[Hashable, str] = {}
+        for phrase, group in zip(phrases, entries, strict=True):
+            if not group:
+                raise ValueError(f"{name}: expected at least one for phrase '{phrase}', got none")
+            for entry in group:
+                if owners.setdefault(entry, phrase) != phrase:
+                    shown = " ".join(map(str, entry)) if isinstance(entry, tuple) else entry
+                    raise ValueError(
+                        f"{name}: '{shown}' stands for both phrase '{owners[entry]}' and phrase '{phrase}'"
+                    )
+
+    def texts(self, index: int, phrase: str) -> tuple[str, ...]:
+        """Return the texts that stand for a phrase: by default the phrase itself."""
+        return (phrase,)
+
+    @property
+    def has_empty_set(self) -> bool:
+        """Whether one phrase is named by an empty set of terms, which is "no lesion"."""
+        return False
+
+    def index_of_number(self, number: int) -> int:
+        """Return the index of the phrase for a number of regions, at least 1; only where `counts_regions`."""
+        raise NotImplementedError
+
+    @property
+    def keywords_read(self) -> frozenset[str]:
+        """Words that carry the factor's meaning, nouns excluded."""
+        return frozenset()
+
+    @property
+    def nouns_read(self) -> frozenset[str]:
+        """Nouns that end a mention."""
+        return frozenset()
+
+
+class ChoiceRule(ReadKind):
     """One phrase is chosen by the keywords a sentence holds.
 
     Attributes:
@@ -38,62 +107,125 @@ class ChoiceRule(Data):
         keywords: Per phrase, the words or word groups ("both lungs") that stand for it.
     """
 
+    entries_name = "keywords"
+
     kind: Literal["choice"]
     keywords: tuple[tuple[str, ...], ...]
 
+    def entries(self) -> list[Sequence[Hashable]]:
+        """Return the keywords of each phrase."""
+        return list(self.keywords)
 
-class CountRule(Data):
+    @property
+    def keywords_read(self) -> frozenset[str]:
+        """The words of all keywords."""
+        return frozenset(word for group in self.keywords for entry in group for word in entry.split())
+
+
+class CountRule(ReadKind):
     """A number in front of a noun ("two infected areas"), in digits or words.
 
     Attributes:
         kind: Always "count".
         nouns: What is counted.
         at_least: Per phrase, the smallest number it stands for, rising: `[1, 2]` is "one" and "more".
-        maximum: Larger numbers are taken for a slip, such as a year or an identifier.
+        maximum: Larger numbers are read as slips, such as a year or an identifier.
     """
+
+    entries_name = "at_least"
+    counts_regions = True
 
     kind: Literal["count"]
     nouns: tuple[str, ...] = Field(min_length=1)
     at_least: tuple[int, ...]
     maximum: int = 99
 
+    def entries(self) -> list[Sequence[Hashable]]:
+        """Return the smallest number of each phrase."""
+        if list(self.at_least) != sorted(set(self.at_least)) or self.at_least[:1] != (1,):
+            raise ValueError(f"read.at_least: expected rising numbers from 1, got {list(self.at_least)}")
+        return [[number] for number in self.at_least]
 
-class SubsetRule(Data):
+    def index_of_number(self, number: int) -> int:
+        """Return the index of the phrase for a number of regions, at least 1."""
+        return bisect_right(self.at_least, number) - 1
+
+    @property
+    def nouns_read(self) -> frozenset[str]:
+        """The nouns that are counted."""
+        return frozenset(self.nouns)
+
+
+class SubsetRule(ReadKind):
     """Terms gathered around a noun ("middle lower right lung"): the set of terms chooses the phrase.
 
     Attributes:
         kind: Always "subset".
-        region: Words that say the mention is about this factor ("left"). Empty: any mention of the noun is.
+        region: Words that say the mention is about this factor ("left"). Empty: every mention of the noun is
+            about it.
         nouns: Words that end a mention ("lung", "image").
         sets: Per phrase, the sets of terms that stand for it. The empty set is "no lesion in ...".
     """
+
+    entries_name = "sets"
 
     kind: Literal["subset"]
     region: tuple[str, ...] = ()
     nouns: tuple[str, ...] = Field(min_length=1)
     sets: tuple[tuple[tuple[str, ...], ...], ...]
 
+    def entries(self) -> list[Sequence[Hashable]]:
+        """Return the sets of terms of each phrase, the terms sorted."""
+        return [[tuple(sorted(terms)) for terms in sets] for sets in self.sets]
 
-class SentenceRule(Data):
-    """Whole sentences, each of which stands for one phrase: for sheets in no known grammar.
+    @property
+    def has_empty_set(self) -> bool:
+        """Whether one phrase is named by the empty set alone."""
+        return ((),) in self.sets
+
+    @property
+    def keywords_read(self) -> frozenset[str]:
+        """The terms of all sets, and the words of the region."""
+        return frozenset(word for sets in self.sets for terms in sets for word in terms) | set(self.region)
+
+    @property
+    def nouns_read(self) -> frozenset[str]:
+        """The nouns that end a mention."""
+        return frozenset(self.nouns)
+
+
+class SentenceRule(ReadKind):
+    """Whole sentences, each of which stands for one phrase: for sheets that follow no known grammar.
 
     Attributes:
         kind: Always "sentence".
         sentences: Per phrase, the sentences that stand for it.
     """
 
+    entries_name = "sentences"
+    ordered_words = True
+    reads_words = False
+
     kind: Literal["sentence"]
     sentences: tuple[tuple[str, ...], ...]
+
+    def entries(self) -> list[Sequence[Hashable]]:
+        """Return the sentences of each phrase as words."""
+        return [[split_words(sentence) for sentence in sentences] for sentences in self.sentences]
+
+    def texts(self, index: int, phrase: str) -> tuple[str, ...]:
+        """Return the sentences that stand for a phrase."""
+        return self.sentences[index]
 
 
 ReadRule = Annotated[ChoiceRule | CountRule | SubsetRule | SentenceRule, Field(discriminator="kind")]
 
 
-class RegionCount(Data):
+class RegionCount(VocabularyData):
     """How many regions with a lesion each phrase of a factor allows.
 
     Attributes:
-        factor: The factor that speaks of the number of regions.
+        factor: The factor whose phrases state the number of regions.
         regions: Per phrase, the number of regions; None where the phrase says nothing about it.
     """
 
@@ -101,13 +233,13 @@ class RegionCount(Data):
     regions: tuple[int | None, ...]
 
 
-class RegionLimits(Data):
-    """What the coarse factors say about the regions the fine factors describe.
+class RegionLimits(VocabularyData):
+    """What coarse factors say about the regions that fine factors describe.
 
     Attributes:
         factors: `subset` factors, one per region, each with a "no lesion" phrase.
-        exactly: Phrases that fix the number of regions: bilateral 2, unilateral 1. When such a phrase is met
-            by as many named regions, the regions not named have no lesion.
+        exactly: Phrases that fix the number of regions: bilateral 2, unilateral 1. When a sentence names
+            exactly that number of regions, the other regions have no lesion.
         at_most: Phrases that limit it: one infected area lies in one lung.
     """
 
@@ -116,20 +248,20 @@ class RegionLimits(Data):
     at_most: RegionCount | None = None
 
 
-class Grammar(Data):
+class Grammar(VocabularyData):
     """The closed set of words a report may be made of.
 
     Attributes:
-        words: Words that carry no factor ("pulmonary", "infected"). Typing slips are repaired to them and to
-            every word a read rule names.
-        ignored: More words than `FUNCTION_WORDS` that are skipped when spelled exactly; never the result of a
-            repair.
+        words: Words without meaning for any factor ("pulmonary", "infected"). Typing slips are repaired to
+            them and to every word that a read rule names.
+        ignored: Words that are skipped when spelled exactly, in addition to `FUNCTION_WORDS`; never the
+            result of a repair.
         synonyms: Exact spellings of other words: `{lobe: lung, top: upper}`. Plurals in -s are known.
         numbers: Number words and their values.
         many: Words for "more than one" without a number.
         negations: Words that turn a mention into "no lesion": `[no, without, clear]`.
-        lesions: Nouns that a negation may stand before without a region ("no lesion").
-        expand: Terms that stand for several: `{all: [upper, middle, lower]}`.
+        lesions: Nouns that may follow a negation without a region ("no lesion").
+        expand: Terms that stand for several others: `{all: [upper, middle, lower]}`.
         every_region: Words that name every region at once ("both").
         breaks: Words that end a clause as a comma does ("but").
         regions: What coarse factors say about regions; None where the vocabulary has no regions.
@@ -148,7 +280,7 @@ class Grammar(Data):
     regions: RegionLimits | None = None
 
 
-class Opposites(Data):
+class Opposites(VocabularyData):
     """Words that swap when an image is mirrored.
 
     Attributes:
@@ -160,13 +292,13 @@ class Opposites(Data):
     vertical: tuple[tuple[str, str], ...] = ()
 
 
-class Keyword(Data):
+class Keyword(VocabularyData):
     """What is segmented, as CoTexNet's class keyword.
 
     Attributes:
         singular: Such as "polyp area".
         plural: Such as "polyp areas".
-        counted_by: The factor whose first phrase calls for the singular; None if always singular.
+        counted_by: The factor whose first phrase takes the singular; None: always singular.
     """
 
     singular: str
@@ -174,12 +306,12 @@ class Keyword(Data):
     counted_by: str | None = None
 
 
-class Clause(Data):
+class Clause(VocabularyData):
     """One part of a sentence.
 
     Attributes:
         parts: Pieces of text with at most one `{factor}` or `{keyword}` each. A piece whose factor is unknown
-            is left out; a clause without pieces too.
+            is left out; so is a clause without pieces.
         joiner: Text between the pieces.
     """
 
@@ -187,7 +319,7 @@ class Clause(Data):
     joiner: str = " "
 
 
-class Template(Data):
+class Template(VocabularyData):
     """How a description becomes a sentence: clauses joined by commas, a capital first letter, a full stop.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,26 +10,23 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from skimage.measure import perimeter_crofton
 
-#: Half of the image, as seen on screen.
-Half = Literal["left", "right"]
+from lexiseg.words.half_features import ROW_NAMES, ROW_SHARES, Half
 
-#: Pixels that touch at a corner belong together. On COVID-Xray's training sheet the stated number of areas is
-#: the number of regions in 99.95 % of cases with 8 neighbours, in 98.4 % with 4 (specks not yet ignored).
+#: Pixels that touch at a corner belong together. In COVID-Xray's training sheet, the stated number of areas
+#: equals the number of regions in 99.95 % of the cases with 8 neighbours and in 98.4 % with 4 (specks count).
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
-#: Shares of the lesion's pixels at which `HalfProfile` gives the row they lie above.
-_ROW_SHARES = (0.05, 0.25, 0.50, 0.75, 0.95)
-
-#: Shape values of mirrored regions may differ in the last bits; words must not.
+#: Rounding makes the shape values of a region and of its mirror image equal, so their words are equal too.
 _SHAPE_DECIMALS = 9
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """Shape of one region. Pixels are squares, so a single pixel is as solid as can be.
+    """Shape of one region. Pixels are squares, so a single pixel has a solidity of 1.
 
     Attributes:
-        circularity: 4 pi area / perimeter^2 (Crofton perimeter, 4 directions), 1 for a disc; cut at 1.
+        circularity: 4 pi area / perimeter^2 (Crofton perimeter, 4 directions), 1 for a disc;
+            values above 1 become 1.
         eccentricity: Of the ellipse with the same second moments: 0 for a disc, towards 1 for a line.
         solidity: Area over the area of the convex hull, in (0, 1].
     """
@@ -60,30 +56,30 @@ class LesionRegions:
         self.areas: NDArray[np.intp] = self._areas_in(np.s_[:, :])
 
     def kept(self, min_region: float) -> NDArray[np.bool_]:
-        """Return (N,) bool: regions of at least `min_region` of the image; the largest always counts."""
+        """Return (N,) bool: whether a region covers at least `min_region` of the image, or is the largest."""
         threshold = min(min_region * self.shape[0] * self.shape[1], float(self.areas.max()))
         return self.areas >= threshold
 
     def half(self, half: Half, *, min_region: float, min_part: float) -> NDArray[np.bool_]:
         """Return the lesion in one half of the image, seen from the image's edge.
 
-        A region belongs to a half if at least `min_part` of its pixels lie there, so that a lesion that
-        reaches a little over the midline is not found in both lungs. The middle column of an odd width
+        A region belongs to a half if at least `min_part` of its pixels lie there: a lesion that extends a
+        little across the midline is not counted in both lungs. The middle column of an odd width
         belongs to both halves, which makes the halves of a mirrored image the mirrored halves, exactly.
 
         Args:
             half: Which half.
-            min_region: LesionRegions of a smaller share of the image are ignored, the largest excepted.
+            min_region: LesionRegions of a smaller share of the image are ignored, except the largest.
             min_part: Share of a region that must lie in the half, 0..0.5.
 
         Returns:
-            (H, ceil(W / 2)) bool; column 0 is the outermost, the last one lies at the midline.
+            (H, ceil(W / 2)) bool; column 0 is at the image's edge, the last one at the midline.
         """
         columns = (self.shape[1] + 1) // 2
         inwards = np.s_[:, :columns] if half == "left" else np.s_[:, : -columns - 1 : -1]
         parts = self._areas_in(inwards)
         belongs = self.kept(min_region) & (parts >= min_part * self.areas) & (parts > 0)
-        if np.array_equal(belongs, parts > 0):  # the usual case: nothing to leave out
+        if np.array_equal(belongs, parts > 0):  # the usual case: no region is left out
             return self._lesion[inwards]
         chosen: NDArray[np.bool_] = np.concatenate([[False], belongs])[self._labels[inwards]]
         return chosen
@@ -104,7 +100,7 @@ class LesionRegions:
         return down, right
 
     def largest_shape(self) -> Shape:
-        """Return the shape of the largest region; of several, the one that is least round."""
+        """Return the shape of the largest region; of several equally large ones, the least round."""
         shapes = (
             region_shape(self._labels[box] == index + 1)
             for index, box in enumerate(ndimage.find_objects(self._labels))
@@ -114,7 +110,7 @@ class LesionRegions:
 
     def _areas_in(self, window: tuple[slice, slice]) -> NDArray[np.intp]:
         """Return (N,) intp: pixels per region in a window of the image."""
-        # Counting lesion pixels only: counting the background too costs four times as much.
+        # Only lesion pixels are counted: counting the background too takes four times as long.
         labels = self._labels[window][self._lesion[window]]
         counts: NDArray[np.intp] = np.bincount(labels, minlength=self._count + 1)[1:]
         return counts
@@ -150,17 +146,18 @@ def _eccentricity(region: NDArray[np.bool_]) -> float:
 
 
 def half_profile(half: NDArray[np.bool_], image_pixels: int) -> dict[str, float]:
-    """Return where the lesion lies within one half of the image, free of scale.
+    """Return where the lesion lies within one half of the image, independent of the image's size.
 
     Args:
-        half: (H, W') bool, column 0 outermost (see `LesionRegions.half`).
+        half: (H, W') bool, column 0 at the image's edge (see `LesionRegions.half`).
         image_pixels: Pixels of the whole image.
 
     Returns:
         All zero if the half is empty, else: `present` 1; `top`, `bottom` (edges of the lesion), `row_5` to
-        `row_95` (above which that percentage of its pixels lies) as shares of the height from the top;
+        `row_95` (the row above which that percentage of its pixels lies) as shares of the height, from the
+        top;
         `outer`, `inner` (distance from the image's edge and from the midline) as shares of the half's width;
-        `area` as share of the image; `split` 1 if lesion-free rows part the lesion, else 0.
+        `area` as share of the image; `split` 1 if lesion-free rows separate parts of the lesion, else 0.
     """
     names = ("present", "top", "bottom", *ROW_NAMES, "outer", "inner", "area", "split")
     rows = half.sum(axis=1, dtype=np.int32)
@@ -171,7 +168,7 @@ def half_profile(half: NDArray[np.bool_], image_pixels: int) -> dict[str, float]
     columns = np.flatnonzero(half.any(axis=0))
     above = np.cumsum(rows)
     total = int(above[-1])
-    targets = np.multiply(_ROW_SHARES, total)
+    targets = np.multiply(ROW_SHARES, total)
     hit = np.searchsorted(above, targets)
     within = (targets - (above[hit] - rows[hit])) / rows[hit]
     values = (
@@ -185,7 +182,3 @@ def half_profile(half: NDArray[np.bool_], image_pixels: int) -> dict[str, float]
         float(filled[-1] - filled[0] >= filled.size),
     )
     return dict(zip(names, map(float, values), strict=True))
-
-
-#: Names of the row features of `half_profile`.
-ROW_NAMES: tuple[str, ...] = tuple(f"row_{round(100 * share)}" for share in _ROW_SHARES)

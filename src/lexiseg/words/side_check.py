@@ -1,4 +1,8 @@
-"""What reports and masks say of each other: whose left a sheet means, and how often each factor agrees."""
+"""The left/right check: whose left do descriptions mean, judged by the masks of the same images.
+
+A wrong side is the worst error such a tool can make. The functions here are pure: they compare indices.
+`lexiseg.data.side_check` applies them to the files of a data set.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lexiseg.words.description import UNKNOWN, Side
-from lexiseg.words.lesion_regions import Half
-from lexiseg.words.measure_rules import GridMeasure, ZonesMeasure
+from lexiseg.words.half_features import Half
 from lexiseg.words.vocabulary import Vocabulary
 
-#: Fewer one-sided cases do not settle the convention, nor does a smaller majority: a wrong side is the worst
-#: error, and where a convention is kept only slips of the pen disagree (COVID-Xray: 0.5 %).
+#: With fewer one-sided cases, or a smaller majority, the convention stays undecided. Where reports follow one
+#: convention, only slips disagree (COVID-Xray: 0.5 % of the cases).
 MIN_CASES = 5
 MIN_SHARE = 0.9
 
-#: Indices from a report, and indices measured on its mask in the image's side convention.
+#: Indices of a description, and indices measured on its mask in the image's side convention.
 Pair = tuple[Sequence[int], Sequence[int]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SideEvidence:
-    """Whose left the reports mean, judged by the cases where report and mask are both one-sided.
+    """Whose left the descriptions mean, judged by the cases where description and mask are both one-sided.
 
     Attributes:
-        side: The convention, or None where the cases do not settle it.
+        side: The convention; None where the cases do not decide it.
         share: Share of the cases that follow the more frequent convention, 0.5..1; 0 without cases.
         cases: Number of one-sided cases.
         image_cases: How many of them use the image's left.
@@ -37,8 +40,12 @@ class SideEvidence:
 
     @property
     def summary(self) -> str:
-        """How clear it is, in words."""
+        """How clear the evidence is, in words."""
         return f"{100 * self.share:.1f} % of {self.cases} one-sided cases"
+
+    def contradicts(self, side: Side) -> bool:
+        """Return whether the masks show the other convention."""
+        return self.side is not None and self.side != side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,42 +62,38 @@ class FactorAgreement:
 
 
 def one_sided(indices: Sequence[int], vocabulary: Vocabulary) -> Half | None:
-    """Return the side a description speaks of if it names one side only, else None.
+    """Return the only side on which a description places a lesion; None if it names no side or both.
 
-    Zones of two halves: one of them holds lesion, the other is said to have none. A 3 x 3 grid: its left or
-    right column. Vocabularies without such factors name no side.
+    With zones of two halves, one half holds a lesion and the other is described as free of it. With a 3 x 3
+    grid, it is the left or the right column. Vocabularies without such factors name no side.
 
     Args:
         indices: One index per factor, `UNKNOWN` allowed.
         vocabulary: The vocabulary of the indices.
     """
-    holds: dict[Half, bool] = {}
+    lesion_in: dict[Half, bool] = {}
     for factor, index in zip(vocabulary.factors, indices, strict=True):
-        if index == UNKNOWN:
-            continue
-        if isinstance(factor.measure, ZonesMeasure):
-            holds[factor.measure.half] = factor.phrases[index] != factor.measure.absent
-        elif isinstance(factor.measure, GridMeasure):
-            holds |= {"left": index % 3 == 0, "right": index % 3 == 2}
-    if len(holds) < 2 or holds["left"] == holds["right"]:
+        if index != UNKNOWN and factor.measure is not None:
+            lesion_in |= factor.measure.lesion_in_halves(factor.phrases, index)
+    if len(lesion_in) < 2 or lesion_in["left"] == lesion_in["right"]:
         return None
-    return "left" if holds["left"] else "right"
+    return "left" if lesion_in["left"] else "right"
 
 
 def infer_side(pairs: Iterable[Pair], vocabulary: Vocabulary) -> SideEvidence:
-    """Return whose left the reports mean.
+    """Return whose left descriptions mean.
 
     Args:
-        pairs: Per case the indices its report gives, as written, and those measured on its mask with
+        pairs: Per case the indices of its description, as written, and those measured on its mask with
             `measure_indices(..., side="image")`.
         vocabulary: The vocabulary of both.
     """
     cases = image_cases = 0
-    for reported, measured in pairs:
-        said, seen = one_sided(reported, vocabulary), one_sided(measured, vocabulary)
-        if said is not None and seen is not None:
+    for stated, measured in pairs:
+        stated_side, measured_side = one_sided(stated, vocabulary), one_sided(measured, vocabulary)
+        if stated_side is not None and measured_side is not None:
             cases += 1
-            image_cases += said == seen
+            image_cases += stated_side == measured_side
     majority = max(image_cases, cases - image_cases)
     share = majority / cases if cases else 0.0
     side: Side | None = None

@@ -1,4 +1,4 @@
-"""Factor vocabularies: the closed lists of phrases a description is made of, as data."""
+"""Factor vocabularies: the closed lists of phrases that descriptions are made of, as data."""
 
 from __future__ import annotations
 
@@ -13,74 +13,27 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from lexiseg.errors import DataError, UsageError
+from lexiseg.validation import locate
 from lexiseg.words.description import UNKNOWN, Description, Reading, Side, Source
-from lexiseg.words.flips import AXES, Axis, FlipTable, flip_table, with_mirrored
-from lexiseg.words.grammar import (
-    ChoiceRule,
-    CountRule,
-    Data,
-    Grammar,
-    Keyword,
-    Opposites,
-    ReadRule,
-    SentenceRule,
-    SubsetRule,
-    Template,
-)
-from lexiseg.words.measure_rules import MeasureRule
+from lexiseg.words.factor import Factor
+from lexiseg.words.flip_tables import AXES, Axis, FlipTable, flip_table, names_with_mirrored
+from lexiseg.words.grammar import Grammar, Keyword, Opposites, Template, VocabularyData
 from lexiseg.words.text import split_words
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
-class Factor(Data):
-    """One thing that is said about an image, by exactly one phrase of a closed list.
-
-    Attributes:
-        name: Identifier: lower case letters, digits, underscores.
-        title: What a reader is shown.
-        phrases: The closed list, at least two.
-        read: How the phrases are recognised in reports; None: reports never tell.
-        measure: How they are measured from mask and pixels, interpreted by `lexiseg.words.measure`;
-            None: they are not.
-    """
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    title: str
-    phrases: tuple[str, ...] = Field(min_length=2)
-    read: ReadRule | None = None
-    measure: MeasureRule | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        bags: dict[tuple[str, ...], str] = {}
-        for phrase in self.phrases:
-            # The order of words makes sentences of a sheet differ, but not the phrases of a written list.
-            ordered = isinstance(self.read, SentenceRule)
-            bag = split_words(phrase) if ordered else tuple(sorted(split_words(phrase)))
-            if not bag:
-                raise ValueError(f"phrase '{phrase}' holds no words")
-            if bag in bags:
-                raise ValueError(f"phrase '{phrase}' is a duplicate of '{bags[bag]}'")
-            bags[bag] = phrase
-        if self.read is not None:
-            _check_read_rule(self.read, self.phrases)
-        if self.measure is not None:
-            self.measure.check(self.phrases)
-        return self
-
-
-class Vocabulary(Data):
-    """Factors in order, coarse to fine, with the grammar that reads and speaks them.
+class Vocabulary(VocabularyData):
+    """Factors in order, coarse to fine, with the grammar of reports and the template of sentences.
 
     Attributes:
         name: Short name.
-        title: What a reader is shown.
-        side: Side convention its sheets follow unless a data set says otherwise.
+        title: Name shown to readers.
+        side: Side convention of its report sheets unless a data set states another one.
         keyword: What is segmented.
         opposites: Words that swap when an image is mirrored.
         sentence: How a description becomes a sentence.
-        grammar: The words reports are made of.
+        grammar: The words that reports may contain.
         factors: The factors.
         flip_holes: Whether phrases may lack a mirrored counterpart; only for vocabularies made from a sheet.
     """
@@ -102,12 +55,14 @@ class Vocabulary(Data):
         _check_names(self)
         _check_opposites(self.opposites)
         for axis in AXES:
-            self._flip_tables[axis] = flip_table(self, axis)
+            self._flip_tables[axis] = flip_table(
+                self.factors, self.opposites, axis, allow_holes=self.flip_holes
+            )
         return self
 
     @property
     def flip_tables(self) -> dict[Axis, FlipTable]:
-        """What each phrase becomes when the image is mirrored; see `lexiseg.words.flips.flip_table`."""
+        """What each phrase becomes when the image is mirrored; see `lexiseg.words.flip_tables.flip_table`."""
         return self._flip_tables
 
     @property
@@ -121,27 +76,35 @@ class Vocabulary(Data):
         return tuple(len(factor.phrases) for factor in self.factors)
 
     def only(self, names: Sequence[str]) -> Vocabulary:
-        """Return the vocabulary with some factors alone; its sentence leaves the others out.
+        """Return the vocabulary with some of its factors; the sentence leaves the others out.
 
         Args:
-            names: The factors; what they become in a mirrored image is kept too ("right" with "left").
+            names: The factors; the factors they become in a mirrored image are kept too ("right" with
+                "left").
         """
-        names = with_mirrored(self, names)
+        names = names_with_mirrored(self.names, self._flip_tables, names, AXES)
         value = self.to_dict()
         value["factors"] = [factor for factor in value["factors"] if factor["name"] in names]
-        spoken = {*names, "keyword"}
+        filled = {*names, "keyword"}
         clauses = [
-            {**clause, "parts": [part for part in clause["parts"] if _placeholders(part) <= spoken]}
+            {**clause, "parts": [part for part in clause["parts"] if _placeholders(part) <= filled]}
             for clause in value["sentence"]["clauses"]
         ]
         value["sentence"] = {**value["sentence"], "clauses": [c for c in clauses if c["parts"]]}
         if self.keyword.counted_by not in names:
             value["keyword"] = {**value["keyword"], "counted_by": None}
-        value["grammar"] = {**value["grammar"], "regions": _regions_of(value["grammar"]["regions"], names)}
+        value["grammar"] = {
+            **value["grammar"],
+            "regions": _region_limits_of(value["grammar"]["regions"], names),
+        }
         return Vocabulary.from_dict(value)
 
     def factor(self, name: str) -> Factor:
-        """Return the factor called `name`; KeyError if there is none."""
+        """Return the factor called `name`.
+
+        Raises:
+            KeyError: There is none.
+        """
         for factor in self.factors:
             if factor.name == name:
                 return factor
@@ -155,12 +118,12 @@ class Vocabulary(Data):
         side: Side | None = None,
         problems: Sequence[str] = (),
     ) -> Description:
-        """Return the description with one phrase per factor and the sentence the template makes of them.
+        """Return the description with one phrase per factor and the sentence that the template makes of them.
 
         Args:
-            indices: One index per factor; `UNKNOWN` where nothing is known.
-            source: Who says it.
-            side: Side convention the indices follow; default: the vocabulary's.
+            indices: One index per factor; `UNKNOWN` for unknown factors.
+            source: Where the description comes from.
+            side: Side convention of the indices; default: the vocabulary's.
             problems: What could not be read or measured.
         """
         readings = tuple(
@@ -176,7 +139,7 @@ class Vocabulary(Data):
         )
 
     def sentence_for(self, indices: Sequence[int]) -> str:
-        """Return the sentence the template makes of the known factors; empty if none is known."""
+        """Return the sentence that the template makes of the known factors; empty if none is known."""
         known = {
             factor.name: (factor.phrases[index], index)
             for factor, index in zip(self.factors, indices, strict=True)
@@ -189,14 +152,14 @@ class Vocabulary(Data):
         values["keyword"] = self.keyword.plural if counted > 0 else self.keyword.singular
         clauses = []
         for clause in self.sentence.clauses:
-            spoken = [part.format(**values) for part in clause.parts if _placeholders(part) <= values.keys()]
-            if spoken:
-                clauses.append(clause.joiner.join(spoken))
+            pieces = [part.format(**values) for part in clause.parts if _placeholders(part) <= values.keys()]
+            if pieces:
+                clauses.append(clause.joiner.join(pieces))
         text = ", ".join(clauses).rstrip(".")
         return f"{text[:1].upper()}{text[1:]}." if text else ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-able values; `from_dict` is the inverse."""
+        """Return values for JSON; `from_dict` is the inverse."""
         return self.model_dump(mode="json")
 
     @classmethod
@@ -208,13 +171,13 @@ class Vocabulary(Data):
             origin: Where they come from, for messages.
 
         Raises:
-            DataError: A key is unknown or missing, or a value impossible; the message names file,
+            DataError: A field is unknown or missing, or has an impossible value; the message names file,
                 factor and phrase.
         """
         try:
             return cls.model_validate(value)
         except ValidationError as error:
-            raise DataError(_explain(error, value, origin), code="LEX-DATA-003") from error
+            raise DataError(f"{origin}: {_explain(error, value)}.", code="LEX-DATA-003") from error
 
 
 def shipped_vocabularies() -> tuple[str, ...]:
@@ -252,7 +215,7 @@ def _load_shipped(name: str) -> Vocabulary:
 
 
 class _WordLoader(yaml.SafeLoader):
-    """YAML in which `no`, `on` and `off` are words, as in a list of negations, and not truth values."""
+    """Reads YAML with `no`, `on` and `off` as words, as in a list of negations, not as truth values."""
 
 
 _WordLoader.yaml_implicit_resolvers = {
@@ -281,8 +244,8 @@ def _placeholders(part: str) -> set[str]:
     return set(_PLACEHOLDER.findall(part))
 
 
-def _regions_of(regions: dict[str, Any] | None, names: Sequence[str]) -> dict[str, Any] | None:
-    """Return what `grammar.regions` says of the factors called `names`; None if it is about others too."""
+def _region_limits_of(regions: dict[str, Any] | None, names: Sequence[str]) -> dict[str, Any] | None:
+    """Return what `grammar.regions` says of the factors `names`; None if it also needs other factors."""
     if regions is None or not set(regions["factors"]) <= set(names):
         return None
     limits = {key: regions[key] for key in ("exactly", "at_most")}
@@ -322,7 +285,7 @@ def _check_names(vocabulary: Vocabulary) -> None:
                 )
         for name in regions.factors:
             rule = vocabulary.factor(name).read
-            if not isinstance(rule, SubsetRule) or ((),) not in rule.sets:
+            if rule is None or not rule.has_empty_set:
                 raise ValueError(
                     f"grammar.regions: factor '{name}' must be read by a 'subset' rule with one empty set "
                     f"(no lesion)"
@@ -340,56 +303,18 @@ def _check_opposites(opposites: Opposites) -> None:
                 raise ValueError(f"opposites.{axis}: expected single lower-case words, got '{word}'")
 
 
-def _check_read_rule(rule: ReadRule, phrases: Sequence[str]) -> None:
-    """Check that a rule has one entry per phrase, and that no entry stands for two phrases."""
-    match rule:
-        case ChoiceRule():
-            entries: Sequence[Sequence[Any]] = rule.keywords
-            what = "keywords"
-        case SubsetRule():
-            entries = [[tuple(sorted(terms)) for terms in sets] for sets in rule.sets]
-            what = "sets"
-        case SentenceRule():
-            entries = [[split_words(sentence) for sentence in sentences] for sentences in rule.sentences]
-            what = "sentences"
-        case CountRule():
-            entries = [[number] for number in rule.at_least]
-            what = "at_least"
-            if list(rule.at_least) != sorted(set(rule.at_least)) or rule.at_least[:1] != (1,):
-                raise ValueError(f"read.at_least: expected rising numbers from 1, got {list(rule.at_least)}")
-    if len(entries) != len(phrases):
-        raise ValueError(f"read.{what}: expected one entry per phrase ({len(phrases)}), got {len(entries)}")
-    owners: dict[Any, str] = {}
-    for phrase, group in zip(phrases, entries, strict=True):
-        if not group:
-            raise ValueError(f"read.{what}: phrase '{phrase}' has none")
-        for entry in group:
-            if owners.setdefault(entry, phrase) != phrase:
-                shown = " ".join(map(str, entry)) if isinstance(entry, tuple) else entry
-                raise ValueError(
-                    f"read.{what}: '{shown}' stands for both phrase '{owners[entry]}' and phrase '{phrase}'"
-                )
-
-
-def _explain(error: ValidationError, value: dict[str, Any], origin: str) -> str:
-    """Turn pydantic's findings into one message that names the file, the factor and the key."""
+def _explain(error: ValidationError, value: dict[str, Any]) -> str:
+    """Return all problems of a vocabulary, each with its factor and field."""
     lines = []
     for found in error.errors():
+        place, said = locate(Vocabulary, found)
         where: list[str] = []
-        location = list(found["loc"])
-        if location[:1] == ["factors"] and len(location) > 1 and isinstance(location[1], int):
-            factor = value["factors"][location[1]]
+        if place[:1] == ("factors",) and len(place) > 1 and isinstance(place[1], int):
+            factor = value["factors"][place[1]]
             name = factor.get("name") if isinstance(factor, dict) else None
-            where.append(f"factor '{name}'" if name else f"factor number {location[1] + 1}")
-            location = location[2:]
-        if location:
-            where.append(".".join(map(str, location)))
-        message = found["msg"].removeprefix("Value error, ")
-        if found["type"] == "extra_forbidden":
-            message = "unknown key"
-        elif found["type"] == "missing":
-            message = "this key is missing"
-        elif not message.startswith(("factor", "phrase")) and found["type"] != "value_error":
-            message = f"{message}, got {found['input']!r}"
-        lines.append(": ".join([*where, message]))
-    return f"{origin}: " + "; ".join(lines)
+            where.append(f"factor '{name}'" if name else f"factor number {place[1] + 1}")
+            place = place[2:]
+        if place:
+            where.append(".".join(map(str, place)))
+        lines.append(": ".join([*where, said]))
+    return "; ".join(dict.fromkeys(lines))

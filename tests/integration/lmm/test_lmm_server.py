@@ -149,7 +149,7 @@ def test_hours_of_rest_end_the_run_and_keep_what_was_answered(
         lambda asked: says(answer()) if asked.total == 0 else fails(429, "quota", Retry_After="7200")
     ) as server:
         with pytest.raises(
-            PartialFailureError, match=r"quota.*wants 7200 s of rest.*run the same command again"
+            PartialFailureError, match=r"quota.*a pause of 7200 s.*run the same command again"
         ):
             ask(server.url, concurrency=1)
         assert not (tmp_path / "d.jsonl").exists()
@@ -413,7 +413,7 @@ class TestOneProcess:
         with serving(behave) as server:
             described = ask(server.url)
         (message,) = refused
-        assert message.startswith("Another process describes to the same file")
+        assert message.startswith("Another process is writing the same description file")
         assert len(server.asked) == 3
         assert not described.fell_back
 

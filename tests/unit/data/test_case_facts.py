@@ -46,7 +46,7 @@ def test_it_counts_in_the_published_layout_too(published_folder: Path) -> None:
 def test_images_that_are_not_there_are_said(plain_folder: Tree) -> None:
     root = plain_folder("a", "b", "c")
     (root / "cases.csv").write_text("image,patient\na,p1\ngone,p2\n")
-    assert "1 images that cases.csv names are not here: gone." in open_dataset(root).assumptions
+    assert "1 images named in cases.csv do not exist: gone." in open_dataset(root).assumptions
 
 
 def test_a_name_in_two_splits_is_not_guessed(plain_folder: Tree, tmp_path: Path) -> None:
@@ -65,8 +65,8 @@ def test_a_name_in_two_splits_is_not_guessed(plain_folder: Tree, tmp_path: Path)
         ("", r"has the columns \(none\)"),
         ("image,patient\na,p1\na,p2\n", "names a more than once"),
         ("image,patient\na.png,p1\na,p2\n", "names the image a twice, the second time as a"),
-        ("patient,image\np1\n", "row 2: no image"),
-        ("image,patient\na,p1,p2\n", "row 2: more cells than columns"),
+        ("patient,image\np1\n", "row 2: its image name is empty"),
+        ("image,patient\na,p1,p2\n", "row 2: it has more cells than columns"),
         ("image,row_mm,column_mm\na,0.1,\n", "two positive numbers .* got '0.1' and ''"),
         ("image,row_mm,column_mm\na,0,1\n", "two positive numbers"),
         ("image,row_mm,column_mm\na,nan,1\n", "two positive numbers"),

@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from lexiseg.data.check import CheckReport, check_dataset, render
-from lexiseg.data.check.duplicates import difference_hash
+from lexiseg.data.check.picture_hash import difference_hash
 from lexiseg.data.check.report import MAX_FILES, FileNote, make_finding
 from lexiseg.data.phantom import write_phantom
 from lexiseg.errors import DataError
@@ -75,7 +75,7 @@ def test_one_unreadable_file_never_stops_the_check(phantom: Path) -> None:
     assert found is not None
     assert (found.severity, found.count) == ("error", 2)
     assert [note.file for note in found.files] == [str(path.relative_to(phantom)) for path in (broken, lost)]
-    assert "broken or truncated" in found.files[0].detail
+    assert "damaged or truncated" in found.files[0].detail
     assert "an empty file" in found.files[1].detail
     unreadable = report.of("unreadable-mask")
     assert unreadable is not None
@@ -218,7 +218,10 @@ def test_reports_that_cannot_be_read_are_repaired_or_contradict(phantom: Path) -
     assert repaired is not None
     assert repaired.files[0].detail == "lowoer -> lower"
     assert contradicts is not None
-    assert "says 'bilateral pulmonary infection', mask shows 'unilateral" in contradicts.files[0].detail
+    assert (
+        "the report states 'bilateral pulmonary infection', the mask shows 'unilateral"
+        in contradicts.files[0].detail
+    )
     assert report.reports_read == pytest.approx(1 - 1 / 40)
     assert all(rate < 1 for factor, rate in report.agreement.items() if factor in ("left", "right"))
 
@@ -254,7 +257,7 @@ def test_the_side_convention_is_inferred_and_a_wrong_one_is_an_error(phantom: Pa
     found = report.of("side-convention")
     assert found is not None
     assert found.severity == "error"
-    assert "says that left and right in the reports are the image's, but in 100.0%" in found.message
+    assert "use the patient's left and right (100.0 %" in found.message
 
 
 def test_reports_in_no_known_grammar(phantom: Path) -> None:

@@ -5,14 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lexiseg.data.mask_coding import (
-    LOOKS,
-    MaskCoding,
-    explicit_coding,
-    infer_mask_coding,
-    look_at_masks,
-    spread,
-)
+from lexiseg.data.mask_coding import MASKS_READ, MaskCoding, explicit_coding, infer_mask_coding
+from lexiseg.data.mask_histograms import mask_histograms, spread
 from lexiseg.data.readers import read_mask
 from lexiseg.errors import DataError
 
@@ -76,7 +70,7 @@ def test_a_rare_class_is_found_though_few_masks_are_looked_at(tmp_path: Path) ->
     masks = [block(1) + block(2, rows=slice(14, 20))] * 80
     masks[4] = block(3)
     paths = save(tmp_path, *masks)
-    assert paths[4] not in spread(paths, LOOKS)
+    assert paths[4] not in spread(paths, MASKS_READ)
     coding, _ = infer_mask_coding(paths)
     assert coding.values == (0, 1, 2, 3)
 
@@ -188,7 +182,7 @@ def test_threshold_by_hand(tmp_path: Path) -> None:
 
 
 def test_jpeg_masks_of_zero_and_one_cannot_be_told_from_noise(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="JPEG masks cannot tell such values from noise"):
+    with pytest.raises(DataError, match="in JPEG masks such values cannot be distinguished"):
         infer_mask_coding(save(tmp_path, block(1), suffix="jpg"))
 
 
@@ -198,7 +192,7 @@ def test_jpeg_masks_of_several_classes_need_their_values(tmp_path: Path) -> None
     with pytest.raises(DataError, match="midway between 0 and 255"):
         infer_mask_coding(paths)
     classes: dict[int | str, str] = {0: "background", 128: "cyst", 255: "tumour"}
-    coding, names = explicit_coding(classes, look_at_masks(paths))
+    coding, names = explicit_coding(classes, mask_histograms(paths))
     assert coding.kind == "nearest"
     assert names == ("background", "cyst", "tumour")
     expected = block(1) + block(2, rows=slice(14, 20))
@@ -207,14 +201,14 @@ def test_jpeg_masks_of_several_classes_need_their_values(tmp_path: Path) -> None
 
 def test_a_picture_is_no_mask(tmp_path: Path) -> None:
     ramp = np.arange(150, dtype=np.uint8).reshape(10, 15)
-    with pytest.raises(DataError, match="looks like a picture, not a mask"):
+    with pytest.raises(DataError, match="histograms like a picture, not a mask"):
         infer_mask_coding(save(tmp_path, ramp))
 
 
 def test_explicit_classes_name_order_and_merge(tmp_path: Path) -> None:
     classes: dict[int | str, str] = {4: "tumour", 2: "cyst", 3: "tumour"}
     paths = save(tmp_path, np.array([[0, 2, 3, 4]], np.uint8))
-    coding, names = explicit_coding(classes, look_at_masks(paths))
+    coding, names = explicit_coding(classes, mask_histograms(paths))
     assert names == ("background", "tumour", "cyst")
     np.testing.assert_array_equal(read_mask(paths[0], coding), [[0, 2, 1, 1]])
 
@@ -223,7 +217,7 @@ def test_explicit_colours(tmp_path: Path) -> None:
     colours = np.zeros((*SHAPE, 3), np.uint8)
     colours[4:12, 4:20] = (255, 0, 0)
     paths = save(tmp_path, colours)
-    coding, names = explicit_coding({"#000000": "skin", "#FF0000": "mole"}, look_at_masks(paths))
+    coding, names = explicit_coding({"#000000": "skin", "#FF0000": "mole"}, mask_histograms(paths))
     assert names == ("skin", "mole")
     np.testing.assert_array_equal(read_mask(paths[0], coding), block(1))
 
@@ -238,10 +232,10 @@ def test_explicit_classes_that_cannot_be() -> None:
 def test_unreadable_masks_raise_unless_they_are_to_be_skipped(tmp_path: Path) -> None:
     paths = save(tmp_path, block(1), block(1))
     paths[0].write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"m0\.png is not an image"):
+    with pytest.raises(DataError, match=r"m0\.png is not a readable image"):
         infer_mask_coding(paths)
     assert infer_mask_coding(paths, skip_unreadable=True)[0].values == (0, 1)
-    with pytest.raises(DataError, match="no mask to find the classes from"):
+    with pytest.raises(DataError, match="no mask from which the classes"):
         infer_mask_coding([])
 
 

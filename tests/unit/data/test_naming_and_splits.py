@@ -22,7 +22,7 @@ def test_patients_by_pattern() -> None:
     assert patients(["p1-a", "p2-b"], r"^(p\d)") == (["p1", "p2"], None)
     ids, said = patients(["p1-a", "x"], r"^(p\d)")
     assert ids == ["p1", None]
-    assert said == "The patient pattern of dataset.yaml fits 1 of 2 image names."
+    assert said == "The patient pattern of dataset.yaml matches 1 of 2 image names."
 
 
 def test_sources_only_where_a_few_cover_the_data() -> None:

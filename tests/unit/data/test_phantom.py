@@ -133,11 +133,11 @@ def test_two_classes_in_plain_folders(tmp_path: Path) -> None:
 
 def test_impossible_arguments(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("taken")
-    with pytest.raises(UsageError, match="is not empty; give a new folder"):
+    with pytest.raises(UsageError, match=r"is not empty\. Give a new folder"):
         write_phantom(tmp_path, num_train=1, num_val=1, num_test=1)
     for message, arguments in (
         ("at least 64 pixels wide, got 32", {"size": 32}),
-        ("1 or 2 classes of lesions, got 3", {"classes": 3}),
+        ("1 or 2 lesion classes, got 3", {"classes": 3}),
         ("numbers of images from 0 up", {"num_train": -1}),
         ("not all 0", {"num_train": 0, "num_val": 0, "num_test": 0}),
     ):

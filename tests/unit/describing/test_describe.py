@@ -133,7 +133,7 @@ def test_the_vocabularys_own_keyword_is_said(
     said = io.StringIO()
     console = Console(file=said, width=500)
     described = lexiseg.describe(folder, tmp_path / "d.jsonl", console=console, **options)
-    note = "Sentences say 'polyp area'; if something else is segmented, state `keyword` in dataset.yaml."
+    note = "Sentences use the word 'polyp area'. If something else is segmented, state `keyword` in dataset.yaml."
     assert (note in said.getvalue()) == is_said
     if "spot" in added:
         assert any(line.sentence for line in described.lines)
@@ -144,7 +144,7 @@ def test_a_class_without_keyword_is_refused(phantom: Callable[[int], Path], tmp_
     folder = copy_of(phantom(2), tmp_path / "copy")
     (folder / "dataset.yaml").unlink()
     with pytest.raises(
-        DataError, match=r"hold 2 classes, and no keyword says what label 1, 2 is.*dataset\.yaml"
+        DataError, match=r"hold 2 classes, and no name is given for label 1, 2.*dataset\.yaml"
     ):
         lexiseg.describe(folder, tmp_path / "d.jsonl")
     assert not (tmp_path / "d.jsonl").exists()
@@ -188,7 +188,7 @@ def test_the_wrong_side_is_refused(phantom: Callable[[int], Path], tmp_path: Pat
     yaml = folder / "dataset.yaml"
     yaml.write_text(yaml.read_text().replace("side: image", "side: patient"))
     with pytest.raises(
-        DataError, match=r"from the image's point of view .* not the patient's.*`side: image`"
+        DataError, match=r"(?s)use the image's left .* the patient's.*`side: image`.*LEX-DATA-094"
     ):
         lexiseg.describe(folder, tmp_path / "d.jsonl", source="reports")
     assert not (tmp_path / "d.jsonl").exists()
@@ -237,7 +237,7 @@ def test_the_sheet_speaks_of_images_without_mask_too(gaps: tuple[Path, list[str]
     assert (len(described.lines), described.left_out) == (10, ())
     assert [line.id for line in described.lines if line.check is None] == missing
     assert read_descriptions(tmp_path / "d.jsonl").lines == described.lines
-    assert f"2 of 10 images have no mask ({', '.join(missing)}): what the sheet says" in said.getvalue()
+    assert f"2 of 10 images have no mask ({', '.join(missing)}): their reports are not" in said.getvalue()
 
 
 def test_where_no_image_has_a_mask_nothing_is_measured(
@@ -264,8 +264,8 @@ def test_an_unreadable_image_leaves_no_file(phantom: Callable[[int], Path], tmp_
     ("options", "message"),
     [
         ({"source": "poems"}, "No source 'poems': expected lmm, reports, concepts"),
-        ({"source": "lmm"}, "needs the name of a model"),
-        ({"lmm": lexiseg.LmmOptions(model="m")}, "with the source lmm only; with 'concepts' nothing is"),
+        ({"source": "lmm"}, "The source lmm needs a model"),
+        ({"lmm": lexiseg.LmmOptions(model="m")}, "need the source lmm; got 'concepts'"),
         ({"out": "d.json"}, r"ending in \.jsonl"),
         ({"out": "there.jsonl"}, "already exists"),
     ],

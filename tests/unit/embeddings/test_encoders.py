@@ -103,5 +103,5 @@ def test_a_path_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("layers", [0, 7])
 def test_layers_the_encoder_does_not_have_are_refused(layers: int) -> None:
-    with pytest.raises(UsageError, match=f"has 6 layers.* 1 to 6, not {layers}"):
+    with pytest.raises(UsageError, match=f"has 6 layers.* 1 to 6; got {layers}"):
         load_text_encoder("minilm", last_layers=layers)

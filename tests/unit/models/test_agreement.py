@@ -12,9 +12,10 @@ from torch.nn.functional import softplus
 
 from lexiseg.models.agreement import AgreementLoss, foreground_logits
 from lexiseg.words.description import UNKNOWN
+from lexiseg.words.factor import Factor
 from lexiseg.words.flips import flip
 from lexiseg.words.measure import measure_indices
-from lexiseg.words.vocabulary import Factor, load_vocabulary
+from lexiseg.words.vocabulary import load_vocabulary
 
 CHEST = load_vocabulary("chest")
 POLYP = load_vocabulary("polyp")

@@ -235,9 +235,7 @@ class TestRefused:
     ) -> None:
         file = changed(lambda lines: [line.update(side="patient") for line in lines])
         config = make_config({"text": str(file.path)})
-        with pytest.raises(
-            DataError, match=r"masks of .* show that \S*changed\.jsonl says left .* the image's"
-        ):
+        with pytest.raises(DataError, match=r"masks of .* show that \S*changed\.jsonl uses the image's left"):
             plan_run(take_part(index, config), config, QUIET)
 
 
@@ -274,7 +272,7 @@ class TestKeywords:
         config = make_config({"text": "concepts", "vocabulary": "polyp", "model": model})
         said = io.StringIO()
         plan_run(take_part(index, config), config, Console(file=said, width=500))
-        assert ("Sentences say 'polyp area'" in said.getvalue()) == is_said
+        assert ("Sentences use the word 'polyp area'" in said.getvalue()) == is_said
 
 
 class TestPlan:

@@ -128,11 +128,11 @@ def test_factor_may_flip_into_itself_or_another() -> None:
 @pytest.mark.parametrize(
     ("factors", "message"),
     [
-        ([["left", "center"]], r"factor 'f0', phrase 'left': its horizontal flip, 'right', is no phrase"),
+        ([["left", "center"]], r"factor 'f0', phrase 'left': its horizontal flip, 'right', is not a phrase"),
         ([["big", "upper part"]], r"phrase 'upper part': its vertical flip, 'lower part'"),
         (
             [["left a", "left b"], ["right a", "right b", "left a", "left b"]],
-            "phrase 'left a': flipping it twice .horizontal. does not give it back",
+            "phrase 'left a': flipping it twice .horizontal. does not give the same phrase",
         ),
         (
             [["left", "center"], ["right", "middle"]],

@@ -7,13 +7,19 @@ import pytest
 
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
+from lexiseg.words.lesion_scene import lesion_of, scene_of
 from lexiseg.words.mask_fit import mask_fit, remove_denied_regions
-from lexiseg.words.measure import measure_indices, zone_gap
+from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import load_vocabulary
 
 CHEST = load_vocabulary("chest")
 POLYP = load_vocabulary("polyp")
 LEFT = CHEST.factor("left")
+
+
+def gap(labels: np.ndarray, index: int) -> float | None:
+    assert LEFT.measure is not None
+    return LEFT.measure.gap(scene_of(lesion_of(labels)), LEFT.phrases, index)
 
 
 def mask(*boxes: tuple[int, int, int, int]) -> np.ndarray:
@@ -45,15 +51,15 @@ def test_each_contradicted_factor_takes_nine_tenths() -> None:
 
 def test_zones_are_graded_by_their_scores() -> None:
     said = list(measure_indices(LEFT_ONE, CHEST, side="image"))
-    gaps = [zone_gap(LEFT, LEFT_ONE, index) for index in range(8)]
+    gaps = [gap(LEFT_ONE, index) for index in range(8)]
     assert gaps[said[2]] == 0
     assert gaps[7] is None  # "no lesion", but there is one
     for index in range(7):
         value = mask_fit(LEFT_ONE, CHEST, [UNKNOWN, UNKNOWN, index, UNKNOWN], side="image")
         assert value == pytest.approx(math.exp(-gaps[index]))
-    assert sorted(gap for gap in gaps if gap is not None)[1] > 0
-    assert zone_gap(LEFT, mask(), 7) == 0
-    assert zone_gap(LEFT, mask(), 0) is None
+    assert sorted(value for value in gaps if value is not None)[1] > 0
+    assert gap(mask(), 7) == 0
+    assert gap(mask(), 0) is None
 
 
 def test_mirrored_masks_fit_mirrored_words() -> None:

@@ -173,24 +173,24 @@ def test_not_a_vocabulary_at_all(tmp_path: Path, content: bytes, message: str) -
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("colour", "red", "colour: unknown key"),
-        ("factors.0.phrase", [], "factor 'eye': phrase: unknown key"),
-        ("factors.0.read.keyword", [], r"factor 'eye': read.*keyword: unknown key"),
+        ("colour", "red", "colour: there is no such field"),
+        ("factors.0.phrase", [], "factor 'eye': phrase: there is no such field"),
+        ("factors.0.read.keyword", [], r"factor 'eye': read.*keyword: there is no such field"),
         ("factors.0.read.kind", "guess", r"factor 'eye': read.*'guess'"),
         ("factors.0.phrases", ["left eye", "Left  eye"], "factor 'eye': phrase 'Left  eye' is a duplicate"),
         ("factors.0.phrases", ["left eye", "eye left"], "phrase 'eye left' is a duplicate of 'left eye'"),
         ("factors.0.phrases", ["left eye"], "factor 'eye': phrases"),
         ("factors.0.phrases", ["left eye", "..."], r"phrase '\.\.\.' holds no words"),
         ("factors.0.name", "Eye side", "factor 'Eye side': name"),
-        ("factors.0.phrases", ["left eye", "other eye"], "phrase 'left eye'.*'right eye', is no phrase"),
+        ("factors.0.phrases", ["left eye", "other eye"], "phrase 'left eye'.*'right eye', is not a phrase"),
         ("factors.0.read.keywords", [["left"]], r"read.keywords: expected one entry .*\(2\), got 1"),
-        ("factors.0.read.keywords", [["left"], []], "phrase 'right eye' has none"),
+        ("factors.0.read.keywords", [["left"], []], "for phrase 'right eye', got none"),
         ("factors.0.read.keywords", [["os"], ["os"]], "'os' stands for both phrase 'left eye' and"),
         ("sentence.clauses.0.parts", ["{eyes}"], "sentence names the factor 'eyes'.*factors are eye"),
         ("keyword.counted_by", "number", "keyword.counted_by names the factor 'number'"),
         ("opposites.horizontal", [["left", "right"], ["left", "east"]], "'left' stands in two pairs"),
         ("opposites.vertical", [["far up", "down"]], "expected single lower-case words, got 'far up'"),
-        ("side", "doctor", "side.*'image' or 'patient'"),
+        ("side", "doctor", "side: expected one of image, patient; got 'doctor'"),
         ("factors", [], "factors"),
         ("factors", ["eye"], "factor number 1"),
         (
@@ -237,5 +237,5 @@ def test_regions_must_fit_the_factors() -> None:
 
 def test_missing_key_is_named() -> None:
     value = {key: v for key, v in SMALL.items() if key != "keyword"}
-    with pytest.raises(DataError, match="keyword: this key is missing"):
+    with pytest.raises(DataError, match="keyword: this field is missing: expected the fields singular"):
         Vocabulary.from_dict(value)

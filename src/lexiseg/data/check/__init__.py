@@ -1,4 +1,4 @@
-"""`lexiseg data check`: all that can be wrong with a data set, found before it costs a training run."""
+"""`lexiseg data check`: finds problems of a data set before a training run."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def check_dataset(
     Args:
         folder: The data set's folder.
         seed: Seed of the split, where there is none; as in `open_dataset`.
-        progress: Called with the number of images done and the number of all.
+        progress: Called with the number of checked images and of all images.
 
     Returns:
-        The findings. A file that cannot be read is a finding and stops nothing.
+        The report. A file that cannot be read is a finding; the other files are still checked.
 
     Raises:
         DataError: The folder is missing, empty or in no known layout, or its `dataset.yaml` cannot be used.
@@ -46,17 +46,17 @@ def check_dataset(
     root = Path(folder)
     stated, scan = scan_folder(root, seed=seed)
     findings = _names(scan)
-    coding, class_names, said = _coding(scan, stated, findings)
+    coding, class_names, notes = _coding(scan, stated, findings)
     reports = _reports(scan, stated, findings)
     inspections = inspect_all(scan.samples, coding, reports.measure(), progress=progress)
     findings += _files(root, inspections)
     findings += _splits(root, inspections)
-    words = check_reports(reports, inspections, stated) if scan.has_reports else None
+    words = check_reports(reports, inspections, stated, root) if scan.has_reports else None
     findings += words.findings if words is not None else ()
     headers = [item.header for item in inspections if item.header is not None]
     findings += [
         make_finding("assumed", "info", text)
-        for text in (*scan.assumptions, *image_assumptions(headers), *said)
+        for text in (*scan.assumptions, *image_assumptions(headers), *notes)
     ]
     return CheckReport(
         root=str(root),
@@ -76,7 +76,7 @@ def check_dataset(
 def _coding(
     scan: Scan, stated: DatasetYaml, findings: list[Finding]
 ) -> tuple[MaskCoding | None, tuple[str, ...], tuple[str, ...]]:
-    """Find the mask coding; if it cannot be found, note why."""
+    """Return mask coding, class names and notes; add a finding if the coding cannot be inferred."""
     try:
         return find_coding(scan.samples, stated, skip_unreadable=True)
     except DataError as error:
@@ -85,7 +85,7 @@ def _coding(
 
 
 def _reports(scan: Scan, stated: DatasetYaml, findings: list[Finding]) -> Reports:
-    """Read the reports; if the vocabulary cannot be had, note why."""
+    """Read the reports; add a finding if the vocabulary cannot be loaded."""
     if not scan.has_reports:
         return Reports(vocabulary=None, sheet=None)
     try:
@@ -96,7 +96,7 @@ def _reports(scan: Scan, stated: DatasetYaml, findings: list[Finding]) -> Report
 
 
 def _names(scan: Scan) -> list[Finding]:
-    """Findings about names: what belongs to nothing, or lacks its counterpart."""
+    """Return findings about names: files and rows without a counterpart."""
     findings = [make_finding("layout", "error", fault) for fault in scan.faults]
     without = [FileNote(file=_relative(s.image, scan.root)) for s in scan.samples if s.mask is None]
     missing = [FileNote(file=_relative(path, scan.root)) for path in scan.missing_files]
@@ -120,19 +120,19 @@ def _names(scan: Scan) -> list[Finding]:
     return findings + [make_finding(code, level, text, notes) for code, level, text, notes in checks if notes]
 
 
-#: Code, severity and message of what can be wrong with single files.
+#: Code, severity and message of the checks of single files.
 _FILE_CHECKS: tuple[tuple[str, Severity, str], ...] = (
     ("unreadable-image", "error", "Images that cannot be read."),
     ("unreadable-mask", "error", "Masks that cannot be read."),
     ("size-mismatch", "error", "Image and mask differ in size."),
-    ("mask-values", "error", "Masks with values that are no class of this data set."),
+    ("mask-values", "error", "Masks with values that are not a class of this data set."),
     ("empty-mask", "info", "Masks without a lesion."),
     ("exif-orientation", "warning", "Images with an EXIF orientation, which is not applied."),
 )
 
 
 def _files(root: Path, inspections: Sequence[Inspection]) -> list[Finding]:
-    """Findings about single files."""
+    """Return findings about single files."""
     notes: dict[str, list[FileNote]] = {code: [] for code, _, _ in _FILE_CHECKS}
     for item in inspections:
         image = _relative(item.sample.image, root)
@@ -155,12 +155,12 @@ def _files(root: Path, inspections: Sequence[Inspection]) -> list[Finding]:
     ]
     understood = sum(item.is_empty is not None for item in inspections)
     if understood and len(notes["empty-mask"]) == understood:
-        found.append(make_finding("all-empty", "error", "No mask holds a lesion: there is nothing to learn."))
+        found.append(make_finding("all-empty", "error", "No mask holds a lesion; nothing can be learnt."))
     return found
 
 
 def _splits(root: Path, inspections: Sequence[Inspection]) -> list[Finding]:
-    """Findings about what is shared between splits, or missing from one."""
+    """Return findings about images, patients and sources shared between splits."""
     copies = [
         FileNote(file=" = ".join(_relative(item.sample.image, root) for item in group))
         for group in exact_duplicates(inspections)
@@ -192,7 +192,7 @@ def _splits(root: Path, inspections: Sequence[Inspection]) -> list[Finding]:
 
 
 def _one_source(inspections: Sequence[Inspection]) -> list[Finding]:
-    """Warn if validation sees one source only, where training sees several."""
+    """Return a warning if validation has one source only and training has several."""
     sources = {
         split: {item.sample.source for item in inspections if item.sample.split == split} for split in SPLITS
     }
@@ -204,8 +204,8 @@ def _one_source(inspections: Sequence[Inspection]) -> list[Finding]:
     share = sum(item.sample.source == only for item in of_train) / len(of_train)
     message = (
         f"All validation images come from the source '{only}', but only {share:.0%} of the training images "
-        "do: what is "
-        f"chosen on validation is chosen for '{only}'."
+        "do. Choices made "
+        f"on validation fit '{only}' only."
     )
     return [make_finding("one-source-val", "warning", message)]
 

@@ -1,37 +1,22 @@
-"""Images that are in two splits: byte for byte, or nearly the same picture."""
+"""Images that are in two splits: as the same file, or as nearly the same picture."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-if TYPE_CHECKING:
-    from lexiseg.data.check.inspection import Inspection
+from lexiseg.data.check.inspection import Inspection
+from lexiseg.data.check.picture_hash import THUMBNAIL
 
-#: Side of the grey picture that confirms a suspicion.
-THUMBNAIL = 32
-
-#: Two pictures are suspected where at most this many of the 64 bits of their difference hashes differ, and
-#: taken for
-#: nearly the same where their thumbnails also correlate at least this well.
+#: Two pictures are suspected duplicates where at most this many of the 64 bits of their difference hashes
+#: differ, and nearly the same where their thumbnails also correlate at least this well.
 MAX_BITS = 6
 MIN_CORRELATION = 0.98
 
 _CHUNK = 512
 _BITS = np.array([bin(value).count("1") for value in range(1 << 16)], dtype=np.uint8)
-
-
-def difference_hash(grey: Image.Image) -> int:
-    """Return the 64 bit difference hash: is each of 8 x 8 places brighter than its right neighbour.
-
-    It hardly changes with size, compression, brightness and contrast.
-    """
-    small = np.asarray(grey.resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
-    return int.from_bytes(np.packbits(small[:, :-1] > small[:, 1:]).tobytes(), "big")
 
 
 def exact_duplicates(inspections: Sequence[Inspection]) -> list[tuple[Inspection, ...]]:
@@ -44,7 +29,7 @@ def exact_duplicates(inspections: Sequence[Inspection]) -> list[tuple[Inspection
 
 
 def near_duplicates(inspections: Sequence[Inspection]) -> Iterator[tuple[Inspection, Inspection, float]]:
-    """Yield pairs of nearly the same picture from two splits, and their correlation; not exact copies."""
+    """Yield nearly identical pictures in two splits, with their correlation; exact copies are left out."""
     items = [item for item in inspections if item.hash is not None]
     hashes = np.array([item.hash for item in items], dtype=np.uint64)
     splits = np.array([item.sample.split for item in items])
@@ -60,7 +45,7 @@ def near_duplicates(inspections: Sequence[Inspection]) -> Iterator[tuple[Inspect
 
 
 def _standardised(items: Sequence[Inspection]) -> npt.NDArray[np.float32]:
-    """Return thumbnails (N, 1024) of mean 0 and length 1; a picture of one grey value becomes 0."""
+    """Return thumbnails (N, 1024) of mean 0 and length 1; a picture of a single grey value becomes 0."""
     stack = np.array([item.thumbnail for item in items], dtype=np.float32).reshape(len(items), THUMBNAIL**2)
     stack -= stack.mean(axis=1, keepdims=True)
     length = np.linalg.norm(stack, axis=1, keepdims=True)

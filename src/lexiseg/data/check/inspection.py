@@ -1,4 +1,4 @@
-"""Looking at every file once: each image and mask is read and decoded a single time, in a pool of threads."""
+"""Inspection of all files: each image and mask is read and decoded once, in a pool of threads."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lexiseg.data.check.duplicates import THUMBNAIL, difference_hash
+from lexiseg.data.check.picture_hash import difference_hash, thumbnail
 from lexiseg.data.decode import Header, decode_header, decode_image, decode_mask, read_content
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.sample import Sample
 from lexiseg.errors import DataError
 
-#: Measures labels (with their image) as factor indices, in the image's side convention.
+#: Measures labels and their image as factor indices, in the image's side convention.
 Measure = Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None], tuple[int, ...]]
 
-#: Samples handed to the pool ahead of the one being taken, so that memory stays flat.
+#: Samples that the pool may work on ahead of the one being returned; this bounds the memory used.
 _AHEAD = 64
 
 
@@ -40,8 +40,8 @@ class Inspection:
         thumbnail: (32, 32) uint8 grey picture.
         image_shape: (H, W).
         mask_shape: (H, W).
-        mask_values: What is wrong with the mask's values, if anything.
-        is_empty: Whether the mask has no lesion; None where that cannot be told.
+        mask_values: What is wrong with the mask's values; None if nothing is.
+        is_empty: Whether the mask has no lesion; None where this is not known.
         measured: Factor indices measured on the mask, in the image's side convention.
     """
 
@@ -66,12 +66,12 @@ def inspect_all(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Inspection]:
-    """Inspect all samples; a file that cannot be read is noted and stops nothing.
+    """Inspect all samples; a file that cannot be read is noted, and the others are still inspected.
 
     Args:
         samples: The samples.
-        coding: How mask values become labels; None where that is not known.
-        measure: Measures labels where a sample has a report; None without words.
+        coding: How mask values become labels; None where this is not known.
+        measure: Measures the masks of samples with a report; None measures nothing.
         progress: Called with the number done and the number of all.
     """
     workers = min(8, os.cpu_count() or 1)
@@ -97,7 +97,7 @@ def inspect_sample(sample: Sample, coding: MaskCoding | None, measure: Measure |
         found["image_shape"] = picture.shape[:2]
         grey = Image.fromarray(picture).convert("L")
         found["hash"] = difference_hash(grey)
-        found["thumbnail"] = np.asarray(grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX))
+        found["thumbnail"] = thumbnail(grey)
     except DataError as error:
         found["image_error"] = str(error)
     if sample.mask is not None:
@@ -114,7 +114,7 @@ def _inspect_mask(
     measure: Measure | None,
     picture: npt.NDArray[np.uint8] | None,
 ) -> dict[str, object]:
-    """Look at a sample's mask."""
+    """Inspect a sample's mask."""
     assert sample.mask is not None
     pixels = decode_mask(read_content(sample.mask), sample.mask)
     found: dict[str, object] = {"mask_shape": pixels.values.shape}
@@ -134,7 +134,7 @@ def _inspect_mask(
 def _map_ahead(
     pool: ThreadPoolExecutor, work: Callable[[Sample], Inspection], samples: Iterable[Sample]
 ) -> Iterator[Inspection]:
-    """Map in order, with a bounded number of samples in flight."""
+    """Yield results in order, with at most `_AHEAD` samples in work."""
     rest = iter(samples)
     waiting = [pool.submit(work, sample) for sample in islice(rest, _AHEAD)]
     while waiting:

@@ -1,4 +1,4 @@
-"""What `lexiseg data check` found, as values, as JSON and as a table."""
+"""The report of `lexiseg data check`, as values, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 
 Severity = Literal["error", "warning", "info"]
 
-#: Files listed per finding; the count is always of all.
+#: Number of files listed per finding; the count is always of all files.
 MAX_FILES = 20
 
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
@@ -22,7 +22,12 @@ _SHOWN_FILES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class FileNote:
-    """A file (relative to the data set's folder), or another name, and what is to say of it."""
+    """A note on one file or name.
+
+    Attributes:
+        file: Path relative to the data set's folder, or another name.
+        detail: The note; empty if the finding says everything.
+    """
 
     file: str
     detail: str = ""
@@ -30,15 +35,15 @@ class FileNote:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One kind of thing that was found.
+    """One kind of problem or observation.
 
     Attributes:
         code: Short stable name, such as "missing-mask".
-        severity: "error" (the data set cannot be used, or numbers made with it would be wrong), "warning",
+        severity: "error" (the data set cannot be used, or its results would be wrong), "warning" or
             "info".
         message: One or two sentences.
-        files: The first `MAX_FILES` files it concerns.
-        count: How many there are.
+        files: The first `MAX_FILES` files concerned.
+        count: Number of all files concerned.
     """
 
     code: str
@@ -57,10 +62,10 @@ class CheckReport:
         name: The data set's name.
         layout: Its layout.
         samples: Number of images per split.
-        classes: Class names, the background first; empty if the masks could not be understood.
+        classes: Class names, the background first; empty if the masks could not be interpreted.
         vocabulary: Vocabulary the reports are read with; None without reports.
-        side: Side convention of the reports: stated, else inferred from the masks; None where neither tells.
-        side_evidence: In words, why.
+        side: Side convention of the reports, stated or inferred from the masks; None if unknown.
+        side_evidence: How it is known, in words.
         reports_read: Share of report sentences that were read in full, 0..1; None without reports.
         agreement: Per factor, share of reports that agree with their mask, 0..1.
         findings: All findings, errors first.
@@ -84,18 +89,18 @@ class CheckReport:
         return any(finding.severity == "error" for finding in self.findings)
 
     def of(self, code: str) -> Finding | None:
-        """Return the finding with that code, if there is one."""
+        """Return the finding with a code; None if there is none."""
         return next((finding for finding in self.findings if finding.code == code), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON-able values."""
+        """Return the report as values for JSON."""
         return {"ok": not self.has_errors, **asdict(self)}
 
 
 def make_finding(
     code: str, severity: Severity, message: str, notes: Sequence[FileNote] = (), *, count: int | None = None
 ) -> Finding:
-    """Make a finding, capping its list of files."""
+    """Return a finding with at most `MAX_FILES` files."""
     return Finding(
         code=code,
         severity=severity,
@@ -106,12 +111,12 @@ def make_finding(
 
 
 def by_severity(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Sort findings: errors, then warnings, then infos, each in the order they were found."""
+    """Return findings sorted by severity, otherwise in the order in which they were found."""
     return tuple(sorted(findings, key=lambda found: _ORDER[found.severity]))
 
 
 def render(report: CheckReport, console: Console) -> None:
-    """Print a report: what the data set is, one row per finding, and a verdict."""
+    """Print a report: the data set, one row per finding, and a summary."""
     console.print(f"[bold]{escape(report.name)}[/]  {escape(report.root)}  (layout: {report.layout})")
     sizes = ", ".join(f"{number} {split}" for split, number in report.samples.items())
     console.print(f"Images: {sizes or 'none'}")

@@ -1,9 +1,10 @@
-"""Reports against masks: can they be read, whose left do they mean, and do they say what the mask shows."""
+"""Comparison of reports with masks: readability, side convention, and agreement."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from lexiseg.data.check.inspection import Inspection, Measure
 from lexiseg.data.check.report import FileNote, Finding, make_finding
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.sample import Sample
+from lexiseg.data.side_check import other_side
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices
@@ -20,24 +22,24 @@ from lexiseg.words.reading.sentence_groups import choose_vocabulary
 from lexiseg.words.side_check import SideEvidence, factor_agreement, infer_side
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
-#: A factor whose reports agree with the masks less often than this is worth a warning of its own.
+#: A factor whose reports agree with the masks less often gets a warning of its own.
 LOW_AGREEMENT = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reports:
-    """The report sentences of a data set, read.
+    """The parsed report sentences of a data set.
 
     Attributes:
-        vocabulary: What they are read with; None if no shipped vocabulary reads them.
-        sheet: The readings by sample id.
+        vocabulary: The vocabulary they are parsed with; None if no shipped vocabulary can parse them.
+        sheet: The descriptions by sample id.
     """
 
     vocabulary: Vocabulary | None
     sheet: ParsedSheet | None
 
     def measure(self) -> Measure | None:
-        """Return the function that measures a mask in the words of the reports."""
+        """Return the function that measures a mask with the vocabulary of the reports."""
         vocabulary = self.vocabulary
         if vocabulary is None:
             return None
@@ -50,12 +52,12 @@ class Reports:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportCheck:
-    """What comparing reports and masks gave.
+    """The result of comparing reports with masks.
 
     Attributes:
         findings: The findings.
-        side: Side convention of the reports, stated or inferred; None where neither tells.
-        side_evidence: In words, why.
+        side: Side convention of the reports, stated or inferred; None if unknown.
+        side_evidence: How it is known, in words.
         agreement: Share of reports that agree with their mask, per factor.
     """
 
@@ -66,14 +68,14 @@ class ReportCheck:
 
 
 def read_reports(samples: Sequence[Sample], vocabulary: str | None) -> Reports:
-    """Read all report sentences.
+    """Parse all report sentences.
 
     Args:
         samples: The samples.
-        vocabulary: Name or file of the vocabulary that `dataset.yaml` asks for; None chooses a shipped one.
+        vocabulary: Name or file of the vocabulary stated in `dataset.yaml`; None chooses a shipped one.
 
     Raises:
-        LexisegError: That vocabulary does not exist or is faulty.
+        LexisegError: The vocabulary does not exist or is not valid.
     """
     rows = {sample.id: sample.report for sample in samples if sample.report is not None}
     chosen = load_vocabulary(vocabulary) if vocabulary else choose_vocabulary(list(rows.values()))
@@ -82,8 +84,17 @@ def read_reports(samples: Sequence[Sample], vocabulary: str | None) -> Reports:
     return Reports(vocabulary=chosen, sheet=parse_sheet(rows, chosen))
 
 
-def check_reports(reports: Reports, inspections: Sequence[Inspection], stated: DatasetYaml) -> ReportCheck:
-    """Compare what reports say with what masks show."""
+def check_reports(
+    reports: Reports, inspections: Sequence[Inspection], stated: DatasetYaml, root: Path
+) -> ReportCheck:
+    """Compare reports with the measured words of their masks.
+
+    Args:
+        reports: The parsed reports.
+        inspections: The inspected files.
+        stated: The data set's `dataset.yaml`.
+        root: Its folder, for messages.
+    """
     if reports.vocabulary is None:
         return ReportCheck(findings=(_no_grammar(),))
     if reports.sheet is None:
@@ -96,7 +107,7 @@ def check_reports(reports: Reports, inspections: Sequence[Inspection], stated: D
     ]
     evidence = infer_side([(said, seen) for _, said, seen in cases], reports.vocabulary)
     side = stated.side or evidence.side
-    findings = [*_unreadable(reports.sheet), *_side_findings(stated.side, evidence)]
+    findings = [*_unreadable(reports.sheet), *_side_findings(root, stated.side, evidence)]
     used: Side = side or reports.vocabulary.side
     pairs = [(said, to_side(reports.vocabulary, seen, given="image", wanted=used)) for _, said, seen in cases]
     rates = {
@@ -117,27 +128,26 @@ def _no_grammar() -> Finding:
     return make_finding(
         "reports-grammar",
         "warning",
-        "No shipped vocabulary reads the reports. Training groups their distinct sentences instead if there "
-        "are few; "
-        "or name a vocabulary of your own in dataset.yaml, or use --text concepts.",
+        "No shipped vocabulary can read the reports. Training groups their distinct sentences if there are "
+        "few. Otherwise name a vocabulary of your own in dataset.yaml, or use --text concepts.",
     )
 
 
 def _unreadable(sheet: ParsedSheet) -> list[Finding]:
-    """List the reports that cannot be read in full, and those read with a doubt."""
+    """Return findings about reports that are not fully readable, doubtful, or repaired."""
     findings = []
     if sheet.unreadable:
         notes = [
             FileNote(file=key, detail=_problem(d.sentence, d.problems)) for key, d in sheet.unreadable.items()
         ]
-        message = "Reports that cannot be read in full; the factors not read stay unknown."
+        message = "Reports that cannot be read in full; the unread factors stay unknown."
         findings.append(make_finding("report-unreadable", "warning", message, notes))
     if sheet.doubtful:
         notes = [
             FileNote(file=key, detail=_problem(d.sentence, d.problems)) for key, d in sheet.doubtful.items()
         ]
         findings.append(
-            make_finding("report-doubtful", "warning", "Reports that were read, but with a doubt.", notes)
+            make_finding("report-doubtful", "warning", "Reports that were read, but are doubtful.", notes)
         )
     if sheet.repaired:
         notes = [
@@ -150,32 +160,24 @@ def _unreadable(sheet: ParsedSheet) -> list[Finding]:
             for key, d in sheet.repaired.items()
         ]
         findings.append(
-            make_finding("report-repaired", "info", "Reports with slips that were repaired.", notes)
+            make_finding("report-repaired", "info", "Reports with typing errors that were repaired.", notes)
         )
     return findings
 
 
-def _side_findings(stated: Side | None, evidence: SideEvidence) -> list[Finding]:
-    """Compare the stated side convention with what the masks say."""
-    if stated is not None and evidence.side is not None and evidence.side != stated:
-        return [
-            make_finding(
-                "side-convention",
-                "error",
-                f"dataset.yaml says that left and right in the reports are the {stated}'s, but in "
-                f"{evidence.share:.1%} of "
-                f"{evidence.cases} one-sided cases they are the {evidence.side}'s.",
-            )
-        ]
+def _side_findings(root: Path, stated: Side | None, evidence: SideEvidence) -> list[Finding]:
+    """Return findings about the side convention of the reports."""
+    if stated is not None and evidence.contradicts(stated):
+        message = other_side(root, evidence, stated, is_stated=True)
+        return [make_finding("side-convention", "error", message)]
     if stated is None and evidence.side is None and evidence.cases:
         return [
             make_finding(
                 "side-convention",
                 "error",
-                f"Whose left the reports mean cannot be told: of {evidence.cases} one-sided cases, "
-                f"{evidence.image_cases} "
-                "use the image's left. Mend the reports, or state `side: image` or `side: patient` in "
-                "dataset.yaml.",
+                f"The side convention of the reports is unclear: {evidence.image_cases} of {evidence.cases} "
+                f"one-sided cases use the image's left. Correct the reports, or state `side: image` or "
+                f"`side: patient` in dataset.yaml.",
             )
         ]
     if stated is None and evidence.side is not None:
@@ -183,15 +185,14 @@ def _side_findings(stated: Side | None, evidence: SideEvidence) -> list[Finding]
             make_finding(
                 "side-convention",
                 "info",
-                f"{_in_words(None, evidence)} State it in dataset.yaml (side: {evidence.side}) if you know "
-                "it.",
+                f"{_in_words(None, evidence)} If so, state `side: {evidence.side}` in dataset.yaml.",
             )
         ]
     return []
 
 
 def _in_words(stated: Side | None, evidence: SideEvidence) -> str | None:
-    """Say which side convention the reports follow, and how that is known."""
+    """Return a sentence on the side convention of the reports and how it is known."""
     if stated is not None:
         seen = (
             f"; so do {evidence.share:.1%} of {evidence.cases} one-sided cases"
@@ -211,13 +212,13 @@ def _contradictions(
     reports: Reports,
     rates: dict[str, float],
 ) -> list[Finding]:
-    """List the reports that contradict their mask, and the factors that do so often."""
+    """Return findings about reports that contradict their mask, and factors that often do."""
     assert reports.vocabulary is not None
     factors = reports.vocabulary.factors
     notes = []
     for item, (said, seen) in zip(items, pairs, strict=True):
         wrong = [
-            f"says {factor.phrases[a]!r}, mask shows {factor.phrases[b]!r}"
+            f"the report states {factor.phrases[a]!r}, the mask shows {factor.phrases[b]!r}"
             for factor, a, b in zip(factors, said, seen, strict=True)
             if UNKNOWN not in (a, b) and a != b
         ]
@@ -233,9 +234,8 @@ def _contradictions(
     for name, rate in rates.items():
         if rate < LOW_AGREEMENT:
             message = (
-                f"The factor {name} agrees with the masks in only {rate:.1%} of the reports: either the "
-                "reports or the "
-                "thresholds of the vocabulary do not fit this data set."
+                f"The factor {name} agrees with the masks in only {rate:.1%} of the reports. Either the "
+                "reports or the thresholds of the vocabulary do not fit this data set."
             )
             findings.append(make_finding("low-agreement", "warning", message))
     return findings

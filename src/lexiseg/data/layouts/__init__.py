@@ -1,4 +1,4 @@
-"""Folder layouts: which one a folder has, and a complete index of it, or one clear message."""
+"""Folder layouts: opening a data set in any known layout."""
 
 from __future__ import annotations
 
@@ -12,15 +12,9 @@ from lexiseg.data.decode import Header, decode_header, read_content
 from lexiseg.data.layouts import cotexnet_csvs, lvit_folders, plain_folders
 from lexiseg.data.layouts.case_facts import read_case_facts
 from lexiseg.data.layouts.scan import Scan, some
-from lexiseg.data.mask_coding import (
-    LOOKS,
-    MaskCoding,
-    explicit_coding,
-    infer_mask_coding,
-    look_at_masks,
-    spread,
-)
+from lexiseg.data.mask_coding import MASKS_READ, MaskCoding, explicit_coding, infer_mask_coding
 from lexiseg.data.mask_hiding import hide_masks
+from lexiseg.data.mask_histograms import mask_histograms, spread
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import DataError
 
@@ -28,9 +22,8 @@ __all__ = ["find_coding", "image_assumptions", "name_of", "open_dataset", "scan_
 
 _EXPECTED = (
     "Train_Folder/{img,labelcol,*.xlsx} with Val_Folder and Test_Folder; images/ and masks/ (with optional "
-    "train/val/test "
-    "subfolders, splits.json, reports.csv); or train_data.csv, val_data.csv and test_data.csv with "
-    "dataset,img_name,mask_name"
+    "train/val/test subfolders, splits.json, reports.csv); or train_data.csv, val_data.csv and test_data.csv "
+    "with dataset,img_name,mask_name"
 )
 
 
@@ -42,7 +35,7 @@ def open_dataset(
     masks: float | None = None,
     coded_by: Callable[[Sequence[Sample]], Sequence[Sample]] | None = None,
 ) -> DatasetIndex:
-    """Find the layout of a data set and index it; no image is decoded but a few masks, to learn their coding.
+    """Find the layout of a data set and index it. Only some masks are decoded, to find their coding.
 
     A `dataset.yaml` in the folder may state name, vocabulary, side, classes, spacing_mm, keyword and patient;
     a `cases.csv` the patient and spacing of single images.
@@ -53,17 +46,19 @@ def open_dataset(
             data.
         allow_missing_masks: Whether images without a mask are samples too (with `mask` None) instead of an
             error.
-        masks: Share of the training images' masks that are used; the others are hidden by the seed, before
-            any mask is looked at (see `lexiseg.data.mask_hiding`). None uses all.
-        coded_by: Returns, of all samples, those whose masks may be opened to learn their coding; None: all.
+        masks: Share of the training images' masks that are used; the others are hidden, chosen by the seed,
+            before any mask is opened (see `lexiseg.data.mask_hiding`). None uses all.
+        coded_by: Returns the samples whose masks may be opened to find the coding, from all samples; None:
+            all of them.
 
     Returns:
-        The index, with what was assumed.
+        The index, with notes on what was assumed.
 
     Raises:
         DataError: The folder is missing, empty or in no known layout, or the data set is not complete:
-            missing masks or files, double names, a sheet without columns, classes that cannot be told. Where
-            images may lack a mask, masks without an image are refused: their names are likely wrong.
+            missing masks or files, duplicate names, a sheet without the needed columns, classes that cannot
+            be inferred. Where images may lack a mask, masks without an image are refused: their names are
+            likely wrong.
     """
     root = Path(folder)
     stated, scan = scan_folder(root, seed=seed)
@@ -71,7 +66,7 @@ def open_dataset(
     if masks is not None:
         scan = dataclasses.replace(scan, samples=hide_masks(scan.samples, share=masks, seed=seed))
     looked_at = scan.samples if coded_by is None else coded_by(scan.samples)
-    coding, class_names, said = find_coding(looked_at, stated)
+    coding, class_names, notes = find_coding(looked_at, stated)
     return DatasetIndex(
         root=root,
         name=_name(stated, root),
@@ -82,12 +77,12 @@ def open_dataset(
         vocabulary=vocabulary_path(stated.vocabulary, root),
         side=stated.side,
         keyword=stated.keyword,
-        assumptions=(*scan.assumptions, *image_assumptions(_headers(scan.samples)), *said),
+        assumptions=(*scan.assumptions, *image_assumptions(_headers(scan.samples)), *notes),
     )
 
 
 def name_of(folder: str | Path) -> str:
-    """Return the name of a data set, without opening it: that of its `dataset.yaml`, or else the folder's.
+    """Return the name of a data set without opening it: the one in `dataset.yaml`, or the folder's name.
 
     Raises:
         DataError: `dataset.yaml` cannot be used.
@@ -138,53 +133,53 @@ def find_coding(
     Args:
         samples: The samples.
         stated: The data set's `dataset.yaml`.
-        skip_unreadable: Whether masks that cannot be read are passed over (to be reported elsewhere).
+        skip_unreadable: Whether masks that cannot be read are skipped, to be reported elsewhere.
 
     Returns:
-        The coding, the class names with the background first, and what was assumed.
+        The coding, the class names with the background first, and notes on what was assumed.
 
     Raises:
-        DataError: There is no mask, one cannot be read, or its values do not tell the classes.
+        DataError: There is no mask, a mask cannot be read, or the classes cannot be inferred from the values.
     """
     masks = [sample.mask for sample in samples if sample.mask is not None and sample.split != "test"]
     masks = masks or [sample.mask for sample in samples if sample.mask is not None]
     if stated.classes is not None:
-        looks = look_at_masks(spread(masks, LOOKS), skip_unreadable=skip_unreadable)
-        coding, names = explicit_coding(stated.classes, looks)
+        histograms = mask_histograms(spread(masks, MASKS_READ), skip_unreadable=skip_unreadable)
+        coding, names = explicit_coding(stated.classes, histograms)
         nearest = ("Lossy masks take the nearest value of dataset.yaml.",) if coding.kind == "nearest" else ()
         return coding, names, nearest
-    coding, said = infer_mask_coding(masks, skip_unreadable=skip_unreadable)
+    coding, notes = infer_mask_coding(masks, skip_unreadable=skip_unreadable)
     if coding.num_classes == 2:
-        return coding, ("background", "lesion"), said
-    return coding, ("background", *(f"class {label}" for label in range(1, coding.num_classes))), said
+        return coding, ("background", "lesion"), notes
+    return coding, ("background", *(f"class {label}" for label in range(1, coding.num_classes))), notes
 
 
 def image_assumptions(headers: Sequence[Header]) -> tuple[str, ...]:
-    """Say what reading such images takes for granted, one sentence each."""
-    said = []
+    """Return notes on how such images are read, one sentence each."""
+    notes = []
     if any(header.is_deep for header in headers):
-        said.append("Images of more than 8 bits are scaled between their own 0.5th and 99.5th percentile.")
+        notes.append("Images of more than 8 bits are scaled between their own 0.5th and 99.5th percentile.")
     if any(header.has_alpha for header in headers):
-        said.append("Transparent images are laid over black.")
+        notes.append("Transparent images are drawn on black.")
     if any(header.turned for header in headers):
-        said.append(
+        notes.append(
             "Some images have an EXIF orientation; it is not applied, so that they match their masks."
         )
-    return tuple(said)
+    return tuple(notes)
 
 
 def _headers(samples: Sequence[Sample]) -> list[Header]:
-    """Read the headers of some images outside the test split, but for unreadable ones."""
+    """Read the headers of some images outside the test split, except unreadable ones."""
     headers = []
-    for path in spread([sample.image for sample in samples if sample.split != "test"], LOOKS):
-        # An unreadable image is reported where its pixels are read; it says nothing about the others.
+    for path in spread([sample.image for sample in samples if sample.split != "test"], MASKS_READ):
+        # An unreadable image is reported where its pixels are read.
         with suppress(DataError):
             headers.append(decode_header(read_content(path), path))
     return headers
 
 
 def _demand_complete(scan: Scan, *, allow_missing_masks: bool) -> None:
-    """Raise a `DataError` for whatever makes the data set unusable."""
+    """Raise a `DataError` if the data set is not complete."""
     advice = f"`lexiseg data check {scan.root}` lists everything."
     if scan.faults:
         raise DataError(
@@ -214,13 +209,13 @@ def _demand_complete(scan: Scan, *, allow_missing_masks: bool) -> None:
         raise DataError(
             f"Missing masks: {len(without)} of {len(scan.samples)} images have none ({some(without)}), while "
             f"{len(strays)} masks belong to no image ({some(strays)}). A mask is named like its image, or "
-            f"mask_NAME or NAME_mask. Rename them, or take them away. {advice}",
+            f"mask_NAME or NAME_mask. Rename or remove these masks. {advice}",
             code="LEX-DATA-029",
         )
 
 
 def _unknown_layout(root: Path) -> DataError:
-    """Say what is in a folder of no known layout, and whether a folder inside it has one."""
+    """Return the error for an unknown layout: what the folder holds, and a subfolder with a known layout."""
     entries = sorted(path.name + ("/" if path.is_dir() else "") for path in root.iterdir())
     inside = [
         p
@@ -234,7 +229,7 @@ def _unknown_layout(root: Path) -> DataError:
 
 
 def vocabulary_path(vocabulary: str | None, root: Path) -> str | None:
-    """Resolve a vocabulary file against the data set's folder; shipped names stay as they are."""
+    """Return a vocabulary file as a path in the data set's folder; names of shipped ones stay unchanged."""
     if vocabulary is not None and (root / vocabulary).is_file():
         return str(root / vocabulary)
     return vocabulary

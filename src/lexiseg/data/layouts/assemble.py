@@ -1,4 +1,4 @@
-"""The last step all layouts share: found files become samples with ids, patients, sources and spacing."""
+"""The last step of all layouts: image records become samples with ids, patients, sources and spacing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ from lexiseg.data.sample import SPLITS, Sample, Split
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRecord:
-    """One image with what a layout found for it."""
+    """One image with the files and facts that a layout found for it.
+
+    Attributes:
+        image: The image file.
+        mask: Its mask file; None if there is none.
+        split: Its split.
+        report: Its report sentence; None if there is none.
+        source: Collection it comes from, where the layout states one.
+    """
 
     image: Path
     mask: Path | None
@@ -26,7 +34,7 @@ class ImageRecord:
 
     @property
     def stem(self) -> str:
-        """The image's name without its ending."""
+        """The image's name without extension."""
         return plain_stem(self.image.name)
 
 
@@ -35,23 +43,23 @@ def assemble(
 ) -> tuple[tuple[Sample, ...], list[str]]:
     """Make samples, sorted by split and id.
 
-    Ids are the image's name without ending; where that occurs twice (in two splits, or in two data sets of a
-    CSV), the source or split is put before it.
+    An id is the image's name without extension. If a name occurs twice (in two splits, or in two data sets of
+    a CSV), the source or split is put before it.
 
     Args:
-        found: What the layout found.
+        found: The image records.
         stated: The data set's `dataset.yaml`.
-        cases: The data set's `cases.csv`, which wins over it.
+        cases: The data set's `cases.csv`, which takes precedence over `dataset.yaml`.
 
     Returns:
-        The samples, and what was assumed, one sentence each.
+        The samples, and notes on what was assumed, one sentence each.
 
     Raises:
-        DataError: `cases` names an image that there is twice, or the patient pattern fits no name.
+        DataError: `cases` names an image name that exists twice, or the patient pattern matches no name.
     """
     stems = [item.stem for item in found]
     known = match_case_facts(cases, stems)
-    patient_ids, said = known.patients(stems, stated.patient)
+    patient_ids, note = known.patients(stems, stated.patient)
     spacings = {stem: facts.spacing_mm for stem, facts in known.facts.items()}
     prefixes = sources(stems)
     samples = [
@@ -68,7 +76,7 @@ def assemble(
         for name, item, patient, prefix in zip(_ids(found), found, patient_ids, prefixes, strict=True)
     ]
     samples.sort(key=lambda sample: (SPLITS.index(sample.split), sample.id))
-    return tuple(samples), [*known.said, *([said] if said else [])]
+    return tuple(samples), [*known.notes, *([note] if note else [])]
 
 
 def _ids(found: Sequence[ImageRecord]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`cases.csv`: what is known of single images, where no file name and no one number can tell it."""
+"""`cases.csv` of a data set: patient and pixel spacing of single images."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _COLUMNS = (_IMAGE, _PATIENT, *_SPACING, _ORIGINAL)
 
 @dataclass(frozen=True, kw_only=True)
 class CaseFacts:
-    """What `cases.csv` states about one image.
+    """Facts that `cases.csv` states about one image.
 
     Attributes:
         patient: Patient id, where known.
         spacing_mm: Pixel spacing (row, column) in millimetres, where known.
-        original: Where the image came from, for a reader; Lexiseg makes no use of it.
+        original: Where the image came from, for readers; Lexiseg does not use it.
     """
 
     patient: str | None = None
@@ -42,8 +42,8 @@ def read_case_facts(folder: Path) -> dict[str, CaseFacts]:
         Facts per image name, as written there.
 
     Raises:
-        DataError: It cannot be read, lacks the column of names, has columns it should not have, names an
-            image twice, or a spacing is no pair of positive numbers.
+        DataError: It cannot be read, has no column of image names or unknown columns, names an image twice,
+            or has a spacing that is not a pair of positive numbers.
     """
     path = folder / CASE_FACTS_FILE
     if not path.is_file():
@@ -64,7 +64,7 @@ def read_case_facts(folder: Path) -> dict[str, CaseFacts]:
     for number, row in enumerate(rows, 2):
         name = (row[_IMAGE] or "").strip()
         if not name or None in row:
-            what = "more cells than columns" if name else "no image"
+            what = "it has more cells than columns" if name else "its image name is empty"
             raise DataError(
                 f"{path}, row {number}: {what}. Its columns are {', '.join(titles)}.", code="LEX-DATA-033"
             )
@@ -75,7 +75,7 @@ def read_case_facts(folder: Path) -> dict[str, CaseFacts]:
 
 
 def write_case_facts(folder: Path, cases: Mapping[str, CaseFacts]) -> None:
-    """Write `cases.csv`; columns in which nothing is known are left out."""
+    """Write `cases.csv`; columns without any value are left out."""
     columns = [_IMAGE]
     columns += [_PATIENT] if any(facts.patient for facts in cases.values()) else []
     columns += _SPACING if any(facts.spacing_mm for facts in cases.values()) else []
@@ -105,30 +105,30 @@ class MatchedFacts:
 
     Attributes:
         facts: Facts per image stem.
-        said: What is to be said of them, one sentence each.
+        notes: Notes for the user, one sentence each.
     """
 
     facts: dict[str, CaseFacts]
-    said: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def patients(self, stems: Sequence[str], pattern: str | None) -> tuple[list[str | None], str | None]:
-        """Return the patient of each image, stated or else read from its name, and what was assumed."""
+        """Return the patient of each image, stated or read from its name, and a note on what was assumed."""
         stated = {stem: facts.patient for stem, facts in self.facts.items() if facts.patient}
         rest = list(dict.fromkeys(stem for stem in stems if stem not in stated))
-        ids, said = patients(rest, pattern) if rest else ([], None)
+        ids, note = patients(rest, pattern) if rest else ([], None)
         known = {**dict(zip(rest, ids, strict=True)), **stated}
-        return [known[stem] for stem in stems], said
+        return [known[stem] for stem in stems], note
 
 
 def match_case_facts(cases: Mapping[str, CaseFacts], stems: Sequence[str]) -> MatchedFacts:
     """Find the images that `cases.csv` names.
 
     Args:
-        cases: What `read_case_facts` returns.
-        stems: Image names without ending.
+        cases: The result of `read_case_facts`.
+        stems: Image names without extension.
 
     Raises:
-        DataError: It names an image twice, or one that there is twice, in two splits or data sets.
+        DataError: It names an image twice, or an image name that exists twice, in two splits or data sets.
     """
     counts = Counter(stems)
     facts: dict[str, CaseFacts] = {}
@@ -150,16 +150,16 @@ def match_case_facts(cases: Mapping[str, CaseFacts], stems: Sequence[str]) -> Ma
             )
         else:
             facts[stem] = of_case
-    said = (
-        (f"{len(missing)} images that {CASE_FACTS_FILE} names are not here: {some(missing)}.",)
+    notes = (
+        (f"{len(missing)} images named in {CASE_FACTS_FILE} do not exist: {some(missing)}.",)
         if missing
         else ()
     )
-    return MatchedFacts(facts=facts, said=said)
+    return MatchedFacts(facts=facts, notes=notes)
 
 
 def _facts(row: Mapping[str, str | None], path: Path) -> CaseFacts:
-    """Read one row."""
+    """Return the facts of one row."""
     steps = [(row.get(title) or "").strip() for title in _SPACING]
     spacing: tuple[float, float] | None = None
     if any(steps):

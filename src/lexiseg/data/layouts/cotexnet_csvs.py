@@ -21,7 +21,7 @@ _IMAGES, _MASKS, _REPORTS = "images", "masks", "reports"
 
 @dataclass
 class _Files:
-    """What has been found so far."""
+    """Files and faults found so far."""
 
     found: list[ImageRecord] = field(default_factory=list)
     missing: list[Path] = field(default_factory=list)
@@ -41,16 +41,16 @@ def split_files(root: Path) -> dict[Split, Path]:
 
 
 def matches(root: Path) -> bool:
-    """Say whether a folder has this layout."""
+    """Return whether a folder has this layout."""
     return bool(split_files(root))
 
 
 def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Scan:
     """Find the files that the CSVs name.
 
-    Each row's files lie in `<dataset>/images` and `<dataset>/masks`, or, for a single data set, in `images`
-    and `masks`. Rows of data sets that have no folder here are left out (the published CSVs list several data
-    sets). A "/" in a mask name may stand for "_" in the file's name, as in CAMUS.
+    The files of each row are in `<dataset>/images` and `<dataset>/masks`, or, for a single data set, in
+    `images` and `masks`. Rows of data sets without a folder are left out (the published CSVs list several
+    data sets). A "/" in a mask name may stand for "_" in the file name, as in CAMUS.
     """
     files = _Files()
     for split, path in split_files(root).items():
@@ -60,10 +60,10 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Sca
             files.faults.append(str(error))
     if files.absent:
         names = [f"{name} ({count} rows)" for name, count in files.absent.items()]
-        said = f"Data sets of the CSVs without a folder here are left out: {some(names)}."
+        left_out = f"Data sets of the CSVs without a folder here are left out: {some(names)}."
         if not files.found and not files.faults:
             files.faults.append(
-                f"{said} Expected {root / next(iter(files.absent)) / _IMAGES}, or {root / _IMAGES}."
+                f"{left_out} Expected {root / next(iter(files.absent)) / _IMAGES}, or {root / _IMAGES}."
             )
     names = list(dict.fromkeys(item.source for item in files.found if item.source))
     samples, assumptions = assemble(_with_reports(files, root), stated, cases)
@@ -75,7 +75,7 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Sca
         missing_files=tuple(files.missing),
         faults=tuple(files.faults),
         assumptions=tuple(
-            ([said] if files.absent and files.found else [])
+            ([left_out] if files.absent and files.found else [])
             + ([f"The CSVs join several data sets: {some(names)}."] if len(names) > 1 else [])
             + assumptions
         ),
@@ -136,7 +136,7 @@ def _with_reports(files: _Files, root: Path) -> list[ImageRecord]:
     files.faults += sheet.faults + matched.faults
     if matched.orphans and not matched.reports:
         files.faults.append(
-            f"No row of {path} belongs to an image; its keys are such as {some(matched.orphans)}."
+            f"No row of {path} belongs to an image; its keys are, for example, {some(matched.orphans)}."
         )
     return [
         ImageRecord(
@@ -151,7 +151,7 @@ def _with_reports(files: _Files, root: Path) -> list[ImageRecord]:
 
 
 def _unnamed_masks(files: _Files) -> tuple[Path, ...]:
-    """Return the mask files that no row names and no image in the folder answers to."""
+    """Return the mask files that no row names and that have no image of the same name."""
     named = {item.mask for item in files.found}
     folders = {item.image.parent.parent for item in files.found}
     orphans: list[Path] = []

@@ -24,14 +24,15 @@ def split_folders(root: Path) -> dict[Split, Path]:
 
 
 def matches(root: Path) -> bool:
-    """Say whether a folder has this layout."""
+    """Return whether a folder has this layout."""
     return any((folder / _IMAGES).is_dir() for folder in split_folders(root).values())
 
 
 def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Scan:
     """Find images, masks and reports.
 
-    Each split's sheet is an Excel or CSV file keyed by mask name. A split without a sheet has no reports.
+    Each split has one sheet, an Excel or CSV file with mask names as keys. A split without a sheet has no
+    reports.
     """
     found: list[ImageRecord] = []
     faults: list[str] = []
@@ -40,7 +41,7 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Sca
     sheets = 0
     for split, folder in split_folders(root).items():
         if not (folder / _IMAGES).is_dir():
-            faults.append(f"{folder} has no folder {_IMAGES!r} with images.")
+            faults.append(f"{folder} has no folder {_IMAGES!r} for its images.")
             continue
         masks = image_files(folder / _MASKS) if (folder / _MASKS).is_dir() else []
         pairs = pair(image_files(folder / _IMAGES), masks)
@@ -58,8 +59,8 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Sca
                 orphan_reports += matched.orphans
                 if matched.orphans and not reports:
                     faults.append(
-                        f"No row of {path} belongs to an image of {folder / _IMAGES}; its keys are such as "
-                        f"{some(matched.orphans)}."
+                        f"No row of {path} belongs to an image of {folder / _IMAGES}; its keys are, for "
+                        f"example, {some(matched.orphans)}."
                     )
         except DataError as error:
             faults.append(str(error))

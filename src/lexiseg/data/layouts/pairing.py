@@ -1,4 +1,4 @@
-"""Which mask and which report belong to which image, by file name."""
+"""Matching of masks and reports with images, by file name."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 from lexiseg.data.decode import IMAGE_SUFFIXES
 
-#: Words that data sets put around the image's name to name its mask: mask_X, X_mask, X_segmentation, X_seg,
+#: Words that data sets add to the image's name to name its mask: mask_X, X_mask, X_segmentation, X_seg,
 #: X_label.
 _AFFIXES = re.compile(
     r"^(?:mask|label|seg)[_-]|[_-](?:mask|masks|label|labels|seg|segmentation|gt)$", re.IGNORECASE
 )
 
-#: Folders that tell images from masks, not one image from another.
+#: Folder names that distinguish images from masks, not one image from another.
 _KIND_FOLDERS = frozenset(
     {"", ".", "..", "image", "images", "img", "imgs", "mask", "masks", "labelcol", "labels"}
 )
@@ -29,7 +29,7 @@ class Pairs:
     Attributes:
         masks: Mask per image; None where there is none.
         orphans: Masks that belong to no image.
-        faults: Names that are not unique, one sentence each.
+        faults: Duplicate names, one sentence each.
     """
 
     masks: dict[Path, Path | None]
@@ -39,12 +39,12 @@ class Pairs:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportMatches:
-    """Result of attaching a sheet's sentences to images.
+    """Result of matching a sheet's sentences with images.
 
     Attributes:
         reports: Sentence per image.
         orphans: Keys that belong to no image.
-        faults: Keys that fit several images, and images with two different sentences, one sentence each.
+        faults: Keys that match several images, and images with two different sentences, one sentence each.
     """
 
     reports: dict[Path, str]
@@ -53,7 +53,7 @@ class ReportMatches:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Return the image files directly in a folder, sorted by name; hidden files are left out."""
+    """Return the image files directly in a folder, sorted by name; without hidden files."""
     return sorted(
         path
         for path in folder.iterdir()
@@ -62,7 +62,7 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def plain_stem(name: str) -> str:
-    """Return a file name without its folder and image ending; any other ending belongs to the name."""
+    """Return a file name without its folder and image extension; other extensions belong to the name."""
     base = name.replace("\\", "/").rsplit("/", 1)[-1].strip()
     stem, dot, ending = base.rpartition(".")
     return stem if dot and f".{ending.lower()}" in IMAGE_SUFFIXES else base
@@ -96,19 +96,19 @@ def pair(images: Iterable[Path], masks: Iterable[Path]) -> Pairs:
 
 
 def match_reports(rows: Mapping[str, str], images: Iterable[Path], sheet: Path) -> ReportMatches:
-    """Attach report sentences to images by their keys, which are image or mask names.
+    """Match report sentences with images by their keys, which are image or mask names.
 
-    A key may have folders, as in "kvasir/images/a.png": then at least the last of them must be the image's
-    too, and of several images of that name the one that shares most of them is meant. Folders that only tell
-    images from masks do not count.
+    A key may contain folders, as in "kvasir/images/a.png". Then at least the last folder must be the image's
+    folder too, and of several images with that name, the one that shares most folders is matched. Folders
+    that only distinguish images from masks are ignored.
 
     Args:
         rows: Sentence per key.
         images: The image files.
-        sheet: The sheet the rows are from, for messages.
+        sheet: The sheet of the rows, for messages.
 
     Returns:
-        Sentence per image, the keys that belong to no image, and the keys that cannot be told apart.
+        Sentence per image, keys that belong to no image, and keys that match several images.
     """
     by_stem: dict[str, list[Path]] = {}
     for image in dict.fromkeys(images):
@@ -116,39 +116,40 @@ def match_reports(rows: Mapping[str, str], images: Iterable[Path], sheet: Path) 
     reports: dict[Path, str] = {}
     orphans, faults = [], []
     for key, sentence in rows.items():
-        meant = _meant(key, by_stem)
-        if not meant:
+        matches = _best_matches(key, by_stem)
+        if not matches:
             orphans.append(key)
-        elif len(meant) > 1:
+        elif len(matches) > 1:
             faults.append(
-                f"The row {key} of {sheet} may mean {meant[0]} or {meant[1]}; write the folders that tell "
-                f"them apart before the name, or give the images different names."
+                f"The row {key} of {sheet} matches {matches[0]} and {matches[1]}. Write the folders that "
+                f"distinguish them before the name, or give the images different names."
             )
-        elif reports.setdefault(meant[0], sentence) != sentence:
-            faults.append(differing(meant[0], reports[meant[0]], sentence, sheet))
+        elif reports.setdefault(matches[0], sentence) != sentence:
+            faults.append(differing(matches[0], reports[matches[0]], sentence, sheet))
     return ReportMatches(reports=reports, orphans=tuple(orphans), faults=tuple(faults))
 
 
 def differing(image: Path, first: str, second: str, sheet: Path) -> str:
-    """Return the fault of an image for which a sheet has another sentence than was found before."""
-    return f"{image} has two different sentences: {first!r} and, by {sheet}, {second!r}; keep one of them."
+    """Return the message for an image with two different sentences."""
+    return f"{image} has two different sentences: {first!r} and, in {sheet}, {second!r}. Keep one of them."
 
 
 def find(name: str, stems: Mapping[str, object]) -> str | None:
-    """Return the image stem that a mask or key name means: the same, or the same without mask affixes."""
+    """Return the image stem that a mask or key name matches, with or without mask affixes; None if none."""
     for stem in (plain_stem(name), bare_stem(name)):
         if stem in stems:
             return stem
     return None
 
 
-def _meant(key: str, by_stem: Mapping[str, list[Path]]) -> list[Path]:
-    """Return the images a key fits best: none, the one it means, or several it cannot tell apart."""
+def _best_matches(key: str, by_stem: Mapping[str, list[Path]]) -> list[Path]:
+    """Return the images that match a key best: none, one, or several equally good ones."""
     *folders, name = key.replace("\\", "/").split("/")
-    wanted = _telling(folders)
+    wanted = _distinguishing(folders)
     for stem in (plain_stem(name), bare_stem(name)):
         shared = {
-            image: _shared(wanted, _telling(image.parent.absolute().parts)) for image in by_stem.get(stem, ())
+            image: _shared(wanted, _distinguishing(image.parent.absolute().parts))
+            for image in by_stem.get(stem, ())
         }
         most = max(shared.values(), default=0)
         if shared and (most or not wanted):
@@ -157,8 +158,8 @@ def _meant(key: str, by_stem: Mapping[str, list[Path]]) -> list[Path]:
     return []
 
 
-def _telling(folders: Iterable[str]) -> list[str]:
-    """Return the folders that tell data sets or splits apart, in lower case."""
+def _distinguishing(folders: Iterable[str]) -> list[str]:
+    """Return the folders that distinguish data sets or splits, in lower case."""
     names = (folder.strip().lower() for folder in folders)
     return [name for name in names if name not in _KIND_FOLDERS]
 
@@ -170,14 +171,14 @@ def _shared(first: list[str], second: list[str]) -> int:
 
 
 def _unique(paths: Iterable[Path], what: str) -> tuple[dict[str, Path], list[str]]:
-    """Index files by stem; say which stems occur twice, as in X.png and X.jpg."""
+    """Index files by stem; report stems that occur twice, as in X.png and X.jpg."""
     by_stem: dict[str, Path] = {}
     faults = []
     for path in paths:
         stem = plain_stem(path.name)
         if stem in by_stem:
             faults.append(
-                f"Two {what}s have the same name: {by_stem[stem]} and {path.name}; keep one of them."
+                f"Two {what}s have the same name: {by_stem[stem]} and {path.name}. Keep one of them."
             )
         else:
             by_stem[stem] = path

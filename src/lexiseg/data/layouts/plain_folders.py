@@ -1,4 +1,4 @@
-"""Plain folders: `images/ masks/ [reports.csv|xlsx]`, split by subfolders, by `splits.json`, or here."""
+"""Lexiseg's folder layout: `images/ masks/ [reports.csv|xlsx]`, split by subfolders or `splits.json`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _IMAGES, _MASKS, _REPORTS = "images", "masks", "reports"
 
 @dataclass
 class _Files:
-    """What has been found so far."""
+    """Files and faults found so far."""
 
     masks: dict[Path, Path | None] = field(default_factory=dict)
     splits: dict[Path, Split] = field(default_factory=dict)
@@ -34,12 +34,12 @@ class _Files:
 
 
 def matches(root: Path) -> bool:
-    """Say whether a folder has this layout."""
+    """Return whether a folder has this layout."""
     return (root / _IMAGES).is_dir() or any((root / split / _IMAGES).is_dir() for split in SPLITS)
 
 
 def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, seed: int) -> Scan:
-    """Find images, masks and reports, and split them if nobody has."""
+    """Find images, masks and reports, and split the images if they are not split yet."""
     files = _Files()
     outer = {split: root / split for split in SPLITS if (root / split / _IMAGES).is_dir()}
     inner = {split: root / _IMAGES / split for split in SPLITS if (root / _IMAGES / split).is_dir()}
@@ -101,12 +101,12 @@ def _reports(files: _Files, folder: Path, images: list[Path]) -> None:
     files.faults += sheet.faults + matched.faults
     if matched.orphans and not matched.reports:
         files.faults.append(
-            f"No row of {path} belongs to an image; its keys are such as {some(matched.orphans)}."
+            f"No row of {path} belongs to an image; its keys are, for example, {some(matched.orphans)}."
         )
 
 
 def _split(files: _Files, root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], seed: int) -> None:
-    """Take the split from `splits.json`, or make one and write it there."""
+    """Read the split from `splits.json`, or make a split and write it there."""
     images = {plain_stem(image.name): image for image in files.masks}
     path = root / SPLITS_FILE
     try:
@@ -120,12 +120,12 @@ def _split(files: _Files, root: Path, stated: DatasetYaml, cases: Mapping[str, C
             files.assumptions.append(write_splits(root, splits, seed=seed))
     except DataError as error:
         files.faults.append(str(error))
-        # The rest can still be checked; nothing trains on an index with faults.
+        # The rest can still be checked: an index with faults is refused before training.
         files.splits = dict.fromkeys(files.masks, "train")
 
 
 def _read_split(files: _Files, images: dict[str, Path], path: Path) -> None:
-    """Apply `splits.json`."""
+    """Take the split of each image from `splits.json`."""
     unknown = []
     for name, split in read_splits(path).items():
         stem = find(name, images)
@@ -140,6 +140,6 @@ def _read_split(files: _Files, images: dict[str, Path], path: Path) -> None:
     left_out = [image.name for image in files.masks if image not in files.splits]
     if left_out:
         files.assumptions.append(
-            f"{len(left_out)} images are in no list of {path} and are left out: {some(left_out)}. Delete "
-            "the file to split anew."
+            f"{len(left_out)} images are not listed in {path} and are left out: {some(left_out)}. "
+            "Delete the file to make a new split."
         )

@@ -1,4 +1,7 @@
-"""What a layout finds, complete or not: `open_dataset` demands more of it, `data check` reports on it."""
+"""Everything a layout finds in a folder, complete or not.
+
+`open_dataset` refuses an incomplete scan; `data check` reports on it.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ class Scan:
 
     Attributes:
         root: The folder.
-        layout: "published", "folders" or "csvs".
-        samples: Every image with what was found for it; masks may be missing.
+        layout: "published" (of LViT), "folders" (of Lexiseg) or "csvs" (of CoTexNet).
+        samples: Every image with its files and facts; masks may be missing.
         masks_without_image: Mask files that belong to no image.
         missing_files: Files that a CSV names but that do not exist.
         reports_without_image: Keys of report sheets that belong to no image.
-        faults: What makes the data set unusable as it is, one sentence each: sheets without columns, double
-            names, ...
+        faults: Reasons why the data set cannot be used as it is, one sentence each: sheets without columns,
+            duplicate names, ...
         assumptions: What was assumed, one sentence each.
         has_reports: Whether there is a report sheet.
     """
@@ -37,6 +40,6 @@ class Scan:
 
 
 def some(names: list[str] | tuple[str, ...], *, limit: int = 5) -> str:
-    """Return up to `limit` names, and how many more there are."""
+    """Return up to `limit` names, and the number of others."""
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lexiseg.errors import DataError
 
-#: Accepted column titles, in lower case with blanks as "_"; the first that is present is taken.
+#: Accepted column titles, in lower case with spaces as "_"; the first one present is used.
 KEY_COLUMNS = (
     "image",
     "mask",
@@ -35,7 +35,7 @@ class Sheet:
     Attributes:
         path: Its file.
         rows: Sentence per key, both stripped; rows without a sentence are left out.
-        faults: What makes it unusable, one sentence each: keys with two different sentences.
+        faults: Reasons why it cannot be used, one sentence each: keys with two different sentences.
     """
 
     path: Path
@@ -47,7 +47,7 @@ def find_sheet(folder: Path, *, stem: str | None = None) -> Path | None:
     """Return the report sheet in a folder: the only .xlsx or .csv file (named `stem`, if that is given).
 
     Raises:
-        DataError: There are several.
+        DataError: There are several sheets.
     """
     found = sorted(
         path
@@ -66,10 +66,10 @@ def find_sheet(folder: Path, *, stem: str | None = None) -> Path | None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read an .xlsx or .csv file as text, blanks as "".
+    """Read an .xlsx or .csv file as text, empty cells as "".
 
     Raises:
-        DataError: It is broken, or not UTF-8.
+        DataError: It is damaged, or not UTF-8.
     """
     try:
         if path.suffix.lower() == ".csv":
@@ -80,7 +80,7 @@ def read_table(path: Path) -> pd.DataFrame:
             table = pd.read_excel(path, dtype=str, keep_default_na=False, engine="openpyxl")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as CSV in UTF-8.",
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}). Save it as CSV in UTF-8.",
             code="LEX-DATA-041",
         ) from error
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, pd.errors.ParserError) as error:
@@ -90,7 +90,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def _separator(path: Path) -> str:
-    """Return the separator that the title line of a CSV uses most."""
+    """Return the most frequent separator in the title line of a CSV."""
     with path.open(encoding="utf-8-sig") as file:
         title = file.readline()
     return max(",;\t", key=title.count)
@@ -110,8 +110,8 @@ def read_sheet(path: Path) -> Sheet:
     if key is None or text is None:
         raise DataError(
             f"{path} has the columns {', '.join(map(repr, table.columns)) or '(none)'}; expected one with "
-            "image or mask names "
-            f"({', '.join(KEY_COLUMNS)}) and one with sentences ({', '.join(TEXT_COLUMNS)}).",
+            f"image or mask names ({', '.join(KEY_COLUMNS)}) and one with sentences "
+            f"({', '.join(TEXT_COLUMNS)}).",
             code="LEX-DATA-043",
         )
     rows: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Unpacking archives from elsewhere: nothing climbs out, nothing swells up, no links."""
+"""Safe extraction of archives: no path traversal, no zip bombs, no links or devices."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from lexiseg.errors import DataError, DiskError
 from lexiseg.files import disk_errors
 
-#: An archive may declare this many bytes whatever its own size, and beyond that so many per byte of its own.
+#: An archive may declare `FREE_BYTES` whatever its own size; a larger sum is limited to `MAX_RATIO` times its
+#: own size.
 FREE_BYTES = 2 << 30
 MAX_RATIO = 50
 
-#: Archives inside archives are unpacked this deep.
+#: Archives inside archives are extracted to this depth.
 DEPTH = 2
 
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
-#: What Python's readers raise for damaged, encrypted or unknown content; a full disk is told apart before.
+#: What Python's readers raise for damaged, encrypted or unknown content; a full disk is reported separately.
 _BROKEN = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -40,33 +40,33 @@ _BROKEN = (
 
 @dataclass(frozen=True)
 class _Member:
-    """A file inside an archive: its name, its declared size, and its key there."""
+    """A file inside an archive: its name, its declared size, and its entry in the archive."""
 
     name: str
     size: int
-    key: zipfile.ZipInfo | tarfile.TarInfo
+    entry: zipfile.ZipInfo | tarfile.TarInfo
 
 
 def is_archive(path: Path) -> bool:
-    """Say whether a file's name is that of an archive that `extract` reads; hidden files are none."""
-    # macOS puts a hidden "._a.zip" beside each "a.zip", which is no archive.
+    """Return whether a file's name is that of an archive that `extract` reads; hidden files are not."""
+    # macOS writes a hidden "._a.zip" beside each "a.zip"; it is not an archive.
     return path.name.lower().endswith(_SUFFIXES) and not path.name.startswith(".")
 
 
 def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> None:
-    """Unpack a .zip or .tar archive, and the archives inside it, each into a folder of its own name.
+    """Extract a .zip or .tar archive, and the archives inside it, each into a folder of its own name.
 
-    Before a byte is written all members are looked at.
+    All members are checked before the first byte is written.
 
     Args:
         archive: The archive.
-        folder: Where to; made if needed.
-        depth: How deep archives inside archives are unpacked; those that were are removed.
+        folder: The target folder; created if needed.
+        depth: Depth to which archives inside archives are extracted; an extracted inner archive is removed.
 
     Raises:
-        DataError: It is no archive, is damaged, holds a member that would be written elsewhere or is a link
-            or device, or declares far more bytes than it can honestly hold.
-        DiskError: There is no space for what it declares.
+        DataError: The file is not an archive or is damaged; a member is a link or device, or would be written
+            outside the folder; or the archive declares more bytes than an archive of its size may hold.
+        DiskError: There is not enough space for the declared bytes.
     """
     archive, folder = Path(archive), Path(folder)
     with disk_errors(folder):
@@ -86,29 +86,31 @@ def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> N
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
-    """Open an archive; whatever is wrong with it is said with its name."""
+    """Open an archive; every error names it."""
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as opened:
                 yield opened
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as tar:
+                # Python before 3.11.4 has no filter; the checks of `_members` hold with all versions.
+                tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
                 yield tar
         else:
             with archive.open("rb") as file:
                 is_page = file.read(64).lstrip().startswith(b"<")
-            page = " but a web page, perhaps one to log in" if is_page else ""
+            page = " but a web page, perhaps a login page" if is_page else ""
             raise DataError(
-                f"{archive} is no .zip or .tar archive{page}. Download it again.", code="LEX-DATA-053"
+                f"{archive} is not a .zip or .tar archive{page}. Download it again.", code="LEX-DATA-053"
             )
     except _BROKEN as error:
         raise DataError(
-            f"{archive} is damaged and cannot be unpacked: {error}. Download it again.", code="LEX-DATA-054"
+            f"{archive} is damaged and cannot be extracted: {error}. Download it again.", code="LEX-DATA-054"
         ) from error
 
 
 def _members(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile) -> Iterator[_Member]:
-    """Yield the files, refusing what is no plain file or folder below the target."""
+    """Yield the files; refuse everything except plain files and folders below the target folder."""
     entries = opened.infolist() if isinstance(opened, zipfile.ZipFile) else opened.getmembers()
     for entry in entries:
         if isinstance(entry, zipfile.ZipInfo):
@@ -120,12 +122,12 @@ def _members(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile) -> Iterat
             is_plain = is_folder or entry.isreg()
         if not is_plain:
             raise DataError(
-                f"{archive} holds {name!r}, which is a link or device; nothing was unpacked.",
+                f"{archive} holds {name!r}, which is a link or device; nothing was extracted.",
                 code="LEX-DATA-055",
             )
         if not _stays_inside(name):
             raise DataError(
-                f"{archive} holds {name!r}, which leads out of its folder; nothing was unpacked.",
+                f"{archive} holds {name!r}, a path outside the target folder; nothing was extracted.",
                 code="LEX-DATA-056",
             )
         if not is_folder:
@@ -133,7 +135,7 @@ def _members(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile) -> Iterat
 
 
 def _stays_inside(name: str) -> bool:
-    """Whether a member's name is a relative path without a way up, on any system."""
+    """Return whether a member's name is a relative path without "..", on every operating system."""
     path = PurePosixPath(name)
     return bool(path.parts) and not (
         path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0] or "\0" in name
@@ -141,41 +143,36 @@ def _stays_inside(name: str) -> bool:
 
 
 def _check_size(archive: Path, members: list[_Member], folder: Path) -> None:
-    """Refuse an archive that declares more than it can honestly hold, or than the disk has room for."""
+    """Refuse an archive that declares more bytes than its size allows, or than fit on the disk."""
     declared = sum(member.size for member in members)
     allowed = max(FREE_BYTES, MAX_RATIO * archive.stat().st_size)
     if declared > allowed:
         raise DataError(
-            f"{archive} declares {declared} bytes, more than {allowed} an archive of its size may hold; "
-            f"nothing was unpacked.",
+            f"{archive} declares {declared} bytes; an archive of its size may hold at most {allowed}. "
+            f"Nothing was extracted.",
             code="LEX-DATA-057",
         )
     free = shutil.disk_usage(folder).free
     if declared > free:
         raise DiskError(
-            f"{archive} needs {declared} bytes unpacked, but the disk has only {free} free.",
+            f"{archive} needs {declared} bytes when extracted, but the disk has only {free} free.",
             code="LEX-DISK-004",
         )
 
 
 def _write(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile, member: _Member, folder: Path) -> None:
-    """Write one member; a longer one than was declared is cut off by the readers and fails their check."""
-    source: IO[bytes] | None
-    if isinstance(opened, zipfile.ZipFile):
-        assert isinstance(member.key, zipfile.ZipInfo)
-        source = opened.open(member.key)
-    else:
-        assert isinstance(member.key, tarfile.TarInfo)
-        source = opened.extractfile(member.key)
-    assert source is not None
-    target = folder / member.name
-    with disk_errors(folder), source:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("wb") as file:
-            shutil.copyfileobj(source, file, 1 << 20)
-    if target.stat().st_size != member.size:
+    """Write one member; the readers never write more than its declared size."""
+    with disk_errors(folder):
+        if isinstance(opened, zipfile.ZipFile):
+            assert isinstance(member.entry, zipfile.ZipInfo)
+            opened.extract(member.entry, folder)
+        else:
+            assert isinstance(member.entry, tarfile.TarInfo)
+            opened.extract(member.entry, folder, set_attrs=False)
+    size = (folder / member.name).stat().st_size
+    if size != member.size:
         raise DataError(
-            f"{archive}: {member.name} has {target.stat().st_size} bytes unpacked, {member.size} were "
-            "declared.",
+            f"{archive}: expected {member.size} bytes for {member.name}, as declared, got {size}. Download "
+            f"the archive again.",
             code="LEX-DATA-058",
         )

@@ -1,4 +1,4 @@
-"""Public data sets: downloaded where that needs no login, and converted to the layout of the house."""
+"""Public data sets: download where no login is needed, and conversion to Lexiseg's folder layout."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lexiseg.files import atomic_folder, disk_errors, refuse_blocked, write_json
 
 __all__ = ["ImportResult", "get_dataset", "import_dataset"]
 
-#: Provenance of an imported data set, in its folder.
+#: File with the provenance of an imported data set, in its folder.
 RECORD = "import.json"
 
 _READERS: dict[Importer, Callable[[Path, Entry], SourceDataset]] = {
@@ -49,17 +49,17 @@ class ImportResult:
     """An imported data set.
 
     Attributes:
-        folder: Where it is.
-        entry: What the registry knows of it.
+        folder: Its folder.
+        entry: Its entry in the registry.
         counts: Images per split.
-        said: What was assumed, changed or left out, one sentence each.
-        downloads: The archives it came from, with their checksums; empty if a person got them.
+        notes: What was assumed, changed or left out, one sentence each.
+        downloads: The downloaded archives with their checksums; empty if the user downloaded them.
     """
 
     folder: Path
     entry: Entry
     counts: dict[Split, int]
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
     downloads: tuple[Download, ...] = ()
 
 
@@ -72,23 +72,23 @@ def import_dataset(
     published_split: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> ImportResult:
-    """Convert a data set as it was published to the layout of the house.
+    """Convert a published data set to Lexiseg's folder layout.
 
     Args:
         name: Name or alias in the registry.
-        folder: The folder that a person downloaded and unpacked, or the archive itself.
-        out: The folder to make; it may exist if it is empty.
-        seed: Seed of what is split here.
-        published_split: Whether the published split is kept although it shares patients between splits.
-        progress: Called with the number of images done and, where known, of all.
+        folder: The downloaded and extracted folder, or the archive itself.
+        out: The folder to create; it may exist if it is empty.
+        seed: Seed of the splits made here.
+        published_split: Whether to keep the published split even if splits share patients.
+        progress: Called with the number of converted images and, where known, of all images.
 
     Returns:
-        What was made.
+        The imported data set.
 
     Raises:
-        UsageError: There is no such data set, `out` is in use, or an extra is not installed.
+        UsageError: The data set is not in the registry, `out` is in use, or an extra is not installed.
         DataError: The folder is not that data set, or a file in it cannot be read.
-        DiskError: There is no space, or no permission; nothing half-written is left.
+        DiskError: There is no space, or no permission; no partial result is left.
     """
     entry, folder, out = find_entry(name), Path(folder), _free(out)
     if not folder.exists():
@@ -111,22 +111,21 @@ def get_dataset(
 ) -> ImportResult:
     """Download a data set that needs no login, and convert it.
 
-    Archives go to the folder `out` + `.download`; a download that was interrupted is gone on with.
+    Archives are stored in the folder `out` + `.download`; an interrupted download is resumed.
 
     Args:
         name: Name or alias in the registry.
-        out: The folder to make; it may exist if it is empty.
-        seed: Seed of what is split here.
+        out: The folder to create; it may exist if it is empty.
+        seed: Seed of the splits made here.
         published_split: As in `import_dataset`.
-        keep_archives: Whether the archives are kept.
-        on_bytes: Called with a file's name, the bytes that are there, and, where known, the bytes of all of
-            it.
+        keep_archives: Whether to keep the archives.
+        on_bytes: Called with a file's name, the number of bytes received and, where known, its size.
         progress: As in `import_dataset`.
 
     Raises:
-        UsageError: There is no such data set, it has no download (the message says how to get it), or `out`
-            is in use.
-        DataError: A download fails or is not what it must be, or cannot be converted.
+        UsageError: The data set is not in the registry, it cannot be downloaded (the message says how to get
+            it), or `out` is in use.
+        DataError: A download fails, has another size or checksum than expected, or cannot be converted.
         DiskError: There is no space, or no permission.
     """
     entry = find_entry(name)
@@ -141,8 +140,10 @@ def get_dataset(
     store = out.with_name(f"{out.name}.download")
     found = []
     for file in entry.downloads:
-        said = _named(on_bytes, file.name)
-        found.append(download(file.url, store / file.name, size=file.size, sha256=file.sha256, progress=said))
+        shown = _progress_of(on_bytes, file.name)
+        found.append(
+            download(file.url, store / file.name, size=file.size, sha256=file.sha256, progress=shown)
+        )
     unpacked = store / "unpacked"
     try:
         shutil.rmtree(unpacked, ignore_errors=True)
@@ -156,10 +157,10 @@ def get_dataset(
     return imported
 
 
-def _named(
+def _progress_of(
     on_bytes: Callable[[str, int, int | None], None] | None, name: str
 ) -> Callable[[int, int | None], None] | None:
-    """Return the progress of one file."""
+    """Return the progress callback of one file."""
     if on_bytes is None:
         return None
     call = on_bytes
@@ -167,7 +168,7 @@ def _named(
 
 
 def _extract(file: RemoteFile, archive: Download, folder: Path) -> None:
-    """Unpack a download; one of unknown checksum that cannot be is removed, so that it is fetched anew."""
+    """Extract a download; if that fails, one of unknown checksum is removed, to be downloaded again."""
     try:
         extract(archive.path, folder)
     except DataError:
@@ -177,11 +178,12 @@ def _extract(file: RemoteFile, archive: Download, folder: Path) -> None:
 
 
 def _free(out: str | Path) -> Path:
-    """Return the folder to make; it is put into its place as a whole, so it needs a name."""
+    """Return the folder to create; it is renamed to its final name, so it needs one."""
     out = Path(out)
     if out.name in ("", ".."):
         raise UsageError(
-            f"{out} has no name of its own. Name the folder to make with --out.", code="LEX-USE-009"
+            f"{out} has no name of its own. Give the name of the folder to create with --out.",
+            code="LEX-USE-009",
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(
@@ -193,13 +195,13 @@ def _free(out: str | Path) -> Path:
 
 @contextmanager
 def _unpacked(folder: Path, out: Path) -> Iterator[Path]:
-    """Yield the folder itself, or a temporary one with what an archive holds."""
+    """Yield the folder itself, or a temporary one with the contents of an archive."""
     if folder.is_dir():
         yield folder
         return
     if not is_archive(folder):
         raise DataError(
-            f"{folder} is neither a folder nor a .zip or .tar archive; unpack it first.", code="LEX-DATA-060"
+            f"{folder} is neither a folder nor a .zip or .tar archive. Extract it first.", code="LEX-DATA-060"
         )
     with disk_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -237,9 +239,9 @@ def _convert(
                     {"url": file.url, "size": found.size, "sha256": found.sha256}
                     for file, found in zip(entry.downloads, downloads, strict=False)
                 ],
-                "said": list(written.said),
+                "said": list(written.notes),
             },
         )
     return ImportResult(
-        folder=out, entry=entry, counts=written.counts, said=written.said, downloads=downloads
+        folder=out, entry=entry, counts=written.counts, notes=written.notes, downloads=downloads
     )

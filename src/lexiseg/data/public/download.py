@@ -1,4 +1,4 @@
-"""Downloads that survive cut connections: resumed where that is safe, checked, and whole or not at all."""
+"""Downloads with resumption after interrupted connections, checked by size and checksum."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 from lexiseg.errors import DataError, DiskError
 from lexiseg.files import disk_errors, write_json
 
-#: Called with the bytes that are there and the bytes there will be (None where the server does not say).
+#: Called with the number of bytes received, and of all bytes (None where the server does not state it).
 Progress = Callable[[int, int | None], None]
 
-#: Tries without a single new byte before giving up, and the longest pause between two, in seconds.
+#: Number of consecutive attempts without a new byte before giving up, and the longest pause between attempts.
 TRIES = 6
 MAX_PAUSE_S = 60.0
 
@@ -35,7 +35,7 @@ _CUT = (OSError, http.client.HTTPException)
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """A finished download.
+    """A complete download.
 
     Attributes:
         path: The file.
@@ -50,19 +50,25 @@ class Download:
 
 @dataclass(frozen=True, kw_only=True)
 class _State:
-    """What is known of a half-finished file: enough to ask the server whether it is still the same."""
+    """State of a partial file: enough to ask the server whether its file is still the same.
+
+    Attributes:
+        url: The address.
+        validator: Strong ETag or Last-Modified date.
+        total: Size of the complete file; None if the server does not state it.
+    """
 
     url: str
     validator: str
     total: int | None
 
 
-class _Restart(Exception):  # noqa: N818 (no error: the file begins anew)
-    """The bytes that are there are of no use."""
+class _Restart(Exception):  # noqa: N818 (not an error: the download starts again)
+    """The bytes received so far cannot be used."""
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to the web only, and never from https to http."""
+    """Follows redirects to http and https addresses only, and never from https to http."""
 
     def redirect_request(
         self,
@@ -73,7 +79,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """Refuse redirects that lead elsewhere."""
+        """Refuse all other redirects."""
         scheme = urlsplit(newurl).scheme
         if scheme not in _SCHEMES or (urlsplit(req.full_url).scheme == "https" and scheme != "https"):
             raise DataError(f"{req.full_url} leads to {newurl}, which is not followed.", code="LEX-DATA-061")
@@ -89,32 +95,33 @@ def download(
     progress: Progress | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> Download:
-    """Download a file; a finished one is checked, an unfinished one beside it is gone on with.
+    """Download a file; an existing complete file is checked, and a partial one is resumed.
 
-    The bytes go to `path` + `.part`. A cut connection is taken up again with a range request, on the
-    condition (If-Range) that the file has not changed since: by its strong ETag, else its Last-Modified date.
-    A server that knows neither, does no ranges, or has another file by now, sends all of it again.
+    The bytes are written to `path` + `.part`. After an interrupted connection, a range request asks for the
+    rest, on the condition (If-Range) that the file is unchanged: the same strong ETag, or else the same
+    Last-Modified date. If the server provides neither, does not support ranges, or has another file now, the
+    whole file is downloaded again.
 
     Args:
         url: An http or https address.
-        path: Where to.
-        size: Bytes it must have, where known.
-        sha256: Checksum it must have, where known.
-        progress: Called after each piece.
-        pause: Waits for some seconds between two tries.
+        path: The file to write.
+        size: Expected size in bytes, where known.
+        sha256: Expected checksum, where known.
+        progress: Called after each received block.
+        pause: Waits for a number of seconds between two attempts.
 
     Returns:
-        The file, with the checksum that came.
+        The file and its checksum.
 
     Raises:
-        DataError: The address cannot be used, the server refuses or stays silent, or what came has another
-            size or checksum than it must have; such a file is removed.
+        DataError: The address cannot be used, the server refuses or does not answer, or the file has another
+            size or checksum than expected; such a file is removed.
         DiskError: There is no space, or no permission.
     """
     path = Path(path)
     if urlsplit(url).scheme not in _SCHEMES:
         raise DataError(
-            f"{url} is no address of the web; only http and https are fetched.", code="LEX-DATA-062"
+            f"{url} is not a web address; only http and https are supported.", code="LEX-DATA-062"
         )
     part = path.with_name(path.name + ".part")
     with disk_errors(path.parent):
@@ -125,10 +132,10 @@ def download(
     found = Download(path=path, size=came.stat().st_size, sha256=_checksum(came))
     wrong = _wrong(found, size, sha256)
     if wrong:
-        _forget(came)
+        _remove(came)
         raise DataError(
-            f"{url}: {wrong}. The file was removed. Either it was changed at its source, or on its way; try "
-            f"again, and if it stays so, compare with the data set's home page.",
+            f"{url}: {wrong}. The file was removed. Try again; if the result is the same, compare with the "
+            f"data set's home page.",
             code="LEX-DATA-063",
         )
     with disk_errors(path):
@@ -145,7 +152,7 @@ def _fetch_all(
     progress: Progress | None,
     pause: Callable[[float], object],
 ) -> None:
-    """Fetch until all is there; tries count only as long as it gets no further than ever before."""
+    """Download until the file is complete; attempts count only while no new byte is received."""
     tries = 0
     most = part.stat().st_size if part.is_file() else 0
     while True:
@@ -154,8 +161,8 @@ def _fetch_all(
             _fetch(url, part, size=size, progress=progress)
             return
         except _Restart:
-            _forget(part)
-            reason = "the server has another file by now"
+            _remove(part)
+            reason = "the file on the server has changed"
         except urllib.error.HTTPError as error:
             reason, wait = f"HTTP {error.code} {error.reason}", _retry_after(error.headers)
             if error.code not in _RETRIED:
@@ -166,7 +173,7 @@ def _fetch_all(
         tries = 1 if after > most else tries + 1
         most = max(most, after)
         if tries >= TRIES:
-            there = f" {after} bytes are in {part}; run the command again to go on." if after else ""
+            there = f" {after} bytes are in {part}; run the command again to resume." if after else ""
             raise DataError(
                 f"{url} cannot be downloaded: {reason}, {TRIES} times in a row.{there}", code="LEX-DATA-065"
             )
@@ -174,12 +181,12 @@ def _fetch_all(
 
 
 def _fetch(url: str, part: Path, *, size: int | None, progress: Progress | None) -> None:
-    """Fetch what is missing, in one connection."""
+    """Download the missing bytes in one connection."""
     state = _read_state(part, url)
     start = part.stat().st_size if state is not None else 0
     if state is not None and start == state.total:
         return
-    # Bytes are stored as they come, so nothing may be packed on the way.
+    # Bytes are stored as received, so the server must not compress them.
     headers = {"User-Agent": "lexiseg", "Accept-Encoding": "identity"}
     if state is not None and start:
         headers |= {"Range": f"bytes={start}-", "If-Range": state.validator}
@@ -196,14 +203,14 @@ def _fetch(url: str, part: Path, *, size: int | None, progress: Progress | None)
         else:
             start, total = 0, _number(answer.headers.get("Content-Length"))
         if size is not None and total is not None and total != size:
-            _forget(part)
+            _remove(part)
             raise DataError(
-                f"{url} is {total} bytes long; expected {size}. It was changed at its source.",
+                f"{url}: expected {size} bytes, got {total}. The file was changed at its source.",
                 code="LEX-DATA-066",
             )
         if not start:
-            # Bytes of an older file must be gone before it is noted what the newer one is known by.
-            _forget(part)
+            # Bytes of an older file must be removed before the new file's validator is stored.
+            _remove(part)
             _write_state(part, url, answer.headers, total)
         _receive(answer, part, start=start, total=total, progress=progress)
 
@@ -216,7 +223,7 @@ def _receive(
     total: int | None,
     progress: Progress | None,
 ) -> None:
-    """Write what comes to the file; a connection that ends early raises."""
+    """Write received bytes to the file; raise if the connection ends early."""
     with disk_errors(part):
         if total is not None and shutil.disk_usage(part.parent).free < total - start:
             raise DiskError(
@@ -227,7 +234,7 @@ def _receive(
         file = part.open("ab" if start else "wb")
     with file:
         done = start
-        # read1 hands over what has come; read would lose it where the connection ends within a piece.
+        # read1 returns what has arrived; read would lose it if the connection ends within a block.
         while piece := answer.read1(_CHUNK):
             with disk_errors(part):
                 file.write(piece)
@@ -240,7 +247,7 @@ def _receive(
 
 
 def _total_of_range(headers: Message, start: int, state: _State | None) -> int | None:
-    """Return the length of the whole file that a partial answer states, if it goes on with the same file."""
+    """Return the size of the complete file that a partial answer states; raise if it is another file."""
     stated = headers.get("Content-Range", "")
     unit, _, rest = stated.partition(" ")
     span, _, length = rest.partition("/")
@@ -248,7 +255,7 @@ def _total_of_range(headers: Message, start: int, state: _State | None) -> int |
         raise _Restart
     total = _number(length)
     if state is not None:
-        # A server may leave out the date in a partial answer, or the length; but neither may differ.
+        # A partial answer may leave out the date or the length, but neither may differ.
         name = "ETag" if state.validator.startswith('"') else "Last-Modified"
         if headers.get(name, state.validator) != state.validator:
             raise _Restart
@@ -259,7 +266,7 @@ def _total_of_range(headers: Message, start: int, state: _State | None) -> int |
 
 
 def _write_state(part: Path, url: str, headers: Message, total: int | None) -> None:
-    """Note by what the file can be known again; without that it cannot be gone on with."""
+    """Store the file's validator; without a validator the download cannot be resumed."""
     etag = headers.get("ETag", "")
     validator = etag if etag and not etag.startswith("W/") else headers.get("Last-Modified", "")
     if validator:
@@ -269,7 +276,7 @@ def _write_state(part: Path, url: str, headers: Message, total: int | None) -> N
 
 
 def _read_state(part: Path, url: str) -> _State | None:
-    """Return what is known of the unfinished file; None if it is of no use."""
+    """Return the state of a partial file; None if it cannot be resumed."""
     try:
         value: dict[str, Any] = json.loads(_state_file(part).read_text(encoding="utf-8"))
         state = _State(url=str(value["url"]), validator=str(value["validator"]), total=value["total"])
@@ -282,7 +289,7 @@ def _state_file(part: Path) -> Path:
     return part.with_name(part.name + ".json")
 
 
-def _forget(part: Path) -> None:
+def _remove(part: Path) -> None:
     part.unlink(missing_ok=True)
     _state_file(part).unlink(missing_ok=True)
 
@@ -293,7 +300,7 @@ def _checksum(path: Path) -> str:
 
 
 def _wrong(found: Download, size: int | None, sha256: str | None) -> str:
-    """Say what is not as it must be; empty if all is."""
+    """Return what differs from the expected size or checksum; empty if nothing does."""
     if size is not None and found.size != size:
         return f"expected {size} bytes, got {found.size}"
     if sha256 is not None and found.sha256 != sha256:

@@ -1,4 +1,4 @@
-"""Words from a large multimodal model that sees the region of interest: asked, validated, checked, kept.
+"""Descriptions by a large multimodal model that is shown the region of interest.
 
 Reference: CoTexNet, "Learning Conceptual Text Prompts from Visual Regions of Interest for Medical Image
 Segmentation", Engineering, 2026.

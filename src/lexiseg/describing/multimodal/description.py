@@ -1,4 +1,4 @@
-"""Describing regions with a multimodal model: asked once, checked against the mask, resumable."""
+"""Describing regions with a multimodal model: replies are checked against the mask, and a run can resume."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lexiseg.describing.multimodal.prompt import PROMPT_VERSION, Question, make_
 from lexiseg.describing.multimodal.server import ServerModel
 from lexiseg.describing.regions_of_interest import png, shrunk
 
-#: Longest side of the picture a model is shown; what is measured, is measured on the original grid.
+#: Longest side of the picture for the model; measurements use the original size.
 LONGEST_SIDE = 1024
 
 
@@ -42,12 +42,12 @@ def describe_with_model(
 
     Args:
         rows: What to describe.
-        out: The description file that is to be made; the journal lies beside it.
+        out: The description file to write; the journal is beside it.
         options: The model.
-        rois: Folder to write regions to; None writes none.
-        tally: Counts what is used.
+        rois: Folder for the regions of interest; None writes none.
+        tally: Counts replies and tokens.
         done: Called with each line.
-        say: Called with what the user should know.
+        say: Called with notes for the user.
 
     Returns:
         The lines, in the order of the rows.
@@ -62,10 +62,10 @@ def describe_with_model(
         vocabulary=rows[0].vocabulary.name,
     )
     with Journal(journal_path(out), head) as journal:
-        refuse_existing(out)  # another process may have finished it since this one was started
+        refuse_existing(out)  # another process may have written it since this one was started
         if not journal.locked:
             say(
-                f"{journal.path} cannot be locked on this system: start no second process that describes to "
+                f"{journal.path} cannot be locked on this system. Do not start a second process that writes "
                 f"the same file."
             )
         tally.resumed = journal.resumed
@@ -106,7 +106,7 @@ async def _ask_about(
 
 
 def _line(row: Row, region: Region, outcome: Outcome, options: LmmOptions) -> DescriptionLine:
-    """Return what the model said of a region, as far as the mask bears it out, or else measured words."""
+    """Return the model's description of a region, corrected by the mask; measured words without a reply."""
     provenance = ModelProvenance(
         model=options.model,
         server=options.base_url,
@@ -122,6 +122,6 @@ def _line(row: Row, region: Region, outcome: Outcome, options: LmmOptions) -> De
 
 
 def _key(row: Row, question: Question, picture: bytes) -> str:
-    """Return what a journal knows a question by: image, class, wording and picture."""
+    """Return the journal's key of a question: hash of image, class, wording and picture."""
     parts = (row.sample.id.encode(), (row.class_name or "").encode(), question.text.encode(), picture)
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

@@ -1,4 +1,4 @@
-"""Asking about many regions: within bounds, with the reason fed back, and every reply kept."""
+"""Asking a model about many regions: with limits, feedback on invalid replies, and a journal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lexiseg.describing.multimodal.prompt import Question
 from lexiseg.describing.multimodal.schema import MAX_REPLY, InvalidReplyError, Value
 from lexiseg.errors import PartialFailureError
 
-#: Regions in a row without any answer, after which the server is taken for gone.
+#: Number of consecutive regions without any answer after which the run is stopped.
 GONE_AFTER = 5
 
 T = TypeVar("T")
@@ -23,12 +23,12 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What asking about one region came to.
+    """Result of asking about one region.
 
     Attributes:
         reply: Value per factor; None if no reply could be used.
-        replies: Replies there were.
-        problem: Why none could be used.
+        replies: Number of replies.
+        problem: Why no reply could be used.
     """
 
     reply: dict[str, Value] | None
@@ -37,12 +37,12 @@ class Outcome:
 
 
 class Interviewer:
-    """Asks a model until a reply is valid, or it had its tries.
+    """Asks a model until a reply is valid or the limit of replies is reached.
 
     Args:
-        model: Who is asked.
-        journal: Where replies are kept; what it holds is not asked again.
-        tries: Replies that may be needed.
+        model: The model.
+        journal: Stores replies; questions in it are not asked again.
+        tries: Largest number of replies per region.
         tally: Counts replies and tokens.
     """
 
@@ -57,12 +57,12 @@ class Interviewer:
         """Ask about one region.
 
         Args:
-            key: What the journal knows the region and its question by.
+            key: The journal's key of region and question.
             question: The question.
             picture: The region as a PNG file.
 
         Raises:
-            PartialFailureError: The server has stopped answering: 5 regions in a row had no answer at all.
+            PartialFailureError: 5 consecutive regions had no answer at all.
         """
         kept = list(self._journal.replies(key))
         known = len(kept)
@@ -83,22 +83,23 @@ class Interviewer:
             try:
                 answer = await self._model.answer(question, picture, refused)
             except NoAnswerError as error:
-                self._note_silence(str(error))
+                self._note_unanswered(str(error))
                 return Outcome(reply=None, replies=len(kept), problem=str(error))
             self._unanswered = 0
             self._tally.asked += len(kept) == known
-            # One character more than is read, so that a long reply is known as such when it is read again.
+            # One character more than the limit, so that a reply that is too long is recognised when read
+            # again.
             reply = JournalEntry(key=key, reply=answer.text[: MAX_REPLY + 1], tokens=answer.tokens)
             self._journal.add(reply)
             self._tally.count(reply.tokens)
             kept.append(reply)
 
-    def _note_silence(self, reason: str) -> None:
+    def _note_unanswered(self, reason: str) -> None:
         self._unanswered += 1
         if self._unanswered >= GONE_AFTER:
             raise PartialFailureError(
-                f"Stopped, as {self._unanswered} questions in a row had no answer: {reason} What was "
-                f"answered is kept; run the same command again to go on.",
+                f"Stopped because {self._unanswered} questions in a row had no answer: {reason} All replies "
+                f"are stored; run the same command again to resume.",
                 code="LEX-PART-002",
             )
 
@@ -126,7 +127,7 @@ async def for_each(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, con
 
 
 def run_to_end(main: Coroutine[None, None, R]) -> R:
-    """Run a coroutine to its end, also where an event loop runs already, as in a notebook."""
+    """Run a coroutine to its end, also if an event loop is already running, as in a notebook."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

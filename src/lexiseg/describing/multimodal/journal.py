@@ -1,4 +1,4 @@
-"""Replies on disk as they come: what was asked once is not asked again, even after a kill."""
+"""The journal: replies are stored on disk at once, so that an interrupted run does not ask again."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _FORMAT = 1
 
 
 class JournalHead(BaseModel):
-    """First line of a journal: who is asked what; a journal is continued only by the same.
+    """First line of a journal: model and question; only the same model and question may resume it.
 
     Attributes:
         format: Version of the journal's format.
         model: Name of the model.
-        server: Address it is asked at; None: on this machine.
+        server: Address of its server; None: local.
         prompt_version: Version of the question.
         vocabulary: Name of the vocabulary.
     """
@@ -46,8 +46,8 @@ class JournalEntry(BaseModel):
 
     Attributes:
         key: Hash of the question and of the picture that was sent.
-        reply: What the model wrote.
-        tokens: Tokens read and written.
+        reply: The model's text.
+        tokens: Input and output tokens.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,23 +58,23 @@ class JournalEntry(BaseModel):
 
 
 def journal_path(out: Path) -> Path:
-    """Return where the journal of a description file lies."""
+    """Return the path of the journal of a description file."""
     return out.with_name(f"{out.name}.journal")
 
 
 class Journal:
     """Replies by key, appended to a file one by one; each is on the disk before the next question.
 
-    The file is locked as long as it is open, so that two processes never write into one. The lock is the
-    operating system's and goes with the process, however that ends.
+    The file is locked while it is open, so that two processes never write the same file. The operating system
+    releases the lock when the process ends.
 
     Args:
-        path: The file; continued if it exists.
-        head: Who is asked what.
+        path: The file; resumed if it exists.
+        head: Model and question.
 
     Attributes:
-        locked: Whether it is locked; False where the system knows no such locks.
-        resumed: Number of replies that were found in it.
+        locked: Whether it is locked; False if the system does not support locks.
+        resumed: Number of replies found in it.
 
     Raises:
         UsageError: Another process has it open, or it belongs to another model, question or vocabulary.
@@ -90,7 +90,7 @@ class Journal:
             whole = self._read(head)
             self.resumed = sum(map(len, self._kept.values()))
             with disk_errors(path):
-                self._file.truncate(whole)  # a line that a kill cut in two
+                self._file.truncate(whole)  # an incomplete line of a killed process
             if whole == 0:
                 self._append(head.model_dump())
         except BaseException:
@@ -105,15 +105,15 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file.closed:
-            return  # it was removed
+            return  # removed
         if not self._kept:
             self.remove()
         else:
-            with disk_errors(self.path):  # closing writes what a full disk did not take
+            with disk_errors(self.path):  # closing may write buffered data
                 self._file.close()
 
     def replies(self, key: str) -> tuple[JournalEntry, ...]:
-        """Return the replies to one question, in the order they came."""
+        """Return the replies to one question in order."""
         return tuple(self._kept.get(key, ()))
 
     def add(self, kept: JournalEntry) -> None:
@@ -122,8 +122,8 @@ class Journal:
         self._kept.setdefault(kept.key, []).append(kept)
 
     def remove(self) -> None:
-        """Delete the file: what it held is in the description file now."""
-        if self.locked:  # without the lock, the file may already be another process's
+        """Delete the file, after the description file is written."""
+        if self.locked:  # without the lock, the file may belong to another process
             self.path.unlink(missing_ok=True)
         with disk_errors(self.path):
             self._file.close()
@@ -137,7 +137,7 @@ class Journal:
             os.fsync(self._file.fileno())
 
     def _read(self, head: JournalHead) -> int:
-        """Read the whole lines of the file; returns how many bytes of it are to be kept."""
+        """Read the complete lines of the file; return the number of bytes to keep."""
         content = self._file.read()
         whole = content.rfind(b"\n") + 1
         found = None
@@ -151,7 +151,7 @@ class Journal:
             except ValidationError as error:
                 raise DataError(
                     f"{self.path}, line {number}: not a journal of `lexiseg data describe`. Remove it to ask "
-                    f"everything anew.",
+                    f"all questions again.",
                     code="LEX-DATA-114",
                 ) from error
         if found is None or not self._kept:
@@ -167,14 +167,14 @@ class Journal:
         ]
         if differing:
             raise UsageError(
-                f"{self.path} holds replies of an interrupted run with {', '.join(differing)}. Go on with "
-                f"the same options, choose another --out, or remove it to ask anew.",
+                f"{self.path} holds replies of an interrupted run with {', '.join(differing)}. Use the "
+                f"same options, choose another --out, or remove it to start again.",
                 code="LEX-USE-053",
             )
 
 
 def _opened(path: Path) -> tuple[IO[bytes], bool]:
-    """Open a file, made if needed, to read and to append; return it, and whether it is locked."""
+    """Open a file for reading and appending, created if needed; return it and whether it is locked."""
     while True:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,18 +184,18 @@ def _opened(path: Path) -> tuple[IO[bytes], bool]:
         except BlockingIOError as error:
             file.close()
             raise UsageError(
-                f"Another process describes to the same file at this moment: it holds {path}. Wait until it "
-                f"has ended, or choose another --out.",
+                f"Another process is writing the same description file: it has locked {path}. Wait until it "
+                f"ends, or choose another --out.",
                 code="LEX-USE-054",
             ) from error
         if not locked or _is_at(file, path):
             file.seek(0)
             return file, locked
-        file.close()  # before it was locked, the process that held it removed it
+        file.close()  # another process removed the file before it was locked
 
 
 def _lock(file: IO[bytes]) -> bool:
-    """Lock a file for this process; False where the system or the disk knows no such locks.
+    """Lock a file for this process; return False if the system or the disk does not support locks.
 
     Raises:
         BlockingIOError: Another process holds the lock.
@@ -206,7 +206,7 @@ def _lock(file: IO[bytes]) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
-    except OSError:  # such as a network disk without locks
+    except OSError:  # for example a network disk without locks
         return False
     return True
 

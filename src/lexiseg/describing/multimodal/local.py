@@ -1,4 +1,4 @@
-"""A multimodal model on this machine: any `transformers` image-text-to-text model, by hub name or folder."""
+"""A local multimodal model: a `transformers` image-text-to-text model, by hub name or folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lexiseg.describing.multimodal.server import MAX_TOKENS
 from lexiseg.errors import WeightsError
 from lexiseg.hub import hub_is_reachable, is_cached, why_offline
 
-#: What a model needs; of each row, one file will do.
+#: Files of a model; one file of each row is enough.
 _FILES = (
     ("config.json",),
     ("model.safetensors", "model.safetensors.index.json with its parts"),
@@ -26,17 +26,17 @@ _FILES = (
 
 
 class LocalModel:
-    """Answers with a model loaded here; code that comes with a model is never run.
+    """Answers with a local model; code of a model is never executed.
 
     Args:
         options: Name or folder of the model. The device is a GPU if there is one, else the CPU.
 
     Raises:
-        WeightsError: The model cannot be found or loaded, is of another kind, or has no chat template.
+        WeightsError: The model cannot be found or loaded, has another task, or has no chat template.
     """
 
     def __init__(self, options: LmmOptions) -> None:
-        # Imported here, as it takes seconds.
+        # Imported here because it takes seconds.
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         folder = Path(options.model).expanduser()
@@ -56,8 +56,8 @@ class LocalModel:
             ) from error
         if getattr(self._processor, "chat_template", None) is None:
             raise WeightsError(
-                f"The multimodal model '{options.model}' comes without a chat template, so it cannot be "
-                f"asked in turns. Take a version tuned for conversation, or ask a server with --base-url.",
+                f"The multimodal model '{options.model}' has no chat template, so it cannot answer "
+                f"questions. Use a version tuned for conversation, or a server with --base-url.",
                 code="LEX-WEIGHTS-051",
             )
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -65,7 +65,7 @@ class LocalModel:
         self._one_at_a_time = asyncio.Lock()
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there are no connections."""
 
     async def answer(self, question: Question, picture: bytes, refused: tuple[str, str] | None) -> Answer:
         """Generate the most likely answer; see `VisionModel.answer`."""
@@ -93,7 +93,7 @@ class LocalModel:
 
 
 def _why_not_loaded(name: str, error: Exception, *, is_offline: bool) -> str:
-    """Return the message for a model that cannot be loaded: without the hub, what is missing here."""
+    """Return the message for a model that cannot be loaded; without the hub, the missing files."""
     missing = [
         " or ".join(names)
         for names in _FILES

@@ -1,8 +1,7 @@
-"""Holding a model's reply against the mask: what the mask knows better is corrected and marked."""
+"""The check of a model's reply against the mask: number and place are corrected and marked."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,19 +10,12 @@ import numpy.typing as npt
 from lexiseg.describing.description_file import Check, Correction, Difference
 from lexiseg.describing.multimodal.schema import Box, Value, shown
 from lexiseg.words.description import UNKNOWN
-from lexiseg.words.grammar import CountRule
+from lexiseg.words.factor import Factor
 from lexiseg.words.lesion_regions import LesionRegions
 from lexiseg.words.measure import measure_indices
-from lexiseg.words.measure_rules import (
-    ColorMeasure,
-    CountMeasure,
-    GridMeasure,
-    LateralityMeasure,
-    ZonesMeasure,
-)
-from lexiseg.words.vocabulary import Factor, Vocabulary
+from lexiseg.words.vocabulary import Vocabulary
 
-#: A box is in the centre if its middle lies this near to the picture's on both axes (CoTexNet).
+#: A box is in the centre if its middle is at most this far from the picture's middle on both axes (CoTexNet).
 _NEAR_CENTRE = 0.1
 
 _CENTRE_CELL = 4
@@ -35,12 +27,11 @@ def check_reply(
     image: npt.NDArray[np.uint8],
     vocabulary: Vocabulary,
 ) -> tuple[tuple[int, ...], Check]:
-    """Turn a valid reply into factor indices that the mask does not contradict.
+    """Return the factor indices of a valid reply, corrected where the mask contradicts them.
 
-    The number is capped by the connected regions of the mask. Number and place (grid cell, lung zones,
-    laterality) are replaced by the measured phrase where that is another, and a colour seen in a grey image
-    becomes unknown; each is marked. All else stays as the model said it, with a note where the measurement
-    differs.
+    The number is limited by the connected regions of the mask. Number and place (grid cell, lung zones,
+    laterality) are replaced by the measured phrase if it differs, and a colour in a grey image becomes
+    unknown; each correction is marked. All other values are kept, with a note if the measurement differs.
 
     Args:
         reply: Value per factor, as `ReplySchema.parse` returns it.
@@ -49,7 +40,7 @@ def check_reply(
         vocabulary: The vocabulary.
 
     Returns:
-        One index per factor, in the image's side convention, and what was corrected or differs.
+        One index per factor, in the image's side convention, and the check.
     """
     regions = LesionRegions(lesion)
     measured = measure_indices(lesion, vocabulary, image=image, side="image")
@@ -72,10 +63,10 @@ def check_reply(
 
 
 def box_cell(box: Box) -> int:
-    """Return the cell of a 3 x 3 grid, row by row from the upper left, that a box stands for.
+    """Return the cell of a 3 x 3 grid, row by row from the upper left, for a box.
 
-    The centre if its middle lies within 0.1 of the picture's on both axes, else one of the four corners (the
-    rule of CoTexNet).
+    It is the centre if the box's middle is within 0.1 of the picture's on both axes, otherwise one of the
+    four corners (rule of CoTexNet).
     """
     x0, y0, x1, y1 = box
     right, down = (x0 + x1) / 2 - 0.5, (y0 + y1) / 2 - 0.5
@@ -85,20 +76,17 @@ def box_cell(box: Box) -> int:
 
 
 def _index(factor: Factor, value: Value, regions: LesionRegions) -> int:
-    """Return the phrase a valid value stands for."""
+    """Return the index of the phrase for a valid value."""
     if isinstance(value, str):
         return factor.phrases.index(value)
     if isinstance(value, int):
-        rule = factor.measure if isinstance(factor.measure, CountMeasure) else factor.read
-        assert isinstance(rule, CountMeasure | CountRule)
-        return bisect_right(rule.at_least, min(value, _components(factor, regions))) - 1
+        return factor.index_of_number(min(value, _components(factor, regions)))
     return box_cell(value)
 
 
 def _components(factor: Factor, regions: LesionRegions) -> int:
-    """Return the connected regions that count for a factor: all, but for specks its rule passes over."""
-    smallest = factor.measure.min_region if isinstance(factor.measure, CountMeasure) else 0.0
-    return int(regions.kept(smallest).sum())
+    """Return how many connected regions count for a factor: all except specks that its rule ignores."""
+    return int(regions.kept(factor.smallest_counted_region).sum())
 
 
 def _too_many(factor: Factor, value: Value, regions: LesionRegions) -> bool:
@@ -106,11 +94,11 @@ def _too_many(factor: Factor, value: Value, regions: LesionRegions) -> bool:
 
 
 def _decided_by_mask(factor: Factor, *, known: bool) -> bool:
-    """Say whether the mask knows a factor better than who looks at the region: number and place."""
+    """Return whether the measurement replaces a reply: number, place, and colours of grey images."""
     rule = factor.measure
-    if isinstance(rule, ColorMeasure):
-        return not known  # a grey image
-    return isinstance(rule, CountMeasure | GridMeasure | ZonesMeasure | LateralityMeasure)
+    if rule is None:
+        return False
+    return rule.decided_by_mask or (rule.needs_image and not known)  # a colour in a grey image
 
 
 def _as_text(value: Value) -> str:

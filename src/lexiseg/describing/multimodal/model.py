@@ -1,4 +1,4 @@
-"""What is asked of a multimodal model, and how much of it was used."""
+"""Options, interface and usage count of a multimodal model."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 @dataclass(frozen=True, kw_only=True)
 class LmmOptions:
-    """Which multimodal model describes the regions, and how patiently it is asked.
+    """The multimodal model that describes the regions, and limits for asking it.
 
     Attributes:
-        model: Name of the model at the server; without a server, a `transformers` image-text-to-text model
+        model: Name of the model on the server; without a server, a `transformers` image-text-to-text model
             by hub name or folder.
         base_url: Address of an OpenAI-compatible server, such as "http://localhost:8000/v1"; None loads the
-            model on this machine.
-        tries: Replies that may be needed for one region, at least 1; after them its words are measured.
-        concurrency: Questions at the same time, at least 1; a model on this machine gets one.
-        timeout_s: Seconds until a question without answer is given up, above 0.
-        price: Cost of a million tokens read and of a million written, in any currency.
+            model locally.
+        tries: Largest number of replies for one region, at least 1; after them its words are measured.
+        concurrency: Number of simultaneous questions, at least 1; a local model gets one at a time.
+        timeout_s: Seconds after which a question without answer is abandoned, above 0.
+        price: Price of a million input tokens and of a million output tokens, in any currency.
 
     Raises:
         UsageError: A value is not possible.
@@ -49,14 +49,14 @@ class LmmOptions:
             )
         if self.price is not None and min(self.price) < 0:
             raise UsageError(
-                f"Prices per million tokens are 0 or more; got {self.price}.", code="LEX-USE-057"
+                f"Expected prices per million tokens of at least 0; got {self.price}.", code="LEX-USE-057"
             )
         if self.base_url is not None:
             _check_url(self.base_url)
 
     @property
     def destination(self) -> str:
-        """Where the regions go, as a sentence."""
+        """Where the regions are sent, as a sentence."""
         if self.base_url is None:
             return f"The regions of interest are shown to {self.model} on this machine; none leaves it."
         url = urlsplit(self.base_url)
@@ -72,8 +72,8 @@ class Answer:
     """One answer of a model.
 
     Attributes:
-        text: What it wrote.
-        tokens: Tokens it read and wrote, as far as it says.
+        text: Its text.
+        tokens: Input and output tokens, as far as known.
     """
 
     text: str
@@ -81,11 +81,11 @@ class Answer:
 
 
 class NoAnswerError(Exception):
-    """A question got no answer at all; the message says why."""
+    """A question got no answer; the message says why."""
 
 
 class VisionModel(Protocol):
-    """Who answers questions about pictures."""
+    """A model that answers questions about pictures."""
 
     async def answer(self, question: Question, picture: bytes, refused: tuple[str, str] | None) -> Answer:
         """Answer a question.
@@ -93,30 +93,30 @@ class VisionModel(Protocol):
         Args:
             question: The question.
             picture: The region of interest as a PNG file.
-            refused: The last answer, if there was one, and why it could not be used.
+            refused: The previous answer, if there was one, and why it could not be used.
 
         Raises:
-            NoAnswerError: There is none; the next question may fare better.
-            LexisegError: There will be none for any question.
+            NoAnswerError: There is no answer to this question; the next one may get one.
+            LexisegError: No question will get an answer.
         """
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
 
 
 @dataclass(kw_only=True)
 class Tally:
-    """What has been done and used so far.
+    """Descriptions, replies and tokens so far.
 
     Attributes:
-        total: Descriptions wanted.
-        done: Descriptions made.
+        total: Number of descriptions to write.
+        done: Descriptions done.
         resumed: Replies found in the journal.
-        asked: Regions a question was asked about in this session.
-        tokens_in: Tokens read, those of the journal included.
-        tokens_out: Tokens written, those of the journal included.
-        fell_back: Descriptions that were measured because the model gave none.
-        price: Cost of a million tokens read and written.
+        asked: Regions asked about in this session.
+        tokens_in: Input tokens, including those in the journal.
+        tokens_out: Output tokens, including those in the journal.
+        fell_back: Descriptions that were measured because the model gave no usable answer.
+        price: Price of a million input tokens and of a million output tokens.
     """
 
     total: int
@@ -149,7 +149,7 @@ class Tally:
         return (time.monotonic() - self._started) / self.asked * (self.total - self.done)
 
     def sentence(self) -> str:
-        """Return where things stand."""
+        """Return the progress as a sentence part."""
         parts = [f"{self.done} of {self.total} described"]
         if self.fell_back:
             parts.append(f"{self.fell_back} measured instead")

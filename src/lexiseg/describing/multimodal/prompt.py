@@ -1,4 +1,4 @@
-"""The question a model is asked about one region of interest."""
+"""The question about one region of interest."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from lexiseg.describing.multimodal.schema import ReplySchema
 from lexiseg.words.vocabulary import Vocabulary
 
-#: Raised whenever the wording changes: it stands in the provenance of every description.
+#: Increased with every change of the wording; stored in the provenance of every description.
 PROMPT_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A question and what its reply must look like.
+    """A question and its expected reply.
 
     Attributes:
         text: The question.
@@ -25,7 +25,7 @@ class Question:
 
 
 def make_question(vocabulary: Vocabulary, keyword: str) -> Question:
-    """Return the question about what `keyword` names ("polyp area"), in the words of a vocabulary."""
+    """Return the question about the structure `keyword` ("polyp area"), for a vocabulary."""
     schema = ReplySchema(vocabulary)
     keys = "\n".join(
         f'- "{factor.name}" ({factor.title.lower()}): {schema.expected[factor.name]}'
@@ -43,5 +43,5 @@ def make_question(vocabulary: Vocabulary, keyword: str) -> Question:
 
 
 def complaint(reason: str) -> str:
-    """Return what a model is told about a reply that cannot be used."""
+    """Return the message to a model whose reply cannot be used."""
     return f"That answer cannot be used: {reason}. Answer again with one JSON object and nothing else."

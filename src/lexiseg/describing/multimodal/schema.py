@@ -1,4 +1,4 @@
-"""What a reply must look like, made from a vocabulary, and how one is read: as data, never as code."""
+"""The expected reply for a vocabulary, and the parsing of replies; they are read as data, never executed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from pydantic import (
     create_model,
 )
 
-from lexiseg.words.grammar import CountRule
-from lexiseg.words.measure_rules import CountMeasure, GridMeasure
-from lexiseg.words.vocabulary import Factor, Vocabulary
+from lexiseg.words.factor import Factor
+from lexiseg.words.vocabulary import Vocabulary
 
 #: Corners (x0, y0, x1, y1) as shares of width and height, from the upper left.
 Box = tuple[float, float, float, float]
 
-#: What a reply says of one factor: a phrase, a number of regions, or a box.
+#: Value of one factor in a reply: a phrase, a number of regions, or a box.
 Value = str | int | Box
 
-#: Longer replies are not looked at further.
+#: Longer replies are refused.
 MAX_REPLY = 8_000
 
 _SHOWN = 80
@@ -34,7 +33,7 @@ _Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 
 
 class InvalidReplyError(Exception):
-    """A reply cannot be used; the message says why, in words the model is told."""
+    """A reply cannot be used; the message says why and is sent to the model."""
 
 
 class _Reply(BaseModel):
@@ -42,11 +41,11 @@ class _Reply(BaseModel):
 
 
 class ReplySchema:
-    """The reply that is expected for one vocabulary.
+    """The expected reply for one vocabulary.
 
     Args:
-        vocabulary: One key per factor of it: a whole number from 1 where regions are counted, a phrase or a
-            box where a place in a 3 x 3 grid is named, one of the phrases everywhere else.
+        vocabulary: The vocabulary. The reply has one key per factor: a whole number from 1 if regions are
+            counted, a phrase or a box for a place in a 3 x 3 grid, otherwise one of the phrases.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -56,20 +55,18 @@ class ReplySchema:
 
     @property
     def expected(self) -> dict[str, str]:
-        """What is expected of each key, in words."""
+        """The expected value of each key, in words."""
         return dict(self._expected)
 
     def json_schema(self) -> dict[str, Any]:
-        """Return the JSON schema of a reply, for servers that constrain what is written."""
+        """Return the JSON schema of a reply, for servers that support structured output."""
         return self._model.model_json_schema()
 
     def parse(self, reply: str) -> dict[str, Value]:
-        """Read a reply.
-
-        Words around the JSON object, such as a code fence, are passed over.
+        """Parse a reply; text around the JSON object, such as a code fence, is ignored.
 
         Args:
-            reply: What the model wrote.
+            reply: The model's text.
 
         Returns:
             Value per factor.
@@ -85,7 +82,7 @@ class ReplySchema:
             raise InvalidReplyError("; ".join(self._why(key, value) for key in keys)) from error
 
     def _why(self, key: str, value: dict[str, Any]) -> str:
-        """Say what is wrong with one key."""
+        """Return what is wrong with one key."""
         if key not in self._expected:
             return f"the key '{key[:_SHOWN]}' is not asked for"
         if key not in value:
@@ -100,25 +97,25 @@ def shown(value: object) -> str:
 
 
 def _type(factor: Factor) -> Any:
-    if isinstance(factor.measure, CountMeasure) or isinstance(factor.read, CountRule):
+    if factor.counts_regions:
         return Annotated[int, Field(ge=1, strict=True)]
     by_spelling = {phrase.casefold(): phrase for phrase in factor.phrases}
 
     def spelled(value: object) -> object:
         return by_spelling.get(value.strip().casefold(), value) if isinstance(value, str) else value
 
-    # A tuple known only here: to a type checker this is an expression, not a type.
+    # The phrases are known only at run time, so type checkers cannot read this type.
     phrase: Any = Annotated[Literal.__getitem__(factor.phrases), BeforeValidator(spelled)]
-    if isinstance(factor.measure, GridMeasure):
+    if factor.measure is not None and factor.measure.names_grid_cells:
         return phrase | Annotated[tuple[_Share, _Share, _Share, _Share], AfterValidator(_ordered)]
     return phrase
 
 
 def _expectation(factor: Factor) -> str:
-    if isinstance(factor.measure, CountMeasure) or isinstance(factor.read, CountRule):
+    if factor.counts_regions:
         return "a whole number from 1"
     listed = "one of " + ", ".join(f'"{phrase}"' for phrase in factor.phrases)
-    if isinstance(factor.measure, GridMeasure):
+    if factor.measure is not None and factor.measure.names_grid_cells:
         return f"{listed}, or a box [x0, y0, x1, y1] with 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1"
     return listed
 
@@ -155,7 +152,7 @@ def _only_object(reply: str) -> dict[str, Any]:
         raise InvalidReplyError(f"the reply holds no valid JSON object{f' ({problem})' if problem else ''}")
     try:
         json.dumps(found[0], ensure_ascii=False).encode()
-    except UnicodeEncodeError as error:  # an escape such as \ud83d alone: no server and no file takes it back
+    except UnicodeEncodeError as error:  # a single surrogate such as \ud83d cannot be encoded
         raise InvalidReplyError("the reply holds half of a character (a lone surrogate)") from error
     return found[0]
 

@@ -20,31 +20,34 @@ from lexiseg.describing.multimodal.model import Answer, LmmOptions, NoAnswerErro
 from lexiseg.describing.multimodal.prompt import Question, complaint
 from lexiseg.errors import PartialFailureError, UsageError
 
-#: Environment variable that holds the server's key. Not OPENAI_API_KEY: that one is for another address.
+#: Environment variable with the server's key. Not OPENAI_API_KEY, which is for another address.
 KEY_VARIABLE = "LEXISEG_LMM_KEY"
 
-#: Tokens of one answer; a JSON object of a handful of keys needs a tenth.
+#: Largest number of tokens of one answer; a JSON object with a few keys needs about a tenth.
 MAX_TOKENS = 512
 
-#: Attempts to get any answer to one question.
+#: Attempts per question.
+#:
+#: The client's own retries are not used: they do not share a rate limit between questions, retry no answer
+#: that is not a chat completion, and have no timeout for a whole answer.
 ATTEMPTS = 5
 
-#: First wait after a failure; each next one is twice as long.
+#: First wait after a failure; each further wait is twice as long.
 FIRST_WAIT_S = 1.0
 
-#: A server that wants one question to wait longer than this in all is not worth waiting for.
+#: Longest total wait for one question that a server may ask for.
 LONGEST_WAIT_S = 600.0
 
 _MAX_DOUBLINGS = 5
 _MESSAGE = 300
 
-#: All else that the client would add, from the environment or about this machine, is left out.
+#: Headers that are sent; the client's other headers, about this machine or from the environment, are removed.
 _HEADERS = {
     "host", "content-type", "content-length", "accept", "accept-encoding", "connection", "user-agent",
     "authorization", "x-stainless-raw-response",
 }  # fmt: skip
 
-#: How the shape of an answer is asked for, the strictest first.
+#: Ways to request the format of an answer, the strictest first.
 _FORMATS = ("json_schema", "json_object", "text")
 
 
@@ -54,7 +57,6 @@ class _Message(BaseModel):
 
 class _Choice(BaseModel):
     message: _Message
-    finish_reason: str | None = None
 
 
 class _Usage(BaseModel):
@@ -68,16 +70,16 @@ class _Completion(BaseModel):
 
 
 class ServerModel:
-    """Asks a server; what it does not know of the protocol is found out and left away.
+    """Asks a server; optional parameters that the server does not support are detected and omitted.
 
-    Redirects are not followed and proxies not used, so that pictures go to the address given and nowhere
-    else. The key comes from the environment variable `LEXISEG_LMM_KEY` alone; without it, none is sent.
+    Redirects are not followed and proxies are not used, so pictures are sent only to the given address. The
+    key comes from the environment variable `LEXISEG_LMM_KEY`; without it, no key is sent.
 
     Args:
-        options: Address, model and patience.
+        options: Address, model and limits.
 
     Raises:
-        UsageError: The client library is not installed, or the key can stand in no request.
+        UsageError: The client library is not installed, or the key has impossible characters.
     """
 
     def __init__(self, options: LmmOptions) -> None:
@@ -106,19 +108,19 @@ class ServerModel:
         await self._client.close()
 
     async def answer(self, question: Question, picture: bytes, refused: tuple[str, str] | None) -> Answer:
-        """Ask the server, again and again within bounds; see `VisionModel.answer`.
+        """Ask the server with a limited number of attempts; see `VisionModel.answer`.
 
         Raises:
             NoAnswerError: There was no answer in 5 attempts, or the server refused this question.
-            UsageError: Key, address or model are wrong, or there is no secure connection with the address.
-            PartialFailureError: The server wants to be left alone for more than 10 minutes.
+            UsageError: Key, address or model are wrong, or the connection is not secure.
+            PartialFailureError: The server asks for a pause of more than 10 minutes.
         """
         waited, rests, failures, reason = 0.0, 0, 0, ""
         while failures < ATTEMPTS:
             await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
             used = (self._format, frozenset(self._dropped))
             try:
-                # The client's own timeout is per packet: a server that sends a byte a second never ends.
+                # The client's timeout is per packet: it does not stop a server that sends a byte per second.
                 async with asyncio.timeout(self._options.timeout_s):
                     return await self._ask(question, picture, refused)
             except (TimeoutError, self._openai.APITimeoutError):
@@ -134,8 +136,8 @@ class ServerModel:
                     waited += wait
                     if waited > LONGEST_WAIT_S:
                         raise PartialFailureError(
-                            f"{reason} It wants {wait:.0f} s of rest. What was answered is kept; run the "
-                            f"same command again later to go on.",
+                            f"{reason} The server asks for a pause of {wait:.0f} s. All replies are stored; "
+                            f"run the same command again later to resume.",
                             code="LEX-PART-003",
                         ) from error
                     self._not_before = time.monotonic() + wait
@@ -145,8 +147,8 @@ class ServerModel:
             except self._openai.APIError as error:
                 self._refuse_insecure(error)
                 reason = f"the connection to {self._options.base_url} failed ({_cause(error)})"
-            except ValueError:  # no JSON, or JSON of another shape
-                reason = f"{self._options.base_url} answered with something that is no chat completion"
+            except ValueError:  # not JSON, or JSON of another structure
+                reason = f"{self._options.base_url} sent an answer that is not a chat completion"
             failures += 1
             if failures < ATTEMPTS:
                 await asyncio.sleep(FIRST_WAIT_S * 2 ** (failures - 1))
@@ -166,7 +168,7 @@ class ServerModel:
         )
 
     def _shape(self, question: Question) -> dict[str, Any]:
-        """Return the optional parameters that the server is not known to refuse."""
+        """Return the optional parameters, without those that the server refused."""
         length = "max_completion_tokens" if "max_tokens" in self._dropped else "max_tokens"
         parameters: dict[str, Any] = {length: MAX_TOKENS}
         if "temperature" not in self._dropped:
@@ -179,9 +181,9 @@ class ServerModel:
         return parameters
 
     def _simplify(self, error: Any, used: tuple[str, frozenset[str]]) -> bool:
-        """Leave away what the server seems not to know; False if there is nothing to try."""
+        """Omit a parameter that the server refuses; return False if there is none left to omit."""
         if used != (self._format, frozenset(self._dropped)):
-            return error.status_code in (400, 422, 501)  # another question has just found it out
+            return error.status_code in (400, 422, 501)  # detected by another question meanwhile
         message = str(error).lower()
         for name in ("max_tokens", "temperature"):
             if name in message and name not in self._dropped and 400 <= error.status_code < 500:
@@ -194,26 +196,26 @@ class ServerModel:
         return True
 
     def _explain(self, error: Any) -> str:
-        """Say what a status means; what no question can get past is raised at once."""
+        """Return the reason of a status; raise at once if every question would fail."""
         status, url = error.status_code, self._options.base_url
         if 300 <= status < 400:
             target = self._without_key(error.response.headers.get("location", "nowhere"))
             raise UsageError(
-                f"{url} redirects to {target}, which is not followed: pictures go only to the address given. "
-                f"If you trust it, give its address with --base-url.",
+                f"{url} redirects to {target}, which is not followed: pictures are sent only to the given "
+                f"address. If you trust the new address, give it with --base-url.",
                 code="LEX-USE-059",
             )
         said = " ".join(self._without_key(str(error)).split())[:_MESSAGE]
         if status in (401, 403):
             raise UsageError(
                 f"{url} refuses the key ({said}). Set the environment variable {KEY_VARIABLE} to the right "
-                f"one.",
+                f"key.",
                 code="LEX-USE-060",
             )
         if status == 404:
             raise UsageError(
                 f"{url} does not know this address, or the model '{self._options.model}' ({said}). Most "
-                f"servers want a --base-url that ends in /v1.",
+                f"servers need a --base-url that ends in /v1.",
                 code="LEX-USE-061",
             )
         return f"{url} refuses: {said}."
@@ -221,7 +223,7 @@ class ServerModel:
     def _refuse_insecure(self, error: Exception) -> None:
         """Raise at once if the server's certificate is not accepted, or it speaks no TLS."""
         url = self._options.base_url
-        for beneath in _beneath(error):
+        for beneath in _causes(error):
             if isinstance(beneath, ssl.SSLCertVerificationError):
                 raise UsageError(
                     f"The certificate of {url} is not accepted ({beneath.verify_message}), so nothing was "
@@ -266,11 +268,12 @@ def _openai() -> ModuleType:
 def _key_of_environment() -> str:
     """Return the key; empty if none is set."""
     key = os.environ.get(KEY_VARIABLE, "")
-    # Refused here, as the client would put it into the message that it cannot be sent.
+    # Refused here because the client would print the key in its error message.
     if not all("!" <= character <= "~" for character in key):
         raise UsageError(
             f"The environment variable {KEY_VARIABLE} holds a space, a line break or a character that is not "
-            f"ASCII, so it is no key. Set it anew, without them.",
+            f"ASCII, so it is not a key. Set it again without such "
+            f"characters.",
             code="LEX-USE-065",
         )
     return key
@@ -294,22 +297,22 @@ def _messages(question: Question, picture: bytes, refused: tuple[str, str] | Non
 
 
 def _retry_after(header: str | None) -> float:
-    """Return the seconds a Retry-After header asks for, as a number or a date; 0 without a readable one."""
+    """Return the seconds in a Retry-After header, a number or a date; 0 if there is none or it is invalid."""
     if header is None:
         return 0.0
     try:
         return max(0.0, float(header))
     except ValueError:
-        pass  # not a number: a date, or nothing
+        pass  # not a number: perhaps a date
     try:
         until = parsedate_to_datetime(header)
-    except (ValueError, OverflowError):  # no date, or one of a year without end
+    except (ValueError, OverflowError):  # not a date, or a year out of range
         return 0.0
     return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
-def _beneath(error: Exception) -> Iterator[BaseException]:
-    """Yield what an error was raised from, and so on down."""
+def _causes(error: Exception) -> Iterator[BaseException]:
+    """Yield the chain of causes of an error."""
     beneath = error.__cause__ or error.__context__
     while beneath is not None:
         yield beneath
@@ -317,6 +320,6 @@ def _beneath(error: Exception) -> Iterator[BaseException]:
 
 
 def _cause(error: Exception) -> str:
-    """Return what lies beneath a client's error, which itself says no more than "Connection error."."""
+    """Return the cause of a client's error, whose own message is only "Connection error."."""
     beneath = error.__cause__ or error
     return " ".join(str(beneath).split())[:_MESSAGE] or type(beneath).__name__

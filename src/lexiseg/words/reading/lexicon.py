@@ -1,4 +1,4 @@
-"""The closed set of words of a grammar, and the reading of a sentence's letters as those words."""
+"""The closed set of words of a grammar, and the reading of sentences as these words."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from itertools import pairwise
 from rapidfuzz.distance import OSA
 
 from lexiseg.words.description import Repair
-from lexiseg.words.grammar import FUNCTION_WORDS, ChoiceRule, CountRule, SubsetRule
+from lexiseg.words.grammar import FUNCTION_WORDS
 from lexiseg.words.vocabulary import Vocabulary
 
-#: Edits allowed in a repair, by length of the misspelled word: (shortest length, edits). An edit is a letter
-#: added, lost, changed, or swapped with its neighbour (optimal string alignment). One edit is what a slip of
-#: the finger does; two in a word of five letters already reach other words, so only longer ones get more.
+#: Edits allowed in a repair, by length of the misspelled word: (shortest length, edits). An edit adds,
+#: removes or changes a letter, or swaps two neighbours (optimal string alignment). A typing error is mostly
+#: one edit; with two edits, words of five letters already match other words, so only longer words are allowed
+#: more.
 EDITS_BY_LENGTH = ((10, 3), (6, 2), (3, 1))
 
-#: A repair of two edits or more must beat every other word by more than this: "lateral" is two edits from
-#: "bilateral" and three from "unilateral", so it is neither.
+#: A repair of two edits or more needs a lead of more than this over every other word: "lateral" is two edits
+#: from "bilateral" and three from "unilateral", so it is not repaired.
 CLEAR_LEAD = 1
 
-#: Shorter words are never the result of a repair: nearly everything short is one edit from "no" or "in".
+#: Shorter words are never the result of a repair: most short words are one edit from "no" or "in".
 SHORTEST_TARGET = 3
 
-#: A negation turns the meaning round, so only the longer ones are ever the result of a repair.
+#: A negation reverses the meaning, so only longer negations are the result of a repair.
 SHORTEST_NEGATION = 5
 
 _PIECE = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[,;.!?\n]")
@@ -37,11 +38,11 @@ class Token:
     """One word of a sentence.
 
     Attributes:
-        found: The letters as they stood.
-        word: The grammar's word they stand for; "," at the end of a clause; None if they cannot be read.
-        piece: Running number of the piece of the sentence it comes from; the words of "leftlung" share one.
-        meant: What the whole piece was repaired to; None if it was spelled right.
-        choices: Words it is equally near to, if that is why it cannot be read.
+        found: The letters as written.
+        word: The word of the grammar; "," at the end of a clause; None if it cannot be read.
+        piece: Number of its piece of the sentence; both words of "leftlung" have the same.
+        meant: The repaired piece; None if it was spelled correctly.
+        choices: Words that are equally close, if this is why it cannot be read.
     """
 
     found: str
@@ -52,7 +53,7 @@ class Token:
 
     @property
     def ends_clause(self) -> bool:
-        """Whether this is punctuation, or a word such as "but"."""
+        """Whether this is punctuation or a word such as "but"."""
         return self.word == ","
 
 
@@ -65,60 +66,51 @@ class Lexicon:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         grammar = vocabulary.grammar
-        rules = [factor.read for factor in vocabulary.factors]
-        nouns = set(grammar.lesions)
-        rule_words: set[str] = set()
-        for rule in rules:
-            if isinstance(rule, ChoiceRule):
-                rule_words |= {word for group in rule.keywords for entry in group for word in entry.split()}
-            elif isinstance(rule, CountRule):
-                nouns |= set(rule.nouns)
-            elif isinstance(rule, SubsetRule):
-                nouns |= set(rule.nouns)
-                rule_words |= {word for sets in rule.sets for terms in sets for word in terms}
-                rule_words |= set(rule.region)
+        rules = [factor.read for factor in vocabulary.factors if factor.read is not None]
+        nouns = set(grammar.lesions).union(*(rule.nouns_read for rule in rules))
+        rule_words = frozenset[str]().union(*(rule.keywords_read for rule in rules))
         #: Words that end a mention.
         self.nouns = frozenset(nouns)
-        #: Words that never carry a factor's meaning.
+        #: Words without meaning for any factor.
         self.fillers = frozenset((*grammar.words, *grammar.ignored, *FUNCTION_WORDS))
         plurals = {noun + "s": noun for noun in nouns if not noun.endswith("s")}
         own = {*grammar.words, *rule_words, *nouns, *grammar.numbers, *grammar.many, *grammar.expand}
         own |= {*grammar.every_region, *grammar.breaks}
         long_negations = {word for word in grammar.negations if len(word) >= SHORTEST_NEGATION}
-        #: Spelling -> word, for spellings a slip may be repaired to.
+        #: Spelling -> word, for spellings that a repair may result in.
         self._targets = {
             spelling: word
             for spelling, word in {**{word: word for word in own | long_negations}, **plurals}.items()
             if len(spelling) >= SHORTEST_TARGET
         }
-        #: Spelling -> word, for everything that needs no repair.
+        #: Spelling -> word, for all spellings that need no repair.
         self._exact = {
             **{word: word for word in (*FUNCTION_WORDS, *grammar.ignored, *grammar.negations, *own)},
             **plurals,
             **grammar.synonyms,
         }
-        #: Spellings that may stand glued to others: not "but" and "on", or "button" would be two words.
+        #: Spellings that may be written together: not "but" and "on", or "button" would be two words.
         self._glued = (own | plurals.keys() | set(grammar.negations)) - set(grammar.breaks)
         self._breaks = frozenset(grammar.breaks)
 
     def word(self, spelling: str) -> str:
-        """Return the word a correct spelling stands for: itself, its singular, or what it is a synonym of."""
+        """Return the word of a correct spelling: itself, its singular, or the word it is a synonym of."""
         return self._exact[spelling]
 
     def tokens(self, sentence: str) -> tuple[Token, ...]:
-        """Read a sentence as words: spelled right, torn apart, glued together, or misspelled."""
+        """Read a sentence as words, also split, joined or misspelled ones."""
         pieces = list(_PIECE.findall(sentence))
         tokens: list[Token] = []
         position = 0
         while position < len(pieces):
-            torn = self._torn(pieces, position)
+            torn = self._split_word(pieces, position)
             found = " ".join(pieces[position : position + 2]) if torn else pieces[position]
             tokens += [replace(token, piece=position) for token in self._read_piece(found, torn)]
             position += 2 if torn else 1
         return tuple(tokens)
 
-    def _torn(self, pieces: Sequence[str], position: int) -> str | None:
-        """Return the word this piece and the next make together ("bi lateral"), if not both are words."""
+    def _split_word(self, pieces: Sequence[str], position: int) -> str | None:
+        """Return the word that this piece and the next form ("bi lateral"), unless both are words."""
         for first, second in pairwise(pieces[position : position + 2]):
             joined = (first + second).lower()
             if joined in self._exact and not (first.lower() in self._exact and second.lower() in self._exact):
@@ -151,7 +143,7 @@ class Lexicon:
         return [Token(found=found, word=None, piece=0)]
 
     def _nearest(self, letters: str, most: int) -> list[tuple[str, ...]]:
-        """Return the spellings nearest to `letters`, within `most` edits and the edits its length allows."""
+        """Return the closest spellings, within `most` edits and the edits allowed for the length."""
         limit = min(most, next((edits for length, edits in EDITS_BY_LENGTH if len(letters) >= length), 0))
         far = limit + CLEAR_LEAD
         distances = {word: OSA.distance(letters, word, score_cutoff=far) for word in self._targets}
@@ -163,7 +155,7 @@ class Lexicon:
         return [(spelling,) for _, spelling in reversed(near)]
 
     def _splits(self, letters: str, slips: int = 0) -> list[tuple[str, ...]]:
-        """Return the ways to cut `letters` into the fewest words (2 at least), `slips` of them misspelled."""
+        """Return the divisions of `letters` into the fewest words, at least 2, `slips` of them misspelled."""
         splits = [split for split in self._cut(letters, slips) if 1 < len(split) <= _MAX_GLUED]
         fewest = min(map(len, splits), default=0)
         return [split for split in splits if len(split) == fewest]
@@ -184,12 +176,12 @@ class Lexicon:
 
 
 def text_of(tokens: Sequence[Token]) -> str:
-    """Return the words as they stood, each piece once."""
+    """Return the words as written, each piece once."""
     return " ".join({token.piece: token.found for token in tokens}.values())
 
 
 def repairs_of(tokens: Sequence[Token]) -> tuple[Repair, ...]:
-    """Return what had to be repaired in these tokens, each piece once."""
+    """Return the repairs in these tokens, each piece once."""
     return tuple(
         {
             token.piece: Repair(found=token.found, meant=token.meant)

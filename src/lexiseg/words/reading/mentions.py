@@ -11,16 +11,16 @@ from lexiseg.words.reading.lexicon import Lexicon, Token
 
 @dataclass(kw_only=True)
 class Mention:
-    """Words that belong together around one noun.
+    """Words around one noun.
 
     Attributes:
         tokens: The words.
         regions: Names of the factors whose region is named; every factor for "both lungs".
         terms: The terms named ("middle", "lower").
-        noun: Whether the noun ("lung") was there.
-        negated: Whether it says that there is no lesion.
-        within_negation: Whether an earlier mention of the same clause was negated: "no lesion in left lung
-            and lower right lung" has two readings.
+        noun: Whether it contains the noun ("lung").
+        negated: Whether it states that there is no lesion.
+        within_negation: Whether an earlier mention of the same clause is negated: "no lesion in left lung and
+            lower right lung" has two meanings.
         region_first: Whether the region was named before the terms ("left lower lung").
     """
 
@@ -34,16 +34,16 @@ class Mention:
 
     @property
     def unread(self) -> list[Token]:
-        """Words among these that could not be read."""
+        """Its words that could not be read."""
         return [token for token in self.tokens if token.word is None]
 
 
 class MentionScanner:
-    """Cuts sentences into mentions.
+    """Divides sentences into mentions.
 
     Args:
-        rules: The `subset` rules to look for, by factor name; all of them name the same nouns.
-        grammar: The grammar they belong to.
+        rules: The `subset` rules by factor name; all of them have the same nouns.
+        grammar: The grammar of the rules.
         lexicon: Its words.
     """
 
@@ -60,7 +60,7 @@ class MentionScanner:
             self._terms.update(word for sets in rule.sets for entry in sets for word in entry)
 
     def scan(self, tokens: Sequence[Token]) -> list[Mention]:
-        """Return the mentions of a sentence in order; other parts of it are left out."""
+        """Return the mentions of a sentence in order; other words are left out."""
         mentions: list[Mention] = []
         clause: list[Token] = []
         for token in (*tokens, Token(found="", word=",", piece=-1)):
@@ -83,13 +83,13 @@ class MentionScanner:
 
         for token in tokens:
             if token.word == "and" and not current.tokens:
-                # An empty mention, so that what follows is not taken for a part of what stood before "and".
+                # An empty mention separates what follows from the words before "and".
                 done.append(Mention(tokens=[token]))
             elif token.word == "and" and current.regions and current.terms and not self._everywhere:
                 finish()
             else:
                 self._add(current, token)
-                # "no lesion in left lung": a denied noun is not the one the mention is about.
+                # "no lesion in left lung": a negated noun does not end the mention.
                 other_noun = token.word in self._lexicon.nouns and not current.negated
                 if token.word in self._nouns or other_noun:
                     finish()
@@ -111,7 +111,7 @@ class MentionScanner:
             mention.regions = list(self._everywhere)
 
     def _attach(self, mentions: list[Mention]) -> list[Mention]:
-        """Give terms and negations that follow a region to it: "left lung clear", "left upper and lower"."""
+        """Attach terms and negations to the region before them: "left lung clear", "left upper and lower"."""
         kept: list[Mention] = []
         before: Mention | None = None
         for mention in mentions:
@@ -131,7 +131,7 @@ class MentionScanner:
         return kept
 
     def denies_everything(self, mention: Mention) -> bool:
-        """Whether this is "no lesion", without a region and without anything else that carries meaning."""
+        """Return whether a mention is "no lesion" without a region and without other words with meaning."""
         allowed = self._negations | self._lesions | self._lexicon.fillers | self._nouns
         return (
             mention.negated

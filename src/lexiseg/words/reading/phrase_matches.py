@@ -1,4 +1,4 @@
-"""What the simple read rules find in a sentence: keywords, numbers, and whole sentences."""
+"""The read rules for keywords, numbers and whole sentences."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lexiseg.words.text import split_words
 
 @dataclass(kw_only=True)
 class PhraseMatch:
-    """What was found for one factor.
+    """The phrase of one factor that a sentence states.
 
     Attributes:
-        index: Index of the phrase; `UNKNOWN` if it could not be told.
+        index: Index of the phrase; `UNKNOWN` if it could not be read.
         tokens: The words it was read from.
-        problem: Why it could not be told; empty otherwise.
+        problem: Why it could not be read; empty otherwise.
     """
 
     index: int = UNKNOWN
@@ -29,14 +29,14 @@ class PhraseMatch:
 def match_choice(
     rule: ChoiceRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon
 ) -> PhraseMatch:
-    """Return the phrase whose keyword the sentence holds; unknown if none, several, or a negated one."""
+    """Return the phrase whose keyword is in the sentence; unknown for no, several or negated keywords."""
     matches = list(_keyword_matches(rule, tokens, lexicon))
     if not matches:
         return PhraseMatch(problem="not stated")
     spans = [_with_noun(tokens, start, end, grammar, lexicon) for _, start, end in matches]
     for (_, start, _), span in zip(matches, spans, strict=True):
         if _negated(tokens, start, grammar, lexicon):
-            problem = f"'{text_of(span)}' is denied, which leaves open what is meant"
+            problem = f"'{text_of(span)}' is negated, so the meaning is open"
             return PhraseMatch(tokens=span, problem=problem)
     if len({index for index, _, _ in matches}) > 1:
         several = [token for span in spans for token in span]
@@ -46,7 +46,7 @@ def match_choice(
 
 
 def match_count(rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon) -> PhraseMatch:
-    """Return the phrase for the number in front of the noun; unknown if there is none or they differ."""
+    """Return the phrase for the number in front of the noun; unknown without a number or for several."""
     matches = [_count(rule, span, grammar) for span in _counted_spans(rule, tokens, grammar, lexicon)]
     if not matches:
         return PhraseMatch(problem=f"no number in front of {_any_of(rule.nouns)} was read")
@@ -61,7 +61,7 @@ def match_count(rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexi
 
 
 def match_sentence(rule: SentenceRule, sentence: str) -> int:
-    """Return the index of the phrase a sentence stands for, word for word; `UNKNOWN` if of none."""
+    """Return the index of the phrase of a sentence, compared word by word; `UNKNOWN` if there is none."""
     words = split_words(sentence)
     for index, sentences in enumerate(rule.sentences):
         if any(split_words(known) == words for known in sentences):
@@ -89,7 +89,7 @@ def _keyword_matches(
 def _with_noun(
     tokens: Sequence[Token], start: int, end: int, grammar: Grammar, lexicon: Lexicon
 ) -> list[Token]:
-    """Return a keyword with the meaningless words and the noun that follow it ("pulmonary infection")."""
+    """Return a keyword with the filler words and the noun that follow it ("pulmonary infection")."""
     stop = end
     while stop < len(tokens) and tokens[stop].word in grammar.words and tokens[stop].word != "and":
         stop += 1
@@ -99,7 +99,7 @@ def _with_noun(
 
 
 def _negated(tokens: Sequence[Token], start: int, grammar: Grammar, lexicon: Lexicon) -> bool:
-    """Whether a negation stands before a keyword, with nothing but meaningless words between."""
+    """Return whether a negation stands before a keyword, with only filler words between."""
     for token in reversed(tokens[:start]):
         if token.word in grammar.negations:
             return True
@@ -116,7 +116,7 @@ def _is_number(token: Token, grammar: Grammar) -> bool:
 def _counted_spans(
     rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon
 ) -> Iterator[list[Token]]:
-    """Yield the words from a number, with an unreadable word before it, to the noun it counts."""
+    """Yield the words from a number to its noun, with an unreadable word before the number."""
     span: list[Token] = []
     before: Token | None = None
     for token in tokens:
@@ -137,13 +137,13 @@ def _count(rule: CountRule, span: list[Token], grammar: Grammar) -> PhraseMatch:
     """Return the phrase for one counted span."""
     said = f"'{text_of(span)}'"
     if span[0].word is None:
-        return PhraseMatch(tokens=span, problem=f"cannot tell the number in {said}")
+        return PhraseMatch(tokens=span, problem=f"the number in {said} is unclear")
     possible = {_phrases_for(rule, token, grammar) for token in span if _is_number(token, grammar)}
     if len(possible) > 1:
         return PhraseMatch(tokens=span, problem=f"contradictory numbers in {said}")
     phrases = possible.pop()
     if len(phrases) != 1:
-        why = "could mean several phrases" if phrases else f"is no number from 1 to {rule.maximum}"
+        why = "matches several phrases" if phrases else f"is not a number from 1 to {rule.maximum}"
         return PhraseMatch(tokens=span, problem=f"{said} {why}")
     return PhraseMatch(index=phrases[0], tokens=span)
 

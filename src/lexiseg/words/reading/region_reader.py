@@ -1,4 +1,4 @@
-"""What a sentence says about the regions of an image: the lungs, or the cells of a grid."""
+"""Reading what a sentence states about the regions of an image: the lungs, or the cells of a grid."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ _NONE: Terms = frozenset()
 
 @dataclass(kw_only=True)
 class _State:
-    """What is known of one region while a sentence is read.
+    """State of one region while a sentence is read.
 
     Attributes:
         tokens: The words of all its mentions.
-        said: The sets of terms its mentions name; the empty set is "no lesion".
-        bare: Whether it is named without any term.
-        denied: Whether some mention denies a lesion in it.
-        unsure: Whether the reading holds only if it agrees with the stated number of regions, and why.
+        said: The sets of terms in its mentions; the empty set is "no lesion".
+        bare: Whether it is named without a term.
+        denied: Whether a mention states that it has no lesion.
+        unsure: Why the reading is valid only if it agrees with the stated number of regions; empty if it is
+            valid anyway.
         problem: Why it cannot be read.
     """
 
@@ -42,7 +43,7 @@ class _State:
 
     @property
     def has_lesion(self) -> bool:
-        """Whether it is named, in readable words or not, as a place with a lesion."""
+        """Whether it is named as a place with a lesion, in readable words or not."""
         return self.mentioned and not self.denied
 
 
@@ -66,13 +67,13 @@ class RegionReader:
 
     @property
     def speak_of_lesions(self) -> frozenset[str]:
-        """Names of the factors that say something about lesions in regions, and nothing without any."""
+        """Names of the factors about lesions in regions, which are unknown without lesions."""
         regions = self._vocabulary.grammar.regions
         limits = () if regions is None else (regions.exactly, regions.at_most)
         return frozenset(limit.factor for limit in limits if limit is not None)
 
     def all_empty(self, matches: Mapping[str, PhraseMatch]) -> bool:
-        """Whether every region was found to be without lesion."""
+        """Return whether every region was read as free of lesions."""
         regions = self._vocabulary.grammar.regions
         return regions is not None and all(
             matches[name].index == self._empty(name) for name in regions.factors
@@ -89,11 +90,11 @@ class RegionReader:
 
         Args:
             tokens: The words of the sentence.
-            coarse: What was found for the other factors; some of them state a number of regions.
+            coarse: The phrases of the other factors; some of them state a number of regions.
 
         Returns:
-            What was found per `subset` factor, and problems that belong to no single one: words that name no
-            region, and contradictions (which change no index).
+            The phrase of each `subset` factor, and problems of no single factor: words without a region, and
+            contradictions (which do not change an index).
         """
         matches: dict[str, PhraseMatch] = {}
         problems: list[str] = []
@@ -126,7 +127,7 @@ class RegionReader:
                     state.tokens, state.said, state.denied = list(mention.tokens), [_NONE], True
 
     def _take(self, state: _State, mention: Mention, rule: SubsetRule) -> None:
-        """Add what one mention says about one region."""
+        """Add one mention of one region."""
         text = text_of(mention.tokens)
         state.tokens += mention.tokens
         no_lesion = mention.negated or (mention.within_negation and not mention.terms)
@@ -135,7 +136,7 @@ class RegionReader:
             unread = ", ".join(f"'{token.found}'" for token in mention.unread)
             state.problem = f"cannot read {unread} in '{text}'"
         elif mention.negated and mention.terms:
-            state.problem = f"'{text}' denies only a part, which leaves open what holds for the rest"
+            state.problem = f"'{text}' negates only a part, so the rest is open"
         elif no_lesion:
             state.said.append(_NONE)
         elif not mention.terms:
@@ -147,10 +148,10 @@ class RegionReader:
                 return
             state.said.append(terms)
             if mention.within_negation:
-                state.unsure = f"'{text}' may still be denied by the negation before it"
+                state.unsure = f"'{text}' may belong to the negation before it"
 
     def _expanded(self, terms: Sequence[str]) -> Terms | None:
-        """Return the terms with "all" spelled out; None if fewer stand beside it ("all lower left lung")."""
+        """Return the terms with "all" expanded; None if others contradict it ("all lower left lung")."""
         expand = self._vocabulary.grammar.expand
         plain = frozenset(term for term in terms if term not in expand)
         whole = {frozenset(expand[term]) for term in terms if term in expand}
@@ -159,27 +160,27 @@ class RegionReader:
         return next(iter(whole)) if len(whole) == 1 and (not plain or {plain} == whole) else None
 
     def _stated(self, names: Sequence[str], coarse: Mapping[str, PhraseMatch]) -> int | None:
-        """Return how many of these regions have a lesion by the coarse factors; None if unstated."""
+        """Return how many of these regions have a lesion by the coarse factors; None if not stated."""
         regions = self._vocabulary.grammar.regions
         if regions is None or regions.exactly is None or not set(regions.factors) <= set(names):
             return None
         return _allowed(regions.exactly, coarse)
 
     def _settle(self, states: Mapping[str, _State], stated: int | None, *, complete: bool) -> None:
-        """Keep readings that have a second meaning only where the stated number of regions confirms them."""
+        """Keep ambiguous readings only if the stated number of regions confirms them."""
         confirmed = complete and stated == sum(state.has_lesion for state in states.values())
         for state in states.values():
             said = set(state.said)
             if len(said) > 1:
                 listed = " and ".join(sorted(" ".join(sorted(terms)) or "no lesion" for terms in said))
                 if _NONE in said or not confirmed:
-                    state.problem = state.problem or f"named more than once, differently: {listed}"
+                    state.problem = state.problem or f"named several times with different parts: {listed}"
                 state.said = [frozenset().union(*said)]
             elif said and state.unsure and not confirmed:
                 state.problem = state.problem or state.unsure
 
     def _match(self, name: str, state: _State) -> PhraseMatch:
-        """Turn the state of a region into a match."""
+        """Return the phrase of a region."""
         if not state.problem and not state.said:
             text = text_of(state.tokens)
             state.problem = f"'{text}' does not say which part" if state.bare else "not stated"
@@ -200,7 +201,7 @@ class RegionReader:
         *,
         complete: bool,
     ) -> None:
-        """Give "no lesion" to the regions not named when as many as stated are: "unilateral, left lung"."""
+        """Set "no lesion" for unnamed regions if as many as stated are named: "unilateral, left lung"."""
         regions = self._vocabulary.grammar.regions
         if stated is None or regions is None or regions.exactly is None or not complete:
             return
@@ -214,7 +215,7 @@ class RegionReader:
     def _contradictions(
         self, matches: Mapping[str, PhraseMatch], coarse: Mapping[str, PhraseMatch]
     ) -> Iterator[str]:
-        """Yield what coarse and fine factors say against each other; no index is changed for it."""
+        """Yield contradictions between coarse and fine factors; they do not change an index."""
         regions = self._vocabulary.grammar.regions
         if regions is None:
             return
@@ -237,6 +238,6 @@ class RegionReader:
 
 
 def _allowed(limit: RegionCount, coarse: Mapping[str, PhraseMatch]) -> int | None:
-    """Return the number of regions the phrase that was found allows; None if unknown or unlimited."""
+    """Return the number of regions that the phrase allows; None if unknown or unlimited."""
     index = coarse[limit.factor].index
     return None if index == UNKNOWN else limit.regions[index]

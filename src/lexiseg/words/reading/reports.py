@@ -1,4 +1,4 @@
-"""Reading report sentences: one phrase per factor, every repair named, nothing guessed silently."""
+"""The report parser: one phrase per factor, with all repairs and problems reported."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lexiseg.words.description import UNKNOWN, Description, Reading, Side
+from lexiseg.words.factor import Factor
 from lexiseg.words.grammar import ChoiceRule, CountRule, SentenceRule, SubsetRule
 from lexiseg.words.reading.lexicon import Lexicon, Token, repairs_of, text_of
 from lexiseg.words.reading.phrase_matches import PhraseMatch, match_choice, match_count, match_sentence
 from lexiseg.words.reading.region_reader import RegionReader
-from lexiseg.words.vocabulary import Factor, Vocabulary
+from lexiseg.words.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedSheet:
-    """A sheet of report sentences, read.
+    """A parsed sheet of report sentences.
 
     Attributes:
         descriptions: Description by key, in the order of the sheet.
@@ -27,13 +28,13 @@ class ParsedSheet:
     def unreadable(self) -> dict[str, Description]:
         """Rows with at least one factor that could not be read.
 
-        "No lesion in left lung and right lung" is read in full, though there is no laterality to speak of.
+        "No lesion in left lung and right lung" is read in full, although it has no laterality.
         """
         return {key: d for key, d in self.descriptions.items() if UNKNOWN in d.indices and d.problems}
 
     @property
     def doubtful(self) -> dict[str, Description]:
-        """Rows that were read in full, but have a problem, such as a contradiction in themselves."""
+        """Rows that were read in full but have a problem, such as a contradiction."""
         return {key: d for key, d in self.descriptions.items() if d.problems and UNKNOWN not in d.indices}
 
     @property
@@ -51,19 +52,18 @@ class ParsedSheet:
 def parse_report(sentence: str, vocabulary: Vocabulary, *, side: Side | None = None) -> Description:
     """Read one report sentence.
 
-    Words are matched to the closed set of the vocabulary's grammar; see `lexiseg.words.reading.lexicon` for
-    what counts as a slip. A word as near to one meaning as to another is not repaired.
+    Words are matched to the closed set of the vocabulary's grammar; `lexiseg.words.reading.lexicon` defines
+    the repairs of typing errors. A word that is equally close to two meanings is not repaired.
 
     Args:
-        sentence: The sentence, in any state.
-        vocabulary: The vocabulary to read it by.
-        side: Side convention the sentence follows; default: the vocabulary's. Words are not swapped.
+        sentence: The sentence.
+        vocabulary: The vocabulary.
+        side: Side convention of the sentence; default: the vocabulary's. Words are not swapped.
 
     Returns:
-        The description, with the sentence as it stood (white space apart). Factors that cannot be read are
-        `UNKNOWN`, and `problems` says why, quoting the words; sentences that contradict themselves keep their
-        indices and get a problem. "No lesion" leaves factors that speak of lesions unknown, which is no
-        problem.
+        The description, with the sentence as written, except white space. Factors that cannot be read are
+        `UNKNOWN`, and `problems` gives the reasons with the words; contradictory sentences keep their indices
+        and get a problem. "No lesion" leaves factors about lesions unknown, without a problem.
     """
     return _ReportReader(vocabulary).read(sentence, side or vocabulary.side)
 
@@ -76,7 +76,7 @@ def parse_sheet(rows: Mapping[str, str], vocabulary: Vocabulary, *, side: Side |
 
 
 class _ReportReader:
-    """A vocabulary made ready to read many sentences."""
+    """Reads many sentences with one vocabulary."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
@@ -86,8 +86,8 @@ class _ReportReader:
     def read(self, sentence: str, side: Side) -> Description:
         """Read one sentence."""
         text = " ".join(sentence.split())
-        by_word = [f for f in self._vocabulary.factors if not isinstance(f.read, SentenceRule)]
-        tokens = self._lexicon.tokens(text) if by_word else ()
+        reads_words = any(f.read is None or f.read.reads_words for f in self._vocabulary.factors)
+        tokens = self._lexicon.tokens(text) if reads_words else ()
         matches = {f.name: self._find(f, text, tokens) for f in self._vocabulary.factors}
         by_region, problems = self._regions.find(tokens, matches)
         matches |= by_region
@@ -109,7 +109,7 @@ class _ReportReader:
         )
 
     def _unknown_factors(self, matches: Mapping[str, PhraseMatch]) -> Iterator[str]:
-        """Yield why factors are unknown; without any lesion, there is no count or laterality to miss."""
+        """Yield why factors are unknown; without lesions, count and laterality need no reason."""
         spared = self._regions.speak_of_lesions if self._regions.all_empty(matches) else frozenset()
         for factor in self._vocabulary.factors:
             match = matches[factor.name]
@@ -126,14 +126,14 @@ class _ReportReader:
                 return match_count(factor.read, tokens, grammar, self._lexicon)
             case SentenceRule():
                 index = match_sentence(factor.read, text)
-                problem = "" if index != UNKNOWN else f"'{text}' is no sentence of this vocabulary"
+                problem = "" if index != UNKNOWN else f"'{text}' is not a sentence of this vocabulary"
                 return PhraseMatch(
                     index=index, tokens=[Token(found=text, word=text, piece=0)], problem=problem
                 )
             case SubsetRule():
                 return PhraseMatch()
             case None:
-                return PhraseMatch(problem="the vocabulary has no rule to read it from reports")
+                return PhraseMatch(problem="the vocabulary has no rule to read it in reports")
 
 
 def _reading(factor: Factor, match: PhraseMatch) -> Reading:
@@ -150,5 +150,5 @@ def _reading(factor: Factor, match: PhraseMatch) -> Reading:
 def _why_unread(token: Token) -> str:
     if token.choices:
         choices = " or ".join(f"'{choice}'" for choice in token.choices)
-        return f"'{token.found}' could be a slip for {choices}"
+        return f"'{token.found}' could be a typing error for {choices}"
     return f"cannot read the word '{token.found}'"

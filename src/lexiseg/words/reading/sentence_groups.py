@@ -1,4 +1,4 @@
-"""Sheets in no known grammar: their distinct sentences, in at most 32 groups, become one factor."""
+"""Vocabularies of sheets without a known grammar: groups of sentences, at most 32, form one factor."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from lexiseg.errors import DataError
 from lexiseg.words.description import Side
+from lexiseg.words.factor import Factor
 from lexiseg.words.flips import AXES
 from lexiseg.words.grammar import Clause, Keyword, Opposites, SentenceRule, Template
 from lexiseg.words.reading.reports import parse_sheet
 from lexiseg.words.text import split_words
-from lexiseg.words.vocabulary import Factor, Vocabulary, load_vocabulary, shipped_vocabularies
+from lexiseg.words.vocabulary import Vocabulary, load_vocabulary, shipped_vocabularies
 
 #: Sentences in, one embedding each out: (N,) -> (N, D) float.
 Embed = Callable[[Sequence[str]], NDArray[np.floating]]
 
-#: A shipped grammar reads a sheet if it reads at least this share of the rows in full.
+#: A shipped grammar is used for a sheet if it reads at least this share of the rows in full.
 MIN_COVERAGE = 0.9
 
-#: Phrases one factor may have; retrieval over more would have too few rows for each.
+#: Largest number of phrases of one factor; with more, each would have too few rows for training.
 MAX_GROUPS = 32
 
-#: A sheet is free prose if more than this share of its rows are distinct, and either the median sentence has
+#: A sheet is free text if more than this share of its rows are distinct, and either the median sentence has
 #: more words than `LONG_SENTENCE`, or there are more than `NEW_WORDS` different words per distinct sentence.
-#: Generated sheets repeat themselves, or at least their words. COVID-Xray's training sheet: 0.03 of the rows
+#: Generated sheets repeat sentences, or at least words. COVID-Xray's training sheet: 0.03 of the rows
 #: distinct, 13 words in the median, 0.14 different words per distinct sentence.
 MANY_DISTINCT = 0.5
 LONG_SENTENCE = 25
 NEW_WORDS = 3
 
-#: A sheet whose sentences do not fit one group each is also free prose if it uses more different words than
-#: this: a template with a few slots uses dozens (COVID-Xray: 21), prose soon uses hundreds.
+#: A sheet with more than `MAX_GROUPS` distinct sentences is also free text if it has more different words
+#: than this: a template with a few slots has dozens (COVID-Xray: 21), free text has hundreds.
 MANY_WORDS = 200
 
 _OPPOSITES = Opposites(
@@ -48,7 +49,7 @@ _ADVICE = "Use --text concepts (words measured from the masks) or --text none in
 
 
 def choose_vocabulary(sentences: Sequence[str]) -> Vocabulary | None:
-    """Return the shipped vocabulary whose grammar reads a sheet best, or None if none reads enough of it.
+    """Return the shipped vocabulary whose grammar reads a sheet best; None if none reads enough of it.
 
     Args:
         sentences: The sheet's sentences, one per row.
@@ -66,21 +67,21 @@ def choose_vocabulary(sentences: Sequence[str]) -> Vocabulary | None:
 
 
 def group_sentences(sentences: Sequence[str], embed: Embed, *, side: Side = "image") -> Vocabulary:
-    """Make a vocabulary with one factor out of a sheet's distinct sentences.
+    """Return a vocabulary with one factor, made of a sheet's distinct sentences.
 
-    Up to `MAX_GROUPS` distinct sentences are a phrase each. More are grouped by the similarity of their
-    embeddings; the most frequent sentence of a group is its phrase. Text embeddings hardly tell left from
-    right, so sentences that differ only in such words are first embedded as one, and each group is divided
-    again by the words of direction in it. A flip swaps these words; an index whose mirrored sentences are not
-    all in one group of the sheet becomes `UNKNOWN`.
+    Up to `MAX_GROUPS` distinct sentences become one phrase each. More sentences are grouped by the similarity
+    of their embeddings; the most frequent sentence of a group is its phrase. Text embeddings hardly
+    distinguish left from right, so sentences that differ only in such words are first embedded together, and
+    each group is then divided by its words of direction. A flip swaps these words; an index whose mirrored
+    sentences are not all in one group becomes `UNKNOWN`.
 
     Args:
         sentences: The sheet's sentences, one per row; empty ones are skipped.
-        embed: Embeds sentences; called only if there are more than `MAX_GROUPS` distinct ones.
-        side: Side convention the sentences follow.
+        embed: Embeds sentences; called only for more than `MAX_GROUPS` distinct sentences.
+        side: Side convention of the sentences.
 
     Raises:
-        DataError: The sheet is free prose, or says the same in every row; the message names
+        DataError: The sheet is free text, or has the same sentence in every row; the message names
             `--text concepts`.
     """
     spellings: dict[tuple[str, ...], Counter[str]] = {}
@@ -88,7 +89,7 @@ def group_sentences(sentences: Sequence[str], embed: Embed, *, side: Side = "ima
         if words := split_words(sentence):
             spellings.setdefault(words, Counter())[" ".join(sentence.split())] += 1
     _refuse_unsuitable(spellings)
-    # Sorted, so that equal distances are settled the same way whatever the order of the rows.
+    # Sorted, so that the result does not depend on the order of the rows.
     ordered = [spellings[words] for words in sorted(spellings)]
     distinct = [min(counts, key=lambda sentence: (-counts[sentence], sentence)) for counts in ordered]
     rows = [counts.total() for counts in ordered]
@@ -101,10 +102,10 @@ def group_sentences(sentences: Sequence[str], embed: Embed, *, side: Side = "ima
 
 
 def _refuse_unsuitable(spellings: Mapping[tuple[str, ...], Counter[str]]) -> None:
-    """Raise if there is nothing to group, or if the sheet is free prose."""
+    """Raise if there are no sentences to group, or if the sheet is free text."""
     if len(spellings) < 2:
         raise DataError(
-            f"The report sheet holds fewer than 2 distinct sentences ({len(spellings)}): nothing can be "
+            f"The report sheet has fewer than 2 distinct sentences ({len(spellings)}), so nothing can be "
             f"learnt from it. {_ADVICE}",
             code="LEX-DATA-001",
         )
@@ -116,9 +117,9 @@ def _refuse_unsuitable(spellings: Mapping[tuple[str, ...], Counter[str]]) -> Non
     open_language = len(spellings) > MAX_GROUPS and different > MANY_WORDS
     if unrepeated or open_language:
         raise DataError(
-            f"The report sheet is free prose: {len(spellings)} distinct sentences in {rows} rows, of "
-            f"{length:g} words (median), with {different} different words. Sentences in no known grammar are "
-            f"grouped into at most {MAX_GROUPS}, which makes no sense here. {_ADVICE}",
+            f"The report sheet is free text: {len(spellings)} distinct sentences in {rows} rows, of "
+            f"{length:g} words (median), with {different} different words. Sentences without a known grammar "
+            f"are grouped into at most {MAX_GROUPS} groups, which is not possible here. {_ADVICE}",
             code="LEX-DATA-002",
         )
 
@@ -131,7 +132,7 @@ def _grouped(sentences: Sequence[str], embed: Embed) -> list[list[int]]:
     for position, sentence in enumerate(sentences):
         templates.setdefault(_template(sentence), []).append(position)
     members = list(templates.values())
-    # One embedding per template: the mean over its sentences, so mirrored sentences end in mirrored groups.
+    # One embedding per template, the mean over its sentences: mirrored sentences get mirrored groups.
     centres = _unit(np.stack([embeddings[positions].mean(axis=0) for positions in members]))
     for count in range(min(MAX_GROUPS, len(members)), 0, -1):
         groups: dict[Hashable, list[int]] = {}
@@ -140,16 +141,16 @@ def _grouped(sentences: Sequence[str], embed: Embed) -> list[list[int]]:
                 groups.setdefault((label, directions[position]), []).append(position)
         if len(groups) <= MAX_GROUPS:
             return list(groups.values())
-    # Even one template has too many combinations of directions: group by embedding alone.
+    # Even one template has too many combinations of directions: group by embeddings only.
     labels = _cluster(embeddings, MAX_GROUPS)
     return [[i for i, label in enumerate(labels) if label == wanted] for wanted in sorted(set(labels))]
 
 
 def _cluster(embeddings: NDArray[np.float64], count: int) -> list[int]:
-    """Cluster unit vectors (N, D) into at most `count` groups: complete linkage keeps every group narrow."""
+    """Cluster unit vectors (N, D) into at most `count` groups; complete linkage keeps groups compact."""
     if len(embeddings) <= count:
         return list(range(len(embeddings)))
-    # Between unit vectors the Euclidean distance orders pairs as the cosine distance does.
+    # For unit vectors, Euclidean and cosine distance give the same order of pairs.
     tree = linkage(embeddings, method="complete", metric="euclidean")
     return [int(label) for label in fcluster(tree, count, criterion="maxclust")]
 

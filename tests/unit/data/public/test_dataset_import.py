@@ -80,7 +80,7 @@ def test_what_is_imported_opens_and_passes_the_check(name: str, done: Callable[[
     assert all(len(splits) == 1 for patient, splits in patients.items() if patient is not None)
     record = json.loads((found.out / "import.json").read_text())
     assert record["licence"] == found.result.entry.licence
-    assert record["said"] == list(found.result.said)
+    assert record["said"] == list(found.result.notes)
 
 
 def test_kvasir_masks_are_cut_and_images_kept_byte_for_byte(done: Callable[[str], Done]) -> None:
@@ -133,7 +133,7 @@ def test_ddti_fills_polygons_and_leaves_out_images_without(done: Callable[[str],
     assert np.array_equal(found.mask("7_1"), originals.block())
     assert found.areas("7_2") == {255: 69}
     assert not (found.out / "images/9_3.jpg").exists()
-    assert any("9_3.jpg" in sentence for sentence in found.result.said)
+    assert any("9_3.jpg" in sentence for sentence in found.result.notes)
     assert found.cases["8_1"]["patient"] == "case 8"
 
 
@@ -156,7 +156,7 @@ def test_qata_keeps_its_test_and_takes_val_by_subject(done: Callable[[str], Done
     assert all(
         s.report == "Unilateral pulmonary infection, one infected area, upper left lung." for s in samples
     )
-    assert any("Train_ID.xlsx" in sentence for sentence in found.result.said)
+    assert any("Train_ID.xlsx" in sentence for sentence in found.result.notes)
 
 
 def test_lvit_layout_with_a_subject_in_train_and_val(done: Callable[[str], Done]) -> None:
@@ -164,7 +164,7 @@ def test_lvit_layout_with_a_subject_in_train_and_val(done: Callable[[str], Done]
     samples = found.samples.values()
     assert {s.patient for s in samples if s.split == "test"} == {"s00005", "s00006"}
     assert len({s.split for s in samples if s.patient == "s00001"}) == 1
-    assert any("train and val share 1 patients" in sentence for sentence in found.result.said)
+    assert any("train and val share 1 patients" in sentence for sentence in found.result.notes)
     assert all(s.report for s in samples)
 
 
@@ -219,7 +219,7 @@ def test_acdc_slices_keep_16_bits_phase_and_spacing(done: Callable[[str], Done])
     row = found.cases["patient002_frame12_z02"]
     assert row["original"] == "ACDC/database/training/patient002/patient002_frame12.nii.gz ES slice 2"
     assert (float(row["row_mm"]), float(row["column_mm"])) == pytest.approx((1.25, 1.502))
-    assert found.result.said == ("Val was split off train by patient with seed 0: 6 val.",)
+    assert found.result.notes == ("Val was split off train by patient with seed 0: 6 val.",)
 
 
 def test_chaos_mr_series_share_labels_and_patients(done: Callable[[str], Done]) -> None:
@@ -245,6 +245,6 @@ def test_chaos_ct_keeps_the_stated_window(done: Callable[[str], Done]) -> None:
     assert pixels[0, :4].tolist() == [0, 0, 255, 255]
     assert pixels[1, 0] == 103
     assert found.areas("ct2_001") == {255: 70}
-    assert any("from -160 to 240 HU" in sentence for sentence in found.result.said)
+    assert any("from -160 to 240 HU" in sentence for sentence in found.result.notes)
     # A unit keeps its grey when the picture is read: nothing is stretched anew, slice by slice.
     assert np.array_equal(read_image(found.out / "images/ct2_001.png")[..., 0], pixels)

@@ -190,7 +190,7 @@ def test_bytes_of_another_address_are_not_used(tmp_path: Path) -> None:
 def test_a_stated_size_that_differs_is_seen_before_a_byte_is_kept(tmp_path: Path) -> None:
     with (
         serving(Served(CONTENT)) as served,
-        pytest.raises(DataError, match="is 300000 bytes long; expected 299999"),
+        pytest.raises(DataError, match="expected 299999 bytes, got 300000"),
     ):
         download(served.url, tmp_path / "a.zip", size=299_999, pause=no_pause)
     assert list(tmp_path.iterdir()) == []

@@ -96,9 +96,9 @@ def changed(**fields: object) -> dict[str, object]:
         ({"downloads": [{"name": "a.zip", "url": "http://x.org/a.zip"}]}, "url"),
         ({"downloads": [{"name": "../a.zip", "url": "https://x.org/a.zip"}]}, "name"),
         ({"downloads": [{"name": "a.zip", "url": "https://x.org/a.zip", "sha256": "12"}]}, "sha256"),
-        ({"window_hu": [240, -160]}, "must rise"),
+        ({"window_hu": [240, -160]}, "expected rising numbers"),
         ({"patient": "(a)(b)"}, "one group"),
-        ({"classes": [{"name": "a", "keyword": "a", "original": ["red"]}]}, "no colour"),
+        ({"classes": [{"name": "a", "keyword": "a", "original": ["red"]}]}, "expected a colour"),
         ({"classes": [{"name": "a", "keyword": "a", "original": [1]}] * 2}, "same name"),
     ],
 )

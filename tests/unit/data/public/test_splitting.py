@@ -21,7 +21,7 @@ def test_a_published_split_is_kept() -> None:
     records = [record("a", "1", "train"), record("b", "2", "val"), record("c", "3", "test")]
     found = choose_splits(records, seed=0, keep_published=False)
     assert found.of == {"a": "train", "b": "val", "c": "test"}
-    assert (found.dropped, found.said) == ([], [])
+    assert (found.dropped, found.notes) == ([], [])
 
 
 def test_missing_splits_come_from_train_alone() -> None:
@@ -29,7 +29,7 @@ def test_missing_splits_come_from_train_alone() -> None:
     found = choose_splits(records, seed=0, keep_published=False)
     assert found.of["x"] == "test"
     assert sum(split == "val" for split in found.of.values()) == 3  # 15 % of 20
-    assert found.said == ["Val was split off train one by one with seed 0, as no patients are known: 3 val."]
+    assert found.notes == ["Val was split off train one by one with seed 0, as no patients are known: 3 val."]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_missing_splits_come_from_train_alone() -> None:
 def test_nobody_claims_patients_that_are_not_known(known: int, said: str) -> None:
     records = [record(str(n), f"p{n}" if n < known else None) for n in range(9)]
     found = choose_splits(records, seed=5, keep_published=False)
-    assert found.said == [f"There is no published split: images were split {said}."]
+    assert found.notes == [f"There is no published split: images were split {said}."]
 
 
 def test_train_and_val_that_share_patients_are_joined_and_test_is_kept() -> None:
@@ -51,7 +51,7 @@ def test_train_and_val_that_share_patients_are_joined_and_test_is_kept() -> None
     records.append(record("x", "q", "test"))
     found = choose_splits(records, seed=0, keep_published=False)
     assert [name for name, split in found.of.items() if split == "test"] == ["x"]
-    assert "share 3 patients" in found.said[0]
+    assert "share 3 patients" in found.notes[0]
     by_patient = {
         p: {found.of[r.name] for r in records if r.patient == p} for p in {r.patient for r in records}
     }
@@ -61,10 +61,10 @@ def test_train_and_val_that_share_patients_are_joined_and_test_is_kept() -> None
 def test_a_test_split_that_shares_patients_is_not_taken() -> None:
     records = [record(f"{n}", f"p{n % 4}", SPLITS[n % 3]) for n in range(12)]
     found = choose_splits(records, seed=0, keep_published=False)
-    assert "not taken: 4 patients are in test and in another split, such as p0" in found.said[0]
+    assert "not used: 4 patients are in test and in another split, such as p0" in found.notes[0]
     kept = choose_splits(records, seed=0, keep_published=True)
     assert kept.of == {r.name: r.split for r in records}
-    assert "kept as asked, although 4 patients" in kept.said[0]
+    assert "kept as requested, although 4 patients" in kept.notes[0]
 
 
 def test_copies_of_an_image_stay_in_the_later_split() -> None:
@@ -76,7 +76,7 @@ def test_copies_of_an_image_stay_in_the_later_split() -> None:
 
 
 def test_a_published_test_split_alone_is_an_error() -> None:
-    with pytest.raises(DataError, match=r"Only images of the published test split are there; expected"):
+    with pytest.raises(DataError, match=r"Only images of the published test split exist; expected"):
         choose_splits([record(str(n), split="test") for n in range(9)], seed=0, keep_published=False)
 
 

@@ -120,7 +120,7 @@ def test_a_journal_has_one_process_until_that_is_killed(tmp_path: Path) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         before = path.read_bytes()
-        with pytest.raises(UsageError, match=rf"Another process describes to the same .* it holds {path}\."):
+        with pytest.raises(UsageError, match=rf"Another process is writing the same .* has locked {path}\."):
             Journal(path, HEAD)
         assert path.read_bytes() == before
     finally:

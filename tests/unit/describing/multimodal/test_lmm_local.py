@@ -170,5 +170,5 @@ def test_what_the_cache_has_is_not_missing(offline: Path) -> None:
 def test_a_model_without_chat_template_is_refused(tiny_llava: Path, tmp_path: Path) -> None:
     folder = tmp_path / "untuned"
     shutil.copytree(tiny_llava, folder, ignore=shutil.ignore_patterns("chat_template*"))
-    with pytest.raises(WeightsError, match=r"untuned' comes without a chat template.*--base-url"):
+    with pytest.raises(WeightsError, match=r"untuned' has no chat template.*--base-url"):
         LocalModel(LmmOptions(model=str(folder)))

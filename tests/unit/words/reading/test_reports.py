@@ -203,10 +203,10 @@ def test_whether_clear_speaks_of_both_lungs_cannot_be_told() -> None:
 @pytest.mark.parametrize(
     ("text", "indices", "problem"),
     [
-        ("no lesion in upper left lung, lower right lung", (1, 0, X, L), "denies only a part"),
-        ("lower right lung clear", (1, 0, X, X), "denies only a part"),
+        ("no lesion in upper left lung, lower right lung", (1, 0, X, L), "negates only a part"),
+        ("lower right lung clear", (1, 0, X, X), "negates only a part"),
         ("lower right lung and left lung, no lesion in left lung", (1, 0, NONE, L), None),
-        ("lower left lung, no lesion in left lung", (1, 0, X, X), "named more than once, differently"),
+        ("lower left lung, no lesion in left lung", (1, 0, X, X), "named several times with different parts"),
     ],
 )
 def test_half_a_negation(text: str, indices: tuple[int, ...], problem: str | None) -> None:
@@ -221,25 +221,33 @@ def test_a_negation_that_may_reach_further_needs_the_laterality() -> None:
     assert parse(UNILATERAL + text).indices == (1, 0, NONE, L)
     doubtful = parse(text)
     assert doubtful.indices == (X, X, NONE, X)
-    assert "Right lung: 'lower right lung' may still be denied by the negation before it" in doubtful.problems
+    assert "Right lung: 'lower right lung' may belong to the negation before it" in doubtful.problems
 
 
 def test_denied_laterality() -> None:
     description = parse("No bilateral infection, two infected areas, upper left lung and lower right lung")
     assert description.indices == (X, 1, U, L)
-    assert "'bilateral infection' is denied" in description.problems[0]
+    assert "'bilateral infection' is negated" in description.problems[0]
 
 
 @pytest.mark.parametrize(
     ("sentence", "indices", "problem"),
     [
-        (UNILATERAL + "upper ight lung", (1, 0, X, X), "'ight' could be a slip for 'eight' or 'right'"),
+        (
+            UNILATERAL + "upper ight lung",
+            (1, 0, X, X),
+            "'ight' could be a typing error for 'eight' or 'right'",
+        ),
         (
             "nilateral pulmonary infection, one infected area, upper left lung",
             (X, 0, U, X),
-            "'nilateral' could be a slip for 'bilateral' or 'unilateral'",
+            "'nilateral' could be a typing error for 'bilateral' or 'unilateral'",
         ),
-        (BILATERAL + "lateral left lung and upper right lung", (0, 1, X, U), "'lateral' could be a slip"),
+        (
+            BILATERAL + "lateral left lung and upper right lung",
+            (0, 1, X, U),
+            "'lateral' could be a typing error",
+        ),
     ],
 )
 def test_ambiguous_slips_are_not_guessed(sentence: str, indices: tuple[int, ...], problem: str) -> None:
@@ -263,7 +271,7 @@ def test_ambiguous_slips_are_not_guessed(sentence: str, indices: tuple[int, ...]
         (
             UNILATERAL + "lower left lung, no lesion in left lung, upper right lung",
             (1, 0, X, U),
-            "differently",
+            "with different parts",
         ),
         (UNILATERAL + "left lung", (1, 0, X, NONE), "Left lung: 'left lung' does not say which part"),
         (UNILATERAL + "lung", (1, 0, X, X), "not stated"),
@@ -273,7 +281,11 @@ def test_ambiguous_slips_are_not_guessed(sentence: str, indices: tuple[int, ...]
             (0, 1, X, ALL),
             "cannot read 'xqzy' in 'xqzy lower",
         ),
-        (BILATERAL + "upper left lung and lower left lung", (0, 1, X, X), "differently: lower and upper"),
+        (
+            BILATERAL + "upper left lung and lower left lung",
+            (0, 1, X, X),
+            "with different parts: lower and upper",
+        ),
         (UNILATERAL + "upper left lung and xqzy lung", (1, 0, U, X), "'xqzy lung' does not say which region"),
         ("bilateral unilateral infection, one infected area, upper left lung", (X, 0, U, X), "contradictory"),
         (
@@ -455,4 +467,4 @@ def test_vocabularies_without_a_rule_read_nothing() -> None:
     value["factors"][0]["read"] = None
     description = parse(UNILATERAL + "upper left lung", Vocabulary.from_dict(value))
     assert description.indices == (X, 0, U, X)
-    assert "Laterality: the vocabulary has no rule to read it from reports" in description.problems
+    assert "Laterality: the vocabulary has no rule to read it in reports" in description.problems

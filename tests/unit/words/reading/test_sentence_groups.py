@@ -124,7 +124,7 @@ def test_unseen_sentences_are_unknown() -> None:
     description = parse_report("Dense in the middle.", vocabulary)
     assert description.indices == (UNKNOWN,)
     (problem,) = description.problems
-    assert problem == "Report sentence: 'Dense in the middle.' is no sentence of this vocabulary"
+    assert problem == "Report sentence: 'Dense in the middle.' is not a sentence of this vocabulary"
 
 
 def test_survives_json() -> None:
@@ -136,7 +136,7 @@ def test_survives_json() -> None:
 
 @pytest.mark.parametrize("rows", [6, 40, 200])
 def test_free_prose_is_refused(rows: int) -> None:
-    expected = rf"free prose: {rows} distinct sentences in {rows} rows.*--text concepts"
+    expected = rf"free text: {rows} distinct sentences in {rows} rows.*--text concepts"
     with pytest.raises(DataError, match=expected):
         group_sentences(prose(rows), no_embedding)
 
@@ -144,12 +144,12 @@ def test_free_prose_is_refused(rows: int) -> None:
 def test_long_distinct_sentences_of_few_words_are_prose() -> None:
     text = "the left lung is dense and the right one is not so " * 3
     rows = [text + "x " * i for i in range(20)]
-    with pytest.raises(DataError, match="free prose"):
+    with pytest.raises(DataError, match="free text"):
         group_sentences(rows, no_embedding)
 
 
 def test_repeated_prose_of_many_words_is_refused() -> None:
-    with pytest.raises(DataError, match="free prose: 60 distinct sentences in 600 rows"):
+    with pytest.raises(DataError, match="free text: 60 distinct sentences in 600 rows"):
         group_sentences(prose(60) * 10, no_embedding)
 
 

@@ -1,4 +1,4 @@
-"""CHAOS: DICOM series with one PNG of labels per slice."""
+"""Importers for CHAOS: DICOM series with one PNG of labels per slice."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lexiseg.data.public.importers.volumes import in_window, need, to_pixels
 from lexiseg.data.public.registry import Entry
 from lexiseg.errors import DataError
 
-#: pydicom has no common base for what a broken file raises.
+#: Exceptions of pydicom for damaged files; they have no common base class.
 _BROKEN = (
     OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, EOFError, MemoryError,
     struct.error,
@@ -64,7 +64,7 @@ class Slice:
     """One DICOM slice.
 
     Attributes:
-        values: (H, W) stored numbers, or Hounsfield units where the file says how they follow.
+        values: (H, W) stored numbers, or Hounsfield units where the file gives slope and intercept.
         spacing_mm: Pixel spacing (row, column) in millimetres; None where the file states none.
     """
 
@@ -80,7 +80,7 @@ def read_dicom(path: Path, *, rescaled: bool) -> Slice:
         rescaled: Whether slope and intercept are applied (CT: Hounsfield units).
 
     Raises:
-        DataError: It cannot be read, or is not one grey picture.
+        DataError: It cannot be read, or is not a single grey picture.
         UsageError: pydicom is not installed.
     """
     pydicom = need("pydicom")
@@ -94,7 +94,7 @@ def read_dicom(path: Path, *, rescaled: bool) -> Slice:
         raise DataError(f"{path} cannot be read as DICOM: {error}", code="LEX-DATA-067") from error
     if values.ndim != 2:
         raise DataError(
-            f"{path} has the shape {values.shape}; expected one grey picture.", code="LEX-DATA-068"
+            f"{path} has the shape {values.shape}; expected a single grey picture.", code="LEX-DATA-068"
         )
     is_known = len(steps) == 2 and all(0 < step < float("inf") for step in steps)
     return Slice(values=values, spacing_mm=(steps[0], steps[1]) if is_known else None)
@@ -116,7 +116,7 @@ def read_chaos_mr(folder: Path, entry: Entry) -> SourceDataset:
 
 
 def read_chaos_ct(folder: Path, entry: Entry) -> SourceDataset:
-    """Find the CT part of CHAOS; units outside the entry's window are clipped, and that is said."""
+    """Find the CT part of CHAOS; a note says that units outside the entry's window are clipped."""
     need("pydicom")
     patients = _children_of(
         find_folders(folder, lambda root: any(below(p, _GROUND) and below(p, _DICOM) for p in _ct(root)))
@@ -130,7 +130,7 @@ def read_chaos_ct(folder: Path, entry: Entry) -> SourceDataset:
 
 
 def _ct(root: Path) -> list[Path]:
-    """Return the folders that may be a CT patient's: an MR sequence has folders of the same names."""
+    """Return the folders that may belong to CT patients: MR sequences have folders of the same names."""
     return [path for path in subfolders(root) if path.name.upper() not in ("T1DUAL", "T2SPIR")]
 
 
@@ -139,7 +139,7 @@ def _children_of(roots: list[Path]) -> list[Path]:
 
 
 def _slices(images: Path, ground: Path) -> tuple[tuple[Path, Path], ...]:
-    """Match slices with labels: by name where all names agree, else in the order of their names."""
+    """Match slices with labels: by name if all names agree, otherwise in the order of their names."""
     files = visible_files(images, ".dcm")
     labels = sorted(image_files(ground), key=natural)
     if len(files) != len(labels):
@@ -156,20 +156,20 @@ def _slices(images: Path, ground: Path) -> tuple[tuple[Path, Path], ...]:
 def _source(folder: Path, series: list[Series], entry: Entry) -> SourceDataset:
     if not series:
         raise not_found(folder, entry)
-    said = []
+    notes = []
     if entry.window_hu is not None:
         low, high = entry.window_hu
-        said.append(
-            f"CT numbers from {low} to {high} HU became grey values from 0 to 255; what lies outside is "
+        notes.append(
+            f"CT numbers from {low} to {high} HU became grey values from 0 to 255; values outside are "
             f"clipped."
         )
     total = sum(len(item.slices) for item in series)
-    return SourceDataset(cases=_cases(folder, series, entry, said), total=total, said=said)
+    return SourceDataset(cases=_cases(folder, series, entry, notes), total=total, notes=notes)
 
 
-def _cases(folder: Path, series: list[Series], entry: Entry, said: list[str]) -> Iterator[SourceCase]:
+def _cases(folder: Path, series: list[Series], entry: Entry, notes: list[str]) -> Iterator[SourceCase]:
     for item in series:
-        slices = _pixels(item, entry, said)
+        slices = _pixels(item, entry, notes)
         for number, ((path, ground), (pixels, spacing)) in enumerate(zip(item.slices, slices, strict=True)):
             yield SourceCase(
                 name=f"{item.name}_{number:03d}",
@@ -182,9 +182,9 @@ def _cases(folder: Path, series: list[Series], entry: Entry, said: list[str]) ->
 
 
 def _pixels(
-    item: Series, entry: Entry, said: list[str]
+    item: Series, entry: Entry, notes: list[str]
 ) -> Iterator[tuple[Pixels, tuple[float, float] | None]]:
-    """Yield the pixels of each slice with its spacing; MR needs the whole series, CT one slice at a time."""
+    """Yield the pixels of each slice with its spacing; MR is scaled by series, CT slice by slice."""
     if entry.window_hu is not None:
         for path, _ in item.slices:
             found = read_dicom(path, rescaled=True)
@@ -195,5 +195,5 @@ def _pixels(
         raise DataError(f"The slices in {item.slices[0][0].parent} differ in size.", code="LEX-DATA-070")
     pixels, done = to_pixels(np.stack([found.values for found in slices]))
     if done is not None:
-        said.append(f"{item.name}: {done}.")
+        notes.append(f"{item.name}: {done}.")
     yield from zip(pixels, (found.spacing_mm for found in slices), strict=True)

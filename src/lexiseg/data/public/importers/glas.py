@@ -1,4 +1,4 @@
-"""GlaS: BMP files with numbered glands, the contest's own split, patients in Grade.csv."""
+"""Importer for GlaS: BMP files with numbered glands, the contest's split, patients in Grade.csv."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lexiseg.data.public.importers.source import (
     SourceDataset,
     find_folders,
     not_found,
-    say_left_out,
+    note_left_out,
     visible_files,
 )
 from lexiseg.data.public.registry import Entry
@@ -28,10 +28,10 @@ def read_glas(folder: Path, entry: Entry) -> SourceDataset:
     roots = find_folders(folder, lambda root: any(root.glob("train_*_anno.bmp")))
     if not roots:
         raise not_found(folder, entry)
-    said: list[str] = []
+    notes: list[str] = []
     images = [path for path in visible_files(roots[0], ".bmp") if _NAME.match(path.stem)]
     without = [path for path in images if not _mask(path).is_file()]
-    say_left_out(said, (path.name for path in without), "they have no mask")
+    note_left_out(notes, (path.name for path in without), "they have no mask")
     images = [path for path in images if path not in without]
     patients = {
         row["name"]: f"patient {row['patient id']}"
@@ -40,8 +40,8 @@ def read_glas(folder: Path, entry: Entry) -> SourceDataset:
         if row.get("name") and row.get("patient id")
     }
     if not patients:
-        said.append("No Grade.csv with name and patient ID was found, so the patients are not known.")
-    return SourceDataset(cases=_cases(folder, images, patients), total=len(images), said=said)
+        notes.append("No Grade.csv with name and patient ID was found, so the patients are not known.")
+    return SourceDataset(cases=_cases(folder, images, patients), total=len(images), notes=notes)
 
 
 def _mask(image: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Published masks to labels: thresholded, or by the nearest listed value or colour."""
+"""Conversion of published masks to labels: by threshold, or by the nearest listed value or colour."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lexiseg.data.public.importers.source import Labels
 from lexiseg.data.public.registry import Entry
 from lexiseg.errors import DataError
 
-#: Grey values this near to a listed one mean it: CHAOS publishes ranges such as 126 (110 to 135).
+#: Largest distance from a listed grey value: CHAOS publishes ranges such as 126 (110 to 135).
 TOLERANCE = 16
 
 
 def lesion(path: Path) -> Labels:
-    """Return (H, W) labels of a mask of one class: bright pixels, or those of 1 where it holds 0 and 1.
+    """Return (H, W) labels of a mask with one class: bright pixels, or pixels of value 1 if it holds 0 and 1.
 
     Raises:
-        DataError: It holds colours, or, without JPEG's noise, nothing that is clearly one or the other.
+        DataError: It holds colours, or (other than in a JPEG) only dark values above 1.
     """
     pixels = _pixels(path)
     values = _grey(pixels, path)
@@ -36,8 +36,8 @@ def lesion(path: Path) -> Labels:
 
 
 def any_value(path: Path) -> Labels:
-    """Return (H, W) labels of a mask that numbers its objects: 1 wherever there is one."""
-    # A palette only shows the numbers; the numbers themselves are the indices.
+    """Return (H, W) labels of a mask with numbered objects: 1 for every object."""
+    # The numbers are the palette indices; the palette only gives them colours.
     pixels = decode_mask(read_content(path), path)
     return np.asarray(pixels.values > 0, dtype=np.uint8)
 
@@ -45,11 +45,11 @@ def any_value(path: Path) -> Labels:
 def nearest_colour(path: Path, entry: Entry) -> Labels:
     """Return (H, W) labels of a mask in colours: the class of the nearest listed colour, or black.
 
-    JPEG blurs colours where two of them meet, so exact ones cannot be asked for.
+    JPEG blurs colours at edges, so exact colours cannot be expected.
     """
     pixels = _pixels(path)
     packed = pixels.values.astype(np.uint32)
-    if not pixels.is_colour:  # an empty mask holds no colour at all
+    if not pixels.is_colour:  # an empty mask is grey
         packed = packed * 0x010101
     rgb = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=-1).astype(np.int32)
     listed = [(0, 0)] + [
@@ -64,25 +64,25 @@ def nearest_colour(path: Path, entry: Entry) -> Labels:
 
 
 def nearest_value(path: Path, entry: Entry) -> Labels:
-    """Return (H, W) labels of a grey mask with several classes: the listed value within `TOLERANCE`.
+    """Return (H, W) labels of a grey mask with several classes: the nearest value within `TOLERANCE`.
 
     Raises:
-        DataError: A value is near to none of them.
+        DataError: A value is not close to any listed value.
     """
     return labels_of(_grey(_pixels(path), path), entry, path, tolerance=TOLERANCE)
 
 
 def labels_of(values: npt.NDArray[np.generic], entry: Entry, path: Path, *, tolerance: int = 0) -> Labels:
-    """Turn the values of a mask or label volume into labels.
+    """Return the labels of a mask or label volume.
 
     Args:
         values: Any shape, any number type.
-        entry: States the value of each class; 0 is the background.
+        entry: Gives the values of each class; 0 is the background.
         path: The file, for messages.
-        tolerance: How far from a listed value still means it.
+        tolerance: Largest distance from a listed value.
 
     Raises:
-        DataError: A value is near to none of them.
+        DataError: A value is not close to any listed value.
     """
     listed = [(0, 0)] + [
         (int(value), label) for label, named in enumerate(entry.classes, 1) for value in named.original

@@ -1,4 +1,4 @@
-"""CAMUS and ACDC: NIfTI frames with label volumes beside them, sliced."""
+"""Importers for CAMUS and ACDC: NIfTI frames with label volumes, cut into slices."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from lexiseg.data.public.importers.source import (
     find_folders,
     natural,
     not_found,
+    note_left_out,
     read_text,
-    say_left_out,
     subfolders,
     visible_files,
 )
@@ -46,7 +46,7 @@ _MILLIMETRES = {"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001}
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """A label file with what is known of it.
+    """A label file with its facts.
 
     Attributes:
         mask: The label file; its image has the same name without `_gt`.
@@ -76,7 +76,7 @@ class Volume:
     """A NIfTI file.
 
     Attributes:
-        values: (slices, rows, columns) numbers, in the order in which they are stored.
+        values: (slices, rows, columns) numbers in stored order.
         spacing_mm: Pixel spacing (row, column) in millimetres; None where the file states none.
     """
 
@@ -102,14 +102,14 @@ def read_nifti(path: Path) -> Volume:
         values = values[..., 0]
     if values.ndim not in (2, 3) or not values.size:
         raise DataError(
-            f"{path} has the shape {values.shape}; expected a picture or a stack of slices.",
+            f"{path} has the shape {values.shape}; expected two or three dimensions.",
             code="LEX-DATA-075",
         )
     if values.dtype.kind not in "iuf" or (values.dtype.kind == "f" and not np.isfinite(values).all()):
         raise DataError(
-            f"{path} holds values that are no finite numbers ({values.dtype}).", code="LEX-DATA-076"
+            f"{path} holds values that are not finite numbers ({values.dtype}).", code="LEX-DATA-076"
         )
-    # NIfTI stores the first index fastest: it runs along the rows of a picture.
+    # In NIfTI the first index varies fastest: it runs along the rows of a picture.
     stack = values.T if values.ndim == 3 else values.T[None]
     column, row = (float(step) * _MILLIMETRES[unit] for step in zooms[:2])
     is_known = all(0 < step < float("inf") for step in (row, column))
@@ -117,10 +117,10 @@ def read_nifti(path: Path) -> Volume:
 
 
 def read_camus(folder: Path, entry: Entry) -> SourceDataset:
-    """Find CAMUS: end-diastole and end-systole of two views, split as its lists say if they are there."""
+    """Find CAMUS: end-diastole and end-systole of two views, with the split of its lists if they exist."""
     patients = _patients(folder, entry)
     splits = _camus_splits(folder)
-    said = [] if splits else ["No database_split/subgroup_*.txt was found, so there is no published split."]
+    notes = [] if splits else ["No database_split/subgroup_*.txt was found, so there is no published split."]
     frames = [
         Frame(mask=path, patient=inner.name, split=splits.get(inner.name))
         for inner in patients
@@ -129,8 +129,8 @@ def read_camus(folder: Path, entry: Entry) -> SourceDataset:
         if _CAMUS_FRAME.search(path.name)
     ]
     if splits:
-        say_left_out(said, (p.name for p in patients if p.name not in splits), "patients in no list")
-    return _source(folder, frames, entry, said)
+        note_left_out(notes, (p.name for p in patients if p.name not in splits), "patients in no list")
+    return _source(folder, frames, entry, notes)
 
 
 def _camus_splits(folder: Path) -> dict[str, Split]:
@@ -153,11 +153,11 @@ def read_acdc(folder: Path, entry: Entry) -> SourceDataset:
                 split = _ACDC_FOLDERS.get(inner.parent.name.lower())
                 phase = phases.get(int(match[1]))
                 frames.append(Frame(mask=path, patient=inner.name, split=split, phase=phase))
-    said = []
+    notes = []
     if frames and any(frame.split is None for frame in frames):
-        said.append("The patients do not lie in training/ and testing/, so there is no published split.")
+        notes.append("The patients are not in training/ and testing/, so there is no published split.")
         frames = [Frame(mask=f.mask, patient=f.patient, phase=f.phase) for f in frames]
-    return _source(folder, frames, entry, said)
+    return _source(folder, frames, entry, notes)
 
 
 def _phases(path: Path) -> dict[int, str]:
@@ -176,19 +176,19 @@ def _patients(folder: Path, entry: Entry) -> list[Path]:
     return [inner for root in roots for inner in subfolders(root) if _PATIENT.match(inner.name)]
 
 
-def _source(folder: Path, frames: list[Frame], entry: Entry, said: list[str]) -> SourceDataset:
+def _source(folder: Path, frames: list[Frame], entry: Entry, notes: list[str]) -> SourceDataset:
     need("nibabel")
     lost = [frame for frame in frames if not frame.image.is_file()]
-    say_left_out(said, (frame.mask.name for frame in lost), "there are labels without an image")
+    note_left_out(notes, (frame.mask.name for frame in lost), "there are labels without an image")
     frames = [frame for frame in frames if frame not in lost]
     if not frames:
         raise not_found(folder, entry)
     return SourceDataset(
-        cases=_cases(folder, sorted(frames, key=lambda f: natural(f.image)), entry, said), said=said
+        cases=_cases(folder, sorted(frames, key=lambda f: natural(f.image)), entry, notes), notes=notes
     )
 
 
-def _cases(folder: Path, frames: list[Frame], entry: Entry, said: list[str]) -> Iterator[SourceCase]:
+def _cases(folder: Path, frames: list[Frame], entry: Entry, notes: list[str]) -> Iterator[SourceCase]:
     """Yield the slices of each frame."""
     for frame in frames:
         image, mask = read_nifti(frame.image), read_nifti(frame.mask)
@@ -200,7 +200,7 @@ def _cases(folder: Path, frames: list[Frame], entry: Entry, said: list[str]) -> 
             )
         pixels, done = to_pixels(image.values)
         if done is not None:
-            said.append(f"{frame.image.name}: {done}.")
+            notes.append(f"{frame.image.name}: {done}.")
         labels = labels_of(mask.values, entry, frame.mask)
         where = frame.image.relative_to(folder).as_posix() + (f" {frame.phase}" if frame.phase else "")
         for number in range(len(pixels)):

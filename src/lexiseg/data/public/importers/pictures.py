@@ -1,4 +1,4 @@
-"""Data sets of picture files, each with one mask of the same name: folders as the registry lists them."""
+"""Importers for data sets of picture files with one mask of the same name each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lexiseg.data.public.importers.source import (
     first_group,
     has_pictures,
     not_found,
-    say_left_out,
+    note_left_out,
 )
 from lexiseg.data.public.registry import Entry, PairFolders
 from lexiseg.data.sample import Split
@@ -50,19 +50,19 @@ def read_pairs(folder: Path, entry: Entry) -> SourceDataset:
     """Find the pairs of a data set of picture files.
 
     Raises:
-        DataError: The folder does not hold them.
+        DataError: The folder does not contain them.
     """
-    said: list[str] = []
-    pictures = find_pairs(folder, entry, said)
-    return SourceDataset(cases=picture_cases(folder, pictures, entry), total=len(pictures), said=said)
+    notes: list[str] = []
+    pictures = find_pairs(folder, entry, notes)
+    return SourceDataset(cases=picture_cases(folder, pictures, entry), total=len(pictures), notes=notes)
 
 
-def find_pairs(folder: Path, entry: Entry, said: list[str]) -> list[Picture]:
-    """Find images and masks in the folders that the registry lists; say which have no counterpart.
+def find_pairs(folder: Path, entry: Entry, notes: list[str]) -> list[Picture]:
+    """Find images and masks in the folders that the registry lists; note those without a counterpart.
 
-    Where splits are stated, each lies in folders of its own, of which at least the first must be there; else
-    the listed folders are different ways in which the same images were published, and the first found are
-    taken.
+    With stated splits, each split has its own folders, and at least those of the first split must exist.
+    Without, the listed folders are alternatives in which the same images were published; the first that exist
+    are read.
     """
     is_split = entry.pairs[0].split is not None
     pictures: list[Picture] = []
@@ -72,11 +72,11 @@ def find_pairs(folder: Path, entry: Entry, said: list[str]) -> list[Picture]:
             if is_split and number == 0:
                 break
             if is_split:
-                said.append(f"The {wanted.split} images ({wanted.images}, {wanted.masks}) are not there.")
+                notes.append(f"The {wanted.split} images ({wanted.images}, {wanted.masks}) do not exist.")
             continue
         if len(roots) > 1:
-            said.append(f"{roots[0]} is read; {some([str(root) for root in roots[1:]])} would fit too.")
-        pictures += _pairs(roots[0], wanted, said)
+            notes.append(f"{roots[0]} is read; {some([str(root) for root in roots[1:]])} would match too.")
+        pictures += _pairs(roots[0], wanted, notes)
         if not is_split:
             break
     if not pictures:
@@ -88,7 +88,7 @@ def _holds(root: Path, wanted: PairFolders) -> bool:
     return has_pictures(below(root, wanted.images)) and has_pictures(below(root, wanted.masks))
 
 
-def _pairs(root: Path, wanted: PairFolders, said: list[str]) -> list[Picture]:
+def _pairs(root: Path, wanted: PairFolders, notes: list[str]) -> list[Picture]:
     """Pair one folder of images with its folder of masks."""
     images, masks = below(root, wanted.images), below(root, wanted.masks)
     assert images is not None
@@ -96,10 +96,10 @@ def _pairs(root: Path, wanted: PairFolders, said: list[str]) -> list[Picture]:
     pairs = pair(image_files(images), image_files(masks))
     if pairs.faults:
         raise DataError(" ".join(pairs.faults[:3]), code="LEX-DATA-078")
-    say_left_out(said, (p.name for p, mask in pairs.masks.items() if mask is None), "they have no mask")
+    note_left_out(notes, (p.name for p, mask in pairs.masks.items() if mask is None), "they have no mask")
     if pairs.orphans:
         names = [path.name for path in pairs.orphans]
-        said.append(f"{len(names)} masks of {masks} belong to no image: {some(names)}.")
+        notes.append(f"{len(names)} masks of {masks} belong to no image: {some(names)}.")
     return [
         Picture(image=image, mask=mask, split=wanted.split)
         for image, mask in pairs.masks.items()
@@ -108,7 +108,7 @@ def _pairs(root: Path, wanted: PairFolders, said: list[str]) -> list[Picture]:
 
 
 def _mask_reader(entry: Entry) -> Callable[[Path], Labels]:
-    """Return what reads the masks of a data set."""
+    """Return the function that reads the masks of a data set."""
     if isinstance(entry.classes[0].original[0], str):
         return lambda path: nearest_colour(path, entry)
     return lesion
@@ -122,7 +122,7 @@ def picture_cases(
     patients: Mapping[str, str] | None = None,
     reports: Mapping[Path, str] | None = None,
 ) -> Iterator[SourceCase]:
-    """Yield a case per picture; `patients` are by image stem and win over the entry's pattern."""
+    """Yield a case per picture; `patients`, by image stem, takes precedence over the entry's pattern."""
     read = _mask_reader(entry)
     for picture in pictures:
         stem = plain_stem(picture.image.name)
@@ -138,9 +138,9 @@ def picture_cases(
 
 
 def read_clinicdb(folder: Path, entry: Entry) -> SourceDataset:
-    """Find CVC-ClinicDB; `metadata.csv`, which some copies have, tells the video sequence of each frame."""
-    said: list[str] = []
-    pictures = find_pairs(folder, entry, said)
+    """Find CVC-ClinicDB; `metadata.csv`, which some copies include, gives each frame's video sequence."""
+    notes: list[str] = []
+    pictures = find_pairs(folder, entry, notes)
     sequences: dict[str, str] = {}
     for path in sorted(folder.rglob("metadata.csv")):
         rows = read_rows(path)
@@ -150,13 +150,15 @@ def read_clinicdb(folder: Path, entry: Entry) -> SourceDataset:
             if row.get("frame_id") and row.get("sequence_id")
         }
     if not sequences:
-        said.append("No metadata.csv with frame_id and sequence_id was found, so no video sequence is known.")
+        notes.append(
+            "No metadata.csv with frame_id and sequence_id was found, so the video sequences are unknown."
+        )
     cases = picture_cases(folder, pictures, entry, patients=sequences)
-    return SourceDataset(cases=cases, total=len(pictures), said=said)
+    return SourceDataset(cases=cases, total=len(pictures), notes=notes)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read a CSV by its titles, in lower case, without blanks around them."""
+    """Read a CSV with titles in lower case and without surrounding spaces."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
@@ -169,27 +171,27 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def read_chest(folder: Path, entry: Entry) -> SourceDataset:
-    """Find a chest data set, as it was published or in the layout of LViT, and the sentences to it."""
-    said: list[str] = []
+    """Find a chest data set, as published or in the layout of LViT, with its report sentences."""
+    notes: list[str] = []
     roots = find_folders(folder, lvit_folders.matches)
     if roots:
-        pictures, reports = _published(roots[0], said)
+        pictures, reports = _published(roots[0], notes)
     else:
-        pictures = find_pairs(folder, entry, said)
-        reports = _sentences(folder, [picture.image for picture in pictures], said)
+        pictures = find_pairs(folder, entry, notes)
+        reports = _sentences(folder, [picture.image for picture in pictures], notes)
     if not reports:
-        said.append("No sheet of sentences was found, so there are no reports.")
+        notes.append("No sheet of sentences was found, so there are no reports.")
     cases = picture_cases(folder, pictures, entry, reports=reports)
-    return SourceDataset(cases=cases, total=len(pictures), said=said)
+    return SourceDataset(cases=cases, total=len(pictures), notes=notes)
 
 
-def _published(root: Path, said: list[str]) -> tuple[list[Picture], dict[Path, str]]:
+def _published(root: Path, notes: list[str]) -> tuple[list[Picture], dict[Path, str]]:
     """Read the layout of LViT, with its sheets."""
     scan = lvit_folders.scan(root, DatasetYaml(), {})
     if scan.faults:
         raise DataError(" ".join(scan.faults[:3]), code="LEX-DATA-080")
-    say_left_out(said, (s.image.name for s in scan.samples if s.mask is None), "they have no mask")
-    _say_orphans(said, scan.reports_without_image, root)
+    note_left_out(notes, (s.image.name for s in scan.samples if s.mask is None), "they have no mask")
+    _note_orphans(notes, scan.reports_without_image, root)
     pictures = [
         Picture(image=sample.image, mask=sample.mask, split=sample.split)
         for sample in scan.samples
@@ -198,8 +200,8 @@ def _published(root: Path, said: list[str]) -> tuple[list[Picture], dict[Path, s
     return pictures, {sample.image: sample.report for sample in scan.samples if sample.report}
 
 
-def _sentences(folder: Path, images: list[Path], said: list[str]) -> dict[Path, str]:
-    """Read every sheet of sentences in a folder; sheets that only list names are passed over, and said."""
+def _sentences(folder: Path, images: list[Path], notes: list[str]) -> dict[Path, str]:
+    """Read every sheet of sentences in a folder; add a note for sheets without sentences."""
     reports: dict[Path, str] = {}
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SHEETS):
         if path.name.startswith((".", "~$")):
@@ -207,7 +209,7 @@ def _sentences(folder: Path, images: list[Path], said: list[str]) -> dict[Path, 
         try:
             sheet = read_sheet(path)
         except DataError as error:
-            said.append(f"Not read as a sheet of sentences: {error}")
+            notes.append(f"Not read as a sheet of sentences: {error}")
             continue
         matched = match_reports(sheet.rows, images, path)
         twice = [
@@ -217,11 +219,11 @@ def _sentences(folder: Path, images: list[Path], said: list[str]) -> dict[Path, 
         ]
         if faults := (*sheet.faults, *matched.faults, *twice):
             raise DataError(" ".join(faults[:3]), code="LEX-DATA-081")
-        _say_orphans(said, matched.orphans, path)
+        _note_orphans(notes, matched.orphans, path)
         reports |= matched.reports
     return reports
 
 
-def _say_orphans(said: list[str], keys: Sequence[str], where: Path) -> None:
+def _note_orphans(notes: list[str], keys: Sequence[str], where: Path) -> None:
     if keys:
-        said.append(f"{len(keys)} sentences in {where} belong to no image: {some(list(keys))}.")
+        notes.append(f"{len(keys)} sentences in {where} belong to no image: {some(list(keys))}.")

@@ -1,4 +1,4 @@
-"""What an importer gives: cases with pixels and labels, and what is to be said of them."""
+"""The result of an importer: images with labels, and notes for the user."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lexiseg.errors import DataError
 Labels = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
-#: Folders are looked for this deep: an archive's own folders, and those people put around them.
+#: Depth to which folders are searched: the folders of an archive, and folders around them.
 _DEPTH = 6
 
 
@@ -28,11 +28,11 @@ class SourceCase:
     """One image of a published data set.
 
     Attributes:
-        name: Its name without ending, unique in its split.
-        image: A picture file, to be copied as it is; or (H, W) grey pixels.
+        name: Its name without extension, unique in its split.
+        image: A picture file, which is copied unchanged; or (H, W) grey pixels.
         labels: (H, W) labels, 0 for the background.
-        original: Where it came from: path below the folder, and slice.
-        patient: Patient, or what else must stay in one split, where known.
+        original: Its origin: path below the folder, and slice.
+        patient: Patient, or another unit that must stay in one split, where known.
         spacing_mm: Pixel spacing (row, column) in millimetres, where it differs between images.
         split: The published split; None if there is none.
         report: Its sentence, where there is one.
@@ -50,21 +50,21 @@ class SourceCase:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceDataset:
-    """A published data set that was found.
+    """A published data set, found in a folder.
 
     Attributes:
-        cases: Its cases; pixels are read as they are asked for.
-        total: How many there are at most; None where only reading tells.
-        said: What is to be said, one sentence each; complete when all cases were read.
+        cases: Its images; pixels are read during iteration.
+        total: Largest possible number of images; None where it is known only after reading.
+        notes: Notes for the user, one sentence each; complete after the iteration.
     """
 
     cases: Iterable[SourceCase]
     total: int | None = None
-    said: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def not_found(folder: Path, entry: Entry) -> DataError:
-    """Return the error for a folder that is not this data set: what was expected, what is there."""
+    """Return the error for a folder that is not this data set: what was expected and what it holds."""
     there = sorted(path.name + ("/" if path.is_dir() else "") for path in folder.iterdir())
     return DataError(
         f"{folder} does not look like {entry.title}: expected {entry.layout}. It holds "
@@ -74,9 +74,9 @@ def not_found(folder: Path, entry: Entry) -> DataError:
 
 
 def find_folders(folder: Path, fits: Callable[[Path], bool]) -> list[Path]:
-    """Return the folders nearest to `folder` that fit, it itself included, sorted by name as people count.
+    """Return the matching folders closest to `folder`, itself included, in natural order ("2" before "10").
 
-    All of them lie equally deep: what lies deeper is taken for their contents, or for a copy.
+    All of them have the same depth: deeper folders are their contents, or a copy.
     """
     level = [folder]
     for _ in range(_DEPTH):
@@ -88,13 +88,13 @@ def find_folders(folder: Path, fits: Callable[[Path], bool]) -> list[Path]:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Return the folders in a folder, hidden ones left out, sorted as people count."""
+    """Return the folders in a folder in natural order, without hidden ones."""
     inner = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith((".", "__MACOSX"))]
     return sorted(inner, key=natural)
 
 
 def visible_files(folder: Path, suffix: str | tuple[str, ...]) -> list[Path]:
-    """Return the files of a folder whose names end so, in any letter case, hidden ones left out, sorted."""
+    """Return the files with an ending, in any letter case, in natural order, without hidden ones."""
     found = [p for p in folder.iterdir() if p.name.lower().endswith(suffix) and not p.name.startswith(".")]
     return sorted((path for path in found if path.is_file()), key=natural)
 
@@ -112,7 +112,7 @@ def read_text(path: Path) -> str:
 
 
 def below(folder: Path, path: str) -> Path | None:
-    """Return a folder by its path below another, in any letter case; None if it is not there."""
+    """Return a folder by its path below another, in any letter case; None if it does not exist."""
     place: Path | None = folder
     for part in path.split("/"):
         if place is None or not place.is_dir():
@@ -122,25 +122,25 @@ def below(folder: Path, path: str) -> Path | None:
 
 
 def has_pictures(folder: Path | None) -> bool:
-    """Say whether a folder holds picture files."""
+    """Return whether a folder holds picture files."""
     return folder is not None and bool(image_files(folder))
 
 
 def natural(path: Path) -> tuple[tuple[int, str], ...]:
-    """Sort key by which "2" comes before "10"."""
+    """Return the sort key of natural order, in which "2" comes before "10"."""
     return tuple(
         (int(part), "") if part.isdecimal() else (-1, part.lower()) for part in re.split(r"(\d+)", path.name)
     )
 
 
 def first_group(pattern: str | None, name: str) -> str | None:
-    """Return what a pattern's first group finds in a name; None without a pattern or a find."""
+    """Return the first group of a pattern in a name; None without a pattern or a match."""
     match = re.search(pattern, name) if pattern is not None else None
     return match[1] if match else None
 
 
-def say_left_out(said: list[str], names: Iterable[str], why: str) -> None:
-    """Note the images that were left out, if there are any."""
+def note_left_out(notes: list[str], names: Iterable[str], why: str) -> None:
+    """Add a note on the images that are left out, if there are any."""
     listed = sorted(names)
     if listed:
-        said.append(f"{len(listed)} images were left out: {why}: {some(listed)}.")
+        notes.append(f"{len(listed)} images were left out: {why}: {some(listed)}.")

@@ -1,4 +1,4 @@
-"""Which split each case goes to: the published one where it is honest, by patient where it is not."""
+"""The split of each imported case: the published split, unless it shares patients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lexiseg.errors import DataError
 
 @dataclass(frozen=True, kw_only=True)
 class SplitRecord:
-    """What splitting needs to know of a written case.
+    """The facts of a written case that decide its split.
 
     Attributes:
         name: Its unique name.
@@ -30,69 +30,69 @@ class SplitRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitChoice:
-    """What was decided.
+    """The splits of all cases.
 
     Attributes:
         of: Split per name.
         dropped: Names of cases to leave out: copies of an image in a later split.
-        said: Why, one sentence each.
+        notes: The reasons, one sentence each.
     """
 
     of: dict[str, Split]
     dropped: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def choose_splits(records: Sequence[SplitRecord], *, seed: int, keep_published: bool) -> SplitChoice:
-    """Decide the split of each case.
+    """Choose the split of each case.
 
-    A published split is kept, with two exceptions. An image that is there twice, byte for byte, stays in the
-    later split (test before val before train) only. Patients must not be shared: if test shares some,
-    everything is split anew by patient; if only train and val do, these two are. Splits the publisher did not
-    make are taken from train by patient. Files that are the same always stay together.
+    A published split is kept, with two exceptions. If the same file is in two splits, it is kept only in the
+    later one (test before val before train). If test shares patients with another split, all images are split
+    again by patient; if only train and val share patients, these two are. Missing splits are taken from train
+    by patient. Identical files always stay in one split.
 
     Args:
         records: The cases; either all have a published split or none has.
-        seed: Seed of what is split here.
-        keep_published: Whether a published split is kept although it shares patients.
+        seed: Seed of the splits made here.
+        keep_published: Whether to keep a published split even if it shares patients.
 
     Raises:
         DataError: There are too few patients to split, or no images of train.
     """
-    said: list[str] = []
+    notes: list[str] = []
     dropped = _later_copies(records)
     if dropped:
-        said.append(
+        notes.append(
             f"{len(dropped)} images were left out, because the same file is in a later split: "
             f"{some(dropped)}."
         )
     kept = [record for record in records if record.name not in set(dropped)]
     stated = {record.name: record.split for record in kept if record.split is not None}
     if not stated:
-        said.append(f"There is no published split: images were split {_how(kept, seed)}.")
-        return SplitChoice(of=seeded_split(_groups(kept), seed=seed), dropped=dropped, said=said)
+        notes.append(f"There is no published split: images were split {_how(kept, seed)}.")
+        return SplitChoice(of=seeded_split(_groups(kept), seed=seed), dropped=dropped, notes=notes)
     shared = _shared(kept)
     if shared and keep_published:
-        said.append(
-            f"The published split was kept as asked, although {len(shared)} patients are in several splits; "
-            f"`lexiseg data check` calls that an error."
+        notes.append(
+            f"The published split was kept as requested, although {len(shared)} patients are in several "
+            f"splits; `lexiseg data check` reports this as an error."
         )
     elif any("test" in splits for splits in shared.values()):
-        said.append(
-            f"The published split was not taken: {len(shared)} patients are in test and in another split, "
-            f"such as {sorted(shared)[0]}. Images were split anew {_how(kept, seed)}."
+        notes.append(
+            f"The published split was not used: {len(shared)} patients are in test and in another split, "
+            f"such as {sorted(shared)[0]}. Images were split again {_how(kept, seed)}."
         )
-        return SplitChoice(of=seeded_split(_groups(kept), seed=seed), dropped=dropped, said=said)
+        return SplitChoice(of=seeded_split(_groups(kept), seed=seed), dropped=dropped, notes=notes)
     elif shared:
-        said.append(f"The published train and val share {len(shared)} patients; both were joined.")
+        notes.append(f"The published train and val share {len(shared)} patients; both were joined.")
         stated = {name: "train" if split == "val" else split for name, split in stated.items()}
-    return SplitChoice(of=_completed(kept, stated, seed, said), dropped=dropped, said=said)
+    return SplitChoice(of=_completed(kept, stated, seed, notes), dropped=dropped, notes=notes)
 
 
 def _completed(
-    records: Sequence[SplitRecord], stated: dict[str, Split], seed: int, said: list[str]
+    records: Sequence[SplitRecord], stated: dict[str, Split], seed: int, notes: list[str]
 ) -> dict[str, Split]:
-    """Take the splits that nobody made from train."""
+    """Take missing splits from train."""
     missing: list[Split] = [split for split in SPLITS if split not in stated.values()]
     if not missing:
         return stated
@@ -100,11 +100,11 @@ def _completed(
     if not train:
         there = " and ".join(sorted(set(stated.values())))
         raise DataError(
-            f"Only images of the published {there} split are there; expected those of train too.",
+            f"Only images of the published {there} split exist; expected those of train too.",
             code="LEX-DATA-084",
         )
     made = seeded_split(_groups(train), seed=seed, splits=("train", *missing))
-    said.append(
+    notes.append(
         f"{' and '.join(missing).capitalize()} was split off train {_how(train, seed)}: "
         f"{', '.join(f'{sum(split == name for split in made.values())} {name}' for name in missing)}."
     )
@@ -112,7 +112,7 @@ def _completed(
 
 
 def _how(records: Sequence[SplitRecord], seed: int) -> str:
-    """Say by what images were split: by patient only as far as patients are known."""
+    """Return how images were split: by patient as far as patients are known."""
     known = sum(record.patient is not None for record in records)
     if not known:
         return f"one by one with seed {seed}, as no patients are known"
@@ -121,7 +121,7 @@ def _how(records: Sequence[SplitRecord], seed: int) -> str:
 
 
 def _later_copies(records: Sequence[SplitRecord]) -> list[str]:
-    """Return the names of images whose very file is in a later split too."""
+    """Return the names of images whose file is also in a later split."""
     last: dict[str, int] = {}
     for record in records:
         if record.split is not None:
@@ -143,7 +143,7 @@ def _shared(records: Sequence[SplitRecord]) -> dict[str, set[Split]]:
 
 
 def _groups(records: Sequence[SplitRecord]) -> dict[str, str]:
-    """Return per name the group that must stay together: same patient, or same file, or both by turns."""
+    """Return, per name, the group that must stay in one split: linked by patient or by identical files."""
     leader: dict[str, str] = {}
 
     def find(key: str) -> str:
@@ -153,7 +153,7 @@ def _groups(records: Sequence[SplitRecord]) -> dict[str, str]:
 
     for record in records:
         keys = [f"file {record.digest}"]
-        # An unknown patient joins nobody.
+        # An unknown patient links no images.
         keys += [f"patient {record.patient}"] if record.patient is not None else []
         first, *rest = sorted(find(key) for key in keys)
         for other in rest:

@@ -25,7 +25,7 @@ from lexiseg.data.public.importers.source import (
     find_folders,
     has_pictures,
     not_found,
-    say_left_out,
+    note_left_out,
     visible_files,
 )
 from lexiseg.data.public.registry import Entry
@@ -34,7 +34,7 @@ from lexiseg.errors import DataError
 #: Corners (x, y) in pixels.
 Polygon = list[tuple[float, float]]
 
-#: No coordinate of an outline is as large; JSON allows infinity.
+#: Upper limit of coordinates; JSON allows infinity.
 _FARTHEST = 1e6
 
 _LESIONS, _NORMAL = ("benign", "malignant"), "normal"
@@ -42,7 +42,7 @@ _MASK = re.compile(r"_mask(?:_\d+)?$")
 
 
 def read_busi(folder: Path, entry: Entry) -> SourceDataset:
-    """Find BUSI: the masks of an image are joined, and normal images have empty ones."""
+    """Find BUSI: the masks of an image are joined, and normal images have empty masks."""
     roots = find_folders(folder, lambda root: all(has_pictures(below(root, name)) for name in _LESIONS))
     if not roots:
         raise not_found(folder, entry)
@@ -51,17 +51,17 @@ def read_busi(folder: Path, entry: Entry) -> SourceDataset:
         for name in (*_LESIONS, _NORMAL)
         if (inner := below(roots[0], name)) is not None
     }
-    said: list[str] = []
+    notes: list[str] = []
     if _NORMAL not in files:
-        said.append(f"{roots[0]} has no folder '{_NORMAL}'; the data set has no images without a tumor then.")
+        notes.append(f"{roots[0]} has no folder '{_NORMAL}', so there are no images without a tumor.")
     images = [path for paths in files.values() for path in paths if not _MASK.search(path.stem)]
     masks: dict[str, list[Path]] = {}
     for path in (path for paths in files.values() for path in paths if _MASK.search(path.stem)):
         masks.setdefault(_MASK.sub("", path.stem), []).append(path)
     without = [path for path in images if path.stem not in masks]
-    say_left_out(said, (path.name for path in without), "they have no mask")
+    note_left_out(notes, (path.name for path in without), "they have no mask")
     images = [path for path in images if path.stem in masks]
-    return SourceDataset(cases=_busi(folder, images, masks), total=len(images), said=said)
+    return SourceDataset(cases=_busi(folder, images, masks), total=len(images), notes=notes)
 
 
 def _busi(folder: Path, images: list[Path], masks: dict[str, list[Path]]) -> Iterator[SourceCase]:
@@ -78,24 +78,24 @@ def _busi(folder: Path, images: list[Path], masks: dict[str, list[Path]]) -> Ite
 
 
 def read_ddti(folder: Path, entry: Entry) -> SourceDataset:
-    """Find DDTI: its own XML files with polygons, or the variant with masks that others drew from them."""
+    """Find DDTI: the original XML files with polygons, or the variant with masks made from them."""
     roots = find_folders(folder, lambda root: bool(visible_files(root, ".xml")) and has_pictures(root))
     if not roots:
         return read_pairs(folder, entry)
-    said: list[str] = []
+    notes: list[str] = []
     outlines: dict[str, list[Polygon]] = {}
     for path in visible_files(roots[0], ".xml"):
         outlines |= _outlines(path)
     images = {plain_stem(path.name): path for path in image_files(roots[0])}
     without = [path.name for stem, path in images.items() if not outlines.get(stem)]
-    say_left_out(said, without, "no nodule is outlined in their XML")
+    note_left_out(notes, without, "no nodule is outlined in their XML")
     if missing := sorted(outlines.keys() - images.keys()):
-        said.append(f"{len(missing)} outlined images are not there: {some(missing)}.")
+        notes.append(f"{len(missing)} outlined images do not exist: {some(missing)}.")
     outlined = [stem for stem in images if outlines.get(stem)]
     if not outlined:
         raise not_found(folder, entry)
     cases = (_ddti(folder, images[stem], outlines[stem]) for stem in outlined)
-    return SourceDataset(cases=cases, total=len(outlined), said=said)
+    return SourceDataset(cases=cases, total=len(outlined), notes=notes)
 
 
 def _ddti(folder: Path, image: Path, polygons: list[Polygon]) -> SourceCase:
@@ -110,7 +110,7 @@ def _ddti(folder: Path, image: Path, polygons: list[Polygon]) -> SourceCase:
 
 
 def _filled(image: Path, polygons: list[Polygon]) -> Labels:
-    """Fill polygons, their outlines included, on the image's grid."""
+    """Fill polygons, including their outlines, on the image's grid."""
     header = decode_header(read_content(image), image)
     canvas = Image.new("L", (header.width, header.height))
     for polygon in polygons:
@@ -119,11 +119,11 @@ def _filled(image: Path, polygons: list[Polygon]) -> Labels:
 
 
 class _PlainXml(ElementTree.TreeBuilder):
-    """Builds a tree, and refuses what may define entities, in any encoding."""
+    """Builds a tree; refuses document types, which could define entities."""
 
     def doctype(self, name: str, pubid: str, system: str) -> None:
         """Refuse a document type."""
-        raise ElementTree.ParseError("it declares a document type, which no annotation needs")
+        raise ElementTree.ParseError("it declares a document type, which is not supported")
 
 
 def _outlines(path: Path) -> dict[str, list[Polygon]]:
@@ -153,7 +153,7 @@ def _polygons(text: str, path: Path) -> list[Polygon]:
         ) from error
     if not all(abs(step) < _FARTHEST for polygon in polygons for point in polygon for step in point):
         raise DataError(
-            f"{path}: an outline has a point that is no place in a picture: {text[:60]!r}.",
+            f"{path}: an outline has a point outside any picture: {text[:60]!r}.",
             code="LEX-DATA-088",
         )
     return [polygon for polygon in polygons if len(polygon) > 2]

@@ -1,8 +1,8 @@
-"""What NIfTI and DICOM share: how stored numbers become grey pixels, and the extra that reads them.
+"""Shared parts of the NIfTI and DICOM importers: conversion of stored numbers to grey pixels.
 
-Slices are written in the order in which the numbers are stored: the index that varies fastest in the file
-runs along a picture's row (left to right), the next one down its rows, the third counts the slices. Nothing
-is mirrored, turned or resampled, whatever the file says of its position in the patient.
+Slices are written in stored order: the fastest index runs along a picture's row (left to right), the next one
+down its rows, the third over the slices. Slices are never mirrored, rotated or resampled, whatever
+orientation the file states.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ def need(package: str) -> Any:
 
 
 def to_pixels(values: npt.NDArray[np.generic]) -> tuple[Pixels, str | None]:
-    """Turn a volume's numbers into grey values of 8 or 16 bits; one rule for all its slices.
+    """Return a volume's numbers as grey values of 8 or 16 bits; all slices are converted in the same way.
 
-    Whole numbers from 0 to 255 are kept as 8 bits, whole numbers from 0 to 65535 as 16 bits. Anything else is
-    stretched linearly from the volume's own range to 0..65535, and that is said.
+    Whole numbers from 0 to 255 become 8 bits, whole numbers from 0 to 65535 become 16 bits. All others are
+    scaled linearly from the volume's own range to 0..65535, and a note says so.
 
     Args:
         values: Any shape, any number type, without NaN.
 
     Returns:
-        The same shape, uint8 or uint16, and what was done, or None if the numbers were kept.
+        The same shape, uint8 or uint16, and the note; None if the numbers are unchanged.
     """
     low, high = float(values.min()), float(values.max())
     whole = values.dtype.kind in "iub" or bool(np.all(values == np.rint(values)))
@@ -53,17 +53,17 @@ def to_pixels(values: npt.NDArray[np.generic]) -> tuple[Pixels, str | None]:
         return (values.astype(np.uint8), None) if high <= 255 else (values.astype(np.uint16), None)
     scale = _DEEPEST / (high - low) if high > low else 0.0
     stretched = np.rint((values.astype(np.float64) - low) * scale).astype(np.uint16)
-    return stretched, f"its values {low:g} to {high:g} were stretched to 0 to {_DEEPEST}"
+    return stretched, f"its values {low:g} to {high:g} were scaled to 0 to {_DEEPEST}"
 
 
 def in_window(hounsfield: npt.NDArray[np.floating], window: tuple[int, int]) -> Pixels:
-    """Spread a window of Hounsfield units over 8 bits, so that a unit has the same grey in every slice.
+    """Map a window of Hounsfield units to 8 bits, so that a unit has the same grey value in every slice.
 
-    Deeper pixels would be stretched anew for each picture when it is read (`scale_to_8bit`).
+    Pixels of more than 8 bits would be scaled separately for each picture when read (`scale_to_8bit`).
 
     Args:
         hounsfield: CT numbers, any shape.
-        window: The units that become 0 and 255; what lies outside is clipped.
+        window: The units that become 0 and 255; values outside are clipped.
 
     Returns:
         The same shape, uint8.

@@ -1,4 +1,4 @@
-"""Writing cases as a data set of the house: images/, masks/, splits.json, cases.csv, dataset.yaml."""
+"""Writing a data set in Lexiseg's folder layout: images/, masks/, splits.json, cases.csv, dataset.yaml."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import Image
 from lexiseg.data.dataset_yaml import DATASET_FILE
 from lexiseg.data.decode import decode_header, read_content
 from lexiseg.data.layouts.case_facts import CaseFacts, write_case_facts
-from lexiseg.data.public.importers.source import Pixels, SourceCase, SourceDataset, say_left_out
+from lexiseg.data.public.importers.source import Pixels, SourceCase, SourceDataset, note_left_out
 from lexiseg.data.public.importers.splitting import SplitRecord, choose_splits
 from lexiseg.data.public.registry import Entry
 from lexiseg.data.readers import write_mask
@@ -31,20 +31,20 @@ IMAGES, MASKS, REPORTS = "images", "masks", "reports.csv"
 
 @dataclass(frozen=True, kw_only=True)
 class WriteResult:
-    """What was written.
+    """The result of writing a data set.
 
     Attributes:
         counts: Images per split.
-        said: What is to be said, one sentence each.
+        notes: Notes for the user, one sentence each.
     """
 
     counts: dict[Split, int]
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _StoredCase:
-    """A case whose files are written; its pixels are not kept."""
+    """A case whose files are written; its pixels are no longer in memory."""
 
     record: SplitRecord
     facts: CaseFacts
@@ -65,24 +65,24 @@ def write_dataset(
 ) -> WriteResult:
     """Write all cases of a data set.
 
-    Picture files are copied as they are, byte for byte; pixels become PNG of 8 or 16 bits; labels become
-    masks of 0 and 255, or, with several classes, of their labels.
+    Picture files are copied unchanged; pixels are written as PNG of 8 or 16 bits; labels are written as masks
+    of 0 and 255 or, with several classes, of their labels.
 
     Args:
-        source: The cases.
-        entry: What the registry knows of them.
+        source: The data set.
+        entry: Its entry in the registry.
         folder: An empty folder.
-        seed: Seed of what is split here.
+        seed: Seed of the splits made here.
         keep_published: See `lexiseg.data.public.importers.splitting.choose_splits`.
-        progress: Called with the number of cases done and, where known, of all.
+        progress: Called with the number of written cases and, where known, of all cases.
 
     Raises:
-        DataError: A case cannot be read, nothing is left, all masks are empty, or there are too few patients
+        DataError: A case cannot be read, no case is left, all masks are empty, or there are too few patients
             to split.
         DiskError: There is no space, or no permission.
     """
     with disk_errors(folder):
-        stored, said = _store_all(source, entry, folder, progress)
+        stored, notes = _store_all(source, entry, folder, progress)
         splits = choose_splits([item.record for item in stored], seed=seed, keep_published=keep_published)
         dropped = set(splits.dropped)
         for item in stored:
@@ -92,13 +92,13 @@ def write_dataset(
         _write_facts(folder, entry, [item for item in stored if item.record.name not in dropped])
         write_json(folder / SPLITS_FILE, {"seed": seed, **split_lists(splits.of)})
     counts = Counter(splits.of.values())
-    return WriteResult(counts={split: counts[split] for split in SPLITS}, said=(*said, *splits.said))
+    return WriteResult(counts={split: counts[split] for split in SPLITS}, notes=(*notes, *splits.notes))
 
 
 def _store_all(
     source: SourceDataset, entry: Entry, folder: Path, progress: Callable[[int, int | None], None] | None
 ) -> tuple[list[_StoredCase], list[str]]:
-    """Write all images and masks; return them, and what is to be said."""
+    """Write all images and masks; return them with notes for the user."""
     stored: list[_StoredCase] = []
     names: set[str] = set()
     wrong_size: list[str] = []
@@ -110,32 +110,31 @@ def _store_all(
             stored.append(kept)
         if progress is not None:
             progress(done, source.total)
-    said = list(source.said)
-    say_left_out(said, wrong_size, "image and mask differ in size")
+    notes = list(source.notes)
+    note_left_out(notes, wrong_size, "image and mask differ in size")
     if not stored:
         raise DataError(
-            f"No image of {entry.title} is left to import. {' '.join(said)}".strip(), code="LEX-DATA-089"
+            f"No image of {entry.title} is left to import. {' '.join(notes)}".strip(), code="LEX-DATA-089"
         )
     absent = set(range(1, entry.num_classes)).difference(*(item.labels for item in stored))
     if len(absent) == entry.num_classes - 1:
         wanted = ", ".join(f"{value} for {named.name}" for named in entry.classes for value in named.original)
         raise DataError(
-            f"No mask of {len(stored)} holds a class, so they are not written as those of {entry.title}; "
-            f"expected {wanted}.",
+            f"None of {len(stored)} masks holds a class of {entry.title}; expected the values {wanted}.",
             code="LEX-DATA-090",
         )
-    said += [f"No mask holds the class {entry.classes[label - 1].name}." for label in sorted(absent)]
-    return stored, said
+    notes += [f"No mask holds the class {entry.classes[label - 1].name}." for label in sorted(absent)]
+    return stored, notes
 
 
 def _unique(case: SourceCase, names: set[str]) -> str:
-    """Return a name that no other case has: where two splits use one, the split is put before the later."""
+    """Return a unique name: if two splits use the same name, the split is put before the second one."""
     name = case.name
     if name.lower() in names and case.split is not None:
         name = f"{case.split}_{name}"
     if name.lower() in names:
         raise DataError(
-            f"Two images are called {case.name}, the second one {case.original}; rename one of them.",
+            f"Two images are called {case.name}, the second one is {case.original}. Rename one of them.",
             code="LEX-DATA-091",
         )
     names.add(name.lower())
@@ -143,7 +142,7 @@ def _unique(case: SourceCase, names: set[str]) -> str:
 
 
 def _store(case: SourceCase, name: str, folder: Path, entry: Entry) -> _StoredCase | None:
-    """Write a case's image and mask; None if they differ in size."""
+    """Write a case's image and mask; return None if they differ in size."""
     content = read_content(case.image) if isinstance(case.image, Path) else _png(case.image)
     suffix = case.image.suffix if isinstance(case.image, Path) else ".png"
     image, mask = folder / IMAGES / f"{name}{suffix}", folder / MASKS / f"{name}.png"

@@ -1,4 +1,4 @@
-"""The registry of public data sets: facts as data, found by any of the names people use."""
+"""The registry of public data sets: facts as data, found by name or alias."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from functools import cache
 from importlib import resources
 
 import yaml
+from pydantic import ValidationError
 
 from lexiseg.data.public.registry.entry import ClassEntry, Entry, Importer, PairFolders, RemoteFile
-from lexiseg.errors import UsageError
+from lexiseg.errors import DataError, UsageError
+from lexiseg.validation import explain
 
 __all__ = ["ClassEntry", "Entry", "Importer", "PairFolders", "RemoteFile", "find_entry", "load_registry"]
 
@@ -25,18 +27,30 @@ def load_registry() -> dict[str, Entry]:
     """
     files = resources.files("lexiseg.data.public.registry") / "entries"
     entries = [
-        Entry.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+        _parse(file.read_text(encoding="utf-8"), file.name)
         for file in files.iterdir()
         if file.name.endswith(".yaml")
     ]
     return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.title.lower())}
 
 
-def find_entry(name: str) -> Entry:
-    """Return the entry that a name or alias means; letter case, blanks, `-` and `_` do not count.
+def _parse(text: str, name: str) -> Entry:
+    """Return the entry of one file.
 
     Raises:
-        UsageError: No data set has that name; the message lists those there are.
+        DataError: A field is unknown or missing, or has an impossible value.
+    """
+    try:
+        return Entry.model_validate(yaml.safe_load(text))
+    except ValidationError as error:
+        raise DataError(f"entries/{name}: {explain(Entry, error)}.", code="LEX-DATA-590") from error
+
+
+def find_entry(name: str) -> Entry:
+    """Return the entry with a name or alias; letter case, blanks, `-` and `_` are ignored.
+
+    Raises:
+        UsageError: No data set has that name; the message lists all names.
 
     Examples:
         >>> find_entry("COVID_Xray").title
@@ -49,13 +63,14 @@ def find_entry(name: str) -> Entry:
     close = difflib.get_close_matches(key, names, n=1)
     hint = f" Did you mean {names[close[0]].name}?" if close else ""
     raise UsageError(
-        f"No data set '{name}'; there are: {', '.join(load_registry())}.{hint}", code="LEX-USE-012"
+        f"No data set '{name}'; there are: {', '.join(load_registry())}.{hint}",
+        code="LEX-USE-012",
     )
 
 
 @cache
 def _names() -> dict[str, Entry]:
-    """Index the entries by all their names, written plainly."""
+    """Index the entries by all their names, in the form that `_plain` gives them."""
     names: dict[str, Entry] = {}
     for entry in load_registry().values():
         for name in {_plain(text) for text in (entry.name, entry.title, *entry.aliases)}:

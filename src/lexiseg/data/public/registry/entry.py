@@ -1,4 +1,4 @@
-"""What the registry knows about a data set: facts only, loaded from `entries/*.yaml`."""
+"""The facts of one data set in the registry, loaded from `entries/*.yaml`."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class ClassEntry(_Facts):
 
     Attributes:
         name: Its name.
-        keyword: The word for it in sentences, such as "polyp area".
-        original: What the published masks hold for it: grey values or colours "#rrggbb".
+        keyword: Its name in sentences, such as "polyp area".
+        original: Its values in the published masks: grey values or colours "#rrggbb".
     """
 
     name: str
@@ -42,7 +42,7 @@ class ClassEntry(_Facts):
     def _known(cls, values: tuple[int | str, ...]) -> tuple[int | str, ...]:
         for value in values:
             if isinstance(value, str) and not _COLOUR.fullmatch(value):
-                raise ValueError(f"{value!r} is no colour such as '#ff0000'")
+                raise ValueError(f"expected a colour such as '#ff0000', got {value!r}")
         return values
 
 
@@ -50,7 +50,7 @@ class RemoteFile(_Facts):
     """One archive to download.
 
     Attributes:
-        name: File name to store it under.
+        name: File name under which it is stored.
         url: Its address; https only.
         size: Its size in bytes, where known.
         sha256: Its checksum, where known.
@@ -68,7 +68,7 @@ class PairFolders(_Facts):
     Attributes:
         images: Path below the data set's root.
         masks: The same for its masks.
-        split: The split they are; None if the publisher made none.
+        split: Their split; None if the publisher made none.
     """
 
     images: str
@@ -81,26 +81,26 @@ class Entry(_Facts):
 
     Attributes:
         name: Its name on the command line.
-        title: What a reader is shown.
-        aliases: Other names that mean it.
+        title: Name shown to readers.
+        aliases: Other names for it.
         modality: How the images were made.
         colour: Whether the images are in colour or grey.
-        side: Whose left "left" is in its reports; the image's where it has none; None where nobody knows.
-        vocabulary: The shipped vocabulary that fits it, if one was made for it.
-        classes: Its classes, the background left out, in the order of the labels 1, 2, ...
-        licence: What is known of it.
+        side: Side convention of its reports; "image" where it has no reports; None where unknown.
+        vocabulary: The shipped vocabulary for it, if there is one.
+        classes: Its classes without the background, in the order of the labels 1, 2, ...
+        licence: Its licence, as far as known.
         home: Its home page.
-        importer: Which importer reads it.
-        layout: What the published folder looks like, in words.
-        pairs: Folders of images and masks, for importers of picture files; the first that are there count
-            where no split is stated, all of them where one is.
-        patient: Regular expression that finds the patient in a file name: its first group.
-        spacing_mm: Pixel spacing of all images in millimetres, where it is one.
+        importer: The importer that reads it.
+        layout: The published folder, in words.
+        pairs: Folders of images and masks, for importers of picture files. With stated splits all of them
+            are read, otherwise the first that exist.
+        patient: Regular expression whose first group is the patient in a file name.
+        spacing_mm: Pixel spacing of all images in millimetres, where it is the same for all.
         window_hu: For CT: the Hounsfield units that are kept.
-        downloads: Archives that need no login; empty where there are none.
-        steps: How a person gets the data by hand.
-        confirmed: What public documents or code confirm.
-        unconfirmed: What could not be confirmed.
+        downloads: Archives that need no login; empty if there are none.
+        steps: How to get the data by hand.
+        confirmed: Facts that public documents or code confirm.
+        unconfirmed: Facts that could not be confirmed.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9+-]*$")
@@ -129,9 +129,9 @@ class Entry(_Facts):
         if len({entry.name for entry in self.classes}) < len(self.classes):
             raise ValueError("two classes have the same name")
         if self.window_hu is not None and self.window_hu[0] >= self.window_hu[1]:
-            raise ValueError(f"window_hu must rise, got {list(self.window_hu)}")
+            raise ValueError(f"window_hu: expected rising numbers, got {list(self.window_hu)}")
         if self.patient is not None and re.compile(self.patient).groups != 1:
-            raise ValueError("patient must hold one group")
+            raise ValueError("patient: expected a pattern with one group")
         return self
 
     @property

@@ -1,0 +1,74 @@
+"""Histograms of the pixel values of masks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lexiseg.data.decode import decode_mask, read_content
+from lexiseg.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskHistogram:
+    """Histogram of the pixel values of one mask.
+
+    Attributes:
+        path: The mask file.
+        counts: Number of pixels by value.
+        is_colour: Whether the values are packed colours.
+        palette: Packed colour per palette index, if the values are palette indices.
+        is_lossy: Whether the file format may have changed values (JPEG).
+    """
+
+    path: Path
+    counts: dict[int, int]
+    is_colour: bool
+    palette: tuple[int, ...] | None
+    is_lossy: bool
+
+
+def mask_histograms(paths: Sequence[Path], *, skip_unreadable: bool = False) -> list[MaskHistogram]:
+    """Count the pixel values of masks, in a pool of threads."""
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        histograms = pool.map(lambda path: _histogram_unless(path, skip_unreadable=skip_unreadable), paths)
+        return [histogram for histogram in histograms if histogram is not None]
+
+
+def _histogram_unless(path: Path, *, skip_unreadable: bool) -> MaskHistogram | None:
+    try:
+        return mask_histogram(path)
+    except DataError:
+        if skip_unreadable:
+            return None
+        raise
+
+
+def mask_histogram(path: Path) -> MaskHistogram:
+    """Count the pixel values of one mask; palette indices are kept as they are."""
+    pixels = decode_mask(read_content(path), path)
+    if pixels.values.dtype == np.uint8:
+        histogram = np.bincount(pixels.values.ravel(), minlength=256)
+        values = np.flatnonzero(histogram)
+        counts = histogram[values]
+    else:
+        values, counts = np.unique(pixels.values, return_counts=True)
+    return MaskHistogram(
+        path=path,
+        counts=dict(zip(values.tolist(), counts.tolist(), strict=True)),
+        is_colour=pixels.is_colour,
+        palette=pixels.palette,
+        is_lossy=pixels.is_lossy,
+    )
+
+
+def spread(paths: Sequence[Path], count: int) -> list[Path]:
+    """Return at most `count` paths, spread evenly over the sequence."""
+    if len(paths) <= count:
+        return list(paths)
+    return [paths[i * len(paths) // count] for i in range(count)]
