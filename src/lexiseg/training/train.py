@@ -80,7 +80,7 @@ def train_on(
 
     Args:
         index: The data set. Training images may lack a mask; the masks that `config.masks` hides are hidden
-            already, as `open_dataset(masks=...)` or `lexiseg.data.hidden.hide_masks` does.
+            already, as `open_dataset(masks=...)` or `lexiseg.data.mask_hiding.hide_masks` does.
         config: The configuration; of a resumed run the one in its folder.
         out: The run folder to make; it must not hold anything yet.
         resume: Continue the interrupted run in `out`.

@@ -133,7 +133,7 @@ def test_the_vocabularys_own_keyword_is_said(
     said = io.StringIO()
     console = Console(file=said, width=500)
     described = lexiseg.describe(folder, tmp_path / "d.jsonl", console=console, **options)
-    note = "Sentences use the word 'polyp area'. If something else is segmented, state `keyword` in dataset.yaml."
+    note = "Sentences use the word 'polyp area'. If something else is segmented, state `keyword`"
     assert (note in said.getvalue()) == is_said
     if "spot" in added:
         assert any(line.sentence for line in described.lines)
