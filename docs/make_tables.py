@@ -6,9 +6,11 @@ the code.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
+import tomllib
 from collections.abc import Callable
 from functools import partial
 from importlib.resources import files
@@ -21,6 +23,7 @@ from pydantic import BaseModel
 sys.path.insert(0, str(Path(__file__).parent))
 from command_reference import command_line
 
+import lexiseg
 from lexiseg import errors
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.public.registry import load_registry
@@ -192,6 +195,22 @@ def data_set_facts() -> str:
     return "\n".join(parts)
 
 
+def layers() -> str:
+    """Return the layers of the package, the lowest first, from the contract that `make check` enforces."""
+    settings = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    rows = ["| layer | contents |", "| --- | --- |"]
+    for layer in reversed(contracts[0]["layers"]):
+        for name in layer.split(" | "):
+            folder = Path(lexiseg.__file__).parent / name
+            file = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+            module = ast.parse(file.read_text(encoding="utf-8"))
+            contents = (ast.get_docstring(module) or "").splitlines()[0]
+            rows.append(f"| `{name}{'/' if folder.is_dir() else '.py'}` | {contents} |")
+    rules = [f"- {contract['name']}." for contract in contracts[1:]]
+    return "\n".join([*rows, "", "Other rules that `make check` enforces:", "", *rules]) + "\n"
+
+
 def vocabularies() -> str:
     """Return the shipped vocabularies: their factors, coarse to fine, with all phrases."""
     parts = []
@@ -215,6 +234,7 @@ def vocabularies() -> str:
 
 #: Tables that do not list the fields of a model.
 OTHERS: dict[str, Callable[[], str]] = {
+    "layers": layers,
     "exit_codes": exit_codes,
     "error_codes": error_codes,
     "data_sets": data_sets,
@@ -238,7 +258,7 @@ def with_tables(page: str) -> str:
 
 def main() -> None:
     """Rewrite the tables of all pages."""
-    for path in sorted(DOCS.rglob("*.md")):
+    for path in sorted([*DOCS.rglob("*.md"), DOCS.parent / "CONTRIBUTING.md"]):
         page = path.read_text(encoding="utf-8")
         made = with_tables(page)
         if made != page:

@@ -1,4 +1,4 @@
-"""One wording for everything pydantic finds wrong: where it is, what was expected, and what came."""
+"""Messages for values that pydantic refuses: the place, what was expected, and what came."""
 
 from __future__ import annotations
 

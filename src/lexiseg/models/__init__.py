@@ -1,1 +1,1 @@
-"""Models."""
+"""Network blocks that systems share, losses, the text bank, encoder weights; independent of any one system."""

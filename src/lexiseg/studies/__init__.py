@@ -1,1 +1,1 @@
-"""The audit: arms trained alike but for their words, compared case by case, with a verdict."""
+"""Studies: trained arms that are compared case by case; the audit of what words change."""

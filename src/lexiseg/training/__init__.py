@@ -1,1 +1,1 @@
-"""Training: the teacher, which alone may see text and masks."""
+"""Training: its configuration, plan and loop, from a data set to a run folder."""
