@@ -46,6 +46,9 @@ def audit(
             r"\[default: all that the data set allows]"
         ),
     ] = None,
+    arms_file: Annotated[
+        Path | None, typer.Option(help="YAML file with further arms, see the page on the audit.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings per arm; a verdict needs at least 2.")] = 3,
     epochs: Annotated[
         int | None,
@@ -84,11 +87,12 @@ def audit(
     from lexiseg import audit as run_audit
 
     try:
-        result = run_audit(
+        found = run_audit(
             data,
             out,
             models=None if models is None else _names(models),
             arms=None if arms is None else _names(arms),
+            arms_file=arms_file,
             seeds=seeds,
             epochs=epochs,
             steps=steps,
@@ -103,11 +107,11 @@ def audit(
         )
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt("Give the same command again to go on.") from interrupt
-    for verdict in result.content["verdicts"]:
-        say(f"{verdict['model']}: {verdict['words']}")
-    for comparison in result.content["comparisons"]:
-        if comparison["group"] == "all":
-            say(f"  {comparison['model']}: {comparison['words']}")
+    for verdict in found.result.verdicts:
+        say(f"{verdict.model}: {verdict.words}")
+    for comparison in found.result.comparisons:
+        if comparison.group == "all":
+            say(f"  {comparison.model}: {comparison.words}")
     say(f"Report: {out / 'audit.html'}")
 
 
