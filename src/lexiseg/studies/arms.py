@@ -40,7 +40,7 @@ class ArmSpec(Record):
     Attributes:
         name: Its name: small letters, digits and underscores.
         title: Its title in reports; the name if nothing else is given.
-        words: "true" if images are taught with their own words, "shuffled" with those of other images, "none"
+        words: "own" if images are taught with their own words, "shuffled" with those of other images, "none"
             without words.
         changes: Fields of the configuration (`ARM_FIELDS`) that make the arm what it is.
         against: Further arms that it is compared with, besides "none".
@@ -50,7 +50,7 @@ class ArmSpec(Record):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     title: str = ""
-    words: Literal["none", "true", "shuffled"]
+    words: Literal["none", "own", "shuffled"]
     changes: dict[str, JsonValue]
     against: tuple[str, ...] = ()
     needs: Need | None = None
@@ -81,11 +81,11 @@ ARM_TABLE = (
         changes={"shuffle_words": True},
         control_title="the same words shuffled",
     ),
-    ArmSpec(name="reports", title="reports", words="true", changes={"text": "reports"}, needs="reports"),
+    ArmSpec(name="reports", title="reports", words="own", changes={"text": "reports"}, needs="reports"),
     ArmSpec(
         name="concepts",
         title="measured concepts",
-        words="true",
+        words="own",
         changes={"text": "concepts", "unmasked": "leave_out"},
     ),
 )
@@ -144,7 +144,7 @@ def known_arms(*, reports: bool, further: Sequence[ArmSpec] = ()) -> dict[str, A
     source = arms[shuffled_source(reports=reports)]
     shuffled = arms[SHUFFLED]
     arms[SHUFFLED] = shuffled.model_copy(update={"changes": {**source.changes, **shuffled.changes}})
-    controls = tuple(spec.name for spec in ARM_TABLE if spec.words != "true" and spec.name != BASELINE)
+    controls = tuple(spec.name for spec in ARM_TABLE if spec.words != "own" and spec.name != BASELINE)
     arms[source.name] = source.model_copy(update={"against": controls})
     for spec in further:
         if spec.name in arms:
@@ -219,7 +219,7 @@ def plan_arms(models: Sequence[str], names: Sequence[str], seeds: int, known: Ar
                 f"'{','.join(given)}'.",
                 code="LEX-USE-096",
             )
-    true_words = [name for name, spec in known.items() if spec.words == "true"]
+    true_words = [name for name, spec in known.items() if spec.words == "own"]
     if BASELINE not in names or not set(names) & set(true_words):
         raise UsageError(
             f"An audit compares arms with true words with the arm '{BASELINE}', so --arms needs "

@@ -44,7 +44,7 @@ def case_differences(
             )
             for model, of_model in dice.items()
             for arm in of_model
-            if arms[arm].words == "true"
+            if arms[arm].words == "own"
         ),
     )
 

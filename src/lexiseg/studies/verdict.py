@@ -102,7 +102,7 @@ def _overall(kinds: dict[tuple[str, str], Verdict], arms: Arms) -> tuple[Verdict
     told = {
         arm: kind
         for (arm, against), kind in kinds.items()
-        if against == BASELINE and arms[arm].words == "true"
+        if against == BASELINE and arms[arm].words == "own"
     }
     if "undecided" in kinds.values():
         return "undecided", "Undecided: one seed per arm cannot tell the words from chance of training."
@@ -126,7 +126,7 @@ def _causes(kinds: dict[tuple[str, str], Verdict], gained: Sequence[str], arms: 
             for (one, other), kind in sorted(
                 kinds.items(), key=lambda item: arms[item[0][1]].words != SHUFFLED
             )
-            if one == arm and other != BASELINE and arms[other].words != "true"
+            if one == arm and other != BASELINE and arms[other].words != "own"
         }
         shuffled = any(arms[other].words == SHUFFLED for other in controls)
         if any(kind != "gain" for kind in controls.values()):
