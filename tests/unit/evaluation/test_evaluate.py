@@ -97,7 +97,7 @@ def test_metrics_json_has_the_keys_of_the_issue_and_hand_computed_values(
     scene, evaluation = evaluated
     metrics = json.loads((evaluation.out / "metrics.json").read_text())
     assert read_record(evaluation.out / "metrics.json", Metrics, remedy="") == evaluation.metrics
-    assert list(metrics)[0] == "schema_version"
+    assert next(iter(metrics)) == "schema_version"
     assert metrics["schema_version"] == 1
     for name in ("dice", "iou", "hd95", "surface_dice"):
         assert set(metrics[name]) == {"mean", "ci95"}

@@ -135,7 +135,7 @@ arms:
     changes: {text: none, unmasked: pseudo_labels, pseudo_confidence: 0.75}
     against: [pseudo_labels]
   unprompted:
-    words: "true"
+    words: own
     changes: {text: reports, word_prompts: 0.0}
 """
 
@@ -173,7 +173,7 @@ def test_arms_from_a_file(index: DatasetIndex, tmp_path: Path) -> None:
         ("arms: {}\nseeds: 3\n", "a mapping of names to arms", "LEX-USE-555"),
         ("arms: {a: {words: none}}\n", "changes: Field required", "LEX-USE-554"),
         ("arms: {A b: {words: none, changes: {}}}\n", "name: String should match", "LEX-USE-554"),
-        ("arms: {a: {words: some, changes: {}}}\n", "words: Input should be 'none', 'true'", "LEX-USE-554"),
+        ("arms: {a: {words: some, changes: {}}}\n", "words: Input should be 'none', 'own'", "LEX-USE-554"),
         ("arms: {a: {words: none, changes: {epochs: 3}}}\n", "changes epochs, which must be", "LEX-USE-556"),
         ("arms: {none: {words: none, changes: {}}}\n", "two arms 'none'", "LEX-USE-552"),
         ("arms: {a: {words: none, changes: {}, against: [b]}}\n", "compared with b; there", "LEX-USE-553"),
@@ -249,7 +249,7 @@ def test_images_are_not_shifted_where_the_words_of_one_arm_could_not_follow(
     [
         ({"balance_words": 0.5}, "`balance_words: 0.5`: the arms would see other images"),
         ({"patience": 3}, "`patience: 3`: the arms would take different numbers of steps"),
-        ({"preset": "paper"}, "`preset: paper`: the published networks have no form without text"),
+        ({"preset": "paper"}, "`preset: paper`: its network has no form without text"),
         ({"colour": "red"}, "colour"),
     ],
 )
@@ -336,7 +336,7 @@ def test_a_data_set_that_every_seed_splits_differently_is_refused(
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[DatasetIndex, TrainConfig, bool]]:
-    """Stand in for the training and the evaluation of trials; keep what is trained, and whether it resumes."""
+    """Replace training and evaluation of trials; keep what is trained, and whether it resumes."""
     calls: list[tuple[DatasetIndex, TrainConfig, bool]] = []
 
     def train_on(index: Any, config: TrainConfig, out: Path, *, resume: bool, console: Console) -> Path:
