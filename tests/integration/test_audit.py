@@ -11,11 +11,13 @@ import signal
 import time
 from pathlib import Path
 
+import jsonschema
 import pytest
 from command_line import Command, Outcome, Trained, finish, shell, start
 from small_data import leftovers, phantom_cases, write_folders
 
 from lexiseg.data import open_dataset
+from lexiseg.schemas import schema
 
 CONFIG = (
     "precision: fp32\nworkers: 0\nbatch_size: 4\nwidth: 16\nencoder: lcnet_050\nencoder_weights: none\n"
@@ -79,6 +81,9 @@ def test_a_killed_audit_goes_on_where_it_was(audited: tuple[Path, Outcome]) -> N
 def test_what_an_audit_writes(audited: tuple[Path, Outcome]) -> None:
     out, outcome = audited
     content = json.loads((out / "audit.json").read_text())
+    jsonschema.validate(content, schema("audit"))
+    metrics = json.loads((out / "arms" / "stpnet-concepts-s1" / "test" / "metrics.json").read_text())
+    jsonschema.validate(metrics, schema("metrics"))
     assert [(a["arm"], a["steps"]) for a in content["arms"]] == [("none", [3, 3]), ("concepts", [3, 3])]
     (verdict,) = content["verdicts"]
     assert f"stpnet: {verdict['words']}" in outcome.stdout
@@ -210,6 +215,7 @@ def test_compare(
         in outcome.stdout
     )
     found = json.loads((tmp_path / "both" / "comparison.json").read_text())
+    jsonschema.validate(found, schema("comparison"))
     assert found["flip_average"] is True
     metrics = json.loads((tmp_path / "both" / trained.run.name / "metrics.json").read_text())
     assert (metrics["execution"]["flip_average"], metrics["tolerance"]) == (True, 1)
@@ -242,7 +248,9 @@ def test_evaluate_several_runs(
     out = tmp_path / "out"
     outcome = cli("evaluate", trained.run, trained_cotexnet.run, phantom, "--out", out)
     assert outcome.code == 0, outcome.stderr
-    rows = json.loads((out / "table.json").read_text())["runs"]
+    table = json.loads((out / "table.json").read_text())
+    jsonschema.validate(table, schema("run-table"))
+    rows = table["runs"]
     assert [row["run"] for row in rows] == [trained.run.name, trained_cotexnet.run.name]
     for row in rows:
         metrics = json.loads((out / row["run"] / "metrics.json").read_text())

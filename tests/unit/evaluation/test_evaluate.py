@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -19,6 +20,7 @@ from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.record_files import read_record
 from lexiseg.evaluation.records import Metrics
 from lexiseg.runs.run import Run
+from lexiseg.schemas import schema
 
 LEFT = "Unilateral pulmonary infection, one infected area, lower left lung."
 BOTH = "Bilateral pulmonary infection, two infected areas, lower left lung and lower right lung."
@@ -99,6 +101,7 @@ def test_metrics_json_has_the_keys_of_the_issue_and_hand_computed_values(
     assert read_record(evaluation.out / "metrics.json", Metrics, remedy="") == evaluation.metrics
     assert next(iter(metrics)) == "schema_version"
     assert metrics["schema_version"] == 1
+    jsonschema.validate(metrics, schema("metrics"))
     for name in ("dice", "iou", "hd95", "surface_dice"):
         assert set(metrics[name]) == {"mean", "ci95"}
         assert metrics[name]["ci95"][0] <= metrics[name]["mean"] <= metrics[name]["ci95"][1]
@@ -331,6 +334,7 @@ def test_several_classes(
     evaluation = evaluate_on(
         open_dataset(tmp_path / "data"), predictor, EvaluationOptions(), out=tmp_path / "out"
     )
+    jsonschema.validate(json.loads((evaluation.out / "metrics.json").read_text()), schema("metrics"))
     assert evaluation.metrics.by_class["lesion"].dice.mean == 1.0
     assert evaluation.metrics.by_class["effusion"].dice.mean == 0.0
     assert evaluation.metrics.dice.mean == 0.5

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,12 +27,14 @@ from lexiseg.evaluation import (
     figures,
     run_table,
 )
-from lexiseg.evaluation.comparison_records import CaseDifference, ExtremeCases, RunRow
+from lexiseg.evaluation.comparison_records import CaseDifference, Comparison, ExtremeCases, RunRow, RunTable
 from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.evaluation.record_files import read_record
 from lexiseg.evaluation.run_table import run_names
 from lexiseg.evaluation.tables import case_groups, most_different, patients_of, read_cases
 from lexiseg.inference.members import check_alike
 from lexiseg.runs.run import Run
+from lexiseg.schemas import schema
 
 TABLE = """id,image,patient,dice,truth_share,tercile,lesions
 007,a.png,,0.5,0.01,small,1
@@ -198,6 +201,12 @@ def test_each_command_opens_the_data_once(
         compare(a, b, data, out=out)
     assert opened == [data]
     assert list(out.rglob("metrics.json"))
+    for file, name, kind in (
+        ("comparison.json", "comparison", Comparison), ("table.json", "run-table", RunTable),
+    ):  # fmt: skip
+        if (out / file).is_file():
+            jsonschema.validate(json.loads((out / file).read_text()), schema(name))
+            read_record(out / file, kind, remedy="")
 
 
 def test_a_comparison_averages_with_no_third_run(data: Path, tmp_path: Path, fake_run: Any) -> None:

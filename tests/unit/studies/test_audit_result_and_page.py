@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from html_page import Page
 from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.record_files import read_record, write_record
+from lexiseg.schemas import schema
 from lexiseg.studies.arm_summary import ArmResults
 from lexiseg.studies.audit import all_cases
 from lexiseg.studies.audit_options import AuditOptions
@@ -56,6 +58,7 @@ def test_audit_json_is_read_back_as_it_was_written(content: AuditResult, tmp_pat
     write_record(file, content)
     assert read_record(file, AuditResult, remedy="") == content
     assert json.loads(file.read_text())["schema_version"] == 1
+    jsonschema.validate(json.loads(file.read_text()), schema("audit"))
     file.write_text(file.read_text().replace('"gain"', '"win"', 1))
     with pytest.raises(
         DataError, match=r"audit\.json cannot be read \(verdicts\.0\.kind: .*\)\. Again\."
