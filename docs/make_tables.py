@@ -24,6 +24,7 @@ from lexiseg import errors
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.public.registry import load_registry
 from lexiseg.errors import LexisegError
+from lexiseg.studies.arms import ArmSpec
 from lexiseg.training.config import AugmentConfig, TrainConfig
 from lexiseg.words import grammar, measure_rules
 from lexiseg.words.vocabulary import load_vocabulary, shipped_vocabularies
@@ -117,6 +118,7 @@ def error_codes() -> str:
 
 
 MODELS: dict[str, type[BaseModel]] = {
+    "arm": ArmSpec,
     "config": TrainConfig,
     "augment": AugmentConfig,
     "dataset_yaml": DatasetYaml,

@@ -35,21 +35,22 @@ Need = Literal["reports", "images_without_mask"]
 
 
 class ArmSpec(Record):
-    """One arm of an audit.
+    """One arm of an audit; in a file, `changes` may only hold `ARM_FIELDS`.
 
     Attributes:
         name: Its name: small letters, digits and underscores.
-        title: Its title in reports; the name if nothing else is given.
+        title: Its title in reports; None: its name.
         words: "own" if images are taught with their own words, "shuffled" with those of other images, "none"
             without words.
-        changes: Fields of the configuration (`ARM_FIELDS`) that make the arm what it is.
+        changes: Fields of the configuration, with their values, that make the arm what it is.
         against: Further arms that it is compared with, besides "none".
-        needs: What the data set must have for it; None: nothing.
+        needs: What the data set must have for it: "reports" for all training and validation images, or
+            "images_without_mask"; None: nothing.
         control_title: Its title in a sentence about words that are compared with it; None: its title.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    title: str = ""
+    title: str | None = None
     words: Literal["none", "own", "shuffled"]
     changes: dict[str, JsonValue]
     against: tuple[str, ...] = ()

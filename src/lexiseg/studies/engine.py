@@ -143,6 +143,10 @@ def run_study(
     def say(message: str) -> None:
         console.print(message, markup=False, highlight=False)
 
+    if not all(study.is_done(trial) for trial in study.trials):
+        for assumption in study.index.assumptions:
+            say(assumption)
+
     def work(name: str) -> None:
         done = sum(study.is_done(trial) for trial in study.trials)
         say(f"Arm {name} ({done} of {len(trials)} are done).")
