@@ -162,17 +162,34 @@ def test_an_audit_where_few_images_have_masks(cli: Command, data: Path, config: 
     for sample in open_dataset(data, masks=0.5).split("train"):
         if sample.mask is None:  # whoever opens it fails
             (data / "masks" / f"{sample.id}.png").write_bytes(b"hidden")
-    few = {"arms": "none,pseudo_labels,reports", "seeds": 1, "epochs": None, "steps": 3, "masks": 0.5}
+    arms = tmp_path / "arms.yaml"
+    arms.write_text(
+        "arms:\n  sure_labels:\n    words: none\n    against: [pseudo_labels]\n    changes: "
+        "{text: none, unmasked: pseudo_labels, pseudo_confidence: 0.75}\n"
+    )
+    few = {
+        "arms": "none,pseudo_labels,reports,sure_labels", "arms_file": arms,
+        "seeds": 1, "epochs": None, "steps": 3, "masks": 0.5,
+    }  # fmt: skip
     outcome = cli(*options(data, out, config, **few))
     assert outcome.code == 0, outcome.stderr
-    for arm, used in (("none", "leave_out"), ("pseudo_labels", "pseudo_labels"), ("reports", "words")):
+    for arm, used in (
+        ("none", "leave_out"), ("pseudo_labels", "pseudo_labels"), ("reports", "words"),
+        ("sure_labels", "pseudo_labels"),
+    ):  # fmt: skip
         run = json.loads((out / "arms" / f"stpnet-{arm}-s0" / "run.json").read_text())
         assert run["data"]["masks"]["unmasked"] == used
         assert run["data"]["masks"]["share"] == 0.5
         assert run["training"]["steps"] == 3
     content = json.loads((out / "audit.json").read_text())
     pairs = [(c["arm"], c["against"]) for c in content["comparisons"] if c["group"] == "all"]
-    assert pairs == [("pseudo_labels", "none"), ("reports", "none"), ("reports", "pseudo_labels")]
+    assert pairs == [
+        ("pseudo_labels", "none"), ("reports", "none"), ("sure_labels", "none"),
+        ("reports", "pseudo_labels"), ("sure_labels", "pseudo_labels"),
+    ]  # fmt: skip
+    assert content["arms"][3]["changes"]["pseudo_confidence"] == 0.75
+    assert "pseudo_confidence: 0.75" in (out / "arms" / "stpnet-sure_labels-s0" / "config.yaml").read_text()
+    assert f"--arms-file {arms}" in content["execution"]["command"]
     assert (
         f"{content['settings']['data']['without_mask']} of the 12 training images have no mask"
         in (out / "audit.html").read_text()
