@@ -52,9 +52,7 @@ def main() -> None:
     )
     metrics = lexiseg.evaluate(run, data, split="test", out=folder / "test").metrics
     print(describe_machine())
-    print(
-        f"{options.model}, {options.image_size} px, {run.manifest.training['minutes']} minutes of training\n"
-    )
+    print(f"{options.model}, {options.image_size} px, {run.finished_training.minutes} minutes of training\n")
     print("| class | test Dice, mean of cases | 95 % |")
     print("| --- | --- | --- |")
     assert metrics.by_class is not None, "the phantom has two foreground classes"

@@ -29,11 +29,12 @@ import lexiseg
 from lexiseg.data import open_dataset
 from lexiseg.data.public.registry import Entry, find_entry
 from lexiseg.inference.calibration import load_calibration
-from lexiseg.runs.run import MASKS_FILE, Run
+from lexiseg.runs.run import Run
+from lexiseg.runs.splits import MASKS_FILE, SPLITS_FILE
 from lexiseg.training.config import CONFIG_FILE, make_config
 
 _ZOO = Path(lexiseg.__file__).parent / "runs" / "shipped"
-_KEPT = ("run.json", "bank.safetensors", CONFIG_FILE, "splits.json", MASKS_FILE, "history.csv")
+_KEPT = ("run.json", "bank.safetensors", CONFIG_FILE, SPLITS_FILE, MASKS_FILE, "history.csv")
 _MAX_MOVE = 0.001
 _MAX_MB = 16.0
 _WATTS = 20
@@ -88,11 +89,11 @@ def training_command(run: Path, file: Path | None) -> str:
         return shlex.join([*command, CONFIG_FILE])
     length = next(name for name in ("max_minutes", "epochs", "steps") if getattr(config, name) is not None)
     stated = make_config({length: getattr(config, length)}, file).model_dump()
-    differing = [
+    differing = sorted(
         name
         for name, value in config.model_dump().items()
-        if stated[name] != value and not (name in _SETTLED and stated[name] == _SETTLED[name])
-    ]
+        if stated.get(name) != value and not (name in _SETTLED and stated.get(name) == _SETTLED[name])
+    )
     if differing:
         raise SystemExit(f"{run} was not trained with {file}: {', '.join(differing)} differ.")
     option, value = f"--{length.replace('_', '-')}", str(getattr(config, length)).removesuffix(".0")
@@ -123,7 +124,7 @@ def pack(run: Path, out: Path, *, command: str) -> None:
     )
     (out / "weights.safetensors").chmod(0o644)
     packed = Run.open(out)
-    packed.updated(training={**packed.manifest.training, "command": command})
+    packed.updated(training=packed.manifest.training.model_copy(update={"command": command}))
 
 
 def scores(run: Path, data: Path, split: str, **way: Any) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def measured(packed: Path, data: Path, average_with: Path | None) -> dict[str, d
     ways: dict[str, dict[str, Any]] = {"plain": {}, "--flip-average": {"flip_average": True}}
     if average_with is not None:
         ways["--average-with RUN2"] = {"average_with": average_with}
-    seed = int(Run.open(packed).manifest.training["seed"])
+    seed = Run.open(packed).finished_training.seed
     images = [sample.image for sample in open_dataset(data, seed=seed).split("test")]
     return {
         title: {
@@ -215,10 +216,10 @@ def licence(about: Entry) -> str:
 
 def facts(run: Run, about: Entry, *, size: float, move: float) -> dict[str, str]:
     """Return what the card's first table says, by title."""
-    manifest, training = run.manifest, run.manifest.training
-    network, validation = manifest.network, training["validation"]
+    manifest, training = run.manifest, run.finished_training
+    network, validation = manifest.network, training.validation
     config = yaml.safe_load((run.path / CONFIG_FILE).read_text(encoding="utf-8"))
-    energy = _WATTS * training["minutes"] / 60_000
+    energy = _WATTS * training.minutes / 60_000
     return {
         "What": f"{network.model}, {network.preset} preset, encoder {network.encoder}, "
         f"{network.num_parameters / 1e6:.2f} M parameters, {size:.1f} MB in half precision (validation Dice "
@@ -229,14 +230,14 @@ def facts(run: Run, about: Entry, *, size: float, move: float) -> dict[str, str]
         "Gives": f"a mask of {', '.join(manifest.class_names[1:])}, the words it retrieves itself, a reason "
         f"where the two disagree, and a flag where the Dice it expects is low; left and right are the "
         f"{manifest.side}'s",
-        "Trained on": f"{about.title}, {manifest.data['samples']['train']:,} images with masks and report "
+        "Trained on": f"{about.title}, {manifest.data.samples['train']:,} images with masks and report "
         f"sentences",
         "Licence of the data": licence(about),
-        "Selected": f"weights of step {training['selected_step']} of {training['steps']}, by Dice on "
-        f"{config['val_cases']} of {validation['cases']:,} validation images (on all: "
-        f"{validation['dice']:.4f}); nothing was chosen on test",
-        "Training": f"{training['minutes']} minutes, seed {training['seed']}, {training['machine']}, torch "
-        f"{training['torch']}, {manifest.created[:10]}",
+        "Selected": f"weights of step {training.selected_step} of {training.steps}, by Dice on "
+        f"{config['val_cases']} of {validation.cases:,} validation images (on all: "
+        f"{validation.dice:.4f}); nothing was chosen on test",
+        "Training": f"{training.minutes} minutes, seed {training.seed}, {training.machine}, torch "
+        f"{training.torch}, {manifest.created[:10]}",
         "Energy": f"no counter on this machine; at an assumed {_WATTS} W for two busy cores {energy:.3f} kWh",
     }
 
@@ -267,7 +268,7 @@ def fit_section(run: Run) -> str:
     assert calibration is not None
     review = calibration.review
     return (
-        f"Fitted on the {calibration.data['samples']:,} validation images: temperature "
+        f"Fitted on the {calibration.data.samples:,} validation images: temperature "
         f"{calibration.temperature:.3f}, expected calibration error {calibration.ece_before:.4f} before and "
         f"{calibration.ece_after:.4f} after (plain prediction).\nA prediction is flagged where the Dice that "
         f"is expected of it is below {review.below:.2f}: on validation {100 * review.flagged:.1f} % of the "

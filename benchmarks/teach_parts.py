@@ -23,7 +23,7 @@ _ARMS = {"none": "neither", "sentence": "sentence only", "pseudo_word": "pseudo-
 
 def gap(run: Run) -> str:
     """Return the gap at the selected step; a dash for an arm that distils nothing."""
-    selected = str(run.manifest.training["selected_step"])
+    selected = str(run.finished_training.selected_step)
     found = [row.get("val/gap") for row in run.history if row["step"] == selected]
     return f"{float(found[0]):.3f}" if found and found[0] else "-"
 
@@ -47,7 +47,7 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- |")
     for teach, result in results.items():
         run, cases = run_of(options, result), result.cases
-        validation = run.manifest.training["validation"]["dice"]
+        validation = run.finished_training.validation.dice
         difference = "-" if teach == "none" else paired(cases, baseline, baseline.index)
         print(
             f"| {_ARMS[teach]} | {validation:.4f} | {gap(run)} | {dice(cases, baseline.index).mean():.4f} | "

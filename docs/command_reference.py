@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.models import OptionInfo
 
-from lexiseg.cli import app
+from lexiseg.cli.app import app
 
 _KINDS = {Path: "PATH", str: "TEXT", int: "INTEGER", float: "NUMBER"}
 _DEFAULT_IN_HELP = r" \[default: "

@@ -10,6 +10,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -25,7 +26,9 @@ from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.public.registry import load_registry
 from lexiseg.errors import LexisegError
 from lexiseg.studies.arms import ArmSpec
-from lexiseg.training.config import AugmentConfig, TrainConfig
+from lexiseg.systems.configuration import AugmentConfig, TrainConfig
+from lexiseg.systems.registry import systems
+from lexiseg.systems.system import System
 from lexiseg.words import grammar, measure_rules
 from lexiseg.words.vocabulary import load_vocabulary, shipped_vocabularies
 
@@ -57,6 +60,26 @@ def fields(model: type[BaseModel]) -> str:
     for name, field in model.model_fields.items():
         default = "required" if field.is_required() else shown(field.get_default(call_default_factory=True))
         rows.append(f"| `{name}` | {default} | {text[name]} |")
+    return "\n".join(rows) + "\n"
+
+
+def common_fields() -> str:
+    """Return a table of the fields that every system has; `model` and `preset` name the system."""
+    return fields(TrainConfig).replace("| required |", "| by system |")
+
+
+def own_fields(system: System) -> str:
+    """Return a table of the fields that a system adds, and of those whose default differs."""
+    text: dict[str, str] = {}
+    for model in reversed(system.configuration.__mro__):
+        if issubclass(model, BaseModel):
+            text |= described(model)
+    rows = ["| field | default | meaning |", "| --- | --- | --- |"]
+    for name, field in system.configuration.model_fields.items():
+        common = TrainConfig.model_fields.get(name)
+        if name in ("model", "preset") or (common is not None and common.default == field.default):
+            continue
+        rows.append(f"| `{name}` | {shown(field.default)} | {text[name]} |")
     return "\n".join(rows) + "\n"
 
 
@@ -119,7 +142,6 @@ def error_codes() -> str:
 
 MODELS: dict[str, type[BaseModel]] = {
     "arm": ArmSpec,
-    "config": TrainConfig,
     "augment": AugmentConfig,
     "dataset_yaml": DatasetYaml,
     "grammar": grammar.Grammar,
@@ -201,7 +223,9 @@ OTHERS: dict[str, Callable[[], str]] = {
     "data_set_facts": data_set_facts,
     "vocabularies": vocabularies,
     "cli": command_line,
+    "config": common_fields,
 }
+OTHERS |= {f"config.{s.name}.{s.preset}": partial(own_fields, s) for s in systems()}
 
 
 def table(name: str) -> str:

@@ -1,7 +1,7 @@
 """Lexiseg: medical image segmentation taught with words, used without them.
 
-The public interface; the command line calls nothing else. Names load when they are first used, so that
-`import lexiseg` stays quick and prediction never imports what only training needs.
+This is the public interface; the command line calls nothing else. Each name is loaded at its first use, so
+`import lexiseg` is quick, and prediction does not import what only training needs.
 
 Examples:
     >>> import lexiseg
@@ -20,57 +20,37 @@ from lexiseg.errors import LexisegError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lexiseg.data import open_dataset
-    from lexiseg.data.check import check_dataset
-    from lexiseg.data.phantom import write_phantom
-    from lexiseg.data.public.dataset_import import get_dataset, import_dataset
-    from lexiseg.data.public.registry import find_entry, load_registry
-    from lexiseg.describing.describe import describe
-    from lexiseg.describing.multimodal.model import LmmOptions
-    from lexiseg.evaluation import compare, evaluate, evaluate_runs
-    from lexiseg.evaluation.calibrate import calibrate
-    from lexiseg.inference.batch import find_targets, predict_to_files
-    from lexiseg.inference.explain import explain
-    from lexiseg.inference.predictor import Predictor
-    from lexiseg.inference.result import Prediction
-    from lexiseg.runs.conversion.cotexnet import convert_cotexnet
-    from lexiseg.runs.conversion.stpnet import convert_stpnet
-    from lexiseg.runs.run import Run
-    from lexiseg.studies.audit import audit
-    from lexiseg.training.train import train
+    from lexiseg.data import open_dataset as open_dataset
+    from lexiseg.data.check import check_dataset as check_dataset
+    from lexiseg.data.phantom import write_phantom as write_phantom
+    from lexiseg.data.public.dataset_import import get_dataset as get_dataset
+    from lexiseg.data.public.dataset_import import import_dataset as import_dataset
+    from lexiseg.data.public.registry import find_entry as find_entry
+    from lexiseg.data.public.registry import load_registry as load_registry
+    from lexiseg.describing.describe import describe as describe
+    from lexiseg.describing.multimodal.model import LmmOptions as LmmOptions
+    from lexiseg.evaluation import compare as compare
+    from lexiseg.evaluation import evaluate as evaluate
+    from lexiseg.evaluation import evaluate_runs as evaluate_runs
+    from lexiseg.evaluation.calibrate import calibrate as calibrate
+    from lexiseg.inference.batch import predict_to_files as predict_to_files
+    from lexiseg.inference.explain import explain as explain
+    from lexiseg.inference.options import PredictionOptions as PredictionOptions
+    from lexiseg.inference.predictor import Predictor as Predictor
+    from lexiseg.inference.result import Prediction as Prediction
+    from lexiseg.inference.targets import find_targets as find_targets
+    from lexiseg.runs.conversion.cotexnet import convert_cotexnet as convert_cotexnet
+    from lexiseg.runs.conversion.stpnet import convert_stpnet as convert_stpnet
+    from lexiseg.runs.run import Run as Run
+    from lexiseg.studies.audit import audit as audit
+    from lexiseg.training.train import train as train
 
-__all__ = [
-    "LexisegError",
-    "LmmOptions",
-    "Prediction",
-    "Predictor",
-    "Run",
-    "__version__",
-    "audit",
-    "calibrate",
-    "check_dataset",
-    "compare",
-    "convert_cotexnet",
-    "convert_stpnet",
-    "describe",
-    "evaluate",
-    "evaluate_runs",
-    "explain",
-    "find_entry",
-    "find_targets",
-    "get_dataset",
-    "import_dataset",
-    "load",
-    "load_registry",
-    "open_dataset",
-    "predict_to_files",
-    "train",
-    "write_phantom",
-]
-
+# Where each name of the public interface is; a test holds it against the imports above, which are for type
+# checkers and editors.
 _HOMES = {
     "LmmOptions": "lexiseg.describing.multimodal.model",
     "Prediction": "lexiseg.inference.result",
+    "PredictionOptions": "lexiseg.inference.options",
     "Predictor": "lexiseg.inference.predictor",
     "Run": "lexiseg.runs.run",
     "audit": "lexiseg.studies.audit",
@@ -84,7 +64,7 @@ _HOMES = {
     "evaluate_runs": "lexiseg.evaluation",
     "explain": "lexiseg.inference.explain",
     "find_entry": "lexiseg.data.public.registry",
-    "find_targets": "lexiseg.inference.batch",
+    "find_targets": "lexiseg.inference.targets",
     "get_dataset": "lexiseg.data.public.dataset_import",
     "import_dataset": "lexiseg.data.public.dataset_import",
     "load_registry": "lexiseg.data.public.registry",
@@ -95,12 +75,17 @@ _HOMES = {
 }
 
 
+__all__ = ["LexisegError", "__version__", "load", *_HOMES]
+
+
 def load(
     run: str | Path,
     *,
     device: str = "cpu",
     flip_average: bool = False,
     average_with: str | Path | None = None,
+    batch_size: int | None = None,
+    spacing_mm: tuple[float, float] | None = None,
 ) -> Predictor:
     """Load a run folder, or a model that comes with Lexiseg, for prediction.
 
@@ -108,20 +93,32 @@ def load(
         run: The run folder, or the name of a model that comes with Lexiseg;
             `lexiseg.runs.shipped.model_names()` lists them.
         device: torch device, such as "cpu" or "cuda:0".
-        flip_average: Whether to average over each image and its mirror image, see `Predictor`.
-        average_with: A second run folder, or such a name, to average with, see `Predictor`.
+        flip_average: Whether to average over each image and its mirror image.
+        average_with: A second run folder, or such a name, to average with.
+        batch_size: Images per pass through the network; by default 8.
+        spacing_mm: Height and width of a pixel in millimetres, the same for all images, for areas in mm2.
 
     Returns:
-        A predictor; its `predict` takes an image and nothing else.
+        A predictor; its `predict` takes an image and nothing else. `PredictionOptions` says more about each
+        option.
 
     Raises:
         RunError: The folder is no run this version can read.
         WeightsError: Its weights or text bank are missing or damaged.
-        UsageError: The device does not exist here, or the second run has other classes or words.
+        UsageError: The device does not exist here, the second run has other classes or words, or an option is
+            out of range.
     """
+    from lexiseg.inference.options import BATCH_SIZE, PredictionOptions
     from lexiseg.inference.predictor import Predictor
 
-    return Predictor(run, device=device, flip_average=flip_average, average_with=average_with)
+    options = PredictionOptions(
+        device=device,
+        flip_average=flip_average,
+        average_with=average_with,
+        batch_size=BATCH_SIZE if batch_size is None else batch_size,
+        spacing_mm=spacing_mm,
+    )
+    return Predictor(run, options)
 
 
 def __getattr__(name: str) -> Any:

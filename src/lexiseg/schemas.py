@@ -28,6 +28,10 @@ SCHEMAS = {
     "comparison": "lexiseg.evaluation.comparison_records:Comparison",
     "run-table": "lexiseg.evaluation.comparison_records:RunTable",
     "audit": "lexiseg.studies.records:AuditResult",
+    "manifest": "lexiseg.runs.manifest:Manifest",
+    "calibration": "lexiseg.inference.calibration:CalibrationFile",
+    "prediction": "lexiseg.inference.records:PredictionRecord",
+    "prediction-failure": "lexiseg.inference.records:FailureRecord",
 }
 
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+)$")

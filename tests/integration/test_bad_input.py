@@ -107,11 +107,8 @@ class TestOptions:
         [
             (("--image-size", 100), ("multiple of 32", "got 100")),
             (("--encoder", "resnet18x"), ("no model named 'resnet18x'", "Did you mean")),
-            (("--preset", "paper"), ("224 px only",)),
-            (
-                ("--preset", "paper", "--text", "none", "--image-size", 224),
-                ("no form without text", "--preset compact"),
-            ),
+            (("--preset", "paper"), ("width: the paper preset of STPNet has no such field",)),
+            (("--preset", "paper", "--encoder", "resnet18"), ("encoder", "has no such field", "LEX-USE-500")),
             (("--text", "poems"), ("'poems'", "reports", "concepts")),
             (("--model", "unet"), ("'unet'", "stpnet")),
         ],

@@ -44,7 +44,7 @@ def test_measured_words_are_written_and_trained_with(
     assert trained.code == 0, trained.stderr
     manifest = Run.open(tmp_path / "run").manifest
     assert manifest.text == "concepts"
-    assert manifest.data["descriptions"]["lines"] == 14
+    assert manifest.data.descriptions.lines == 14
     cli("data", "describe", folders, "--out", out).refuses(USAGE, "already exists")
     out.write_text(out.read_text().replace('"count"', '"mood"', 1))
     cli("train", folders, "--out", tmp_path / "other", *options).refuses(DATA, "line 1", "no factor 'mood'")

@@ -217,10 +217,11 @@ class TestPredict:
         out = tmp_path / "out"
         cli("predict", trained.run, mixed, "--out", out)
         broken, *lines = lines_of(out)
-        assert broken.keys() == {"image", "error"}
+        assert broken.keys() == {"schema_version", "image", "error", "code"}
         assert broken["image"] == str(mixed / "broken.png")
         for number, line in enumerate(lines):
             assert list(line) == [
+                "schema_version",
                 "image",
                 "mask",
                 "size",

@@ -94,7 +94,7 @@ def test_a_killed_and_resumed_training_equals_an_unbroken_one(
         text = str(describe(tiny_data, tmp_path / "words.jsonl", source="reports").path)
     few = {} if masks is None else {"masks": masks}
     unbroken = train(tiny_data, tmp_path / "unbroken", text, model=model, **few)
-    assert unbroken.manifest.training["steps"] == 8
+    assert unbroken.manifest.training.steps == 8
     killed = tmp_path / "killed"
     for step, more in ((1, []), (5, ["resume"])):  # before the first checkpoint, and in a later segment
         options = [f"die_at={step}", f"model={model}", *(f"masks={share}" for share in few.values()), *more]
@@ -102,9 +102,9 @@ def test_a_killed_and_resumed_training_equals_an_unbroken_one(
         process = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert process.returncode == -signal.SIGKILL, process.stderr
         assert (killed / "checkpoint.ckpt").exists() == (step == 5)
-    assert Run.open(killed).manifest.training["finished"] is False
+    assert Run.open(killed).manifest.training.finished is False
     resumed = train(tiny_data, killed, text, resume=True)
-    assert resumed.manifest.training["finished"] is True
+    assert resumed.manifest.training.finished is True
     assert len(history(killed)) == 4
     assert_equal_runs(unbroken.path, killed)
 

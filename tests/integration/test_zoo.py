@@ -48,7 +48,7 @@ def test_every_shipped_model_is_small_and_says_what_it_is_for() -> None:
 def test_the_cards_command_is_that_of_the_run_and_says_what_it_was_trained_with() -> None:
     for name in model_names():
         run = Run.open(name)
-        command = run.manifest.training["command"]
+        command = run.manifest.training.command
         assert command in (run.path / "model_card.md").read_text(encoding="utf-8")
         assert command.startswith("lexiseg train DATA --out RUN --config ")
         file, flag, value = command.split()[6:]

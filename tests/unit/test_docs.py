@@ -117,7 +117,7 @@ def test_python_compiles_and_its_names_exist(block: Block) -> None:
 
 def command_of(words: list[str]) -> tuple[Any, Any, list[str]]:
     """Return the command that a line names, its context, and what follows the command's name."""
-    from lexiseg.cli import app
+    from lexiseg.cli.app import app
 
     command: Any = typer.main.get_command(app)
     context = command.context_class(command, info_name="lexiseg")

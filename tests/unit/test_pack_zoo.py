@@ -99,7 +99,7 @@ def test_the_command_is_that_of_the_configuration_the_run_was_trained_with(
     assert pack_zoo.training_command(run, None) == "lexiseg train DATA --out RUN --config config.yaml"
     other = tmp_path / "other.yaml"
     other.write_text(file.read_text() + "precision: bf16\nwidth: 64\n")
-    with pytest.raises(SystemExit, match=r"not trained with .*other.yaml: width, precision differ"):
+    with pytest.raises(SystemExit, match=r"not trained with .*other.yaml: precision, width differ"):
         pack_zoo.training_command(run, other)
 
 

@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 
 from lexiseg.errors import UsageError
+from lexiseg.runs.run import Run
 from lexiseg.schemas import SCHEMAS, attribute_texts, schema
 from script_module import load_script
 
@@ -36,9 +37,15 @@ def test_the_files_of_the_documentation_are_up_to_date(make_schemas: ModuleType)
 def test_every_schema_is_valid_and_describes_every_field(name: str) -> None:
     value = schema(name)
     jsonschema.Draft202012Validator.check_schema(value)
-    for title, definition in [(name, value), *value["$defs"].items()]:
+    for title, definition in [(name, value), *value.get("$defs", {}).items()]:
         for field, about in definition.get("properties", {}).items():
             assert about.get("description"), f"{title}.{field} has no description"
+
+
+@pytest.mark.parametrize(("file", "name"), [("run.json", "manifest"), ("calibration.json", "calibration")])
+def test_the_files_of_a_model_that_comes_with_lexiseg_validate(file: str, name: str) -> None:
+    text = (Run.open("covid-xray").path / file).read_text(encoding="utf-8")
+    jsonschema.validate(json.loads(text), schema(name))
 
 
 def test_a_schema_that_does_not_exist() -> None:

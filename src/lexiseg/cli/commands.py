@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from lexiseg.cli.comparison_commands import show_runs
 from lexiseg.cli.shared import (
@@ -19,9 +19,11 @@ from lexiseg.cli.shared import (
     narrator,
     progress_bar,
     say,
+    warn,
 )
 from lexiseg.errors import DiskError, LexisegError, PartialFailureError
-from lexiseg.systems.registry import DEFAULT, systems
+from lexiseg.inference.writers.registry import check_formats, format_names
+from lexiseg.systems.registry import DEFAULT, names, systems
 
 if TYPE_CHECKING:
     from lexiseg.evaluation.options import EvaluationKeywords
@@ -33,6 +35,17 @@ class _Unmasked(StrEnum):
     WORDS = "words"
     PSEUDO_LABELS = "pseudo_labels"
     LEAVE_OUT = "leave_out"
+
+
+def _one_of(known: tuple[str, ...]) -> Callable[[str | None], str | None]:
+    """Return the check of an option that takes one of some names."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in known:
+            raise typer.BadParameter(f"'{value}' is not one of {', '.join(known)}.")
+        return value
+
+    return check
 
 
 #: "stpnet (STPNet), ..." and "stpnet compact: small, trains on a CPU; ...", for `--help`.
@@ -59,11 +72,17 @@ def train(
     ],
     out: Annotated[Path, typer.Option(help="Run folder to make.")],
     model: Annotated[
-        str | None, typer.Option(help=rf"The system to train: {_MODELS}. \[default: {DEFAULT}]")
+        str | None,
+        typer.Option(
+            callback=_one_of(names()), help=rf"The system to train: {_MODELS}. \[default: {DEFAULT}]"
+        ),
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help=rf"Which form of the system. {_PRESETS}. \[default: the first one listed]"),
+        typer.Option(
+            callback=_one_of(tuple(dict.fromkeys(system.preset for system in systems()))),
+            help=rf"Which form of the system. {_PRESETS}. \[default: the first one listed]",
+        ),
     ] = None,
     text: Annotated[
         str | None,
@@ -254,7 +273,7 @@ def calibrate(
         )
     review = fitted.review
     say(
-        f"Temperature {fitted.temperature:.3f}, fitted on {fitted.data['samples']} validation cases; "
+        f"Temperature {fitted.temperature:.3f}, fitted on {fitted.data.samples} validation cases; "
         f"expected calibration error {fitted.ece_before:.4f} before, {fitted.ece_after:.4f} after."
     )
     if review.dice_flagged is not None and review.dice_rest is not None:
@@ -271,14 +290,21 @@ def predict(
         list[str], typer.Argument(metavar="PATHS", help="Images, folders, or quoted glob patterns.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for masks and predictions.jsonl.")] = Path("predictions"),
+    write: Annotated[
+        str, typer.Option(help=f"Output formats, by commas: {', '.join(format_names())}.")
+    ] = "mask",
     overlays: Annotated[
-        bool, typer.Option("--overlays", help="Also write the images with mask contours.")
+        bool,
+        typer.Option(
+            "--overlays", help="Also write the images with mask contours; short for the format overlay."
+        ),
     ] = False,
     explain: Annotated[
         bool,
         typer.Option(
             "--explain",
-            help="Also write a card per image: words by scale, where each acts, masks under other words.",
+            help="Also write a card per image: words by scale, where each acts, masks under other words; "
+            "short for the format card.",
         ),
     ] = False,
     spacing_mm: Annotated[
@@ -291,33 +317,36 @@ def predict(
     average_with: _AverageWith = None,
 ) -> None:
     """Segment images: masks on their own grids, the retrieved words, and a flag where to look again."""
+    formats = [name.strip() for name in write.split(",") if name.strip()]
+    formats += ["overlay"] * overlays + ["card"] * explain
+    check_formats(formats)
+
     from lexiseg import find_targets, load, predict_to_files
 
     targets = find_targets(paths, out=out)
-    predictor = load(run, device=device, flip_average=flip_average, average_with=average_with)
-    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    predictor = load(
+        run,
+        device=device,
+        flip_average=flip_average,
+        average_with=average_with,
+        batch_size=batch_size,
+        spacing_mm=spacing_mm,
+    )
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(targets))
 
         def show(path: Path, result: object) -> None:
             progress.advance(task)
             if isinstance(result, LexisegError):
-                errors.print(f"Skipped: {result}", style="yellow")
+                warn(f"Skipped: {result}")
 
         try:
-            summary = predict_to_files(
-                predictor,
-                targets,
-                out,
-                overlays=overlays,
-                cards=explain,
-                spacing_mm=spacing_mm,
-                batch_size=batch_size,
-                on_result=show,
-            )
+            summary = predict_to_files(predictor, targets, out, writers=formats, on_result=show)
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(
                 f"The masks so far are in {out / 'masks'}. Run the command again to predict all images."
+                if "mask" in formats
+                else f"The files so far are in {out}. Run the command again to predict all images."
             ) from interrupt
     can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None
     review = f"; {summary.flagged} flagged for review" if can_flag else ""

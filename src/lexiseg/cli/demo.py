@@ -40,7 +40,7 @@ def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, c
     run = lexiseg.train(data, out / "run", max_minutes=minutes, image_size=image_size, console=console)
     fitted = lexiseg.calibrate(run.path, data)
     console.print(
-        f"Calibrated on {fitted.data['samples']} validation cases: temperature {fitted.temperature:.2f}"
+        f"Calibrated on {fitted.data.samples} validation cases: temperature {fitted.temperature:.2f}"
     )
     index = lexiseg.open_dataset(data)
     split: Split = "test" if index.split("test") else "val"
@@ -55,7 +55,7 @@ def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, c
     predictor = lexiseg.load(run.path)
     images = [str(sample.image) for sample in index.split(split)[:_PREDICTED]]
     summary = lexiseg.predict_to_files(
-        predictor, lexiseg.find_targets(images), out / "predictions", overlays=True, cards=True
+        predictor, lexiseg.find_targets(images), out / "predictions", writers=("mask", "overlay", "card")
     )
     console.print(f"{summary.done} images segmented, {summary.flagged} flagged for review")
     console.rule("Where to look")

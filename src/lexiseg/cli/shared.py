@@ -49,6 +49,12 @@ def narrator() -> Console:
     return Console(soft_wrap=not sys.stdout.isatty())
 
 
+def warn(message: str) -> None:
+    """Print one message on stderr, as it is, in yellow."""
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    errors.print(message, style="yellow")
+
+
 def say(message: str) -> None:
     """Print one message, as it is."""
     Console(soft_wrap=True, highlight=False, markup=False).print(message)

@@ -3,7 +3,7 @@
 from lexiseg.evaluation.compare import compare, compare_on
 from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_on
 from lexiseg.evaluation.metrics import CaseScores, ClassScores, case_metrics
-from lexiseg.evaluation.options import EvaluationOptions, PredictionOptions
+from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.run_table import evaluate_runs
 from lexiseg.evaluation.statistics import (
     PairedDifference,
@@ -20,7 +20,6 @@ __all__ = [
     "Evaluation",
     "EvaluationOptions",
     "PairedDifference",
-    "PredictionOptions",
     "case_metrics",
     "compare",
     "compare_on",

@@ -20,11 +20,12 @@ from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
 from lexiseg.evaluation.metrics import mean_dice
-from lexiseg.evaluation.options import PredictionKeywords, PredictionOptions
+from lexiseg.evaluation.options import PredictionKeywords
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data
 from lexiseg.evaluation.reliability import Reliability
-from lexiseg.inference.calibration import Calibration, save_calibration
+from lexiseg.inference.calibration import Calibration, CalibrationData, save_calibration
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE, ReviewRule, Signal
@@ -79,7 +80,7 @@ def calibrate(
         )
     settings = PredictionOptions(**options)
     index = open_for_runs((run,), data, "val")
-    predictor = Predictor(run, device=settings.device, flip_average=settings.flip_average, calibrated=False)
+    predictor = Predictor(run, settings, calibrated=False)
     fitted = calibrate_on(index, predictor, settings, progress=progress)
     save_calibration(run, fitted, flip_average=settings.flip_average)
     return fitted
@@ -128,7 +129,9 @@ def calibrate_on(
         nll_after=_nll(scores, labels, temperature),
         pixels=len(labels),
         review=fit_review(validation.signals, validation.dice),
-        data=about.model_dump(include={"name", "split", "samples", "ids_sha256"}),
+        data=CalibrationData(
+            name=about.name, split=about.split, samples=about.samples, ids_sha256=about.ids_sha256
+        ),
         lexiseg_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

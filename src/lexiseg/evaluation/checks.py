@@ -37,17 +37,17 @@ def check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
     Raises:
         DataError: It does.
     """
-    if split == "train" or run.splits is None or run.manifest.data.get("name") != index.name:
+    if split == "train" or run.splits is None or run.manifest.data.name != index.name:
         return
-    used = set(run.splits.get("train", ()))
+    used = set(run.splits.train)
     if split == "test":
-        used |= set(run.splits.get("val", ()))
+        used |= set(run.splits.val)
     seen = [sample.id for sample in index.split(split) if sample.id in used]
     if seen:
         how = (
             f"belong to the training split of the run in {run.shown}, which left them out as they had no "
             f"mask (for example {seen[0]}), and others of the same patients may have been learned from"
-            if run.left_out.issuperset(seen)
+            if set(run.splits.left_out).issuperset(seen)
             else f"were used to train or select the run in {run.shown} (for example {seen[0]}), so their "
             f"scores would say nothing"
         )

@@ -113,21 +113,6 @@ def evaluate(
     return evaluate_on(index, run, settings, out=Path(out), progress=progress)
 
 
-def load_predictor(run: Run, options: EvaluationOptions) -> Predictor:
-    """Load a run for prediction as the options say.
-
-    Raises:
-        WeightsError: Its weights or text bank are missing or damaged.
-        UsageError: The device does not exist here, or the second run has other classes or words.
-    """
-    return Predictor(
-        run,
-        device=options.device,
-        flip_average=options.flip_average,
-        average_with=options.average_with,
-    )
-
-
 def evaluate_on(
     index: DatasetIndex,
     run: Run | PathPredictor,
@@ -146,7 +131,7 @@ def evaluate_on(
         progress: Called after each case.
     """
     started = time.monotonic()
-    predictor = load_predictor(run, options) if isinstance(run, Run) else run
+    predictor = Predictor(run, options) if isinstance(run, Run) else run
     samples = check_split(index, options.split)
     check_classes(index, predictor.run)
     for member in predictor.runs:

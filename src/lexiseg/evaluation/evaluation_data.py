@@ -108,7 +108,7 @@ def check_same_cases(runs: Mapping[str, Run], index: DatasetIndex, split: Split)
 
 
 def _seed(run: Run) -> int:
-    return int(run.manifest.training.get("seed", 0))
+    return run.manifest.training.seed or 0
 
 
 def _shown(runs: Sequence[Run], data_name: str) -> frozenset[str] | None:
@@ -116,8 +116,9 @@ def _shown(runs: Sequence[Run], data_name: str) -> frozenset[str] | None:
     hiding = [
         run
         for run in runs
-        if (run.manifest.data.get("masks") or {}).get("share") is not None
-        and run.manifest.data.get("name") == data_name
+        if run.manifest.data.masks is not None
+        and run.manifest.data.masks.share is not None
+        and run.manifest.data.name == data_name
     ]
     seen = [frozenset(run.with_mask or ()) for run in hiding]
     return frozenset.intersection(*seen) if seen else None

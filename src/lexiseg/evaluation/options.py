@@ -8,12 +8,12 @@ from typing import TypedDict, Unpack
 
 from lexiseg.data.sample import Split
 from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE
-from lexiseg.inference.predictor import BATCH_SIZE
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.runs.run import Run
 
 
 class PredictionKeywords(TypedDict, total=False):
-    """The fields of `PredictionOptions` as keyword arguments."""
+    """The fields of `PredictionOptions` that calibration takes, as keyword arguments."""
 
     batch_size: int
     device: str
@@ -35,26 +35,11 @@ class EvaluationKeywords(ComparisonKeywords, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictionOptions:
-    """How images are predicted.
-
-    Attributes:
-        batch_size: Images predicted at once.
-        device: torch device, such as "cpu" or "cuda:0".
-        flip_average: Whether each image and its mirror image are predicted and averaged, see `Predictor`.
-    """
-
-    batch_size: int = BATCH_SIZE
-    device: str = "cpu"
-    flip_average: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class EvaluationOptions(PredictionOptions):
-    """How runs are evaluated.
+    """How runs are evaluated: how images are predicted (see `PredictionOptions`), and how scored.
 
     Attributes:
-        average_with: A second run to average with, see `Predictor`; None averages with none.
+        average_with: A second run whose answers are averaged with those of the first; None: there is none.
         split: The split that is scored: "train", "val" or "test".
         tolerance: Boundary error that surface Dice forgives, in millimetres where the spacing of every image
             is known, else in pixels; at least 0.

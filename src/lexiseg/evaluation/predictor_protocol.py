@@ -8,7 +8,7 @@ from typing import Protocol
 
 from lexiseg.errors import LexisegError
 from lexiseg.inference.calibration import Calibration
-from lexiseg.inference.predictor import BATCH_SIZE
+from lexiseg.inference.options import BATCH_SIZE
 from lexiseg.inference.result import Prediction
 from lexiseg.runs.run import Run
 

@@ -53,8 +53,8 @@ def in_sample(predictor: PathPredictor, index: DatasetIndex, split: Split) -> st
         One or two sentences; None where nothing was chosen on these cases.
     """
     run, fitted = predictor.run, predictor.calibration
-    trained_here = run.manifest.data.get("name") == index.name
-    fitted_here = trained_here if fitted is None else fitted.data.get("name") == index.name
+    trained_here = run.manifest.data.name == index.name
+    fitted_here = trained_here if fitted is None else fitted.data.name == index.name
     if split != "val":
         return None
     said = []

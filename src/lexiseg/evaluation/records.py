@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lexiseg.data.sample import Split
 from lexiseg.evaluation.record_files import FileRecord, Record
-from lexiseg.runs.run import Manifest
+from lexiseg.runs.manifest import Manifest
 from lexiseg.words.description import Side
 
 #: Lower and upper end of a 95 % interval.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -14,6 +13,7 @@ from lexiseg.evaluation.case_figures import CaseFigure
 from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.records import Metrics, Stratum
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
+from lexiseg.runs.manifest import DataRecord, TrainingRecord
 from lexiseg.systems.registry import get
 from lexiseg.words.description import SIDE_NOTES, names_sides
 
@@ -126,12 +126,12 @@ def _about(metrics: Metrics) -> list[tuple[str, str]]:
     ]
 
 
-def _trained_on(data: Mapping[str, Any]) -> str:
+def _trained_on(data: DataRecord) -> str:
     """Return name and size of a run's training data, as far as its manifest has them."""
-    if "name" not in data:
+    if data.name is None:
         return "not known: the run does not say"
-    images = ", ".join(f"{number:,} {split}" for split, number in data.get("samples", {}).items())
-    return f"{data['name']}{f': {images} images' if images else ''}"
+    images = ", ".join(f"{number:,} {split}" for split, number in data.samples.items())
+    return f"{data.name}{f': {images} images' if images else ''}"
 
 
 def _notices(metrics: Metrics) -> list[str]:
@@ -139,9 +139,9 @@ def _notices(metrics: Metrics) -> list[str]:
     manifest, name = metrics.run.manifest, metrics.data.name
     trained, ours = manifest.class_names[1:], metrics.class_names[1:]
     found = []
-    if manifest.data.get("name", name) != name:
+    if manifest.data.name not in (None, name):
         found.append(
-            f"The run was trained on data named {manifest.data['name']}, and is scored on data named "
+            f"The run was trained on data named {manifest.data.name}, and is scored on data named "
             f"{name}. If they are other data, the scores say how it does on data of another origin; if "
             f"they are a copy, Lexiseg cannot tell under this name whether it has learned from these images."
         )
@@ -161,10 +161,10 @@ def _signals(weights: Mapping[str, float] | None) -> str:
     return f"its own signals predict a low Dice: {titles} (heaviest first)"
 
 
-def _training(training: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _training(training: TrainingRecord) -> list[tuple[str, str]]:
     """Return what a run's manifest says of its training, as (name, value) for people."""
     rows = []
-    for name, value in training.items():
+    for name, value in training.model_dump(mode="json").items():
         if name == "finished":
             rows.append(("Training", "finished" if value else "not finished"))
         elif isinstance(value, str | int | float):

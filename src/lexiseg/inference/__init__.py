@@ -1,6 +1,6 @@
-"""Predicting: an image in, a mask and the model's own words out. No text and no true mask comes in here."""
+"""Prediction: an image in, a mask and the words the model retrieves out. No text and no true mask is read.
 
-from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.result import Prediction, RetrievedWord
-
-__all__ = ["Prediction", "Predictor", "RetrievedWord"]
+`predictor` segments images, `options` holds how. `batch` writes the predictions of many images in the formats
+of `writers`; `records` holds the lines of `predictions.jsonl`. `explain` and `card` show what led to a
+prediction. `calibration` and `review` decide when a person should look.
+"""

@@ -1,13 +1,12 @@
-"""`calibration.json` of a run: what was fitted on validation cases after training, and is used in prediction.
+"""`calibration.json` of a run: temperature and review rule, fitted on validation cases, used in prediction.
 
-One entry per way of predicting, plain and flip-averaged, since averaging changes how sure the network is.
+Plain and flip-averaged prediction have a calibration each, as averaging changes how sure the network is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,8 +21,26 @@ CALIBRATION_FILE = "calibration.json"
 _FORMAT_VERSION = 1
 
 
+class CalibrationData(BaseModel):
+    """The cases a calibration was fitted on.
+
+    Attributes:
+        name: Name of the data set.
+        split: The split, "val".
+        samples: Number of cases.
+        ids_sha256: SHA-256 of their ids.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    split: str
+    samples: int
+    ids_sha256: str
+
+
 class Calibration(BaseModel):
-    """What calibrates one way of predicting.
+    """The calibration of plain, or of flip-averaged, prediction.
 
     Attributes:
         temperature: The mask's scores are divided by it before they become probabilities (Guo et al., *On
@@ -33,8 +50,8 @@ class Calibration(BaseModel):
         nll_before: Mean negative log likelihood of the pixels without it.
         nll_after: The same with it.
         pixels: Number of validation pixels that were drawn for these figures.
-        review: When a prediction asks for review.
-        data: Name, split, number and hash of the cases that were used.
+        review: Rule that flags predictions for review.
+        data: The cases that were used.
         lexiseg_version: Version that fitted it.
         created: ISO date and time, UTC.
     """
@@ -48,12 +65,21 @@ class Calibration(BaseModel):
     nll_after: float
     pixels: int
     review: ReviewRule
-    data: dict[str, Any]
+    data: CalibrationData
     lexiseg_version: str
     created: str
 
 
-class _File(BaseModel):
+class CalibrationFile(BaseModel):
+    """Contents of `calibration.json`.
+
+    Attributes:
+        format_version: Version of the file's format, which is its schema version.
+        weights_sha256: SHA-256 of the weights that it was fitted for.
+        plain: Calibration of plain prediction; None if it was not fitted.
+        flip_average: Calibration of flip-averaged prediction; None if it was not fitted.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: int = _FORMAT_VERSION
@@ -63,7 +89,7 @@ class _File(BaseModel):
 
 
 def load_calibration(run: Run, *, flip_average: bool) -> Calibration | None:
-    """Return a run's calibration for one way of predicting; None where there is none.
+    """Return the calibration of a run for plain, or for flip-averaged, prediction; None where there is none.
 
     Raises:
         RunError: The file is damaged, of a newer version, or was fitted for other weights.
@@ -82,7 +108,7 @@ def load_calibration(run: Run, *, flip_average: bool) -> Calibration | None:
 
 
 def save_calibration(run: Run, calibration: Calibration, *, flip_average: bool) -> None:
-    """Write a calibration into its run; that of the other way of predicting stays, if it fits the weights.
+    """Write a calibration into its run; the other one stays if it was fitted for the same weights.
 
     Raises:
         RunError: There is a file of a newer version, or a damaged one.
@@ -91,13 +117,13 @@ def save_calibration(run: Run, calibration: Calibration, *, flip_average: bool) 
     weights = _weights_hash(run)
     found = _read(run)
     if found is None or found.weights_sha256 != weights:
-        found = _File(weights_sha256=weights)
+        found = CalibrationFile(weights_sha256=weights)
     mode = "flip_average" if flip_average else "plain"
     value = found.model_copy(update={mode: calibration}).model_dump(mode="json")
     write_json(run.path / CALIBRATION_FILE, value)
 
 
-def _read(run: Run) -> _File | None:
+def _read(run: Run) -> CalibrationFile | None:
     file = run.path / CALIBRATION_FILE
     if not file.is_file():
         return None
@@ -105,7 +131,7 @@ def _read(run: Run) -> _File | None:
         value = json.loads(file.read_text(encoding="utf-8"))
         version = int(value["format_version"])
         if version <= _FORMAT_VERSION:
-            return _File.model_validate(value)
+            return CalibrationFile.model_validate(value)
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise RunError(
             f"{file} is damaged ({error}). Restore it, or remove it and calibrate again.", code="LEX-RUN-010"

@@ -12,13 +12,14 @@ import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
-from lexiseg.inference.earlier import CARD_TITLE
 from lexiseg.inference.explain import ExplainedWord, Explanation, WhatIf
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR, draw_heat, draw_overlay
 from lexiseg.inference.predictor import Pixels
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.words.description import SIDE_NOTES, names_sides
 
+#: What the title of a card begins with; no other page is taken for one.
+CARD_TITLE = "Lexiseg card: "
 #: What a card does not show: of places where phrases act, and of masks under other phrases.
 LIMIT_OF_HEAT = "The light says where the network looked, not that it was right to."
 LIMIT_OF_WHAT_IF = (

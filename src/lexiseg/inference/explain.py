@@ -138,7 +138,7 @@ def explain(
         )
     notes += [NO_HEAT] if trace.heat_kind is None else []
     notes += [ONE_EMBEDDING] if trace.heat_kind == "gradient" else []
-    notes += [MIRROR] if predictor.flip_average else []
+    notes += [MIRROR] if predictor.options.flip_average else []
     notes += [AVERAGED] if len(predictor.runs) > 1 else []
     plain, words = _words(predictor, found, trace)
     return Explanation(

@@ -1,4 +1,4 @@
-"""The predictor: an image in, a mask and the model's own words out. No text and no mask can reach it."""
+"""The predictor: it takes an image and no text, and returns a mask and the words the model retrieves."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from lexiseg.data.readers import read_image
 from lexiseg.errors import LexisegError, UsageError
-from lexiseg.inference.ahead import read_ahead
 from lexiseg.inference.calibration import load_calibration
 from lexiseg.inference.members import Member, average_answers, check_alike
 from lexiseg.inference.mirror import average_with_mirror
+from lexiseg.inference.options import PredictionOptions, check_spacing
+from lexiseg.inference.read_ahead import read_ahead
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.inference.review import disagreement, mask_overlap, mask_signals, word_signals
 from lexiseg.runs.run import Run
@@ -28,9 +29,8 @@ from lexiseg.words.vocabulary import Vocabulary
 Pixels = npt.NDArray[np.uint8]
 Item = TypeVar("Item")
 
-#: Images per pass through the network: on a CPU 8 take less time per image than 16, as more of a layer stays
-#: in the cache.
-BATCH_SIZE = 8
+#: Plain prediction on the CPU.
+DEFAULT_OPTIONS = PredictionOptions()
 
 _RUNNERS_UP = 3
 
@@ -40,13 +40,14 @@ class Predictor:
 
     Args:
         run: The run folder, or its path.
-        device: torch device, such as "cpu" or "cuda:0".
-        flip_average: Whether to average what the network says of an image and of its mirror image (words
-            follow the mirror): about half as fast. For networks trained with horizontal flips.
-        average_with: A second run with the same classes and words, whose answers are averaged with the
-            first's: half as fast. `lexiseg calibrate` fits one run, so an average is not calibrated.
+        options: How images are predicted; `lexiseg.load` takes its fields as keywords.
         calibrated: Whether to use what `lexiseg calibrate` fitted for this way of predicting, where the run
             holds it: calibrated probabilities, an expected Dice, and the flag made of it.
+
+    Attributes:
+        run: The (first) run.
+        options: How images are predicted.
+        calibration: The calibration in use; None without one.
 
     Raises:
         RunError: The folder is no run this version can read, or its calibration is not that of its weights.
@@ -61,21 +62,18 @@ class Predictor:
     def __init__(
         self,
         run: Run | str | Path,
+        options: PredictionOptions = DEFAULT_OPTIONS,
         *,
-        device: str = "cpu",
-        flip_average: bool = False,
-        average_with: Run | str | Path | None = None,
         calibrated: bool = True,
     ) -> None:
-        self.run = Run.of(run)
-        self.flip_average = flip_average
-        # What was fitted for one network says nothing about an average of two.
-        fitted = calibrated and average_with is None
-        self.calibration = load_calibration(self.run, flip_average=flip_average) if fitted else None
-        others = [] if average_with is None else [Run.of(average_with)]
+        self.run, self.options = Run.of(run), options
+        # What was fitted for one network does not hold for an average of two.
+        fitted = calibrated and options.average_with is None
+        self.calibration = load_calibration(self.run, flip_average=options.flip_average) if fitted else None
+        others = [] if options.average_with is None else [Run.of(options.average_with)]
         for other in others:
             check_alike(self.run, other)
-        self._members = tuple(Member(member, device) for member in (self.run, *others))
+        self._members = tuple(Member(member, options.device) for member in (self.run, *others))
 
     def predict(
         self, image: str | Path | Pixels, *, spacing_mm: tuple[float, float] | None = None
@@ -84,7 +82,8 @@ class Predictor:
 
         Args:
             image: A file, or `(H, W, 3)` or `(H, W)` uint8 pixels.
-            spacing_mm: Height and width of a pixel in millimetres, for areas in mm2.
+            spacing_mm: Height and width of a pixel in millimetres, for areas in mm2; by default that of the
+                predictor's options.
 
         Returns:
             The prediction, on the image's own grid.
@@ -101,11 +100,15 @@ class Predictor:
     ) -> list[Prediction]:
         """Segment a batch of `(H, W, 3)` uint8 images, which may differ in size.
 
+        Args:
+            images: The images.
+            spacing_mm: As for `predict`.
+
         Raises:
             UsageError: The spacing is not above 0.
         """
-        if spacing_mm is not None and not all(0 < value < float("inf") for value in spacing_mm):
-            raise UsageError(f"Expected a pixel spacing above 0 mm, got {spacing_mm}.", code="LEX-USE-045")
+        check_spacing(spacing_mm)
+        spacing_mm = spacing_mm or self.options.spacing_mm
         with torch.inference_mode():
             logits, words, signals = self._answer(images)
             scores = [factor.numpy() for factor in words]
@@ -136,12 +139,12 @@ class Predictor:
         return tuple(member.run for member in self._members)
 
     def _answer(self, images: Sequence[Pixels]) -> tuple[Tensor, list[Tensor], list[dict[str, float]]]:
-        """Return mask scores, phrase probabilities and each mask's signals, averaged as wanted."""
+        """Return mask scores, phrase probabilities and the signals of each mask, averaged if asked for."""
         prepared = [member.prepare(images) for member in self._members]
         logits, words = average_answers(
             [member.answer(image) for member, image in zip(self._members, prepared, strict=True)]
         )
-        if not self.flip_average:
+        if not self.options.flip_average:
             return logits, words, [mask_signals(scores) for scores in logits]
         mirrored, mirrored_words = average_answers(
             [member.answer(image.flip(-1)) for member, image in zip(self._members, prepared, strict=True)]
@@ -158,19 +161,21 @@ class Predictor:
         self,
         paths: Iterable[str | Path],
         *,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         spacing_mm: tuple[float, float] | None = None,
     ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
         """Segment many files, reading ahead in the background; memory stays flat however many there are.
 
         Args:
             paths: Image files.
-            batch_size: Images per pass through the network.
-            spacing_mm: Height and width of a pixel in millimetres, the same for all images.
+            batch_size: Images per pass through the network; by default that of the predictor's options.
+            spacing_mm: Height and width of a pixel in millimetres, the same for all images; by default that
+                of the predictor's options.
 
         Yields:
             Each path, in order, with its prediction, or with the error that its file raised.
         """
+        batch_size = batch_size or self.options.batch_size
         loaded = read_ahead((Path(path) for path in paths), _read_or_error, depth=2 * batch_size)
         for chunk in _chunks(loaded, batch_size):
             good = [(path, pixels) for path, pixels in chunk if not isinstance(pixels, LexisegError)]

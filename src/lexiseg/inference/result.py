@@ -1,9 +1,8 @@
-"""What a prediction holds."""
+"""The result of a prediction: a mask with probabilities, the retrieved words, and a flag for review."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,16 +41,16 @@ class Prediction:
             the run is.
         words: One retrieved phrase per factor; empty if the model was trained without text.
         measured: What the predicted mask itself measures, in the same vocabulary; None without text.
-        side: Whose left is meant in every word: the image's or the patient's.
+        side: Side convention of every word: "left" is the image's or the patient's left.
         agreement: Share of factors on which retrieved and measured words agree, 0 to 1; None without text,
             or where the vocabulary holds nothing that can be measured.
-        flagged: True if a person should look: mask and words disagree too much, or, for a calibrated run, the
-            expected Dice is too low.
-        reasons: What speaks against it, in words: where words and mask disagree, flagged or not, and, of a
-            flagged prediction of a calibrated run, why its expected Dice is low.
-        expected_dice: Dice that the prediction's own signals let expect, 0 to 1; None for a run that was not
-            calibrated.
-        signals: What that is made of, by name (`lexiseg.inference.review`).
+        flagged: True if a person should look at it: mask and words disagree too much, or, for a calibrated
+            run, the expected Dice is too low.
+        reasons: Sentences that say why a person should doubt it: where words and mask disagree, flagged or
+            not; for a flagged prediction of a calibrated run also why its expected Dice is low.
+        expected_dice: Dice that is expected of the mask, 0 to 1, computed from `signals`; None for a run that
+            was not calibrated.
+        signals: Measures of how sure the network is, by name (`lexiseg.inference.review`).
         area_px: Pixels per foreground class name.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
     """
@@ -68,26 +67,3 @@ class Prediction:
     reasons: tuple[str, ...] = ()
     expected_dice: float | None = None
     signals: dict[str, float] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything but the pixels as JSON-able values, one line of `predictions.jsonl`."""
-        return {
-            "size": list(self.mask.shape),
-            "area_px": self.area_px,
-            "area_mm2": self.area_mm2,
-            "side": self.side,
-            "words": [
-                {
-                    "factor": word.factor,
-                    "phrase": word.phrase,
-                    "confidence": round(word.confidence, 4),
-                    "runners_up": [[phrase, round(confidence, 4)] for phrase, confidence in word.runners_up],
-                }
-                for word in self.words
-            ],
-            "measured": None if self.measured is None else self.measured.phrases,
-            "agreement": self.agreement,
-            "flagged": self.flagged,
-            "reasons": list(self.reasons),
-            "expected_dice": None if self.expected_dice is None else round(self.expected_dice, 4),
-        }

@@ -1,4 +1,4 @@
-"""The compact frame both systems share: an encoder's feature pyramid and a light decoder.
+"""The encoder's feature pyramid and the light decoder of the compact networks.
 
 Shape legend: B batch, H, W image size (multiples of 32), C_s channels at stride s, D prompt width. Strides
 are 2, 4, 8, 16, 32; some encoders have none at 2 (or none at 4).
@@ -111,9 +111,9 @@ class Modulation(nn.Module):
 class ConstantPrompt(nn.Module):
     """The prompt of a network without words: learned, and the same for every image.
 
-    Prompts scale and shift the features of every stage, and that alone, whatever they say, speeds up the
-    first hundreds of steps (docs/results.md). A network without any would lose to one with words for want of
-    this part, not for want of words.
+    Prompts scale and shift the features of every stage, which alone makes a network learn faster in the first
+    hundreds of steps (docs/results.md). A network without prompts would do worse because it lacks this part,
+    not because it lacks words.
 
     Args:
         width: Width D of prompts.
@@ -121,7 +121,7 @@ class ConstantPrompt(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.said = nn.Parameter(torch.randn(width))  # in the place of an embedding of words
+        self.said = nn.Parameter(torch.randn(width))  # takes the place of an embedding of words
         self.prompt = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
 
     def forward(self, batch: int) -> Tensor:

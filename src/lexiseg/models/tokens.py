@@ -1,4 +1,4 @@
-"""From an encoder's deep features to tokens that know where they are; both compact networks read these.
+"""From an encoder's deep features to tokens with positions, which all compact networks use.
 
 Shape legend: B batch, T = H/16 * W/16 tokens, D width.
 """

@@ -1,1 +1,20 @@
-"""Run folders: the manifest, the models that come with Lexiseg, and conversion of published checkpoints."""
+"""Run folders, the models that come with Lexiseg, and conversion of published checkpoints.
+
+A run folder holds a trained model and what is known about it:
+
+run.json              manifest: network, classes, words, side convention, data, training, format version
+config.yaml           the resolved training configuration
+weights.safetensors   the selected weights
+bank.safetensors      phrases and their embeddings (absent where the model names no words)
+history.csv           one row per validation
+splits.json           image ids per split (absent in a run converted from a published checkpoint); "left_out"
+                      names those of "train" that took no part, as they had no mask
+masks.json            ids of the training images that had a mask (absent where all had)
+calibration.json      temperature and review rule (absent until `lexiseg calibrate` fits them)
+model_card.md         what the model is, what it was trained on, how well it does on validation
+checkpoint.ckpt       training state, for --resume
+
+Modules: `manifest` and `splits` hold the typed contents of the JSON files, `run` opens a folder,
+`shipped` lists the models that come with Lexiseg, `conversion` makes runs from published checkpoints.
+`lexiseg.inference.calibration` holds the contents of `calibration.json`.
+"""

@@ -1,85 +1,26 @@
 """The run folder: one folder with everything, which is the model that predict and evaluate take.
 
-run.json              manifest: what the network is, its classes, words, side convention, format version
-config.yaml           the resolved training configuration
-weights.safetensors   the selected weights
-bank.safetensors      phrases and their embeddings (absent where the model names no words)
-history.csv           one row per validation
-splits.json           sample ids per split (absent in a run converted from a published checkpoint), and under
-                      "left_out" those of "train" that took no part, as they had no mask
-masks.json            ids of the training images that had a mask (absent where all had)
-calibration.json      temperature and review rule (absent until `lexiseg calibrate` has fitted them)
-model_card.md         what it is, what it was trained on, how well it does on validation
-checkpoint.ckpt       training state, for --resume
+`lexiseg.runs` lists its files.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from lexiseg.errors import RunError
 from lexiseg.files import refuse_blocked, write_json
-from lexiseg.models.spec import NetworkSpec
+from lexiseg.runs.manifest import MANIFEST_FILE, FinishedTraining, Manifest, TextSource, read_manifest
 from lexiseg.runs.shipped import model_folder, model_names, shown_folder
+from lexiseg.runs.splits import SplitsRecord, read_splits_record, read_with_mask
 from lexiseg.systems.registry import get
 from lexiseg.words.description import Side
 from lexiseg.words.vocabulary import Vocabulary
-
-#: Raised whenever an older Lexiseg could not read a newer run correctly.
-FORMAT_VERSION = 1
-
-TextSource = Literal["reports", "concepts", "lmm", "none"]
-
-#: In a run folder: which training images had a mask; absent where all had.
-MASKS_FILE = "masks.json"
-
-#: In `splits.json`: which images of "train" took no part; absent where all did.
-LEFT_OUT = "left_out"
-
-
-class Manifest(BaseModel):
-    """Contents of `run.json`.
-
-    Attributes:
-        format_version: Version of the run folder's format.
-        lexiseg_version: Version that wrote it.
-        created: ISO date and time, UTC.
-        network: The network.
-        image_size: Height and width in pixels the network sees; images are resized to it.
-        mean: Per channel, subtracted after scaling pixels to 0..1.
-        std: Per channel, divided by.
-        class_names: Name per label; index 0 is the background.
-        text: Where the words of training came from.
-        side: Side convention of every word the model retrieves.
-        vocabulary: The vocabulary as data; None with text "none".
-        review_below: Predictions whose agreement is below this are flagged; chosen on validation.
-        data: Name, counts and layout of the training data.
-        training: Seed, steps, minutes, machine, validation scores.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format_version: int = FORMAT_VERSION
-    lexiseg_version: str
-    created: str
-    network: NetworkSpec
-    image_size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    class_names: tuple[str, ...]
-    text: TextSource
-    side: Side
-    vocabulary: dict[str, Any] | None
-    review_below: float = 0.0
-    data: dict[str, Any] = {}
-    training: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -113,35 +54,14 @@ class Run:
                 + (f"; Lexiseg comes with: {names}." if names else "."),
                 code="LEX-RUN-001",
             )
-        file = path / "run.json"
-        if not file.is_file():
+        if not (path / MANIFEST_FILE).is_file():
             hidden = model_folder(str(path)) is not None
             raise RunError(
                 f"{path} is no run folder: it has no run.json. `lexiseg train DATA --out RUN` makes one."
                 + (f" It hides the model '{path}' that comes with Lexiseg: rename it." if hidden else ""),
                 code="LEX-RUN-002",
             )
-        try:
-            value = json.loads(file.read_text(encoding="utf-8"))
-            version = int(value["format_version"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunError(
-                f"{file} is damaged ({error!r}). Train the run again, or restore the file.",
-                code="LEX-RUN-003",
-            ) from error
-        if version > FORMAT_VERSION:
-            raise RunError(
-                f"{path} was written by a newer Lexiseg ({value.get('lexiseg_version', 'unknown')}, format "
-                f"{version}); this version reads formats up to {FORMAT_VERSION}. Upgrade with: "
-                f"pip install --upgrade lexiseg",
-                code="LEX-RUN-004",
-            )
-        try:
-            return cls(path, Manifest.model_validate(value))
-        except ValidationError as error:
-            raise RunError(
-                f"{file} is damaged: {error}. Train the run again, or restore the file.", code="LEX-RUN-005"
-            ) from error
+        return cls(path, read_manifest(path))
 
     @classmethod
     def of(cls, run: Run | str | Path) -> Run:
@@ -164,7 +84,7 @@ class Run:
         refuse_blocked(path.parent)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             advice = (
-                "Add --resume to go on with it" if (path / "run.json").is_file() else "Choose a new folder"
+                "Add --resume to go on with it" if (path / MANIFEST_FILE).is_file() else "Choose a new folder"
             )
             raise RunError(
                 f"{path} already exists and is not empty. {advice}, or choose another --out.",
@@ -180,7 +100,7 @@ class Run:
 
     def save(self) -> None:
         """Write the manifest."""
-        write_json(self.path / "run.json", self.manifest.model_dump(mode="json"))
+        write_json(self.path / MANIFEST_FILE, self.manifest.model_dump(mode="json"))
 
     def updated(self, **changes: Any) -> Run:
         """Return this run with some fields of its manifest replaced, and write it."""
@@ -198,12 +118,10 @@ class Run:
         """The text bank."""
         return self.path / "bank.safetensors"
 
-    @cached_property
+    @property
     def vocabulary(self) -> Vocabulary | None:
         """The vocabulary of the run's words; None if it was trained without text."""
-        if self.manifest.vocabulary is None:
-            return None
-        return Vocabulary.from_dict(self.manifest.vocabulary, origin=str(self.path / "run.json"))
+        return self.manifest.vocabulary
 
     @property
     def spoken_vocabulary(self) -> Vocabulary | None:
@@ -211,27 +129,16 @@ class Run:
         network = self.manifest.network
         return self.vocabulary if get(network.model, network.preset).names_words else None
 
-    @property
-    def splits(self) -> dict[str, tuple[str, ...]] | None:
-        """Sample ids per split of the training data; None where the run holds none.
+    @cached_property
+    def splits(self) -> SplitsRecord | None:
+        """Image ids per split of the training data; None where the run holds none.
+
+        Runs of early versions do not name images that were left out, neither in `left_out` nor in `train`.
 
         Raises:
             RunError: The file is damaged.
         """
-        if self._id_lists is None:
-            return None
-        return {name: ids for name, ids in self._id_lists.items() if name != LEFT_OUT}
-
-    @property
-    def left_out(self) -> frozenset[str]:
-        """Ids of training images that took no part, as they had no mask.
-
-        Runs of early versions do not name them, neither here nor in `splits`.
-
-        Raises:
-            RunError: The file is damaged.
-        """
-        return frozenset((self._id_lists or {}).get(LEFT_OUT, ()))
+        return read_splits_record(self.path)
 
     @property
     def with_mask(self) -> tuple[str, ...] | None:
@@ -240,28 +147,23 @@ class Run:
         Raises:
             RunError: The file is missing or damaged.
         """
-        if self.manifest.data.get("masks") is None:
-            return None
-        file = self.path / MASKS_FILE
-        try:
-            return tuple(json.loads(file.read_text(encoding="utf-8"))["with_mask"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(
-                f"{file} cannot be read ({error!r}). Restore it, or train again.", code="LEX-RUN-007"
-            ) from error
+        return None if self.manifest.data.masks is None else read_with_mask(self.path).with_mask
 
-    @cached_property
-    def _id_lists(self) -> dict[str, tuple[str, ...]] | None:
-        """The lists of `splits.json`; None where there is no such file."""
-        file = self.path / "splits.json"
-        if not file.is_file():
-            return None
+    @property
+    def finished_training(self) -> FinishedTraining:
+        """The training, with everything that is known once it is finished.
+
+        Raises:
+            RunError: The training is not finished, or Lexiseg did not train the run.
+        """
         try:
-            value = json.loads(file.read_text(encoding="utf-8"))
-            return {str(split): tuple(map(str, ids)) for split, ids in value.items()}
-        except (ValueError, AttributeError, TypeError) as error:
+            return FinishedTraining.model_validate(self.manifest.training.model_dump())
+        except ValidationError as error:
+            missing = ", ".join(str(found["loc"][0]) for found in error.errors())
             raise RunError(
-                f"{file} is damaged ({error!r}). Restore the file, or train again.", code="LEX-RUN-008"
+                f"The run in {self.shown} holds no finished training of Lexiseg: its run.json does not state "
+                f"{missing}. Finish the training with --resume, or choose another run.",
+                code="LEX-RUN-570",
             ) from error
 
     @property

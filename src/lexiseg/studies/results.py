@@ -12,25 +12,12 @@ import pandas as pd
 
 from lexiseg.data import Split
 from lexiseg.errors import DataError, RunError
-from lexiseg.evaluation.record_files import Record, read_record
+from lexiseg.evaluation.record_files import read_record
 from lexiseg.evaluation.records import Metrics
 from lexiseg.evaluation.tables import read_cases
+from lexiseg.runs.manifest import FinishedTraining
 from lexiseg.runs.run import Run
 from lexiseg.studies.engine import Study
-
-
-class TrainingFacts(Record):
-    """How a trial was trained.
-
-    Attributes:
-        steps: Number of steps.
-        minutes: Minutes of wall-clock time.
-        machine: Processor and number of cores.
-    """
-
-    steps: int
-    minutes: float
-    machine: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +36,7 @@ class TrialResult:
     seed: int
     cases: pd.DataFrame
     metrics: Metrics
-    training: TrainingFacts
+    training: FinishedTraining
 
     @property
     def name(self) -> str:
@@ -85,15 +72,12 @@ def read_result(arm: str, seed: int, folder: Path, split: Split) -> TrialResult:
         )
     except DataError as error:
         raise RunError(str(error), code="LEX-RUN-017") from error
-    training = Run.open(folder).manifest.training
     return TrialResult(
         arm=arm,
         seed=seed,
         cases=read_cases(folder / split / "cases.csv"),
         metrics=metrics,
-        training=TrainingFacts(
-            steps=training["steps"], minutes=training["minutes"], machine=training["machine"]
-        ),
+        training=Run.open(folder).finished_training,
     )
 
 

@@ -59,7 +59,7 @@ def _system(merged: Mapping[str, Any], given: Mapping[str, Any], file: str | Pat
         field = str(error).partition(":")[0]
         if field in given or file is None:
             raise
-        raise UsageError(f"{file}: {error}", code=error.code) from error
+        raise type(error)(f"{file}: {error}", code=error.code) from error
 
 
 def _refuse_fields_of_others(

@@ -13,6 +13,7 @@ from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.describing.description_file import DescriptionFile, DescriptionLine, read_descriptions
 from lexiseg.describing.vocabulary_choice import with_keyword_of
 from lexiseg.errors import DataError, RunError
+from lexiseg.runs.manifest import DescriptionsRecord
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.flips import to_side
@@ -191,9 +192,9 @@ def described_words(
         return list(pool.map(words, samples))
 
 
-def recorded(file: DescriptionFile) -> dict[str, str | int]:
+def recorded(file: DescriptionFile) -> DescriptionsRecord:
     """Return what a run keeps of a description file: absolute path, hash and number of lines."""
-    return {"file": str(file.path.absolute()), "sha256": file.sha256, "lines": len(file.lines)}
+    return DescriptionsRecord(file=str(file.path.absolute()), sha256=file.sha256, lines=len(file.lines))
 
 
 def recorded_file(run: Run) -> DescriptionFile | None:
@@ -203,14 +204,14 @@ def recorded_file(run: Run) -> DescriptionFile | None:
         DataError: The file is missing.
         RunError: Its content has changed.
     """
-    record = run.manifest.data.get("descriptions")
+    record = run.manifest.data.descriptions
     if record is None:
         return None
-    file = read_descriptions(record["file"])
-    if file.sha256 != record["sha256"]:
+    file = read_descriptions(record.file)
+    if file.sha256 != record.sha256:
         raise RunError(
             f"{file.path} has changed since the run in {run.path} was started with it (SHA-256 "
-            f"{file.sha256[:12]}... instead of {record['sha256'][:12]}...). Restore it, or start a new run.",
+            f"{file.sha256[:12]}... instead of {record.sha256[:12]}...). Restore it, or start a new run.",
             code="LEX-RUN-012",
         )
     return file

@@ -7,12 +7,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, UsageError
-from lexiseg.files import write_json
-from lexiseg.runs.run import LEFT_OUT, MASKS_FILE, TextSource
+from lexiseg.runs.manifest import MasksRecord, TextSource
+from lexiseg.runs.splits import SplitsRecord, WithMaskRecord, write_with_mask
 from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
@@ -57,28 +57,30 @@ class MaskUse:
         }[self.unmasked]
         return f"{shown} of {total} training images have a mask ({100 * shown / total:.3g} %); {how}."
 
-    def record(self, config: TrainConfig) -> dict[str, Any]:
+    def record(self, config: TrainConfig) -> MasksRecord:
         """Return what a run keeps of it."""
-        return {
-            "share": config.masks,
-            "with_mask": len(self.with_mask),
-            "without_mask": len(self.index.split("train")) - len(self.with_mask),
-            "left_out": len(self.left_out),
-            "unmasked": self.unmasked or "leave_out",
-        }
+        return MasksRecord(
+            share=config.masks,
+            with_mask=len(self.with_mask),
+            without_mask=len(self.index.split("train")) - len(self.with_mask),
+            left_out=len(self.left_out),
+            unmasked=self.unmasked or "leave_out",
+        )
 
-    def splits(self) -> dict[str, list[str]]:
+    def splits(self) -> SplitsRecord:
         """Return the ids of each split, as a run's `splits.json` holds them.
 
         Images that are left out stay in their split, so that copied beside the data the file splits it as it
         was; they are named once more as left out.
         """
-        lists: dict[str, list[str]] = {
-            split: [sample.id for sample in self.index.split(split)] for split in SPLITS
-        }
-        if not self.left_out:
-            return lists
-        return {**lists, "train": sorted([*lists["train"], *self.left_out]), LEFT_OUT: list(self.left_out)}
+        lists = {split: tuple(sample.id for sample in self.index.split(split)) for split in SPLITS}
+        train = lists["train"]
+        return SplitsRecord(
+            train=tuple(sorted([*train, *self.left_out])) if self.left_out else train,
+            val=lists["val"],
+            test=lists["test"],
+            left_out=self.left_out,
+        )
 
 
 def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
@@ -169,7 +171,7 @@ def write_masks(folder: Path, use: MaskUse) -> None:
         DiskError: There is no space or no permission.
     """
     if use.sentence() is not None:
-        write_json(folder / MASKS_FILE, {"with_mask": list(use.with_mask)})
+        write_with_mask(folder, WithMaskRecord(with_mask=use.with_mask))
 
 
 def words_taught(words: Words, samples: Sequence[Sample], use: MaskUse) -> Words:

@@ -17,10 +17,12 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from lexiseg.data.sample import DatasetIndex
-from lexiseg.files import atomic_folder, write_json, write_text
+from lexiseg.files import atomic_folder, write_text
 from lexiseg.inference.predictor import Predictor
 from lexiseg.models.weights_file import channels_last, count_parameters
+from lexiseg.runs.manifest import TrainingRecord
 from lexiseg.runs.run import Run
+from lexiseg.runs.splits import write_splits_record
 from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
@@ -178,7 +180,7 @@ class Training:
             if self.plan.bank is not None:
                 self.plan.bank.save(beside / "bank.safetensors")
             write_text(beside / CONFIG_FILE, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-            write_json(beside / "splits.json", self.use.splits())
+            write_splits_record(beside, self.use.splits())
             write_masks(beside, self.use)
             Run.create(beside, manifest.model_copy(update={"network": spec}))
         return Run.open(self.out)
@@ -236,17 +238,17 @@ class Training:
         manifest = run.manifest.model_copy(
             update={
                 "review_below": scores.review_below,
-                "training": {
-                    "finished": True,
-                    "seed": self.config.seed,
-                    "steps": self.progress.step,
-                    "minutes": round(self.progress.elapsed / 60, 2),
-                    "selected_step": best.best_step,
-                    "validation": scores.to_dict(),
-                    "machine": f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
-                    "torch": torch.__version__,
-                    "command": _command_again(self.index.root, self.out),
-                },
+                "training": TrainingRecord(
+                    finished=True,
+                    seed=self.config.seed,
+                    steps=self.progress.step,
+                    minutes=round(self.progress.elapsed / 60, 2),
+                    selected_step=best.best_step,
+                    validation=scores.record(),
+                    machine=f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
+                    torch=torch.__version__,
+                    command=_command_again(self.index.root, self.out),
+                ),
             }
         )
         run = Run(run.path, manifest)

@@ -15,7 +15,7 @@ from lexiseg.embeddings.encoders import TextEncoder, load_text_encoder
 from lexiseg.errors import UsageError
 from lexiseg.models.bank import TextBank
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.runs.run import Manifest, TextSource
+from lexiseg.runs.manifest import DataRecord, Manifest, TextSource, TrainingRecord
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
 from lexiseg.training.described import recorded
@@ -115,14 +115,14 @@ def _manifest(
         class_names=index.class_names,
         text=text,
         side=side_of(index, vocabulary, text, descriptions) if vocabulary is not None else "image",
-        vocabulary=vocabulary.to_dict() if vocabulary is not None else None,
-        data={
-            "name": index.name,
-            "layout": index.layout,
-            "samples": {split: len(index.split(split)) for split in LEARNED_SPLITS},
-            **({} if descriptions is None else {"descriptions": recorded(descriptions)}),
-            **({} if use.sentence() is None else {"masks": use.record(config)}),
-            **({"shuffled_words": True} if config.shuffle_words else {}),
-        },
-        training={"finished": False, "seed": config.seed},
+        vocabulary=vocabulary,
+        data=DataRecord(
+            name=index.name,
+            layout=index.layout,
+            samples={split: len(index.split(split)) for split in LEARNED_SPLITS},
+            descriptions=None if descriptions is None else recorded(descriptions),
+            masks=None if use.sentence() is None else use.record(config),
+            shuffled_words=config.shuffle_words,
+        ),
+        training=TrainingRecord(finished=False, seed=config.seed),
     )

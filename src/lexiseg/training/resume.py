@@ -11,7 +11,8 @@ from lexiseg.describing.description_file import DescriptionFile
 from lexiseg.embeddings.encoders import load_text_encoder
 from lexiseg.errors import RunError, UsageError
 from lexiseg.models.bank import TextBank
-from lexiseg.runs.run import Manifest, Run
+from lexiseg.runs.manifest import Manifest
+from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.described import recorded_file
@@ -30,7 +31,7 @@ def is_finished(out: Path) -> bool:
         RunError: `out` is no run.
     """
     # Absolute, so that it is a folder and never the name of a model that comes with Lexiseg.
-    return bool(Run.open(out.absolute()).manifest.training.get("finished"))
+    return Run.open(out.absolute()).manifest.training.finished
 
 
 def resumed_config(
@@ -99,7 +100,7 @@ def continue_run(use: MaskUse, run: Run, config: TrainConfig) -> Plan:
 def _check_same_masks(use: MaskUse, run: Run, config: TrainConfig) -> None:
     """Refuse to resume where other training images have a mask than at the start."""
     recorded_use = None if use.sentence() is None else use.record(config)
-    same = recorded_use == run.manifest.data.get("masks")
+    same = recorded_use == run.manifest.data.masks
     if not same or run.with_mask not in (None, use.with_mask):
         raise RunError(
             f"The run in {run.path} was started with other masks: the same training images must have theirs. "
@@ -116,7 +117,7 @@ def _check_same_data(index: DatasetIndex, run: Run) -> None:
         )
     for split in LEARNED_SPLITS:
         # Images that are left out are no concern of the training; masks.json tells whether they are the same.
-        expected = set(run.splits.get(split, ())) - run.left_out
+        expected = set(getattr(run.splits, split)) - set(run.splits.left_out)
         found = {sample.id for sample in index.split(split)}
         if expected != found:
             raise RunError(

@@ -121,7 +121,8 @@ class UnmaskedTeaching:
 def stronger(image: Tensor) -> Tensor:
     """Change gamma, contrast and sharpness of images, more than the data's own random changes do.
 
-    The averaged network sees the images without: what it finds there, the network is to find here too.
+    The averaged network sees the images without these changes; its masks are the targets for the changed
+    images.
 
     Args:
         image: `(B, 3, H, W)` in 0..255.

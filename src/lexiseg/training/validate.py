@@ -14,6 +14,7 @@ from lexiseg.evaluation.metrics import mean_dice
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE
+from lexiseg.runs.manifest import ValidationRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.registry import get
 
@@ -46,9 +47,11 @@ class ValidationScores:
     dice_flagged: float | None
     dice_rest: float | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-able values."""
-        return {name: value if value is None else round(value, 5) for name, value in vars(self).items()}
+    def record(self) -> ValidationRecord:
+        """Return the scores with five digits, as a run's manifest holds them."""
+        return ValidationRecord.model_validate(
+            {name: value if value is None else round(value, 5) for name, value in vars(self).items()}
+        )
 
 
 def validate_run(predictor: Predictor, index: DatasetIndex) -> ValidationScores:
@@ -105,7 +108,7 @@ def review_threshold(agreements: np.ndarray[Any, np.dtype[np.float64]]) -> float
 
 def model_card(run: Run, scores: ValidationScores) -> str:
     """Return the run's model card in Markdown."""
-    manifest, training = run.manifest, run.manifest.training
+    manifest, training = run.manifest, run.finished_training
     network = manifest.network
     system = get(network.model, network.preset)
     words = (
@@ -114,7 +117,7 @@ def model_card(run: Run, scores: ValidationScores) -> str:
         else f"taught with {manifest.text}, vocabulary '{run.vocabulary.name}'; left and right are the "
         f"{manifest.side}'s" + ("" if system.names_words else "; predictions name no words")
     )
-    warning = f"**{NOT_A_MODEL}**\n\n" if manifest.data.get("shuffled_words") else ""
+    warning = f"**{NOT_A_MODEL}**\n\n" if manifest.data.shuffled_words else ""
     below = f"{scores.review_below:.2f}"
     review = (
         f"Predictions with an agreement below {below} are flagged: "
@@ -124,19 +127,21 @@ def model_card(run: Run, scores: ValidationScores) -> str:
         else "No validation case is flagged for review"
         + ("." if scores.agreement is None else f"; predictions with an agreement below {below} are.")
     )
-    return f"""# {manifest.data.get("name", "run")}: {network.model}, {network.preset}
+    return f"""# {manifest.data.name or "run"}: {network.model}, {network.preset}
 
 {warning}Research software, not a medical device: not for clinical use.
 
 - Network: {network.encoder}, {network.num_parameters / 1e6:.2f} M parameters, {manifest.image_size} px,
   {words}.
 - Classes: {", ".join(manifest.class_names)}.
-- Data: {manifest.data}.
-- Training: {training["steps"]} steps in {training["minutes"]} minutes, seed {training["seed"]},
-  {training["machine"]}, torch {training["torch"]}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.
-- Selected: weights of step {training["selected_step"]}, by validation Dice.
+- Data: {manifest.data.model_dump()}.
+- Training: {training.steps} steps in {training.minutes} minutes, seed {training.seed},
+  {training.machine}, torch {training.torch}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.
+- Selected: weights of step {training.selected_step}, by validation Dice.
 - Validation (not test): mean per-case Dice {scores.dice:.4f} over {scores.cases} cases.
 - {review}
+- Method: {system.title}, {system.preset} preset. {system.citation}
+- Limits: {" ".join(system.limits)}
 
-Repeat it with: `{training["command"]}`
+Repeat it with: `{training.command}`
 """

@@ -10,7 +10,7 @@ from lexiseg.data.readers import read_pair
 from lexiseg.data.sample import DatasetIndex, Sample, Split
 from lexiseg.describing.description_file import DescriptionFile
 from lexiseg.errors import DataError
-from lexiseg.runs.run import TextSource
+from lexiseg.runs.manifest import TextSource
 from lexiseg.training.described import described_words, some
 from lexiseg.training.examples import Words
 from lexiseg.words.description import UNKNOWN, Side

@@ -13,7 +13,8 @@ from lexiseg.errors import DataError, LexisegError
 from lexiseg.inference.calibration import Calibration
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.runs.run import Manifest, Run, TextSource
+from lexiseg.runs.manifest import Manifest, TextSource, TrainingRecord
+from lexiseg.runs.run import Run
 from lexiseg.words.description import Side
 from lexiseg.words.measure import agreement, measure
 from lexiseg.words.vocabulary import load_vocabulary
@@ -41,8 +42,8 @@ def _run(
         class_names=class_names,
         text=text_source,
         side=side,
-        vocabulary=None if text_source == "none" else load_vocabulary("chest").to_dict(),
-        training={"seed": 5, "note": "<fake & tested>"},
+        vocabulary=None if text_source == "none" else load_vocabulary("chest"),
+        training=TrainingRecord(seed=5, machine="<fake & tested>"),
     )
     return Run(Path("runs/fake"), manifest)
 

@@ -13,9 +13,11 @@ from lexiseg.errors import DataError
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.calibrate import calibrate_on, fit_review, fit_temperature
 from lexiseg.evaluation.evaluate import evaluate_on
-from lexiseg.evaluation.options import EvaluationOptions, PredictionOptions
+from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.provenance import in_sample
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.review import REVIEW_SHARE
+from lexiseg.runs.manifest import DataRecord
 
 PLAIN = PredictionOptions()
 
@@ -126,7 +128,7 @@ def test_sees_validation_only(scene: Scene) -> None:
     )
     assert scene.predictor.asked == [[f"v{number}" for number in range(10)]]
     assert seen[-1] == (10, 10)
-    assert (fitted.data["split"], fitted.data["samples"]) == ("val", 10)
+    assert (fitted.data.split, fitted.data.samples) == ("val", 10)
     assert fitted.pixels == 10 * 64 * 64
     assert fitted.nll_after <= fitted.nll_before
     # Sure pixels (0.95) are right in nearly all places: the network was not sure enough.
@@ -153,8 +155,10 @@ def test_figures_on_the_split_it_was_fitted_on_are_called_in_sample(
 ) -> None:
     scene.answers["t0"] = scene.answers["v5"]
     fitted = calibrate_on(scene.index, scene.predictor, PLAIN)
-    assert fitted.data["name"] == "data"
-    scene.predictor.calibration = fitted.model_copy(update={"data": {**fitted.data, "name": of}})
+    assert fitted.data.name == "data"
+    scene.predictor.calibration = fitted.model_copy(
+        update={"data": fitted.data.model_copy(update={"name": of})}
+    )
     found = evaluate_on(scene.index, scene.predictor, EvaluationOptions(split=split), out=tmp_path / "out")
     sentence = json.loads((found.out / "metrics.json").read_text())["in_sample"]
     report = (found.out / "report.html").read_text()
@@ -169,7 +173,7 @@ def test_figures_on_the_split_it_was_fitted_on_are_called_in_sample(
 def test_the_limit_of_an_uncalibrated_run_was_chosen_on_validation(scene: Scene, fake_run: Any) -> None:
     def said(text: str, split: str, name: str = "data") -> str | None:
         run = fake_run(text_source=text)
-        manifest = run.manifest.model_copy(update={"data": {"name": name}})
+        manifest = run.manifest.model_copy(update={"data": DataRecord(name=name)})
         scene.predictor.run = replace(run, manifest=manifest)
         return in_sample(scene.predictor, scene.index, split)
 

@@ -19,6 +19,7 @@ from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_on
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.record_files import read_record
 from lexiseg.evaluation.records import Metrics
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.runs.run import Run
 from lexiseg.schemas import schema
 
@@ -250,7 +251,7 @@ def test_progress_and_provenance(scene: Scene) -> None:
     assert metrics.execution.versions["numpy"] == np.__version__
     assert metrics.data.samples == 4
     assert len(metrics.data.ids_sha256) == 64
-    assert metrics.run.manifest.training["seed"] == 5
+    assert metrics.run.manifest.training.seed == 5
     assert metrics.run.manifest.vocabulary is None
     assert "vocabulary" not in metrics.model_dump()["run"]["manifest"]
 
@@ -291,10 +292,10 @@ def test_public_entry_opens_data_and_run(scene: Scene, monkeypatch: pytest.Monke
 
     second = Run.create(scene.root / "second", scene._fake_run().manifest)
 
-    def predictor(run: Any, *, device: str, flip_average: bool, average_with: Any) -> Any:
-        asked.append((run, device, flip_average, average_with))
+    def predictor(run: Any, options: PredictionOptions) -> Any:
+        asked.append((run, options.device, options.flip_average, options.average_with))
         fake = scene._fake_predictor(scene._fake_run(), scene.answers)
-        fake.runs = (fake.run, *([average_with] if average_with else []))
+        fake.runs = (fake.run, *([options.average_with] if options.average_with else []))
         return fake
 
     monkeypatch.setattr(MODULE, "Predictor", predictor)

@@ -24,6 +24,7 @@ from lexiseg.evaluation.reliability import Reliability
 from lexiseg.evaluation.report import SIGNAL_TITLES, build_report
 from lexiseg.evaluation.summary import summarise
 from lexiseg.inference.review import DOUBTS
+from lexiseg.runs.manifest import DataRecord, TrainingRecord
 from lexiseg.words.description import SIDE_NOTES
 
 
@@ -216,8 +217,8 @@ def with_manifest(metrics: Metrics, **changes: Any) -> EvaluatedRun:
 def test_says_what_the_run_was_trained_on(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "_svg_uri", lambda figure: "data:image/svg+xml;base64,")
     assert "Trained on not known: the run does not say" in rebuilt(metrics)
-    data = {"name": "data", "samples": {"train": 5713, "val": 1429}}
-    run = with_manifest(metrics, data=data, training={"finished": True, "seed": 5})
+    data = DataRecord(name="data", samples={"train": 5713, "val": 1429})
+    run = with_manifest(metrics, data=data, training=TrainingRecord(finished=True, seed=5))
     text = rebuilt(metrics, run=run)
     assert "Trained on data: 5,713 train, 1,429 val images" in text
     assert "Training finished Training: seed 5" in text
@@ -226,9 +227,9 @@ def test_says_what_the_run_was_trained_on(metrics: Metrics, monkeypatch: pytest.
         assert notice not in text
     other = with_manifest(
         metrics,
-        data={"name": "Elsewhere"},
+        data=DataRecord(name="Elsewhere"),
         class_names=("background", "tumour"),
-        training={"finished": False},
+        training=TrainingRecord(),
     )
     text = rebuilt(metrics, run=other)
     assert "The run was trained on data named Elsewhere, and is scored on data named data." in text

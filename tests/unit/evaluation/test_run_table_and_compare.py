@@ -33,6 +33,7 @@ from lexiseg.evaluation.record_files import read_record
 from lexiseg.evaluation.run_table import run_names
 from lexiseg.evaluation.tables import case_groups, most_different, patients_of, read_cases
 from lexiseg.inference.members import check_alike
+from lexiseg.runs.manifest import DataRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.schemas import schema
 
@@ -129,7 +130,7 @@ def test_all_runs_are_checked_before_one_is_scored(
     # One that has seen the images is refused as early, and named.
     (tmp_path / "seen").mkdir()
     (tmp_path / "seen" / "splits.json").write_text(json.dumps({"train": ["test-1"]}))
-    manifest = fits.manifest.model_copy(update={"data": {"name": "lungs"}})
+    manifest = fits.manifest.model_copy(update={"data": DataRecord(name="lungs")})
     seen = replace(fake_run(), path=tmp_path / "seen", manifest=manifest)
     with pytest.raises(DataError, match=rf"used to train or select the run in {seen.path} "):
         evaluate_runs([fits, seen], data, out=tmp_path / "out")
@@ -160,7 +161,7 @@ def test_runs_that_split_the_data_differently_are_not_put_into_one_table(
     monkeypatch.setattr(splits, "write_json", refused)
 
     def run_of(name: str, seed: int) -> Run:
-        manifest = fake_run().manifest.model_copy(update={"training": {"seed": seed}})
+        manifest = fake_run().manifest.model_copy(update={"training": TrainingRecord(seed=seed)})
         return replace(fake_run(), path=tmp_path / name, manifest=manifest)
 
     data = tmp_path / "data"
@@ -190,7 +191,7 @@ def test_each_command_opens_the_data_once(
     monkeypatch.setattr(figures, "_svg_uri", lambda figure: "data:,")
     answers = {"test-1": (np.zeros((32, 32), np.uint8), (0, 0, 2, 7))}
     module = importlib.import_module("lexiseg.evaluation.evaluate")
-    monkeypatch.setattr(module, "load_predictor", lambda run, options: fake_predictor(run, answers))
+    monkeypatch.setattr(module, "Predictor", lambda run, options: fake_predictor(run, answers))
     a, b = (replace(fake_run(), path=tmp_path / name) for name in "ab")
     out = tmp_path / "out"
     if command == "evaluate":

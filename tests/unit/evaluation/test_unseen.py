@@ -16,6 +16,7 @@ from lexiseg.evaluation import evaluation_data
 from lexiseg.evaluation.evaluate import evaluate, evaluate_on
 from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
 from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.runs.manifest import DataRecord, MasksRecord, TrainingRecord
 from lexiseg.runs.run import Run
 
 SPLITS = {"train": ["t1", "t2"], "val": ["v1"], "test": ["s1"]}
@@ -39,7 +40,8 @@ def run_with(tmp_path: Path, fake_run: Any) -> Any:
         folder.mkdir(exist_ok=True)
         if splits is not None:
             (folder / "splits.json").write_text(json.dumps(splits))
-        return replace(run, path=folder, manifest=run.manifest.model_copy(update={"data": {"name": name}}))
+        manifest = run.manifest.model_copy(update={"data": DataRecord(name=name)})
+        return replace(run, path=folder, manifest=manifest)
 
     return make
 
@@ -135,7 +137,7 @@ def test_a_split_made_anew_is_made_with_the_seed_of_the_training(
 
     monkeypatch.setattr(evaluation_data, "open_dataset", opened)
     run = run_with(SPLITS)
-    for training in ({"seed": 7}, {}):
+    for training in (TrainingRecord(seed=7), TrainingRecord()):
         manifest = run.manifest.model_copy(update={"training": training})
         with pytest.raises(DataError, match="far enough"):
             evaluate(replace(run, manifest=manifest), data, out=tmp_path / "out")
@@ -148,7 +150,8 @@ def taught_by_one(run_with: Any, data: Path) -> Run:
     (data / "train" / "masks" / "t2.png").write_bytes(b"hidden")
     run: Run = run_with(SPLITS)
     (run.path / "masks.json").write_text(json.dumps({"with_mask": ["t1"]}))
-    about = {**run.manifest.data, "masks": {"share": 0.5}}
+    masks = MasksRecord(share=0.5, with_mask=1, without_mask=0, left_out=1, unmasked="leave_out")
+    about = run.manifest.data.model_copy(update={"masks": masks})
     return replace(run, manifest=run.manifest.model_copy(update={"data": about}))
 
 
@@ -170,7 +173,7 @@ def test_nor_are_those_that_were_hidden_from_the_second_of_two(
 def test_masks_are_opened_where_they_are_scored_or_were_never_hidden(
     taught_by_one: Run, run_with: Any, data: Path
 ) -> None:
-    elsewhere = {**taught_by_one.manifest.data, "name": "polyps"}
+    elsewhere = taught_by_one.manifest.data.model_copy(update={"name": "polyps"})
     manifest = taught_by_one.manifest.model_copy(update={"data": elsewhere})
     another = replace(taught_by_one, manifest=manifest)
     for run, split in ((taught_by_one, "train"), (another, "test"), (run_with(SPLITS), "test")):

@@ -15,7 +15,8 @@ from torch import nn
 from lexiseg.models.bank import TextBank
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.weights_file import save_weights
-from lexiseg.runs.run import Manifest, Run
+from lexiseg.runs.manifest import Manifest
+from lexiseg.runs.run import Run
 from lexiseg.systems.registry import build_network
 from lexiseg.words.vocabulary import load_vocabulary
 
@@ -79,7 +80,7 @@ def make_run() -> MakeRun:
             "class_names": ("background", "lesion", "nodule", "scar")[:classes],
             "text": text,
             "side": "image",
-            "vocabulary": vocabulary and vocabulary.to_dict(),
+            "vocabulary": vocabulary,
         }
         return Run.create(folder, Manifest(**{**values, **manifest})), network
 

@@ -12,11 +12,14 @@ import pytest
 from PIL import Image
 
 from lexiseg.data.readers import read_image
-from lexiseg.errors import DataError, DiskError, LexisegError
-from lexiseg.inference import batch
-from lexiseg.inference.batch import Target, find_targets, predict_to_files
+from lexiseg.errors import DataError, DiskError, LexisegError, UsageError
+from lexiseg.files import write_text
+from lexiseg.inference.batch import BatchSummary, predict_to_files
 from lexiseg.inference.explain import Explanation
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.result import Prediction
+from lexiseg.inference.targets import Target, find_targets
+from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
 
 
 class Thresholds:
@@ -24,13 +27,9 @@ class Thresholds:
 
     run = SimpleNamespace(class_names=("background", "lesion"), path=Path("runs/bright"))
 
-    def __init__(self) -> None:
-        self.asked: list[tuple[int, tuple[float, float] | None]] = []
+    options = PredictionOptions()
 
-    def predict_paths(
-        self, paths: Iterable[Path], *, batch_size: int, spacing_mm: tuple[float, float] | None
-    ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
-        self.asked.append((batch_size, spacing_mm))
+    def predict_paths(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Prediction | LexisegError]]:
         for path in paths:
             try:
                 mask = (read_image(path)[..., 0] > 127).astype(np.uint8)
@@ -132,7 +131,7 @@ class TestFindTargets:
             find_targets([tmp_path])
 
 
-def run(folder: Path, out: Path, **options: Any) -> batch.BatchSummary:
+def run(folder: Path, out: Path, **options: Any) -> BatchSummary:
     return predict_to_files(Thresholds(), find_targets([folder]), out, **options)  # type: ignore[arg-type]
 
 
@@ -165,7 +164,7 @@ def test_masks_and_lines(folder: Path, tmp_path: Path) -> None:
 
 
 def test_overlays_on_request(folder: Path, tmp_path: Path) -> None:
-    run(folder, tmp_path / "out", overlays=True)
+    run(folder, tmp_path / "out", writers=("mask", "overlay"))
     with Image.open(tmp_path / "out" / "overlays" / "exam" / "odd.png") as overlay:
         assert overlay.size == (10, 40)
 
@@ -185,7 +184,7 @@ def _explained(monkeypatch: pytest.MonkeyPatch) -> None:
             notes=(),
         )
 
-    monkeypatch.setattr(batch, "explain", nothing_to_say)
+    monkeypatch.setattr("lexiseg.inference.writers.card.explain", nothing_to_say)
 
 
 def files_in(folder: Path) -> list[str]:
@@ -197,7 +196,7 @@ def test_cards_and_overlays_of_an_earlier_batch_do_not_stay_beside_new_masks(
     folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    run(folder, out, cards=True, overlays=True)
+    run(folder, out, writers=("mask", "overlay", "card"))
     both = ["cards/a.html", "cards/exam/odd.html", "overlays/a.png", "overlays/exam/odd.png"]
     of_masks = ["masks/a.png", "masks/exam/odd.png", "predictions.jsonl"]
     assert files_in(out) == sorted([*both, *of_masks])
@@ -225,14 +224,14 @@ def test_an_interrupted_batch_leaves_no_card_of_another_mask(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    run(folder, out, cards=True)
+    run(folder, out, writers=("mask", "card"))
 
     def stop(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch, "explain", stop)
+    monkeypatch.setattr("lexiseg.inference.writers.card.explain", stop)
     with pytest.raises(KeyboardInterrupt):
-        run(folder, out, cards=True)
+        run(folder, out, writers=("mask", "card"))
     assert "cards/a.html" not in files_in(out)
 
 
@@ -246,7 +245,9 @@ def test_an_unreadable_file_is_reported_and_does_not_stop_the_rest(folder: Path,
     assert path == folder / "b.png"
     assert "b.png" in reason
     assert seen == [("a.png", True), ("b.png", False), ("odd.JPG", True)]
-    assert lines_of(out)[1] == {"image": str(path), "error": reason}
+    assert lines_of(out)[1] == {
+        "schema_version": 1, "image": str(path), "error": reason, "code": "LEX-DATA-013",
+    }  # fmt: skip
     assert not (out / "masks" / "b.png").exists()
 
 
@@ -284,9 +285,78 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert not (out / "predictions.jsonl").exists()
 
 
-def test_batch_size_and_spacing_are_passed_on(folder: Path, tmp_path: Path) -> None:
-    predictor = Thresholds()
-    targets = find_targets([folder])
-    predict_to_files(predictor, targets, tmp_path / "out")  # type: ignore[arg-type]
-    predict_to_files(predictor, targets, tmp_path / "out", batch_size=3, spacing_mm=(1, 2))  # type: ignore[arg-type]
-    assert predictor.asked == [(8, None), (3, (1, 2))]
+class TestWriters:
+    def test_records_alone(self, folder: Path, tmp_path: Path) -> None:
+        run(folder, tmp_path / "out", writers=())
+        assert files_in(tmp_path / "out") == ["predictions.jsonl"]
+        assert [line["mask"] for line in lines_of(tmp_path / "out")] == [None, None]
+
+    def test_an_earlier_mask_does_not_stay_where_none_is_written(self, folder: Path, tmp_path: Path) -> None:
+        run(folder, tmp_path / "out")
+        run(folder, tmp_path / "out", writers=["overlay"])
+        assert files_in(tmp_path / "out") == ["overlays/a.png", "overlays/exam/odd.png", "predictions.jsonl"]
+
+    def test_probability_maps(self, folder: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        run(folder, out, writers=["records", "probability", "mask"])
+        with Image.open(out / "probabilities" / "a.tif") as picture:
+            probability = np.asarray(picture)
+        np.testing.assert_array_equal(probability > 0.5, np.asarray(Image.open(out / "masks" / "a.png")) > 0)
+        assert len(find_targets([folder], out=out)) == 2
+        run(folder, out)
+        assert not (out / "probabilities" / "a.tif").exists()
+
+    @pytest.mark.usefixtures("_explained")
+    def test_the_image_is_read_once_for_all_writers(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read: list[Path] = []
+
+        def counted(path: Path) -> np.ndarray:
+            read.append(path)
+            return read_image(path)
+
+        monkeypatch.setattr("lexiseg.inference.writers.base.read_image", counted)
+        run(folder, tmp_path / "masks only")
+        assert read == []
+        run(folder, tmp_path / "out", writers=["mask", "overlay", "card", "probability"])
+        assert read == [folder / "a.png", folder / "exam" / "odd.JPG"]
+
+    def test_an_unknown_format_is_refused_before_anything_is_written(
+        self, folder: Path, tmp_path: Path
+    ) -> None:
+        with pytest.raises(UsageError, match=r"LEX-USE-571"):
+            run(folder, tmp_path / "out", writers=["mask", "dicom"])
+        assert not (tmp_path / "out").exists()
+
+    def test_a_writer_of_ones_own(self, folder: Path, tmp_path: Path) -> None:
+        (folder / "b.png").write_bytes(b"no image")
+        calls: list[str] = []
+
+        class Sizes(ImageWriter):
+            name, folder, suffix, mark = "size", "sizes", ".txt", b"size "
+
+            def open(self, batch: Batch) -> None:
+                calls.append("open")
+
+            def write(self, image: PredictedImage, batch: Batch) -> None:
+                calls.append(str(image.target.name))
+                write_text(self.file(image.target, batch), f"size {image.prediction.mask.shape}")
+
+            def write_failure(self, target: Target, error: LexisegError, batch: Batch) -> None:
+                calls.append(error.code)
+
+            def close(self, batch: Batch, *, finished: bool) -> None:
+                calls.append(f"close {finished}")
+
+        run(folder, tmp_path / "out", writers=["mask", Sizes()])
+        assert calls == ["open", "a", "LEX-DATA-013", "exam/odd", "close True"]
+        assert (tmp_path / "out" / "sizes" / "a.txt").read_text() == "size (20, 30)"
+        calls.clear()
+
+        def stop(path: Path, result: object) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run(folder, tmp_path / "out", writers=[Sizes()], on_result=stop)
+        assert (calls[0], calls[-1]) == ("open", "close False")

@@ -9,8 +9,10 @@ import pytest
 from scipy.special import expit, logit
 
 from lexiseg.errors import RunError
-from lexiseg.inference.calibration import Calibration, load_calibration, save_calibration
+from lexiseg.inference.calibration import Calibration, CalibrationData, load_calibration, save_calibration
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.records import PredictionRecord
 from lexiseg.inference.review import ReviewRule, Signal
 
 
@@ -24,7 +26,7 @@ def calibration(temperature: float = 2.0, *, below: float = 0.0, signal: str = "
         nll_after=0.1,
         pixels=100,
         review=rule,
-        data={"split": "val"},
+        data=CalibrationData(name="chest", split="val", samples=5, ids_sha256="0"),
         lexiseg_version="0",
         created="2026-11-22T00:00:00+00:00",
     )
@@ -120,7 +122,7 @@ def test_the_flag_follows_the_expected_dice(tmp_path: Path, make_run: Any, image
     assert doubting.expected_dice == pytest.approx(1 / (1 + np.exp(-odds)))
     assert doubting.flagged
     assert doubting.reasons[0].startswith(f"low confidence: expected Dice {doubting.expected_dice:.2f}")
-    line = doubting.to_dict()
+    line = PredictionRecord.of(doubting, image=images[0], mask=None).model_dump(mode="json")
     assert line["reasons"] == list(doubting.reasons)
     assert line["expected_dice"] == pytest.approx(doubting.expected_dice, abs=1e-4)
 
@@ -132,7 +134,7 @@ def test_the_mirror_is_a_signal_only_where_it_is_asked(
     assert set(Predictor(run).predict(images[0]).signals) == {
         "overlap", "inside", "size", "words", "agreement",
     }  # fmt: skip
-    flipped = Predictor(run, flip_average=True).predict(images[0])
+    flipped = Predictor(run, PredictionOptions(flip_average=True)).predict(images[0])
     assert 0 <= flipped.signals["mirror"] < 1
 
 

@@ -14,11 +14,13 @@ import torch
 from html_page import Page
 from lexiseg.data.readers import read_image
 from lexiseg.errors import UsageError
-from lexiseg.inference.batch import find_targets, predict_to_files
+from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.card import LIMIT_OF_HEAT, LIMIT_OF_WHAT_IF, build_card
 from lexiseg.inference.explain import MIRROR, NO_HEAT, NO_WORDS, ONE_EMBEDDING, Explanation, explain
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.overlay import draw_heat
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.targets import find_targets
 from lexiseg.systems.cotexnet.compact_prompt_trace import trace_prompts as trace_cotexnet
 from lexiseg.systems.registry import get
 from lexiseg.systems.stpnet.paper_network import StpNet
@@ -217,7 +219,7 @@ def test_without_words_there_is_the_mask_alone(tmp_path: Path, make_run: Any, im
 
 
 def test_flip_averaging_is_said(stpnet: Predictor, images: list[Path]) -> None:
-    assert MIRROR in explain(Predictor(stpnet.run, flip_average=True), images[0]).notes
+    assert MIRROR in explain(Predictor(stpnet.run, PredictionOptions(flip_average=True)), images[0]).notes
 
 
 def test_several_classes(tmp_path: Path, make_run: Any, images: list[Path]) -> None:
@@ -364,7 +366,7 @@ def test_cards_on_request_and_a_bad_file_stops_nothing(
     for path in images[:2]:
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / "image0a.png").write_bytes(b"no image")
-    summary = predict_to_files(stpnet, find_targets([folder]), tmp_path / "out", cards=True)
+    summary = predict_to_files(stpnet, find_targets([folder]), tmp_path / "out", writers=("mask", "card"))
     assert (summary.done, len(summary.failed)) == (2, 1)
     cards = sorted(path.name for path in (tmp_path / "out" / "cards").iterdir())
     assert cards == ["image0.html", "image1.html"]

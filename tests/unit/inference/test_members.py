@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 from lexiseg.data.readers import read_image
 from lexiseg.errors import UsageError
 from lexiseg.inference.members import average_answers, check_alike
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.run import Run
 
@@ -38,7 +39,7 @@ def test_average_by_hand() -> None:
 def test_the_predictor_averages_scores_and_words(runs: tuple[Run, Run], images: list[Path]) -> None:
     pixels = read_image(images[0])[:64, :64]  # the grid of the first run, so that nothing else is resized
     first, second = (Predictor(run).predict(pixels) for run in runs)
-    both = Predictor(runs[0], average_with=runs[1].path)
+    both = Predictor(runs[0], PredictionOptions(average_with=runs[1].path))
     found = both.predict(pixels)
     assert both.runs == runs
     expected = expit((logit(first.probability) + logit(second.probability)) / 2)
@@ -48,12 +49,12 @@ def test_the_predictor_averages_scores_and_words(runs: tuple[Run, Run], images: 
         chances = [dict([(w.phrase, w.confidence), *w.runners_up]) for w in (one, other)]
         if all(word.phrase in chance for chance in chances):
             assert word.confidence == pytest.approx(sum(c[word.phrase] for c in chances) / 2, abs=1e-5)
-    turned = Predictor(runs[1], average_with=runs[0]).predict(pixels)
+    turned = Predictor(runs[1], PredictionOptions(average_with=runs[0])).predict(pixels)
     assert [w.phrase for w in turned.words] == [w.phrase for w in found.words]
 
 
 def test_averages_with_the_mirror_image_too(runs: tuple[Run, Run], images: list[Path]) -> None:
-    predictor = Predictor(runs[0], average_with=runs[1], flip_average=True)
+    predictor = Predictor(runs[0], PredictionOptions(average_with=runs[1], flip_average=True))
     pixels = read_image(images[0])
     found = predictor.predict(pixels)
     turned = predictor.predict(np.ascontiguousarray(pixels[:, ::-1]))
@@ -67,7 +68,7 @@ def test_runs_that_do_not_fit_are_refused(runs: tuple[Run, Run], tmp_path: Path,
         return run
 
     with pytest.raises(UsageError, match="cannot be averaged with itself"):
-        Predictor(runs[0], average_with=runs[0].path)
+        Predictor(runs[0], PredictionOptions(average_with=runs[0].path))
     kinds = other("kinds", classes=3)
     with pytest.raises(UsageError, match=r"segments lesion, but .*kinds lesion, nodule\. Only runs"):
         check_alike(runs[0], kinds)
@@ -87,17 +88,16 @@ def test_factors_in_another_order_are_refused(runs: tuple[Run, Run]) -> None:
     """Left and right have equally many phrases: they would be averaged without a word."""
     vocabulary = runs[0].manifest.vocabulary
     assert vocabulary is not None
-    turned = {**vocabulary, "factors": [*vocabulary["factors"][:2], *vocabulary["factors"][:1:-1]]}
+    factors = vocabulary.factors
+    turned = vocabulary.model_copy(update={"factors": (*factors[:2], *factors[:1:-1])})
     other = Run(runs[1].path, runs[1].manifest.model_copy(update={"vocabulary": turned}))
     with pytest.raises(
         UsageError, match="laterality, count, left, right against laterality, count, right, left"
     ):
         check_alike(runs[0], other)
-    phrases = [dict(factor) for factor in vocabulary["factors"]]
-    phrases[1] = {**phrases[1], "phrases": list(phrases[1]["phrases"])[::-1]}
-    other = Run(
-        runs[1].path, runs[1].manifest.model_copy(update={"vocabulary": {**vocabulary, "factors": phrases}})
-    )
+    reversed_count = factors[1].model_copy(update={"phrases": factors[1].phrases[::-1]})
+    changed = vocabulary.model_copy(update={"factors": (factors[0], reversed_count, *factors[2:])})
+    other = Run(runs[1].path, runs[1].manifest.model_copy(update={"vocabulary": changed}))
     with pytest.raises(UsageError, match=r"of count, .* against "):
         check_alike(runs[0], other)
 
@@ -105,4 +105,4 @@ def test_factors_in_another_order_are_refused(runs: tuple[Run, Run]) -> None:
 def test_an_average_is_not_calibrated(runs: tuple[Run, Run], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lexiseg.inference.predictor.load_calibration", lambda run, flip_average: "fitted")
     assert Predictor(runs[0]).calibration == "fitted"
-    assert Predictor(runs[0], average_with=runs[1]).calibration is None
+    assert Predictor(runs[0], PredictionOptions(average_with=runs[1])).calibration is None

@@ -9,6 +9,7 @@ from torch import nn
 
 from lexiseg.data.readers import read_image
 from lexiseg.inference.mirror import average_with_mirror, mirrored_words
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.run import Run
 from lexiseg.words.flips import flip
@@ -67,7 +68,7 @@ def test_without_words_only_the_mask_is_averaged() -> None:
 def test_a_mirrored_image_gets_the_mirrored_prediction(
     made: tuple[Run, nn.Module], images: list[Path]
 ) -> None:
-    predictor = Predictor(made[0], flip_average=True)
+    predictor = Predictor(made[0], PredictionOptions(flip_average=True))
     vocabulary = made[0].vocabulary
     assert vocabulary is not None
     pixels = read_image(images[0])

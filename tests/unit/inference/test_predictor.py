@@ -11,7 +11,8 @@ from torch import nn
 
 from lexiseg.data.readers import read_image
 from lexiseg.errors import DataError, UsageError, WeightsError
-from lexiseg.inference.predictor import BATCH_SIZE, Predictor
+from lexiseg.inference.options import BATCH_SIZE, PredictionOptions
+from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.preprocess import normalise, to_batch, to_grid
 from lexiseg.models.bank import TextBank
 from lexiseg.runs.run import Run
@@ -69,7 +70,7 @@ def test_batch_size_changes_nothing(predictor: Predictor, images: list[Path]) ->
     one, three = (
         [prediction for _, prediction in predictor.predict_paths(images, batch_size=size)] for size in (1, 3)
     )
-    assert BATCH_SIZE == inspect.signature(Predictor.predict_paths).parameters["batch_size"].default == 8
+    assert predictor.options.batch_size == BATCH_SIZE == 8
     for a, b in zip(one, three, strict=True):
         assert np.array_equal(a.mask, b.mask)
         np.testing.assert_allclose(a.probability, b.probability, atol=1e-5)
@@ -182,7 +183,7 @@ def test_a_broken_file_does_not_stop_the_rest(
 def test_a_device_that_is_not_there(made: tuple[Run, nn.Module]) -> None:
     for device in ("cuda:97", "toaster"):
         with pytest.raises(UsageError, match=f"device '{device}' cannot be used here: .*--device cpu"):
-            Predictor(made[0], device=device)
+            Predictor(made[0], PredictionOptions(device=device))
 
 
 def test_a_bank_of_another_vocabulary_is_refused(tmp_path: Path, make_run: Any) -> None:

@@ -60,7 +60,7 @@ def test_it_predicts_as_the_published_network_does(
     expected = logits[0] > 0 if classes == 2 else logits.argmax(dim=0)
     np.testing.assert_array_equal(prediction.mask, expected.numpy())
     assert prediction.words == ()
-    assert "names\n  no words" in (run.path / "model_card.md").read_text()
+    assert "it names no words" in (run.path / "model_card.md").read_text()
 
 
 def test_names_of_classes(tmp_path: Path, clipseg: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from lexiseg.errors import RunError
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.runs.run import Manifest, Run
+from lexiseg.runs.manifest import Manifest
+from lexiseg.runs.run import Run
 
 
 @pytest.fixture

@@ -10,14 +10,25 @@ import pytest
 
 from lexiseg.evaluation.records import Metrics
 from lexiseg.models.spec import NetworkSpec
+from lexiseg.runs.manifest import FinishedTraining, ValidationRecord
 from lexiseg.studies.arm_summary import ArmResults
 from lexiseg.studies.arms import known_arms, plan_arms
 from lexiseg.studies.audit_result import audit_result
 from lexiseg.studies.records import AuditResult, SharedSettings
-from lexiseg.studies.results import TrainingFacts, TrialResult
+from lexiseg.studies.results import TrialResult
 
 CASES = 90
+VALIDATION = ValidationRecord(
+    cases=1, dice=0.5, agreement=None, review_below=0.0, flagged=0.0, dice_flagged=None, dice_rest=0.5
+)
 GAINS = {"none": 0.0, "shuffled": -0.005, "reports": 0.03, "concepts": 0.01}
+
+
+def trained(*, steps: int, minutes: float, machine: str) -> FinishedTraining:
+    return FinishedTraining(
+        seed=0, selected_step=1, validation=VALIDATION, torch="2", command="lexiseg train", steps=steps,
+        minutes=minutes, machine=machine,
+    )  # fmt: skip
 
 
 def cases_of(dice: np.ndarray) -> pd.DataFrame:
@@ -106,7 +117,7 @@ def make_results(
                     seed=seed,
                     cases=cases_of(dice),
                     metrics=metrics_of(arm.spec.name),
-                    training=TrainingFacts(steps=715, minutes=12.5 + seed, machine="x86_64, 2 of 2 cores"),
+                    training=trained(steps=715, minutes=12.5 + seed, machine="x86_64, 2 of 2 cores"),
                 )
             )
     return [ArmResults(arm=arm, trials=tuple(trials[arm.name])) for arm in arms]
@@ -177,7 +188,7 @@ def three_cases() -> list[ArmResults]:
                     seed=seed,
                     cases=pd.DataFrame({**facts, "dice": values}, index=pd.Index(["a", "b", "c"], name="id")),
                     metrics=metrics_of(arm.spec.name),
-                    training=TrainingFacts(steps=1, minutes=1.0, machine="x"),
+                    training=trained(steps=1, minutes=1.0, machine="x"),
                 )
                 for seed, values in enumerate(dice[arm.spec.name])
             ),

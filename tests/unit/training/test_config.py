@@ -6,7 +6,11 @@ import pytest
 import yaml
 
 from lexiseg.errors import UsageError
-from lexiseg.training.config import TrainConfig, make_config
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.systems.registry import systems
+from lexiseg.systems.system import System
+from lexiseg.training.config import make_config
+from lexiseg.training.options import TrainOptions
 
 
 def write(folder: Path, text: str) -> Path:
@@ -76,10 +80,55 @@ def test_impossible_values_are_answered_by_what_is_possible(name: str, value: ob
     assert str(got.value) == f"{name}: expected {said}."
 
 
-def test_every_field_says_what_it_expects() -> None:
-    for name in TrainConfig.model_fields:
+@pytest.mark.parametrize("system", systems(), ids=lambda system: f"{system.name}-{system.preset}")
+def test_every_field_says_what_it_expects(system: System) -> None:
+    named = {"model": system.name, "preset": system.preset}
+    for name in system.configuration.model_fields:
         with pytest.raises(UsageError, match=f"^{name}: expected "):
-            make_config({name: object()})
+            make_config({**named, name: object()})
+
+
+def test_the_options_of_train_are_the_fields_of_all_systems() -> None:
+    fields = {name for system in systems() for name in system.configuration.model_fields}
+    assert set(TrainOptions.__annotations__) == fields
+
+
+@pytest.mark.parametrize(
+    ("system", "field", "value"),
+    [
+        ({"preset": "paper"}, "encoder", "resnet18"),
+        ({"preset": "paper"}, "width", 64),
+        ({"preset": "paper"}, "weight_decay", 0.1),
+        ({"preset": "paper"}, "small_first", 0.5),
+        ({"preset": "paper"}, "reference_compat", True),
+        ({}, "teach", "both"),
+        ({}, "distillation_weight", 1.0),
+        ({}, "reference_compat", True),
+        ({"model": "cotexnet"}, "word_prompts", 0.5),
+        ({"model": "cotexnet"}, "reference_compat", True),
+        ({"model": "cotexnet", "preset": "paper"}, "encoder", "resnet18"),
+        ({"model": "cotexnet", "preset": "paper"}, "teach", "both"),
+        ({"model": "cotexnet", "preset": "paper"}, "ema_decay", 0.9),
+    ],
+)
+def test_a_field_that_the_system_lacks_is_refused_with_those_it_has(
+    tmp_path: Path, system: dict[str, str], field: str, value: object
+) -> None:
+    with pytest.raises(UsageError, match=r"(?s)has no such field\. Its fields are: .*LEX-USE-500") as got:
+        make_config({**system, field: value})
+    assert str(got.value).startswith(f"{field}: the ")
+    fields = str(got.value).partition("Its fields are: ")[2]
+    assert "learning_rate" in fields
+    assert field not in fields.rstrip(".").split(", ")
+    file = write(tmp_path, yaml.safe_dump({**system, field: value}))
+    with pytest.raises(UsageError, match=f"^{file}: {field}: the "):
+        make_config({}, file)
+
+
+def test_a_system_that_learns_from_masks_takes_nothing_else() -> None:
+    assert make_config({"preset": "paper", "unmasked": "leave_out"}).unmasked == "leave_out"
+    with pytest.raises(UsageError, match=r"^unmasked: expected one of leave_out; got 'words'"):
+        make_config({"preset": "paper", "unmasked": "words"})
 
 
 def test_values_inside_a_field_are_refused_by_their_place() -> None:
@@ -96,9 +145,9 @@ def test_the_file_is_blamed_for_its_own_values_only(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as got:
         make_config({"masks": 3, "width": 9}, file)
     first, second, third = str(got.value).split(". ")
-    assert first.startswith("width: expected")
-    assert second == "masks: expected a number above 0 and at most 1; got 3"
-    assert third.startswith(f"{file}: seed: expected")
+    assert first == "masks: expected a number above 0 and at most 1; got 3"
+    assert second.startswith(f"{file}: seed: expected")
+    assert third.startswith("width: expected")
     lengths = write(tmp_path, "epochs: 2\nsteps: 3\n")
     with pytest.raises(UsageError, match=f"^{lengths}: epochs, max_minutes, steps: expected only one"):
         make_config({}, lengths)
@@ -118,14 +167,21 @@ def test_files_that_are_no_configuration(tmp_path: Path) -> None:
         make_config({}, tmp_path / "config.yaml")
 
 
-def test_presets_set_what_is_not_given() -> None:
+def test_each_system_has_its_own_defaults() -> None:
     compact, paper = make_config({}), make_config({"preset": "paper"})
-    assert (compact.batch, compact.peak_learning_rate, compact.phrase_encoder) == (16, 1e-3, "minilm")
-    assert (paper.batch, paper.peak_learning_rate) == (24, 3e-4)
-    assert paper.phrase_encoder == "emilyalsentzer/Bio_ClinicalBERT"
-    assert (compact.size, make_config({"image_size": 96}).size) == (224, 96)
+    assert (compact.batch_size, compact.learning_rate, compact.text_encoder) == (16, 1e-3, "minilm")
+    assert (paper.batch_size, paper.learning_rate) == (24, 3e-4)
+    assert paper.text_encoder == "emilyalsentzer/Bio_ClinicalBERT"
+    assert (compact.image_size, make_config({"image_size": 96}).image_size) == (224, 96)
     given = make_config({"preset": "paper", "batch_size": 4, "learning_rate": 0.1, "text_encoder": "x"})
-    assert (given.batch, given.peak_learning_rate, given.phrase_encoder) == (4, 0.1, "x")
+    assert (given.batch_size, given.learning_rate, given.text_encoder) == (4, 0.1, "x")
+    published = make_config({"model": "cotexnet", "preset": "paper"})
+    assert (published.batch_size, published.learning_rate, published.patience) == (16, 3e-4, 50)
+    assert (published.weight_decay, published.encoder_weights) == (1e-4, "CIDAS/clipseg-rd64-refined")
+
+
+def test_a_null_in_a_file_is_not_given(tmp_path: Path) -> None:
+    assert make_config({}, write(tmp_path, "batch_size: null\npreset: null\n")) == make_config({})
 
 
 def test_a_stored_configuration_comes_back(tmp_path: Path) -> None:

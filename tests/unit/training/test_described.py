@@ -21,8 +21,8 @@ from lexiseg.data.readers import read_mask
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.describing.description_file import DescriptionFile, read_descriptions
 from lexiseg.errors import DataError, RunError, UsageError
-from lexiseg.runs.run import Manifest, Run
-from lexiseg.training.checks import resumed_config
+from lexiseg.runs.manifest import Manifest
+from lexiseg.runs.run import Run
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.described import (
     check_described,
@@ -33,7 +33,7 @@ from lexiseg.training.described import (
 )
 from lexiseg.training.few_masks import take_part
 from lexiseg.training.plan import plan_run
-from lexiseg.training.resume import continue_run
+from lexiseg.training.resume import continue_run, resumed_config
 from lexiseg.training.train import train
 from lexiseg.training.words import choose_text, side_of, words_of
 from lexiseg.words.description import UNKNOWN
@@ -291,7 +291,7 @@ class TestPlan:
         assert plan.text == "concepts"
         assert plan.vocabulary is not None
         assert plan.vocabulary.names == ("count", "left", "right")
-        assert plan.manifest.data["descriptions"] == recorded(file)
+        assert plan.manifest.data.descriptions == recorded(file)
         assert plan.bank is not None
         splits = {s: [sample.id for sample in index.split(s)] for s in ("train", "val")}
         (tmp_path / "run").mkdir()
@@ -328,7 +328,7 @@ class TestPlan:
         assert resumed_config(run.path, {"text": measured.name}, None) == config
         with pytest.raises(UsageError, match="keeps its configuration, but text would"):
             resumed_config(run.path, {"text": "other.jsonl"}, None)
-        assert recorded(read_descriptions(measured.name))["file"] == str(measured)
+        assert recorded(read_descriptions(measured.name)).file == str(measured)
 
     def test_a_run_without_file_has_none(self, tiny_run: Run) -> None:
         assert recorded_file(tiny_run) is None

@@ -19,7 +19,9 @@ from lexiseg.data import open_dataset
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.data.splits import read_splits
 from lexiseg.errors import DataError, RunError, UsageError
+from lexiseg.runs.manifest import MasksRecord, TrainingRecord
 from lexiseg.runs.run import Run
+from lexiseg.runs.splits import SplitsRecord
 from lexiseg.training.config import make_config
 from lexiseg.training.examples import Words
 from lexiseg.training.few_masks import shuffled, take_part
@@ -70,15 +72,15 @@ class TestTakingPart:
             f"{shown} of 16 training images have a mask ({100 * shown / 16:.3g} %); the others teach through "
             f"their words, and through pseudo labels that their words check."
         )
-        assert use.record(make_config({"masks": 0.25})) == {
-            "share": 0.25, "with_mask": shown, "without_mask": 16 - shown, "left_out": 0, "unmasked": "words",
-        }  # fmt: skip
+        assert use.record(make_config({"masks": 0.25})) == MasksRecord(
+            share=0.25, with_mask=shown, without_mask=16 - shown, left_out=0, unmasked="words"
+        )
 
     def test_left_out_images_count_for_the_length_of_a_pass(self, hidden: DatasetIndex, shown: int) -> None:
         use = take_part(hidden, make_config({"unmasked": "leave_out"}))
         assert (use.unmasked, use.images_per_pass) == (None, 16)
         assert use.left_out == tuple(s.id for s in hidden.split("train") if s.mask is None)
-        assert use.record(make_config({}))["left_out"] == 16 - shown
+        assert use.record(make_config({})).left_out == 16 - shown
         assert [s.id for s in use.index.split("train")] == list(use.with_mask)
         assert len(use.index.split("val")) == 5
         assert str(use.sentence()).startswith(f"{shown} of 16 training images have a mask (")
@@ -172,7 +174,7 @@ class TestWords:
         assert sorted(plan.train.indices) == sorted(reports.indices)
         assert plan.train.indices != reports.indices
         assert plan.val.indices == words_of(index, "val", CHEST, text="reports", side="image")[0].indices
-        assert plan.manifest.data["shuffled_words"] is True
+        assert plan.manifest.data.shuffled_words is True
         pairs = list(zip(plan.train.indices, reports.indices, strict=True))
         side = 100 * sum(a[0] == b[0] for a, b in pairs) / 16
         assert f"true by chance: {CHEST.factors[0].title} {side:.1f} %, " in said.getvalue()
@@ -207,10 +209,10 @@ class TestRuns:
         self, few: Path, tmp_path: Path, tiny_options: dict[str, Any], model: str, options: dict[str, Any]
     ) -> None:
         run = train(few, tmp_path / "run", model=model, masks=0.25, **{**tiny_options, **options})
-        assert run.manifest.training["steps"] == 2  # 16 images, 8 a step, whoever has a mask
+        assert run.manifest.training.steps == 2  # 16 images, 8 a step, whoever has a mask
         kept = json.loads((run.path / "masks.json").read_text())["with_mask"]
         assert kept == [s.id for s in open_dataset(few, masks=0.25).split("train") if s.mask is not None]
-        assert run.manifest.data["masks"]["with_mask"] == len(kept)
+        assert run.manifest.data.masks.with_mask == len(kept)
         row = (run.path / "history.csv").read_text().splitlines()[0].split(",")
         unmasked = options.get("unmasked", "words")
         assert ("train/agreement" in row) == (unmasked == "words")
@@ -223,25 +225,28 @@ class TestRuns:
         return train(phantom, tmp_path / "without", **options)
 
     def test_images_that_are_left_out_are_named(self, without: Run, hidden: DatasetIndex) -> None:
-        assert without.splits == {
-            split: tuple(sample.id for sample in hidden.split(split)) for split in ("train", "val", "test")
-        }
-        assert without.left_out == {s.id for s in hidden.split("train") if s.mask is None}
-        assert len(without.left_out) == without.manifest.data["masks"]["left_out"] > 0
+        assert without.splits == SplitsRecord(
+            **{
+                split: tuple(sample.id for sample in hidden.split(split))
+                for split in ("train", "val", "test")
+            },
+            left_out=tuple(s.id for s in hidden.split("train") if s.mask is None),
+        )
+        assert len(without.splits.left_out) == without.manifest.data.masks.left_out > 0
         # Copied beside the data, as evaluate's message advises, the file puts every image where it was.
         copied = read_splits(without.path / "splits.json")
         assert copied == {sample.id: sample.split for sample in hidden.samples}
 
     @pytest.mark.parametrize("named", [True, False], ids=["named", "by an early version"])
     def test_resuming_where_images_are_left_out(self, without: Run, phantom: Path, named: bool) -> None:
-        without.updated(training={"finished": False, "seed": 0})
+        without.updated(training=TrainingRecord(finished=False, seed=0))
         if not named:
             file = without.path / "splits.json"
             lists = json.loads(file.read_text())
             left_out = lists.pop("left_out")
             lists["train"] = [name for name in lists["train"] if name not in left_out]
             file.write_text(json.dumps(lists))
-        assert train(phantom, without.path, resume=True).manifest.training["finished"] is True
+        assert train(phantom, without.path, resume=True).manifest.training.finished is True
 
     def test_shuffled_runs_say_so(self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
         with open(tmp_path / "said.txt", "w") as said:
@@ -257,7 +262,7 @@ class TestRuns:
         self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any]
     ) -> None:
         run = train(phantom, tmp_path / "run", masks=0.25, unmasked="words", **tiny_options)
-        run.updated(training={"finished": False, "seed": 0})
+        run.updated(training=TrainingRecord(finished=False, seed=0))
         file = run.path / "masks.json"
         stored = json.loads(file.read_text())
         file.write_text(json.dumps({"with_mask": stored["with_mask"][1:]}))
@@ -267,10 +272,10 @@ class TestRuns:
         with pytest.raises(RunError, match=r"masks\.json cannot be read"):
             train(phantom, run.path, resume=True)
         file.write_text(json.dumps(stored))
-        assert Run.open(train(phantom, run.path, resume=True).path).manifest.training["finished"] is True
+        assert Run.open(train(phantom, run.path, resume=True).path).manifest.training.finished is True
 
     def test_steps_set_the_length(self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
         options = {name: value for name, value in tiny_options.items() if name != "epochs"}
-        assert train(phantom, tmp_path / "run", steps=3, **options).manifest.training["steps"] == 3
+        assert train(phantom, tmp_path / "run", steps=3, **options).manifest.training.steps == 3
         with pytest.raises(UsageError, match="only one of them; got epochs and steps"):
             make_config({"epochs": 1, "steps": 3})

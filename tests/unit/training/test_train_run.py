@@ -23,11 +23,13 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError, RunError, UsageError, WeightsError
 from lexiseg.inference.predictor import Predictor
 from lexiseg.models.bank import TextBank
-from lexiseg.runs.run import FORMAT_VERSION, Run
+from lexiseg.runs.manifest import FORMAT_VERSION, TrainingRecord
+from lexiseg.runs.run import Run
+from lexiseg.runs.splits import SplitsRecord
 from lexiseg.training.config import make_config
 from lexiseg.training.few_masks import take_part
 from lexiseg.training.plan import Plan, plan_run
-from lexiseg.training.train import train
+from lexiseg.training.train import train, train_on
 
 QUIET = Console(quiet=True)
 
@@ -38,7 +40,7 @@ def interrupted(tiny_run: Run, tmp_path: Path) -> Path:
     folder = tmp_path / "interrupted"
     shutil.copytree(tiny_run.path, folder)
     run = Run.open(folder)
-    run.updated(training={"finished": False, "seed": 0})
+    run.updated(training=TrainingRecord(finished=False, seed=0))
     return folder
 
 
@@ -56,8 +58,8 @@ class TestPlan:
         assert (len(plan.train.indices), len(plan.val.indices)) == (16, 5)
         assert manifest.network.encoder == "lcnet_050"
         assert (manifest.network.out_channels, manifest.image_size) == (1, 64)
-        assert manifest.data["samples"] == {"train": 16, "val": 5}
-        assert manifest.training == {"finished": False, "seed": 3}
+        assert manifest.data.samples == {"train": 16, "val": 5}
+        assert manifest.training == TrainingRecord(finished=False, seed=3)
         assert manifest.class_names == index.class_names
 
     def test_without_text(self, index: DatasetIndex, tiny_options: dict[str, Any]) -> None:
@@ -89,18 +91,27 @@ class TestRunFolder:
             "checkpoint.ckpt",
             "tensorboard",
         }
-        assert tiny_run.splits == {
-            split: tuple(sample.id for sample in index.split(split)) for split in ("train", "val", "test")
-        }
-        assert tiny_run.left_out == frozenset()
+        lists = {split: [sample.id for sample in index.split(split)] for split in ("train", "val", "test")}
+        assert tiny_run.splits == SplitsRecord.model_validate(lists)
+        assert json.loads((tiny_run.path / "splits.json").read_text()) == lists
         assert Run.open(tiny_run.path).manifest == tiny_run.manifest
+
+    def test_an_opened_data_set_gives_the_same_weights(
+        self, tiny_run: Run, index: DatasetIndex, tiny_options: dict[str, Any], tmp_path: Path
+    ) -> None:
+        run = train_on(index, make_config(tiny_options), tmp_path / "run")
+        first, second = load_file(tiny_run.weights_file), load_file(run.weights_file)
+        assert all(torch.equal(value, second[name]) for name, value in first.items())
+        assert train_on(index, make_config(tiny_options), run.path, resume=True).manifest == run.manifest
+        with pytest.raises(RunError, match="already exists and is not empty"):
+            train_on(index, make_config(tiny_options), run.path)
 
     def test_manifest(self, tiny_run: Run) -> None:
         manifest = tiny_run.manifest
-        assert manifest.training["finished"] is True
-        assert (manifest.training["steps"], manifest.training["selected_step"]) == (2, 2)
-        assert 0 <= manifest.training["validation"]["dice"] <= 1
-        assert manifest.review_below == manifest.training["validation"]["review_below"]
+        assert manifest.training.finished is True
+        assert (manifest.training.steps, manifest.training.selected_step) == (2, 2)
+        assert 0 <= manifest.training.validation.dice <= 1
+        assert manifest.review_below == manifest.training.validation.review_below
         assert manifest.network.num_parameters > 100_000
 
     def test_configuration_is_resolved(self, tiny_run: Run, tiny_options: dict[str, Any]) -> None:
@@ -116,7 +127,7 @@ class TestRunFolder:
         monkeypatch.setattr("sys.argv", ["some-program", "--its", "options"])
         # Most of these are no option of the command line.
         run = train(phantom, tmp_path / "my run", **tiny_options, retrieval_weight=0.1, masks=0.5, seed=4)
-        command = shlex.split(Run.open(run.path).manifest.training["command"])
+        command = shlex.split(Run.open(run.path).manifest.training.command)
         again = tmp_path / "my run-again"
         assert command == [
             *("lexiseg", "train", str(phantom), "--out", str(again)),
@@ -136,8 +147,8 @@ class TestRunFolder:
     ) -> None:
         monkeypatch.setattr("sys.argv", ["lexiseg", "train", str(phantom), "--resume"])
         resumed = train(phantom, interrupted, resume=True)
-        assert resumed.manifest.training["command"].endswith(f" --config {interrupted}/config.yaml")
-        assert "--resume" not in resumed.manifest.training["command"]
+        assert resumed.manifest.training.command.endswith(f" --config {interrupted}/config.yaml")
+        assert "--resume" not in resumed.manifest.training.command
 
     def test_history(self, tiny_run: Run) -> None:
         with open(tiny_run.path / "history.csv", newline="") as file:
@@ -198,7 +209,7 @@ class TestRefusals:
     def test_too_little_memory(
         self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("lexiseg.training.train.available_memory", lambda: 2**20)
+        monkeypatch.setattr("lexiseg.training.resources.available_memory", lambda: 2**20)
         with pytest.raises(UsageError, match=r"GiB free. Make --batch-size or --image-size smaller"):
             train(phantom, tmp_path / "run", **tiny_options)
         assert not (tmp_path / "run").exists()

@@ -55,7 +55,7 @@ def test_all_validation_cases_are_scored(index: DatasetIndex) -> None:
     assert scores.agreement == pytest.approx(0.75)
     assert (scores.review_below, scores.flagged) == (0.5, pytest.approx(0.2))
     assert (scores.dice_flagged, scores.dice_rest) == (0, 1)
-    assert scores.to_dict()["dice"] == 0.8
+    assert scores.record().dice == 0.8
 
 
 def test_without_text_nothing_is_flagged(index: DatasetIndex) -> None:

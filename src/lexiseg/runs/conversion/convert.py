@@ -11,7 +11,8 @@ from lexiseg._version import __version__
 from lexiseg.errors import UsageError
 from lexiseg.files import atomic_folder, write_text
 from lexiseg.models.weights_file import save_weights
-from lexiseg.runs.run import Manifest, Run
+from lexiseg.runs.manifest import Manifest, TrainingRecord
+from lexiseg.runs.run import Run
 from lexiseg.systems.system import PublishedNetwork, System
 
 
@@ -71,13 +72,13 @@ def _manifest(system: System, published: PublishedNetwork, checkpoint: Path) -> 
         class_names=published.class_names,
         text="none" if vocabulary is None else "reports",
         side="image",
-        vocabulary=None if vocabulary is None else vocabulary.to_dict(),
-        training={
-            "finished": True,
-            "converted_from": checkpoint.name,
-            "sha256": digest,
-            **({} if published.bank is None else {"text_encoder": published.bank.encoder}),
-        },
+        vocabulary=vocabulary,
+        training=TrainingRecord(
+            finished=True,
+            converted_from=checkpoint.name,
+            sha256=digest,
+            text_encoder=None if published.bank is None else published.bank.encoder,
+        ),
     )
 
 
@@ -95,7 +96,7 @@ Research software, not a medical device: not for clinical use.
 - Network: {published.about_network}
 - Citation: {system.citation}
 - Classes: {", ".join(manifest.class_names)}.
-- Weights: {training["converted_from"]}, SHA-256 {training["sha256"]}. Tensors that prediction does not use
+- Weights: {training.converted_from}, SHA-256 {training.sha256}. Tensors that prediction does not use
   were left out.
 {embeddings}- Training: {published.about_training}
 - Limits: {" ".join(system.limits)}

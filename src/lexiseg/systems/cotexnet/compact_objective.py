@@ -17,11 +17,11 @@ _TEMPERATURE = 0.1
 def distillation_loss(image_embedding: Tensor, text_embedding: Tensor) -> Tensor:
     """Pull image embeddings to the embeddings of their texts, and away from those of other images.
 
-    The gap `1 - cos(e_img, e_text)` is what the decoder meets when the text is gone. By itself it is nearly
-    closed by the mean of all texts, so `KL(softmax(e_text T' / t) || softmax(e_img T' / t))` is added, where
+    The gap `1 - cos(e_img, e_text)` is the error of the decoder's input in prediction. The mean of all texts
+    already makes it small, so `KL(softmax(e_text T' / t) || softmax(e_img T' / t))` is added, where
     T are the batch's text embeddings and t = 0.1: the image must be as near to each text of the batch as its
-    own text is. Images with the same sentence are no negatives of each other, as a contrastive loss with one
-    true partner would have it.
+    own text is. Images with the same sentence are not negatives of each other, unlike in a contrastive loss
+    with one true partner.
 
     Args:
         image_embedding: `(B, E)` of unit length.
@@ -58,7 +58,7 @@ class CompactCoTexNetObjective(nn.Module):
         """Return the parts of the loss and their weighted sum.
 
         Args:
-            output: What the network gave for a batch, taught or not.
+            output: What the network returned for a batch, with a teacher or without.
             labels: `(B, 1, H, W)` integer labels.
             indices: `(B, factors)` true phrase of each factor, `UNKNOWN` where nothing is known.
             masked: Which images have a mask, `(B,)` bool, at least one; the mask losses are over these. None:

@@ -1,4 +1,4 @@
-"""What teaches the compact CoTexNet: a text embedding of the description's sentence and of a pseudo-word.
+"""The teacher of the compact CoTexNet: a text embedding of the description's sentence and a pseudo-word.
 
 Shape legend: B batch, H, W image size, T = H/16 * W/16 image tokens, D width of a token, K foreground
 classes, E width of all embeddings.
@@ -24,7 +24,7 @@ _NOISE_SHARE = 0.2  # where a starts, as published
 
 @dataclass(frozen=True, kw_only=True)
 class CompactCoTexNetTrainingOutput(CompactCoTexNetOutput):
-    """What the compact network says of images it is taught.
+    """What the compact network returns in training, with a teacher.
 
     Attributes:
         text_embedding: e_text `(B, E)` float32 of unit length, detached; 0 where there is none.
@@ -39,24 +39,23 @@ class CompactTeacher(Teacher):
     """Makes e_text of sentence and region of interest, and prompts the decoder with it in training.
 
     **e_text** = unit(s + w): s is the frozen sentence embedding, less the mean of the training sentences, of
-    unit length; w is the pseudo-word, of unit length. So the sentence anchors the space: half of it is fixed,
-    whatever is learned, and no pull can move image and text embeddings to one point together. The mean is
-    taken off because all sentences of a closed vocabulary point nearly the same way; what tells them apart
-    would be a small remainder.
+    unit length; w is the pseudo-word, of unit length. The sentence is fixed, so training cannot move image
+    and text embeddings to one point together. The mean is subtracted because all sentences of a closed
+    vocabulary have nearly the same direction, and their differences are small.
 
     **Pseudo-word.** The published network reads the region of interest with a second pass of its frozen
     vision tower, which doubles the cost. Here the image tokens, which the network has made anyway, are
-    averaged where the mask is; with the region's share of the image they pass a small MLP. The tokens see
-    beyond the region's edge, unlike the tower, which sees zeros outside. They are detached: the pseudo-word
-    reads the encoder and does not shape it, as the frozen tower is not shaped. One region per class: their
-    averages stand side by side and make one word, as the decoder has one condition for all classes. The
-    sentence is that of the whole foreground.
+    averaged where the mask is; with the region's share of the image they pass a small MLP. The tokens also
+    see what is around the region, unlike the tower, which sees zeros outside. They are detached: the gradient
+    of the pseudo-word does not reach the encoder, as the published tower is frozen. There is one region per
+    class; their averages are concatenated and make one word, as the decoder has one condition for all
+    classes. The sentence describes the whole foreground.
 
     **Condition** = unit((1 - a) e_text + a e_img), a learned (self-adding noise; a sigmoid keeps it in 0..1),
-    for a part of the images; for the others e_img alone, as in use. The mask's loss is smallest at a = 0,
-    where e_img plays no part, so a by itself does not prepare the decoder for its use. That part therefore
-    falls from all to none of the images over the training. Gradients: distillation moves the image side only,
-    as published; the mask's loss teaches the pseudo-word, and e_img.
+    for a part of the images; for the others e_img alone, as in prediction. The mask's loss is smallest at
+    a = 0, where e_img has no effect, so the decoder would not learn to use e_img. That part therefore falls
+    from all to none of the images over the training. Gradients: distillation moves the image side only, as
+    published; the mask's loss moves the pseudo-word and e_img.
 
     Args:
         parts: "both", "sentence" or "pseudo_word": what e_text is made of.

@@ -48,6 +48,7 @@ class PaperCoTexNetConfig(TrainConfig):
 
     model: Literal["cotexnet"] = "cotexnet"
     preset: Literal["paper"] = "paper"
+    unmasked: Literal["leave_out"] | None = None
     learning_rate: float = Field(default=3e-4, gt=0)
     patience: int | None = Field(default=50, ge=1)
     encoder_weights: str = PUBLISHED_CLIPSEG

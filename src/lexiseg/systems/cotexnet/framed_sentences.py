@@ -1,4 +1,4 @@
-"""The published CoTexNet's sentences: framed, so that a pseudo-word finds its place, and cut into tokens."""
+"""The sentences of the published CoTexNet: framed with a mark for the pseudo-word, and cut into tokens."""
 
 from __future__ import annotations
 

@@ -2,15 +2,14 @@
 
 Learning Conceptual Text Prompts from Visual Regions of Interest for Medical Image Segmentation, Engineering
 2026, doi 10.1016/j.eng.2026.04.006. Built on CLIPSeg (Lueddecke and Ecker, CVPR 2022). In training the region
-of interest (ROI) becomes text, and the text's embedding is distilled into the image's; in use the image's
-embedding stands in for it, so an image is all it takes. Shape legend: B images of H x W pixels, N = h * w
+of interest (ROI) becomes text, and the text's embedding is distilled into the image's. In prediction the
+image's embedding takes its place, so an image is enough. Shape legend: B images of H x W pixels, N = h * w
 patches, T text tokens; widths V of the vision tower, L of the text tower, D of the embeddings, R of the
 decoder; C = 1 mask channel for two classes, else one per class, the background first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -19,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPSegConfig, CLIPSegModel
-from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder
 
 from lexiseg.errors import UsageError
+from lexiseg.systems.cotexnet.film_decoder import FilmDecoder
 
 #: Token that the pseudo-word replaces, counted from the start token, as published. CLIP's tokenizer cuts the
 #: sentences' frame "Segmentation area of [temp]. " into seg, mentation, area, of, [, temp, ].: so it is the
@@ -40,11 +39,11 @@ _FINE_HEAD_PATCH = 16
 
 @dataclass(frozen=True, kw_only=True)
 class CoTexNetOutput:
-    """What the network says of images.
+    """What the network returns for images.
 
     Attributes:
         logits: Raw scores, (B, C, H, W).
-        image_embedding: e_img, which stands in for the text's, (B, D) float32, 0.5..0.73.
+        image_embedding: e_img, which takes the place of the text's, (B, D) float32, 0.5..0.73.
     """
 
     logits: Tensor
@@ -63,7 +62,7 @@ class CoTexNetOutput:
 
 @dataclass(frozen=True, kw_only=True)
 class CoTexNetTrainingOutput(CoTexNetOutput):
-    """What the network says of images whose region of interest and text it was shown.
+    """What the network returns in training, with the region of interest and the text.
 
     Attributes:
         text_embedding: e_text of sentence and pseudo-word, detached, (B, D) float32, 0..1.
@@ -235,7 +234,7 @@ class CoTexNet(CoTexNetStudent):
         class_token, features = self._see(image)
         image_embedding = self._embed_image(class_token)  # (B, D)
         text_embedding = self.embed_text(input_ids, attention_mask, roi)  # (B, D)
-        # Self-adding noise: the decoder gets used to the embedding that it will be given in use.
+        # Self-adding noise: the decoder learns to use the embedding that it gets in prediction.
         condition = (1 - self.noise_share) * text_embedding + self.noise_share * image_embedding
         return CoTexNetTrainingOutput(
             logits=self._segment(image, features, condition),
@@ -266,7 +265,7 @@ class CoTexNet(CoTexNetStudent):
             pooled = self.text_model(input_ids=input_ids, attention_mask=attention_mask).pooler_output
         else:
             word = self.pseudo_word(self._see(roi)[0])  # (B, V) -> (B, L)
-            # The text tower takes no embeddings from outside, so the word slips in behind its own.
+            # The text tower takes no embeddings as input, so a hook replaces one of its own.
             with self.text_model.embeddings.register_forward_hook(partial(_insert_word, word)):
                 pooled = self.text_model(input_ids=input_ids, attention_mask=attention_mask).pooler_output
         return torch.sigmoid(self.text_projection(pooled).float())  # (B, L) -> (B, D)
@@ -296,53 +295,6 @@ class CoTexNet(CoTexNetStudent):
                 "'Segmentation area of [temp]. ...'.",
                 code="LEX-USE-029",
             )
-
-
-class FilmDecoder(nn.Module):
-    """CLIPSeg's decoder, for any number of classes and grids of any shape.
-
-    Args:
-        config: Configuration of CLIPSeg.
-        num_classes: Number of classes with the background.
-    """
-
-    def __init__(self, config: CLIPSegConfig, num_classes: int) -> None:
-        super().__init__()
-        clipseg: Any = CLIPSegDecoder(config)
-        self.conditional_layer = config.conditional_layer
-        self.reduces: nn.ModuleList = clipseg.reduces
-        self.film_mul: nn.Linear = clipseg.film_mul
-        self.film_add: nn.Linear = clipseg.film_add
-        self.layers: nn.ModuleList = clipseg.layers
-        head = clipseg.transposed_convolution
-        upsample: list[nn.Module]
-        output: Any
-        *upsample, output = head if isinstance(head, nn.Sequential) else (head,)
-        if num_classes > 2:
-            output = nn.ConvTranspose2d(output.in_channels, num_classes, output.kernel_size, output.stride)
-            nn.init.xavier_normal_(output.weight)
-            nn.init.zeros_(output.bias)
-        self.upsample = nn.Sequential(*upsample)
-        self.output: nn.ConvTranspose2d = output
-
-    def forward(self, features: Sequence[Tensor], condition: Tensor, grid: tuple[int, int]) -> Tensor:
-        """Return logits (B, C, h * patch size, w * patch size).
-
-        Args:
-            features: Hidden states of the vision tower, shallow to deep, (B, 1 + N, V) each.
-            condition: Embedding that says what to segment, (B, D).
-            grid: Number of patches (h, w).
-        """
-        x = torch.zeros((), device=condition.device)
-        deep_to_shallow = zip(reversed(features), self.reduces, self.layers, strict=True)
-        for position, (feature, reduce, layer) in enumerate(deep_to_shallow):
-            x = reduce(feature) + x  # (B, 1 + N, R)
-            if position == self.conditional_layer:
-                x = self.film_mul(condition)[:, None] * x + self.film_add(condition)[:, None]
-            x = layer(x, attention_mask=None)
-        x = x[:, 1:].transpose(1, 2).reshape(len(x), -1, *grid)  # without class token: (B, R, h, w)
-        logits: Tensor = self.output(self.upsample(x))
-        return logits
 
 
 def distillation_loss(image_embedding: Tensor, text_embedding: Tensor) -> Tensor:

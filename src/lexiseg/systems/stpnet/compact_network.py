@@ -1,8 +1,8 @@
 """Compact STPNet: one pretrained encoder for segmentation and retrieval, scale-aware prompts in the decoder.
 
 The ideas are those of STPNet (Shan et al., IEEE TIP 2025): the network retrieves its own phrases from a text
-bank and is prompted by them, coarse words first. What differs from the published network, and why, stands in
-docs/stpnet.md.
+bank and is prompted by them, coarse words first. docs/stpnet.md lists the differences from the published
+network and their reasons.
 
 Shape legend: B batch, H, W image size, T = H/16 * W/16 image tokens, D width, N phrases of all factors
 together, N_f phrases of factor f, E width of the text bank.

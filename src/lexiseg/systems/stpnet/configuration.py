@@ -41,6 +41,7 @@ class PaperStpNetConfig(TrainConfig):
 
     model: Literal["stpnet"] = "stpnet"
     preset: Literal["paper"] = "paper"
+    unmasked: Literal["leave_out"] | None = None
     text_encoder: str = PUBLISHED_TEXT_ENCODER
     batch_size: int = Field(default=24, ge=2)
     learning_rate: float = Field(default=3e-4, gt=0)

@@ -1,8 +1,8 @@
 """STPNet as published.
 
 STPNet: Scale-aware Text Prompt Network for Medical Image Segmentation, IEEE TIP 2025, arXiv 2504.01561.
-Text teaches the network in training; in use it retrieves its own text from a repository, so an image is all
-it takes. Shape legend: B images, N phrases of a factor, K encoder layers, T text tokens, D text width; c_s
+Text teaches the network in training. In prediction it retrieves its own text from a repository, so an image
+is enough. Shape legend: B images, N phrases of a factor, K encoder layers, T text tokens, D text width; c_s
 channels of scale s = 1..4.
 """
 
@@ -43,7 +43,7 @@ _OTHER_HEAD_DEPTH = 4
 
 @dataclass(frozen=True, kw_only=True)
 class FactorOutput:
-    """What the network says of one factor.
+    """What the network returns for one factor.
 
     Attributes:
         logits: Scores of the factor head, (B, N); they feed the classification loss only.
@@ -67,7 +67,7 @@ class StpNetOutput:
     Attributes:
         logits: Raw scores of the lesion, (B, 1, 224, 224).
         image_embedding: Normalised image vector v, (B, D).
-        factors: What is said of each factor, coarse to fine.
+        factors: The output for each factor, coarse to fine.
     """
 
     logits: Tensor

@@ -11,7 +11,8 @@ from transformers import CLIPSegConfig
 from transformers.models.clipseg.modeling_clipseg import CLIPSegDecoder
 
 from lexiseg.errors import UsageError
-from lexiseg.systems.cotexnet.paper_network import CoTexNet, FilmDecoder, distillation_loss
+from lexiseg.systems.cotexnet.film_decoder import FilmDecoder
+from lexiseg.systems.cotexnet.paper_network import CoTexNet, distillation_loss
 from lexiseg.systems.cotexnet.published_keys import to_published
 
 _FROZEN = ("vision_model.", "text_model.", "text_projection.")

@@ -158,12 +158,6 @@ def test_the_guide_shows_where_the_retrieved_phrase_looks(
     torch.testing.assert_close(seen[0][0, 128], torch.ones(2, 2))
 
 
-def test_without_text_the_tokens_reach_the_decoder_too() -> None:
-    network = build(None, encoder="lcnet_050").train()
-    network(torch.randn(2, 3, 64, 64)).logits.square().mean().backward()
-    assert network.reader.tokens.weight.grad.abs().sum() > 0
-
-
 @pytest.mark.parametrize("encoder", ["resnet18", "convnext_atto", "mobilenetv3_small_100"])
 def test_other_encoders(bank: TextBank, encoder: str) -> None:
     network = build(bank, encoder=encoder)

@@ -81,15 +81,6 @@ def test_total_is_the_weighted_sum() -> None:
     torch.testing.assert_close(parts["total"], expected)
 
 
-def test_without_text_there_is_no_retrieval_loss() -> None:
-    output = CompactStpNetOutput(logits=torch.zeros(1, 1, 4, 4), retrieval={}, attention=None)
-    parts = CompactStpNetObjective(retrieval_weight=1)(
-        output, torch.zeros(1, 1, 4, 4), torch.zeros(1, 0, dtype=torch.int64)
-    )
-    assert list(parts) == ["cross_entropy", "dice", "total"]
-    torch.testing.assert_close(parts["total"], parts["cross_entropy"] + parts["dice"])
-
-
 def test_mask_losses_are_over_images_with_mask_and_words_over_all() -> None:
     generator = torch.Generator().manual_seed(0)
     output = CompactStpNetOutput(

@@ -1,0 +1,120 @@
+"""The lines of `predictions.jsonl`: one record per image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from lexiseg.inference.result import Prediction
+from lexiseg.words.description import Side
+
+# Figures between 0 and 1 are written with this many decimals.
+_DECIMALS = 4
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+
+
+class WordRecord(BaseModel):
+    """One phrase that the model retrieved.
+
+    Attributes:
+        factor: Name of the factor.
+        phrase: The phrase.
+        confidence: Softmax probability among the phrases of the factor, 0..1.
+        runners_up: The next best phrases with their probabilities, best first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    factor: str
+    phrase: str
+    confidence: float
+    runners_up: tuple[tuple[str, float], ...]
+
+
+class PredictionRecord(_Record):
+    """A prediction without its pixels: one line of `predictions.jsonl`.
+
+    Attributes:
+        schema_version: Version of this schema.
+        image: The image file.
+        mask: Its mask, from the folder of the file; None where the batch wrote no masks.
+        size: Height and width of the image in pixels.
+        area_px: Pixels per foreground class name.
+        area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
+        side: Whose left is meant in every word: the image's or the patient's.
+        words: One retrieved phrase per factor; empty if the model names no words.
+        measured: Phrase per factor that the mask itself measures, None where nothing is known; None without
+            words.
+        agreement: Share of factors on which retrieved and measured words agree, 0..1; None without words.
+        flagged: Whether a person should look at the prediction.
+        reasons: Why, in words.
+        expected_dice: Dice that is expected of the mask, 0..1; None for a run that is not calibrated.
+    """
+
+    image: str
+    mask: str | None
+    size: tuple[int, int]
+    area_px: dict[str, int]
+    area_mm2: dict[str, float] | None
+    side: Side
+    words: tuple[WordRecord, ...]
+    measured: dict[str, str | None] | None
+    agreement: float | None
+    flagged: bool
+    reasons: tuple[str, ...]
+    expected_dice: float | None
+
+    @classmethod
+    def of(cls, prediction: Prediction, *, image: Path, mask: str | None) -> PredictionRecord:
+        """Return the record of a prediction.
+
+        Args:
+            prediction: The prediction.
+            image: The image file.
+            mask: Path of its mask, from the folder of `predictions.jsonl`; None without one.
+        """
+        expected = prediction.expected_dice
+        return cls(
+            image=str(image),
+            mask=mask,
+            size=(prediction.mask.shape[0], prediction.mask.shape[1]),
+            area_px=prediction.area_px,
+            area_mm2=prediction.area_mm2,
+            side=prediction.side,
+            words=tuple(
+                WordRecord(
+                    factor=word.factor,
+                    phrase=word.phrase,
+                    confidence=round(word.confidence, _DECIMALS),
+                    runners_up=tuple((phrase, round(p, _DECIMALS)) for phrase, p in word.runners_up),
+                )
+                for word in prediction.words
+            ),
+            measured=None if prediction.measured is None else prediction.measured.phrases,
+            agreement=prediction.agreement,
+            flagged=prediction.flagged,
+            reasons=prediction.reasons,
+            expected_dice=None if expected is None else round(expected, _DECIMALS),
+        )
+
+
+class FailureRecord(_Record):
+    """An image that could not be read: one line of `predictions.jsonl`.
+
+    Attributes:
+        schema_version: Version of this schema.
+        image: The image file.
+        error: The message of the error.
+        code: The stable code of the error, such as "LEX-DATA-013".
+    """
+
+    image: str
+    error: str
+    code: str

@@ -1,0 +1,90 @@
+"""The images of a batch, found by files, folders and glob patterns."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lexiseg.data.readers import IMAGE_SUFFIXES
+from lexiseg.errors import DataError
+from lexiseg.inference.writers.registry import image_folders
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One image to predict and where its outputs go.
+
+    Attributes:
+        image: The image file.
+        name: Path of each output below the folder of its format, without suffix.
+    """
+
+    image: Path
+    name: Path
+
+
+def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = None) -> tuple[Target, ...]:
+    """Turn files, folders and glob patterns into a list of images.
+
+    Folders are searched with their subfolders; their structure is kept below the output folder. Hidden
+    files and folders in them are left out. An image that several patterns name is taken once, under its first
+    name.
+
+    Args:
+        patterns: Files, folders and glob patterns.
+        out: The output folder: pictures that an earlier batch wrote there are never taken for images, so that
+            a batch may be predicted again into a folder below its images.
+
+    Raises:
+        DataError: Nothing is found, or two images would write the same mask.
+    """
+    targets: dict[Path, Target] = {}
+    seen: set[Path] = set()
+    written = [] if out is None else [Path(out).resolve() / name for name in image_folders()]
+    for pattern in patterns:
+        resolved = [(target, target.image.resolve()) for target in _expand(Path(pattern))]
+        found = [
+            (target, real)
+            for target, real in resolved
+            if not any(real.is_relative_to(folder) for folder in written)
+        ]
+        if not found:
+            raise DataError(
+                f"No image found at {pattern}. Expected an image file, a folder with images, or a quoted "
+                f"glob pattern; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}.",
+                code="LEX-DATA-099",
+            )
+        for target, real in found:
+            if real in seen:  # named by two patterns
+                continue
+            seen.add(real)
+            other = targets.setdefault(target.name, target)
+            if other is not target:
+                together = other.image.parent.resolve() == target.image.parent.resolve()
+                raise DataError(
+                    f"{other.image} and {target.image} would both write the mask '{target.name}.png'. "
+                    "Predict them with two commands and two --out folders"
+                    + ("." if together else ", or give their parent folder."),
+                    code="LEX-DATA-100",
+                )
+    return tuple(targets.values())
+
+
+def _expand(pattern: Path) -> Iterator[Target]:
+    """Yield the images that a file, folder or glob pattern names, sorted."""
+    if pattern.is_dir():
+        for file in sorted(pattern.rglob("*")):
+            name = file.relative_to(pattern)
+            if any(part.startswith(".") for part in name.parts):
+                continue  # such as "._a.png", which macOS puts beside a.png
+            if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
+                yield Target(image=file, name=name.with_suffix(""))
+    elif pattern.is_file():
+        yield Target(image=pattern, name=Path(pattern.stem))
+    else:
+        for match in sorted(glob.glob(str(pattern), recursive=True)):
+            file = Path(match)
+            if not file.name.startswith(".") and file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
+                yield Target(image=file, name=Path(file.stem))

@@ -1,0 +1,138 @@
+"""What a writer of predictions is, and what it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lexiseg.data.readers import read_image
+from lexiseg.errors import LexisegError
+from lexiseg.inference.result import Prediction
+from lexiseg.inference.stale_outputs import remove_stale
+from lexiseg.inference.targets import Target
+
+if TYPE_CHECKING:
+    from lexiseg.inference.predictor import Predictor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What is the same for all images of a batch.
+
+    Attributes:
+        out: The output folder.
+        predictor: The predictor.
+        formats: Names of the formats that are written.
+    """
+
+    out: Path
+    predictor: Predictor
+    formats: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedImage:
+    """One predicted image, as every writer gets it.
+
+    Attributes:
+        target: The image file and the name of its outputs.
+        prediction: The prediction.
+    """
+
+    target: Target
+    prediction: Prediction
+
+    @cached_property
+    def pixels(self) -> npt.NDArray[np.uint8]:
+        """The image, `(H, W, 3)` uint8; read once for all writers that need it.
+
+        Raises:
+            DataError: The file cannot be read any more.
+        """
+        return read_image(self.target.image)
+
+
+class Writer(Protocol):
+    """A format in which predictions are written.
+
+    One thread calls it, image by image, in the order of the batch. `ImageWriter` is the base of writers that
+    write one file per image.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the format; a batch writes each once."""
+        ...
+
+    def open(self, batch: Batch) -> None:
+        """Begin a batch, before its first image."""
+        ...
+
+    def remove_stale(self, target: Target, batch: Batch) -> None:
+        """Remove what an earlier batch wrote of an image in this format.
+
+        It is called before anything is written of the image, also for formats that this batch does not write.
+        """
+        ...
+
+    def write(self, image: PredictedImage, batch: Batch) -> None:
+        """Write the prediction of one image."""
+        ...
+
+    def write_failure(self, target: Target, error: LexisegError, batch: Batch) -> None:
+        """Take note of an image that could not be read."""
+        ...
+
+    def close(self, batch: Batch, *, finished: bool) -> None:
+        """End a batch; `finished` is False if it was interrupted or failed."""
+        ...
+
+
+class ImageWriter:
+    """A writer of one file per image, `OUT/FOLDER/NAME.SUFFIX`.
+
+    Attributes:
+        name: Name of the format.
+        folder: Folder of its files below the output folder.
+        suffix: Ending of its files.
+        mark: What the first bytes of its files hold; another file at their place is not removed.
+    """
+
+    name: str
+    folder: str
+    suffix: str
+    mark: bytes
+
+    def file(self, target: Target, batch: Batch) -> Path:
+        """Return where the output of an image goes."""
+        return batch.out / self.folder / f"{target.name}{self.suffix}"
+
+    def open(self, batch: Batch) -> None:
+        """Do nothing: files are written image by image."""
+
+    def remove_stale(self, target: Target, batch: Batch) -> None:
+        """Remove the file of an earlier batch, see `Writer`.
+
+        Raises:
+            DiskError: There is no permission.
+        """
+        remove_stale(self.file(target, batch), self.mark)
+
+    def write(self, image: PredictedImage, batch: Batch) -> None:
+        """Write the file of one image.
+
+        Raises:
+            DiskError: There is no space or no permission.
+        """
+        raise NotImplementedError
+
+    def write_failure(self, target: Target, error: LexisegError, batch: Batch) -> None:
+        """Do nothing: an image without prediction has no file."""
+
+    def close(self, batch: Batch, *, finished: bool) -> None:
+        """Do nothing: every file is whole already."""

@@ -1,0 +1,44 @@
+"""Probability maps: one TIFF per image, a page of 32-bit floats per foreground class."""
+
+from __future__ import annotations
+
+import tifffile
+
+from lexiseg.files import atomic_path
+from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
+
+_KIND = "Lexiseg probability map"
+
+
+class ProbabilityWriter(ImageWriter):
+    """Writes `probabilities/NAME.tif`, on the grid of the image.
+
+    Each page is one foreground class, in the order of the labels; its description (TIFF tag 270) ends with
+    the name of the class. A pixel holds the probability itself, 0 to 1, as a 32-bit float: there is no
+    scale to apply. The probabilities are calibrated if the run is. ImageJ, 3D Slicer, QuPath, MATLAB and the
+    usual Python packages open such files.
+    """
+
+    name, folder, suffix = "probability", "probabilities", ".tif"
+    mark = _KIND.encode("ascii")
+
+    def write(self, image: PredictedImage, batch: Batch) -> None:
+        """Write the probability maps of one image.
+
+        Raises:
+            DiskError: There is no space or no permission.
+        """
+        classes = batch.predictor.run.class_names[1:]
+        with (
+            atomic_path(self.file(image.target, batch)) as beside,
+            tifffile.TiffWriter(beside) as tiff,
+        ):
+            for number, (name, page) in enumerate(zip(classes, image.prediction.probability, strict=True), 1):
+                tiff.write(
+                    page,
+                    photometric="minisblack",
+                    compression="zlib",
+                    # The first bytes of the file, by which it is known again. TIFF texts are ASCII.
+                    description=f"{_KIND}: {number} {name}".encode("ascii", "replace").decode("ascii"),
+                    metadata=None,
+                )

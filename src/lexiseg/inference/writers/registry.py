@@ -1,0 +1,115 @@
+"""The output formats by name. The names and folders are known without loading any writer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from lexiseg.errors import UsageError
+
+if TYPE_CHECKING:
+    from lexiseg.inference.writers.base import Writer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """An output format.
+
+    Attributes:
+        name: Its name, as in `--write`.
+        folder: Folder of its files below the output folder; None where it writes one file for all images.
+        are_images: Whether its files could be taken for images to predict.
+        writer: Module and class of its writer.
+    """
+
+    name: str
+    folder: str | None
+    are_images: bool
+    writer: tuple[str, str]
+
+
+_PACKAGE = "lexiseg.inference.writers"
+
+#: The output formats. A new one is a module with its writer, and a line here.
+FORMATS = (
+    Format(
+        name="mask",
+        folder="masks",
+        are_images=True,
+        writer=(f"{_PACKAGE}.mask", "MaskWriter"),
+    ),
+    Format(
+        name="overlay",
+        folder="overlays",
+        are_images=True,
+        writer=(f"{_PACKAGE}.overlay", "OverlayWriter"),
+    ),
+    Format(
+        name="card",
+        folder="cards",
+        are_images=False,
+        writer=(f"{_PACKAGE}.card", "CardWriter"),
+    ),
+    Format(
+        name="probability",
+        folder="probabilities",
+        are_images=True,
+        writer=(f"{_PACKAGE}.probability", "ProbabilityWriter"),
+    ),
+    Format(
+        name="records",
+        folder=None,
+        are_images=False,
+        writer=(f"{_PACKAGE}.records", "RecordsWriter"),
+    ),
+)
+
+_BY_NAME = {known.name: known for known in FORMATS}
+
+
+def format_names() -> tuple[str, ...]:
+    """Return the names of all formats."""
+    return tuple(_BY_NAME)
+
+
+def image_folders() -> tuple[str, ...]:
+    """Return the folders, below an output folder, whose files could be taken for images to predict."""
+    return tuple(known.folder for known in FORMATS if known.are_images and known.folder is not None)
+
+
+def check_formats(names: Sequence[str]) -> None:
+    """Refuse names that no format has.
+
+    Raises:
+        UsageError: A name is unknown.
+    """
+    unknown = [name for name in names if name not in _BY_NAME]
+    if unknown:
+        raise UsageError(
+            f"Unknown output format {', '.join(map(repr, unknown))}: expected some of {', '.join(_BY_NAME)}.",
+            code="LEX-USE-571",
+        )
+
+
+def make_writers(formats: Sequence[str | Writer]) -> tuple[Writer, ...]:
+    """Return one writer per format, each format once, in the order of its first mention.
+
+    Args:
+        formats: Names of formats, and writers as they are.
+
+    Raises:
+        UsageError: A name is unknown.
+    """
+    check_formats([given for given in formats if isinstance(given, str)])
+    writers: dict[str, Writer] = {}
+    for given in formats:
+        writer = _load(_BY_NAME[given]) if isinstance(given, str) else given
+        writers.setdefault(writer.name, writer)
+    return tuple(writers.values())
+
+
+def _load(known: Format) -> Writer:
+    module, name = known.writer
+    return cast("Writer", getattr(import_module(module), name)())

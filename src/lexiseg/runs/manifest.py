@@ -1,0 +1,241 @@
+"""The manifest of a run folder, `run.json`: what the network is, its words, its data and its training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
+
+from lexiseg.errors import RunError
+from lexiseg.models.spec import NetworkSpec
+from lexiseg.words.description import Side
+from lexiseg.words.vocabulary import Vocabulary
+
+#: Name of the file in the run folder.
+MANIFEST_FILE = "run.json"
+
+#: Version of the run folder's format, and so of the schema of `run.json`. It is raised whenever an older
+#: Lexiseg could not read a newer run correctly.
+FORMAT_VERSION = 1
+
+TextSource = Literal["reports", "concepts", "lmm", "none"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _PartlyWritten(_Record):
+    """A record of which only the fields that apply are written; its schema lists all of them."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        fields: Any = {key: value for key, value in schema.items() if key != "serialization"}
+        return handler(fields)
+
+
+class DescriptionsRecord(_Record):
+    """The description file a run was taught with.
+
+    Attributes:
+        file: Its absolute path.
+        sha256: SHA-256 of its content.
+        lines: Number of its lines.
+    """
+
+    file: str
+    sha256: str
+    lines: int
+
+
+class MasksRecord(_Record):
+    """Which training images had a mask, where not all had.
+
+    Attributes:
+        share: Share of the masks that the training used, 0..1; None if it used all there were.
+        with_mask: Number of training images with a mask.
+        without_mask: Number of training images without a mask that took part.
+        left_out: Number of training images without a mask that did not take part.
+        unmasked: What images without a mask did: "words", "pseudo_labels" or "leave_out".
+    """
+
+    share: float | None
+    with_mask: int
+    without_mask: int
+    left_out: int
+    unmasked: str
+
+
+class DataRecord(_PartlyWritten):
+    """The training data of a run. Only what is known and applies is written to the file.
+
+    Attributes:
+        name: Name of the data set; None where it is not known, as for published checkpoints.
+        layout: How the data set was laid out, such as "folders".
+        samples: Number of images per split that the training read.
+        descriptions: The description file; None without one.
+        masks: Which training images had a mask; None where all had.
+        shuffled_words: Whether each training image got another image's words, as in an audit.
+    """
+
+    name: str | None = None
+    layout: str | None = None
+    samples: dict[str, int] = {}
+    descriptions: DescriptionsRecord | None = None
+    masks: MasksRecord | None = None
+    shuffled_words: bool = False
+
+    @model_serializer(mode="wrap")
+    def _what_applies(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value}
+
+
+class ValidationRecord(_Record):
+    """Scores of the selected weights on all validation cases.
+
+    Attributes:
+        cases: Number of cases.
+        dice: Mean Dice of the cases, 0..1.
+        agreement: Mean agreement of retrieved and measured words, 0..1; None without words.
+        review_below: Agreement below which a prediction is flagged.
+        flagged: Share of the cases that are flagged.
+        dice_flagged: Mean Dice of the flagged cases; None if there are none.
+        dice_rest: Mean Dice of the other cases; None if there are none.
+    """
+
+    cases: int
+    dice: float
+    agreement: float | None
+    review_below: float
+    flagged: float
+    dice_flagged: float | None
+    dice_rest: float | None
+
+
+class TrainingRecord(_PartlyWritten):
+    """The training of a run. Only what is known is written to the file.
+
+    Attributes:
+        finished: Whether the training, or the conversion, is complete.
+        seed: Seed of everything random.
+        steps: Number of steps.
+        minutes: Wall-clock minutes.
+        selected_step: Step whose weights were selected.
+        validation: Scores of the selected weights.
+        machine: Processor and number of cores.
+        torch: Version of torch.
+        command: Command that repeats the training.
+        converted_from: File name of the published checkpoint; None for a run that Lexiseg trained.
+        sha256: SHA-256 of that checkpoint.
+        text_encoder: Text encoder that embedded the phrases of a converted run.
+    """
+
+    finished: bool = False
+    seed: int | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    selected_step: int | None = None
+    validation: ValidationRecord | None = None
+    machine: str | None = None
+    torch: str | None = None
+    command: str | None = None
+    converted_from: str | None = None
+    sha256: str | None = None
+    text_encoder: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _what_is_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value is not None}
+
+
+class FinishedTraining(TrainingRecord):
+    """A training that Lexiseg finished: everything about it is known; see `TrainingRecord`."""
+
+    finished: Literal[True] = True
+    seed: int
+    steps: int
+    minutes: float
+    selected_step: int
+    validation: ValidationRecord
+    machine: str
+    torch: str
+    command: str
+
+
+class Manifest(_Record):
+    """Contents of `run.json`.
+
+    Attributes:
+        format_version: Version of the run folder's format; it is the schema version of this file too.
+        lexiseg_version: Version of Lexiseg that wrote it.
+        created: ISO date and time, UTC.
+        network: The network.
+        image_size: Height and width in pixels the network sees; images are resized to it.
+        mean: Per channel, subtracted after scaling pixels to 0..1.
+        std: Per channel, divided by.
+        class_names: Name per label; index 0 is the background.
+        text: Where the words of training came from.
+        side: Side convention of every word the model retrieves.
+        vocabulary: The vocabulary; None with text "none".
+        review_below: Predictions whose agreement is below this are flagged; chosen on validation.
+        data: The training data.
+        training: The training.
+    """
+
+    format_version: int = FORMAT_VERSION
+    lexiseg_version: str
+    created: str
+    network: NetworkSpec
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    class_names: tuple[str, ...]
+    text: TextSource
+    side: Side
+    vocabulary: Vocabulary | None
+    review_below: float = 0.0
+    data: DataRecord = DataRecord()
+    training: TrainingRecord = TrainingRecord()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `run.json` of a run folder.
+
+    Raises:
+        RunError: The file is damaged, or a newer version wrote it.
+    """
+    file = folder / MANIFEST_FILE
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+        version = int(value["format_version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{file} is damaged ({error!r}). Train the run again, or restore the file.",
+            code="LEX-RUN-003",
+        ) from error
+    if version > FORMAT_VERSION:
+        raise RunError(
+            f"{folder} was written by a newer Lexiseg ({value.get('lexiseg_version', 'unknown')}, format "
+            f"{version}); this version reads formats up to {FORMAT_VERSION}. Upgrade with: "
+            f"pip install --upgrade lexiseg",
+            code="LEX-RUN-004",
+        )
+    try:
+        return Manifest.model_validate(value)
+    except ValidationError as error:
+        raise RunError(
+            f"{file} is damaged: {error}. Train the run again, or restore the file.", code="LEX-RUN-005"
+        ) from error

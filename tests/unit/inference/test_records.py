@@ -1,0 +1,62 @@
+"""The lines of predictions.jsonl."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lexiseg.inference.records import FailureRecord, PredictionRecord
+from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.words.vocabulary import load_vocabulary
+
+
+def test_a_record_by_hand() -> None:
+    measured = load_vocabulary("chest").describe((1, 0, 7, -1), source="concepts")
+    word = RetrievedWord(
+        factor="count", title="Infected areas", index=0, phrase="one infected area", confidence=0.123456,
+        runners_up=(("multiple infected areas", 0.876544),),
+    )  # fmt: skip
+    prediction = Prediction(
+        mask=np.ones((2, 3), np.uint8), probability=np.ones((1, 2, 3), np.float32), words=(word,),
+        measured=measured, side="patient", agreement=1 / 3, flagged=True, area_px={"lesion": 6},
+        area_mm2={"lesion": 1.5}, reasons=("why",), expected_dice=0.123456,
+    )  # fmt: skip
+    record = PredictionRecord.of(prediction, image=Path("in/a.png"), mask="masks/a.png")
+    line = {
+        "schema_version": 1,
+        "image": "in/a.png",
+        "mask": "masks/a.png",
+        "size": [2, 3],
+        "area_px": {"lesion": 6},
+        "area_mm2": {"lesion": 1.5},
+        "side": "patient",
+        "words": [
+            {
+                "factor": "count",
+                "phrase": "one infected area",
+                "confidence": 0.1235,
+                "runners_up": [["multiple infected areas", 0.8765]],
+            }
+        ],
+        "measured": {
+            "laterality": "unilateral pulmonary infection",
+            "count": "one infected area",
+            "left": "no lesion in left lung",
+            "right": None,
+        },
+        "agreement": 1 / 3,
+        "flagged": True,
+        "reasons": ["why"],
+        "expected_dice": 0.1235,
+    }
+    assert record.model_dump(mode="json") == line
+    assert list(record.model_dump()) == list(line)
+    assert PredictionRecord.model_validate(line) == record
+
+
+def test_a_failure_by_hand() -> None:
+    record = FailureRecord(image="a.png", error="a.png does not exist.", code="LEX-DATA-009")
+    assert record.model_dump() == {
+        "schema_version": 1, "image": "a.png", "error": "a.png does not exist.", "code": "LEX-DATA-009",
+    }  # fmt: skip

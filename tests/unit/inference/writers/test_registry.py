@@ -1,0 +1,43 @@
+"""The output formats by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from lexiseg.errors import UsageError
+from lexiseg.inference.writers.base import ImageWriter, Writer
+from lexiseg.inference.writers.mask import MaskWriter
+from lexiseg.inference.writers.registry import (
+    FORMATS,
+    check_formats,
+    format_names,
+    image_folders,
+    make_writers,
+)
+
+
+def test_the_registry_says_what_the_writers_do() -> None:
+    assert format_names() == ("mask", "overlay", "card", "probability", "records")
+    for known, writer in zip(FORMATS, make_writers(format_names()), strict=True):
+        accepted: Writer = writer
+        assert accepted.name == known.name
+        if isinstance(writer, ImageWriter):
+            assert writer.folder == known.folder
+            assert (writer.suffix in (".png", ".tif")) == known.are_images
+        else:
+            assert known.folder is None
+    assert image_folders() == ("masks", "overlays", "probabilities")
+
+
+def test_a_format_is_written_once_in_the_order_of_its_first_mention() -> None:
+    own = MaskWriter()
+    writers = make_writers(["overlay", own, "mask", "overlay"])
+    assert [writer.name for writer in writers] == ["overlay", "mask"]
+    assert writers[1] is own
+
+
+def test_an_unknown_format_is_refused() -> None:
+    with pytest.raises(
+        UsageError, match=r"'dicom', 'nifti': expected .*mask, overlay, card, probability(?s:.*)LEX-USE-571"
+    ):
+        check_formats(["mask", "dicom", "nifti"])

@@ -1,0 +1,118 @@
+"""What is loaded when: a user who predicts does not wait for what only training needs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+import lexiseg
+
+#: Packages that only training, evaluation, data sets or pages need.
+HEAVY = (
+    "pandas", "openpyxl", "lightning", "transformers", "matplotlib", "tensorboard", "jinja2", "monai",
+)  # fmt: skip
+#: Our own code that prediction does not need.
+OURS = (
+    "lexiseg.cli", "lexiseg.data.check", "lexiseg.data.layouts", "lexiseg.data.public", "lexiseg.describing",
+    "lexiseg.embeddings", "lexiseg.evaluation", "lexiseg.inference.explain", "lexiseg.inference.writers",
+    "lexiseg.runs.conversion", "lexiseg.studies", "lexiseg.training", "lexiseg.words.reading",
+)  # fmt: skip
+#: timm, which builds the encoder, imports torchvision and the client of the Hugging Face hub by itself
+#: (timm.layers, timm.models), whether or not they are used.
+TIMM = ("torchvision", "huggingface_hub")
+
+
+def loaded(code: str) -> set[str]:
+    """Run code in a new interpreter and return the modules it has loaded."""
+    shown = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def among(names: tuple[str, ...], modules: set[str]) -> list[str]:
+    """Return the names that are loaded, or hold a module that is."""
+    return [name for name in names if any(m == name or m.startswith(f"{name}.") for m in modules)]
+
+
+def test_importing_the_package_loads_nothing_else() -> None:
+    modules = loaded("import lexiseg")
+    assert {name for name in modules if name.startswith("lexiseg")} == {
+        "lexiseg", "lexiseg._version", "lexiseg.errors",
+    }  # fmt: skip
+    assert among(("numpy", "torch", "pydantic", "PIL", *HEAVY), modules) == []
+
+
+def test_importing_the_package_is_quick() -> None:
+    def seconds(code: str) -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True)
+        return time.perf_counter() - started
+
+    # Interleaved, so that a busy machine slows both alike.
+    pairs = [(seconds("import lexiseg"), seconds("pass")) for _ in range(5)]
+    assert median(with_import - without for with_import, without in pairs) < 0.1
+
+
+def test_prediction_loads_what_it_needs(tmp_path: Path) -> None:
+    modules = loaded(
+        f"import lexiseg, numpy, PIL.Image\n"
+        f"file = {str(tmp_path / 'image.png')!r}\n"
+        f"PIL.Image.fromarray(numpy.zeros((50, 40, 3), 'uint8')).save(file)\n"
+        f"lexiseg.load('covid-xray').predict(file)"
+    )
+    assert "torch" in modules
+    assert among((*HEAVY, *OURS), modules) == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["train", "--help"], ["--version"]])
+def test_help_loads_no_torch(arguments: list[str]) -> None:
+    modules = loaded(
+        f"from lexiseg.cli import app\n"
+        f"try:\n    app({arguments!r}, standalone_mode=False)\n"
+        f"except SystemExit:\n    pass"
+    )
+    assert among(("torch", "numpy", "PIL", "scipy", "skimage", *TIMM, *HEAVY), modules) == []
+
+
+def test_an_unknown_output_format_is_refused_without_torch() -> None:
+    modules = loaded(
+        "from lexiseg.cli import app\n"
+        "try:\n    app(['predict', 'run', 'image', '--write', 'dicom'], standalone_mode=False)\n"
+        "except Exception as error:\n    assert error.code == 'LEX-USE-571', error"
+    )
+    assert among(("torch", "numpy"), modules) == []
+
+
+def test_only_the_published_stpnet_is_built_on_torchvision() -> None:
+    root = Path(lexiseg.__file__).parent
+    importing = []
+    for file in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            uses = any(name.split(".")[0] == "torchvision" for name in names)
+            importing += [file.parent.relative_to(root).as_posix()] * uses
+    assert set(importing) == {"systems/stpnet"}
+
+
+def test_the_two_lists_of_the_public_interface_agree() -> None:
+    tree = ast.parse(Path(lexiseg.__file__).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    for_type_checkers = {
+        alias.name: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("lexiseg")
+        for alias in node.names
+    }
+    assert for_type_checkers == lexiseg._HOMES
+    assert set(lexiseg.__all__) == {*for_type_checkers, "LexisegError", "__version__", "load"}
+    for name, home in for_type_checkers.items():
+        assert getattr(lexiseg, name) is getattr(import_module(home), name)
