@@ -13,15 +13,14 @@ interrupted one is resumed.
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from arms import add_options, dice, paired, run_arm, shared_options
 from machine import describe_machine
+from study_table import Changes, add_options, dice, paired, run_arms
 
-_SHUFFLED: dict[str, Any] = {"unmasked": "words", "text": "reports", "shuffle_words": True}
+_SHUFFLED: Changes = {"unmasked": "words", "text": "reports", "shuffle_words": True}
 
 #: What each arm does with the images without mask.
-ARMS: dict[str, dict[str, Any]] = {
+ARMS: dict[str, Changes] = {
     "masks_only": {"unmasked": "leave_out", "text": "none"},
     "masks_with_words": {"unmasked": "leave_out", "text": "reports"},
     "pseudo_labels": {"unmasked": "pseudo_labels", "text": "none"},
@@ -56,16 +55,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_options(parser)
     parser.add_argument("--masks", type=float, default=0.05, help="share of the training masks that are used")
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--steps", type=int, help="steps instead of epochs")
     parser.add_argument("--model", choices=("stpnet", "cotexnet"), default="stpnet")
     parser.add_argument("--arms", type=arms_named, default=_MAIN, help=f"of {', '.join(ARMS)}")
     options = parser.parse_args()
-    shared = {**shared_options(options), "model": options.model, "masks": options.masks}
-    if options.steps is not None:
-        shared = {**shared, "epochs": None, "steps": options.steps}
-    results = {
-        name: run_arm(options.data, options.out / name, **{**shared, **ARMS[name]}) for name in options.arms
-    }
+    budget = {"epochs": options.epochs} if options.steps is None else {"steps": options.steps}
+    shared = {**budget, "model": options.model, "masks": options.masks}
+    found = run_arms(options, {name: ARMS[name] for name in options.arms}, shared)
+    results = {name: result.cases for name, result in found.items()}
     baseline = next(iter(results.values()))
     length = f"{options.epochs} epochs" if options.steps is None else f"{options.steps} steps"
     print(describe_machine())

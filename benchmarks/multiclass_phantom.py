@@ -55,9 +55,10 @@ def main() -> None:
     print(f"{options.model}, {options.image_size} px, {run.finished_training.minutes} minutes of training\n")
     print("| class | test Dice, mean of cases | 95 % |")
     print("| --- | --- | --- |")
-    for name, scores in [*metrics["by_class"].items(), ("all foreground classes", metrics)]:
-        low, high = scores["dice"]["ci95"]
-        print(f"| {name} | {scores['dice']['mean']:.4f} | {low:.4f} to {high:.4f} |")
+    assert metrics.by_class is not None, "the phantom has two foreground classes"
+    for name, scores in [*metrics.by_class.items(), ("all foreground classes", metrics)]:
+        low, high = scores.dice.ci95
+        print(f"| {name} | {scores.dice.mean:.4f} | {low:.4f} to {high:.4f} |")
 
 
 if __name__ == "__main__":

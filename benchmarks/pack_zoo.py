@@ -130,7 +130,7 @@ def pack(run: Path, out: Path, *, command: str) -> None:
 def scores(run: Path, data: Path, split: str, **way: Any) -> dict[str, Any]:
     """Return the metrics of a run on a split, predicted in one way."""
     with tempfile.TemporaryDirectory() as folder:
-        return lexiseg.evaluate(run, data, split=split, out=folder, **way).metrics
+        return lexiseg.evaluate(run, data, split=split, out=folder, **way).metrics.model_dump(mode="json")
 
 
 def measured(packed: Path, data: Path, average_with: Path | None) -> dict[str, dict[str, Any]]:

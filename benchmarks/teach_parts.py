@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import argparse
 
-from arms import add_options, dice, paired, run_arm, shared_options
 from machine import describe_machine
+from study_table import add_options, dice, paired, run_arms, run_of
 
 from lexiseg.runs.run import Run
 
@@ -32,11 +32,12 @@ def main() -> None:
     """Parse the arguments, train the arms, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_options(parser)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--text", default="auto", help="reports, concepts, or auto")
     options = parser.parse_args()
-    shared = {**shared_options(options), "model": "cotexnet", "text": options.text}
-    arms = {teach: run_arm(options.data, options.out / teach, teach=teach, **shared) for teach in _ARMS}
-    baseline = arms["none"]
+    shared = {"epochs": options.epochs, "model": "cotexnet", "text": options.text}
+    results = run_arms(options, {teach: {"teach": teach} for teach in _ARMS}, shared)
+    baseline = results["none"].cases
     print(describe_machine())
     print(
         f"cotexnet, {options.epochs} epochs, {options.image_size} px, seed {options.seed}, "
@@ -44,8 +45,8 @@ def main() -> None:
     )
     print("| taught by | validation Dice | gap | test Dice | against neither (paired, 95 %) |")
     print("| --- | --- | --- | --- | --- |")
-    for teach, cases in arms.items():
-        run = Run.open(options.out / teach)
+    for teach, result in results.items():
+        run, cases = run_of(options, result), result.cases
         validation = run.finished_training.validation.dice
         difference = "-" if teach == "none" else paired(cases, baseline, baseline.index)
         print(

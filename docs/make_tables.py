@@ -28,6 +28,7 @@ from lexiseg import errors
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.public.registry import load_registry
 from lexiseg.errors import LexisegError
+from lexiseg.studies.arms import ArmSpec
 from lexiseg.systems.configuration import AugmentConfig, TrainConfig
 from lexiseg.systems.registry import systems
 from lexiseg.systems.system import System
@@ -143,6 +144,7 @@ def error_codes() -> str:
 
 
 MODELS: dict[str, type[BaseModel]] = {
+    "arm": ArmSpec,
     "augment": AugmentConfig,
     "dataset_yaml": DatasetYaml,
     "grammar": grammar.Grammar,

@@ -11,11 +11,13 @@ import signal
 import time
 from pathlib import Path
 
+import jsonschema
 import pytest
 from command_line import Command, Outcome, Trained, finish, shell, start
 from small_data import leftovers, phantom_cases, write_folders
 
 from lexiseg.data import open_dataset
+from lexiseg.schemas import schema
 
 CONFIG = (
     "precision: fp32\nworkers: 0\nbatch_size: 4\nwidth: 16\nencoder: lcnet_050\nencoder_weights: none\n"
@@ -79,6 +81,9 @@ def test_a_killed_audit_goes_on_where_it_was(audited: tuple[Path, Outcome]) -> N
 def test_what_an_audit_writes(audited: tuple[Path, Outcome]) -> None:
     out, outcome = audited
     content = json.loads((out / "audit.json").read_text())
+    jsonschema.validate(content, schema("audit"))
+    metrics = json.loads((out / "arms" / "stpnet-concepts-s1" / "test" / "metrics.json").read_text())
+    jsonschema.validate(metrics, schema("metrics"))
     assert [(a["arm"], a["steps"]) for a in content["arms"]] == [("none", [3, 3]), ("concepts", [3, 3])]
     (verdict,) = content["verdicts"]
     assert f"stpnet: {verdict['words']}" in outcome.stdout
@@ -157,17 +162,34 @@ def test_an_audit_where_few_images_have_masks(cli: Command, data: Path, config: 
     for sample in open_dataset(data, masks=0.5).split("train"):
         if sample.mask is None:  # whoever opens it fails
             (data / "masks" / f"{sample.id}.png").write_bytes(b"hidden")
-    few = {"arms": "none,pseudo_labels,reports", "seeds": 1, "epochs": None, "steps": 3, "masks": 0.5}
+    arms = tmp_path / "arms.yaml"
+    arms.write_text(
+        "arms:\n  sure_labels:\n    words: none\n    against: [pseudo_labels]\n    changes: "
+        "{text: none, unmasked: pseudo_labels, pseudo_confidence: 0.75}\n"
+    )
+    few = {
+        "arms": "none,pseudo_labels,reports,sure_labels", "arms_file": arms,
+        "seeds": 1, "epochs": None, "steps": 3, "masks": 0.5,
+    }  # fmt: skip
     outcome = cli(*options(data, out, config, **few))
     assert outcome.code == 0, outcome.stderr
-    for arm, used in (("none", "leave_out"), ("pseudo_labels", "pseudo_labels"), ("reports", "words")):
+    for arm, used in (
+        ("none", "leave_out"), ("pseudo_labels", "pseudo_labels"), ("reports", "words"),
+        ("sure_labels", "pseudo_labels"),
+    ):  # fmt: skip
         run = json.loads((out / "arms" / f"stpnet-{arm}-s0" / "run.json").read_text())
         assert run["data"]["masks"]["unmasked"] == used
         assert run["data"]["masks"]["share"] == 0.5
         assert run["training"]["steps"] == 3
     content = json.loads((out / "audit.json").read_text())
     pairs = [(c["arm"], c["against"]) for c in content["comparisons"] if c["group"] == "all"]
-    assert pairs == [("pseudo_labels", "none"), ("reports", "none"), ("reports", "pseudo_labels")]
+    assert pairs == [
+        ("pseudo_labels", "none"), ("reports", "none"), ("sure_labels", "none"),
+        ("reports", "pseudo_labels"), ("sure_labels", "pseudo_labels"),
+    ]  # fmt: skip
+    assert content["arms"][3]["changes"]["pseudo_confidence"] == 0.75
+    assert "pseudo_confidence: 0.75" in (out / "arms" / "stpnet-sure_labels-s0" / "config.yaml").read_text()
+    assert f"--arms-file {arms}" in content["execution"]["command"]
     assert (
         f"{content['settings']['data']['without_mask']} of the 12 training images have no mask"
         in (out / "audit.html").read_text()
@@ -210,6 +232,7 @@ def test_compare(
         in outcome.stdout
     )
     found = json.loads((tmp_path / "both" / "comparison.json").read_text())
+    jsonschema.validate(found, schema("comparison"))
     assert found["flip_average"] is True
     metrics = json.loads((tmp_path / "both" / trained.run.name / "metrics.json").read_text())
     assert (metrics["execution"]["flip_average"], metrics["tolerance"]) == (True, 1)
@@ -242,7 +265,9 @@ def test_evaluate_several_runs(
     out = tmp_path / "out"
     outcome = cli("evaluate", trained.run, trained_cotexnet.run, phantom, "--out", out)
     assert outcome.code == 0, outcome.stderr
-    rows = json.loads((out / "table.json").read_text())["runs"]
+    table = json.loads((out / "table.json").read_text())
+    jsonschema.validate(table, schema("run-table"))
+    rows = table["runs"]
     assert [row["run"] for row in rows] == [trained.run.name, trained_cotexnet.run.name]
     for row in rows:
         metrics = json.loads((out / row["run"] / "metrics.json").read_text())

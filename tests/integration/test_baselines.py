@@ -24,4 +24,4 @@ def test_a_table_of_a_baseline_and_ours(folders: Path, tmp_path: Path, tiny_conf
         assert done.returncode == 0, done.stderr
     rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| ")]
     assert rows[-3:] == ["U-Net", "U-Net++", "STPNet compact, no text"]
-    assert (tmp_path / "out" / "unet" / "test" / "metrics.json").is_file()
+    assert (tmp_path / "out" / "unet-s0" / "test" / "metrics.json").is_file()

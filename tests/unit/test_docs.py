@@ -18,6 +18,7 @@ from doc_blocks import DIRECTIVE, FENCE, PAGES, ROOT, Block, blocks, blocks_in
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.inference.calibration import load_calibration
 from lexiseg.runs.run import Run
+from lexiseg.studies.arms import ARM_FIELDS, known_arms, read_arms
 from lexiseg.training.config import make_config
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
@@ -96,6 +97,7 @@ def test_fences_are_known_and_text_is_ascii(page: Path) -> None:
     # A kind that no test knows would be checked by none.
     assert kinds <= {
         "bash", "console", "python", "text", "json", "yaml dataset", "yaml vocabulary", "yaml config",
+        "yaml arms",
     }  # fmt: skip
     assert text.count("```") == 2 * len(FENCE.findall(text))
 
@@ -324,3 +326,13 @@ def test_repairs_named_on_the_page() -> None:
     assert "lateral" in doubtful.problems[0]
     denied = parse_report("No lesion in right lung, left lung clear.", chest)
     assert denied.indices == (UNKNOWN, UNKNOWN, 7, 7)
+
+
+def test_the_arms_of_the_page_on_the_audit_can_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "arms.yaml"
+    file.write_text(one("yaml arms"), encoding="utf-8")
+    known = known_arms(reports=True, further=read_arms(file))
+    assert {"sure_labels", "unprompted"} <= known.keys()
+    page = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
+    listed = page[page.index("An arm may only change") : page.index("The audit refuses all other fields")]
+    assert set(re.findall(r"`(\w+)`", listed)) == ARM_FIELDS

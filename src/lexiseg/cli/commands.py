@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,9 @@ from lexiseg.cli.shared import (
 from lexiseg.errors import DiskError, LexisegError, PartialFailureError
 from lexiseg.inference.writers.registry import check_formats, format_names
 from lexiseg.systems.registry import DEFAULT, names, systems
+
+if TYPE_CHECKING:
+    from lexiseg.evaluation.options import EvaluationKeywords
 
 convert_app = typer.Typer(help="Make a run folder from published weights.", no_args_is_help=True)
 
@@ -215,30 +218,33 @@ def evaluate(
 
     with progress_bar() as progress:
         task = progress.add_task("evaluating", total=None)
-        options: dict[str, Any] = {
+        options: EvaluationKeywords = {
             "split": split.value,
-            "out": out,
             "batch_size": batch_size,
             "device": device,
             "flip_average": flip_average,
             "average_with": average_with,
             "tolerance": tolerance,
             "seed": seed,
-            "progress": lambda done, total: progress.update(task, completed=done, total=total),
         }
-        several = evaluate_runs(run, data, **options) if len(run) > 1 else {}
-        results = list(several.values()) or [run_evaluation(run[0], data, **options)]
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        several = evaluate_runs(run, data, out=out, progress=show, **options) if len(run) > 1 else {}
+        results = list(several.values()) or [run_evaluation(run[0], data, out=out, progress=show, **options)]
     if several:
-        show_runs(out)
+        show_runs(several, out)
     else:
-        dice, pooled = results[0].metrics["dice"], results[0].metrics["pooled_dice"]
+        metrics = results[0].metrics
+        low, high = metrics.dice.ci95
         say(
-            f"Dice, mean of {len(results[0].cases)} cases: {dice['mean']:.4f} "
-            f"(95 % interval {dice['ci95'][0]:.4f} to {dice['ci95'][1]:.4f}); "
-            f"pooled over all pixels: {pooled:.4f}."
+            f"Dice, mean of {metrics.num_cases} cases: {metrics.dice.mean:.4f} "
+            f"(95 % interval {low:.4f} to {high:.4f}); "
+            f"pooled over all pixels: {metrics.pooled_dice:.4f}."
         )
         say(f"Report: {out / 'report.html'}")
-    for sentence in dict.fromkeys(result.metrics["in_sample"] for result in results):
+    for sentence in dict.fromkeys(result.metrics.in_sample for result in results):
         if sentence is not None:
             say(sentence)
     for result in results:

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -25,6 +25,10 @@ from lexiseg.cli.shared import (
 from lexiseg.errors import PartialFailureError
 from lexiseg.systems.registry import names
 
+if TYPE_CHECKING:
+    from lexiseg.evaluation.comparison_records import Comparison
+    from lexiseg.evaluation.evaluate import Evaluation
+
 
 def audit(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
@@ -41,6 +45,9 @@ def audit(
             help=r"What to teach with, by commas: none, pseudo_labels, shuffled, reports, concepts. "
             r"\[default: all that the data set allows]"
         ),
+    ] = None,
+    arms_file: Annotated[
+        Path | None, typer.Option(help="YAML file with further arms, see the page on the audit.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings per arm; a verdict needs at least 2.")] = 3,
     epochs: Annotated[
@@ -80,11 +87,12 @@ def audit(
     from lexiseg import audit as run_audit
 
     try:
-        result = run_audit(
+        found = run_audit(
             data,
             out,
             models=None if models is None else _names(models),
             arms=None if arms is None else _names(arms),
+            arms_file=arms_file,
             seeds=seeds,
             epochs=epochs,
             steps=steps,
@@ -99,11 +107,11 @@ def audit(
         )
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt("Give the same command again to go on.") from interrupt
-    for verdict in result.content["verdicts"]:
-        say(f"{verdict['model']}: {verdict['words']}")
-    for comparison in result.content["comparisons"]:
-        if comparison["group"] == "all":
-            say(f"  {comparison['model']}: {comparison['words']}")
+    for verdict in found.result.verdicts:
+        say(f"{verdict.model}: {verdict.words}")
+    for comparison in found.result.comparisons:
+        if comparison.group == "all":
+            say(f"  {comparison.model}: {comparison.words}")
     say(f"Report: {out / 'audit.html'}")
 
 
@@ -142,28 +150,36 @@ def compare(
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if as_json:
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False))
     else:
         _show_comparison(found)
-    if found["failed"]:
+    if found.failed:
         raise PartialFailureError(
-            f"{len(found['failed'])} cases could not be scored: {', '.join(found['failed'][:5])}.",
+            f"{len(found.failed)} cases could not be scored: {', '.join(found.failed[:5])}.",
             code="LEX-PART-006",
         )
 
 
-def show_runs(out: Path) -> None:
-    """Print the table that `evaluate_runs` wrote into `out`."""
+def show_runs(evaluations: Mapping[str, Evaluation], out: Path) -> None:
+    """Print one row per run.
+
+    Args:
+        evaluations: Evaluation per run's name, as `evaluate_runs` returns them.
+        out: The folder that they are in.
+    """
+    from lexiseg.evaluation.run_table import run_row
+
     # Three decimals, so that a row fits into 80 columns; the files hold more.
     table = _table("run", "Dice", "95 % interval", "pooled", "small", "medium", "large", "IoU", "words")
-    for row in json.loads((out / "table.json").read_text(encoding="utf-8"))["runs"]:
-        read = [row[name] for name in row if name.startswith("retrieval_") and row[name] is not None]
-        scores = [row["pooled_dice"], *(row[f"dice_{name}"] for name in ("small", "medium", "large"))]
-        scores += [row["iou"], sum(read) / len(read) if read else None]
+    for name, evaluation in evaluations.items():
+        row = run_row(name, evaluation.metrics)
+        read = [accuracy for accuracy in row.retrieval.values() if accuracy is not None]
+        scores = [row.pooled_dice, row.dice_small, row.dice_medium, row.dice_large, row.iou]
+        scores.append(sum(read) / len(read) if read else None)
         table.add_row(
-            row["run"],
-            f"{row['dice']:.3f}",
-            f"{row['dice_low']:.3f} to {row['dice_high']:.3f}",
+            row.run,
+            f"{row.dice:.3f}",
+            f"{row.dice_low:.3f} to {row.dice_high:.3f}",
             *("-" if score is None else f"{score:.3f}" for score in scores),
         )
     _console().print(table)
@@ -171,25 +187,25 @@ def show_runs(out: Path) -> None:
     say(f"Table: {out / 'table.csv'}; each run's report is in the folder of its name below {out}.")
 
 
-def _show_comparison(found: Mapping[str, Any]) -> None:
-    names = {side: found["runs"][side]["name"] for side in "ab"}
-    say(f"A: {names['a']}; B: {names['b']}; Dice of {found['n']} cases, {found['split']} split; A - B.")
+def _show_comparison(found: Comparison) -> None:
+    a, b = found.runs.a.name, found.runs.b.name
+    say(f"A: {a}; B: {b}; Dice of {found.n} cases, {found.split} split; A - B.")
     table = _table("cases", "n", "A", "B", "difference", "95 % interval", "p (Holm)")
-    for group in found["groups"]:
-        low, high = group["ci95"]
+    for group in found.groups:
+        low, high = group.ci95
         table.add_row(
-            group["group"],
-            str(group["n"]),
-            f"{group['mean_a']:.4f}",
-            f"{group['mean_b']:.4f}",
-            f"{group['mean']:+.4f}",
+            group.group,
+            str(group.n),
+            f"{group.mean_a:.4f}",
+            f"{group.mean_b:.4f}",
+            f"{group.mean:+.4f}",
             f"{low:+.4f} to {high:+.4f}",
-            f"{group['p_holm']:.3g}",
+            f"{group.p_holm:.3g}",
         )
     _console().print(table)
-    for way, cases in found["most"].items():
+    for way, cases in (("better", found.most.better), ("worse", found.most.worse)):
         if cases:
-            listed = ", ".join(f"{case['id']} ({case['difference']:+.3f})" for case in cases)
+            listed = ", ".join(f"{case.id} ({case.difference:+.3f})" for case in cases)
             say(f"A is {way} most on: {listed}")
     say("These are two trained models: what another seed would give is not in the interval.")
 

@@ -46,10 +46,10 @@ def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, c
     split: Split = "test" if index.split("test") else "val"
     console.rule(f"3. Evaluation on the {split} split")
     result = lexiseg.evaluate(run.path, data, split=split, out=out / "evaluation")
-    dice = result.metrics["dice"]
+    dice = result.metrics.dice
     console.print(
-        f"Dice, mean of {len(result.cases)} cases: {dice['mean']:.3f} "
-        f"(95 % interval {dice['ci95'][0]:.3f} to {dice['ci95'][1]:.3f})"
+        f"Dice, mean of {len(result.cases)} cases: {dice.mean:.3f} "
+        f"(95 % interval {dice.ci95[0]:.3f} to {dice.ci95[1]:.3f})"
     )
     console.rule("4. Prediction, from images alone")
     predictor = lexiseg.load(run.path)

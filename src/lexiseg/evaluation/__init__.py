@@ -1,9 +1,10 @@
-"""Evaluation: per-case scores, honest statistics, and the report."""
+"""Evaluation: scores per case, their statistics, and the report."""
 
-from lexiseg.evaluation.compare import compare
-from lexiseg.evaluation.evaluate import Evaluation, evaluate
+from lexiseg.evaluation.compare import compare, compare_on
+from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_on
 from lexiseg.evaluation.metrics import CaseScores, ClassScores, case_metrics
-from lexiseg.evaluation.several import evaluate_runs
+from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.evaluation.run_table import evaluate_runs
 from lexiseg.evaluation.statistics import (
     PairedDifference,
     holm,
@@ -17,10 +18,13 @@ __all__ = [
     "CaseScores",
     "ClassScores",
     "Evaluation",
+    "EvaluationOptions",
     "PairedDifference",
     "case_metrics",
     "compare",
+    "compare_on",
     "evaluate",
+    "evaluate_on",
     "evaluate_runs",
     "holm",
     "mean_ci",

@@ -1,4 +1,4 @@
-"""Fit what a trained run needs to judge itself: a temperature and a review rule, on validation cases only."""
+"""Fit the calibration of a trained run, on validation cases only: a temperature and a review rule."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,14 @@ from lexiseg.data import DatasetIndex, Sample
 from lexiseg.data.readers import read_mask
 from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
-from lexiseg.evaluation.interface import PredictsPaths
+from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
 from lexiseg.evaluation.metrics import mean_dice
-from lexiseg.evaluation.opening import open_for
+from lexiseg.evaluation.options import PredictionKeywords
+from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.inference.calibration import Calibration, CalibrationData, save_calibration
-from lexiseg.inference.options import BATCH_SIZE, PredictionOptions
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE, ReviewRule, Signal
@@ -32,7 +34,7 @@ from lexiseg.runs.run import Run
 #: Pixels drawn per image for the temperature: every image counts the same, whatever its size.
 PIXELS_PER_IMAGE = 4096
 
-# Probabilities are single precision: below this they say no more than "none".
+# Probabilities are single precision: values below this cannot be told from 0.
 _LEAST = 1e-7
 _TEMPERATURES = (0.1, 10.0)
 # Weight of the penalty on the weights, in cases: a handful of validation cases must not make a bold rule.
@@ -45,26 +47,23 @@ def calibrate(
     run: Run | str | Path,
     data: str | Path,
     *,
-    device: str = "cpu",
-    flip_average: bool = False,
-    batch_size: int = BATCH_SIZE,
     progress: Callable[[int, int], None] | None = None,
+    **options: Unpack[PredictionKeywords],
 ) -> Calibration:
     """Fit temperature and review rule on the validation split and write them to `calibration.json`.
 
-    Masks stay as they are. What is fitted holds for one way of predicting: call it twice to calibrate both
-    plain and flip-averaged prediction.
+    Masks do not change. The calibration is for one way of prediction: call this twice to calibrate both plain
+    and flip-averaged prediction.
 
     Args:
         run: A trained run, or its folder.
         data: The data set it was trained on.
-        device: Torch device of the prediction.
-        flip_average: Whether to calibrate flip-averaged prediction, see `Predictor`.
-        batch_size: Images predicted at once.
         progress: Called after each case with the number of cases done and in all.
+        **options: Fields of `PredictionOptions`, such as `flip_average=True` to calibrate flip-averaged
+            prediction.
 
     Returns:
-        What was fitted.
+        The calibration.
 
     Raises:
         DataError: The data set cannot be used with the run, has no validation cases with masks, or one of
@@ -79,38 +78,47 @@ def calibrate(
             f"images, copy {run.path} and give the copy.",
             code="LEX-RUN-016",
         )
-    index = open_for((run,), data, "val")
-    predictor = Predictor(run, PredictionOptions(device=device, flip_average=flip_average), calibrated=False)
-    fitted = fit(predictor, index, batch_size=batch_size, progress=progress)
-    save_calibration(run, fitted, flip_average=flip_average)
+    settings = PredictionOptions(**options)
+    index = open_for_runs((run,), data, "val")
+    predictor = Predictor(run, settings, calibrated=False)
+    fitted = calibrate_on(index, predictor, settings, progress=progress)
+    save_calibration(run, fitted, flip_average=settings.flip_average)
     return fitted
 
 
-def fit(
-    predictor: PredictsPaths,
+def calibrate_on(
     index: DatasetIndex,
+    predictor: PathPredictor,
+    options: PredictionOptions,
     *,
-    batch_size: int = BATCH_SIZE,
     progress: Callable[[int, int], None] | None = None,
 ) -> Calibration:
-    """Fit a calibration for a predictor that uses none yet; see `calibrate`."""
+    """Fit a calibration on a data set that is already open; nothing is written. See `calibrate`.
+
+    Args:
+        index: The data set.
+        predictor: The predictor, loaded as the options say and without a calibration.
+        options: How it predicts.
+        progress: Called after each case.
+    """
     check_classes(index, predictor.run)
     check_unseen(index, predictor.run, "val")
+    index = seen_by(predictor.runs, index, "val")
     samples = [sample for sample in check_split(index, "val") if sample.mask is not None]
     if not samples:
         raise DataError(
             f"No validation image of {index.root} has a mask, so nothing can be calibrated.",
             code="LEX-DATA-135",
         )
-    seen = _Seen()
-    predictions = predictor.predict_paths([sample.image for sample in samples], batch_size=batch_size)
+    validation = _ValidationCases()
+    predictions = predictor.predict_paths([sample.image for sample in samples], batch_size=options.batch_size)
     for done, (sample, (path, prediction)) in enumerate(zip(samples, predictions, strict=True), start=1):
         if not isinstance(prediction, Prediction):
             raise DataError(f"{path} cannot be read: {prediction}", code="LEX-DATA-136") from prediction
-        seen.add(sample, prediction, index)
+        validation.add(sample, prediction, index)
         if progress is not None:
             progress(done, len(samples))
-    scores, labels = np.concatenate(seen.scores), np.concatenate(seen.labels)
+    scores, labels = np.concatenate(validation.scores), np.concatenate(validation.labels)
     temperature = fit_temperature(scores, labels)
     about = describe_data(index, samples, "val")
     return Calibration(
@@ -120,16 +128,18 @@ def fit(
         nll_before=_nll(scores, labels, 1.0),
         nll_after=_nll(scores, labels, temperature),
         pixels=len(labels),
-        review=fit_review(seen.signals, seen.dice),
-        data=CalibrationData(**{name: about[name] for name in ("name", "split", "samples", "ids_sha256")}),
+        review=fit_review(validation.signals, validation.dice),
+        data=CalibrationData(
+            name=about.name, split=about.split, samples=about.samples, ids_sha256=about.ids_sha256
+        ),
         lexiseg_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
 @dataclass
-class _Seen:
-    """What is kept of the validation cases: some pixels, the signals and the Dice of each."""
+class _ValidationCases:
+    """Some pixels, the signals and the Dice of each validation case."""
 
     scores: list[npt.NDArray[np.float32]] = field(default_factory=list)
     labels: list[npt.NDArray[np.uint8]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""One evaluated case, and the table of them (`cases.csv`)."""
+"""One scored case, and the table of all scored cases (`cases.csv`)."""
 
 from __future__ import annotations
 
@@ -27,20 +27,22 @@ _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
-    """What is kept of one case: numbers only, so that memory stays flat over many cases.
+class ScoredCase:
+    """The scores of one case: numbers only, so that memory does not grow with the size of the images.
 
     Attributes:
         sample: The sample that was evaluated.
         scores: Its scores at its own grid.
         image_px: Pixels of the image.
-        lesions: Connected components (8 neighbours) of the true foreground.
+        lesions: Number of connected components (8 neighbours) of the true foreground.
         retrieved: Index of the retrieved phrase per factor; empty for a run without words.
         confidence: Confidence of each retrieved phrase, in 0..1.
         reference: Index of the reference phrase per factor, or `UNKNOWN`; empty for a run without words.
-        agreement: Retrieved words against words measured on the predicted mask, in 0..1; None without words.
+        agreement: Share of factors on which retrieved words and words measured on the predicted mask agree,
+            0..1; None without words.
         flagged: The prediction asks for review.
-        expected_dice: Dice that the prediction's own signals let expect; None for a run not calibrated.
+        expected_dice: Dice expected from the prediction's own signals, 0..1; None for a run that is not
+            calibrated.
     """
 
     sample: Sample
@@ -70,27 +72,18 @@ class Case:
         return self.truth_px / self.image_px
 
 
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A case that could not be evaluated, and why."""
-
-    id: str
-    image: Path
-    error: str
-
-
 def count_lesions(truth: npt.NDArray[np.integer]) -> int:
     """Return the number of connected components (8 neighbours) of a label map's foreground."""
     return int(label_components(truth > 0, structure=_EIGHT_NEIGHBOURS)[1])
 
 
-def tercile_cuts(cases: Sequence[Case]) -> tuple[float, float] | None:
-    """Return the shares of the image that part small, medium and large lesions; None without any lesion."""
+def tercile_cuts(cases: Sequence[ScoredCase]) -> tuple[float, float] | None:
+    """Return the shares of the image that separate small, medium and large lesions; None without lesions."""
     shares = [case.truth_share for case in cases]
     return size_terciles(shares) if any(shares) else None
 
 
-def size_stratum(case: Case, cuts: tuple[float, float] | None) -> str:
+def size_stratum(case: ScoredCase, cuts: tuple[float, float] | None) -> str:
     """Return the name of a case's size stratum: one of `TERCILES`, or `NO_LESION`."""
     if cuts is None or case.truth_px == 0:
         return NO_LESION
@@ -98,7 +91,7 @@ def size_stratum(case: Case, cuts: tuple[float, float] | None) -> str:
 
 
 def case_table(
-    cases: Sequence[Case],
+    cases: Sequence[ScoredCase],
     *,
     root: Path,
     vocabulary: Vocabulary | None,
@@ -120,7 +113,7 @@ def case_table(
 
 
 def _row(
-    case: Case,
+    case: ScoredCase,
     root: Path,
     cuts: tuple[float, float] | None,
     vocabulary: Vocabulary | None,

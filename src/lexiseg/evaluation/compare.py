@@ -1,24 +1,26 @@
-"""Two runs on the same cases: where one is better, by how much, and whether that is more than chance."""
+"""Two runs on the same cases: paired difference with interval and test, and the most different cases."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import pandas as pd
 
-from lexiseg.data import Split
+from lexiseg.data import DatasetIndex
 from lexiseg.errors import DataError, UsageError
-from lexiseg.evaluation.evaluate import Evaluation, Progress
-from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE
-from lexiseg.evaluation.several import evaluate_runs
+from lexiseg.evaluation.comparison_records import ComparedRun, Comparison, GroupDifference, RunPair
+from lexiseg.evaluation.evaluate import Progress
+from lexiseg.evaluation.options import ComparisonKeywords, EvaluationOptions
+from lexiseg.evaluation.record_files import write_record
+from lexiseg.evaluation.run_table import evaluate_runs_on, open_for_table, run_names
 from lexiseg.evaluation.statistics import holm, paired_difference
 from lexiseg.evaluation.tables import ALL, case_groups, most_different, patients_of, read_cases
-from lexiseg.files import write_json, write_text
+from lexiseg.files import write_text
 from lexiseg.runs.run import Run
 
 #: Cases named in each direction.
@@ -30,34 +32,23 @@ def compare(
     run_b: Run | str | Path,
     data: str | Path,
     *,
-    split: Split = "test",
     out: str | Path | None = None,
-    device: str = "cpu",
-    flip_average: bool = False,
-    tolerance: float = DEFAULT_TOLERANCE,
-    seed: int = 0,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+    **options: Unpack[ComparisonKeywords],
+) -> Comparison:
     """Evaluate two runs on one split and compare them case by case.
 
     Args:
         run_a: A run, or its folder.
         run_b: Another one; differences are a - b.
         data: A data set folder.
-        split: "train", "val" or "test".
         out: Folder for both evaluations, `comparison.json` and `differences.csv`; None writes nothing.
-        device: Torch device of the prediction.
-        flip_average: Whether both predict with flip averaging, see `evaluate`.
-        tolerance: Boundary error that surface Dice forgives in both evaluations, see `evaluate`.
-        seed: Seed of the bootstrap intervals.
         progress: Called after each case, with the cases of both runs counted.
+        **options: Fields of `EvaluationOptions` but `average_with`, such as `split="val"`.
 
     Returns:
-        JSON-able: `runs`, `data`, `split`, `flip_average`, `n`; `groups`, per group of cases the means, the
-        paired difference with its 95 % interval over patients, its Wilcoxon test, and that test adjusted by
-        Holm over the strata (all cases stand alone); `most`, the cases that differ most, in both directions;
-        `failed`. The interval and the test are about these two trained models; they say nothing about other
-        seeds.
+        The comparison. Its intervals and tests are about these two trained models. They say nothing about
+        other seeds.
 
     Raises:
         UsageError: Both are the same run.
@@ -68,88 +59,101 @@ def compare(
     runs = [Run.of(run) for run in (run_a, run_b)]
     if runs[0].path.resolve() == runs[1].path.resolve():
         raise UsageError(f"Expected two runs to compare, got {runs[0].shown} twice.", code="LEX-USE-082")
+    settings = EvaluationOptions.of(**options)
+    named = dict(zip(run_names([run.path for run in runs]), runs, strict=True))
+    index = open_for_table(named, data, settings)
+    return compare_on(index, named, settings, out=None if out is None else Path(out), progress=progress)
+
+
+def compare_on(
+    index: DatasetIndex,
+    runs: Mapping[str, Run],
+    options: EvaluationOptions,
+    *,
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare two runs on a data set that is already open; see `compare`.
+
+    Args:
+        index: The data set.
+        runs: The two runs by name.
+        options: How both are evaluated; without `average_with`.
+        out: Folder for the results; None writes nothing.
+        progress: Called after each case.
+
+    Raises:
+        UsageError: The options average the runs with another.
+    """
+    if options.average_with is not None:
+        raise UsageError(
+            "A comparison compares two runs as they are; `average_with` is not possible.", code="LEX-USE-550"
+        )
     place = tempfile.TemporaryDirectory(prefix="lexiseg-") if out is None else nullcontext(str(out))
     with place as folder:
-        evaluations = evaluate_runs(
-            runs,
-            data,
-            split=split,
-            out=folder,
-            device=device,
-            flip_average=flip_average,
-            tolerance=tolerance,
-            seed=seed,
-            progress=progress,
-        )
-        tables = [read_cases(evaluation.out / "cases.csv") for evaluation in evaluations.values()]
-    comparison = _comparison(list(evaluations.values()), tables, seed=seed)
-    names = list(evaluations)
-    comparison = {
-        "runs": {side: {"name": n, "folder": r.shown} for side, n, r in zip("ab", names, runs, strict=True)},
-        "data": str(data),
-        "split": split,
-        "flip_average": flip_average,
-        **comparison,
-    }
-    if out is not None:
-        write_text(Path(out) / "differences.csv", _differences(tables))
-        write_json(Path(out) / "comparison.json", comparison)
-    return comparison
-
-
-def _comparison(
-    evaluations: Sequence[Evaluation], tables: Sequence[pd.DataFrame], *, seed: int
-) -> dict[str, Any]:
-    a, b = _paired(tables)
-    if not len(b):
+        evaluations = evaluate_runs_on(index, runs, options, out=Path(folder), progress=progress)
+        a, b = (read_cases(evaluation.out / "cases.csv") for evaluation in evaluations.values())
+    both = b.index[b.index.isin(a.index)]
+    a, b = a.loc[both], b.loc[both]
+    if not len(both):
         raise DataError(
             "No case could be scored for both runs, so there is nothing to compare.", code="LEX-DATA-142"
         )
-    return {
-        "n": len(b),
-        "pooled": [evaluation.metrics["pooled_dice"] for evaluation in evaluations],
-        "groups": _groups(a, b, seed=seed),
-        "most": most_different(_dice(a), _dice(b), shown=_SHOWN),
-        "failed": sorted({failure.id for evaluation in evaluations for failure in evaluation.failed}),
-    }
+    first, second = (evaluation.metrics for evaluation in evaluations.values())
+    compared = [ComparedRun(name=name, folder=run.shown) for name, run in runs.items()]
+    comparison = Comparison(
+        runs=RunPair(a=compared[0], b=compared[1]),
+        data=str(index.root),
+        split=options.split,
+        flip_average=options.flip_average,
+        n=len(both),
+        pooled=(first.pooled_dice, second.pooled_dice),
+        groups=_groups(a, b, seed=options.seed),
+        most=most_different(_dice(a), _dice(b), shown=_SHOWN),
+        failed=tuple(sorted({case.id for metrics in (first, second) for case in metrics.failed})),
+    )
+    if out is not None:
+        write_text(out / "differences.csv", _differences(a, b))
+        write_record(out / "comparison.json", comparison)
+    return comparison
 
 
-def _groups(a: pd.DataFrame, b: pd.DataFrame, *, seed: int) -> list[dict[str, Any]]:
-    """Return the paired difference in every group of cases."""
-    groups: list[dict[str, Any]] = []
+def _groups(a: pd.DataFrame, b: pd.DataFrame, *, seed: int) -> tuple[GroupDifference, ...]:
+    """Return the paired difference in every group of cases; both tables have the same cases in one order."""
+    groups: list[GroupDifference] = []
     for name, members in case_groups(b).items():
         ours, theirs = a["dice"].to_numpy()[members], b["dice"].to_numpy()[members]
         difference = paired_difference(ours, theirs, patients_of(b[members]), seed=seed)
         groups.append(
-            {
-                "group": name,
-                "n": int(members.sum()),
-                "mean_a": float(ours.mean()),
-                "mean_b": float(theirs.mean()),
+            GroupDifference(
+                group=name,
+                n=int(members.sum()),
+                mean_a=float(ours.mean()),
+                mean_b=float(theirs.mean()),
                 **asdict(difference),
-                "ci95": list(difference.ci95),
-                "p_holm": difference.p_value,
-            }
+                p_holm=difference.p_value,
+            )
         )
-    strata = [group for group in groups if group["group"] != ALL]
-    for group, p in zip(strata, holm([group["p_value"] for group in strata]), strict=True):
-        group["p_holm"] = p
-    return groups
+    return _adjusted(groups)
+
+
+def _adjusted(groups: Sequence[GroupDifference]) -> tuple[GroupDifference, ...]:
+    """Return the groups with the p-values of the strata adjusted by Holm; all cases stand alone."""
+    strata = [group for group in groups if group.group != ALL]
+    adjusted = dict(
+        zip((group.group for group in strata), holm([group.p_value for group in strata]), strict=True)
+    )
+    return tuple(
+        group.model_copy(update={"p_holm": adjusted.get(group.group, group.p_holm)}) for group in groups
+    )
 
 
 def _dice(cases: pd.DataFrame) -> dict[str, float]:
     return {str(case): float(value) for case, value in cases["dice"].items()}
 
 
-def _paired(tables: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return both tables with the cases that both have, in one order; both runs saw the same files."""
-    a, b = tables
-    both = b.index[b.index.isin(a.index)]
-    return a.loc[both], b.loc[both]
-
-
-def _differences(tables: Sequence[pd.DataFrame]) -> str:
-    a, b = _paired(tables)
+def _differences(a: pd.DataFrame, b: pd.DataFrame) -> str:
+    """Return the differences case by case as CSV; both tables have the same cases in one order."""
     columns = {name: b[name] for name in ("patient", "tercile", "lesions")}
     table = pd.DataFrame(
         {**columns, "dice_a": a["dice"], "dice_b": b["dice"], "difference": a["dice"] - b["dice"]}

@@ -1,7 +1,7 @@
 """Evaluate a run on one split of a data set: `metrics.json`, `cases.csv` and `report.html`.
 
-The predictor sees images only. Masks and sentences are read here, beside finished predictions, so nothing of
-them can reach the network, and the run's files are only read.
+The predictor sees images only. Masks and sentences are read beside finished predictions, so they cannot reach
+the network. The run's files are read and never changed.
 """
 
 from __future__ import annotations
@@ -10,27 +10,29 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data import DatasetIndex, Sample, Split
+from lexiseg.data import DatasetIndex, Sample
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.errors import DataError, LexisegError, PartialFailureError
-from lexiseg.evaluation.cases import Case, Failure, case_table, count_lesions
+from lexiseg.evaluation.case_figures import choose_cases, draw_cases
+from lexiseg.evaluation.cases import ScoredCase, case_table, count_lesions
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
-from lexiseg.evaluation.interface import PredictsPaths
-from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE, case_metrics
-from lexiseg.evaluation.opening import open_checked
-from lexiseg.evaluation.overlays import choose, render
-from lexiseg.evaluation.provenance import describe_data, describe_execution, in_sample
+from lexiseg.evaluation.evaluation_data import open_scorable, seen_by
+from lexiseg.evaluation.metrics import case_metrics
+from lexiseg.evaluation.options import EvaluationKeywords, EvaluationOptions
+from lexiseg.evaluation.predictor_protocol import PathPredictor
+from lexiseg.evaluation.provenance import describe_data, describe_execution, describe_run, in_sample
+from lexiseg.evaluation.record_files import write_record
+from lexiseg.evaluation.records import CalibrationMetrics, FailedCase, Metrics, RetrievalScores
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.evaluation.report import build_report
 from lexiseg.evaluation.retrieval import References, retrieval_scores
 from lexiseg.evaluation.summary import summarise
-from lexiseg.files import refuse_blocked, write_json, write_text
-from lexiseg.inference.options import BATCH_SIZE, PredictionOptions
+from lexiseg.files import refuse_blocked, write_text
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.runs.run import Run
@@ -41,31 +43,30 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What `evaluate` found and wrote.
+    """The result of `evaluate`.
 
     Attributes:
         out: Folder that holds `metrics.json`, `cases.csv` and `report.html`.
-        metrics: The content of `metrics.json`.
+        metrics: The content of `metrics.json`; `metrics.failed` lists the cases that could not be scored.
         cases: The scored cases, in the order of the split.
-        failed: Cases that could not be scored; they are in no figure.
     """
 
     out: Path
-    metrics: dict[str, Any]
-    cases: tuple[Case, ...]
-    failed: tuple[Failure, ...]
+    metrics: Metrics
+    cases: tuple[ScoredCase, ...]
 
     def raise_for_failures(self) -> None:
-        """Raise an error if any case failed; everything else has been written by then.
+        """Raise an error if any case failed; all files have been written by then.
 
         Raises:
             PartialFailureError: Names the failed cases and where the reasons are.
         """
-        if self.failed:
-            names = ", ".join(failure.id for failure in self.failed[:5])
-            more = ", ..." if len(self.failed) > 5 else ""
+        failed = self.metrics.failed
+        if failed:
+            names = ", ".join(case.id for case in failed[:5])
+            more = ", ..." if len(failed) > 5 else ""
             raise PartialFailureError(
-                f"{len(self.failed)} of {len(self.failed) + len(self.cases)} cases could not be evaluated "
+                f"{len(failed)} of {len(failed) + len(self.cases)} cases could not be evaluated "
                 f"({names}{more}). All others were; the reasons are under `failed` in "
                 f"{self.out / 'metrics.json'}.",
                 code="LEX-PART-004",
@@ -76,133 +77,110 @@ def evaluate(
     run: Run | str | Path,
     data: str | Path,
     *,
-    split: Split = "test",
     out: str | Path,
-    batch_size: int = BATCH_SIZE,
-    device: str = "cpu",
-    flip_average: bool = False,
-    average_with: Run | str | Path | None = None,
-    tolerance: float = DEFAULT_TOLERANCE,
-    seed: int = 0,
     progress: Progress | None = None,
+    **options: Unpack[EvaluationKeywords],
 ) -> Evaluation:
-    """Predict every image of a split, score it on its own grid, and write what was found.
+    """Predict every image of a split, score each prediction on the image's own grid, and write the results.
 
     Args:
         run: A run, or its folder.
         data: A data set folder, in any layout `lexiseg.data.open_dataset` knows.
-        split: "train", "val" or "test".
         out: Folder for `metrics.json`, `cases.csv` and `report.html`; existing ones are replaced.
-        batch_size: Images predicted at once.
-        device: Torch device of the prediction.
-        flip_average: Whether to predict each image and its mirror image and average, see `Predictor`.
-        average_with: A second run, or its folder, to average with, see `Predictor`.
-        tolerance: Boundary error that surface Dice forgives, in millimetres where every image's spacing is
-            known, else in pixels.
-        seed: Seed of the bootstrap intervals.
         progress: Called after each case.
+        **options: Fields of `EvaluationOptions`, such as `split="val"`; `average_with` may be a folder.
 
     Returns:
-        The evaluation. Cases that could not be read are in its `failed`; `raise_for_failures` makes them an
-        error.
+        The evaluation. Cases that could not be read are in `metrics.failed`; `raise_for_failures` makes them
+        an error.
 
     Raises:
-        DataError: The data set cannot be opened, has no such split, other classes than the run, reports that
-            mean the other side than stated, no usable case, or the split holds images the run has learned
-            from.
+        DataError: The data set cannot be opened, has no such split, has other classes than the run, has
+            reports whose left/right convention differs from the stated one, has no usable case, or the split
+            holds images the run has learned from.
         RunError: The run folder cannot be used.
         UsageError: `out` is a file, or lies in one, or the second run has other classes or words.
         DiskError: The results cannot be written.
+
+    Examples:
+        >>> result = evaluate("runs/chest", "data/chest", out="results")  # doctest: +SKIP
+        >>> result.metrics.dice.mean, result.metrics.dice.ci95  # doctest: +SKIP
     """
     run = Run.of(run)
     refuse_blocked(out)
-    second = None if average_with is None else Run.of(average_with)
-    index = open_checked((run,) if second is None else (run, second), data, split)
-    predictor = Predictor(
-        run, PredictionOptions(device=device, flip_average=flip_average, average_with=second)
-    )
-    return evaluate_predictor(
-        predictor,
-        index,
-        split=split,
-        out=Path(out),
-        batch_size=batch_size,
-        device=device,
-        flip_average=flip_average,
-        tolerance=tolerance,
-        seed=seed,
-        progress=progress,
-    )
+    settings = EvaluationOptions.of(**options)
+    index = open_scorable(settings.members(run), data, settings.split)
+    return evaluate_on(index, run, settings, out=Path(out), progress=progress)
 
 
-def evaluate_predictor(
-    predictor: PredictsPaths,
+def evaluate_on(
     index: DatasetIndex,
+    run: Run | PathPredictor,
+    options: EvaluationOptions,
     *,
-    split: Split,
     out: Path,
-    batch_size: int = BATCH_SIZE,
-    device: str = "cpu",
-    flip_average: bool = False,
-    tolerance: float = DEFAULT_TOLERANCE,
-    seed: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate a predictor that is already loaded with `device` and what it averages; see `evaluate`."""
+    """Evaluate a run on a data set that is already open; see `evaluate`.
+
+    Args:
+        index: The data set; training masks that were hidden from the run are not read.
+        run: The run, or a predictor that is already loaded as the options say.
+        options: How to evaluate.
+        out: Folder for the results.
+        progress: Called after each case.
+    """
     started = time.monotonic()
-    run = predictor.run
-    samples = check_split(index, split)
-    check_classes(index, run)
+    predictor = Predictor(run, options) if isinstance(run, Run) else run
+    samples = check_split(index, options.split)
+    check_classes(index, predictor.run)
     for member in predictor.runs:
-        check_unseen(index, member, split)
-    in_mm = all(sample.spacing_mm is not None for sample in samples)
-    references = References.for_run(run, index)
-    if references is not None:
-        references.check_side(index, samples)
-    scoring = _Scoring(
-        index=index, references=references, in_mm=in_mm, tolerance=tolerance, reliability=Reliability()
-    )
-    cases, failed = _score(predictor, samples, scoring, batch_size, progress)
+        check_unseen(index, member, options.split)
+    index = seen_by(predictor.runs, index, options.split)
+    scorer = _CaseScorer.of(index, samples, predictor.run, options)
+    cases, failed = _score(predictor, samples, scorer, options.batch_size, progress)
     if not cases:
         raise DataError(
-            f"None of the {len(samples)} cases of the {split} split of {index.root} could be evaluated. "
-            f"First reason: {failed[0].error}",
+            f"None of the {len(samples)} cases of the {options.split} split of {index.root} could be "
+            f"evaluated. First reason: {failed[0].error}",
             code="LEX-DATA-143",
         )
-    metrics = _metrics(cases, failed, run=run, scoring=scoring, seed=seed)
-    metrics["calibration"] = {
-        "temperature": predictor.calibration and predictor.calibration.temperature,
-        "signals": predictor.calibration and predictor.calibration.review.weights,
-        **scoring.reliability.to_dict(),
-    }
-    metrics["in_sample"] = in_sample(predictor, index, split)
-    metrics["data"] = describe_data(index, samples, split)
-    shown = render(choose(cases), predictor, index=index, references=references)
-    metrics["execution"] = describe_execution(
-        run=run.shown,
-        data=index.root,
-        split=split,
-        out=out,
-        seed=seed,
-        tolerance=tolerance,
-        device=device,
-        flip_average=flip_average,
-        average_with=[other.shown for other in predictor.runs[1:]],
-        seconds=time.monotonic() - started,
+    figures = draw_cases(choose_cases(cases), predictor, index=index, references=scorer.references)
+    metrics = Metrics(
+        **dict(summarise(cases, class_names=index.class_names, seed=options.seed)),
+        split=options.split,
+        units="mm" if scorer.in_mm else "px",
+        tolerance=options.tolerance,
+        class_names=index.class_names,
+        side=predictor.run.side,
+        reference_words=scorer.references.kind if scorer.references else None,
+        retrieval=_retrieval(cases, scorer, seed=options.seed),
+        calibration=_calibration(predictor, scorer.reliability),
+        in_sample=in_sample(predictor, index, options.split),
+        failed=tuple(failed),
+        run=describe_run(predictor.run),
+        data=describe_data(index, samples, options.split),
+        execution=describe_execution(
+            predictor.runs, index.root, options, out=out, seconds=time.monotonic() - started
+        ),
     )
     table = case_table(
-        cases, root=index.root, vocabulary=run.spoken_vocabulary, class_names=index.class_names, side=run.side
+        cases,
+        root=index.root,
+        vocabulary=predictor.run.spoken_vocabulary,
+        class_names=index.class_names,
+        side=predictor.run.side,
     )
     write_text(out / "cases.csv", table)
-    write_text(out / "report.html", build_report(metrics, cases, shown, history=run.history))
-    # Last, so that its presence tells that the evaluation is complete.
-    write_json(out / "metrics.json", metrics)
-    return Evaluation(out=out, metrics=metrics, cases=tuple(cases), failed=tuple(failed))
+    write_text(out / "report.html", build_report(metrics, cases, figures, history=predictor.run.history))
+    # Last: its presence means that the evaluation is complete.
+    write_record(out / "metrics.json", metrics)
+    return Evaluation(out=out, metrics=metrics, cases=tuple(cases))
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Scoring:
-    """How predictions become cases."""
+class _CaseScorer:
+    """Scores predictions case by case."""
 
     index: DatasetIndex
     references: References | None
@@ -210,8 +188,28 @@ class _Scoring:
     tolerance: float
     reliability: Reliability
 
-    def case(self, sample: Sample, prediction: Prediction) -> Case:
-        """Score one prediction, and count its pixels by the probability they were given.
+    @classmethod
+    def of(
+        cls, index: DatasetIndex, samples: Sequence[Sample], run: Run, options: EvaluationOptions
+    ) -> _CaseScorer:
+        """Return a scorer for the samples of a split.
+
+        Raises:
+            DataError: The reports' left/right convention differs from the stated one.
+        """
+        references = References.for_run(run, index)
+        if references is not None:
+            references.check_side(index, samples)
+        return cls(
+            index=index,
+            references=references,
+            in_mm=all(sample.spacing_mm is not None for sample in samples),
+            tolerance=options.tolerance,
+            reliability=Reliability(),
+        )
+
+    def score(self, sample: Sample, prediction: Prediction) -> ScoredCase:
+        """Score one prediction, and count its pixels by their predicted probability.
 
         Raises:
             LexisegError: The mask is missing, unreadable, of another size, or holds an unknown class.
@@ -235,9 +233,9 @@ class _Scoring:
             spacing_mm=sample.spacing_mm if self.in_mm else None,
             tolerance=self.tolerance,
         )
-        # Last of what can fail, so that only pixels of scored cases are counted.
+        # After everything that can fail, so that only pixels of scored cases are counted.
         self.reliability.add(prediction.probability, truth)
-        return Case(
+        return ScoredCase(
             sample=sample,
             scores=scores,
             image_px=truth.size,
@@ -252,52 +250,44 @@ class _Scoring:
 
 
 def _score(
-    predictor: PredictsPaths,
+    predictor: PathPredictor,
     samples: Sequence[Sample],
-    scoring: _Scoring,
+    scorer: _CaseScorer,
     batch_size: int,
     progress: Progress | None,
-) -> tuple[list[Case], list[Failure]]:
-    cases: list[Case] = []
-    failed: list[Failure] = []
+) -> tuple[list[ScoredCase], list[FailedCase]]:
+    cases: list[ScoredCase] = []
+    failed: list[FailedCase] = []
     predictions = predictor.predict_paths([sample.image for sample in samples], batch_size=batch_size)
     for done, (sample, (path, prediction)) in enumerate(zip(samples, predictions, strict=True), start=1):
         assert path == sample.image, "predictions come in the order of the paths"
         try:
             if isinstance(prediction, LexisegError):
                 raise prediction
-            cases.append(scoring.case(sample, prediction))
+            cases.append(scorer.score(sample, prediction))
         except LexisegError as error:
-            failed.append(Failure(id=sample.id, image=sample.image, error=str(error)))
+            failed.append(FailedCase(id=sample.id, image=str(sample.image), error=str(error)))
         if progress is not None:
             progress(done, len(samples))
     return cases, failed
 
 
-def _metrics(
-    cases: Sequence[Case], failed: Sequence[Failure], *, run: Run, scoring: _Scoring, seed: int
-) -> dict[str, Any]:
-    """Return what `metrics.json` says about the scores; `evaluate_predictor` adds data and execution."""
-    index, references = scoring.index, scoring.references
-    retrieval: dict[str, Any] = {}
-    if references is not None:
-        training = references.indices_of(index.split("train"), index)
-        retrieval = retrieval_scores(cases, training, vocabulary=references.vocabulary, seed=seed)
-    return {
-        "split": cases[0].sample.split,
-        "units": "mm" if scoring.in_mm else "px",
-        "tolerance": scoring.tolerance,
-        "class_names": list(index.class_names),
-        "side": run.side,
-        **summarise(cases, class_names=index.class_names, seed=seed),
-        "reference_words": references.kind if references else None,
-        "retrieval": retrieval,
-        "failed": [{"id": f.id, "image": str(f.image), "error": f.error} for f in failed],
-        "run": {
-            "folder": run.shown,
-            "manifest": run.manifest.model_dump(mode="json", exclude={"vocabulary"}),
-        },
-    }
+def _retrieval(cases: Sequence[ScoredCase], scorer: _CaseScorer, *, seed: int) -> dict[str, RetrievalScores]:
+    """Return the retrieval scores by factor; empty for a run without words."""
+    references, index = scorer.references, scorer.index
+    if references is None:
+        return {}
+    training = references.indices_of(index.split("train"), index)
+    return retrieval_scores(cases, training, vocabulary=references.vocabulary, seed=seed)
+
+
+def _calibration(predictor: PathPredictor, reliability: Reliability) -> CalibrationMetrics:
+    fitted = predictor.calibration
+    return CalibrationMetrics(
+        **dict(reliability.scores()),
+        temperature=None if fitted is None else fitted.temperature,
+        signals=None if fitted is None else fitted.review.weights,
+    )
 
 
 def _size(labels: npt.NDArray[np.integer]) -> str:

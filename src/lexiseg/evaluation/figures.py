@@ -17,7 +17,8 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lexiseg.evaluation.cases import Case
+from lexiseg.evaluation.cases import ScoredCase
+from lexiseg.evaluation.records import ConfusionMatrix, ReliabilityScores, SizeStratum
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -54,7 +55,7 @@ class Picture:
     alt: str
 
 
-def dice_distribution(cases: Sequence[Case]) -> Picture:
+def dice_distribution(cases: Sequence[ScoredCase]) -> Picture:
     """Draw how the per-case Dice is spread, with its mean and median."""
     dice = np.array([case.scores.dice for case in cases])
     return _histogram(dice, what="Dice", xlabel="Dice of one case", ends=(0.0, 1.0), bins=20, form=".3f")
@@ -77,13 +78,13 @@ def difference_distribution(differences: FloatArray) -> Picture:
     )
 
 
-def size_against_dice(cases: Sequence[Case], by_size: Sequence[dict[str, Any]]) -> Picture | None:
+def size_against_dice(cases: Sequence[ScoredCase], by_size: Sequence[SizeStratum]) -> Picture | None:
     """Draw each case's Dice over its lesion's size, with the tercile cuts; None without any lesion."""
     return _over_size(
         np.array([case.truth_share for case in cases]),
         np.array([case.scores.dice for case in cases]),
-        cuts=[stratum["share"][1] for stratum in by_size[:2]],
-        means={stratum["tercile"]: stratum["dice"]["mean"] for stratum in by_size[:3] if stratum["n"]},
+        cuts=[stratum.share[1] for stratum in by_size[:2]],
+        means={s.tercile: s.dice.mean for s in by_size[:3] if s.dice is not None},
         what="Dice",
         ends=(-0.03, 1.03),
         form=".3f",
@@ -113,38 +114,37 @@ def size_against_difference(
     )
 
 
-def reliability(calibration: Mapping[str, Any]) -> Picture:
-    """Draw the reliability diagram, with the number of pixels per bin below it.
-
-    Args:
-        calibration: `metrics["calibration"]`: `ece`, `temperature` and `bins`.
-    """
-    bins = [found for found in calibration["bins"] if found["pixels"]]
-    given, lesion = ([found[name] for found in bins] for name in ("probability", "lesion"))
-    edges = [found["range"][0] for found in calibration["bins"]]
+def reliability(calibration: ReliabilityScores) -> Picture:
+    """Draw the reliability diagram, with the number of pixels per bin below it."""
+    bins = [
+        (found.probability, found.lesion)
+        for found in calibration.bins
+        if found.probability is not None and found.lesion is not None
+    ]
+    edges = [found.range[0] for found in calibration.bins]
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(4.8, 4.4), layout="constrained")
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         above.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfect")
-        above.plot(given, lesion, color=BLUE, marker="o", markersize=5, label="this evaluation")
+        above.plot(*zip(*bins, strict=True), color=BLUE, marker="o", markersize=5, label="this evaluation")
         above.set(ylabel="share that is lesion", xlim=(0, 1), ylim=(0, 1))
         above.legend(frameon=False, loc="upper left")
-        counts = [found["pixels"] for found in calibration["bins"]]
+        counts = [found.pixels for found in calibration.bins]
         below.bar(edges, counts, width=1 / len(edges), align="edge", color=BLUE, edgecolor="white")
         below.set(ylabel="pixels", xlabel="probability given to a pixel")
         below.set_yscale("log")
-    widest = max(bins, key=lambda found: abs(found["probability"] - found["lesion"]))
+    probability, lesion = max(bins, key=lambda pair: abs(pair[0] - pair[1]))
     alt = (
         f"Reliability diagram: share of pixels that are lesion against the probability they were given. "
-        f"Expected calibration error {calibration['ece']:.4f}; farthest from the diagonal where the "
-        f"probability is {widest['probability']:.2f} and the share {widest['lesion']:.2f}."
+        f"Expected calibration error {calibration.ece:.4f}; farthest from the diagonal where the "
+        f"probability is {probability:.2f} and the share {lesion:.2f}."
     )
     return Picture(uri=_svg_uri(figure), alt=alt)
 
 
-def confusion(scores: dict[str, Any]) -> Picture:
-    """Draw one factor's confusion matrix; phrases are numbered as in `scores["phrases"]`, from 1."""
-    counts = np.array(scores["confusion"])
+def confusion(scores: ConfusionMatrix) -> Picture:
+    """Draw one factor's confusion matrix; phrases are numbered from 1, in the order of `scores.phrases`."""
+    counts = np.array(scores.confusion)
     size = counts.shape[0]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     with matplotlib.rc_context(_STYLE):
@@ -164,7 +164,7 @@ def confusion(scores: dict[str, Any]) -> Picture:
         axes.spines[:].set_visible(False)
     hits = int(np.trace(counts))
     alt = (
-        f"Confusion matrix of {scores['title']}: {size} reference phrases in rows, retrieved phrases in "
+        f"Confusion matrix of {scores.title}: {size} reference phrases in rows, retrieved phrases in "
         f"columns; {hits} of {int(counts.sum())} cases lie on the diagonal."
     )
     return Picture(uri=_svg_uri(figure), alt=alt)

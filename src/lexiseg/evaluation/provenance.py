@@ -1,4 +1,4 @@
-"""Where figures come from: what was run on which data, by which versions, on which machine."""
+"""The provenance of scores: the run, the data, the command, the versions and the machine."""
 
 from __future__ import annotations
 
@@ -10,32 +10,39 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from lexiseg.data.sample import DatasetIndex, Sample
-from lexiseg.evaluation.interface import PredictsPaths
-from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE
+from lexiseg.data.sample import DatasetIndex, Sample, Split
+from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.evaluation.predictor_protocol import PathPredictor
+from lexiseg.evaluation.records import EvaluatedData, EvaluatedManifest, EvaluatedRun, Execution
 from lexiseg.evaluation.statistics import RESAMPLES
+from lexiseg.runs.run import Run
 
 _PACKAGES = ("lexiseg", "torch", "timm", "numpy", "scipy", "scikit-image", "Pillow")
 
 
-def describe_data(index: DatasetIndex, samples: Sequence[Sample], split: str) -> dict[str, Any]:
-    """Return which data were evaluated; `ids_sha256` tells whether two evaluations saw the same cases."""
+def describe_run(run: Run) -> EvaluatedRun:
+    """Return which run was evaluated."""
+    manifest = run.manifest.model_dump(mode="json", exclude={"vocabulary"})
+    return EvaluatedRun(folder=run.shown, manifest=EvaluatedManifest.model_validate(manifest))
+
+
+def describe_data(index: DatasetIndex, samples: Sequence[Sample], split: Split) -> EvaluatedData:
+    """Return which data were evaluated."""
     ids = "\n".join(sorted(sample.id for sample in samples))
-    return {
-        "folder": str(index.root),
-        "name": index.name,
-        "layout": index.layout,
-        "split": split,
-        "samples": len(samples),
-        "ids_sha256": hashlib.sha256(ids.encode("utf-8")).hexdigest(),
-        "assumptions": list(index.assumptions),
-    }
+    return EvaluatedData(
+        folder=str(index.root),
+        name=index.name,
+        layout=index.layout,
+        split=split,
+        samples=len(samples),
+        ids_sha256=hashlib.sha256(ids.encode("utf-8")).hexdigest(),
+        assumptions=index.assumptions,
+    )
 
 
-def in_sample(predictor: PredictsPaths, index: DatasetIndex, split: str) -> str | None:
-    """Say which figures are no estimate for new images, as they were chosen on the very split that is scored.
+def in_sample(predictor: PathPredictor, index: DatasetIndex, split: Split) -> str | None:
+    """Say which figures are no estimate for new images, because they were chosen on the split that is scored.
 
     Args:
         predictor: The predictor, with the calibration it uses.
@@ -67,43 +74,37 @@ def in_sample(predictor: PredictsPaths, index: DatasetIndex, split: str) -> str 
 
 
 def describe_execution(
-    *,
-    run: str,
-    data: Path,
-    split: str,
-    out: Path,
-    seed: int,
-    tolerance: float,
-    device: str,
-    flip_average: bool,
-    average_with: Sequence[str],
-    seconds: float,
-) -> dict[str, Any]:
-    """Return how to do it again: command, seed, versions, machine and date.
+    runs: Sequence[Run], data: Path, options: EvaluationOptions, *, out: Path, seconds: float
+) -> Execution:
+    """Return how to repeat an evaluation: command, seed, versions, machine and date.
 
-    Runs come as they are shown (`Run.shown`), so that the command holds on another machine too.
+    Args:
+        runs: The run, and those it was averaged with. They appear by `Run.shown`, so that the command is true
+            on another machine too.
+        data: The data set's folder.
+        options: The options of the evaluation.
+        out: The folder of the results.
+        seconds: The duration.
     """
-    command = ["lexiseg", "evaluate", run, str(data), "--split", split, "--out", str(out)]
-    defaults = {
-        "--seed": (seed, 0),
-        "--tolerance": (tolerance, DEFAULT_TOLERANCE),
-        "--device": (device, "cpu"),
-    }
-    for option, (value, default) in defaults.items():
-        if value != default:
-            command += [option, str(value)]
-    if flip_average:
+    first, *others = (run.shown for run in runs)
+    command = ["lexiseg", "evaluate", first, str(data), "--split", options.split, "--out", str(out)]
+    defaults = EvaluationOptions()
+    for option in ("seed", "tolerance", "device"):
+        value = getattr(options, option)
+        if value != getattr(defaults, option):
+            command += [f"--{option}", str(value)]
+    if options.flip_average:
         command.append("--flip-average")
-    for other in average_with:
+    for other in others:
         command += ["--average-with", other]
-    return {
-        "command": shlex.join(command),
-        "flip_average": flip_average,
-        "average_with": list(average_with),
-        "seed": seed,
-        "resamples": RESAMPLES,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
-        "machine": f"{platform.platform()}, {os.cpu_count()} CPUs",
-    }
+    return Execution(
+        command=shlex.join(command),
+        flip_average=options.flip_average,
+        average_with=tuple(others),
+        seed=options.seed,
+        resamples=RESAMPLES,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(seconds, 1),
+        versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        machine=f"{platform.platform()}, {os.cpu_count()} CPUs",
+    )

@@ -1,4 +1,4 @@
-"""Are the probabilities true? Of all pixels called lesion with probability p, a share p should be lesion.
+"""Reliability of probabilities: of all pixels with the predicted probability p, a share p should be lesion.
 
 References:
     Guo et al., *On calibration of modern neural networks*, ICML 2017 (reliability diagram, expected
@@ -7,17 +7,17 @@ References:
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
+
+from lexiseg.evaluation.records import ReliabilityBin, ReliabilityScores
 
 #: Bins of equal width between 0 and 1.
 BINS = 15
 
 
 class Reliability:
-    """Pixels counted by the probability they were given, image by image: memory does not grow.
+    """Counts pixels by their predicted probability, image by image: memory does not grow.
 
     With several classes, every pixel counts once per foreground class: is it of this class or not?
     """
@@ -48,17 +48,17 @@ class Reliability:
         gaps = np.abs(self._probability - self._lesion)  # per bin, times its pixels
         return float(gaps.sum() / max(1, self._pixels.sum()))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return `ece`, `pixels`, and per bin its range, pixels, mean probability and share of lesion."""
-        bins = [
-            {
-                "range": [position / BINS, (position + 1) / BINS],
-                "pixels": int(pixels),
-                "probability": float(given / pixels) if pixels else None,
-                "lesion": float(lesion / pixels) if pixels else None,
-            }
+    def scores(self) -> ReliabilityScores:
+        """Return the calibration error, and per bin its pixels, mean probability and share of lesion."""
+        bins = tuple(
+            ReliabilityBin(
+                range=(position / BINS, (position + 1) / BINS),
+                pixels=int(pixels),
+                probability=float(given / pixels) if pixels else None,
+                lesion=float(lesion / pixels) if pixels else None,
+            )
             for position, (pixels, given, lesion) in enumerate(
                 zip(self._pixels, self._probability, self._lesion, strict=True)
             )
-        ]
-        return {"ece": self.ece, "pixels": int(self._pixels.sum()), "bins": bins}
+        )
+        return ReliabilityScores(ece=self.ece, pixels=int(self._pixels.sum()), bins=bins)

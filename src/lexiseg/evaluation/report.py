@@ -1,18 +1,19 @@
-"""`report.html`: one self-contained file that a reader can judge the results by."""
+"""`report.html`: one self-contained file with the scores, figures and cases of an evaluation."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lexiseg.evaluation import figures
-from lexiseg.evaluation.cases import Case
-from lexiseg.evaluation.overlays import Shown
+from lexiseg.evaluation.case_figures import CaseFigure
+from lexiseg.evaluation.cases import ScoredCase
+from lexiseg.evaluation.records import Metrics, Stratum
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
+from lexiseg.runs.manifest import DataRecord, TrainingRecord
 from lexiseg.systems.registry import get
 from lexiseg.words.description import SIDE_NOTES, names_sides
 
@@ -22,7 +23,7 @@ _TAUGHT = {
     "lmm": "masks, and words from a descriptions file",
     "none": "masks alone, no words",
 }
-#: What a signal of the review rule looks at, in words for people.
+#: What a signal of the review rule measures, in words for people.
 SIGNAL_TITLES = {
     "overlap": "how sure all pixels are",
     "inside": "how sure the pixels of the mask are",
@@ -34,9 +35,9 @@ SIGNAL_TITLES = {
 
 
 def build_report(
-    metrics: dict[str, Any],
-    cases: Sequence[Case],
-    shown: dict[str, list[Shown]],
+    metrics: Metrics,
+    cases: Sequence[ScoredCase],
+    shown: dict[str, list[CaseFigure]],
     *,
     history: Sequence[Mapping[str, str]] = (),
 ) -> str:
@@ -44,8 +45,8 @@ def build_report(
 
     Args:
         metrics: The content of `metrics.json`.
-        cases: The evaluated cases.
-        shown: Cases to show, by group title.
+        cases: The scored cases.
+        shown: Figures of single cases, by title of their group.
         history: Rows of the run's `history.csv`.
     """
     environment = Environment(
@@ -56,62 +57,61 @@ def build_report(
         lstrip_blocks=True,
     )
     environment.filters |= {"score": _score, "ci": _ci, "percent": _percent}
-    retrieval = metrics["retrieval"]
+    retrieval = metrics.retrieval
+    manifest = metrics.run.manifest.model_dump(mode="json")
     return environment.get_template("report.html.j2").render(
         m=metrics,
-        side_note=SIDE_NOTES[metrics["side"]],
-        sided=names_sides(
-            text for scores in retrieval.values() for text in (scores["title"], *scores["phrases"])
-        ),
+        side_note=SIDE_NOTES[metrics.side],
+        sided=names_sides(text for scores in retrieval.values() for text in (scores.title, *scores.phrases)),
         notices=_notices(metrics),
-        signals=_signals(metrics["calibration"]["signals"]),
-        training=_training(metrics["run"]["manifest"]["training"]),
+        signals=_signals(metrics.calibration.signals),
+        training=_training(metrics.run.manifest.training),
         distribution=figures.dice_distribution(cases),
-        scatter=figures.size_against_dice(cases, metrics["by_size"]),
-        reliability=figures.reliability(metrics["calibration"]),
+        scatter=figures.size_against_dice(cases, metrics.by_size),
+        reliability=figures.reliability(metrics.calibration),
         empties=_empties(cases),
         about=_about(metrics),
-        confusions={name: figures.confusion(scores) for name, scores in retrieval.items() if scores["n"]},
+        confusions={name: figures.confusion(scores) for name, scores in retrieval.items() if scores.n},
         distillation=figures.distillation(history),
         strata=_strata(metrics),
         shown=shown,
-        manifest=json.dumps(metrics["run"]["manifest"], indent=2, ensure_ascii=False),
+        manifest=json.dumps(manifest, indent=2, ensure_ascii=False),
         predicted_colour=PREDICTED_COLOUR,
         truth_colour=TRUTH_COLOUR,
     )
 
 
-def _strata(metrics: dict[str, Any]) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+def _strata(metrics: Metrics) -> dict[str, list[tuple[str, Stratum]]]:
     """Return the rows of each table by stratum: heading to (name, scores)."""
-    tables = {
+    tables: dict[str, list[tuple[str, Stratum]]] = {
         "Lesion size (terciles)": [
-            (f"{stratum['tercile']}: {_range(stratum['share'])}", stratum) for stratum in metrics["by_size"]
+            (f"{stratum.tercile}: {_range(stratum.share)}", stratum) for stratum in metrics.by_size
         ],
-        "Lesions in the image": list(metrics["by_count"].items()),
+        "Lesions in the image": list(metrics.by_count.items()),
     }
-    if "sources" in metrics:
-        tables["Source of the image"] = list(metrics["sources"].items())
+    if metrics.sources is not None:
+        tables["Source of the image"] = list(metrics.sources.items())
     return tables
 
 
-def _about(metrics: dict[str, Any]) -> list[tuple[str, str]]:
+def _about(metrics: Metrics) -> list[tuple[str, str]]:
     """Return what was run, as (name, value) for people."""
-    manifest = metrics["run"]["manifest"]
-    network, execution = manifest["network"], metrics["execution"]
-    title = get(network["model"], network["preset"]).title
-    size = f", {network['num_parameters'] / 1e6:.1f} million parameters" if network["num_parameters"] else ""
-    temperature = metrics["calibration"]["temperature"]
-    failed = len(metrics["failed"])
+    manifest, execution = metrics.run.manifest, metrics.execution
+    network = manifest.network
+    title = get(network.model, network.preset).title
+    size = f", {network.num_parameters / 1e6:.1f} million parameters" if network.num_parameters else ""
+    temperature = metrics.calibration.temperature
+    failed = len(metrics.failed)
     return [
-        ("Network", f"{title}, {network['preset']} preset, {network['encoder']}{size}"),
-        ("Input", f"one image of {manifest['image_size']} x {manifest['image_size']} px, and nothing else"),
-        ("Classes", ", ".join(metrics["class_names"][1:])),
-        ("Trained on", _trained_on(manifest["data"])),
-        ("Taught by", _TAUGHT.get(manifest["text"], f"masks, and words ({manifest['text']})")),
+        ("Network", f"{title}, {network.preset} preset, {network.encoder}{size}"),
+        ("Input", f"one image of {manifest.image_size} x {manifest.image_size} px, and nothing else"),
+        ("Classes", ", ".join(metrics.class_names[1:])),
+        ("Trained on", _trained_on(manifest.data)),
+        ("Taught by", _TAUGHT[manifest.text]),
         (
             "Prediction",
-            ("image and mirror image averaged" if execution["flip_average"] else "one pass per image")
-            + "".join(f"; answers averaged with those of {run}" for run in execution["average_with"])
+            ("image and mirror image averaged" if execution.flip_average else "one pass per image")
+            + "".join(f"; answers averaged with those of {run}" for run in execution.average_with)
             + (
                 "; not calibrated"
                 if temperature is None
@@ -120,32 +120,32 @@ def _about(metrics: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "Data",
-            f"{metrics['data']['name']}, {metrics['split']} split: {metrics['data']['samples']} images, "
-            f"{metrics['num_cases']} scored, {failed or 'none'} failed",
+            f"{metrics.data.name}, {metrics.split} split: {metrics.data.samples} images, "
+            f"{metrics.num_cases} scored, {failed or 'none'} failed",
         ),
     ]
 
 
-def _trained_on(data: Mapping[str, Any]) -> str:
+def _trained_on(data: DataRecord) -> str:
     """Return name and size of a run's training data, as far as its manifest has them."""
-    if "name" not in data:
+    if data.name is None:
         return "not known: the run does not say"
-    images = ", ".join(f"{number:,} {split}" for split, number in data.get("samples", {}).items())
-    return f"{data['name']}{f': {images} images' if images else ''}"
+    images = ", ".join(f"{number:,} {split}" for split, number in data.samples.items())
+    return f"{data.name}{f': {images} images' if images else ''}"
 
 
-def _notices(metrics: dict[str, Any]) -> list[str]:
+def _notices(metrics: Metrics) -> list[str]:
     """Return what a reader must know where the data are not those of the training, by their names."""
-    manifest, name = metrics["run"]["manifest"], metrics["data"]["name"]
-    trained, ours = manifest["class_names"][1:], metrics["class_names"][1:]
+    manifest, name = metrics.run.manifest, metrics.data.name
+    trained, ours = manifest.class_names[1:], metrics.class_names[1:]
     found = []
-    if manifest["data"].get("name", name) != name:
+    if manifest.data.name not in (None, name):
         found.append(
-            f"The run was trained on data named {manifest['data']['name']}, and is scored on data named "
+            f"The run was trained on data named {manifest.data.name}, and is scored on data named "
             f"{name}. If they are other data, the scores say how it does on data of another origin; if "
             f"they are a copy, Lexiseg cannot tell under this name whether it has learned from these images."
         )
-    if list(trained) != list(ours):
+    if trained != ours:
         found.append(
             f"The run segments {', '.join(trained)}; the true masks are named {', '.join(ours)}. Scores mean "
             f"something only if both are the same thing, which names cannot tell."
@@ -161,10 +161,10 @@ def _signals(weights: Mapping[str, float] | None) -> str:
     return f"its own signals predict a low Dice: {titles} (heaviest first)"
 
 
-def _training(training: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _training(training: TrainingRecord) -> list[tuple[str, str]]:
     """Return what a run's manifest says of its training, as (name, value) for people."""
     rows = []
-    for name, value in training.items():
+    for name, value in training.model_dump(mode="json").items():
         if name == "finished":
             rows.append(("Training", "finished" if value else "not finished"))
         elif isinstance(value, str | int | float):
@@ -181,7 +181,7 @@ class _Empty:
     ids: tuple[str, ...]
 
 
-def _empties(cases: Sequence[Case]) -> list[_Empty]:
+def _empties(cases: Sequence[ScoredCase]) -> list[_Empty]:
     """Return the cases in which prediction or true mask are empty, by kind; the kinds do not overlap."""
     nothing, something = (
         [case for case in cases if (case.predicted_px == 0) == empty] for empty in (True, False)

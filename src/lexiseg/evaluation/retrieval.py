@@ -1,10 +1,10 @@
-"""How well the network reads the words off the image: reference words, majority rates, confusion."""
+"""How well the network retrieves the words of an image: reference words, majority rates, confusion."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,8 @@ from lexiseg.data.readers import read_image, read_mask
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.data.side_check import check_side
 from lexiseg.errors import LexisegError
-from lexiseg.evaluation.cases import Case
+from lexiseg.evaluation.cases import ScoredCase
+from lexiseg.evaluation.records import Interval, ReferenceKind, RetrievalScores
 from lexiseg.evaluation.statistics import mean_ci
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN, Description, Side
@@ -21,9 +22,6 @@ from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure
 from lexiseg.words.reading.reports import parse_report
 from lexiseg.words.vocabulary import Vocabulary
-
-#: Where reference words come from: the sheet's sentences, or measurements of the true mask.
-ReferenceKind = Literal["reports", "concepts"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,47 +120,67 @@ class References:
 
 
 def retrieval_scores(
-    cases: Sequence[Case], training: Sequence[tuple[int, ...]], *, vocabulary: Vocabulary, seed: int
-) -> dict[str, dict[str, Any]]:
+    cases: Sequence[ScoredCase], training: Sequence[tuple[int, ...]], *, vocabulary: Vocabulary, seed: int
+) -> dict[str, RetrievalScores]:
     """Score the retrieved words factor by factor.
 
     Args:
-        cases: Evaluated cases with retrieved and reference indices.
-        training: Reference indices of the training split: what a blind guesser would know.
+        cases: Scored cases with retrieved and reference indices.
+        training: Reference indices of the training split, from which the majority phrase is taken.
         vocabulary: Factors and phrases.
         seed: Seed of the bootstrap.
 
     Returns:
-        Per factor: `accuracy` with `ci95` over the `n` cases with a known reference; `majority`, the accuracy
-        on these cases of always answering `majority_phrase`, the training split's most frequent phrase (None
-        where the data has no training split); `majority_of_split`, the same with the phrase most frequent in
-        these very cases; `phrases`; `confusion[reference][retrieved]` as counts.
+        The scores by name of the factor.
     """
-    return {
-        factor.name: {"title": factor.title, "phrases": list(factor.phrases)}
-        | _factor_scores(cases, [row[position] for row in training], position, len(factor.phrases), seed)
-        | {"majority_phrase": _majority_phrase([row[position] for row in training], factor.phrases)}
-        for position, factor in enumerate(vocabulary.factors)
-    }
+    found = {}
+    for position, factor in enumerate(vocabulary.factors):
+        majority = _majority([row[position] for row in training], len(factor.phrases))
+        confusion = _confusion(cases, position, len(factor.phrases))
+        found[factor.name] = RetrievalScores(
+            title=factor.title,
+            phrases=factor.phrases,
+            n=int(confusion.sum()),
+            confusion=tuple(tuple(row) for row in confusion.tolist()),
+            majority_phrase=None if majority is None else factor.phrases[majority],
+            **_accuracies(cases, confusion, position, majority, seed),
+        )
+    return found
 
 
-def _factor_scores(
-    cases: Sequence[Case], training: Sequence[int], position: int, size: int, seed: int
-) -> dict[str, Any]:
-    known = [case for case in cases if case.reference[position] != UNKNOWN]
+class _Accuracies(TypedDict):
+    accuracy: float | None
+    ci95: Interval | None
+    majority: float | None
+    majority_of_split: float | None
+
+
+def _confusion(cases: Sequence[ScoredCase], position: int, size: int) -> npt.NDArray[np.int64]:
+    """Return the counts `(size, size)` of reference and retrieved phrase, of cases with a known reference."""
     confusion = np.zeros((size, size), dtype=np.int64)
-    for case in known:
-        confusion[case.reference[position], case.retrieved[position]] += 1
-    scores: dict[str, Any] = {"n": len(known), "confusion": confusion.tolist()}
+    for case in cases:
+        if case.reference[position] != UNKNOWN:
+            confusion[case.reference[position], case.retrieved[position]] += 1
+    return confusion
+
+
+def _accuracies(
+    cases: Sequence[ScoredCase],
+    confusion: npt.NDArray[np.int64],
+    position: int,
+    majority: int | None,
+    seed: int,
+) -> _Accuracies:
+    """Return the accuracy of one factor beside those of two constant answers."""
+    known = [case for case in cases if case.reference[position] != UNKNOWN]
     if not known:
-        return scores | {"accuracy": None, "ci95": None, "majority": None, "majority_of_split": None}
+        return {"accuracy": None, "ci95": None, "majority": None, "majority_of_split": None}
     hits = [float(case.reference[position] == case.retrieved[position]) for case in known]
-    interval = mean_ci(hits, [case.sample.patient for case in known], seed)
+    score = mean_ci(hits, [case.sample.patient for case in known], seed)
     references = confusion.sum(axis=1)
-    majority = _majority(training, size)
-    return scores | {
-        "accuracy": interval["mean"],
-        "ci95": interval["ci95"],
+    return {
+        "accuracy": score.mean,
+        "ci95": score.ci95,
         "majority": None if majority is None else float(references[majority] / len(known)),
         "majority_of_split": float(references.max() / len(known)),
     }
@@ -172,8 +190,3 @@ def _majority(indices: Sequence[int], size: int) -> int | None:
     """Return the most frequent known index; the first of equals, None if nothing is known."""
     known = [index for index in indices if index != UNKNOWN]
     return int(np.bincount(known, minlength=size).argmax()) if known else None
-
-
-def _majority_phrase(indices: Sequence[int], phrases: Sequence[str]) -> str | None:
-    majority = _majority(indices, len(phrases))
-    return None if majority is None else phrases[majority]

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from scipy.stats import wilcoxon
 
 from lexiseg.errors import UsageError
 from lexiseg.evaluation.metrics import CaseScores, overlap
+from lexiseg.evaluation.records import MeanScore
 
 #: Number of bootstrap draws behind each 95 % interval.
 RESAMPLES = 2000
@@ -29,13 +29,6 @@ RESAMPLES = 2000
 _BLOCK_ELEMENTS = 2_000_000
 
 FloatArray = npt.NDArray[np.float64]
-
-
-class Interval(TypedDict):
-    """A mean and its 95 % bootstrap interval `[low, high]`."""
-
-    mean: float
-    ci95: list[float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +57,7 @@ def mean_ci(
     clusters: Sequence[Hashable | None] | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
-) -> Interval:
+) -> MeanScore:
     """Return the mean over cases and its 95 % percentile bootstrap interval.
 
     Args:
@@ -74,7 +67,7 @@ def mean_ci(
         resamples: Number of draws.
 
     Returns:
-        `{"mean": m, "ci95": [low, high]}`.
+        The mean with its interval.
 
     Raises:
         UsageError: No values, values that are not finite, or as many clusters as values were not given.
@@ -82,7 +75,7 @@ def mean_ci(
     checked = _finite(values)
     sums, counts = _by_cluster(checked, clusters)
     low, high = _bootstrap(sums, counts, seed, resamples)
-    return {"mean": float(checked.mean()), "ci95": [low, high]}
+    return MeanScore(mean=float(checked.mean()), ci95=(low, high))
 
 
 def paired_difference(

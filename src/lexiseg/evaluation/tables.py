@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import pandas as pd
 
 from lexiseg.errors import DataError
 from lexiseg.evaluation.cases import NO_LESION, TERCILES
+from lexiseg.evaluation.comparison_records import CaseDifference, ExtremeCases
 
 #: The group that holds every case.
 ALL = "all"
@@ -24,7 +24,7 @@ def read_cases(file: Path) -> pd.DataFrame:
         file: The file, as `evaluate` wrote it.
 
     Returns:
-        One row per case, indexed by `id` (text); `patient` is None where it is not known.
+        One row per case, indexed by `id` (text); `patient` is None if it is not known.
 
     Raises:
         DataError: The file is missing or is no such table.
@@ -65,26 +65,22 @@ def case_groups(cases: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
     return {name: np.asarray(members, dtype=bool) for name, members in groups.items() if members.any()}
 
 
-def most_different(
-    a: Mapping[str, float], b: Mapping[str, float], *, shown: int
-) -> dict[str, list[dict[str, Any]]]:
+def most_different(a: Mapping[str, float], b: Mapping[str, float], *, shown: int) -> ExtremeCases:
     """Return the cases that differ most, the largest difference first.
 
     Args:
         a: Dice per case.
         b: Dice per case, of the same cases.
-        shown: Cases in each direction, at most.
-
-    Returns:
-        `better` and `worse`, seen from `a`: per case `id`, `difference` (a - b), `a` and `b`. Cases
-        without any difference are in neither.
+        shown: Maximal number of cases in each direction.
     """
     gaps = sorted((a[case] - b[case], case) for case in b)
-    chosen = {
-        "better": [gap for gap in gaps[::-1] if gap[0] > 0],
-        "worse": [gap for gap in gaps if gap[0] < 0],
-    }
-    return {
-        way: [{"id": case, "difference": gap, "a": a[case], "b": b[case]} for gap, case in found[:shown]]
-        for way, found in chosen.items()
-    }
+
+    def listed(found: Sequence[tuple[float, str]]) -> tuple[CaseDifference, ...]:
+        return tuple(
+            CaseDifference(id=case, difference=gap, a=a[case], b=b[case]) for gap, case in found[:shown]
+        )
+
+    return ExtremeCases(
+        better=listed([gap for gap in gaps[::-1] if gap[0] > 0]),
+        worse=listed([gap for gap in gaps if gap[0] < 0]),
+    )

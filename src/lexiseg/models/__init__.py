@@ -1,1 +1,1 @@
-"""Network blocks that systems share, losses, the text bank, encoder weights; independent of any one system."""
+"""Network blocks that systems share, losses, the text bank, encoder weights; independent of systems."""

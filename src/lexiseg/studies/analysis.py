@@ -23,55 +23,17 @@ References:
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata, t, wilcoxon
 
+from lexiseg.evaluation.records import Interval
 from lexiseg.evaluation.statistics import RESAMPLES, bootstrap_means, cluster_means, holm
 from lexiseg.evaluation.tables import ALL
+from lexiseg.studies.records import ArmComparison
 
 FloatArray = npt.NDArray[np.float64]
-Interval = tuple[float, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """One arm against another, in one group of cases; differences are in Dice.
-
-    Attributes:
-        model: The model.
-        arm: The arm.
-        against: What it is compared with.
-        group: "all", or a stratum of the cases.
-        n: Number of cases.
-        mean: Mean difference over cases and seeds.
-        ci95: Its 95 % interval over patients and seeds; None with one seed, which says nothing of others.
-        ci95_trained: Its 95 % interval over patients alone: of these trained models, not of the arms.
-        by_seed: Mean difference per seed.
-        p_value: Wilcoxon signed-rank test over patients, of their mean differences over the seeds.
-        p_holm: The same, adjusted over all comparisons of its family.
-        ranks: Rank-biserial correlation, -1..1: share of the ranks that favour the arm minus the rest.
-        better: Cases where the arm is better, in the mean over seeds.
-        worse: Cases where it is worse.
-    """
-
-    model: str
-    arm: str
-    against: str
-    group: str
-    n: int
-    mean: float
-    ci95: Interval | None
-    ci95_trained: Interval
-    by_seed: tuple[float, ...]
-    p_value: float
-    p_holm: float
-    ranks: float
-    better: int
-    worse: int
 
 
 def compare_arms(
@@ -83,7 +45,7 @@ def compare_arms(
     model: str,
     seed: int = 0,
     resamples: int = RESAMPLES,
-) -> list[Comparison]:
+) -> list[ArmComparison]:
     """Compare the arms of one model; p-values are not yet adjusted, see `adjusted`.
 
     Args:
@@ -102,12 +64,40 @@ def compare_arms(
         spread = seed_spread(np.stack([values.mean(axis=1) for values in part.values()]))
         for arm, against in pairs:
             difference = part[arm] - part[against]
-            facts = _difference(difference, inside, spread, seed=seed, resamples=resamples)
-            found.append(Comparison(model=model, arm=arm, against=against, group=group, **facts))
+            interval = nested_interval(difference, inside, spread, seed=seed, resamples=resamples)
+            names = {"model": model, "arm": arm, "against": against, "group": group}
+            found.append(_comparison(names, difference, inside, interval, seed, resamples))
     return found
 
 
-def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
+def _comparison(
+    names: dict[str, str],
+    difference: FloatArray,
+    clusters: Sequence[Hashable | None],
+    interval: Interval | None,
+    seed: int,
+    resamples: int,
+) -> ArmComparison:
+    """Return the comparison that the differences `(seeds, cases)` of one group of cases give."""
+    per_case = difference.mean(axis=0)
+    per_patient = cluster_means(per_case, clusters)
+    p_value = float(wilcoxon(per_patient).pvalue) if np.any(per_patient) else 1.0
+    return ArmComparison(
+        **names,
+        n=per_case.size,
+        mean=float(per_case.mean()),
+        ci95=interval,
+        ci95_trained=_interval(bootstrap_means(per_case, clusters, seed, resamples)),
+        by_seed=tuple(float(mean) for mean in difference.mean(axis=1)),
+        p_value=p_value,
+        p_holm=p_value,
+        ranks=rank_biserial(per_patient),
+        better=int(np.count_nonzero(per_case > 0)),
+        worse=int(np.count_nonzero(per_case < 0)),
+    )
+
+
+def adjusted(comparisons: Sequence[ArmComparison]) -> list[ArmComparison]:
     """Return the comparisons with p-values adjusted by Holm, in two families: all cases, and strata."""
     families: dict[bool, list[int]] = {}
     for position, comparison in enumerate(comparisons):
@@ -115,7 +105,7 @@ def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
     found = list(comparisons)
     for positions in families.values():
         for position, p in zip(positions, holm([found[i].p_value for i in positions]), strict=True):
-            found[position] = replace(found[position], p_holm=p)
+            found[position] = found[position].model_copy(update={"p_holm": p})
     return found
 
 
@@ -155,7 +145,7 @@ def nested_interval(
         resamples: Number of draws.
 
     Returns:
-        (low, high); None where nothing is known about the spread between seeds.
+        (low, high); None if nothing is known about the spread between seeds.
     """
     square, freedom = spread
     if freedom == 0:
@@ -165,32 +155,6 @@ def nested_interval(
     quantiles = t.ppf((np.arange(resamples) + 0.5) / resamples, freedom)
     shuffled = np.random.default_rng((seed, 1)).permutation(quantiles)
     return _interval(draws + np.sqrt(2 * square / difference.shape[0]) * shuffled)
-
-
-def _difference(
-    difference: FloatArray,
-    clusters: Sequence[Hashable | None],
-    spread: tuple[float, int],
-    *,
-    seed: int,
-    resamples: int,
-) -> dict[str, Any]:
-    """Return the fields of a `Comparison` that are computed from the `(seeds, cases)` differences."""
-    per_case = difference.mean(axis=0)
-    per_patient = cluster_means(per_case, clusters)
-    p_value = float(wilcoxon(per_patient).pvalue) if np.any(per_patient) else 1.0
-    return {
-        "n": per_case.size,
-        "mean": float(per_case.mean()),
-        "ci95": nested_interval(difference, clusters, spread, seed=seed, resamples=resamples),
-        "ci95_trained": _interval(bootstrap_means(per_case, clusters, seed, resamples)),
-        "by_seed": tuple(float(mean) for mean in difference.mean(axis=1)),
-        "p_value": p_value,
-        "p_holm": p_value,
-        "ranks": rank_biserial(per_patient),
-        "better": int(np.count_nonzero(per_case > 0)),
-        "worse": int(np.count_nonzero(per_case < 0)),
-    }
 
 
 def rank_biserial(differences: FloatArray) -> float:

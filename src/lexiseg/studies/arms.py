@@ -1,116 +1,254 @@
-"""The arms of an audit: which trainings are compared, and what sets them apart."""
+"""The arms of an audit, as data: those that come with Lexiseg in a table, further ones from a YAML file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field, JsonValue, ValidationError
 
 from lexiseg.errors import UsageError
-from lexiseg.systems.registry import names
+from lexiseg.evaluation.record_files import Record
+from lexiseg.studies.engine import StudyArm
+from lexiseg.systems.registry import names as system_names
 
-ArmText = Literal["none", "pseudo_labels", "shuffled", "reports", "concepts"]
+#: The arm that all others are compared with.
+BASELINE = "none"
+#: The arm whose images are taught with the words of other images.
+SHUFFLED = "shuffled"
 
-#: What the images of an arm are taught with; "none" is what the others are measured against.
-ARMS: tuple[ArmText, ...] = get_args(ArmText)
-BASELINE: ArmText = "none"
-#: Folder of the run folders, in an audit's.
-ARMS_FOLDER = "arms"
-#: Arms without true words: what those with words have to beat.
-WITHOUT_TRUE_WORDS: tuple[ArmText, ...] = ("none", "pseudo_labels", "shuffled")
+#: Fields of the configuration that an arm may change: those about words and about images without mask. All
+#: others are the same in every arm.
+ARM_FIELDS = frozenset(
+    {
+        "text", "teach", "shuffle_words", "retrieval_weight", "distillation_weight", "word_prompts",
+        "check_words", "unmasked", "unmasked_share", "unmasked_warmup", "agreement_weight", "pseudo_weight",
+        "pseudo_confidence",
+    }
+)  # fmt: skip
+
+#: What a data set must have for an arm.
+Need = Literal["reports", "images_without_mask"]
+
+
+class ArmSpec(Record):
+    """One arm of an audit; in a file, `changes` may only hold `ARM_FIELDS`.
+
+    Attributes:
+        name: Its name: small letters, digits and underscores.
+        title: Its title in reports; None: its name.
+        words: "own" if images are taught with their own words, "shuffled" with those of other images, "none"
+            without words.
+        changes: Fields of the configuration, with their values, that make the arm what it is.
+        against: Further arms that it is compared with, besides "none".
+        needs: What the data set must have for it: "reports" for all training and validation images, or
+            "images_without_mask"; None: nothing.
+        control_title: Its title in a sentence about words that are compared with it; None: its title.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str | None = None
+    words: Literal["none", "own", "shuffled"]
+    changes: dict[str, JsonValue]
+    against: tuple[str, ...] = ()
+    needs: Need | None = None
+    control_title: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """Its title."""
+        return self.title or self.name.replace("_", " ")
+
+
+#: The arms that come with Lexiseg. If a configuration hides masks (`masks`), only reports describe the images
+#: that lose theirs, so arms with other words leave these images out.
+ARM_TABLE = (
+    ArmSpec(name=BASELINE, title="no text", words="none", changes={"text": "none", "unmasked": "leave_out"}),
+    ArmSpec(
+        name="pseudo_labels",
+        title="pseudo labels without words",
+        words="none",
+        changes={"text": "none", "unmasked": "pseudo_labels"},
+        needs="images_without_mask",
+    ),
+    # `known_arms` adds the configuration of the arm whose words are shuffled.
+    ArmSpec(
+        name=SHUFFLED,
+        title="shuffled words",
+        words="shuffled",
+        changes={"shuffle_words": True},
+        control_title="the same words shuffled",
+    ),
+    ArmSpec(name="reports", title="reports", words="own", changes={"text": "reports"}, needs="reports"),
+    ArmSpec(
+        name="concepts",
+        title="measured concepts",
+        words="own",
+        changes={"text": "concepts", "unmasked": "leave_out"},
+    ),
+)
+
+Arms = Mapping[str, ArmSpec]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arm:
-    """One training of an audit.
+class AuditArm:
+    """One arm of one model.
 
     Attributes:
         model: Name of its system.
-        text: What it is taught with.
-        seed: Seed of everything random in it.
+        spec: The arm.
+        seeds: Number of its trainings; their seeds are 0, 1, ...
     """
 
     model: str
-    text: ArmText
-    seed: int
+    spec: ArmSpec
+    seeds: int
 
     @property
     def name(self) -> str:
-        """Name of its folder."""
-        return f"{self.model}-{self.text}-s{self.seed}"
+        """Beginning of the names of its trainings."""
+        return f"{self.model}-{self.spec.name}"
+
+    @property
+    def study_arm(self) -> StudyArm:
+        """The arm as the engine takes it."""
+        changes = {"model": self.model, **self.spec.changes}
+        return StudyArm(name=self.name, changes=changes, seeds=tuple(range(self.seeds)))
 
 
-def plan_arms(models: Sequence[str], texts: Sequence[str], seeds: int) -> tuple[Arm, ...]:
-    """Return all trainings of an audit, seed by seed, so that an audit cut short has whole seeds.
+def shuffled_source(*, reports: bool) -> str:
+    """Return the arm whose words the arm "shuffled" gives to other images.
+
+    Args:
+        reports: Whether the data set has a report for every image; else measured words are shuffled.
+    """
+    return "reports" if reports else "concepts"
+
+
+def known_arms(*, reports: bool, further: Sequence[ArmSpec] = ()) -> dict[str, ArmSpec]:
+    """Return all arms by name.
+
+    True words are compared with the arms without true words too, where these have the same words or images.
+
+    Args:
+        reports: As for `shuffled_source`.
+        further: Arms from a file, see `read_arms`.
+
+    Raises:
+        UsageError: Two arms have one name, or one is compared with an arm that does not exist.
+    """
+    arms = {spec.name: spec for spec in ARM_TABLE}
+    source = arms[shuffled_source(reports=reports)]
+    shuffled = arms[SHUFFLED]
+    arms[SHUFFLED] = shuffled.model_copy(update={"changes": {**source.changes, **shuffled.changes}})
+    controls = tuple(spec.name for spec in ARM_TABLE if spec.words != "own" and spec.name != BASELINE)
+    arms[source.name] = source.model_copy(update={"against": controls})
+    for spec in further:
+        if spec.name in arms:
+            raise UsageError(
+                f"There are two arms '{spec.name}'. Give the arm of the file another name.",
+                code="LEX-USE-552",
+            )
+        arms[spec.name] = spec
+    for spec in further:
+        unknown = [name for name in spec.against if name not in arms]
+        if unknown:
+            raise UsageError(
+                f"The arm '{spec.name}' is compared with {', '.join(unknown)}; there are {', '.join(arms)}.",
+                code="LEX-USE-553",
+            )
+    return arms
+
+
+def read_arms(file: Path) -> tuple[ArmSpec, ...]:
+    """Read further arms from a YAML file: `arms`, a mapping of names to the other fields of `ArmSpec`.
+
+    Raises:
+        UsageError: The file cannot be read, or an arm has a field that is unknown, impossible, or the same in
+            every arm.
+    """
+    try:
+        value = yaml.safe_load(file.read_text(encoding="utf-8"))
+        stated = value["arms"]
+        if not isinstance(stated, dict) or len(value) > 1:
+            raise TypeError("expected one key `arms`, a mapping of names to arms")
+        arms = tuple(ArmSpec.model_validate({**fields, "name": name}) for name, fields in stated.items())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"{file}: {place}: {first['msg']}; got {first['input']!r}.", code="LEX-USE-554"
+        ) from error
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{file} is no file of arms ({error!r}). It needs a key `arms`, a mapping of names to arms.",
+            code="LEX-USE-555",
+        ) from error
+    for spec in arms:
+        shared = sorted(spec.changes.keys() - ARM_FIELDS)
+        if shared:
+            raise UsageError(
+                f"{file}: the arm '{spec.name}' changes {', '.join(shared)}, which must be the same in every "
+                f"arm. An arm may change {', '.join(sorted(ARM_FIELDS))}.",
+                code="LEX-USE-556",
+            )
+    return arms
+
+
+def plan_arms(models: Sequence[str], names: Sequence[str], seeds: int, known: Arms) -> tuple[AuditArm, ...]:
+    """Return the arms of an audit, model by model.
 
     Args:
         models: Names of systems that have a form without text.
-        texts: Some of `ARMS`; "none" is one of them.
+        names: Some of the known arms; "none" is one of them.
         seeds: Number of seeds; they are 0, 1, ...
+        known: All arms by name.
 
     Raises:
         UsageError: A name is unknown or there twice, there is nothing to compare, or no seed.
     """
-    possible = names(without_text=True)
-    for what, given, known in (("models", models, possible), ("arms", texts, ARMS)):
-        unknown = [name for name in given if name not in known]
+    possible = system_names(without_text=True)
+    for what, given, choices in (("models", models, possible), ("arms", names, tuple(known))):
+        unknown = [name for name in given if name not in choices]
         if unknown or len(set(given)) != len(given) or not given:
             raise UsageError(
-                f"Expected --{what} to list some of {', '.join(known)}, each once; got '{','.join(given)}'.",
+                f"Expected --{what} to list some of {', '.join(choices)}, each once; got "
+                f"'{','.join(given)}'.",
                 code="LEX-USE-096",
             )
-    if BASELINE not in texts or not set(texts) - set(WITHOUT_TRUE_WORDS):
+    true_words = [name for name, spec in known.items() if spec.words == "own"]
+    if BASELINE not in names or not set(names) & set(true_words):
         raise UsageError(
             f"An audit compares arms with true words with the arm '{BASELINE}', so --arms needs "
-            f"'{BASELINE}' and reports, concepts, or both; got '{','.join(texts)}'.",
+            f"'{BASELINE}' and {', '.join(true_words)}, or {'both' if len(true_words) == 2 else 'several'}; "
+            f"got '{','.join(names)}'.",
             code="LEX-USE-097",
         )
     if seeds < 1:
         raise UsageError(f"--seeds is the number of seeds, at least 1; got {seeds}.", code="LEX-USE-098")
     return tuple(
-        Arm(model=model, text=text, seed=seed)
-        for seed in range(seeds)
+        AuditArm(model=model, spec=spec, seeds=seeds)
         for model in possible
         if model in models
-        for text in ARMS
-        if text in texts
+        for name, spec in known.items()
+        if name in names
     )
 
 
-def arm_options(text: ArmText, *, reports: bool) -> dict[str, Any]:
-    """Return the fields of `TrainConfig` that make an arm what it is.
+def contrasts(arms: Sequence[ArmSpec]) -> tuple[tuple[str, str], ...]:
+    """Return which arms are compared: each with "none", then with the further arms that it names.
 
     Args:
-        text: The arm.
-        reports: Whether the data set has a report for every image; else the shuffled words are measured ones.
-    """
-    if text == "shuffled":
-        return {**arm_options(shuffled_source(reports=reports), reports=reports), "shuffle_words": True}
-    if text == "pseudo_labels":
-        return {"text": "none", "unmasked": "pseudo_labels"}
-    if text == "reports":
-        return {"text": text}
-    # Where a configuration hides masks (`masks`), only reports speak of the images that lose theirs.
-    return {"text": text, "unmasked": "leave_out"}
-
-
-def shuffled_source(*, reports: bool) -> ArmText:
-    """Return the arm whose words the shuffled arm gives to other images."""
-    return "reports" if reports else "concepts"
-
-
-def contrasts(texts: Sequence[ArmText], *, reports: bool) -> tuple[tuple[ArmText, ArmText], ...]:
-    """Return which arms are compared: each with "none", and true words with what has none that are true.
-
-    Args:
-        texts: The arms.
-        reports: As for `arm_options`.
+        arms: The arms of one model.
 
     Returns:
         Pairs (arm, against).
     """
-    pairs = [(text, BASELINE) for text in ARMS if text in texts and text != BASELINE]
-    true = shuffled_source(reports=reports)
-    if true in texts:
-        pairs += [(true, other) for other in WITHOUT_TRUE_WORDS if other != BASELINE and other in texts]
+    names = [spec.name for spec in arms]
+    pairs = [(name, BASELINE) for name in names if name != BASELINE]
+    pairs += [(spec.name, other) for spec in arms for other in spec.against if other in names]
     return tuple(pairs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,7 +11,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.cases import TERCILES
 from lexiseg.evaluation.tables import ALL
-from lexiseg.studies.verdict import ALPHA, title
+from lexiseg.studies.arms import ARM_TABLE
+from lexiseg.studies.records import (
+    ArmComparison,
+    ArmSummary,
+    AuditResult,
+    JudgedComparison,
+    PairDifferences,
+    SharedTraining,
+)
+from lexiseg.studies.verdict import ALPHA
 from lexiseg.systems.registry import get
 from lexiseg.words.description import SIDE_NOTES, names_sides
 
@@ -36,23 +44,23 @@ class Axis:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaseByCase:
-    """One entry of `differences` in `audit.json`, drawn.
+class DifferenceFigures:
+    """The figures of one entry of `differences` in `audit.json`.
 
     Attributes:
         entry: The entry.
-        spread: How the differences are spread.
-        over_size: The differences over the lesions' sizes; None where no case has a lesion.
+        spread: The distribution of the differences.
+        over_size: The differences over the lesions' sizes; None if no case has a lesion.
     """
 
-    entry: dict[str, Any]
+    entry: PairDifferences
     spread: figures.Picture
     over_size: figures.Picture | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class FirstTraining:
-    """What the first training of an arm shows, drawn.
+class FirstTrainingFigures:
+    """The figures of the first training of an arm.
 
     Attributes:
         arm: The arm's entry in `audit.json`.
@@ -62,18 +70,18 @@ class FirstTraining:
         sided: Whether any of its words speak of left or right.
     """
 
-    arm: dict[str, Any]
+    arm: ArmSummary
     calibration: figures.Picture
     confusions: dict[str, figures.Picture]
     side_note: str
     sided: bool
 
 
-def build_page(content: dict[str, Any]) -> str:
+def build_page(result: AuditResult) -> str:
     """Return the page as HTML: no scripts, no requests; it links to the arms' own reports below it.
 
     Args:
-        content: The content of `audit.json`.
+        result: The content of `audit.json`.
     """
     environment = Environment(
         loader=PackageLoader("lexiseg.studies"),
@@ -88,78 +96,73 @@ def build_page(content: dict[str, Any]) -> str:
         "percent": lambda value: "not known" if value is None else f"{100 * value:.1f}\N{NO-BREAK SPACE}%",
         "p": lambda value: "below 0.0001" if value < 0.0001 else f"{value:.4f}",
         "span": _span,
-        "arm": title,
+        "arm": {arm.arm: arm.title for arm in result.arms}.__getitem__,
         "model": lambda name: get(name).title,
         "capital": lambda text: text[:1].upper() + text[1:],
     }
-    comparisons = content["comparisons"]
-    whole = [c for c in comparisons if c["group"] == ALL]
-    strata = [c for c in comparisons if c["group"] != ALL]
+    whole = [c for c in result.comparisons if c.group == ALL]
+    strata = [c for c in result.comparisons if c.group != ALL]
     return environment.get_template("audit.html.j2").render(
-        a=content,
+        a=result,
         whole=whole,
-        strata={group: [c for c in strata if c["group"] == group] for group in _in_order(strata)},
+        strata={group: [c for c in strata if c.group == group] for group in _in_order(strata)},
         whole_axis=axis_of(whole),
         strata_axis=axis_of(strata),
         alpha=ALPHA,
-        case_by_case=_case_by_case(content),
-        first_trainings=[_first_training(arm) for arm in content["arms"]],
-        budget=_budget(content["settings"]["training"]),
-        uneven=_uneven(content["arms"]),
+        case_by_case=_difference_figures(result),
+        first_trainings=[_first_training(arm) for arm in result.arms],
+        budget=_budget(result.settings.training),
+        uneven=_uneven(result.arms),
+        further=_further_arms(result.arms),
     )
 
 
-def axis_of(comparisons: Sequence[dict[str, Any]]) -> Axis:
+def axis_of(comparisons: Sequence[ArmComparison]) -> Axis:
     """Return an axis that holds every interval, with a round end."""
-    ends = [abs(end) for c in comparisons for end in (*(c["ci95"] or c["ci95_trained"]), c["mean"])]
+    ends = [abs(end) for c in comparisons for end in (*(c.ci95 or c.ci95_trained), c.mean)]
     longest = max([*ends, 0.001])
     steps = [factor * 10.0**power for power in range(-3, 1) for factor in (1, 2, 3, 4, 5, 6, 8)]
     return Axis(reach=next((step for step in steps if step >= longest), 1.0))
 
 
-def _case_by_case(content: dict[str, Any]) -> list[CaseByCase]:
-    found = content["differences"]
-    shares = np.array(found["sizes"])
-    cuts = [size["share"][1] for size in content["cases"]["terciles"][:2]]
+def _difference_figures(result: AuditResult) -> list[DifferenceFigures]:
+    found = result.differences
+    shares = np.array(found.sizes)
+    cuts = [size.share[1] for size in result.cases.terciles[:2]]
     return [
-        CaseByCase(
+        DifferenceFigures(
             entry=entry,
-            spread=figures.difference_distribution(np.array(entry["values"])),
+            spread=figures.difference_distribution(np.array(entry.values)),
             over_size=figures.size_against_difference(
-                shares,
-                np.array(entry["values"]),
-                cuts=cuts,
-                means=_tercile_means(content, entry),
+                shares, np.array(entry.values), cuts=cuts, means=_tercile_means(result, entry)
             ),
         )
-        for entry in found["pairs"]
+        for entry in found.pairs
     ]
 
 
-def _tercile_means(content: dict[str, Any], entry: dict[str, Any]) -> dict[str, float]:
-    """Return the mean difference of each tercile that has cases, as the comparisons have it."""
-    pair = (entry["model"], entry["arm"], entry["against"])
-    means = {
-        c["group"]: c["mean"] for c in content["comparisons"] if (c["model"], c["arm"], c["against"]) == pair
-    }
+def _tercile_means(result: AuditResult, entry: PairDifferences) -> dict[str, float]:
+    """Return the mean difference of each tercile that has cases, from the comparisons."""
+    pair = (entry.model, entry.arm, entry.against)
+    means = {c.group: c.mean for c in result.comparisons if (c.model, c.arm, c.against) == pair}
     return {name: means[f"{name} lesions"] for name in TERCILES if f"{name} lesions" in means}
 
 
-def _first_training(arm: dict[str, Any]) -> FirstTraining:
-    first = arm["first_seed"]
-    return FirstTraining(
+def _first_training(arm: ArmSummary) -> FirstTrainingFigures:
+    first = arm.first_seed
+    return FirstTrainingFigures(
         arm=arm,
-        calibration=figures.reliability(first["calibration"]),
-        confusions={name: figures.confusion(scores) for name, scores in first["confusions"].items()},
-        side_note=SIDE_NOTES[first["side"]],
+        calibration=figures.reliability(first.calibration),
+        confusions={name: figures.confusion(scores) for name, scores in first.confusions.items()},
+        side_note=SIDE_NOTES[first.side],
         sided=names_sides(
-            text for scores in first["confusions"].values() for text in (scores["title"], *scores["phrases"])
+            text for scores in first.confusions.values() for text in (scores.title, *scores.phrases)
         ),
     )
 
 
-def _in_order(strata: Sequence[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(c["group"] for c in strata))
+def _in_order(strata: Sequence[JudgedComparison]) -> list[str]:
+    return list(dict.fromkeys(c.group for c in strata))
 
 
 def _span(interval: Sequence[float] | None, sign: bool = True) -> str:
@@ -168,16 +171,26 @@ def _span(interval: Sequence[float] | None, sign: bool = True) -> str:
     return " to ".join(f"{end:+.4f}" if sign else f"{end:.4f}" for end in interval)
 
 
-def _budget(training: dict[str, Any]) -> str:
-    if training["epochs"] is not None:
-        return f"{training['epochs']} passes over the training images, the same steps in every arm"
-    if training["steps"] is not None:
-        return f"{training['steps']} steps in every arm"
-    if training["max_minutes"] is not None:
-        return f"{training['max_minutes']:g} minutes of wall-clock time per arm"
+def _budget(training: SharedTraining) -> str:
+    if training.epochs is not None:
+        return f"{training.epochs} passes over the training images, the same steps in every arm"
+    if training.steps is not None:
+        return f"{training.steps} steps in every arm"
+    if training.max_minutes is not None:
+        return f"{training.max_minutes:g} minutes of wall-clock time per arm"
     return "the same number of steps in every arm"
 
 
-def _uneven(arms: Sequence[dict[str, Any]]) -> bool:
-    """Say whether trainings of one audit took different numbers of steps."""
-    return len({steps for arm in arms for steps in arm["steps"]}) > 1
+def _uneven(arms: Sequence[ArmSummary]) -> bool:
+    """Return whether trainings of one audit took different numbers of steps."""
+    return len({steps for arm in arms for steps in arm.steps}) > 1
+
+
+def _further_arms(arms: Sequence[ArmSummary]) -> dict[str, str]:
+    """Return the arms that do not come with Lexiseg: title to the fields that they change."""
+    own = {spec.name for spec in ARM_TABLE}
+    return {
+        arm.title: ", ".join(f"{field}: {value}" for field, value in arm.changes.items())
+        for arm in arms
+        if arm.arm not in own
+    }

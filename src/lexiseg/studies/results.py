@@ -1,93 +1,102 @@
-"""What the arms of an audit came to, read from their folders."""
+"""The results of the trials of a study, read from their run folders."""
 
 from __future__ import annotations
 
-import csv
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from lexiseg.data.sample import Split
-from lexiseg.errors import RunError
+from lexiseg.data import Split
+from lexiseg.errors import DataError, RunError
+from lexiseg.evaluation.record_files import read_record
+from lexiseg.evaluation.records import Metrics
 from lexiseg.evaluation.tables import read_cases
 from lexiseg.runs.manifest import FinishedTraining
 from lexiseg.runs.run import Run
-from lexiseg.studies.arms import Arm
+from lexiseg.studies.engine import Study
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArmResult:
-    """What an arm came to.
+class TrialResult:
+    """The result of a trial.
 
     Attributes:
-        arm: The arm.
-        cases: Its evaluated cases, indexed by id.
+        arm: Name of its arm.
+        seed: Its seed.
+        cases: Its scored cases, indexed by id, see `read_cases`.
         metrics: Its `metrics.json`.
-        training: How it was trained, from its manifest.
+        training: How it was trained.
     """
 
-    arm: Arm
+    arm: str
+    seed: int
     cases: pd.DataFrame
-    metrics: dict[str, Any]
+    metrics: Metrics
     training: FinishedTraining
 
+    @property
+    def name(self) -> str:
+        """Name of its run folder."""
+        return f"{self.arm}-s{self.seed}"
 
-def read_result(arm: Arm, folder: Path, split: Split) -> ArmResult:
-    """Read what an arm came to.
+
+def read_results(study: Study) -> list[TrialResult]:
+    """Read the results of all trials, in the order of the trials.
 
     Raises:
-        RunError: A file of it is damaged.
-        DataError: Its table of cases is.
+        RunError: A file is damaged, or two trials were evaluated on different cases.
+        DataError: A table of cases is damaged.
     """
-    file = folder / split / "metrics.json"
+    results = [
+        read_result(trial.arm, trial.seed, study.run_folder(trial), study.evaluation.split)
+        for trial in study.trials
+    ]
+    same_cases(results)
+    return results
+
+
+def read_result(arm: str, seed: int, folder: Path, split: Split) -> TrialResult:
+    """Read the result of one trial from its run folder.
+
+    Raises:
+        RunError: `metrics.json` is damaged.
+        DataError: `cases.csv` is damaged.
+    """
     try:
-        metrics = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"{file} cannot be read ({error}). Remove it to evaluate the arm again.", code="LEX-RUN-017"
-        ) from error
-    return ArmResult(
+        metrics = read_record(
+            folder / split / "metrics.json", Metrics, remedy="Remove it to evaluate the arm again."
+        )
+    except DataError as error:
+        raise RunError(str(error), code="LEX-RUN-017") from error
+    return TrialResult(
         arm=arm,
+        seed=seed,
         cases=read_cases(folder / split / "cases.csv"),
         metrics=metrics,
         training=Run.open(folder).finished_training,
     )
 
 
-def same_cases(results: list[ArmResult]) -> None:
-    """Refuse arms that were evaluated on different cases.
+def same_cases(results: Sequence[TrialResult]) -> None:
+    """Refuse trials that were evaluated on different cases.
 
     Raises:
-        RunError: Two arms were evaluated on different cases.
+        RunError: Two trials were evaluated on different cases.
     """
     first = results[0]
     for result in results[1:]:
         if set(result.cases.index) != set(first.cases.index):
             raise RunError(
-                f"{result.arm.name} was evaluated on {len(result.cases)} cases and {first.arm.name} on "
+                f"{result.name} was evaluated on {len(result.cases)} cases and {first.name} on "
                 f"{len(first.cases)}, not all the same. Remove their evaluations to make them again.",
                 code="LEX-RUN-018",
             )
 
 
-def dice_table(results: list[ArmResult], ids: pd.Index) -> np.ndarray[Any, np.dtype[np.float64]]:
+def dice_table(results: Sequence[TrialResult], ids: pd.Index) -> npt.NDArray[np.float64]:
     """Return the Dice of the results, one row per result, one column per case `(results, cases)`."""
     return np.stack([result.cases.loc[ids, "dice"].to_numpy(dtype=np.float64) for result in results])
-
-
-def all_cases(results: list[ArmResult]) -> str:
-    """Return the cases of all arms as one CSV table."""
-    tables = [
-        result.cases.reset_index().assign(model=result.arm.model, arm=result.arm.text, seed=result.arm.seed)
-        for result in results
-    ]
-    joined = pd.concat(tables, ignore_index=True)
-    first = ["model", "arm", "seed"]
-    ordered = joined[first + [name for name in joined.columns if name not in first]]
-    return str(
-        ordered.to_csv(index=False, float_format="%.6g", lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-    )

@@ -1,15 +1,12 @@
-"""From figures to plain words, by a rule that was fixed before any figure was seen."""
+"""The verdict of an audit in plain words, by a rule that was fixed before any figure was seen."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Sequence
 
 from lexiseg.evaluation.tables import ALL
-from lexiseg.studies.analysis import Comparison
-from lexiseg.studies.arms import BASELINE, WITHOUT_TRUE_WORDS
-
-Kind = Literal["gain", "harm", "no measurable gain", "undecided"]
+from lexiseg.studies.arms import BASELINE, SHUFFLED, Arms
+from lexiseg.studies.records import ArmComparison, JudgedComparison, ModelVerdict, Verdict
 
 #: Chance of calling any difference real, over all comparisons, where there is none.
 ALPHA = 0.05
@@ -20,26 +17,11 @@ RULE = (
     "downwards. Everything else is no measurable gain. With one seed nothing is decided."
 )
 
-_TITLES = {
-    "none": "no text",
-    "pseudo_labels": "pseudo labels without words",
-    "shuffled": "shuffled words",
-    "reports": "reports",
-    "concepts": "measured concepts",
-}
-
-#: What true words are held against, besides no text.
-_CONTROLS = {"shuffled": "the same words shuffled", "pseudo_labels": "pseudo labels without words"}
 _NOT_THEIRS = "their gain cannot be put down to what the words say"
 
 
-def title(arm: str) -> str:
-    """Return an arm's name for a reader."""
-    return _TITLES[arm]
-
-
-def decide(comparison: Comparison) -> Kind:
-    """Return what a comparison comes to, by `RULE`."""
+def decide(comparison: ArmComparison) -> Verdict:
+    """Return the verdict on a comparison, by `RULE`."""
     if comparison.ci95 is None:
         return "undecided"
     low, high = comparison.ci95
@@ -51,9 +33,24 @@ def decide(comparison: Comparison) -> Kind:
     return "no measurable gain"
 
 
-def sentence(comparison: Comparison) -> str:
-    """Return one comparison in plain words, with the size of the effect."""
-    pair = f"{_capital(title(comparison.arm))} against {title(comparison.against)}"
+def judge(comparison: ArmComparison, arms: Arms) -> JudgedComparison:
+    """Return a comparison with its verdict, by `RULE`.
+
+    Args:
+        comparison: The comparison, adjusted.
+        arms: All arms by name.
+    """
+    return JudgedComparison(**dict(comparison), verdict=decide(comparison), words=sentence(comparison, arms))
+
+
+def sentence(comparison: ArmComparison, arms: Arms) -> str:
+    """Return one comparison as a sentence, with the size of the effect.
+
+    Args:
+        comparison: The comparison, adjusted.
+        arms: All arms by name.
+    """
+    pair = f"{_capital(arms[comparison.arm].shown)} against {arms[comparison.against].shown}"
     where = "" if comparison.group == ALL else f", {comparison.group}"
     kind = decide(comparison)
     size = f"{comparison.mean:+.4f} mean per-case Dice"
@@ -75,7 +72,7 @@ def _p(value: float) -> str:
     return "p below 0.0001" if value < 0.0001 else f"p = {value:.4f}"
 
 
-def _excluded(comparison: Comparison, low: float, high: float) -> str:
+def _excluded(comparison: ArmComparison, low: float, high: float) -> str:
     """Say what the interval leaves possible: no measurable gain is not the same as no gain."""
     if low <= 0 <= high:
         return f"A gain of more than {high:.4f} and a loss of more than {-low:.4f} are unlikely."
@@ -85,66 +82,85 @@ def _excluded(comparison: Comparison, low: float, high: float) -> str:
     return f"The interval leaves 0 out, but {' and '.join(against)}."
 
 
-def verdicts(comparisons: Sequence[Comparison], *, true: str) -> list[dict[str, str]]:
-    """Return the verdict on each model: one sentence on top, and one per comparison.
+def verdicts(comparisons: Sequence[ArmComparison], arms: Arms) -> tuple[ModelVerdict, ...]:
+    """Return the verdict on each model.
 
     Args:
         comparisons: All comparisons, adjusted.
-        true: The arm whose words the shuffled arm gives to other images.
-
-    Returns:
-        Per model: `model`, `kind`, and `words`; the comparisons themselves carry their own verdicts.
+        arms: All arms by name.
     """
     found = []
     for model in dict.fromkeys(comparison.model for comparison in comparisons):
         kinds = {(c.arm, c.against): decide(c) for c in comparisons if c.model == model and c.group == ALL}
-        kind, words = _overall(kinds, true=true)
-        found.append({"model": model, "kind": kind, "words": words})
-    return found
+        kind, words = _overall(kinds, arms)
+        found.append(ModelVerdict(model=model, kind=kind, words=words))
+    return tuple(found)
 
 
-def _overall(kinds: dict[tuple[str, str], Kind], *, true: str) -> tuple[Kind, str]:
+def _overall(kinds: dict[tuple[str, str], Verdict], arms: Arms) -> tuple[Verdict, str]:
     """Return the verdict on a model from its comparisons on all cases."""
-    against_none = {arm: kind for (arm, against), kind in kinds.items() if against == BASELINE}
-    told = {arm: kind for arm, kind in against_none.items() if arm not in WITHOUT_TRUE_WORDS}
+    told = {
+        arm: kind
+        for (arm, against), kind in kinds.items()
+        if against == BASELINE and arms[arm].words == "own"
+    }
     if "undecided" in kinds.values():
         return "undecided", "Undecided: one seed per arm cannot tell the words from chance of training."
     gained = [arm for arm, kind in told.items() if kind == "gain"]
-    harmed = _listed([arm for arm, kind in told.items() if kind == "harm"])
+    harmed = _listed([arm for arm, kind in told.items() if kind == "harm"], arms)
     if not gained:
         if harmed:
             return "harm", f"Harm: {harmed} made the masks worse."
         return "no measurable gain", "No measurable gain: the text bought nothing that this audit could see."
-    words = f"Gain: {_listed(gained)} made the masks better."
+    words = f"Gain: {_listed(gained, arms)} made the masks better."
     words += f" {_capital(harmed)} did harm." if harmed else ""
-    return "gain", words + _whose(kinds, gained, true=true)
+    return "gain", words + _causes(kinds, gained, arms)
 
 
-def _whose(kinds: dict[tuple[str, str], Kind], gained: Sequence[str], *, true: str) -> str:
-    """Say whether gains are the words' own: no arm without true words may do as well."""
-    controls = {name: kinds[true, name] for name in _CONTROLS if (true, name) in kinds}
-    untested = [arm for arm in gained if (arm, "shuffled") not in kinds]
-    told = ""
-    if true in gained and controls:
-        beaten = [_CONTROLS[name] for name, kind in controls.items() if kind == "gain"]
-        others = [_CONTROLS[name] for name, kind in controls.items() if kind == "no measurable gain"]
-        better = [_CONTROLS[name] for name, kind in controls.items() if kind == "harm"]
-        if len(beaten) < len(controls):
-            parts = [f"did not measurably beat {' and '.join(others)}"] if others else []
-            parts += [f"did measurably worse than {' and '.join(better)}"] if better else []
-            told = f" But {title(true)} {' and '.join(parts)}, so {_NOT_THEIRS}."
-            untested = [arm for arm in untested if arm != true]
-        elif true in untested:
-            told = f" {_capital(title(true))} also beat {' and '.join(beaten)}."
-        else:
-            told = f" The gain of {title(true)} is the words' own: they also beat {' and '.join(beaten)}."
+def _causes(kinds: dict[tuple[str, str], Verdict], gained: Sequence[str], arms: Arms) -> str:
+    """Return whether gains come from what the words say: then no arm without true words does as well."""
+    sentences, untested = [], []
+    for arm in gained:
+        controls = {
+            other: kind
+            for (one, other), kind in sorted(
+                kinds.items(), key=lambda item: arms[item[0][1]].words != SHUFFLED
+            )
+            if one == arm and other != BASELINE and arms[other].words != "own"
+        }
+        shuffled = any(arms[other].words == SHUFFLED for other in controls)
+        if any(kind != "gain" for kind in controls.values()):
+            sentences.append(_unbeaten(arm, controls, arms))
+            continue
+        beaten = _controls(controls, arms)
+        if shuffled:
+            sentences.append(f" The gain of {arms[arm].shown} is the words' own: they also beat {beaten}.")
+            continue
+        if controls:
+            sentences.append(f" {_capital(arms[arm].shown)} also beat {beaten}.")
+        untested.append(arm)
     if untested:
-        told += f" {_capital(_listed(untested))} have no shuffled control here, so {_NOT_THEIRS}."
-    return told
+        listed = _capital(_listed(untested, arms))
+        sentences.append(f" {listed} have no shuffled control here, so {_NOT_THEIRS}.")
+    return "".join(sentences)
 
 
-def _listed(arms: Sequence[str]) -> str:
-    return " and ".join(title(arm) for arm in arms)
+def _unbeaten(arm: str, controls: dict[str, Verdict], arms: Arms) -> str:
+    """Return which controls an arm did not beat."""
+    parts = []
+    if equal := [other for other, kind in controls.items() if kind == "no measurable gain"]:
+        parts.append(f"did not measurably beat {_controls(equal, arms)}")
+    if better := [other for other, kind in controls.items() if kind == "harm"]:
+        parts.append(f"did measurably worse than {_controls(better, arms)}")
+    return f" But {arms[arm].shown} {' and '.join(parts)}, so {_NOT_THEIRS}."
+
+
+def _controls(names: Iterable[str], arms: Arms) -> str:
+    return " and ".join(arms[name].control_title or arms[name].shown for name in names)
+
+
+def _listed(names: Sequence[str], arms: Arms) -> str:
+    return " and ".join(arms[name].shown for name in names)
 
 
 def _capital(text: str) -> str:

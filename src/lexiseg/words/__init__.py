@@ -1,1 +1,1 @@
-"""Words: vocabularies, descriptions, measuring of words on masks, flips, the side check; the report parser."""
+"""Words: vocabularies, descriptions, measurement on masks, flips, the side check, the report parser."""

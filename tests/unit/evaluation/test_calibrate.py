@@ -11,11 +11,15 @@ import pytest
 from lexiseg.data import open_dataset
 from lexiseg.errors import DataError
 from lexiseg.evaluation import figures
-from lexiseg.evaluation.calibrate import fit, fit_review, fit_temperature
-from lexiseg.evaluation.evaluate import evaluate_predictor
+from lexiseg.evaluation.calibrate import calibrate_on, fit_review, fit_temperature
+from lexiseg.evaluation.evaluate import evaluate_on
+from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.provenance import in_sample
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.review import REVIEW_SHARE
 from lexiseg.runs.manifest import DataRecord
+
+PLAIN = PredictionOptions()
 
 
 def pixels(temperature: float, classes: int, count: int = 40_000) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +123,9 @@ def scene(tmp_path: Path, write_case: Any, disc: Any, fake_run: Any, fake_predic
 
 def test_sees_validation_only(scene: Scene) -> None:
     seen: list[tuple[int, int]] = []
-    fitted = fit(scene.predictor, scene.index, progress=lambda done, total: seen.append((done, total)))
+    fitted = calibrate_on(
+        scene.index, scene.predictor, PLAIN, progress=lambda done, total: seen.append((done, total))
+    )
     assert scene.predictor.asked == [[f"v{number}" for number in range(10)]]
     assert seen[-1] == (10, 10)
     assert (fitted.data.split, fitted.data.samples) == ("val", 10)
@@ -148,11 +154,12 @@ def test_figures_on_the_split_it_was_fitted_on_are_called_in_sample(
     scene: Scene, tmp_path: Path, split: Any, of: str, said: str | None
 ) -> None:
     scene.answers["t0"] = scene.answers["v5"]
-    fitted = fit(scene.predictor, scene.index)
+    fitted = calibrate_on(scene.index, scene.predictor, PLAIN)
     assert fitted.data.name == "data"
-    about = fitted.data.model_copy(update={"name": of})
-    scene.predictor.calibration = fitted.model_copy(update={"data": about})
-    found = evaluate_predictor(scene.predictor, scene.index, split=split, out=tmp_path / "out")
+    scene.predictor.calibration = fitted.model_copy(
+        update={"data": fitted.data.model_copy(update={"name": of})}
+    )
+    found = evaluate_on(scene.index, scene.predictor, EvaluationOptions(split=split), out=tmp_path / "out")
     sentence = json.loads((found.out / "metrics.json").read_text())["in_sample"]
     report = (found.out / "report.html").read_text()
     assert ("in-sample" in report) == (said is not None)
@@ -180,13 +187,13 @@ def test_the_limit_of_an_uncalibrated_run_was_chosen_on_validation(scene: Scene,
 def test_an_unreadable_validation_case_is_refused(scene: Scene) -> None:
     del scene.answers["v4"]
     with pytest.raises(DataError, match=r"v4\.png cannot be read"):
-        fit(scene.predictor, scene.index)
+        calibrate_on(scene.index, scene.predictor, PLAIN)
 
 
 def test_data_without_a_validation_split_is_refused(scene: Scene) -> None:
     samples = tuple(sample for sample in scene.index.samples if sample.split != "val")
     with pytest.raises(DataError, match="no images in its val split"):
-        fit(scene.predictor, replace(scene.index, samples=samples))
+        calibrate_on(replace(scene.index, samples=samples), scene.predictor, PLAIN)
     masked = tuple(replace(sample, mask=None) for sample in scene.index.samples)
     with pytest.raises(DataError, match=r"No validation image of .* has a mask"):
-        fit(scene.predictor, replace(scene.index, samples=masked))
+        calibrate_on(replace(scene.index, samples=masked), scene.predictor, PLAIN)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from lexiseg.data import Sample
-from lexiseg.evaluation.cases import Case, count_lesions, size_stratum, tercile_cuts
+from lexiseg.evaluation.cases import ScoredCase, count_lesions, size_stratum, tercile_cuts
 from lexiseg.evaluation.metrics import case_metrics
 
 
-def case_of(truth_px: int) -> Case:
+def case_of(truth_px: int) -> ScoredCase:
     truth = np.zeros((10, 10), np.uint8)
     truth.flat[:truth_px] = 1
-    return Case(
+    return ScoredCase(
         sample=Sample(id="a", image=Path("a.png"), mask=None, split="test"),
         scores=case_metrics(np.zeros_like(truth), truth, num_classes=2),
         image_px=truth.size,

@@ -8,15 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
 from lexiseg.data import open_dataset
 from lexiseg.errors import DataError, PartialFailureError, UsageError
 from lexiseg.evaluation import figures
-from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_predictor
+from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_on
+from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.evaluation.record_files import read_record
+from lexiseg.evaluation.records import Metrics
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.runs.run import Run
+from lexiseg.schemas import schema
 
 LEFT = "Unilateral pulmonary infection, one infected area, lower left lung."
 BOTH = "Bilateral pulmonary infection, two infected areas, lower left lung and lower right lung."
@@ -52,10 +57,13 @@ class Scene:
 
     def evaluate(self, *, run: dict[str, Any] | None = None, **options: Any) -> Evaluation:
         self.predictor = self._fake_predictor(self._fake_run(**(run or {})), self.answers)
-        return evaluate_predictor(
-            self.predictor,
+        out, progress = options.pop("out", self.root / "out"), options.pop("progress", None)
+        return evaluate_on(
             open_dataset(self.root / "data"),
-            **({"split": "test", "out": self.root / "out"} | options),
+            self.predictor,
+            EvaluationOptions(**options),
+            out=out,
+            progress=progress,
         )
 
 
@@ -91,7 +99,10 @@ def test_metrics_json_has_the_keys_of_the_issue_and_hand_computed_values(
 ) -> None:
     scene, evaluation = evaluated
     metrics = json.loads((evaluation.out / "metrics.json").read_text())
-    assert metrics == evaluation.metrics
+    assert read_record(evaluation.out / "metrics.json", Metrics, remedy="") == evaluation.metrics
+    assert next(iter(metrics)) == "schema_version"
+    assert metrics["schema_version"] == 1
+    jsonschema.validate(metrics, schema("metrics"))
     for name in ("dice", "iou", "hd95", "surface_dice"):
         assert set(metrics[name]) == {"mean", "ci95"}
         assert metrics[name]["ci95"][0] <= metrics[name]["mean"] <= metrics[name]["ci95"][1]
@@ -109,43 +120,43 @@ def test_metrics_json_has_the_keys_of_the_issue_and_hand_computed_values(
     assert metrics["one_sided_empty"] == 1
     assert (metrics["num_cases"], metrics["split"], metrics["units"]) == (4, "test", "px")
     assert metrics["failed"] == []
-    assert evaluation.failed == ()
-    assert "sources" not in metrics
-    assert "by_class" not in metrics
+    assert evaluation.metrics.failed == ()
+    assert metrics["sources"] is None
+    assert metrics["by_class"] is None
     evaluation.raise_for_failures()
 
 
 def test_strata_by_size_and_count(evaluated: tuple[Scene, Evaluation]) -> None:
     metrics = evaluated[1].metrics
-    assert [(stratum["tercile"], stratum["n"]) for stratum in metrics["by_size"]] == [
+    assert [(stratum.tercile, stratum.n) for stratum in metrics.by_size] == [
         ("small", 1),
         ("medium", 1),
         ("large", 1),
         ("no lesion", 1),
     ]
-    by_name = {stratum["tercile"]: stratum["dice"]["mean"] for stratum in metrics["by_size"]}
+    by_name = {stratum.tercile: stratum.dice.mean for stratum in metrics.by_size}
     assert (by_name["small"], by_name["large"], by_name["no lesion"]) == (0.0, 1.0, 1.0)
-    assert metrics["by_size"][0]["share"][1] == metrics["by_size"][1]["share"][0]
-    assert {name: group["n"] for name, group in metrics["by_count"].items()} == {
+    assert metrics.by_size[0].share[1] == metrics.by_size[1].share[0]
+    assert {name: group.n for name, group in metrics.by_count.items()} == {
         "one": 2,
         "several": 1,
         "no lesion": 1,
     }
-    assert metrics["by_count"]["several"]["dice"]["mean"] == 1.0
+    assert metrics.by_count["several"].dice.mean == 1.0
 
 
 def test_retrieval_beside_the_training_majority(evaluated: tuple[Scene, Evaluation]) -> None:
     metrics = evaluated[1].metrics
-    assert metrics["reference_words"] == "reports"
-    laterality = metrics["retrieval"]["laterality"]
+    assert metrics.reference_words == "reports"
+    laterality = metrics.retrieval["laterality"]
     # Known: perfect (bilateral), half and missed (unilateral); training was bilateral only.
-    assert (laterality["n"], laterality["accuracy"]) == (3, 1.0)
-    assert laterality["majority"] == pytest.approx(1 / 3)
-    assert laterality["majority_of_split"] == pytest.approx(2 / 3)
-    assert laterality["confusion"] == [[1, 0], [0, 2]]
-    assert list(metrics["retrieval"]) == ["laterality", "count", "left", "right"]
-    assert 0 <= metrics["agreement"]["mean"] <= 1
-    assert set(metrics["agreement"]) == {"mean", "ci95", "flagged"}
+    assert (laterality.n, laterality.accuracy) == (3, 1.0)
+    assert laterality.majority == pytest.approx(1 / 3)
+    assert laterality.majority_of_split == pytest.approx(2 / 3)
+    assert laterality.confusion == ((1, 0), (0, 2))
+    assert list(metrics.retrieval) == ["laterality", "count", "left", "right"]
+    assert 0 <= metrics.agreement.mean <= 1
+    assert set(metrics.agreement.model_dump()) == {"mean", "ci95", "flagged"}
 
 
 def test_cases_csv(evaluated: tuple[Scene, Evaluation]) -> None:
@@ -171,8 +182,8 @@ def test_millimetres_where_every_spacing_is_known(scene: Scene, evaluated: tuple
     in_px = evaluated[1]
     (scene.root / "data" / "dataset.yaml").write_text("spacing_mm: 0.5\n")
     in_mm = scene.evaluate()
-    assert in_mm.metrics["units"] == "mm"
-    assert in_mm.metrics["hd95"]["mean"] == pytest.approx(in_px.metrics["hd95"]["mean"] / 2)
+    assert in_mm.metrics.units == "mm"
+    assert in_mm.metrics.hd95.mean == pytest.approx(in_px.metrics.hd95.mean / 2)
     row = rows_of(in_mm)["half"]
     assert float(row["truth_mm2"]) == pytest.approx(int(row["truth_px"]) / 4)
 
@@ -181,10 +192,10 @@ def test_failed_cases_are_reported_and_the_rest_is_scored(scene: Scene, write_ca
     del scene.answers["half"]
     (scene.root / "data" / "test" / "masks" / "missed.png").write_bytes(b"broken")
     evaluation = scene.evaluate()
-    assert {failure.id for failure in evaluation.failed} == {"half", "missed"}
-    assert evaluation.metrics["num_cases"] == 2
-    assert [failure["id"] for failure in evaluation.metrics["failed"]] == ["half", "missed"]
-    assert "half.png cannot be read" in evaluation.metrics["failed"][0]["error"]
+    assert {failure.id for failure in evaluation.metrics.failed} == {"half", "missed"}
+    assert evaluation.metrics.num_cases == 2
+    assert [failure.id for failure in evaluation.metrics.failed] == ["half", "missed"]
+    assert "half.png cannot be read" in evaluation.metrics.failed[0].error
     assert set(rows_of(evaluation)) == {"perfect", "clean"}
     report = (evaluation.out / "report.html").read_text()
     assert "half.png cannot be read" in report
@@ -194,7 +205,7 @@ def test_failed_cases_are_reported_and_the_rest_is_scored(scene: Scene, write_ca
 
 def test_a_mask_of_another_size_fails_with_both_sizes(scene: Scene) -> None:
     scene.answers["half"] = (np.zeros((32, 64), np.uint8), UNILATERAL_ONE)
-    (failure,) = scene.evaluate().failed
+    (failure,) = scene.evaluate().metrics.failed
     assert "64 x 64" in failure.error
     assert "64 x 32" in failure.error
 
@@ -223,9 +234,9 @@ def test_overlays_are_predicted_in_a_second_pass_of_few_cases(
 
 def test_run_without_words(scene: Scene) -> None:
     evaluation = scene.evaluate(run={"text_source": "none"})
-    assert evaluation.metrics["retrieval"] == {}
-    assert evaluation.metrics["agreement"] is None
-    assert evaluation.metrics["reference_words"] is None
+    assert evaluation.metrics.retrieval == {}
+    assert evaluation.metrics.agreement is None
+    assert evaluation.metrics.reference_words is None
     assert "retrieved_laterality" not in rows_of(evaluation)["perfect"]
     assert "trained without words" in (evaluation.out / "report.html").read_text()
 
@@ -234,20 +245,21 @@ def test_progress_and_provenance(scene: Scene) -> None:
     seen: list[tuple[int, int]] = []
     metrics = scene.evaluate(progress=lambda done, total: seen.append((done, total)), seed=7).metrics
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert metrics["execution"]["command"].startswith("lexiseg evaluate runs/fake ")
-    assert metrics["execution"]["command"].endswith(" --seed 7")
-    assert metrics["execution"]["seed"] == 7
-    assert metrics["execution"]["versions"]["numpy"] == np.__version__
-    assert metrics["data"]["samples"] == 4
-    assert len(metrics["data"]["ids_sha256"]) == 64
-    assert metrics["run"]["manifest"]["training"]["seed"] == 5
-    assert "vocabulary" not in metrics["run"]["manifest"]
+    assert metrics.execution.command.startswith("lexiseg evaluate runs/fake ")
+    assert metrics.execution.command.endswith(" --seed 7")
+    assert metrics.execution.seed == 7
+    assert metrics.execution.versions["numpy"] == np.__version__
+    assert metrics.data.samples == 4
+    assert len(metrics.data.ids_sha256) == 64
+    assert metrics.run.manifest.training.seed == 5
+    assert metrics.run.manifest.vocabulary is None
+    assert "vocabulary" not in metrics.model_dump()["run"]["manifest"]
 
 
 def test_evaluations_are_reproducible(evaluated: tuple[Scene, Evaluation]) -> None:
     scene, first = evaluated
     second = scene.evaluate(out=scene.root / "again")
-    assert first.metrics | {"execution": None} == second.metrics | {"execution": None}
+    assert first.metrics == second.metrics.model_copy(update={"execution": first.metrics.execution})
     assert (first.out / "cases.csv").read_bytes() == (second.out / "cases.csv").read_bytes()
 
 
@@ -260,9 +272,9 @@ def test_sources_are_compared_where_there_are_several(scene: Scene, write_case: 
     scene.answers = {
         ("a_" if name == "perfect" else "b_") + name: answer for name, answer in scene.answers.items()
     }
-    sources = scene.evaluate().metrics["sources"]
-    assert {name: group["n"] for name, group in sources.items()} == {"a": 1, "b": 3}
-    assert sources["a"]["dice"]["mean"] == 1.0
+    sources = scene.evaluate().metrics.sources
+    assert {name: group.n for name, group in sources.items()} == {"a": 1, "b": 3}
+    assert sources["a"].dice.mean == 1.0
 
 
 def test_wrong_split_and_wrong_classes(scene: Scene) -> None:
@@ -289,12 +301,12 @@ def test_public_entry_opens_data_and_run(scene: Scene, monkeypatch: pytest.Monke
     monkeypatch.setattr(MODULE, "Predictor", predictor)
     evaluation = evaluate(str(run.path), scene.root / "data", out=scene.root / "out", flip_average=True)
     assert asked == [(run, "cpu", True, None)]
-    assert evaluation.metrics["execution"]["command"].endswith(" --flip-average")
+    assert evaluation.metrics.execution.command.endswith(" --flip-average")
     averaged = evaluate(run, scene.root / "data", out=scene.root / "both", average_with=second.path)
     assert asked[1:] == [(run, "cpu", False, second)]
-    assert averaged.metrics["execution"]["command"].endswith(f" --average-with {second.path}")
+    assert averaged.metrics.execution.command.endswith(f" --average-with {second.path}")
     assert f"averaged with those of {second.path}" in (scene.root / "both" / "report.html").read_text()
-    assert evaluation.metrics["num_cases"] == 4
+    assert evaluation.metrics.num_cases == 4
 
 
 @pytest.mark.parametrize("split", ["val", "exam"])
@@ -320,21 +332,22 @@ def test_several_classes(
     (tmp_path / "data" / "dataset.yaml").write_text("classes: {0: background, 1: lesion, 2: effusion}\n")
     run = fake_run(class_names=("background", "lesion", "effusion"), text_source="none")
     predictor = fake_predictor(run, {"x": (one, (0, 0, 0, 0))})
-    evaluation = evaluate_predictor(
-        predictor, open_dataset(tmp_path / "data"), split="test", out=tmp_path / "out"
+    evaluation = evaluate_on(
+        open_dataset(tmp_path / "data"), predictor, EvaluationOptions(), out=tmp_path / "out"
     )
-    assert evaluation.metrics["by_class"]["lesion"]["dice"]["mean"] == 1.0
-    assert evaluation.metrics["by_class"]["effusion"]["dice"]["mean"] == 0.0
-    assert evaluation.metrics["dice"]["mean"] == 0.5
+    jsonschema.validate(json.loads((evaluation.out / "metrics.json").read_text()), schema("metrics"))
+    assert evaluation.metrics.by_class["lesion"].dice.mean == 1.0
+    assert evaluation.metrics.by_class["effusion"].dice.mean == 0.0
+    assert evaluation.metrics.dice.mean == 0.5
     row = rows_of(evaluation)["x"]
     assert (row["dice_lesion"], row["dice_effusion"]) == ("1", "0")
     assert "effusion" in (evaluation.out / "report.html").read_text()
     swapped = fake_run(class_names=("background", "effusion", "lesion"), text_source="none")
     with pytest.raises(DataError, match=r"background, effusion, lesion, those of .* background, lesion, eff"):
-        evaluate_predictor(
-            fake_predictor(swapped, predictor.answers),
+        evaluate_on(
             open_dataset(tmp_path / "data"),
-            split="test",
+            fake_predictor(swapped, predictor.answers),
+            EvaluationOptions(),
             out=tmp_path / "out",
         )
 
@@ -352,6 +365,6 @@ def test_reports_of_the_other_side_are_refused(
     (tmp_path / "data" / "test" / "masks" / "c5.png").write_bytes(b"no image")
     predictor = fake_predictor(fake_run(), dict.fromkeys(names, (left, UNILATERAL_ONE)))
     with pytest.raises(DataError, match=r"100\.0 % of 5 one-sided .* assumes the image's.*`side: patient`"):
-        evaluate_predictor(predictor, data, split="test", out=tmp_path / "out")
+        evaluate_on(data, predictor, EvaluationOptions(), out=tmp_path / "out")
     stated = replace(data, side="patient")
-    assert len(evaluate_predictor(predictor, stated, split="test", out=tmp_path / "out").cases) == 5
+    assert len(evaluate_on(stated, predictor, EvaluationOptions(), out=tmp_path / "out").cases) == 5

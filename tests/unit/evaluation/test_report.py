@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import html
 import importlib
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,24 @@ import pytest
 from html_page import Page
 from lexiseg.data import Sample
 from lexiseg.evaluation import figures
-from lexiseg.evaluation.cases import Case
+from lexiseg.evaluation.case_figures import choose_cases
+from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.metrics import case_metrics
-from lexiseg.evaluation.overlays import choose
+from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.evaluation.record_files import read_record
+from lexiseg.evaluation.records import ConfusionMatrix, EvaluatedRun, Metrics
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.evaluation.report import SIGNAL_TITLES, build_report
 from lexiseg.evaluation.summary import summarise
 from lexiseg.inference.review import DOUBTS
+from lexiseg.runs.manifest import DataRecord, TrainingRecord
 from lexiseg.words.description import SIDE_NOTES
 
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: Any, write_case: Any, disc: Any, fake_run: Any, fake_predictor: Any) -> Path:
     """Return the folder of an evaluation with all kinds of cases."""
-    evaluate_predictor = importlib.import_module("lexiseg.evaluation.evaluate").evaluate_predictor
+    evaluate_on = importlib.import_module("lexiseg.evaluation.evaluate").evaluate_on
     from lexiseg.data import open_dataset
 
     root: Path = tmp_path_factory.mktemp("report")
@@ -48,7 +51,7 @@ def evaluated(tmp_path_factory: Any, write_case: Any, disc: Any, fake_run: Any, 
         answers[f"case{number}"] = (disc(64, 40, 14, 5), (number % 2, 0, 2, 7))
     run = fake_run(text_source="concepts", side="patient")
     index = open_dataset(root / "data")
-    return evaluate_predictor(fake_predictor(run, answers), index, split="test", out=root).out
+    return evaluate_on(index, fake_predictor(run, answers), EvaluationOptions(), out=root).out
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +60,8 @@ def report(evaluated: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def metrics(evaluated: Path) -> dict[str, Any]:
-    return json.loads((evaluated / "metrics.json").read_text())
+def metrics(evaluated: Path) -> Metrics:
+    return read_record(evaluated / "metrics.json", Metrics, remedy="")
 
 
 def test_distillation_is_drawn_where_there_was_some() -> None:
@@ -145,37 +148,38 @@ def test_every_drawing_in_the_text_has_a_title(report: str) -> None:
     assert all(re.search(r"<title>.{10,}</title>", drawing) for drawing in drawings)
 
 
-def test_figures_in_the_text_are_those_of_metrics_json(report: str, metrics: dict[str, Any]) -> None:
+def test_figures_in_the_text_are_those_of_metrics_json(report: str, metrics: Metrics) -> None:
     """Every score of `metrics.json` that the report shows, found again in its table."""
     text = " ".join(re.sub(r"<[^>]+>", " ", report).split())
     for name, title, digits in (
         ("dice", "Dice", 3), ("iou", "IoU", 3), ("surface_dice", "Surface Dice", 3), ("hd95", "HD95", 1),
     ):  # fmt: skip
-        mean, (low, high) = metrics[name]["mean"], metrics[name]["ci95"]
+        score = getattr(metrics, name)
+        mean, (low, high) = score.mean, score.ci95
         assert f"{title} {mean:.{digits}f} {low:.{digits}f} to {high:.{digits}f}" in text
     for name, title in (("dice", "Dice"), ("iou", "IoU")):
-        pooled, mean = metrics[f"pooled_{name}"], metrics[name]["mean"]
-        low, high = metrics[f"pooled_{name}_ci95"]
+        pooled, mean = getattr(metrics, f"pooled_{name}"), getattr(metrics, name).mean
+        low, high = getattr(metrics, f"pooled_{name}_ci95")
         assert f"{title} {pooled:.3f} {low:.3f} to {high:.3f} {mean:.3f} {pooled - mean:+.3f}" in text
-    assert f"Expected calibration error: {metrics['calibration']['ece']:.4f}" in text.replace(" :", ":")
-    assert f"over {metrics['calibration']['pixels']:,} pixels" in text
-    review = metrics["review"]
-    low, high = review["dice_flagged"]["ci95"]
+    assert f"Expected calibration error: {metrics.calibration.ece:.4f}" in text.replace(" :", ":")
+    assert f"over {metrics.calibration.pixels:,} pixels" in text
+    review = metrics.review
+    low, high = review.dice_flagged.ci95
     assert (
-        f"Flagged {100 * review['flagged']:.1f}\N{NO-BREAK SPACE}% {review['n']} "
-        f"{review['dice_flagged']['mean']:.3f} {low:.3f} to {high:.3f}"
+        f"Flagged {100 * review.flagged:.1f}\N{NO-BREAK SPACE}% {review.n} "
+        f"{review.dice_flagged.mean:.3f} {low:.3f} to {high:.3f}"
     ).replace("\N{NO-BREAK SPACE}", " ") in text
-    for stratum in metrics["by_size"]:
-        assert f"{stratum['n']} {stratum['dice']['mean']:.3f}" in text
-    for scores in metrics["retrieval"].values():
-        assert f"{scores['title']} {100 * scores['accuracy']:.1f}" in text
+    for stratum in metrics.by_size:
+        assert f"{stratum.n} {stratum.dice.mean:.3f}" in text
+    for scores in metrics.retrieval.values():
+        assert f"{scores.title} {100 * scores.accuracy:.1f}" in text
 
 
-def test_failures_are_listed(report: str, metrics: dict[str, Any]) -> None:
+def test_failures_are_listed(report: str, metrics: Metrics) -> None:
     failures = report[report.index('id="failures"') : report.index('id="reproduce"')]
-    assert [failed["id"] for failed in metrics["failed"]] == ["unreadable"]
+    assert [failed.id for failed in metrics.failed] == ["unreadable"]
     assert "unreadable.png cannot be read as an image." in failures
-    assert (metrics["empty_predictions"], metrics["one_sided_empty"]) == (2, 2)
+    assert (metrics.empty_predictions, metrics.one_sided_empty) == (2, 2)
     listed = dict(re.findall(r"<summary>([\w ]+): \d+ .*?</summary>\s*<p class=\"ids\">(.*?)</p>", failures))
     assert listed == {"Missed": "missed", "Invented": "invented", "Both empty": "clean"}
 
@@ -198,22 +202,23 @@ def test_phone_and_print_styles(report: str) -> None:
     assert all("lead" in classes for classes in re.findall(r'<p class="([^"]*)"', between))
 
 
-def rebuilt(metrics: dict[str, Any], **changes: Any) -> str:
+def rebuilt(metrics: Metrics, **changes: Any) -> str:
     """Return the text of the report with some metrics changed, without cases shown."""
     cases = [make_case(f"c{n}", 0.5 + n / 20, size=1 + n) for n in range(9)]
-    report = build_report({**metrics, **changes}, cases, {})
+    report = build_report(metrics.model_copy(update=changes), cases, {})
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", report)).split())
 
 
-def with_manifest(metrics: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    return {**metrics["run"], "manifest": {**metrics["run"]["manifest"], **changes}}
+def with_manifest(metrics: Metrics, **changes: Any) -> EvaluatedRun:
+    manifest = metrics.run.manifest.model_copy(update=changes)
+    return metrics.run.model_copy(update={"manifest": manifest})
 
 
-def test_says_what_the_run_was_trained_on(metrics: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_says_what_the_run_was_trained_on(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "_svg_uri", lambda figure: "data:image/svg+xml;base64,")
     assert "Trained on not known: the run does not say" in rebuilt(metrics)
-    data = {"name": "data", "samples": {"train": 5713, "val": 1429}}
-    run = with_manifest(metrics, data=data, training={"finished": True, "seed": 5})
+    data = DataRecord(name="data", samples={"train": 5713, "val": 1429})
+    run = with_manifest(metrics, data=data, training=TrainingRecord(finished=True, seed=5))
     text = rebuilt(metrics, run=run)
     assert "Trained on data: 5,713 train, 1,429 val images" in text
     assert "Training finished Training: seed 5" in text
@@ -222,9 +227,9 @@ def test_says_what_the_run_was_trained_on(metrics: dict[str, Any], monkeypatch: 
         assert notice not in text
     other = with_manifest(
         metrics,
-        data={"name": "Elsewhere"},
-        class_names=["background", "tumour"],
-        training={"finished": False},
+        data=DataRecord(name="Elsewhere"),
+        class_names=("background", "tumour"),
+        training=TrainingRecord(),
     )
     text = rebuilt(metrics, run=other)
     assert "The run was trained on data named Elsewhere, and is scored on data named data." in text
@@ -232,16 +237,15 @@ def test_says_what_the_run_was_trained_on(metrics: dict[str, Any], monkeypatch: 
     assert "Training not finished" in text
 
 
-def test_the_flag_names_the_signals_that_count(
-    metrics: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_flag_names_the_signals_that_count(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "_svg_uri", lambda figure: "data:image/svg+xml;base64,")
     assert set(SIGNAL_TITLES) == set(DOUBTS)
     assert "where words and mask disagree too much." in rebuilt(metrics)
-    expected = {**metrics["review"], "expected_dice": 0.7}
+    assert metrics.review is not None
+    expected = metrics.review.model_copy(update={"expected_dice": 0.7})
 
     def said(signals: dict[str, float]) -> str:
-        calibration = {**metrics["calibration"], "temperature": 1.5, "signals": signals}
+        calibration = metrics.calibration.model_copy(update={"temperature": 1.5, "signals": signals})
         return rebuilt(metrics, review=expected, calibration=calibration)
 
     titles = f"{SIGNAL_TITLES['inside']}, {SIGNAL_TITLES['size']} (heaviest first)."
@@ -267,12 +271,12 @@ def test_the_legend_of_a_histogram_lies_above_the_axes(monkeypatch: pytest.Monke
     assert axes.get_legend().get_window_extent().x1 <= figure.bbox.x1
 
 
-def make_case(name: str, dice: float, agreement: float | None = None, size: int = 10) -> Case:
+def make_case(name: str, dice: float, agreement: float | None = None, size: int = 10) -> ScoredCase:
     truth = np.zeros((10, 100), np.uint8)
     truth.flat[: size * 10] = 1
     predicted = np.zeros_like(truth)
     predicted.flat[: round(size * 10 * dice / (2 - dice))] = 1
-    return Case(
+    return ScoredCase(
         sample=Sample(id=name, image=Path(name), mask=None, split="test"),
         scores=case_metrics(predicted, truth, num_classes=2),
         image_px=truth.size,
@@ -285,13 +289,13 @@ def make_case(name: str, dice: float, agreement: float | None = None, size: int 
     )
 
 
-def names(groups: dict[str, list[Case]]) -> dict[str, list[str]]:
+def names(groups: dict[str, list[ScoredCase]]) -> dict[str, list[str]]:
     return {title: [case.sample.id for case in cases] for title, cases in groups.items()}
 
 
 def test_choice_of_cases() -> None:
     cases = [make_case(f"c{n:02d}", n / 20, 1.0 if n else 0.0) for n in range(13)]
-    assert names(choose(cases)) == {
+    assert names(choose_cases(cases)) == {
         "Best": ["c12", "c11", "c10"],
         "Median": ["c05", "c06", "c07"],
         "Worst": ["c00", "c01", "c02"],
@@ -301,23 +305,30 @@ def test_choice_of_cases() -> None:
 
 def test_most_disagreeing_prefers_the_worse_mask_and_few_cases_give_few() -> None:
     cases = [make_case("good", 0.9, 0.5), make_case("bad", 0.2, 0.5), make_case("sure", 0.1, 1.0)]
-    chosen = names(choose(cases))
+    chosen = names(choose_cases(cases))
     assert chosen["Most disagreeing"] == ["bad"]
     assert (chosen["Best"], chosen["Median"], chosen["Worst"]) == (["good"], ["bad"], ["sure"])
-    assert "Most disagreeing" not in choose([make_case("only", 0.5)])
+    assert "Most disagreeing" not in choose_cases([make_case("only", 0.5)])
+
+
+def matrix(title: str, counts: list[list[int]]) -> ConfusionMatrix:
+    phrases = tuple(f"phrase {number}" for number, _ in enumerate(counts))
+    return ConfusionMatrix(
+        title=title, phrases=phrases, n=sum(map(sum, counts)), confusion=tuple(map(tuple, counts))
+    )
 
 
 def test_figures_state_their_numbers() -> None:
     cases = [make_case(f"c{n}", 0.5 + n / 20, size=1 + n) for n in range(9)]
     summary = summarise(cases, class_names=("background", "lesion"), seed=0)
     distribution = figures.dice_distribution(cases)
-    assert f"mean {summary['dice']['mean']:.3f}" in distribution.alt
-    scatter = figures.size_against_dice(cases, summary["by_size"])
+    assert f"mean {summary.dice.mean:.3f}" in distribution.alt
+    scatter = figures.size_against_dice(cases, summary.by_size)
     assert scatter is not None
     assert "9 cases" in scatter.alt
-    confusion = figures.confusion({"title": "Side", "confusion": [[3, 1], [0, 2]]})
+    confusion = figures.confusion(matrix("Side", [[3, 1], [0, 2]]))
     assert "5 of 6 cases lie on the diagonal" in confusion.alt
-    large = figures.confusion({"title": "Sentence", "confusion": np.eye(32, dtype=int).tolist()})
+    large = figures.confusion(matrix("Sentence", np.eye(32, dtype=int).tolist()))
     assert "32 of 32" in large.alt
 
 
@@ -339,7 +350,7 @@ def test_figures_of_differences_state_their_numbers() -> None:
 def test_the_reliability_diagram_states_its_numbers() -> None:
     reliability = Reliability()
     reliability.add(np.array([[[0.1, 0.1], [0.9, 0.9]]]), np.array([[0, 0], [0, 1]]))
-    picture = figures.reliability({"temperature": None, **reliability.to_dict()})
+    picture = figures.reliability(reliability.scores())
     assert "Expected calibration error 0.2500" in picture.alt
     assert "the probability is 0.90 and the share 0.50" in picture.alt
 
@@ -352,7 +363,7 @@ def test_figures_are_the_same_every_time() -> None:
 def test_many_points_do_not_make_a_huge_file() -> None:
     cases = [make_case("c", 0.7, size=1 + n % 90) for n in range(90)] * 60
     summary = summarise(cases[:90], class_names=("background", "lesion"), seed=0)
-    scatter = figures.size_against_dice(cases, summary["by_size"])
+    scatter = figures.size_against_dice(cases, summary.by_size)
     assert scatter is not None
     assert len(scatter.uri) < 200_000
 

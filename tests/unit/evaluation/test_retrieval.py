@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lexiseg.data import DatasetIndex, Sample, open_dataset
-from lexiseg.evaluation.cases import Case
+from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.metrics import case_metrics
+from lexiseg.evaluation.records import RetrievalScores
 from lexiseg.evaluation.retrieval import References, retrieval_scores
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN
@@ -22,9 +23,9 @@ GREY = np.zeros((64, 64, 3), np.uint8)
 LEFT_ONLY = "Unilateral pulmonary infection, one infected area, lower left lung."
 
 
-def make_case(retrieved: tuple[int, ...], reference: tuple[int, ...], name: str = "a") -> Case:
+def make_case(retrieved: tuple[int, ...], reference: tuple[int, ...], name: str = "a") -> ScoredCase:
     empty = np.zeros((4, 4), np.uint8)
-    return Case(
+    return ScoredCase(
         sample=Sample(id=name, image=Path(f"{name}.png"), mask=None, split="test"),
         scores=case_metrics(empty, empty, num_classes=2),
         image_px=16,
@@ -37,7 +38,7 @@ def make_case(retrieved: tuple[int, ...], reference: tuple[int, ...], name: str 
     )
 
 
-def scores_of(retrieved: list[int], reference: list[int], training: list[int]) -> dict[str, object]:
+def scores_of(retrieved: list[int], reference: list[int], training: list[int]) -> RetrievalScores:
     """Return the scores of the first chest factor (bilateral, unilateral)."""
     pairs = zip(retrieved, reference, strict=True)
     cases = [make_case((r, 0, 0, 0), (t, 0, 0, 0), str(n)) for n, (r, t) in enumerate(pairs)]
@@ -48,28 +49,28 @@ def scores_of(retrieved: list[int], reference: list[int], training: list[int]) -
 def test_accuracy_confusion_and_both_majorities() -> None:
     # References: 0 three times, 1 once. Training said 1 most often: a blind guess is right once in four.
     scores = scores_of([0, 0, 1, 1], [0, 0, 0, 1], training=[1, 1, 1, 0])
-    assert scores["accuracy"] == 0.75
-    assert scores["confusion"] == [[2, 1], [0, 1]]  # rows are references
-    assert scores["majority"] == 0.25
-    assert scores["majority_phrase"] == "unilateral pulmonary infection"
-    assert scores["majority_of_split"] == 0.75
-    assert scores["n"] == 4
-    low, high = scores["ci95"]
+    assert scores.accuracy == 0.75
+    assert scores.confusion == ((2, 1), (0, 1))  # rows are references
+    assert scores.majority == 0.25
+    assert scores.majority_phrase == "unilateral pulmonary infection"
+    assert scores.majority_of_split == 0.75
+    assert scores.n == 4
+    low, high = scores.ci95
     assert 0 <= low < 0.75 < high <= 1
 
 
 def test_unknown_references_are_left_out_of_everything() -> None:
     scores = scores_of([0, 1, 1], [0, UNKNOWN, UNKNOWN], training=[UNKNOWN, UNKNOWN, 1])
-    assert (scores["n"], scores["accuracy"], scores["majority"]) == (1, 1.0, 0.0)
-    assert scores["confusion"] == [[1, 0], [0, 0]]
+    assert (scores.n, scores.accuracy, scores.majority) == (1, 1.0, 0.0)
+    assert scores.confusion == ((1, 0), (0, 0))
 
 
 def test_nothing_known_and_no_training_split() -> None:
     unknown = scores_of([0], [UNKNOWN], training=[0])
-    assert (unknown["n"], unknown["accuracy"], unknown["ci95"], unknown["majority"]) == (0, None, None, None)
+    assert (unknown.n, unknown.accuracy, unknown.ci95, unknown.majority) == (0, None, None, None)
     untrained = scores_of([0], [0], training=[])
-    assert (untrained["accuracy"], untrained["majority"], untrained["majority_phrase"]) == (1.0, None, None)
-    assert untrained["majority_of_split"] == 1.0
+    assert (untrained.accuracy, untrained.majority, untrained.majority_phrase) == (1.0, None, None)
+    assert untrained.majority_of_split == 1.0
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 from lexiseg.errors import UsageError
 from lexiseg.evaluation import statistics
 from lexiseg.evaluation.metrics import CaseScores, case_metrics
+from lexiseg.evaluation.records import MeanScore
 from lexiseg.evaluation.statistics import (
     holm,
     mean_ci,
@@ -19,10 +20,10 @@ from lexiseg.evaluation.statistics import (
 def test_mean_and_interval_of_many_cases() -> None:
     values = np.random.default_rng(0).normal(0.8, 0.1, 400)
     result = mean_ci(values)
-    assert result["mean"] == pytest.approx(values.mean())
+    assert result.mean == pytest.approx(values.mean())
     # The bootstrap of a mean of normal values comes close to mean -+ 1.96 standard errors.
     error = 1.96 * values.std() / 20
-    assert result["ci95"] == pytest.approx([values.mean() - error, values.mean() + error], abs=0.1 * error)
+    assert result.ci95 == pytest.approx([values.mean() - error, values.mean() + error], abs=0.1 * error)
 
 
 def test_interval_is_seeded_and_does_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,8 +36,8 @@ def test_interval_is_seeded_and_does_not_depend_on_the_block_size(monkeypatch: p
 
 
 def test_one_case_and_equal_cases_have_no_spread() -> None:
-    assert mean_ci([0.25]) == {"mean": 0.25, "ci95": [0.25, 0.25]}
-    assert mean_ci([0.5] * 9)["ci95"] == [0.5, 0.5]
+    assert mean_ci([0.25]) == MeanScore(mean=0.25, ci95=(0.25, 0.25))
+    assert mean_ci([0.5] * 9).ci95 == (0.5, 0.5)
 
 
 def test_clusters_widen_the_interval_and_keep_the_mean() -> None:
@@ -44,11 +45,11 @@ def test_clusters_widen_the_interval_and_keep_the_mean() -> None:
     per_patient = np.random.default_rng(2).random(20)
     values, patients = np.repeat(per_patient, 10), np.repeat(np.arange(20), 10).tolist()
     clustered, free, patients_only = mean_ci(values, patients), mean_ci(values), mean_ci(per_patient)
-    assert clustered["mean"] == pytest.approx(free["mean"])
-    assert clustered["ci95"] == pytest.approx(patients_only["ci95"])
+    assert clustered.mean == pytest.approx(free.mean)
+    assert clustered.ci95 == pytest.approx(patients_only.ci95)
 
     def width(result: statistics.Interval) -> float:
-        return result["ci95"][1] - result["ci95"][0]
+        return result.ci95[1] - result.ci95[0]
 
     assert width(clustered) > 2.5 * width(free)
 
@@ -56,11 +57,11 @@ def test_clusters_widen_the_interval_and_keep_the_mean() -> None:
 def test_mean_counts_cases_even_with_uneven_clusters() -> None:
     # One patient with three images of 1, one with one image of 0: mean over cases is 0.75, not 0.5.
     result = mean_ci([1.0, 1.0, 1.0, 0.0], ["a", "a", "a", "b"])
-    assert result == {"mean": 0.75, "ci95": [0.0, 1.0]}
+    assert result == MeanScore(mean=0.75, ci95=(0.0, 1.0))
     # 20 patients with nine images of 1, 20 with one image of 0: the interval lies around 0.9, not around 0.5.
     values = [1.0] * 180 + [0.0] * 20
     patients = [number // 9 for number in range(180)] + list(range(100, 120))
-    low, high = mean_ci(values, patients)["ci95"]
+    low, high = mean_ci(values, patients).ci95
     assert 0.75 < low < 0.9 < high < 1.0
 
 
@@ -192,7 +193,7 @@ def test_pooled_interval_of_equal_weights_is_that_of_the_mean() -> None:
     shared = np.random.default_rng(0).integers(0, 101, 40)
     cases = [case_of(int(number), 100, 100) for number in shared]
     patients = [number // 3 for number in range(40)]
-    expected = mean_ci([case.dice for case in cases], patients, seed=5)["ci95"]
+    expected = mean_ci([case.dice for case in cases], patients, seed=5).ci95
     assert pooled_ci(cases, patients, seed=5)[0] == pytest.approx(tuple(expected))
     assert pooled_ci(cases, seed=5)[0] != pytest.approx(tuple(expected))
 

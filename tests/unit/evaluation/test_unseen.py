@@ -12,9 +12,10 @@ import pytest
 
 from lexiseg.data import open_dataset
 from lexiseg.errors import DataError, RunError
-from lexiseg.evaluation import opening
-from lexiseg.evaluation.evaluate import evaluate, evaluate_predictor
-from lexiseg.evaluation.opening import open_for
+from lexiseg.evaluation import evaluation_data
+from lexiseg.evaluation.evaluate import evaluate, evaluate_on
+from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
+from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.runs.manifest import DataRecord, MasksRecord, TrainingRecord
 from lexiseg.runs.run import Run
 
@@ -50,7 +51,8 @@ def attempt(data: Path, tmp_path: Path, fake_predictor: Any) -> Any:
     def go(run: Run, split: str = "test") -> Any:
         answers = {n: (np.zeros((32, 32), np.uint8), ()) for names in SPLITS.values() for n in names}
         predictor = fake_predictor(run, answers)
-        evaluate_predictor(predictor, open_dataset(data), split=split, out=tmp_path / "out")  # type: ignore[arg-type]
+        options = EvaluationOptions(split=split)  # type: ignore[arg-type]
+        evaluate_on(open_dataset(data), predictor, options, out=tmp_path / "out")
         return predictor
 
     return go
@@ -133,7 +135,7 @@ def test_a_split_made_anew_is_made_with_the_seed_of_the_training(
         seeds.append(seed)
         raise DataError("far enough")
 
-    monkeypatch.setattr(opening, "open_dataset", opened)
+    monkeypatch.setattr(evaluation_data, "open_dataset", opened)
     run = run_with(SPLITS)
     for training in (TrainingRecord(seed=7), TrainingRecord()):
         manifest = run.manifest.model_copy(update={"training": training})
@@ -155,7 +157,7 @@ def taught_by_one(run_with: Any, data: Path) -> Run:
 
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_hidden_masks_are_not_opened_afterwards_either(taught_by_one: Run, data: Path, split: Any) -> None:
-    index = open_for((taught_by_one,), data, split)
+    index = seen_by((taught_by_one,), open_for_runs((taught_by_one,), data, split), split)
     assert {sample.id for sample in index.samples if sample.mask is None} == {"t2"}
     assert index.num_classes == 2
 
@@ -164,7 +166,7 @@ def test_nor_are_those_that_were_hidden_from_the_second_of_two(
     taught_by_one: Run, run_with: Any, data: Path
 ) -> None:
     for runs in ((taught_by_one, run_with(SPLITS)), (run_with(SPLITS), taught_by_one)):
-        index = open_for(runs, data, "test")
+        index = seen_by(runs, open_for_runs(runs, data, "test"), "test")
         assert {sample.id for sample in index.samples if sample.mask is None} == {"t2"}
 
 
@@ -176,10 +178,10 @@ def test_masks_are_opened_where_they_are_scored_or_were_never_hidden(
     another = replace(taught_by_one, manifest=manifest)
     for run, split in ((taught_by_one, "train"), (another, "test"), (run_with(SPLITS), "test")):
         with pytest.raises(DataError, match=r"t2\.png"):
-            open_for((run,), data, split)
+            open_for_runs((run,), data, split)
 
 
 def test_a_run_that_does_not_say_what_was_hidden_is_refused(taught_by_one: Run, data: Path) -> None:
     (taught_by_one.path / "masks.json").unlink()
     with pytest.raises(RunError, match=r"masks\.json cannot be read"):
-        open_for((taught_by_one,), data, "test")
+        open_for_runs((taught_by_one,), data, "test")

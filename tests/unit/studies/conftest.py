@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from lexiseg.evaluation.records import Metrics
+from lexiseg.models.spec import NetworkSpec
 from lexiseg.runs.manifest import FinishedTraining, ValidationRecord
-from lexiseg.studies.arms import Arm, plan_arms
-from lexiseg.studies.content import Asked, audit_content
-from lexiseg.studies.results import ArmResult
+from lexiseg.studies.arm_summary import ArmResults
+from lexiseg.studies.arms import known_arms, plan_arms
+from lexiseg.studies.audit_result import audit_result
+from lexiseg.studies.records import AuditResult, SharedSettings
+from lexiseg.studies.results import TrialResult
 
 CASES = 90
 VALIDATION = ValidationRecord(
@@ -22,11 +24,11 @@ VALIDATION = ValidationRecord(
 GAINS = {"none": 0.0, "shuffled": -0.005, "reports": 0.03, "concepts": 0.01}
 
 
-def trained(**facts: Any) -> FinishedTraining:
-    """Return the record of a finished training."""
+def trained(*, steps: int, minutes: float, machine: str) -> FinishedTraining:
     return FinishedTraining(
-        seed=0, selected_step=1, validation=VALIDATION, torch="2", command="lexiseg train", **facts
-    )
+        seed=0, selected_step=1, validation=VALIDATION, torch="2", command="lexiseg train", steps=steps,
+        minutes=minutes, machine=machine,
+    )  # fmt: skip
 
 
 def cases_of(dice: np.ndarray) -> pd.DataFrame:
@@ -45,125 +47,151 @@ def cases_of(dice: np.ndarray) -> pd.DataFrame:
 
 
 FACTOR = {
-    "title": "side", "accuracy": 0.8, "majority": 0.6, "n": 90, "phrases": ["left lung", "right lung"],
-    "confusion": [[54, 0], [18, 18]],
+    "title": "side", "accuracy": 0.8, "ci95": [0.7, 0.9], "majority": 0.6, "majority_of_split": 0.6, "n": 90,
+    "majority_phrase": "left lung", "phrases": ["left lung", "right lung"], "confusion": [[54, 0], [18, 18]],
 }  # fmt: skip
 UNSEEN = {
-    "title": "texture",
-    "accuracy": None,
-    "majority": None,
-    "n": 0,
-    "phrases": ["a"],
-    "confusion": [[0]],
-}
+    "title": "texture", "accuracy": None, "ci95": None, "majority": None, "majority_of_split": None, "n": 0,
+    "majority_phrase": None, "phrases": ["a"], "confusion": [[0]],
+}  # fmt: skip
+SCORE = {"mean": 0.8, "ci95": [0.7, 0.9]}
+SCORES = dict.fromkeys(("dice", "iou", "hd95", "surface_dice"), SCORE)
+MANIFEST = {
+    "lexiseg_version": "0.1.0", "created": "2026-11-22T00:00:00+00:00", "network": NetworkSpec().model_dump(),
+    "image_size": 160, "mean": [0.5] * 3, "std": [0.25] * 3, "class_names": ["background", "lesion"],
+    "text": "reports", "side": "image",
+}  # fmt: skip
 
 
-def metrics_of(text: str) -> dict[str, Any]:
-    return {
-        "split": "test",
-        "side": "image",
-        "pooled_dice": 0.87,
-        "retrieval": {} if text == "none" else {"side": FACTOR, "texture": UNSEEN},
-        "calibration": {
-            "ece": 0.25,
-            "temperature": None,
-            "pixels": 40,
-            "bins": [
-                {"range": [0.0, 0.5], "pixels": 40, "probability": 0.25, "lesion": 0.5},
-                {"range": [0.5, 1.0], "pixels": 0, "probability": None, "lesion": None},
+def metrics_of(text: str) -> Metrics:
+    return Metrics.model_validate(
+        {
+            **SCORES, "num_cases": 90, "num_patients": 45, "interval_over": "patients", "pooled_dice": 0.87,
+            "pooled_dice_ci95": [0.8, 0.9], "pooled_iou": 0.8, "pooled_iou_ci95": [0.7, 0.9],
+            "one_sided_empty": 0, "empty_predictions": 0, "by_count": {}, "agreement": None, "review": None,
+            "split": "test", "units": "px", "tolerance": 2.0, "class_names": ["background", "lesion"],
+            "side": "image", "reference_words": "reports", "in_sample": None,
+            "retrieval": {} if text == "none" else {"side": FACTOR, "texture": UNSEEN},
+            "calibration": {
+                "ece": 0.25, "temperature": None, "signals": None, "pixels": 40,
+                "bins": [
+                    {"range": [0.0, 0.5], "pixels": 40, "probability": 0.25, "lesion": 0.5},
+                    {"range": [0.5, 1.0], "pixels": 0, "probability": None, "lesion": None},
+                ],
+            },
+            "failed": [{"id": "broken", "image": "x", "error": "broken.png cannot be read <at all>."}],
+            "by_size": [
+                {"tercile": "small", "share": [0.0, 0.05], "n": 30, **SCORES},
+                {"tercile": "medium", "share": [0.05, 0.15], "n": 30, **SCORES},
+                {"tercile": "large", "share": [0.15, 1.0], "n": 30, **SCORES},
             ],
-        },
-        "failed": [{"id": "broken", "image": "x", "error": "broken.png cannot be read <at all>."}],
-        "by_size": [
-            {"tercile": "small", "share": [0.0, 0.05], "n": 30},
-            {"tercile": "medium", "share": [0.05, 0.15], "n": 30},
-            {"tercile": "large", "share": [0.15, 1.0], "n": 30},
-        ],
-        "run": {"manifest": {"lexiseg_version": "0.1.0"}},
-    }
+            "run": {"folder": "run", "manifest": MANIFEST},
+            "data": {
+                "folder": "data", "name": "data", "layout": "folders", "split": "test", "samples": 91,
+                "ids_sha256": "0", "assumptions": [],
+            },
+            "execution": {
+                "command": "lexiseg evaluate", "flip_average": False, "average_with": [], "seed": 0,
+                "resamples": 2000, "date": "2026-11-22T00:00:00+00:00", "seconds": 1.0, "versions": {},
+                "machine": "x",
+            },
+        }
+    )  # fmt: skip
 
 
 def make_results(
     *, models: tuple[str, ...] = ("stpnet", "cotexnet"), seeds: int = 3, noise: float = 0.05
-) -> list[ArmResult]:
+) -> list[ArmResults]:
     """Return results of all arms; reports gain 0.03 with STPNet, nothing gains with CoTexNet."""
     rng = np.random.default_rng(0)
     case = rng.uniform(0.5, 0.85, CASES)
-    results = []
-    for arm in plan_arms(models, tuple(GAINS), seeds):
-        gain = GAINS[arm.text] if arm.model == "stpnet" else 0.0
-        dice = np.clip(case + gain + rng.normal(0, noise, CASES) + rng.normal(0, 0.002), 0, 1)
-        training = trained(steps=715, minutes=12.5 + arm.seed, machine="x86_64, 2 of 2 cores")
-        results.append(
-            ArmResult(arm=arm, cases=cases_of(dice), metrics=metrics_of(arm.text), training=training)
-        )
-    return results
+    arms = plan_arms(models, tuple(GAINS), seeds, known_arms(reports=True))
+    trials: dict[str, list[TrialResult]] = {arm.name: [] for arm in arms}
+    for seed in range(seeds):
+        for arm in arms:
+            gain = GAINS[arm.spec.name] if arm.model == "stpnet" else 0.0
+            dice = np.clip(case + gain + rng.normal(0, noise, CASES) + rng.normal(0, 0.002), 0, 1)
+            trials[arm.name].append(
+                TrialResult(
+                    arm=arm.name,
+                    seed=seed,
+                    cases=cases_of(dice),
+                    metrics=metrics_of(arm.spec.name),
+                    training=trained(steps=715, minutes=12.5 + seed, machine="x86_64, 2 of 2 cores"),
+                )
+            )
+    return [ArmResults(arm=arm, trials=tuple(trials[arm.name])) for arm in arms]
 
 
 @pytest.fixture(scope="session")
-def results() -> Callable[..., list[ArmResult]]:
+def results() -> Callable[..., list[ArmResults]]:
     return make_results
 
 
 @pytest.fixture(scope="session")
-def asked() -> Callable[..., Asked]:
-    def make(**changes: Any) -> Asked:
-        given: dict[str, Any] = {
-            "data": Path("data/chest"), "out": Path("audits/my chest"), "models": ("stpnet", "cotexnet"),
-            "texts": tuple(GAINS), "seeds": 3, "epochs": 2, "steps": None, "max_minutes": None,
-            "image_size": 160, "masks": None, "limit": 1500, "split": "test", "config_file": None,
-        }  # fmt: skip
-        return Asked(**{**given, **changes})
+def compared(settings: SharedSettings) -> Callable[[list[ArmResults]], AuditResult]:
+    """Compare results, on a data set with reports."""
 
-    return make
+    def compare(results: list[ArmResults]) -> AuditResult:
+        return audit_result(
+            results, settings, known_arms(reports=True), command="lexiseg audit data/chest", reports=True
+        )
+
+    return compare
 
 
 @pytest.fixture(scope="session")
-def settings() -> dict[str, Any]:
-    return {
-        "format_version": 1,
-        "data": {
-            "name": "Chest <images>",
-            "samples": {"train": 1500, "val": 300, "test": CASES},
-            "ids_sha256": dict.fromkeys(("train", "val", "test"), "0123456789abcdef" * 4),
-            "without_mask": 0,
-        },
-        "limit": 1500,
-        "training": {
-            "epochs": 2, "steps": None, "max_minutes": None, "image_size": 160,
-            "encoder": "tf_efficientnet_lite0", "precision": "fp32", "masks": None,
-        },
-    }  # fmt: skip
+def settings() -> SharedSettings:
+    return SharedSettings.model_validate(
+        {
+            "data": {
+                "name": "Chest <images>",
+                "samples": {"train": 1500, "val": 300, "test": CASES},
+                "ids_sha256": dict.fromkeys(("train", "val", "test"), "0123456789abcdef" * 4),
+                "without_mask": 0,
+            },
+            "limit": 1500,
+            "training": {
+                "epochs": 2, "steps": None, "max_minutes": None, "image_size": 160,
+                "encoder": "tf_efficientnet_lite0", "precision": "fp32", "masks": None,
+            },
+            "training_of_model": {},
+        }
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def content(
-    asked: Callable[..., Asked], results: Callable[..., list[ArmResult]], settings: dict[str, Any]
-) -> dict[str, Any]:
-    return audit_content(asked(), results(), settings, reports=True)
+    compared: Callable[[list[ArmResults]], AuditResult], results: Callable[..., list[ArmResults]]
+) -> AuditResult:
+    return compared(results())
 
 
 @pytest.fixture(scope="session")
-def three_cases() -> list[ArmResult]:
+def three_cases() -> list[ArmResults]:
     """Return results of STPNet, three arms and two seeds, on three cases; the second has no lesion."""
     dice = {
-        ("none", 0): [0.5, 1.0, 0.5],
-        ("shuffled", 0): [0.0, 0.0, 0.0],
-        ("reports", 0): [0.75, 0.0, 0.5],
-        ("none", 1): [0.5, 0.5, 0.5],
-        ("shuffled", 1): [0.0, 0.0, 0.0],
-        ("reports", 1): [1.0, 0.5, 0.5],
+        "none": [[0.5, 1.0, 0.5], [0.5, 0.5, 0.5]],
+        "shuffled": [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+        "reports": [[0.75, 0.0, 0.5], [1.0, 0.5, 0.5]],
     }
     facts = {
         "patient": [None] * 3, "truth_share": [0.25, 0.0, 0.5], "lesions": [1, 0, 1],
         "tercile": ["small", "no lesion", "large"],
     }  # fmt: skip
     return [
-        ArmResult(
-            arm=Arm(model="stpnet", text=text, seed=seed),
-            cases=pd.DataFrame({**facts, "dice": values}, index=pd.Index(["a", "b", "c"], name="id")),
-            metrics=metrics_of(text),
-            training=trained(steps=1, minutes=1.0, machine="x"),
+        ArmResults(
+            arm=arm,
+            trials=tuple(
+                TrialResult(
+                    arm=arm.name,
+                    seed=seed,
+                    cases=pd.DataFrame({**facts, "dice": values}, index=pd.Index(["a", "b", "c"], name="id")),
+                    metrics=metrics_of(arm.spec.name),
+                    training=trained(steps=1, minutes=1.0, machine="x"),
+                )
+                for seed, values in enumerate(dice[arm.spec.name])
+            ),
         )
-        for (text, seed), values in dice.items()
+        for arm in plan_arms(("stpnet",), tuple(dice), 2, known_arms(reports=True))
     ]

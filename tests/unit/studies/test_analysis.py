@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 
 from lexiseg.studies.analysis import (
-    Comparison,
     adjusted,
     compare_arms,
     nested_interval,
     rank_biserial,
     seed_spread,
 )
+from lexiseg.studies.arms import known_arms
+from lexiseg.studies.records import ArmComparison, ModelVerdict
 from lexiseg.studies.verdict import decide, sentence, verdicts
+
+WITH_REPORTS, WITHOUT_REPORTS = known_arms(reports=True), known_arms(reports=False)
 
 ARMS = ("none", "shuffled", "reports", "concepts")
 PAIRS = (("shuffled", "none"), ("reports", "none"), ("concepts", "none"), ("reports", "shuffled"))
@@ -47,7 +50,7 @@ def everything(cases: int = CASES) -> dict[str, np.ndarray]:
     return {"all": np.ones(cases, dtype=bool)}
 
 
-def compared(dice: dict[str, np.ndarray], pairs: Any = PAIRS, **options: Any) -> list[Comparison]:
+def compared(dice: dict[str, np.ndarray], pairs: Any = PAIRS, **options: Any) -> list[ArmComparison]:
     cases = next(iter(dice.values())).shape[1]
     pairs = [pair for pair in pairs if pair[0] in dice and pair[1] in dice]
     return adjusted(
@@ -85,8 +88,8 @@ def test_one_seed_gives_no_interval_and_no_verdict() -> None:
     assert found.ci95_trained[0] > 0.1
     assert found.p_value < 1e-4
     assert decide(found) == "undecided"
-    assert "One seed cannot tell" in sentence(found)
-    assert verdicts([found], true="reports")[0]["kind"] == "undecided"
+    assert "One seed cannot tell" in sentence(found, WITH_REPORTS)
+    assert verdicts([found], WITH_REPORTS)[0].kind == "undecided"
 
 
 def test_fields_by_hand() -> None:
@@ -179,18 +182,18 @@ def test_a_true_gain_is_found_and_named() -> None:
 def test_a_loss_is_harm() -> None:
     found = compared(simulated(np.random.default_rng(3), training=0.004, gain=-0.05))
     assert {(c.arm, c.against): decide(c) for c in found}["reports", "none"] == "harm"
-    assert verdicts(found, true="reports") == [
-        {"model": "stpnet", "kind": "harm", "words": "Harm: reports made the masks worse."}
-    ]
+    assert verdicts(found, WITH_REPORTS) == (
+        ModelVerdict(model="stpnet", kind="harm", words="Harm: reports made the masks worse."),
+    )
 
 
-def comparison(**changes: Any) -> Comparison:
+def comparison(**changes: Any) -> ArmComparison:
     given = {
         "model": "stpnet", "arm": "reports", "against": "none", "group": "all", "n": 100, "mean": 0.01,
         "ci95": (0.002, 0.018), "ci95_trained": (0.004, 0.016), "by_seed": (0.01, 0.01, 0.01),
         "p_value": 0.001, "p_holm": 0.004, "ranks": 0.3, "better": 70, "worse": 30,
     }  # fmt: skip
-    return Comparison(**{**given, **changes})
+    return ArmComparison(**{**given, **changes})
 
 
 @pytest.mark.parametrize(
@@ -210,14 +213,16 @@ def test_the_rule(changes: dict[str, Any], kind: str) -> None:
 
 
 def test_sentences_name_the_size_of_the_effect() -> None:
-    assert sentence(comparison()) == (
+    assert sentence(comparison(), WITH_REPORTS) == (
         "Reports against no text: a gain of 0.0100 mean per-case Dice (95 % interval +0.0020 to +0.0180, "
         "Wilcoxon with Holm p = 0.0040)."
     )
-    loss = sentence(comparison(mean=-0.02, ci95=(-0.03, -0.01), ranks=-0.5, p_holm=1e-7))
+    loss = sentence(comparison(mean=-0.02, ci95=(-0.03, -0.01), ranks=-0.5, p_holm=1e-7), WITH_REPORTS)
     assert "a loss of 0.0200 mean" in loss
     assert "p below 0.0001" in loss
-    nothing = sentence(comparison(mean=0.001, ci95=(-0.004, 0.006), p_holm=0.8, group="small lesions"))
+    nothing = sentence(
+        comparison(mean=0.001, ci95=(-0.004, 0.006), p_holm=0.8, group="small lesions"), WITH_REPORTS
+    )
     assert "Reports against no text, small lesions: no measurable gain" in nothing
     assert "A gain of more than 0.0060 and a loss of more than 0.0040 are unlikely." in nothing
 
@@ -241,7 +246,7 @@ RANKS, P = "the ranks of the cases do not bear it out", "p after Holm is not bel
 def test_an_interval_without_0_that_is_no_gain_says_what_is_missing(
     changes: dict[str, Any], why: str
 ) -> None:
-    said = sentence(comparison(**changes))
+    said = sentence(comparison(**changes), WITH_REPORTS)
     assert said.endswith(f" The interval leaves 0 out, but {why}.")
 
 
@@ -254,9 +259,9 @@ def test_an_interval_without_0_that_is_no_gain_says_what_is_missing(
 )
 def test_the_verdict_asks_whether_shuffled_words_do_as_well(changes: dict[str, Any], words: str) -> None:
     found = [comparison(), comparison(against="shuffled", **changes)]
-    (verdict,) = verdicts(found, true="reports")
-    assert verdict["kind"] == "gain"
-    assert words in verdict["words"]
+    (verdict,) = verdicts(found, WITH_REPORTS)
+    assert verdict.kind == "gain"
+    assert words in verdict.words
 
 
 @pytest.mark.parametrize(
@@ -275,17 +280,17 @@ def test_the_verdict_asks_whether_shuffled_words_do_as_well(changes: dict[str, A
 )
 def test_the_verdict_asks_whether_pseudo_labels_do_as_well(changes: dict[str, Any], words: str) -> None:
     found = [comparison(), comparison(arm="pseudo_labels"), comparison(against="pseudo_labels", **changes)]
-    (verdict,) = verdicts(found, true="reports")
-    assert (verdict["kind"], words in verdict["words"]) == ("gain", True)
-    assert "the words' own" not in verdict["words"]
-    assert verdict["words"].count("cannot be put down to what the words say") == 1
-    (verdict,) = verdicts([*found, comparison(against="shuffled")], true="reports")
+    (verdict,) = verdicts(found, WITH_REPORTS)
+    assert (verdict.kind, words in verdict.words) == ("gain", True)
+    assert "the words' own" not in verdict.words
+    assert verdict.words.count("cannot be put down to what the words say") == 1
+    (verdict,) = verdicts([*found, comparison(against="shuffled")], WITH_REPORTS)
     if changes:  # one control that is not beaten is enough
-        assert "the words' own" not in verdict["words"]
+        assert "the words' own" not in verdict.words
     else:
-        assert "beat the same words shuffled and pseudo labels without words." in verdict["words"]
+        assert "beat the same words shuffled and pseudo labels without words." in verdict.words
     # A gain of pseudo labels alone is none of the words'.
-    assert verdicts([comparison(arm="pseudo_labels")], true="reports")[0]["kind"] == "no measurable gain"
+    assert verdicts([comparison(arm="pseudo_labels")], WITH_REPORTS)[0].kind == "no measurable gain"
 
 
 CONCEPTS = comparison(arm="concepts")
@@ -294,21 +299,21 @@ ALONE = "have no shuffled control here, so their gain cannot be put down to what
 
 def test_the_verdict_says_which_words_had_no_shuffled_control() -> None:
     told = [comparison(), comparison(against="shuffled"), CONCEPTS]
-    assert [verdict["words"] for verdict in verdicts(told, true="reports")] == [
+    assert [verdict.words for verdict in verdicts(told, WITH_REPORTS)] == [
         "Gain: reports and measured concepts made the masks better. The gain of reports is the words' "
         f"own: they also beat the same words shuffled. Measured concepts {ALONE}"
     ]
     only_concepts = [comparison(p_holm=0.3), comparison(against="shuffled", p_holm=0.3), CONCEPTS]
-    assert [verdict["words"] for verdict in verdicts(only_concepts, true="reports")] == [
+    assert [verdict.words for verdict in verdicts(only_concepts, WITH_REPORTS)] == [
         f"Gain: measured concepts made the masks better. Measured concepts {ALONE}"
     ]
     no_shuffled = [comparison(), CONCEPTS]
-    assert [verdict["words"] for verdict in verdicts(no_shuffled, true="reports")] == [
+    assert [verdict.words for verdict in verdicts(no_shuffled, WITH_REPORTS)] == [
         f"Gain: reports and measured concepts made the masks better. Reports and measured concepts {ALONE}"
     ]
     # Without reports, it is the measured words that are shuffled.
     shuffled_concepts = [CONCEPTS, comparison(arm="concepts", against="shuffled")]
-    assert [verdict["words"] for verdict in verdicts(shuffled_concepts, true="concepts")] == [
+    assert [verdict.words for verdict in verdicts(shuffled_concepts, WITHOUT_REPORTS)] == [
         "Gain: measured concepts made the masks better. The gain of measured concepts is the words' "
         "own: they also beat the same words shuffled."
     ]
@@ -316,15 +321,13 @@ def test_the_verdict_says_which_words_had_no_shuffled_control() -> None:
 
 def test_a_verdict_of_gain_and_harm() -> None:
     harm = comparison(arm="concepts", ci95=(-0.02, -0.01), mean=-0.015, ranks=-0.4)
-    (verdict,) = verdicts([comparison(), comparison(against="shuffled"), harm], true="reports")
-    assert verdict["words"].startswith(
-        "Gain: reports made the masks better. Measured concepts did harm. The "
-    )
-    assert "control" not in verdict["words"]
+    (verdict,) = verdicts([comparison(), comparison(against="shuffled"), harm], WITH_REPORTS)
+    assert verdict.words.startswith("Gain: reports made the masks better. Measured concepts did harm. The ")
+    assert "control" not in verdict.words
 
 
 def test_the_verdict_can_be_no_measurable_gain() -> None:
     found = [comparison(p_holm=0.6), comparison(arm="shuffled")]
-    (verdict,) = verdicts(found, true="reports")
-    assert verdict["kind"] == "no measurable gain"
-    assert verdict["words"].startswith("No measurable gain")
+    (verdict,) = verdicts(found, WITH_REPORTS)
+    assert verdict.kind == "no measurable gain"
+    assert verdict.words.startswith("No measurable gain")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
+import platform
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lexiseg.errors import UsageError
 from lexiseg.studies.claims import Claims, share_out
 
 SCRIPT = """
@@ -30,22 +30,34 @@ def work(name):
     with open(folder / "log", "a") as log:
         log.write(f"{name} {sys.argv[3]}\\n")
     (folder / f"begun-{name}").touch()
-    time.sleep(seconds)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:  # in short steps, between which the process can be interrupted
+        time.sleep(0.02)
     (folder / f"done-{name}").touch()
 
 share_out(
-    [f"arm{number}" for number in range(6)],
+    [f"arm{number}" for number in range(int(sys.argv[6]))],
     is_done=lambda name: (folder / f"done-{name}").is_file(),
     work=work,
     claims=Claims(folder / "claims", stale_minutes=float(sys.argv[4]) / 60),
-    poll_seconds=0.05,
+    poll_seconds=float(sys.argv[7]),
 )
 """
 
 
-def start(folder: Path, seconds: float, name: str, *, together: int = 1) -> subprocess.Popen[str]:
+def start(
+    folder: Path,
+    seconds: float,
+    name: str,
+    *,
+    together: int = 1,
+    stale_seconds: float = 600,
+    trials: int = 6,
+    poll: float = 0.05,
+) -> subprocess.Popen[str]:
+    numbers = [str(number) for number in (stale_seconds, together, trials, poll)]
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(folder), str(seconds), name, "600", str(together)],
+        [sys.executable, "-u", "-c", SCRIPT, str(folder), str(seconds), name, *numbers],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -56,6 +68,10 @@ def finish(process: subprocess.Popen[str]) -> str:
     out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     return out
+
+
+def holder_of(process: subprocess.Popen[str]) -> str:
+    return f"process {process.pid} on {platform.node()}"
 
 
 def log(folder: Path) -> list[tuple[str, str]]:
@@ -81,65 +97,70 @@ def test_two_processes_share_the_arms_and_do_none_twice(tmp_path: Path) -> None:
     assert not [path for path in (tmp_path / "claims").iterdir() if not path.name.startswith(".")]
 
 
+def test_processes_that_race_for_every_trial_do_none_twice(tmp_path: Path) -> None:
+    """Without any pause the processes meet at every claim; none may fail, and no trial is done twice."""
+    names = ("one", "two", "three")
+    processes = [start(tmp_path, 0.0, name, together=3, trials=30, poll=0.0) for name in names]
+    for process in processes:
+        finish(process)
+    assert sorted(name for name, _ in log(tmp_path)) == sorted(f"arm{number}" for number in range(30))
+
+
 def test_an_arm_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> None:
     first = start(tmp_path, 60, "killed")
     wait_for(tmp_path / "begun-arm0")
     first.send_signal(signal.SIGKILL)
     first.communicate()
     said = finish(start(tmp_path, 0, "second"))
-    assert "arm0: taken over from process" in said
+    assert f"arm0: taken over from process {first.pid} on " in said
     assert "has died" in said
     assert log(tmp_path).count(("arm0", "second")) == 1
 
 
-def test_a_silent_claim_is_taken_over_and_a_beating_one_is_not(tmp_path: Path) -> None:
+def test_a_silent_process_loses_its_claim_and_stops(tmp_path: Path) -> None:
+    """As when the machine of the first process sleeps: it holds a claim, but sends no heartbeat."""
+    first = start(tmp_path, 60, "asleep", stale_seconds=2)
+    wait_for(tmp_path / "begun-arm0")
+    first.send_signal(signal.SIGSTOP)
     said: list[str] = []
-    claims = Claims(tmp_path, stale_minutes=10, say=said.append)
-    foreign = tmp_path / "arm.1"
-    foreign.write_text(json.dumps({"host": "elsewhere", "pid": 1, "processes": "other", "since": "noon"}))
-    assert claims.take("arm") is None
-    old = time.time() - 11 * 60
-    os.utime(foreign, (old, old))
-    claim = claims.take("arm")
-    assert claim is not None
-    assert claim.number == 2
-    assert not foreign.exists()
-    assert said == [
-        "arm: taken over from process 1 on elsewhere, since noon, which has been silent for 11.0 minutes."
-    ]
-
-
-def test_a_claim_that_is_just_being_written_is_respected(tmp_path: Path) -> None:
-    (tmp_path / "arm.1").touch()
-    assert Claims(tmp_path).take("arm") is None
-
-
-def test_a_claim_made_beside_a_higher_one_is_given_up(tmp_path: Path) -> None:
-    claims = Claims(tmp_path)
-    ours = claims.take("arm")
-    assert ours is not None
-    (tmp_path / "arm.2").write_text("{}")
-    late = claims.take("arm")
-    assert late is None
-    ours._remove()
-    # Somebody who had listed the folder before arm.2 was there makes arm.1 anew, sees arm.2, and withdraws.
-    assert ours.make() is False
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["arm.2"]
-
-
-def test_the_heart_beats_while_the_work_goes_on(tmp_path: Path) -> None:
-    claims = Claims(tmp_path, stale_minutes=0.4 / 60)
-    claim = claims.take("arm")
-    assert claim is not None
+    claims = Claims(tmp_path / "claims", stale_minutes=2 / 60, say=said.append)
+    began = time.monotonic()
+    claim = None
+    while claim is None:
+        assert time.monotonic() - began < 60
+        claim = claims.take("arm0")
+        time.sleep(0.1)
+    assert time.monotonic() - began > 1.5
+    assert said == [f"arm0: taken over from {holder_of(first)}, which has died or sends no heartbeat."]
     with claim:
-        before = (tmp_path / "arm.1").stat().st_mtime_ns
-        for _ in range(600):
-            if (tmp_path / "arm.1").stat().st_mtime_ns > before:
-                break
-            time.sleep(0.1)
-        else:
-            raise AssertionError("the heart does not beat")
-    assert not (tmp_path / "arm.1").exists()
+        first.send_signal(signal.SIGCONT)
+        wait_for(tmp_path / "begun-arm1")  # it has left the trial and goes on with the next
+    first.kill()
+    out, _ = first.communicate()
+    assert "arm0: another process has taken this over, so this process leaves it." in out
+
+
+def test_a_claim_with_a_heartbeat_is_respected(tmp_path: Path) -> None:
+    first = start(tmp_path, 60, "awake", stale_seconds=3)
+    wait_for(tmp_path / "begun-arm0")
+    claims = Claims(tmp_path / "claims", stale_minutes=3 / 60)
+    began = time.monotonic()
+    while time.monotonic() - began < 5:
+        assert claims.take("arm0") is None
+        time.sleep(0.1)
+    assert claims.holder("arm0") == holder_of(first)
+    first.kill()
+    first.communicate()
+
+
+def test_processes_must_agree_when_a_claim_is_taken_over(tmp_path: Path) -> None:
+    first = start(tmp_path, 60, "first", stale_seconds=30)
+    wait_for(tmp_path / "begun-arm0")
+    with pytest.raises(UsageError, match="the same --stale-minutes") as refused:
+        Claims(tmp_path / "claims", stale_minutes=1).take("arm0")
+    assert refused.value.code == "LEX-USE-551"
+    first.kill()
+    first.communicate()
 
 
 @pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["listening", "nohup"])
@@ -158,7 +179,9 @@ def test_who_lost_an_arm_stops_and_leaves_it(tmp_path: Path) -> None:
     finished = False
     handler = signal.getsignal(signal.SIGINT)
     with claim:
-        (tmp_path / "arm.2").write_text("{}")
+        # Another process has taken the claim over and holds a file of its own under this name.
+        (tmp_path / "arm.claim").unlink()
+        (tmp_path / "arm.claim").write_text("another")
         try:
             for _ in range(200):
                 time.sleep(0.05)
@@ -169,27 +192,8 @@ def test_who_lost_an_arm_stops_and_leaves_it(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is handler
     assert claim.lost
     assert not finished
-    assert (tmp_path / "arm.2").exists()
-    assert said == ["arm: another process has taken this arm over, so it was left to it."]
-
-
-@pytest.mark.usefixtures("sigint")
-def test_a_claim_of_the_same_number_is_not_ones_own(tmp_path: Path) -> None:
-    claims = Claims(tmp_path, stale_minutes=0.4 / 60, say=lambda said: None)
-    claim = claims.take("arm")
-    assert claim is not None
-    interrupted = False
-    with claim:
-        # Others took it over, released it, and claimed it anew, while this machine slept.
-        (tmp_path / "arm.1").write_text('{"token": "another"}')
-        try:
-            for _ in range(200):
-                time.sleep(0.05)
-        except KeyboardInterrupt:
-            interrupted = True
-    assert interrupted
-    assert claim.lost
-    assert (tmp_path / "arm.1").exists()
+    assert (tmp_path / "arm.claim").read_text() == "another"
+    assert said == ["arm: another process has taken this over, so this process leaves it."]
 
 
 def test_ctrl_c_of_a_person_is_not_swallowed(tmp_path: Path) -> None:
@@ -197,7 +201,7 @@ def test_ctrl_c_of_a_person_is_not_swallowed(tmp_path: Path) -> None:
     assert claim is not None
     with pytest.raises(KeyboardInterrupt), claim:
         raise KeyboardInterrupt
-    assert not (tmp_path / "arm.1").exists()
+    assert not (tmp_path / "arm.claim").exists()
 
 
 def test_work_that_fails_is_released(tmp_path: Path) -> None:

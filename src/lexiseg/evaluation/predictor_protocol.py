@@ -13,8 +13,8 @@ from lexiseg.inference.result import Prediction
 from lexiseg.runs.run import Run
 
 
-class PredictsPaths(Protocol):
-    """Images in, predictions out, in order; `lexiseg.inference.predictor.Predictor` is one."""
+class PathPredictor(Protocol):
+    """Image files in, predictions out, in order; `lexiseg.inference.predictor.Predictor` is one."""
 
     @property
     def run(self) -> Run:
@@ -28,11 +28,11 @@ class PredictsPaths(Protocol):
 
     @property
     def calibration(self) -> Calibration | None:
-        """What its probabilities are calibrated with."""
+        """The calibration of its probabilities; None if they are not calibrated."""
         ...
 
     def predict_paths(
         self, paths: Iterable[str | Path], *, batch_size: int = BATCH_SIZE
     ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
-        """Yield each path with its prediction, or with the reason why there is none."""
+        """Yield each path with its prediction, or with the error that prevented it."""
         ...

@@ -9,20 +9,33 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
 
 from lexiseg.cli.comparison_commands import show_runs
-from lexiseg.data import open_dataset
-from lexiseg.errors import DataError, UsageError
-from lexiseg.evaluation import compare, evaluate_runs
-from lexiseg.evaluation.evaluate import evaluate_predictor
-from lexiseg.evaluation.several import run_names
+from lexiseg.data import open_dataset, splits
+from lexiseg.errors import DataError, DiskError, UsageError
+from lexiseg.evaluation import (
+    compare,
+    compare_on,
+    evaluate,
+    evaluate_on,
+    evaluate_runs,
+    evaluation_data,
+    figures,
+    run_table,
+)
+from lexiseg.evaluation.comparison_records import CaseDifference, Comparison, ExtremeCases, RunRow, RunTable
+from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.evaluation.record_files import read_record
+from lexiseg.evaluation.run_table import run_names
 from lexiseg.evaluation.tables import case_groups, most_different, patients_of, read_cases
 from lexiseg.inference.members import check_alike
 from lexiseg.runs.manifest import DataRecord, TrainingRecord
 from lexiseg.runs.run import Run
+from lexiseg.schemas import schema
 
 TABLE = """id,image,patient,dice,truth_share,tercile,lesions
 007,a.png,,0.5,0.01,small,1
@@ -66,14 +79,13 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path, text: str | None) 
 def test_cases_that_differ_most() -> None:
     a = {"up": 0.75, "top": 1.0, "same": 0.5, "down": 0.25, "low": 0.0}
     b = dict.fromkeys(a, 0.5)
-    assert most_different(a, b, shown=1) == {
-        "better": [{"id": "top", "difference": 0.5, "a": 1.0, "b": 0.5}],
-        "worse": [{"id": "low", "difference": -0.5, "a": 0.0, "b": 0.5}],
-    }
+    assert most_different(a, b, shown=1) == ExtremeCases(
+        better=(CaseDifference(id="top", difference=0.5, a=1.0, b=0.5),),
+        worse=(CaseDifference(id="low", difference=-0.5, a=0.0, b=0.5),),
+    )
     every = most_different(a, b, shown=9)
-    assert {way: [case["id"] for case in cases] for way, cases in every.items()} == {
-        "better": ["top", "up"], "worse": ["low", "down"],
-    }  # fmt: skip
+    assert [case.id for case in every.better] == ["top", "up"]
+    assert [case.id for case in every.worse] == ["low", "down"]
 
 
 def test_names_of_runs(tmp_path: Path) -> None:
@@ -92,20 +104,20 @@ def data(tmp_path: Path, write_case: Any, disc: Any) -> Path:
 
 
 @pytest.fixture
-def scored(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def scored(monkeypatch: pytest.MonkeyPatch) -> list[EvaluationOptions]:
     """Stop at the first run that would be scored, and keep how."""
-    calls: list[dict[str, Any]] = []
+    calls: list[EvaluationOptions] = []
 
-    def evaluate(run: object, data: object, **options: Any) -> None:
+    def evaluate_on(index: object, run: object, options: EvaluationOptions, **_: object) -> None:
         calls.append(options)
         raise InterruptedError
 
-    monkeypatch.setattr(importlib.import_module("lexiseg.evaluation.several"), "evaluate", evaluate)
+    monkeypatch.setattr(run_table, "evaluate_on", evaluate_on)
     return calls
 
 
 def test_all_runs_are_checked_before_one_is_scored(
-    data: Path, tmp_path: Path, fake_run: Any, scored: list[dict[str, Any]]
+    data: Path, tmp_path: Path, fake_run: Any, scored: list[EvaluationOptions]
 ) -> None:
     fits = replace(fake_run(), path=tmp_path / "fits")
     other = replace(fake_run(class_names=("background", "left lung", "right lung")), path=tmp_path / "other")
@@ -129,23 +141,80 @@ def test_all_runs_are_checked_before_one_is_scored(
 
 
 def test_runs_that_split_the_data_differently_are_not_put_into_one_table(
-    tmp_path: Path, fake_run: Any, scored: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    fake_run: Any,
+    write_case: Any,
+    disc: Any,
+    scored: list[EvaluationOptions],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # As in a folder that has no split and cannot be written to: every run's seed makes another one.
-    def opened(runs: Any, *_: object) -> Any:
-        seed = runs[0].manifest.training.seed
-        return SimpleNamespace(split=lambda _: [SimpleNamespace(id=f"case-{seed}")])
+    # As in a folder that has no split and cannot be written to: the seed of every run makes another one.
+    for number in range(12):
+        image = write_case(tmp_path / "made", f"c{number}", disc(32, 16, 8, 5))
+        for kind in ("images", "masks"):
+            (tmp_path / "data" / kind).mkdir(parents=True, exist_ok=True)
+            (image.parents[1] / kind / image.name).rename(tmp_path / "data" / kind / image.name)
+
+    def refused(path: Path, value: object) -> None:
+        raise DiskError(f"No permission to write {path}.")
+
+    monkeypatch.setattr(splits, "write_json", refused)
 
     def run_of(name: str, seed: int) -> Run:
         manifest = fake_run().manifest.model_copy(update={"training": TrainingRecord(seed=seed)})
         return replace(fake_run(), path=tmp_path / name, manifest=manifest)
 
-    monkeypatch.setattr(importlib.import_module("lexiseg.evaluation.several"), "open_checked", opened)
+    data = tmp_path / "data"
     with pytest.raises(DataError, match=r"The runs a and b split .* differently.*Copy `splits\.json`"):
-        evaluate_runs([run_of("a", 0), run_of("b", 1)], tmp_path, out=tmp_path / "out")
+        evaluate_runs([run_of("a", 0), run_of("b", 1)], data, out=tmp_path / "out")
     assert scored == []
     with pytest.raises(InterruptedError):
-        evaluate_runs([run_of("a", 0), run_of("b", 0)], tmp_path, out=tmp_path / "out")
+        evaluate_runs([run_of("a", 1), run_of("b", 1)], data, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "evaluate_runs", "compare"])
+def test_each_command_opens_the_data_once(
+    data: Path,
+    tmp_path: Path,
+    fake_run: Any,
+    fake_predictor: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    opened: list[Path] = []
+
+    def open_once(folder: Path, **options: Any) -> Any:
+        opened.append(folder)
+        return open_dataset(folder, **options)
+
+    monkeypatch.setattr(evaluation_data, "open_dataset", open_once)
+    monkeypatch.setattr(figures, "_svg_uri", lambda figure: "data:,")
+    answers = {"test-1": (np.zeros((32, 32), np.uint8), (0, 0, 2, 7))}
+    module = importlib.import_module("lexiseg.evaluation.evaluate")
+    monkeypatch.setattr(module, "Predictor", lambda run, options: fake_predictor(run, answers))
+    a, b = (replace(fake_run(), path=tmp_path / name) for name in "ab")
+    out = tmp_path / "out"
+    if command == "evaluate":
+        evaluate(a, data, out=out)
+    elif command == "evaluate_runs":
+        evaluate_runs([a, b], data, out=out)
+    else:
+        compare(a, b, data, out=out)
+    assert opened == [data]
+    assert list(out.rglob("metrics.json"))
+    for file, name, kind in (
+        ("comparison.json", "comparison", Comparison), ("table.json", "run-table", RunTable),
+    ):  # fmt: skip
+        if (out / file).is_file():
+            jsonschema.validate(json.loads((out / file).read_text()), schema(name))
+            read_record(out / file, kind, remedy="")
+
+
+def test_a_comparison_averages_with_no_third_run(data: Path, tmp_path: Path, fake_run: Any) -> None:
+    a, b, third = (replace(fake_run(), path=tmp_path / name) for name in ("a", "b", "third"))
+    with pytest.raises(UsageError, match="`average_with` is not possible") as refused:
+        compare_on(open_dataset(data), {"a": a, "b": b}, EvaluationOptions(average_with=third))
+    assert refused.value.code == "LEX-USE-550"
 
 
 def test_the_order_of_several_classes_is_checked_by_run(tmp_path: Path, fake_run: Any, data: Path) -> None:
@@ -159,25 +228,27 @@ def test_the_order_of_several_classes_is_checked_by_run(tmp_path: Path, fake_run
 
 
 def test_compare_predicts_as_it_is_told(
-    data: Path, tmp_path: Path, fake_run: Any, scored: list[dict[str, Any]]
+    data: Path, tmp_path: Path, fake_run: Any, scored: list[EvaluationOptions]
 ) -> None:
     runs = [replace(fake_run(), path=tmp_path / name) for name in "ab"]
     for options in ({"flip_average": True, "tolerance": 1.5}, {}):
         with pytest.raises(InterruptedError):
             compare(*runs, data, **options)
-    assert [(call["flip_average"], call["tolerance"]) for call in scored] == [(True, 1.5), (False, 2.0)]
+    assert [(call.flip_average, call.tolerance) for call in scored] == [(True, 1.5), (False, 2.0)]
 
 
-def test_the_printed_table_fits_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    row = {
-        "run": "first-run", "dice": 0.75, "dice_low": 0.7, "dice_high": 0.8, "pooled_dice": 0.81, "iou": 0.61,
-        "dice_small": 0.5, "dice_medium": None, "dice_large": 0.9,
-        "retrieval_count": 0.5, "retrieval_left": 0.75, "retrieval_right": None,
-    }  # fmt: skip
-    silent = {**row, "run": "second"}
-    rows = [row, {name: value for name, value in silent.items() if not name.startswith("retrieval")}]
-    (tmp_path / "table.json").write_text(json.dumps({"runs": rows}))
-    show_runs(tmp_path)
+def test_the_printed_table_fits_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = RunRow(
+        run="first-run", cases=9, failed=0, dice=0.75, dice_low=0.7, dice_high=0.8, pooled_dice=0.81,
+        iou=0.61, hd95=9.5, units="px", dice_small=0.5, dice_medium=None, dice_large=0.9,
+        retrieval={"count": 0.5, "left": 0.75, "right": None},
+    )  # fmt: skip
+    rows = {"first-run": row, "second": row.model_copy(update={"run": "second", "retrieval": {}})}
+    monkeypatch.setattr(run_table, "run_row", lambda name, metrics: rows[name])
+    nothing: Any = SimpleNamespace(metrics=None)
+    show_runs(dict.fromkeys(rows, nothing), tmp_path)
     head, first, second, legend, _ = capsys.readouterr().out.splitlines()
     assert head.split()[-6:] == ["pooled", "small", "medium", "large", "IoU", "words"]
     assert " ".join(first.split()) == "first-run 0.750 0.700 to 0.800 0.810 0.500 - 0.900 0.610 0.625"
@@ -210,9 +281,9 @@ def test_an_evaluation_of_a_shipped_model_names_no_folder_of_this_machine(
     write_case(tmp_path / "data", "a", disc(64, 20, 14, 6))
     predictor = fake_predictor(shipped, {"a": (np.zeros((64, 64), np.uint8), (0, 0, 2, 7))})
     predictor.runs = (shipped, shipped)
-    found = evaluate_predictor(predictor, open_dataset(tmp_path / "data"), split="test", out=tmp_path)
-    assert found.metrics["run"]["folder"] == "covid-xray"
-    assert found.metrics["execution"]["average_with"] == ["covid-xray"]
-    assert found.metrics["execution"]["command"].startswith("lexiseg evaluate covid-xray ")
+    found = evaluate_on(open_dataset(tmp_path / "data"), predictor, EvaluationOptions(), out=tmp_path)
+    assert found.metrics.run.folder == "covid-xray"
+    assert found.metrics.execution.average_with == ("covid-xray",)
+    assert found.metrics.execution.command.startswith("lexiseg evaluate covid-xray ")
     for file in ("metrics.json", "report.html"):
         assert str(shipped.path) not in (tmp_path / file).read_text()

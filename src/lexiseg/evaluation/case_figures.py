@@ -1,4 +1,4 @@
-"""The cases worth looking at: chosen from all scores, then predicted once more to be drawn."""
+"""Figures of single cases for the report: the cases are chosen by their scores and predicted again."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from PIL import Image
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import LexisegError
-from lexiseg.evaluation.cases import Case
-from lexiseg.evaluation.interface import PredictsPaths
+from lexiseg.evaluation.cases import ScoredCase
+from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.retrieval import References
 from lexiseg.inference.overlay import draw_overlay
 from lexiseg.inference.result import Prediction
@@ -27,14 +27,14 @@ _JPEG_QUALITY = 88
 
 @dataclass(frozen=True, kw_only=True)
 class WordRow:
-    """One factor of one shown case.
+    """One factor of one case in the report.
 
     Attributes:
         title: The factor's title.
         retrieved: The phrase that the network retrieved.
         confidence: In 0..1.
-        reference: The reference phrase; None where nothing is known.
-        measured: The phrase measured on the predicted mask; None where nothing is known.
+        reference: The reference phrase; None if it is not known.
+        measured: The phrase measured on the predicted mask; None if it cannot be measured.
     """
 
     title: str
@@ -50,7 +50,7 @@ class WordRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
+class CaseFigure:
     """One case as the report shows it.
 
     Attributes:
@@ -58,17 +58,17 @@ class Shown:
         uri: The picture as a data URI.
         alt: Its alternative text.
         words: Its words; empty for a run without.
-        reasons: What speaks against the prediction, see `Prediction`.
+        reasons: Reasons to doubt the prediction, see `Prediction`.
     """
 
-    case: Case
+    case: ScoredCase
     uri: str
     alt: str
     words: tuple[WordRow, ...]
     reasons: tuple[str, ...]
 
 
-def choose(cases: Sequence[Case], per_group: int = PER_GROUP) -> dict[str, list[Case]]:
+def choose_cases(cases: Sequence[ScoredCase], per_group: int = PER_GROUP) -> dict[str, list[ScoredCase]]:
     """Choose cases by mean Dice, and by agreement for runs with words.
 
     Args:
@@ -76,7 +76,7 @@ def choose(cases: Sequence[Case], per_group: int = PER_GROUP) -> dict[str, list[
         per_group: Most cases in one group; small sets give fewer, so that groups overlap little.
 
     Returns:
-        Group title to cases: best, median, worst, most disagreeing. A case may be in several groups.
+        Cases by title of the group: best, median, worst, most disagreeing. A case may be in several groups.
     """
     count = max(1, min(per_group, len(cases) // 4))
     ranked = sorted(cases, key=lambda case: (case.scores.dice, case.sample.id))
@@ -94,28 +94,30 @@ def choose(cases: Sequence[Case], per_group: int = PER_GROUP) -> dict[str, list[
     return groups
 
 
-def render(
-    groups: dict[str, list[Case]],
-    predictor: PredictsPaths,
+def draw_cases(
+    groups: dict[str, list[ScoredCase]],
+    predictor: PathPredictor,
     *,
     index: DatasetIndex,
     references: References | None,
-) -> dict[str, list[Shown]]:
+) -> dict[str, list[CaseFigure]]:
     """Predict the chosen cases again and draw them, each once.
 
     Raises:
         LexisegError: A file that could be read a moment ago no longer can.
     """
     chosen = {case.sample.image: case for cases in groups.values() for case in cases}
-    shown: dict[str, Shown] = {}
+    drawn: dict[str, CaseFigure] = {}
     for path, prediction in predictor.predict_paths(list(chosen)):
         if isinstance(prediction, LexisegError):
             raise prediction
-        shown[chosen[path].sample.id] = _show(chosen[path], prediction, index, references)
-    return {title: [shown[case.sample.id] for case in cases] for title, cases in groups.items()}
+        drawn[chosen[path].sample.id] = _draw(chosen[path], prediction, index, references)
+    return {title: [drawn[case.sample.id] for case in cases] for title, cases in groups.items()}
 
 
-def _show(case: Case, prediction: Prediction, index: DatasetIndex, references: References | None) -> Shown:
+def _draw(
+    case: ScoredCase, prediction: Prediction, index: DatasetIndex, references: References | None
+) -> CaseFigure:
     sample = case.sample
     assert sample.mask is not None, "only cases with a mask are evaluated"
     image, truth = read_image(sample.image), read_mask(sample.mask, index.coding)
@@ -132,7 +134,7 @@ def _show(case: Case, prediction: Prediction, index: DatasetIndex, references: R
             )
             for word in prediction.words
         )
-    return Shown(
+    return CaseFigure(
         case=case,
         uri=_data_uri(draw_overlay(image, prediction.mask, truth, longest_side=_LONGEST_SIDE)),
         alt=(

@@ -1,0 +1,71 @@
+"""The options of evaluations: one object that travels, and the same options as keyword arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from lexiseg.data.sample import Split
+from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE
+from lexiseg.inference.options import PredictionOptions
+from lexiseg.runs.run import Run
+
+
+class PredictionKeywords(TypedDict, total=False):
+    """The fields of `PredictionOptions` that calibration takes, as keyword arguments."""
+
+    batch_size: int
+    device: str
+    flip_average: bool
+
+
+class ComparisonKeywords(PredictionKeywords, total=False):
+    """The fields of `EvaluationOptions` that a comparison of two runs takes, as keyword arguments."""
+
+    split: Split
+    tolerance: float
+    seed: int
+
+
+class EvaluationKeywords(ComparisonKeywords, total=False):
+    """The fields of `EvaluationOptions` as keyword arguments; a run may be given by its folder or name."""
+
+    average_with: Run | str | Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions(PredictionOptions):
+    """How runs are evaluated: how images are predicted (see `PredictionOptions`), and how scored.
+
+    Attributes:
+        average_with: A second run whose answers are averaged with those of the first; None: there is none.
+        split: The split that is scored: "train", "val" or "test".
+        tolerance: Boundary error that surface Dice forgives, in millimetres where the spacing of every image
+            is known, else in pixels; at least 0.
+        seed: Seed of the bootstrap intervals.
+    """
+
+    average_with: Run | None = None
+    split: Split = "test"
+    tolerance: float = DEFAULT_TOLERANCE
+    seed: int = 0
+
+    @classmethod
+    def of(
+        cls, *, average_with: Run | str | Path | None = None, **keywords: Unpack[ComparisonKeywords]
+    ) -> EvaluationOptions:
+        """Return options from keyword arguments.
+
+        Args:
+            average_with: The second run, or its folder or name; it is opened.
+            **keywords: The other fields.
+
+        Raises:
+            RunError: The second run cannot be used.
+        """
+        return cls(average_with=None if average_with is None else Run.of(average_with), **keywords)
+
+    def members(self, run: Run) -> tuple[Run, ...]:
+        """Return the runs whose answers are averaged when `run` is evaluated."""
+        return (run,) if self.average_with is None else (run, self.average_with)

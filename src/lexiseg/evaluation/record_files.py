@@ -1,0 +1,62 @@
+"""Records: typed content of the JSON files that evaluations and studies write, checked when they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lexiseg.errors import DataError
+from lexiseg.files import write_json
+
+
+class Record(BaseModel):
+    """Base of all records: fields cannot be changed, and unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileRecord(Record):
+    """A record that is a whole file.
+
+    Attributes:
+        schema_version: Version of the file's schema. It rises when a field changes its meaning.
+    """
+
+    schema_version: Literal[1] = 1
+
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+def write_record(path: str | Path, record: Record) -> None:
+    """Write a record as indented JSON, whole or not at all.
+
+    Raises:
+        DiskError: There is no space or no permission.
+        ValueError: A number is NaN or infinite.
+    """
+    write_json(path, record.model_dump(mode="json"))
+
+
+def read_record(path: str | Path, kind: type[AnyRecord], *, remedy: str) -> AnyRecord:
+    """Read a record.
+
+    Args:
+        path: The file, as `write_record` wrote it.
+        kind: The class of the record.
+        remedy: What the user can do if the file is damaged; the last sentence of the error.
+
+    Raises:
+        DataError: The file is missing, is no JSON, or does not match the schema.
+    """
+    try:
+        return kind.model_validate_json(Path(path).read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        reason = f"{place}: {first['msg']}" if place else first["msg"]
+    except OSError as error:
+        reason = str(error)
+    raise DataError(f"{path} cannot be read ({reason}). {remedy}", code="LEX-DATA-550")

@@ -1,0 +1,235 @@
+"""The engine of all studies: arms are trained and evaluated, each training once, by any number of processes.
+
+A study is a data set and a list of arms. An arm is a name, changes of the configuration, and seeds; each seed
+is one trial: a run folder with its evaluation. An interrupted study continues where it stopped. Several
+processes, also on several machines, may work on one study at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import JsonValue
+from rich.console import Console
+
+from lexiseg.data import DatasetIndex
+from lexiseg.errors import RunError
+from lexiseg.evaluation.evaluate import evaluate_on
+from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.studies.claims import STALE_MINUTES, Claims, share_out
+from lexiseg.studies.study_data import with_hidden
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training.config import CONFIG_FILE, make_config
+from lexiseg.training.train import train_on
+
+#: In a study's folder: which process works on which trial.
+CLAIMS_FOLDER = "claims"
+#: Fields of a configuration that change no result.
+_OF_A_MACHINE = {"workers", "cache"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyArm:
+    """One arm of a study.
+
+    Attributes:
+        name: Its name, unique in the study.
+        changes: Fields of the configuration that make the arm what it is.
+        seeds: Seeds of its trainings.
+    """
+
+    name: str
+    changes: Mapping[str, JsonValue]
+    seeds: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One training of a study.
+
+    Attributes:
+        arm: Name of the arm.
+        seed: Seed of everything random in it.
+        config: Its configuration.
+    """
+
+    arm: str
+    seed: int
+    config: TrainConfig
+
+    @property
+    def name(self) -> str:
+        """Name of its run folder."""
+        return f"{self.arm}-s{self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Trials on one data set.
+
+    Attributes:
+        index: The data set; it names masks that are hidden from some trials.
+        trials: The trials, in the order they should be done.
+        folder: Folder of their run folders.
+        claims_folder: Folder of the claims on them.
+        evaluation: How they are evaluated.
+    """
+
+    index: DatasetIndex
+    trials: tuple[Trial, ...]
+    folder: Path
+    claims_folder: Path
+    evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
+
+    def run_folder(self, trial: Trial) -> Path:
+        """Return a trial's run folder."""
+        return self.folder / trial.name
+
+    def evaluation_folder(self, trial: Trial) -> Path:
+        """Return the folder of a trial's evaluation."""
+        return self.run_folder(trial) / self.evaluation.split
+
+    def is_done(self, trial: Trial) -> bool:
+        """Return whether a trial is trained and evaluated; `metrics.json` is written last."""
+        return (self.evaluation_folder(trial) / "metrics.json").is_file()
+
+
+def plan_trials(
+    arms: Sequence[StudyArm], options: Mapping[str, object], config_file: Path | None
+) -> tuple[Trial, ...]:
+    """Return the trials of a study, seed by seed, so that a study cut short has whole seeds.
+
+    Args:
+        arms: The arms.
+        options: Fields of the configuration that all arms share; those that are None count as not given.
+        config_file: YAML file with further fields.
+
+    Raises:
+        UsageError: A field is not possible.
+    """
+    seeds = sorted({seed for arm in arms for seed in arm.seeds})
+    return tuple(
+        Trial(
+            arm=arm.name,
+            seed=seed,
+            config=make_config({**options, **arm.changes, "seed": seed}, config_file),
+        )
+        for seed in seeds
+        for arm in arms
+        if seed in arm.seeds
+    )
+
+
+def run_study(
+    study: Study, *, stale_minutes: float = STALE_MINUTES, console: Console, poll_seconds: float = 10.0
+) -> None:
+    """Train and evaluate every trial that is not done, together with whoever else works on the study.
+
+    Args:
+        study: The study.
+        stale_minutes: Minutes without a heartbeat after which another process's trial is taken over.
+        console: Where progress is shown.
+        poll_seconds: Pause before looking again at trials that others work on.
+
+    Raises:
+        RunError: A run folder holds a training with other settings.
+        LexisegError: A training or an evaluation is not possible.
+    """
+    check_trials(study)
+    trials = {trial.name: trial for trial in study.trials}
+
+    def say(message: str) -> None:
+        console.print(message, markup=False, highlight=False)
+
+    if not all(study.is_done(trial) for trial in study.trials):
+        for assumption in study.index.assumptions:
+            say(assumption)
+
+    def work(name: str) -> None:
+        done = sum(study.is_done(trial) for trial in study.trials)
+        say(f"Arm {name} ({done} of {len(trials)} are done).")
+        train_and_evaluate(study, trials[name], console=console)
+
+    share_out(
+        list(trials),
+        is_done=lambda name: study.is_done(trials[name]),
+        work=work,
+        claims=Claims(study.claims_folder, stale_minutes=stale_minutes, say=say),
+        poll_seconds=poll_seconds,
+    )
+
+
+def check_trials(study: Study) -> None:
+    """Refuse a study whose folder holds a training with other settings.
+
+    Raises:
+        RunError: A training differs in a field that can change its result.
+    """
+    for trial in study.trials:
+        if (study.run_folder(trial) / "run.json").is_file():
+            check_trial(study.run_folder(trial), trial.config)
+
+
+def check_trial(folder: Path, config: TrainConfig) -> None:
+    """Refuse a training that was begun with another configuration.
+
+    Args:
+        folder: The run folder.
+        config: The configuration that it must have.
+
+    Raises:
+        RunError: They differ in a field that can change a result.
+    """
+    stored = make_config({}, folder / CONFIG_FILE)
+    differing = differences(
+        stored.model_dump(mode="json", exclude=_OF_A_MACHINE),
+        config.model_dump(mode="json", exclude=_OF_A_MACHINE),
+    )
+    if differing:
+        raise RunError(
+            f"{folder} was trained with other settings than this study's: {'; '.join(differing)}. Remove the "
+            f"folder to train the arm again, or choose another --out.",
+            code="LEX-RUN-022",
+        )
+
+
+def differences(stored: Mapping[str, object], wanted: Mapping[str, object], path: str = "") -> list[str]:
+    """Return the fields in which two JSON objects differ, one part of a sentence each."""
+    found: list[str] = []
+    for name in sorted(stored.keys() | wanted.keys()):
+        old, new = stored.get(name), wanted.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += differences(old, new, f"{path}{name}.")
+        elif old != new:
+            found.append(f"{path}{name} was {old!r}, now {new!r}")
+    return found
+
+
+def train_and_evaluate(study: Study, trial: Trial, *, console: Console) -> None:
+    """Train a trial, or continue where it was interrupted, and evaluate it.
+
+    Args:
+        study: The study.
+        trial: One of its trials.
+        console: Where progress is shown.
+
+    Raises:
+        RunError: The folder holds a training with other settings.
+        DataError: The data set does not fit the trial, for example because it has no reports.
+    """
+    folder = study.run_folder(trial)
+    index = with_hidden(study.index, trial.config)
+    resume = (folder / "run.json").is_file()
+    if resume:
+        check_trial(folder, trial.config)
+    # A run folder's configuration also has the fields that the first start resolved, such as `workers`.
+    config = make_config({}, folder / CONFIG_FILE) if resume else trial.config
+    run = train_on(index, config, folder, resume=resume, console=console)
+    evaluation = evaluate_on(index, run, study.evaluation, out=study.evaluation_folder(trial))
+    console.print(
+        f"{folder.name}: {study.evaluation.split} Dice {evaluation.metrics.dice.mean:.4f} over "
+        f"{evaluation.metrics.num_cases} cases.",
+        highlight=False,
+    )
