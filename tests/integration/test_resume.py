@@ -150,7 +150,7 @@ class Dying:
 
 class Broken(Dying):
     def __getitem__(self, key: Any) -> Any:
-        raise DataError("The image lung.png is truncated. Restore it, or remove it.")
+        raise DataError("The image lung.png is truncated. Restore it, or remove it.", code="LEX-DATA-012")
 
 
 @pytest.mark.slow
