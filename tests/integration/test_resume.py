@@ -22,8 +22,8 @@ from lexiseg import describe
 from lexiseg.data.phantom import write_phantom
 from lexiseg.errors import DataError
 from lexiseg.runs.run import Run
-from lexiseg.training import loading, plan
-from lexiseg.training import train as training
+from lexiseg.training import loading, loop, plan
+from lexiseg.training import resume as continuing
 from lexiseg.training.module import SegmentationModule
 
 SCRIPT = Path(__file__).parent / "tiny_training.py"
@@ -32,9 +32,10 @@ SCRIPT = Path(__file__).parent / "tiny_training.py"
 @pytest.fixture(autouse=True)
 def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let what the script replaces in this process end with the test; one thread, as in the script's own."""
-    monkeypatch.setattr(plan, "load_text_encoder", plan.load_text_encoder)
-    monkeypatch.setattr(training, "SEGMENT_STEPS", training.SEGMENT_STEPS)
-    monkeypatch.setattr(training, "_MIN_SEGMENT_STEPS", training._MIN_SEGMENT_STEPS)
+    for module in (plan, continuing):
+        monkeypatch.setattr(module, "load_text_encoder", module.load_text_encoder)
+    for name in ("SEGMENT_STEPS", "_MIN_SEGMENT_STEPS"):
+        monkeypatch.setattr(loop, name, getattr(loop, name))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -149,7 +150,7 @@ class Dying:
 
 class Broken(Dying):
     def __getitem__(self, key: Any) -> Any:
-        raise DataError("The image lung.png is truncated. Restore it, or remove it.")
+        raise DataError("The image lung.png is truncated. Restore it, or remove it.", code="LEX-DATA-012")
 
 
 @pytest.mark.slow
