@@ -79,7 +79,7 @@ def test_prediction_loads_what_it_needs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["train", "--help"], ["--version"]])
 def test_help_loads_no_torch(arguments: list[str]) -> None:
     modules = loaded(
-        f"from lexiseg.cli import app\n"
+        f"from lexiseg.cli.app import app\n"
         f"try:\n    app({arguments!r}, standalone_mode=False)\n"
         f"except SystemExit:\n    pass"
     )
@@ -88,7 +88,7 @@ def test_help_loads_no_torch(arguments: list[str]) -> None:
 
 def test_an_unknown_output_format_is_refused_without_torch() -> None:
     modules = loaded(
-        "from lexiseg.cli import app\n"
+        "from lexiseg.cli.app import app\n"
         "try:\n    app(['predict', 'run', 'image', '--write', 'dicom'], standalone_mode=False)\n"
         "except Exception as error:\n    assert error.code == 'LEX-USE-571', error"
     )

@@ -14,6 +14,7 @@ from lexiseg.errors import RunError, WeightsError
 from lexiseg.files import write_json
 from lexiseg.inference.review import ReviewRule
 from lexiseg.runs.run import Run
+from lexiseg.validation import explain
 
 #: Name of the file in the run folder.
 CALIBRATION_FILE = "calibration.json"
@@ -132,9 +133,10 @@ def _read(run: Run) -> CalibrationFile | None:
         version = int(value["format_version"])
         if version <= _FORMAT_VERSION:
             return CalibrationFile.model_validate(value)
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+    except (ValueError, KeyError, TypeError) as error:
+        reason = explain(CalibrationFile, error) if isinstance(error, ValidationError) else repr(error)
         raise RunError(
-            f"{file} is damaged ({error}). Restore it, or remove it and calibrate again.", code="LEX-RUN-010"
+            f"{file} is damaged ({reason}). Restore it, or remove it and calibrate again.", code="LEX-RUN-010"
         ) from error
     raise RunError(
         f"{file} was written by a newer Lexiseg (format {version}); this version reads formats up to "

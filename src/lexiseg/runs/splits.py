@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lexiseg.errors import RunError
 from lexiseg.files import write_json
+from lexiseg.validation import explain
 
 #: Image ids per split.
 SPLITS_FILE = "splits.json"
@@ -59,9 +60,10 @@ def read_splits_record(folder: Path) -> SplitsRecord | None:
         return None
     try:
         return SplitsRecord.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, ValidationError) as error:
+    except ValueError as error:
         raise RunError(
-            f"{file} is damaged ({error!r}). Restore the file, or train again.", code="LEX-RUN-008"
+            f"{file} is damaged ({_reason(SplitsRecord, error)}). Restore the file, or train again.",
+            code="LEX-RUN-008",
         ) from error
 
 
@@ -74,10 +76,15 @@ def read_with_mask(folder: Path) -> WithMaskRecord:
     file = folder / MASKS_FILE
     try:
         return WithMaskRecord.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         raise RunError(
-            f"{file} cannot be read ({error!r}). Restore it, or train again.", code="LEX-RUN-007"
+            f"{file} cannot be read ({_reason(WithMaskRecord, error)}). Restore it, or train again.",
+            code="LEX-RUN-007",
         ) from error
+
+
+def _reason(model: type[BaseModel], error: Exception) -> str:
+    return explain(model, error) if isinstance(error, ValidationError) else repr(error)
 
 
 def write_splits_record(folder: Path, record: SplitsRecord) -> None:

@@ -57,3 +57,9 @@ def test_images_with_a_mask(tmp_path: Path) -> None:
     (tmp_path / "masks.json").unlink()
     with pytest.raises(RunError, match=r"LEX-RUN-007"):
         read_with_mask(tmp_path)
+
+
+def test_the_message_names_the_damaged_field(tmp_path: Path) -> None:
+    (tmp_path / "splits.json").write_text('{"train": "a"}')
+    with pytest.raises(RunError, match=r"splits\.json is damaged \(train: expected .*; got 'a'\)\. Restore"):
+        read_splits_record(tmp_path)
