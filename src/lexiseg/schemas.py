@@ -29,6 +29,8 @@ SCHEMAS = {
     "run-table": "lexiseg.evaluation.comparison_records:RunTable",
     "audit": "lexiseg.studies.records:AuditResult",
     "manifest": "lexiseg.runs.manifest:Manifest",
+    "run-splits": "lexiseg.runs.splits:SplitsRecord",
+    "run-masks": "lexiseg.runs.splits:WithMaskRecord",
     "calibration": "lexiseg.inference.calibration:CalibrationFile",
     "prediction": "lexiseg.inference.records:PredictionRecord",
     "prediction-failure": "lexiseg.inference.records:FailureRecord",
