@@ -68,7 +68,7 @@ class TestVocabulary:
         sheet = ["The nuclei density in the upper left is high.", "The nuclei density in the center is low."]
         vocabulary, notes = self.find(with_reports(index, *sheet, vocabulary=None), hash_encoder)
         assert len(vocabulary.factors) == 1
-        assert "its 2 distinct sentences became one factor of" in notes[0]
+        assert "its 2 distinct sentences form one factor" in notes[0]
 
     def test_the_test_split_is_not_looked_at(self, index: DatasetIndex, hash_encoder: Any) -> None:
         samples = tuple(
