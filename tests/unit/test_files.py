@@ -17,6 +17,7 @@ from lexiseg.files import (
     write_json,
     write_text,
 )
+from refusals import refuses
 
 
 def test_a_file_replaces_the_old_one_whole(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_a_folder_in_the_way_of_a_file_is_named(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(UsageError, match=rf"The file {folder} cannot be written: a folder"):
         write_text(folder, "text")
-    with pytest.raises(UsageError, match="a folder of that name exists"), disk_errors(folder):
+    with refuses("LEX-USE-002", "a folder of that name exists"), disk_errors(folder):
         folder.open("a+b")
     assert list(tmp_path.iterdir()) == [folder]
 

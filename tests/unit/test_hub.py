@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import constants
 
 from lexiseg import hub
-from lexiseg.errors import WeightsError
+from refusals import refuses
 
 
 def test_packaged_paths_are_found_without_importing() -> None:
@@ -23,7 +23,7 @@ def test_offline_mode_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("asked"))
     assert not hub.hub_is_reachable()
-    with pytest.raises(WeightsError, match="HF_HUB_OFFLINE is set"):
+    with refuses("LEX-WEIGHTS-001", "HF_HUB_OFFLINE is set"):
         hub.hub_file("timm/no-such-model", "model.safetensors")
 
 
@@ -40,7 +40,7 @@ def test_a_host_that_does_not_answer_is_not_asked(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     assert not hub.hub_is_reachable()
-    with pytest.raises(WeightsError, match=r"'m\.bin' of 'timm/no-such-model'.*does not answer"):
+    with refuses("LEX-WEIGHTS-001", "of 'timm/no-such-model'"):
         hub.hub_file("timm/no-such-model", "m.bin")
 
 
@@ -85,5 +85,5 @@ def test_the_local_cache_is_used_without_a_network(monkeypatch: pytest.MonkeyPat
 
 
 def test_impossible_repository_names_are_refused() -> None:
-    with pytest.raises(WeightsError, match="'c' of 'a/b/c'"):
+    with refuses("LEX-WEIGHTS-001", "'c' of 'a/b/c'"):
         hub.hub_file("a/b/c", "c")

@@ -12,9 +12,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from lexiseg.errors import UsageError
 from lexiseg.runs.run import Run
 from lexiseg.schemas import SCHEMAS, attribute_texts, schema
+from refusals import refuses
 from script_module import load_script
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_the_files_of_a_model_that_comes_with_lexiseg_validate(file: str, name: 
 
 
 def test_a_schema_that_does_not_exist() -> None:
-    with pytest.raises(UsageError, match="Unknown schema 'masks': expected one of metrics") as refused:
+    with refuses("LEX-USE-557", "schema 'masks': expected") as refused:
         schema("masks")
     assert refused.value.code == "LEX-USE-557"
 

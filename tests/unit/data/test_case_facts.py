@@ -11,6 +11,7 @@ from lexiseg.data import open_dataset
 from lexiseg.data.check import check_dataset
 from lexiseg.data.layouts.case_facts import CaseFacts, read_case_facts, write_case_facts
 from lexiseg.errors import DataError
+from refusals import refuses
 
 
 def test_patients_and_spacings_reach_the_samples(plain_folder: Tree) -> None:
@@ -53,7 +54,7 @@ def test_a_name_in_two_splits_is_not_guessed(plain_folder: Tree, tmp_path: Path)
     for split in ("train", "val", "test"):
         plain_folder("a", root=tmp_path / split)
     (tmp_path / "cases.csv").write_text("image,patient\na,p1\n")
-    with pytest.raises(DataError, match="names a, but 3 images have that name"):
+    with refuses("LEX-DATA-035", "3 images have"):
         open_dataset(tmp_path)
 
 
@@ -83,7 +84,7 @@ def test_faulty_files(plain_folder: Tree, text: str, message: str) -> None:
 def test_not_utf8(plain_folder: Tree) -> None:
     root = plain_folder("a", "b", "c")
     (root / "cases.csv").write_bytes(b"image,patient\na,\xff\xfe\n")
-    with pytest.raises(DataError, match="cannot be read as CSV in UTF-8"):
+    with refuses("LEX-DATA-031", "cannot be read as CSV in UTF-8"):
         open_dataset(root)
 
 

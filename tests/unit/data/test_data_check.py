@@ -14,7 +14,7 @@ from lexiseg.data.check import CheckReport, check_dataset, render
 from lexiseg.data.check.picture_hash import difference_hash
 from lexiseg.data.check.report import MAX_FILES, FileNote, make_finding
 from lexiseg.data.phantom import write_phantom
-from lexiseg.errors import DataError
+from refusals import refuses
 
 EXPECTED_LEVELS = {"error", "warning", "info"}
 
@@ -306,7 +306,7 @@ def test_turned_photographs(plain_folder: Tree) -> None:
 
 
 def test_a_folder_without_layout_raises(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is empty"):
+    with refuses("LEX-DATA-023", "is empty"):
         check_dataset(tmp_path)
 
 

@@ -10,6 +10,7 @@ from data_files import Tree, save_image, save_mask
 
 from lexiseg.data import open_dataset
 from lexiseg.errors import DataError
+from refusals import refuses
 
 
 def write_csvs(root: Path, **rows: list[tuple[str, str, str]]) -> None:
@@ -60,34 +61,32 @@ def test_excel_lock_files_are_no_sheets(published_folder: Path) -> None:
 
 def test_two_sheets_are_not_guessed_between(published_folder: Path) -> None:
     (published_folder / "Val_Folder" / "other.csv").write_text("Image,Description\n")
-    with pytest.raises(DataError, match=r"several sheets \(Val_text\.xlsx, other\.csv\)"):
+    with refuses("LEX-DATA-025", "several sheets (Val_text.xlsx,"):
         open_dataset(published_folder)
 
 
 def test_sheet_without_columns_lists_those_it_has(published_folder: Path) -> None:
     path = published_folder / "Val_Folder" / "Val_text.xlsx"
     pd.DataFrame({"Key": ["a"], "Words": ["b"]}).to_excel(path, index=False)
-    with pytest.raises(
-        DataError, match=r"Val_text\.xlsx has the columns 'Key', 'Words'; expected one with image"
-    ):
+    with refuses("LEX-DATA-025", "'Key', 'Words'; expected"):
         open_dataset(published_folder)
 
 
 def test_sheet_that_fits_no_image_is_an_error(published_folder: Path) -> None:
     path = published_folder / "Val_Folder" / "Val_text.xlsx"
     pd.DataFrame({"Image": ["x.png"], "Description": ["b"]}).to_excel(path, index=False)
-    with pytest.raises(DataError, match=r"No row of .*Val_text\.xlsx belongs .* for example, x\.png"):
+    with refuses("LEX-DATA-025", "for example, x.png"):
         open_dataset(published_folder)
 
 
 def test_broken_sheets_are_errors(published_folder: Path) -> None:
     path = published_folder / "Val_Folder" / "Val_text.xlsx"
     path.write_bytes(b"PK no zip")
-    with pytest.raises(DataError, match=r"Val_text\.xlsx cannot be read as a sheet"):
+    with refuses("LEX-DATA-025", "Val_text.xlsx cannot be"):
         open_dataset(published_folder)
     path.unlink()
     (path.parent / "text.csv").write_bytes("Image,Description\nmask_x,l\xe4sion\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"text\.csv is not UTF-8 text"):
+    with refuses("LEX-DATA-025", "text.csv is not UTF-8 text"):
         open_dataset(published_folder)
 
 
@@ -96,9 +95,7 @@ def test_key_with_two_sentences_is_an_error(published_folder: Path) -> None:
     table = pd.read_excel(path)
     twice = pd.concat([table, table.assign(Description="Another sentence.")])
     twice.to_excel(path, index=False)
-    with pytest.raises(
-        DataError, match=r"gives mask_cxr_s00002-e1-r1\.png two different sentences: 'Unilateral"
-    ):
+    with refuses("LEX-DATA-025", "mask_cxr_s00002-e1-r1.png two"):
         open_dataset(published_folder)
     pd.concat([table, table]).to_excel(path, index=False)
     assert len(open_dataset(published_folder).split("val")) == 2
@@ -178,7 +175,7 @@ def test_bad_splits_json(plain_folder: Tree, content: str, message: str) -> None
 
 def test_too_few_patients_to_split(plain_folder: Tree) -> None:
     root = plain_folder("cxr_s1-e1-r1", "cxr_s1-e2-r1", "cxr_s2-e1-r1")
-    with pytest.raises(DataError, match="Cannot split 3 images of 2 patients"):
+    with refuses("LEX-DATA-025", "Cannot split 3"):
         open_dataset(root)
     assert not (root / "splits.json").exists()
 
@@ -239,20 +236,16 @@ def test_cotexnet_csvs_of_two_data_sets_and_flat_folders(tmp_path: Path) -> None
 
 def test_cotexnet_csv_errors(tmp_path: Path) -> None:
     write_csvs(tmp_path, train=[("kvasir", "a.png", "a.png")])
-    with pytest.raises(
-        DataError, match=r"without a folder here .*kvasir \(1 rows\)\. Expected .*kvasir/images"
-    ):
+    with refuses("LEX-DATA-025", "kvasir/images"):
         open_dataset(tmp_path)
     save_image(tmp_path / "kvasir" / "images" / "b.png", 0)
-    with pytest.raises(DataError, match=r"1 files named in the CSVs do not exist: .*a\.png"):
+    with refuses("LEX-DATA-026", "a.png"):
         open_dataset(tmp_path)
     write_csvs(tmp_path, train=[("kvasir", "b.png", "b.png")] * 2)
-    with pytest.raises(DataError, match=r"train_data\.csv names kvasir/b\.png twice"):
+    with refuses("LEX-DATA-025", "names kvasir/b.png twice"):
         open_dataset(tmp_path)
     (tmp_path / "train_data.csv").write_text("image,mask\na,b\n")
-    with pytest.raises(
-        DataError, match="has the columns 'image', 'mask'; expected dataset, img_name, mask_name"
-    ):
+    with refuses("LEX-DATA-025", "dataset, img_name, mask_name"):
         open_dataset(tmp_path)
 
 
@@ -260,32 +253,30 @@ def test_missing_masks_are_listed_with_their_number(plain_folder: Tree) -> None:
     root = plain_folder(*"abcdefgh")
     for stem in "abcdefg":
         (root / "masks" / f"{stem}.png").unlink()
-    with pytest.raises(DataError, match=r"Missing masks: 7 of 8 images have none: .*\.png and 2 more"):
+    with refuses("LEX-DATA-027", ".png and 2 more"):
         open_dataset(root)
     data = open_dataset(root, allow_missing_masks=True)
     assert sum(sample.mask is None for sample in data.samples) == 7
     (root / "masks" / "h.png").unlink()
-    with pytest.raises(DataError, match="none of the 8 images"):
+    with refuses("LEX-DATA-028", "none of the 8 images"):
         open_dataset(root, allow_missing_masks=True)
 
 
 def test_missing_masks_beside_masks_without_image_are_wrong_names(plain_folder: Tree) -> None:
     root = plain_folder(*"abcd")
     (root / "masks" / "a.png").rename(root / "masks" / "elsewhere.png")
-    with pytest.raises(
-        DataError, match=r"1 of 4 images have none .*a\.png.* 1 masks belong to no image .*elsew"
-    ):
+    with refuses("LEX-DATA-029", "1 of 4 images have none"):
         open_dataset(root, allow_missing_masks=True)
 
 
 def test_double_names_are_errors(plain_folder: Tree) -> None:
     root = plain_folder("a", "b", "c")
     save_mask(root / "masks" / "mask_a.png")
-    with pytest.raises(DataError, match=r"Two masks belong to the image .*a\.png: a\.png and mask_a\.png"):
+    with refuses("LEX-DATA-025", "a.png: a.png and mask_a.png"):
         open_dataset(root)
     (root / "masks" / "mask_a.png").unlink()
     save_image(root / "images" / "a.jpg", 3)
-    with pytest.raises(DataError, match=r"Two images have the same name: .*a\.jpg and a\.png"):
+    with refuses("LEX-DATA-025", "a.jpg and a.png"):
         open_dataset(root)
 
 
@@ -322,9 +313,7 @@ def test_a_sheet_shared_by_splits_tells_them_apart(tmp_path: Path) -> None:
     (tmp_path / "reports.csv").write_text("image,report\nval/images/a.png,V.\ntrain/masks/mask_a.png,T.\n")
     assert [sample.report for sample in open_dataset(tmp_path).samples] == ["T.", "V."]
     (tmp_path / "reports.csv").write_text("image,report\na.png,T.\n")
-    with pytest.raises(
-        DataError, match=r"The row a\.png of .*reports\.csv matches .*train/images/a\.png and .*val/"
-    ):
+    with refuses("LEX-DATA-025", "The row a.png of"):
         open_dataset(tmp_path)
 
 
@@ -335,9 +324,7 @@ def test_reports_of_another_data_set_are_not_attached(tmp_path: Path) -> None:
     (tmp_path / "reports.csv").write_text("image,report\nkvasir/a.png,Mine.\nisic/a.png,Other.\n")
     assert [sample.report for sample in open_dataset(tmp_path).samples] == ["Mine."]
     (tmp_path / "reports.csv").write_text("image,report\nisic/a.png,Other.\n")
-    with pytest.raises(
-        DataError, match=r"No row of .* belongs to an image; its keys are, for example, isic/a\.png"
-    ):
+    with refuses("LEX-DATA-025", "for example, isic/a.png"):
         open_dataset(tmp_path)
 
 
@@ -346,7 +333,7 @@ def test_two_sentences_for_one_image_are_an_error(plain_folder: Tree) -> None:
     (root / "reports.csv").write_text("image,report\na.png,One.\nmask_a.png,One.\n")
     assert open_dataset(root).samples
     (root / "reports.csv").write_text("image,report\na.png,One.\nmask_a.png,Two.\n")
-    with pytest.raises(DataError, match=r"a\.png has two different sentences: 'One\.' and, in .*'Two\.'"):
+    with refuses("LEX-DATA-025", "'Two.'"):
         open_dataset(root)
 
 
@@ -355,26 +342,26 @@ def test_two_sheets_that_differ_are_an_error(tmp_path: Path) -> None:
     save_mask(tmp_path / "train" / "masks" / "a.png")
     (tmp_path / "train" / "reports.csv").write_text("image,report\na.png,One.\n")
     (tmp_path / "reports.csv").write_text("image,report\na.png,Two.\n")
-    with pytest.raises(DataError, match=r"a\.png has two different sentences"):
+    with refuses("LEX-DATA-025", "a.png has two"):
         open_dataset(tmp_path)
 
 
 def test_folders_without_a_layout(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="does not exist; expected the folder"):
+    with refuses("LEX-DATA-021", "not exist; expected"):
         open_dataset(tmp_path / "none")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DataError, match="is a file; expected the folder"):
+    with refuses("LEX-DATA-022", "is a file; expected the folder"):
         open_dataset(tmp_path / "file")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"empty is empty\. Expected one of: Train_Folder"):
+    with refuses("LEX-DATA-023", "one of: Train_Folder"):
         open_dataset(tmp_path / "empty")
     (tmp_path / "empty" / "images").mkdir()
-    with pytest.raises(DataError, match="layout 'folders' but holds no image"):
+    with refuses("LEX-DATA-024", "layout 'folders' but"):
         open_dataset(tmp_path / "empty")
-    with pytest.raises(DataError, match=r"no known layout; it holds empty/, file\. Did you mean .*empty\?"):
+    with refuses("LEX-DATA-030", "holds empty/, file."):
         open_dataset(tmp_path)
     shutil.rmtree(tmp_path / "empty")
-    with pytest.raises(DataError, match=r"no known layout; it holds file\. Expected one of"):
+    with refuses("LEX-DATA-030", "holds file. Expected"):
         open_dataset(tmp_path)
 
 
@@ -399,7 +386,7 @@ def test_a_corrupt_mask_is_named_before_training(plain_folder: Tree) -> None:
     root = plain_folder("a", "b", "c")
     (root / "splits.json").write_text('{"train": ["a", "b"], "test": ["c"]}')
     (root / "masks" / "b.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"masks/b\.png .* an empty file"):
+    with refuses("LEX-DATA-013", "masks/b.png"):
         open_dataset(root)
 
 

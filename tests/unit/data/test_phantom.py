@@ -11,6 +11,7 @@ from lexiseg.errors import UsageError
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.reading.reports import parse_report
 from lexiseg.words.vocabulary import load_vocabulary
+from refusals import refuses
 
 NUMBERS = {"train": 40, "val": 10, "test": 10}
 
@@ -133,7 +134,7 @@ def test_two_classes_in_plain_folders(tmp_path: Path) -> None:
 
 def test_impossible_arguments(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("taken")
-    with pytest.raises(UsageError, match=r"is not empty\. Give a new folder"):
+    with refuses("LEX-USE-004", "not empty. Give"):
         write_phantom(tmp_path, num_train=1, num_val=1, num_test=1)
     for message, arguments in (
         ("at least 64 pixels wide, got 32", {"size": 32}),

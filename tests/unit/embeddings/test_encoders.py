@@ -9,6 +9,7 @@ from lexiseg.embeddings import encoders
 from lexiseg.embeddings.encoders import TransformerEncoder, load_text_encoder
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.hub import packaged_path
+from refusals import refuses
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +92,13 @@ def test_a_model_that_cannot_be_had_is_an_error_that_says_what_to_do(monkeypatch
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"cannot be loaded"):
+    with refuses("LEX-WEIGHTS-014", "cannot be loaded"):
         load_text_encoder(str(tmp_path))
 
 
 def test_a_path_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "hub_is_reachable", lambda: pytest.fail("the hub was asked"))
-    with pytest.raises(WeightsError, match=r"no folder '\./models/bert'"):
+    with refuses("LEX-WEIGHTS-013", "no folder './models/bert'"):
         load_text_encoder("./models/bert")
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from lexiseg.data import open_dataset
-from lexiseg.errors import DataError
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.calibrate import calibrate_on, fit_review, fit_temperature
 from lexiseg.evaluation.evaluate import evaluate_on
@@ -18,6 +17,7 @@ from lexiseg.evaluation.provenance import in_sample
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.review import REVIEW_SHARE
 from lexiseg.runs.manifest import DataRecord
+from refusals import refuses
 
 PLAIN = PredictionOptions()
 
@@ -186,14 +186,14 @@ def test_the_limit_of_an_uncalibrated_run_was_chosen_on_validation(scene: Scene,
 
 def test_an_unreadable_validation_case_is_refused(scene: Scene) -> None:
     del scene.answers["v4"]
-    with pytest.raises(DataError, match=r"v4\.png cannot be read"):
+    with refuses("LEX-DATA-136", "v4.png cannot be read"):
         calibrate_on(scene.index, scene.predictor, PLAIN)
 
 
 def test_data_without_a_validation_split_is_refused(scene: Scene) -> None:
     samples = tuple(sample for sample in scene.index.samples if sample.split != "val")
-    with pytest.raises(DataError, match="no images in its val split"):
+    with refuses("LEX-DATA-138", "no images in its val split"):
         calibrate_on(replace(scene.index, samples=samples), scene.predictor, PLAIN)
     masked = tuple(replace(sample, mask=None) for sample in scene.index.samples)
-    with pytest.raises(DataError, match=r"No validation image of .* has a mask"):
+    with refuses("LEX-DATA-135", "has a mask"):
         calibrate_on(replace(scene.index, samples=masked), scene.predictor, PLAIN)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lexiseg.data import open_dataset
-from lexiseg.errors import DataError, PartialFailureError, UsageError
+from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_on
 from lexiseg.evaluation.options import EvaluationOptions
@@ -22,6 +22,7 @@ from lexiseg.evaluation.records import Metrics
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.runs.run import Run
 from lexiseg.schemas import schema
+from refusals import refuses
 
 LEFT = "Unilateral pulmonary infection, one infected area, lower left lung."
 BOTH = "Bilateral pulmonary infection, two infected areas, lower left lung and lower right lung."
@@ -199,7 +200,7 @@ def test_failed_cases_are_reported_and_the_rest_is_scored(scene: Scene, write_ca
     assert set(rows_of(evaluation)) == {"perfect", "clean"}
     report = (evaluation.out / "report.html").read_text()
     assert "half.png cannot be read" in report
-    with pytest.raises(PartialFailureError, match=r"2 of 4 cases could not be evaluated \(half, missed\)"):
+    with refuses("LEX-PART-004", "4 cases could"):
         evaluation.raise_for_failures()
 
 
@@ -212,9 +213,7 @@ def test_a_mask_of_another_size_fails_with_both_sizes(scene: Scene) -> None:
 
 def test_nothing_scored_writes_nothing(scene: Scene) -> None:
     scene.answers.clear()
-    with pytest.raises(
-        DataError, match=r"None of the 4 cases of the test split .* First reason: .*cannot be read"
-    ):
+    with refuses("LEX-DATA-143", "the 4 cases"):
         scene.evaluate()
     assert not (scene.root / "out").exists()
 
@@ -278,11 +277,11 @@ def test_sources_are_compared_where_there_are_several(scene: Scene, write_case: 
 
 
 def test_wrong_split_and_wrong_classes(scene: Scene) -> None:
-    with pytest.raises(DataError, match=r"no images in its val split \(train: 2, val: 0, test: 4\)"):
+    with refuses("LEX-DATA-138", "split (train: 2,"):
         scene.evaluate(split="val")
-    with pytest.raises(UsageError, match="Unknown split 'exam': expected one of train, val, test"):
+    with refuses("LEX-USE-081", "split 'exam': expected"):
         scene.evaluate(split="exam")
-    with pytest.raises(DataError, match="The run runs/fake segments polyp, vessel, but the masks of"):
+    with refuses("LEX-DATA-140", "runs/fake segments polyp,"):
         scene.evaluate(run={"class_names": ("background", "polyp", "vessel")})
 
 
@@ -343,7 +342,7 @@ def test_several_classes(
     assert (row["dice_lesion"], row["dice_effusion"]) == ("1", "0")
     assert "effusion" in (evaluation.out / "report.html").read_text()
     swapped = fake_run(class_names=("background", "effusion", "lesion"), text_source="none")
-    with pytest.raises(DataError, match=r"background, effusion, lesion, those of .* background, lesion, eff"):
+    with refuses("LEX-DATA-141", "background, lesion, eff"):
         evaluate_on(
             open_dataset(tmp_path / "data"),
             fake_predictor(swapped, predictor.answers),
@@ -364,7 +363,7 @@ def test_reports_of_the_other_side_are_refused(
     data = open_dataset(tmp_path / "data")
     (tmp_path / "data" / "test" / "masks" / "c5.png").write_bytes(b"no image")
     predictor = fake_predictor(fake_run(), dict.fromkeys(names, (left, UNILATERAL_ONE)))
-    with pytest.raises(DataError, match=r"100\.0 % of 5 one-sided .* assumes the image's.*`side: patient`"):
+    with refuses("LEX-DATA-094", "assumes the image's"):
         evaluate_on(data, predictor, EvaluationOptions(), out=tmp_path / "out")
     stated = replace(data, side="patient")
     assert len(evaluate_on(stated, predictor, EvaluationOptions(), out=tmp_path / "out").cases) == 5

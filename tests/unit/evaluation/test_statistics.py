@@ -15,6 +15,7 @@ from lexiseg.evaluation.statistics import (
     pooled_ci,
     size_terciles,
 )
+from refusals import refuses
 
 
 def test_mean_and_interval_of_many_cases() -> None:
@@ -123,7 +124,7 @@ def test_paired_test_over_patients() -> None:
 
 
 def test_paired_needs_the_same_cases() -> None:
-    with pytest.raises(UsageError, match="same cases, got 2 and 3"):
+    with refuses("LEX-USE-090", "same cases, got 2 and 3"):
         paired_difference([0.1, 0.2], [0.1, 0.2, 0.3])
 
 
@@ -132,7 +133,7 @@ def test_holm_by_hand() -> None:
     assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
-    with pytest.raises(UsageError, match=r"p-values lie in 0..1"):
+    with refuses("LEX-USE-091", "p-values lie in 0..1"):
         holm([1.5])
 
 
@@ -140,7 +141,7 @@ def test_size_terciles_leave_empty_masks_out() -> None:
     shares = [0.0, 0.0, 0.01, 0.02, 0.03, 0.04]
     low, high = size_terciles(shares)
     assert (low, high) == pytest.approx((0.02, 0.03))
-    with pytest.raises(UsageError, match="at least one case with a lesion"):
+    with refuses("LEX-USE-092", "least one case"):
         size_terciles([0.0, 0.0])
 
 
@@ -159,7 +160,7 @@ def test_pooled_by_hand() -> None:
     assert dice == pytest.approx(2 * 90 / (90 + 110))
     assert iou == pytest.approx(90 / 110)
     assert np.mean([case.dice for case in cases]) == pytest.approx((180 / 190) / 2)
-    with pytest.raises(UsageError, match="at least one case"):
+    with refuses("LEX-USE-093", "at least one case"):
         pooled([])
 
 
@@ -210,7 +211,7 @@ def test_pooled_interval_averages_classes_and_counts_nothing_as_right() -> None:
     case = case_metrics(np.array([[1, 0, 0, 0]], np.uint8), truth, num_classes=3)
     # Class 1: 2 * 1 / 3; class 2 is in neither mask: 1.
     assert pooled_ci([case])[0] == pytest.approx(((2 / 3 + 1) / 2,) * 2)
-    with pytest.raises(UsageError, match="at least one case"):
+    with refuses("LEX-USE-093", "at least one case"):
         pooled_ci([])
-    with pytest.raises(UsageError, match="one cluster per value, got 2 for 1"):
+    with refuses("LEX-USE-095", "value, got 2"):
         pooled_ci([case], ["a", "b"])

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from lexiseg.data.readers import read_image
-from lexiseg.errors import DataError, DiskError, LexisegError, UsageError
+from lexiseg.errors import DiskError, LexisegError, UsageError
 from lexiseg.files import write_text
 from lexiseg.inference.batch import BatchSummary, predict_to_files
 from lexiseg.inference.explain import Explanation
@@ -20,6 +20,7 @@ from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.targets import Target, find_targets
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
+from refusals import refuses
 
 
 class Thresholds:
@@ -99,7 +100,7 @@ class TestFindTargets:
         (folder / ".cache").mkdir()
         write_image(folder / ".cache" / "b.png")
         assert find_targets([folder]) == before
-        with pytest.raises(DataError, match="No image found"):
+        with refuses("LEX-DATA-099", "No image found"):
             find_targets([folder / ".*.png"])
 
     def test_masks_of_an_earlier_batch_are_no_images(self, folder: Path) -> None:
@@ -108,26 +109,24 @@ class TestFindTargets:
         write_image(folder / "out" / "masks" / "a.png")
         assert len(find_targets([folder])) == 3
         assert find_targets([folder], out=folder / "out") == before
-        with pytest.raises(DataError, match="No image found"):
+        with refuses("LEX-DATA-099", "No image found"):
             find_targets([folder / "out"], out=folder / "out")
 
     def test_masks_that_would_overwrite_each_other_are_refused(self, folder: Path) -> None:
         write_image(folder / "a.tif")
-        with pytest.raises(DataError, match=r"a\.png and .*a\.tif would both write the .* --out folders\."):
+        with refuses("LEX-DATA-100", "--out folders."):
             find_targets([folder])
         write_image(folder / "exam" / "a.png")
-        with pytest.raises(
-            DataError, match=r"would both write the mask 'a\.png'.*, or give their parent folder"
-        ):
+        with refuses("LEX-DATA-100", "the mask 'a.png'"):
             find_targets([folder / "a.png", folder / "exam" / "a.png"])
 
     @pytest.mark.parametrize("pattern", ["nothing", "*.gif", "notes.*"])
     def test_nothing_found_is_refused(self, folder: Path, pattern: str) -> None:
-        with pytest.raises(DataError, match=r"No image found at .*Expected an image file.*\.png"):
+        with refuses("LEX-DATA-099", ".png"):
             find_targets([folder, folder / pattern])
 
     def test_an_empty_folder_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match="No image found"):
+        with refuses("LEX-DATA-099", "No image found"):
             find_targets([tmp_path])
 
 
@@ -139,7 +138,7 @@ def test_masks_of_another_origin_are_not_replaced(folder: Path) -> None:
     (folder / "masks").mkdir()
     write_image(folder / "masks" / "a.png")
     truth = (folder / "masks" / "a.png").read_bytes()
-    with pytest.raises(DataError, match="these masks are not from a prediction"):
+    with refuses("LEX-DATA-101", "from a prediction"):
         predict_to_files(Thresholds(), find_targets([folder / "a.png"]), folder)  # type: ignore[arg-type]
     assert (folder / "masks" / "a.png").read_bytes() == truth
 

@@ -14,6 +14,7 @@ from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.records import PredictionRecord
 from lexiseg.inference.review import ReviewRule, Signal
+from refusals import refuses
 
 
 def calibration(temperature: float = 2.0, *, below: float = 0.0, signal: str = "overlap") -> Calibration:
@@ -47,7 +48,7 @@ def test_other_weights_are_refused_until_calibrated_again(tmp_path: Path, make_r
     save_calibration(run, calibration(2.0), flip_average=False)
     with open(run.weights_file, "ab") as weights:
         weights.write(b"trained on")
-    with pytest.raises(RunError, match=r"fitted for other weights .* `lexiseg calibrate"):
+    with refuses("LEX-RUN-009", "`lexiseg calibrate"):
         load_calibration(run, flip_average=False)
     save_calibration(run, calibration(4.0), flip_average=True)
     assert load_calibration(run, flip_average=True) == calibration(4.0)
@@ -72,7 +73,7 @@ def test_a_file_that_cannot_be_read_is_refused(
     with pytest.raises(RunError, match=said):
         Predictor(run)
     file.write_text("{")
-    with pytest.raises(RunError, match="is damaged"):
+    with refuses("LEX-RUN-010", "is damaged"):
         save_calibration(run, calibration(), flip_average=False)
 
 

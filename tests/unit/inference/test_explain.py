@@ -13,7 +13,6 @@ import torch
 
 from html_page import Page
 from lexiseg.data.readers import read_image
-from lexiseg.errors import UsageError
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.card import LIMIT_OF_HEAT, LIMIT_OF_WHAT_IF, build_card
 from lexiseg.inference.explain import MIRROR, NO_HEAT, NO_WORDS, ONE_EMBEDDING, Explanation, explain
@@ -25,6 +24,7 @@ from lexiseg.systems.cotexnet.compact_prompt_trace import trace_prompts as trace
 from lexiseg.systems.registry import get
 from lexiseg.systems.stpnet.paper_network import StpNet
 from lexiseg.systems.stpnet.paper_prompt_trace import trace_prompts as trace_published
+from refusals import refuses
 
 FACTORS = ("laterality", "count", "left", "right")
 
@@ -232,7 +232,7 @@ def test_several_classes(tmp_path: Path, make_run: Any, images: list[Path]) -> N
 
 
 def test_a_prediction_of_another_image_is_refused(stpnet: Predictor, images: list[Path]) -> None:
-    with pytest.raises(UsageError, match=r"for an image of \(64, 64\), but this one is \(50, 70\)"):
+    with refuses("LEX-USE-039", "image of (64,"):
         explain(stpnet, images[1], prediction=stpnet.predict(images[0]))
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import ImageColor
 
-from lexiseg.errors import UsageError
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR, draw_overlay
+from refusals import refuses
 
 ORANGE, BLUE = (np.array(ImageColor.getrgb(colour)) for colour in (PREDICTED_COLOUR, TRUTH_COLOUR))
 
@@ -84,5 +84,5 @@ def test_the_image_is_not_changed_and_grids_must_match() -> None:
     image = grey()
     draw_overlay(image, box(30, 50, 90, 150))
     np.testing.assert_array_equal(image, grey())
-    with pytest.raises(UsageError, match=r"mask of \(4, 4\) cannot be drawn on an image of \(120, 200\)"):
+    with refuses("LEX-USE-044", "image of (120,"):
         draw_overlay(image, np.zeros((4, 4), np.uint8))

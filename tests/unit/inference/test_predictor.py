@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from lexiseg.data.readers import read_image
-from lexiseg.errors import DataError, UsageError, WeightsError
+from lexiseg.errors import DataError, UsageError
 from lexiseg.inference.options import BATCH_SIZE, PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.preprocess import normalise, to_batch, to_grid
 from lexiseg.models.bank import TextBank
 from lexiseg.runs.run import Run
 from lexiseg.words.measure import agreement, measure
+from refusals import refuses
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +177,7 @@ def test_a_broken_file_does_not_stop_the_rest(
     assert [path for path, _ in results] == paths
     assert [isinstance(result, DataError) for _, result in results] == [True, False, True, False, True]
     assert results[3][1].mask.shape == (50, 70)
-    with pytest.raises(DataError, match=r"broken.png"):
+    with refuses("LEX-DATA-019", "broken.png"):
         predictor.predict(broken)
 
 
@@ -191,7 +192,7 @@ def test_a_bank_of_another_vocabulary_is_refused(tmp_path: Path, make_run: Any) 
     bank = TextBank.load(run.bank_file)
     phrases = {name: tuple(f"{phrase}!" for phrase in listed) for name, listed in bank.phrases.items()}
     TextBank(encoder="noise", phrases=phrases, embeddings=bank.embeddings).save(run.bank_file)
-    with pytest.raises(WeightsError, match="holds other phrases than the vocabulary"):
+    with refuses("LEX-WEIGHTS-049", "holds other phrases"):
         Predictor(run)
 
 

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from lexiseg.errors import WeightsError
 from lexiseg.models.weights_file import count_parameters, load_weights, save_weights
+from refusals import refuses
 
 
 def test_weights_leave_out_what_only_teaches(tmp_path: Path) -> None:
@@ -38,13 +37,13 @@ def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_weights_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     network = nn.Conv2d(3, 4, 3)
-    with pytest.raises(WeightsError, match=r"no weights at .*has not finished its first validation"):
+    with refuses("LEX-WEIGHTS-016", "no weights at"):
         load_weights(network, tmp_path / "w.safetensors")
     (tmp_path / "w.safetensors").write_bytes(b"damaged")
-    with pytest.raises(WeightsError, match="cannot be read"):
+    with refuses("LEX-WEIGHTS-017", "cannot be read"):
         load_weights(network, tmp_path / "w.safetensors")
     save_weights(nn.Conv2d(3, 5, 3), tmp_path / "w.safetensors")
-    with pytest.raises(WeightsError, match="do not fit the network of the run"):
+    with refuses("LEX-WEIGHTS-019", "fit the network"):
         load_weights(network, tmp_path / "w.safetensors")
 
 

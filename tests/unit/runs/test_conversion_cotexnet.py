@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_file
 from transformers import CLIPSegConfig
 
-from lexiseg.errors import RunError, UsageError, WeightsError
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.preprocess import normalise, to_batch
 from lexiseg.models.normalisation import IMAGENET
@@ -18,6 +17,7 @@ from lexiseg.runs.conversion.cotexnet import convert_cotexnet
 from lexiseg.runs.run import Run
 from lexiseg.systems.cotexnet.paper_network import CoTexNet
 from lexiseg.systems.cotexnet.published_keys import to_published
+from refusals import refuses
 from tiny_clipseg import CONFIG, write_clipseg
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (80, 64, 3), dtype=np.uint8)
@@ -69,7 +69,7 @@ def test_names_of_classes(tmp_path: Path, clipseg: Path) -> None:
     assert run.class_names == ("background", "lv", "myo", "la")
     assert run.manifest.image_size == 224
     for names in (["lv"], ["lv", "lv", "la"]):
-        with pytest.raises(UsageError, match=r"3 foreground classes, but the names given are lv"):
+        with refuses("LEX-USE-037", "3 foreground classes,"):
             convert_cotexnet(file, tmp_path / "other", clipseg=clipseg, class_names=names)
     assert not (tmp_path / "other").exists()
 
@@ -78,16 +78,16 @@ def test_refusals(tmp_path: Path, clipseg: Path) -> None:
     file = checkpoint(tmp_path, 2)
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "mine.txt").write_text("mine")
-    with pytest.raises(RunError, match="already exists"):
+    with refuses("LEX-RUN-006", "already exists"):
         convert_cotexnet(file, tmp_path / "used", clipseg=clipseg)
-    with pytest.raises(WeightsError, match=r"no 'config\.json' in"):
+    with refuses("LEX-WEIGHTS-026", "no 'config.json' in"):
         convert_cotexnet(file, tmp_path / "run", clipseg=tmp_path / "used")
-    with pytest.raises(UsageError, match="must be at least 64; got 0"):
+    with refuses("LEX-USE-022", "must be at least 64; got 0"):
         convert_cotexnet(file, tmp_path / "run", clipseg=clipseg, image_size=0)
     torch.save({"model": {"conv.weight": torch.zeros(1)}}, tmp_path / "other.pth")
-    with pytest.raises(WeightsError, match=r"1 unknown key: conv\.weight"):
+    with refuses("LEX-WEIGHTS-028", "1 unknown key: conv.weight"):
         convert_cotexnet(tmp_path / "other.pth", tmp_path / "run", clipseg=clipseg)
     torch.save({"model": Path("x")}, tmp_path / "objects.pth")
-    with pytest.raises(WeightsError, match=r"objects\.pth cannot be read"):
+    with refuses("LEX-WEIGHTS-011", "objects.pth cannot be read"):
         convert_cotexnet(tmp_path / "objects.pth", tmp_path / "run", clipseg=clipseg)
     assert not (tmp_path / "run").exists()

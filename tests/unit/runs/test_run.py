@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lexiseg.errors import RunError
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.runs.manifest import Manifest
 from lexiseg.runs.run import Run
+from refusals import refuses
 
 
 @pytest.fixture
@@ -35,5 +35,5 @@ def test_a_run_stands_for_itself_and_so_does_its_folder(run: Run) -> None:
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"Expected a run folder at .*nowhere"):
+    with refuses("LEX-RUN-001", "nowhere"):
         Run.of(tmp_path / "nowhere")

@@ -17,6 +17,7 @@ from lexiseg.runs.splits import (
     write_splits_record,
     write_with_mask,
 )
+from refusals import refuses
 
 
 def test_the_shipped_splits_are_written_again_as_they_are(tmp_path: Path) -> None:
@@ -61,5 +62,5 @@ def test_images_with_a_mask(tmp_path: Path) -> None:
 
 def test_the_message_names_the_damaged_field(tmp_path: Path) -> None:
     (tmp_path / "splits.json").write_text('{"train": "a"}')
-    with pytest.raises(RunError, match=r"splits\.json is damaged \(train: expected .*; got 'a'\)\. Restore"):
+    with refuses("LEX-RUN-008", "; got 'a'). Restore"):
         read_splits_record(tmp_path)

@@ -18,7 +18,7 @@ from rich.console import Console
 from lexiseg.data import DatasetIndex, open_dataset, splits
 from lexiseg.data.mask_hiding import hide_masks
 from lexiseg.data.phantom import write_phantom
-from lexiseg.errors import DataError, DiskError, RunError, UsageError
+from lexiseg.errors import DataError, DiskError, UsageError
 from lexiseg.studies import engine, study_data
 from lexiseg.studies import shared_settings as audit_settings
 from lexiseg.studies.arms import AuditArm, contrasts, known_arms, plan_arms, read_arms
@@ -34,6 +34,7 @@ from lexiseg.training.examples import TrainingExamples, Words
 from lexiseg.training.pixels import DecodedSamples
 from lexiseg.training.words import words_of
 from lexiseg.words.vocabulary import load_vocabulary
+from refusals import refuses
 
 # The package exports the function under the module's name.
 audit_module = importlib.import_module("lexiseg.studies.audit")
@@ -190,13 +191,13 @@ def test_files_of_arms_that_are_refused(tmp_path: Path, text: str, message: str,
 def test_pseudo_labels_need_images_without_mask(index: DatasetIndex) -> None:
     arms = plan_arms(("stpnet",), ("none", "pseudo_labels", "concepts"), 1, KNOWN)
     for share in (None, 1.0, 0.99):  # of 8 masks, 99 % are all
-        with pytest.raises(UsageError, match=r"every training image has one\. Hide some with --masks"):
+        with refuses("LEX-USE-103", "some with --masks"):
             planned(index, {"masks": share}, arms=arms)
     hidden = planned(index, {"masks": 0.5}, arms=arms)
     assert [(c.text, c.masks, c.unmasked) for c in hidden] == [
         ("none", 0.5, "leave_out"), ("none", 0.5, "pseudo_labels"), ("concepts", 0.5, "leave_out"),
     ]  # fmt: skip
-    with pytest.raises(UsageError, match="with `pseudo_weight: 0` teaches nothing"):
+    with refuses("LEX-USE-075", "`pseudo_weight: 0` teaches"):
         planned(index, {"masks": 0.5, "pseudo_weight": 0.0}, arms=arms)
     first = index.split("train")[0]
     some = tuple(dataclasses.replace(s, mask=None) if s is first else s for s in index.samples)
@@ -271,7 +272,7 @@ def test_limit_takes_the_same_images_everywhere(index: DatasetIndex) -> None:
     backwards = dataclasses.replace(index, samples=index.samples[::-1])
     assert {s.id for s in limited(backwards, 3).split("train")} == kept[2]
     assert limited(index, None) is index
-    with pytest.raises(UsageError, match="--limit 9 is more than the 8 training images"):
+    with refuses("LEX-USE-101", "8 training images"):
         limited(index, 9)
 
 
@@ -329,7 +330,7 @@ def test_a_data_set_that_every_seed_splits_differently_is_refused(
 
     monkeypatch.setattr(splits, "write_json", refused)
     assert open_study_data(tmp_path / "data", seeds=[1]).split("train")
-    with pytest.raises(DataError, match="every seed would have another one") as found:
+    with refuses("LEX-DATA-148", "would have another") as found:
         open_study_data(tmp_path / "data", seeds=range(2))
     assert found.value.code == "LEX-DATA-148"
 
@@ -392,7 +393,7 @@ def test_a_study_does_each_trial_once_and_resumes_what_was_begun(
     run_study(study, console=QUIET)
     assert len(trained) == 3
     other = plan_trials(arms, {"epochs": 2, "image_size": 64}, None)
-    with pytest.raises(RunError, match=r"b-s0 was trained with other settings than this study's: image_size"):
+    with refuses("LEX-RUN-022", "this study's: image_size"):
         run_study(study_of(index, tmp_path, other), console=QUIET)
 
 
@@ -403,7 +404,7 @@ def test_a_damaged_result_is_one_clear_error(index: DatasetIndex, tmp_path: Path
         if content is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(content)
-        with pytest.raises(RunError, match=r"metrics\.json cannot be read .*Remove it to evaluate") as bad:
+        with refuses("LEX-RUN-017", "metrics.json cannot be read") as bad:
             read_results(study)
         assert bad.value.code == "LEX-RUN-017"
 
@@ -434,7 +435,7 @@ def test_an_audit_opens_its_data_once(
 
 
 def test_hidden_masks_are_not_scored_against(index: DatasetIndex, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--split train would score the arms against the very masks"):
+    with refuses("LEX-USE-100", "--split train would"):
         audit_module.audit(index.root, tmp_path / "out", masks=0.5, split="train")
     assert not (tmp_path / "out").exists()
 
@@ -455,18 +456,18 @@ def test_an_audit_goes_on_with_the_same_settings_only(index: DatasetIndex, tmp_p
     folder = tmp_path / "audit"
     keep_settings(folder, settings_of(index, epochs=2))
     keep_settings(folder, settings_of(index, epochs=2, workers=3, cache=False))
-    with pytest.raises(RunError, match=r"other settings: training\.epochs was 2, now 3\. All its arms"):
+    with refuses("LEX-RUN-021", "settings: training.epochs was"):
         keep_settings(folder, settings_of(index, epochs=3))
-    with pytest.raises(RunError, match=r"limit was None, now 5"):
+    with refuses("LEX-RUN-021", "limit was None, now 5"):
         keep_settings(folder, settings_of(index, limit=5, epochs=2))
     (folder / "settings.json").write_text("[]")
-    with pytest.raises(RunError, match="is damaged"):
+    with refuses("LEX-RUN-020", "is damaged"):
         keep_settings(folder, settings_of(index, epochs=2))
 
 
 def test_a_folder_that_holds_something_else_is_refused(index: DatasetIndex, tmp_path: Path) -> None:
     (tmp_path / "run.json").touch()
-    with pytest.raises(RunError, match="exists and holds no audit"):
+    with refuses("LEX-RUN-019", "exists and holds no audit"):
         keep_settings(tmp_path, settings_of(index))
 
 
@@ -474,5 +475,5 @@ def test_an_arm_with_other_settings_is_refused(tmp_path: Path) -> None:
     trained = make_config({"text": "none", "epochs": 2, "precision": "fp32", "workers": 1, "cache": True})
     (tmp_path / CONFIG_FILE).write_text(yaml.safe_dump(trained.model_dump(mode="json")))
     check_trial(tmp_path, trained.model_copy(update={"workers": None, "cache": None}))
-    with pytest.raises(RunError, match=r"other settings than this study's: seed was 0, now 1"):
+    with refuses("LEX-RUN-022", "than this study's:"):
         check_trial(tmp_path, trained.model_copy(update={"seed": 1}))

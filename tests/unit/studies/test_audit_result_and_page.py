@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from html_page import Page
-from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.record_files import read_record, write_record
 from lexiseg.schemas import schema
@@ -24,6 +23,7 @@ from lexiseg.studies.page import Axis, axis_of, build_page
 from lexiseg.studies.records import ArmSummary, AuditResult
 from lexiseg.studies.results import same_cases
 from lexiseg.words.description import SIDE_NOTES
+from refusals import refuses
 
 Compared = Callable[[list[ArmResults]], AuditResult]
 
@@ -60,9 +60,7 @@ def test_audit_json_is_read_back_as_it_was_written(content: AuditResult, tmp_pat
     assert json.loads(file.read_text())["schema_version"] == 1
     jsonschema.validate(json.loads(file.read_text()), schema("audit"))
     file.write_text(file.read_text().replace('"gain"', '"win"', 1))
-    with pytest.raises(
-        DataError, match=r"audit\.json cannot be read \(verdicts\.0\.kind: .*\)\. Again\."
-    ) as bad:
+    with refuses("LEX-DATA-550", "be read (verdicts.0.kind:") as bad:
         read_record(file, AuditResult, remedy="Again.")
     assert bad.value.code == "LEX-DATA-550"
 
@@ -137,7 +135,7 @@ def test_cases_of_all_arms(results: Callable[..., list[ArmResults]]) -> None:
 def test_arms_on_other_cases_are_refused(results: Callable[..., list[ArmResults]]) -> None:
     trials = [trial for result in results() for trial in result.trials]
     trials[3] = replace(trials[3], cases=trials[3].cases.iloc[1:])
-    with pytest.raises(RunError, match=r"evaluated on 89 cases and .* on 90, not all the same"):
+    with refuses("LEX-RUN-018", "on 90, not all the same"):
         same_cases(trials)
 
 

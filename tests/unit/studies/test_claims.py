@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lexiseg.errors import UsageError
 from lexiseg.studies.claims import Claims, share_out
+from refusals import refuses
 
 SCRIPT = """
 import sys, time
@@ -156,7 +156,7 @@ def test_a_claim_with_a_heartbeat_is_respected(tmp_path: Path) -> None:
 def test_processes_must_agree_when_a_claim_is_taken_over(tmp_path: Path) -> None:
     first = start(tmp_path, 60, "first", stale_seconds=30)
     wait_for(tmp_path / "begun-arm0")
-    with pytest.raises(UsageError, match="the same --stale-minutes") as refused:
+    with refuses("LEX-USE-551", "the same --stale-minutes") as refused:
         Claims(tmp_path / "claims", stale_minutes=1).take("arm0")
     assert refused.value.code == "LEX-USE-551"
     first.kill()

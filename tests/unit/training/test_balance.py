@@ -3,11 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from lexiseg.data.sample import Sample
-from lexiseg.errors import UsageError
 from lexiseg.training.balance import draw_weights
+from refusals import refuses
 
 
 def samples(*sources: str | None) -> list[Sample]:
@@ -28,7 +27,7 @@ def test_sources_weigh_as_told_and_others_one() -> None:
 
 
 def test_an_unknown_source_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="names 'x', but the training images' sources are: a, b"):
+    with refuses("LEX-USE-066", "training images' sources"):
         draw_weights(samples("b", "a"), None, source_weights={"x": 2.0}, balance_words=0)
 
 
@@ -50,5 +49,5 @@ def test_full_balance_draws_each_phrase_of_the_only_factor_equally_often() -> No
 
 
 def test_balance_without_words_is_refused() -> None:
-    with pytest.raises(UsageError, match="balance_words needs words"):
+    with refuses("LEX-USE-067", "balance_words needs words"):
         draw_weights(samples("a"), None, source_weights={}, balance_words=0.5)

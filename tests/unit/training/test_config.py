@@ -11,6 +11,7 @@ from lexiseg.systems.registry import systems
 from lexiseg.systems.system import System
 from lexiseg.training.config import make_config
 from lexiseg.training.options import TrainOptions
+from refusals import refuses
 
 
 def write(folder: Path, text: str) -> Path:
@@ -24,7 +25,7 @@ def test_a_training_lasts_40_epochs_unless_told() -> None:
 
 
 def test_epochs_and_minutes_exclude_each_other() -> None:
-    with pytest.raises(UsageError, match="expected only one of them; got epochs and max_minutes"):
+    with refuses("LEX-USE-069", "epochs and max_minutes"):
         make_config({"epochs": 3, "max_minutes": 3})
 
 
@@ -42,17 +43,13 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_unknown_fields_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError, match=r"^learning_rat: there is no such field\. The fields are: .*learning_rate"
-    ):
+    with refuses("LEX-USE-069", "learning_rate"):
         make_config({"learning_rat": 1e-3})
     file = write(tmp_path, "augment: {flip: 1}")
-    with pytest.raises(
-        UsageError, match=r"augment\.flip: there is no .* fields of augment are: .*affine"
-    ) as got:
+    with refuses("LEX-USE-069", "augment.flip: there is no") as got:
         make_config({}, file)
     assert "learning_rate" not in str(got.value)
-    with pytest.raises(UsageError, match="3: expected a name; got 3"):
+    with refuses("LEX-USE-069", "3: expected a name; got 3"):
         make_config({}, write(tmp_path, "3: 4"))
 
 
@@ -114,7 +111,7 @@ def test_the_options_of_train_are_the_fields_of_all_systems() -> None:
 def test_a_field_that_the_system_lacks_is_refused_with_those_it_has(
     tmp_path: Path, system: dict[str, str], field: str, value: object
 ) -> None:
-    with pytest.raises(UsageError, match=r"(?s)has no such field\. Its fields are: .*LEX-USE-500") as got:
+    with refuses("LEX-USE-500", "field. Its fields") as got:
         make_config({**system, field: value})
     assert str(got.value).startswith(f"{field}: the ")
     fields = str(got.value).partition("Its fields are: ")[2]
@@ -127,16 +124,16 @@ def test_a_field_that_the_system_lacks_is_refused_with_those_it_has(
 
 def test_a_system_that_learns_from_masks_takes_nothing_else() -> None:
     assert make_config({"preset": "paper", "unmasked": "leave_out"}).unmasked == "leave_out"
-    with pytest.raises(UsageError, match=r"^unmasked: expected one of leave_out; got 'words'"):
+    with refuses("LEX-USE-069", "leave_out; got 'words'"):
         make_config({"preset": "paper", "unmasked": "words"})
 
 
 def test_values_inside_a_field_are_refused_by_their_place() -> None:
-    with pytest.raises(UsageError, match=r"^source_weights\.a: expected a number above 0; got -1\."):
+    with refuses("LEX-USE-069", "source_weights.a: expected a"):
         make_config({"source_weights": {"a": -1}})
-    with pytest.raises(UsageError, match=r"^augment\.affine: expected a number .* at most 1; got 3\."):
+    with refuses("LEX-USE-069", "at most 1; got 3."):
         make_config({"augment": {"affine": 3}})
-    with pytest.raises(UsageError, match=r"^source_weights\.3: expected a name; got 3\."):
+    with refuses("LEX-USE-069", "source_weights.3: expected a"):
         make_config({"source_weights": {3: 1.0}})
 
 
@@ -151,19 +148,19 @@ def test_the_file_is_blamed_for_its_own_values_only(tmp_path: Path) -> None:
     lengths = write(tmp_path, "epochs: 2\nsteps: 3\n")
     with pytest.raises(UsageError, match=f"^{lengths}: epochs, max_minutes, steps: expected only one"):
         make_config({}, lengths)
-    with pytest.raises(UsageError, match=r"^epochs, max_minutes, steps: expected only one"):
+    with refuses("LEX-USE-069", "max_minutes, steps: expected"):
         make_config({"epochs": 2, "max_minutes": 3}, lengths)
 
 
 def test_files_that_are_no_configuration(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"nowhere.yaml cannot be read: No such file"):
+    with refuses("LEX-USE-070", "nowhere.yaml cannot be"):
         make_config({}, tmp_path / "nowhere.yaml")
-    with pytest.raises(UsageError, match="is not valid YAML"):
+    with refuses("LEX-USE-071", "is not valid YAML"):
         make_config({}, write(tmp_path, "seed: [1"))
-    with pytest.raises(UsageError, match=r"must hold fields such as `seed: 0`, not a list"):
+    with refuses("LEX-USE-072", "`seed: 0`, not"):
         make_config({}, write(tmp_path, "- 1"))
     (tmp_path / "config.yaml").write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(UsageError, match="is not valid YAML"):
+    with refuses("LEX-USE-071", "is not valid YAML"):
         make_config({}, tmp_path / "config.yaml")
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from lexiseg.data.phantom import write_phantom
 from lexiseg.data.sample import DatasetIndex
-from lexiseg.errors import UsageError, WeightsError
+from lexiseg.errors import UsageError
 from lexiseg.evaluation import evaluate
 from lexiseg.inference.predictor import Predictor
 from lexiseg.models.plain_network import PlainNetwork
@@ -24,6 +24,7 @@ from lexiseg.training.few_masks import take_part
 from lexiseg.training.loop import Training
 from lexiseg.training.plan import plan_run
 from lexiseg.training.train import train
+from refusals import refuses
 from tiny_clipseg import write_clipseg
 
 QUIET = Console(quiet=True)
@@ -239,7 +240,7 @@ class TestPublished:
         self, phantom: Path, clipseg: Path, tmp_path: Path, tiny_options: dict[str, Any]
     ) -> None:
         options = of_paper(tiny_options, encoder_weights=str(clipseg), text="none")
-        with pytest.raises(UsageError, match="paper preset of CoTexNet has no form without text"):
+        with refuses("LEX-USE-019", "preset of CoTexNet"):
             train(phantom, tmp_path / "run", model="cotexnet", preset="paper", **options)
 
     def test_a_hub_that_cannot_be_reached_says_what_to_do(
@@ -248,8 +249,6 @@ class TestPublished:
         monkeypatch.setattr("lexiseg.hub.hub_is_reachable", lambda: False)
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
         options = of_paper(tiny_options, encoder_weights="nobody/no-such-clipseg")
-        with pytest.raises(
-            WeightsError, match=r"'config\.json' of 'nobody/no-such-clipseg'.*into a folder and give its path"
-        ):
+        with refuses("LEX-WEIGHTS-027", "of 'nobody/no-such-clipseg'"):
             train(phantom, tmp_path / "run", model="cotexnet", preset="paper", **options)
         assert not (tmp_path / "run").exists()

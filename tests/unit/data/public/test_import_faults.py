@@ -22,6 +22,7 @@ from lexiseg.data.public.importers.source import SourceCase, SourceDataset
 from lexiseg.data.public.importers.write import write_dataset
 from lexiseg.data.public.registry import find_entry
 from lexiseg.errors import DataError, UsageError
+from refusals import refuses
 
 
 def areas(path: Path) -> dict[int, int]:
@@ -65,7 +66,7 @@ def test_ddti_refuses_entities(tmp_path: Path, encoding: str) -> None:
     originals.ddti(tmp_path / "original")
     text = '<!DOCTYPE a [<!ENTITY b "c">]><case>&b;</case>'
     (tmp_path / "original/thyroid/8.xml").write_text(text, encoding=encoding)
-    with pytest.raises(DataError, match=r"8\.xml cannot be read as XML: it declares a document type"):
+    with refuses("LEX-DATA-086", "8.xml cannot be"):
         import_dataset("ddti", tmp_path / "original", tmp_path / "out")
 
 
@@ -85,7 +86,7 @@ def test_masks_of_one_class_that_cannot_be_told(tmp_path: Path) -> None:
     import_dataset("ddti", tmp_path / "original", tmp_path / "out")
     assert areas(tmp_path / "out/masks/1.png") == areas(tmp_path / "out/masks/2.png") == {255: 60}
     originals.save(path, originals.block(2))
-    with pytest.raises(DataError, match=r"2\.PNG holds values up to 2; expected 0 and 1, or 0 and 255"):
+    with refuses("LEX-DATA-071", "2.PNG holds values"):
         import_dataset("ddti", tmp_path / "original", tmp_path / "again")
 
 
@@ -93,7 +94,7 @@ def test_masks_written_otherwise_are_not_taken_for_empty_ones(tmp_path: Path) ->
     originals.chaos(tmp_path / "original")
     for path in (tmp_path / "original/Train_Sets/MR").rglob("*.png"):  # as some mirrors number the organs
         originals.save(path, np.asarray(Image.open(path)) // 63)
-    with pytest.raises(DataError, match="expected the values 63 for liver, 126 for"):
+    with refuses("LEX-DATA-090", "for liver, 126"):
         import_dataset("chaos", tmp_path / "original", tmp_path / "out")
 
 
@@ -127,14 +128,14 @@ def test_the_same_patient_in_two_folders_without_a_split(tmp_path: Path) -> None
     base = tmp_path / "original/ACDC/database"
     shutil.rmtree(base / "testing")
     shutil.copytree(base / "training", base / "copy")
-    with pytest.raises(DataError, match="called patient001_frame01_z00, the second one is ACDC"):
+    with refuses("LEX-DATA-091", "called patient001_frame01_z00,"):
         import_dataset("acdc", tmp_path / "original", tmp_path / "out")
 
 
 def test_test_images_alone_cannot_be_split(tmp_path: Path) -> None:
     originals.acdc(tmp_path / "original")
     shutil.rmtree(tmp_path / "original/ACDC/database/training")
-    with pytest.raises(DataError, match="Only images of the published test split exist; expected"):
+    with refuses("LEX-DATA-084", "split exist; expected"):
         import_dataset("acdc", tmp_path / "original", tmp_path / "out")
 
 
@@ -155,7 +156,7 @@ def test_sentences_that_fit_no_image_are_said(tmp_path: Path) -> None:
 def test_lists_that_are_no_text(tmp_path: Path) -> None:
     originals.camus(tmp_path / "original")
     (tmp_path / "original/database_split/subgroup_training.txt").write_bytes(b"patient0001\xff\n")
-    with pytest.raises(DataError, match=r"subgroup_training\.txt cannot be read as text in UTF-8"):
+    with refuses("LEX-DATA-083", "subgroup_training.txt cannot"):
         import_dataset("camus", tmp_path / "original", tmp_path / "out")
 
 
@@ -228,7 +229,7 @@ def test_labels_that_stand_for_no_class(tmp_path: Path) -> None:
     path = tmp_path / "original/ACDC/database/training/patient001/patient001_frame01_gt.nii.gz"
     labels = np.full((originals.SHAPE[1], originals.SHAPE[0], 3), 4, np.uint8)
     originals.nifti(path, labels, (1.5, 1.25, 10.0))
-    with pytest.raises(DataError, match=r"frame01_gt\.nii\.gz holds the values 4, .* expected 0, 1, 2, 3"):
+    with refuses("LEX-DATA-072", "expected 0, 1, 2, 3"):
         import_dataset("acdc", tmp_path / "original", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -237,7 +238,7 @@ def test_labels_of_another_shape(tmp_path: Path) -> None:
     originals.acdc(tmp_path / "original")
     path = tmp_path / "original/ACDC/database/training/patient001/patient001_frame01_gt.nii.gz"
     originals.nifti(path, np.zeros((4, 4, 3), np.uint8), (1.5, 1.25, 10.0))
-    with pytest.raises(DataError, match=r"\(3, 24, 32\) \(slices, rows, columns\), but .* has \(3, 4, 4\)"):
+    with refuses("LEX-DATA-077", "has (3, 4, 4)"):
         import_dataset("acdc", tmp_path / "original", tmp_path / "out")
 
 
@@ -248,7 +249,7 @@ def test_broken_volume(tmp_path: Path, damage: str) -> None:
     content = bytearray(gzip.decompress(path.read_bytes()))
     content[70:72] = b"\x0f\x27"  # a type of numbers that NIfTI does not know
     path.write_bytes(path.read_bytes()[:200] if damage == "cut" else gzip.compress(content))
-    with pytest.raises(DataError, match=r"patient001_frame01\.nii\.gz cannot be read as NIfTI"):
+    with refuses("LEX-DATA-074", "patient001_frame01.nii.gz"):
         import_dataset("acdc", tmp_path / "original", tmp_path / "out")
 
 
@@ -256,21 +257,21 @@ def test_broken_slice(tmp_path: Path) -> None:
     originals.chaos(tmp_path / "original")
     path = tmp_path / "original/Train_Sets/CT/1/DICOM_anon/i0000,0000b.dcm"
     path.write_bytes(path.read_bytes()[:400])
-    with pytest.raises(DataError, match=r"i0000,0000b\.dcm cannot be read as DICOM"):
+    with refuses("LEX-DATA-067", "i0000,0000b.dcm cannot be"):
         import_dataset("chaos-ct", tmp_path / "original", tmp_path / "out")
 
 
 def test_chaos_with_a_label_missing(tmp_path: Path) -> None:
     originals.chaos(tmp_path / "original")
     (tmp_path / "original/Train_Sets/CT/2/Ground/liver_GT_001.png").unlink()
-    with pytest.raises(DataError, match=r"holds 2 slices, but .*Ground 1 pictures of labels"):
+    with refuses("LEX-DATA-069", "holds 2 slices, but"):
         import_dataset("chaos-ct", tmp_path / "original", tmp_path / "out")
 
 
 def test_chaos_label_near_to_no_organ(tmp_path: Path) -> None:
     originals.chaos(tmp_path / "original")
     originals.save(tmp_path / "original/Train_Sets/MR/1/T2SPIR/Ground/IMG-0004-2.png", originals.block(95))
-    with pytest.raises(DataError, match=r"IMG-0004-2\.png holds the values 95, which stand for no class"):
+    with refuses("LEX-DATA-072", "IMG-0004-2.png holds the"):
         import_dataset("chaos", tmp_path / "original", tmp_path / "out")
 
 
@@ -278,7 +279,7 @@ def test_chaos_label_near_to_no_organ(tmp_path: Path) -> None:
 def test_a_folder_that_is_something_else(name: str, tmp_path: Path) -> None:
     (tmp_path / "other" / "holiday").mkdir(parents=True)
     originals.save(tmp_path / "other/holiday/beach.png", originals.noise(1))
-    with pytest.raises(DataError, match=r"does not look like .*: expected .*\. It holds holiday/\."):
+    with refuses("LEX-DATA-082", ". It holds holiday/."):
         import_dataset(name, tmp_path / "other", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -334,12 +335,12 @@ def test_out_in_use_and_names_nobody_knows(tmp_path: Path) -> None:
     originals.kvasir(tmp_path / "original")
     (tmp_path / "out").mkdir()
     (tmp_path / "out/mine.txt").write_text("mine")
-    with pytest.raises(UsageError, match="not an empty folder"):
+    with refuses("LEX-USE-010", "not an empty folder"):
         import_dataset("kvasir", tmp_path / "original", tmp_path / "out")
     assert (tmp_path / "out/mine.txt").read_text() == "mine"
-    with pytest.raises(UsageError, match=r"^\. has no name of its own\."):
+    with refuses("LEX-USE-009", ". has no name of its own."):
         import_dataset("kvasir", tmp_path / "original", ".")
-    with pytest.raises(UsageError, match=r"No data set 'kvasirr'.*Did you mean kvasir-seg"):
+    with refuses("LEX-USE-012", "No data set 'kvasirr'"):
         import_dataset("kvasirr", tmp_path / "original", tmp_path / "new")
-    with pytest.raises(DataError, match="does not exist; expected the folder or archive of Kvasir-SEG"):
+    with refuses("LEX-DATA-059", "archive of Kvasir-SEG"):
         import_dataset("kvasir", tmp_path / "nowhere", tmp_path / "new")

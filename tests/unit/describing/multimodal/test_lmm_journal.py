@@ -11,7 +11,8 @@ import pytest
 
 from lexiseg.describing.multimodal import journal as journal_module
 from lexiseg.describing.multimodal.journal import Journal, JournalEntry, JournalHead
-from lexiseg.errors import DataError, DiskError, UsageError
+from lexiseg.errors import DiskError, UsageError
+from refusals import refuses
 
 fcntl = journal_module.fcntl
 needs_locks = pytest.mark.skipif(fcntl is None, reason="needs a system with fcntl, which locks files")
@@ -60,7 +61,7 @@ def test_a_kill_within_the_first_line_starts_anew(tmp_path: Path) -> None:
 def test_another_model_does_not_go_on(tmp_path: Path) -> None:
     path = filled(tmp_path / "j")
     before = path.read_bytes()
-    with pytest.raises(UsageError, match=r"run with model 'm' instead of 'other'.*choose another --out"):
+    with refuses("LEX-USE-053", "choose another --out"):
         Journal(path, HEAD.model_copy(update={"model": "other"}))
     assert path.read_bytes() == before
 
@@ -93,7 +94,7 @@ def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
     path = filled(tmp_path / "j")
     lines = path.read_bytes().split(b"\n")
     path.write_bytes(b"\n".join([*lines[:2], b"hello", *lines[2:]]))
-    with pytest.raises(DataError, match=r"j, line 3: not a journal"):
+    with refuses("LEX-DATA-114", "j, line 3: not a journal"):
         Journal(path, HEAD)
 
 
@@ -172,7 +173,7 @@ def test_a_disk_without_locks_is_none_of_anothers(tmp_path: Path, monkeypatch: p
 
 def test_a_refused_journal_is_let_go(tmp_path: Path) -> None:
     path = filled(tmp_path / "j")
-    with pytest.raises(UsageError, match="instead of"):
+    with refuses("LEX-USE-053", "instead of"):
         Journal(path, HEAD.model_copy(update={"model": "other"}))
     with Journal(path, HEAD) as journal:
         assert journal.resumed == 3

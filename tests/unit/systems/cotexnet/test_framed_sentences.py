@@ -8,6 +8,7 @@ import pytest
 from lexiseg.errors import WeightsError
 from lexiseg.systems.cotexnet import framed_sentences
 from lexiseg.systems.cotexnet.framed_sentences import FRAME, FramedTokenizer, load_framed_tokenizer
+from refusals import refuses
 from tiny_clipseg import CONFIG, tiny_tokenizer, write_clipseg
 
 SENTENCE = "Unilateral pulmonary infection, one infected area, upper left lung."
@@ -66,10 +67,10 @@ def test_it_loads_from_the_folder_of_a_clipseg(tmp_path: Path) -> None:
 def test_a_tokenizer_that_is_not_there_says_what_to_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(WeightsError, match=r"tokenizer of the CLIPSeg .* cannot be loaded.*tokenizer\.json"):
+    with refuses("LEX-WEIGHTS-023", "tokenizer.json"):
         load_framed_tokenizer(tmp_path, position=5, max_tokens=40, vocabulary_size=KNOWN)
     monkeypatch.setattr(framed_sentences, "hub_is_reachable", lambda: False)
-    with pytest.raises(WeightsError, match=r"'nobody/nothing' cannot be loaded.*into the folder with its"):
+    with refuses("LEX-WEIGHTS-023", "'nobody/nothing' cannot be"):
         load_framed_tokenizer("nobody/nothing", position=5, max_tokens=40, vocabulary_size=KNOWN)
 
 
@@ -78,14 +79,14 @@ def test_a_tokenizer_whose_file_is_damaged_is_refused(tmp_path: Path, content: o
     file = write_clipseg(tmp_path) / "tokenizer.json"
     whole = json.loads(file.read_text())
     file.write_text(json.dumps({**whole, **content} if isinstance(content, dict) else content))
-    with pytest.raises(WeightsError, match=r"tokenizer of the CLIPSeg .* cannot be loaded.*tokenizer\.json"):
+    with refuses("LEX-WEIGHTS-023", "tokenizer.json"):
         load_framed_tokenizer(tmp_path, position=5, max_tokens=40, vocabulary_size=KNOWN)
 
 
 def test_a_tokenizer_without_a_padding_token_is_refused() -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.pad_token = None
-    with pytest.raises(WeightsError, match="tokenizer of 'tiny' has no padding token"):
+    with refuses("LEX-WEIGHTS-020", "tokenizer of 'tiny'"):
         FramedTokenizer(tokenizer, position=5, max_tokens=40, vocabulary_size=KNOWN, name="tiny")
 
 

@@ -5,13 +5,13 @@ import torch
 from torch import Tensor
 
 from fake_bank import SIZES
-from lexiseg.errors import UsageError
 from lexiseg.models.bank import TextBank
 from lexiseg.models.plain_network import PlainNetwork
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.models.weights_file import count_parameters
 from lexiseg.systems.registry import build_network
 from lexiseg.systems.stpnet.compact_network import CompactStpNet, factors_of_scale
+from refusals import refuses
 
 
 def build(bank: TextBank, **spec: object) -> CompactStpNet:
@@ -172,7 +172,7 @@ def test_other_encoders(bank: TextBank, encoder: str) -> None:
 
 
 def test_an_encoder_without_a_pyramid_is_refused() -> None:
-    with pytest.raises(UsageError, match="'vit_tiny_patch16_224' has features at the strides 16"):
+    with refuses("LEX-USE-017", "'vit_tiny_patch16_224' has"):
         build(None, encoder="vit_tiny_patch16_224")
 
 

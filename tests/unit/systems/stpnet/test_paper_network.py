@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from lexiseg.errors import UsageError, WeightsError
 from lexiseg.systems.stpnet.paper_network import RETRIEVAL_SCALE, FactorOutput, StpNet, StpNetOutput
+from refusals import refuses
 
 
 def test_every_parameter_and_no_published_dead_weight_is_built(meta_net: StpNet) -> None:
@@ -36,16 +36,14 @@ def test_parts_of_a_factor_are_attributes() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 3, 256, 256), (1, 1, 224, 224), (3, 224, 224)])
 def test_other_image_sizes_are_refused(meta_net: StpNet, shape: tuple[int, ...]) -> None:
-    with pytest.raises(
-        UsageError, match=r"\(B, 3, 224, 224\), but the shape is .*Resize .* 224 x 224.*compact"
-    ):
+    with refuses("LEX-USE-035", "224 x 224"):
         meta_net(torch.zeros(shape, device="meta"))
 
 
 def test_a_training_batch_of_one_image_is_refused(meta_net: StpNet) -> None:
     meta_net.train()
     try:
-        with pytest.raises(UsageError, match="at least 2 images"):
+        with refuses("LEX-USE-036", "at least 2 images"):
             meta_net(torch.zeros(1, 3, 224, 224, device="meta"))
     finally:
         meta_net.eval()
@@ -56,12 +54,12 @@ def test_a_training_batch_of_one_image_is_refused(meta_net: StpNet) -> None:
     [{}, {"a": (2, 30, 768)}, {"a": (2, 1, 30, 768), "b": (2, 1, 30, 384)}, {"a": (0, 1, 30, 768)}],
 )
 def test_banks_that_do_not_fit_are_refused(shapes: dict[str, tuple[int, ...]]) -> None:
-    with pytest.raises(WeightsError, match="one text bank of shape"):
+    with refuses("LEX-WEIGHTS-035", "one text bank of shape"):
         StpNet({name: torch.zeros(shape) for name, shape in shapes.items()})
 
 
 def test_a_text_width_that_does_not_divide_the_features_is_refused() -> None:
-    with pytest.raises(WeightsError, match="divide 602112; the text bank's is 100"):
+    with refuses("LEX-WEIGHTS-036", "divide 602112; the"):
         StpNet({"a": torch.zeros(2, 1, 30, 100)})
 
 

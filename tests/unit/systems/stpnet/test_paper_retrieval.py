@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from lexiseg.errors import WeightsError
 from lexiseg.systems.stpnet.paper_retrieval import (
     Aggregator,
     FactorHead,
@@ -14,6 +13,7 @@ from lexiseg.systems.stpnet.paper_retrieval import (
     ImageEncoder,
     TextRepository,
 )
+from refusals import refuses
 
 
 def _settle(module: nn.Module) -> nn.Module:
@@ -113,6 +113,6 @@ def test_repository_averages_the_layers_and_stays_out_of_the_state_dict() -> Non
 def test_image_encoder_refuses_other_weights() -> None:
     with (
         torch.device("meta"),
-        pytest.raises(WeightsError, match=r"torchvision ResNet-101.*(\n.*)*layer3\.5\.conv1\.weight"),
+        refuses("LEX-WEIGHTS-037", "torchvision ResNet-101"),
     ):
         ImageEncoder(768, weights={"conv1.weight": torch.zeros(64, 3, 7, 7)})

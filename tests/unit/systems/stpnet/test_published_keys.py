@@ -10,6 +10,7 @@ from lexiseg.errors import WeightsError
 from lexiseg.models.published_checkpoint import without_prefix
 from lexiseg.systems.stpnet.paper_network import StpNet
 from lexiseg.systems.stpnet.published_keys import load_published, published_names, split_keys, to_published
+from refusals import refuses
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_a_missing_key_is_refused_by_name(
     checkpoint: dict[str, Tensor], published_banks: dict[str, Tensor]
 ) -> None:
     del checkpoint["fusion_cnn1.2.weight"]
-    with pytest.raises(WeightsError, match=r"incomplete: 1 missing key: fusion_cnn1\.2\.weight\."):
+    with refuses("LEX-WEIGHTS-039", "key: fusion_cnn1.2.weight."):
         _load(checkpoint, published_banks)
 
 
@@ -95,7 +96,7 @@ def test_an_unknown_key_is_refused_by_name(
     checkpoint: dict[str, Tensor], published_banks: dict[str, Tensor]
 ) -> None:
     checkpoint["down5.nConvs.0.conv.weight"] = torch.zeros(1)
-    with pytest.raises(WeightsError, match=r"1 unknown key: down5\.nConvs\.0\.conv\.weight"):
+    with refuses("LEX-WEIGHTS-038", "down5.nConvs.0.conv.weight"):
         _load(checkpoint, published_banks)
 
 
@@ -119,7 +120,7 @@ def test_a_missing_bank_is_refused_by_name(
     checkpoint: dict[str, Tensor], published_banks: dict[str, Tensor]
 ) -> None:
     del published_banks["num_emb"]
-    with pytest.raises(WeightsError, match="num_emb is missing; found: Unilateral_emb"):
+    with refuses("LEX-WEIGHTS-041", "missing; found: Unilateral_emb"):
         _load(checkpoint, published_banks)
 
 
@@ -127,7 +128,7 @@ def test_an_unknown_bank_is_refused_by_name(
     checkpoint: dict[str, Tensor], published_banks: dict[str, Tensor]
 ) -> None:
     published_banks["shape_emb"] = published_banks["num_emb"]
-    with pytest.raises(WeightsError, match="found also shape_emb"):
+    with refuses("LEX-WEIGHTS-042", "found also shape_emb"):
         _load(checkpoint, published_banks)
 
 
@@ -135,5 +136,5 @@ def test_banks_with_other_phrases_than_the_checkpoint_are_refused(
     checkpoint: dict[str, Tensor], published_banks: dict[str, Tensor]
 ) -> None:
     published_banks["left_loc_emb"] = torch.zeros(7, 1, 30, 768, device="meta")
-    with pytest.raises(WeightsError, match=r"\d misshapen keys: img_linear3.*number of phrases in the banks"):
+    with refuses("LEX-WEIGHTS-040", "number of phrases in the banks"):
         _load(checkpoint, published_banks)

@@ -14,6 +14,7 @@ from lexiseg.words.flips import flip
 from lexiseg.words.reading.reports import parse_report, parse_sheet
 from lexiseg.words.reading.sentence_groups import MAX_GROUPS, choose_vocabulary, group_sentences
 from lexiseg.words.text import split_words
+from refusals import refuses
 
 NUCLEI = [
     f"The nuclei {what} in the {place} is {degree}."
@@ -144,12 +145,12 @@ def test_free_prose_is_refused(rows: int) -> None:
 def test_long_distinct_sentences_of_few_words_are_prose() -> None:
     text = "the left lung is dense and the right one is not so " * 3
     rows = [text + "x " * i for i in range(20)]
-    with pytest.raises(DataError, match="free text"):
+    with refuses("LEX-DATA-002", "free text"):
         group_sentences(rows, no_embedding)
 
 
 def test_repeated_prose_of_many_words_is_refused() -> None:
-    with pytest.raises(DataError, match="free text: 60 distinct sentences in 600 rows"):
+    with refuses("LEX-DATA-002", "60 distinct sentences"):
         group_sentences(prose(60) * 10, no_embedding)
 
 
