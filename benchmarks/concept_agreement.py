@@ -31,7 +31,7 @@ from lexiseg.words.factor import Factor
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.reading.reports import parse_report
-from lexiseg.words.side_check import factor_agreement, infer_side
+from lexiseg.words.side_convention import factor_agreement, infer_side
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 

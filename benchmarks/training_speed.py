@@ -22,11 +22,11 @@ from rich.console import Console
 from lexiseg.data import open_dataset
 from lexiseg.systems.registry import names
 from lexiseg.training.config import make_config
-from lexiseg.training.few_masks import take_part
 from lexiseg.training.loading import make_loaders
 from lexiseg.training.loop import Training
-from lexiseg.training.phases import freeze, shrink
 from lexiseg.training.plan import plan_run
+from lexiseg.training.progressive_resizing import freeze, shrink
+from lexiseg.training.unmasked_images import take_part
 
 _WARMUP = 3
 

@@ -12,10 +12,10 @@ from typing import Literal
 import segmentation_models_pytorch as smp
 from torch import Tensor, nn
 
-from lexiseg.models.bank import TextBank
 from lexiseg.models.encoder_weights import load_encoder_weights
 from lexiseg.models.plain_network import MaskObjective
 from lexiseg.models.spec import NetworkSpec
+from lexiseg.models.text_bank import TextBank
 from lexiseg.systems.compact_builders import (
     compact_learning_rate,
     compact_normalisation,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from lexiseg.models.bank import TextBank
+from lexiseg.models.text_bank import TextBank
 
 #: Number of phrases per factor.
 SIZES = {"laterality": 2, "count": 2, "left": 8, "right": 8}

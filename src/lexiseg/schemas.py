@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 #: The model of each kind of file, as "module:class".
 SCHEMAS = {
-    "metrics": "lexiseg.evaluation.records:Metrics",
-    "comparison": "lexiseg.evaluation.comparison_records:Comparison",
-    "run-table": "lexiseg.evaluation.comparison_records:RunTable",
-    "audit": "lexiseg.studies.records:AuditResult",
+    "metrics": "lexiseg.evaluation.metrics_file:Metrics",
+    "comparison": "lexiseg.evaluation.comparison_file:Comparison",
+    "run-table": "lexiseg.evaluation.comparison_file:RunTable",
+    "audit": "lexiseg.studies.audit_file:AuditResult",
     "manifest": "lexiseg.runs.manifest:Manifest",
     "run-splits": "lexiseg.runs.splits:SplitsRecord",
     "run-masks": "lexiseg.runs.splits:WithMaskRecord",
     "calibration": "lexiseg.inference.calibration:CalibrationFile",
-    "prediction": "lexiseg.inference.records:PredictionRecord",
-    "prediction-failure": "lexiseg.inference.records:FailureRecord",
+    "prediction": "lexiseg.inference.predictions_file:PredictionRecord",
+    "prediction-failure": "lexiseg.inference.predictions_file:FailureRecord",
 }
 
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+)$")

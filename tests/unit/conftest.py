@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fake_bank import fake_bank
-from lexiseg.models.bank import TextBank
+from lexiseg.models.text_bank import TextBank
 
 
 @pytest.fixture(scope="session")

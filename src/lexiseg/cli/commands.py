@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lexiseg.cli.comparison_commands import show_runs
-from lexiseg.cli.shared import (
+from lexiseg.cli.common_options import (
     RUN_HELP,
     Device,
     FlipAverage,
@@ -21,6 +20,7 @@ from lexiseg.cli.shared import (
     say,
     warn,
 )
+from lexiseg.cli.comparison_commands import show_runs
 from lexiseg.errors import DiskError, LexisegError, PartialFailureError
 from lexiseg.inference.writers.registry import check_formats, format_names
 from lexiseg.systems.registry import DEFAULT, names, systems

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lexiseg.cli.shared import (
+from lexiseg.cli.common_options import (
     RUN_HELP,
     Device,
     FlipAverage,
@@ -26,7 +26,7 @@ from lexiseg.errors import PartialFailureError
 from lexiseg.systems.registry import names
 
 if TYPE_CHECKING:
-    from lexiseg.evaluation.comparison_records import Comparison
+    from lexiseg.evaluation.comparison_file import Comparison
     from lexiseg.evaluation.evaluate import Evaluation
 
 

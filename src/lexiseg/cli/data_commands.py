@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from lexiseg.cli import registry_commands
+from lexiseg.cli import public_data_commands
 from lexiseg.cli.describe_command import describe
 
 app = typer.Typer(help="Check, describe, download and import data sets.", no_args_is_help=True)
 app.command("describe")(describe)
-registry_commands.register(app)
+public_data_commands.register(app)
 
 
 @app.command("check")

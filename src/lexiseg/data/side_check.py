@@ -11,7 +11,7 @@ from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.words.description import Side
 from lexiseg.words.measure import measure_indices
-from lexiseg.words.side_check import Pair, SideEvidence, infer_side, one_sided
+from lexiseg.words.side_convention import Pair, SideEvidence, infer_side, one_sided
 from lexiseg.words.vocabulary import Vocabulary
 
 #: Number of one-sided descriptions that are compared with their masks.

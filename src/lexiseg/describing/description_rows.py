@@ -30,7 +30,7 @@ from lexiseg.words.description import UNKNOWN, Description, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure, measure_indices
 from lexiseg.words.reading.reports import parse_sheet
-from lexiseg.words.side_check import infer_side
+from lexiseg.words.side_convention import infer_side
 from lexiseg.words.vocabulary import Vocabulary
 
 R = TypeVar("R")

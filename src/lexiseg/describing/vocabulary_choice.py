@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from lexiseg.data.sample import DatasetIndex, Sample
-from lexiseg.embeddings.encoders import TextEncoder
+from lexiseg.embeddings.text_encoders import TextEncoder
 from lexiseg.errors import DataError
 from lexiseg.words.grammar import Keyword
 from lexiseg.words.reading.sentence_groups import choose_vocabulary, group_sentences

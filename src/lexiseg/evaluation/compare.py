@@ -13,7 +13,7 @@ import pandas as pd
 
 from lexiseg.data import DatasetIndex
 from lexiseg.errors import DataError, UsageError
-from lexiseg.evaluation.comparison_records import ComparedRun, Comparison, GroupDifference, RunPair
+from lexiseg.evaluation.comparison_file import ComparedRun, Comparison, GroupDifference, RunPair
 from lexiseg.evaluation.evaluate import Progress
 from lexiseg.evaluation.options import ComparisonKeywords, EvaluationOptions
 from lexiseg.evaluation.record_files import write_record

@@ -23,11 +23,11 @@ from lexiseg.evaluation.cases import ScoredCase, case_table, count_lesions
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.evaluation_data import open_scorable, seen_by
 from lexiseg.evaluation.metrics import case_metrics
+from lexiseg.evaluation.metrics_file import CalibrationMetrics, FailedCase, Metrics, RetrievalScores
 from lexiseg.evaluation.options import EvaluationKeywords, EvaluationOptions
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data, describe_execution, describe_run, in_sample
 from lexiseg.evaluation.record_files import write_record
-from lexiseg.evaluation.records import CalibrationMetrics, FailedCase, Metrics, RetrievalScores
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.evaluation.report import build_report
 from lexiseg.evaluation.retrieval import References, retrieval_scores

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lexiseg.evaluation.cases import ScoredCase
-from lexiseg.evaluation.records import ConfusionMatrix, ReliabilityScores, SizeStratum
+from lexiseg.evaluation.metrics_file import ConfusionMatrix, ReliabilityScores, SizeStratum
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -12,9 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from lexiseg.data.sample import DatasetIndex, Sample, Split
+from lexiseg.evaluation.metrics_file import EvaluatedData, EvaluatedManifest, EvaluatedRun, Execution
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.predictor_protocol import PathPredictor
-from lexiseg.evaluation.records import EvaluatedData, EvaluatedManifest, EvaluatedRun, Execution
 from lexiseg.evaluation.statistics import RESAMPLES
 from lexiseg.runs.run import Run
 

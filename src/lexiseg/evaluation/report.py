@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.case_figures import CaseFigure
 from lexiseg.evaluation.cases import ScoredCase
-from lexiseg.evaluation.records import Metrics, Stratum
+from lexiseg.evaluation.metrics_file import Metrics, Stratum
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.runs.manifest import DataRecord, TrainingRecord
 from lexiseg.systems.registry import get

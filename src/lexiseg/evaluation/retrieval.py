@@ -14,7 +14,7 @@ from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.data.side_check import check_side
 from lexiseg.errors import LexisegError
 from lexiseg.evaluation.cases import ScoredCase
-from lexiseg.evaluation.records import Interval, ReferenceKind, RetrievalScores
+from lexiseg.evaluation.metrics_file import Interval, ReferenceKind, RetrievalScores
 from lexiseg.evaluation.statistics import mean_ci
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN, Description, Side

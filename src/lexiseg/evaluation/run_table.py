@@ -10,14 +10,14 @@ import pandas as pd
 
 from lexiseg.data import DatasetIndex
 from lexiseg.errors import UsageError
-from lexiseg.evaluation.comparison_records import RunRow, RunTable
+from lexiseg.evaluation.comparison_file import RunRow, RunTable
 from lexiseg.evaluation.evaluate import Evaluation, Progress, evaluate_on
 from lexiseg.evaluation.evaluation_data import check_same_cases, open_scorable
+from lexiseg.evaluation.metrics_file import Metrics
 from lexiseg.evaluation.options import EvaluationKeywords, EvaluationOptions
 from lexiseg.evaluation.record_files import write_record
-from lexiseg.evaluation.records import Metrics
 from lexiseg.files import write_text
-from lexiseg.inference.members import check_alike
+from lexiseg.inference.ensemble import check_alike
 from lexiseg.runs.run import Run
 from lexiseg.runs.shipped import shown_folder
 

@@ -20,7 +20,7 @@ from scipy.stats import wilcoxon
 
 from lexiseg.errors import UsageError
 from lexiseg.evaluation.metrics import CaseScores, overlap
-from lexiseg.evaluation.records import MeanScore
+from lexiseg.evaluation.metrics_file import MeanScore
 
 #: Number of bootstrap draws behind each 95 % interval.
 RESAMPLES = 2000

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from lexiseg.evaluation.cases import NO_LESION, TERCILES, ScoredCase, size_stratum, tercile_cuts
 from lexiseg.evaluation.metrics import METRICS
-from lexiseg.evaluation.records import (
+from lexiseg.evaluation.metrics_file import (
     AgreementMetrics,
     ClassMeans,
     MeanScore,

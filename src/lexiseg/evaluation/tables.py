@@ -11,7 +11,7 @@ import pandas as pd
 
 from lexiseg.errors import DataError
 from lexiseg.evaluation.cases import NO_LESION, TERCILES
-from lexiseg.evaluation.comparison_records import CaseDifference, ExtremeCases
+from lexiseg.evaluation.comparison_file import CaseDifference, ExtremeCases
 
 #: The group that holds every case.
 ALL = "all"

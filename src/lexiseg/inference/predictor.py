@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from lexiseg.data.readers import read_image
 from lexiseg.errors import LexisegError, UsageError
 from lexiseg.inference.calibration import load_calibration
-from lexiseg.inference.members import Member, average_answers, check_alike
-from lexiseg.inference.mirror import average_with_mirror
+from lexiseg.inference.ensemble import Member, average_answers, check_alike
+from lexiseg.inference.flip_averaging import average_with_mirror
 from lexiseg.inference.options import PredictionOptions, check_spacing
 from lexiseg.inference.read_ahead import read_ahead
 from lexiseg.inference.result import Prediction, RetrievedWord

@@ -28,10 +28,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata, t, wilcoxon
 
-from lexiseg.evaluation.records import Interval
+from lexiseg.evaluation.metrics_file import Interval
 from lexiseg.evaluation.statistics import RESAMPLES, bootstrap_means, cluster_means, holm
 from lexiseg.evaluation.tables import ALL
-from lexiseg.studies.records import ArmComparison
+from lexiseg.studies.audit_file import ArmComparison
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lexiseg.evaluation.records import ConfusionMatrix
+from lexiseg.evaluation.metrics_file import ConfusionMatrix
 from lexiseg.evaluation.statistics import mean_ci
 from lexiseg.studies.arms import AuditArm
-from lexiseg.studies.records import (
+from lexiseg.studies.audit_file import (
     ArmSummary,
     FactorAccuracy,
     PooledScore,

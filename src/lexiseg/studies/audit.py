@@ -16,14 +16,14 @@ from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.record_files import write_record
 from lexiseg.files import refuse_blocked, write_text
+from lexiseg.studies.arm_locks import STALE_MINUTES
 from lexiseg.studies.arm_summary import ARMS_FOLDER, ArmResults
 from lexiseg.studies.arms import Arms, AuditArm, Need, known_arms, plan_arms, read_arms
+from lexiseg.studies.audit_file import AuditResult
 from lexiseg.studies.audit_options import AuditKeywords, AuditOptions
+from lexiseg.studies.audit_page import build_page
 from lexiseg.studies.audit_result import audit_result
-from lexiseg.studies.claims import STALE_MINUTES
 from lexiseg.studies.engine import CLAIMS_FOLDER, Study, run_study
-from lexiseg.studies.page import build_page
-from lexiseg.studies.records import AuditResult
 from lexiseg.studies.results import read_results
 from lexiseg.studies.shared_settings import audit_trials, keep_settings, shared_settings
 from lexiseg.studies.study_data import has_reports, images_without_mask, open_study_data

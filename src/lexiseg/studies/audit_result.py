@@ -16,8 +16,7 @@ from lexiseg.evaluation.tables import case_groups, patients_of
 from lexiseg.studies.analysis import FloatArray, adjusted, compare_arms
 from lexiseg.studies.arm_summary import ArmResults, summarise_arm
 from lexiseg.studies.arms import SHUFFLED, Arms, contrasts, shuffled_source
-from lexiseg.studies.case_differences import case_differences, case_errors
-from lexiseg.studies.records import (
+from lexiseg.studies.audit_file import (
     ArmComparison,
     AuditCases,
     AuditExecution,
@@ -25,6 +24,7 @@ from lexiseg.studies.records import (
     SharedSettings,
     Tercile,
 )
+from lexiseg.studies.case_differences import case_differences, case_errors
 from lexiseg.studies.results import TrialResult, dice_table
 from lexiseg.studies.verdict import RULE, judge, verdicts
 

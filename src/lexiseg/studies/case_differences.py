@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from lexiseg.evaluation.comparison_records import ExtremeCases
+from lexiseg.evaluation.comparison_file import ExtremeCases
 from lexiseg.evaluation.tables import most_different
 from lexiseg.studies.analysis import FloatArray
 from lexiseg.studies.arms import BASELINE, Arms
-from lexiseg.studies.records import CaseDifferences, CaseError, PairDifferences
+from lexiseg.studies.audit_file import CaseDifferences, CaseError, PairDifferences
 from lexiseg.studies.results import TrialResult
 
 #: Cases named in each direction.

@@ -18,7 +18,7 @@ from lexiseg.data import DatasetIndex
 from lexiseg.errors import RunError
 from lexiseg.evaluation.evaluate import evaluate_on
 from lexiseg.evaluation.options import EvaluationOptions
-from lexiseg.studies.claims import STALE_MINUTES, Claims, share_out
+from lexiseg.studies.arm_locks import STALE_MINUTES, Claims, share_out
 from lexiseg.studies.study_data import with_hidden
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import CONFIG_FILE, make_config

@@ -10,16 +10,16 @@ from pathlib import Path
 from lexiseg.data.sample import SPLITS, DatasetIndex
 from lexiseg.data.transforms import words_follow
 from lexiseg.describing.vocabulary_choice import find_vocabulary
-from lexiseg.embeddings.encoders import load_text_encoder
+from lexiseg.embeddings.text_encoders import load_text_encoder
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.evaluation.record_files import read_record, write_record
 from lexiseg.studies.arms import BASELINE, AuditArm
+from lexiseg.studies.audit_file import SharedData, SharedSettings, SharedTraining
 from lexiseg.studies.engine import CLAIMS_FOLDER, Trial, differences, plan_trials
-from lexiseg.studies.records import SharedData, SharedSettings, SharedTraining
 from lexiseg.studies.study_data import images_without_mask, with_hidden
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
-from lexiseg.training.few_masks import take_part
+from lexiseg.training.unmasked_images import take_part
 
 SETTINGS_FILE = "settings.json"
 

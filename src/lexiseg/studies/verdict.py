@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from lexiseg.evaluation.tables import ALL
 from lexiseg.studies.arms import BASELINE, SHUFFLED, Arms
-from lexiseg.studies.records import ArmComparison, JudgedComparison, ModelVerdict, Verdict
+from lexiseg.studies.audit_file import ArmComparison, JudgedComparison, ModelVerdict, Verdict
 
 #: Chance of calling any difference real, over all comparisons, where there is none.
 ALPHA = 0.05

@@ -17,8 +17,8 @@ from lexiseg.systems.system import System
 if TYPE_CHECKING:
     from torch import nn
 
-    from lexiseg.models.bank import TextBank
     from lexiseg.models.spec import NetworkSpec
+    from lexiseg.models.text_bank import TextBank
 
 #: Entry points of this group name systems of other packages.
 ENTRY_POINTS = "lexiseg.systems"

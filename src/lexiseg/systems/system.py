@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-    from lexiseg.embeddings.encoders import TextEncoder
-    from lexiseg.models.bank import TextBank
+    from lexiseg.embeddings.text_encoders import TextEncoder
     from lexiseg.models.prompt_trace import TracePrompts
-    from lexiseg.models.teaching import Teacher, TextInputs
+    from lexiseg.models.teacher import Teacher, TextInputs
+    from lexiseg.models.text_bank import TextBank
     from lexiseg.words.vocabulary import Vocabulary
 
 Indices = tuple[int, ...]

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lexiseg.files import atomic_path, write_text
-from lexiseg.models.weights_file import save_weights
+from lexiseg.models.network_weights import save_weights
 from lexiseg.training.module import SegmentationModule
 from lexiseg.training.progress import Progress as Training
 from lexiseg.training.sampler import StepSampler

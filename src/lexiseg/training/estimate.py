@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lexiseg.models.output import SegmentationOutput
-from lexiseg.models.teaching import HasTrainingPass
+from lexiseg.models.teacher import HasTrainingPass
 
 
 @dataclass(frozen=True, kw_only=True)

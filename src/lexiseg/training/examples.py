@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from lexiseg.data.transforms import Affine, HorizontalFlip, Transform, VerticalFlip, words_follow
 from lexiseg.systems.configuration import AugmentConfig
-from lexiseg.training.pixels import Pixels, PixelSource
+from lexiseg.training.sample_cache import Pixels, PixelSource
 from lexiseg.training.sampler import Key
 from lexiseg.words.description import UNKNOWN, Side, Source
 from lexiseg.words.measure import measure_indices

@@ -14,7 +14,7 @@ from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.examples import PlainExamples, TrainingExamples, Words, collate
-from lexiseg.training.pixels import CachedSamples, DecodedSamples, PixelSource
+from lexiseg.training.sample_cache import CachedSamples, DecodedSamples, PixelSource
 from lexiseg.training.sampler import StepSampler
 
 #: An error of ours in the traceback that torch sends from a worker: its message, and its code as a note.

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.files import atomic_folder, write_text
 from lexiseg.inference.predictor import Predictor
-from lexiseg.models.weights_file import channels_last, count_parameters
+from lexiseg.models.network_weights import channels_last, count_parameters
 from lexiseg.runs.manifest import TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import write_splits_record
@@ -27,7 +27,6 @@ from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
 from lexiseg.systems.system import TrainingInputs
-from lexiseg.training.balance import draw_weights
 from lexiseg.training.callbacks import (
     CHECKPOINT,
     Checkpoint,
@@ -37,14 +36,15 @@ from lexiseg.training.callbacks import (
     quiet_lightning,
 )
 from lexiseg.training.config import CONFIG_FILE
-from lexiseg.training.few_masks import MaskUse, write_masks
 from lexiseg.training.loading import make_loaders, worker_errors
 from lexiseg.training.module import SegmentationModule
 from lexiseg.training.plan import Plan
 from lexiseg.training.progress import Progress
 from lexiseg.training.resources import settle_resources
 from lexiseg.training.sampler import StepSampler, mask_groups
-from lexiseg.training.unmasked import UnmaskedTeaching
+from lexiseg.training.sampling_weights import draw_weights
+from lexiseg.training.unmasked_images import MaskUse, write_masks
+from lexiseg.training.unmasked_loss import UnmaskedTeaching
 from lexiseg.training.validate import NOT_A_MODEL, model_card, validate_run
 
 #: Steps between two checkpoints and validations; a pass over the data if that is shorter.

@@ -12,12 +12,12 @@ from torch.optim.swa_utils import AveragedModel
 from lexiseg.errors import UsageError
 from lexiseg.inference.preprocess import normalise
 from lexiseg.models.output import SegmentationOutput
-from lexiseg.models.teaching import TakesPhrases, Teacher, TextInputs, embedding_gap
+from lexiseg.models.teacher import TakesPhrases, Teacher, TextInputs, embedding_gap
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
-from lexiseg.training.phases import early_layers, freeze, shrink
 from lexiseg.training.progress import Progress
-from lexiseg.training.unmasked import UnmaskedTeaching, stronger
+from lexiseg.training.progressive_resizing import early_layers, freeze, shrink
+from lexiseg.training.unmasked_loss import UnmaskedTeaching, stronger
 from lexiseg.words.description import UNKNOWN
 
 

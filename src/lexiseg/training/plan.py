@@ -10,19 +10,19 @@ from rich.console import Console
 
 from lexiseg._version import __version__
 from lexiseg.describing.description_file import DescriptionFile, read_descriptions
-from lexiseg.embeddings.bank import build_bank
-from lexiseg.embeddings.encoders import TextEncoder, load_text_encoder
+from lexiseg.embeddings.text_bank_builder import build_bank
+from lexiseg.embeddings.text_encoders import TextEncoder, load_text_encoder
 from lexiseg.errors import UsageError
-from lexiseg.models.bank import TextBank
 from lexiseg.models.spec import NetworkSpec
+from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.manifest import DataRecord, Manifest, TextSource, TrainingRecord
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
-from lexiseg.training.described import recorded
+from lexiseg.training.description_words import recorded
 from lexiseg.training.examples import Words
-from lexiseg.training.few_masks import MaskUse, check_words_for_unmasked
-from lexiseg.training.taught_words import LEARNED_SPLITS, settle_words
-from lexiseg.training.words import choose_text, side_of
+from lexiseg.training.text_source import choose_text, side_of
+from lexiseg.training.text_supervision import LEARNED_SPLITS, settle_words
+from lexiseg.training.unmasked_images import MaskUse, check_words_for_unmasked
 from lexiseg.words.description import DESCRIPTIONS_SUFFIX
 from lexiseg.words.vocabulary import Vocabulary
 

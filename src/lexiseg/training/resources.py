@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from lexiseg.errors import UsageError
-from lexiseg.models.weights_file import count_parameters
+from lexiseg.models.network_weights import count_parameters
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.estimate import MemoryEstimate, activation_bytes, available_memory, faster_in_bf16
 from lexiseg.training.module import SegmentationModule

@@ -8,19 +8,19 @@ from typing import Any
 
 from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.describing.description_file import DescriptionFile
-from lexiseg.embeddings.encoders import load_text_encoder
+from lexiseg.embeddings.text_encoders import load_text_encoder
 from lexiseg.errors import RunError, UsageError
-from lexiseg.models.bank import TextBank
+from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.manifest import Manifest
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import CONFIG_FILE, make_config
-from lexiseg.training.described import recorded_file
+from lexiseg.training.description_words import recorded_file
 from lexiseg.training.examples import Words
-from lexiseg.training.few_masks import MaskUse
 from lexiseg.training.plan import Plan
-from lexiseg.training.taught_words import LEARNED_SPLITS, taught
-from lexiseg.training.words import words_of
+from lexiseg.training.text_source import words_of
+from lexiseg.training.text_supervision import LEARNED_SPLITS, taught
+from lexiseg.training.unmasked_images import MaskUse
 from lexiseg.words.vocabulary import Vocabulary
 
 

@@ -13,11 +13,11 @@ from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.checks import check_splits
 from lexiseg.training.config import make_config
-from lexiseg.training.few_masks import take_part
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
 from lexiseg.training.plan import plan_run
 from lexiseg.training.resume import continue_run, is_finished, resumed_config
+from lexiseg.training.unmasked_images import take_part
 
 
 def train(

@@ -16,9 +16,9 @@ from lexiseg.data import open_dataset
 from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_on
+from lexiseg.evaluation.metrics_file import Metrics
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.record_files import read_record
-from lexiseg.evaluation.records import Metrics
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.runs.run import Run
 from lexiseg.schemas import schema

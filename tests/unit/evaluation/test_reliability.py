@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lexiseg.evaluation.records import ReliabilityBin
+from lexiseg.evaluation.metrics_file import ReliabilityBin
 from lexiseg.evaluation.reliability import BINS, Reliability
 
 

@@ -17,9 +17,9 @@ from lexiseg.evaluation import figures
 from lexiseg.evaluation.case_figures import choose_cases
 from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.metrics import case_metrics
+from lexiseg.evaluation.metrics_file import ConfusionMatrix, EvaluatedRun, Metrics
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.record_files import read_record
-from lexiseg.evaluation.records import ConfusionMatrix, EvaluatedRun, Metrics
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.evaluation.report import SIGNAL_TITLES, build_report
 from lexiseg.evaluation.summary import summarise

@@ -10,7 +10,7 @@ import pytest
 from lexiseg.data import DatasetIndex, Sample, open_dataset
 from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.metrics import case_metrics
-from lexiseg.evaluation.records import RetrievalScores
+from lexiseg.evaluation.metrics_file import RetrievalScores
 from lexiseg.evaluation.retrieval import References, retrieval_scores
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN

@@ -6,7 +6,7 @@ import pytest
 from lexiseg.errors import UsageError
 from lexiseg.evaluation import statistics
 from lexiseg.evaluation.metrics import CaseScores, case_metrics
-from lexiseg.evaluation.records import MeanScore
+from lexiseg.evaluation.metrics_file import MeanScore
 from lexiseg.evaluation.statistics import (
     holm,
     mean_ci,

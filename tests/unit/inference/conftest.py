@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from lexiseg.models.bank import TextBank
+from lexiseg.models.network_weights import save_weights
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.models.weights_file import save_weights
+from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.manifest import Manifest
 from lexiseg.runs.run import Run
 from lexiseg.systems.registry import build_network

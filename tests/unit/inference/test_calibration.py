@@ -11,8 +11,8 @@ from scipy.special import expit, logit
 from lexiseg.errors import RunError
 from lexiseg.inference.calibration import Calibration, CalibrationData, load_calibration, save_calibration
 from lexiseg.inference.options import PredictionOptions
+from lexiseg.inference.predictions_file import PredictionRecord
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.records import PredictionRecord
 from lexiseg.inference.review import ReviewRule, Signal
 from refusals import refuses
 

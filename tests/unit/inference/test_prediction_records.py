@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lexiseg.inference.records import FailureRecord, PredictionRecord
+from lexiseg.inference.predictions_file import FailureRecord, PredictionRecord
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.words.vocabulary import load_vocabulary
 

@@ -14,7 +14,7 @@ from lexiseg.errors import DataError, UsageError
 from lexiseg.inference.options import BATCH_SIZE, PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.preprocess import normalise, to_batch, to_grid
-from lexiseg.models.bank import TextBank
+from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.run import Run
 from lexiseg.words.measure import agreement, measure
 from refusals import refuses

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lexiseg.models.bank import TextBank
+from lexiseg.models.text_bank import TextBank
 from refusals import refuses
 
 
@@ -92,7 +92,7 @@ def test_loading_needs_no_text_package(bank: TextBank, tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "for name in 'transformers', 'lexiseg.embeddings', 'lexiseg.words': sys.modules[name] = None\n"
-        "from lexiseg.models.bank import TextBank\n"
+        "from lexiseg.models.text_bank import TextBank\n"
         f"print(TextBank.load({str(tmp_path / 'b.safetensors')!r}).width)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

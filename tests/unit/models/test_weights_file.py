@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from lexiseg.models.weights_file import count_parameters, load_weights, save_weights
+from lexiseg.models.network_weights import count_parameters, load_weights, save_weights
 from refusals import refuses
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lexiseg.evaluation.records import Metrics
+from lexiseg.evaluation.metrics_file import Metrics
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.runs.manifest import FinishedTraining, ValidationRecord
 from lexiseg.studies.arm_summary import ArmResults
 from lexiseg.studies.arms import known_arms, plan_arms
+from lexiseg.studies.audit_file import AuditResult, SharedSettings
 from lexiseg.studies.audit_result import audit_result
-from lexiseg.studies.records import AuditResult, SharedSettings
 from lexiseg.studies.results import TrialResult
 
 CASES = 90

@@ -15,7 +15,7 @@ from lexiseg.studies.analysis import (
     seed_spread,
 )
 from lexiseg.studies.arms import known_arms
-from lexiseg.studies.records import ArmComparison, ModelVerdict
+from lexiseg.studies.audit_file import ArmComparison, ModelVerdict
 from lexiseg.studies.verdict import decide, sentence, verdicts
 
 WITH_REPORTS, WITHOUT_REPORTS = known_arms(reports=True), known_arms(reports=False)

@@ -22,17 +22,17 @@ from lexiseg.errors import DataError, DiskError, UsageError
 from lexiseg.studies import engine, study_data
 from lexiseg.studies import shared_settings as audit_settings
 from lexiseg.studies.arms import AuditArm, contrasts, known_arms, plan_arms, read_arms
+from lexiseg.studies.audit_file import SharedSettings
 from lexiseg.studies.engine import Study, StudyArm, Trial, check_trial, plan_trials, run_study
-from lexiseg.studies.records import SharedSettings
 from lexiseg.studies.results import read_results
 from lexiseg.studies.shared_settings import audit_trials, keep_settings, shared_settings
 from lexiseg.studies.study_data import has_reports, limited, open_study_data, seen_by_all
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.balance import draw_weights
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.examples import TrainingExamples, Words
-from lexiseg.training.pixels import DecodedSamples
-from lexiseg.training.words import words_of
+from lexiseg.training.sample_cache import DecodedSamples
+from lexiseg.training.sampling_weights import draw_weights
+from lexiseg.training.text_source import words_of
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
 

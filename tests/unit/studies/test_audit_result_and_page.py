@@ -18,9 +18,9 @@ from lexiseg.evaluation.record_files import read_record, write_record
 from lexiseg.schemas import schema
 from lexiseg.studies.arm_summary import ArmResults
 from lexiseg.studies.audit import all_cases
+from lexiseg.studies.audit_file import ArmSummary, AuditResult
 from lexiseg.studies.audit_options import AuditOptions
-from lexiseg.studies.page import Axis, axis_of, build_page
-from lexiseg.studies.records import ArmSummary, AuditResult
+from lexiseg.studies.audit_page import Axis, axis_of, build_page
 from lexiseg.studies.results import same_cases
 from lexiseg.words.description import SIDE_NOTES
 from refusals import refuses

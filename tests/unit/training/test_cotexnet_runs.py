@@ -20,10 +20,10 @@ from lexiseg.models.plain_network import PlainNetwork
 from lexiseg.runs.run import Run
 from lexiseg.systems.cotexnet.paper_network import CoTexNetStudent
 from lexiseg.training.config import make_config
-from lexiseg.training.few_masks import take_part
 from lexiseg.training.loop import Training
 from lexiseg.training.plan import plan_run
 from lexiseg.training.train import train
+from lexiseg.training.unmasked_images import take_part
 from refusals import refuses
 from tiny_clipseg import write_clipseg
 

@@ -16,8 +16,8 @@ from lexiseg.training.examples import (
     example,
     words_after_exposure,
 )
-from lexiseg.training.pixels import DecodedSamples
-from lexiseg.training.words import words_of
+from lexiseg.training.sample_cache import DecodedSamples
+from lexiseg.training.text_source import words_of
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
 from lexiseg.words.measure import measure_indices

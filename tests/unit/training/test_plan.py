@@ -15,9 +15,9 @@ from lexiseg.errors import UsageError
 from lexiseg.systems.configuration import AugmentConfig
 from lexiseg.training.config import make_config
 from lexiseg.training.examples import Words
-from lexiseg.training.few_masks import take_part
 from lexiseg.training.plan import plan_run
-from lexiseg.training.taught_words import _known_factors, _notes_on_factors
+from lexiseg.training.text_supervision import _known_factors, _notes_on_factors
+from lexiseg.training.unmasked_images import take_part
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
 from lexiseg.words.vocabulary import load_vocabulary

@@ -22,14 +22,14 @@ from lexiseg.data.phantom import write_phantom
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError, RunError
 from lexiseg.inference.predictor import Predictor
-from lexiseg.models.bank import TextBank
+from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.manifest import FORMAT_VERSION, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord
 from lexiseg.training.config import make_config
-from lexiseg.training.few_masks import take_part
 from lexiseg.training.plan import Plan, plan_run
 from lexiseg.training.train import train, train_on
+from lexiseg.training.unmasked_images import take_part
 from refusals import refuses
 
 QUIET = Console(quiet=True)

@@ -11,7 +11,7 @@ from PIL import Image
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.describing.vocabulary_choice import find_vocabulary
 from lexiseg.errors import DataError
-from lexiseg.training.words import choose_text, side_of, words_of
+from lexiseg.training.text_source import choose_text, side_of, words_of
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses

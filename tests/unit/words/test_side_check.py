@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from lexiseg.words.description import UNKNOWN
-from lexiseg.words.side_check import FactorAgreement, SideEvidence, factor_agreement, infer_side, one_sided
+from lexiseg.words.side_convention import (
+    FactorAgreement,
+    SideEvidence,
+    factor_agreement,
+    infer_side,
+    one_sided,
+)
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 CHEST = load_vocabulary("chest")

@@ -19,7 +19,7 @@ from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.reading.reports import ParsedSheet, parse_sheet
 from lexiseg.words.reading.sentence_groups import choose_vocabulary
-from lexiseg.words.side_check import SideEvidence, factor_agreement, infer_side
+from lexiseg.words.side_convention import SideEvidence, factor_agreement, infer_side
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 #: A factor whose reports agree with the masks less often gets a warning of its own.

@@ -15,7 +15,7 @@ from lexiseg.describing.description_file import (
     write_descriptions,
 )
 from lexiseg.describing.description_rows import LineCallback, Region, Row
-from lexiseg.describing.multimodal.interview import Interviewer, Outcome, for_each, run_to_end
+from lexiseg.describing.multimodal.ask_model import Interviewer, Outcome, for_each, run_to_end
 from lexiseg.describing.multimodal.journal import Journal, JournalHead, journal_path
 from lexiseg.describing.multimodal.local import LocalModel
 from lexiseg.describing.multimodal.mask_check import check_reply

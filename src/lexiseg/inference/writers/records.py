@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from lexiseg.errors import LexisegError
-from lexiseg.inference.records import FailureRecord, PredictionRecord
+from lexiseg.inference.predictions_file import FailureRecord, PredictionRecord
 from lexiseg.inference.targets import Target
 from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.mask import MaskWriter

@@ -10,7 +10,7 @@ from typing import Any
 from lexiseg._version import __version__
 from lexiseg.errors import UsageError
 from lexiseg.files import atomic_folder, write_text
-from lexiseg.models.weights_file import save_weights
+from lexiseg.models.network_weights import save_weights
 from lexiseg.runs.manifest import Manifest, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.system import PublishedNetwork, System

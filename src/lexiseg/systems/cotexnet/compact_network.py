@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from lexiseg.models.bank import TextBank
 from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels
+from lexiseg.models.text_bank import TextBank
 from lexiseg.models.tokens import TokenReader, as_map
 
 _QUERIES = 4

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lexiseg.models.losses import mask_losses, retrieval_loss
-from lexiseg.models.teaching import embedding_gap
+from lexiseg.models.teacher import embedding_gap
 from lexiseg.systems.cotexnet.compact_network import CompactCoTexNetOutput
 from lexiseg.systems.cotexnet.compact_teacher import CompactCoTexNetTrainingOutput
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lexiseg.models.teaching import Teacher, TextTensors
+from lexiseg.models.teacher import Teacher, TextTensors
 from lexiseg.systems.cotexnet.compact_network import CompactCoTexNet, CompactCoTexNetOutput
 
 #: What the text embedding is made of.

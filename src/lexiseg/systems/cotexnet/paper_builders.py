@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from lexiseg.errors import UsageError, WeightsError
-from lexiseg.models.bank import TextBank
 from lexiseg.models.learning_rates import half_cosine
 from lexiseg.models.normalisation import IMAGENET, Normalisation
 from lexiseg.models.spec import NetworkSpec
+from lexiseg.models.text_bank import TextBank
 from lexiseg.systems.cotexnet.clipseg_weights import clipseg_config, load_clipseg
 from lexiseg.systems.cotexnet.configuration import PaperCoTexNetConfig
 from lexiseg.systems.cotexnet.framed_sentences import load_framed_tokenizer

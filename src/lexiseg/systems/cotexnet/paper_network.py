@@ -167,7 +167,7 @@ class CoTexNetStudent(nn.Module):
 
 
 class CoTexNet(CoTexNetStudent):
-    """The published network; module names are ours, `published.py` maps them to the published ones.
+    """The published network; module names are ours, `published_keys.py` maps them to the published ones.
 
     CLIPSeg's vision and text tower and the text projection are frozen. The published code reads the region of
     interest with a second copy of the frozen vision tower; here both are one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lexiseg.models.teaching import Teacher, TextTensors
+from lexiseg.models.teacher import Teacher, TextTensors
 from lexiseg.systems.cotexnet.paper_network import CoTexNet, CoTexNetOutput, CoTexNetTrainingOutput
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from lexiseg.errors import UsageError
 from lexiseg.models.encoder_weights import read_state_dict
+from lexiseg.models.network_weights import count_parameters
 from lexiseg.models.published_checkpoint import without_prefix
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.models.weights_file import count_parameters
 from lexiseg.systems.cotexnet.clipseg_weights import clipseg_config
 from lexiseg.systems.cotexnet.configuration import PUBLISHED_CLIPSEG
 from lexiseg.systems.cotexnet.published_keys import load_published, num_classes_of

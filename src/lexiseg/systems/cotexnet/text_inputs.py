@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lexiseg.embeddings.encoders import TextEncoder
-from lexiseg.models.teaching import TextTensors
+from lexiseg.embeddings.text_encoders import TextEncoder
+from lexiseg.models.teacher import TextTensors
 from lexiseg.systems.cotexnet.framed_sentences import FramedTokenizer
 from lexiseg.words.vocabulary import Vocabulary
 

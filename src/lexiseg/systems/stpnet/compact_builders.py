@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lexiseg.models.bank import TextBank
 from lexiseg.models.plain_network import MaskObjective, PlainNetwork
 from lexiseg.models.spec import NetworkSpec
+from lexiseg.models.text_bank import TextBank
 from lexiseg.systems.compact_builders import (
     compact_encoder,
     compact_learning_rate,

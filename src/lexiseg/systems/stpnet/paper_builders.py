@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lexiseg.models.bank import TextBank
 from lexiseg.models.encoder_weights import encoder_state_dict
 from lexiseg.models.learning_rates import warm_restarts
 from lexiseg.models.normalisation import IMAGENET, Normalisation
 from lexiseg.models.spec import NetworkSpec
+from lexiseg.models.text_bank import TextBank
 from lexiseg.systems.stpnet.configuration import PaperStpNetConfig
 from lexiseg.systems.stpnet.paper_network import StpNet
 from lexiseg.systems.stpnet.paper_objective import PaperStpNetObjective

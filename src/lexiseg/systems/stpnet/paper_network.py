@@ -93,7 +93,7 @@ class StpNetOutput:
 
 
 class StpNet(nn.Module):
-    """The published network; module names are ours, `published.py` maps them to the published ones.
+    """The published network; module names are ours, `published_keys.py` maps them to the published ones.
 
     Args:
         banks: Text embeddings per factor, coarse to fine, each (N, K, T, D) floating point. Published:

@@ -7,14 +7,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lexiseg.embeddings.bank import build_bank
-from lexiseg.embeddings.encoders import TOKENS, load_text_encoder
+from lexiseg.embeddings.text_bank_builder import build_bank
+from lexiseg.embeddings.text_encoders import TOKENS, load_text_encoder
 from lexiseg.errors import UsageError, WeightsError
-from lexiseg.models.bank import TextBank
 from lexiseg.models.encoder_weights import read_state_dict
+from lexiseg.models.network_weights import count_parameters
 from lexiseg.models.published_checkpoint import without_prefix
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.models.weights_file import count_parameters
+from lexiseg.models.text_bank import TextBank
 from lexiseg.systems.stpnet.configuration import PUBLISHED_TEXT_ENCODER
 from lexiseg.systems.stpnet.paper_network import IMAGE_SIZE
 from lexiseg.systems.stpnet.published_keys import BANKS, load_published, split_keys

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from lexiseg.models.teaching import embedding_gap
+from lexiseg.models.teacher import embedding_gap
 from lexiseg.systems.cotexnet.compact_network import CompactCoTexNetOutput
 from lexiseg.systems.cotexnet.compact_objective import CompactCoTexNetObjective, distillation_loss
 from lexiseg.systems.cotexnet.compact_teacher import (

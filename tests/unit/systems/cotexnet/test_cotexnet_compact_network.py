@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from fake_bank import SIZES
-from lexiseg.models.bank import TextBank
+from lexiseg.models.network_weights import load_weights, save_weights
 from lexiseg.models.plain_network import PlainNetwork
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.models.weights_file import load_weights, save_weights
+from lexiseg.models.text_bank import TextBank
 from lexiseg.systems.cotexnet.compact_network import CompactCoTexNet, unit_variance
 from lexiseg.systems.cotexnet.compact_teacher import CompactTeacher
 from lexiseg.systems.registry import build_network

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 
 from fake_bank import SIZES
-from lexiseg.models.bank import TextBank
+from lexiseg.models.network_weights import count_parameters
 from lexiseg.models.plain_network import PlainNetwork
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.models.weights_file import count_parameters
+from lexiseg.models.text_bank import TextBank
 from lexiseg.systems.registry import build_network
 from lexiseg.systems.stpnet.compact_network import CompactStpNet, factors_of_scale
 from refusals import refuses

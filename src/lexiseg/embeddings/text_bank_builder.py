@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lexiseg.embeddings.encoders import TOKENS, TextEncoder
-from lexiseg.models.bank import TextBank
+from lexiseg.embeddings.text_encoders import TOKENS, TextEncoder
+from lexiseg.models.text_bank import TextBank
 from lexiseg.words.vocabulary import Vocabulary
 
 

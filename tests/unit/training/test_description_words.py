@@ -24,18 +24,18 @@ from lexiseg.errors import DataError
 from lexiseg.runs.manifest import Manifest
 from lexiseg.runs.run import Run
 from lexiseg.training.config import CONFIG_FILE, make_config
-from lexiseg.training.described import (
+from lexiseg.training.description_words import (
     check_described,
     described_words,
     recorded,
     recorded_file,
     vocabulary_of_file,
 )
-from lexiseg.training.few_masks import take_part
 from lexiseg.training.plan import plan_run
 from lexiseg.training.resume import continue_run, resumed_config
+from lexiseg.training.text_source import choose_text, side_of, words_of
 from lexiseg.training.train import train
-from lexiseg.training.words import choose_text, side_of, words_of
+from lexiseg.training.unmasked_images import take_part
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lexiseg.data.readers import read_image
-from lexiseg.inference.mirror import average_with_mirror, mirrored_words
+from lexiseg.inference.flip_averaging import average_with_mirror, mirrored_words
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.run import Run

@@ -11,7 +11,7 @@ import torch
 from scipy.special import expit, logit
 
 from lexiseg.data.readers import read_image
-from lexiseg.inference.members import average_answers, check_alike
+from lexiseg.inference.ensemble import average_answers, check_alike
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.run import Run

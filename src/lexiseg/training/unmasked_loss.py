@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lexiseg.models.agreement import AgreementLoss
+from lexiseg.models.agreement_loss import AgreementLoss
 from lexiseg.models.losses import pseudo_label_loss
-from lexiseg.models.teaching import TakesPhrases
+from lexiseg.models.teacher import TakesPhrases
 from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.training.examples import Words
 from lexiseg.training.pseudo_labels import PseudoLabels, checked_by_words, confident_labels

@@ -11,7 +11,7 @@ from lexiseg.data.sample import DatasetIndex, Sample, Split
 from lexiseg.describing.description_file import DescriptionFile
 from lexiseg.errors import DataError
 from lexiseg.runs.manifest import TextSource
-from lexiseg.training.described import described_words, some
+from lexiseg.training.description_words import described_words, some
 from lexiseg.training.examples import Words
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.measure import measure_indices

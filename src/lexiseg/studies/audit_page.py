@@ -12,7 +12,7 @@ from lexiseg.evaluation import figures
 from lexiseg.evaluation.cases import TERCILES
 from lexiseg.evaluation.tables import ALL
 from lexiseg.studies.arms import ARM_TABLE
-from lexiseg.studies.records import (
+from lexiseg.studies.audit_file import (
     ArmComparison,
     ArmSummary,
     AuditResult,

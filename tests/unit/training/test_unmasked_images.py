@@ -24,10 +24,10 @@ from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord
 from lexiseg.training.config import make_config
 from lexiseg.training.examples import Words
-from lexiseg.training.few_masks import shuffled, take_part
 from lexiseg.training.plan import Plan, plan_run
+from lexiseg.training.text_source import words_of
 from lexiseg.training.train import train
-from lexiseg.training.words import words_of
+from lexiseg.training.unmasked_images import shuffled, take_part
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.inference.preprocess import normalise, to_batch, to_grid
-from lexiseg.models.bank import TextBank
 from lexiseg.models.folding import example_image, fold_batch_norms
+from lexiseg.models.network_weights import channels_last, load_weights
 from lexiseg.models.output import SegmentationOutput
-from lexiseg.models.weights_file import channels_last, load_weights
+from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.run import Run
 from lexiseg.systems.registry import build_network, get
 

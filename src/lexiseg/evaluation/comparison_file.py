@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from lexiseg.data.sample import Split
+from lexiseg.evaluation.metrics_file import Interval
 from lexiseg.evaluation.record_files import FileRecord, Record
-from lexiseg.evaluation.records import Interval
 
 
 class ComparedRun(Record):

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from lexiseg.studies.claims import Claims, share_out
+from lexiseg.studies.arm_locks import Claims, share_out
 from refusals import refuses
 
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from lexiseg.studies.claims import Claims, share_out
+from lexiseg.studies.arm_locks import Claims, share_out
 
 folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
 

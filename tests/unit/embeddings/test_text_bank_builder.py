@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lexiseg.embeddings.bank import build_bank
+from lexiseg.embeddings.text_bank_builder import build_bank
 from lexiseg.words.vocabulary import load_vocabulary
 
 

@@ -17,7 +17,7 @@ from lexiseg.training.examples import Words
 from lexiseg.training.module import SegmentationModule
 from lexiseg.training.progress import Progress
 from lexiseg.training.pseudo_labels import PseudoLabels, checked_by_words, confident_labels
-from lexiseg.training.unmasked import UnmaskedTeaching, stronger
+from lexiseg.training.unmasked_loss import UnmaskedTeaching, stronger
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import load_vocabulary

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lexiseg.embeddings import encoders
-from lexiseg.embeddings.encoders import TransformerEncoder, load_text_encoder
+from lexiseg.embeddings import text_encoders
+from lexiseg.embeddings.text_encoders import TransformerEncoder, load_text_encoder
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.hub import packaged_path
 from refusals import refuses
@@ -15,7 +15,7 @@ from refusals import refuses
 @pytest.fixture(scope="module")
 def minilm() -> TransformerEncoder:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoders, "hub_is_reachable", lambda: pytest.fail("the hub was asked"))
+        patch.setattr(text_encoders, "hub_is_reachable", lambda: pytest.fail("the hub was asked"))
         return load_text_encoder("minilm", last_layers=2)
 
 
@@ -55,7 +55,7 @@ def test_more_phrases_than_a_batch_keep_their_order(
 ) -> None:
     phrases = [f"{number} spots" for number in range(5)]
     whole = minilm.encode(phrases, 8)
-    monkeypatch.setattr(encoders, "_BATCH", 2)
+    monkeypatch.setattr(text_encoders, "_BATCH", 2)
     torch.testing.assert_close(minilm.encode(phrases, 8), whole, atol=1e-5, rtol=1e-4)
 
 
@@ -85,7 +85,7 @@ def test_a_local_folder_is_loaded_under_its_own_name(tmp_path: Path) -> None:
 
 
 def test_a_model_that_cannot_be_had_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoders, "hub_is_reachable", lambda: False)
+    monkeypatch.setattr(text_encoders, "hub_is_reachable", lambda: False)
     expected = r"'nobody/no-such-bert' cannot be loaded.*model\.safetensors.*give its path, or use 'minilm'"
     with pytest.raises(WeightsError, match=expected):
         load_text_encoder("nobody/no-such-bert")
@@ -97,7 +97,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_path_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoders, "hub_is_reachable", lambda: pytest.fail("the hub was asked"))
+    monkeypatch.setattr(text_encoders, "hub_is_reachable", lambda: pytest.fail("the hub was asked"))
     with refuses("LEX-WEIGHTS-013", "no folder './models/bert'"):
         load_text_encoder("./models/bert")
 

@@ -16,7 +16,7 @@ from lexiseg.runs.splits import SplitsRecord, WithMaskRecord, write_with_mask
 from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
-from lexiseg.training.described import some
+from lexiseg.training.description_words import some
 from lexiseg.training.examples import Words
 from lexiseg.words.description import UNKNOWN, Source
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from lexiseg.models.agreement import AgreementLoss, foreground_logits
+from lexiseg.models.agreement_loss import AgreementLoss, foreground_logits
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.factor import Factor
 from lexiseg.words.flips import flip

@@ -11,14 +11,14 @@ from lexiseg.data.sample import Split
 from lexiseg.data.side_check import check_side
 from lexiseg.describing.description_file import DescriptionFile
 from lexiseg.describing.vocabulary_choice import find_vocabulary, keyword_notes
-from lexiseg.embeddings.encoders import TextEncoder
+from lexiseg.embeddings.text_encoders import TextEncoder
 from lexiseg.errors import DataError, UsageError
 from lexiseg.systems.configuration import AugmentConfig, TrainConfig
 from lexiseg.systems.registry import get
-from lexiseg.training.described import check_described, vocabulary_of_file
+from lexiseg.training.description_words import check_described, vocabulary_of_file
 from lexiseg.training.examples import Words
-from lexiseg.training.few_masks import MaskUse, shuffled, words_taught
-from lexiseg.training.words import side_of, words_of
+from lexiseg.training.text_source import side_of, words_of
+from lexiseg.training.unmasked_images import MaskUse, shuffled, words_taught
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import AXES, with_mirrored
 from lexiseg.words.vocabulary import Vocabulary
