@@ -105,7 +105,7 @@ class _Found:
 
 
 def _follow(model: type[BaseModel], loc: Sequence[int | str]) -> _Found:
-    """Follow a place from a model to the annotation there; stop at a union, whose members pydantic tells."""
+    """Follow a place from a model to the annotation there; stop at a union without tags."""
     place: list[int | str] = []
     annotation: Any = model
     for part in loc:
@@ -165,7 +165,7 @@ def _tags(annotation: Any, key: str) -> Iterable[str]:
 
 
 def _all_tags(member: Any) -> set[object]:
-    """Return all literal values by which a model can be told from others."""
+    """Return all literal values that distinguish a model from others."""
     fields = member.model_fields.values() if _is_model(member) else ()
     return {value for f in fields if get_origin(f.annotation) is Literal for value in get_args(f.annotation)}
 

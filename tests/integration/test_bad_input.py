@@ -267,7 +267,7 @@ class TestFileInTheWay:
         file.write_text("mine")
         named = {"RUN": trained.run, "DATA": phantom, "IMAGES": images}
         outcome = cli(*(named.get(word, word) for word in command), "--out", file / "deep" / "out")
-        outcome.refuses(USAGE, "cannot be made", f"{file} is a file")
+        outcome.refuses(USAGE, "cannot be created", f"{file} is a file")
         assert file.read_text() == "mine"
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

@@ -74,7 +74,7 @@ def test_images_without_mask_are_left_out_of_file_and_training(
 
 def test_options_of_a_model_need_the_source(cli: Command, folders: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "d.jsonl")
-    cli("data", "describe", folders, *out, "--model", "m").refuses(USAGE, "--source lmm only")
+    cli("data", "describe", folders, *out, "--model", "m").refuses(USAGE, "need --source lmm")
     cli("data", "describe", folders, *out, "--source", "lmm").refuses(USAGE, "needs --model")
     cli("data", "describe", folders, *out, "--source", "lmm", "--model", "m", "--base-url", "here").refuses(
         USAGE, "--base-url must be the plain address", "'here'"

@@ -90,7 +90,7 @@ def test_get_prints_a_checksum_that_nobody_knew(
         served_as("dfu", served.url)
         outcome = cli("data", "get", "dfu", "--out", tmp_path / "dfu", "--keep-archives")
     assert outcome.code == 0
-    assert f"SHA-256 {hashlib.sha256(content).hexdigest()} (not known before" in outcome.stdout
+    assert f"SHA-256 {hashlib.sha256(content).hexdigest()} (no expected value" in outcome.stdout
     assert [path.name for path in (tmp_path / "dfu.download").iterdir()] == ["miniature1.zip"]
 
 
@@ -121,7 +121,7 @@ def test_get_a_page_to_log_in_and_then_the_archive(
     with serving(Served(b"<html>log in</html>")) as served:
         served_as("kvasir-seg", served.url)
         cli("data", "get", "kvasir", "--out", tmp_path / "kvasir").refuses(
-            3, "a web page, perhaps one to log in"
+            3, "a web page, perhaps a login page"
         )
         served.content, served.etag = archive_of("kvasir-seg", tmp_path), '"two"'
         assert cli("data", "get", "kvasir", "--out", tmp_path / "kvasir").code == 0
@@ -171,7 +171,7 @@ def test_import_of_something_else(cli: Command, tmp_path: Path) -> None:
     )
     (tmp_path / "broken.zip").write_text("<html>log in</html>")
     outcome = cli("data", "import", "kvasir", tmp_path / "broken.zip", "--out", tmp_path / "out")
-    outcome.refuses(3, "a web page, perhaps one to log in")
+    outcome.refuses(3, "a web page, perhaps a login page")
     outcome = cli("data", "import", "kvasir", __file__, "--out", tmp_path / "out")
     outcome.refuses(3, "neither a folder nor a .zip or .tar archive")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.zip", "original"]

@@ -51,7 +51,7 @@ def check_side(
 def refuse_other_side(
     index: DatasetIndex, evidence: SideEvidence, *, stated: Side, file: Path | None = None
 ) -> None:
-    """Refuse descriptions whose masks show the other convention; undecided evidence is no reason.
+    """Refuse descriptions whose masks show the other convention; accept undecided evidence.
 
     Args:
         index: The data set.

@@ -125,8 +125,8 @@ def describe(
     _check_options(source, out, lmm)
     index = open_dataset(data, allow_missing_masks=True)
     chosen, notes = find_vocabulary(index, text=source, wanted=vocabulary, encoder=None)
-    spoken = () if source == "reports" else keyword_notes(chosen, index)
-    for note in (*index.assumptions, *notes, *spoken):
+    keyword_note = () if source == "reports" else keyword_notes(chosen, index)
+    for note in (*index.assumptions, *notes, *keyword_note):
         _say(console, note)
     samples, left_out = _describable(index, splits, source, partial(_say, console))
     folder = None if rois is None else Path(rois)
@@ -255,7 +255,7 @@ def _rows(
             f"`classes: {{0: background, 1: kidney, 2: tumor}}`.",
             code="LEX-DATA-104",
         )
-    spoken = {
+    by_label = {
         label: with_keyword(vocabulary, keyword_of_class(index, label)) if several else vocabulary
         for label in labels
     }
@@ -265,7 +265,7 @@ def _rows(
             coding=index.coding,
             label=label if several else None,
             class_name=index.class_names[label],
-            vocabulary=spoken[label],
+            vocabulary=by_label[label],
         )
         for sample in samples
         for label in labels

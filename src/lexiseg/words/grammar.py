@@ -22,7 +22,7 @@ FUNCTION_WORDS = (
     "there", "with", "on", "at", "as", "by", "for", "from", "to", "some", "any", "or", "nor", "also",
 )  # fmt: skip
 
-#: Number words every grammar knows unless it names its own.
+#: Number words of every grammar that does not define its own.
 NUMBER_WORDS = {
     "single": 1, "solitary": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
     "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "dozen": 12, "thirteen": 13, "fourteen": 14,
@@ -129,7 +129,7 @@ class CountRule(ReadKind):
         kind: Always "count".
         nouns: What is counted.
         at_least: Per phrase, the smallest number it stands for, rising: `[1, 2]` is "one" and "more".
-        maximum: Larger numbers are read as slips, such as a year or an identifier.
+        maximum: Larger numbers, such as a year or an identifier, are not counts.
     """
 
     entries_name = "at_least"
@@ -249,10 +249,10 @@ class RegionLimits(VocabularyData):
 
 
 class Grammar(VocabularyData):
-    """The closed set of words a report may be made of.
+    """The closed set of words that a report may contain.
 
     Attributes:
-        words: Words without meaning for any factor ("pulmonary", "infected"). Typing slips are repaired to
+        words: Words without meaning for any factor ("pulmonary", "infected"). Typing errors are repaired to
             them and to every word that a read rule names.
         ignored: Words that are skipped when spelled exactly, in addition to `FUNCTION_WORDS`; never the
             result of a repair.

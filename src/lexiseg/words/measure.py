@@ -83,7 +83,7 @@ def measured_index(factor: Factor, scene: LesionScene | None) -> int:
         scene: The lesion; None for an empty mask.
 
     Returns:
-        Index of the phrase; `UNKNOWN` if the factor has no rule or its rule cannot tell.
+        Index of the phrase; `UNKNOWN` if the factor has no rule or cannot be measured.
     """
     if factor.measure is None:
         return UNKNOWN

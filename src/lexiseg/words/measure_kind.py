@@ -44,7 +44,7 @@ class MeasureKind(VocabularyData):
         raise NotImplementedError
 
     def index(self, scene: LesionScene, phrases: Sequence[str]) -> int:
-        """Return the index of the measured phrase; `UNKNOWN` if the rule cannot tell.
+        """Return the index of the measured phrase; `UNKNOWN` if it cannot be measured.
 
         Args:
             scene: The lesion and its image.
@@ -67,7 +67,7 @@ class MeasureKind(VocabularyData):
         return None
 
     def lesion_in_halves(self, phrases: Sequence[str], index: int) -> dict[Half, bool]:
-        """Return, for each half that a phrase speaks of, whether the phrase places a lesion there.
+        """Return, for each half that a phrase is about, whether it places a lesion there.
 
         Args:
             phrases: The factor's phrases.

@@ -14,7 +14,7 @@ from lexiseg.words.half_features import Half
 from lexiseg.words.vocabulary import Vocabulary
 
 #: With fewer one-sided cases, or a smaller majority, the convention stays undecided. Where reports follow one
-#: convention, only slips disagree (COVID-Xray: 0.5 % of the cases).
+#: convention, only typing errors disagree (COVID-Xray: 0.5 % of the cases).
 MIN_CASES = 5
 MIN_SHARE = 0.9
 

@@ -221,7 +221,7 @@ class ServerModel:
         return f"{url} refuses: {said}."
 
     def _refuse_insecure(self, error: Exception) -> None:
-        """Raise at once if the server's certificate is not accepted, or it speaks no TLS."""
+        """Raise at once if the server's certificate is not accepted, or it does not support TLS."""
         url = self._options.base_url
         for beneath in _causes(error):
             if isinstance(beneath, ssl.SSLCertVerificationError):
@@ -245,7 +245,7 @@ class ServerModel:
         return text.replace(self._key, "(the key)") if self._key else text
 
     async def _scrub(self, request: Any) -> None:
-        """Leave no header in a request that was not asked for."""
+        """Remove all headers of a request that are not in `_HEADERS`, and the key if there is none."""
         for name in list(request.headers):
             if name.lower() not in _HEADERS:
                 del request.headers[name]
