@@ -13,8 +13,7 @@ from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import disk_errors
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.targets import Target
-from lexiseg.inference.writers.base import Batch, PredictedImage, Writer
+from lexiseg.inference.writers.base import Batch, PredictedImage, Target, Writer
 from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.inference.writers.records import RecordsWriter
 from lexiseg.inference.writers.registry import format_names, make_writers

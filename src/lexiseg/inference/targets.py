@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from lexiseg.data.readers import IMAGE_SUFFIXES
 from lexiseg.errors import DataError
+from lexiseg.inference.writers.base import Target
 from lexiseg.inference.writers.registry import image_folders
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """One image to predict and where its outputs go.
-
-    Attributes:
-        image: The image file.
-        name: Path of each output below the folder of its format, without suffix.
-    """
-
-    image: Path
-    name: Path
 
 
 def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = None) -> tuple[Target, ...]:

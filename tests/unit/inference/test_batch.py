@@ -18,8 +18,8 @@ from lexiseg.inference.batch import BatchSummary, predict_to_files
 from lexiseg.inference.explain import Explanation
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.targets import Target, find_targets
-from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
+from lexiseg.inference.targets import find_targets
+from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target
 from refusals import refuses
 
 

@@ -14,10 +14,22 @@ from lexiseg.data.readers import read_image
 from lexiseg.errors import LexisegError
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.stale_outputs import remove_stale
-from lexiseg.inference.targets import Target
 
 if TYPE_CHECKING:
     from lexiseg.inference.predictor import Predictor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One image to predict and where its outputs go.
+
+    Attributes:
+        image: The image file.
+        name: Path of each output below the folder of its format, without suffix.
+    """
+
+    image: Path
+    name: Path
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from lexiseg.data.readers import write_mask
-from lexiseg.inference.targets import Target
-from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
+from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target
 
 
 class MaskWriter(ImageWriter):

@@ -9,8 +9,7 @@ from typing import TextIO
 
 from lexiseg.errors import LexisegError
 from lexiseg.inference.predictions_file import FailureRecord, PredictionRecord
-from lexiseg.inference.targets import Target
-from lexiseg.inference.writers.base import Batch, PredictedImage
+from lexiseg.inference.writers.base import Batch, PredictedImage, Target
 from lexiseg.inference.writers.mask import MaskWriter
 
 RESULTS_FILE = "predictions.jsonl"

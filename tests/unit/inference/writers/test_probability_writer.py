@@ -12,8 +12,7 @@ import tifffile
 from PIL import Image
 
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.targets import Target
-from lexiseg.inference.writers.base import Batch, PredictedImage
+from lexiseg.inference.writers.base import Batch, PredictedImage, Target
 from lexiseg.inference.writers.probability import ProbabilityWriter
 
 
