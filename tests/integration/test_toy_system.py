@@ -126,7 +126,7 @@ def test_it_is_audited(data: Path, tmp_path: Path) -> None:
         image_size=32,
         config_file=config,
     )
-    assert [arm["model"] for arm in audited.content["arms"]] == ["toy", "toy"]
+    assert [arm.model for arm in audited.result.arms] == ["toy", "toy"]
     assert "Toy Net" in (tmp_path / "audit" / "audit.html").read_text()
     settings = json.loads((tmp_path / "audit" / "settings.json").read_text())
     assert settings["training"]["channels"] == 3
