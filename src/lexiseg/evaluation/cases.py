@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -119,9 +118,9 @@ def _row(
     vocabulary: Vocabulary | None,
     class_names: Sequence[str],
     side: str,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     sample = case.sample
-    row: dict[str, Any] = {
+    row: dict[str, object] = {
         "id": sample.id,
         "image": _shown_path(sample.image, root),
         "patient": sample.patient,

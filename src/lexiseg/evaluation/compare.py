@@ -100,9 +100,8 @@ def compare_on(
             "No case could be scored for both runs, so there is nothing to compare.", code="LEX-DATA-142"
         )
     first, second = (evaluation.metrics for evaluation in evaluations.values())
-    compared = [ComparedRun(name=name, folder=run.shown) for name, run in runs.items()]
     comparison = Comparison(
-        runs=RunPair(a=compared[0], b=compared[1]),
+        runs=_run_pair(runs),
         data=str(index.root),
         split=options.split,
         flip_average=options.flip_average,
@@ -116,6 +115,11 @@ def compare_on(
         write_text(out / "differences.csv", _differences(a, b))
         write_record(out / "comparison.json", comparison)
     return comparison
+
+
+def _run_pair(runs: Mapping[str, Run]) -> RunPair:
+    a, b = (ComparedRun(name=name, folder=run.shown) for name, run in runs.items())
+    return RunPair(a=a, b=b)
 
 
 def _groups(a: pd.DataFrame, b: pd.DataFrame, *, seed: int) -> tuple[GroupDifference, ...]:

@@ -23,7 +23,13 @@ from lexiseg.evaluation.cases import ScoredCase, case_table, count_lesions
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.evaluation_data import open_scorable, seen_by
 from lexiseg.evaluation.metrics import case_metrics
-from lexiseg.evaluation.metrics_file import CalibrationMetrics, FailedCase, Metrics, RetrievalScores
+from lexiseg.evaluation.metrics_file import (
+    CalibrationMetrics,
+    Execution,
+    FailedCase,
+    Metrics,
+    RetrievalScores,
+)
 from lexiseg.evaluation.options import EvaluationKeywords, EvaluationOptions
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data, describe_execution, describe_run, in_sample
@@ -146,24 +152,10 @@ def evaluate_on(
             code="LEX-DATA-143",
         )
     figures = draw_cases(choose_cases(cases), predictor, index=index, references=scorer.references)
-    metrics = Metrics(
-        **dict(summarise(cases, class_names=index.class_names, seed=options.seed)),
-        split=options.split,
-        units="mm" if scorer.in_mm else "px",
-        tolerance=options.tolerance,
-        class_names=index.class_names,
-        side=predictor.run.side,
-        reference_words=scorer.references.kind if scorer.references else None,
-        retrieval=_retrieval(cases, scorer, seed=options.seed),
-        calibration=_calibration(predictor, scorer.reliability),
-        in_sample=in_sample(predictor, index, options.split),
-        failed=tuple(failed),
-        run=describe_run(predictor.run),
-        data=describe_data(index, samples, options.split),
-        execution=describe_execution(
-            predictor.runs, index.root, options, out=out, seconds=time.monotonic() - started
-        ),
+    execution = describe_execution(
+        predictor.runs, index.root, options, out=out, seconds=time.monotonic() - started
     )
+    metrics = _metrics(cases, failed, samples, predictor, scorer, options, execution)
     table = case_table(
         cases,
         root=index.root,
@@ -270,6 +262,35 @@ def _score(
         if progress is not None:
             progress(done, len(samples))
     return cases, failed
+
+
+def _metrics(
+    cases: Sequence[ScoredCase],
+    failed: Sequence[FailedCase],
+    samples: Sequence[Sample],
+    predictor: PathPredictor,
+    scorer: _CaseScorer,
+    options: EvaluationOptions,
+    execution: Execution,
+) -> Metrics:
+    """Return the content of `metrics.json`."""
+    index = scorer.index
+    return Metrics(
+        **dict(summarise(cases, class_names=index.class_names, seed=options.seed)),
+        split=options.split,
+        units="mm" if scorer.in_mm else "px",
+        tolerance=options.tolerance,
+        class_names=index.class_names,
+        side=predictor.run.side,
+        reference_words=scorer.references.kind if scorer.references else None,
+        retrieval=_retrieval(cases, scorer, seed=options.seed),
+        calibration=_calibration(predictor, scorer.reliability),
+        in_sample=in_sample(predictor, index, options.split),
+        failed=tuple(failed),
+        run=describe_run(predictor.run),
+        data=describe_data(index, samples, options.split),
+        execution=execution,
+    )
 
 
 def _retrieval(cases: Sequence[ScoredCase], scorer: _CaseScorer, *, seed: int) -> dict[str, RetrievalScores]:

@@ -50,7 +50,7 @@ def in_sample(predictor: PathPredictor, index: DatasetIndex, split: Split) -> st
         split: The split that is scored.
 
     Returns:
-        One or two sentences; None where nothing was chosen on these cases.
+        One or two sentences; None if nothing was chosen on these cases.
     """
     run, fitted = predictor.run, predictor.calibration
     trained_here = run.manifest.data.name == index.name

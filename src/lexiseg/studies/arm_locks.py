@@ -157,7 +157,7 @@ def share_out(
     Raises:
         LexisegError: Whatever `work` raises; the piece is released by then.
     """
-    told: set[str] = set()
+    announced: set[str] = set()
     while True:
         others = []
         for name in names:
@@ -173,9 +173,9 @@ def share_out(
                     work(name)
         if all(is_done(name) for name in names):
             return
-        for name in set(others) - told:
+        for name in set(others) - announced:
             holder = claims.holder(name)
             if holder is not None:
                 claims.say(f"{name}: worked on by {holder}; waiting for it.")
-                told.add(name)
+                announced.add(name)
         time.sleep(poll_seconds)

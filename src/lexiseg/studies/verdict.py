@@ -99,15 +99,15 @@ def verdicts(comparisons: Sequence[ArmComparison], arms: Arms) -> tuple[ModelVer
 
 def _overall(kinds: dict[tuple[str, str], Verdict], arms: Arms) -> tuple[Verdict, str]:
     """Return the verdict on a model from its comparisons on all cases."""
-    told = {
+    own_words = {
         arm: kind
         for (arm, against), kind in kinds.items()
         if against == BASELINE and arms[arm].words == "own"
     }
     if "undecided" in kinds.values():
         return "undecided", "Undecided: one seed per arm cannot tell the words from chance of training."
-    gained = [arm for arm, kind in told.items() if kind == "gain"]
-    harmed = _listed([arm for arm, kind in told.items() if kind == "harm"], arms)
+    gained = [arm for arm, kind in own_words.items() if kind == "gain"]
+    harmed = _listed([arm for arm, kind in own_words.items() if kind == "harm"], arms)
     if not gained:
         if harmed:
             return "harm", f"Harm: {harmed} made the masks worse."
