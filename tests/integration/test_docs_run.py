@@ -31,8 +31,9 @@ import vision_server
 from doc_blocks import PAGES, ROOT, RUNNABLE, Block, blocks, blocks_of
 from lexiseg.data.public import dataset_import
 from lexiseg.data.public.registry import RemoteFile, find_entry
-from lexiseg.systems import cotexnet, stpnet
+from lexiseg.systems.cotexnet.paper_network import CoTexNet
 from lexiseg.systems.cotexnet.published_keys import to_published as published_cotexnet
+from lexiseg.systems.stpnet.paper_network import StpNet
 from lexiseg.systems.stpnet.published_keys import to_published as published_stpnet
 from lexiseg.words.vocabulary import load_vocabulary
 
@@ -133,13 +134,13 @@ class Shelf:
                 tiny_clipseg.write_clipseg(target)
             case ["cotexnet.pth"]:
                 torch.manual_seed(0)
-                net = cotexnet.CoTexNet(CLIPSegConfig.from_dict(tiny_clipseg.CONFIG), 2)
+                net = CoTexNet(CLIPSegConfig.from_dict(tiny_clipseg.CONFIG), 2)
                 torch.save(published_cotexnet(net), target)
             case ["banks.safetensors"]:
                 save_file({BANKS[name]: bank for name, bank in self.banks.items()}, target)
             case ["stpnet.pth"]:
                 torch.manual_seed(0)
-                torch.save(published_stpnet(stpnet.StpNet(self.banks)), target)
+                torch.save(published_stpnet(StpNet(self.banks)), target)
             case _:
                 pytest.fail(
                     f"{page.name} starts with '{name}', which this test cannot make: add it to Shelf.put"
@@ -182,7 +183,10 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def short_training(data: str | Path, out: str | Path, **options: Any) -> lexiseg.Run:
         assert not (options.get("epochs") and options.get("max_minutes")), "only one of them sets the length"
-        return train(data, out, **{**options, **({} if options.get("resume") else TINY)})
+        tiny = {} if options.get("resume") else dict(TINY)
+        if options.get("preset") == "paper":
+            tiny.pop("width", None)  # The published networks have one width
+        return train(data, out, **{**options, **tiny})
 
     def small_phantom(folder: str | Path, **options: Any) -> None:
         write_phantom(folder, **{**options, "num_train": 24, "num_val": 6, "num_test": 6, "size": 96})

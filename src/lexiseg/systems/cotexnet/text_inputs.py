@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from lexiseg.embeddings.text_encoders import TextEncoder
 from lexiseg.models.teacher import TextTensors
 from lexiseg.systems.cotexnet.framed_sentences import FramedTokenizer
 from lexiseg.words.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from lexiseg.embeddings.text_encoders import TextEncoder
 
 Indices = tuple[int, ...]
 
