@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lexiseg.evaluation import compare as compare
     from lexiseg.evaluation import evaluate as evaluate
     from lexiseg.evaluation import evaluate_runs as evaluate_runs
-    from lexiseg.evaluation.calibrate import calibrate as calibrate
+    from lexiseg.evaluation.fit_calibration import calibrate as calibrate
     from lexiseg.inference.batch import predict_to_files as predict_to_files
     from lexiseg.inference.explain import explain as explain
     from lexiseg.inference.options import PredictionOptions as PredictionOptions
@@ -54,7 +54,7 @@ _HOMES = {
     "Predictor": "lexiseg.inference.predictor",
     "Run": "lexiseg.runs.run",
     "audit": "lexiseg.studies.audit",
-    "calibrate": "lexiseg.evaluation.calibrate",
+    "calibrate": "lexiseg.evaluation.fit_calibration",
     "check_dataset": "lexiseg.data.check",
     "compare": "lexiseg.evaluation",
     "convert_cotexnet": "lexiseg.runs.conversion.cotexnet",

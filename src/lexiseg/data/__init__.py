@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 
 if TYPE_CHECKING:
-    from lexiseg.data.layouts import open_dataset
+    from lexiseg.data.layouts.open_dataset import open_dataset
 
 __all__ = ["SPLITS", "DatasetIndex", "Sample", "Split", "open_dataset"]
 
@@ -15,7 +15,7 @@ __all__ = ["SPLITS", "DatasetIndex", "Sample", "Split", "open_dataset"]
 def __getattr__(name: str) -> Any:
     # Loaded when first used: the layouts need pandas, and prediction only reads images.
     if name == "open_dataset":
-        from lexiseg.data.layouts import open_dataset
+        from lexiseg.data.layouts.open_dataset import open_dataset
 
         return open_dataset
     raise AttributeError(f"module 'lexiseg.data' has no attribute '{name}'")

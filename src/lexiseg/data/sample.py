@@ -45,7 +45,7 @@ class DatasetIndex:
     Attributes:
         root: Its folder.
         name: Its name, from `dataset.yaml` or the folder.
-        layout: Its folder layout: "published" (of LViT), "folders" (of Lexiseg) or "csvs" (of CoTexNet).
+        layout: Name of its folder layout (see `lexiseg.data.layouts.registry`), such as "folders".
         samples: All samples, sorted by split and id.
         coding: The rule from mask pixel values to labels.
         class_names: Name per label; index 0 is the background.

@@ -10,7 +10,7 @@ from typing import get_args
 
 from rich.console import Console
 
-from lexiseg.data.layouts import open_dataset
+from lexiseg.data.layouts.open_dataset import open_dataset
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.describing.description_file import (

@@ -16,11 +16,11 @@ from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation.comparison_file import ComparedRun, Comparison, GroupDifference, RunPair
 from lexiseg.evaluation.evaluate import Progress
 from lexiseg.evaluation.options import ComparisonKeywords, EvaluationOptions
-from lexiseg.evaluation.record_files import write_record
 from lexiseg.evaluation.run_table import evaluate_runs_on, open_for_table, run_names
 from lexiseg.evaluation.statistics import holm, paired_difference
 from lexiseg.evaluation.tables import ALL, case_groups, most_different, patients_of, read_cases
 from lexiseg.files import write_text
+from lexiseg.json_records import write_record
 from lexiseg.runs.run import Run
 
 #: Cases named in each direction.

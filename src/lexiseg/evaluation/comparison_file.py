@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lexiseg.data.sample import Split
 from lexiseg.evaluation.metrics_file import Interval
-from lexiseg.evaluation.record_files import FileRecord, Record
+from lexiseg.json_records import FileRecord, Record
 
 
 class ComparedRun(Record):

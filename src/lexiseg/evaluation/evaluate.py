@@ -33,7 +33,6 @@ from lexiseg.evaluation.metrics_file import (
 from lexiseg.evaluation.options import EvaluationKeywords, EvaluationOptions
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data, describe_execution, describe_run, in_sample
-from lexiseg.evaluation.record_files import write_record
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.evaluation.report import build_report
 from lexiseg.evaluation.retrieval import References, retrieval_scores
@@ -41,6 +40,7 @@ from lexiseg.evaluation.summary import summarise
 from lexiseg.files import refuse_blocked, write_text
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
+from lexiseg.json_records import write_record
 from lexiseg.runs.run import Run
 
 #: Called after each case with the number of cases done and the number in all.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
-from lexiseg.data.layouts import name_of, scan_folder
+from lexiseg.data.layouts.open_dataset import name_of, scan_folder
 from lexiseg.data.mask_hiding import hide_masks_except
 from lexiseg.errors import DataError
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from lexiseg.data.sample import Split
-from lexiseg.evaluation.record_files import FileRecord, Record
+from lexiseg.json_records import FileRecord, Record
 from lexiseg.runs.manifest import Manifest
 from lexiseg.words.description import Side
 

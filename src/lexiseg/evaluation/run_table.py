@@ -15,9 +15,9 @@ from lexiseg.evaluation.evaluate import Evaluation, Progress, evaluate_on
 from lexiseg.evaluation.evaluation_data import check_same_cases, open_scorable
 from lexiseg.evaluation.metrics_file import Metrics
 from lexiseg.evaluation.options import EvaluationKeywords, EvaluationOptions
-from lexiseg.evaluation.record_files import write_record
 from lexiseg.files import write_text
 from lexiseg.inference.ensemble import check_alike
+from lexiseg.json_records import write_record
 from lexiseg.runs.run import Run
 from lexiseg.runs.shipped import shown_folder
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
+from torch import Tensor
 
 from lexiseg.errors import RunError, WeightsError
-from lexiseg.files import write_json
 from lexiseg.inference.review import ReviewRule
+from lexiseg.json_records import Record, reason, write_record
 from lexiseg.runs.run import Run
-from lexiseg.validation import explain
 
 #: Name of the file in the run folder.
 CALIBRATION_FILE = "calibration.json"
@@ -22,7 +22,7 @@ CALIBRATION_FILE = "calibration.json"
 _FORMAT_VERSION = 1
 
 
-class CalibrationData(BaseModel):
+class CalibrationData(Record):
     """The cases a calibration was fitted on.
 
     Attributes:
@@ -32,15 +32,13 @@ class CalibrationData(BaseModel):
         ids_sha256: SHA-256 of their ids.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str
     split: str
     samples: int
     ids_sha256: str
 
 
-class Calibration(BaseModel):
+class Calibration(Record):
     """The calibration of plain, or of flip-averaged, prediction.
 
     Attributes:
@@ -57,8 +55,6 @@ class Calibration(BaseModel):
         created: ISO date and time, UTC.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     temperature: float = Field(gt=0)
     ece_before: float
     ece_after: float
@@ -70,8 +66,21 @@ class Calibration(BaseModel):
     lexiseg_version: str
     created: str
 
+    def apply(self, logits: Tensor) -> Tensor:
+        """Return the scores of a mask divided by the temperature.
 
-class CalibrationFile(BaseModel):
+        A sigmoid or softmax of the result gives calibrated probabilities.
+
+        Args:
+            logits: Scores of the network, of any shape.
+
+        Returns:
+            Scores of the same shape and dtype.
+        """
+        return logits / self.temperature
+
+
+class CalibrationFile(Record):
     """Contents of `calibration.json`.
 
     Attributes:
@@ -80,8 +89,6 @@ class CalibrationFile(BaseModel):
         plain: Calibration of plain prediction; None if it was not fitted.
         flip_average: Calibration of flip-averaged prediction; None if it was not fitted.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format_version: int = _FORMAT_VERSION
     weights_sha256: str
@@ -120,8 +127,7 @@ def save_calibration(run: Run, calibration: Calibration, *, flip_average: bool) 
     if found is None or found.weights_sha256 != weights:
         found = CalibrationFile(weights_sha256=weights)
     mode = "flip_average" if flip_average else "plain"
-    value = found.model_copy(update={mode: calibration}).model_dump(mode="json")
-    write_json(run.path / CALIBRATION_FILE, value)
+    write_record(run.path / CALIBRATION_FILE, found.model_copy(update={mode: calibration}))
 
 
 def _read(run: Run) -> CalibrationFile | None:
@@ -134,9 +140,10 @@ def _read(run: Run) -> CalibrationFile | None:
         if version <= _FORMAT_VERSION:
             return CalibrationFile.model_validate(value)
     except (ValueError, KeyError, TypeError) as error:
-        reason = explain(CalibrationFile, error) if isinstance(error, ValidationError) else repr(error)
         raise RunError(
-            f"{file} is damaged ({reason}). Restore it, or remove it and calibrate again.", code="LEX-RUN-010"
+            f"{file} is damaged ({reason(CalibrationFile, error)}). Restore it, or remove it and calibrate "
+            "again.",
+            code="LEX-RUN-010",
         ) from error
     raise RunError(
         f"{file} was written by a newer Lexiseg (format {version}); this version reads formats up to "

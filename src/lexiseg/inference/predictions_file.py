@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
 
 from lexiseg.inference.result import Prediction
+from lexiseg.json_records import FileRecord, Record
 from lexiseg.words.description import Side
 
 # Figures between 0 and 1 are written with this many decimals.
 _DECIMALS = 4
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: Literal[1] = 1
-
-
-class WordRecord(BaseModel):
+class WordRecord(Record):
     """One phrase that the model retrieved.
 
     Attributes:
@@ -30,15 +22,13 @@ class WordRecord(BaseModel):
         runners_up: The next best phrases with their probabilities, best first.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     factor: str
     phrase: str
     confidence: float
     runners_up: tuple[tuple[str, float], ...]
 
 
-class PredictionRecord(_Record):
+class PredictionRecord(FileRecord):
     """A prediction without its pixels: one line of `predictions.jsonl`.
 
     Attributes:
@@ -105,7 +95,7 @@ class PredictionRecord(_Record):
         )
 
 
-class FailureRecord(_Record):
+class FailureRecord(FileRecord):
     """An image that could not be read: one line of `predictions.jsonl`.
 
     Attributes:

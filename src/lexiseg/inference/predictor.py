@@ -236,7 +236,7 @@ class Predictor:
         if tuple(logits.shape[-2:]) != size:
             logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
         # The mask is taken from the scores themselves, so that no temperature can move it.
-        scaled = logits[0] if self.calibration is None else logits[0] / self.calibration.temperature
+        scaled = logits[0] if self.calibration is None else self.calibration.apply(logits[0])
         if logits.shape[1] == 1:
             return (logits[0, 0] > 0).to(torch.uint8).numpy(), scaled.sigmoid().numpy()
         return logits[0].argmax(dim=0).to(torch.uint8).numpy(), scaled.softmax(dim=0)[1:].numpy()

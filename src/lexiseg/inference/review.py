@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from lexiseg.inference.result import RetrievedWord
+from lexiseg.json_records import Record
 from lexiseg.words.description import UNKNOWN, Description
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -34,7 +35,7 @@ _OF_A_LESION = ("inside", "size")
 _NAMED_FROM = 0.25
 
 
-class Signal(BaseModel):
+class Signal(Record):
     """One signal of a review rule.
 
     Attributes:
@@ -42,8 +43,6 @@ class Signal(BaseModel):
         spread: Their standard deviation; 1 if it is 0.
         weight: Weight of the standardised signal, at least 0: no doubt can ever raise the expectation.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mean: float
     spread: float = Field(gt=0)
@@ -54,7 +53,7 @@ class Signal(BaseModel):
         return self.weight * (value - self.mean) / self.spread
 
 
-class ReviewRule(BaseModel):
+class ReviewRule(Record):
     """Which predictions ask for review: those of low expected Dice. Fitted on validation cases only.
 
     The expected Dice is `sigmoid(bias + sum of weight * (signal - mean) / spread)`.
@@ -67,8 +66,6 @@ class ReviewRule(BaseModel):
         dice_flagged: Their mean Dice; None if there are none.
         dice_rest: Mean Dice of the other validation cases.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     signals: dict[str, Signal]
     bias: float

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
+    Field,
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -18,6 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
 from lexiseg.errors import RunError
+from lexiseg.json_records import Record
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.validation import explain
 from lexiseg.words.description import Side
@@ -33,11 +33,7 @@ FORMAT_VERSION = 1
 TextSource = Literal["reports", "concepts", "lmm", "none"]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _PartlyWritten(_Record):
+class _PartlyWritten(Record):
     """A record of which only the fields that apply are written; its schema lists all of them."""
 
     @classmethod
@@ -48,7 +44,7 @@ class _PartlyWritten(_Record):
         return handler(fields)
 
 
-class DescriptionsRecord(_Record):
+class DescriptionsRecord(Record):
     """The description file a run was taught with.
 
     Attributes:
@@ -62,7 +58,7 @@ class DescriptionsRecord(_Record):
     lines: int
 
 
-class MasksRecord(_Record):
+class MasksRecord(Record):
     """Which training images had a mask, where not all had.
 
     Attributes:
@@ -94,7 +90,7 @@ class DataRecord(_PartlyWritten):
 
     name: str | None = None
     layout: str | None = None
-    samples: dict[str, int] = {}
+    samples: dict[str, int] = Field(default={})
     descriptions: DescriptionsRecord | None = None
     masks: MasksRecord | None = None
     shuffled_words: bool = False
@@ -104,7 +100,7 @@ class DataRecord(_PartlyWritten):
         return {name: value for name, value in handler(self).items() if value}
 
 
-class ValidationRecord(_Record):
+class ValidationRecord(Record):
     """Scores of the selected weights on all validation cases.
 
     Attributes:
@@ -176,7 +172,7 @@ class FinishedTraining(TrainingRecord):
     command: str
 
 
-class Manifest(_Record):
+class Manifest(Record):
     """Contents of `run.json`.
 
     Attributes:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from lexiseg.errors import RunError
 from lexiseg.files import write_json
-from lexiseg.validation import explain
+from lexiseg.json_records import Record, reason, write_record
 
 #: Image ids per split.
 SPLITS_FILE = "splits.json"
@@ -17,7 +15,7 @@ SPLITS_FILE = "splits.json"
 MASKS_FILE = "masks.json"
 
 
-class SplitsRecord(BaseModel):
+class SplitsRecord(Record):
     """Contents of `splits.json` of a run folder.
 
     Copied beside the data, the file splits them again as they were.
@@ -29,22 +27,18 @@ class SplitsRecord(BaseModel):
         left_out: Ids of "train" that took no part in the training, as they had no mask.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     train: tuple[str, ...] = ()
     val: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
 
-class WithMaskRecord(BaseModel):
+class WithMaskRecord(Record):
     """Contents of `masks.json` of a run folder.
 
     Attributes:
         with_mask: Ids of the training images that had a mask.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     with_mask: tuple[str, ...]
 
@@ -62,7 +56,7 @@ def read_splits_record(folder: Path) -> SplitsRecord | None:
         return SplitsRecord.model_validate(json.loads(file.read_text(encoding="utf-8")))
     except ValueError as error:
         raise RunError(
-            f"{file} is damaged ({_reason(SplitsRecord, error)}). Restore the file, or train again.",
+            f"{file} is damaged ({reason(SplitsRecord, error)}). Restore the file, or train again.",
             code="LEX-RUN-008",
         ) from error
 
@@ -78,13 +72,9 @@ def read_with_mask(folder: Path) -> WithMaskRecord:
         return WithMaskRecord.model_validate(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise RunError(
-            f"{file} cannot be read ({_reason(WithMaskRecord, error)}). Restore it, or train again.",
+            f"{file} cannot be read ({reason(WithMaskRecord, error)}). Restore it, or train again.",
             code="LEX-RUN-007",
         ) from error
-
-
-def _reason(model: type[BaseModel], error: Exception) -> str:
-    return explain(model, error) if isinstance(error, ValidationError) else repr(error)
 
 
 def write_splits_record(folder: Path, record: SplitsRecord) -> None:
@@ -103,4 +93,4 @@ def write_with_mask(folder: Path, record: WithMaskRecord) -> None:
     Raises:
         DiskError: The file cannot be written.
     """
-    write_json(folder / MASKS_FILE, record.model_dump(mode="json"))
+    write_record(folder / MASKS_FILE, record)

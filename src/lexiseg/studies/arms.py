@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field, JsonValue, ValidationError
 
 from lexiseg.errors import UsageError
-from lexiseg.evaluation.record_files import Record
+from lexiseg.json_records import Record
 from lexiseg.studies.engine import StudyArm
 from lexiseg.systems.registry import names as system_names
 

@@ -14,8 +14,8 @@ from rich.console import Console
 from lexiseg.data import SPLITS, DatasetIndex
 from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation.options import EvaluationOptions
-from lexiseg.evaluation.record_files import write_record
 from lexiseg.files import refuse_blocked, write_text
+from lexiseg.json_records import write_record
 from lexiseg.studies.arm_locks import STALE_MINUTES
 from lexiseg.studies.arm_summary import ARMS_FOLDER, ArmResults
 from lexiseg.studies.arms import Arms, AuditArm, Need, known_arms, plan_arms, read_arms

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from lexiseg.data.sample import Split
 from lexiseg.evaluation.comparison_file import ExtremeCases
 from lexiseg.evaluation.metrics_file import CalibrationMetrics, ConfusionMatrix, Interval, MeanScore
-from lexiseg.evaluation.record_files import FileRecord, Record
+from lexiseg.json_records import FileRecord, Record
 from lexiseg.words.description import Side
 
 #: The verdict on a comparison, or on a model.

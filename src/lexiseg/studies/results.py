@@ -13,8 +13,8 @@ import pandas as pd
 from lexiseg.data import Split
 from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.metrics_file import Metrics
-from lexiseg.evaluation.record_files import read_record
 from lexiseg.evaluation.tables import read_cases
+from lexiseg.json_records import read_record
 from lexiseg.runs.manifest import FinishedTraining
 from lexiseg.runs.run import Run
 from lexiseg.studies.engine import Study

@@ -12,7 +12,7 @@ from lexiseg.data.transforms import words_follow
 from lexiseg.describing.vocabulary_choice import find_vocabulary
 from lexiseg.embeddings.text_encoders import load_text_encoder
 from lexiseg.errors import DataError, RunError, UsageError
-from lexiseg.evaluation.record_files import read_record, write_record
+from lexiseg.json_records import read_record, write_record
 from lexiseg.studies.arms import BASELINE, AuditArm
 from lexiseg.studies.audit_file import SharedData, SharedSettings, SharedTraining
 from lexiseg.studies.engine import CLAIMS_FOLDER, Trial, differences, plan_trials

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
-from lexiseg.data.layouts import scan_folder
+from lexiseg.data.layouts.open_dataset import scan_folder
 from lexiseg.data.mask_hiding import hide_masks
 from lexiseg.errors import DataError, UsageError
 from lexiseg.systems.configuration import TrainConfig

@@ -19,7 +19,7 @@ def test_reading_and_resizing_images_load_little(module: str) -> None:
 
 def test_open_dataset_is_found_when_it_is_asked_for() -> None:
     import lexiseg.data
-    from lexiseg.data.layouts import open_dataset
+    from lexiseg.data.layouts.open_dataset import open_dataset
 
     assert lexiseg.data.open_dataset is open_dataset
     with pytest.raises(AttributeError, match="no attribute 'open_datasets'"):

@@ -18,8 +18,8 @@ from lexiseg.evaluation import figures
 from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_on
 from lexiseg.evaluation.metrics_file import Metrics
 from lexiseg.evaluation.options import EvaluationOptions
-from lexiseg.evaluation.record_files import read_record
 from lexiseg.inference.options import PredictionOptions
+from lexiseg.json_records import read_record
 from lexiseg.runs.run import Run
 from lexiseg.schemas import schema
 from refusals import refuses

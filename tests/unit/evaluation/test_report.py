@@ -19,11 +19,11 @@ from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.metrics import case_metrics
 from lexiseg.evaluation.metrics_file import ConfusionMatrix, EvaluatedRun, Metrics
 from lexiseg.evaluation.options import EvaluationOptions
-from lexiseg.evaluation.record_files import read_record
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.evaluation.report import SIGNAL_TITLES, build_report
 from lexiseg.evaluation.summary import summarise
 from lexiseg.inference.review import DOUBTS
+from lexiseg.json_records import read_record
 from lexiseg.runs.manifest import DataRecord, TrainingRecord
 from lexiseg.words.description import SIDE_NOTES
 

@@ -29,10 +29,10 @@ from lexiseg.evaluation import (
 )
 from lexiseg.evaluation.comparison_file import CaseDifference, Comparison, ExtremeCases, RunRow, RunTable
 from lexiseg.evaluation.options import EvaluationOptions
-from lexiseg.evaluation.record_files import read_record
 from lexiseg.evaluation.run_table import run_names
 from lexiseg.evaluation.tables import case_groups, most_different, patients_of, read_cases
 from lexiseg.inference.ensemble import check_alike
+from lexiseg.json_records import read_record
 from lexiseg.runs.manifest import DataRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.schemas import schema

@@ -14,7 +14,7 @@ import pytest
 
 from html_page import Page
 from lexiseg.evaluation import figures
-from lexiseg.evaluation.record_files import read_record, write_record
+from lexiseg.json_records import read_record, write_record
 from lexiseg.schemas import schema
 from lexiseg.studies.arm_summary import ArmResults
 from lexiseg.studies.audit import all_cases

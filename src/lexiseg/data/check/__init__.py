@@ -18,7 +18,7 @@ from lexiseg.data.check.report import (
 )
 from lexiseg.data.check.report_check import Reports, check_reports, read_reports
 from lexiseg.data.dataset_yaml import DatasetYaml
-from lexiseg.data.layouts import find_coding, image_assumptions, scan_folder, vocabulary_path
+from lexiseg.data.layouts.open_dataset import find_coding, image_assumptions, scan_folder, vocabulary_path
 from lexiseg.data.layouts.scan import Scan
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.sample import SPLITS

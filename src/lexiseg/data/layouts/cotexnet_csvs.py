@@ -9,6 +9,7 @@ from pathlib import Path
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import ImageRecord, assemble
 from lexiseg.data.layouts.case_facts import CaseFacts
+from lexiseg.data.layouts.layout import Layout
 from lexiseg.data.layouts.pairing import image_files, match_reports, plain_stem
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.sheets import find_sheet, read_sheet, read_table
@@ -45,7 +46,7 @@ def matches(root: Path) -> bool:
     return bool(split_files(root))
 
 
-def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Scan:
+def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, seed: int) -> Scan:
     """Find the files that the CSVs name.
 
     The files of each row are in `<dataset>/images` and `<dataset>/masks`, or, for a single data set, in
@@ -69,7 +70,7 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Sca
     samples, assumptions = assemble(_with_reports(files, root), stated, cases)
     return Scan(
         root=root,
-        layout="csvs",
+        layout=LAYOUT.name,
         samples=samples,
         masks_without_image=_unnamed_masks(files),
         missing_files=tuple(files.missing),
@@ -161,3 +162,12 @@ def _unnamed_masks(files: _Files) -> tuple[Path, ...]:
         if masks.is_dir():
             orphans += [m for m in image_files(masks) if m not in named and plain_stem(m.name) not in stems]
     return tuple(orphans)
+
+
+#: "csvs" in the files of a run: the CSVs that CoTexNet publishes.
+LAYOUT = Layout(
+    name="csvs",
+    description="train_data.csv, val_data.csv and test_data.csv with dataset,img_name,mask_name",
+    matches=matches,
+    scan=scan,
+)

@@ -8,6 +8,7 @@ from pathlib import Path
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import ImageRecord, assemble
 from lexiseg.data.layouts.case_facts import CaseFacts
+from lexiseg.data.layouts.layout import Layout
 from lexiseg.data.layouts.pairing import image_files, match_reports, pair
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.sheets import find_sheet, read_sheet
@@ -28,7 +29,7 @@ def matches(root: Path) -> bool:
     return any((folder / _IMAGES).is_dir() for folder in split_folders(root).values())
 
 
-def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Scan:
+def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, seed: int) -> Scan:
     """Find images, masks and reports.
 
     Each split has one sheet, an Excel or CSV file with mask names as keys. A split without a sheet has no
@@ -71,7 +72,7 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Sca
     samples, assumptions = assemble(found, stated, cases)
     return Scan(
         root=root,
-        layout="published",
+        layout=LAYOUT.name,
         samples=samples,
         masks_without_image=tuple(orphan_masks),
         reports_without_image=tuple(orphan_reports),
@@ -79,3 +80,12 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts]) -> Sca
         assumptions=tuple(assumptions),
         has_reports=sheets > 0,
     )
+
+
+#: "published" in the files of a run: data sets are published in it with LViT and STPNet.
+LAYOUT = Layout(
+    name="published",
+    description="Train_Folder/{img,labelcol,*.xlsx} with Val_Folder and Test_Folder",
+    matches=matches,
+    scan=scan,
+)

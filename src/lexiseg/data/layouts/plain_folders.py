@@ -9,6 +9,7 @@ from pathlib import Path
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import ImageRecord, assemble
 from lexiseg.data.layouts.case_facts import CaseFacts, match_case_facts
+from lexiseg.data.layouts.layout import Layout
 from lexiseg.data.layouts.pairing import differing, find, image_files, match_reports, pair, plain_stem
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.sheets import find_sheet, read_sheet
@@ -62,7 +63,7 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
     samples, assumptions = assemble(found, stated, cases)
     return Scan(
         root=root,
-        layout="folders",
+        layout=LAYOUT.name,
         samples=samples,
         masks_without_image=tuple(files.orphan_masks),
         reports_without_image=tuple(files.orphan_reports),
@@ -143,3 +144,12 @@ def _read_split(files: _Files, images: dict[str, Path], path: Path) -> None:
             f"{len(left_out)} images are not listed in {path} and are left out: {some(left_out)}. "
             "Delete the file to make a new split."
         )
+
+
+#: "folders" in the files of a run: the layout of Lexiseg itself.
+LAYOUT = Layout(
+    name="folders",
+    description="images/ and masks/ (with optional train/val/test subfolders, splits.json, reports.csv)",
+    matches=matches,
+    scan=scan,
+)

@@ -17,7 +17,7 @@ class Scan:
 
     Attributes:
         root: The folder.
-        layout: "published" (of LViT), "folders" (of Lexiseg) or "csvs" (of CoTexNet).
+        layout: Name of the layout, such as "folders".
         samples: Every image with its files and facts; masks may be missing.
         masks_without_image: Mask files that belong to no image.
         missing_files: Files that a CSV names but that do not exist.

@@ -10,8 +10,8 @@ import pytest
 
 from lexiseg.data import open_dataset
 from lexiseg.evaluation import figures
-from lexiseg.evaluation.calibrate import calibrate_on, fit_review, fit_temperature
 from lexiseg.evaluation.evaluate import evaluate_on
+from lexiseg.evaluation.fit_calibration import calibrate_on, fit_review, fit_temperature
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.provenance import in_sample
 from lexiseg.inference.options import PredictionOptions

@@ -1,4 +1,4 @@
-"""Records: typed content of the JSON files that evaluations and studies write, checked when they are read."""
+"""Records: the typed content of the JSON files that Lexiseg writes, checked when it is read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lexiseg.errors import DataError
 from lexiseg.files import write_json
+from lexiseg.validation import explain
 
 
 class Record(BaseModel):
@@ -18,7 +19,7 @@ class Record(BaseModel):
 
 
 class FileRecord(Record):
-    """A record that is a whole file.
+    """A record that is a whole file, or a whole line of a file of lines.
 
     Attributes:
         schema_version: Version of the file's schema. It rises when a field changes its meaning.
@@ -28,6 +29,16 @@ class FileRecord(Record):
 
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+def reason(kind: type[BaseModel], error: Exception) -> str:
+    """Return why a file cannot be read as a record, for a message.
+
+    Args:
+        kind: The class of the record.
+        error: What reading the file raised: a `ValidationError`, or an error of its text or its path.
+    """
+    return explain(kind, error) if isinstance(error, ValidationError) else repr(error)
 
 
 def write_record(path: str | Path, record: Record) -> None:

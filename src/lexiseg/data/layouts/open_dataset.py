@@ -1,0 +1,219 @@
+"""Opening a data set in any known layout."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from lexiseg.data.dataset_yaml import DatasetYaml, read_dataset_yaml
+from lexiseg.data.decode import Header, decode_header, read_content
+from lexiseg.data.layouts.case_facts import read_case_facts
+from lexiseg.data.layouts.registry import expected_layouts, find_layout
+from lexiseg.data.layouts.scan import Scan, some
+from lexiseg.data.mask_coding import MASKS_READ, MaskCoding, explicit_coding, infer_mask_coding
+from lexiseg.data.mask_hiding import hide_masks
+from lexiseg.data.mask_histograms import mask_histograms, spread
+from lexiseg.data.sample import DatasetIndex, Sample
+from lexiseg.errors import DataError
+
+
+def open_dataset(
+    folder: str | Path,
+    *,
+    seed: int = 0,
+    allow_missing_masks: bool = False,
+    masks: float | None = None,
+    coded_by: Callable[[Sequence[Sample]], Sequence[Sample]] | None = None,
+) -> DatasetIndex:
+    """Find the layout of a data set and index it. Only some masks are decoded, to find their coding.
+
+    A `dataset.yaml` in the folder may state name, vocabulary, side, classes, spacing_mm, keyword and patient;
+    a `cases.csv` the patient and spacing of single images.
+
+    Args:
+        folder: The data set's folder.
+        seed: Seed of the split where the data set has none; the split is written to `splits.json` beside the
+            data.
+        allow_missing_masks: Whether images without a mask are samples too (with `mask` None) instead of an
+            error.
+        masks: Share of the training images' masks that are used; the others are hidden, chosen by the seed,
+            before any mask is opened (see `lexiseg.data.mask_hiding`). None uses all.
+        coded_by: Returns the samples whose masks may be opened to find the coding, from all samples; None:
+            all of them.
+
+    Returns:
+        The index, with notes on what was assumed.
+
+    Raises:
+        DataError: The folder is missing, empty or in no known layout, or the data set is not complete:
+            missing masks or files, duplicate names, a sheet without the needed columns, classes that cannot
+            be inferred. Where images may lack a mask, masks without an image are refused: their names are
+            likely wrong.
+    """
+    root = Path(folder)
+    stated, scan = scan_folder(root, seed=seed)
+    _demand_complete(scan, allow_missing_masks=allow_missing_masks)
+    if masks is not None:
+        scan = dataclasses.replace(scan, samples=hide_masks(scan.samples, share=masks, seed=seed))
+    looked_at = scan.samples if coded_by is None else coded_by(scan.samples)
+    coding, class_names, notes = find_coding(looked_at, stated)
+    return DatasetIndex(
+        root=root,
+        name=_name(stated, root),
+        layout=scan.layout,
+        samples=scan.samples,
+        coding=coding,
+        class_names=class_names,
+        vocabulary=vocabulary_path(stated.vocabulary, root),
+        side=stated.side,
+        keyword=stated.keyword,
+        assumptions=(*scan.assumptions, *image_assumptions(_headers(scan.samples)), *notes),
+    )
+
+
+def name_of(folder: str | Path) -> str:
+    """Return the name of a data set without opening it: the one in `dataset.yaml`, or the folder's name.
+
+    Raises:
+        DataError: `dataset.yaml` cannot be used.
+    """
+    root = Path(folder)
+    return _name(read_dataset_yaml(root), root)
+
+
+def _name(stated: DatasetYaml, root: Path) -> str:
+    return stated.name or root.resolve().name
+
+
+def scan_folder(root: Path, *, seed: int) -> tuple[DatasetYaml, Scan]:
+    """Find everything in a folder, complete or not.
+
+    Raises:
+        DataError: The folder is missing, empty or in no known layout, or its `dataset.yaml` or `cases.csv`
+            cannot be used.
+    """
+    if not root.exists():
+        raise DataError(f"{root} does not exist; expected the folder of a data set.", code="LEX-DATA-021")
+    if not root.is_dir():
+        raise DataError(f"{root} is a file; expected the folder of a data set.", code="LEX-DATA-022")
+    if not any(root.iterdir()):
+        raise DataError(f"{root} is empty. Expected one of: {expected_layouts()}.", code="LEX-DATA-023")
+    stated, cases = read_dataset_yaml(root), read_case_facts(root)
+    layout = find_layout(root)
+    if layout is None:
+        raise _unknown_layout(root)
+    scan = layout.scan(root, stated, cases, seed=seed)
+    if not scan.samples and not scan.faults and not scan.missing_files:
+        raise DataError(
+            f"{root} has the layout {scan.layout!r} but holds no image (PNG, JPEG, TIFF, BMP or WebP).",
+            code="LEX-DATA-024",
+        )
+    return stated, scan
+
+
+def find_coding(
+    samples: Sequence[Sample], stated: DatasetYaml, *, skip_unreadable: bool = False
+) -> tuple[MaskCoding, tuple[str, ...], tuple[str, ...]]:
+    """Find the mask coding and class names, from `dataset.yaml` or from masks outside the test split.
+
+    Args:
+        samples: The samples.
+        stated: The data set's `dataset.yaml`.
+        skip_unreadable: Whether masks that cannot be read are skipped, to be reported elsewhere.
+
+    Returns:
+        The coding, the class names with the background first, and notes on what was assumed.
+
+    Raises:
+        DataError: There is no mask, a mask cannot be read, or the classes cannot be inferred from the values.
+    """
+    masks = [sample.mask for sample in samples if sample.mask is not None and sample.split != "test"]
+    masks = masks or [sample.mask for sample in samples if sample.mask is not None]
+    if stated.classes is not None:
+        histograms = mask_histograms(spread(masks, MASKS_READ), skip_unreadable=skip_unreadable)
+        coding, names = explicit_coding(stated.classes, histograms)
+        nearest = ("Lossy masks take the nearest value of dataset.yaml.",) if coding.kind == "nearest" else ()
+        return coding, names, nearest
+    coding, notes = infer_mask_coding(masks, skip_unreadable=skip_unreadable)
+    if coding.num_classes == 2:
+        return coding, ("background", "lesion"), notes
+    return coding, ("background", *(f"class {label}" for label in range(1, coding.num_classes))), notes
+
+
+def image_assumptions(headers: Sequence[Header]) -> tuple[str, ...]:
+    """Return notes on how such images are read, one sentence each."""
+    notes = []
+    if any(header.is_deep for header in headers):
+        notes.append("Images of more than 8 bits are scaled between their own 0.5th and 99.5th percentile.")
+    if any(header.has_alpha for header in headers):
+        notes.append("Transparent images are drawn on black.")
+    if any(header.turned for header in headers):
+        notes.append(
+            "Some images have an EXIF orientation; it is not applied, so that they match their masks."
+        )
+    return tuple(notes)
+
+
+def _headers(samples: Sequence[Sample]) -> list[Header]:
+    """Read the headers of some images outside the test split, except unreadable ones."""
+    headers = []
+    for path in spread([sample.image for sample in samples if sample.split != "test"], MASKS_READ):
+        # An unreadable image is reported where its pixels are read.
+        with suppress(DataError):
+            headers.append(decode_header(read_content(path), path))
+    return headers
+
+
+def _demand_complete(scan: Scan, *, allow_missing_masks: bool) -> None:
+    """Raise a `DataError` if the data set is not complete."""
+    advice = f"`lexiseg data check {scan.root}` lists everything."
+    if scan.faults:
+        raise DataError(
+            " ".join(scan.faults[:3])
+            + (f" {len(scan.faults) - 3} more faults; {advice}" if scan.faults[3:] else ""),
+            code="LEX-DATA-025",
+        )
+    if scan.missing_files:
+        names = [str(path) for path in scan.missing_files]
+        raise DataError(
+            f"{len(names)} files named in the CSVs do not exist: {some(names)}. {advice}", code="LEX-DATA-026"
+        )
+    without = [str(sample.image) for sample in scan.samples if sample.mask is None]
+    if without and not allow_missing_masks:
+        raise DataError(
+            f"Missing masks: {len(without)} of {len(scan.samples)} images have none: {some(without)}. "
+            f"A mask is named like its image, or mask_NAME or NAME_mask. {advice}",
+            code="LEX-DATA-027",
+        )
+    if len(without) == len(scan.samples):
+        raise DataError(
+            f"Missing masks: none of the {len(without)} images of {scan.root} has a mask. {advice}",
+            code="LEX-DATA-028",
+        )
+    if without and scan.masks_without_image:
+        strays = [str(path) for path in scan.masks_without_image]
+        raise DataError(
+            f"Missing masks: {len(without)} of {len(scan.samples)} images have none ({some(without)}), while "
+            f"{len(strays)} masks belong to no image ({some(strays)}). A mask is named like its image, or "
+            f"mask_NAME or NAME_mask. Rename or remove these masks. {advice}",
+            code="LEX-DATA-029",
+        )
+
+
+def _unknown_layout(root: Path) -> DataError:
+    """Return the error for an unknown layout: what the folder holds, and a subfolder with a known layout."""
+    entries = sorted(path.name + ("/" if path.is_dir() else "") for path in root.iterdir())
+    inside = [path for path in sorted(root.iterdir()) if path.is_dir() and find_layout(path) is not None]
+    hint = f" Did you mean {inside[0]}?" if inside else f" Expected one of: {expected_layouts()}."
+    return DataError(
+        f"{root} has no known layout; it holds {some(entries, limit=8)}.{hint}", code="LEX-DATA-030"
+    )
+
+
+def vocabulary_path(vocabulary: str | None, root: Path) -> str | None:
+    """Return a vocabulary file as a path in the data set's folder; names of shipped ones stay unchanged."""
+    if vocabulary is not None and (root / vocabulary).is_file():
+        return str(root / vocabulary)
+    return vocabulary
