@@ -12,7 +12,14 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from lexiseg._version import __version__
-from lexiseg.cli import commands, comparison_commands, data_commands
+from lexiseg.cli import convert_commands, data_commands
+from lexiseg.cli.audit_command import audit
+from lexiseg.cli.calibrate_command import calibrate
+from lexiseg.cli.compare_command import compare
+from lexiseg.cli.demo_command import demo
+from lexiseg.cli.evaluate_command import evaluate
+from lexiseg.cli.predict_command import predict
+from lexiseg.cli.train_command import train
 from lexiseg.errors import DiskError, LexisegError
 
 INTERRUPTED = 130
@@ -56,15 +63,15 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-app.command("train")(commands.train)
-app.command("evaluate")(commands.evaluate)
-app.command("compare")(comparison_commands.compare)
-app.command("audit")(comparison_commands.audit)
-app.command("calibrate")(commands.calibrate)
-app.command("predict")(commands.predict)
+app.command("train")(train)
+app.command("evaluate")(evaluate)
+app.command("compare")(compare)
+app.command("audit")(audit)
+app.command("calibrate")(calibrate)
+app.command("predict")(predict)
 app.add_typer(data_commands.app, name="data")
-app.add_typer(commands.convert_app, name="convert")
-app.command("demo")(commands.demo)
+app.add_typer(convert_commands.app, name="convert")
+app.command("demo")(demo)
 
 
 def _version(wanted: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,6 +36,14 @@ Tolerance = Annotated[
     typer.Option(min=0, help="Boundary error surface Dice forgives, in mm where known, else pixels."),
 ]
 Device = Annotated[str, typer.Option(help="torch device: cpu, cuda:0, ...")]
+AverageWith = Annotated[
+    Path | None,
+    typer.Option(
+        help="Average with a second run (or model that comes with Lexiseg) of the same classes and words: "
+        "half as fast, often better."
+    ),
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]
 
 
 def progress_bar() -> Progress:
