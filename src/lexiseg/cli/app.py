@@ -1,4 +1,4 @@
-"""The command `lexiseg` and how its errors end."""
+"""The command `lexiseg`, its error messages and its exit codes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ INTERRUPTED = 130
 
 _HELP = """Medical image segmentation taught with words, used without them.
 
-Train on images, masks and (if you have them) report sentences. Then give an image alone, and get a mask, \
-the words the model itself retrieved, on what the two disagree, and a flag where a person should look.
+Train on images, masks and, if you have them, report sentences. Prediction needs only an image. It returns a \
+mask, the words the model retrieved, any disagreement between mask and words, and a flag on images that a \
+person should check.
 
 Research software, not a medical device: not for clinical use.
 """
@@ -39,7 +40,7 @@ _EPILOG = (
 
 
 class _InterruptError(Exception):
-    """Ctrl-C, with what to do next; typer would end without a word."""
+    """An interrupt (Ctrl-C) with advice on what to do next; typer itself would print nothing."""
 
 
 class _Commands(TyperGroup):
@@ -86,7 +87,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
+    """Read the options that are given before a command."""
 
 
 def main() -> NoReturn:

@@ -13,33 +13,48 @@ from lexiseg.systems.registry import names
 
 def audit(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
-    out: Annotated[Path, typer.Option(help="Folder of the audit; machines that share it share the work.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Output folder. Several machines can work on the same folder at the same time."),
+    ],
     models: Annotated[
         str | None,
         typer.Option(
-            help=rf"Systems to audit, by commas: {', '.join(names(without_text=True))}. \[default: all]"
+            help=rf"Systems to audit, separated by commas: {', '.join(names(without_text=True))}. "
+            rf"\[default: all]"
         ),
     ] = None,
     arms: Annotated[
         str | None,
         typer.Option(
-            help=r"What to teach with, by commas: none, pseudo_labels, shuffled, reports, concepts. "
+            help=r"Arms (what the models train with), separated by commas: none, pseudo_labels, shuffled, "
+            r"reports, concepts. "
             r"\[default: all that the data set allows]"
         ),
     ] = None,
     arms_file: Annotated[
-        Path | None, typer.Option(help="YAML file with further arms, see the page on the audit.")
+        Path | None, typer.Option(help="YAML file with further arms, see the documentation of the audit.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings per arm; a verdict needs at least 2.")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Number of trainings per arm; a verdict needs at least 2.")
+    ] = 3,
     epochs: Annotated[
         int | None,
         typer.Option(
-            min=1, help=r"Passes over the training images, the same steps in every arm. \[default: 40]"
+            min=1,
+            help=r"Number of passes over the training images; every arm gets the same number of steps. "
+            r"\[default: 40]",
         ),
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps per arm instead.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Number of training steps per arm, instead of epochs.")
+    ] = None,
     max_minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Wall-clock budget per arm instead; less fair.")
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="Training time per arm in minutes, instead of epochs; a slower arm then gets fewer steps.",
+        ),
     ] = None,
     image_size: Annotated[
         int | None, typer.Option(help=r"Height and width in pixels. \[default: 224]")
@@ -47,24 +62,28 @@ def audit(
     masks: Annotated[
         float | None,
         typer.Option(
-            help=r"Share of the training masks that are used, above 0 to 1; what the other images do "
-            r"depends on the arm. \[default: all]"
+            help=r"Share of the training masks to use, above 0 and up to 1. Each arm uses the images "
+            r"without a "
+            r"mask in its own way. \[default: all]"
         ),
     ] = None,
     limit: Annotated[
         int | None,
         typer.Option(min=2, help=r"Train on this many images, the same in every arm. \[default: all]"),
     ] = None,
-    split: Annotated[SplitName, typer.Option(help="Which split to compare on.")] = SplitName.TEST,
+    split: Annotated[SplitName, typer.Option(help="Split to compare on.")] = SplitName.TEST,
     config: Annotated[
         Path | None, typer.Option(help="YAML file with further fields of the configuration, for all arms.")
     ] = None,
     stale_minutes: Annotated[
         float,
-        typer.Option(min=0.1, help="Minutes of silence after which another process's arm is taken over."),
+        typer.Option(
+            min=0.1,
+            help="If another process gives no signal for this many minutes, this process takes over its arm.",
+        ),
     ] = 10.0,
 ) -> None:
-    """Find out what the text bought: train arms that differ only in their words, and compare them."""
+    """Measure the effect of text: train models that differ only in their words, and compare them."""
     from lexiseg import audit as run_audit
 
     try:
@@ -87,7 +106,7 @@ def audit(
             console=narrator(),
         )
     except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt("Give the same command again to go on.") from interrupt
+        raise KeyboardInterrupt("Run the same command again to continue.") from interrupt
     for verdict in found.result.verdicts:
         say(f"{verdict.model}: {verdict.words}")
     for comparison in found.result.comparisons:

@@ -12,12 +12,17 @@ from lexiseg.cli.common_options import BatchSize, Device, FlipAverage, progress_
 
 def calibrate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder it was trained on.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Data set folder that the run was trained on.")
+    ],
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     flip_average: FlipAverage = False,
 ) -> None:
-    """Make a run's probabilities true and choose what it flags, on the validation split; no mask changes."""
+    """Calibrate a run on the validation split: fit the temperature and the review rule.
+
+    Masks do not change.
+    """
     from lexiseg import calibrate as run_calibration
 
     with progress_bar() as progress:

@@ -16,10 +16,10 @@ from lexiseg.errors import PartialFailureError
 def compare(
     run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help=RUN_HELP)],
     run_b: Annotated[
-        Path, typer.Argument(metavar="RUN_B", help="The run or model that it is compared with.")
+        Path, typer.Argument(metavar="RUN_B", help="Run folder or shipped model to compare RUN_A with.")
     ],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
-    split: Annotated[SplitName, typer.Option(help="Which split to compare on.")] = SplitName.TEST,
+    split: Annotated[SplitName, typer.Option(help="Split to compare on.")] = SplitName.TEST,
     out: Annotated[
         Path | None,
         typer.Option(help=r"Folder for both evaluations and the comparison. \[default: nothing is kept]"),
@@ -30,7 +30,7 @@ def compare(
     tolerance: Tolerance = 2.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
 ) -> None:
-    """Compare two runs case by case: difference with interval, by lesion size, and where they differ most."""
+    """Compare two runs case by case: difference with interval, by lesion size, and the largest changes."""
     from lexiseg import compare as run_comparison
 
     with progress_bar() as progress:

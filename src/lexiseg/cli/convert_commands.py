@@ -9,7 +9,7 @@ import typer
 
 from lexiseg.cli.common_options import say
 
-app = typer.Typer(help="Make a run folder from published weights.", no_args_is_help=True)
+app = typer.Typer(help="Create a run folder from published weights.", no_args_is_help=True)
 
 
 @app.command("stpnet")
@@ -17,17 +17,19 @@ def convert_stpnet(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="FILE", help="Published checkpoint (.pth, .pt or .safetensors).")
     ],
-    out: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder to make.")],
+    out: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder to create.")],
     banks: Annotated[
         Path | None,
-        typer.Option(help="safetensors with Unilateral_emb, num_emb, left_loc_emb, right_loc_emb."),
+        typer.Option(
+            help="safetensors file with the tensors Unilateral_emb, num_emb, left_loc_emb, right_loc_emb."
+        ),
     ] = None,
     text_encoder: Annotated[
         str | None,
         typer.Option(help="Compute the banks with this text encoder instead (Hugging Face name or folder)."),
     ] = None,
 ) -> None:
-    """Make a run from a published STPNet checkpoint."""
+    """Create a run from a published STPNet checkpoint."""
     from lexiseg import convert_stpnet as convert
 
     run, dropped = convert(checkpoint, out, banks=banks, text_encoder=text_encoder)
@@ -39,11 +41,12 @@ def convert_cotexnet(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="FILE", help="Published checkpoint (.pth, .pt or .safetensors).")
     ],
-    out: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder to make.")],
+    out: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder to create.")],
     clipseg: Annotated[
         str | None,
         typer.Option(
-            help=r"CLIPSeg it was built on: a folder with its config.json, or a Hugging Face name. "
+            help=r"The CLIPSeg that the checkpoint was built on: a folder with its config.json, or a "
+            r"Hugging Face name. "
             r"\[default: CIDAS/clipseg-rd64-refined]"
         ),
     ] = None,
@@ -53,7 +56,7 @@ def convert_cotexnet(
     ] = None,
     image_size: Annotated[int, typer.Option(min=64, help="Height and width in pixels.")] = 224,
 ) -> None:
-    """Make a run from a published CoTexNet checkpoint."""
+    """Create a run from a published CoTexNet checkpoint."""
     from lexiseg import convert_cotexnet as convert
 
     run, dropped = convert(checkpoint, out, clipseg=clipseg, class_names=class_name, image_size=image_size)

@@ -14,14 +14,14 @@ def demo(
     data: Annotated[
         Path | None,
         typer.Argument(
-            metavar="DATA", help=r"Your own data set folder. \[default: a phantom made on the spot]"
+            metavar="DATA", help=r"Your own data set folder. \[default: a phantom that the demo creates]"
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for all files of the demo.")] = Path("demo"),
     minutes: Annotated[float, typer.Option(min=0.05, help="Minutes of training.")] = 3.0,
     image_size: Annotated[int, typer.Option(help="Height and width in pixels.")] = 160,
 ) -> None:
-    """Train, evaluate and predict in a few minutes, and show where to look."""
+    """Train, evaluate and predict in a few minutes, and list the result files."""
     from lexiseg.cli.demo import run_demo
 
     run_demo(data, out, minutes=minutes, image_size=image_size, console=narrator())

@@ -25,15 +25,18 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    run: Annotated[list[Path], typer.Argument(metavar="RUN...", help=f"{RUN_HELP} Several give one table.")],
+    run: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help=f"{RUN_HELP} Name several to get one table.")
+    ],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
     out: Annotated[
         Path,
         typer.Option(
-            help="Folder for metrics.json, cases.csv and report.html; several runs get one each in it."
+            help="Folder for metrics.json, cases.csv and report.html. With several runs, each has a "
+            "subfolder."
         ),
     ],
-    split: Annotated[SplitName, typer.Option(help="Which split to score.")] = SplitName.TEST,
+    split: Annotated[SplitName, typer.Option(help="Split to score.")] = SplitName.TEST,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     flip_average: FlipAverage = False,
@@ -41,7 +44,7 @@ def evaluate(
     tolerance: Tolerance = 2.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
 ) -> None:
-    """Score a run on a split: per case, with intervals, by lesion size, words beside masks."""
+    """Score a run on one split: masks and words, per case and by lesion size, with confidence intervals."""
     from lexiseg import evaluate as run_evaluation
     from lexiseg import evaluate_runs
 

@@ -28,32 +28,37 @@ def predict(
     ],
     out: Annotated[Path, typer.Option(help="Folder for masks and predictions.jsonl.")] = Path("predictions"),
     write: Annotated[
-        str, typer.Option(help=f"Output formats, by commas: {', '.join(format_names())}.")
+        str, typer.Option(help=f"Output formats, separated by commas: {', '.join(format_names())}.")
     ] = "mask",
     overlays: Annotated[
         bool,
         typer.Option(
-            "--overlays", help="Also write the images with mask contours; short for the format overlay."
+            "--overlays",
+            help="Also write each image with the contour of its mask, as the format overlay does.",
         ),
     ] = False,
     explain: Annotated[
         bool,
         typer.Option(
             "--explain",
-            help="Also write a card per image: words by scale, where each acts, masks under other words; "
-            "short for the format card.",
+            help="Also write a card per image, as the format card does: the words by scale, the place where "
+            "each word "
+            "acts, and the masks that other words would give.",
         ),
     ] = False,
     spacing_mm: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="Height and width of a pixel in mm, the same for all images: areas in mm2 too."),
+        typer.Option(
+            help="Height and width of a pixel in mm, the same for all images. Areas are then also given in "
+            "mm2."
+        ),
     ] = None,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     flip_average: FlipAverage = False,
     average_with: AverageWith = None,
 ) -> None:
-    """Segment images: masks on their own grids, the retrieved words, and a flag where to look again."""
+    """Segment images: write a mask in the size of each image, the retrieved words, and a review flag."""
     formats = [name.strip() for name in write.split(",") if name.strip()]
     formats += ["overlay"] * overlays + ["card"] * explain
     check_formats(formats)

@@ -69,7 +69,7 @@ def show_comparison(found: Comparison) -> None:
         if cases:
             listed = ", ".join(f"{case.id} ({case.difference:+.3f})" for case in cases)
             say(f"A is {way} most on: {listed}")
-    say("These are two trained models: what another seed would give is not in the interval.")
+    say("The interval holds for these two trained models; it does not include the variation between seeds.")
 
 
 def _table(*columns: str) -> Table:
@@ -80,5 +80,5 @@ def _table(*columns: str) -> Table:
 
 
 def _console() -> Console:
-    """Return a console that is wide where no terminal limits it: a log keeps rows whole."""
+    """Return a console; without a terminal it is 140 columns wide, so that a log does not break rows."""
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140)

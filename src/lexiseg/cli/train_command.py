@@ -40,10 +40,10 @@ def train(
     data: Annotated[
         Path,
         typer.Argument(
-            metavar="DATA", help="Data set folder: images, masks and, if there are, report sentences."
+            metavar="DATA", help="Data set folder with images, masks and, if you have them, report sentences."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Run folder to make.")],
+    out: Annotated[Path, typer.Option(help="Run folder to create.")],
     model: Annotated[
         str | None,
         typer.Option(
@@ -54,76 +54,89 @@ def train(
         str | None,
         typer.Option(
             callback=_one_of(tuple(dict.fromkeys(system.preset for system in systems()))),
-            help=rf"Which form of the system. {_PRESETS}. \[default: the first one listed]",
+            help=rf"Version of the system. {_PRESETS}. \[default: the first of the system]",
         ),
     ] = None,
     text: Annotated[
         str | None,
         typer.Option(
-            help=r"Where words come from: reports (a sheet), concepts (measured on masks), none, or a file "
-            r"made by `data describe`. \[default: reports if there is a sheet, else concepts]"
+            help=r"Source of the words: reports (a sheet), concepts (measured on masks), none, or a file "
+            r"made by `data describe`. \[default: reports if every training and validation image has one, "
+            r"concepts if none has; an error if only some have one]"
         ),
     ] = None,
     vocabulary: Annotated[
         str | None,
         typer.Option(
-            help=r"Vocabulary: chest, polyp, or a YAML file. \[default: the one that reads the sheet]"
+            help=r"Vocabulary: chest, polyp, or a YAML file. \[default: the one that can read the sheet]"
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help=r"Passes over the training images. \[default: 40]")
+        int | None, typer.Option(min=1, help=r"Number of passes over the training images. \[default: 40]")
     ] = None,
     max_minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Wall-clock budget instead of epochs.")
+        float | None, typer.Option(min=0.01, help="Training time in minutes, instead of epochs.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps instead of epochs.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Number of training steps, instead of epochs.")
+    ] = None,
     masks: Annotated[
         float | None,
         typer.Option(
-            help="Share of the training masks that are used, such as 0.05; the others are hidden by the seed."
+            help="Share of the training masks to use, such as 0.05. The seed decides which masks are hidden."
         ),
     ] = None,
     unmasked: Annotated[
         _Unmasked | None,
         typer.Option(
-            help=r"What training images without mask do: teach through their words, teach through the "
-            r"network's own masks, or nothing. \[default: words]"
+            help=r"How to use training images without a mask: words (train on their words and on pseudo "
+            r"labels "
+            r"checked against them), pseudo_labels (pseudo labels only), leave_out. \[default: words]"
         ),
     ] = None,
     image_size: Annotated[
         int | None, typer.Option(help=r"Height and width in pixels. \[default: 224]")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=2, help=r"Images per step. \[default: the preset's]")
+        int | None, typer.Option(min=2, help=r"Number of images per training step. \[default: the preset's]")
     ] = None,
     encoder: Annotated[
         str | None,
-        typer.Option(help=r"timm encoder, of compact presets. \[default: tf_efficientnet_lite0]"),
+        typer.Option(
+            help=r"Name of a timm encoder, for compact presets only. \[default: tf_efficientnet_lite0]"
+        ),
     ] = None,
     text_encoder: Annotated[
         str | None,
         typer.Option(
-            help=r"minilm (installed), a Hugging Face name, a folder. "
+            help=r"Text encoder: minilm (installed with Lexiseg), a Hugging Face name, or a folder. "
             r"\[default: the preset's]"
         ),
     ] = None,
     encoder_weights: Annotated[
         str | None,
         typer.Option(
-            help=r"imagenet, none, or a weights file; for systems that are built on a CLIPSeg its Hugging "
-            r"Face name or folder. \[default: the preset's]"
+            help=r"Weights of the encoder: imagenet, none, or a weights file. Systems that are built on a "
+            r"CLIPSeg take its Hugging Face name or folder. \[default: the preset's]"
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help=r"Seed of everything random. \[default: 0]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help=r"Seed of all random choices. \[default: 0]")
+    ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help=r"Processes that load data. \[default: by cores]")
+        int | None,
+        typer.Option(
+            min=0, help=r"Number of processes that load data. \[default: chosen by the number of cores]"
+        ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="YAML file with any field of the configuration; options win over it.")
+        Path | None,
+        typer.Option(
+            help="YAML file with any fields of the configuration. An option on the command line replaces "
+            "the field of the file."
+        ),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")] = False,
 ) -> None:
     """Train a model on a folder of images and masks."""
     from lexiseg import train as run_training
@@ -155,7 +168,7 @@ def train(
     except KeyboardInterrupt as interrupt:
         # Lightning does not let two interrupts pass; the state of the last segment is on disk.
         if (out / "run.json").is_file():
-            advice = f"Go on with: lexiseg train {data} --out {out} --resume"
+            advice = f"Continue with: lexiseg train {data} --out {out} --resume"
         else:
             advice = "Nothing was written yet."
         raise KeyboardInterrupt(advice) from interrupt
@@ -163,6 +176,6 @@ def train(
         if not (out / "run.json").is_file():
             raise
         raise DiskError(
-            f"{error} The run in {out} has begun, so add --resume.", code="LEX-DISK-008"
+            f"{error} The run in {out} has started, so add --resume.", code="LEX-DISK-008"
         ) from error
     say(f"The run is in {run.path}. Next: lexiseg evaluate {run.path} {data} --out {run.path}/test")
