@@ -217,7 +217,7 @@ def test_audits_that_cannot_be(
 def test_reports_that_are_not_there(cli: Command, config: Path, tmp_path: Path) -> None:
     data = write_folders(tmp_path / "data", phantom_cases(), sheet=False)
     outcome = cli(*options(data, tmp_path / "out", config, arms="none,reports"))
-    outcome.refuses(3, "arm 'reports' needs a report", "Leave it out of --arms")
+    outcome.refuses(3, "arm 'reports' needs a report", "Remove it from --arms")
 
 
 @pytest.mark.slow

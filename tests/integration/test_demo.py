@@ -41,7 +41,9 @@ def test_keeps_what_is_no_demo(cli: Command, folders: Path, tmp_path: Path) -> N
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "data").write_text("mine", encoding="utf-8")
-    cli("demo", "--out", mine, *OPTIONS).refuses(2, f"{mine} holds something that is no demo", "--out")
+    cli("demo", "--out", mine, *OPTIONS).refuses(
+        2, f"{mine} contains files that the demo did not create", "--out"
+    )
     assert (mine / "data").read_text(encoding="utf-8") == "mine"
     inside = cli("demo", folders, "--out", folders.parent, *OPTIONS)
     inside.refuses(2, f"The data folder {folders} lies in {folders.parent}", "--out")

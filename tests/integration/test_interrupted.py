@@ -108,7 +108,9 @@ class TestInterruptedTraining:
         process.send_signal(signal.SIGINT)
         outcome = finish(process)
         assert outcome.code == INTERRUPTED, outcome.stderr
-        assert outcome.stderr == (f"Interrupted. Go on with: lexiseg train {phantom} --out {run} --resume\n")
+        assert outcome.stderr == (
+            f"Interrupted. Continue with: lexiseg train {phantom} --out {run} --resume\n"
+        )
         assert leftovers(run) == []
         assert load_file(run / "weights.safetensors")
         assert torch.load(run / "checkpoint.ckpt", map_location="cpu", weights_only=True)["state_dict"]
@@ -136,7 +138,7 @@ class TestInterruptedTraining:
         process.send_signal(signal.SIGINT)
         outcome = finish(process)
         assert outcome.code == INTERRUPTED, outcome.stderr
-        assert outcome.stderr.startswith("Interrupted. Go on with: lexiseg train")
+        assert outcome.stderr.startswith("Interrupted. Continue with: lexiseg train")
         assert len(outcome.stderr.splitlines()) == 1, outcome.stderr
         assert leftovers(run) == []
         assert not (run / "weights.safetensors").exists()

@@ -158,7 +158,11 @@ def test_a_worker_that_dies_is_reported(
     tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "TrainingExamples", Dying)
-    with pytest.raises(DataError, match=r"A data worker died: .*exited unexpectedly.*--resume --workers 0"):
+    with pytest.raises(
+        DataError,
+        match=r"A data worker process ended: .*exited unexpectedly.*--resume "
+        r"--workers 0",
+    ):
         train(tiny_data, tmp_path / "run", "none", workers=1)
 
 

@@ -1,4 +1,4 @@
-"""The command `lexiseg` and how its errors end."""
+"""The command `lexiseg`, its error messages and its exit codes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from lexiseg._version import __version__
-from lexiseg.cli import commands, comparison_commands, data_commands
+from lexiseg.cli import convert_commands, data_commands
+from lexiseg.cli.audit_command import audit
+from lexiseg.cli.calibrate_command import calibrate
+from lexiseg.cli.compare_command import compare
+from lexiseg.cli.demo_command import demo
+from lexiseg.cli.evaluate_command import evaluate
+from lexiseg.cli.predict_command import predict
+from lexiseg.cli.train_command import train
 from lexiseg.errors import DiskError, LexisegError
 
 INTERRUPTED = 130
 
 _HELP = """Medical image segmentation taught with words, used without them.
 
-Train on images, masks and (if you have them) report sentences. Then give an image alone, and get a mask, \
-the words the model itself retrieved, on what the two disagree, and a flag where a person should look.
+Train on images, masks and, if you have them, report sentences. Prediction needs only an image. It returns a \
+mask, the words the model retrieved, any disagreement between mask and words, and a flag on images that a \
+person should check.
 
 Research software, not a medical device: not for clinical use.
 """
@@ -32,7 +40,7 @@ _EPILOG = (
 
 
 class _InterruptError(Exception):
-    """Ctrl-C, with what to do next; typer would end without a word."""
+    """An interrupt (Ctrl-C) with advice on what to do next; typer itself would print nothing."""
 
 
 class _Commands(TyperGroup):
@@ -56,15 +64,15 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-app.command("train")(commands.train)
-app.command("evaluate")(commands.evaluate)
-app.command("compare")(comparison_commands.compare)
-app.command("audit")(comparison_commands.audit)
-app.command("calibrate")(commands.calibrate)
-app.command("predict")(commands.predict)
+app.command("train")(train)
+app.command("evaluate")(evaluate)
+app.command("compare")(compare)
+app.command("audit")(audit)
+app.command("calibrate")(calibrate)
+app.command("predict")(predict)
 app.add_typer(data_commands.app, name="data")
-app.add_typer(commands.convert_app, name="convert")
-app.command("demo")(commands.demo)
+app.add_typer(convert_commands.app, name="convert")
+app.command("demo")(demo)
 
 
 def _version(wanted: bool) -> None:
@@ -79,7 +87,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
+    """Read the options that are given before a command."""
 
 
 def main() -> NoReturn:

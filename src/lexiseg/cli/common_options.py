@@ -1,9 +1,10 @@
-"""What several commands share: options, the progress bar, and how they speak."""
+"""Options, progress bar and message functions that several commands use."""
 
 from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,31 +22,44 @@ class SplitName(StrEnum):
     TRAIN = "train"
 
 
-#: What may stand where a trained model is asked for.
+#: Help of an argument that names a trained model.
 RUN_HELP = f"Run folder, or a model that comes with Lexiseg: {', '.join(model_names())}."
 
 FlipAverage = Annotated[
     bool,
     typer.Option(
-        "--flip-average", help="Average over each image and its mirror image: slower, often better."
+        "--flip-average",
+        help="Predict each image and its mirror image, and average both: slower, often better.",
     ),
 ]
 Tolerance = Annotated[
     float,
-    typer.Option(min=0, help="Boundary error surface Dice forgives, in mm where known, else pixels."),
+    typer.Option(
+        min=0,
+        help="Distance between outlines that surface Dice accepts: in mm if the pixel size is known, else "
+        "in pixels.",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="torch device: cpu, cuda:0, ...")]
+AverageWith = Annotated[
+    Path | None,
+    typer.Option(
+        help="Average the predictions with those of a second run or shipped model, which must have the same "
+        "classes and words: half as fast, often better."
+    ),
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]
 
 
 def progress_bar() -> Progress:
-    """Return a bar on stderr that counts; shown on a terminal only."""
+    """Return a progress bar with a count on stderr; it is shown on a terminal only."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def narrator() -> Console:
-    """Return a console that wraps lines on a terminal only: a log keeps each on one line."""
+    """Return a console that wraps lines on a terminal only: in a log, each message is one line."""
     return Console(soft_wrap=not sys.stdout.isatty())
 
 

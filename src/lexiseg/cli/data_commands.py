@@ -43,7 +43,7 @@ def phantom(
     test: Annotated[int, typer.Option(min=1, help="Test images.")] = 60,
     size: Annotated[int, typer.Option(min=64, help="Height and width in pixels.")] = 224,
     classes: Annotated[int, typer.Option(min=1, max=2, help="Number of lesion classes.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Seed.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random choices.")] = 0,
 ) -> None:
     """Create a procedural data set: chest-like images, exact masks, true report sentences."""
     from lexiseg import write_phantom

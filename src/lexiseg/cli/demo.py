@@ -1,4 +1,4 @@
-"""The demo: everything the toolkit does, in a few minutes."""
+"""The demo: training, evaluation and prediction in a few minutes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, c
 
     Args:
         data: Data set folder; None makes a phantom.
-        out: Folder for everything; what an earlier demo left there is replaced.
+        out: Folder for all files; those of an earlier demo are replaced.
         minutes: Minutes of training.
         image_size: Height and width in pixels.
         console: Where to speak.
 
     Raises:
-        UsageError: `out` holds something that is no demo, or the data lies in it.
+        UsageError: `out` contains files that the demo did not create, or the data set.
     """
     _start_fresh(out, data)
     if data is None:
@@ -71,7 +71,7 @@ def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, c
 
 
 def _start_fresh(out: Path, data: Path | None) -> None:
-    """Remove what an earlier demo left, known by its marker, and mark the new folder."""
+    """Remove the folder of an earlier demo, which has a marker file, and mark the new folder."""
     if data is not None and data.resolve().is_relative_to(out.resolve()):
         raise UsageError(
             f"The data folder {data} lies in {out}, which the demo replaces. Choose another --out.",
@@ -79,7 +79,9 @@ def _start_fresh(out: Path, data: Path | None) -> None:
         )
     marker = out / _MARKER
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not marker.is_file())):
-        raise UsageError(f"{out} holds something that is no demo. Choose another --out.", code="LEX-USE-105")
+        raise UsageError(
+            f"{out} contains files that the demo did not create. Choose another --out.", code="LEX-USE-105"
+        )
     if out.is_dir():
         shutil.rmtree(out)
     write_text(marker, "Made by `lexiseg demo`, which replaces this folder when it runs again.\n")

@@ -37,18 +37,21 @@ def describe(
     source: Annotated[
         _Source,
         typer.Option(
-            help="concepts: measured on mask and pixels; reports: read from the sheet; lmm: a multimodal "
-            "model is shown each region of interest."
+            help="concepts: measure mask and pixels; reports: read the sheet; lmm: a multimodal model "
+            "describes "
+            "each region of interest."
         ),
     ] = _Source.CONCEPTS,
     split: Annotated[
-        list[_Split] | None, typer.Option(help=r"Which split; may be repeated. \[default: all]")
+        list[_Split] | None,
+        typer.Option(help=r"Split to describe; repeat the option for several. \[default: all]"),
     ] = None,
     vocabulary: Annotated[
         str | None,
         typer.Option(
-            help=r"Vocabulary: chest, polyp, or a YAML file. \[default: the data set's, or the one that "
-            r"reads its sheet]"
+            help=r"Vocabulary: chest, polyp, or a YAML file. \[default: that of the data set, or the one "
+            r"that "
+            r"can read its sheet]"
         ),
     ] = None,
     rois: Annotated[
@@ -69,13 +72,16 @@ def describe(
         ),
     ] = None,
     tries: Annotated[
-        int | None, typer.Option(min=1, help=r"lmm: attempts per region before it is measured. \[default: 3]")
+        int | None,
+        typer.Option(
+            min=1, help=r"lmm: attempts per region; if all fail, the region is measured. \[default: 3]"
+        ),
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(min=1, help=r"lmm: number of simultaneous questions. \[default: 4]")
+        int | None, typer.Option(min=1, help=r"lmm: number of questions sent at the same time. \[default: 4]")
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option(min=0.1, help=r"lmm: seconds per question. \[default: 120]")
+        float | None, typer.Option(min=0.1, help=r"lmm: time limit per question in seconds. \[default: 120]")
     ] = None,
     price: Annotated[
         tuple[float, float] | None,
@@ -94,7 +100,8 @@ def describe(
     given = {name: value for name, value in patience.items() if value is not None}
     if source is not _Source.LMM and (model is not None or base_url is not None or given):
         raise UsageError(
-            f"Options of a model need --source lmm; got --source {source.value}.", code="LEX-USE-106"
+            f"The options of a multimodal model need --source lmm; got --source {source.value}.",
+            code="LEX-USE-106",
         )
     console = Console(soft_wrap=True, highlight=False, markup=False)
     try:

@@ -39,7 +39,7 @@ class ScoredCase:
         reference: Index of the reference phrase per factor, or `UNKNOWN`; empty for a run without words.
         agreement: Share of factors on which retrieved words and words measured on the predicted mask agree,
             0..1; None without words.
-        flagged: The prediction asks for review.
+        flagged: The prediction is flagged for review.
         expected_dice: Dice expected from the prediction's own signals, 0..1; None for a run that is not
             calibrated.
     """

@@ -58,7 +58,7 @@ def compare(
     """
     runs = [Run.of(run) for run in (run_a, run_b)]
     if runs[0].path.resolve() == runs[1].path.resolve():
-        raise UsageError(f"Expected two runs to compare, got {runs[0].shown} twice.", code="LEX-USE-082")
+        raise UsageError(f"Expected two different runs, got {runs[0].shown} twice.", code="LEX-USE-082")
     settings = EvaluationOptions.of(**options)
     named = dict(zip(run_names([run.path for run in runs]), runs, strict=True))
     index = open_for_table(named, data, settings)
@@ -87,7 +87,7 @@ def compare_on(
     """
     if options.average_with is not None:
         raise UsageError(
-            "A comparison compares two runs as they are; `average_with` is not possible.", code="LEX-USE-550"
+            "A comparison needs two single runs; `average_with` cannot be used.", code="LEX-USE-550"
         )
     place = tempfile.TemporaryDirectory(prefix="lexiseg-") if out is None else nullcontext(str(out))
     with place as folder:

@@ -73,7 +73,7 @@ class Evaluation:
             more = ", ..." if len(failed) > 5 else ""
             raise PartialFailureError(
                 f"{len(failed)} of {len(failed) + len(self.cases)} cases could not be evaluated "
-                f"({names}{more}). All others were; the reasons are under `failed` in "
+                f"({names}{more}). The others were evaluated. The reasons are under `failed` in "
                 f"{self.out / 'metrics.json'}.",
                 code="LEX-PART-004",
             )
@@ -207,7 +207,7 @@ class _CaseScorer:
             LexisegError: The mask is missing, unreadable, of another size, or holds an unknown class.
         """
         if sample.mask is None:
-            raise DataError(f"{sample.image} has no mask to be scored against.", code="LEX-DATA-144")
+            raise DataError(f"{sample.image} has no mask, so it cannot be scored.", code="LEX-DATA-144")
         truth = read_mask(sample.mask, self.index.coding)
         if truth.shape != prediction.mask.shape:
             raise DataError(

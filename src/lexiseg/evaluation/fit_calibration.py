@@ -74,8 +74,8 @@ def calibrate(
     run = Run.of(run)
     if run.shipped:
         raise RunError(
-            f"{run.path.name} comes with Lexiseg, calibrated, and stays as it is. To calibrate it for other "
-            f"images, copy {run.path} and give the copy.",
+            f"{run.path.name} comes with Lexiseg and is already calibrated; it cannot be changed. To "
+            f"calibrate it for other images, copy {run.path} and use the copy.",
             code="LEX-RUN-016",
         )
     settings = PredictionOptions(**options)
@@ -185,7 +185,7 @@ def fit_temperature(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.int
 
 
 def fit_review(signals: Sequence[dict[str, float]], dice: Sequence[float]) -> ReviewRule:
-    """Fit the Dice that signals let expect, and the limit below which predictions ask for review.
+    """Fit the Dice expected from the signals, and the limit below which predictions are flagged for review.
 
     A logistic regression of the Dice, with weights that are penalised and cannot be negative: all signals are
     made so that more is better. The limit is the highest that flags at most `REVIEW_SHARE` of the cases.

@@ -126,7 +126,7 @@ class ScoreSummary(Record):
         by_class: Scores by name of the foreground class; None with one foreground class.
         sources: Scores by source of the image; None with fewer than two sources.
         agreement: Agreement of words and predicted mask; None without words that can be measured.
-        review: The review flag; None for a run that can flag nothing.
+        review: The review flag; None for a run that cannot flag cases.
     """
 
     num_cases: int = Field(ge=1)
@@ -325,7 +325,7 @@ class Metrics(ScoreSummary, FileRecord):
         retrieval: Retrieval scores by factor; empty for a run without words.
         calibration: How true the probabilities are.
         in_sample: Which figures are no estimate for new images; None if all are.
-        failed: Cases that could not be scored; they are in no score.
+        failed: Cases that could not be scored; no score includes them.
         run: The run.
         data: The data.
         execution: How to repeat the evaluation.

@@ -60,7 +60,7 @@ def _agreement(cases: Sequence[ScoredCase], seed: int) -> AgreementMetrics | Non
 
 
 def _review(cases: Sequence[ScoredCase], seed: int) -> ReviewMetrics | None:
-    """Return share and Dice of flagged cases and of the rest; None for a run that can flag nothing."""
+    """Return share and Dice of flagged cases and of the rest; None for a run that cannot flag cases."""
     if all(case.agreement is None and case.expected_dice is None for case in cases):
         return None
     flagged = [case for case in cases if case.flagged]

@@ -35,10 +35,10 @@ def read_cases(file: Path) -> pd.DataFrame:
         patients = table["patient"].astype(object)
         table["patient"] = patients.where(patients.notna(), None)
         if not table.index.is_unique:
-            raise ValueError("a case is there twice")
+            raise ValueError("a case appears twice")
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"{file} is no table of evaluated cases ({error}). `lexiseg evaluate` writes one.",
+            f"{file} is not a table of evaluated cases ({error}). `lexiseg evaluate` writes one.",
             code="LEX-DATA-147",
         ) from error
     return table

@@ -18,7 +18,7 @@ from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.inference.writers.records import RecordsWriter
 from lexiseg.inference.writers.registry import format_names, make_writers
 
-#: What is written unless other formats are asked for.
+#: The formats that are written by default.
 DEFAULT_FORMATS = ("mask",)
 
 
@@ -49,8 +49,8 @@ def predict_to_files(
 ) -> BatchSummary:
     """Segment images and write the predictions.
 
-    `predictions.jsonl`, one line per image, is always written. What an earlier batch wrote of the same images
-    in any format does not stay beside the new predictions. One unreadable image gets a line with its error
+    `predictions.jsonl`, one line per image, is always written. Outputs that an earlier batch wrote for the
+    same images are removed, in all formats. One unreadable image gets a line with its error
     and does not stop the rest. Until the end the lines are in `predictions.jsonl.partial`, so that an
     interrupted batch is never taken for a whole one.
 
@@ -135,7 +135,7 @@ def _write(
     writers: Sequence[Writer],
     known: Sequence[Writer],
 ) -> None:
-    """Write one image in every format, after removing what an earlier batch wrote of it."""
+    """Write one image in every format, after removing its outputs of an earlier batch."""
     if isinstance(result, LexisegError):
         for writer in writers:
             writer.write_failure(target, result, batch)

@@ -104,7 +104,7 @@ def _word(image: Pixels, explanation: Explanation, word: RetrievedWord, explaine
     pictured = min(changed, key=lambda other: other.overlap or 0.0, default=None)
     picture = None
     if pictured is not None and pictured.mask is not None:
-        alt = f"The mask if '{pictured.phrase}' were retrieved (solid), and the mask as it is (dashed)."
+        alt = f"The mask with the phrase '{pictured.phrase}' (solid), and the predicted mask (dashed)."
         picture = _picture(image, pictured.mask, explanation.plain, alt)
     return _Word(
         word=word,

@@ -64,7 +64,7 @@ class Member:
             vocabulary is None or dict(bank.phrases) != {f.name: f.phrases for f in vocabulary.factors}
         ):
             raise WeightsError(
-                f"{run.bank_file} holds other phrases than the vocabulary in {run.path}/run.json.",
+                f"The phrases in {run.bank_file} differ from those of the vocabulary in {run.path}/run.json.",
                 code="LEX-WEIGHTS-049",
             )
 
@@ -104,7 +104,7 @@ def check_alike(first: Run, second: Run) -> None:
     difference = _difference(first, second)
     if difference is not None:
         raise UsageError(
-            f"{first.shown} and {second.shown} do not speak the same words: {difference}. Only runs with the "
+            f"{first.shown} and {second.shown} do not have the same words: {difference}. Only runs with the "
             f"same phrases and side, or two without words, can be averaged.",
             code="LEX-USE-043",
         )

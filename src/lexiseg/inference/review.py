@@ -1,4 +1,4 @@
-"""When a person should look: signals that need no truth, the Dice they let expect, and reasons in words."""
+"""The review flag: signals that need no true mask, the Dice expected from them, and reasons in words."""
 
 from __future__ import annotations
 

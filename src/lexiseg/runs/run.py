@@ -57,8 +57,8 @@ class Run:
         if not (path / MANIFEST_FILE).is_file():
             hidden = model_folder(str(path)) is not None
             raise RunError(
-                f"{path} is no run folder: it has no run.json. `lexiseg train DATA --out RUN` makes one."
-                + (f" It hides the model '{path}' that comes with Lexiseg: rename it." if hidden else ""),
+                f"{path} is not a run folder: it has no run.json. `lexiseg train DATA --out RUN` makes one."
+                + (f" Rename it to use the model '{path}' that comes with Lexiseg." if hidden else ""),
                 code="LEX-RUN-002",
             )
         return cls(path, read_manifest(path))

@@ -65,8 +65,8 @@ class Claims:
                 return None
             except LeaseSettingsMismatch as error:
                 raise UsageError(
-                    f"Another process works on {name} with another number of minutes after which a claim is "
-                    f"taken over ({error}). Start all processes with the same --stale-minutes.",
+                    f"Another process works on {name} with a different --stale-minutes ({error}). Start all "
+                    f"processes with the same --stale-minutes.",
                     code="LEX-USE-551",
                 ) from error
         if before is not None:

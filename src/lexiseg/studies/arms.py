@@ -185,7 +185,7 @@ def read_arms(file: Path) -> tuple[ArmSpec, ...]:
         ) from error
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
-            f"{file} is no file of arms ({error!r}). It needs a key `arms`, a mapping of names to arms.",
+            f"{file} is not a file of arms ({error!r}). It needs a key `arms`, a mapping of names to arms.",
             code="LEX-USE-555",
         ) from error
     for spec in arms:
@@ -209,7 +209,7 @@ def plan_arms(models: Sequence[str], names: Sequence[str], seeds: int, known: Ar
         known: All arms by name.
 
     Raises:
-        UsageError: A name is unknown or there twice, there is nothing to compare, or no seed.
+        UsageError: A name is unknown or appears twice, there is nothing to compare, or no seed.
     """
     possible = system_names(without_text=True)
     for what, given, choices in (("models", models, possible), ("arms", names, tuple(known))):

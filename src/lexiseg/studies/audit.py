@@ -85,8 +85,8 @@ def audit(
     config = settings.example_configuration()
     if config.masks is not None and settings.split == "train":
         raise UsageError(
-            "--split train would score the arms against the very masks that --masks hides from them. Compare "
-            "them on test or val.",
+            "--split train would score the arms against the masks that --masks hides. Use --split test or "
+            "--split val.",
             code="LEX-USE-100",
         )
     seeds = range(max(1, settings.seeds))
@@ -158,7 +158,7 @@ def _check_reports(index: DatasetIndex, arms: Sequence[AuditArm]) -> None:
         if arm.spec.needs == "reports" and not has_reports(index):
             raise DataError(
                 f"The arm '{arm.spec.name}' needs a report for every training and validation image of "
-                f"{index.root}, and some have none. Leave it out of --arms, or add the reports.",
+                f"{index.root}, but some have none. Remove it from --arms, or add the reports.",
                 code="LEX-DATA-149",
             )
 

@@ -189,7 +189,8 @@ def check_trial(folder: Path, config: TrainConfig) -> None:
     )
     if differing:
         raise RunError(
-            f"{folder} was trained with other settings than this study's: {'; '.join(differing)}. Remove the "
+            f"{folder} was trained with settings that differ from those of this study: "
+            f"{'; '.join(differing)}. Remove the "
             f"folder to train the arm again, or choose another --out.",
             code="LEX-RUN-022",
         )

@@ -92,7 +92,8 @@ def same_cases(results: Sequence[TrialResult]) -> None:
         if set(result.cases.index) != set(first.cases.index):
             raise RunError(
                 f"{result.name} was evaluated on {len(result.cases)} cases and {first.name} on "
-                f"{len(first.cases)}, not all the same. Remove their evaluations to make them again.",
+                f"{len(first.cases)}, and these are not the same cases. Remove their evaluations, and run "
+                f"the command again.",
                 code="LEX-RUN-018",
             )
 

@@ -73,13 +73,13 @@ def _check_fair(config: TrainConfig) -> None:
         "patience": (config.patience is not None, "the arms would take different numbers of steps"),
         "preset": (
             not get(config.model, config.preset).has_form_without_text,
-            "its network has no form without text",
+            "its network cannot be trained without text",
         ),
     }
     for name, (given, why) in unfair.items():
         if given:
             raise UsageError(
-                f"An audit cannot use `{name}: {getattr(config, name)}`: {why}. Leave it out.",
+                f"An audit cannot use `{name}: {getattr(config, name)}`: {why}. Remove it.",
                 code="LEX-USE-102",
             )
 
@@ -92,8 +92,8 @@ def _check_masks(arms: Sequence[AuditArm], trials: Sequence[Trial], index: Datas
         spec = needs[trial.arm]
         if spec.needs == "images_without_mask" and images_without_mask(index, trial.config) == 0:
             raise UsageError(
-                f"The arm '{spec.name}' teaches with images that have no mask, and every training image has "
-                f"one. Hide some with --masks, or leave the arm out of --arms.",
+                f"The arm '{spec.name}' trains on images without a mask, but every training image has one. "
+                f"Hide some with --masks, or remove the arm from --arms.",
                 code="LEX-USE-103",
             )
 
@@ -160,7 +160,9 @@ def keep_settings(folder: Path, settings: SharedSettings) -> None:
         own = {SETTINGS_FILE, CLAIMS_FOLDER}
         names = {path.name for path in folder.iterdir()} if folder.exists() else set()
         if any(name not in own and not name.startswith(".") for name in names):
-            raise RunError(f"{folder} exists and holds no audit. Choose another --out.", code="LEX-RUN-019")
+            raise RunError(
+                f"{folder} exists, but it contains no audit. Choose another --out.", code="LEX-RUN-019"
+            )
         if not file.is_file():
             write_record(file, settings)
             return
@@ -171,7 +173,7 @@ def keep_settings(folder: Path, settings: SharedSettings) -> None:
     differing = differences(stored.model_dump(mode="json"), settings.model_dump(mode="json"))
     if differing:
         raise RunError(
-            f"The audit in {folder} was begun with other settings: {'; '.join(differing)}. All its arms must "
-            f"be alike: give the same options and the same data, or choose another --out.",
+            f"The audit in {folder} was started with other settings: {'; '.join(differing)}. All its arms "
+            f"must have the same settings: give the same options and the same data, or choose another --out.",
             code="LEX-RUN-021",
         )

@@ -39,8 +39,8 @@ def open_study_data(
         _, again = scan_folder(index.root, seed=seeds[1])
         if [(s.id, s.split) for s in again.samples] != [(s.id, s.split) for s in index.samples]:
             raise DataError(
-                f"{data} has no split, and none can be written into it, so every seed would have another "
-                f"one. Put a splits.json beside the images.",
+                f"{data} has no split, and none can be written into it, so each seed would have a different "
+                f"split. Add a splits.json to the data set folder.",
                 code="LEX-DATA-148",
             )
     return limited(index, limit)

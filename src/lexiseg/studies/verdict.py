@@ -1,4 +1,4 @@
-"""The verdict of an audit in plain words, by a rule that was fixed before any figure was seen."""
+"""The verdict of an audit in plain words, by a rule that is the same for every audit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lexiseg.studies.audit_file import ArmComparison, JudgedComparison, ModelVer
 ALPHA = 0.05
 
 RULE = (
-    "A gain needs three things at once: the 95 % interval over patients and seeds lies above 0, the Wilcoxon "
-    f"test after Holm has p below {ALPHA}, and the signed ranks favour the arm too. Harm is the same "
-    "downwards. Everything else is no measurable gain. With one seed nothing is decided."
+    "A gain needs all three conditions: the 95 % interval over patients and seeds lies above 0, the Wilcoxon "
+    f"test after Holm has p below {ALPHA}, and the signed ranks favour the arm too. Harm needs the "
+    "same three in the other direction. Every other result is no measurable gain. One seed gives no verdict."
 )
 
-_NOT_THEIRS = "their gain cannot be put down to what the words say"
+_NOT_THEIRS = "the audit does not show that their gain comes from what the words say"
 
 
 def decide(comparison: ArmComparison) -> Verdict:
@@ -58,7 +58,7 @@ def sentence(comparison: ArmComparison, arms: Arms) -> str:
         low, high = comparison.ci95_trained
         return (
             f"{pair}{where}: {size} for this one pair of trainings ({low:+.4f} to {high:+.4f} over patients)."
-            f" One seed cannot tell what another training would give, so nothing is decided."
+            f" One seed does not show the variation between trainings, so there is no verdict."
         )
     low, high = comparison.ci95
     facts = f"95 % interval {low:+.4f} to {high:+.4f}, Wilcoxon with Holm {_p(comparison.p_holm)}"
@@ -78,8 +78,8 @@ def _excluded(comparison: ArmComparison, low: float, high: float) -> str:
         return f"A gain of more than {high:.4f} and a loss of more than {-low:.4f} are unlikely."
     against = [f"p after Holm is not below {ALPHA}"] if comparison.p_holm >= ALPHA else []
     if comparison.ranks * (1 if low > 0 else -1) <= 0:
-        against.append("the ranks of the cases do not bear it out")
-    return f"The interval leaves 0 out, but {' and '.join(against)}."
+        against.append("the signed ranks of the cases do not agree with it")
+    return f"The interval does not include 0, but {' and '.join(against)}."
 
 
 def verdicts(comparisons: Sequence[ArmComparison], arms: Arms) -> tuple[ModelVerdict, ...]:
@@ -105,13 +105,13 @@ def _overall(kinds: dict[tuple[str, str], Verdict], arms: Arms) -> tuple[Verdict
         if against == BASELINE and arms[arm].words == "own"
     }
     if "undecided" in kinds.values():
-        return "undecided", "Undecided: one seed per arm cannot tell the words from chance of training."
+        return "undecided", "Undecided: one seed per arm cannot separate the effect of the words from chance."
     gained = [arm for arm, kind in own_words.items() if kind == "gain"]
     harmed = _listed([arm for arm, kind in own_words.items() if kind == "harm"], arms)
     if not gained:
         if harmed:
             return "harm", f"Harm: {harmed} made the masks worse."
-        return "no measurable gain", "No measurable gain: the text bought nothing that this audit could see."
+        return "no measurable gain", "No measurable gain: the audit found no measurable effect of the text."
     words = f"Gain: {_listed(gained, arms)} made the masks better."
     words += f" {_capital(harmed)} did harm." if harmed else ""
     return "gain", words + _causes(kinds, gained, arms)
@@ -134,7 +134,9 @@ def _causes(kinds: dict[tuple[str, str], Verdict], gained: Sequence[str], arms: 
             continue
         beaten = _controls(controls, arms)
         if shuffled:
-            sentences.append(f" The gain of {arms[arm].shown} is the words' own: they also beat {beaten}.")
+            sentences.append(
+                f" The gain of {arms[arm].shown} comes from what the words say: they also beat {beaten}."
+            )
             continue
         if controls:
             sentences.append(f" {_capital(arms[arm].shown)} also beat {beaten}.")

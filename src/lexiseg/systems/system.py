@@ -218,7 +218,8 @@ class System:
         """
         if not with_text and not self.has_form_without_text:
             raise UsageError(
-                f"The {self.preset} preset of {self.title} has no form without text. Choose another --preset "
+                f"The {self.preset} preset of {self.title} cannot be trained without text. Choose another "
+                f"--preset "
                 f"with --text none.",
                 code="LEX-USE-019",
             )

@@ -16,7 +16,7 @@ def check_splits(index: DatasetIndex) -> None:
     for split in needed:
         if not index.split(split):
             raise DataError(
-                f"{index.root} has no {split} images, and training needs some: the best weights are chosen "
-                f"on the validation split. Add a split, or remove splits.json to have one made.",
+                f"{index.root} has no {split} images, but training needs some: the best weights are chosen "
+                f"on the validation split. Add a split, or remove splits.json, and training creates one.",
                 code="LEX-DATA-118",
             )

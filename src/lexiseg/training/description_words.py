@@ -83,7 +83,7 @@ def check_described(file: DescriptionFile, index: DatasetIndex, vocabulary: Voca
             line.indices(vocabulary)
         except ValueError as error:
             raise DataError(
-                f"{where}: {error}. Mend the line, or name another --vocabulary.", code="LEX-DATA-122"
+                f"{where}: {error}. Correct the line, or name another --vocabulary.", code="LEX-DATA-122"
             ) from error
     _check_classes(file, index)
     _check_not_measured(file, index)
@@ -125,8 +125,8 @@ def _check_classes(file: DescriptionFile, index: DatasetIndex) -> None:
     if found:
         raise DataError(
             f"{file.path} describes only some of the classes in the masks of {len(found)} training and "
-            f"validation images; no line speaks of {some([name for names in found for name in names])}. Add "
-            f"the lines, or describe anew: lexiseg data describe {index.root} --out FILE",
+            f"validation images; no line describes {some([name for names in found for name in names])}. Add "
+            f"the lines, or describe the data set again: lexiseg data describe {index.root} --out FILE",
             code="LEX-DATA-123",
         )
 
@@ -147,7 +147,7 @@ def _check_not_measured(file: DescriptionFile, index: DatasetIndex) -> None:
     if measured:
         raise DataError(
             f"{file.path} holds words that were measured on the masks of {len(measured)} training images "
-            f"which have no mask in this training ({some(measured)}): they would tell what is hidden. "
+            f"which have no mask in this training ({some(measured)}): they would reveal the hidden masks. "
             f"Describe these images from reports, or leave them out: --unmasked leave_out",
             code="LEX-DATA-124",
         )

@@ -75,7 +75,9 @@ def worker_errors() -> Iterator[None]:
     except RuntimeError as error:
         if "DataLoader worker (pid" in str(error):
             raise DataError(
-                f"A data worker died: {error} Often memory ran out. Go on with `--resume --workers 0`.",
+                f"A data worker process ended: {error} The usual cause is too little memory. Continue with "
+                f"`--resume "
+                f"--workers 0`.",
                 code="LEX-DATA-129",
             ) from error
         raise

@@ -46,7 +46,7 @@ def settle_resources(
     console.print(estimate.sentence(), highlight=False)
     if on_cpu and estimate.total > free:
         raise UsageError(
-            f"{estimate.sentence()} Make --batch-size or --image-size smaller"
+            f"{estimate.sentence()} Choose a smaller --batch-size or --image-size"
             + (", or set `cache: false` in a --config file." if cached else "."),
             code="LEX-USE-080",
         )

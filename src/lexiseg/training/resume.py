@@ -62,7 +62,8 @@ def resumed_config(
     if differing or config_file is not None:
         named = ", ".join(sorted(differing)) or "--config"
         raise UsageError(
-            f"A resumed run keeps its configuration, but {named} would change it. Resume without, or start "
+            f"A resumed run keeps its configuration, but {named} would change it. Remove these options, or "
+            f"start "
             f"a new run.",
             code="LEX-USE-068",
         )
@@ -103,7 +104,8 @@ def _check_same_masks(use: MaskUse, run: Run, config: TrainConfig) -> None:
     same = recorded_use == run.manifest.data.masks
     if not same or run.with_mask not in (None, use.with_mask):
         raise RunError(
-            f"The run in {run.path} was started with other masks: the same training images must have theirs. "
+            f"The run in {run.path} was started with other masks: the same training images must have a mask "
+            f"as then. "
             f"Restore the data, or start a new run.",
             code="LEX-RUN-013",
         )

@@ -31,7 +31,7 @@ def choose_text(
         descriptions: The description file that is chosen instead, if there is one.
 
     Raises:
-        DataError: Reports are asked for, or are there for some, but other samples have none.
+        DataError: Reports are chosen, or some samples have one, but others have none.
     """
     if descriptions is not None:
         return descriptions.source

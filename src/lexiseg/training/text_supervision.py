@@ -46,7 +46,7 @@ def settle_words(
 
     Raises:
         DataError: The words do not fit the data set, or say nothing.
-        UsageError: A factor could be learned from mirrored images alone, and none are to be shown.
+        UsageError: A factor can be learned only from flipped images, and flipping is off.
     """
     index = use.index
     notes: tuple[str, ...] = ()
@@ -113,24 +113,24 @@ def _notes_on_factors(
     """Say which factors are left out, and which are learned from mirrored images alone.
 
     Raises:
-        UsageError: No such images are to be shown.
+        UsageError: A factor can be learned only from flipped images, and flipping is off.
     """
     axes = [axis for axis in AXES if getattr(augment, f"{axis}_flip") > 0]
     shown = with_mirrored(learned, known, axes)
     unseen = [factor.title for factor in learned.factors if factor.name not in shown]
     if unseen:
         raise UsageError(
-            f"Nothing is known of these factors in any training image: {', '.join(unseen)}. They belong to "
-            f"others of which something is known, as left to right, so only mirrored images could teach "
-            f"them, and none are shown. Set horizontal_flip or vertical_flip above 0 under `augment` in a "
-            f"--config file, or take the pair out of the vocabulary's `opposites`.",
+            f"No training image has words for these factors: {', '.join(unseen)}. They are mirror images of "
+            f"known factors (as left is of right), so they can be learned only from flipped images, and "
+            f"flipping is off. Set horizontal_flip or vertical_flip above 0 under `augment` in a "
+            f"--config file, or remove the pair from the vocabulary's `opposites`.",
             code="LEX-USE-079",
         )
     dropped = [factor.title for factor in whole.factors if factor.name not in learned.names]
     mirrored = [factor.title for factor in learned.factors if factor.name not in known]
     notes = []
     if dropped:
-        notes.append(f"Nothing is known of these factors in any training image: {', '.join(dropped)}.")
+        notes.append(f"No training image has words for these factors: {', '.join(dropped)}.")
     if mirrored:
         notes.append(f"These factors are learned from mirrored images alone: {', '.join(mirrored)}.")
     return notes
@@ -151,7 +151,7 @@ def _known_factors(vocabulary: Vocabulary, words: Words) -> tuple[str, ...]:
     )
     if not known:
         raise DataError(
-            f"The vocabulary '{vocabulary.name}' says nothing about any training image. Name another with "
+            f"No training image has words of the vocabulary '{vocabulary.name}'. Choose another with "
             f"--vocabulary, or use --text none.",
             code="LEX-DATA-130",
         )

@@ -99,15 +99,16 @@ def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
         if missing:
             raise DataError(
                 f"Missing masks: {len(missing)} of {len(index.split(split))} {split} images have none: "
-                f"{some(missing)}. Training images may lack a mask; {split} images are scored against "
-                f"theirs. `lexiseg data check {index.root}` lists everything.",
+                f"{some(missing)}. Training images may lack a mask, but {split} images need one for "
+                f"their scores. `lexiseg data check {index.root}` lists all of them.",
                 code="LEX-DATA-125",
             )
     train = index.split("train")
     without = [sample for sample in train if sample.mask is None]
     if train and len(without) == len(train):
         raise DataError(
-            f"Missing masks: none of the {len(train)} training images of {index.root} has one; some must.",
+            f"Missing masks: none of the {len(train)} training images of {index.root} has a mask. "
+            f"Add at least one.",
             code="LEX-DATA-126",
         )
     if not without or config.unmasked == "leave_out":
@@ -131,12 +132,13 @@ def _check_network(config: TrainConfig, unmasked: str, count: int) -> None:
     if config.ema_decay == 0 and config.pseudo_weight > 0:
         raise UsageError(
             f"{count} training images have no mask. Pseudo labels for them come from the averaged weights, "
-            f"but `ema_decay: 0` switches these off. Leave it out, or set `pseudo_weight: 0`.",
+            f"but `ema_decay: 0` switches these off. Remove `ema_decay`, or set `pseudo_weight: 0`.",
             code="LEX-USE-074",
         )
     if unmasked == "pseudo_labels" and config.pseudo_weight == 0:
         raise UsageError(
-            "`unmasked: pseudo_labels` with `pseudo_weight: 0` teaches nothing; raise it.", code="LEX-USE-075"
+            "`unmasked: pseudo_labels` with `pseudo_weight: 0` has no effect. Set `pseudo_weight` above 0.",
+            code="LEX-USE-075",
         )
 
 
@@ -158,7 +160,7 @@ def check_words_for_unmasked(use: MaskUse, text: TextSource, *, from_file: bool)
     raise DataError(
         f"Missing masks: {missing} training images have no mask, and no words either: {why}. Only a report "
         f"sheet or a description file (--text FILE.jsonl) gives words to images without mask. Add one, or "
-        f"leave these images out (--unmasked leave_out), or let them teach without words (--unmasked "
+        f"leave these images out (--unmasked leave_out), or train on their pseudo labels only (--unmasked "
         f"pseudo_labels).",
         code="LEX-DATA-127",
     )
@@ -186,8 +188,9 @@ def words_taught(words: Words, samples: Sequence[Sample], use: MaskUse) -> Words
 def shuffled(words: Words, samples: Sequence[Sample], *, seed: int) -> Words:
     """Give each sample another one's words.
 
-    The samples stand in a ring, ordered by a hash of seed and id; each takes the words of the next. So nobody
-    keeps their own, each description is used once, and the order of the samples does not matter.
+    Samples are sorted by a hash of seed and id. Each gets the words of the next sample, the last those of the
+    first, so no sample keeps its own words. Each description is used once, and the order in which the samples
+    are given does not matter.
 
     Args:
         words: Words of the samples.
@@ -203,7 +206,7 @@ def shuffled(words: Words, samples: Sequence[Sample], *, seed: int) -> Words:
     """
     if len(samples) < 2:
         raise DataError(
-            "One training image alone cannot get another one's words (`shuffle_words`).", code="LEX-DATA-128"
+            "`shuffle_words` needs at least two training images, but there is only one.", code="LEX-DATA-128"
         )
     keys = [hashlib.sha256(f"{seed}:words:{sample.id}".encode()).digest() for sample in samples]
     ring = sorted(range(len(samples)), key=lambda position: keys[position])

@@ -70,7 +70,7 @@ def validate_run(predictor: Predictor, index: DatasetIndex) -> ValidationScores:
         samples, predictor.predict_paths([sample.image for sample in samples]), strict=True
     ):
         if not isinstance(result, Prediction):
-            raise DataError(f"{path} cannot be read any more: {result}", code="LEX-DATA-132") from result
+            raise DataError(f"{path} can no longer be read: {result}", code="LEX-DATA-132") from result
         assert sample.mask is not None
         truth = read_mask(sample.mask, index.coding)
         dice.append(mean_dice(result.mask, truth, index.num_classes))

@@ -222,7 +222,7 @@ def test_says_what_the_run_was_trained_on(metrics: Metrics, monkeypatch: pytest.
     text = rebuilt(metrics, run=run)
     assert "Trained on data: 5,713 train, 1,429 val images" in text
     assert "Training finished Training: seed 5" in text
-    assert "True" not in text[: text.index("The run's own record")]
+    assert "True" not in text[: text.index("The manifest of the run")]
     for notice in ("is scored on data named", "The run segments"):
         assert notice not in text
     other = with_manifest(

@@ -308,7 +308,7 @@ def test_the_card_says_how_much_other_phrases_change(
     if pictured is not None:
         assert f"What if \N{LEFT DOUBLE QUOTATION MARK}{found.words[-1].what_if[pictured].phrase}" in text
     assert re.findall(r'<th class="n">([^<]*)</th>', section) == [
-        "Confidence", "Dice with the mask as it is", "Change of area, pixels",
+        "Confidence", "Dice with the predicted mask", "Change of area, pixels",
     ]  # fmt: skip
 
 
@@ -329,12 +329,12 @@ def test_the_card_of_an_empty_mask(explained: Explanation, images: list[Path]) -
 
 
 def test_what_is_not_enough_for_the_flag_has_a_heading(explained: Explanation, images: list[Path]) -> None:
-    heading = "Worth knowing (not enough for the flag)"
+    heading = "Signals below the limit of the flag"
     for flagged, reasons, headed in ((False, ("odd",), True), (True, ("odd",), False), (False, (), False)):
         prediction = replace(explained.prediction, flagged=flagged, reasons=reasons)
         card = build_card(read_image(images[1]), replace(explained, prediction=prediction), name="a", run="b")
         assert (heading in card) == headed
-        assert ("A person should look at this." in card) == flagged
+        assert ("A person should check this." in card) == flagged
 
 
 def test_the_card_says_what_it_does_not_show(explained: Explanation, images: list[Path]) -> None:

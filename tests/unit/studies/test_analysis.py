@@ -228,7 +228,7 @@ def test_sentences_name_the_size_of_the_effect() -> None:
 
 
 UP, DOWN = {"ci95": (0.002, 0.018)}, {"ci95": (-0.018, -0.002), "mean": -0.01}
-RANKS, P = "the ranks of the cases do not bear it out", "p after Holm is not below 0.05"
+RANKS, P = "the signed ranks of the cases do not agree with it", "p after Holm is not below 0.05"
 
 
 @pytest.mark.parametrize(
@@ -247,14 +247,14 @@ def test_an_interval_without_0_that_is_no_gain_says_what_is_missing(
     changes: dict[str, Any], why: str
 ) -> None:
     said = sentence(comparison(**changes), WITH_REPORTS)
-    assert said.endswith(f" The interval leaves 0 out, but {why}.")
+    assert said.endswith(f" The interval does not include 0, but {why}.")
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "The gain of reports is the words' own: they also beat the same words shuffled."),
-        ({"p_holm": 0.3}, "cannot be put down to what the words say"),
+        ({}, "The gain of reports comes from what the words say: they also beat the same words shuffled."),
+        ({"p_holm": 0.3}, "the audit does not show that their gain comes from what the words say"),
     ],
 )
 def test_the_verdict_asks_whether_shuffled_words_do_as_well(changes: dict[str, Any], words: str) -> None:
@@ -270,11 +270,11 @@ def test_the_verdict_asks_whether_shuffled_words_do_as_well(changes: dict[str, A
         ({}, "Reports also beat pseudo labels without words. Reports have no shuffled control here, so"),
         (
             {"p_holm": 0.3},
-            "But reports did not measurably beat pseudo labels without words, so their gain cannot",
+            "But reports did not measurably beat pseudo labels without words, so the audit does not show",
         ),
         (
             {"mean": -0.01, "ci95": (-0.02, -0.001), "ranks": -0.3},
-            "But reports did measurably worse than pseudo labels without words, so their gain cannot",
+            "But reports did measurably worse than pseudo labels without words, so the audit does not show",
         ),
     ],
 )
@@ -282,11 +282,11 @@ def test_the_verdict_asks_whether_pseudo_labels_do_as_well(changes: dict[str, An
     found = [comparison(), comparison(arm="pseudo_labels"), comparison(against="pseudo_labels", **changes)]
     (verdict,) = verdicts(found, WITH_REPORTS)
     assert (verdict.kind, words in verdict.words) == ("gain", True)
-    assert "the words' own" not in verdict.words
-    assert verdict.words.count("cannot be put down to what the words say") == 1
+    assert " reports comes from what the words say" not in verdict.words
+    assert verdict.words.count("the audit does not show that their gain comes from what the words say") == 1
     (verdict,) = verdicts([*found, comparison(against="shuffled")], WITH_REPORTS)
     if changes:  # one control that is not beaten is enough
-        assert "the words' own" not in verdict.words
+        assert " reports comes from what the words say" not in verdict.words
     else:
         assert "beat the same words shuffled and pseudo labels without words." in verdict.words
     # A gain of pseudo labels alone is none of the words'.
@@ -294,7 +294,8 @@ def test_the_verdict_asks_whether_pseudo_labels_do_as_well(changes: dict[str, An
 
 
 CONCEPTS = comparison(arm="concepts")
-ALONE = "have no shuffled control here, so their gain cannot be put down to what the words say."
+ALONE = "have no shuffled control here, so the audit does not show that their gain comes from what the "
+"words say."
 
 
 def test_the_verdict_says_which_words_had_no_shuffled_control() -> None:

@@ -169,7 +169,7 @@ def test_arms_from_a_file(index: DatasetIndex, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message", "code"),
     [
-        ("", "is no file of arms", "LEX-USE-555"),
+        ("", "is not a file of arms", "LEX-USE-555"),
         ("arms: [none]\n", "a mapping of names to arms", "LEX-USE-555"),
         ("arms: {}\nseeds: 3\n", "a mapping of names to arms", "LEX-USE-555"),
         ("arms: {a: {words: none}}\n", "changes: Field required", "LEX-USE-554"),
@@ -250,7 +250,7 @@ def test_images_are_not_shifted_where_the_words_of_one_arm_could_not_follow(
     [
         ({"balance_words": 0.5}, "`balance_words: 0.5`: the arms would see other images"),
         ({"patience": 3}, "`patience: 3`: the arms would take different numbers of steps"),
-        ({"preset": "paper"}, "`preset: paper`: its network has no form without text"),
+        ({"preset": "paper"}, "`preset: paper`: its network cannot be trained without text"),
         ({"colour": "red"}, "colour"),
     ],
 )
@@ -467,7 +467,7 @@ def test_an_audit_goes_on_with_the_same_settings_only(index: DatasetIndex, tmp_p
 
 def test_a_folder_that_holds_something_else_is_refused(index: DatasetIndex, tmp_path: Path) -> None:
     (tmp_path / "run.json").touch()
-    with refuses("LEX-RUN-019", "exists and holds no audit"):
+    with refuses("LEX-RUN-019", "exists, but it contains no audit"):
         keep_settings(tmp_path, settings_of(index))
 
 

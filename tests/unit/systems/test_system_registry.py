@@ -17,7 +17,7 @@ from toy_system import TOY
 
 
 def test_paper_preset_needs_text_and_one_class() -> None:
-    with pytest.raises(UsageError, match="no form without text"):
+    with pytest.raises(UsageError, match="cannot be trained without text"):
         build_network(NetworkSpec(preset="paper"), None)
     bank: object = object()
     with pytest.raises(UsageError, match="segments one class"):

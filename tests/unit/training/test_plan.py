@@ -54,7 +54,7 @@ def test_a_factor_brings_its_mirror_image() -> None:
     notes = _notes_on_factors(CHEST, vocabulary, ("count", "left"), AugmentConfig())
     titles = {factor.name: factor.title for factor in CHEST.factors}
     assert notes == [
-        f"Nothing is known of these factors in any training image: {titles['laterality']}.",
+        f"No training image has words for these factors: {titles['laterality']}.",
         f"These factors are learned from mirrored images alone: {titles['right']}.",
     ]
 

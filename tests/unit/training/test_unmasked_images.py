@@ -114,7 +114,7 @@ class TestTakingPart:
                 r"\d+ training images have no mask, and the paper preset of STPNet .* --unmasked leave_out",
             ),
             ({"ema_decay": 0}, r"`ema_decay: 0` switches these off.*`pseudo_weight: 0`"),
-            ({"unmasked": "pseudo_labels", "pseudo_weight": 0}, "teaches nothing"),
+            ({"unmasked": "pseudo_labels", "pseudo_weight": 0}, "has no effect"),
         ],
     )
     def test_what_cannot_learn_from_them(

@@ -39,7 +39,7 @@ def test_a_place_may_be_a_box() -> None:
         (answer()[:-1], r"no valid JSON object \(Expecting"),
         (answer().replace('"', "'"), "no valid JSON object"),
         (answer() + answer(), "2 JSON objects"),
-        (answer()[:-1] + ', "number": 2}', "a key stands twice"),
+        (answer()[:-1] + ', "number": 2}', "a key appears twice"),
         (answer().replace("1,", "NaN,"), "NaN is no JSON value"),
         ('{"a":' * 1500, "nested too deeply"),
         (" " * (MAX_REPLY + 1), "longer than 8000 characters"),

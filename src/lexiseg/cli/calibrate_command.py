@@ -1,0 +1,48 @@
+"""The command `lexiseg calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lexiseg.cli.common_options import BatchSize, Device, FlipAverage, progress_bar, say
+
+
+def calibrate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Data set folder that the run was trained on.")
+    ],
+    batch_size: BatchSize = 8,
+    device: Device = "cpu",
+    flip_average: FlipAverage = False,
+) -> None:
+    """Calibrate a run on the validation split: fit the temperature and the review rule.
+
+    Masks do not change.
+    """
+    from lexiseg import calibrate as run_calibration
+
+    with progress_bar() as progress:
+        task = progress.add_task("calibrating", total=None)
+        fitted = run_calibration(
+            run,
+            data,
+            device=device,
+            flip_average=flip_average,
+            batch_size=batch_size,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    review = fitted.review
+    say(
+        f"Temperature {fitted.temperature:.3f}, fitted on {fitted.data.samples} validation cases; "
+        f"expected calibration error {fitted.ece_before:.4f} before, {fitted.ece_after:.4f} after."
+    )
+    if review.dice_flagged is not None and review.dice_rest is not None:
+        say(
+            f"Flagged for review: {100 * review.flagged:.1f} % of them, mean Dice {review.dice_flagged:.3f}; "
+            f"the rest {review.dice_rest:.3f}."
+        )
+    say(f"Written to {run / 'calibration.json'}; predict and evaluate use it from now on.")

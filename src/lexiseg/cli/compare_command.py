@@ -1,0 +1,58 @@
+"""The command `lexiseg compare`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lexiseg.cli.common_options import RUN_HELP, Device, FlipAverage, SplitName, Tolerance, progress_bar
+from lexiseg.cli.result_tables import show_comparison
+from lexiseg.errors import PartialFailureError
+
+
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help=RUN_HELP)],
+    run_b: Annotated[
+        Path, typer.Argument(metavar="RUN_B", help="Run folder or shipped model to compare RUN_A with.")
+    ],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
+    split: Annotated[SplitName, typer.Option(help="Split to compare on.")] = SplitName.TEST,
+    out: Annotated[
+        Path | None,
+        typer.Option(help=r"Folder for both evaluations and the comparison. \[default: nothing is kept]"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+    device: Device = "cpu",
+    flip_average: FlipAverage = False,
+    tolerance: Tolerance = 2.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
+) -> None:
+    """Compare two runs case by case: difference with interval, by lesion size, and the largest changes."""
+    from lexiseg import compare as run_comparison
+
+    with progress_bar() as progress:
+        task = progress.add_task("evaluating", total=None)
+        found = run_comparison(
+            run_a,
+            run_b,
+            data,
+            split=split.value,
+            out=out,
+            device=device,
+            flip_average=flip_average,
+            tolerance=tolerance,
+            seed=seed,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if as_json:
+        typer.echo(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False))
+    else:
+        show_comparison(found)
+    if found.failed:
+        raise PartialFailureError(
+            f"{len(found.failed)} cases could not be scored: {', '.join(found.failed[:5])}.",
+            code="LEX-PART-006",
+        )

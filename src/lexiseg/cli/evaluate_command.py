@@ -1,0 +1,83 @@
+"""The command `lexiseg evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lexiseg.cli.common_options import (
+    RUN_HELP,
+    AverageWith,
+    BatchSize,
+    Device,
+    FlipAverage,
+    SplitName,
+    Tolerance,
+    progress_bar,
+    say,
+)
+from lexiseg.cli.result_tables import show_runs
+
+if TYPE_CHECKING:
+    from lexiseg.evaluation.options import EvaluationKeywords
+
+
+def evaluate(
+    run: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help=f"{RUN_HELP} Name several to get one table.")
+    ],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for metrics.json, cases.csv and report.html. With several runs, each has a "
+            "subfolder."
+        ),
+    ],
+    split: Annotated[SplitName, typer.Option(help="Split to score.")] = SplitName.TEST,
+    batch_size: BatchSize = 8,
+    device: Device = "cpu",
+    flip_average: FlipAverage = False,
+    average_with: AverageWith = None,
+    tolerance: Tolerance = 2.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
+) -> None:
+    """Score a run on one split: masks and words, per case and by lesion size, with confidence intervals."""
+    from lexiseg import evaluate as run_evaluation
+    from lexiseg import evaluate_runs
+
+    with progress_bar() as progress:
+        task = progress.add_task("evaluating", total=None)
+        options: EvaluationKeywords = {
+            "split": split.value,
+            "batch_size": batch_size,
+            "device": device,
+            "flip_average": flip_average,
+            "average_with": average_with,
+            "tolerance": tolerance,
+            "seed": seed,
+        }
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        several = evaluate_runs(run, data, out=out, progress=show, **options) if len(run) > 1 else {}
+        results = list(several.values()) or [run_evaluation(run[0], data, out=out, progress=show, **options)]
+    if several:
+        show_runs(several, out)
+    else:
+        metrics = results[0].metrics
+        low, high = metrics.dice.ci95
+        say(
+            f"Dice, mean of {metrics.num_cases} cases: {metrics.dice.mean:.4f} "
+            f"(95 % interval {low:.4f} to {high:.4f}); "
+            f"pooled over all pixels: {metrics.pooled_dice:.4f}."
+        )
+        say(f"Report: {out / 'report.html'}")
+    for sentence in dict.fromkeys(result.metrics.in_sample for result in results):
+        if sentence is not None:
+            say(sentence)
+    for result in results:
+        result.raise_for_failures()

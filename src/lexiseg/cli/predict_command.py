@@ -1,0 +1,103 @@
+"""The command `lexiseg predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lexiseg.cli.common_options import (
+    RUN_HELP,
+    AverageWith,
+    BatchSize,
+    Device,
+    FlipAverage,
+    progress_bar,
+    say,
+    warn,
+)
+from lexiseg.errors import LexisegError, PartialFailureError
+from lexiseg.inference.writers.registry import check_formats, format_names
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATHS", help="Images, folders, or quoted glob patterns.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for masks and predictions.jsonl.")] = Path("predictions"),
+    write: Annotated[
+        str, typer.Option(help=f"Output formats, separated by commas: {', '.join(format_names())}.")
+    ] = "mask",
+    overlays: Annotated[
+        bool,
+        typer.Option(
+            "--overlays",
+            help="Also write each image with the contour of its mask, as the format overlay does.",
+        ),
+    ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Also write a card per image, as the format card does: the words by scale, the place where "
+            "each word "
+            "acts, and the masks that other words would give.",
+        ),
+    ] = False,
+    spacing_mm: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            help="Height and width of a pixel in mm, the same for all images. Areas are then also given in "
+            "mm2."
+        ),
+    ] = None,
+    batch_size: BatchSize = 8,
+    device: Device = "cpu",
+    flip_average: FlipAverage = False,
+    average_with: AverageWith = None,
+) -> None:
+    """Segment images: write a mask in the size of each image, the retrieved words, and a review flag."""
+    formats = [name.strip() for name in write.split(",") if name.strip()]
+    formats += ["overlay"] * overlays + ["card"] * explain
+    check_formats(formats)
+
+    from lexiseg import find_targets, load, predict_to_files
+
+    targets = find_targets(paths, out=out)
+    predictor = load(
+        run,
+        device=device,
+        flip_average=flip_average,
+        average_with=average_with,
+        batch_size=batch_size,
+        spacing_mm=spacing_mm,
+    )
+    with progress_bar() as progress:
+        task = progress.add_task("predicting", total=len(targets))
+
+        def show(path: Path, result: object) -> None:
+            progress.advance(task)
+            if isinstance(result, LexisegError):
+                warn(f"Skipped: {result}")
+
+        try:
+            summary = predict_to_files(predictor, targets, out, writers=formats, on_result=show)
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt(
+                f"The masks so far are in {out / 'masks'}. Run the command again to predict all images."
+                if "mask" in formats
+                else f"The files so far are in {out}. Run the command again to predict all images."
+            ) from interrupt
+    can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None
+    review = f"; {summary.flagged} flagged for review" if can_flag else ""
+    say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {summary.results}")
+    if summary.done and predictor.run.spoken_vocabulary is not None:
+        say(f"Left and right in all words are the {predictor.run.side}'s.")
+    if summary.failed:
+        raise PartialFailureError(
+            f"{len(summary.failed)} of {len(targets)} images could not be read; "
+            f"each is named above and in {summary.results}.",
+            code="LEX-PART-005",
+        )
