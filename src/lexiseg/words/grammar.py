@@ -10,9 +10,18 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Hashable, Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
 
 from lexiseg.words.text import split_words
 
@@ -22,6 +31,10 @@ NUMBER_WORDS = {
     "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "dozen": 12, "thirteen": 13, "fourteen": 14,
     "fifteen": 15, "sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20,
 }  # fmt: skip
+
+
+#: Fields of a grammar that are written only where they are used.
+_ONLY_IF_USED = ("language", "phrases", "states", "others", "places")
 
 
 class VocabularyData(BaseModel):
@@ -285,6 +298,23 @@ class Grammar(VocabularyData):
     every_region: tuple[str, ...] = ()
     breaks: tuple[str, ...] = ("but",)
     regions: RegionLimits | None = None
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out fields that are not used and that runs of version 0.1.0 do not have."""
+        unused = {
+            name
+            for name in _ONLY_IF_USED
+            if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True)
+        }
+        return {name: value for name, value in write(self).items() if name not in unused}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        fields: Any = {key: value for key, value in schema.items() if key != "serialization"}
+        return handler(fields)
 
 
 class Opposites(VocabularyData):
