@@ -112,6 +112,11 @@ def _read(samples: Sequence[Sample], vocabulary: Vocabulary, side: Side) -> tupl
             f"({some(list(sheet.unreadable))}); what is unknown is left out of the losses. `lexiseg data "
             f"check` quotes them.",
         )
+    if sheet.repaired:
+        notes += (
+            f"{len(sheet.repaired)} of {len(samples)} {samples[0].split} reports were read with repaired "
+            f"typing errors: {sheet.list_repairs()}.",
+        )
     indices = [sheet.descriptions[sample.id].indices for sample in samples]
     return Words(vocabulary, indices, source="reports", side=side), notes
 

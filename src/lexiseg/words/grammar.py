@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Hashable, Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
 
 from lexiseg.words.text import split_words
-
-#: Words of plain English that every grammar skips when they are spelled exactly.
-FUNCTION_WORDS = (
-    "a", "an", "is", "are", "was", "were", "be", "been", "has", "have", "it", "its", "this", "that", "these",
-    "there", "with", "on", "at", "as", "by", "for", "from", "to", "some", "any", "or", "nor", "also",
-)  # fmt: skip
 
 #: Number words of every grammar that does not define its own.
 NUMBER_WORDS = {
@@ -28,6 +31,10 @@ NUMBER_WORDS = {
     "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "dozen": 12, "thirteen": 13, "fourteen": 14,
     "fifteen": 15, "sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20,
 }  # fmt: skip
+
+
+#: Fields of a grammar that are written only where they are used.
+_ONLY_IF_USED = ("language", "phrases", "states", "others", "places")
 
 
 class VocabularyData(BaseModel):
@@ -254,30 +261,60 @@ class Grammar(VocabularyData):
     Attributes:
         words: Words without meaning for any factor ("pulmonary", "infected"). Typing errors are repaired to
             them and to every word that a read rule names.
-        ignored: Words that are skipped when spelled exactly, in addition to `FUNCTION_WORDS`; never the
-            result of a repair.
+        language: The language of the reports: a file in `words/languages`, with the words that say how
+            certain a statement is, when it holds and how far it reaches.
+        ignored: Words that are skipped when spelled exactly, in addition to the language's function words;
+            never the result of a repair.
+        phrases: Word groups and abbreviations, and the words of the grammar that they stand for:
+            `{rll: lower right lung}`. "/" and "-" separate words.
         synonyms: Exact spellings of other words: `{lobe: lung, top: upper}`. Plurals in -s are known.
         numbers: Number words and their values.
         many: Words for "more than one" without a number.
         negations: Words that turn a mention into "no lesion": `[no, without, clear]`.
         lesions: Nouns that may follow a negation without a region ("no lesion").
+        states: Words that say of a region that it has a lesion ("infected"); they may follow a negation.
+        others: Words for what is not described ("effusion"): a clause with one of them says nothing.
+        places: Words that open a clause which says only where something is ("located"): if it cannot be read,
+            the clauses beside it can.
         expand: Terms that stand for several others: `{all: [upper, middle, lower]}`.
         every_region: Words that name every region at once ("both").
         breaks: Words that end a clause as a comma does ("but").
         regions: What coarse factors say about regions; None where the vocabulary has no regions.
     """
 
+    language: str = "en"
     words: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    phrases: dict[str, str] = Field(default_factory=dict)
     synonyms: dict[str, str] = Field(default_factory=dict)
     numbers: dict[str, int] = Field(default_factory=lambda: dict(NUMBER_WORDS))
     many: tuple[str, ...] = ("multiple", "several", "many", "numerous")
     negations: tuple[str, ...] = ()
     lesions: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
     expand: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     every_region: tuple[str, ...] = ()
     breaks: tuple[str, ...] = ("but",)
     regions: RegionLimits | None = None
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out fields that are not used and that runs of version 0.1.0 do not have."""
+        unused = {
+            name
+            for name in _ONLY_IF_USED
+            if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True)
+        }
+        return {name: value for name, value in write(self).items() if name not in unused}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        fields: Any = {key: value for key, value in schema.items() if key != "serialization"}
+        return handler(fields)
 
 
 class Opposites(VocabularyData):

@@ -159,9 +159,8 @@ def _unreadable(sheet: ParsedSheet) -> list[Finding]:
             )
             for key, d in sheet.repaired.items()
         ]
-        findings.append(
-            make_finding("report-repaired", "info", "Reports with typing errors that were repaired.", notes)
-        )
+        message = f"Reports with typing errors that were repaired: {sheet.list_repairs()}."
+        findings.append(make_finding("report-repaired", "info", message, notes))
     return findings
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Literal
 
+from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from lexiseg.words.description import Repair
-from lexiseg.words.grammar import FUNCTION_WORDS
+from lexiseg.words.reading.language import COMMONEST, PIECE, load_language
 from lexiseg.words.vocabulary import Vocabulary
 
 #: Edits allowed in a repair, by length of the misspelled word: (shortest length, edits). An edit adds,
@@ -26,11 +27,20 @@ CLEAR_LEAD = 1
 #: Shorter words are never the result of a repair: most short words are one edit from "no" or "in".
 SHORTEST_TARGET = 3
 
-#: A negation reverses the meaning, so only longer negations are the result of a repair.
-SHORTEST_NEGATION = 5
+#: Shorter cues ("may") are too near to other words to be the result of a repair.
+SHORTEST_CUE = 5
 
-_PIECE = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[,;.!?\n]")
+#: The word of a measurement and of a numbered label ("3 cm", "grade 2"); no grammar holds it.
+MEASUREMENT = "<number>"
+
 _MAX_GLUED = 5
+
+#: Words between the numbers of one measurement: "12 x 8 mm", "4 and 6 mm".
+_JOINS = frozenset(("x", "and", "to"))
+_LONGEST_MEASUREMENT = 6
+
+#: What a word group of the language does to the words around it.
+Cue = Literal["uncertain", "historical", "scope", "alternative", "qualifier", "elsewhere"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +53,8 @@ class Token:
         piece: Number of its piece of the sentence; both words of "leftlung" have the same.
         meant: The repaired piece; None if it was spelled correctly.
         choices: Words that are equally close, if this is why it cannot be read.
+        cue: What it says about the certainty, time or scope of the words around it.
+        foreign: Whether it is a word of the language that the grammar does not know, or may be a negation.
     """
 
     found: str
@@ -50,6 +62,8 @@ class Token:
     piece: int
     meant: str | None = None
     choices: tuple[str, ...] = ()
+    cue: Cue | None = None
+    foreign: bool = False
 
     @property
     def ends_clause(self) -> bool:
@@ -66,32 +80,65 @@ class Lexicon:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         grammar = vocabulary.grammar
+        self.language = load_language(grammar.language)
         rules = [factor.read for factor in vocabulary.factors if factor.read is not None]
         nouns = set(grammar.lesions).union(*(rule.nouns_read for rule in rules))
         rule_words = frozenset[str]().union(*(rule.keywords_read for rule in rules))
+        skipped = (*grammar.ignored, *self.language.function_words)
+        plurals = {noun + "s": noun for noun in nouns if not noun.endswith("s")}
+        own = {*grammar.words, *rule_words, *nouns, *grammar.many, *grammar.expand, *grammar.states}
+        own |= {*grammar.every_region, *grammar.breaks}
+        fixed = {*grammar.numbers, *grammar.negations}
+        #: Spelling -> word, for all spellings that need no repair.
+        self._exact = {**{word: word for word in (*skipped, *fixed, *own)}, **plurals, **grammar.synonyms}
+        self._groups = self._word_groups(grammar.phrases)
+        self._longest = max(map(len, self._groups), default=1)
+        cues = {group[0] for group, (_, cue) in self._groups.items() if len(group) == 1 and cue is not None}
+        #: Spellings near which a misspelled word is looked for. A number or a negation is never the result.
+        self._targets = {
+            *(word for word in own | plurals.keys() if len(word) >= SHORTEST_TARGET),
+            *(word for word in cues if len(word) >= SHORTEST_CUE),
+            *(word for word in fixed if len(word) >= SHORTEST_TARGET),
+        }
+        self._fixed = frozenset(fixed - own)
+        self._negations = frozenset(grammar.negations)
+        #: Spellings that may be written together: not "but" and "on", or "button" would be two words.
+        self._glued = (own | plurals.keys() | set(grammar.numbers)) - set(grammar.breaks)
+        self._breaks = frozenset(grammar.breaks)
+        self._units, self._labels = frozenset(self.language.units), frozenset(self.language.labels)
         #: Words that end a mention.
         self.nouns = frozenset(nouns)
         #: Words without meaning for any factor.
-        self.fillers = frozenset((*grammar.words, *grammar.ignored, *FUNCTION_WORDS))
-        plurals = {noun + "s": noun for noun in nouns if not noun.endswith("s")}
-        own = {*grammar.words, *rule_words, *nouns, *grammar.numbers, *grammar.many, *grammar.expand}
-        own |= {*grammar.every_region, *grammar.breaks}
-        long_negations = {word for word in grammar.negations if len(word) >= SHORTEST_NEGATION}
-        #: Spelling -> word, for spellings that a repair may result in.
-        self._targets = {
-            spelling: word
-            for spelling, word in {**{word: word for word in own | long_negations}, **plurals}.items()
-            if len(spelling) >= SHORTEST_TARGET
+        skipped_groups = {
+            " ".join(group) for group, (words, _) in self._groups.items() if words == (" ".join(group),)
         }
-        #: Spelling -> word, for all spellings that need no repair.
-        self._exact = {
-            **{word: word for word in (*FUNCTION_WORDS, *grammar.ignored, *grammar.negations, *own)},
-            **plurals,
-            **grammar.synonyms,
+        self.fillers = frozenset((*grammar.words, *skipped, *skipped_groups, MEASUREMENT)) - {
+            *fixed,
+            *rule_words,
         }
-        #: Spellings that may be written together: not "but" and "on", or "button" would be two words.
-        self._glued = (own | plurals.keys() | set(grammar.negations)) - set(grammar.breaks)
-        self._breaks = frozenset(grammar.breaks)
+
+    def _word_groups(
+        self, phrases: dict[str, str]
+    ) -> dict[tuple[str, ...], tuple[tuple[str, ...], Cue | None]]:
+        """Return what word groups stand for: words of the grammar, or one skipped word with a cue."""
+        language = self.language
+        groups: dict[tuple[str, ...], tuple[tuple[str, ...], Cue | None]] = {}
+        cues: tuple[tuple[Sequence[str], Cue | None], ...] = (
+            (language.neutral, None), (language.qualifiers, "qualifier"), (language.elsewhere, "elsewhere"),
+            (language.alternatives, "alternative"), (language.historical, "historical"),
+            (language.scope, "scope"), (language.uncertain, "uncertain"),
+        )  # fmt: skip
+        for entries, cue in cues:
+            for entry in entries:
+                group = tuple(PIECE.findall(entry.lower()))
+                if group not in groups and (
+                    len(group) > 1 or group[0] not in self._exact or cue == "alternative"
+                ):
+                    groups[group] = ((" ".join(group),), cue)
+        for entry, meaning in {**language.phrases, **phrases}.items():
+            words = tuple(self._meaning(spelling) for spelling in meaning.split())
+            groups[tuple(PIECE.findall(entry.lower()))] = (words, None)
+        return groups
 
     def word(self, spelling: str) -> str:
         """Return the word of a correct spelling: itself, its singular, or the word it is a synonym of."""
@@ -99,80 +146,115 @@ class Lexicon:
 
     def tokens(self, sentence: str) -> tuple[Token, ...]:
         """Read a sentence as words, also split, joined or misspelled ones."""
-        pieces = list(_PIECE.findall(sentence))
+        pieces = list(PIECE.findall(sentence))
         tokens: list[Token] = []
         position = 0
         while position < len(pieces):
-            torn = self._split_word(pieces, position)
-            found = " ".join(pieces[position : position + 2]) if torn else pieces[position]
-            tokens += [replace(token, piece=position) for token in self._read_piece(found, torn)]
-            position += 2 if torn else 1
+            length, read = self._next(pieces, position)
+            tokens += [replace(token, piece=position) for token in read]
+            position += length
         return tuple(tokens)
+
+    def _next(self, pieces: Sequence[str], position: int) -> tuple[int, list[Token]]:
+        """Return how many pieces the next words take, and these words."""
+        lower = tuple(
+            piece.lower() for piece in pieces[position : position + max(self._longest, _LONGEST_MEASUREMENT)]
+        )
+        for length in range(min(self._longest, len(lower)), 0, -1):
+            if lower[:length] in self._groups:
+                found = " ".join(pieces[position : position + length])
+                words, cue = self._groups[lower[:length]]
+                return length, [Token(found=found, word=word, piece=0, cue=cue) for word in words]
+        length = self._measurement(lower)
+        if length:
+            found = " ".join(pieces[position : position + length])
+            return length, [Token(found=found, word=MEASUREMENT, piece=0)]
+        torn = self._split_word(pieces, position)
+        if torn is not None:
+            found = " ".join(pieces[position : position + 2])
+            return 2, [Token(found=found, word=self._exact[torn], piece=0, meant=torn)]
+        return 1, self._read_piece(pieces[position])
+
+    def _measurement(self, lower: Sequence[str]) -> int:
+        """Return how many pieces a measurement ("3 cm", "12 x 8 mm") or a label ("no. 4") takes; 0: none."""
+        label = [piece for piece in lower if piece != "."]
+        if len(label) > 1 and label[0] in self._labels and label[1][0].isdigit():
+            return lower.index(label[1]) + 1
+        length = 0
+        while length < len(lower) and (lower[length][0].isdigit() or (length and lower[length] in _JOINS)):
+            length += 1
+        return length + 1 if 0 < length < len(lower) and lower[length] in self._units else 0
 
     def _split_word(self, pieces: Sequence[str], position: int) -> str | None:
         """Return the word that this piece and the next form ("bi lateral"), unless both are words."""
         for first, second in pairwise(pieces[position : position + 2]):
             joined = (first + second).lower()
-            if joined in self._exact and not (first.lower() in self._exact and second.lower() in self._exact):
+            both = first.lower() in self._exact and second.lower() in self._exact
+            if joined in self._targets - self._fixed and joined in self._exact and not both:
                 return joined
         return None
 
-    def _read_piece(self, found: str, torn: str | None) -> list[Token]:
+    def _read_piece(self, found: str) -> list[Token]:
         letters = found.lower()
+        if letters in "<>=%\u2264\u2265":
+            return [Token(found=found, word=None, piece=0, foreign=True)]
+        if letters == "?":
+            return [Token(found=found, word=",", piece=0, cue="uncertain")]
         if not any(character.isalnum() for character in found):
             return [Token(found=found, word=",", piece=0)]
         if letters[0].isdigit():
             return [Token(found=found, word=letters, piece=0)]
-        if torn is not None:
-            return [Token(found=found, word=self._exact[torn], piece=0, meant=torn)]
         if letters in self._exact:
             word = "," if letters in self._breaks else self._exact[letters]
             return [Token(found=found, word=word, piece=0)]
-        readings = (
-            self._splits(letters)
-            or self._nearest(letters, most=1)
-            or self._splits(letters, slips=1)
-            or self._nearest(letters, most=EDITS_BY_LENGTH[0][1])
-        )
-        meanings = {tuple(self._exact[spelling] for spelling in reading): reading for reading in readings}
-        if len(meanings) > 1:
+        if letters in self.language.all_words:
+            return [Token(found=found, word=None, piece=0, foreign=True)]
+        readings = self._splits(letters) or self._nearest(letters)
+        meanings = {tuple(self._meaning(spelling) for spelling in reading): reading for reading in readings}
+        near = {spelling for reading in readings if len(reading) == 1 for spelling in reading}
+        if len(meanings) > 1 or near & self._fixed:
             choices = tuple(sorted(" ".join(reading) for reading in meanings.values()))
-            return [Token(found=found, word=None, piece=0, choices=choices)]
+            negates = bool(near & self._negations)
+            return [Token(found=found, word=None, piece=0, choices=choices, foreign=negates)]
         for words, reading in meanings.items():
-            return [Token(found=found, word=word, piece=0, meant=" ".join(reading)) for word in words]
+            cue = self._groups[words][1] if words in self._groups else None
+            return [
+                Token(found=found, word=word, piece=0, meant=" ".join(reading), cue=cue) for word in words
+            ]
         return [Token(found=found, word=None, piece=0)]
 
-    def _nearest(self, letters: str, most: int) -> list[tuple[str, ...]]:
-        """Return the closest spellings, within `most` edits and the edits allowed for the length."""
-        limit = min(most, next((edits for length, edits in EDITS_BY_LENGTH if len(letters) >= length), 0))
+    def _meaning(self, spelling: str) -> str:
+        return self._exact.get(spelling, spelling)
+
+    def _nearest(self, letters: str) -> list[tuple[str, ...]]:
+        """Return the closest spellings within the allowed edits; none if a common word is closer."""
+        limit = next((edits for length, edits in EDITS_BY_LENGTH if len(letters) >= length), 0)
         far = limit + CLEAR_LEAD
         distances = {word: OSA.distance(letters, word, score_cutoff=far) for word in self._targets}
         nearest = min(distances.values(), default=far)
-        if nearest > limit:
+        if nearest > limit or (nearest > 1 and self._common_within(letters, nearest - 1)):
             return []
         reach = nearest if nearest <= 1 else nearest + CLEAR_LEAD
         near = sorted((distance, spelling) for spelling, distance in distances.items() if distance <= reach)
         return [(spelling,) for _, spelling in reversed(near)]
 
-    def _splits(self, letters: str, slips: int = 0) -> list[tuple[str, ...]]:
-        """Return the divisions of `letters` into the fewest words, at least 2, `slips` of them misspelled."""
-        splits = [split for split in self._cut(letters, slips) if 1 < len(split) <= _MAX_GLUED]
+    def _common_within(self, letters: str, edits: int) -> bool:
+        """Return whether one of the commonest words is at most so many edits away."""
+        common = self.language.common_words[:COMMONEST]
+        return process.extractOne(letters, common, scorer=OSA.distance, score_cutoff=edits) is not None
+
+    def _splits(self, letters: str) -> list[tuple[str, ...]]:
+        """Return the divisions of `letters` into the fewest words, at least 2, each spelled correctly."""
+        splits = [split for split in self._cut(letters) if 1 < len(split) <= _MAX_GLUED]
         fewest = min(map(len, splits), default=0)
         return [split for split in splits if len(split) == fewest]
 
-    def _cut(self, letters: str, slips: int) -> Iterator[tuple[str, ...]]:
+    def _cut(self, letters: str) -> Iterator[tuple[str, ...]]:
         if not letters:
-            if slips == 0:
-                yield ()
-            return
+            yield ()
         for end in range(2, len(letters) + 1):
-            head = letters[:end]
-            if head in self._glued:
-                yield from ((head, *rest) for rest in self._cut(letters[end:], slips))
-            elif slips and len(head) >= SHORTEST_TARGET:
-                for spelling in self._targets:
-                    if OSA.distance(head, spelling, score_cutoff=1) == 1:
-                        yield from ((spelling, *rest) for rest in self._cut(letters[end:], slips - 1))
+            if letters[:end] in self._glued:
+                yield from ((letters[:end], *rest) for rest in self._cut(letters[end:]))
 
 
 def text_of(tokens: Sequence[Token]) -> str:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from lexiseg.words.grammar import Grammar, SubsetRule
 from lexiseg.words.reading.lexicon import Lexicon, Token
 
+#: Words that join terms to the region after them.
+_OF = frozenset(("of", "in"))
+
 
 @dataclass(kw_only=True)
 class Mention:
@@ -50,6 +53,8 @@ class MentionScanner:
     def __init__(self, rules: Mapping[str, SubsetRule], grammar: Grammar, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
         self._negations = frozenset(grammar.negations)
+        self._clean = self._negations & set(lexicon.language.clean)
+        self._objects = frozenset((*grammar.lesions, *grammar.states))
         self._lesions = frozenset(grammar.lesions)
         self._regions = {word: [name] for name, rule in rules.items() for word in rule.region}
         self._regions |= {word: list(rules) for word in grammar.every_region}
@@ -81,7 +86,7 @@ class MentionScanner:
                 done.append(current)
             current = Mention(within_negation=any(mention.negated for mention in done))
 
-        for token in tokens:
+        for place, token in enumerate(tokens):
             if token.word == "and" and not current.tokens:
                 # An empty mention separates what follows from the words before "and".
                 done.append(Mention(tokens=[token]))
@@ -90,11 +95,21 @@ class MentionScanner:
             else:
                 self._add(current, token)
                 # "no lesion in left lung": a negated noun does not end the mention.
-                other_noun = token.word in self._lexicon.nouns and not current.negated
+                # "Infection is not seen in the left lung": nor does a noun before its negation.
+                other_noun = (
+                    token.word in self._lexicon.nouns
+                    and not current.negated
+                    and not self._negated_after(tokens[place + 1 :])
+                )
                 if token.word in self._nouns or other_noun:
                     finish()
         finish()
         return self._attach(done)
+
+    def _negated_after(self, tokens: Sequence[Token]) -> bool:
+        """Return whether the next word with a meaning is a negation."""
+        following = (token.word for token in tokens if token.word not in self._lexicon.fillers)
+        return next(following, None) in self._negations - self._clean
 
     def _add(self, mention: Mention, token: Token) -> None:
         word = token.word or ""
@@ -115,6 +130,16 @@ class MentionScanner:
         kept: list[Mention] = []
         before: Mention | None = None
         for mention in mentions:
+            if kept and self._continues(kept[-1], mention):
+                # "the middle zone of the left lung"
+                mention.tokens[:0], mention.terms[:0] = kept[-1].tokens, kept[-1].terms
+                kept.pop()
+            bare = bool(kept) and kept[-1].noun and not (kept[-1].regions or kept[-1].terms)
+            if bare and mention.negated and not (mention.regions or mention.terms):
+                # "the lungs are clear"
+                kept[-1].tokens += mention.tokens
+                kept[-1].negated = True
+                continue
             if before is not None and not mention.regions:
                 if mention.terms and not mention.negated and before.region_first and not before.negated:
                     before.tokens += mention.tokens
@@ -130,12 +155,34 @@ class MentionScanner:
             before = mention if mention.regions else None
         return kept
 
+    @staticmethod
+    def _continues(before: Mention, mention: Mention) -> bool:
+        """Return whether a mention names the region of the terms before it, with "of"."""
+        plain = not (before.regions or before.negated or before.within_negation or before.unread)
+        new = bool(mention.regions) and not (mention.terms or mention.negated or mention.within_negation)
+        return plain and new and bool(before.terms) and mention.tokens[0].word in _OF
+
+    def open_negation(self, mention: Mention) -> str:
+        """Return why it is open what a mention negates; empty if it is clear or nothing is negated."""
+        words = {token.piece: token.word for token in mention.tokens if token.word in self._negations}
+        negations = [word for word in words.values() if word not in self._clean]
+        if negations and len(words) > 1:
+            return "negates twice, so the meaning is open"
+        if negations and not any(token.word in self._objects for token in mention.tokens):
+            return "does not say what is negated"
+        return ""
+
     def denies_everything(self, mention: Mention) -> bool:
         """Return whether a mention is "no lesion" without a region and without other words with meaning."""
-        allowed = self._negations | self._lesions | self._lexicon.fillers | self._nouns
+        allowed = self._negations | self._objects | self._lexicon.fillers | self._nouns
         return (
             mention.negated
             and not mention.regions
+            and not self.open_negation(mention)
             and all(token.word in allowed for token in mention.tokens)
             and any(token.word in self._lesions | self._nouns for token in mention.tokens)
         )
+
+    def denies_the_rest(self, mention: Mention) -> bool:
+        """Return whether a denial speaks of what the report has not named ("no lesion elsewhere")."""
+        return any(token.cue == "elsewhere" for token in mention.tokens)

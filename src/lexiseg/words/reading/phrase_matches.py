@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.grammar import ChoiceRule, CountRule, Grammar, SentenceRule
 from lexiseg.words.reading.lexicon import Lexicon, Token, text_of
+from lexiseg.words.reading.statements import is_number, negated_places
 from lexiseg.words.text import split_words
 
 
@@ -34,8 +35,9 @@ def match_choice(
     if not matches:
         return PhraseMatch(problem="not stated")
     spans = [_with_noun(tokens, start, end, grammar, lexicon) for _, start, end in matches]
+    negated = negated_places(tokens, grammar, lexicon)
     for (_, start, _), span in zip(matches, spans, strict=True):
-        if _negated(tokens, start, grammar, lexicon):
+        if start in negated:
             problem = f"'{text_of(span)}' is negated, so the meaning is open"
             return PhraseMatch(tokens=span, problem=problem)
     if len({index for index, _, _ in matches}) > 1:
@@ -48,6 +50,11 @@ def match_choice(
 def match_count(rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon) -> PhraseMatch:
     """Return the phrase for the number in front of the noun; unknown without a number or for several."""
     matches = [_count(rule, span, grammar) for span in _counted_spans(rule, tokens, grammar, lexicon)]
+    negated = [tokens[place] for place in negated_places(tokens, grammar, lexicon)]
+    for match in matches:
+        if any(token is other for token in match.tokens for other in negated):
+            problem = f"'{text_of(match.tokens)}' is negated, so the meaning is open"
+            return PhraseMatch(tokens=match.tokens, problem=problem)
     if not matches:
         return PhraseMatch(problem=f"no number in front of {_any_of(rule.nouns)} was read")
     failed = next((match for match in matches if match.problem), None)
@@ -98,21 +105,6 @@ def _with_noun(
     return list(tokens[start:end])
 
 
-def _negated(tokens: Sequence[Token], start: int, grammar: Grammar, lexicon: Lexicon) -> bool:
-    """Return whether a negation stands before a keyword, with only filler words between."""
-    for token in reversed(tokens[:start]):
-        if token.word in grammar.negations:
-            return True
-        if token.word not in lexicon.fillers:
-            return False
-    return False
-
-
-def _is_number(token: Token, grammar: Grammar) -> bool:
-    word = token.word or ""
-    return word[:1].isdigit() or word in grammar.numbers or word in grammar.many
-
-
 def _counted_spans(
     rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon
 ) -> Iterator[list[Token]]:
@@ -126,9 +118,9 @@ def _counted_spans(
         if counted or token.ends_clause or token.word in lexicon.nouns:
             span, before = [], None
             continue
-        if _is_number(token, grammar) and not span and before is not None and before.word is None:
+        if is_number(token, grammar) and not span and before is not None and before.word is None:
             span.append(before)
-        if _is_number(token, grammar) or span:
+        if is_number(token, grammar) or span:
             span.append(token)
         before = token
 
@@ -138,7 +130,7 @@ def _count(rule: CountRule, span: list[Token], grammar: Grammar) -> PhraseMatch:
     said = f"'{text_of(span)}'"
     if span[0].word is None:
         return PhraseMatch(tokens=span, problem=f"the number in {said} is unclear")
-    possible = {_phrases_for(rule, token, grammar) for token in span if _is_number(token, grammar)}
+    possible = {_phrases_for(rule, token, grammar) for token in span if is_number(token, grammar)}
     if len(possible) > 1:
         return PhraseMatch(tokens=span, problem=f"contradictory numbers in {said}")
     phrases = possible.pop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lexiseg.words.description import UNKNOWN
@@ -79,22 +79,32 @@ class RegionReader:
             matches[name].index == self._empty(name) for name in regions.factors
         )
 
+    def mentioned(self, matches: Mapping[str, PhraseMatch]) -> bool:
+        """Return whether any region was named."""
+        return any(matches[name].tokens for name in self._rules)
+
+    def is_empty(self, name: str, match: PhraseMatch) -> bool:
+        """Return whether a factor was read as "no lesion"."""
+        rule = self._rules.get(name)
+        return rule is not None and rule.has_empty_set and match.index == self._empty(name)
+
     def _empty(self, name: str) -> int:
         """Return the index of a region's "no lesion" phrase."""
         return self._rules[name].sets.index(((),))
 
     def find(
-        self, tokens: Sequence[Token], coarse: Mapping[str, PhraseMatch]
+        self, tokens: Sequence[Token], coarse: Mapping[str, PhraseMatch], *, complete: bool = True
     ) -> tuple[dict[str, PhraseMatch], list[str]]:
         """Read the regions of a sentence.
 
         Args:
             tokens: The words of the sentence.
             coarse: The phrases of the other factors; some of them state a number of regions.
+            complete: Whether no other words of the sentence speak of regions.
 
         Returns:
-            The phrase of each `subset` factor, and problems of no single factor: words without a region, and
-            contradictions (which do not change an index).
+            The phrase of each `subset` factor, and of a coarse factor that contradicts them (unknown), and
+            problems of no single factor: words without a region, and contradictions.
         """
         matches: dict[str, PhraseMatch] = {}
         problems: list[str] = []
@@ -103,30 +113,41 @@ class RegionReader:
             lost = list(self._collect(scanner.scan(tokens), scanner, states))
             problems += lost
             stated = self._stated(names, coarse)
-            self._settle(states, stated, complete=not lost)
+            self._settle(states, stated, complete=complete and not lost)
             matches |= {name: self._match(name, state) for name, state in states.items()}
-            self._imply(matches, states, stated, coarse, complete=not lost)
-        return matches, problems + list(self._contradictions(matches, coarse))
+            self._imply(matches, states, stated, coarse, complete=complete and not lost)
+        problems += self._contradictions(matches, coarse)
+        return matches, problems
 
     def _collect(
         self, mentions: Sequence[Mention], scanner: MentionScanner, states: Mapping[str, _State]
     ) -> Iterator[str]:
         """Sort mentions by region; yield a problem for each that names none."""
         denied: list[Mention] = []
+        open_mentions: list[Mention] = []
         for mention in mentions:
             if scanner.denies_everything(mention):
                 denied.append(mention)
             elif mention.regions:
                 for name in mention.regions:
-                    self._take(states[name], mention, self._rules[name])
+                    self._take(states[name], mention, self._rules[name], scanner.open_negation(mention))
             elif mention.terms or mention.negated or mention.unread:
                 yield f"'{text_of(mention.tokens)}' does not say which region is meant"
+                open_mentions.append(mention)
+        for mention in open_mentions:
+            problem = f"'{text_of(mention.tokens)}' may speak of it"
+            if mention.negated:
+                _doubt([state for state in states.values() if not state.has_lesion], problem)
+            elif mention.terms and not mention.noun:
+                _doubt(states.values(), problem)
         for mention in denied:
+            if not scanner.denies_the_rest(mention) and any(state.has_lesion for state in states.values()):
+                _doubt(states.values(), f"'{text_of(mention.tokens)}' contradicts the rest")
             for state in states.values():
                 if not state.mentioned:
                     state.tokens, state.said, state.denied = list(mention.tokens), [_NONE], True
 
-    def _take(self, state: _State, mention: Mention, rule: SubsetRule) -> None:
+    def _take(self, state: _State, mention: Mention, rule: SubsetRule, open_negation: str) -> None:
         """Add one mention of one region."""
         text = text_of(mention.tokens)
         state.tokens += mention.tokens
@@ -135,6 +156,8 @@ class RegionReader:
         if mention.unread:
             unread = ", ".join(f"'{token.found}'" for token in mention.unread)
             state.problem = f"cannot read {unread} in '{text}'"
+        elif open_negation:
+            state.problem = f"'{text}' {open_negation}"
         elif mention.negated and mention.terms:
             state.problem = f"'{text}' negates only a part, so the rest is open"
         elif no_lesion:
@@ -213,9 +236,12 @@ class RegionReader:
                 matches[name] = PhraseMatch(index=self._empty(name), tokens=read_from)
 
     def _contradictions(
-        self, matches: Mapping[str, PhraseMatch], coarse: Mapping[str, PhraseMatch]
+        self, matches: dict[str, PhraseMatch], coarse: Mapping[str, PhraseMatch]
     ) -> Iterator[str]:
-        """Yield contradictions between coarse and fine factors; they do not change an index."""
+        """Yield contradictions between coarse and fine factors, which make these factors unknown.
+
+        "One infected area" in two regions stays: sheets count an infection of both lungs as one area.
+        """
         regions = self._vocabulary.grammar.regions
         if regions is None:
             return
@@ -224,9 +250,15 @@ class RegionReader:
         titles = ", ".join(self._vocabulary.factor(name).title.lower() for name in named) or "no region"
         if regions.exactly is not None:
             exactly = _allowed(regions.exactly, coarse)
-            too_few = UNKNOWN not in indices.values() and exactly is not None and len(named) < exactly
-            if too_few or (exactly is not None and len(named) > exactly):
-                yield self._contradiction(coarse[regions.exactly.factor], titles)
+            possible = [name for name, index in indices.items() if index != self._empty(name)]
+            if exactly is not None and not len(named) <= exactly <= len(possible):
+                problem = self._contradiction(coarse[regions.exactly.factor], titles)
+                yield problem
+                for name in regions.factors:
+                    matches[name] = PhraseMatch(tokens=matches[name].tokens, problem=problem)
+                matches[regions.exactly.factor] = PhraseMatch(
+                    tokens=coarse[regions.exactly.factor].tokens, problem=problem
+                )
         if regions.at_most is not None:
             at_most = _allowed(regions.at_most, coarse)
             if at_most is not None and len(named) > at_most:
@@ -235,6 +267,12 @@ class RegionReader:
     @staticmethod
     def _contradiction(match: PhraseMatch, titles: str) -> str:
         return f"contradictory: '{text_of(match.tokens)}', but a lesion is named in {titles}"
+
+
+def _doubt(states: Iterable[_State], problem: str) -> None:
+    """Give states a problem that have none."""
+    for state in states:
+        state.problem = state.problem or problem
 
 
 def _allowed(limit: RegionCount, coarse: Mapping[str, PhraseMatch]) -> int | None:

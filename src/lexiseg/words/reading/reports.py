@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lexiseg.words.description import UNKNOWN, Description, Reading, Side
+from lexiseg.words.description import UNKNOWN, Description, Reading, Repair, Side
 from lexiseg.words.factor import Factor
 from lexiseg.words.grammar import ChoiceRule, CountRule, SentenceRule, SubsetRule
 from lexiseg.words.reading.lexicon import Lexicon, Token, repairs_of, text_of
 from lexiseg.words.reading.phrase_matches import PhraseMatch, match_choice, match_count, match_sentence
 from lexiseg.words.reading.region_reader import RegionReader
+from lexiseg.words.reading.statements import Clause, StatementReader, negated_places
 from lexiseg.words.vocabulary import Vocabulary
 
 
@@ -43,6 +45,22 @@ class ParsedSheet:
         return {key: d for key, d in self.descriptions.items() if any(r.repairs for r in d.readings)}
 
     @property
+    def repairs(self) -> dict[Repair, int]:
+        """In how many rows each repair was made, the most frequent one first."""
+        rows = ({repair for r in d.readings for repair in r.repairs} for d in self.descriptions.values())
+        counts = Counter(repair for repairs in rows for repair in repairs)
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0].found)))
+
+    def list_repairs(self, most: int = 10) -> str:
+        """Return the most frequent repairs in words, such as "lowoer -> lower (3 reports)"."""
+        repairs = self.repairs
+        shown = [
+            f"{repair.found} -> {repair.meant} ({rows} report{'s' * (rows > 1)})"
+            for repair, rows in list(repairs.items())[:most]
+        ]
+        return ", ".join([*shown, f"and {len(repairs) - most} more"] if len(repairs) > most else shown)
+
+    @property
     def coverage(self) -> float:
         """Share of rows that were read in full, 0..1; 1 for an empty sheet."""
         rows = len(self.descriptions)
@@ -53,7 +71,9 @@ def parse_report(sentence: str, vocabulary: Vocabulary, *, side: Side | None = N
     """Read one report sentence.
 
     Words are matched to the closed set of the vocabulary's grammar; `lexiseg.words.reading.lexicon` defines
-    the repairs of typing errors. A word that is equally close to two meanings is not repaired.
+    the repairs of typing errors. A word that is equally close to two meanings is not repaired, nor is a word
+    of the language. A clause that is uncertain, speaks of the past, or has a word of the language that the
+    grammar does not know, states nothing, and the factors that it speaks of are unknown.
 
     Args:
         sentence: The sentence.
@@ -62,8 +82,9 @@ def parse_report(sentence: str, vocabulary: Vocabulary, *, side: Side | None = N
 
     Returns:
         The description, with the sentence as written, except white space. Factors that cannot be read are
-        `UNKNOWN`, and `problems` gives the reasons with the words; contradictory sentences keep their indices
-        and get a problem. "No lesion" leaves factors about lesions unknown, without a problem.
+        `UNKNOWN`, and `problems` gives the reasons with the words. Factors that contradict each other are
+        unknown, with one exception: "one infected area" in two regions keeps its indices and gets a problem.
+        "No lesion" leaves factors about lesions unknown, without a problem.
     """
     return _ReportReader(vocabulary).read(sentence, side or vocabulary.side)
 
@@ -82,19 +103,25 @@ class _ReportReader:
         self._vocabulary = vocabulary
         self._lexicon = Lexicon(vocabulary)
         self._regions = RegionReader(vocabulary, self._lexicon)
+        self._statements = StatementReader(vocabulary, self._lexicon)
 
     def read(self, sentence: str, side: Side) -> Description:
         """Read one sentence."""
         text = " ".join(sentence.split())
         reads_words = any(f.read is None or f.read.reads_words for f in self._vocabulary.factors)
         tokens = self._lexicon.tokens(text) if reads_words else ()
-        matches = {f.name: self._find(f, text, tokens) for f in self._vocabulary.factors}
-        by_region, problems = self._regions.find(tokens, matches)
-        matches |= by_region
+        clauses = self._statements.clauses(tokens)
+        certain = [token for clause in clauses if not clause.reason for token in clause.tokens]
+        withdrawn = [clause for clause in clauses if clause.reason]
+        about = [self._match(text, clause.tokens, complete=False)[0] for clause in withdrawn]
+        complete = not any(self._regions.mentioned(matches) for matches in about)
+        matches, problems = self._match(text, certain, complete=complete)
+        self._withdraw(matches, withdrawn, about)
         unread = {token.found: token for token in tokens if token.word is None}
         if text:
             problems = [
                 *(_why_unread(token) for token in unread.values()),
+                *dict.fromkeys(clause.reason for clause in withdrawn),
                 *self._unknown_factors(matches),
                 *problems,
             ]
@@ -108,6 +135,45 @@ class _ReportReader:
             problems=tuple(problems),
         )
 
+    def _match(
+        self, text: str, tokens: Sequence[Token], *, complete: bool
+    ) -> tuple[dict[str, PhraseMatch], list[str]]:
+        """Return the phrase of every factor that the words state, and problems of no single factor."""
+        matches = {f.name: self._find(f, text, tokens) for f in self._vocabulary.factors}
+        by_region, problems = self._regions.find(tokens, matches, complete=complete)
+        matches |= by_region
+        denial = self._denial(tokens)
+        if denial:
+            for name, match in matches.items():
+                matches[name] = PhraseMatch(tokens=match.tokens, problem=match.problem or denial)
+        return matches, problems
+
+    def _denial(self, tokens: Sequence[Token]) -> str:
+        """Return why no factor describes a lesion, where words for "no lesion" have no phrase: "no polyp"."""
+        grammar = self._vocabulary.grammar
+        if any(f.read is not None and f.read.has_empty_set for f in self._vocabulary.factors):
+            return ""
+        negated = [tokens[place] for place in sorted(negated_places(tokens, grammar, self._lexicon))]
+        if any(token.word in grammar.lesions for token in negated) and not any(
+            token.cue == "elsewhere" for token in negated
+        ):
+            return f"'{text_of(negated)}' denies what is described"
+        return ""
+
+    def _withdraw(
+        self,
+        matches: dict[str, PhraseMatch],
+        clauses: Sequence[Clause],
+        about: Sequence[Mapping[str, PhraseMatch]],
+    ) -> None:
+        """Make the factors unknown that a clause without a certain statement also speaks of."""
+        for clause, spoken_of in zip(clauses, about, strict=True):
+            lesion = any(token.word in self._lexicon.nouns for token in clause.words)
+            for name, match in matches.items():
+                spoken = bool(spoken_of[name].tokens) or (lesion and self._regions.is_empty(name, match))
+                if match.index != UNKNOWN and spoken:
+                    matches[name] = PhraseMatch(tokens=match.tokens, problem=clause.reason)
+
     def _unknown_factors(self, matches: Mapping[str, PhraseMatch]) -> Iterator[str]:
         """Yield why factors are unknown; without lesions, count and laterality need no reason."""
         spared = self._regions.speak_of_lesions if self._regions.all_empty(matches) else frozenset()
@@ -116,7 +182,7 @@ class _ReportReader:
             if match.problem and (match.tokens or factor.name not in spared):
                 yield f"{factor.title}: {match.problem}"
 
-    def _find(self, factor: Factor, text: str, tokens: tuple[Token, ...]) -> PhraseMatch:
+    def _find(self, factor: Factor, text: str, tokens: Sequence[Token]) -> PhraseMatch:
         """Read one factor; `subset` factors are read together, later."""
         grammar = self._vocabulary.grammar
         match factor.read:

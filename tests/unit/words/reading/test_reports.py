@@ -54,12 +54,11 @@ SLIPS = [
     ("lower", "lowoer"), ("upper", "upperl"), ("left lung", "leftlung"), ("right", "rught"),
     # letters changed, lost, added, swapped
     ("lower", "lowee"), ("lower", "lwer"), ("lower", "lowwer"), ("lower", "loewr"), ("lower", "lowre"),
-    ("lower", "lowe"), ("lower", "loower"), ("lower", "kower"),
+    ("lower", "loower"), ("lower", "kower"),
     ("upper", "uper"), ("upper", "upprr"), ("upper", "uppper"), ("upper", "uppe"), ("upper", "pupper"),
     ("left", "lrft"), ("left", "letf"), ("left", "leftt"), ("left", "elft"), ("left", "lef"),
     ("right", "rigth"), ("right", "rigt"), ("right", "rightt"), ("right", "rihgt"), ("right", "righ"),
     ("lung", "lugn"), ("lung", "lun"), ("lung", "lumg"), ("lung", "lungg"), ("lung", "lunge"),
-    ("two", "tow"), ("two", "twoo"), ("two", "tw o"), ("two", "twp"),
     ("areas", "aeras"), ("areas", "area"), ("areas", "aras"), ("areas", "areaas"),
     ("infected", "infcted"), ("infected", "infecetd"), ("infected", "infectd"), ("infected", "inefcted"),
     ("infection", "infecton"), ("infection", "infectoin"), ("infection", "infectiom"),
@@ -70,8 +69,8 @@ SLIPS = [
     # glued and torn words, with and without a slip
     ("lower left", "lowerleft"), ("lower left lung", "lowerleftlung"), ("upper right", "upperright"),
     ("lung and", "lungand"), ("and upper", "andupper"), ("two infected areas", "twoinfected areas"),
-    ("infected areas", "infectedareas"), ("left lung", "lfetlung"), ("lower", "low er"), ("right", "r ight"),
-    ("left lung", "leftlugn"), ("left lung and upper", "leftlungandupper"),
+    ("infected areas", "infectedareas"), ("lower", "low er"), ("right", "r ight"),
+    ("left lung and upper", "leftlungandupper"),
 ]  # fmt: skip
 
 
@@ -83,6 +82,23 @@ def test_slips_are_repaired_and_named(right: str, slip: str) -> None:
     assert description.problems == ()
     if slip != "area":  # the singular needs no repair
         assert any(found in slip.replace("-", " ") for found, _ in repairs(description))
+
+
+@pytest.mark.parametrize(
+    ("right", "slip", "indices"),
+    [
+        ("two", "tow", (0, X, L, U)), ("two", "twp", (0, X, L, U)), ("two", "twoo", (0, X, L, U)),
+        ("two", "tw o", (0, X, L, U)),  # never into a number
+        ("lower left", "lowe left", (0, 1, X, X)), ("left", "lest", (0, 1, X, X)),  # words of English
+        ("left lung", "lfetlung", (0, 1, X, X)), ("left lung", "leftlugn", (0, 1, X, X)),  # no two words
+        ("lower left lung", "on lesion in left lung", (0, 1, X, U)),
+    ],
+)  # fmt: skip
+def test_risky_slips_are_not_repaired(right: str, slip: str, indices: tuple[int, ...]) -> None:
+    description = parse((BILATERAL + "lower left lung and upper right lung.").replace(right, slip, 1))
+    assert description.indices == indices
+    assert description.problems
+    assert repairs(description) == []
 
 
 @pytest.mark.parametrize(
@@ -108,7 +124,6 @@ def test_slips_are_repaired_and_named(right: str, slip: str) -> None:
             (0, 1, L, U),
         ),
         (BILATERAL + "lower left lung\nand upper right lung", (0, 1, L, U)),
-        (BILATERAL + "alleft lung and upper right lung", (0, 1, ALL, U)),
         (BILATERAL + "left lower lung and right upper lung", (0, 1, L, U)),
         (BILATERAL + "left upper and lower lobes, right lung lower zone", (0, 1, UL, L)),
         (BILATERAL + "upper and lower left lung and whole right lung", (0, 1, UL, ALL)),
@@ -137,11 +152,11 @@ def test_other_ways_to_write_it(sentence: str, indices: tuple[int, ...]) -> None
         ("one infected area", 0), ("1 infected area", 0), ("single infected area", 0), ("solitary lesion", 0),
         ("two infected areas", 1), ("3 infected areas", 1), ("ten infected areas", 1), ("99 lesions", 1),
         ("Twelve infected areas", 1), ("multiple infected areas", 1), ("several infected areas", 1),
-        ("twenty infected areas", 1), ("elven infected areas", 1),
+        ("twenty infected areas", 1),
         ("0 infected areas", X), ("100 infected areas", X), ("2012 infected areas", X),
         ("0.08 infected areas", X), ("2.5 infected areas", X),
-        ("infected areas", X), ("zzz two infected areas", X), ("one two infected areas", X), ("two", X),
-        ("tne infected areas", X), ("extended infected areas", X), ("tendon, infected areas", X),
+        ("infected areas", X), ("xqzy two infected areas", X), ("one two infected areas", X), ("two", X),
+        ("tne infected areas", X),
     ],
 )  # fmt: skip
 def test_numbers(number: str, index: int) -> None:
@@ -151,11 +166,21 @@ def test_numbers(number: str, index: int) -> None:
 
 
 @pytest.mark.parametrize(
+    "number", ["elven infected areas", "extended infected areas", "tendon, infected areas"]
+)
+def test_words_near_numbers_are_no_numbers(number: str) -> None:
+    description = parse(f"Unilateral pulmonary infection, {number}, upper left lung.")
+    assert description.indices[1] == X
+    assert description.indices[2] in (U, X)
+    assert description.problems
+    assert repairs(description) == []
+
+
+@pytest.mark.parametrize(
     ("text", "indices"),
     [
         ("no lesion in left lung, lower right lung", (1, 0, NONE, L)),
         ("without lesion in left lung, lower right lung", (1, 0, NONE, L)),
-        ("wihtout lesion in left lung, lower right lung", (1, 0, NONE, L)),
         ("no lesoin in leftlung, lower right lung", (1, 0, NONE, L)),
         ("clear left lung, lower right lung", (1, 0, NONE, L)),
         ("left lung clear, lower right lung", (1, 0, NONE, L)),
@@ -236,7 +261,7 @@ def test_denied_laterality() -> None:
         (
             UNILATERAL + "upper ight lung",
             (1, 0, X, X),
-            "'ight' could be a typing error for 'eight' or 'right'",
+            "'ight' could be a typing error for 'eight' or 'might' or 'right'",
         ),
         (
             "nilateral pulmonary infection, one infected area, upper left lung",
@@ -245,8 +270,8 @@ def test_denied_laterality() -> None:
         ),
         (
             BILATERAL + "lateral left lung and upper right lung",
-            (0, 1, X, U),
-            "'lateral' could be a typing error",
+            (0, 1, X, X),
+            "has the word 'lateral', which the grammar does not know",
         ),
     ],
 )
@@ -317,30 +342,38 @@ def test_empty_report(sentence: str) -> None:
     [
         (
             "Unilateral pulmonary infection, two infected areas, upper left lung and lower right lung",
-            (1, 1, U, L),
+            (X, 1, X, X),
             "contradictory: 'Unilateral pulmonary infection', but a lesion is named in left lung, right lung",
         ),
         (
-            "Bilateral pulmonary infection, one infected area, all left lung and all right lung",
-            (0, 0, ALL, ALL),
-            "contradictory: 'one infected area', but a lesion is named in left lung, right lung",
-        ),
-        (
             BILATERAL + "lower left lung, no lesion in right lung",
-            (0, 1, L, NONE),
+            (X, 1, X, X),
             "contradictory: 'Bilateral pulmonary infection', but a lesion is named in left lung",
         ),
         (
             "Unilateral pulmonary infection, one infected area, no lesion in left lung and right lung",
-            (1, 0, NONE, NONE),
+            (X, 0, X, X),
+            "but a lesion is named in no region",
+        ),
+        (
+            "Bilateral infection. The left lung is clear.",
+            (X, X, X, X),
             "but a lesion is named in no region",
         ),
     ],
 )
-def test_contradictions_keep_their_indices(sentence: str, indices: tuple[int, ...], problem: str) -> None:
+def test_contradictory_factors_are_unknown(sentence: str, indices: tuple[int, ...], problem: str) -> None:
     description = parse(sentence)
     assert description.indices == indices
-    assert description.problems == (problem,) or problem in description.problems[0]
+    assert any(problem in found for found in description.problems)
+
+
+def test_one_area_in_both_lungs_keeps_its_indices() -> None:
+    description = parse("Bilateral pulmonary infection, one infected area, all left lung and all right lung")
+    assert description.indices == (0, 0, ALL, ALL)
+    assert description.problems == (
+        "contradictory: 'one infected area', but a lesion is named in left lung, right lung",
+    )
 
 
 def test_reading_says_what_was_read_and_repaired() -> None:
@@ -405,7 +438,7 @@ def test_short_words_are_not_found_inside_others() -> None:
         ("2 heart-shaped smal red", (1, 4, 3, 0, 1)),
         ("several circular medium whitish", (1, 4, 0, 1, 4)),
         ("2012 round large orange", (X, 4, 0, 2, 2)),
-        ("1 carrot large orange", (0, 4, X, 2, 2)),
+        ("1 carrot large orange", (X, 4, X, X, X)),
         ("1 oval small pink red", (0, 4, 1, 0, X)),
     ],
 )
@@ -419,8 +452,8 @@ def test_what_is_spoken_is_read_back(data: st.DataObject) -> None:
     indices = tuple(data.draw(st.integers(0, size - 1)) for size in vocabulary.sizes)
     description = parse(vocabulary.sentence_for(indices), vocabulary)
     empty = [i == NONE for i in indices[2:]]
-    if vocabulary is CHEST and empty[0] and not empty[1] and indices[0] == 0:
-        # "Bilateral ..., no lesion in left lung and upper right lung" contradicts itself and is not settled.
+    if vocabulary is CHEST and sum(empty) != indices[0]:
+        # "Bilateral ..., no lesion in left lung and upper right lung" contradicts itself.
         assert description.problems
         return
     assert description.indices == indices
@@ -454,6 +487,9 @@ def test_sheet() -> None:
     assert list(sheet.unreadable) == ["c.png"]
     assert list(sheet.repaired) == ["b.png"]
     assert list(sheet.doubtful) == ["d.png"]
+    assert sheet.repairs == {Repair(found="uppr", meant="upper"): 1}
+    assert sheet.list_repairs() == "uppr -> upper (1 report)"
+    assert sheet.list_repairs(most=0) == "and 1 more"
     assert sheet.coverage == 0.75
     assert {description.side for description in sheet.descriptions.values()} == {"patient"}
 

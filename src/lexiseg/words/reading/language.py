@@ -1,0 +1,91 @@
+"""Words for certainty, time and scope as data: `words/languages/NAME.yaml`, and the list of all words."""
+
+from __future__ import annotations
+
+import re
+from functools import cache, cached_property
+from importlib import resources
+from pathlib import Path
+
+import yaml
+from pydantic import Field, ValidationError
+
+from lexiseg.errors import DataError
+from lexiseg.words.grammar import VocabularyData
+
+#: Numbers, words, and the signs that matter: the ends of clauses, question marks, comparisons.
+PIECE = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[,;.!?\n<>\u2264\u2265=%]")
+
+#: A misspelled word is not repaired to a word of the grammar if one of so many commonest words is nearer.
+COMMONEST = 8000
+
+
+class Language(VocabularyData):
+    """The words of one language that mean the same in every vocabulary.
+
+    Attributes:
+        name: Short name, such as "en".
+        words: The file with its words, one per line, commonest first. A word of the language is never
+            repaired.
+        terms: Rarer words of medicine, in addition to `words`.
+        function_words: Words that every grammar skips.
+        neutral: Other words and word groups that change nothing ("is seen").
+        phrases: Word groups, and the words that grammars have for them ("more than one": multiple).
+        qualifiers: Words that narrow a finding ("large"): skipped, except beside a negation.
+        uncertain: What makes a statement uncertain ("possible", "cannot exclude").
+        historical: What makes a statement one about the past ("resolved").
+        scope: What limits a statement or turns it round ("except", "neither").
+        alternatives: Words that leave open which of two things is meant ("or"), except in a negation.
+        elsewhere: Words for what a report has not named ("no lesion elsewhere").
+        clean: Words that say of a region, without any other word, that it has no lesion ("clear").
+        units: A number before a unit is a measurement, not a count.
+        labels: A number after one of them is a name, not a count ("grade 2").
+    """
+
+    name: str
+    words: str
+    terms: tuple[str, ...] = ()
+    function_words: tuple[str, ...] = ()
+    neutral: tuple[str, ...] = ()
+    phrases: dict[str, str] = Field(default_factory=dict)
+    qualifiers: tuple[str, ...] = ()
+    uncertain: tuple[str, ...] = ()
+    historical: tuple[str, ...] = ()
+    scope: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    clean: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    @cached_property
+    def common_words(self) -> tuple[str, ...]:
+        """The word list, commonest first."""
+        file = resources.files("lexiseg.words") / "languages" / self.words
+        return tuple(file.read_text(encoding="utf-8").split())
+
+    @cached_property
+    def all_words(self) -> frozenset[str]:
+        """All words of the language, terms of medicine included."""
+        return frozenset((*self.common_words, *self.terms))
+
+
+@cache
+def load_language(name: str) -> Language:
+    """Return a shipped language.
+
+    Args:
+        name: Its name, such as "en".
+
+    Raises:
+        DataError: There is no such language, or its file is not valid.
+    """
+    file = resources.files("lexiseg.words") / "languages" / f"{name}.yaml"
+    if Path(name).name != name or not file.is_file():
+        raise DataError(f"No language '{name}': expected a file languages/{name}.yaml.", code="LEX-DATA-630")
+    try:
+        return Language.model_validate(yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader))
+    except (yaml.YAMLError, ValidationError) as error:
+        raise DataError(
+            f"languages/{name}.yaml: {' '.join(str(error).split())}", code="LEX-DATA-631"
+        ) from error

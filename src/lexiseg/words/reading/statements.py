@@ -1,0 +1,158 @@
+"""Statements and clauses of a sentence, and the reasons why a clause states nothing for certain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from lexiseg.words.grammar import CountRule, Grammar
+from lexiseg.words.reading.lexicon import Lexicon, Token, text_of
+from lexiseg.words.vocabulary import Vocabulary
+
+_ENDS_STATEMENT = frozenset(".;!")
+_WHY = {
+    "uncertain": "leaves it uncertain",
+    "historical": "speaks of another time",
+    "scope": "limits it in a way that is not read",
+}
+
+
+@dataclass(kw_only=True)
+class Clause:
+    """Words up to a comma, a full stop, or a word such as "but".
+
+    Attributes:
+        tokens: Its words, the end included.
+        statement: Number of its statement; a statement ends with a full stop or semicolon.
+        reason: Why it states nothing for certain; empty if it does.
+    """
+
+    tokens: list[Token] = field(default_factory=list)
+    statement: int = 0
+    reason: str = ""
+
+    @property
+    def words(self) -> list[Token]:
+        """Its words without the end."""
+        return [token for token in self.tokens if not token.ends_clause]
+
+
+class StatementReader:
+    """Finds the clauses that state something for certain.
+
+    Args:
+        vocabulary: The vocabulary.
+        lexicon: Its words.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, lexicon: Lexicon) -> None:
+        self._lexicon = lexicon
+        self._grammar = vocabulary.grammar
+        rules = [factor.read for factor in vocabulary.factors]
+        self._counted = frozenset(
+            noun for rule in rules if isinstance(rule, CountRule) for noun in rule.nouns
+        )
+        self._others = frozenset(vocabulary.grammar.others)
+        self._places = frozenset(vocabulary.grammar.places)
+        self._meaningless = lexicon.fillers | set(vocabulary.grammar.negations) | {",", None}
+
+    def clauses(self, tokens: Sequence[Token]) -> list[Clause]:
+        """Return the clauses of a sentence in order, each with the reason that withdraws it."""
+        clauses = list(_divide(tokens))
+        for clause in clauses:
+            clause.reason = self._reason(clause)
+        for number in dict.fromkeys(clause.statement for clause in clauses):
+            own = [clause for clause in clauses if clause.statement == number]
+            reason = self._statement_reason(own)
+            # "Left lower lobe pneumonia. Cannot be excluded." speaks of the statement before.
+            alone = not any(self.has_meaning(clause.tokens) for clause in own)
+            for clause in clauses:
+                if clause.statement == number or (alone and clause.statement == number - 1):
+                    clause.reason = clause.reason or reason
+        return clauses
+
+    def has_meaning(self, tokens: Sequence[Token]) -> bool:
+        """Return whether any word carries the meaning of a factor, or names a lesion or a region."""
+        return any(token.word not in self._meaningless for token in tokens)
+
+    def _statement_reason(self, clauses: Sequence[Clause]) -> str:
+        """Return why no clause of a statement states anything for certain; empty if one may."""
+        for clause in clauses:
+            for token in clause.tokens:
+                if token.cue in _WHY:
+                    text = text_of([token for clause in clauses for token in clause.words])
+                    return f"'{token.found}' in '{text}' {_WHY[token.cue]}"
+        for clause in clauses:
+            words = clause.words
+            apart = any(token.found.lower() in self._others for token in words) or (
+                words and words[0].word in self._places
+            )
+            if any(token.foreign for token in words) and not apart and not self.has_meaning(words):
+                return clause.reason
+        return ""
+
+    def _reason(self, clause: Clause) -> str:
+        """Return why a clause by itself states nothing for certain; empty if it does."""
+        words = clause.words
+        text = f"'{text_of(words)}'"
+        foreign = next((token.found for token in words if token.foreign), None)
+        if foreign is not None:
+            return f"{text} has the word '{foreign}', which the grammar does not know"
+        negated = any(is_negation(token, self._grammar, self._lexicon) for token in words)
+        for token in words:
+            if token.cue == "qualifier" and negated:
+                return f"'{token.found}' narrows the negation in {text}"
+            if token.cue == "alternative" and not negated:
+                return f"'{token.found}' in {text} leaves open what is meant"
+        numbers = [place for place, token in enumerate(words) if is_number(token, self._grammar)]
+        if numbers and self._counted and not any(t.word in self._counted for t in words[numbers[-1] :]):
+            return f"'{words[numbers[-1]].found}' in {text} counts nothing that is named"
+        return ""
+
+
+def is_number(token: Token, grammar: Grammar) -> bool:
+    """Return whether a word is a number, in digits or letters, or a word for "more than one"."""
+    word = token.word or ""
+    return word[:1].isdigit() or word in grammar.numbers or word in grammar.many
+
+
+def is_negation(token: Token, grammar: Grammar, lexicon: Lexicon) -> bool:
+    """Return whether a word negates another word: "no" does, "clear" does not."""
+    return token.word in grammar.negations and token.word not in lexicon.language.clean
+
+
+def negated_places(tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon) -> set[int]:
+    """Return the places of the words that stand in one clause with a negation.
+
+    "And" ends the clause if a negation follows. A list goes on after its commas until its noun ("no large,
+    red polyp").
+    """
+    places: set[int] = set()
+    span: list[int] = []
+    carried = negated = False
+    for place, token in enumerate((*tokens, Token(found="", word=",", piece=-1))):
+        follows = place + 1 < len(tokens) and is_negation(tokens[place + 1], grammar, lexicon)
+        if not (token.ends_clause or (token.word == "and" and follows)):
+            span.append(place)
+            if token.word in grammar.negations:
+                negated, carried = True, carried or is_negation(token, grammar, lexicon)
+            elif token.word in lexicon.nouns:
+                carried = False
+            continue
+        places.update(span if negated else ())
+        negated, span = carried, []
+        if token.found in _ENDS_STATEMENT:
+            negated = carried = False
+    return places
+
+
+def _divide(tokens: Sequence[Token]) -> Iterator[Clause]:
+    clause = Clause()
+    for token in tokens:
+        clause.tokens.append(token)
+        if token.ends_clause:
+            yield clause
+            ends = token.found in _ENDS_STATEMENT
+            clause = Clause(statement=clause.statement + ends)
+    if clause.tokens:
+        yield clause

@@ -1,0 +1,145 @@
+"""The parser invents nothing: commonest words, negation, uncertainty, history, scope and measurements."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from lexiseg.errors import DataError
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.reading.language import COMMONEST, load_language
+from lexiseg.words.reading.lexicon import Lexicon
+from lexiseg.words.reading.reports import parse_report
+from lexiseg.words.vocabulary import load_vocabulary, shipped_vocabularies
+
+CHEST = load_vocabulary("chest")
+POLYP = load_vocabulary("polyp")
+LANGUAGE = load_language("en")
+BENCHMARKS = Path(__file__).parents[4] / "benchmarks"
+U, M, L, UM, UL, ML, ALL, NONE = range(8)
+X = UNKNOWN
+
+
+@pytest.mark.parametrize("name", shipped_vocabularies())
+def test_common_words_are_no_other_words(name: str) -> None:
+    lexicon = Lexicon(load_vocabulary(name))
+    wrong = {}
+    for word in LANGUAGE.common_words[:COMMONEST]:
+        tokens = lexicon.tokens(word)
+        if any(token.meant is not None for token in tokens):
+            wrong[word] = tokens
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("name", shipped_vocabularies())
+def test_a_common_word_alone_states_only_what_it_means(name: str) -> None:
+    vocabulary = load_vocabulary(name)
+    grammar = vocabulary.grammar
+    known = {word for f in vocabulary.factors if f.read is not None for word in f.read.keywords_read}
+    known |= {*grammar.synonyms, *grammar.phrases, *grammar.expand}
+    for word in LANGUAGE.common_words[:1000]:
+        description = parse_report(word, vocabulary)
+        assert word in known or set(description.indices) == {X}, (word, description)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "indices"),
+    [
+        # negation, and its denial
+        ("Abnormal left lung.", (X, X, X, X)),
+        ("The left lung is not clear.", (X, X, X, X)),
+        ("Left lung is not normal.", (X, X, X, X)),
+        ("Left lung not free of infection.", (X, X, X, X)),
+        ("Left lower lung is not without infection.", (X, X, L, X)),
+        ("No large opacity in the left lung.", (X, X, X, X)),
+        ("Infection is not seen in the left lung.", (X, X, NONE, X)),
+        ("Lungs are clear bilaterally.", (X, X, NONE, NONE)),
+        # uncertainty, also misspelled
+        ("Possible infection in the lower left lung.", (X, X, X, X)),
+        ("Posible infection in the lower left lung.", (X, X, X, X)),
+        ("Infection in the lower left lung cannot be excluded.", (X, X, X, X)),
+        ("Suspected pneumonia, ?lower left lung.", (X, X, X, X)),
+        ("Infection in the lower left lung. Right lung possibly infected.", (X, X, L, X)),
+        ("Infection in the left or right lower lung.", (X, X, X, X)),
+        # history
+        ("Prior infection in the lower left lung has resolved.", (X, X, X, X)),
+        ("History of infection in the lower left lung.", (X, X, X, X)),
+        # scope
+        ("Neither lower lung is infected.", (X, X, X, X)),
+        ("Right lung clear except its lower zone.", (X, X, X, X)),
+        ("No pneumonia. Pneumonia in the lower left lung.", (X, X, X, X)),
+        ("Lower left lung infected, no lesion elsewhere.", (X, X, L, NONE)),
+        # measurements and labels
+        ("3 cm infected area, lower left lung.", (X, X, L, X)),
+        ("Infected area of 12 x 8 mm in the lower left lung.", (X, X, L, X)),
+        ("Two infected areas of 4 and 6 mm in the lower left lung.", (X, 1, L, X)),
+        ("Grade 2 infection of the lower left lung.", (X, X, L, X)),
+        # sides and abbreviations
+        ("RLL pneumonia", (X, X, X, L)),
+        ("LUL opacity, R lung clear", (X, X, U, NONE)),
+        ("Infection b/l, R > L", (0, X, X, X)),
+        ("Opacities at both bases", (X, X, L, L)),
+        ("Middle zone of the left lung infected", (X, X, M, X)),
+        # other findings
+        ("Atelectasis of the right middle lobe.", (X, X, X, X)),
+        ("Line in the right atrium.", (X, X, X, X)),
+    ],
+)
+def test_chest(sentence: str, indices: tuple[int, ...]) -> None:
+    description = parse_report(sentence, CHEST)
+    assert description.indices == indices
+    assert description.problems or X not in indices or NONE in indices
+
+
+@pytest.mark.parametrize(
+    ("sentence", "indices"),
+    [
+        ("No large red polyp.", (X, X, X, X, X)),
+        ("No large, red polyp.", (X, X, X, X, X)),
+        ("One polyp, not red.", (0, X, X, X, X)),
+        ("One brown polyp was found.", (0, X, X, X, 5)),
+        ("One polyp, regular.", (X, X, X, X, X)),
+        ("One small polyp, on a long stalk.", (0, X, X, 0, X)),
+        ("More than one round polyp.", (1, X, 0, X, X)),
+        ("One 3 cm polyp.", (0, X, X, X, X)),
+        ("A large polyp was removed.", (X, X, X, X, X)),
+        ("1 sm. round polyp", (0, X, 0, 0, X)),
+    ],
+)
+def test_polyp(sentence: str, indices: tuple[int, ...]) -> None:
+    assert parse_report(sentence, POLYP).indices == indices
+
+
+def test_reasons_quote_the_words() -> None:
+    (reason, *_) = parse_report("Possible infection in the lower left lung.", CHEST).problems
+    assert reason == "'Possible' in 'Possible infection in the lower left lung' leaves it uncertain"
+
+
+def test_languages() -> None:
+    assert load_language("en").name == "en"
+    for name in ("xx", "../en"):
+        with pytest.raises(DataError, match="LEX-DATA-630"):
+            load_language(name)
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("report_reading", BENCHMARKS / "report_reading.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_benchmark(benchmark: ModuleType) -> None:
+    """Under 1 % of the open cells are wrong, each unknown one has a reason, and most phrases are read."""
+    cells = list(benchmark.cells("open"))
+    wrong = [cell for cell in cells if cell.outcome == "wrong"]
+    assert len(wrong) < 0.01 * len(cells), wrong
+    assert not [cell for cell in cells if cell.outcome == "silent"]
+    worded = [cell for cell in cells if "UNKNOWN" not in cell.accepted and not cell.inferred]
+    assert sum(cell.outcome == "right" for cell in worded) > 0.6 * len(worded)
