@@ -28,7 +28,8 @@ MANIFEST_FILE = "run.json"
 
 #: Version of the run folder's format, and so of the schema of `run.json`. It is raised whenever an older
 #: Lexiseg could not read a newer run correctly.
-FORMAT_VERSION = 1
+#: 2: the vocabulary may state a language and what its grammar leaves open.
+FORMAT_VERSION = 2
 
 TextSource = Literal["reports", "concepts", "lmm", "none"]
 
