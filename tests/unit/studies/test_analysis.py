@@ -316,8 +316,8 @@ def test_the_verdict_says_which_words_had_no_shuffled_control() -> None:
     # Without reports, it is the measured words that are shuffled.
     shuffled_concepts = [CONCEPTS, comparison(arm="concepts", against="shuffled")]
     assert [verdict.words for verdict in verdicts(shuffled_concepts, WITHOUT_REPORTS)] == [
-        "Gain: measured concepts made the masks better. The gain of measured concepts is the words' "
-        "own: they also beat the same words shuffled."
+        "Gain: measured concepts made the masks better. The gain of measured concepts comes from what "
+        "the words say: they also beat the same words shuffled."
     ]
 
 
