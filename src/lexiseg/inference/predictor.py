@@ -139,7 +139,7 @@ class Predictor:
         return tuple(member.run for member in self._members)
 
     def _answer(self, images: Sequence[Pixels]) -> tuple[Tensor, list[Tensor], list[dict[str, float]]]:
-        """Return mask scores, phrase probabilities and the signals of each mask, of averages if asked for."""
+        """Return mask scores, phrase probabilities and the signals of each mask, after flip averaging."""
         prepared = [member.prepare(images) for member in self._members]
         logits, words = average_answers(
             [member.answer(image) for member, image in zip(self._members, prepared, strict=True)]

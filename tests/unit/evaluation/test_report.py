@@ -240,7 +240,7 @@ def test_says_what_the_run_was_trained_on(metrics: Metrics, monkeypatch: pytest.
 def test_the_flag_names_the_signals_that_count(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "_svg_uri", lambda figure: "data:image/svg+xml;base64,")
     assert set(SIGNAL_TITLES) == set(DOUBTS)
-    assert "where words and mask disagree too much." in rebuilt(metrics)
+    assert "if words and mask disagree too much." in rebuilt(metrics)
     assert metrics.review is not None
     expected = metrics.review.model_copy(update={"expected_dice": 0.7})
 
@@ -250,9 +250,9 @@ def test_the_flag_names_the_signals_that_count(metrics: Metrics, monkeypatch: py
 
     titles = f"{SIGNAL_TITLES['inside']}, {SIGNAL_TITLES['size']} (heaviest first)."
     text = said({"inside": 0.5, "size": 0.3})
-    assert f"where its own signals predict a low Dice: {titles}" in text
+    assert f"if its own signals predict a low Dice: {titles}" in text
     assert SIGNAL_TITLES["agreement"] not in text
-    assert "where the expected Dice is low." in said({})
+    assert "if the expected Dice is low." in said({})
 
 
 def test_an_empty_prediction_has_no_outline(report: str) -> None:

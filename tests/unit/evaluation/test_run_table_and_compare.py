@@ -73,7 +73,7 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path, text: str | None) 
     file = tmp_path / "cases.csv"
     if text is not None:
         file.write_text(text)
-    with refuses("LEX-DATA-147", "is no table of evaluated cases"):
+    with refuses("LEX-DATA-147", "is not a table of evaluated cases"):
         read_cases(file)
 
 
@@ -213,7 +213,7 @@ def test_each_command_opens_the_data_once(
 
 def test_a_comparison_averages_with_no_third_run(data: Path, tmp_path: Path, fake_run: Any) -> None:
     a, b, third = (replace(fake_run(), path=tmp_path / name) for name in ("a", "b", "third"))
-    with refuses("LEX-USE-550", "`average_with` is not possible") as refused:
+    with refuses("LEX-USE-550", "`average_with` cannot be used") as refused:
         compare_on(open_dataset(data), {"a": a, "b": b}, EvaluationOptions(average_with=third))
     assert refused.value.code == "LEX-USE-550"
 
@@ -263,7 +263,7 @@ def test_a_shipped_model_is_called_by_its_name(tmp_path: Path, monkeypatch: pyte
     shipped = Run.open("covid-xray")
     assert shipped.path.is_absolute()
     assert shipped.shown == "covid-xray"
-    with refuses("LEX-USE-082", "compare, got covid-xray"):
+    with refuses("LEX-USE-082", "Expected two different runs, got covid-xray"):
         compare("covid-xray", "covid-xray", tmp_path)
     with refuses("LEX-USE-088", "covid-xray is named"):
         run_names([shipped.path, shipped.path])

@@ -88,7 +88,7 @@ def test_one_seed_gives_no_interval_and_no_verdict() -> None:
     assert found.ci95_trained[0] > 0.1
     assert found.p_value < 1e-4
     assert decide(found) == "undecided"
-    assert "One seed cannot tell" in sentence(found, WITH_REPORTS)
+    assert "One seed does not show" in sentence(found, WITH_REPORTS)
     assert verdicts([found], WITH_REPORTS)[0].kind == "undecided"
 
 
@@ -294,15 +294,16 @@ def test_the_verdict_asks_whether_pseudo_labels_do_as_well(changes: dict[str, An
 
 
 CONCEPTS = comparison(arm="concepts")
-ALONE = "have no shuffled control here, so the audit does not show that their gain comes from what the "
-"words say."
+ALONE = (
+    "have no shuffled control here, so the audit does not show that their gain comes from what the words say."
+)
 
 
 def test_the_verdict_says_which_words_had_no_shuffled_control() -> None:
     told = [comparison(), comparison(against="shuffled"), CONCEPTS]
     assert [verdict.words for verdict in verdicts(told, WITH_REPORTS)] == [
-        "Gain: reports and measured concepts made the masks better. The gain of reports is the words' "
-        f"own: they also beat the same words shuffled. Measured concepts {ALONE}"
+        "Gain: reports and measured concepts made the masks better. The gain of reports comes from what "
+        f"the words say: they also beat the same words shuffled. Measured concepts {ALONE}"
     ]
     only_concepts = [comparison(p_holm=0.3), comparison(against="shuffled", p_holm=0.3), CONCEPTS]
     assert [verdict.words for verdict in verdicts(only_concepts, WITH_REPORTS)] == [
@@ -315,8 +316,8 @@ def test_the_verdict_says_which_words_had_no_shuffled_control() -> None:
     # Without reports, it is the measured words that are shuffled.
     shuffled_concepts = [CONCEPTS, comparison(arm="concepts", against="shuffled")]
     assert [verdict.words for verdict in verdicts(shuffled_concepts, WITHOUT_REPORTS)] == [
-        "Gain: measured concepts made the masks better. The gain of measured concepts is the words' "
-        "own: they also beat the same words shuffled."
+        "Gain: measured concepts made the masks better. The gain of measured concepts comes from what "
+        "the words say: they also beat the same words shuffled."
     ]
 
 

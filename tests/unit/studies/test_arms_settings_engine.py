@@ -197,7 +197,7 @@ def test_pseudo_labels_need_images_without_mask(index: DatasetIndex) -> None:
     assert [(c.text, c.masks, c.unmasked) for c in hidden] == [
         ("none", 0.5, "leave_out"), ("none", 0.5, "pseudo_labels"), ("concepts", 0.5, "leave_out"),
     ]  # fmt: skip
-    with refuses("LEX-USE-075", "`pseudo_weight: 0` teaches"):
+    with refuses("LEX-USE-075", "`pseudo_weight: 0` has no effect"):
         planned(index, {"masks": 0.5, "pseudo_weight": 0.0}, arms=arms)
     first = index.split("train")[0]
     some = tuple(dataclasses.replace(s, mask=None) if s is first else s for s in index.samples)
@@ -330,7 +330,7 @@ def test_a_data_set_that_every_seed_splits_differently_is_refused(
 
     monkeypatch.setattr(splits, "write_json", refused)
     assert open_study_data(tmp_path / "data", seeds=[1]).split("train")
-    with refuses("LEX-DATA-148", "would have another") as found:
+    with refuses("LEX-DATA-148", "would have a different") as found:
         open_study_data(tmp_path / "data", seeds=range(2))
     assert found.value.code == "LEX-DATA-148"
 
@@ -393,7 +393,7 @@ def test_a_study_does_each_trial_once_and_resumes_what_was_begun(
     run_study(study, console=QUIET)
     assert len(trained) == 3
     other = plan_trials(arms, {"epochs": 2, "image_size": 64}, None)
-    with refuses("LEX-RUN-022", "this study's: image_size"):
+    with refuses("LEX-RUN-022", "this study: image_size"):
         run_study(study_of(index, tmp_path, other), console=QUIET)
 
 
@@ -475,5 +475,5 @@ def test_an_arm_with_other_settings_is_refused(tmp_path: Path) -> None:
     trained = make_config({"text": "none", "epochs": 2, "precision": "fp32", "workers": 1, "cache": True})
     (tmp_path / CONFIG_FILE).write_text(yaml.safe_dump(trained.model_dump(mode="json")))
     check_trial(tmp_path, trained.model_copy(update={"workers": None, "cache": None}))
-    with refuses("LEX-RUN-022", "than this study's:"):
+    with refuses("LEX-RUN-022", "those of this study:"):
         check_trial(tmp_path, trained.model_copy(update={"seed": 1}))

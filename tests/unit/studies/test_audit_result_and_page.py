@@ -135,7 +135,7 @@ def test_cases_of_all_arms(results: Callable[..., list[ArmResults]]) -> None:
 def test_arms_on_other_cases_are_refused(results: Callable[..., list[ArmResults]]) -> None:
     trials = [trial for result in results() for trial in result.trials]
     trials[3] = replace(trials[3], cases=trials[3].cases.iloc[1:])
-    with refuses("LEX-RUN-018", "on 90, not all the same"):
+    with refuses("LEX-RUN-018", "on 90, and these are not the same cases"):
         same_cases(trials)
 
 
@@ -232,7 +232,7 @@ def test_page_without_any_lesion(content: AuditResult) -> None:
     sizes = content.differences.model_copy(update={"sizes": (0.0,) * 90})
     none = content.model_copy(update={"differences": sizes})
     text = Page(build_page(none)).text
-    assert text.count("No case has a lesion, so nothing is drawn over size.") == 4
+    assert text.count("No case has a lesion, so there is no figure by lesion size.") == 4
 
 
 def test_page_says_that_steps_differ(content: AuditResult, tmp_path: Path) -> None:
