@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,9 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".
 _DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _LARGEST_LABEL = 2**32 - 1
+
+#: Largest difference of the channels of a grey picture that lossy compression makes.
+_COLOUR_NOISE = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +182,7 @@ def decode_mask(content: bytes, path: Path) -> MaskPixels:
     image = open_image(content, path)
     stored, inverted = _deep_pixels(image, content, path)
     palette = None
+    pixels: npt.NDArray[Any]
     if stored is not None:
         pixels = _deep_mask(stored, path)
     else:
@@ -198,6 +203,8 @@ def decode_mask(content: bytes, path: Path) -> MaskPixels:
     is_lossy = _is_lossy(image, content, path)
     values = _whole(pixels, path)
     is_colour = False
+    if values.ndim == 3 and is_lossy:
+        values = _without_colour_noise(values)
     if values.ndim == 3:
         values, is_colour = _pack(values, path)
     return MaskPixels(
@@ -256,7 +263,7 @@ def _mask_over_black(image: Image.Image, path: Path) -> npt.NDArray[np.uint8]:
     return drawn
 
 
-def _deep_mask(stored: StoredPixels, path: Path) -> npt.NDArray[np.generic]:
+def _deep_mask(stored: StoredPixels, path: Path) -> npt.NDArray[Any]:
     """Return a deep mask's values, transparent pixels as background."""
     if stored.alpha is None:
         return stored.values
@@ -302,14 +309,22 @@ def _pack(colours: npt.NDArray[np.integer], path: Path | None) -> tuple[npt.NDAr
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2], True
 
 
-def _whole(pixels: npt.NDArray[np.generic], path: Path) -> npt.NDArray[np.integer]:
+def _without_colour_noise(colours: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """Return the mean of the channels if they differ by little, as in a grey picture after compression."""
+    wide = colours.astype(np.int64)
+    if (wide.max(axis=-1) - wide.min(axis=-1)).max(initial=0) > _COLOUR_NOISE:
+        return colours
+    return np.asarray(np.rint(wide.mean(axis=-1)), dtype=colours.dtype)
+
+
+def _whole(pixels: npt.NDArray[Any], path: Path) -> npt.NDArray[np.integer]:
     """Return mask pixels as unsigned integers, refusing fractions, negative and very large numbers."""
     if pixels.dtype == np.bool_:
         return pixels.astype(np.uint8)
     if pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 4:
         return np.asarray(pixels)
     if pixels.dtype.kind == "f":
-        whole = bool(np.isfinite(pixels).all()) and not (pixels != np.rint(pixels)).any()  # type: ignore[call-overload]
+        whole = bool(np.isfinite(pixels).all()) and not (pixels != np.rint(pixels)).any()
     else:
         whole = True
     if not whole or (pixels < 0).any():

@@ -35,8 +35,8 @@ def check_plausibility(inspections: Sequence[Inspection], name: Callable[[Path],
             make_finding(
                 "inverted-mask",
                 "warning",
-                f"The lesion is larger than the background and reaches the edge of the picture in {which}. If "
-                "foreground and background are swapped, invert these files.",
+                f"The lesion is larger than the background and reaches the edge of the picture in {which}. "
+                "If foreground and background are swapped, invert these files.",
                 [
                     FileNote(file=_file(item, name), detail=f"lesion {item.lesion_share:.0%}")
                     for item in inverted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +29,8 @@ class StoredPixels:
         inverted: Whether viewers show the lowest value as white (a TIFF of the kind WhiteIsZero).
     """
 
-    values: npt.NDArray[np.generic]
-    alpha: npt.NDArray[np.generic] | None = None
+    values: npt.NDArray[Any]
+    alpha: npt.NDArray[Any] | None = None
     premultiplied: bool = False
     inverted: bool = False
 
