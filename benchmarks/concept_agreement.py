@@ -23,7 +23,7 @@ from chest_cases import Case, cases_of, open_reports
 from machine import describe_machine
 
 from lexiseg.data import SPLITS
-from lexiseg.data.mask_coding import infer_mask_coding
+from lexiseg.data.mask_inference import infer_mask_coding
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.describing.multimodal.mask_check import box_cell
 from lexiseg.words.description import UNKNOWN

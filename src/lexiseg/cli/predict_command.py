@@ -66,6 +66,7 @@ def predict(
     from lexiseg import find_targets, load, predict_to_files
 
     targets = find_targets(paths, out=out)
+    _say_skipped(paths, out)
     predictor = load(
         run,
         device=device,
@@ -95,9 +96,29 @@ def predict(
     say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {summary.results}")
     if summary.done and predictor.run.spoken_vocabulary is not None:
         say(f"Left and right in all words are the {predictor.run.side}'s.")
+    if summary.turned:
+        say(
+            f"{summary.turned} images have an EXIF orientation, with which viewers rotate or mirror them. "
+            "Masks, sizes, left and right are those of the image as the file stores it (see exif_orientation "
+            "in the results)."
+        )
     if summary.failed:
         raise PartialFailureError(
             f"{len(summary.failed)} of {len(targets)} images could not be read; "
             f"each is named above and in {summary.results}.",
             code="LEX-PART-005",
         )
+
+
+def _say_skipped(paths: list[str], out: Path) -> None:
+    """Name the files in folders of images that are not read because of their ending."""
+    from lexiseg.inference.targets import skipped_files
+
+    skipped = skipped_files(paths, out=out)
+    if skipped:
+        shown = ", ".join(
+            f"{len(files)} {ending or 'without ending'} ({files[0].name})"
+            for ending, files in skipped.items()
+        )
+        count = sum(map(len, skipped.values()))
+        warn(f"{count} files are not read because of their ending: {shown}. Save images as PNG or JPEG.")

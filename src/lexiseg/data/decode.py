@@ -1,4 +1,4 @@
-"""Decoding of image files to pixel arrays; all calls of image libraries' decoders are here.
+"""Decoding of image files to pixel arrays: the entry points, for images, masks and headers.
 
 Pillow's limit against decompression bombs stays active, truncated files are errors, and an EXIF orientation
 is never applied: image and mask are read on the grid on which they are stored.
@@ -6,50 +6,43 @@ is never applied: image and mask are read on the grid on which they are stored.
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from lexiseg.data.decoding.container import BROKEN, broken, open_image
+from lexiseg.data.decoding.orientation import QUARTER_TURNS, load_as_stored, orientation_of
+from lexiseg.data.decoding.png import deep_png, is_deep_png
+from lexiseg.data.decoding.stored import CLIP_PERCENT, StoredPixels, fully_transparent, scale_to_8bit, to_8bit
+from lexiseg.data.decoding.tiff import deep_tiff, is_inverted, is_lossy, tiff_page
 from lexiseg.errors import DataError
+
+__all__ = [
+    "CLIP_PERCENT",
+    "IMAGE_SUFFIXES",
+    "Header",
+    "MaskPixels",
+    "decode_header",
+    "decode_image",
+    "decode_mask",
+    "image_orientation",
+    "read_content",
+    "resolve_palette",
+    "scale_to_8bit",
+]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 
-#: Percentage of pixels clipped at either end when an image of more than 8 bits is scaled to 8 bits.
-CLIP_PERCENT = 0.5
-
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
-_EXIF_ORIENTATION = 0x0112
-_TIFF_PHOTOMETRIC = 262
-_QUARTER_TURNS = (5, 6, 7, 8)
-_UNDO_ORIENTATION = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-_BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    struct.error,
-    zlib.error,
-)
 _DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+_LARGEST_LABEL = 2**32 - 1
+
+#: Largest difference of the channels of a grey picture that lossy compression makes.
+_COLOUR_NOISE = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +55,7 @@ class Header:
         mode: Pillow's mode, such as "L", "RGB" or "I;16".
         has_alpha: Whether it has transparency.
         is_deep: Whether its pixels have more than 8 bits per channel.
-        turned: Whether an EXIF tag tells viewers to rotate or mirror the picture.
+        orientation: EXIF orientation, 1 (as stored) to 8 (viewers rotate or mirror the picture).
     """
 
     height: int
@@ -70,7 +63,12 @@ class Header:
     mode: str
     has_alpha: bool
     is_deep: bool
-    turned: bool
+    orientation: int
+
+    @property
+    def turned(self) -> bool:
+        """Whether an EXIF tag tells viewers to rotate or mirror the picture."""
+        return self.orientation != 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +79,15 @@ class MaskPixels:
         values: (H, W) unsigned integers: grey values, palette indices, or colours packed as 0xRRGGBB.
         is_colour: Whether `values` are packed colours.
         palette: Packed colour per palette index where `values` are palette indices, else None.
-        is_lossy: Whether the file's format may have changed values (JPEG).
+        is_lossy: Whether the file's format may have changed values (JPEG, lossy WebP).
+        is_inverted: Whether viewers show the lowest value as white (a TIFF of the kind WhiteIsZero).
     """
 
     values: npt.NDArray[np.integer]
     is_colour: bool
     palette: tuple[int, ...] | None
     is_lossy: bool
+    is_inverted: bool = False
 
 
 def read_content(path: Path) -> bytes:
@@ -110,19 +110,40 @@ def decode_header(content: bytes, path: Path) -> Header:
     Raises:
         DataError: The file is not an image that can be used.
     """
-    image = _open(content, path)
-    pages = _tiff_pages(content, path) if image.format == "TIFF" else None
-    orientation = _orientation(image)
+    image = open_image(content, path)
+    page = tiff_page(content, path) if image is None or image.format == "TIFF" else None
+    if image is None:
+        assert page is not None
+        return Header(
+            height=page.imagelength,
+            width=page.imagewidth,
+            mode=f"{page.samplesperpixel} x {page.dtype}",
+            has_alpha=any(int(extra) for extra in page.extrasamples),
+            is_deep=page.bitspersample > 8,
+            orientation=1,
+        )
+    orientation = orientation_of(image)
     # Pillow swaps rows and columns of a TIFF whose orientation is a quarter turn.
-    turned_size = image.format == "TIFF" and orientation in _QUARTER_TURNS
+    turned_size = page is not None and orientation in QUARTER_TURNS
     return Header(
         height=image.width if turned_size else image.height,
         width=image.height if turned_size else image.width,
         mode=image.mode,
-        has_alpha=image.mode in _ALPHA_MODES or (image.mode == "P" and "transparency" in image.info),
-        is_deep=image.mode in _DEEP_MODES or (pages is not None and pages.bitspersample > 8),
-        turned=orientation != 1,
+        has_alpha=_has_alpha(image),
+        is_deep=image.mode in _DEEP_MODES
+        or (image.format == "PNG" and is_deep_png(content))
+        or (page is not None and page.bitspersample > 8),
+        orientation=orientation,
     )
+
+
+def image_orientation(path: Path) -> int:
+    """Return the EXIF orientation of an image file, 1 (as stored) to 8.
+
+    Raises:
+        DataError: The file is not an image that can be used.
+    """
+    return decode_header(read_content(path), path).orientation
 
 
 def decode_image(content: bytes, path: Path) -> npt.NDArray[np.uint8]:
@@ -132,60 +153,63 @@ def decode_image(content: bytes, path: Path) -> npt.NDArray[np.uint8]:
     scaled by `scale_to_8bit`; a palette is resolved.
 
     Raises:
-        DataError: The file is damaged, truncated, suspiciously large, or not a single 2-D image.
+        DataError: The file is damaged, truncated, too large, fully transparent, or not a single 2-D image, or
+            its kind of pixels is not supported.
     """
-    image = _open(content, path)
-    deep_tiff = _deep_tiff(content, path) if image.format == "TIFF" else None
-    if deep_tiff is not None:
-        return _rgb(scale_to_8bit(deep_tiff))
-    white_is_zero = getattr(image, "tag_v2", {}).get(_TIFF_PHOTOMETRIC, 1) == 0
-    image = _load(image, path)
-    if image.mode in _DEEP_MODES:
-        scaled = _rgb(scale_to_8bit(np.asarray(image)))
-        # Pillow inverts 8 bit images that store white as 0, but not images of more bits.
-        return np.bitwise_not(scaled) if white_is_zero else scaled
-    if image.mode in _ALPHA_MODES or (image.mode == "P" and "transparency" in image.info):
-        return _over_black(image)
-    return np.array(image.convert("RGB"))
+    image = open_image(content, path)
+    stored, _ = _deep_pixels(image, content, path)
+    if stored is not None:
+        return to_8bit(stored, path)
+    assert image is not None
+    image = load_as_stored(image, path)
+    try:
+        return _over_black(image, path) if _has_alpha(image) else np.array(image.convert("RGB"))
+    except BROKEN as error:
+        raise broken(path, error) from error
 
 
 def decode_mask(content: bytes, path: Path) -> MaskPixels:
-    """Return a mask's pixels as they are stored.
+    """Return a mask's pixels as they are stored, also where a TIFF of the kind WhiteIsZero is shown inverted.
 
     Args:
         content: The file's bytes.
         path: Its name, for messages.
 
     Raises:
-        DataError: The file is damaged, truncated, not a single 2-D image, or holds fractions or negative
-            numbers.
+        DataError: The file is damaged, truncated, not a single 2-D image, holds fractions or negative
+            numbers, or hides its shape in the alpha channel.
     """
-    image = _open(content, path)
-    is_lossy = image.format in ("JPEG", "MPO")
-    deep_tiff = _deep_tiff(content, path) if image.format == "TIFF" else None
-    if deep_tiff is None:
-        image = _load(image, path)
+    image = open_image(content, path)
+    stored, inverted = _deep_pixels(image, content, path)
     palette = None
-    if deep_tiff is not None:
-        pixels = deep_tiff
-    elif image.mode == "P":
-        pixels, palette = np.asarray(image), _packed_palette(image)
-    elif image.mode in _DEEP_MODES or image.mode == "L":
-        pixels = np.asarray(image)
-    elif image.mode == "1":
-        pixels = np.asarray(image).astype(np.uint8)
+    pixels: npt.NDArray[Any]
+    if stored is not None:
+        pixels = _deep_mask(stored, path)
     else:
-        pixels = _over_black(image) if image.mode in _ALPHA_MODES else np.asarray(image.convert("RGB"))
-    if pixels.ndim == 2:
-        return MaskPixels(values=_whole(pixels, path), is_colour=False, palette=palette, is_lossy=is_lossy)
-    values, is_colour = _pack(_whole(pixels, path))
-    if is_colour and pixels.max() > 255:
-        raise DataError(
-            f"{path} is a colour mask of more than 8 bits per channel. Save it with 8 bits or as grey "
-            f"labels.",
-            code="LEX-DATA-011",
-        )
-    return MaskPixels(values=values, is_colour=is_colour, palette=None, is_lossy=is_lossy)
+        assert image is not None
+        image = load_as_stored(image, path)
+        if image.mode == "P":
+            pixels, palette = np.asarray(image), _packed_palette(image)
+        elif image.mode in ("L", "1"):
+            # Pillow inverts a TIFF of the kind WhiteIsZero; a mask's numbers are those that the file stores.
+            values = np.asarray(image)
+            pixels = np.asarray(np.bitwise_not(values) if inverted else values, dtype=np.uint8)
+            if image.mode == "1":
+                pixels = pixels & np.uint8(1)
+        elif _has_alpha(image):
+            pixels = _mask_over_black(image, path)
+        else:
+            pixels = np.asarray(image.convert("RGB"))
+    is_lossy = _is_lossy(image, content, path)
+    values = _whole(pixels, path)
+    is_colour = False
+    if values.ndim == 3 and is_lossy:
+        values = _without_colour_noise(values)
+    if values.ndim == 3:
+        values, is_colour = _pack(values, path)
+    return MaskPixels(
+        values=values, is_colour=is_colour, palette=palette, is_lossy=is_lossy, is_inverted=inverted
+    )
 
 
 def resolve_palette(pixels: MaskPixels) -> MaskPixels:
@@ -194,174 +218,70 @@ def resolve_palette(pixels: MaskPixels) -> MaskPixels:
         return pixels
     packed = np.asarray(pixels.palette, dtype=np.uint32)[pixels.values]
     colours = np.stack([packed >> 16, (packed >> 8) & 255, packed & 255], axis=-1).astype(np.uint8)
-    values, is_colour = _pack(colours)
+    values, is_colour = _pack(colours, None)
     return MaskPixels(values=values, is_colour=is_colour, palette=None, is_lossy=pixels.is_lossy)
 
 
-def scale_to_8bit(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
-    """Scale pixels of more than 8 bits to 0..255, linearly between their own 0.5th and 99.5th percentile.
-
-    Devices use different ranges (10, 12, 14 or 16 bits) and files do not state them reliably, so a fixed
-    divisor would make many images almost black. Percentiles make the range independent of burnt-in markers.
-    Pixels outside are clipped; an image of a single value becomes black.
-
-    Args:
-        pixels: (H, W) or (H, W, C), any integer or floating type; one range for all channels.
-
-    Returns:
-        The same shape, uint8.
-    """
-    values = pixels.astype(np.float32)
-    low, high = np.percentile(values, (CLIP_PERCENT, 100 - CLIP_PERCENT))
-    if high <= low:
-        low, high = values.min(), values.max()
-    if high <= low:
-        return np.zeros(values.shape, np.uint8)
-    scaled = np.clip((values - low) * (255.0 / (high - low)), 0, 255)
-    return np.asarray(np.rint(scaled), dtype=np.uint8)
+def _deep_pixels(image: Image.Image | None, content: bytes, path: Path) -> tuple[StoredPixels | None, bool]:
+    """Return pixels of other types than uint8 (None for uint8), and whether viewers invert the picture."""
+    if image is None or image.format == "TIFF":
+        page = tiff_page(content, path)
+        return deep_tiff(image, page, content, path), is_inverted(page)
+    return (deep_png(image, content, path) if image.format == "PNG" else None), False
 
 
-def _open(content: bytes, path: Path) -> Image.Image:
-    """Read the header; refuse everything that is not a single 2-D image."""
-    try:
-        image = Image.open(io.BytesIO(content), formats=_FORMATS)
-        frames = getattr(image, "n_frames", 1)
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{path} declares suspiciously many pixels: {error}", code="LEX-DATA-012") from error
-    except UnidentifiedImageError as error:
-        if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            return _open_deep_tiff(content, path)
-        raise DataError(
-            f"{path} is not a readable image: expected PNG, JPEG, TIFF, BMP or WebP, got "
-            f"{_looks_like(content)}.",
-            code="LEX-DATA-013",
-        ) from error
-    except _BROKEN as error:
-        raise _broken(path, error) from error
-    if frames > 1 and image.format != "MPO":
-        raise DataError(
-            f"{path} holds {frames} pages or frames; expected a single 2-D image. Save one image per file.",
-            code="LEX-DATA-014",
-        )
-    return image
+def _is_lossy(image: Image.Image | None, content: bytes, path: Path) -> bool:
+    """Return whether the file's compression may have changed values."""
+    if image is None or image.format == "TIFF":
+        return is_lossy(tiff_page(content, path))
+    if content[8:12] == b"WEBP":
+        return b"VP8L" not in content[12:4096]
+    return content[:2] == b"\xff\xd8"
 
 
-def _open_deep_tiff(content: bytes, path: Path) -> Image.Image:
-    """Return an empty image of a TIFF's size, for TIFFs that Pillow cannot open; check the structure."""
-    page = _tiff_pages(content, path)
-    if page.samplesperpixel not in (1, 3, 4):
-        raise DataError(
-            f"{path} is a TIFF with {page.samplesperpixel} channels; expected 1 (grey), 3 (RGB) or 4 (RGBA). "
-            "Save the channels to segment as a grey or RGB image.",
-            code="LEX-DATA-015",
-        )
-    image = Image.new("RGB", (page.imagewidth, page.imagelength))
-    image.format = "TIFF"
-    return image
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in _ALPHA_MODES or (image.mode == "P" and "transparency" in image.info)
 
 
-def _tiff_pages(content: bytes, path: Path) -> tifffile.TiffPage:
-    """Return the only page of a TIFF."""
-    try:
-        with tifffile.TiffFile(io.BytesIO(content)) as tiff:
-            if len(tiff.pages) != 1:
-                raise DataError(
-                    f"{path} is a TIFF stack of {len(tiff.pages)} pages; expected a single 2-D image. Save "
-                    "one image per file.",
-                    code="LEX-DATA-016",
-                )
-            return tiff.pages.first
-    except (tifffile.TiffFileError, *_BROKEN) as error:
-        raise _broken(path, error) from error
-
-
-def _deep_tiff(content: bytes, path: Path) -> npt.NDArray[np.generic] | None:
-    """Return a TIFF with several channels of more than 8 bits, which Pillow cannot read; None for others.
-
-    Returns:
-        (H, W, 3); transparent pixels are drawn on black.
-    """
-    page = _tiff_pages(content, path)
-    if page.bitspersample <= 8 or page.samplesperpixel == 1:
-        return None
-    try:
-        with tifffile.TiffFile(io.BytesIO(content)) as tiff:
-            pixels = np.asarray(tiff.pages[0].asarray())
-    except (tifffile.TiffFileError, *_BROKEN) as error:
-        raise _broken(path, error) from error
-    if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
-        pixels = np.moveaxis(pixels, 0, -1)
-    if pixels.ndim != 3 or pixels.shape[-1] not in (3, 4):
-        raise DataError(
-            f"{path} is a TIFF of shape {pixels.shape}; expected a single grey, RGB or RGBA image.",
-            code="LEX-DATA-017",
-        )
-    if pixels.shape[-1] == 3:
-        return pixels
-    full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1.0
-    return np.asarray(pixels[..., :3] * (pixels[..., 3:] / full))
-
-
-def _load(image: Image.Image, path: Path) -> Image.Image:
-    """Decode the pixels on the grid on which they are stored."""
-    orientation = _orientation(image) if image.format == "TIFF" else 1
-    try:
-        image.load()
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{path} declares suspiciously many pixels: {error}", code="LEX-DATA-018") from error
-    except _BROKEN as error:
-        raise _broken(path, error) from error
-    # Pillow applies the orientation of TIFFs, but of no other format; undo that.
-    return image.transpose(_UNDO_ORIENTATION[orientation]) if orientation != 1 else image
-
-
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 (as stored) to 8."""
-    if image.format == "TIFF":
-        found = getattr(image, "tag_v2", {}).get(_EXIF_ORIENTATION, 1)
-    elif image.format == "PNG" and "exif" not in image.info:
-        # Pillow would decode the pixels to look for EXIF data behind them.
-        return 1
-    else:
-        try:
-            found = image.getexif().get(_EXIF_ORIENTATION, 1)
-        except _BROKEN:
-            # Without readable EXIF data the orientation is as stored.
-            return 1
-    return found if found in _UNDO_ORIENTATION else 1
-
-
-def _broken(path: Path, error: BaseException) -> DataError:
-    return DataError(
-        f"{path} is damaged or truncated and cannot be decoded: {error}. Replace or remove the file.",
-        code="LEX-DATA-019",
-    )
-
-
-def _looks_like(content: bytes) -> str:
-    """Return what a file that is not an image seems to be."""
-    if not content:
-        return "an empty file"
-    if content[128:132] == b"DICM":
-        return "a DICOM file"
-    if content.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer (run: git lfs pull)"
-    if content.lstrip()[:1] == b"<":
-        return "an HTML or XML page"
-    return f"bytes starting with {content[:8]!r}"
-
-
-def _over_black(image: Image.Image) -> npt.NDArray[np.uint8]:
+def _over_black(image: Image.Image, path: Path) -> npt.NDArray[np.uint8]:
     """Return an image with transparency drawn on black, (H, W, 3) uint8."""
     rgba = np.asarray(image.convert("RGBA"))
     if rgba[..., 3].min() == 255:
         return np.ascontiguousarray(rgba[..., :3])
+    if not rgba[..., 3].any() and rgba.any():
+        raise fully_transparent(path)
     weighted = rgba[..., :3].astype(np.uint16) * rgba[..., 3:].astype(np.uint16)
     return ((weighted + 127) // 255).astype(np.uint8)
 
 
-def _rgb(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+def _mask_over_black(image: Image.Image, path: Path) -> npt.NDArray[np.uint8]:
+    """Return a mask with transparency drawn on black; refuse one whose shape is only in the alpha channel."""
+    rgba = np.asarray(image.convert("RGBA"))
+    drawn = _over_black(image, path)
+    if not drawn.any() and rgba[..., 3].min() != rgba[..., 3].max():
+        raise _shape_in_alpha(path)
+    return drawn
+
+
+def _deep_mask(stored: StoredPixels, path: Path) -> npt.NDArray[Any]:
+    """Return a deep mask's values, transparent pixels as background."""
+    if stored.alpha is None:
+        return stored.values
+    opaque = stored.alpha > 0
+    if not opaque.any() and stored.values.any():
+        raise fully_transparent(path)
+    drawn = np.where(opaque if stored.values.ndim == 2 else opaque[..., None], stored.values, 0)
+    if not drawn.any() and not opaque.all():
+        raise _shape_in_alpha(path)
+    return drawn.astype(stored.values.dtype)
+
+
+def _shape_in_alpha(path: Path) -> DataError:
+    return DataError(
+        f"{path} is black everywhere; its shape is in the transparency (alpha channel). Save the alpha "
+        "channel as a grey PNG: 0 for the background, 255 for the lesion.",
+        code="LEX-DATA-654",
+    )
 
 
 def _packed_palette(image: Image.Image) -> tuple[int, ...]:
@@ -371,23 +291,50 @@ def _packed_palette(image: Image.Image) -> tuple[int, ...]:
     return tuple(colours + [0] * (256 - len(colours)))
 
 
-def _pack(colours: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.integer], bool]:
+def _pack(colours: npt.NDArray[np.integer], path: Path | None) -> tuple[npt.NDArray[np.integer], bool]:
     """Return grey values if all three channels are equal everywhere, otherwise colours as 0xRRGGBB."""
     red, green, blue = colours[..., 0], colours[..., 1], colours[..., 2]
     if np.array_equal(red, green) and np.array_equal(red, blue):
         return np.ascontiguousarray(red), False
     wide = colours.astype(np.uint32)
+    if wide.max() > 255:
+        # A colour of 8 bits that was saved with 16 bits is repeated in both bytes.
+        if (wide % 257).any():
+            raise DataError(
+                f"{path} is a colour mask of more than 8 bits per channel. Save it with 8 bits or as grey "
+                f"labels.",
+                code="LEX-DATA-011",
+            )
+        wide //= 257
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2], True
 
 
-def _whole(pixels: npt.NDArray[np.generic], path: Path) -> npt.NDArray[np.integer]:
-    """Return mask pixels as unsigned integers, refusing fractions and negative numbers."""
-    if pixels.dtype.kind == "u":
+def _without_colour_noise(colours: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """Return the mean of the channels if they differ by little, as in a grey picture after compression."""
+    wide = colours.astype(np.int64)
+    if (wide.max(axis=-1) - wide.min(axis=-1)).max(initial=0) > _COLOUR_NOISE:
+        return colours
+    return np.asarray(np.rint(wide.mean(axis=-1)), dtype=colours.dtype)
+
+
+def _whole(pixels: npt.NDArray[Any], path: Path) -> npt.NDArray[np.integer]:
+    """Return mask pixels as unsigned integers, refusing fractions, negative and very large numbers."""
+    if pixels.dtype == np.bool_:
+        return pixels.astype(np.uint8)
+    if pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 4:
         return np.asarray(pixels)
-    values = np.asarray(pixels, dtype=np.float64)
-    if not np.isfinite(values).all() or (values < 0).any() or (values != np.rint(values)).any():
+    if pixels.dtype.kind == "f":
+        whole = bool(np.isfinite(pixels).all()) and not (pixels != np.rint(pixels)).any()
+    else:
+        whole = True
+    if not whole or (pixels < 0).any():
         raise DataError(
             f"{path} holds fractions or negative numbers; expected whole label values from 0 up.",
             code="LEX-DATA-020",
         )
-    return values.astype(np.uint32)
+    if pixels.size and float(pixels.max()) > _LARGEST_LABEL:
+        raise DataError(
+            f"{path} holds numbers up to {pixels.max()}; expected label values from 0 to {_LARGEST_LABEL}.",
+            code="LEX-DATA-655",
+        )
+    return pixels.astype(np.uint32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from lexiseg.data.decode import decode_mask, read_content
 from lexiseg.errors import DataError
@@ -23,7 +25,10 @@ class MaskHistogram:
         counts: Number of pixels by value.
         is_colour: Whether the values are packed colours.
         palette: Packed colour per palette index, if the values are palette indices.
-        is_lossy: Whether the file format may have changed values (JPEG).
+        is_lossy: Whether the file format may have changed values (JPEG, lossy WebP).
+        is_inverted: Whether viewers show the lowest value as white (a TIFF of the kind WhiteIsZero).
+        solid: Values that form a region: at least one pixel and its four neighbours have the value. Values of
+            noise and of resized edges form none. All values of a mask with at most two.
     """
 
     path: Path
@@ -31,6 +36,8 @@ class MaskHistogram:
     is_colour: bool
     palette: tuple[int, ...] | None
     is_lossy: bool
+    is_inverted: bool = False
+    solid: frozenset[int] = frozenset()
 
 
 def mask_histograms(paths: Sequence[Path], *, skip_unreadable: bool = False) -> list[MaskHistogram]:
@@ -50,7 +57,23 @@ def _histogram_unless(path: Path, *, skip_unreadable: bool) -> MaskHistogram | N
 
 
 def mask_histogram(path: Path) -> MaskHistogram:
-    """Count the pixel values of one mask; palette indices are kept as they are."""
+    """Count the pixel values of one mask; palette indices are kept as they are.
+
+    The result is kept in memory until the file changes.
+
+    Raises:
+        DataError: The file is missing or cannot be read.
+    """
+    try:
+        facts = path.stat()
+    except OSError:
+        return _histogram(path, 0, 0)
+    return _histogram(path, facts.st_mtime_ns, facts.st_size)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _histogram(path: Path, modified: int, size: int) -> MaskHistogram:
+    """Count the pixel values of one mask; time and size of the file are part of the key of the cache."""
     pixels = decode_mask(read_content(path), path)
     if pixels.values.dtype == np.uint8:
         histogram = np.bincount(pixels.values.ravel(), minlength=256)
@@ -64,7 +87,18 @@ def mask_histogram(path: Path) -> MaskHistogram:
         is_colour=pixels.is_colour,
         palette=pixels.palette,
         is_lossy=pixels.is_lossy,
+        is_inverted=pixels.is_inverted,
+        solid=frozenset(values.tolist() if len(values) <= 2 else _solid(pixels.values)),
     )
+
+
+def _solid(values: npt.NDArray[np.integer]) -> list[int]:
+    """Return the values that at least one pixel and its four neighbours have."""
+    inner = values[1:-1, 1:-1]
+    same = (inner == values[:-2, 1:-1]) & (inner == values[2:, 1:-1])
+    same &= (inner == values[1:-1, :-2]) & (inner == values[1:-1, 2:])
+    found: list[int] = np.unique(inner[same]).tolist()
+    return found
 
 
 def spread(paths: Sequence[Path], count: int) -> list[Path]:

@@ -10,7 +10,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from lexiseg.data.decode import IMAGE_SUFFIXES, decode_header, decode_image, decode_mask, read_content
-from lexiseg.data.mask_coding import MaskCoding, infer_mask_coding
+from lexiseg.data.mask_coding import MaskCoding
+from lexiseg.data.mask_inference import infer_mask_coding
+from lexiseg.data.mask_parts import mask_parts
 from lexiseg.data.sample import Sample
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import atomic_path
@@ -57,19 +59,34 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
 
 
 def read_mask(path: str | Path, coding: MaskCoding) -> npt.NDArray[np.uint8]:
-    """Read one mask as labels.
+    """Read the mask of one image as labels; numbered parts of it (`mask_parts`) are joined.
 
     Args:
         path: A PNG, JPEG, TIFF, BMP or WebP file.
         coding: The rule from pixel values to labels.
 
     Returns:
-        (H, W) uint8 labels, 0 for the background.
+        (H, W) uint8 labels, 0 for the background. Where parts overlap, the first one counts.
 
     Raises:
-        DataError: The file cannot be read, or holds a value without a label.
+        DataError: A file cannot be read, holds a value without a label, or parts differ in size.
     """
-    path = Path(path)
+    first, *others = mask_parts(Path(path))
+    labels = _read_part(first, coding)
+    for other in others:
+        more = _read_part(other, coding)
+        if more.shape != labels.shape:
+            raise DataError(
+                f"{first} and {other} belong to one image, but differ in size: {labels.shape[1]} x "
+                f"{labels.shape[0]} and {more.shape[1]} x {more.shape[0]} pixels. Resize or remove one.",
+                code="LEX-DATA-660",
+            )
+        labels = np.where(labels > 0, labels, more)
+    return labels
+
+
+def _read_part(path: Path, coding: MaskCoding) -> npt.NDArray[np.uint8]:
+    """Read one mask file as labels."""
     try:
         return coding.to_labels(decode_mask(read_content(path), path))
     except ValueError as error:

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lexiseg.data.decode import image_orientation
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import disk_errors
 from lexiseg.inference.predictor import Predictor
@@ -31,12 +32,14 @@ class BatchSummary:
         flagged: Number of them that a person should look at.
         failed: Images that could not be read, with the reason.
         results: The file with one line per image.
+        turned: Number of images segmented that viewers rotate or mirror because of their EXIF orientation.
     """
 
     done: int
     flagged: int
     failed: tuple[tuple[Path, str], ...]
     results: Path
+    turned: int = 0
 
 
 def predict_to_files(
@@ -78,7 +81,7 @@ def predict_to_files(
     batch = Batch(out=out, predictor=predictor, formats=tuple(writer.name for writer in chosen))
     known = make_writers((*chosen, *format_names()))
     by_image = {target.image: target for target in targets}
-    done = flagged = 0
+    done = flagged = turned = 0
     failed: list[tuple[Path, str]] = []
 
     def save(path: Path, result: Prediction | LexisegError) -> None:
@@ -97,9 +100,10 @@ def predict_to_files(
                     else:
                         done += 1
                         flagged += result.flagged
+                        turned += image_orientation(path) != 1
                     if on_result is not None:
                         on_result(path, result)
-    return BatchSummary(done=done, flagged=flagged, failed=tuple(failed), results=results)
+    return BatchSummary(done=done, flagged=flagged, failed=tuple(failed), results=results, turned=turned)
 
 
 def _refuse_masks_of_another_origin(out: Path) -> None:

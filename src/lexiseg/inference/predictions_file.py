@@ -35,7 +35,9 @@ class PredictionRecord(FileRecord):
         schema_version: Version of this schema.
         image: The image file.
         mask: Its mask, from the folder of the file; None where the batch wrote no masks.
-        size: Height and width of the image in pixels.
+        size: Height and width of the image in pixels, as the file stores it.
+        exif_orientation: The file's EXIF orientation, 1 to 8. With 2 to 8, viewers rotate or mirror the
+            image; mask, size and side are those of the image as the file stores it.
         area_px: Pixels per foreground class name.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
         side: Whose left is meant in every word: the image's or the patient's.
@@ -51,6 +53,7 @@ class PredictionRecord(FileRecord):
     image: str
     mask: str | None
     size: tuple[int, int]
+    exif_orientation: int = 1
     area_px: dict[str, int]
     area_mm2: dict[str, float] | None
     side: Side
@@ -62,19 +65,23 @@ class PredictionRecord(FileRecord):
     expected_dice: float | None
 
     @classmethod
-    def of(cls, prediction: Prediction, *, image: Path, mask: str | None) -> PredictionRecord:
+    def of(
+        cls, prediction: Prediction, *, image: Path, mask: str | None, exif_orientation: int = 1
+    ) -> PredictionRecord:
         """Return the record of a prediction.
 
         Args:
             prediction: The prediction.
             image: The image file.
             mask: Path of its mask, from the folder of `predictions.jsonl`; None without one.
+            exif_orientation: The image file's EXIF orientation, 1 to 8.
         """
         expected = prediction.expected_dice
         return cls(
             image=str(image),
             mask=mask,
             size=(prediction.mask.shape[0], prediction.mask.shape[1]),
+            exif_orientation=exif_orientation,
             area_px=prediction.area_px,
             area_mm2=prediction.area_mm2,
             side=prediction.side,

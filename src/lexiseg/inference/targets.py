@@ -59,6 +59,26 @@ def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = Non
     return tuple(targets.values())
 
 
+def skipped_files(patterns: Sequence[str | Path], *, out: str | Path | None = None) -> dict[str, list[Path]]:
+    """Return the files in folders of images that are not read because of their ending.
+
+    Args:
+        patterns: Files, folders and glob patterns, as for `find_targets`; only folders can hold such files.
+        out: The output folder, which is left out.
+
+    Returns:
+        The files by ending in lower case, such as ".heic"; without hidden files.
+    """
+    skipped: dict[str, list[Path]] = {}
+    for folder in filter(Path.is_dir, map(Path, patterns)):
+        for file in sorted(folder.rglob("*")):
+            hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+            written = out is not None and file.resolve().is_relative_to(Path(out).resolve())
+            if not hidden and not written and file.is_file() and file.suffix.lower() not in IMAGE_SUFFIXES:
+                skipped.setdefault(file.suffix.lower(), []).append(file)
+    return skipped
+
+
 def _expand(pattern: Path) -> Iterator[Target]:
     """Yield the images that a file, folder or glob pattern names, sorted."""
     if pattern.is_dir():

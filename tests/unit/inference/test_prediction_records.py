@@ -28,6 +28,7 @@ def test_a_record_by_hand() -> None:
         "image": "in/a.png",
         "mask": "masks/a.png",
         "size": [2, 3],
+        "exif_orientation": 1,
         "area_px": {"lesion": 6},
         "area_mm2": {"lesion": 1.5},
         "side": "patient",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lexiseg.data.check.duplicates import MIN_CORRELATION, exact_duplicates, near_duplicates
 from lexiseg.data.check.inspection import Inspection, inspect_all
+from lexiseg.data.check.mask_plausibility import check_plausibility
 from lexiseg.data.check.report import (
     CheckReport,
     FileNote,
@@ -50,6 +51,7 @@ def check_dataset(
     reports = _reports(scan, stated, findings)
     inspections = inspect_all(scan.samples, coding, reports.measure(), progress=progress)
     findings += _files(root, inspections)
+    findings += check_plausibility(inspections, lambda path: _relative(path, root))
     findings += _splits(root, inspections)
     words = check_reports(reports, inspections, stated, root) if scan.has_reports else None
     findings += words.findings if words is not None else ()

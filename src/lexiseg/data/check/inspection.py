@@ -16,6 +16,8 @@ from PIL import Image
 from lexiseg.data.check.picture_hash import difference_hash, thumbnail
 from lexiseg.data.decode import Header, decode_header, decode_image, decode_mask, read_content
 from lexiseg.data.mask_coding import MaskCoding
+from lexiseg.data.mask_parts import mask_parts
+from lexiseg.data.readers import read_mask
 from lexiseg.data.sample import Sample
 from lexiseg.errors import DataError
 
@@ -42,6 +44,8 @@ class Inspection:
         mask_shape: (H, W).
         mask_values: What is wrong with the mask's values; None if nothing is.
         is_empty: Whether the mask has no lesion; None where this is not known.
+        lesion_share: Share of the mask's pixels with a label above 0, 0..1; None where this is not known.
+        frame_share: The same among the pixels at the edge of the picture.
         measured: Factor indices measured on the mask, in the image's side convention.
     """
 
@@ -56,6 +60,8 @@ class Inspection:
     mask_shape: tuple[int, int] | None = None
     mask_values: str | None = None
     is_empty: bool | None = None
+    lesion_share: float | None = None
+    frame_share: float | None = None
     measured: tuple[int, ...] | None = None
 
 
@@ -124,7 +130,12 @@ def _inspect_mask(
         labels = coding.to_labels(pixels)
     except ValueError as error:
         return found | {"mask_values": str(error)}
+    if len(mask_parts(sample.mask)) > 1:
+        labels = read_mask(sample.mask, coding)
     found["is_empty"] = not labels.any()
+    found["lesion_share"] = float((labels > 0).mean())
+    frame = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    found["frame_share"] = float((frame > 0).mean())
     if measure is not None and sample.report is not None:
         same = picture is not None and picture.shape[:2] == labels.shape
         found["measured"] = measure(labels, picture if same else None)

@@ -13,6 +13,7 @@ from lexiseg.data.layouts.layout import Layout
 from lexiseg.data.layouts.pairing import image_files, match_reports, plain_stem
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.sheets import find_sheet, read_sheet, read_table
+from lexiseg.data.mask_parts import first_part
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.errors import DataError
 
@@ -160,7 +161,11 @@ def _unnamed_masks(files: _Files) -> tuple[Path, ...]:
         masks, images = folder / _MASKS, folder / _IMAGES
         stems = {plain_stem(image.name) for image in image_files(images)} if images.is_dir() else set()
         if masks.is_dir():
-            orphans += [m for m in image_files(masks) if m not in named and plain_stem(m.name) not in stems]
+            orphans += [
+                mask
+                for mask in image_files(masks)
+                if mask not in named and plain_stem(mask.name) not in stems and first_part(mask) not in named
+            ]
     return tuple(orphans)
 
 

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml, read_dataset_yaml
-from lexiseg.data.decode import Header, decode_header, read_content
+from lexiseg.data.decode import IMAGE_SUFFIXES, Header, decode_header, read_content
 from lexiseg.data.layouts.case_facts import read_case_facts
 from lexiseg.data.layouts.registry import expected_layouts, find_layout
 from lexiseg.data.layouts.scan import Scan, some
-from lexiseg.data.mask_coding import MASKS_READ, MaskCoding, explicit_coding, infer_mask_coding
+from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_hiding import hide_masks
 from lexiseg.data.mask_histograms import mask_histograms, spread
+from lexiseg.data.mask_inference import explicit_coding, infer_mask_coding
+from lexiseg.data.mask_parts import mask_parts
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import DataError
+
+#: Names of the folders in which the layouts keep masks, in lower case.
+_MASK_FOLDERS = ("masks", "labelcol")
+
+#: Number of images whose headers are read, to note how they are stored.
+HEADERS_READ = 64
 
 
 def open_dataset(
@@ -27,7 +36,7 @@ def open_dataset(
     masks: float | None = None,
     coded_by: Callable[[Sequence[Sample]], Sequence[Sample]] | None = None,
 ) -> DatasetIndex:
-    """Find the layout of a data set and index it. Only some masks are decoded, to find their coding.
+    """Find the layout of a data set and index it. The masks are decoded once, to find their coding.
 
     A `dataset.yaml` in the folder may state name, vocabulary, side, classes, spacing_mm, keyword and patient;
     a `cases.csv` the patient and spacing of single images.
@@ -116,7 +125,9 @@ def scan_folder(root: Path, *, seed: int) -> tuple[DatasetYaml, Scan]:
 def find_coding(
     samples: Sequence[Sample], stated: DatasetYaml, *, skip_unreadable: bool = False
 ) -> tuple[MaskCoding, tuple[str, ...], tuple[str, ...]]:
-    """Find the mask coding and class names, from `dataset.yaml` or from masks outside the test split.
+    """Find the mask coding and class names, from `dataset.yaml` or from the values that the masks hold.
+
+    The masks of the test split do not decide what the classes are, only how files of another coding are read.
 
     Args:
         samples: The samples.
@@ -129,17 +140,36 @@ def find_coding(
     Raises:
         DataError: There is no mask, a mask cannot be read, or the classes cannot be inferred from the values.
     """
-    masks = [sample.mask for sample in samples if sample.mask is not None and sample.split != "test"]
-    masks = masks or [sample.mask for sample in samples if sample.mask is not None]
+    masks = [sample.mask for sample in samples if sample.mask is not None]
+    files = [part for mask in masks for part in mask_parts(mask)]
+    joined = _joined(masks)
     if stated.classes is not None:
-        histograms = mask_histograms(spread(masks, MASKS_READ), skip_unreadable=skip_unreadable)
+        histograms = mask_histograms(files, skip_unreadable=skip_unreadable)
         coding, names = explicit_coding(stated.classes, histograms)
         nearest = ("Lossy masks take the nearest value of dataset.yaml.",) if coding.kind == "nearest" else ()
-        return coding, names, nearest
-    coding, notes = infer_mask_coding(masks, skip_unreadable=skip_unreadable)
+        return coding, names, (*joined, *nearest)
+    tested = {sample.mask for sample in samples if sample.split == "test"}
+    test_files = [part for mask in masks if mask in tested for part in mask_parts(mask)]
+    coding, notes = infer_mask_coding(
+        [file for file in files if file not in set(test_files)] or files,
+        test_paths=test_files,
+        skip_unreadable=skip_unreadable,
+    )
+    notes = (*joined, *notes)
     if coding.num_classes == 2:
         return coding, ("background", "lesion"), notes
     return coding, ("background", *(f"class {label}" for label in range(1, coding.num_classes))), notes
+
+
+def _joined(masks: Sequence[Path]) -> tuple[str, ...]:
+    """Return a note on images whose mask is in several files."""
+    several = [parts for parts in map(mask_parts, masks) if len(parts) > 1]
+    if not several:
+        return ()
+    return (
+        f"{len(several)} images have several masks, such as {several[0][0].name} and {several[0][1].name}; "
+        "they are joined to one mask per image.",
+    )
 
 
 def image_assumptions(headers: Sequence[Header]) -> tuple[str, ...]:
@@ -159,7 +189,7 @@ def image_assumptions(headers: Sequence[Header]) -> tuple[str, ...]:
 def _headers(samples: Sequence[Sample]) -> list[Header]:
     """Read the headers of some images outside the test split, except unreadable ones."""
     headers = []
-    for path in spread([sample.image for sample in samples if sample.split != "test"], MASKS_READ):
+    for path in spread([sample.image for sample in samples if sample.split != "test"], HEADERS_READ):
         # An unreadable image is reported where its pixels are read.
         with suppress(DataError):
             headers.append(decode_header(read_content(path), path))
@@ -184,7 +214,7 @@ def _demand_complete(scan: Scan, *, allow_missing_masks: bool) -> None:
     if without and not allow_missing_masks:
         raise DataError(
             f"Missing masks: {len(without)} of {len(scan.samples)} images have none: {some(without)}. "
-            f"A mask is named like its image, or mask_NAME or NAME_mask. {advice}",
+            f"A mask is named like its image, or mask_NAME or NAME_mask.{_unread_masks(scan.root)} {advice}",
             code="LEX-DATA-027",
         )
     if len(without) == len(scan.samples):
@@ -200,6 +230,21 @@ def _demand_complete(scan: Scan, *, allow_missing_masks: bool) -> None:
             f"mask_NAME or NAME_mask. Rename or remove these masks. {advice}",
             code="LEX-DATA-029",
         )
+
+
+def _unread_masks(root: Path) -> str:
+    """Return a sentence on files in folders of masks that have the ending of no format that is read."""
+    folders = [path for path in root.rglob("*") if path.is_dir() and path.name.lower() in _MASK_FOLDERS]
+    endings = Counter(
+        file.suffix.lower()
+        for folder in folders
+        for file in folder.rglob("*")
+        if file.is_file() and not file.name.startswith(".") and file.suffix.lower() not in IMAGE_SUFFIXES
+    )
+    if not endings:
+        return ""
+    shown = ", ".join(f"{count} {ending or 'without ending'}" for ending, count in endings.most_common(5))
+    return f" Files in the mask folders that are not read: {shown}; save them as PNG."
 
 
 def _unknown_layout(root: Path) -> DataError:

@@ -9,6 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from lexiseg.data.decode import IMAGE_SUFFIXES
+from lexiseg.data.mask_parts import first_part
 
 #: Words that data sets add to the image's name to name its mask: mask_X, X_mask, X_segmentation, X_seg,
 #: X_label.
@@ -88,9 +89,11 @@ def pair(images: Iterable[Path], masks: Iterable[Path]) -> Pairs:
             )
         else:
             mask_by_stem[stem] = mask
+    paired = set(mask_by_stem.values())
     return Pairs(
         masks={image: mask_by_stem.get(stem) for stem, image in by_stem.items()},
-        orphans=tuple(orphans),
+        # A numbered part is read together with the mask that it belongs to.
+        orphans=tuple(mask for mask in orphans if first_part(mask) not in paired),
         faults=tuple(faults),
     )
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TextIO
 
+from lexiseg.data.decode import image_orientation
 from lexiseg.errors import LexisegError
 from lexiseg.inference.predictions_file import FailureRecord, PredictionRecord
 from lexiseg.inference.writers.base import Batch, PredictedImage, Target
@@ -49,7 +50,11 @@ class RecordsWriter:
         """Write the line of one image."""
         has_mask = MaskWriter.name in batch.formats
         mask = f"{MaskWriter.folder}/{image.target.name}{MaskWriter.suffix}" if has_mask else None
-        self._write(PredictionRecord.of(image.prediction, image=image.target.image, mask=mask))
+        file = image.target.image
+        record = PredictionRecord.of(
+            image.prediction, image=file, mask=mask, exif_orientation=image_orientation(file)
+        )
+        self._write(record)
 
     def write_failure(self, target: Target, error: LexisegError, batch: Batch) -> None:
         """Write the line of an image that could not be read."""

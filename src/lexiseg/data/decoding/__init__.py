@@ -1,0 +1,1 @@
+"""Decoding by container: opening, TIFF, deep PNG, and the way from stored pixels to 8 bits."""

@@ -1,0 +1,220 @@
+"""The coding of grey masks, inferred: two classes, several classes, or two classes with noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from lexiseg.data.mask_coding import LOSSY_THRESHOLD, MaskCoding
+from lexiseg.data.mask_histograms import MaskHistogram
+from lexiseg.errors import DataError
+
+#: A mask with more values is treated as a picture, unless `dataset.yaml` lists its classes.
+MAX_INFERRED_CLASSES = 32
+
+#: Values that stand for the lesion in masks with one value beside 0, with 1, 8 or 16 bits.
+_LESION_VALUES = (1, 255, 65535)
+
+#: Values that hold at most this many pixels in all masks together are strays, not a class.
+_STRAY_PIXELS = 8
+
+#: The ranges of noise around 0 and around 255.
+_LOW_NOISE = range(1, 16)
+_HIGH_NOISE = range(240, 256)
+
+_EXPLICIT = "List the classes in dataset.yaml, as `classes: {0: background, 255: lesion}`"
+
+_Looks = Literal["classes", "noise", "unclear"]
+
+
+def grey_coding(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, list[str]]:
+    """Return the coding of grey masks, and notes on what was assumed.
+
+    Args:
+        histograms: Histograms of all masks, of grey values or palette indices.
+
+    Raises:
+        DataError: The values do not determine the classes.
+    """
+    totals = _totals(histograms)
+    found = sorted(totals)
+    foreground = [value for value in found if value]
+    if any(histogram.is_lossy for histogram in histograms) and foreground:
+        return _lossy_set(histograms)
+    if not foreground:
+        return (
+            MaskCoding(kind="values", values=(0, 1, 255), labels=(0, 1, 1)),
+            ["All masks read are empty; 1 and 255 would be read as lesion."],
+        )
+    if len(foreground) == 1:
+        said = [] if foreground[0] in (1, 255) else [f"Mask value {foreground[0]} is read as lesion."]
+        return MaskCoding(kind="values", values=(0, foreground[0]), labels=(0, 1)), said
+    if set(foreground) <= set(_LESION_VALUES):
+        return _several_bit_depths(histograms, foreground)
+    looks = _looks(totals, histograms)
+    if looks == "noise":
+        return _noisy_coding(totals, histograms, edges=True)
+    if looks == "unclear":
+        raise _unclear(totals, histograms)
+    if len(found) > MAX_INFERRED_CLASSES:
+        return _noisy_coding(totals, histograms)
+    shown = ", ".join(f"{value} is class {label}" for label, value in enumerate(foreground, 1))
+    return (
+        MaskCoding(kind="values", values=(0, *foreground), labels=tuple(range(len(foreground) + 1))),
+        [
+            f"Masks hold several classes: 0 is the background, {shown}. Name them in dataset.yaml under "
+            "`classes`."
+        ],
+    )
+
+
+def _totals(histograms: Sequence[MaskHistogram]) -> dict[int, int]:
+    """Return the number of pixels by value in all masks together."""
+    totals: dict[int, int] = {}
+    for histogram in histograms:
+        for value, count in histogram.counts.items():
+            totals[value] = totals.get(value, 0) + count
+    return totals
+
+
+def _several_bit_depths(
+    histograms: Sequence[MaskHistogram], foreground: list[int]
+) -> tuple[MaskCoding, list[str]]:
+    """Return the coding of two-class masks whose lesion has the highest number of different bit depths."""
+    both = [h for h in histograms if len([value for value in h.counts if value]) > 1]
+    if both:
+        first, second = sorted(value for value in both[0].counts if value)[:2]
+        raise DataError(
+            f"{both[0].path} holds the values {first} and {second} in one mask; {second} may be a second "
+            f"class or 'ignore'. {_EXPLICIT}.",
+            code="LEX-DATA-049",
+        )
+    counts = {value: sum(value in h.counts for h in histograms) for value in foreground}
+    shown = " and ".join(
+        f"some as {value} ({count} masks)" for value, count in counts.items() if value != foreground[0]
+    )
+    return (
+        MaskCoding(kind="values", values=(0, *foreground), labels=(0, *(1 for _ in foreground))),
+        [
+            f"Some masks write the lesion as {foreground[0]} ({counts[foreground[0]]} masks) and {shown}; "
+            "all are read as lesion."
+        ],
+    )
+
+
+def _looks(totals: dict[int, int], histograms: Sequence[MaskHistogram]) -> _Looks:
+    """Return whether the values look like classes or like two classes with noise.
+
+    A class forms a region somewhere. Values between 0 and 255 that only stand at edges come from resizing,
+    compression or smoothing.
+    """
+    solid = set().union(*(histogram.solid for histogram in histograms)) - {0}
+    strays = [value for value in totals if value and value not in solid]
+    scarce = sum(totals[value] for value in strays) <= _STRAY_PIXELS
+    if max(totals) in range(192, 256):
+        if _is_scattered_at_both_ends(totals):
+            return "noise"
+        if strays and solid and all(value in _HIGH_NOISE for value in solid):
+            between = [value for value in strays if value not in _LOW_NOISE and value not in _HIGH_NOISE]
+            # One or two values at edges only may be a thin class.
+            return "noise" if scarce or not between or len(strays) >= 3 else "unclear"
+        if solid and len(strays) >= 3:
+            return "unclear"
+    if strays and solid and scarce:
+        return "unclear"
+    return "classes"
+
+
+def _is_scattered_at_both_ends(totals: dict[int, int]) -> bool:
+    """Return whether many values lie around 0 and around 255, and few between."""
+    low = sum(value in _LOW_NOISE for value in totals)
+    high = sum(value in _HIGH_NOISE for value in totals)
+    bright = sum(count for value, count in totals.items() if value >= 64)
+    between = sum(
+        count
+        for value, count in totals.items()
+        if value and value not in _LOW_NOISE and value < _HIGH_NOISE[0]
+    )
+    return low >= 3 and high >= 3 and between <= 0.2 * bright
+
+
+def _unclear(totals: dict[int, int], histograms: Sequence[MaskHistogram]) -> DataError:
+    solid = set().union(*(histogram.solid for histogram in histograms))
+    strays = sorted(value for value in totals if value and value not in solid)
+    some = next(h for h in histograms if any(value in h.counts for value in strays))
+    shown = ", ".join(map(str, strays[:8])) + (", ..." if strays[8:] else "")
+    return DataError(
+        f"The masks (such as {some.path}) hold {len(strays)} values that form no region: {shown}. They may "
+        f"be noise, edges of a resized mask, or thin classes. {_EXPLICIT}, with every value that is a class; "
+        "resize masks with nearest neighbour.",
+        code="LEX-DATA-657",
+    )
+
+
+def _lossy_set(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, list[str]]:
+    """Return the coding of a set with lossy masks; lossless masks of 0 and 1 among them are labels."""
+    labels = [h for h in histograms if not h.is_lossy and max(h.counts) == 1]
+    others = [h for h in histograms if h.is_lossy or max(h.counts) != 1]
+    coding, notes = _noisy_coding(_totals(others), others)
+    if not labels:
+        return coding, notes
+    return MaskCoding(kind="binary"), [
+        *notes,
+        f"{len(labels)} masks are not lossy and hold 0 and 1: 1 is read as lesion there.",
+    ]
+
+
+def _noisy_coding(
+    totals: dict[int, int], histograms: Sequence[MaskHistogram], *, edges: bool = False
+) -> tuple[MaskCoding, list[str]]:
+    """Return the threshold coding of masks with values around 0 and 255; refuse all others.
+
+    Args:
+        totals: Number of pixels by value in all masks.
+        histograms: The masks.
+        edges: Whether values between are known to stand at edges only.
+    """
+    is_lossy = any(histogram.is_lossy for histogram in histograms)
+    name = histograms[0].path
+    highest = max(totals)
+    bright = sum(count for value, count in totals.items() if value >= 64)
+    between = sum(count for value, count in totals.items() if 64 <= value < 192)
+    if highest < 192 or highest > 255:
+        what = (
+            "in JPEG masks such values cannot be distinguished from noise"
+            if is_lossy
+            else "this looks like a picture, not a mask"
+        )
+        raise DataError(
+            f"The masks (such as {name}) hold {len(totals)} different values up to {highest}; {what}. "
+            "Expected 0 and 255, or one whole number per class; save masks as PNG.",
+            code="LEX-DATA-050",
+        )
+    if not edges and between > 0.2 * bright:
+        raise DataError(
+            f"The masks (such as {name}) hold {len(totals)} different values, many of them midway between 0 "
+            f"and 255. {_EXPLICIT} (each pixel then takes the nearest value), or save masks as PNG with one "
+            "value per class.",
+            code="LEX-DATA-051",
+        )
+    _refuse_dark_masks(histograms)
+    reason = (
+        "were saved as JPEG or lossy WebP, which changes values"
+        if is_lossy
+        else f"hold {len(totals)} values around 0 and 255"
+    )
+    return MaskCoding(kind="threshold"), [
+        f"Masks {reason}: values above {LOSSY_THRESHOLD} are read as lesion."
+    ]
+
+
+def _refuse_dark_masks(histograms: Sequence[MaskHistogram]) -> None:
+    """Refuse masks that the threshold would make empty although they hold values above 0."""
+    dark = [h for h in histograms if 0 < max(h.counts) <= LOSSY_THRESHOLD]
+    if dark:
+        raise DataError(
+            f"{len(dark)} of {len(histograms)} masks (such as {dark[0].path}) hold no value above "
+            f"{max(dark[0].counts)}, while the lesion is 255 in the others. Save all masks as PNG with the "
+            "same values, 0 and 255.",
+            code="LEX-DATA-658",
+        )

@@ -1,0 +1,243 @@
+"""The coding of masks, inferred from the values that all of them hold, or as `dataset.yaml` states it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lexiseg.data.decode import MaskPixels
+from lexiseg.data.grey_masks import MAX_INFERRED_CLASSES, grey_coding
+from lexiseg.data.mask_coding import UNKNOWN_LABEL, Kind, MaskCoding, colour_name
+from lexiseg.data.mask_histograms import MaskHistogram, mask_histograms
+from lexiseg.errors import DataError
+
+#: With fewer masks, nothing is said about what most of them have in common.
+_FEW = 3
+
+
+def infer_mask_coding(
+    paths: Sequence[Path], *, test_paths: Sequence[Path] = (), skip_unreadable: bool = False
+) -> tuple[MaskCoding, tuple[str, ...]]:
+    """Infer the coding from the value sets of all masks.
+
+    The masks of a test split add no class. Where they write the same two classes with other values, these
+    values are read too. Values that stand for no class are refused when the mask is read.
+
+    Args:
+        paths: Mask files that decide what the classes are.
+        test_paths: Mask files of the test split.
+        skip_unreadable: Whether to skip masks that cannot be read instead of raising.
+
+    Returns:
+        The coding, and notes on what was assumed, one sentence each.
+
+    Raises:
+        DataError: A mask cannot be read, or the classes cannot be inferred from the values.
+    """
+    histograms = mask_histograms(paths, skip_unreadable=skip_unreadable)
+    coding, notes = coding_of_histograms(histograms)
+    if not test_paths or coding.num_classes > 2:
+        return coding, notes
+    # An unreadable mask of the test split is an error where its pixels are needed.
+    more = mask_histograms(test_paths, skip_unreadable=True)
+    try:
+        wider, wider_notes = coding_of_histograms([*histograms, *more])
+    except DataError:
+        if coding.kind in ("threshold", "binary"):
+            # The threshold would read any value, also a wrong one.
+            raise
+        return coding, notes
+    same_classes = wider.num_classes == 2 and wider.kind in ("values", "threshold", "binary")
+    if same_classes and set(coding.values) <= {*wider.values, 255}:
+        return wider, wider_notes
+    return coding, notes
+
+
+def coding_of_histograms(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, tuple[str, ...]]:
+    """Return the coding of masks with such histograms; see `infer_mask_coding`."""
+    if not histograms:
+        raise DataError(
+            "There is no mask from which the classes could be inferred. Add masks, or list the classes in "
+            "dataset.yaml.",
+            code="LEX-DATA-044",
+        )
+    indexed, histograms = _agree_on_palette(histograms)
+    assumptions = ["Masks with a palette are read by palette index."] if indexed else []
+    if any(histogram.is_colour for histogram in histograms):
+        coding, more = _colour_coding(histograms)
+    else:
+        coding, more = grey_coding(histograms)
+    coding = MaskCoding(kind=coding.kind, values=coding.values, labels=coding.labels, indexed=indexed)
+    return coding, tuple(assumptions + more + _as_shown(histograms) + _as_expected(histograms, coding))
+
+
+def explicit_coding(
+    classes: Mapping[int | str, str], histograms: Sequence[MaskHistogram]
+) -> tuple[MaskCoding, tuple[str, ...]]:
+    """Return the coding that `classes` of `dataset.yaml` states, and the class names, background first.
+
+    Args:
+        classes: Name per grey value or per colour "#rrggbb"; values with the same name become one class.
+            Labels follow the order of the names, after the background, which is value 0 (or "#000000").
+        histograms: Histograms of some masks, which show whether masks are lossy or have a palette.
+
+    Raises:
+        DataError: Values and colours are mixed, or there are too few or too many classes.
+    """
+    colours = [isinstance(value, str) for value in classes]
+    if any(colours) and not all(colours):
+        raise DataError(
+            "dataset.yaml, classes: expected either grey values (0, 1) or colours ('#ff0000'), got both.",
+            code="LEX-DATA-045",
+        )
+    kind: Kind = "colours" if any(colours) else "values"
+    values = [int(value.removeprefix("#"), 16) if isinstance(value, str) else value for value in classes]
+    by_value = dict(zip(values, classes.values(), strict=True))
+    by_value.setdefault(0, "background")
+    names = list(dict.fromkeys([by_value[0], *by_value.values()]))
+    if not 2 <= len(names) < UNKNOWN_LABEL:
+        raise DataError(
+            f"dataset.yaml, classes: expected 2 to {UNKNOWN_LABEL - 1} class names, got {len(names)}: "
+            f"{names}.",
+            code="LEX-DATA-046",
+        )
+    indexed = _agree_on_palette(histograms)[0] if kind == "values" else False
+    if kind == "values" and not indexed and any(_is_noisy(histogram, by_value) for histogram in histograms):
+        kind = "nearest"
+    labels = tuple(names.index(name) for name in by_value.values())
+    return MaskCoding(kind=kind, values=tuple(by_value), labels=labels, indexed=indexed), tuple(names)
+
+
+def _agree_on_palette(histograms: Sequence[MaskHistogram]) -> tuple[bool, Sequence[MaskHistogram]]:
+    """Return whether palette files are read by index, and the histograms in the resulting values.
+
+    Indices are classes if every file has the same palette with black (the background) first. Image editors
+    make a new palette for each file, which numbers the colours differently each time; then the colours are
+    used.
+    """
+    palettes = [histogram for histogram in histograms if histogram.palette is not None]
+    if not palettes:
+        return False, histograms
+    highest = max(max(histogram.counts) for histogram in palettes)
+    heads = {histogram.palette[: highest + 1] for histogram in palettes if histogram.palette is not None}
+    if len(palettes) == len(histograms) and len(heads) == 1 and next(iter(heads))[0] == 0:
+        return True, histograms
+    return False, [_resolved(histogram) for histogram in histograms]
+
+
+def _resolved(histogram: MaskHistogram) -> MaskHistogram:
+    """Return a histogram with palette indices replaced by grey values or colours."""
+    if histogram.palette is None:
+        return histogram
+    counts: dict[int, int] = {}
+    for index, count in histogram.counts.items():
+        counts[histogram.palette[index]] = counts.get(histogram.palette[index], 0) + count
+    solid = {histogram.palette[index] for index in histogram.solid}
+    is_colour = any(colour != (colour & 255) * 0x010101 for colour in counts)
+    if not is_colour:
+        counts = {colour & 255: count for colour, count in counts.items()}
+        solid = {colour & 255 for colour in solid}
+    return dataclasses.replace(
+        histogram, counts=counts, is_colour=is_colour, palette=None, solid=frozenset(solid)
+    )
+
+
+def _colour_coding(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, list[str]]:
+    """Return the coding of colour masks: each colour is a class, black the background."""
+    found: set[int] = set()
+    for histogram in histograms:
+        found |= (
+            set(histogram.counts) if histogram.is_colour else {value * 0x010101 for value in histogram.counts}
+        )
+        if histogram.is_lossy or len(found) > MAX_INFERRED_CLASSES:
+            raise DataError(
+                f"{histogram.path} is a colour mask whose colours cannot be distinguished ("
+                + ("JPEG changes colours" if histogram.is_lossy else f"{len(found)} different ones")
+                + "). Save masks as PNG with one colour per class, black for the background.",
+                code="LEX-DATA-047",
+            )
+    _refuse_mixed_colours(histograms)
+    if 0 not in found:
+        shown = ", ".join(colour_name(colour) for colour in sorted(found))
+        raise DataError(
+            f"The masks (such as {histograms[0].path}) hold the colours {shown}, but no black for the "
+            "background. List the classes in dataset.yaml, as `classes: {'#000000': background, '#ff0000': "
+            "lesion}`.",
+            code="LEX-DATA-048",
+        )
+    values = tuple(sorted(found))
+    shown = ", ".join(
+        f"{colour_name(colour)} is class {label}" for label, colour in enumerate(values) if label
+    )
+    return (
+        MaskCoding(kind="colours", values=values, labels=tuple(range(len(values)))),
+        [f"Masks are colours: black is the background, {shown}."],
+    )
+
+
+def _refuse_mixed_colours(histograms: Sequence[MaskHistogram]) -> None:
+    """Refuse colours that only stand between others, as in a resized mask."""
+    solid = set().union(*(histogram.solid for histogram in histograms))
+    mixed = {colour: h for h in histograms if h.is_colour for colour in h.counts if colour not in solid}
+    if len(mixed) >= 3:
+        path = next(iter(mixed.values())).path
+        raise DataError(
+            f"{path} is a colour mask with {len(mixed)} colours that form no region, such as "
+            f"{colour_name(min(mixed))}: it was resized or compressed. Save masks as PNG, and resize them "
+            "with nearest neighbour.",
+            code="LEX-DATA-656",
+        )
+
+
+def _is_noisy(histogram: MaskHistogram, listed: Mapping[int, str]) -> bool:
+    """Return whether a mask holds values beside the listed ones that compression or resizing made."""
+    others = set(histogram.counts) - set(listed)
+    return histogram.is_lossy or (len(others) >= 3 and not others & histogram.solid)
+
+
+def _as_shown(histograms: Sequence[MaskHistogram]) -> list[str]:
+    """Return a note on masks that viewers show inverted."""
+    inverted = [histogram for histogram in histograms if histogram.is_inverted]
+    if not inverted:
+        return []
+    return [
+        f"{len(inverted)} masks (such as {inverted[0].path.name}) are TIFFs of the kind WhiteIsZero: their "
+        "stored numbers are read, and viewers show them inverted. If the lesion is what viewers show as "
+        "white, save these masks as PNG."
+    ]
+
+
+def _as_expected(histograms: Sequence[MaskHistogram], coding: MaskCoding) -> list[str]:
+    """Return a note on binary masks whose lesion is larger than the background."""
+    if coding.num_classes != 2 or len(histograms) < _FEW or coding.kind == "colours":
+        return []
+    shares = [lesion_share(histogram, coding) for histogram in histograms if not histogram.is_colour]
+    large = sum(share > 0.5 for share in shares)
+    if large < 0.9 * len(shares):
+        return []
+    return [
+        f"The lesion covers more than half of the picture in {large} of {len(shares)} masks. If the lesion "
+        "is 0 in these files, invert the files; `lexiseg data check` lists them."
+    ]
+
+
+def lesion_share(histogram: MaskHistogram, coding: MaskCoding) -> float:
+    """Return the share of pixels with a label above 0, 0..1; unknown values count as background."""
+    values = np.array([list(histogram.counts)], dtype=np.uint32)
+    if values.max() < 256:
+        values = values.astype(np.uint8)
+    pixels = MaskPixels(
+        values=values,
+        is_colour=histogram.is_colour,
+        palette=histogram.palette,
+        is_lossy=histogram.is_lossy,
+    )
+    try:
+        labels = coding.to_labels(pixels)[0]
+    except ValueError:
+        return 0.0
+    counts = np.array(list(histogram.counts.values()))
+    return float(counts[labels > 0].sum() / counts.sum())
