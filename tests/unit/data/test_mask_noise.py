@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from lexiseg.data.check import check_dataset
-from lexiseg.data.layouts import open_dataset
+from lexiseg.data.layouts.open_dataset import open_dataset
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_histograms import mask_histogram, mask_histograms
 from lexiseg.data.mask_inference import explicit_coding, infer_mask_coding
