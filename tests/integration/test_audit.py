@@ -255,7 +255,7 @@ def test_compare(
 
 
 def test_a_run_is_not_compared_with_itself(cli: Command, phantom: Path, trained: Trained) -> None:
-    cli("compare", trained.run, trained.run, phantom).refuses(2, "two runs to compare", "twice")
+    cli("compare", trained.run, trained.run, phantom).refuses(2, "two different runs", "twice")
 
 
 @pytest.mark.slow

@@ -177,7 +177,7 @@ class TestRun:
 
     def test_folder_that_is_no_run(self, cli: Command, phantom: Path, tmp_path: Path) -> None:
         outcome = cli("evaluate", phantom, phantom, "--out", tmp_path / "out")
-        outcome.refuses(RUN, "is no run folder", "run.json")
+        outcome.refuses(RUN, "is not a run folder", "run.json")
 
     @pytest.mark.parametrize("command", ["predict", "evaluate", "resume"])
     def test_run_of_a_newer_version(

@@ -225,6 +225,7 @@ class TestPredict:
                 "image",
                 "mask",
                 "size",
+                "exif_orientation",
                 "area_px",
                 "area_mm2",
                 "side",

@@ -57,7 +57,7 @@ _COMMANDS = {
     ("convert",): ("stpnet", "cotexnet"),
     ("convert", "cotexnet"): ("FILE", "RUN", "--clipseg", "--class-name", "--image-size"),
     ("convert", "stpnet"): ("FILE", "RUN", "--banks", "--text-encoder"),
-    ("demo",): ("DATA", "--out", "--minutes", "--image-size", "[default: a phantom made on the spot]"),
+    ("demo",): ("DATA", "--out", "--minutes", "--image-size", "[default: a phantom that the demo creates]"),
 }
 
 

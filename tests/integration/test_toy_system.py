@@ -157,5 +157,5 @@ def test_an_installed_package_brings_it(data: Path, tmp_path: Path) -> None:
     trained = shell("train", data, "--out", tmp_path / "run", "--model", "toy", *options, **wide)
     assert trained.code == 0, trained.stderr
     assert Run.open(tmp_path / "run").manifest.network.model == "toy"
-    without = shell("predict", tmp_path / "run", data / "Test_Folder", "--out", tmp_path / "masks")
+    without = shell("predict", tmp_path / "run", data / "Test_Folder" / "img", "--out", tmp_path / "masks")
     without.refuses(2, "expected one of stpnet, cotexnet; got 'toy'", "LEX-USE-501")

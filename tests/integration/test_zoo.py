@@ -87,7 +87,7 @@ def test_the_python_api_takes_the_name_too(radiograph: Path) -> None:
 def test_a_folder_of_the_same_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "covid-xray").mkdir()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RunError, match="covid-xray is no run folder"):
+    with pytest.raises(RunError, match="covid-xray is not a run folder"):
         Run.open("covid-xray")
 
 

@@ -121,4 +121,5 @@ def _say_skipped(paths: list[str], out: Path) -> None:
             for ending, files in skipped.items()
         )
         count = sum(map(len, skipped.values()))
-        warn(f"{count} files are not read because of their ending: {shown}. Save images as PNG or JPEG.")
+        files_are = "1 file is" if count == 1 else f"{count} files are"
+        warn(f"{files_are} not read because of the ending: {shown}. Save images as PNG or JPEG.")

@@ -70,7 +70,7 @@ class MaskCoding:
         if self.kind in ("threshold", "binary"):
             return np.asarray(values > LOSSY_THRESHOLD, dtype=np.uint8)
         if self.kind == "nearest":
-            return np.asarray(self._table[np.minimum(values, 255)])
+            return self._nearest(values)
         if values.dtype == np.uint8 and max(self.values) < 256:
             labels: npt.NDArray[np.uint8] = self._table[values]
             if labels.max(initial=0) == UNKNOWN_LABEL:
@@ -102,12 +102,16 @@ class MaskCoding:
         """Label per grey value 0..255; `UNKNOWN_LABEL` for values without one."""
         known = np.asarray(self.values)
         labels = np.asarray(self.labels, dtype=np.uint8)
-        if self.kind == "nearest":
-            distance = np.abs(np.arange(256)[:, None] - known[None, :])
-            return np.asarray(labels[distance.argmin(axis=1)])
         table = np.full(256, UNKNOWN_LABEL, dtype=np.uint8)
         table[known] = labels
         return table
+
+    def _nearest(self, values: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+        """Return the label of the nearest listed value, of values of any size; half way is the lower one."""
+        order = np.argsort(self.values)
+        known = np.asarray(self.values, dtype=np.float64)[order]
+        place = np.searchsorted((known[1:] + known[:-1]) / 2, values, side="left")
+        return np.asarray(self.labels, dtype=np.uint8)[order][place]
 
     def _look_up_sorted(self, values: npt.NDArray[np.integer], show: Any) -> npt.NDArray[np.uint8]:
         """Return the labels of values of any size, by bisection."""

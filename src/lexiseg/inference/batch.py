@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -141,6 +142,10 @@ def _write(
 ) -> None:
     """Write one image in every format, after removing its outputs of an earlier batch."""
     if isinstance(result, LexisegError):
+        # Nothing is written of this image, so nothing of it stays in any format.
+        nothing = dataclasses.replace(batch, formats=())
+        for writer in known:
+            writer.remove_stale(target, nothing)
         for writer in writers:
             writer.write_failure(target, result, batch)
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from pydantic import ValidationError
@@ -20,12 +20,16 @@ from lexiseg.validation import problem
 CONFIG_FILE = "config.yaml"
 
 
-def make_config(options: Mapping[str, Any], file: str | Path | None = None) -> TrainConfig:
+def make_config(
+    options: Mapping[str, Any], file: str | Path | None = None, *, ignore_foreign: bool = False
+) -> TrainConfig:
     """Merge a YAML file with options; options given explicitly win.
 
     Args:
         options: Field values; those that are None count as not given.
         file: YAML file with field values; those that are null count as not given.
+        ignore_foreign: Whether to ignore fields of the file that only other systems have: Lexiseg 0.1.0 wrote
+            the fields of all systems into the configuration of a run.
 
     Returns:
         An object of the configuration class of the system that `model` and `preset` name.
@@ -43,7 +47,11 @@ def make_config(options: Mapping[str, Any], file: str | Path | None = None) -> T
     merged = {**values, **given}
     system = _system(merged, given, file)
     merged |= {"model": system.name, "preset": system.preset}
-    _refuse_fields_of_others(system, merged, given, file)
+    foreign = _fields_of_others(system, merged)
+    if ignore_foreign:
+        merged = {name: value for name, value in merged.items() if name not in foreign}
+    elif foreign:
+        _refuse(foreign, system, given, file)
     try:
         return system.configuration.model_validate(merged)
     except ValidationError as error:
@@ -62,23 +70,27 @@ def _system(merged: Mapping[str, Any], given: Mapping[str, Any], file: str | Pat
         raise type(error)(f"{file}: {error}", code=error.code) from error
 
 
-def _refuse_fields_of_others(
-    system: System, merged: Mapping[str, Any], given: Mapping[str, Any], file: str | Path | None
-) -> None:
-    """Refuse fields that other systems have, but not this one.
-
-    Raises:
-        UsageError: There is one.
-    """
+def _fields_of_others(system: System, merged: Mapping[str, Any]) -> list[str]:
+    """Return the fields of a configuration that other systems have, but not this one."""
     own = system.configuration.model_fields
     others = {name for other in systems() for name in other.configuration.model_fields} - own.keys()
-    foreign = [name for name in merged if name in others]
-    if not foreign:
-        return
-    where = "" if file is None or any(name in given for name in foreign) else f"{file}: "
+    return [name for name in merged if name in others]
+
+
+def _refuse(
+    foreign: list[str], system: System, given: Mapping[str, Any], file: str | Path | None
+) -> NoReturn:
+    """Refuse fields that the system does not have.
+
+    Raises:
+        UsageError: Always.
+    """
+    in_file = file is not None and not any(name in given for name in foreign)
+    remedy = "Delete these lines of the file" if in_file else "Leave these options out"
     raise UsageError(
-        f"{where}{', '.join(foreign)}: the {system.preset} preset of {system.title} has no such field. Its "
-        f"fields are: {', '.join(own)}.",
+        f"{f'{file}: ' if in_file else ''}{', '.join(foreign)}: the {system.preset} preset of {system.title} "
+        f"has no such field. {remedy}, or choose another system. Its fields are: "
+        f"{', '.join(system.configuration.model_fields)}.",
         code="LEX-USE-500",
     )
 

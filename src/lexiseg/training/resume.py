@@ -53,7 +53,9 @@ def resumed_config(
     """
     if is_finished(out) and not (out / CONFIG_FILE).is_file():
         return None
-    stored = make_config({}, out / CONFIG_FILE)
+    # Absolute, so that it is a folder and never the name of a model that comes with Lexiseg.
+    written_by_0_1 = Run.open(out.absolute()).manifest.format_version == 1
+    stored = make_config({}, out / CONFIG_FILE, ignore_foreign=written_by_0_1)
     given = {name: value for name, value in options.items() if value is not None and name != "workers"}
     if "text" in given:  # a file's path may be written in several ways
         given["text"] = make_config({"text": given["text"]}).text
@@ -63,8 +65,7 @@ def resumed_config(
         named = ", ".join(sorted(differing)) or "--config"
         raise UsageError(
             f"A resumed run keeps its configuration, but {named} would change it. Remove these options, or "
-            f"start "
-            f"a new run.",
+            f"start a new run.",
             code="LEX-USE-068",
         )
     workers = options.get("workers")

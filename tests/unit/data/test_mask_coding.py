@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lexiseg.data.decode import MaskPixels
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_histograms import mask_histograms
 from lexiseg.data.mask_inference import explicit_coding, infer_mask_coding
@@ -246,3 +247,11 @@ def test_coding_survives_json() -> None:
         MaskCoding(kind="values", values=(0, 1, 2), labels=(0, 1, 1), indexed=True),
     ):
         assert MaskCoding.from_dict(json.loads(json.dumps(coding.to_dict()))) == coding
+
+
+@pytest.mark.parametrize("value", [255, 65535])
+def test_the_nearest_value_is_found_among_values_of_any_size(value: int) -> None:
+    coding = MaskCoding(kind="nearest", values=(value, 0), labels=(1, 0))
+    values = np.array([[0, value // 2, value // 2 + 1, value]], dtype=np.uint16)
+    pixels = MaskPixels(values=values, is_colour=False, palette=None, is_lossy=False)
+    assert coding.to_labels(pixels).tolist() == [[0, 0, 1, 1]]

@@ -234,6 +234,14 @@ def test_an_interrupted_batch_leaves_no_card_of_another_mask(
     assert "cards/a.html" not in files_in(out)
 
 
+def test_an_image_that_became_unreadable_keeps_no_earlier_output(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(folder, out, writers=["mask", "overlay"])
+    (folder / "a.png").write_bytes(b"no image")
+    run(folder, out, writers=["mask", "overlay"])
+    assert files_in(out) == ["masks/exam/odd.png", "overlays/exam/odd.png", "predictions.jsonl"]
+
+
 def test_an_unreadable_file_is_reported_and_does_not_stop_the_rest(folder: Path, tmp_path: Path) -> None:
     (folder / "b.png").write_bytes(b"no image")
     seen: list[tuple[str, bool]] = []

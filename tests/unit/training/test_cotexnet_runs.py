@@ -181,7 +181,7 @@ class TestPublished:
         assert prediction.mask.shape == (64, 64)
         assert (prediction.words, prediction.agreement, prediction.flagged) == ((), None, False)
         evaluate(published, phantom, split="test", out=tmp_path)
-        assert "its network names none" in (tmp_path / "report.html").read_text()
+        assert "it retrieves no words" in (tmp_path / "report.html").read_text()
 
     def test_frozen_parts_are_frozen_and_stored_once(self, published: Run, clipseg: Path) -> None:
         stored = torch.load(published.path / "checkpoint.ckpt", weights_only=True)

@@ -62,7 +62,7 @@ def test_a_factor_brings_its_mirror_image() -> None:
 def test_a_mirror_image_that_is_never_shown_is_not_learned() -> None:
     vocabulary = CHEST.only(("count", "left"))
     augment = AugmentConfig(horizontal_flip=0, vertical_flip=0.5)
-    with pytest.raises(UsageError, match=rf"image: {vocabulary.factor('right').title}\. .* horizontal_flip"):
+    with pytest.raises(UsageError, match=rf"{vocabulary.factor('right').title}\. .* horizontal_flip"):
         _notes_on_factors(CHEST, vocabulary, ("count", "left"), augment)
     whole = CHEST.only(("left", "right"))
     assert _notes_on_factors(whole, whole, whole.names, augment) == []

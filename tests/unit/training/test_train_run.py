@@ -26,8 +26,9 @@ from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.manifest import FORMAT_VERSION, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord
-from lexiseg.training.config import make_config
+from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.plan import Plan, plan_run
+from lexiseg.training.resume import resumed_config
 from lexiseg.training.train import train, train_on
 from lexiseg.training.unmasked_images import take_part
 from refusals import refuses
@@ -196,7 +197,7 @@ class TestRefusals:
     def test_an_empty_split(self, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
         data = tmp_path / "data"
         write_phantom(data, num_train=3, num_val=0, num_test=1, size=64)
-        with refuses("LEX-DATA-118", "images, and training"):
+        with refuses("LEX-DATA-118", "but training needs some"):
             train(data, tmp_path / "run", **tiny_options)
         assert not (tmp_path / "run").exists()
 
@@ -262,8 +263,18 @@ class TestOpening:
 
     def test_a_newer_format_is_refused(self, interrupted: Path) -> None:
         self.change(interrupted, format_version=FORMAT_VERSION + 1, lexiseg_version="9.9", new_field=1)
-        with refuses("LEX-RUN-004", "newer Lexiseg (9.9, format 2)"):
+        with refuses("LEX-RUN-004", "newer Lexiseg (9.9, format"):
             Run.open(interrupted)
+
+    def test_the_configuration_of_a_run_of_0_1_0_holds_fields_of_all_systems(self, interrupted: Path) -> None:
+        config = interrupted / CONFIG_FILE
+        config.write_text(
+            config.read_text() + "teach: both\ndistillation_weight: 0.2\nreference_compat: false\n"
+        )
+        with refuses("LEX-USE-500", "Delete these lines", "teach"):
+            resumed_config(interrupted, {}, None)
+        self.change(interrupted, format_version=1)
+        assert resumed_config(interrupted, {}, None) is not None
 
     @pytest.mark.parametrize(
         "content", ["", "{", "[]", "{}", '{"format_version": "new"}', '{"format_version": 1}']
