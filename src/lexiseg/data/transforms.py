@@ -2,17 +2,21 @@
 
 Images are (H, W, C) uint8 with one or three channels, labels (H, W) uint8. The classmethod `draw` takes
 random parameters from a numpy generator; applying a transform is deterministic. Pixels from outside the image
-are black and background. `apply_words` returns the words of the transformed sample.
+are black and background; `Elastic` repeats the border instead. `apply_words` returns the words of the
+transformed sample.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
+from scipy import ndimage
 
 from lexiseg.data.resize import Pixels, from_pil, to_pil
 from lexiseg.words.description import UNKNOWN, Side, Source
@@ -23,6 +27,14 @@ from lexiseg.words.text import split_words
 from lexiseg.words.vocabulary import Vocabulary
 
 Indices = tuple[int, ...]
+
+#: Cells across the image between the control points of `Elastic`.
+_CELLS = 6
+
+#: Largest displacement of `Elastic`, as a share of the image, that cannot fold it: neighbouring control
+#: points move apart or together by at most twice as much over a cell, along two axes, and 4 * _CELLS * it is
+#: below 1.
+MAX_DISPLACEMENT = 0.04
 
 
 class Transform(Protocol):
@@ -196,11 +208,66 @@ class Affine(_Remeasured):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Elastic(_Remeasured):
+    """Deform smoothly and without folds; neighbouring pixels move alike.
+
+    The displacement is a uniform cubic B-spline (Rueckert et al., doi 10.1109/42.796284) over a grid of
+    control points that are displaced independently. The image continues beyond its border as its border
+    pixels.
+
+    Attributes:
+        pattern: Seed of the displacements, at least 0.
+        max_displacement: Bound of a pixel's movement along each axis, as a share of height and width,
+            0..`MAX_DISPLACEMENT`.
+    """
+
+    pattern: int
+    max_displacement: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, *, max_displacement: float = 0.02) -> Elastic:
+        """Draw the displacements of all control points uniformly within +- max_displacement."""
+        return cls(pattern=int(rng.integers(2**63)), max_displacement=max_displacement)
+
+    def apply(self, image: Pixels, labels: Pixels) -> tuple[Pixels, Pixels]:
+        """Return the image (bilinear) and labels (nearest) on the same grid."""
+        rows, columns = self._sources(labels.shape[0], labels.shape[1])
+        deformed = [
+            ndimage.map_coordinates(image[..., channel], (rows, columns), output=np.float32, order=1)
+            for channel in range(image.shape[2])
+        ]
+        moved = labels[np.rint(rows).astype(np.intp), np.rint(columns).astype(np.intp)]
+        return np.rint(np.stack(deformed, axis=-1)).astype(np.uint8), moved
+
+    def _sources(self, height: int, width: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Return per output pixel the row and the column, (H, W) each, of its source in the image."""
+        points = np.random.default_rng(self.pattern).uniform(-1, 1, size=(2, _CELLS + 3, _CELLS + 3))
+        down, right = self.max_displacement * (_spline(height) @ points @ _spline(width).T)
+        rows = np.arange(height)[:, None] + height * down
+        columns = np.arange(width)[None, :] + width * right
+        return np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
+
+
+@lru_cache(maxsize=8)
+def _spline(length: int) -> npt.NDArray[np.float64]:
+    """Return the cubic B-spline weights (length, _CELLS + 3) of the control points, per pixel of an axis."""
+    place = (np.arange(length) + 0.5) / length * _CELLS
+    cell = place.astype(int)
+    t = place - cell
+    weights = np.zeros((length, _CELLS + 3))
+    basis = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
+    for offset, weight in enumerate(basis):
+        weights[np.arange(length), cell + offset] = weight / 6
+    return weights
+
+
 def words_follow(vocabulary: Vocabulary) -> bool:
-    """Return whether words can be updated when an image is rotated, scaled or shifted.
+    """Return whether words can be updated when an image is rotated, scaled, shifted or deformed.
 
     They cannot where a factor names places ("in the upper left") that no rule measures, as in vocabularies
-    made from a sheet. `Affine` would make such factors unknown, so training does not use it there.
+    made from a sheet. `Affine` and `Elastic` would make such factors unknown, so training does not use them
+    there.
     """
     return not any(
         not factor.measurable_on_mask and _names_place(factor, vocabulary) for factor in vocabulary.factors

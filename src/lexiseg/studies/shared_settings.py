@@ -55,10 +55,11 @@ def audit_trials(
         _changed(trial, precision="fp32") if trial.config.precision == "auto" else trial for trial in trials
     )
     _check_masks(arms, trials, index)
-    if any(trial.config.augment.affine > 0 for trial in trials) and not _all_follow(index, trials):
+    moves = any(trial.config.augment.affine > 0 or trial.config.augment.elastic > 0 for trial in trials)
+    if moves and not _all_follow(index, trials):
+        still = {"affine": 0.0, "elastic": 0.0}
         trials = tuple(
-            _changed(trial, augment=trial.config.augment.model_copy(update={"affine": 0.0}))
-            for trial in trials
+            _changed(trial, augment=trial.config.augment.model_copy(update=still)) for trial in trials
         )
     return trials
 

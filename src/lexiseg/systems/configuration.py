@@ -38,6 +38,14 @@ class AugmentConfig(_Fields):
         max_shift: Largest shift as a share of the image.
         gamma: Largest relative change of gamma, contrast.
         brightness: Largest shift of brightness as a share of the range.
+        elastic: Probability of a smooth deformation.
+        max_displacement: Largest movement of a pixel by it, along each axis, as a share of the image;
+            a larger one could fold it.
+        noise: Probability of Gaussian noise, independent per pixel.
+        max_noise: Its largest standard deviation as a share of the range.
+        cutout: Probability that a rectangle of the image, not of the mask, is filled with the image's mean;
+            only where there is a mask.
+        max_cutout: Its largest side as a share of the image.
     """
 
     horizontal_flip: float = Field(default=0.5, ge=0, le=1)
@@ -48,6 +56,12 @@ class AugmentConfig(_Fields):
     max_shift: float = Field(default=0.06, ge=0, le=0.3)
     gamma: float = Field(default=0.25, ge=0, le=0.9)
     brightness: float = Field(default=0.12, ge=0, le=0.5)
+    elastic: float = Field(default=0.0, ge=0, le=1)
+    max_displacement: float = Field(default=0.02, ge=0, le=0.04)
+    noise: float = Field(default=0.0, ge=0, le=1)
+    max_noise: float = Field(default=0.04, ge=0, le=0.5)
+    cutout: float = Field(default=0.0, ge=0, le=1)
+    max_cutout: float = Field(default=0.2, ge=0, le=1)
 
 
 @dataclass(frozen=True, kw_only=True)

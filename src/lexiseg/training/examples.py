@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from lexiseg.data.transforms import Affine, HorizontalFlip, Transform, VerticalFlip, words_follow
+from lexiseg.data.transforms import Affine, Elastic, HorizontalFlip, Transform, VerticalFlip, words_follow
 from lexiseg.systems.configuration import AugmentConfig
+from lexiseg.training.corruption import add_noise, cut_out
 from lexiseg.training.sample_cache import Pixels, PixelSource
 from lexiseg.training.sampler import Key
 from lexiseg.words.description import UNKNOWN, Side, Source
@@ -49,8 +50,9 @@ class Words:
 class TrainingExamples(Dataset[dict[str, Tensor]]):
     """Random examples, each a function of seed, stream position and sample alone.
 
-    Where a sample has no mask, nothing can tell what a turn or shift does to its words. Such samples are only
-    mirrored, and what is said of colours and lightness, which exposure changes, is not used.
+    Where a sample has no mask, nothing can tell what a turn, a shift or a deformation does to its words. Such
+    samples are only mirrored, and what is said of colours and lightness, which exposure changes, is not used.
+    Nothing is cut out of them either: their labels are made from what is shown.
 
     Args:
         pixels: Images and labels.
@@ -99,15 +101,15 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
                 indices = transform.apply_words(
                     indices, self._words.vocabulary, before, labels, self._words.source, side=self._words.side
                 )
-        exposed = _expose(image, rng, self._augment)
+        shown = cut_out(self._shown(image, rng), rng, self._augment)
         if self._words is not None:
-            indices = words_after_exposure(indices, self._words, labels, image, exposed)
-        return example(exposed, labels, indices)
+            indices = words_after_exposure(indices, self._words, labels, image, shown)
+        return example(shown, labels, indices)
 
     def _without_mask(self, image: Pixels, indices: Indices, rng: np.random.Generator) -> dict[str, Tensor]:
         nothing = np.zeros(image.shape[:2], np.uint8)
         for transform in self._draw(rng):
-            if isinstance(transform, Affine) or (
+            if isinstance(transform, Affine | Elastic) or (
                 isinstance(transform, VerticalFlip) and not self._may_turn_over
             ):
                 continue
@@ -120,7 +122,11 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
         if self._words is not None:
             seen = _seen_in_pixels(self._words.vocabulary)
             indices = tuple(UNKNOWN if looked else i for i, looked in zip(indices, seen, strict=True))
-        return example(_expose(image, rng, self._augment), None, indices)
+        return example(self._shown(image, rng), None, indices)
+
+    def _shown(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        """Change what cameras and detectors change: exposure, noise."""
+        return add_noise(_expose(image, rng, self._augment), rng, self._augment)
 
     def _draw(self, rng: np.random.Generator) -> list[Transform]:
         chosen: list[Transform] = []
@@ -134,6 +140,9 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
                     max_shift=self._augment.max_shift,
                 )
             )
+        # Without it nothing is drawn, so the other changes do not depend on whether this version knows it.
+        if self._augment.elastic > 0 and rng.random() < self._augment.elastic and self._may_shift:
+            chosen.append(Elastic.draw(rng, max_displacement=self._augment.max_displacement))
         if rng.random() < self._augment.horizontal_flip:
             chosen.append(HorizontalFlip())
         if rng.random() < self._augment.vertical_flip:
@@ -187,7 +196,7 @@ def collate(examples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 def words_after_exposure(
     indices: Indices, words: Words, labels: Pixels, before: Pixels, after: Pixels
 ) -> Indices:
-    """Return the words that are true of an image whose exposure was changed.
+    """Return the words that are true of an image whose pixels were changed in place.
 
     Args:
         indices: Factor indices, true before.

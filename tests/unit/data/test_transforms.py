@@ -2,10 +2,20 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage
 
 from lexiseg.data.resize import resize_image, resize_labels
-from lexiseg.data.transforms import Affine, HorizontalFlip, Transform, VerticalFlip, words_follow
+from lexiseg.data.transforms import (
+    MAX_DISPLACEMENT,
+    Affine,
+    Elastic,
+    HorizontalFlip,
+    Transform,
+    VerticalFlip,
+    words_follow,
+)
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.measure_rules import ShapeMeasure
@@ -40,7 +50,8 @@ def random_transform(kind: type, seed: int) -> Transform:
     return kind.draw(np.random.default_rng(seed)) if hasattr(kind, "draw") else kind()
 
 
-ALL = [HorizontalFlip, VerticalFlip, Affine]
+MOVING = [Affine, Elastic]
+ALL = [HorizontalFlip, VerticalFlip, *MOVING]
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -69,10 +80,11 @@ def test_image_and_labels_move_together_and_no_label_is_invented(kind: type) -> 
         assert ((moved[..., 0] > 127) != (moved_labels > 0)).mean() < 0.02
 
 
-def test_drawing_depends_on_the_generator_only() -> None:
-    first, second = (Affine.draw(np.random.default_rng(7)) for _ in range(2))
+@pytest.mark.parametrize("kind", MOVING)
+def test_drawing_depends_on_the_generator_only(kind: type) -> None:
+    first, second = (kind.draw(np.random.default_rng(7)) for _ in range(2))
     assert first == second
-    assert first != Affine.draw(np.random.default_rng(8))
+    assert first != kind.draw(np.random.default_rng(8))
 
 
 @pytest.mark.parametrize("kind", [HorizontalFlip, VerticalFlip])
@@ -126,11 +138,12 @@ def test_flips_swap_words_by_hand() -> None:
     assert HorizontalFlip().apply_words(unknown, chest, labels, labels, "reports") == (UNKNOWN, 0, 3, UNKNOWN)
 
 
-def test_concepts_are_true_of_the_transformed_mask(vocabulary: Vocabulary) -> None:
+@pytest.mark.parametrize("kind", MOVING)
+def test_concepts_are_true_of_the_transformed_mask(kind: type, vocabulary: Vocabulary) -> None:
     changed = 0
     for seed in SEEDS:
         labels = lesions(seed)
-        transform = random_transform(Affine, seed)
+        transform = random_transform(kind, seed)
         _, moved = transform.apply(picture(seed, 1), labels)
         words = measure_indices(labels, vocabulary)
         after = transform.apply_words(words, vocabulary, labels, moved, "concepts")
@@ -155,11 +168,12 @@ def test_a_shape_measured_before_squashing_is_not_measured_again() -> None:
     assert Affine().apply_words(words, polyp, squashed, squashed, "concepts")[shape] == words[shape]
 
 
-def test_reports_keep_only_what_the_transform_did_not_change(vocabulary: Vocabulary) -> None:
+@pytest.mark.parametrize("kind", MOVING)
+def test_reports_keep_only_what_the_transform_did_not_change(kind: type, vocabulary: Vocabulary) -> None:
     kept = lost = 0
     for seed in SEEDS:
         labels = lesions(seed)
-        transform = random_transform(Affine, seed)
+        transform = random_transform(kind, seed)
         _, moved = transform.apply(picture(seed, 1), labels)
         before, after = measure_indices(labels, vocabulary), measure_indices(moved, vocabulary)
         # A report need not say what is measured; take one that never does.
@@ -240,6 +254,99 @@ def test_affine_draws_within_its_bounds() -> None:
         assert abs(drawn.angle_deg) <= 7
         assert 0.8 <= drawn.scale <= 1.2
         assert max(map(abs, drawn.shift)) <= 0.1
+
+
+patterns = st.integers(0, 2**63 - 1)
+displacements = st.floats(0, MAX_DISPLACEMENT)
+sides = st.integers(8, 80)
+
+
+@settings(max_examples=50, deadline=None)
+@given(pattern=patterns, size=displacements, height=sides, width=sides, value=st.integers(0, 255))
+def test_elastic_keeps_a_constant_image(
+    pattern: int, size: float, height: int, width: int, value: int
+) -> None:
+    image = np.full((height, width, 3), (value, 255 - value, 7), np.uint8)
+    moved, labels = Elastic(pattern=pattern, max_displacement=size).apply(image, image[..., 2])
+    np.testing.assert_array_equal(moved, image)
+    np.testing.assert_array_equal(labels, image[..., 2])
+
+
+@settings(max_examples=50, deadline=None)
+@given(pattern=patterns, size=displacements, height=sides, width=sides, seed=st.integers(0, 99))
+def test_elastic_moves_image_and_labels_together(
+    pattern: int, size: float, height: int, width: int, seed: int
+) -> None:
+    labels = np.random.default_rng(seed).choice(np.array([0, 3, 4], np.uint8), (height, width))
+    labels = labels.repeat(4, axis=0).repeat(4, axis=1)  # patches: most pixels have neighbours of their label
+    bend = Elastic(pattern=pattern, max_displacement=size)
+    image, moved = bend.apply(labels[..., None] * np.uint8(60), labels)
+    assert set(np.unique(moved)) <= set(np.unique(labels))
+    # What comes from between pixels of one label has exactly their grey.
+    rows, columns = bend._sources(*labels.shape)
+    corners = np.stack(
+        [
+            labels[y(rows).astype(int), x(columns).astype(int)]
+            for y in (np.floor, np.ceil)
+            for x in (np.floor, np.ceil)
+        ]
+    )
+    pure = corners.min(axis=0) == corners.max(axis=0)
+    assert pure.any()
+    np.testing.assert_array_equal(image[pure, 0], moved[pure] * 60)
+    again = bend.apply(labels[..., None] * np.uint8(60), labels)
+    np.testing.assert_array_equal(again[0], image)
+    np.testing.assert_array_equal(again[1], moved)
+
+
+@settings(max_examples=50, deadline=None)
+@given(pattern=patterns, size=displacements)
+def test_elastic_stays_within_its_bound_and_folds_nothing(pattern: int, size: float) -> None:
+    height, width = 120, 90
+    rows, columns = Elastic(pattern=pattern, max_displacement=size)._sources(height, width)
+    down = (rows - np.arange(height)[:, None]) / height
+    right = (columns - np.arange(width)) / width
+    assert max(np.abs(down).max(), np.abs(right).max()) <= size + 1e-12
+    # Away from the border, where pixels from beyond are taken from it, the map keeps its orientation.
+    inner = (slice(8, -8), slice(8, -8))
+    (down_y, down_x), (right_y, right_x) = (
+        [part[inner] for part in np.gradient(source)] for source in (rows, columns)
+    )
+    assert (down_y * right_x - down_x * right_y).min() > 0
+
+
+def test_elastic_without_displacement_is_nothing() -> None:
+    image, labels = picture(5, 3), lesions(5)
+    same = Elastic(pattern=1, max_displacement=0).apply(image, labels)
+    np.testing.assert_array_equal(same[0], image)
+    np.testing.assert_array_equal(same[1], labels)
+
+
+def test_elastic_uses_the_displacement_it_is_given() -> None:
+    moved = [
+        np.abs(Elastic(pattern=p, max_displacement=0.03)._sources(100, 100)[0] - np.arange(100)[:, None])
+        for p in range(20)
+    ]
+    assert 0.5 < np.mean(moved) < 1.5
+    assert 1.5 < np.max(moved) <= 3
+
+
+def test_a_lesion_that_elastic_moves_over_the_midline_is_measured_again() -> None:
+    chest = load_vocabulary("chest")
+    labels = np.zeros((100, 100), np.uint8)
+    labels[20:40, 35:53] = 1  # a little over the midline, which still counts as the image's left
+    before = measure_indices(labels, chest, side="image")
+    changed = 0
+    for pattern in range(40):
+        bend = Elastic(pattern=pattern, max_displacement=MAX_DISPLACEMENT)
+        _, moved = bend.apply(labels[..., None], labels)
+        now = measure_indices(moved, chest, side="image")
+        measured = bend.apply_words(before, chest, labels, moved, "concepts", side="image")
+        assert measured == now
+        told = bend.apply_words(before, chest, labels, moved, "reports", side="image")
+        assert told == tuple(w if w == n else UNKNOWN for w, n in zip(before, now, strict=True))
+        changed += now != before
+    assert changed > 0
 
 
 @pytest.mark.parametrize("channels", [1, 3])

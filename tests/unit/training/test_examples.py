@@ -116,18 +116,58 @@ def test_words_of_shifted_images_are_true_or_unknown(
     assert (unknown > 0) == (source == "reports")
 
 
+def test_words_of_deformed_images_are_true_or_unknown(
+    pixels: DecodedSamples, reports: Words, concepts: Words
+) -> None:
+    bent = STILL.model_copy(update={"elastic": 1.0, "max_displacement": 0.04})
+    for words in (reports, concepts):
+        examples = TrainingExamples(pixels, words, augment=bent, seed=0)
+        for position in range(len(pixels)):
+            moved = examples[0, position]
+            assert not np.array_equal(moved["image"][0].numpy(), pixels[position][0][..., 0])
+            measured = measure_indices(moved["labels"][0].numpy(), CHEST, side="image")
+            before = measure_indices(pixels[position][1], CHEST, side="image")
+            for index, said, was, now in zip(
+                moved["indices"].tolist(), words.indices[position], before, measured, strict=True
+            ):
+                assert index == (now if words is concepts else said if was == now else UNKNOWN)
+
+
+def test_what_is_off_changes_no_random_draw(pixels: DecodedSamples, reports: Words) -> None:
+    usual = AugmentConfig()
+    off = AugmentConfig(elastic=0, max_displacement=0.04, noise=0, max_noise=0.5, cutout=0, max_cutout=1)
+    one, other = (TrainingExamples(pixels, reports, augment=a, seed=3) for a in (usual, off))
+    assert all(same(one[turn, 5], other[turn, 5]) for turn in range(20))
+
+
+def test_noise_and_cutout_change_the_image_alone(pixels: DecodedSamples, reports: Words) -> None:
+    for name in ("noise", "cutout"):
+        examples = TrainingExamples(pixels, reports, augment=STILL.model_copy(update={name: 1.0}), seed=0)
+        again = TrainingExamples(pixels, reports, augment=STILL.model_copy(update={name: 1.0}), seed=0)
+        changed = 0
+        for position in range(len(pixels)):
+            image, labels = pixels[position]
+            one = examples[0, position]
+            changed += not np.array_equal(one["image"].numpy(), image.transpose(2, 0, 1))
+            assert np.array_equal(one["labels"][0].numpy(), labels)
+            assert tuple(one["indices"].tolist()) == reports.indices[position]
+            assert same(one, again[0, position])
+        assert changed > len(pixels) / 2  # a drawn strength or side may be next to nothing
+
+
 def test_words_that_nothing_measures_forbid_shifts(pixels: DecodedSamples) -> None:
     data = CHEST.to_dict()
     for factor in data["factors"]:
         factor["measure"] = None
     vocabulary = Vocabulary.from_dict(data, origin="test")
     words = Words(vocabulary, [(0, 0, 0, 0)] * 16, source="reports", side="image")
-    shifted = STILL.model_copy(update={"affine": 1.0})
-    moved = TrainingExamples(pixels, words, augment=shifted, seed=0)[0, 0]
-    assert np.array_equal(moved["labels"][0].numpy(), pixels[0][1])
-    assert not np.array_equal(
-        TrainingExamples(pixels, None, augment=shifted, seed=0)[0, 0]["labels"][0].numpy(), pixels[0][1]
-    )
+    for change in ("affine", "elastic"):
+        shifted = STILL.model_copy(update={change: 1.0})
+        moved = TrainingExamples(pixels, words, augment=shifted, seed=0)[0, 0]
+        assert np.array_equal(moved["labels"][0].numpy(), pixels[0][1])
+        assert np.array_equal(moved["image"].numpy(), pixels[0][0].transpose(2, 0, 1))
+        free = TrainingExamples(pixels, None, augment=shifted, seed=0)[0, 0]
+        assert not np.array_equal(free["labels"][0].numpy(), pixels[0][1])
 
 
 def test_without_text_there_are_no_indices(pixels: DecodedSamples) -> None:
@@ -224,7 +264,9 @@ def test_every_example_tells_the_truth_about_colour(tmp_path: Path) -> None:
             return before, labels
 
     words = Words(POLYP, [measure_indices(labels, POLYP, image=before)], source="concepts", side="image")
-    harsh = AugmentConfig(horizontal_flip=0.5, affine=0.5, gamma=0.9, brightness=0.5)
+    harsh = AugmentConfig(
+        horizontal_flip=0.5, affine=0.5, gamma=0.9, brightness=0.5, elastic=0.5, noise=0.5, cutout=0.5
+    )
     examples = TrainingExamples(One(), words, augment=harsh, seed=0)
     position = [factor.name for factor in POLYP.factors].index("color")
     seen = set()
@@ -255,11 +297,17 @@ class TestWithoutMask:
 
     def test_flips_keep_its_words_true_and_nothing_else_moves_it(self) -> None:
         words = Words(CHEST, [(1, 0, 0, 7)], source="concepts", side="image")
-        still = {"gamma": 0, "brightness": 0, "affine": 1, "vertical_flip": 1}
+        still = {"gamma": 0, "brightness": 0, "affine": 1, "vertical_flip": 1, "elastic": 1, "cutout": 1}
         one = self.examples(words, horizontal_flip=1, **still)[0, 0]
         # not turned over: zones of an upside-down chest cannot be measured
         assert np.array_equal(one["image"][0].numpy(), self.PIXELS[:, ::-1, 0])
         assert one["indices"].tolist() == [1, 0, 7, 0]
+
+    def test_noise_is_added(self) -> None:
+        still = {"gamma": 0, "brightness": 0, "horizontal_flip": 0}
+        one = self.examples(None, noise=1, max_noise=0.1, **still)[0, 0]
+        difference = one["image"][0].numpy().astype(int) - self.PIXELS[..., 0]
+        assert 0 < np.abs(difference).mean() < 20
 
     def test_a_grid_may_be_turned_over(self) -> None:
         words = Words(POLYP, [(0, 0, 1, 2, 3)], source="reports", side="image")
