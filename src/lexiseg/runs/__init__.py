@@ -6,6 +6,7 @@ run.json              manifest: network, classes, words, side convention, data, 
 config.yaml           the resolved training configuration
 weights.safetensors   the selected weights
 bank.safetensors      phrases and their embeddings (absent where the model names no words)
+zone_atlas.safetensors  where lesions lie in images with each phrase (absent where the words name no places)
 history.csv           one row per validation
 splits.json           image ids per split (absent in a run converted from a published checkpoint); "left_out"
                       names those of "train" that took no part, as they had no mask

@@ -101,6 +101,20 @@ class DataRecord(_PartlyWritten):
         return {name: value for name, value in handler(self).items() if value}
 
 
+class AtlasSummary(Record):
+    """The zone atlas of a run, where it has one.
+
+    Attributes:
+        file: Its file in the run folder.
+        images: Number of masks that it was made from.
+        strength: Weight of its logit correction, fitted on training images.
+    """
+
+    file: str
+    images: int
+    strength: float
+
+
 class ValidationRecord(Record):
     """Scores of the selected weights on all validation cases.
 
@@ -173,7 +187,7 @@ class FinishedTraining(TrainingRecord):
     command: str
 
 
-class Manifest(Record):
+class Manifest(_PartlyWritten):
     """Contents of `run.json`.
 
     Attributes:
@@ -191,6 +205,7 @@ class Manifest(Record):
         review_below: Predictions whose agreement is below this are flagged; chosen on validation.
         data: The training data.
         training: The training.
+        zone_atlas: The zone atlas; None where the words name no places, and in runs of earlier versions.
     """
 
     format_version: int = FORMAT_VERSION
@@ -207,6 +222,11 @@ class Manifest(Record):
     review_below: float = 0.0
     data: DataRecord = DataRecord()
     training: TrainingRecord = TrainingRecord()
+    zone_atlas: AtlasSummary | None = None
+
+    @model_serializer(mode="wrap")
+    def _with_its_atlas(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value or name != "zone_atlas"}
 
 
 def read_manifest(folder: Path) -> Manifest:

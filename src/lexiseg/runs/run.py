@@ -9,7 +9,7 @@ import csv
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -21,6 +21,9 @@ from lexiseg.runs.splits import SplitsRecord, read_splits_record, read_with_mask
 from lexiseg.systems.registry import get
 from lexiseg.words.description import Side
 from lexiseg.words.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # a run is opened without the geometry, which takes longer to import
+    from lexiseg.words.zone_atlas import ZoneAtlas
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,24 @@ class Run:
         """The vocabulary of the words that predictions name; None where they name none."""
         network = self.manifest.network
         return self.vocabulary if get(network.model, network.preset).names_words else None
+
+    @property
+    def zone_atlas_file(self) -> Path:
+        """The zone atlas."""
+        return self.path / "zone_atlas.safetensors"
+
+    @cached_property
+    def zone_atlas(self) -> ZoneAtlas | None:
+        """Where lesions lie in images with each phrase; None where the run has no atlas.
+
+        Raises:
+            RunError: The file is missing or damaged.
+        """
+        if self.manifest.zone_atlas is None or self.vocabulary is None:
+            return None
+        from lexiseg.words.zone_atlas import ZoneAtlas
+
+        return ZoneAtlas.load(self.zone_atlas_file, self.vocabulary)
 
     @cached_property
     def splits(self) -> SplitsRecord | None:

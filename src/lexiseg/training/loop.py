@@ -46,6 +46,7 @@ from lexiseg.training.sampling_weights import draw_weights
 from lexiseg.training.unmasked_images import MaskUse, write_masks
 from lexiseg.training.unmasked_loss import UnmaskedTeaching
 from lexiseg.training.validate import NOT_A_MODEL, model_card, validate_run
+from lexiseg.training.zone_atlas import add_atlas
 
 #: Steps between two checkpoints and validations; a pass over the data if that is shorter.
 SEGMENT_STEPS = 250
@@ -235,6 +236,7 @@ class Training:
         """Score all validation cases with the selected weights and complete the manifest."""
         # A calibration of earlier weights, in a run that was resumed, says nothing of these.
         scores = validate_run(Predictor(run, calibrated=False), self.index)
+        run = add_atlas(run, self.index, self.plan.train, self.config, self.console)
         manifest = run.manifest.model_copy(
             update={
                 "review_below": scores.review_below,

@@ -81,12 +81,21 @@ class TestPlan:
 
 
 class TestRunFolder:
+    def test_it_holds_the_atlas_of_its_masks(self, tiny_run: Run) -> None:
+        atlas, summary = tiny_run.zone_atlas, tiny_run.manifest.zone_atlas
+        assert atlas is not None
+        assert summary is not None
+        assert (atlas.images, atlas.strength) == (16, summary.strength)
+        assert sum(atlas.counts["left"]) == 32  # each image, and each mirrored
+        assert tiny_run.zone_atlas is atlas
+
     def test_it_holds_everything(self, tiny_run: Run, index: DatasetIndex) -> None:
         assert {path.name for path in tiny_run.path.iterdir()} == {
             "run.json",
             "config.yaml",
             "weights.safetensors",
             "bank.safetensors",
+            "zone_atlas.safetensors",
             "history.csv",
             "splits.json",
             "model_card.md",

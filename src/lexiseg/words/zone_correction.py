@@ -1,0 +1,153 @@
+"""Mask scores corrected by words: the atlas added in logit space, and halves without a lesion.
+
+Shape legend: K foreground classes, C channels of scores (1 for one class, else K + 1 with the background
+first), G cells along each side of the atlas, H, W size of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lexiseg.words.description import UNKNOWN, Side
+from lexiseg.words.flips import to_side
+from lexiseg.words.vocabulary import Vocabulary
+from lexiseg.words.zone_atlas import ZoneAtlas, in_half, resized
+
+Scores = npt.NDArray[np.float32]
+
+#: Weights of the correction that `fit_strength` chooses from.
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+
+#: Scores of the classes in a half without a lesion: a probability of 5e-5.
+_EXCLUDED = -10.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScoredCase:
+    """Mask scores of an image with a mask, and what its words say.
+
+    Attributes:
+        logits: Mask scores `(C, H, W)` float32.
+        correction: What the words add to them, `(C, H, W)`; see `logit_correction`.
+        excluded: Halves without a lesion, `(H, W)` bool; see `halves_without_lesion`.
+        labels: The true labels, `(H, W)` uint8.
+    """
+
+    logits: Scores
+    correction: Scores
+    excluded: npt.NDArray[np.bool_]
+    labels: npt.NDArray[np.uint8]
+
+    def dice(self, strength: float) -> float:
+        """Return the Dice of the corrected mask, the mean over classes; 1 for a class that both lack."""
+        logits = without_excluded(self.logits + np.float32(strength) * self.correction, self.excluded)
+        one = len(logits) == 1
+        predicted = (logits[0] > 0).astype(np.uint8) if one else logits.argmax(axis=0)
+        truth = (self.labels > 0) if one else self.labels
+        scores = []
+        for label in range(1, 2 if one else len(logits)):
+            p, t = predicted == label, truth == label
+            total = int(p.sum()) + int(t.sum())
+            scores.append(2 * int((p & t).sum()) / total if total else 1.0)
+        return float(np.mean(scores))
+
+
+def fit_strength(cases: Iterable[ScoredCase]) -> float:
+    """Return the weight of `STRENGTHS` with the highest mean Dice; of several, the smallest.
+
+    Args:
+        cases: Images with a mask; their masks must not be those that the atlas, or a network that draws masks
+            by heart, was made from. At least one.
+    """
+    dice = np.array([[case.dice(strength) for strength in STRENGTHS] for case in cases])
+    return STRENGTHS[int(dice.mean(axis=0).round(6).argmax())]
+
+
+def logit_correction(
+    atlas: ZoneAtlas, indices: Sequence[int], size: tuple[int, int], *, side: Side | None = None
+) -> Scores:
+    """Return what a description adds to mask scores, before the weight `strength`.
+
+    The sum over the stated phrases about places of `logit P(pixel | phrase) - logit P(pixel)`. With several
+    classes, `log P - log P` of each channel, the background's included, which means the same for softmax.
+
+    Args:
+        atlas: The atlas.
+        indices: The description, one index per factor; `UNKNOWN` for unknown factors.
+        size: Height and width (H, W) of the scores.
+        side: Side convention of the description; default: the vocabulary's.
+
+    Returns:
+        `(C, H, W)`; 0 where nothing is stated.
+    """
+    start = _scores_of(atlas.overall)
+    total = np.zeros_like(start)
+    for stated in atlas.stated_maps(indices, side=side):
+        total += _scores_of(stated) - start
+    return resized(total, size)
+
+
+def halves_without_lesion(
+    vocabulary: Vocabulary, indices: Sequence[int], size: tuple[int, int], *, side: Side | None = None
+) -> npt.NDArray[np.bool_]:
+    """Return the pixels of the halves that a description says hold no lesion, `(H, W)` bool.
+
+    Args:
+        vocabulary: The vocabulary; halves are known where its factors have `measure` rules about halves.
+        indices: The description, one index per factor; `UNKNOWN` for unknown factors.
+        size: Height and width (H, W).
+        side: Side convention of the description; default: the vocabulary's.
+    """
+    excluded = np.zeros(size, dtype=bool)
+    seen = to_side(vocabulary, indices, given=side or vocabulary.side, wanted="image")
+    for factor, index in zip(vocabulary.factors, seen, strict=True):
+        if index == UNKNOWN or factor.measure is None:
+            continue
+        half = factor.measure.half_without_lesion(factor.phrases, index)
+        if half is not None:
+            excluded |= in_half(half, size)
+    return excluded
+
+
+def without_excluded(logits: Scores, excluded: npt.NDArray[np.bool_]) -> Scores:
+    """Return scores `(C, H, W)` that give excluded pixels `(H, W)` to the background."""
+    if not excluded.any():
+        return logits
+    changed = logits.copy()
+    if len(logits) == 1:
+        changed[0, excluded] = np.minimum(logits[0, excluded], _EXCLUDED)
+    else:
+        background = logits[0, excluded]
+        changed[1:, excluded] = np.minimum(logits[1:, excluded], background + _EXCLUDED)
+    return changed
+
+
+def corrected(
+    logits: Scores, atlas: ZoneAtlas, indices: Sequence[int], *, strength: float, side: Side | None = None
+) -> Scores:
+    """Return mask scores corrected by a description: the atlas added, and halves without a lesion excluded.
+
+    Args:
+        logits: Mask scores `(C, H, W)` float32.
+        atlas: The atlas.
+        indices: The description, one index per factor; `UNKNOWN` for unknown factors.
+        strength: Weight of the atlas, at least 0; 0 only excludes halves.
+        side: Side convention of the description; default: the vocabulary's.
+    """
+    size = (logits.shape[1], logits.shape[2])
+    if strength > 0:
+        logits = logits + strength * logit_correction(atlas, indices, size, side=side)
+    return without_excluded(logits, halves_without_lesion(atlas.vocabulary, indices, size, side=side))
+
+
+def _scores_of(probability: npt.NDArray[np.float32]) -> Scores:
+    """Return scores `(C, G, G)` of probabilities `(K, G, G)`: logits of one class, else logarithms."""
+    if len(probability) == 1:
+        return np.log(probability) - np.log1p(-probability)
+    least = 1e-3
+    background = (1 - probability.sum(axis=0, keepdims=True)).clip(least)
+    return np.asarray(np.log(np.concatenate([background, probability.clip(least)])), dtype=np.float32)
