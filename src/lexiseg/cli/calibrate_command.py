@@ -45,4 +45,6 @@ def calibrate(
             f"Flagged for review: {100 * review.flagged:.1f} % of them, mean Dice {review.dice_flagged:.3f}; "
             f"the rest {review.dice_rest:.3f}."
         )
+    for sentence in fitted.data.left_out:
+        say(sentence)
     say(f"Written to {run / 'calibration.json'}; predict and evaluate use it from now on.")

@@ -76,6 +76,8 @@ def evaluate(
             f"pooled over all pixels: {metrics.pooled_dice:.4f}."
         )
         say(f"Report: {out / 'report.html'}")
+    for said in dict.fromkeys(text for result in results for text in result.metrics.data.left_out):
+        say(said)
     for sentence in dict.fromkeys(result.metrics.in_sample for result in results):
         if sentence is not None:
             say(sentence)

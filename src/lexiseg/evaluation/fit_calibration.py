@@ -130,7 +130,11 @@ def calibrate_on(
         pixels=len(labels),
         review=fit_review(validation.signals, validation.dice),
         data=CalibrationData(
-            name=about.name, split=about.split, samples=about.samples, ids_sha256=about.ids_sha256
+            name=about.name,
+            split=about.split,
+            samples=about.samples,
+            ids_sha256=about.ids_sha256,
+            left_out=about.left_out,
         ),
         lexiseg_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -38,6 +38,7 @@ def describe_data(index: DatasetIndex, samples: Sequence[Sample], split: Split) 
         samples=len(samples),
         ids_sha256=hashlib.sha256(ids.encode("utf-8")).hexdigest(),
         assumptions=index.assumptions,
+        left_out=tuple(item.sentence for item in index.left_out),
     )
 
 

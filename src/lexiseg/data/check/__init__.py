@@ -119,7 +119,17 @@ def _names(scan: Scan) -> list[Finding]:
             [FileNote(file=split) for split in empty_splits],
         ),
     ]
-    return findings + [make_finding(code, level, text, notes) for code, level, text, notes in checks if notes]
+    findings += [make_finding(code, level, text, notes) for code, level, text, notes in checks if notes]
+    return findings + [
+        make_finding(
+            "left-out",
+            "warning",
+            item.sentence,
+            [FileNote(file=name) for name in item.names],
+            count=item.count,
+        )
+        for item in scan.left_out
+    ]
 
 
 #: Code, severity and message of the checks of single files.
