@@ -56,6 +56,7 @@ class DatasetIndex:
             `dataset.yaml`; None if it states none.
         assumptions: Notes on what was assumed when opening it, and on what is left out, one sentence each.
         left_out: What its folder holds, but is not used, by reason.
+        leaks: What its splits share, one sentence each, if the user insisted on using them.
     """
 
     root: Path
@@ -69,6 +70,7 @@ class DatasetIndex:
     keyword: str | dict[str, str] | None = None
     assumptions: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    leaks: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:

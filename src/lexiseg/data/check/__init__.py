@@ -195,7 +195,12 @@ def _splits(root: Path, inspections: Sequence[Inspection]) -> list[Finding]:
     ]
     near_text = f"Nearly the same picture in two splits (thumbnails correlate by {MIN_CORRELATION} or more)."
     checks: list[tuple[str, Severity, str, list[FileNote]]] = [
-        ("duplicate-image", "error", "The same image file in two splits.", copies),
+        (
+            "duplicate-image",
+            "error",
+            "The same image in two splits: the files or their pixels are equal.",
+            copies,
+        ),
         ("near-duplicate", "warning", near_text, near),
         ("patient-in-splits", "error", "Patients with images in more than one split.", shared),
     ]
