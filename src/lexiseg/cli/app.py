@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 from typing import Annotated, Any, NoReturn
@@ -44,7 +45,11 @@ class _InterruptError(Exception):
 
 
 class _Commands(TyperGroup):
-    """The commands; an interrupt keeps its message."""
+    """The commands; "~" in front of a path means the home folder, and an interrupt keeps its message."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line. Shells do not expand "~" in quotes or after "=", as in `--out=~/results`."""
+        return super().parse_args(ctx, [_with_home(argument) for argument in args])
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -73,6 +78,12 @@ app.command("predict")(predict)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(convert_commands.app, name="convert")
 app.command("demo")(demo)
+
+
+def _with_home(argument: str) -> str:
+    """Return an argument with "~" in front of its path replaced by the home folder."""
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    return option + equals + (os.path.expanduser(value) if value.startswith("~") else value)
 
 
 def _version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import SplitName, narrator, say
+from lexiseg.cli.common_options import AllowLeak, SplitName, narrator, say
 from lexiseg.systems.registry import names
 
 
@@ -72,6 +72,7 @@ def audit(
         typer.Option(min=2, help=r"Train on this many images, the same in every arm. \[default: all]"),
     ] = None,
     split: Annotated[SplitName, typer.Option(help="Split to compare on.")] = SplitName.TEST,
+    allow_leak: AllowLeak = False,
     config: Annotated[
         Path | None, typer.Option(help="YAML file with further fields of the configuration, for all arms.")
     ] = None,
@@ -101,6 +102,7 @@ def audit(
             masks=masks,
             limit=limit,
             split=split.value,
+            allow_leak=allow_leak,
             config_file=config,
             stale_minutes=stale_minutes,
             console=narrator(),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import BatchSize, Device, FlipAverage, progress_bar, say
+from lexiseg.cli.common_options import AllowLeak, BatchSize, Device, FlipAverage, progress_bar, say
 
 
 def calibrate(
@@ -18,6 +18,7 @@ def calibrate(
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     flip_average: FlipAverage = False,
+    allow_leak: AllowLeak = False,
 ) -> None:
     """Calibrate a run on the validation split: fit the temperature and the review rule.
 
@@ -33,6 +34,7 @@ def calibrate(
             device=device,
             flip_average=flip_average,
             batch_size=batch_size,
+            allow_leak=allow_leak,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     review = fitted.review
@@ -45,4 +47,6 @@ def calibrate(
             f"Flagged for review: {100 * review.flagged:.1f} % of them, mean Dice {review.dice_flagged:.3f}; "
             f"the rest {review.dice_rest:.3f}."
         )
+    for sentence in (*fitted.data.left_out, *fitted.data.leaks):
+        say(sentence)
     say(f"Written to {run / 'calibration.json'}; predict and evaluate use it from now on.")

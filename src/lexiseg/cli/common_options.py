@@ -48,6 +48,13 @@ AverageWith = Annotated[
         "classes and words: half as fast, often better."
     ),
 ]
+AllowLeak = Annotated[
+    bool,
+    typer.Option(
+        "--allow-leak",
+        help="Use splits that share images or patients all the same; all results say so.",
+    ),
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]
 
 

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import RUN_HELP, Device, FlipAverage, SplitName, Tolerance, progress_bar
+from lexiseg.cli.common_options import (
+    RUN_HELP,
+    AllowLeak,
+    Device,
+    FlipAverage,
+    SplitName,
+    Tolerance,
+    progress_bar,
+)
 from lexiseg.cli.result_tables import show_comparison
 from lexiseg.errors import PartialFailureError
 
@@ -29,6 +37,7 @@ def compare(
     flip_average: FlipAverage = False,
     tolerance: Tolerance = 2.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
+    allow_leak: AllowLeak = False,
 ) -> None:
     """Compare two runs case by case: difference with interval, by lesion size, and the largest changes."""
     from lexiseg import compare as run_comparison
@@ -45,6 +54,7 @@ def compare(
             flip_average=flip_average,
             tolerance=tolerance,
             seed=seed,
+            allow_leak=allow_leak,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if as_json:

@@ -9,6 +9,7 @@ import typer
 
 from lexiseg.cli.common_options import (
     RUN_HELP,
+    AllowLeak,
     AverageWith,
     BatchSize,
     Device,
@@ -43,6 +44,7 @@ def evaluate(
     average_with: AverageWith = None,
     tolerance: Tolerance = 2.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
+    allow_leak: AllowLeak = False,
 ) -> None:
     """Score a run on one split: masks and words, per case and by lesion size, with confidence intervals."""
     from lexiseg import evaluate as run_evaluation
@@ -58,6 +60,7 @@ def evaluate(
             "average_with": average_with,
             "tolerance": tolerance,
             "seed": seed,
+            "allow_leak": allow_leak,
         }
 
         def show(done: int, total: int) -> None:
@@ -76,6 +79,10 @@ def evaluate(
             f"pooled over all pixels: {metrics.pooled_dice:.4f}."
         )
         say(f"Report: {out / 'report.html'}")
+    for said in dict.fromkeys(
+        text for result in results for text in (*result.metrics.data.left_out, *result.metrics.data.leaks)
+    ):
+        say(said)
     for sentence in dict.fromkeys(result.metrics.in_sample for result in results):
         if sentence is not None:
             say(sentence)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import narrator, say
+from lexiseg.cli.common_options import AllowLeak, narrator, say
 from lexiseg.errors import DiskError
 from lexiseg.systems.registry import DEFAULT, names, systems
 
@@ -136,6 +136,7 @@ def train(
             "the field of the file."
         ),
     ] = None,
+    allow_leak: AllowLeak = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")] = False,
 ) -> None:
     """Train a model on a folder of images and masks."""
@@ -164,6 +165,7 @@ def train(
             encoder_weights=encoder_weights,
             seed=seed,
             workers=workers,
+            allow_leak=allow_leak or None,
         )
     except KeyboardInterrupt as interrupt:
         # Lightning does not let two interrupts pass; the state of the last segment is on disk.

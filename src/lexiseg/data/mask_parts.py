@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 
@@ -20,9 +21,19 @@ def mask_parts(mask: Path) -> tuple[Path, ...]:
     if not _MASK.search(mask.stem):
         return (mask,)
     parts = [mask]
-    while (part := mask.with_name(f"{mask.stem}_{len(parts)}{mask.suffix}")).is_file():
+    while _is_file(part := mask.with_name(f"{mask.stem}_{len(parts)}{mask.suffix}")):
         parts.append(part)
     return tuple(parts)
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether a file exists; a name longer than the file system allows belongs to none."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False
 
 
 def first_part(mask: Path) -> Path | None:

@@ -14,6 +14,21 @@ PATIENT_PATTERNS = (
     re.compile(r"(?:^|[_-])(s\d+)-e\d+(?:-r\d+)?$"),
 )
 
+#: A word for a patient with a number, and something after it that tells images of the patient apart, as in
+#: "patient001_slice2", in lower case. The id is everything up to the number: a hospital in front is a part of
+#: it.
+_PATIENT_WORD = re.compile(
+    r"^((?:.*[_\-. ])?(?:patient|subject|subj|sub|pat|pid|case|person|proband|volunteer)[_\-. ]?[0-9]+)"
+    r"(?:[_\-. ]|(?=[a-z]))."
+)
+
+#: The letter alone, as in "P12_3": it counts only if all names look like this.
+_PATIENT_LETTER = re.compile(r"^(p[0-9]+)[_\-. ].")
+
+#: A name that ends with a number, as in "A17_003" or "A17_slice3"; its beginning holds a digit too, so that
+#: the name of a collection ("img_003") is none.
+_NUMBERED_PART = re.compile(r"^(.*[0-9].*?)[_\-. ](?:[A-Za-z]+[_\-. ]?)?[0-9]+$")
+
 _MAX_SOURCES = 8
 _MIN_COVER = 0.95
 _PREFIX = re.compile(r"^([A-Za-z]+)[_-]")
@@ -24,8 +39,8 @@ def patients(stems: Sequence[str], pattern: str | None) -> tuple[list[str | None
 
     Args:
         stems: File names without extension.
-        pattern: Regular expression of `dataset.yaml`, whose first group is the id; None tries
-            `PATIENT_PATTERNS`.
+        pattern: Regular expression of `dataset.yaml`, whose first group is the id; None tries the known forms
+            of names.
 
     Returns:
         An id or None per name, and a note on what was assumed, if anything.
@@ -34,12 +49,7 @@ def patients(stems: Sequence[str], pattern: str | None) -> tuple[list[str | None
         DataError: `pattern` matches no name.
     """
     if pattern is None:
-        ids = [_first_group(PATIENT_PATTERNS, stem) for stem in stems]
-        known = sum(patient is not None for patient in ids)
-        if not known:
-            return ids, None
-        note = f"Patient ids are read from file names such as s123-e456-r1 ({known} of {len(ids)} images)."
-        return ids, note
+        return _patients_of_known_forms(stems)
     ids = [_first_group((re.compile(pattern),), stem) for stem in stems]
     known = sum(patient is not None for patient in ids)
     if stems and not known:
@@ -51,6 +61,44 @@ def patients(stems: Sequence[str], pattern: str | None) -> tuple[list[str | None
         return ids, None
     note = f"The patient pattern of dataset.yaml matches {known} of {len(ids)} image names."
     return ids, note
+
+
+def _patients_of_known_forms(stems: Sequence[str]) -> tuple[list[str | None], str | None]:
+    """Find patient ids in names of a known form; unknown where the form is not certain."""
+    ids = [_first_group(PATIENT_PATTERNS, stem) for stem in stems]
+    example = "s123-e456-r1"
+    if not any(ids):
+        ids = [_first_group((_PATIENT_WORD,), stem.lower()) for stem in stems]
+        if not any(ids):
+            ids = [_first_group((_PATIENT_LETTER,), stem.lower()) for stem in stems]
+            ids = ids if all(ids) else [None] * len(ids)
+        # One image per id may be a plain numbering of the images.
+        if len({patient.lower() for patient in ids if patient}) == sum(
+            patient is not None for patient in ids
+        ):
+            return [None] * len(stems), None
+        example = next(stem for stem, patient in zip(stems, ids, strict=True) if patient)
+    known = sum(patient is not None for patient in ids)
+    return ids, f"Patient ids are read from file names such as {example} ({known} of {len(ids)} images)."
+
+
+def shared_beginnings(stems: Sequence[str]) -> list[str | None]:
+    """Return the beginning that each image's name shares with others; such images may be of one patient.
+
+    All names must end with a number that tells images apart ("A17_003", "A17_slice4"), with a digit before
+    it, and no beginning may hold more than half of the images. Otherwise nothing is known.
+
+    Args:
+        stems: File names without extension.
+
+    Returns:
+        The beginning per name; None for each name if the names do not have this form, or share no beginning.
+    """
+    starts = [_first_group((_NUMBERED_PART,), stem) for stem in stems]
+    counts = Counter(start for start in starts if start is not None)
+    if None in starts or not counts or len(counts) == len(stems) or max(counts.values()) > len(stems) / 2:
+        return [None] * len(stems)
+    return starts
 
 
 def sources(stems: Sequence[str]) -> list[str | None]:

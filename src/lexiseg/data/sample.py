@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from lexiseg.data.left_out import LeftOut
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.words.description import Side
 
@@ -53,7 +54,9 @@ class DatasetIndex:
         side: Side convention of its reports stated in `dataset.yaml`; None if it states none.
         keyword: Name of the segmented structure, such as "polyp area", or names by class, stated in
             `dataset.yaml`; None if it states none.
-        assumptions: Notes on what was assumed when opening it, one sentence each.
+        assumptions: Notes on what was assumed when opening it, and on what is left out, one sentence each.
+        left_out: What its folder holds, but is not used, by reason.
+        leaks: What its splits share, one sentence each, if the user insisted on using them.
     """
 
     root: Path
@@ -66,6 +69,8 @@ class DatasetIndex:
     side: Side | None = None
     keyword: str | dict[str, str] | None = None
     assumptions: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    leaks: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:

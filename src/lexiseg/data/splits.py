@@ -26,7 +26,8 @@ def seeded_split(
     until each split has its share of `SHARES`.
 
     Args:
-        groups: Group per image id: the patient, or the id itself if the patient is not known.
+        groups: Group per image id: the patient; if it is not known, the beginning of the name that the image
+            shares with others, or the id itself.
         seed: Any whole number.
         splits: The splits to make, including "train".
 
@@ -42,8 +43,8 @@ def seeded_split(
     if len(members) < len(splits):
         raise DataError(
             f"Cannot split {len(groups)} images of {len(members)} patients into {', '.join(splits[:-1])} and "
-            f"{splits[-1]}: at least {len(splits)} patients are needed. Add images, or name the split of "
-            f"each image in splits.json.",
+            f"{splits[-1]}: at least {len(splits)} patients are needed. (An image without a known patient "
+            f"counts as one.) Add images, or name the split of each image in splits.json.",
             code="LEX-DATA-095",
         )
     order = sorted(members, key=lambda group: hashlib.sha256(f"{seed}:{group}".encode()).digest())
@@ -68,15 +69,21 @@ def split_lists(splits: Mapping[str, Split]) -> dict[str, list[str]]:
     return {name: sorted(image for image, split in splits.items() if split == name) for name in SPLITS}
 
 
-def write_splits(folder: Path, splits: Mapping[str, Split], *, seed: int) -> str:
+def write_splits(folder: Path, splits: Mapping[str, Split], *, seed: int, how: str) -> str:
     """Write a split beside the data if the folder is writable.
 
+    Args:
+        folder: The data set's folder.
+        splits: Split per image.
+        seed: The seed of the split.
+        how: What was kept together, as in "by patient".
+
     Returns:
-        A note on where it is.
+        A note on how the images were split and where the split is.
     """
     lists = split_lists(splits)
     counts = ", ".join(f"{len(images)} {name}" for name, images in lists.items())
-    note = f"There was no split: images were split by patient with seed {seed} ({counts})"
+    note = f"There was no split: images were split {how} with seed {seed} ({counts})"
     try:
         write_json(folder / SPLITS_FILE, {"seed": seed, **lists})
     except DiskError:

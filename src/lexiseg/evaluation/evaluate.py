@@ -115,7 +115,7 @@ def evaluate(
     run = Run.of(run)
     refuse_blocked(out)
     settings = EvaluationOptions.of(**options)
-    index = open_scorable(settings.members(run), data, settings.split)
+    index = open_scorable(settings.members(run), data, settings.split, allow_leak=settings.allow_leak)
     return evaluate_on(index, run, settings, out=Path(out), progress=progress)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
 from lexiseg.data.layouts.open_dataset import name_of, scan_folder
+from lexiseg.data.leaks import refuse_leaks
 from lexiseg.data.mask_hiding import hide_masks_except
 from lexiseg.errors import DataError
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
@@ -41,17 +42,20 @@ def open_for_runs(runs: Sequence[Run], data: str | Path, split: Split) -> Datase
     return open_dataset(data, seed=_seed(runs[0]), allow_missing_masks=True, coded_by=seen)
 
 
-def open_scorable(runs: Sequence[Run], data: str | Path, split: Split) -> DatasetIndex:
+def open_scorable(
+    runs: Sequence[Run], data: str | Path, split: Split, *, allow_leak: bool = False
+) -> DatasetIndex:
     """Open a data set for one run, or for several, and refuse what cannot be scored.
 
     Args:
         runs: The runs; at least one.
         data: The data set's folder.
         split: "train", "val" or "test".
+        allow_leak: Whether the split may share images or patients with the splits before it.
 
     Raises:
         DataError: The data set cannot be opened, has no such split, has other classes than a run, or the
-            split holds images that a run has learned from.
+            split holds images that a run has learned from, or shares images or patients with such splits.
         UsageError: There is no split of that name.
         RunError: A run's `masks.json` is missing or damaged.
     """
@@ -60,7 +64,7 @@ def open_scorable(runs: Sequence[Run], data: str | Path, split: Split) -> Datase
     for run in runs:
         check_classes(index, run)
         check_unseen(index, run, split)
-    return index
+    return refuse_leaks(index, allow=allow_leak, scored=split)
 
 
 def seen_by(runs: Sequence[Run], index: DatasetIndex, split: Split) -> DatasetIndex:

@@ -15,6 +15,7 @@ from scipy.special import expit, log_softmax
 
 from lexiseg._version import __version__
 from lexiseg.data import DatasetIndex, Sample
+from lexiseg.data.leaks import refuse_leaks
 from lexiseg.data.readers import read_mask
 from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
@@ -47,6 +48,7 @@ def calibrate(
     run: Run | str | Path,
     data: str | Path,
     *,
+    allow_leak: bool = False,
     progress: Callable[[int, int], None] | None = None,
     **options: Unpack[PredictionKeywords],
 ) -> Calibration:
@@ -58,6 +60,7 @@ def calibrate(
     Args:
         run: A trained run, or its folder.
         data: The data set it was trained on.
+        allow_leak: Whether validation images or patients may be in the training split too.
         progress: Called after each case with the number of cases done and in all.
         **options: Fields of `PredictionOptions`, such as `flip_average=True` to calibrate flip-averaged
             prediction.
@@ -67,7 +70,7 @@ def calibrate(
 
     Raises:
         DataError: The data set cannot be used with the run, has no validation cases with masks, or one of
-            them cannot be read.
+            them cannot be read, or shares validation images or patients with the training split.
         RunError: The run folder cannot be used, or comes with Lexiseg.
         DiskError: `calibration.json` cannot be written.
     """
@@ -79,7 +82,7 @@ def calibrate(
             code="LEX-RUN-016",
         )
     settings = PredictionOptions(**options)
-    index = open_for_runs((run,), data, "val")
+    index = refuse_leaks(open_for_runs((run,), data, "val"), allow=allow_leak, scored="val")
     predictor = Predictor(run, settings, calibrated=False)
     fitted = calibrate_on(index, predictor, settings, progress=progress)
     save_calibration(run, fitted, flip_average=settings.flip_average)
@@ -130,7 +133,12 @@ def calibrate_on(
         pixels=len(labels),
         review=fit_review(validation.signals, validation.dice),
         data=CalibrationData(
-            name=about.name, split=about.split, samples=about.samples, ids_sha256=about.ids_sha256
+            name=about.name,
+            split=about.split,
+            samples=about.samples,
+            ids_sha256=about.ids_sha256,
+            left_out=about.left_out,
+            leaks=about.leaks,
         ),
         lexiseg_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -275,6 +275,8 @@ class EvaluatedData(Record):
         samples: Number of images in the split.
         ids_sha256: SHA-256 of the sorted sample ids: equal hashes mean the same cases.
         assumptions: What was assumed when the data set was opened.
+        left_out: What the data set's folder holds, but is not used, one or two sentences per reason.
+        leaks: Images and patients that the split shares with the splits before it, one sentence each.
     """
 
     folder: str
@@ -284,6 +286,8 @@ class EvaluatedData(Record):
     samples: int = Field(ge=0)
     ids_sha256: str
     assumptions: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+    leaks: tuple[str, ...] = ()
 
 
 class Execution(Record):

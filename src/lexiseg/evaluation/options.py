@@ -26,6 +26,7 @@ class ComparisonKeywords(PredictionKeywords, total=False):
     split: Split
     tolerance: float
     seed: int
+    allow_leak: bool
 
 
 class EvaluationKeywords(ComparisonKeywords, total=False):
@@ -44,12 +45,15 @@ class EvaluationOptions(PredictionOptions):
         tolerance: Boundary error that surface Dice forgives, in millimetres where the spacing of every image
             is known, else in pixels; at least 0.
         seed: Seed of the bootstrap intervals.
+        allow_leak: Whether to score a split that shares images or patients with the splits before it; the
+            results then say so.
     """
 
     average_with: Run | None = None
     split: Split = "test"
     tolerance: float = DEFAULT_TOLERANCE
     seed: int = 0
+    allow_leak: bool = False
 
     @classmethod
     def of(

@@ -38,6 +38,8 @@ def describe_data(index: DatasetIndex, samples: Sequence[Sample], split: Split) 
         samples=len(samples),
         ids_sha256=hashlib.sha256(ids.encode("utf-8")).hexdigest(),
         assumptions=index.assumptions,
+        left_out=tuple(item.sentence for item in index.left_out),
+        leaks=index.leaks,
     )
 
 
@@ -95,6 +97,8 @@ def describe_execution(
             command += [f"--{option}", str(value)]
     if options.flip_average:
         command.append("--flip-average")
+    if options.allow_leak:
+        command.append("--allow-leak")
     for other in others:
         command += ["--average-with", other]
     return Execution(

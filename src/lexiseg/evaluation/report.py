@@ -135,7 +135,7 @@ def _trained_on(data: DataRecord) -> str:
 
 
 def _notices(metrics: Metrics) -> list[str]:
-    """Return what a reader must know where the data are not those of the training, by their names."""
+    """Return what a reader must know of the data: other than those of the training, or shared by splits."""
     manifest, name = metrics.run.manifest, metrics.data.name
     trained, ours = manifest.class_names[1:], metrics.class_names[1:]
     found = []
@@ -145,6 +145,13 @@ def _notices(metrics: Metrics) -> list[str]:
             f"{name}. If they are other data, the scores say how it does on data of another origin; if "
             f"they are a copy, Lexiseg cannot tell under this name whether it has learned from these images."
         )
+    if metrics.data.leaks:
+        found.append(
+            f"The {metrics.split} split is not independent of the splits before it, so the scores are too "
+            f"high. {' '.join(metrics.data.leaks)}"
+        )
+    if manifest.data.leaks:
+        found.append(f"The run was trained on splits that share data. {' '.join(manifest.data.leaks)}")
     if trained != ours:
         found.append(
             f"The run segments {', '.join(trained)}; the true masks are named {', '.join(ours)}. Scores mean "

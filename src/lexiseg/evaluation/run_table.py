@@ -69,7 +69,7 @@ def open_for_table(runs: Mapping[str, Run], data: str | Path, options: Evaluatio
     for other in second:
         for run in runs.values():
             check_alike(run, other)
-    index = open_scorable([*runs.values(), *second], data, options.split)
+    index = open_scorable([*runs.values(), *second], data, options.split, allow_leak=options.allow_leak)
     check_same_cases(runs, index, options.split)
     return index
 

@@ -30,12 +30,16 @@ class CalibrationData(Record):
         split: The split, "val".
         samples: Number of cases.
         ids_sha256: SHA-256 of their ids.
+        left_out: What the data set's folder holds, but is not used, one or two sentences per reason.
+        leaks: Images and patients that the split shares with the training split, one sentence each.
     """
 
     name: str
     split: str
     samples: int
     ids_sha256: str
+    left_out: tuple[str, ...] = ()
+    leaks: tuple[str, ...] = ()
 
 
 class Calibration(Record):

@@ -91,7 +91,15 @@ def _expand(pattern: Path) -> Iterator[Target]:
     elif pattern.is_file():
         yield Target(image=pattern, name=Path(pattern.stem))
     else:
-        for match in sorted(glob.glob(str(pattern), recursive=True)):
+        for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
             file = Path(match)
             if not file.name.startswith(".") and file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
                 yield Target(image=file, name=Path(file.stem))
+
+
+def _literal_folders(pattern: Path) -> str:
+    """Return a glob pattern in which the folders that exist stand for themselves, as in "scan[1]/*.png"."""
+    place, parts = Path(pattern.anchor), list(pattern.parts[1 if pattern.anchor else 0 :])
+    while parts and (place / parts[0]).exists():
+        place /= parts.pop(0)
+    return str(Path(glob.escape(str(place)), *parts))

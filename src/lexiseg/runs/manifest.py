@@ -87,6 +87,8 @@ class DataRecord(_PartlyWritten):
         descriptions: The description file; None without one.
         masks: Which training images had a mask; None where all had.
         shuffled_words: Whether each training image got another image's words, as in an audit.
+        leaks: Images and patients that the splits share, one sentence each, if the user insisted on using
+            them.
     """
 
     name: str | None = None
@@ -95,6 +97,7 @@ class DataRecord(_PartlyWritten):
     descriptions: DescriptionsRecord | None = None
     masks: MasksRecord | None = None
     shuffled_words: bool = False
+    leaks: tuple[str, ...] = ()
 
     @model_serializer(mode="wrap")
     def _what_applies(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pandas as pd
 from rich.console import Console
 
 from lexiseg.data import SPLITS, DatasetIndex
+from lexiseg.data.leaks import refuse_leaks
 from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.files import refuse_blocked, write_text
@@ -91,6 +92,7 @@ def audit(
         )
     seeds = range(max(1, settings.seeds))
     index = open_study_data(Path(data), seeds=seeds, limit=settings.limit, share=config.masks)
+    index = refuse_leaks(index, allow=config.allow_leak)
     return audit_on(index, settings, out=Path(out), stale_minutes=stale_minutes, console=console)
 
 

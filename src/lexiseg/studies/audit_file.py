@@ -244,12 +244,15 @@ class SharedData(Record):
         samples: Number of images per split.
         ids_sha256: SHA-256 of the sample ids per split.
         without_mask: Number of training images without mask, hidden masks included.
+        leaks: Images and patients that the splits share, one sentence each, if the user insisted on using
+            them.
     """
 
     name: str
     samples: dict[Split, int]
     ids_sha256: dict[Split, str]
     without_mask: int
+    leaks: tuple[str, ...] = ()
 
 
 class SharedTraining(BaseModel):

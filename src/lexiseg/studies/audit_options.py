@@ -28,6 +28,7 @@ class AuditKeywords(TypedDict, total=False):
     masks: float | None
     limit: int | None
     split: Split
+    allow_leak: bool
     config_file: Path | None
 
 
@@ -50,6 +51,7 @@ class AuditOptions:
             ("pseudo_labels"), or not at all (the other arms).
         limit: Train on this many training images, the same in every arm; None: all.
         split: The split that the arms are compared on.
+        allow_leak: Whether splits may share images or patients; all results then say so.
         config_file: YAML file with further fields of the configuration, for all arms.
     """
 
@@ -64,6 +66,7 @@ class AuditOptions:
     masks: float | None = None
     limit: int | None = None
     split: Split = "test"
+    allow_leak: bool = False
     config_file: Path | None = None
 
     @property
@@ -75,7 +78,7 @@ class AuditOptions:
     def shared_fields(self) -> dict[str, object]:
         """Fields of the configuration that all arms share; those that are None count as not given."""
         fields = ("epochs", "steps", "max_minutes", "image_size", "masks")
-        return {name: getattr(self, name) for name in fields}
+        return {name: getattr(self, name) for name in fields} | {"allow_leak": self.allow_leak or None}
 
     def example_configuration(self) -> TrainConfig:
         """Return a configuration with the fields that all arms share.
@@ -112,4 +115,6 @@ class AuditOptions:
                 words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
         if self.split != "test":
             words += ["--split", self.split]
+        if self.allow_leak:
+            words.append("--allow-leak")
         return shlex.join([*words, "--out", str(out)])

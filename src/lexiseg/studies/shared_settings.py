@@ -24,7 +24,7 @@ from lexiseg.training.unmasked_images import take_part
 SETTINGS_FILE = "settings.json"
 
 #: Fields in which arms differ, or which change no result.
-_NOT_SHARED = {"model", "text", "seed", "shuffle_words", "unmasked", "workers", "cache"}
+_NOT_SHARED = {"model", "text", "seed", "shuffle_words", "unmasked", "workers", "cache", "allow_leak"}
 
 
 def audit_trials(
@@ -142,6 +142,7 @@ def shared_settings(
             samples={split: len(index.split(split)) for split in SPLITS},
             ids_sha256={split: hashlib.sha256(text.encode()).hexdigest() for split, text in ids.items()},
             without_mask=images_without_mask(index, trials[0].config),
+            leaks=index.leaks,
         ),
         limit=limit,
         training=SharedTraining.model_validate(shared),

@@ -111,6 +111,7 @@ class TrainConfig(_Fields):
             A system that learns from masks only takes "leave_out" alone.
         shuffle_words: Whether each training image gets another one's words, by the seed. It shows what words
             that are not true contribute. Not a model for use.
+        allow_leak: Whether to train although splits share images or patients; the run and all results say so.
         augment: Random changes of the training images.
         patience: Stop after this many passes over the data without a better validation Dice; None: never.
         val_cases: Validation cases scored after each segment, a seeded choice; all are scored at the end.
@@ -137,6 +138,7 @@ class TrainConfig(_Fields):
     masks: float | None = Field(default=None, gt=0, le=1)
     unmasked: Unmasked | None = None
     shuffle_words: bool = False
+    allow_leak: bool = False
     augment: AugmentConfig = AugmentConfig()
     patience: int | None = Field(default=None, ge=1)
     val_cases: int = Field(default=480, ge=1)

@@ -123,6 +123,7 @@ def _manifest(
             descriptions=None if descriptions is None else recorded(descriptions),
             masks=None if use.sentence() is None else use.record(config),
             shuffled_words=config.shuffle_words,
+            leaks=index.leaks,
         ),
         training=TrainingRecord(finished=False, seed=config.seed),
     )

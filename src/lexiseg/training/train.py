@@ -8,6 +8,7 @@ from typing import Unpack
 from rich.console import Console
 
 from lexiseg.data import open_dataset
+from lexiseg.data.leaks import refuse_leaks
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
@@ -65,6 +66,10 @@ def train(
     index = open_dataset(data, seed=config.seed, allow_missing_masks=True, masks=config.masks)
     for assumption in index.assumptions:
         console.print(assumption, style="dim", markup=False, highlight=False)
+    if not resume:
+        index = refuse_leaks(index, allow=config.allow_leak)
+    for leak in index.leaks:
+        console.print(leak, style="yellow", markup=False, highlight=False)
     return train_on(index, config, out, resume=resume, console=console)
 
 

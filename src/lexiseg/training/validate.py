@@ -118,6 +118,8 @@ def model_card(run: Run, scores: ValidationScores) -> str:
         f"{manifest.side}'s" + ("" if system.names_words else "; predictions name no words")
     )
     warning = f"**{NOT_A_MODEL}**\n\n" if manifest.data.shuffled_words else ""
+    if manifest.data.leaks:
+        warning += f"**The splits are not independent. {' '.join(manifest.data.leaks)}**\n\n"
     below = f"{scores.review_below:.2f}"
     review = (
         f"Predictions with an agreement below {below} are flagged: "

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexiseg.data.layouts.pairing import bare_stem, plain_stem
-from lexiseg.data.naming import patients, sources
+from lexiseg.data.naming import patients, shared_beginnings, sources
 from lexiseg.data.splits import seeded_split
 from refusals import refuses
 
@@ -16,6 +16,57 @@ def test_patients_of_known_and_unknown_names() -> None:
     assert said is not None
     assert "(2 of 4 images)" in said
     assert patients(["a", "b"], None) == ([None, None], None)
+
+
+@pytest.mark.parametrize(
+    ("form", "patient"),
+    [
+        ("Patient{p:03d}_slice{k}", "patient{p:03d}"),
+        ("siteA_subject-{p}-{k:04d}", "sitea_subject-{p}"),
+        ("sub-{p:02d}_ses-1_view{k}", "sub-{p:02d}"),
+        ("case_{p:04d}-{k:03d}", "case_{p:04d}"),
+        ("pat{p}frame{k}", "pat{p}"),
+        ("P{p}_{k}", "p{p}"),
+    ],
+)
+def test_patients_of_usual_forms(form: str, patient: str) -> None:
+    pairs = [(p, k) for p in range(3) for k in range(4)]
+    ids, said = patients([form.format(p=p, k=k) for p, k in pairs], None)
+    assert ids == [patient.format(p=p) for p, _ in pairs]
+    assert said is not None
+    assert "(12 of 12 images)" in said
+
+
+@pytest.mark.parametrize(
+    "stems",
+    [
+        # One image per number may be a numbering of images.
+        ["case_1_a", "case_2_a", "case_3_a"],
+        # Nothing tells the images of a patient apart.
+        ["patient1", "patient2", "patient3"],
+        # The letter counts only if all names have it.
+        ["p1_1", "p1_2", "q2_1"],
+        ["showcase3_1", "showcase3_2"],
+        ["slice1_patient1", "slice2_patient1"],
+    ],
+)
+def test_patients_are_not_guessed(stems: list[str]) -> None:
+    assert patients(stems, None) == ([None] * len(stems), None)
+
+
+@pytest.mark.parametrize(
+    ("stems", "starts"),
+    [
+        (["A17_1", "A17_2", "B20_slice1", "B20_2"], ["A17", "A17", "B20", "B20"]),
+        (["20210304-5.1", "20210304-5.2", "x1.1"], None),  # one beginning holds more than half
+        (["img_1", "img_2", "scan_1"], None),  # the name of a collection
+        (["A17_1", "A17_2", "B20_1", "other"], None),  # not all names have the form
+        (["A1_1", "B1_1", "C1_1"], None),  # nothing is shared
+        ([], None),
+    ],
+)
+def test_shared_beginnings(stems: list[str], starts: list[str] | None) -> None:
+    assert shared_beginnings(stems) == (starts or [None] * len(stems))
 
 
 def test_patients_by_pattern() -> None:

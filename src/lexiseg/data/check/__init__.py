@@ -119,7 +119,17 @@ def _names(scan: Scan) -> list[Finding]:
             [FileNote(file=split) for split in empty_splits],
         ),
     ]
-    return findings + [make_finding(code, level, text, notes) for code, level, text, notes in checks if notes]
+    findings += [make_finding(code, level, text, notes) for code, level, text, notes in checks if notes]
+    return findings + [
+        make_finding(
+            "left-out",
+            "warning",
+            item.sentence,
+            [FileNote(file=name) for name in item.names],
+            count=item.count,
+        )
+        for item in scan.left_out
+    ]
 
 
 #: Code, severity and message of the checks of single files.
@@ -185,7 +195,12 @@ def _splits(root: Path, inspections: Sequence[Inspection]) -> list[Finding]:
     ]
     near_text = f"Nearly the same picture in two splits (thumbnails correlate by {MIN_CORRELATION} or more)."
     checks: list[tuple[str, Severity, str, list[FileNote]]] = [
-        ("duplicate-image", "error", "The same image file in two splits.", copies),
+        (
+            "duplicate-image",
+            "error",
+            "The same image in two splits: the files or their pixels are equal.",
+            copies,
+        ),
         ("near-duplicate", "warning", near_text, near),
         ("patient-in-splits", "error", "Patients with images in more than one split.", shared),
     ]

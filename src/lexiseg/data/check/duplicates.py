@@ -1,4 +1,4 @@
-"""Images that are in two splits: as the same file, or as nearly the same picture."""
+"""Images that are in two splits: the same picture, or nearly the same."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ _BITS = np.array([bin(value).count("1") for value in range(1 << 16)], dtype=np.u
 
 
 def exact_duplicates(inspections: Sequence[Inspection]) -> list[tuple[Inspection, ...]]:
-    """Return groups of image files with the same bytes that are in more than one split."""
+    """Return groups of images with the same bytes or pixels that are in more than one split."""
     groups: dict[str, list[Inspection]] = {}
     for inspection in inspections:
-        if inspection.digest is not None:
-            groups.setdefault(inspection.digest, []).append(inspection)
+        same = inspection.pixels or inspection.digest
+        if same is not None:
+            groups.setdefault(same, []).append(inspection)
     return [tuple(group) for group in groups.values() if len({item.sample.split for item in group}) > 1]
 
 
@@ -40,7 +41,7 @@ def near_duplicates(inspections: Sequence[Inspection]) -> Iterator[tuple[Inspect
             rows, columns = np.flatnonzero(splits == first), np.flatnonzero(splits == second)
             for row, column in _close(hashes, rows, columns):
                 correlation = float(pictures[row] @ pictures[column])
-                if correlation >= MIN_CORRELATION and items[row].digest != items[column].digest:
+                if correlation >= MIN_CORRELATION and items[row].pixels != items[column].pixels:
                     yield items[row], items[column], correlation
 
 

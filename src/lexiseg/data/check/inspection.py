@@ -38,6 +38,7 @@ class Inspection:
         mask_error: Why its mask cannot be read.
         header: The image's header; None where it cannot be read.
         digest: SHA-256 of the image file.
+        pixels: Digest of the decoded pixels; None where they cannot be read.
         hash: 64 bit difference hash of the picture.
         thumbnail: (32, 32) uint8 grey picture.
         image_shape: (H, W).
@@ -54,6 +55,7 @@ class Inspection:
     mask_error: str | None = None
     header: Header | None = None
     digest: str | None = None
+    pixels: str | None = None
     hash: int | None = None
     thumbnail: npt.NDArray[np.uint8] | None = None
     image_shape: tuple[int, int] | None = None
@@ -101,6 +103,7 @@ def inspect_sample(sample: Sample, coding: MaskCoding | None, measure: Measure |
         found["header"] = decode_header(content, sample.image)
         picture = decode_image(content, sample.image)
         found["image_shape"] = picture.shape[:2]
+        found["pixels"] = hashlib.sha256(str(picture.shape).encode() + picture.tobytes()).hexdigest()
         grey = Image.fromarray(picture).convert("L")
         found["hash"] = difference_hash(grey)
         found["thumbnail"] = thumbnail(grey)

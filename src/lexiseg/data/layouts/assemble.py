@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lexiseg.data.dataset_yaml import DatasetYaml
-from lexiseg.data.layouts.case_facts import CaseFacts, match_case_facts
+from lexiseg.data.dataset_yaml import DATASET_FILE, DatasetYaml
+from lexiseg.data.layouts.case_facts import CASE_FACTS_FILE, CaseFacts, match_case_facts
 from lexiseg.data.layouts.pairing import plain_stem
-from lexiseg.data.naming import sources
+from lexiseg.data.naming import shared_beginnings, sources
 from lexiseg.data.sample import SPLITS, Sample, Split
 
 
@@ -76,7 +76,24 @@ def assemble(
         for name, item, patient, prefix in zip(_ids(found), found, patient_ids, prefixes, strict=True)
     ]
     samples.sort(key=lambda sample: (SPLITS.index(sample.split), sample.id))
-    return tuple(samples), [*known.notes, *([note] if note else [])]
+    unsure = None if any(patient_ids) else _perhaps_patients(stems)
+    return tuple(samples), [*known.notes, *(said for said in (note, unsure) if said)]
+
+
+def _perhaps_patients(stems: Sequence[str]) -> str | None:
+    """Return a note on images that may be of the same patients, as their names share a beginning."""
+    starts = shared_beginnings(stems)
+    counts = Counter(start for start in starts if start is not None)
+    if not counts:
+        return None
+    start, count = counts.most_common(1)[0]
+    return (
+        f"Patients are not known: each image counts as a patient of its own. But {len(stems)} images share "
+        f"{len(counts)} beginnings of their names, such as {start} ({count} images). If a beginning is a "
+        f"patient, write `patient: '^(.+)[_. -][^_. -]*$'` into {DATASET_FILE}, or state the patients in "
+        f"{CASE_FACTS_FILE}; else the images of a patient may be in several splits, and intervals are too "
+        "narrow."
+    )
 
 
 def _ids(found: Sequence[ImageRecord]) -> list[str]:

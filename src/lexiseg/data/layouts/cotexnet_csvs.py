@@ -3,32 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import ImageRecord, assemble
 from lexiseg.data.layouts.case_facts import CaseFacts
 from lexiseg.data.layouts.layout import Layout
-from lexiseg.data.layouts.pairing import image_files, match_reports, plain_stem
+from lexiseg.data.layouts.named_files import NamedFiles
+from lexiseg.data.layouts.pairing import image_files, plain_stem
+from lexiseg.data.layouts.report_sheets import AttachedReports, attach_reports
 from lexiseg.data.layouts.scan import Scan, some
-from lexiseg.data.layouts.sheets import find_sheet, read_sheet, read_table
+from lexiseg.data.layouts.sheets import read_table
+from lexiseg.data.layouts.unread_files import unread_files
+from lexiseg.data.left_out import LeftOut, left_out
 from lexiseg.data.mask_parts import first_part
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.errors import DataError
 
 _COLUMNS = ("dataset", "img_name", "mask_name")
 _IMAGES, _MASKS, _REPORTS = "images", "masks", "reports"
+_ADVICE = "The split is read from train.csv, val.csv and test.csv, reports from reports.csv or reports.xlsx."
 
 
 @dataclass
 class _Files:
-    """Files and faults found so far."""
+    """Files and faults found so far.
+
+    Attributes:
+        found: The images of all rows.
+        missing: Files that a row names but that do not exist.
+        absent: Number of rows by data set, of data sets without a folder.
+        faults: Why the CSVs cannot be used as they are.
+        named: The files of each folder of images or masks, by name.
+        foreign: Names that are paths of another machine.
+    """
 
     found: list[ImageRecord] = field(default_factory=list)
     missing: list[Path] = field(default_factory=list)
     absent: dict[str, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    named: dict[Path, NamedFiles] = field(default_factory=dict)
+    foreign: list[str] = field(default_factory=list)
+
+    def find(self, folder: Path, name: str) -> Path | None:
+        """Return the file that a name of a CSV means in a folder."""
+        if folder not in self.named:
+            self.named[folder] = NamedFiles.of(folder)
+        path, is_foreign = self.named[folder].find(name)
+        if is_foreign:
+            self.foreign.append(name)
+        return path
 
 
 def split_files(root: Path) -> dict[Split, Path]:
@@ -60,29 +85,77 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
             _rows(files, root, path, split)
         except DataError as error:
             files.faults.append(str(error))
-    if files.absent:
-        names = [f"{name} ({count} rows)" for name, count in files.absent.items()]
-        left_out = f"Data sets of the CSVs without a folder here are left out: {some(names)}."
-        if not files.found and not files.faults:
-            files.faults.append(
-                f"{left_out} Expected {root / next(iter(files.absent)) / _IMAGES}, or {root / _IMAGES}."
-            )
+    absent = [f"{name} ({count} rows)" for name, count in files.absent.items()]
+    if absent and not files.found and not files.faults:
+        files.faults.append(
+            f"Data sets of the CSVs have no folder here: {some(absent)}. Expected "
+            f"{root / next(iter(files.absent)) / _IMAGES}, or {root / _IMAGES}."
+        )
+    attached = attach_reports(root, [item.image for item in files.found], stem=_REPORTS)
+    files.faults += attached.faults
     names = list(dict.fromkeys(item.source for item in files.found if item.source))
-    samples, assumptions = assemble(_with_reports(files, root), stated, cases)
+    samples, assumptions = assemble(_with_reports(files, attached), stated, cases)
     return Scan(
         root=root,
         layout=LAYOUT.name,
         samples=samples,
         masks_without_image=_unnamed_masks(files),
         missing_files=tuple(files.missing),
+        reports_without_image=attached.orphans,
         faults=tuple(files.faults),
-        assumptions=tuple(
-            ([left_out] if files.absent and files.found else [])
-            + ([f"The CSVs join several data sets: {some(names)}."] if len(names) > 1 else [])
-            + assumptions
+        assumptions=(
+            *([f"The CSVs join several data sets: {some(names)}."] if len(names) > 1 else []),
+            *assumptions,
+            *attached.notes,
+            *_foreign_folders(files),
         ),
-        has_reports=any(sample.report is not None for sample in samples),
+        has_reports=attached.sheet is not None,
+        left_out=(*attached.left_out, *_left_out(files, root, absent, attached)),
     )
+
+
+def _foreign_folders(files: _Files) -> tuple[str, ...]:
+    """Return a note on names that are paths of another machine."""
+    if not files.foreign:
+        return ()
+    return (
+        f"Names in the CSVs that are paths of another machine ({len(files.foreign)}), such as "
+        f"{files.foreign[0]}: their folders are ignored.",
+    )
+
+
+def _left_out(files: _Files, root: Path, absent: list[str], attached: AttachedReports) -> list[LeftOut]:
+    """Return what is not used: rows of absent data sets, images that no row names, and other files."""
+    found = []
+    if absent:
+        found.append(
+            left_out(
+                "absent-data-set",
+                absent,
+                f"Data sets of the CSVs without a folder here are left out: {some(absent)}.",
+                count=sum(files.absent.values()),
+            )
+        )
+    used = {item.image for item in files.found}
+    folders = sorted({image.parent for image in used})
+    unlisted = [image.name for folder in folders for image in image_files(folder) if image not in used]
+    if unlisted:
+        found.append(
+            left_out(
+                "unlisted",
+                unlisted,
+                f"Images that the CSVs do not name and that are left out ({len(unlisted)}): "
+                f"{some(unlisted)}. To use them, add rows.",
+            )
+        )
+    found += unread_files(
+        root,
+        [place for folder in folders for place in (folder, folder.parent / _MASKS)],
+        sheets=[*split_files(root).values(), *([attached.sheet] if attached.sheet is not None else [])],
+        tables_in=[root],
+        advice=_ADVICE,
+    )
+    return found
 
 
 def _rows(files: _Files, root: Path, path: Path, split: Split) -> None:
@@ -94,7 +167,7 @@ def _rows(files: _Files, root: Path, path: Path, split: Split) -> None:
         raise DataError(
             f"{path} has the columns {found}; expected {', '.join(_COLUMNS)}.", code="LEX-DATA-038"
         )
-    seen: dict[tuple[str, str], None] = {}
+    seen: dict[tuple[str, Path], None] = {}
     for name, image_name, mask_name in zip(
         *(table[titles[column]].str.strip() for column in _COLUMNS), strict=True
     ):
@@ -102,54 +175,30 @@ def _rows(files: _Files, root: Path, path: Path, split: Split) -> None:
         if folder is None:
             files.absent[name] = files.absent.get(name, 0) + 1
             continue
-        if (name, image_name) in seen:
+        image = files.find(folder / _IMAGES, image_name)
+        if image is None:
+            files.missing.append(folder / _IMAGES / image_name)
+            continue
+        if (name, image) in seen:
             files.faults.append(f"{path} names {name}/{image_name} twice.")
             continue
-        seen[name, image_name] = None
-        image = folder / _IMAGES / image_name
-        if not image.is_file():
-            files.missing.append(image)
-            continue
-        mask = _mask_file(folder / _MASKS, mask_name)
+        seen[name, image] = None
+        mask = _mask_file(files, folder / _MASKS, mask_name)
         if mask is None and mask_name:
             files.missing.append(folder / _MASKS / mask_name)
         files.found.append(ImageRecord(image=image, mask=mask, split=split, source=name or None))
 
 
-def _mask_file(folder: Path, name: str) -> Path | None:
-    """Return the mask file of that name, if it exists."""
-    for candidate in (name, name.replace("/", "_")):
-        if name and (folder / candidate).is_file():
-            return folder / candidate
-    return None
+def _mask_file(files: _Files, folder: Path, name: str) -> Path | None:
+    """Return the mask file of that name, if it exists; "/" may stand for "_"."""
+    if not name:
+        return None
+    return files.find(folder, name) or files.find(folder, name.replace("\\", "/").replace("/", "_"))
 
 
-def _with_reports(files: _Files, root: Path) -> list[ImageRecord]:
+def _with_reports(files: _Files, attached: AttachedReports) -> list[ImageRecord]:
     """Attach `reports.csv|xlsx` in the root, if there is one."""
-    try:
-        path = find_sheet(root, stem=_REPORTS)
-        if path is None:
-            return files.found
-        sheet = read_sheet(path)
-    except DataError as error:
-        files.faults.append(str(error))
-        return files.found
-    matched = match_reports(sheet.rows, [item.image for item in files.found], path)
-    files.faults += sheet.faults + matched.faults
-    if matched.orphans and not matched.reports:
-        files.faults.append(
-            f"No row of {path} belongs to an image; its keys are, for example, {some(matched.orphans)}."
-        )
-    return [
-        ImageRecord(
-            image=item.image,
-            mask=item.mask,
-            split=item.split,
-            report=matched.reports.get(item.image),
-            source=item.source,
-        )
-        for item in files.found
-    ]
+    return [replace(item, report=attached.reports.get(item.image)) for item in files.found]
 
 
 def _unnamed_masks(files: _Files) -> tuple[Path, ...]:

@@ -9,13 +9,17 @@ from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import ImageRecord, assemble
 from lexiseg.data.layouts.case_facts import CaseFacts
 from lexiseg.data.layouts.layout import Layout
-from lexiseg.data.layouts.pairing import image_files, match_reports, pair
-from lexiseg.data.layouts.scan import Scan, some
-from lexiseg.data.layouts.sheets import find_sheet, read_sheet
+from lexiseg.data.layouts.pairing import image_files, pair
+from lexiseg.data.layouts.report_sheets import attach_reports
+from lexiseg.data.layouts.scan import Scan
+from lexiseg.data.layouts.unread_files import unread_files
+from lexiseg.data.left_out import LeftOut
 from lexiseg.data.sample import SPLITS, Split
-from lexiseg.errors import DataError
 
 _IMAGES, _MASKS = "img", "labelcol"
+_ADVICE = (
+    "Reports are read from the only .xlsx or .csv file in the folder of each split, such as Train_Folder."
+)
 
 
 def split_folders(root: Path) -> dict[Split, Path]:
@@ -39,34 +43,25 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
     faults: list[str] = []
     orphan_masks: list[Path] = []
     orphan_reports: list[str] = []
-    sheets = 0
-    for split, folder in split_folders(root).items():
+    notes: list[str] = []
+    skipped: list[LeftOut] = []
+    sheets: list[Path] = []
+    folders = split_folders(root)
+    for split, folder in folders.items():
         if not (folder / _IMAGES).is_dir():
             faults.append(f"{folder} has no folder {_IMAGES!r} for its images.")
             continue
         masks = image_files(folder / _MASKS) if (folder / _MASKS).is_dir() else []
         pairs = pair(image_files(folder / _IMAGES), masks)
+        attached = attach_reports(folder, list(pairs.masks))
         orphan_masks += pairs.orphans
-        faults += pairs.faults
-        reports: dict[Path, str] = {}
-        try:
-            path = find_sheet(folder)
-            if path is not None:
-                sheets += 1
-                sheet = read_sheet(path)
-                matched = match_reports(sheet.rows, pairs.masks, path)
-                reports = matched.reports
-                faults += sheet.faults + matched.faults
-                orphan_reports += matched.orphans
-                if matched.orphans and not reports:
-                    faults.append(
-                        f"No row of {path} belongs to an image of {folder / _IMAGES}; its keys are, for "
-                        f"example, {some(matched.orphans)}."
-                    )
-        except DataError as error:
-            faults.append(str(error))
+        orphan_reports += attached.orphans
+        faults += pairs.faults + attached.faults
+        notes += attached.notes
+        skipped += attached.left_out
+        sheets += [attached.sheet] if attached.sheet is not None else []
         found += [
-            ImageRecord(image=image, mask=mask, split=split, report=reports.get(image))
+            ImageRecord(image=image, mask=mask, split=split, report=attached.reports.get(image))
             for image, mask in pairs.masks.items()
         ]
     samples, assumptions = assemble(found, stated, cases)
@@ -77,9 +72,16 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
         masks_without_image=tuple(orphan_masks),
         reports_without_image=tuple(orphan_reports),
         faults=tuple(faults),
-        assumptions=tuple(assumptions),
-        has_reports=sheets > 0,
+        assumptions=(*assumptions, *notes),
+        has_reports=bool(sheets),
+        left_out=(*skipped, *_unread(root, folders, sheets)),
     )
+
+
+def _unread(root: Path, folders: Mapping[Split, Path], sheets: list[Path]) -> tuple[LeftOut, ...]:
+    """Return what the folders of the splits hold beside the files that are read."""
+    inner = [folder / name for folder in folders.values() for name in (_IMAGES, _MASKS)]
+    return unread_files(root, inner, sheets=sheets, tables_in=[root, *folders.values()], advice=_ADVICE)
 
 
 #: "published" in the files of a run: data sets are published in it with LViT and STPNet.

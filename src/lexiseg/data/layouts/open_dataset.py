@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml, read_dataset_yaml
-from lexiseg.data.decode import IMAGE_SUFFIXES, Header, decode_header, read_content
+from lexiseg.data.decode import Header, decode_header, read_content
 from lexiseg.data.layouts.case_facts import read_case_facts
+from lexiseg.data.layouts.name_hints import name_hint
+from lexiseg.data.layouts.pairing import plain_stem
 from lexiseg.data.layouts.registry import expected_layouts, find_layout
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.mask_coding import MaskCoding
@@ -20,9 +21,6 @@ from lexiseg.data.mask_inference import explicit_coding, infer_mask_coding
 from lexiseg.data.mask_parts import mask_parts
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import DataError
-
-#: Names of the folders in which the layouts keep masks, in lower case.
-_MASK_FOLDERS = ("masks", "labelcol")
 
 #: Number of images whose headers are read, to note how they are stored.
 HEADERS_READ = 64
@@ -78,7 +76,13 @@ def open_dataset(
         vocabulary=vocabulary_path(stated.vocabulary, root),
         side=stated.side,
         keyword=stated.keyword,
-        assumptions=(*scan.assumptions, *image_assumptions(_headers(scan.samples)), *notes),
+        left_out=scan.all_left_out,
+        assumptions=(
+            *scan.assumptions,
+            *(item.sentence for item in scan.all_left_out),
+            *image_assumptions(_headers(scan.samples)),
+            *notes,
+        ),
     )
 
 
@@ -116,7 +120,8 @@ def scan_folder(root: Path, *, seed: int) -> tuple[DatasetYaml, Scan]:
     scan = layout.scan(root, stated, cases, seed=seed)
     if not scan.samples and not scan.faults and not scan.missing_files:
         raise DataError(
-            f"{root} has the layout {scan.layout!r} but holds no image (PNG, JPEG, TIFF, BMP or WebP).",
+            f"{root} has the layout {scan.layout!r} but holds no image (PNG, JPEG, TIFF, BMP or WebP)."
+            f"{_unread(scan)}",
             code="LEX-DATA-024",
         )
     return stated, scan
@@ -214,7 +219,8 @@ def _demand_complete(scan: Scan, *, allow_missing_masks: bool) -> None:
     if without and not allow_missing_masks:
         raise DataError(
             f"Missing masks: {len(without)} of {len(scan.samples)} images have none: {some(without)}. "
-            f"A mask is named like its image, or mask_NAME or NAME_mask.{_unread_masks(scan.root)} {advice}",
+            f"A mask is named like its image, or mask_NAME or NAME_mask.{_differing_names(scan)}"
+            f"{_unread(scan)} {advice}",
             code="LEX-DATA-027",
         )
     if len(without) == len(scan.samples):
@@ -232,19 +238,16 @@ def _demand_complete(scan: Scan, *, allow_missing_masks: bool) -> None:
         )
 
 
-def _unread_masks(root: Path) -> str:
-    """Return a sentence on files in folders of masks that have the ending of no format that is read."""
-    folders = [path for path in root.rglob("*") if path.is_dir() and path.name.lower() in _MASK_FOLDERS]
-    endings = Counter(
-        file.suffix.lower()
-        for folder in folders
-        for file in folder.rglob("*")
-        if file.is_file() and not file.name.startswith(".") and file.suffix.lower() not in IMAGE_SUFFIXES
-    )
-    if not endings:
-        return ""
-    shown = ", ".join(f"{count} {ending or 'without ending'}" for ending, count in endings.most_common(5))
-    return f" Files in the mask folders that are not read: {shown}; save them as PNG."
+def _unread(scan: Scan) -> str:
+    """Return sentences on files that may be the missing ones, but are not read; with a space in front."""
+    reasons = ("subfolder", "beside-splits", "ending", "broken-link", "closed-folder")
+    return "".join(f" {item.sentence}" for item in scan.left_out if item.reason in reasons)
+
+
+def _differing_names(scan: Scan) -> str:
+    """Return a sentence on how masks without an image differ in name from images without a mask."""
+    stems = [plain_stem(sample.image.name) for sample in scan.samples if sample.mask is None]
+    return name_hint([path.name for path in scan.masks_without_image], stems)
 
 
 def _unknown_layout(root: Path) -> DataError:

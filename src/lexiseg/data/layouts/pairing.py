@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
@@ -21,6 +22,10 @@ _AFFIXES = re.compile(
 _KIND_FOLDERS = frozenset(
     {"", ".", "..", "image", "images", "img", "imgs", "mask", "masks", "labelcol", "labels"}
 )
+
+
+#: The beginning of an absolute path: a drive of Windows, a network folder, or "/".
+_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|[\\/]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +51,13 @@ class ReportMatches:
         reports: Sentence per image.
         orphans: Keys that belong to no image.
         faults: Keys that match several images, and images with two different sentences, one sentence each.
+        notes: What was assumed, one sentence each.
     """
 
     reports: dict[Path, str]
     orphans: tuple[str, ...]
     faults: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -63,8 +70,12 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def plain_stem(name: str) -> str:
-    """Return a file name without its folder and image extension; other extensions belong to the name."""
-    base = name.replace("\\", "/").rsplit("/", 1)[-1].strip()
+    """Return a file name without its folder and image extension; other extensions belong to the name.
+
+    The result is in the composed Unicode form (NFC), so that a name from macOS, which is decomposed, and the
+    same name from another system are equal.
+    """
+    base = unicodedata.normalize("NFC", name.replace("\\", "/").rsplit("/", 1)[-1].strip())
     stem, dot, ending = base.rpartition(".")
     return stem if dot and f".{ending.lower()}" in IMAGE_SUFFIXES else base
 
@@ -116,20 +127,53 @@ def match_reports(rows: Mapping[str, str], images: Iterable[Path], sheet: Path) 
     by_stem: dict[str, list[Path]] = {}
     for image in dict.fromkeys(images):
         by_stem.setdefault(plain_stem(image.name), []).append(image)
+    matches = {key: _best_matches(key, by_stem) for key in rows}
+    foreign = _of_another_machine(matches, by_stem)
     reports: dict[Path, str] = {}
     orphans, faults = [], []
     for key, sentence in rows.items():
-        matches = _best_matches(key, by_stem)
-        if not matches:
+        found = foreign.get(key) or matches[key]
+        if not found:
             orphans.append(key)
-        elif len(matches) > 1:
+        elif len(found) > 1:
             faults.append(
-                f"The row {key} of {sheet} matches {matches[0]} and {matches[1]}. Write the folders that "
+                f"The row {key} of {sheet} matches {found[0]} and {found[1]}. Write the folders that "
                 f"distinguish them before the name, or give the images different names."
             )
-        elif reports.setdefault(matches[0], sentence) != sentence:
-            faults.append(differing(matches[0], reports[matches[0]], sentence, sheet))
-    return ReportMatches(reports=reports, orphans=tuple(orphans), faults=tuple(faults))
+        elif reports.setdefault(found[0], sentence) != sentence:
+            faults.append(differing(found[0], reports[found[0]], sentence, sheet))
+    return ReportMatches(
+        reports=reports,
+        orphans=tuple(orphans),
+        faults=tuple(faults),
+        notes=(_ignored_folders(foreign, sheet),) if foreign else (),
+    )
+
+
+def _of_another_machine(
+    matches: Mapping[str, list[Path]], by_stem: Mapping[str, list[Path]]
+) -> dict[str, list[Path]]:
+    """Return the matches by file name alone of keys that are paths of another machine.
+
+    Folders are ignored only if no key of the sheet shares a folder with an image: else they tell data sets or
+    splits apart.
+    """
+    if any(found and is_foreign_path(key) for key, found in matches.items()):
+        return {}
+    stems = {key: find(key, by_stem) for key in matches if is_foreign_path(key)}
+    return {key: by_stem[stem] for key, stem in stems.items() if stem is not None}
+
+
+def is_foreign_path(key: str) -> bool:
+    """Return whether a name in a sheet is an absolute path, of Windows or another system."""
+    return bool(_ABSOLUTE.match(key.strip()))
+
+
+def _ignored_folders(foreign: Mapping[str, list[Path]], sheet: Path) -> str:
+    return (
+        f"Names in {sheet} that are paths of another machine ({len(foreign)}), such as "
+        f"{next(iter(foreign))}: their folders are ignored."
+    )
 
 
 def differing(image: Path, first: str, second: str, sheet: Path) -> str:

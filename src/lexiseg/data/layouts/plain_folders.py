@@ -10,14 +10,18 @@ from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import ImageRecord, assemble
 from lexiseg.data.layouts.case_facts import CaseFacts, match_case_facts
 from lexiseg.data.layouts.layout import Layout
-from lexiseg.data.layouts.pairing import differing, find, image_files, match_reports, pair, plain_stem
+from lexiseg.data.layouts.pairing import differing, find, image_files, pair, plain_stem
+from lexiseg.data.layouts.report_sheets import attach_reports
 from lexiseg.data.layouts.scan import Scan, some
-from lexiseg.data.layouts.sheets import find_sheet, read_sheet
+from lexiseg.data.layouts.unread_files import unread_files
+from lexiseg.data.left_out import LeftOut, left_out
+from lexiseg.data.naming import shared_beginnings
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.data.splits import SPLITS_FILE, read_splits, seeded_split, write_splits
 from lexiseg.errors import DataError
 
 _IMAGES, _MASKS, _REPORTS = "images", "masks", "reports"
+_ADVICE = "Reports are read from reports.csv or reports.xlsx; to use another table, save it under this name."
 
 
 @dataclass
@@ -31,7 +35,9 @@ class _Files:
     orphan_reports: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
-    has_reports: bool = False
+    left_out: list[LeftOut] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    sheets: list[Path] = field(default_factory=list)
 
 
 def matches(root: Path) -> bool:
@@ -55,6 +61,14 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
         _pair(files, root / _IMAGES, root / _MASKS, None)
         _split(files, root, stated, cases, seed)
     _reports(files, root, list(files.masks))
+    files.left_out += unread_files(
+        root,
+        files.folders,
+        of_splits=[root / _IMAGES, root / _MASKS] if inner and not outer else [],
+        sheets=files.sheets,
+        tables_in=[root, *outer.values()],
+        advice=_ADVICE,
+    )
     found = [
         ImageRecord(image=image, mask=mask, split=files.splits[image], report=files.reports.get(image))
         for image, mask in files.masks.items()
@@ -69,12 +83,14 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
         reports_without_image=tuple(files.orphan_reports),
         faults=tuple(files.faults),
         assumptions=tuple(files.assumptions + assumptions),
-        has_reports=files.has_reports,
+        has_reports=bool(files.sheets),
+        left_out=tuple(files.left_out),
     )
 
 
 def _pair(files: _Files, images: Path, masks: Path, split: Split | None) -> None:
     """Pair one folder of images with one of masks."""
+    files.folders += [images, masks]
     pairs = pair(image_files(images), image_files(masks) if masks.is_dir() else [])
     files.masks.update(pairs.masks)
     files.orphan_masks += pairs.orphans
@@ -85,25 +101,17 @@ def _pair(files: _Files, images: Path, masks: Path, split: Split | None) -> None
 
 def _reports(files: _Files, folder: Path, images: list[Path]) -> None:
     """Attach the sheet in `folder`, if there is one, to `images`."""
-    try:
-        path = find_sheet(folder, stem=_REPORTS)
-        if path is None:
-            return
-        files.has_reports = True
-        sheet = read_sheet(path)
-    except DataError as error:
-        files.faults.append(str(error))
-        return
-    matched = match_reports(sheet.rows, images, path)
-    for image, sentence in matched.reports.items():
+    attached = attach_reports(folder, images, stem=_REPORTS)
+    if attached.sheet is not None:
+        files.sheets.append(attached.sheet)
+    for image, sentence in attached.reports.items():
         if files.reports.setdefault(image, sentence) != sentence:
-            files.faults.append(differing(image, files.reports[image], sentence, path))
-    files.orphan_reports += matched.orphans
-    files.faults += sheet.faults + matched.faults
-    if matched.orphans and not matched.reports:
-        files.faults.append(
-            f"No row of {path} belongs to an image; its keys are, for example, {some(matched.orphans)}."
-        )
+            assert attached.sheet is not None
+            files.faults.append(differing(image, files.reports[image], sentence, attached.sheet))
+    files.orphan_reports += attached.orphans
+    files.faults += attached.faults
+    files.assumptions += attached.notes
+    files.left_out += attached.left_out
 
 
 def _split(files: _Files, root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], seed: int) -> None:
@@ -114,15 +122,38 @@ def _split(files: _Files, root: Path, stated: DatasetYaml, cases: Mapping[str, C
         if path.is_file():
             _read_split(files, images, path)
         elif images:
-            ids, _ = match_case_facts(cases, list(images)).patients(list(images), stated.patient)
-            groups = {stem: patient or stem for stem, patient in zip(images, ids, strict=True)}
-            splits = seeded_split(groups, seed=seed)
-            files.splits.update({images[stem]: split for stem, split in splits.items()})
-            files.assumptions.append(write_splits(root, splits, seed=seed))
+            _make_split(files, images, root, stated, cases, seed)
     except DataError as error:
         files.faults.append(str(error))
         # The rest can still be checked: an index with faults is refused before training.
         files.splits = dict.fromkeys(files.masks, "train")
+
+
+def _make_split(
+    files: _Files,
+    images: dict[str, Path],
+    root: Path,
+    stated: DatasetYaml,
+    cases: Mapping[str, CaseFacts],
+    seed: int,
+) -> None:
+    """Make a split that keeps the images of a patient together, and write it to `splits.json`."""
+    stems = list(images)
+    ids, _ = match_case_facts(cases, stems).patients(stems, stated.patient)
+    starts = shared_beginnings(stems) if not any(ids) else [None] * len(stems)
+    groups = {stem: patient or start or stem for stem, patient, start in zip(stems, ids, starts, strict=True)}
+    splits = seeded_split(groups, seed=seed)
+    files.splits.update({images[stem]: split for stem, split in splits.items()})
+    known = sum(patient is not None for patient in ids)
+    if known == len(ids):
+        how = "by patient"
+    elif known:
+        how = f"by patient where it is known ({known} of {len(ids)} images; the others each stand alone)"
+    elif any(starts):
+        how = "by the beginning of their names, as no patient is known"
+    else:
+        how = "one by one, as no patient is known,"
+    files.assumptions.append(write_splits(root, splits, seed=seed, how=how))
 
 
 def _read_split(files: _Files, images: dict[str, Path], path: Path) -> None:
@@ -138,11 +169,15 @@ def _read_split(files: _Files, images: dict[str, Path], path: Path) -> None:
         raise DataError(
             f"{path} names {len(unknown)} images that do not exist: {some(unknown)}.", code="LEX-DATA-039"
         )
-    left_out = [image.name for image in files.masks if image not in files.splits]
-    if left_out:
-        files.assumptions.append(
-            f"{len(left_out)} images are not listed in {path} and are left out: {some(left_out)}. "
-            "Delete the file to make a new split."
+    unlisted = [image.name for image in files.masks if image not in files.splits]
+    if unlisted:
+        files.left_out.append(
+            left_out(
+                "unlisted",
+                unlisted,
+                f"{len(unlisted)} images are not listed in {path} and are left out: {some(unlisted)}. "
+                "Delete the file to make a new split.",
+            )
         )
 
 

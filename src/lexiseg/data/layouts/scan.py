@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lexiseg.data.layouts.name_hints import name_hint
+from lexiseg.data.left_out import LeftOut, left_out
 from lexiseg.data.sample import Sample
 
 
@@ -26,6 +29,8 @@ class Scan:
             duplicate names, ...
         assumptions: What was assumed, one sentence each.
         has_reports: Whether there is a report sheet.
+        left_out: What the folder holds, but is not used, by reason; without the masks and rows that belong to
+            no image.
     """
 
     root: Path
@@ -37,9 +42,37 @@ class Scan:
     faults: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     has_reports: bool = False
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def all_left_out(self) -> tuple[LeftOut, ...]:
+        """What is not used, with the masks and rows that belong to no image."""
+        orphans = []
+        if self.masks_without_image:
+            names = [path.name for path in self.masks_without_image]
+            orphans.append(
+                left_out(
+                    "orphan-mask",
+                    names,
+                    f"Masks that belong to no image and are left out ({len(names)}): {some(names)}. A mask "
+                    "is named like its image, or mask_NAME or NAME_mask.",
+                )
+            )
+        if self.reports_without_image:
+            keys = self.reports_without_image
+            stems = [sample.id.rsplit("/", 1)[-1] for sample in self.samples]
+            orphans.append(
+                left_out(
+                    "orphan-report",
+                    keys,
+                    f"Rows of report sheets that belong to no image and are left out ({len(keys)}): "
+                    f"{some(keys)}.{name_hint(keys, stems)}",
+                )
+            )
+        return (*self.left_out, *orphans)
 
 
-def some(names: list[str] | tuple[str, ...], *, limit: int = 5) -> str:
+def some(names: Sequence[str], *, limit: int = 5) -> str:
     """Return up to `limit` names, and the number of others."""
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lexiseg.data.left_out import LeftOut
 from lexiseg.errors import DataError
 
 #: Accepted column titles, in lower case with spaces as "_"; the first one present is used.
@@ -36,11 +37,15 @@ class Sheet:
         path: Its file.
         rows: Sentence per key, both stripped; rows without a sentence are left out.
         faults: Reasons why it cannot be used, one sentence each: keys with two different sentences.
+        notes: What was assumed, one sentence each.
+        left_out: What it holds, but is not used.
     """
 
     path: Path
     rows: dict[str, str]
     faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def find_sheet(folder: Path, *, stem: str | None = None) -> Path | None:
