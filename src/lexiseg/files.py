@@ -305,5 +305,9 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 def write_json(path: str | Path, value: Any, *, private: bool = True) -> None:
     """Write `value` as indented JSON, atomically; NaN and infinities are refused."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_text(path, text, private=private)
+    write_text(path, json_text(value), private=private)
+
+
+def json_text(value: Any) -> str:
+    """Return `value` as indented JSON; NaN and infinities are refused."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 from pathlib import Path
+from threading import Lock
 from typing import TextIO
 
 from pydantic import ValidationError
@@ -64,6 +65,7 @@ class OutputManifest:
         self._digests: dict[str, list[str]] = {}
         self._lines: TextIO | None = None
         self._whole_bytes = 0
+        self._one_line = Lock()  # several threads may write files
         self._read()
 
     @property
@@ -136,7 +138,7 @@ class OutputManifest:
             self._lines = None
 
     def _append(self, record: OutputRecord) -> None:
-        with disk_errors(self.file):
+        with self._one_line, disk_errors(self.file):
             if self._lines is None:
                 self._lines = open(self.file, "a", encoding="ascii", opener=private_opener)  # noqa: SIM115
                 self._lines.truncate(self._whole_bytes)  # an incomplete line of a killed process
