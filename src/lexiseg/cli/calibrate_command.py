@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import BatchSize, Device, FlipAverage, progress_bar, say
+from lexiseg.cli.common_options import BatchSize, Device, FlipAverage, Shared, progress_bar, say
 
 
 def calibrate(
@@ -18,6 +18,7 @@ def calibrate(
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     flip_average: FlipAverage = False,
+    shared: Shared = False,
 ) -> None:
     """Calibrate a run on the validation split: fit the temperature and the review rule.
 

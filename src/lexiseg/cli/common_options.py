@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lexiseg.files import share_files
 from lexiseg.runs.shipped import model_names
 
 
@@ -46,6 +47,22 @@ AverageWith = Annotated[
     typer.Option(
         help="Average the predictions with those of a second run or shipped model, which must have the same "
         "classes and words: half as fast, often better."
+    ),
+]
+
+
+def _share(shared: bool) -> bool:
+    share_files(shared)
+    return shared
+
+
+Shared = Annotated[
+    bool,
+    typer.Option(
+        "--shared",
+        callback=_share,
+        help="Let other users read the files that are written, as far as the umask allows; otherwise only "
+        "you can read them.",
     ),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import RUN_HELP, Device, FlipAverage, SplitName, Tolerance, progress_bar
+from lexiseg.cli.common_options import (
+    RUN_HELP,
+    Device,
+    FlipAverage,
+    Shared,
+    SplitName,
+    Tolerance,
+    progress_bar,
+)
 from lexiseg.cli.result_tables import show_comparison
 from lexiseg.errors import PartialFailureError
 
@@ -29,6 +37,7 @@ def compare(
     flip_average: FlipAverage = False,
     tolerance: Tolerance = 2.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
+    shared: Shared = False,
 ) -> None:
     """Compare two runs case by case: difference with interval, by lesion size, and the largest changes."""
     from lexiseg import compare as run_comparison

@@ -14,6 +14,7 @@ from lexiseg.cli.common_options import (
     BatchSize,
     Device,
     FlipAverage,
+    Shared,
     progress_bar,
     say,
     warn,
@@ -58,6 +59,7 @@ def predict(
     device: Device = "cpu",
     flip_average: FlipAverage = False,
     average_with: AverageWith = None,
+    shared: Shared = False,
 ) -> None:
     """Segment images: write a mask in the size of each image, the retrieved words, and a review flag."""
     formats = [name.strip() for name in write.split(",") if name.strip()]

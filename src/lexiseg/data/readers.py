@@ -127,7 +127,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def write_mask(path: str | Path, labels: npt.NDArray[np.uint8], *, num_classes: int = 2) -> None:
-    """Write labels as a grey mask, atomically; see `save_mask`.
+    """Write labels as a grey mask of a data set, atomically; see `save_mask`.
 
     Args:
         path: The file; its extension sets the format: .png, .tif, .bmp or .webp, all lossless.
@@ -140,7 +140,7 @@ def write_mask(path: str | Path, labels: npt.NDArray[np.uint8], *, num_classes: 
     """
     path = Path(path)
     _lossless_options(path)
-    with atomic_path(path) as beside:
+    with atomic_path(path, private=False) as beside:
         save_mask(beside, labels, num_classes=num_classes)
 
 
