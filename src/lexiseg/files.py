@@ -1,11 +1,17 @@
-"""Atomic writing: a file is written under a temporary name and then renamed."""
+"""Atomic writing: a file is written under a temporary name and then renamed.
+
+Files and folders that Lexiseg makes are private: only their owner can read them, as they may show patients or
+hold their names. `share_files` gives them the modes that the umask allows, as for other programs.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,13 +24,105 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 _IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
+#: How the temporary name of a file begins, and how it ends before the suffix (the random part of `tempfile`).
+_TEMPORARY = ".partial-"
+_RANDOM = "[a-z0-9_]{8}"
+
+#: Longest name of a file, in bytes, on the usual disks.
+_LONGEST_NAME = 255
+#: Digits of the hash in a shortened name.
+_HASH_DIGITS = 10
+
+# Whether private files follow the umask instead; like the umask, it counts for the whole process.
+_shared = False
+
+
+def share_files(shared: bool) -> None:
+    """Choose whether others may read the files and folders that this process makes.
+
+    Args:
+        shared: True: files and folders get the modes that the umask allows. False, as at the start of a
+            process: files get the mode 0600 and folders 0700. Modes of existing folders stay. On Windows it
+            has no effect.
+    """
+    global _shared
+    _shared = shared
+
+
+def file_mode(*, private: bool = True) -> int:
+    """Return the mode of a new file: 0600 where it is private, else what the umask allows of 0666."""
+    return 0o600 if private and not _shared else 0o666 & ~_umask()
+
+
+def make_folder(path: str | Path, *, private: bool = True) -> list[Path]:
+    """Create a folder and its missing parents; existing folders stay as they are.
+
+    Args:
+        path: The folder.
+        private: Whether it may hold images or names of patients; see `share_files`.
+
+    Returns:
+        The folders that were created, outermost first.
+
+    Raises:
+        OSError: It cannot be created; `disk_errors` turns this into an error for the user.
+    """
+    path = Path(path)
+    mode = 0o700 if private and not _shared else 0o777
+    missing = []
+    for folder in (path, *path.parents):
+        if folder.exists():
+            break
+        missing.append(folder)
+    created = []
+    for folder in reversed(missing):
+        try:
+            folder.mkdir(mode=mode)
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+        else:
+            created.append(folder)
+    if not missing:
+        path.mkdir(exist_ok=True)  # the error for a file in its place
+    return created
+
+
+def private_opener(path: str, flags: int) -> int:
+    """Open a file that is private if it is new; the `opener` of `open` for files that grow line by line."""
+    return os.open(path, flags, file_mode())
+
+
+def fitting_name(name: str, *, room: int = 0) -> str:
+    """Return a name that a disk can store, shortened where it is too long.
+
+    A shortened name is the beginning of the name, a hyphen, and ten digits of the SHA-256 of the whole name,
+    so it is the same each time and differs from that of other names.
+
+    Args:
+        name: Name of a file or folder, without folders.
+        room: Bytes that are added to it, such as those of a suffix.
+    """
+    whole = os.fsencode(name)
+    if len(whole) + room <= _LONGEST_NAME:
+        return name
+    kept = whole[: _LONGEST_NAME - room - 1 - _HASH_DIGITS].decode("utf-8", errors="ignore")
+    return f"{kept}-{hashlib.sha256(whole).hexdigest()[:_HASH_DIGITS]}"
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
 
 @contextlib.contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, *, private: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it replaces `path` on success and is removed on any error.
 
     Args:
         path: The file to write. Its folder is created if needed.
+        private: Whether it may hold images or names of patients; see `share_files`.
 
     Yields:
         A path with the same suffix, in the same folder, to write to.
@@ -35,18 +133,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
+        make_folder(path.parent, private=private)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY, suffix=path.suffix)
         os.close(handle)
     except OSError as error:
         raise _disk_error(path, error) from error
     beside = Path(name)
     try:
         yield beside
-        # mkstemp makes files private to the user; outputs follow the process's umask like other files.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(beside, 0o666 & ~umask)
+        # After writing, as some libraries replace the file that they are given.
+        os.chmod(beside, file_mode(private=private))
         with open(beside, "rb") as written:
             os.fsync(written.fileno())
         os.replace(beside, path)
@@ -57,32 +153,77 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Path]:
+def atomic_folder(path: str | Path, *, private: bool = True) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; it becomes `path` on success and is removed on any error.
 
     Args:
         path: The folder to create; it may exist if it is empty.
+        private: Whether it may hold images or names of patients; see `share_files`.
 
     Raises:
         DiskError: The disk is full, or the folder cannot be written to.
-        UsageError: A file is in the place of one of its parents.
+        UsageError: A file is in the place of one of its parents, or another process made the folder
+            meanwhile.
     """
     path = Path(path)
     with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".partial-"))
+        make_folder(path.parent, private=private)
+        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=_temporary_folder(path)))
         try:
             try:
                 yield beside
             except DiskError as error:  # name the requested folder, not the temporary one
                 raise DiskError(str(error).replace(str(beside), str(path)), code="LEX-DISK-001") from error
-            # mkdtemp makes folders private to the user; outputs follow the umask like other folders.
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(beside, 0o777 & ~umask)
-            os.replace(beside, path)
+            if not private or _shared:
+                os.chmod(beside, 0o777 & ~_umask())
+            _become(beside, path)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+
+
+def _become(beside: Path, path: Path) -> None:
+    """Rename a temporary folder to its final name."""
+    try:
+        os.replace(beside, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise UsageError(
+            f"{path} was made by another process in the meantime and is not empty. Choose another --out.",
+            code="LEX-USE-741",
+        ) from error
+
+
+def _temporary_folder(path: Path) -> str:
+    """Return how the temporary name of a folder begins."""
+    return f"{_TEMPORARY}{fitting_name(path.name, room=len(_TEMPORARY) + 9)}-"
+
+
+def remove_leftovers(folder: Path, *, recursive: bool = False) -> None:
+    """Remove the temporary files that a killed process left in a folder.
+
+    Only the process that holds the folder's lock may call this: the files of a running process look the same.
+
+    Args:
+        folder: The folder; it may be missing.
+        recursive: Whether to look in its subfolders too.
+    """
+    pattern = re.compile(rf"{re.escape(_TEMPORARY)}{_RANDOM}(\.\w+)?")
+    for file in (folder.rglob if recursive else folder.glob)(f"{_TEMPORARY}*"):
+        if pattern.fullmatch(file.name) and file.is_file() and not file.is_symlink():
+            file.unlink(missing_ok=True)
+
+
+def remove_leftover_folders(path: Path) -> None:
+    """Remove the temporary folders that a killed process left while it made the folder `path`.
+
+    Only the process that holds the lock on `path` may call this.
+    """
+    pattern = re.compile(re.escape(_temporary_folder(path)) + _RANDOM)
+    if path.parent.is_dir():
+        for folder in path.parent.glob(f"{_TEMPORARY}*"):
+            if pattern.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -131,6 +272,11 @@ def _disk_error(path: Path, error: OSError) -> OSError | LexisegError:
         return DiskError(
             f"No permission to write {path}. Choose a folder you may write to.", code="LEX-DISK-003"
         )
+    if error.errno == errno.ENAMETOOLONG:
+        return UsageError(
+            f"The path {path} is too long for this disk. Choose a shorter --out, or shorter file names.",
+            code="LEX-USE-742",
+        )
     if error.errno in _IN_THE_WAY:
         is_about = str(path) in (error.filename, error.filename2)
         if is_about and path.is_dir():
@@ -142,10 +288,13 @@ def _disk_error(path: Path, error: OSError) -> OSError | LexisegError:
     return error
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Write `text` as UTF-8, atomically."""
-    with atomic_path(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+def write_text(path: str | Path, text: str, *, private: bool = True) -> None:
+    """Write `text` as UTF-8, atomically.
+
+    Bytes of a file name that are not UTF-8 are written as a backslash, the letter u and digits.
+    """
+    with atomic_path(path, private=private) as beside:
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -154,6 +303,11 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         beside.write_bytes(content)
 
 
-def write_json(path: str | Path, value: Any) -> None:
+def write_json(path: str | Path, value: Any, *, private: bool = True) -> None:
     """Write `value` as indented JSON, atomically; NaN and infinities are refused."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(value), private=private)
+
+
+def json_text(value: Any) -> str:
+    """Return `value` as indented JSON; NaN and infinities are refused."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

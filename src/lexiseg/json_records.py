@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lexiseg.errors import DataError
-from lexiseg.files import write_json
+from lexiseg.files import json_text, write_text
 from lexiseg.validation import explain
 
 
@@ -48,7 +48,16 @@ def write_record(path: str | Path, record: Record) -> None:
         DiskError: There is no space or no permission.
         ValueError: A number is NaN or infinite.
     """
-    write_json(path, record.model_dump(mode="json"))
+    write_text(path, record_text(record))
+
+
+def record_text(record: Record) -> str:
+    """Return a record as indented JSON.
+
+    Raises:
+        ValueError: A number is NaN or infinite.
+    """
+    return json_text(record.model_dump(mode="json"))
 
 
 def read_record(path: str | Path, kind: type[AnyRecord], *, remedy: str) -> AnyRecord:

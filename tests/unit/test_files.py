@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,13 @@ from lexiseg.files import (
     atomic_folder,
     atomic_path,
     disk_errors,
+    fitting_name,
+    make_folder,
+    private_opener,
     refuse_blocked,
+    remove_leftover_folders,
+    remove_leftovers,
+    share_files,
     write_bytes,
     write_json,
     write_text,
@@ -43,13 +52,124 @@ def test_an_error_leaves_the_old_file_and_nothing_beside(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_files_follow_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o027)
-    try:
-        write_bytes(tmp_path / "file.bin", b"1")
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "file.bin").stat().st_mode) == 0o640
+@pytest.fixture
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+@pytest.fixture
+def _shared() -> Iterator[None]:
+    share_files(True)
+    yield
+    share_files(False)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def write_all(folder: Path, *, private: bool = True) -> None:
+    """Write a file in each way, into folders that are made for it."""
+    write_text(folder / "a" / "b" / "text.txt", "1", private=private)
+    with atomic_folder(folder / "c" / "run", private=private) as beside:
+        write_text(beside / "text.txt", "1", private=private)
+    with atomic_path(folder / "replaced.txt", private=private) as path:
+        path.unlink()
+        path.write_text("some libraries replace the file that they are given")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077], indirect=True)
+class TestModes:
+    def test_files_and_folders_are_private(self, tmp_path: Path, umask: int) -> None:
+        write_all(tmp_path / "out")
+        write_bytes(tmp_path / "out" / "bytes.bin", b"1")
+        with open(tmp_path / "out" / "lines.jsonl", "w", opener=private_opener) as lines:
+            lines.write("1")
+        made = [tmp_path / "out", *(tmp_path / "out").rglob("*")]
+        assert len(made) == 10
+        assert {path.name: mode(path) for path in made} == {
+            path.name: 0o700 if path.is_dir() else 0o600 for path in made
+        }
+
+    @pytest.mark.usefixtures("_shared")
+    def test_shared_files_follow_the_umask(self, tmp_path: Path, umask: int) -> None:
+        write_all(tmp_path / "out")
+        for path in [tmp_path / "out", *(tmp_path / "out").rglob("*")]:
+            assert mode(path) == (0o777 if path.is_dir() else 0o666) & ~umask, path
+
+    def test_files_without_patients_follow_the_umask(self, tmp_path: Path, umask: int) -> None:
+        write_all(tmp_path / "out", private=False)
+        for path in [tmp_path / "out", *(tmp_path / "out").rglob("*")]:
+            assert mode(path) == (0o777 if path.is_dir() else 0o666) & ~umask, path
+
+    def test_existing_folders_keep_their_mode(self, tmp_path: Path, umask: int) -> None:
+        mine = tmp_path / "mine"
+        mine.mkdir()
+        mine.chmod(0o755)
+        assert make_folder(mine / "a" / "b") == [mine / "a", mine / "a" / "b"]
+        assert make_folder(mine / "a") == []
+        write_text(mine / "note.txt", "1")
+        assert (mode(mine), mode(mine / "a"), mode(mine / "note.txt")) == (0o755, 0o700, 0o600)
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["a", "x" * 250, "\N{LATIN SMALL LETTER U WITH DIAERESIS}" * 125])
+    def test_a_name_that_fits_stays(self, name: str) -> None:
+        assert fitting_name(name, room=5) == name
+
+    @pytest.mark.parametrize(
+        "letter", ["x", "\N{LATIN SMALL LETTER U WITH DIAERESIS}", "\N{CJK UNIFIED IDEOGRAPH-4E00}"]
+    )
+    def test_a_long_name_is_shortened_always_in_the_same_way(self, tmp_path: Path, letter: str) -> None:
+        name = letter * (251 // len(letter.encode()) + 1)
+        short = fitting_name(name, room=5)
+        assert short == fitting_name(name, room=5) != fitting_name(f"{name}2", room=5)
+        kept, _, digits = short.rpartition("-")
+        assert name.startswith(kept)
+        assert digits == hashlib.sha256(name.encode()).hexdigest()[:10]
+        assert 250 - len(letter.encode()) < len(short.encode()) <= 250
+        write_text(tmp_path / f"{short}.html", "1")
+
+    def test_a_path_that_no_disk_takes_is_said(self, tmp_path: Path) -> None:
+        with refuses("LEX-USE-742", "too long"):
+            write_text(tmp_path / ("x" * 300), "1")
+
+
+class TestLeftovers:
+    def test_what_a_kill_left_is_removed_and_nothing_else(self, tmp_path: Path) -> None:
+        for name in (".partial-abcdef12.png", ".partial-abcdef_2", "deep/.partial-abcdefgh.png"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text("half")
+        kept = [".partial-notes.txt", ".partial-abcdef12.png.txt", "a.partial-abcdef12.png"]
+        for name in kept:
+            (tmp_path / name).write_text("mine")
+        remove_leftovers(tmp_path)
+        assert (tmp_path / "deep" / ".partial-abcdefgh.png").exists()
+        remove_leftovers(tmp_path, recursive=True)
+        assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == sorted(kept)
+
+    def test_folders_of_this_name_alone(self, tmp_path: Path) -> None:
+        with atomic_folder(tmp_path / "run") as beside:
+            shutil.copytree(beside, tmp_path / beside.name.replace("run-", "run-2-"))
+            shutil.copytree(beside, tmp_path / f"{beside.name[:-1]}_")
+        assert len(list(tmp_path.iterdir())) == 3
+        (tmp_path / "run").rmdir()
+        remove_leftover_folders(tmp_path / "run")
+        (other,) = tmp_path.iterdir()
+        assert other.name.startswith(".partial-run-2-")
+
+    def test_a_folder_that_another_process_made_meanwhile(self, tmp_path: Path) -> None:
+        with refuses("LEX-USE-741", "in the meantime"), atomic_folder(tmp_path / "run"):
+            write_text(tmp_path / "run" / "a.txt", "other")
+        assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+def test_names_that_are_not_unicode_can_be_written(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", os.fsdecode(b"\xff.png"))
+    assert (tmp_path / "a.txt").read_text() == "\\udcff.png"
 
 
 def test_json_refuses_what_json_cannot_say(tmp_path: Path) -> None:

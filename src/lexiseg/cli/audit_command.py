@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import AllowLeak, SplitName, narrator, say
+from lexiseg.cli.common_options import AllowLeak, Shared, SplitName, narrator, say
 from lexiseg.systems.registry import names
 
 
@@ -83,6 +83,7 @@ def audit(
             help="If another process gives no signal for this many minutes, this process takes over its arm.",
         ),
     ] = 10.0,
+    shared: Shared = False,
 ) -> None:
     """Measure the effect of text: train models that differ only in their words, and compare them."""
     from lexiseg import audit as run_audit

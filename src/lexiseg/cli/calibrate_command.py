@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import AllowLeak, BatchSize, Device, FlipAverage, progress_bar, say
+from lexiseg.cli.common_options import AllowLeak, BatchSize, Device, FlipAverage, Shared, progress_bar, say
 
 
 def calibrate(
@@ -19,6 +19,7 @@ def calibrate(
     device: Device = "cpu",
     flip_average: FlipAverage = False,
     allow_leak: AllowLeak = False,
+    shared: Shared = False,
 ) -> None:
     """Calibrate a run on the validation split: fit the temperature and the review rule.
 

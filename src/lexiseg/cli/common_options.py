@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lexiseg.files import share_files
 from lexiseg.runs.shipped import model_names
 
 
@@ -53,6 +54,22 @@ AllowLeak = Annotated[
     typer.Option(
         "--allow-leak",
         help="Use splits that share images or patients all the same; all results say so.",
+    ),
+]
+
+
+def _share(shared: bool) -> bool:
+    share_files(shared)
+    return shared
+
+
+Shared = Annotated[
+    bool,
+    typer.Option(
+        "--shared",
+        callback=_share,
+        help="Let other users read the files that are written, as far as the umask allows; otherwise only "
+        "you can read them.",
     ),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]

@@ -13,6 +13,7 @@ from lexiseg.cli.common_options import (
     AllowLeak,
     Device,
     FlipAverage,
+    Shared,
     SplitName,
     Tolerance,
     progress_bar,
@@ -38,6 +39,7 @@ def compare(
     tolerance: Tolerance = 2.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
     allow_leak: AllowLeak = False,
+    shared: Shared = False,
 ) -> None:
     """Compare two runs case by case: difference with interval, by lesion size, and the largest changes."""
     from lexiseg import compare as run_comparison

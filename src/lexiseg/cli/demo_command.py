@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import narrator
+from lexiseg.cli.common_options import Shared, narrator
 
 
 def demo(
@@ -20,6 +20,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for all files of the demo.")] = Path("demo"),
     minutes: Annotated[float, typer.Option(min=0.05, help="Minutes of training.")] = 3.0,
     image_size: Annotated[int, typer.Option(help="Height and width in pixels.")] = 160,
+    shared: Shared = False,
 ) -> None:
     """Train, evaluate and predict in a few minutes, and list the result files."""
     from lexiseg.cli.demo import run_demo

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from lexiseg.cli.common_options import Shared
+
 if TYPE_CHECKING:
     from lexiseg.describing.multimodal.model import LmmOptions, Tally
 
@@ -87,6 +89,7 @@ def describe(
         tuple[float, float] | None,
         typer.Option(help="lmm: price of a million input tokens and of a million output tokens."),
     ] = None,
+    shared: Shared = False,
 ) -> None:
     """Describe each mask in words: one JSON line per image and class.
 

@@ -14,6 +14,7 @@ from lexiseg.cli.common_options import (
     BatchSize,
     Device,
     FlipAverage,
+    Shared,
     SplitName,
     Tolerance,
     progress_bar,
@@ -45,6 +46,7 @@ def evaluate(
     tolerance: Tolerance = 2.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
     allow_leak: AllowLeak = False,
+    shared: Shared = False,
 ) -> None:
     """Score a run on one split: masks and words, per case and by lesion size, with confidence intervals."""
     from lexiseg import evaluate as run_evaluation

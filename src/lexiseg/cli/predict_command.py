@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +14,12 @@ from lexiseg.cli.common_options import (
     BatchSize,
     Device,
     FlipAverage,
+    Shared,
     progress_bar,
     say,
     warn,
 )
-from lexiseg.errors import LexisegError, PartialFailureError
+from lexiseg.errors import LexisegError, PartialFailureError, UsageError
 from lexiseg.inference.writers.registry import check_formats, format_names
 
 
@@ -57,16 +59,25 @@ def predict(
     device: Device = "cpu",
     flip_average: FlipAverage = False,
     average_with: AverageWith = None,
+    shared: Shared = False,
 ) -> None:
     """Segment images: write a mask in the size of each image, the retrieved words, and a review flag."""
     formats = [name.strip() for name in write.split(",") if name.strip()]
+    if not formats:
+        raise UsageError(
+            f"--write {write!r} names no output format: expected some of {', '.join(format_names())}.",
+            code="LEX-USE-743",
+        )
     formats += ["overlay"] * overlays + ["card"] * explain
     check_formats(formats)
 
-    from lexiseg import find_targets, load, predict_to_files
+    from lexiseg import load, predict_to_files
+    from lexiseg.inference.targets import find_images
 
-    targets = find_targets(paths, out=out)
+    images = find_images(paths, out=out)
+    targets = images.targets
     _say_skipped(paths, out)
+    _say_earlier(images.earlier_outputs)
     predictor = load(
         run,
         device=device,
@@ -96,6 +107,8 @@ def predict(
     say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {summary.results}")
     if summary.done and predictor.run.spoken_vocabulary is not None:
         say(f"Left and right in all words are the {predictor.run.side}'s.")
+    if not summary.locked:
+        warn(f"The disk of {out} supports no locks: start no second prediction into this folder meanwhile.")
     if summary.turned:
         say(
             f"{summary.turned} images have an EXIF orientation, with which viewers rotate or mirror them. "
@@ -107,6 +120,17 @@ def predict(
             f"{len(summary.failed)} of {len(targets)} images could not be read; "
             f"each is named above and in {summary.results}.",
             code="LEX-PART-005",
+        )
+
+
+def _say_earlier(earlier: Sequence[Path]) -> None:
+    """Name the pictures that are not read because an earlier prediction wrote them."""
+    if earlier:
+        pictures_are = "1 picture is" if len(earlier) == 1 else f"{len(earlier)} pictures are"
+        warn(
+            f"{pictures_are} not read because an earlier prediction wrote them: {earlier[0]}"
+            + (" and others. " if len(earlier) > 1 else ". ")
+            + "To predict such a picture, give its path."
         )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import AllowLeak, narrator, say
+from lexiseg.cli.common_options import AllowLeak, Shared, narrator, say
 from lexiseg.errors import DiskError
 from lexiseg.systems.registry import DEFAULT, names, systems
 
@@ -138,6 +138,7 @@ def train(
     ] = None,
     allow_leak: AllowLeak = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")] = False,
+    shared: Shared = False,
 ) -> None:
     """Train a model on a folder of images and masks."""
     from lexiseg import train as run_training

@@ -99,6 +99,7 @@ def write_phantom(
     write_text(
         folder / "dataset.yaml",
         f"name: phantom (seed {seed})\nvocabulary: {_VOCABULARY}\nside: image\nclasses: {kinds}\n",
+        private=False,
     )
 
 
@@ -184,7 +185,7 @@ def _write_published(folder: Path, cases: Iterator[PhantomCase]) -> None:
         rows.setdefault(case.split, []).append((f"mask_{case.name}.png", case.report))
     for split, of_split in rows.items():
         path = folder / f"{split.title()}_Folder" / f"{split.title()}_text.xlsx"
-        with atomic_path(path) as beside:
+        with atomic_path(path, private=False) as beside:
             pd.DataFrame(of_split, columns=["Image", "Description"]).to_excel(beside, index=False)
 
 
@@ -196,11 +197,11 @@ def _write_folders(folder: Path, cases: Iterator[PhantomCase]) -> None:
         write_mask(folder / "masks" / f"{case.name}.png", case.labels, num_classes=3)
         rows.append((f"{case.name}.png", case.report))
         splits[case.split].append(case.name)
-    with atomic_path(folder / "reports.csv") as beside:
+    with atomic_path(folder / "reports.csv", private=False) as beside:
         pd.DataFrame(rows, columns=["image", "description"]).to_csv(beside, index=False)
-    write_json(folder / SPLITS_FILE, splits)
+    write_json(folder / SPLITS_FILE, splits, private=False)
 
 
 def _write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:
-    with atomic_path(path) as beside:
+    with atomic_path(path, private=False) as beside:
         Image.fromarray(image).save(beside, compress_level=1)

@@ -25,6 +25,7 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_pair",
+    "save_mask",
     "write_mask",
 ]
 
@@ -126,9 +127,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def write_mask(path: str | Path, labels: npt.NDArray[np.uint8], *, num_classes: int = 2) -> None:
-    """Write labels as a grey mask, atomically.
-
-    Two classes are written as 0 and 255, which every viewer shows; more classes are written as their labels.
+    """Write labels as a grey mask of a data set, atomically; see `save_mask`.
 
     Args:
         path: The file; its extension sets the format: .png, .tif, .bmp or .webp, all lossless.
@@ -140,14 +139,36 @@ def write_mask(path: str | Path, labels: npt.NDArray[np.uint8], *, num_classes: 
         DiskError: There is no space, or no permission.
     """
     path = Path(path)
+    _lossless_options(path)
+    with atomic_path(path, private=False) as beside:
+        save_mask(beside, labels, num_classes=num_classes)
+
+
+def save_mask(path: Path, labels: npt.NDArray[np.uint8], *, num_classes: int = 2) -> None:
+    """Save labels as a grey mask to a file that is renamed afterwards.
+
+    Two classes are written as 0 and 255, which every viewer shows; more classes are written as their labels.
+
+    Args:
+        path: The file; its extension sets the format: .png, .tif, .bmp or .webp, all lossless.
+        labels: (H, W) uint8 labels below `num_classes`.
+        num_classes: Number of labels of the data set, background included (not of this mask).
+
+    Raises:
+        UsageError: The extension is not of a lossless format.
+    """
+    assert labels.ndim == 2
+    assert labels.max(initial=0) < num_classes
+    values = labels * np.uint8(255) if num_classes == 2 else labels
+    Image.fromarray(np.ascontiguousarray(values)).save(path, **_lossless_options(path))
+
+
+def _lossless_options(path: Path) -> dict[str, Any]:
+    """Return the options with which the format of a mask file is lossless."""
     if path.suffix.lower() not in _LOSSLESS:
         raise UsageError(
             f"{path}: expected one of the lossless formats {', '.join(_LOSSLESS)} for a mask; got "
             f"{path.suffix!r}.",
             code="LEX-USE-013",
         )
-    assert labels.ndim == 2
-    assert labels.max(initial=0) < num_classes
-    values = labels * np.uint8(255) if num_classes == 2 else labels
-    with atomic_path(path) as beside:
-        Image.fromarray(np.ascontiguousarray(values)).save(beside, **_LOSSLESS[path.suffix.lower()])
+    return _LOSSLESS[path.suffix.lower()]

@@ -85,7 +85,7 @@ def write_splits(folder: Path, splits: Mapping[str, Split], *, seed: int, how: s
     counts = ", ".join(f"{len(images)} {name}" for name, images in lists.items())
     note = f"There was no split: images were split {how} with seed {seed} ({counts})"
     try:
-        write_json(folder / SPLITS_FILE, {"seed": seed, **lists})
+        write_json(folder / SPLITS_FILE, {"seed": seed, **lists}, private=False)
     except DiskError:
         return f"{note}; the folder is not writable, so the same split is made again each time."
     return f"{note}, written to {folder / SPLITS_FILE}."

@@ -24,6 +24,7 @@ from lexiseg.describing.description_rows import Row, describe_measured, describe
 from lexiseg.describing.multimodal.description import describe_with_model
 from lexiseg.describing.multimodal.journal import journal_path
 from lexiseg.describing.multimodal.model import LmmOptions, Tally
+from lexiseg.describing.regions_of_interest import roi_folder
 from lexiseg.describing.vocabulary_choice import (
     find_vocabulary,
     keyword_notes,
@@ -110,9 +111,9 @@ def describe(
 
     Raises:
         DataError: The data set cannot be used, has no reports, no image with the mask that is needed, or
-            several classes without names.
+            several classes without names; or `rois` holds files that Lexiseg did not write.
         UsageError: An option is not possible, `out` exists or is being written by another process, or `rois`
-            is a file or a folder of the data set's images.
+            is a file, a folder of the data set's images, or in use by another process.
         WeightsError: A local model cannot be loaded.
         PartialFailureError: The server stopped answering; the same call resumes later.
         DiskError: There is no space or no permission.
@@ -142,17 +143,18 @@ def describe(
             on_progress(tally)
         return line
 
-    if lmm is not None:
-        console.print(lmm.destination, markup=False, highlight=False)
-        lines = describe_with_model(
-            rows, out, lmm, rois=folder, tally=tally, done=done, say=partial(_say, console)
-        )
-    else:
-        if source == "concepts":
-            lines = describe_measured(rows, rois=folder, done=done)
+    with roi_folder(folder, [row.roi_name for row in rows if row.sample.mask is not None]) as regions:
+        if lmm is not None:
+            console.print(lmm.destination, markup=False, highlight=False)
+            lines = describe_with_model(
+                rows, out, lmm, rois=regions, tally=tally, done=done, say=partial(_say, console)
+            )
         else:
-            lines = describe_reports(rows, index, rois=folder, done=done)
-        write_descriptions(out, lines)
+            if source == "concepts":
+                lines = describe_measured(rows, rois=regions, done=done)
+            else:
+                lines = describe_reports(rows, index, rois=regions, done=done)
+            write_descriptions(out, lines)
     return DescriptionResult(
         path=out, lines=tuple(lines), left_out=left_out, tally=tally if lmm is not None else None
     )

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -26,6 +25,7 @@ from lexiseg.describing.description_file import (
 )
 from lexiseg.describing.regions_of_interest import roi_image, write_roi
 from lexiseg.errors import DataError
+from lexiseg.outputs.output_folder import OutputFolder
 from lexiseg.words.description import UNKNOWN, Description, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure, measure_indices
@@ -75,13 +75,17 @@ class Row:
     class_name: str | None
     vocabulary: Vocabulary
 
-    def read(self, rois: Path | None) -> Region:
+    @property
+    def roi_name(self) -> str:
+        """Name of the region of interest."""
+        return self.sample.id if self.label is None else f"{self.sample.id}_class{self.label}"
+
+    def read(self, rois: OutputFolder | None) -> Region:
         """Read image and mask of a sample with a mask; write the region of interest to the folder `rois`."""
         image, labels = read_pair(self.sample, self.coding)
         region = Region(image=image, lesion=labels != 0 if self.label is None else labels == self.label)
         if rois is not None:
-            name = self.sample.id if self.label is None else f"{self.sample.id}_class{self.label}"
-            write_roi(rois, name, region.roi)
+            write_roi(rois, self.roi_name, region.roi)
         return region
 
     def line(
@@ -110,7 +114,9 @@ class Row:
         return self.line(words, provenance=provenance, check=Check(how="measured"))
 
 
-def describe_measured(rows: Sequence[Row], *, rois: Path | None, done: LineCallback) -> list[DescriptionLine]:
+def describe_measured(
+    rows: Sequence[Row], *, rois: OutputFolder | None, done: LineCallback
+) -> list[DescriptionLine]:
     """Measure every row on its mask and pixels at their original size.
 
     Raises:
@@ -120,7 +126,7 @@ def describe_measured(rows: Sequence[Row], *, rois: Path | None, done: LineCallb
 
 
 def describe_reports(
-    rows: Sequence[Row], index: DatasetIndex, *, rois: Path | None, done: LineCallback
+    rows: Sequence[Row], index: DatasetIndex, *, rois: OutputFolder | None, done: LineCallback
 ) -> list[DescriptionLine]:
     """Read the report of every row and compare it with its mask, if it has one, without corrections.
 

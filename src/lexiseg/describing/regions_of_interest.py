@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from lexiseg.data.resize import resize_image
-from lexiseg.files import write_bytes
+from lexiseg.errors import DataError
+from lexiseg.files import fitting_name
+from lexiseg.outputs.output_folder import OutputFolder, owned_folder
+
+_SUFFIX = ".png"
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -44,6 +51,46 @@ def png(roi: Pixels) -> bytes:
     return buffer.getvalue()
 
 
-def write_roi(folder: Path, name: str, roi: Pixels) -> None:
-    """Write a region as a PNG file; slashes in its name become `__`."""
-    write_bytes(folder / f"{name.replace('/', '__')}.png", png(roi))
+def roi_file(folder: Path, name: str) -> Path:
+    """Return the file of a region; slashes in its name become `__`, and a long name is shortened."""
+    return folder / f"{fitting_name(name.replace('/', '__'), room=len(_SUFFIX))}{_SUFFIX}"
+
+
+def write_roi(folder: OutputFolder, name: str, roi: Pixels) -> None:
+    """Write a region as a PNG file.
+
+    Raises:
+        DataError: A file that Lexiseg did not write is in its place.
+        DiskError: There is no space or no permission.
+    """
+    with folder.writing(roi_file(folder.path, name)) as beside:
+        beside.write_bytes(png(roi))
+
+
+@contextmanager
+def roi_folder(path: Path | None, names: Sequence[str]) -> Iterator[OutputFolder | None]:
+    """Own the folder of the regions while they are written.
+
+    Args:
+        path: The folder, created if needed; None: no region is written.
+        names: Names of the regions.
+
+    Raises:
+        DataError: It holds files of these names that Lexiseg did not write, or that were changed since, or
+            two regions have the same file.
+        UsageError: Another process writes to it.
+    """
+    if path is None:
+        yield None
+        return
+    files = Counter(roi_file(path, name) for name in names)
+    twice = [file.name for file, count in files.items() if count > 1]
+    if twice:
+        raise DataError(
+            f"Two images would write the same region of interest {twice[0]}. Rename one of the images, or "
+            "leave --rois out.",
+            code="LEX-DATA-745",
+        )
+    with owned_folder(path) as folder:
+        folder.refuse_others(files)
+        yield folder

@@ -16,13 +16,15 @@ from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation.comparison_file import ComparedRun, Comparison, GroupDifference, RunPair
 from lexiseg.evaluation.evaluate import Progress
 from lexiseg.evaluation.options import ComparisonKeywords, EvaluationOptions
-from lexiseg.evaluation.run_table import evaluate_runs_on, open_for_table, run_names
+from lexiseg.evaluation.result_folder import result_folder
+from lexiseg.evaluation.run_table import TABLE_FILES, evaluate_runs_into, open_for_table, run_names
 from lexiseg.evaluation.statistics import holm, paired_difference
 from lexiseg.evaluation.tables import ALL, case_groups, most_different, patients_of, read_cases
-from lexiseg.files import write_text
-from lexiseg.json_records import write_record
+from lexiseg.json_records import record_text
 from lexiseg.runs.run import Run
 
+#: The files of a comparison.
+COMPARISON_FILES = (*TABLE_FILES, "differences.csv", "comparison.json")
 #: Cases named in each direction.
 _SHOWN = 5
 
@@ -90,30 +92,29 @@ def compare_on(
             "A comparison needs two single runs; `average_with` cannot be used.", code="LEX-USE-550"
         )
     place = tempfile.TemporaryDirectory(prefix="lexiseg-") if out is None else nullcontext(str(out))
-    with place as folder:
-        evaluations = evaluate_runs_on(index, runs, options, out=Path(folder), progress=progress)
+    with place as path, result_folder(Path(path), COMPARISON_FILES) as folder:
+        evaluations = evaluate_runs_into(folder, index, runs, options, progress=progress)
         a, b = (read_cases(evaluation.out / "cases.csv") for evaluation in evaluations.values())
-    both = b.index[b.index.isin(a.index)]
-    a, b = a.loc[both], b.loc[both]
-    if not len(both):
-        raise DataError(
-            "No case could be scored for both runs, so there is nothing to compare.", code="LEX-DATA-142"
+        both = b.index[b.index.isin(a.index)]
+        a, b = a.loc[both], b.loc[both]
+        if not len(both):
+            raise DataError(
+                "No case could be scored for both runs, so there is nothing to compare.", code="LEX-DATA-142"
+            )
+        first, second = (evaluation.metrics for evaluation in evaluations.values())
+        comparison = Comparison(
+            runs=_run_pair(runs),
+            data=str(index.root),
+            split=options.split,
+            flip_average=options.flip_average,
+            n=len(both),
+            pooled=(first.pooled_dice, second.pooled_dice),
+            groups=_groups(a, b, seed=options.seed),
+            most=most_different(_dice(a), _dice(b), shown=_SHOWN),
+            failed=tuple(sorted({case.id for metrics in (first, second) for case in metrics.failed})),
         )
-    first, second = (evaluation.metrics for evaluation in evaluations.values())
-    comparison = Comparison(
-        runs=_run_pair(runs),
-        data=str(index.root),
-        split=options.split,
-        flip_average=options.flip_average,
-        n=len(both),
-        pooled=(first.pooled_dice, second.pooled_dice),
-        groups=_groups(a, b, seed=options.seed),
-        most=most_different(_dice(a), _dice(b), shown=_SHOWN),
-        failed=tuple(sorted({case.id for metrics in (first, second) for case in metrics.failed})),
-    )
-    if out is not None:
-        write_text(out / "differences.csv", _differences(a, b))
-        write_record(out / "comparison.json", comparison)
+        folder.write_text(folder.path / "differences.csv", _differences(a, b))
+        folder.write_text(folder.path / "comparison.json", record_text(comparison))
     return comparison
 
 

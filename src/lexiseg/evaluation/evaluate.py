@@ -35,12 +35,13 @@ from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data, describe_execution, describe_run, in_sample
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.evaluation.report import build_report
+from lexiseg.evaluation.result_folder import EVALUATION_FILES, result_folder
 from lexiseg.evaluation.retrieval import References, retrieval_scores
 from lexiseg.evaluation.summary import summarise
-from lexiseg.files import refuse_blocked, write_text
+from lexiseg.files import refuse_blocked
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
-from lexiseg.json_records import write_record
+from lexiseg.json_records import record_text
 from lexiseg.runs.run import Run
 
 #: Called after each case with the number of cases done and the number in all.
@@ -92,7 +93,8 @@ def evaluate(
     Args:
         run: A run, or its folder.
         data: A data set folder, in any layout `lexiseg.data.open_dataset` knows.
-        out: Folder for `metrics.json`, `cases.csv` and `report.html`; existing ones are replaced.
+        out: Folder for `metrics.json`, `cases.csv` and `report.html`; those of an earlier evaluation are
+            replaced.
         progress: Called after each case.
         **options: Fields of `EvaluationOptions`, such as `split="val"`; `average_with` may be a folder.
 
@@ -103,9 +105,11 @@ def evaluate(
     Raises:
         DataError: The data set cannot be opened, has no such split, has other classes than the run, has
             reports whose left/right convention differs from the stated one, has no usable case, or the split
-            holds images the run has learned from.
+            holds images the run has learned from; or `out` holds files of these names that Lexiseg did not
+            write, or that were changed since.
         RunError: The run folder cannot be used.
-        UsageError: `out` is a file, or lies in one, or the second run has other classes or words.
+        UsageError: `out` is a file, or lies in one, another process writes to it, or the second run has other
+            classes or words.
         DiskError: The results cannot be written.
 
     Examples:
@@ -144,30 +148,32 @@ def evaluate_on(
         check_unseen(index, member, options.split)
     index = seen_by(predictor.runs, index, options.split)
     scorer = _CaseScorer.of(index, samples, predictor.run, options)
-    cases, failed = _score(predictor, samples, scorer, options.batch_size, progress)
-    if not cases:
-        raise DataError(
-            f"None of the {len(samples)} cases of the {options.split} split of {index.root} could be "
-            f"evaluated. First reason: {failed[0].error}",
-            code="LEX-DATA-143",
+    with result_folder(out, EVALUATION_FILES) as folder:
+        cases, failed = _score(predictor, samples, scorer, options.batch_size, progress)
+        if not cases:
+            raise DataError(
+                f"None of the {len(samples)} cases of the {options.split} split of {index.root} could be "
+                f"evaluated. First reason: {failed[0].error}",
+                code="LEX-DATA-143",
+            )
+        figures = draw_cases(choose_cases(cases), predictor, index=index, references=scorer.references)
+        execution = describe_execution(
+            predictor.runs, index.root, options, out=out, seconds=time.monotonic() - started
         )
-    figures = draw_cases(choose_cases(cases), predictor, index=index, references=scorer.references)
-    execution = describe_execution(
-        predictor.runs, index.root, options, out=out, seconds=time.monotonic() - started
-    )
-    metrics = _metrics(cases, failed, samples, predictor, scorer, options, execution)
-    table = case_table(
-        cases,
-        root=index.root,
-        vocabulary=predictor.run.spoken_vocabulary,
-        class_names=index.class_names,
-        side=predictor.run.side,
-    )
-    write_text(out / "cases.csv", table)
-    write_text(out / "report.html", build_report(metrics, cases, figures, history=predictor.run.history))
-    # Last: its presence means that the evaluation is complete.
-    write_record(out / "metrics.json", metrics)
-    return Evaluation(out=out, metrics=metrics, cases=tuple(cases))
+        metrics = _metrics(cases, failed, samples, predictor, scorer, options, execution)
+        table = case_table(
+            cases,
+            root=index.root,
+            vocabulary=predictor.run.spoken_vocabulary,
+            class_names=index.class_names,
+            side=predictor.run.side,
+        )
+        folder.write_text(out / "cases.csv", table)
+        report = build_report(metrics, cases, figures, history=predictor.run.history)
+        folder.write_text(out / "report.html", report)
+        # Last: its presence means that the evaluation is complete.
+        folder.write_text(out / "metrics.json", record_text(metrics))
+        return Evaluation(out=out, metrics=metrics, cases=tuple(cases))
 
 
 @dataclass(frozen=True, kw_only=True)

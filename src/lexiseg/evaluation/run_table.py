@@ -15,11 +15,15 @@ from lexiseg.evaluation.evaluate import Evaluation, Progress, evaluate_on
 from lexiseg.evaluation.evaluation_data import check_same_cases, open_scorable
 from lexiseg.evaluation.metrics_file import Metrics
 from lexiseg.evaluation.options import EvaluationKeywords, EvaluationOptions
-from lexiseg.files import write_text
+from lexiseg.evaluation.result_folder import result_folder
 from lexiseg.inference.ensemble import check_alike
-from lexiseg.json_records import write_record
+from lexiseg.json_records import record_text
+from lexiseg.outputs.output_folder import OutputFolder
 from lexiseg.runs.run import Run
 from lexiseg.runs.shipped import shown_folder
+
+#: The files of a table of runs.
+TABLE_FILES = ("table.csv", "table.json")
 
 
 def evaluate_runs(
@@ -51,7 +55,8 @@ def evaluate_runs(
     named = dict(zip(run_names([run.path for run in opened]), opened, strict=True))
     settings = EvaluationOptions.of(**options)
     index = open_for_table(named, data, settings)
-    return evaluate_runs_on(index, named, settings, out=Path(out), progress=progress)
+    with result_folder(Path(out), TABLE_FILES) as folder:
+        return evaluate_runs_into(folder, index, named, settings, progress=progress)
 
 
 def open_for_table(runs: Mapping[str, Run], data: str | Path, options: EvaluationOptions) -> DatasetIndex:
@@ -74,15 +79,23 @@ def open_for_table(runs: Mapping[str, Run], data: str | Path, options: Evaluatio
     return index
 
 
-def evaluate_runs_on(
+def evaluate_runs_into(
+    folder: OutputFolder,
     index: DatasetIndex,
     runs: Mapping[str, Run],
     options: EvaluationOptions,
     *,
-    out: Path,
     progress: Progress | None = None,
 ) -> dict[str, Evaluation]:
-    """Evaluate several runs on a data set that `open_for_table` has opened; see `evaluate_runs`."""
+    """Evaluate several runs on a data set that `open_for_table` has opened; see `evaluate_runs`.
+
+    Args:
+        folder: The folder, which this process owns.
+        index: The data set.
+        runs: The runs by name.
+        options: How they are evaluated.
+        progress: Called after each case, with the cases of all runs counted.
+    """
     found: dict[str, Evaluation] = {}
     for name, run in runs.items():
 
@@ -90,7 +103,7 @@ def evaluate_runs_on(
             if progress is not None:
                 progress(before * total + done, len(runs) * total)
 
-        found[name] = evaluate_on(index, run, options, out=out / name, progress=advance)
+        found[name] = evaluate_on(index, run, options, out=folder.path / name, progress=advance)
     second = options.average_with
     table = RunTable(
         data=str(index.root),
@@ -98,8 +111,8 @@ def evaluate_runs_on(
         average_with=None if second is None else second.shown,
         runs=tuple(run_row(name, evaluation.metrics) for name, evaluation in found.items()),
     )
-    write_text(out / "table.csv", _as_csv(table.runs))
-    write_record(out / "table.json", table)
+    folder.write_text(folder.path / "table.csv", _as_csv(table.runs))
+    folder.write_text(folder.path / "table.json", record_text(table))
     return found
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 from lexiseg.data.decode import image_orientation
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.files import disk_errors
+from lexiseg.files import remove_leftovers
+from lexiseg.inference.earlier_outputs import earlier_outputs
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.writers.base import Batch, PredictedImage, Target, Writer
+from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target, Writer
 from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.inference.writers.records import RecordsWriter
 from lexiseg.inference.writers.registry import format_names, make_writers
+from lexiseg.outputs.output_folder import OutputFolder, owned_folder
 
 #: The formats that are written by default.
 DEFAULT_FORMATS = ("mask",)
@@ -34,6 +36,7 @@ class BatchSummary:
         failed: Images that could not be read, with the reason.
         results: The file with one line per image.
         turned: Number of images segmented that viewers rotate or mirror because of their EXIF orientation.
+        locked: Whether other processes were kept out of the folder; False where the disk supports no locks.
     """
 
     done: int
@@ -41,6 +44,7 @@ class BatchSummary:
     failed: tuple[tuple[Path, str], ...]
     results: Path
     turned: int = 0
+    locked: bool = True
 
 
 def predict_to_files(
@@ -56,7 +60,8 @@ def predict_to_files(
     `predictions.jsonl`, one line per image, is always written. Outputs that an earlier batch wrote for the
     same images are removed, in all formats. One unreadable image gets a line with its error
     and does not stop the rest. Until the end the lines are in `predictions.jsonl.partial`, so that an
-    interrupted batch is never taken for a whole one.
+    interrupted batch is never taken for a whole one. One process at a time writes to `out`, and files that
+    Lexiseg did not write there, or that a person changed, are neither replaced nor removed.
 
     Args:
         predictor: A loaded run; its options hold batch size and pixel spacing.
@@ -70,27 +75,25 @@ def predict_to_files(
         Counts, and the failures with their reasons.
 
     Raises:
-        DataError: `out` holds masks of another origin, which this batch would replace.
-        UsageError: A format is unknown, or `out` is a file or lies in one.
+        DataError: `out` holds files of another origin, or changed ones, which this batch would replace.
+        UsageError: A format is unknown, another process writes to `out`, or `out` is a file or lies in one.
         DiskError: There is no space or no permission; nothing half-written is left.
     """
     out = Path(out)
     # Last, so that a line is written for files that are there.
     others = [writer for writer in make_writers(writers) if writer.name != RecordsWriter.name]
     chosen = make_writers((*others, RecordsWriter.name))
-    _refuse_masks_of_another_origin(out)
-    batch = Batch(out=out, predictor=predictor, formats=tuple(writer.name for writer in chosen))
     known = make_writers((*chosen, *format_names()))
     by_image = {target.image: target for target in targets}
     done = flagged = turned = 0
     failed: list[tuple[Path, str]] = []
+    with owned_folder(out, earlier=earlier_outputs) as folder:
+        _refuse_others(folder, targets, chosen, known)
+        batch = Batch(folder=folder, predictor=predictor, formats=tuple(writer.name for writer in chosen))
 
-    def save(path: Path, result: Prediction | LexisegError) -> None:
-        _write(by_image[path], result, batch, chosen, known)
+        def save(path: Path, result: Prediction | LexisegError) -> PredictedImage | LexisegError:
+            return _write(by_image[path], result, batch, chosen, known)
 
-    results = RecordsWriter.file(out)
-    with disk_errors(results):
-        out.mkdir(parents=True, exist_ok=True)
         with _opened(chosen, batch):
             predicted = predictor.predict_paths([target.image for target in targets])
             # Closed before the writers are, so that none is called after its end.
@@ -100,21 +103,46 @@ def predict_to_files(
                         failed.append((path, str(result)))
                     else:
                         done += 1
-                        flagged += result.flagged
-                        turned += image_orientation(path) != 1
+                        flagged += result.prediction.flagged
+                        turned += result.exif_orientation != 1
                     if on_result is not None:
-                        on_result(path, result)
-    return BatchSummary(done=done, flagged=flagged, failed=tuple(failed), results=results, turned=turned)
+                        on_result(path, result if isinstance(result, LexisegError) else result.prediction)
+    return BatchSummary(
+        done=done,
+        flagged=flagged,
+        failed=tuple(failed),
+        results=RecordsWriter.file(out),
+        turned=turned,
+        locked=folder.locked,
+    )
 
 
-def _refuse_masks_of_another_origin(out: Path) -> None:
-    masks, results = out / MaskWriter.folder, RecordsWriter.file(out)
-    if masks.exists() and not (results.exists() or RecordsWriter.partial_file(out).exists()):
+def _refuse_others(
+    folder: OutputFolder, targets: Sequence[Target], chosen: Sequence[Writer], known: Sequence[Writer]
+) -> None:
+    """Refuse a batch that would replace or remove what Lexiseg did not write; remove what a kill left.
+
+    Raises:
+        DataError: There are such files.
+    """
+    out = folder.path
+    for writer in known:
+        if isinstance(writer, ImageWriter):
+            remove_leftovers(out / writer.folder, recursive=True)
+    masks = out / MaskWriter.folder
+    if folder.is_new and masks.is_dir() and any(masks.iterdir()):
         raise DataError(
-            f"{masks} exists, but {out} holds no {results.name}: these masks are not from a prediction "
-            f"and would be replaced. Choose another --out folder.",
+            f"{masks} exists, but {out} holds no results of a prediction: these masks are not from a "
+            "prediction, and masks of this prediction would be mixed with them. Choose another --out folder.",
             code="LEX-DATA-101",
         )
+    written = [RecordsWriter.file(out)]
+    removed: list[Path] = []
+    for writer in known:
+        if isinstance(writer, ImageWriter):
+            files = [writer.file(target, out) for target in targets]
+            (written if writer in chosen else removed).extend(files)
+    folder.refuse_others(written, removed)
 
 
 @contextmanager
@@ -139,48 +167,57 @@ def _write(
     batch: Batch,
     writers: Sequence[Writer],
     known: Sequence[Writer],
-) -> None:
-    """Write one image in every format, after removing its outputs of an earlier batch."""
-    if isinstance(result, LexisegError):
-        # Nothing is written of this image, so nothing of it stays in any format.
-        nothing = dataclasses.replace(batch, formats=())
-        for writer in known:
-            writer.remove_stale(target, nothing)
-        for writer in writers:
-            writer.write_failure(target, result, batch)
-        return
+) -> PredictedImage | LexisegError:
+    """Write one image in every format, after removing its outputs of an earlier batch.
+
+    Returns:
+        The image as it was written, or why it could not be: its file cannot be read, or not any more, or
+        another file is in the place of an output.
+    """
     # First, so that an interruption leaves a mask without a card, not one with the card of another mask.
     for writer in known:
         writer.remove_stale(target, batch)
-    image = PredictedImage(target=target, prediction=result)
+    if isinstance(result, Prediction):
+        try:
+            orientation = image_orientation(target.image)
+            image = PredictedImage(target=target, prediction=result, exif_orientation=orientation)
+            for writer in writers:
+                writer.write(image, batch)
+            return image
+        except DataError as error:
+            result = error
+    # Nothing is written of this image, so nothing of it stays in any format.
+    nothing = dataclasses.replace(batch, formats=())
+    for writer in known:
+        writer.remove_stale(target, nothing)
     for writer in writers:
-        writer.write(image, batch)
+        writer.write_failure(target, result, batch)
+    return result
 
 
 def _saved(
     predicted: Iterable[tuple[Path, Prediction | LexisegError]],
-    save: Callable[[Path, Prediction | LexisegError], None],
+    save: Callable[[Path, Prediction | LexisegError], PredictedImage | LexisegError],
     *,
     depth: int,
-) -> Generator[tuple[Path, Prediction | LexisegError], None, None]:
-    """Yield each prediction once its files are written, by a background thread while the network works."""
-    waiting: deque[tuple[Path, Prediction | LexisegError, Future[None]]] = deque()
+) -> Generator[tuple[Path, PredictedImage | LexisegError], None, None]:
+    """Yield each image once its files are written, by a background thread while the network works."""
+    waiting: deque[tuple[Path, Future[PredictedImage | LexisegError]]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="lexiseg-write") as pool:
         try:
             for path, result in predicted:
-                waiting.append((path, result, pool.submit(save, path, result)))
+                waiting.append((path, pool.submit(save, path, result)))
                 if len(waiting) > depth:
                     yield _finished(waiting.popleft())
             while waiting:
                 yield _finished(waiting.popleft())
         finally:
-            for _, _, future in waiting:
+            for _, future in waiting:
                 future.cancel()
 
 
 def _finished(
-    item: tuple[Path, Prediction | LexisegError, Future[None]],
-) -> tuple[Path, Prediction | LexisegError]:
-    path, result, future = item
-    future.result()
-    return path, result
+    item: tuple[Path, Future[PredictedImage | LexisegError]],
+) -> tuple[Path, PredictedImage | LexisegError]:
+    path, future = item
+    return path, future.result()

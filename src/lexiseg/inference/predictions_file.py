@@ -8,6 +8,11 @@ from lexiseg.inference.result import Prediction
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.words.description import Side
 
+#: The lines of a finished batch, in its output folder.
+RESULTS_FILE = "predictions.jsonl"
+#: The lines of a batch that is not finished.
+PARTIAL_FILE = f"{RESULTS_FILE}.partial"
+
 # Figures between 0 and 1 are written with this many decimals.
 _DECIMALS = 4
 
@@ -34,6 +39,8 @@ class PredictionRecord(FileRecord):
     Attributes:
         schema_version: Version of this schema.
         image: The image file.
+        name: Its outputs are `FOLDER/NAME` with the suffix of the format. It is the name of the image without
+            its suffix, shortened where it is too long for a disk.
         mask: Its mask, from the folder of the file; None where the batch wrote no masks.
         size: Height and width of the image in pixels, as the file stores it.
         exif_orientation: The file's EXIF orientation, 1 to 8. With 2 to 8, viewers rotate or mirror the
@@ -51,6 +58,7 @@ class PredictionRecord(FileRecord):
     """
 
     image: str
+    name: str
     mask: str | None
     size: tuple[int, int]
     exif_orientation: int = 1
@@ -66,19 +74,21 @@ class PredictionRecord(FileRecord):
 
     @classmethod
     def of(
-        cls, prediction: Prediction, *, image: Path, mask: str | None, exif_orientation: int = 1
+        cls, prediction: Prediction, *, image: Path, name: str, mask: str | None, exif_orientation: int = 1
     ) -> PredictionRecord:
         """Return the record of a prediction.
 
         Args:
             prediction: The prediction.
             image: The image file.
+            name: Name of its outputs, without suffix.
             mask: Path of its mask, from the folder of `predictions.jsonl`; None without one.
             exif_orientation: The image file's EXIF orientation, 1 to 8.
         """
         expected = prediction.expected_dice
         return cls(
             image=str(image),
+            name=name,
             mask=mask,
             size=(prediction.mask.shape[0], prediction.mask.shape[1]),
             exif_orientation=exif_orientation,

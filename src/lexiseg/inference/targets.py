@@ -4,20 +4,47 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lexiseg.data.readers import IMAGE_SUFFIXES
 from lexiseg.errors import DataError
+from lexiseg.files import fitting_name
+from lexiseg.inference.earlier_outputs import EarlierOutputs
 from lexiseg.inference.writers.base import Target
-from lexiseg.inference.writers.registry import image_folders
+from lexiseg.inference.writers.registry import image_folders, image_formats
+
+_LONGEST_SUFFIX = max(len(known.suffix) for known in image_formats())
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundImages:
+    """What files, folders and glob patterns name.
+
+    Attributes:
+        targets: The images to predict.
+        earlier_outputs: Pictures that an earlier prediction wrote; they are not predicted.
+    """
+
+    targets: tuple[Target, ...]
+    earlier_outputs: tuple[Path, ...]
 
 
 def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = None) -> tuple[Target, ...]:
+    """Turn files, folders and glob patterns into a list of images; see `find_images`.
+
+    Raises:
+        DataError: Nothing is found, or two images would write the same mask.
+    """
+    return find_images(patterns, out=out).targets
+
+
+def find_images(patterns: Sequence[str | Path], *, out: str | Path | None = None) -> FoundImages:
     """Turn files, folders and glob patterns into a list of images.
 
     Folders are searched with their subfolders; their structure is kept below the output folder. Hidden
-    files and folders in them are left out. An image that several patterns name is taken once, under its first
-    name.
+    files and folders in them are left out, and so are the outputs of earlier predictions, unless the pattern
+    is the path of a single file. An image that several patterns name is taken once, under its first name.
 
     Args:
         patterns: Files, folders and glob patterns.
@@ -25,24 +52,25 @@ def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = Non
             a batch may be predicted again into a folder below its images.
 
     Raises:
-        DataError: Nothing is found, or two images would write the same mask.
+        DataError: Nothing is found, two images would write the same mask, or the manifest of earlier outputs
+            is damaged.
     """
     targets: dict[Path, Target] = {}
     seen: set[Path] = set()
     written = [] if out is None else [Path(out).resolve() / name for name in image_folders()]
-    for pattern in patterns:
-        resolved = [(target, target.image.resolve()) for target in _expand(Path(pattern))]
-        found = [
-            (target, real)
-            for target, real in resolved
-            if not any(real.is_relative_to(folder) for folder in written)
-        ]
+    earlier, left_out = EarlierOutputs(), dict[Path, None]()
+    for pattern in map(Path, patterns):
+        found, before = [], len(left_out)
+        for target in _expand(pattern):
+            real = target.image.resolve()
+            if any(real.is_relative_to(folder) for folder in written):
+                continue
+            if not pattern.is_file() and earlier.holds(target.image):
+                left_out[target.image] = None
+                continue
+            found.append((target, real))
         if not found:
-            raise DataError(
-                f"No image found at {pattern}. Expected an image file, a folder with images, or a quoted "
-                f"glob pattern; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}.",
-                code="LEX-DATA-099",
-            )
+            raise DataError(_nothing_found(pattern, len(left_out) - before), code="LEX-DATA-099")
         for target, real in found:
             if real in seen:  # named by two patterns
                 continue
@@ -56,7 +84,19 @@ def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = Non
                     + ("." if together else ", or give their parent folder."),
                     code="LEX-DATA-100",
                 )
-    return tuple(targets.values())
+    return FoundImages(targets=tuple(targets.values()), earlier_outputs=tuple(left_out))
+
+
+def _nothing_found(pattern: Path, earlier: int) -> str:
+    if earlier:
+        return (
+            f"No image found at {pattern}: an earlier prediction wrote the pictures there (number of them: "
+            f"{earlier}). To predict such a picture, give its path."
+        )
+    return (
+        f"No image found at {pattern}. Expected an image file, a folder with images, or a quoted glob "
+        f"pattern; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}."
+    )
 
 
 def skipped_files(patterns: Sequence[str | Path], *, out: str | Path | None = None) -> dict[str, list[Path]]:
@@ -87,14 +127,14 @@ def _expand(pattern: Path) -> Iterator[Target]:
             if any(part.startswith(".") for part in name.parts):
                 continue  # such as "._a.png", which macOS puts beside a.png
             if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
-                yield Target(image=file, name=name.with_suffix(""))
+                yield _target(file, name)
     elif pattern.is_file():
-        yield Target(image=pattern, name=Path(pattern.stem))
+        yield _target(pattern, Path(pattern.name))
     else:
         for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
             file = Path(match)
             if not file.name.startswith(".") and file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
-                yield Target(image=file, name=Path(file.stem))
+                yield _target(file, Path(file.name))
 
 
 def _literal_folders(pattern: Path) -> str:
@@ -103,3 +143,8 @@ def _literal_folders(pattern: Path) -> str:
     while parts and (place / parts[0]).exists():
         place /= parts.pop(0)
     return str(Path(glob.escape(str(place)), *parts))
+
+
+def _target(image: Path, name: Path) -> Target:
+    """Return an image under its name without suffix, shortened so that every output of it can be stored."""
+    return Target(image=image, name=name.with_name(fitting_name(name.stem, room=_LONGEST_SUFFIX)))

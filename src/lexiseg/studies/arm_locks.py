@@ -17,7 +17,7 @@ from types import FrameType, TracebackType
 from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from lexiseg.errors import UsageError
-from lexiseg.files import disk_errors
+from lexiseg.files import disk_errors, make_folder
 
 #: Minutes without a heartbeat after which a claim may be taken over.
 STALE_MINUTES = 10.0
@@ -45,7 +45,7 @@ class Claims:
         self._leases: dict[str, SoftFileLease] = {}
         self._claims: dict[str, Claim] = {}
         with disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
 
     def take(self, name: str) -> Claim | None:
         """Claim a trial; None if another process holds it.

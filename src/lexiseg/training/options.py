@@ -31,6 +31,7 @@ class TrainOptions(TypedDict, total=False):
     masks: float | None
     unmasked: Unmasked | None
     shuffle_words: bool | None
+    allow_leak: bool | None
     augment: AugmentConfig | dict[str, Any] | None
     patience: int | None
     val_cases: int | None

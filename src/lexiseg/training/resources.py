@@ -12,6 +12,7 @@ from lexiseg.models.network_weights import count_parameters
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.estimate import MemoryEstimate, activation_bytes, available_memory, faster_in_bf16
 from lexiseg.training.module import SegmentationModule
+from lexiseg.training.shared_memory import shared_memory_problem
 
 
 def settle_resources(
@@ -57,6 +58,18 @@ def settle_resources(
     if workers is None:
         # Where images are cached, a worker has little to do; on few cores it takes one from the network.
         workers = 0 if cached or (os.cpu_count() or 1) <= 2 else min(8, (os.cpu_count() or 1) - 1)
+    if workers:
+        problem = shared_memory_problem(
+            workers=workers, batch_size=config.batch_size, image_size=config.image_size
+        )
+        if problem is not None:
+            console.print(
+                f"Images are loaded without worker processes, which can be slower: {problem}. Results are "
+                "the same.",
+                markup=False,
+                highlight=False,
+            )
+            workers = 0
     return cached, config.model_copy(update={"workers": workers, "cache": cached})
 
 

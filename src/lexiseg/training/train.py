@@ -18,6 +18,7 @@ from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
 from lexiseg.training.plan import plan_run
 from lexiseg.training.resume import continue_run, is_finished, resumed_config
+from lexiseg.training.run_lock import training_lock
 from lexiseg.training.unmasked_images import take_part
 
 
@@ -47,7 +48,7 @@ def train(
     Raises:
         DataError: The data set cannot be used.
         UsageError: An option is not possible, or one that the system does not have.
-        RunError: `out` is in use, or there is nothing to resume.
+        RunError: `out` exists, another process trains there, or there is nothing to resume.
         WeightsError: Encoder weights cannot be found.
         DiskError: There is no space or no permission.
 
@@ -56,21 +57,20 @@ def train(
     """
     console = console or Console(quiet=True)
     out = Path(out)
-    if resume:
-        config = resumed_config(out, options, config_file)
-        if config is None or is_finished(out):
+    config = resumed_config(out, options, config_file) if resume else make_config(options, config_file)
+    with training_lock(out, console):
+        if config is None or (resume and is_finished(out)):
             return _nothing_to_resume(out, console)
-    else:
-        config = make_config(options, config_file)
-        Run.refuse_existing(out)
-    index = open_dataset(data, seed=config.seed, allow_missing_masks=True, masks=config.masks)
-    for assumption in index.assumptions:
-        console.print(assumption, style="dim", markup=False, highlight=False)
-    if not resume:
-        index = refuse_leaks(index, allow=config.allow_leak)
-    for leak in index.leaks:
-        console.print(leak, style="yellow", markup=False, highlight=False)
-    return train_on(index, config, out, resume=resume, console=console)
+        if not resume:
+            Run.refuse_existing(out)
+        index = open_dataset(data, seed=config.seed, allow_missing_masks=True, masks=config.masks)
+        for assumption in index.assumptions:
+            console.print(assumption, style="dim", markup=False, highlight=False)
+        if not resume:
+            index = refuse_leaks(index, allow=config.allow_leak)
+        for leak in index.leaks:
+            console.print(leak, style="yellow", markup=False, highlight=False)
+        return train_on(index, config, out, resume=resume, console=console)
 
 
 def train_on(
@@ -82,6 +82,8 @@ def train_on(
     console: Console | None = None,
 ) -> Run:
     """Train a model on an opened data set and write a run folder.
+
+    Other processes are not kept out of the folder: `train` and the claims of a study do that.
 
     Args:
         index: The data set. Training images may lack a mask; the masks that `config.masks` hides are hidden
@@ -97,7 +99,7 @@ def train_on(
     Raises:
         DataError: The data set cannot be used.
         UsageError: The configuration does not fit the data set.
-        RunError: `out` is in use, or its run was started on other data.
+        RunError: `out` exists, or its run was started on other data.
         WeightsError: Encoder weights cannot be found.
         DiskError: There is no space or no permission.
     """

@@ -18,6 +18,7 @@ from lexiseg.data import open_dataset
 from lexiseg.data.phantom import write_phantom
 from lexiseg.data.readers import read_pair
 from lexiseg.describing.description_file import read_descriptions
+from lexiseg.describing.regions_of_interest import roi_file, roi_folder
 from lexiseg.errors import DataError, UsageError
 from lexiseg.words.measure import measure
 from lexiseg.words.vocabulary import load_vocabulary
@@ -74,7 +75,7 @@ def test_one_line_per_image_and_class(phantom: Callable[[int], Path], tmp_path: 
     for label in (1, 2):
         roi = np.array(Image.open(tmp_path / "rois" / f"{sample.id}_class{label}.png"))
         assert np.array_equal(roi, np.where(labels[..., None] == label, image, 0))
-    assert len(list((tmp_path / "rois").iterdir())) == len(pairs)
+    assert len(list((tmp_path / "rois").glob("*.png"))) == len(pairs)
 
 
 def test_regions_never_replace_the_images(phantom: Callable[[int], Path], tmp_path: Path) -> None:
@@ -84,6 +85,26 @@ def test_regions_never_replace_the_images(phantom: Callable[[int], Path], tmp_pa
         with refuses("LEX-USE-051", "holds images or"):
             lexiseg.describe(root, tmp_path / "d.jsonl", rois=path / ".." / path.name)
         assert {file: file.read_bytes() for file in path.iterdir() if file.is_file()} == before
+
+
+def test_regions_replace_earlier_regions_and_nothing_else(
+    phantom: Callable[[int], Path], tmp_path: Path
+) -> None:
+    rois = tmp_path / "rois"
+    for file in ("a.jsonl", "b.jsonl"):
+        lexiseg.describe(phantom(1), tmp_path / file, splits=["train"], rois=rois)
+    (first, *_) = sorted(rois.glob("*.png"))
+    first.write_bytes(b"changed by a person")
+    with refuses("LEX-DATA-741", first.name):
+        lexiseg.describe(phantom(1), tmp_path / "c.jsonl", splits=["train"], rois=rois)
+    assert first.read_bytes() == b"changed by a person"
+    assert not (tmp_path / "c.jsonl").exists()
+
+
+def test_two_images_never_share_a_region(tmp_path: Path) -> None:
+    with refuses("LEX-DATA-745", "a__b.png"), roi_folder(tmp_path / "rois", ["a/b", "c", "a__b"]):
+        pytest.fail("one would replace the other")
+    assert len(roi_file(tmp_path, "x" * 300).name) == 255
 
 
 def test_each_class_is_called_by_its_name(phantom: Callable[[int], Path], tmp_path: Path) -> None:
@@ -222,7 +243,7 @@ def test_images_without_mask_cannot_be_measured(gaps: tuple[Path, list[str]], tm
     assert described.left_out == tuple(missing)
     names = ", ".join(missing)
     assert f"2 of 10 images have no mask ({names}) and are left out: words are measured" in said.getvalue()
-    assert len(list((tmp_path / "rois").iterdir())) == 8
+    assert len(list((tmp_path / "rois").glob("*.png"))) == 8
 
 
 def test_the_sheet_speaks_of_images_without_mask_too(gaps: tuple[Path, list[str]], tmp_path: Path) -> None:

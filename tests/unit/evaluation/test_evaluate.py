@@ -20,6 +20,7 @@ from lexiseg.evaluation.metrics_file import Metrics
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.json_records import read_record
+from lexiseg.outputs.output_folder import owned_folder
 from lexiseg.runs.run import Run
 from lexiseg.schemas import schema
 from refusals import refuses
@@ -216,6 +217,37 @@ def test_nothing_scored_writes_nothing(scene: Scene) -> None:
     with refuses("LEX-DATA-143", "the 4 cases"):
         scene.evaluate()
     assert not (scene.root / "out").exists()
+
+
+def test_results_of_others_are_not_replaced(scene: Scene) -> None:
+    out = scene.root / "out"
+    out.mkdir()
+    (out / "cases.csv").write_text("image,patient")  # as beside a data set
+    with refuses("LEX-DATA-740", "cases.csv"):
+        scene.evaluate()
+    assert not scene.predictor.asked
+    (out / "cases.csv").unlink()
+    scene.evaluate()
+    scene.evaluate()
+    (out / "report.html").write_text("with a note")
+    with refuses("LEX-DATA-741", "report.html"):
+        scene.evaluate()
+    assert (out / "report.html").read_text() == "with a note"
+
+
+def test_results_of_version_0_1_0_are_replaced(scene: Scene) -> None:
+    out = scene.evaluate().out
+    (out / ".lexiseg-outputs.jsonl").unlink()
+    scene.evaluate()
+    (out / ".lexiseg-outputs.jsonl").unlink()
+    (out / "metrics.json").write_text('{"dice": 1}')  # of another program
+    with refuses("LEX-DATA-740", "cases.csv", "metrics.json"):
+        scene.evaluate()
+
+
+def test_one_evaluation_at_a_time(scene: Scene) -> None:
+    with owned_folder(scene.root / "out"), refuses("LEX-USE-740", "is in use"):
+        scene.evaluate()
 
 
 def test_overlays_are_predicted_in_a_second_pass_of_few_cases(

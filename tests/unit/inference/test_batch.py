@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,52 +11,14 @@ from PIL import Image
 
 from lexiseg.data.readers import read_image
 from lexiseg.errors import DiskError, LexisegError, UsageError
-from lexiseg.files import write_text
 from lexiseg.inference.batch import BatchSummary, predict_to_files
 from lexiseg.inference.explain import Explanation
-from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.targets import find_targets
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target
+from lexiseg.outputs.manifest import OUTPUTS_FILE
 from refusals import refuses
-
-
-class Thresholds:
-    """Calls bright pixels lesion; flags images whose name says so."""
-
-    run = SimpleNamespace(class_names=("background", "lesion"), path=Path("runs/bright"))
-
-    options = PredictionOptions()
-
-    def predict_paths(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Prediction | LexisegError]]:
-        for path in paths:
-            try:
-                mask = (read_image(path)[..., 0] > 127).astype(np.uint8)
-            except LexisegError as error:
-                yield path, error
-                continue
-            yield (
-                path,
-                Prediction(
-                    mask=mask,
-                    probability=mask[None].astype(np.float32),
-                    words=(),
-                    measured=None,
-                    side="image",
-                    agreement=None,
-                    flagged="odd" in path.name,
-                    area_px={"lesion": int(mask.sum())},
-                    area_mm2=None,
-                ),
-            )
-
-
-def write_image(path: Path, size: tuple[int, int] = (20, 30)) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.zeros((*size, 3), np.uint8)
-    pixels[2:5, 3:9] = 255
-    Image.fromarray(pixels).save(path)
-    return path
+from threshold_predictor import Thresholds, write_image
 
 
 @pytest.fixture
@@ -156,6 +116,7 @@ def test_masks_and_lines(folder: Path, tmp_path: Path) -> None:
     assert mask.shape == (20, 30)
     assert (mask > 0).sum() == 18
     assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()) == [
+        ".lexiseg-outputs.jsonl",
         "masks/a.png",
         "masks/exam/odd.png",
         "predictions.jsonl",
@@ -187,7 +148,9 @@ def _explained(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def files_in(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    """Return the files of a folder, without the list of outputs."""
+    files = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return sorted(set(files) - {OUTPUTS_FILE})
 
 
 @pytest.mark.usefixtures("_explained")
@@ -341,14 +304,14 @@ class TestWriters:
         calls: list[str] = []
 
         class Sizes(ImageWriter):
-            name, folder, suffix, mark = "size", "sizes", ".txt", b"size "
+            name, folder, suffix = "size", "sizes", ".txt"
 
             def open(self, batch: Batch) -> None:
                 calls.append("open")
 
-            def write(self, image: PredictedImage, batch: Batch) -> None:
+            def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
                 calls.append(str(image.target.name))
-                write_text(self.file(image.target, batch), f"size {image.prediction.mask.shape}")
+                path.write_text(f"size {image.prediction.mask.shape}")
 
             def write_failure(self, target: Target, error: LexisegError, batch: Batch) -> None:
                 calls.append(error.code)

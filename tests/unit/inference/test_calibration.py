@@ -124,7 +124,7 @@ def test_the_flag_follows_the_expected_dice(tmp_path: Path, make_run: Any, image
     assert doubting.expected_dice == pytest.approx(1 / (1 + np.exp(-odds)))
     assert doubting.flagged
     assert doubting.reasons[0].startswith(f"low confidence: expected Dice {doubting.expected_dice:.2f}")
-    line = PredictionRecord.of(doubting, image=images[0], mask=None).model_dump(mode="json")
+    line = PredictionRecord.of(doubting, image=images[0], name="a", mask=None).model_dump(mode="json")
     assert line["reasons"] == list(doubting.reasons)
     assert line["expected_dice"] == pytest.approx(doubting.expected_dice, abs=1e-4)
 

@@ -22,10 +22,11 @@ def test_a_record_by_hand() -> None:
         measured=measured, side="patient", agreement=1 / 3, flagged=True, area_px={"lesion": 6},
         area_mm2={"lesion": 1.5}, reasons=("why",), expected_dice=0.123456,
     )  # fmt: skip
-    record = PredictionRecord.of(prediction, image=Path("in/a.png"), mask="masks/a.png")
+    record = PredictionRecord.of(prediction, image=Path("in/a.png"), name="a", mask="masks/a.png")
     line = {
         "schema_version": 1,
         "image": "in/a.png",
+        "name": "a",
         "mask": "masks/a.png",
         "size": [2, 3],
         "exif_orientation": 1,

@@ -81,7 +81,7 @@ def write_case_facts(folder: Path, cases: Mapping[str, CaseFacts]) -> None:
     columns += _SPACING if any(facts.spacing_mm for facts in cases.values()) else []
     columns += [_ORIGINAL] if any(facts.original for facts in cases.values()) else []
     with (
-        atomic_path(folder / CASE_FACTS_FILE) as beside,
+        atomic_path(folder / CASE_FACTS_FILE, private=False) as beside,
         beside.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")

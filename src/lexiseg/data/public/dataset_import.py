@@ -223,7 +223,7 @@ def _convert(
     downloads: tuple[Download, ...],
 ) -> ImportResult:
     source = _READERS[entry.importer](folder, entry)
-    with atomic_folder(out) as beside:
+    with atomic_folder(out, private=False) as beside:
         written = write_dataset(
             source, entry, beside, seed=seed, keep_published=published_split, progress=progress
         )
@@ -241,6 +241,7 @@ def _convert(
                 ],
                 "said": list(written.notes),
             },
+            private=False,
         )
     return ImportResult(
         folder=out, entry=entry, counts=written.counts, notes=written.notes, downloads=downloads

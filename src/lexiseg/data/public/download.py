@@ -270,7 +270,9 @@ def _write_state(part: Path, url: str, headers: Message, total: int | None) -> N
     etag = headers.get("ETag", "")
     validator = etag if etag and not etag.startswith("W/") else headers.get("Last-Modified", "")
     if validator:
-        write_json(_state_file(part), asdict(_State(url=url, validator=validator, total=total)))
+        write_json(
+            _state_file(part), asdict(_State(url=url, validator=validator, total=total)), private=False
+        )
     else:
         _state_file(part).unlink(missing_ok=True)
 

@@ -23,6 +23,7 @@ from lexiseg.describing.multimodal.model import LmmOptions, Tally, VisionModel
 from lexiseg.describing.multimodal.prompt import PROMPT_VERSION, Question, make_question
 from lexiseg.describing.multimodal.server import ServerModel
 from lexiseg.describing.regions_of_interest import png, shrunk
+from lexiseg.outputs.output_folder import OutputFolder
 
 #: Longest side of the picture for the model; measurements use the original size.
 LONGEST_SIDE = 1024
@@ -33,7 +34,7 @@ def describe_with_model(
     out: Path,
     options: LmmOptions,
     *,
-    rois: Path | None,
+    rois: OutputFolder | None,
     tally: Tally,
     done: LineCallback,
     say: Callable[[str], None],
@@ -80,7 +81,7 @@ async def _ask_about(
     options: LmmOptions,
     journal: Journal,
     *,
-    rois: Path | None,
+    rois: OutputFolder | None,
     tally: Tally,
     done: LineCallback,
 ) -> list[DescriptionLine]:

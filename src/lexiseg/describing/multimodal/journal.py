@@ -11,7 +11,7 @@ from typing import IO, Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lexiseg.errors import DataError, UsageError
-from lexiseg.files import disk_errors
+from lexiseg.files import disk_errors, make_folder, private_opener
 
 try:
     import fcntl
@@ -177,8 +177,8 @@ def _opened(path: Path) -> tuple[IO[bytes], bool]:
     """Open a file for reading and appending, created if needed; return it and whether it is locked."""
     while True:
         with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+b")
+            make_folder(path.parent)
+            file: IO[bytes] = open(path, "a+b", opener=private_opener)  # noqa: SIM115
         try:
             locked = _lock(file)
         except BlockingIOError as error:

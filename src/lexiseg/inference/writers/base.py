@@ -13,7 +13,7 @@ import numpy.typing as npt
 from lexiseg.data.readers import read_image
 from lexiseg.errors import LexisegError
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.stale_outputs import remove_stale
+from lexiseg.outputs.output_folder import OutputFolder
 
 if TYPE_CHECKING:
     from lexiseg.inference.predictor import Predictor
@@ -37,14 +37,19 @@ class Batch:
     """What is the same for all images of a batch.
 
     Attributes:
-        out: The output folder.
+        folder: The output folder, which this process owns.
         predictor: The predictor.
         formats: Names of the formats that are written.
     """
 
-    out: Path
+    folder: OutputFolder
     predictor: Predictor
     formats: tuple[str, ...]
+
+    @property
+    def out(self) -> Path:
+        """The path of the output folder."""
+        return self.folder.path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +59,12 @@ class PredictedImage:
     Attributes:
         target: The image file and the name of its outputs.
         prediction: The prediction.
+        exif_orientation: EXIF orientation of the image file, 1 to 8.
     """
 
     target: Target
     prediction: Prediction
+    exif_orientation: int = 1
 
     @cached_property
     def pixels(self) -> npt.NDArray[np.uint8]:
@@ -106,41 +113,50 @@ class Writer(Protocol):
 
 
 class ImageWriter:
-    """A writer of one file per image, `OUT/FOLDER/NAME.SUFFIX`.
+    """A writer of one file per image, `OUT/FOLDER/NAME.SUFFIX`; a format of its own needs `save` only.
 
     Attributes:
         name: Name of the format.
         folder: Folder of its files below the output folder.
         suffix: Ending of its files.
-        mark: What the first bytes of its files hold; another file at their place is not removed.
     """
 
     name: str
     folder: str
     suffix: str
-    mark: bytes
 
-    def file(self, target: Target, batch: Batch) -> Path:
-        """Return where the output of an image goes."""
-        return batch.out / self.folder / f"{target.name}{self.suffix}"
+    def file(self, target: Target, out: Path) -> Path:
+        """Return where the output of an image goes.
+
+        Args:
+            target: The image.
+            out: The output folder.
+        """
+        return out / self.folder / f"{target.name}{self.suffix}"
 
     def open(self, batch: Batch) -> None:
         """Do nothing: files are written image by image."""
 
     def remove_stale(self, target: Target, batch: Batch) -> None:
-        """Remove the file of an earlier batch, see `Writer`.
+        """Remove the file of an earlier batch, see `Writer`; one that Lexiseg did not write stays.
 
         Raises:
             DiskError: There is no permission.
         """
-        remove_stale(self.file(target, batch), self.mark)
+        batch.folder.remove(self.file(target, batch.out))
 
     def write(self, image: PredictedImage, batch: Batch) -> None:
-        """Write the file of one image.
+        """Write the file of one image, whole or not at all.
 
         Raises:
+            DataError: The image cannot be read any more, or another file is in the place of the output.
             DiskError: There is no space or no permission.
         """
+        with batch.folder.writing(self.file(image.target, batch.out)) as beside:
+            self.save(image, batch, beside)
+
+    def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
+        """Write the output of one image to a path, which then gets its name."""
         raise NotImplementedError
 
     def write_failure(self, target: Target, error: LexisegError, batch: Batch) -> None:

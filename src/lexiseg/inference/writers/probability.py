@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import tifffile
 
-from lexiseg.files import atomic_path
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
 
 _KIND = "Lexiseg probability map"
@@ -20,19 +21,11 @@ class ProbabilityWriter(ImageWriter):
     """
 
     name, folder, suffix = "probability", "probabilities", ".tif"
-    mark = _KIND.encode("ascii")
 
-    def write(self, image: PredictedImage, batch: Batch) -> None:
-        """Write the probability maps of one image.
-
-        Raises:
-            DiskError: There is no space or no permission.
-        """
+    def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
+        """Write the probability maps of one image."""
         classes = batch.predictor.run.class_names[1:]
-        with (
-            atomic_path(self.file(image.target, batch)) as beside,
-            tifffile.TiffWriter(beside) as tiff,
-        ):
+        with tifffile.TiffWriter(path) as tiff:
             for number, (name, page) in enumerate(zip(classes, image.prediction.probability, strict=True), 1):
                 tiff.write(
                     page,

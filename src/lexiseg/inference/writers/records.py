@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TextIO
 
-from lexiseg.data.decode import image_orientation
 from lexiseg.errors import LexisegError
-from lexiseg.inference.predictions_file import FailureRecord, PredictionRecord
+from lexiseg.files import disk_errors, private_opener
+from lexiseg.inference.predictions_file import PARTIAL_FILE, RESULTS_FILE, FailureRecord, PredictionRecord
 from lexiseg.inference.writers.base import Batch, PredictedImage, Target
 from lexiseg.inference.writers.mask import MaskWriter
-
-RESULTS_FILE = "predictions.jsonl"
 
 
 class RecordsWriter:
@@ -36,12 +33,24 @@ class RecordsWriter:
     @staticmethod
     def partial_file(out: Path) -> Path:
         """Return the file of a batch that is not finished."""
-        return out / f"{RESULTS_FILE}.partial"
+        return out / PARTIAL_FILE
 
     def open(self, batch: Batch) -> None:
-        """Remove the file of an earlier batch, and begin a new one."""
-        self.file(batch.out).unlink(missing_ok=True)
-        self._lines = self.partial_file(batch.out).open("w", encoding="utf-8")
+        """Remove the file of an earlier batch, and begin a new one.
+
+        Raises:
+            DiskError: There is no space or no permission.
+        """
+        partial = self.partial_file(batch.out)
+        with disk_errors(partial):
+            partial.unlink(missing_ok=True)
+            # Line by line, so that a killed batch leaves whole lines. Bytes of a name that are not UTF-8
+            # become an escape of JSON.
+            self._lines = open(  # noqa: SIM115
+                partial, "w", buffering=1, encoding="utf-8", errors="backslashreplace", opener=private_opener
+            )
+        batch.folder.note(partial)
+        batch.folder.remove(self.file(batch.out))
 
     def remove_stale(self, target: Target, batch: Batch) -> None:
         """Do nothing: `open` removes the file of an earlier batch."""
@@ -49,10 +58,13 @@ class RecordsWriter:
     def write(self, image: PredictedImage, batch: Batch) -> None:
         """Write the line of one image."""
         has_mask = MaskWriter.name in batch.formats
-        mask = f"{MaskWriter.folder}/{image.target.name}{MaskWriter.suffix}" if has_mask else None
-        file = image.target.image
+        target = image.target
         record = PredictionRecord.of(
-            image.prediction, image=file, mask=mask, exif_orientation=image_orientation(file)
+            image.prediction,
+            image=target.image,
+            name=target.name.as_posix(),
+            mask=MaskWriter().file(target, Path()).as_posix() if has_mask else None,
+            exif_orientation=image.exif_orientation,
         )
         self._write(record)
 
@@ -63,9 +75,11 @@ class RecordsWriter:
     def close(self, batch: Batch, *, finished: bool) -> None:
         """Close the file; a finished one gets its name."""
         assert self._lines is not None
-        self._lines.close()
+        partial = self.partial_file(batch.out)
+        with disk_errors(partial):
+            self._lines.close()
         if finished:
-            os.replace(self.partial_file(batch.out), self.file(batch.out))
+            batch.folder.rename(partial, self.file(batch.out))
 
     def _write(self, record: PredictionRecord | FailureRecord) -> None:
         assert self._lines is not None

@@ -20,12 +20,17 @@ class Format:
     Attributes:
         name: Its name, as in `--write`.
         folder: Folder of its files below the output folder; None where it writes one file for all images.
+        suffix: Ending of its files.
+        mark: What the first bytes of its files hold, by which files of version 0.1.0 are known; empty for
+            masks, which the lines of a batch name.
         are_images: Whether its files could be taken for images to predict.
         writer: Module and class of its writer.
     """
 
     name: str
     folder: str | None
+    suffix: str
+    mark: bytes
     are_images: bool
     writer: tuple[str, str]
 
@@ -37,30 +42,40 @@ FORMATS = (
     Format(
         name="mask",
         folder="masks",
+        suffix=".png",
+        mark=b"",
         are_images=True,
         writer=(f"{_PACKAGE}.mask", "MaskWriter"),
     ),
     Format(
         name="overlay",
         folder="overlays",
+        suffix=".png",
+        mark=b"Software\0Lexiseg overlay",
         are_images=True,
         writer=(f"{_PACKAGE}.overlay", "OverlayWriter"),
     ),
     Format(
         name="card",
         folder="cards",
+        suffix=".html",
+        mark=b"<title>Lexiseg card",
         are_images=False,
         writer=(f"{_PACKAGE}.card", "CardWriter"),
     ),
     Format(
         name="probability",
         folder="probabilities",
+        suffix=".tif",
+        mark=b"Lexiseg probability map",
         are_images=True,
         writer=(f"{_PACKAGE}.probability", "ProbabilityWriter"),
     ),
     Format(
         name="records",
         folder=None,
+        suffix=".jsonl",
+        mark=b"",
         are_images=False,
         writer=(f"{_PACKAGE}.records", "RecordsWriter"),
     ),
@@ -72,6 +87,11 @@ _BY_NAME = {known.name: known for known in FORMATS}
 def format_names() -> tuple[str, ...]:
     """Return the names of all formats."""
     return tuple(_BY_NAME)
+
+
+def image_formats() -> tuple[Format, ...]:
+    """Return the formats that write one file per image."""
+    return tuple(known for known in FORMATS if known.folder is not None)
 
 
 def image_folders() -> tuple[str, ...]:

@@ -14,18 +14,20 @@ from PIL import Image
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.writers.base import Batch, PredictedImage, Target
 from lexiseg.inference.writers.probability import ProbabilityWriter
+from lexiseg.outputs.output_folder import owned_folder
 
 
-def write(out: Path, probability: np.ndarray, class_names: tuple[str, ...]) -> tuple[Path, Batch, Target]:
+def write(out: Path, probability: np.ndarray, class_names: tuple[str, ...]) -> Path:
     predictor: Any = SimpleNamespace(run=SimpleNamespace(class_names=class_names))
-    batch = Batch(out=out, predictor=predictor, formats=("probability",))
     target = Target(image=out / "a.png", name=Path("exam/a"))
     prediction = Prediction(
         mask=np.zeros(probability.shape[1:], np.uint8), probability=probability, words=(), measured=None,
         side="image", agreement=None, flagged=False, area_px={}, area_mm2=None,
     )  # fmt: skip
-    ProbabilityWriter().write(PredictedImage(target=target, prediction=prediction), batch)
-    return out / "probabilities" / "exam" / "a.tif", batch, target
+    with owned_folder(out) as folder:
+        batch = Batch(folder=folder, predictor=predictor, formats=("probability",))
+        ProbabilityWriter().write(PredictedImage(target=target, prediction=prediction), batch)
+    return out / "probabilities" / "exam" / "a.tif"
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 5), (3, 20, 7), (2, 300, 2000)])
@@ -34,7 +36,7 @@ def test_a_page_per_class_holds_the_probabilities_themselves(
 ) -> None:
     probability = np.random.default_rng(0).random(shape, dtype=np.float32)
     names = ("background", "left lung", "right \N{GREEK SMALL LETTER MU}", "heart")[: shape[0] + 1]
-    file, _, _ = write(tmp_path, probability, names)
+    file = write(tmp_path, probability, names)
     with Image.open(file) as picture:
         assert getattr(picture, "n_frames", 1) == shape[0]
         for label in range(shape[0]):
@@ -45,13 +47,3 @@ def test_a_page_per_class_holds_the_probabilities_themselves(
         said = [page.tags["ImageDescription"].value for page in tiff.pages]
     expected = ("1 left lung", "2 right ?", "3 heart")
     assert said == [f"Lexiseg probability map: {name}" for name in expected[: shape[0]]]
-
-
-def test_its_own_file_is_removed_and_no_other(tmp_path: Path) -> None:
-    probability = np.zeros((1, 4000, 30), np.float32)
-    file, batch, target = write(tmp_path, probability, ("background", "lesion"))
-    ProbabilityWriter().remove_stale(target, batch)
-    assert not file.exists()
-    tifffile.imwrite(file, probability)
-    ProbabilityWriter().remove_stale(target, batch)
-    assert file.exists()

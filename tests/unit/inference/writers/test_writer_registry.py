@@ -21,6 +21,7 @@ def test_the_registry_says_what_the_writers_do() -> None:
         assert accepted.name == known.name
         if isinstance(writer, ImageWriter):
             assert writer.folder == known.folder
+            assert writer.suffix == known.suffix
             assert (writer.suffix in (".png", ".tif")) == known.are_images
         else:
             assert known.folder is None

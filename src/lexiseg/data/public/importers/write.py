@@ -90,7 +90,7 @@ def write_dataset(
                 item.image.unlink()
                 item.mask.unlink()
         _write_facts(folder, entry, [item for item in stored if item.record.name not in dropped])
-        write_json(folder / SPLITS_FILE, {"seed": seed, **split_lists(splits.of)})
+        write_json(folder / SPLITS_FILE, {"seed": seed, **split_lists(splits.of)}, private=False)
     counts = Counter(splits.of.values())
     return WriteResult(counts={split: counts[split] for split in SPLITS}, notes=(*notes, *splits.notes))
 
@@ -178,8 +178,10 @@ def _write_facts(folder: Path, entry: Entry, stored: Sequence[_StoredCase]) -> N
         write_text(
             folder / REPORTS,
             pd.DataFrame(rows, columns=["image", "description"]).to_csv(index=False, lineterminator="\n"),
+            private=False,
         )
-    write_text(folder / DATASET_FILE, yaml.safe_dump(_stated(entry), sort_keys=False, allow_unicode=True))
+    stated = yaml.safe_dump(_stated(entry), sort_keys=False, allow_unicode=True)
+    write_text(folder / DATASET_FILE, stated, private=False)
 
 
 def _stated(entry: Entry) -> dict[str, object]:

@@ -1,0 +1,123 @@
+"""Outputs of earlier predictions: they are no images to predict, and a new prediction may replace them.
+
+A folder of outputs has a manifest (`lexiseg.outputs.manifest`). Version 0.1.0 wrote none: its outputs are
+known by `predictions.jsonl`, which names the masks, and by the first bytes of its other files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from lexiseg.inference.predictions_file import PARTIAL_FILE, RESULTS_FILE
+from lexiseg.inference.writers.registry import image_formats
+from lexiseg.outputs.manifest import recorded_names
+
+# The marks of all formats stand at the top of their files.
+_HEAD_BYTES = 1024
+
+_LINES = (RESULTS_FILE, PARTIAL_FILE)
+
+
+def earlier_outputs(folder: Path, known: frozenset[str]) -> Iterator[Path]:
+    """Yield the files in a folder that a prediction of version 0.1.0 wrote.
+
+    Args:
+        folder: An output folder.
+        known: The files that its manifest names.
+    """
+    masks = _listed_masks(folder) if known.isdisjoint(_LINES) else None
+    if masks is not None:
+        for file in _candidates(folder):
+            if file.relative_to(folder).as_posix() not in known and _is_of_0_1(file, folder, masks):
+                yield file
+
+
+class EarlierOutputs:
+    """Recognises outputs of earlier predictions among the images of a folder."""
+
+    def __init__(self) -> None:
+        self._names = cache(recorded_names)
+        self._masks = cache(_listed_masks)
+
+    def holds(self, image: Path) -> bool:
+        """Return whether an earlier prediction wrote an image.
+
+        Args:
+            image: An image file; its folder and all folders above are looked at.
+
+        Raises:
+            DataError: The manifest of a folder above is damaged or cannot be read.
+        """
+        image = image.absolute()
+        for folder in image.parents:
+            names = self._names(folder)
+            if names is not None and image.relative_to(folder).as_posix() in names:
+                return True
+            if (names is None or names.isdisjoint(_LINES)) and _is_of_0_1(image, folder, self._masks(folder)):
+                return True
+        return False
+
+
+def _candidates(folder: Path) -> Iterator[Path]:
+    """Yield the files in the places of outputs."""
+    if (folder / RESULTS_FILE).is_file():
+        yield folder / RESULTS_FILE
+    for kind in image_formats():
+        for file in sorted((folder / str(kind.folder)).rglob(f"*{kind.suffix}")):
+            if file.is_file():
+                yield file
+
+
+def _is_of_0_1(file: Path, folder: Path, masks: frozenset[str] | None) -> bool:
+    """Return whether version 0.1.0 wrote a file.
+
+    Args:
+        file: The file.
+        folder: A folder above it.
+        masks: What `_listed_masks` returns for the folder.
+    """
+    if masks is None:
+        return False
+    name = file.relative_to(folder)
+    if name.as_posix() == RESULTS_FILE:
+        return True
+    for kind in image_formats():
+        if name.parts[0] == kind.folder and name.suffix == kind.suffix:
+            if kind.mark:
+                return kind.mark in _head(file)
+            # The lines of an interrupted batch are not complete, and 0.1.0 wrote into no other folder of
+            # masks.
+            return name.as_posix() in masks or (folder / PARTIAL_FILE).is_file()
+    return False
+
+
+def _listed_masks(folder: Path) -> frozenset[str] | None:
+    """Return the masks that the lines of a batch name; None where the folder holds no lines of a batch."""
+    masks: set[str] = set()
+    found = False
+    for file in (folder / name for name in _LINES):
+        try:
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(record, dict) and "image" in record:
+                found = True
+                masks.add(str(record.get("mask")))
+    return frozenset(masks) if found or (folder / PARTIAL_FILE).is_file() else None
+
+
+def _head(path: Path) -> bytes:
+    """Return the first bytes of a file; none of one that cannot be read, which is then not taken for ours."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(_HEAD_BYTES)
+    except OSError:
+        return b""

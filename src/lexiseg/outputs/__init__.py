@@ -1,0 +1,1 @@
+"""Folders that Lexiseg writes to: one process at a time, and nothing that it did not write is replaced."""

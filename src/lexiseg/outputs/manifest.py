@@ -1,0 +1,192 @@
+"""The manifest of an output folder: which of its files Lexiseg wrote, and their content.
+
+`.lexiseg-outputs.jsonl` has one line per file that was written or removed. A line is added before the file
+gets its name, so a process that is killed at any moment leaves no file of its own that the manifest does not
+know.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from pathlib import Path
+from threading import Lock
+from typing import TextIO
+
+from pydantic import ValidationError
+
+from lexiseg.errors import DataError
+from lexiseg.files import disk_errors, private_opener, write_text
+from lexiseg.json_records import FileRecord, reason
+
+#: Name of the manifest in an output folder.
+OUTPUTS_FILE = ".lexiseg-outputs.jsonl"
+
+
+class OutputRecord(FileRecord):
+    """A file that Lexiseg wrote into an output folder: one line of `.lexiseg-outputs.jsonl`.
+
+    Attributes:
+        schema_version: Version of this schema.
+        file: The file, from the output folder, with "/" between folders.
+        sha256: SHA-256 of its content; None if Lexiseg removed it.
+    """
+
+    file: str
+    sha256: str | None
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file's content.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class OutputManifest:
+    """The files that Lexiseg wrote into an output folder, in this batch or in earlier ones.
+
+    A file may have several digests: a process that is killed between the line and the renaming leaves the
+    earlier content in place.
+
+    Args:
+        folder: The output folder; it may hold no manifest yet.
+
+    Raises:
+        DataError: The manifest is damaged or cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / OUTPUTS_FILE
+        self._digests: dict[str, list[str]] = {}
+        self._lines: TextIO | None = None
+        self._whole_bytes = 0
+        self._one_line = Lock()  # several threads may write files
+        self._read()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The files, from the output folder, with "/" between folders."""
+        return frozenset(self._digests)
+
+    def knows(self, name: str) -> bool:
+        """Return whether Lexiseg wrote a file of this name."""
+        return name in self._digests
+
+    def matches(self, name: str, path: Path) -> bool:
+        """Return whether a file is one that Lexiseg wrote and nobody has changed since.
+
+        Args:
+            name: The file, from the output folder.
+            path: The same file.
+        """
+        try:
+            return name in self._digests and path.is_file() and digest(path) in self._digests[name]
+        except OSError:
+            return False
+
+    def add(self, name: str, content: Path) -> None:
+        """Note that a file gets a content, before it gets it.
+
+        Args:
+            name: The file, from the output folder.
+            content: A file with that content.
+
+        Raises:
+            DiskError: There is no space or no permission.
+        """
+        self._append(OutputRecord(file=name, sha256=digest(content)))
+
+    def confirm(self, name: str) -> None:
+        """Take note that a file has the content that was added last."""
+        self._digests[name] = self._digests[name][-1:]
+
+    def forget(self, name: str) -> None:
+        """Note that Lexiseg removed a file.
+
+        Raises:
+            DiskError: There is no space or no permission.
+        """
+        self._append(OutputRecord(file=name, sha256=None))
+
+    def settle(self) -> None:
+        """Write the manifest anew, without files that are gone; call it after the last file.
+
+        Raises:
+            DiskError: There is no space or no permission.
+        """
+        self.close()
+        folder = self.file.parent
+        lines = [
+            _line(OutputRecord(file=name, sha256=found))
+            for name, digests in sorted(self._digests.items())
+            if (folder / name).is_file()
+            for found in digests
+        ]
+        if lines or self.file.is_file():
+            write_text(self.file, "".join(lines))
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._lines is not None:
+            with disk_errors(self.file):
+                self._lines.close()
+            self._lines = None
+
+    def _append(self, record: OutputRecord) -> None:
+        with self._one_line, disk_errors(self.file):
+            if self._lines is None:
+                self._lines = open(self.file, "a", encoding="ascii", opener=private_opener)  # noqa: SIM115
+                self._lines.truncate(self._whole_bytes)  # an incomplete line of a killed process
+            self._lines.write(_line(record))
+            self._lines.flush()
+        self._take(record)
+
+    def _take(self, record: OutputRecord) -> None:
+        if record.sha256 is None:
+            self._digests.pop(record.file, None)
+        else:
+            self._digests.setdefault(record.file, []).append(record.sha256)
+
+    def _read(self) -> None:
+        try:
+            content = self.file.read_bytes()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise DataError(
+                f"{self.file} cannot be read ({error.strerror or error}). It lists the files that Lexiseg "
+                "wrote into this folder. Choose another --out folder.",
+                code="LEX-DATA-742",
+            ) from error
+        self._whole_bytes = content.rfind(b"\n") + 1
+        for number, line in enumerate(content[: self._whole_bytes].splitlines(), start=1):
+            try:
+                self._take(OutputRecord.model_validate(json.loads(line)))
+            except (ValueError, ValidationError, RecursionError) as error:
+                raise DataError(
+                    f"{self.file}, line {number} is damaged ({reason(OutputRecord, error)}). It lists the "
+                    "files that Lexiseg wrote into this folder. Choose another --out folder.",
+                    code="LEX-DATA-743",
+                ) from error
+
+
+def _line(record: OutputRecord) -> str:
+    # ASCII, so that names that are not Unicode can be written and read.
+    return json.dumps(record.model_dump(mode="json")) + "\n"
+
+
+def recorded_names(folder: Path) -> frozenset[str] | None:
+    """Return the files that the manifest of a folder names; None where there is no manifest.
+
+    Raises:
+        DataError: The manifest is damaged or cannot be read.
+    """
+    manifest = OutputManifest(folder)
+    with contextlib.suppress(OSError):
+        return manifest.names if manifest.file.is_file() else None
+    return None
