@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+import regex
+
 from lexiseg.errors import DataError
 
 #: Known patterns of file names, each with the patient id as its first group.
@@ -14,6 +16,7 @@ PATIENT_PATTERNS = (
     re.compile(r"(?:^|[_-])(s\d+)-e\d+(?:-r\d+)?$"),
 )
 
+_LONGEST_MATCH_S = 1.0
 _MAX_SOURCES = 8
 _MIN_COVER = 0.95
 _PREFIX = re.compile(r"^([A-Za-z]+)[_-]")
@@ -31,7 +34,7 @@ def patients(stems: Sequence[str], pattern: str | None) -> tuple[list[str | None
         An id or None per name, and a note on what was assumed, if anything.
 
     Raises:
-        DataError: `pattern` matches no name.
+        DataError: `pattern` matches no name, or takes too long on one.
     """
     if pattern is None:
         ids = [_first_group(PATIENT_PATTERNS, stem) for stem in stems]
@@ -40,7 +43,7 @@ def patients(stems: Sequence[str], pattern: str | None) -> tuple[list[str | None
             return ids, None
         note = f"Patient ids are read from file names such as s123-e456-r1 ({known} of {len(ids)} images)."
         return ids, note
-    ids = [_first_group((re.compile(pattern),), stem) for stem in stems]
+    ids = _stated_patients(stems, pattern)
     known = sum(patient is not None for patient in ids)
     if stems and not known:
         raise DataError(
@@ -51,6 +54,24 @@ def patients(stems: Sequence[str], pattern: str | None) -> tuple[list[str | None
         return ids, None
     note = f"The patient pattern of dataset.yaml matches {known} of {len(ids)} image names."
     return ids, note
+
+
+def _stated_patients(stems: Sequence[str], pattern: str) -> list[str | None]:
+    """Return the first group of a pattern of `dataset.yaml` per name; None where it does not match."""
+    # The module `re` has no time limit, and an expression such as "(a+)+$" takes hours on some names.
+    compiled = regex.compile(pattern)
+    ids: list[str | None] = []
+    for stem in stems:
+        try:
+            match = compiled.search(stem, timeout=_LONGEST_MATCH_S)
+        except TimeoutError as error:
+            raise DataError(
+                f"dataset.yaml, patient: {pattern!r} takes more than {_LONGEST_MATCH_S:g} s on the image "
+                f"name {stem!r}. Write a simpler expression, without a repetition inside a repetition.",
+                code="LEX-DATA-776",
+            ) from error
+        ids.append(match.group(1) if match else None)
+    return ids
 
 
 def sources(stems: Sequence[str]) -> list[str | None]:
