@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
 
 from lexiseg.errors import DataError
 from lexiseg.files import json_text, write_text
+from lexiseg.structured_text import UnusableTextError, read_json
 from lexiseg.validation import explain
 
 
@@ -28,6 +31,18 @@ class FileRecord(Record):
     schema_version: Literal[1] = 1
 
 
+class PartlyWritten(BaseModel):
+    """Base of models that write only the fields that apply; their JSON schema lists all fields."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        # The serializer hides which fields there are; without it, the schema is made of the fields.
+        fields: Any = {key: value for key, value in schema.items() if key != "serialization"}
+        return handler(fields)
+
+
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
@@ -38,7 +53,9 @@ def reason(kind: type[BaseModel], error: Exception) -> str:
         kind: The class of the record.
         error: What reading the file raised: a `ValidationError`, or an error of its text or its path.
     """
-    return explain(kind, error) if isinstance(error, ValidationError) else repr(error)
+    if isinstance(error, ValidationError):
+        return explain(kind, error)
+    return str(error) if isinstance(error, UnusableTextError | OSError) else repr(error)
 
 
 def write_record(path: str | Path, record: Record) -> None:
@@ -72,11 +89,8 @@ def read_record(path: str | Path, kind: type[AnyRecord], *, remedy: str) -> AnyR
         DataError: The file is missing, is no JSON, or does not match the schema.
     """
     try:
-        return kind.model_validate_json(Path(path).read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        reason = f"{place}: {first['msg']}" if place else first["msg"]
-    except OSError as error:
-        reason = str(error)
-    raise DataError(f"{path} cannot be read ({reason}). {remedy}", code="LEX-DATA-550")
+        return kind.model_validate(read_json(path))
+    except (OSError, UnusableTextError, ValidationError) as error:
+        raise DataError(
+            f"{path} cannot be read ({reason(kind, error)}). {remedy}", code="LEX-DATA-550"
+        ) from error

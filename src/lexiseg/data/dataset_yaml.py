@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-import yaml
+import regex
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from lexiseg.errors import DataError
+from lexiseg.structured_text import UnusableTextError, read_yaml
 from lexiseg.validation import explain
 from lexiseg.words.description import Side
 
@@ -41,7 +42,7 @@ class DatasetYaml(BaseModel):
     classes: dict[int | str, str] | None = None
     spacing_mm: tuple[_Millimetres, _Millimetres] | None = None
     keyword: str | dict[str, str] | None = None
-    patient: str | None = None
+    patient: str | None = Field(default=None, max_length=500)
 
     @field_validator("spacing_mm", mode="before")
     @classmethod
@@ -79,8 +80,9 @@ class DatasetYaml(BaseModel):
     def _one_group(cls, value: str | None) -> str | None:
         if value is not None:
             try:
-                groups = re.compile(value).groups
-            except re.error as error:
+                groups = regex.compile(value).groups
+            # Numbers of repetitions are limited, and so is the depth of groups.
+            except (regex.error, OverflowError, RecursionError, MemoryError) as error:
                 raise ValueError(f"{value!r} is not a regular expression: {error}") from error
             if groups < 1:
                 raise ValueError(f"{value!r} needs a group around the patient id, such as '^(\\w+)_'")
@@ -97,8 +99,8 @@ def read_dataset_yaml(folder: Path) -> DatasetYaml:
     if not path.is_file():
         return DatasetYaml()
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = read_yaml(path)
+    except (OSError, UnusableTextError) as error:
         raise DataError(f"{path} cannot be read as YAML: {error}", code="LEX-DATA-006") from error
     if values is None:
         return DatasetYaml()

@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+import regex
+
 from lexiseg.errors import DataError
 
 #: Known patterns of file names, each with the patient id as its first group.
@@ -29,6 +31,7 @@ _PATIENT_LETTER = re.compile(r"^(p[0-9]+)[_\-. ].")
 #: the name of a collection ("img_003") is none.
 _NUMBERED_PART = re.compile(r"^(.*[0-9].*?)[_\-. ](?:[A-Za-z]+[_\-. ]?)?[0-9]+$")
 
+_LONGEST_MATCH_S = 1.0
 _MAX_SOURCES = 8
 _MIN_COVER = 0.95
 _PREFIX = re.compile(r"^([A-Za-z]+)[_-]")
@@ -46,11 +49,11 @@ def patients(stems: Sequence[str], pattern: str | None) -> tuple[list[str | None
         An id or None per name, and a note on what was assumed, if anything.
 
     Raises:
-        DataError: `pattern` matches no name.
+        DataError: `pattern` matches no name, or takes too long on one.
     """
     if pattern is None:
         return _patients_of_known_forms(stems)
-    ids = [_first_group((re.compile(pattern),), stem) for stem in stems]
+    ids = _stated_patients(stems, pattern)
     known = sum(patient is not None for patient in ids)
     if stems and not known:
         raise DataError(
@@ -99,6 +102,24 @@ def shared_beginnings(stems: Sequence[str]) -> list[str | None]:
     if None in starts or not counts or len(counts) == len(stems) or max(counts.values()) > len(stems) / 2:
         return [None] * len(stems)
     return starts
+
+
+def _stated_patients(stems: Sequence[str], pattern: str) -> list[str | None]:
+    """Return the first group of a pattern of `dataset.yaml` per name; None where it does not match."""
+    # The module `re` has no time limit, and an expression such as "(a+)+$" takes hours on some names.
+    compiled = regex.compile(pattern)
+    ids: list[str | None] = []
+    for stem in stems:
+        try:
+            match = compiled.search(stem, timeout=_LONGEST_MATCH_S)
+        except TimeoutError as error:
+            raise DataError(
+                f"dataset.yaml, patient: {pattern!r} takes more than {_LONGEST_MATCH_S:g} s on the image "
+                f"name {stem!r}. Write a simpler expression, without a repetition inside a repetition.",
+                code="LEX-DATA-776",
+            ) from error
+        ids.append(match.group(1) if match else None)
+    return ids
 
 
 def sources(stems: Sequence[str]) -> list[str | None]:

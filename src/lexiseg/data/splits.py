@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.errors import DataError, DiskError
 from lexiseg.files import write_json
+from lexiseg.structured_text import read_json
 
 SPLITS_FILE = "splits.json"
 
@@ -101,7 +101,7 @@ def read_splits(path: Path) -> dict[str, Split]:
         DataError: It is not such a file, or an image is in two splits.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}", code="LEX-DATA-096") from error
     lists = {name: value.get(name, []) for name in SPLITS} if isinstance(value, dict) else {}

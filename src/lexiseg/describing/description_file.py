@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import write_text
+from lexiseg.structured_text import UnusableTextError, parse_json
 from lexiseg.validation import explain, shown
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.vocabulary import Vocabulary
@@ -267,8 +267,8 @@ def _decoded(content: bytes, path: Path) -> str:
 
 def _parse(text: str, where: str) -> DescriptionLine:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(text)
+    except UnusableTextError as error:
         raise DataError(
             f"{where}: not valid JSON ({error}). Correct the line, or describe the data set again.",
             code="LEX-DATA-108",

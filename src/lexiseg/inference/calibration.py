@@ -6,7 +6,6 @@ Plain and flip-averaged prediction have a calibration each, as averaging changes
 from __future__ import annotations
 
 import hashlib
-import json
 
 from pydantic import Field
 from torch import Tensor
@@ -15,6 +14,7 @@ from lexiseg.errors import RunError, WeightsError
 from lexiseg.inference.review import ReviewRule
 from lexiseg.json_records import Record, reason, write_record
 from lexiseg.runs.run import Run
+from lexiseg.structured_text import read_json
 
 #: Name of the file in the run folder.
 CALIBRATION_FILE = "calibration.json"
@@ -59,7 +59,7 @@ class Calibration(Record):
         created: ISO date and time, UTC.
     """
 
-    temperature: float = Field(gt=0)
+    temperature: float = Field(ge=0.001, le=1000)
     ece_before: float
     ece_after: float
     nll_before: float
@@ -139,11 +139,11 @@ def _read(run: Run) -> CalibrationFile | None:
     if not file.is_file():
         return None
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = read_json(file)
         version = int(value["format_version"])
         if version <= _FORMAT_VERSION:
             return CalibrationFile.model_validate(value)
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{file} is damaged ({reason(CalibrationFile, error)}). Restore it, or remove it and calibrate "
             "again.",

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from lexiseg.errors import UsageError, WeightsError
+from lexiseg.errors import RunError, UsageError, WeightsError
 from lexiseg.inference.preprocess import normalise, to_batch, to_grid
 from lexiseg.models.folding import example_image, fold_batch_norms
 from lexiseg.models.network_weights import channels_last, load_weights
@@ -48,11 +48,7 @@ class Member:
         manifest, vocabulary = run.manifest, run.spoken_vocabulary
         self.system = get(manifest.network.model, manifest.network.preset)
         bank = TextBank.load(run.bank_file) if vocabulary is not None else None
-        network = build_network(manifest.network, bank)
-        load_weights(network, run.weights_file)
-        network = channels_last(network).eval()
-        if self.system.folds_batch_norms:
-            fold_batch_norms(network, example_image(manifest.image_size))
+        network = _network(run, bank, folded=self.system.folds_batch_norms)
         try:
             self.device = torch.device(device)
             self.network = network.to(self.device)
@@ -78,7 +74,40 @@ class Member:
         """Return mask scores and phrase probabilities for `(B, 3, S, S)`, on the CPU."""
         output: SegmentationOutput = self.network(image)
         words = [score.float().softmax(dim=1).cpu() for score in output.retrieval.values()]
-        return output.logits.float().cpu(), words
+        logits = output.logits.float().cpu()
+        if not bool(logits.isfinite().all()) or not all(bool(score.isfinite().all()) for score in words):
+            raise RunError(
+                f"The network of {self.run.path} returned scores that are not finite: its weights, its text "
+                f"bank or its run.json are damaged. Restore them, or train the run again.",
+                code="LEX-RUN-773",
+            )
+        return logits, words
+
+
+def _network(run: Run, bank: TextBank | None, *, folded: bool) -> nn.Module:
+    """Return the network of a run with its weights, in eval mode.
+
+    Raises:
+        RunError: `run.json` describes a network that cannot be built.
+        WeightsError: The weights are missing or damaged.
+    """
+    manifest = run.manifest
+    try:
+        network = build_network(manifest.network, bank)
+        load_weights(network, run.weights_file)
+        network = channels_last(network).eval()
+        if folded:
+            fold_batch_norms(network, example_image(manifest.image_size))
+    # What torch, timm and transformers raise for sizes that do not fit together or do not fit into memory.
+    except (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError,
+            AssertionError, MemoryError) as error:  # fmt: skip
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise RunError(
+            f"The network that {run.path}/run.json describes cannot be built ({said}). Restore the file, or "
+            f"train the run again.",
+            code="LEX-RUN-771",
+        ) from error
+    return network
 
 
 def check_alike(first: Run, second: Run) -> None:

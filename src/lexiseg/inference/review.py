@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from lexiseg.errors import RunError
 from lexiseg.inference.result import RetrievedWord
 from lexiseg.json_records import Record
 from lexiseg.words.description import UNKNOWN, Description
@@ -16,8 +18,9 @@ from lexiseg.words.vocabulary import Vocabulary
 
 #: At most this share of the validation cases is flagged for review.
 REVIEW_SHARE = 0.2
+SignalName = Literal["agreement", "words", "overlap", "inside", "size", "mirror"]
 #: What may lower the expected Dice, by signal, in words for people.
-DOUBTS = {
+DOUBTS: dict[SignalName, str] = {
     "agreement": "words and mask disagree",
     "words": "unsure words",
     "overlap": "unsure mask",
@@ -44,9 +47,9 @@ class Signal(Record):
         weight: Weight of the standardised signal, at least 0: no doubt can ever raise the expectation.
     """
 
-    mean: float
-    spread: float = Field(gt=0)
-    weight: float = Field(ge=0)
+    mean: float = Field(ge=-1e6, le=1e6)
+    spread: float = Field(ge=1e-12, le=1e6)
+    weight: float = Field(ge=0, le=1e6)
 
     def part(self, value: float) -> float:
         """Return what the signal adds to the expectation, on the scale of log odds."""
@@ -67,8 +70,8 @@ class ReviewRule(Record):
         dice_rest: Mean Dice of the other validation cases.
     """
 
-    signals: dict[str, Signal]
-    bias: float
+    signals: dict[SignalName, Signal]
+    bias: float = Field(ge=-1e6, le=1e6)
     below: float
     flagged: float = 0.0
     dice_flagged: float | None = None
@@ -103,7 +106,15 @@ class ReviewRule(Record):
             f" ({doubts})" if doubts else ""
         )
 
-    def _parts(self, signals: Mapping[str, float]) -> dict[str, float]:
+    def _parts(self, signals: Mapping[str, float]) -> dict[SignalName, float]:
+        missing = [name for name in self.signals if name not in signals]
+        if missing:
+            raise RunError(
+                f"The calibration of the run uses the signal '{missing[0]}', which this way of predicting "
+                f"does not have. Remove calibration.json from the run, or fit it again with "
+                f"`lexiseg calibrate`.",
+                code="LEX-RUN-772",
+            )
         return {name: signal.part(signals[name]) for name, signal in self.signals.items()}
 
 

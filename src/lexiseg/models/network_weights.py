@@ -7,11 +7,14 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 from lexiseg.errors import WeightsError
 from lexiseg.files import write_bytes
 from lexiseg.models.output import HasTrainingOnlyParts
+
+# Longest part of torch's message that is shown: it names every tensor.
+_MESSAGE = 500
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
@@ -50,12 +53,27 @@ def load_weights(network: nn.Module, path: Path) -> None:
             f"The weights {path} cannot be read ({error}). Restore the file or train again.",
             code="LEX-WEIGHTS-017",
         ) from error
+    unusable = [name for name, tensor in state.items() if not _holds_numbers(tensor)]
+    if unusable:
+        raise WeightsError(
+            f"The weights {path} are damaged: {unusable[0]} holds values that are not finite real numbers. "
+            f"Restore the file or train again.",
+            code="LEX-WEIGHTS-774",
+        )
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
+        said = " ".join(str(error).split())
         raise WeightsError(
-            f"The weights {path} do not fit the network of the run: {error}", code="LEX-WEIGHTS-019"
+            f"The weights {path} do not fit the network of the run: {said[:_MESSAGE]}", code="LEX-WEIGHTS-019"
         ) from error
+
+
+def _holds_numbers(tensor: Tensor) -> bool:
+    """Say whether a tensor holds finite real numbers; other values make masks that mean nothing."""
+    # Types of 8 bits and less have no test of their own.
+    real = tensor.float() if tensor.is_floating_point() else tensor
+    return not tensor.is_complex() and bool(real.isfinite().all())
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -6,6 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+#: Largest width of retrieval and prompts.
+MAX_WIDTH = 4096
+
 
 class NetworkSpec(BaseModel):
     """The network of a run, as its `run.json` holds it.
@@ -14,7 +17,7 @@ class NetworkSpec(BaseModel):
         model: Name of the system.
         preset: Preset of the system.
         encoder: timm name of the image encoder, or what the system names its encoder by.
-        out_channels: 1 for a binary mask, else one per class with the background first.
+        out_channels: 1 for a binary mask, else one per class with the background first, at most 256.
         width: Width of retrieval and prompts, where the system lets a user choose it.
         clipseg: Configuration of the CLIPSeg that the network is built on; None for other networks.
         settings: Further JSON-able values that the system builds its network from; not written where empty.
@@ -26,11 +29,11 @@ class NetworkSpec(BaseModel):
     model: str = "stpnet"
     preset: str = "compact"
     encoder: str = "tf_efficientnet_lite0"
-    out_channels: int = Field(default=1, ge=1)
-    width: int = Field(default=128, ge=8, multiple_of=4)
+    out_channels: int = Field(default=1, ge=1, le=256)
+    width: int = Field(default=128, ge=8, le=MAX_WIDTH, multiple_of=4)
     clipseg: dict[str, Any] | None = None
     settings: dict[str, Any] = {}
-    num_parameters: int = 0
+    num_parameters: int = Field(default=0, ge=0)
 
     @model_serializer(mode="wrap")
     def _without_empty_settings(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

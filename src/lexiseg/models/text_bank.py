@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lexiseg.errors import WeightsError
 from lexiseg.files import write_bytes
+from lexiseg.structured_text import parse_json
 
 _FORMAT = "lexiseg.text_bank.1"
 
@@ -45,7 +46,8 @@ class TextBank:
         inner = next(iter(self.embeddings.values())).shape[1:]
         for name, value in self.embeddings.items():
             expected = (len(self.phrases[name]), *inner)
-            if len(inner) != 3 or tuple(value.shape) != expected or value.dtype != torch.float32:
+            fits = len(inner) == 3 and tuple(value.shape) == expected and 0 not in expected
+            if not fits or value.dtype != torch.float32:
                 raise ValueError(
                     f"expected float32 embeddings (phrases, layers, tokens, width) = {expected} for the "
                     f"factor '{name}', got {value.dtype} {tuple(value.shape)}"
@@ -117,8 +119,22 @@ class TextBank:
                 code="LEX-WEIGHTS-004",
             )
         try:
-            phrases = {name: tuple(listed) for name, listed in json.loads(about["phrases"])}
+            phrases = _phrases(parse_json(about["phrases"]))
             embeddings = {name: tensors[name] for name in phrases}
+            if not all(bool(value.float().isfinite().all()) for value in embeddings.values()):
+                raise ValueError("an embedding is not finite")
             return cls(encoder=about["encoder"], phrases=phrases, embeddings=embeddings)
         except (KeyError, ValueError) as error:
             raise WeightsError(f"The text bank {path} is damaged: {error}", code="LEX-WEIGHTS-005") from error
+
+
+def _phrases(listed: object) -> dict[str, tuple[str, ...]]:
+    """Return the phrases per factor of a bank's metadata; ValueError where they are something else."""
+    if not isinstance(listed, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in listed):
+        raise ValueError("expected its phrases as pairs of a factor and a list")
+    for name, phrases in listed:
+        if not isinstance(name, str) or not isinstance(phrases, list):
+            raise ValueError("expected its phrases as pairs of a factor and a list")
+        if not all(isinstance(phrase, str) for phrase in phrases):
+            raise ValueError(f"expected texts as phrases of the factor '{name}'")
+    return {name: tuple(phrases) for name, phrases in listed}

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    Field,
-    GetJsonSchemaHandler,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from lexiseg.errors import RunError
-from lexiseg.json_records import Record
+from lexiseg.json_records import PartlyWritten, Record, reason
 from lexiseg.models.spec import NetworkSpec
+from lexiseg.structured_text import read_json
 from lexiseg.validation import explain
 from lexiseg.words.description import Side
 from lexiseg.words.vocabulary import Vocabulary
@@ -31,18 +23,13 @@ MANIFEST_FILE = "run.json"
 #: 2: the vocabulary may state a language and what its grammar leaves open.
 FORMAT_VERSION = 2
 
+#: Largest height and width in pixels that a network sees.
+MAX_IMAGE_SIZE = 4096
+
+_Mean = Annotated[float, Field(ge=0, le=1)]
+_Deviation = Annotated[float, Field(ge=0.001, le=10)]
+
 TextSource = Literal["reports", "concepts", "lmm", "none"]
-
-
-class _PartlyWritten(Record):
-    """A record of which only the fields that apply are written; its schema lists all of them."""
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        fields: Any = {key: value for key, value in schema.items() if key != "serialization"}
-        return handler(fields)
 
 
 class DescriptionsRecord(Record):
@@ -77,7 +64,7 @@ class MasksRecord(Record):
     unmasked: str
 
 
-class DataRecord(_PartlyWritten):
+class DataRecord(PartlyWritten, Record):
     """The training data of a run. Only what is known and applies is written to the file.
 
     Attributes:
@@ -140,7 +127,7 @@ class ValidationRecord(Record):
     dice_rest: float | None
 
 
-class TrainingRecord(_PartlyWritten):
+class TrainingRecord(PartlyWritten, Record):
     """The training of a run. Only what is known is written to the file.
 
     Attributes:
@@ -190,7 +177,7 @@ class FinishedTraining(TrainingRecord):
     command: str
 
 
-class Manifest(_PartlyWritten):
+class Manifest(PartlyWritten):
     """Contents of `run.json`.
 
     Attributes:
@@ -199,8 +186,8 @@ class Manifest(_PartlyWritten):
         created: ISO date and time, UTC.
         network: The network.
         image_size: Height and width in pixels the network sees; images are resized to it.
-        mean: Per channel, subtracted after scaling pixels to 0..1.
-        std: Per channel, divided by.
+        mean: Per channel, 0..1, subtracted after scaling pixels to 0..1.
+        std: Per channel, 0.001..10, divided by.
         class_names: Name per label; index 0 is the background.
         text: Where the words of training came from.
         side: Side convention of every word the model retrieves.
@@ -211,18 +198,18 @@ class Manifest(_PartlyWritten):
         zone_atlas: The zone atlas; None where the words name no places, and in runs of earlier versions.
     """
 
-    format_version: int = FORMAT_VERSION
+    format_version: int = Field(default=FORMAT_VERSION, ge=1)
     lexiseg_version: str
     created: str
     network: NetworkSpec
-    image_size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    class_names: tuple[str, ...]
+    image_size: int = Field(ge=1, le=MAX_IMAGE_SIZE)
+    mean: tuple[_Mean, _Mean, _Mean]
+    std: tuple[_Deviation, _Deviation, _Deviation]
+    class_names: tuple[str, ...] = Field(min_length=2, max_length=256)
     text: TextSource
     side: Side
     vocabulary: Vocabulary | None
-    review_below: float = 0.0
+    review_below: float = Field(default=0.0, ge=0, le=1)
     data: DataRecord = DataRecord()
     training: TrainingRecord = TrainingRecord()
     zone_atlas: AtlasSummary | None = None
@@ -240,11 +227,11 @@ def read_manifest(folder: Path) -> Manifest:
     """
     file = folder / MANIFEST_FILE
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = read_json(file)
         version = int(value["format_version"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{file} is damaged ({error!r}). Train the run again, or restore the file.",
+            f"{file} is damaged ({reason(Manifest, error)}). Train the run again, or restore the file.",
             code="LEX-RUN-003",
         ) from error
     if version > FORMAT_VERSION:

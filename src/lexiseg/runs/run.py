@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,12 +19,16 @@ from lexiseg.files import refuse_blocked, write_json
 from lexiseg.runs.manifest import MANIFEST_FILE, FinishedTraining, Manifest, TextSource, read_manifest
 from lexiseg.runs.shipped import model_folder, model_names, shown_folder
 from lexiseg.runs.splits import SplitsRecord, read_splits_record, read_with_mask
+from lexiseg.structured_text import read_bytes
 from lexiseg.systems.registry import get
 from lexiseg.words.description import Side
 from lexiseg.words.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # a run is opened without the geometry, which takes longer to import
     from lexiseg.words.zone_atlas import ZoneAtlas
+
+# Largest history.csv in bytes; one row per hundred steps takes about 100.
+_MAX_HISTORY = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -189,12 +194,26 @@ class Run:
 
     @property
     def history(self) -> list[dict[str, str]]:
-        """Rows of `history.csv`, by column; empty where the run holds none."""
+        """Rows of `history.csv`, by column; empty where the run holds none.
+
+        Raises:
+            RunError: The file is damaged: no CSV in UTF-8, or a value of it is no number.
+        """
         file = self.path / "history.csv"
         if not file.is_file():
             return []
-        with open(file, encoding="utf-8", newline="") as rows:
-            return list(csv.DictReader(rows))
+        try:
+            text = read_bytes(file, _MAX_HISTORY).decode("utf-8")
+            rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+            for row in rows:
+                for value in filter(None, row.values()):
+                    float(value)
+        # A row that is longer than the first has a list of values, for which float raises TypeError.
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise RunError(
+                f"{file} is damaged ({error}). Restore the file, or remove it.", code="LEX-RUN-777"
+            ) from error
+        return rows
 
     @property
     def shipped(self) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from lexiseg.errors import RunError
 from lexiseg.files import write_json
 from lexiseg.json_records import Record, reason, write_record
+from lexiseg.structured_text import read_json
 
 #: Image ids per split.
 SPLITS_FILE = "splits.json"
@@ -53,8 +53,8 @@ def read_splits_record(folder: Path) -> SplitsRecord | None:
     if not file.is_file():
         return None
     try:
-        return SplitsRecord.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except ValueError as error:
+        return SplitsRecord.model_validate(read_json(file))
+    except (OSError, ValueError) as error:
         raise RunError(
             f"{file} is damaged ({reason(SplitsRecord, error)}). Restore the file, or train again.",
             code="LEX-RUN-008",
@@ -69,7 +69,7 @@ def read_with_mask(folder: Path) -> WithMaskRecord:
     """
     file = folder / MASKS_FILE
     try:
-        return WithMaskRecord.model_validate(json.loads(file.read_text(encoding="utf-8")))
+        return WithMaskRecord.model_validate(read_json(file))
     except (OSError, ValueError) as error:
         raise RunError(
             f"{file} cannot be read ({reason(WithMaskRecord, error)}). Restore it, or train again.",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import Field, JsonValue, ValidationError
 
 from lexiseg.errors import UsageError
 from lexiseg.json_records import Record
+from lexiseg.structured_text import read_yaml
 from lexiseg.studies.engine import StudyArm
 from lexiseg.systems.registry import names as system_names
 
@@ -172,7 +172,7 @@ def read_arms(file: Path) -> tuple[ArmSpec, ...]:
             every arm.
     """
     try:
-        value = yaml.safe_load(file.read_text(encoding="utf-8"))
+        value = read_yaml(file)
         stated = value["arms"]
         if not isinstance(stated, dict) or len(value) > 1:
             raise TypeError("expected one key `arms`, a mapping of names to arms")
@@ -183,7 +183,7 @@ def read_arms(file: Path) -> tuple[ArmSpec, ...]:
         raise UsageError(
             f"{file}: {place}: {first['msg']}; got {first['input']!r}.", code="LEX-USE-554"
         ) from error
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"{file} is not a file of arms ({error!r}). It needs a key `arms`, a mapping of names to arms.",
             code="LEX-USE-555",

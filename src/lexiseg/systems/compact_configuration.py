@@ -58,7 +58,7 @@ class CompactConfig(UnmaskedConfig):
 
     encoder: str = "tf_efficientnet_lite0"
     encoder_weights: str = "imagenet"
-    width: int = Field(default=128, ge=8, multiple_of=4)
+    width: int = Field(default=128, ge=8, le=4096, multiple_of=4)
     weight_decay: float = Field(default=0.01, ge=0)
     retrieval_weight: float = Field(default=0.4, ge=0)
     small_first: float = Field(default=0.5, ge=0, le=1)

@@ -118,9 +118,9 @@ def build_network(spec: NetworkSpec, bank: TextBank | None) -> nn.Module:
 
 
 def _find(name: str, preset: str | None) -> System | None:
-    if preset is not None:
-        return _registered.get((name, preset))
-    return next((system for system in _registered.values() if system.name == name), None)
+    # A configuration file can hold anything as name and preset, also values that cannot be keys.
+    fitting = (s for s in _registered.values() if s.name == name and preset in (None, s.preset))
+    return next(fitting, None)
 
 
 def _load_built_in() -> None:

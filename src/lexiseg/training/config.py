@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from lexiseg.errors import UsageError
+from lexiseg.structured_text import UnusableTextError, read_yaml
 from lexiseg.systems.configuration import LENGTHS, TrainConfig
 from lexiseg.systems.registry import DEFAULT, get, systems
 from lexiseg.systems.system import System
@@ -105,15 +105,13 @@ def _blamed(found: ErrorDetails, system: System, given: Mapping[str, Any], file:
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        value = yaml.safe_load(file.read_text(encoding="utf-8"))
+        value = read_yaml(file)
     except OSError as error:
         raise UsageError(
             f"The configuration {file} cannot be read: {error.strerror}.", code="LEX-USE-070"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"The configuration {file} is not valid YAML: {error}", code="LEX-USE-071"
-        ) from error
+    except UnusableTextError as error:
+        raise UsageError(f"The configuration {file} cannot be read: {error}.", code="LEX-USE-071") from error
     if value is None:
         return {}
     if not isinstance(value, dict):

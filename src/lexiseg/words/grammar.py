@@ -16,13 +16,11 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     model_serializer,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import core_schema
 
+from lexiseg.json_records import PartlyWritten
 from lexiseg.words.text import split_words
 
 #: Number words of every grammar that does not define its own.
@@ -255,7 +253,7 @@ class RegionLimits(VocabularyData):
     at_most: RegionCount | None = None
 
 
-class Grammar(VocabularyData):
+class Grammar(PartlyWritten, VocabularyData):
     """The closed set of words that a report may contain.
 
     Attributes:
@@ -308,13 +306,6 @@ class Grammar(VocabularyData):
             if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True)
         }
         return {name: value for name, value in write(self).items() if name not in unused}
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        fields: Any = {key: value for key, value in schema.items() if key != "serialization"}
-        return handler(fields)
 
 
 class Opposites(VocabularyData):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from lexiseg.errors import DataError, UsageError
+from lexiseg.structured_text import MAX_YAML_BYTES, UnusableTextError, parse_yaml, read_bytes
 from lexiseg.validation import locate
 from lexiseg.words.description import UNKNOWN, Description, Reading, Side, Source
 from lexiseg.words.factor import Factor
@@ -152,7 +153,7 @@ class Vocabulary(VocabularyData):
         values["keyword"] = self.keyword.plural if counted > 0 else self.keyword.singular
         clauses = []
         for clause in self.sentence.clauses:
-            pieces = [part.format(**values) for part in clause.parts if _placeholders(part) <= values.keys()]
+            pieces = [_filled(part, values) for part in clause.parts if _placeholders(part) <= values.keys()]
             if pieces:
                 clauses.append(clause.joiner.join(pieces))
         text = ", ".join(clauses).rstrip(".")
@@ -205,7 +206,10 @@ def load_vocabulary(name_or_path: str | Path) -> Vocabulary:
             f"({', '.join(shipped_vocabularies())}) or the path of an existing YAML file.",
             code="LEX-USE-003",
         )
-    return _parse(path.read_bytes(), str(path))
+    try:
+        return _parse(read_bytes(path, MAX_YAML_BYTES), str(path))
+    except (OSError, UnusableTextError) as error:
+        raise DataError(f"{path} cannot be read: {error}.", code="LEX-DATA-770") from error
 
 
 @cache
@@ -226,8 +230,8 @@ _WordLoader.yaml_implicit_resolvers = {
 
 def _parse(content: bytes, origin: str) -> Vocabulary:
     try:
-        value = yaml.load(content.decode("utf-8"), Loader=_WordLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        value = parse_yaml(content, loader=_WordLoader)
+    except UnusableTextError as error:
         raise DataError(
             f"{origin} is not valid YAML: {' '.join(str(error).split())}", code="LEX-DATA-004"
         ) from error
@@ -238,6 +242,14 @@ def _parse(content: bytes, origin: str) -> Vocabulary:
             code="LEX-DATA-005",
         )
     return Vocabulary.from_dict(value, origin=origin)
+
+
+def _filled(part: str, values: Mapping[str, str]) -> str:
+    """Return a part of a template with its phrases.
+
+    `str.format` is not used: it would let a vocabulary file read attributes and make texts of any length.
+    """
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], part)
 
 
 def _placeholders(part: str) -> set[str]:
@@ -273,6 +285,10 @@ def _check_names(vocabulary: Vocabulary) -> None:
         for limit in (regions.exactly, regions.at_most):
             if limit is not None:
                 used[limit.factor] = "grammar.regions"
+    for clause in vocabulary.sentence.clauses:
+        for part in clause.parts:
+            if set("{}") & set(_PLACEHOLDER.sub("", part)):
+                raise ValueError(f"sentence: expected braces around factor names only, got '{part}'")
     for name, where in used.items():
         if name not in names:
             raise ValueError(f"{where} names the factor '{name}', but the factors are {', '.join(names)}")

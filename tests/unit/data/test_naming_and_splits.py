@@ -1,9 +1,11 @@
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lexiseg.data.dataset_yaml import read_dataset_yaml
 from lexiseg.data.layouts.pairing import bare_stem, plain_stem
 from lexiseg.data.naming import patients, shared_beginnings, sources
 from lexiseg.data.splits import seeded_split
@@ -130,3 +132,15 @@ def test_seeded_split_shares_and_seeds() -> None:
     first, second = seeded_split(by_image, seed=0), seeded_split(by_image, seed=1)
     assert Counter(first.values()) == {"train": 140, "val": 30, "test": 30}
     assert first != second
+
+
+def test_a_pattern_that_never_ends_is_stopped() -> None:
+    with refuses("LEX-DATA-776", "simpler"):
+        patients(["a" * 80 + "!"], "(a|aa)+$")
+
+
+@pytest.mark.parametrize("pattern", ["(a{99999999999})", "(" * 400 + "a" + ")" * 99, "(" + "a" * 600 + ")"])
+def test_patterns_that_cannot_be_used(tmp_path: Path, pattern: str) -> None:
+    (tmp_path / "dataset.yaml").write_text(f"patient: '{pattern}'", encoding="utf-8")
+    with refuses("LEX-DATA-008", "patient"):
+        read_dataset_yaml(tmp_path)

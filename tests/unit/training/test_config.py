@@ -61,7 +61,7 @@ def test_unknown_fields_are_refused_by_name(tmp_path: Path) -> None:
         ("max_minutes", 0, "a number above 0; got 0"),
         ("masks", 2, "a number above 0 and at most 1; got 2"),
         ("masks", "some", "a number above 0 and at most 1; got 'some'"),
-        ("width", 10, "a whole number of at least 8 and a multiple of 4; got 10"),
+        ("width", 10, "a whole number of at least 8 and at most 4096 and a multiple of 4; got 10"),
         ("ema_decay", 1.0, "a number of at least 0 and below 1; got 1.0"),
         ("preset", "huge", "one of compact, paper; got 'huge'"),
         ("unmasked", "no", "one of words, pseudo_labels, leave_out; got 'no'"),
@@ -155,12 +155,12 @@ def test_the_file_is_blamed_for_its_own_values_only(tmp_path: Path) -> None:
 def test_files_that_are_no_configuration(tmp_path: Path) -> None:
     with refuses("LEX-USE-070", "nowhere.yaml cannot be"):
         make_config({}, tmp_path / "nowhere.yaml")
-    with refuses("LEX-USE-071", "is not valid YAML"):
+    with refuses("LEX-USE-071", "not valid YAML"):
         make_config({}, write(tmp_path, "seed: [1"))
     with refuses("LEX-USE-072", "`seed: 0`, not"):
         make_config({}, write(tmp_path, "- 1"))
     (tmp_path / "config.yaml").write_bytes(b"\xff\xfe\xfa")
-    with refuses("LEX-USE-071", "is not valid YAML"):
+    with refuses("LEX-USE-071", "not UTF-8"):
         make_config({}, tmp_path / "config.yaml")
 
 
@@ -186,3 +186,12 @@ def test_a_stored_configuration_comes_back(tmp_path: Path) -> None:
     file = write(tmp_path, yaml.safe_dump(config.model_dump(mode="json")))
     assert make_config({}, file) == config
     assert isinstance(config, TrainConfig)
+
+
+@pytest.mark.parametrize(
+    "values", [{"preset": [1]}, {"preset": {"a": 1}}, {"model": [1]}, {"model": 3, "preset": 4}]
+)
+def test_names_of_systems_that_are_no_names(tmp_path: Path, values: dict[str, object]) -> None:
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"(model|preset): expected one of"):
+        make_config({}, tmp_path / "config.yaml")

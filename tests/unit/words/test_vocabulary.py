@@ -240,3 +240,17 @@ def test_missing_key_is_named() -> None:
     value = {key: v for key, v in SMALL.items() if key != "keyword"}
     with refuses("LEX-DATA-003", "missing: expected the"):
         Vocabulary.from_dict(value)
+
+
+@pytest.mark.parametrize("part", ["{keyword:>999999999}", "{keyword.__class__}", "{}", "{keyword!r}", "}"])
+def test_a_template_has_no_formats(part: str) -> None:
+    value = load_vocabulary("chest").to_dict()
+    value["sentence"]["clauses"][0]["parts"] = [part]
+    with refuses("LEX-DATA-003", "braces around factor names only"):
+        Vocabulary.from_dict(value)
+
+
+def test_a_vocabulary_file_that_is_too_large(tmp_path: Path) -> None:
+    (tmp_path / "v.yaml").write_bytes(b"#" * 300_000)
+    with refuses("LEX-DATA-770", "larger than"):
+        load_vocabulary(tmp_path / "v.yaml")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import json
 import shutil
 import time
 import urllib.error
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 from lexiseg.errors import DataError, DiskError
 from lexiseg.files import disk_errors, write_json
+from lexiseg.structured_text import read_json
 
 #: Called with the number of bytes received, and of all bytes (None where the server does not state it).
 Progress = Callable[[int, int | None], None]
@@ -280,7 +280,7 @@ def _write_state(part: Path, url: str, headers: Message, total: int | None) -> N
 def _read_state(part: Path, url: str) -> _State | None:
     """Return the state of a partial file; None if it cannot be resumed."""
     try:
-        value: dict[str, Any] = json.loads(_state_file(part).read_text(encoding="utf-8"))
+        value: dict[str, Any] = read_json(_state_file(part))
         state = _State(url=str(value["url"]), validator=str(value["validator"]), total=value["total"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Iterable, Mapping
@@ -16,7 +15,9 @@ from transformers import CLIPSegConfig
 
 from lexiseg.errors import WeightsError
 from lexiseg.models.published_checkpoint import listed, without_prefix
+from lexiseg.structured_text import read_json
 from lexiseg.systems.cotexnet.paper_network import CoTexNet
+from lexiseg.validation import shown
 
 _log = logging.getLogger(__name__)
 
@@ -163,6 +164,23 @@ def check_keys(found: Mapping[str, Tensor], expected: Mapping[str, torch.Size], 
         )
 
 
+# The largest sizes that a configuration may state, about four times those of the published CLIPSeg.
+_LARGEST = {
+    "hidden_size": 3072,
+    "intermediate_size": 12288,
+    "num_hidden_layers": 48,
+    "num_attention_heads": 64,
+    "vocab_size": 250_000,
+    "max_position_embeddings": 2048,
+    "image_size": 2048,
+    "patch_size": 256,
+    "projection_dim": 4096,
+    "reduce_dim": 1024,
+    "decoder_num_attention_heads": 64,
+    "decoder_intermediate_size": 16384,
+}
+
+
 def read_config(config: Mapping[str, Any] | str | Path) -> CLIPSegConfig:
     """Return the CLIPSeg configuration of a dictionary or JSON file.
 
@@ -174,7 +192,7 @@ def read_config(config: Mapping[str, Any] | str | Path) -> CLIPSegConfig:
     else:
         where = f" in '{config}'"
         try:
-            values = json.loads(Path(config).read_text(encoding="utf-8"))
+            values = read_json(config)
         except (OSError, ValueError) as error:
             raise WeightsError(
                 f"The CLIPSeg configuration '{config}' cannot be read: {error}", code="LEX-WEIGHTS-031"
@@ -185,12 +203,31 @@ def read_config(config: Mapping[str, Any] | str | Path) -> CLIPSegConfig:
             "the config.json of 'CIDAS/clipseg-rd64-refined'.",
             code="LEX-WEIGHTS-032",
         )
+    _check_sizes(values, where)
     try:
         return CLIPSegConfig.from_dict(dict(values))
     except (StrictDataclassError, TypeError, ValueError) as error:
         raise WeightsError(
             f"The CLIPSeg configuration{where} is not valid: {error}", code="LEX-WEIGHTS-033"
         ) from error
+
+
+def _check_sizes(values: Mapping[str, Any], where: str) -> None:
+    """Refuse a configuration whose network is far larger than any CLIPSeg, before it takes memory.
+
+    Raises:
+        WeightsError: A size is no whole number of its range.
+    """
+    parts = {"": values, **{name: values[name] for name in ("text_config", "vision_config")}}
+    for part, fields in parts.items():
+        for name, largest in _LARGEST.items():
+            size = fields.get(name, 1) if isinstance(fields, Mapping) else None
+            if not isinstance(size, int) or not 0 < size <= largest:
+                raise WeightsError(
+                    f"The CLIPSeg configuration{where} is not valid: expected a whole number as "
+                    f"{'.'.join(filter(None, (part, name)))}, of 1 to {largest}; got {shown(size)}.",
+                    code="LEX-WEIGHTS-775",
+                )
 
 
 def to_published(net: CoTexNet) -> dict[str, Tensor]:

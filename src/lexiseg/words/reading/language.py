@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from lexiseg.errors import DataError
+from lexiseg.structured_text import UnusableTextError, parse_yaml
 from lexiseg.words.grammar import VocabularyData
 
 #: Numbers, words, and the signs that matter: the ends of clauses, question marks, comparisons.
@@ -84,8 +85,8 @@ def load_language(name: str) -> Language:
     if Path(name).name != name or not file.is_file():
         raise DataError(f"No language '{name}': expected a file languages/{name}.yaml.", code="LEX-DATA-630")
     try:
-        return Language.model_validate(yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.BaseLoader))
-    except (yaml.YAMLError, ValidationError) as error:
+        return Language.model_validate(parse_yaml(file.read_bytes(), loader=yaml.BaseLoader))
+    except (UnusableTextError, ValidationError) as error:
         raise DataError(
             f"languages/{name}.yaml: {' '.join(str(error).split())}", code="LEX-DATA-631"
         ) from error

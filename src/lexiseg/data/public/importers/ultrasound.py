@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +29,7 @@ from lexiseg.data.public.importers.source import (
 )
 from lexiseg.data.public.registry import Entry
 from lexiseg.errors import DataError
+from lexiseg.structured_text import parse_json
 
 #: Corners (x, y) in pixels.
 Polygon = list[tuple[float, float]]
@@ -144,9 +144,9 @@ def _outlines(path: Path) -> dict[str, list[Polygon]]:
 def _polygons(text: str, path: Path) -> list[Polygon]:
     """Read the JSON of one mark: a list of shapes, each with points x and y."""
     try:
-        shapes: list[dict[str, Any]] = json.loads(text)
+        shapes: list[dict[str, Any]] = parse_json(text)
         polygons = [[(float(point["x"]), float(point["y"])) for point in shape["points"]] for shape in shapes]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{path}: expected outlines as JSON, a list of shapes with points x and y, got {text[:60]!r}.",
             code="LEX-DATA-087",

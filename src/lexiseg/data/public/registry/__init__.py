@@ -7,12 +7,12 @@ import re
 from functools import cache
 from importlib import resources
 
-import yaml
 from pydantic import ValidationError
 
 from lexiseg.data.public.registry.entry import ClassEntry, Entry, Importer, PairFolders, RemoteFile
 from lexiseg.errors import DataError, UsageError
-from lexiseg.validation import explain
+from lexiseg.json_records import reason
+from lexiseg.structured_text import UnusableTextError, parse_yaml
 
 __all__ = ["ClassEntry", "Entry", "Importer", "PairFolders", "RemoteFile", "find_entry", "load_registry"]
 
@@ -41,9 +41,9 @@ def _parse(text: str, name: str) -> Entry:
         DataError: A field is unknown or missing, or has an impossible value.
     """
     try:
-        return Entry.model_validate(yaml.safe_load(text))
-    except ValidationError as error:
-        raise DataError(f"entries/{name}: {explain(Entry, error)}.", code="LEX-DATA-590") from error
+        return Entry.model_validate(parse_yaml(text))
+    except (UnusableTextError, ValidationError) as error:
+        raise DataError(f"entries/{name}: {reason(Entry, error)}.", code="LEX-DATA-590") from error
 
 
 def find_entry(name: str) -> Entry:
