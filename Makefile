@@ -8,7 +8,11 @@ MINUTES ?= 3
 JOBS ?= auto
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: demo test coverage test-oldest check docs clean
+# The lock files hold for every system and for Python 3.11 and newer; pip installs from them.
+LOCK := $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	--custom-compile-command 'make lock' --constraint locks/pins.txt
+
+.PHONY: demo test coverage test-oldest faults check lock audit-dependencies docs clean
 
 ## Train, evaluate and predict in a few minutes; DATA=folder uses your own data set.
 demo: $(VENV)/.installed
@@ -31,12 +35,23 @@ test-oldest:
 	.venv-oldest/bin/python -m pip install --quiet --constraint .venv-oldest/oldest.txt -e '.[dev]'
 	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/parity
 
-## Style, types, and the direction of imports.
+## Style, types, the direction of imports, and no secrets in tracked files.
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check --no-cache src tests benchmarks docs .ci
 	$(BIN)/ruff format --no-cache --check src tests benchmarks docs .ci
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --baseline .secrets.baseline
+
+## New versions of all locked packages, within the bounds of pyproject.toml, with their hashes.
+lock: $(VENV)/.installed-dev
+	$(LOCK) pyproject.toml locks/build.in --output-file locks/runtime.txt
+	$(LOCK) pyproject.toml --extra dev --constraint locks/runtime.txt --output-file locks/dev.txt
+	$(LOCK) pyproject.toml --extra docs --constraint locks/dev.txt --output-file locks/docs.txt
+
+## The locked packages against the known vulnerabilities (needs the service of PyPI).
+audit-dependencies: $(VENV)/.installed-dev
+	$(BIN)/python .ci/audit_dependencies.py locks/runtime.txt locks/dev.txt locks/docs.txt
 
 ## The documentation as a site, in site/; any warning fails. The variable silences an advertisement of the theme.
 docs: $(VENV)/.installed-docs
@@ -48,21 +63,21 @@ clean:
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Lexiseg needs Python 3.11 or newer, this is %d.%d. Use: make PYTHON=python3.11 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
 
-# torch and torchvision go first and together, so that pip chooses one pair that fits.
-$(VENV)/.torch: $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet torch torchvision
+# Packages come from the lock files: exactly these files, whoever serves them. Lexiseg itself is built with what is
+# locked too, so nothing else is fetched.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+FROM_LOCK := $(PIP) --require-hashes --requirement
+
+$(VENV)/.installed: $(VENV)/bin/python locks/runtime.txt pyproject.toml
+	$(FROM_LOCK) locks/runtime.txt
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.torch pyproject.toml
-	$(BIN)/python -m pip install --quiet -e .
+$(VENV)/.installed-dev: $(VENV)/.installed locks/dev.txt
+	$(FROM_LOCK) locks/dev.txt
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed pyproject.toml
-	$(BIN)/python -m pip install --quiet -e '.[dev]'
-	@touch $@
-
-$(VENV)/.installed-docs: $(VENV)/.installed pyproject.toml
-	$(BIN)/python -m pip install --quiet -e '.[docs]'
+$(VENV)/.installed-docs: $(VENV)/.installed locks/docs.txt
+	$(FROM_LOCK) locks/docs.txt
 	@touch $@
