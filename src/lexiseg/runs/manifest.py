@@ -177,7 +177,7 @@ class FinishedTraining(TrainingRecord):
     command: str
 
 
-class Manifest(PartlyWritten):
+class Manifest(PartlyWritten, Record):
     """Contents of `run.json`.
 
     Attributes:
