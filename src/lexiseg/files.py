@@ -22,6 +22,7 @@ from lexiseg.errors import DiskError, LexisegError, UsageError
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_HANDLE = {errno.EMFILE, errno.ENFILE}
 _IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
 #: How the temporary name of a file begins, and how it ends before the suffix (the random part of `tempfile`).
@@ -137,7 +138,7 @@ def atomic_path(path: str | Path, *, private: bool = True) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY, suffix=path.suffix)
         os.close(handle)
     except OSError as error:
-        raise _disk_error(path, error) from error
+        raise disk_error(path, error) from error
     beside = Path(name)
     try:
         yield beside
@@ -147,7 +148,7 @@ def atomic_path(path: str | Path, *, private: bool = True) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(beside, path)
     except OSError as error:
-        raise _disk_error(path, error) from error
+        raise disk_error(path, error) from error
     finally:
         beside.unlink(missing_ok=True)
 
@@ -237,7 +238,7 @@ def disk_errors(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _disk_error(Path(path), error) from error
+        raise disk_error(Path(path), error) from error
 
 
 def refuse_blocked(folder: str | Path) -> None:
@@ -261,8 +262,13 @@ def _blocked(folder: Path) -> UsageError | None:
     )
 
 
-def _disk_error(path: Path, error: OSError) -> OSError | LexisegError:
-    """Return the error for a full disk, missing permission or a name in use; any other error unchanged."""
+def disk_error(path: Path, error: OSError) -> OSError | LexisegError:
+    """Return the error for a full disk, missing permission or a name in use; any other error unchanged.
+
+    Args:
+        path: The file or folder that could not be written.
+        error: What the system said.
+    """
     if error.errno in _NO_SPACE:
         return DiskError(
             f"No space left on the disk while writing {path}. Free some space and run the command again.",
@@ -271,6 +277,12 @@ def _disk_error(path: Path, error: OSError) -> OSError | LexisegError:
     if error.errno in _NO_PERMISSION:
         return DiskError(
             f"No permission to write {path}. Choose a folder you may write to.", code="LEX-DISK-003"
+        )
+    if error.errno in _NO_HANDLE:
+        return DiskError(
+            f"{path} cannot be opened: too many files are open. Raise the limit (`ulimit -n 1024`), or "
+            "close other programs.",
+            code="LEX-DISK-740",
         )
     if error.errno == errno.ENAMETOOLONG:
         return UsageError(

@@ -6,6 +6,10 @@ import errno
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -19,11 +23,16 @@ from lexiseg.cli.calibrate_command import calibrate
 from lexiseg.cli.compare_command import compare
 from lexiseg.cli.demo_command import demo
 from lexiseg.cli.evaluate_command import evaluate
+from lexiseg.cli.option_errors import option_error
+from lexiseg.cli.output_streams import outlive_readers
 from lexiseg.cli.predict_command import predict
 from lexiseg.cli.train_command import train
 from lexiseg.errors import DiskError, LexisegError
+from lexiseg.files import disk_error
 
 INTERRUPTED = 130
+#: Exit code of a command that was stopped with SIGTERM.
+TERMINATED = 143
 
 _HELP = """Medical image segmentation taught with words, used without them.
 
@@ -36,7 +45,7 @@ Research software, not a medical device: not for clinical use.
 
 _EPILOG = (
     "Exit codes: 0 done, 1 finished with failures or findings, 2 wrong usage, 3 data, 4 run folder, "
-    "5 weights, 6 disk, 130 interrupted."
+    "5 weights, 6 disk, 130 interrupted, 143 terminated."
 )
 
 
@@ -103,30 +112,62 @@ def _root(
 
 def main() -> NoReturn:
     """Run the command line and exit: errors become one message and an exit code, never a traceback."""
+    outlive_readers()
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except LexisegError as error:
+
+    def fail(error: LexisegError) -> NoReturn:
         errors.print(f"Error: {error} [{error.code}]", style="red")
         sys.exit(error.exit_code)
+
+    stopped: list[int] = []
+    try:
+        with _terminated_like_interrupted(stopped):
+            code = app(standalone_mode=False) or 0
+            if sys.stdout is not None:  # as where it was closed at the start
+                sys.stdout.flush()
+        sys.exit(code)
+    except LexisegError as error:
+        fail(error)
     except (_InterruptError, KeyboardInterrupt) as interrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break what is being closed
         errors.print(f"Interrupted. {interrupt}".strip(), style="red")
-        sys.exit(INTERRUPTED)
+        sys.exit(TERMINATED if stopped else INTERRUPTED)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        where = error.filename or "the output"
+        known = disk_error(Path(where), error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            known = DiskError(
+                f"No space left on the disk ({where}). Free some space and run the command again.",
+                code="LEX-DISK-007",
+            )
+        if not isinstance(known, LexisegError):
             raise
-        where = error.filename or error
-        full = DiskError(
-            f"No space left on the disk ({where}). Free some space and run the command again.",
-            code="LEX-DISK-007",
-        )
-        errors.print(f"Error: {full} [{full.code}]", style="red")
-        sys.exit(full.exit_code)
+        fail(known)
     except Exception as error:
-        # click's usage errors know how to show themselves; anything else is a defect and keeps its traceback.
+        refused = option_error(error)
+        if refused is not None:
+            fail(refused)
+        # The help of a command without arguments shows itself; anything else is a defect and keeps its
+        # traceback.
         show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
         if show is None or code is None:
             raise
         show()
         sys.exit(code)
+
+
+@contextmanager
+def _terminated_like_interrupted(stopped: list[int]) -> Iterator[None]:
+    """Close everything at SIGTERM as at Ctrl-C, and note the signal."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break what is being closed
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        if not stopped:
+            signal.signal(signal.SIGTERM, before)

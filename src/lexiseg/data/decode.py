@@ -6,6 +6,7 @@ is never applied: image and mask are read on the grid on which they are stored.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from lexiseg.data.decoding.png import deep_png, is_deep_png
 from lexiseg.data.decoding.stored import CLIP_PERCENT, StoredPixels, fully_transparent, scale_to_8bit, to_8bit
 from lexiseg.data.decoding.tiff import deep_tiff, is_inverted, is_lossy, tiff_page
 from lexiseg.errors import DataError
+from lexiseg.files import disk_error
 
 __all__ = [
     "CLIP_PERCENT",
@@ -101,6 +103,8 @@ def read_content(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist.", code="LEX-DATA-009") from error
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # it says nothing about this file
+            raise disk_error(path, error) from error
         raise DataError(f"{path} cannot be read: {error.strerror or error}.", code="LEX-DATA-010") from error
 
 

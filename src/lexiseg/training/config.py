@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from types import NoneType
+from typing import Any, NoReturn, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -27,7 +28,8 @@ def make_config(
 
     Args:
         options: Field values; those that are None count as not given.
-        file: YAML file with field values; those that are null count as not given.
+        file: YAML file with field values. A field that is null has no value if the system allows that, as
+            `patience: null` does; otherwise it counts as not given.
         ignore_foreign: Whether to ignore fields of the file that only other systems have: Lexiseg 0.1.0 wrote
             the fields of all systems into the configuration of a run.
 
@@ -41,12 +43,15 @@ def make_config(
     given = {name: value for name, value in options.items() if value is not None}
     values: dict[str, Any] = {}
     if file is not None:
-        values = {name: value for name, value in _read_yaml(Path(file)).items() if value is not None}
+        values = _read_yaml(Path(file))
+    without_value = [name for name, value in values.items() if value is None]
+    values = {name: value for name, value in values.items() if value is not None}
     if given.keys() & set(LENGTHS):
         values = {name: value for name, value in values.items() if name not in LENGTHS}
     merged = {**values, **given}
     system = _system(merged, given, file)
     merged |= {"model": system.name, "preset": system.preset}
+    merged |= {name: None for name in without_value if name not in merged and _may_be_none(system, name)}
     foreign = _fields_of_others(system, merged)
     if ignore_foreign:
         merged = {name: value for name, value in merged.items() if name not in foreign}
@@ -68,6 +73,12 @@ def _system(merged: Mapping[str, Any], given: Mapping[str, Any], file: str | Pat
         if field in given or file is None:
             raise
         raise type(error)(f"{file}: {error}", code=error.code) from error
+
+
+def _may_be_none(system: System, name: str) -> bool:
+    """Return whether None is a value of a field, and another one its default."""
+    field = system.configuration.model_fields.get(name)
+    return field is not None and field.default is not None and NoneType in get_args(field.annotation)
 
 
 def _fields_of_others(system: System, merged: Mapping[str, Any]) -> list[str]:

@@ -177,6 +177,16 @@ def test_each_system_has_its_own_defaults() -> None:
     assert (published.weight_decay, published.encoder_weights) == (1e-4, "CIDAS/clipseg-rd64-refined")
 
 
+def test_patience_can_be_switched_off(tmp_path: Path) -> None:
+    file = write(tmp_path, "model: cotexnet\npreset: paper\npatience: null\n")
+    assert make_config({}, file).patience is None
+    assert make_config({"model": "cotexnet", "preset": "paper"}).patience == 50
+    assert make_config({"patience": 3}, file).patience == 3
+    stored = make_config({}, file)
+    again = write(tmp_path, yaml.safe_dump(stored.model_dump(mode="json")))
+    assert make_config({}, again) == stored  # as a resumed run reads it
+
+
 def test_a_null_in_a_file_is_not_given(tmp_path: Path) -> None:
     assert make_config({}, write(tmp_path, "batch_size: null\npreset: null\n")) == make_config({})
 

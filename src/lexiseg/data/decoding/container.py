@@ -7,14 +7,12 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
+from threading import Lock
 
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from lexiseg.errors import DataError
-
-# Up to twice this limit Pillow only warns, and such images are read; above it `too_large` says what to do.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 
@@ -32,6 +30,8 @@ BROKEN = (
     tifffile.TiffFileError,
 )
 
+_one_thread = Lock()
+
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
@@ -46,7 +46,7 @@ def open_image(content: bytes, path: Path) -> Image.Image | None:
         DataError: The file is damaged, not an image, too large, or holds several pages or frames.
     """
     try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        image = quietly_opened(content, FORMATS)
         frames = getattr(image, "n_frames", 1)
     except Image.DecompressionBombError as error:
         raise DataError(too_large(path), code="LEX-DATA-012") from error
@@ -66,6 +66,26 @@ def open_image(content: bytes, path: Path) -> Image.Image | None:
             code="LEX-DATA-014",
         )
     return image
+
+
+def quietly_opened(content: bytes, formats: tuple[str, ...]) -> Image.Image:
+    """Open an image with Pillow, without its warning about large ones.
+
+    Up to twice Pillow's limit it only warns, and such images are read; above it, `too_large` says what to do.
+
+    Args:
+        content: The file's bytes.
+        formats: The formats that are tried, by Pillow's names.
+
+    Raises:
+        PIL.UnidentifiedImageError: It is no such image.
+        PIL.Image.DecompressionBombError: It is too large.
+        OSError: It is damaged; other errors of `BROKEN` are possible too.
+    """
+    # Warnings are switched for the whole process, so by one thread at a time, and only for this moment.
+    with _one_thread, warnings.catch_warnings():
+        warnings.simplefilter("ignore", category=Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(content), formats=formats)
 
 
 def load(image: Image.Image, path: Path) -> None:

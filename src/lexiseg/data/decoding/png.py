@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lexiseg.data.decoding.container import load
+from lexiseg.data.decoding.container import load, quietly_opened
 from lexiseg.data.decoding.stored import StoredPixels
 
 _GREY, _RGB, _GREY_ALPHA, _RGBA = 0, 2, 4, 6
@@ -48,7 +47,7 @@ def deep_png(image: Image.Image, content: bytes, path: Path) -> StoredPixels | N
 
 def _unpacked(content: bytes, raw_mode: str, path: Path) -> npt.NDArray[np.uint8]:
     """Return the bytes that a raw mode of Pillow picks from each pixel."""
-    image = Image.open(io.BytesIO(content), formats=("PNG",))
+    image = quietly_opened(content, ("PNG",))
     image.tile = [(codec, box, offset, raw_mode) for codec, box, offset, *_ in image.tile]  # type: ignore[misc]
     load(image, path)
     return np.asarray(image)
@@ -56,7 +55,7 @@ def _unpacked(content: bytes, raw_mode: str, path: Path) -> npt.NDArray[np.uint8
 
 def _grey_with_alpha(content: bytes, path: Path) -> npt.NDArray[np.uint16]:
     """Return (H, W, 2) grey and alpha, read as the four 8-bit channels that have the same bytes."""
-    image = Image.open(io.BytesIO(content), formats=("PNG",))
+    image = quietly_opened(content, ("PNG",))
     image.tile = [(codec, box, offset, "RGBA") for codec, box, offset, *_ in image.tile]  # type: ignore[misc]
     image._mode = "RGBA"
     load(image, path)
