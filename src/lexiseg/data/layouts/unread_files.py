@@ -25,7 +25,16 @@ _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 _KNOWN = frozenset({DATASET_FILE, CASE_FACTS_FILE, SPLITS_FILE})
 
 #: Files of folders that Lexiseg writes results into: such folders hold no images of the data set.
-_OF_RESULTS = frozenset({"run.json", "metrics.json", "predictions.jsonl", "audit.json", "comparison.json"})
+_OF_RESULTS = frozenset(
+    {
+        "run.json",
+        "metrics.json",
+        "predictions.jsonl",
+        "audit.json",
+        "comparison.json",
+        ".lexiseg-outputs.jsonl",
+    }
+)
 
 
 @dataclass
@@ -196,7 +205,7 @@ def _of_files(found: _Found, advice: str) -> Iterator[LeftOut]:
         yield left_out(
             "ending",
             names,
-            f"Files in the folders of images and masks that are not read ({total}): {some(names)}. Images "
+            f"Files in the folders of images and masks that are not read: {some(names)}. Images "
             "are read from PNG, JPEG, TIFF, BMP and WebP files; save them in one of these formats.",
             count=total,
         )
