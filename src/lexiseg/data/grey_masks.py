@@ -58,6 +58,8 @@ def grey_coding(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, list[s
         raise _unclear(totals, histograms)
     if len(found) > MAX_INFERRED_CLASSES:
         return _noisy_coding(totals, histograms)
+    _refuse_unclear_background(totals, histograms)
+    _refuse_ignored_value(foreground, histograms)
     shown = ", ".join(f"{value} is class {label}" for label, value in enumerate(foreground, 1))
     return (
         MaskCoding(kind="values", values=(0, *foreground), labels=tuple(range(len(foreground) + 1))),
@@ -65,6 +67,33 @@ def grey_coding(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, list[s
             f"Masks hold several classes: 0 is the background, {shown}. Name them in dataset.yaml under "
             "`classes`."
         ],
+    )
+
+
+def _refuse_unclear_background(totals: dict[int, int], histograms: Sequence[MaskHistogram]) -> None:
+    """Refuse masks of several values none of which is 0: any of them may be the background."""
+    if 0 in totals:
+        return
+    values = sorted(totals)
+    shown = ", ".join(map(str, values[:8])) + (", ..." if values[8:] else "")
+    raise DataError(
+        f"No mask (such as {histograms[0].path}) holds the value 0; the values are {shown}. State which one "
+        f"is the background in dataset.yaml, as `classes: {{{values[0]}: background, {values[1]}: lesion}}`.",
+        code="LEX-DATA-707",
+    )
+
+
+def _refuse_ignored_value(foreground: list[int], histograms: Sequence[MaskHistogram]) -> None:
+    """Refuse the highest number beside several small ones: it may be a class or stand for "ignore"."""
+    highest, labels = foreground[-1], foreground[:-1]
+    if highest not in (255, 65535) or len(labels) < 2 or labels[-1] >= MAX_INFERRED_CLASSES:
+        return
+    path = next(histogram.path for histogram in histograms if highest in histogram.counts)
+    raise DataError(
+        f"{path} holds the value {highest}, while the other values are {', '.join(map(str, labels))}; "
+        f"{highest} may be a class or 'ignore'. List the classes in dataset.yaml, as `classes: {{0: "
+        f"background, {labels[0]}: first class, {highest}: background}}`.",
+        code="LEX-DATA-708",
     )
 
 
@@ -144,7 +173,7 @@ def _unclear(totals: dict[int, int], histograms: Sequence[MaskHistogram]) -> Dat
     some = next(h for h in histograms if any(value in h.counts for value in strays))
     shown = ", ".join(map(str, strays[:8])) + (", ..." if strays[8:] else "")
     return DataError(
-        f"The masks (such as {some.path}) hold {len(strays)} values that form no region: {shown}. They may "
+        f"The masks (such as {some.path}) hold values that form no region ({len(strays)}): {shown}. They may "
         f"be noise, edges of a resized mask, or thin classes. {_EXPLICIT}, with every value that is a class; "
         "resize masks with nearest neighbour.",
         code="LEX-DATA-657",

@@ -251,6 +251,11 @@ def test_the_side_convention_is_inferred_and_a_wrong_one_is_an_error(phantom: Pa
     assert report.side == "patient"
     assert report.side_evidence is not None
     assert "are the patient's, in 100.0% of" in report.side_evidence
+    # Training assumes the vocabulary's side and refuses these reports.
+    found = report.of("side-convention")
+    assert found is not None
+    assert found.severity == "error"
+    assert "the vocabulary assumes the image's" in found.message
     assert set(report.agreement.values()) == {1.0}
     (phantom / "dataset.yaml").write_text("side: image\n")
     report = check_dataset(phantom)

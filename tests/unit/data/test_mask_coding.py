@@ -255,3 +255,44 @@ def test_the_nearest_value_is_found_among_values_of_any_size(value: int) -> None
     values = np.array([[0, value // 2, value // 2 + 1, value]], dtype=np.uint16)
     pixels = MaskPixels(values=values, is_colour=False, palette=None, is_lossy=False)
     assert coding.to_labels(pixels).tolist() == [[0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize(("background", "lesions"), [(1, (2,)), (1, (2, 3)), (50, (200,)), (7, (9, 100))])
+def test_a_background_other_than_0_is_asked_for(
+    tmp_path: Path, background: int, lesions: tuple[int, ...]
+) -> None:
+    masks = [np.where(block(1) > 0, lesion, background).astype(np.uint8) for lesion in lesions]
+    paths = save(tmp_path, *masks)
+    with refuses("LEX-DATA-707", f"classes: {{{background}: background", f"{background}, {lesions[0]}"):
+        infer_mask_coding(paths)
+    stated = {background: "background"} | {lesion: f"class {lesion}" for lesion in lesions}
+    coding, names = explicit_coding(stated, mask_histograms(paths))
+    assert len(names) == len(lesions) + 1
+    np.testing.assert_array_equal(read_mask(paths[0], coding), block(1))
+
+
+@pytest.mark.parametrize(
+    ("labels", "last", "dtype"),
+    [((1, 2), 255, np.uint8), ((1, 3, 9), 255, np.uint8), ((1, 2), 65535, np.uint16)],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_255_beside_small_numbers_is_not_guessed(
+    tmp_path: Path, labels: tuple[int, ...], last: int, dtype: type, together: bool
+) -> None:
+    values = [*labels, last]
+    masks = [block(value, dtype=dtype) for value in values]
+    if together:
+        masks[-1][:3] = labels[0]
+    paths = save(tmp_path, *masks)
+    with refuses("LEX-DATA-708", f"m{len(labels)}.png", f"{last} may be a class or 'ignore'"):
+        infer_mask_coding(paths)
+    stated = {0: "background"} | {value: f"class {value}" for value in labels} | {last: "background"}
+    coding, names = explicit_coding(stated, mask_histograms(paths))
+    assert len(names) == len(labels) + 1
+    assert not read_mask(paths[-1], coding)[4:].any()
+
+
+@pytest.mark.parametrize("values", [(85, 170, 255), (128, 255), (40, 255)])
+def test_shades_up_to_255_are_classes(tmp_path: Path, values: tuple[int, ...]) -> None:
+    coding, _ = infer_mask_coding(save(tmp_path, *(block(value) for value in values)))
+    assert coding.values == (0, *values)

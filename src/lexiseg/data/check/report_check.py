@@ -107,7 +107,10 @@ def check_reports(
     ]
     evidence = infer_side([(said, seen) for _, said, seen in cases], reports.vocabulary)
     side = stated.side or evidence.side
-    findings = [*_unreadable(reports.sheet), *_side_findings(root, stated.side, evidence)]
+    findings = [
+        *_unreadable(reports.sheet),
+        *_side_findings(root, stated.side, evidence, reports.vocabulary.side),
+    ]
     used: Side = side or reports.vocabulary.side
     pairs = [(said, to_side(reports.vocabulary, seen, given="image", wanted=used)) for _, said, seen in cases]
     rates = {
@@ -164,19 +167,26 @@ def _unreadable(sheet: ParsedSheet) -> list[Finding]:
     return findings
 
 
-def _side_findings(root: Path, stated: Side | None, evidence: SideEvidence) -> list[Finding]:
-    """Return findings about the side convention of the reports."""
-    if stated is not None and evidence.contradicts(stated):
-        message = other_side(root, evidence, stated, is_stated=True)
+def _side_findings(root: Path, stated: Side | None, evidence: SideEvidence, assumed: Side) -> list[Finding]:
+    """Return findings about the side convention of the reports: an error where training refuses it.
+
+    Args:
+        root: The data set's folder.
+        stated: The convention that `dataset.yaml` states.
+        evidence: The comparison of reports and masks.
+        assumed: The convention of the vocabulary, which training uses if none is stated.
+    """
+    if evidence.contradicts(stated or assumed):
+        message = other_side(root, evidence, stated or assumed, is_stated=stated is not None)
         return [make_finding("side-convention", "error", message)]
     if stated is None and evidence.side is None and evidence.cases:
         return [
             make_finding(
                 "side-convention",
-                "error",
+                "warning",
                 f"The side convention of the reports is unclear: {evidence.image_cases} of {evidence.cases} "
-                f"one-sided cases use the image's left. Correct the reports, or state `side: image` or "
-                f"`side: patient` in dataset.yaml.",
+                f"one-sided cases use the image's left. Training takes left and right as the {assumed}'s. "
+                f"Correct the reports, or state `side: image` or `side: patient` in dataset.yaml.",
             )
         ]
     if stated is None and evidence.side is not None:

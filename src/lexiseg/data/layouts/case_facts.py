@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lexiseg.data.layouts.csv_table import csv_rows
+from lexiseg.data.layouts.name_hints import lost_zeros, name_hint
 from lexiseg.data.layouts.pairing import find
 from lexiseg.data.layouts.scan import some
+from lexiseg.data.layouts.table import TableRow
 from lexiseg.data.naming import patients
 from lexiseg.errors import DataError
 from lexiseg.files import atomic_path
@@ -49,21 +52,21 @@ def read_case_facts(folder: Path) -> dict[str, CaseFacts]:
     if not path.is_file():
         return {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            titles, rows = list(reader.fieldnames or ()), list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        title_row, *rows = csv_rows(path) or [TableRow(number=1, cells=())]
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as CSV in UTF-8: {error}", code="LEX-DATA-031") from error
-    if _IMAGE not in titles or not set(titles) <= set(_COLUMNS):
+    titles = [title for title in title_row.cells if title]
+    if _IMAGE not in titles or not set(titles) <= set(_COLUMNS) or len(set(titles)) < len(titles):
         raise DataError(
             f"{path} has the columns {', '.join(titles) or '(none)'}; expected {_IMAGE} and any of "
             f"{', '.join(_COLUMNS[1:])}.",
             code="LEX-DATA-032",
         )
     cases: dict[str, CaseFacts] = {}
-    for number, row in enumerate(rows, 2):
-        name = (row[_IMAGE] or "").strip()
-        if not name or None in row:
+    for number, cells in ((row.number, row.cells) for row in rows):
+        row = {title: cell for title, cell in zip(title_row.cells, cells, strict=False) if title}
+        name = row.get(_IMAGE, "")
+        if not name or any(cells[len(title_row.cells) :]):
             what = "it has more cells than columns" if name else "its image name is empty"
             raise DataError(
                 f"{path}, row {number}: {what}. Its columns are {', '.join(titles)}.", code="LEX-DATA-033"
@@ -128,7 +131,8 @@ def match_case_facts(cases: Mapping[str, CaseFacts], stems: Sequence[str]) -> Ma
         stems: Image names without extension.
 
     Raises:
-        DataError: It names an image twice, or an image name that exists twice, in two splits or data sets.
+        DataError: It names an image twice, or an image name that exists twice, in two splits or data sets, or
+            names without the leading zeros of the images.
     """
     counts = Counter(stems)
     facts: dict[str, CaseFacts] = {}
@@ -150,17 +154,27 @@ def match_case_facts(cases: Mapping[str, CaseFacts], stems: Sequence[str]) -> Ma
             )
         else:
             facts[stem] = of_case
+    lost = lost_zeros(missing, [stem for stem in counts if stem not in facts])
+    if lost:
+        key, stem = lost[0]
+        raise DataError(
+            f"{CASE_FACTS_FILE}: names that match an image only without leading zeros ({len(lost)}), such as "
+            f"{key} for {stem}. A spreadsheet program took them for numbers: format the column as text, and "
+            "restore the zeros.",
+            code="LEX-DATA-702",
+        )
+    hint = name_hint(missing, counts)
     notes = (
-        (f"{len(missing)} images named in {CASE_FACTS_FILE} do not exist: {some(missing)}.",)
+        (f"{len(missing)} images named in {CASE_FACTS_FILE} do not exist: {some(missing)}.{hint}",)
         if missing
         else ()
     )
     return MatchedFacts(facts=facts, notes=notes)
 
 
-def _facts(row: Mapping[str, str | None], path: Path) -> CaseFacts:
+def _facts(row: Mapping[str, str], path: Path) -> CaseFacts:
     """Return the facts of one row."""
-    steps = [(row.get(title) or "").strip() for title in _SPACING]
+    steps = [row.get(title, "") for title in _SPACING]
     spacing: tuple[float, float] | None = None
     if any(steps):
         try:
@@ -169,12 +183,13 @@ def _facts(row: Mapping[str, str | None], path: Path) -> CaseFacts:
             spacing = (0.0, 0.0)
         if not all(0 < step < float("inf") for step in spacing):
             raise DataError(
-                f"{path}, {row[_IMAGE]}: expected two positive numbers of millimetres as "
-                f"{' and '.join(_SPACING)}, got {steps[0]!r} and {steps[1]!r}.",
+                f"{path}, {row[_IMAGE]}: expected two positive numbers of millimetres in the columns "
+                f"{' and '.join(_SPACING)}, got {steps[0]!r} and {steps[1]!r}."
+                + (" Write decimals with a point, as in 0.5." if "," in "".join(steps) else ""),
                 code="LEX-DATA-037",
             )
     return CaseFacts(
-        patient=(row.get(_PATIENT) or "").strip() or None,
+        patient=row.get(_PATIENT) or None,
         spacing_mm=spacing,
-        original=(row.get(_ORIGINAL) or "").strip() or None,
+        original=row.get(_ORIGINAL) or None,
     )

@@ -9,12 +9,12 @@ from pathlib import Path
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import ImageRecord, assemble
 from lexiseg.data.layouts.case_facts import CaseFacts
+from lexiseg.data.layouts.csv_table import read_csv_table
 from lexiseg.data.layouts.layout import Layout
 from lexiseg.data.layouts.named_files import NamedFiles
 from lexiseg.data.layouts.pairing import image_files, plain_stem
 from lexiseg.data.layouts.report_sheets import AttachedReports, attach_reports
 from lexiseg.data.layouts.scan import Scan, some
-from lexiseg.data.layouts.sheets import read_table
 from lexiseg.data.layouts.unread_files import unread_files
 from lexiseg.data.left_out import LeftOut, left_out
 from lexiseg.data.mask_parts import first_part
@@ -160,17 +160,16 @@ def _left_out(files: _Files, root: Path, absent: list[str], attached: AttachedRe
 
 def _rows(files: _Files, root: Path, path: Path, split: Split) -> None:
     """Find the files of one CSV's rows."""
-    table = read_table(path)
-    titles = {column.lower(): column for column in table.columns}
-    if not set(_COLUMNS) <= set(titles):
-        found = ", ".join(map(repr, table.columns)) or "(none)"
+    table = read_csv_table(path)
+    if not set(_COLUMNS) <= {title.lower() for title in table.titles}:
+        found = ", ".join(map(repr, table.titles)) or "(none)"
         raise DataError(
             f"{path} has the columns {found}; expected {', '.join(_COLUMNS)}.", code="LEX-DATA-038"
         )
     seen: dict[tuple[str, Path], None] = {}
-    for name, image_name, mask_name in zip(
-        *(table[titles[column]].str.strip() for column in _COLUMNS), strict=True
-    ):
+    columns = [table.column(title) for title in _COLUMNS]
+    for row in table.rows:
+        name, image_name, mask_name = (row.cell(column) for column in columns)
         folder = next((place for place in (root / name, root) if (place / _IMAGES).is_dir()), None)
         if folder is None:
             files.absent[name] = files.absent.get(name, 0) + 1

@@ -54,13 +54,13 @@ def attach_reports(folder: Path, images: Sequence[Path], *, stem: str | None = N
     matched = match_reports(sheet.rows, images, path)
     stems = [plain_stem(image.name) for image in images]
     faults = [*sheet.faults, *matched.faults]
-    lost = lost_zeros(matched.orphans, stems)
+    lost = lost_zeros(matched.orphans, [plain_stem(p.name) for p in images if p not in matched.reports])
     if lost:
         key, image = lost[0]
         faults.append(
-            f"{len(lost)} names in {path} match an image only without leading zeros, such as {key} for "
-            f"{image}: a spreadsheet program took them for numbers. Format the column as text, and restore "
-            "the zeros."
+            f"Names in {path} that match an image only without leading zeros ({len(lost)}), such as "
+            f"{key} for {image}. A spreadsheet program took them for numbers: format the column as text, "
+            "and restore the zeros."
         )
     elif matched.orphans and not matched.reports:
         faults.append(
@@ -72,6 +72,6 @@ def attach_reports(folder: Path, images: Sequence[Path], *, stem: str | None = N
         reports=matched.reports,
         orphans=matched.orphans,
         faults=tuple(faults),
-        notes=(*sheet.notes, *matched.notes),
+        notes=matched.notes,
         left_out=sheet.left_out,
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
-
-from lexiseg.data.left_out import LeftOut
+from lexiseg.data.layouts.csv_table import read_csv_table
+from lexiseg.data.layouts.excel_table import read_excel_tables
+from lexiseg.data.layouts.scan import some
+from lexiseg.data.layouts.table import Table, simple_title
+from lexiseg.data.left_out import LeftOut, left_out
 from lexiseg.errors import DataError
 
 #: Accepted column titles, in lower case with spaces as "_"; the first one present is used.
@@ -26,6 +28,12 @@ KEY_COLUMNS = (
 )
 TEXT_COLUMNS = ("description", "report", "text", "sentence", "caption", "findings")
 
+#: What stands in a cell instead of a sentence, in lower case without spaces and dots.
+_PLACEHOLDERS = frozenset(
+    {"n/a", "#n/a", "na", "nan", "none", "null", "nil", "-", "--", "---", "\u2013", "\u2014", "?", "/", "."}
+    | {"notavailable", "noreport", "missing", "tbd", "ka", "k/a"}
+)
+
 _SUFFIXES = (".xlsx", ".csv")
 
 
@@ -36,15 +44,14 @@ class Sheet:
     Attributes:
         path: Its file.
         rows: Sentence per key, both stripped; rows without a sentence are left out.
-        faults: Reasons why it cannot be used, one sentence each: keys with two different sentences.
-        notes: What was assumed, one sentence each.
-        left_out: What it holds, but is not used.
+        faults: Reasons why it cannot be used, one sentence each: keys with two different sentences, sentences
+            without a key, merged cells, ...
+        left_out: What it holds, but is not used: rows without a sentence, further worksheets and columns.
     """
 
     path: Path
     rows: dict[str, str]
     faults: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -70,61 +77,149 @@ def find_sheet(folder: Path, *, stem: str | None = None) -> Path | None:
     return found[0] if found else None
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read an .xlsx or .csv file as text, empty cells as "".
-
-    Raises:
-        DataError: It is damaged, or not UTF-8.
-    """
-    try:
-        if path.suffix.lower() == ".csv":
-            table = pd.read_csv(
-                path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=_separator(path)
-            )
-        else:
-            table = pd.read_excel(path, dtype=str, keep_default_na=False, engine="openpyxl")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}). Save it as CSV in UTF-8.",
-            code="LEX-DATA-041",
-        ) from error
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, pd.errors.ParserError) as error:
-        raise DataError(f"{path} cannot be read as a sheet: {error}", code="LEX-DATA-042") from error
-    table.columns = [str(column).strip() for column in table.columns]
-    return table
-
-
-def _separator(path: Path) -> str:
-    """Return the most frequent separator in the title line of a CSV."""
-    with path.open(encoding="utf-8-sig") as file:
-        title = file.readline()
-    return max(",;\t", key=title.count)
-
-
 def read_sheet(path: Path) -> Sheet:
     """Read a report sheet.
 
     Raises:
-        DataError: It cannot be read, or has no column of names or of sentences; the message lists its
-            columns.
+        DataError: It cannot be read, has no column of names or of sentences (the message lists its columns),
+            or has two such columns or worksheets.
     """
-    table = read_table(path)
-    titles = {column.lower().replace(" ", "_"): column for column in table.columns}
-    key = next((titles[name] for name in KEY_COLUMNS if name in titles), None)
-    text = next((titles[name] for name in TEXT_COLUMNS if name in titles), None)
-    if key is None or text is None:
+    table, others = _report_table(path)
+    key_title, text_title = _title(table, KEY_COLUMNS), _title(table, TEXT_COLUMNS)
+    if key_title is None or text_title is None:
         raise DataError(
-            f"{path} has the columns {', '.join(map(repr, table.columns)) or '(none)'}; expected one with "
+            f"{path} has the columns {', '.join(map(repr, table.titles)) or '(none)'}; expected one with "
             f"image or mask names ({', '.join(KEY_COLUMNS)}) and one with sentences "
             f"({', '.join(TEXT_COLUMNS)}).",
             code="LEX-DATA-043",
         )
-    rows: dict[str, str] = {}
-    faults = []
-    for name, sentence in zip(table[key].str.strip(), table[text].str.strip(), strict=True):
-        if not name or not sentence:
-            continue
-        if rows.get(name, sentence) != sentence:
-            faults.append(f"{path} gives {name} two different sentences: {rows[name]!r} and {sentence!r}.")
-        rows.setdefault(name, sentence)
-    return Sheet(path=path, rows=rows, faults=tuple(faults))
+    key, text = table.column(key_title), table.column(text_title)
+    found = _Rows()
+    for row in table.rows:
+        found.add(row.cell(key), row.cell(text), number=row.number, ends_early=len(row.cells) <= text)
+    return Sheet(
+        path=path,
+        rows=found.sentences,
+        faults=(*table.doubts((key, text)), *found.faults(path, text_title)),
+        left_out=(*others, *_other_columns(table, text_title), *found.left_out(path)),
+    )
+
+
+def is_placeholder(sentence: str) -> bool:
+    """Return whether a cell holds no sentence but a sign that there is none, such as "N/A"."""
+    return sentence.lower().replace(" ", "").replace("n.a.", "na").rstrip(".") in _PLACEHOLDERS or (
+        sentence.lower().replace(" ", "").replace(".", "") in _PLACEHOLDERS
+    )
+
+
+@dataclass
+class _Rows:
+    """The rows read so far."""
+
+    sentences: dict[str, str] = field(default_factory=dict)
+    differing: list[tuple[str, str, str]] = field(default_factory=list)
+    nameless: list[str] = field(default_factory=list)
+    short: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    placeholders: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, sentence: str, *, number: int, ends_early: bool) -> None:
+        """Take one row."""
+        if not name:
+            if sentence:
+                self.nameless.append(str(number))
+        elif ends_early:
+            self.short.append(str(number))
+        elif not sentence:
+            self.empty.append(name)
+        elif is_placeholder(sentence):
+            self.placeholders[name] = sentence
+        elif self.sentences.setdefault(name, sentence) != sentence:
+            self.differing.append((name, self.sentences[name], sentence))
+
+    def faults(self, path: Path, title: str) -> list[str]:
+        """Return why the rows cannot be used, one sentence each."""
+        faults = [
+            f"{path} gives {name} two different sentences: {first!r} and {second!r}."
+            for name, first, second in self.differing
+        ]
+        if self.nameless:
+            faults.append(
+                f"{path} has sentences without an image name (rows {some(self.nameless)}). Write the name of "
+                "the image into each row, and all sentences of an image into one cell."
+            )
+        if self.short:
+            faults.append(
+                f"{path} has rows that end before the column {title!r} (rows {some(self.short)}). Put "
+                "sentences with line breaks in double quotes, and write empty cells with their separator."
+            )
+        return faults
+
+    def left_out(self, path: Path) -> list[LeftOut]:
+        """Return the rows without a sentence."""
+        names = [*self.empty, *self.placeholders]
+        if not names:
+            return []
+        kinds = [f"{len(self.empty)} empty"] if self.empty else []
+        if self.placeholders:
+            kinds.append(f"{len(self.placeholders)} such as {next(iter(self.placeholders.values()))!r}")
+        return [
+            left_out(
+                "no-sentence",
+                names,
+                f"Rows of {path} without a sentence ({len(names)}: {', '.join(kinds)}): {some(names)}. These "
+                "rows are no reports.",
+            )
+        ]
+
+
+def _report_table(path: Path) -> tuple[Table, list[LeftOut]]:
+    """Return the table with the reports, and the worksheets that are not read.
+
+    Raises:
+        DataError: The file cannot be read, or several worksheets have columns of names and sentences.
+    """
+    if path.suffix.lower() == ".csv":
+        return read_csv_table(path), []
+    tables = read_excel_tables(path)
+    if not tables:
+        return Table(path=path), []
+    fitting = [table for table in tables if _title(table, KEY_COLUMNS) and _title(table, TEXT_COLUMNS)]
+    if len(fitting) > 1:
+        names = ", ".join(repr(table.worksheet) for table in fitting)
+        raise DataError(
+            f"{path} has several worksheets with names and sentences ({names}). Keep one of them, or save "
+            "each as a file of its own.",
+            code="LEX-DATA-704",
+        )
+    chosen = fitting[0] if fitting else tables[0]
+    names = [table.worksheet or "" for table in tables if table is not chosen]
+    if not names:
+        return chosen, []
+    sentence = (
+        f"Worksheets of {path} that are not read ({len(names)}): {some(names)}. Reports are read from "
+        f"{chosen.worksheet!r}."
+    )
+    return chosen, [left_out("worksheet", names, sentence)]
+
+
+def _title(table: Table, known: Sequence[str]) -> str | None:
+    """Return the first known title that the table has, as it is written there."""
+    titles = {simple_title(title): title for title in table.titles}
+    return next((titles[name] for name in known if name in titles), None)
+
+
+def _other_columns(table: Table, used: str) -> Iterable[LeftOut]:
+    """Return further columns of sentences."""
+    names = [
+        title
+        for title in table.titles
+        if simple_title(title) in TEXT_COLUMNS and simple_title(title) != simple_title(used)
+    ]
+    if names:
+        yield left_out(
+            "column",
+            names,
+            f"Columns of {table.path} that are not read ({len(names)}): {some(names)}. Sentences are read "
+            f"from {used!r}; to use another column, give it this title.",
+        )

@@ -25,7 +25,16 @@ _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 _KNOWN = frozenset({DATASET_FILE, CASE_FACTS_FILE, SPLITS_FILE})
 
 #: Files of folders that Lexiseg writes results into: such folders hold no images of the data set.
-_OF_RESULTS = frozenset({"run.json", "metrics.json", "predictions.jsonl", "audit.json", "comparison.json"})
+_OF_RESULTS = frozenset(
+    {
+        "run.json",
+        "metrics.json",
+        "predictions.jsonl",
+        "audit.json",
+        "comparison.json",
+        ".lexiseg-outputs.jsonl",
+    }
+)
 
 
 @dataclass
@@ -81,21 +90,31 @@ def unread_files(
 
 def visible(folder: Path) -> list[Path]:
     """Return what a folder holds, sorted by name, without hidden files and those of operating systems."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if not path.name.startswith((".", "~$")) and path.name.lower() not in _SYSTEM_FILES
-    )
+    return sorted(folder / entry.name for entry in _entries(folder))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Return what a folder holds, without hidden files and those of operating systems."""
+    with os.scandir(folder) as entries:
+        return [
+            entry
+            for entry in entries
+            if not entry.name.startswith((".", "~$")) and entry.name.lower() not in _SYSTEM_FILES
+        ]
 
 
 def _look_into(found: _Found, root: Path, folder: Path, read: Sequence[Path]) -> None:
     """Add what one folder of images or masks holds beside the files that are read."""
     try:
-        entries = visible(folder)
+        entries = sorted(_entries(folder), key=lambda entry: entry.name)
     except OSError:
         found.closed.append(_name(folder, root))
         return
-    for path in entries:
+    for entry in entries:
+        ending = os.path.splitext(entry.name)[1].lower()
+        if ending in IMAGE_SUFFIXES and not entry.is_symlink() and not entry.is_dir():
+            continue
+        path = folder / entry.name
         if path.is_dir():
             if path not in read:
                 count = sum(1 for _ in _images_below(path, found.closed, root))
@@ -103,10 +122,10 @@ def _look_into(found: _Found, root: Path, folder: Path, read: Sequence[Path]) ->
                     found.inside[_name(path, root)] += count
         elif path.is_symlink() and not _exists(path):
             found.links.append(_name(path, root))
-        elif path.suffix.lower() in _TABLES:
+        elif ending in _TABLES:
             found.tables.append(_name(path, root))
-        elif path.suffix.lower() not in IMAGE_SUFFIXES:
-            found.endings[path.suffix.lower() or "without ending"] += 1
+        elif ending not in IMAGE_SUFFIXES:
+            found.endings[ending or "without ending"] += 1
 
 
 def _images_below(folder: Path, closed: list[str], root: Path) -> Iterator[Path]:
@@ -186,7 +205,7 @@ def _of_files(found: _Found, advice: str) -> Iterator[LeftOut]:
         yield left_out(
             "ending",
             names,
-            f"Files in the folders of images and masks that are not read ({total}): {some(names)}. Images "
+            f"Files in the folders of images and masks that are not read: {some(names)}. Images "
             "are read from PNG, JPEG, TIFF, BMP and WebP files; save them in one of these formats.",
             count=total,
         )
