@@ -25,6 +25,7 @@ from lexiseg.runs.splits import SplitsRecord
 from lexiseg.training.config import make_config
 from lexiseg.training.examples import Words
 from lexiseg.training.plan import Plan, plan_run
+from lexiseg.training.pseudo_labels import PseudoLabels
 from lexiseg.training.text_source import words_of
 from lexiseg.training.train import train
 from lexiseg.training.unmasked_images import shuffled, take_part
@@ -67,11 +68,12 @@ class TestTakingPart:
     def test_words_are_the_default(self, hidden: DatasetIndex, shown: int) -> None:
         assert 4 <= shown <= 6
         use = take_part(hidden, make_config({"masks": 0.25}))
-        assert (use.unmasked, use.left_out, use.images_per_pass) == ("words", (), 16)
+        assert (use.unmasked, use.checked, use.left_out, use.images_per_pass) == ("words", True, (), 16)
+        assert take_part(hidden, make_config({"unmasked": "words"})).checked is False
         assert len(use.with_mask) == shown
         assert use.sentence() == (
-            f"{shown} of 16 training images have a mask ({100 * shown / 16:.3g} %); the others teach through "
-            f"their words, and through pseudo labels that their words check."
+            f"{shown} of 16 training images have a mask ({100 * shown / 16:.3g} %); for the others, teachers "
+            f"draw masks that fit their words."
         )
         assert use.record(make_config({"masks": 0.25})) == MasksRecord(
             share=0.25, with_mask=shown, without_mask=16 - shown, left_out=0, unmasked="words"
@@ -113,8 +115,6 @@ class TestTakingPart:
                 {"preset": "paper"},
                 r"\d+ training images have no mask, and the paper preset of STPNet .* --unmasked leave_out",
             ),
-            ({"ema_decay": 0}, r"`ema_decay: 0` switches these off.*`pseudo_weight: 0`"),
-            ({"unmasked": "pseudo_labels", "pseudo_weight": 0}, "has no effect"),
         ],
     )
     def test_what_cannot_learn_from_them(
@@ -122,6 +122,16 @@ class TestTakingPart:
     ) -> None:
         with pytest.raises(UsageError, match=said):
             take_part(hidden, make_config(options))
+
+    def test_teachers_need_masks_of_several_patients(self, hidden: DatasetIndex) -> None:
+        samples = [
+            dataclasses.replace(s, patient="one") if s.split == "train" and s.mask is not None else s
+            for s in hidden.samples
+        ]
+        one = dataclasses.replace(hidden, samples=tuple(samples))
+        with refuses("LEX-USE-830", "(1 patients)"):
+            take_part(one, make_config({}))
+        assert take_part(one, make_config({"unmasked": "leave_out"})).unmasked is None
 
     @pytest.mark.parametrize(
         ("text", "why"), [("concepts", "concepts are measured from masks"), ("none", "has no words")]
@@ -200,9 +210,10 @@ class TestRuns:
     @pytest.mark.parametrize(
         ("model", "options"),
         [
-            ("stpnet", {"unmasked_warmup": 0.0}),
-            ("cotexnet", {"unmasked_warmup": 0.0}),
-            ("stpnet", {"unmasked": "pseudo_labels", "text": "none", "unmasked_warmup": 0.0}),
+            ("stpnet", {"unmasked": "words"}),
+            ("stpnet", {"unmasked": "words", "word_map": False}),
+            ("cotexnet", {"unmasked": "words"}),
+            ("stpnet", {"unmasked": "pseudo_labels", "text": "none"}),
             ("stpnet", {"unmasked": "leave_out", "text": "concepts"}),
         ],
     )
@@ -215,9 +226,20 @@ class TestRuns:
         assert kept == [s.id for s in open_dataset(few, masks=0.25).split("train") if s.mask is not None]
         assert run.manifest.data.masks.with_mask == len(kept)
         row = (run.path / "history.csv").read_text().splitlines()[0].split(",")
-        unmasked = options.get("unmasked", "words")
-        assert ("train/agreement" in row) == (unmasked == "words")
-        assert ("train/pseudo" in row) == (unmasked != "leave_out")
+        assert ("train/pseudo" in row) == (options["unmasked"] != "leave_out")
+        teacher = run.manifest.data.masks.teacher
+        if options["unmasked"] == "leave_out":
+            assert teacher is None
+            return
+        assert (teacher.folds, teacher.images, teacher.used) == (3, len(kept), True)
+        assert (teacher.gain is None) == (options["unmasked"] == "pseudo_labels")
+        labels = PseudoLabels.load(run.path / "pseudo_labels.safetensors")
+        assert sorted([*labels.ids, *kept]) == sorted(
+            s.id for s in open_dataset(few, masks=0.25).split("train")
+        )
+        assert labels.probability.shape[1:] == (1, 32, 32)  # half of 64 pixels
+        assert not (run.path / "teachers").exists()
+        assert run.manifest.training.selected_step == 2  # the last one
 
     @pytest.fixture
     def without(self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any]) -> Run:
