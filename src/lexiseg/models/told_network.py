@@ -42,7 +42,7 @@ class WidenedInput(nn.Module):
 
     def forward(self, seen: Tensor) -> Tensor:
         """Return `(B, C, H', W')` for image and word map, `(B, 3 + 3, H, W)`."""
-        image, word_map = seen.split((seen.shape[1] - WORD_MAP_CHANNELS, WORD_MAP_CHANNELS), dim=1)
+        image, word_map = seen[:, :-WORD_MAP_CHANNELS], seen[:, -WORD_MAP_CHANNELS:]
         widened: Tensor = self.image(image) + self.word_map(word_map)
         return widened
 
