@@ -258,17 +258,18 @@ class Training:
 
     def _with_atlas(self, run: Run) -> Run:
         """Save the zone atlas with the run, and state it and the teachers in the manifest."""
-        record, atlas = self.teacher_record, self.atlas
+        record = self.teacher_record
+        if record is None or self.atlas is None:
+            run = add_atlas(run, self.index, self.plan.train, self.config, self.console)
+        else:
+            run = with_atlas(run, self.atlas.with_strength(record.strength_without_words))
         if record is None:
-            return add_atlas(run, self.index, self.plan.train, self.config, self.console)
-        if atlas is not None:
-            run = with_atlas(run, atlas.with_strength(record.strength_without_words))
+            return run
         data = run.manifest.data
         assert data.masks is not None
         masks = data.masks.model_copy(update={"teacher": record})
-        return Run(
-            run.path, run.manifest.model_copy(update={"data": data.model_copy(update={"masks": masks})})
-        )
+        data = data.model_copy(update={"masks": masks})
+        return Run(run.path, run.manifest.model_copy(update={"data": data}))
 
 
 def _command_again(data: Path, out: Path) -> str:

@@ -19,12 +19,13 @@ from lexiseg.data import open_dataset
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.data.splits import read_splits
 from lexiseg.errors import DataError, UsageError
-from lexiseg.runs.manifest import MasksRecord, TrainingRecord
+from lexiseg.runs.manifest import MasksRecord, TeacherRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord
 from lexiseg.training.config import make_config
 from lexiseg.training.examples import Words
 from lexiseg.training.plan import Plan, plan_run
+from lexiseg.training.pseudo_labelling import PseudoLabelling
 from lexiseg.training.pseudo_labels import PseudoLabels
 from lexiseg.training.text_source import words_of
 from lexiseg.training.train import train
@@ -240,6 +241,27 @@ class TestRuns:
         assert labels.probability.shape[1:] == (1, 32, 32)  # half of 64 pixels
         assert not (run.path / "teachers").exists()
         assert run.manifest.training.selected_step == 2  # the last one
+
+    def test_images_without_mask_are_left_out_where_words_do_not_help(
+        self, few: Path, tmp_path: Path, tiny_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        check = PseudoLabelling._check
+
+        def hopeless(self: PseudoLabelling) -> TeacherRecord:
+            record = check(self)
+            assert record.gain is not None
+            assert record.used == (record.gain_ci95[0] > 0)
+            return record.model_copy(update={"used": False, "gain": -0.1, "gain_ci95": (-0.2, 0.0)})
+
+        monkeypatch.setattr(PseudoLabelling, "_check", hopeless)
+        said = io.StringIO()
+        run = train(few, tmp_path / "run", masks=0.25, console=Console(file=said, width=500), **tiny_options)
+        assert "Gain -0.100 (-0.200 to +0.000): the images without mask are left out." in said.getvalue()
+        assert not (run.path / "pseudo_labels.safetensors").exists()
+        assert "train/pseudo" not in (run.path / "history.csv").read_text()
+        assert run.manifest.data.masks.teacher.used is False
+        assert run.zone_atlas is not None
+        assert run.zone_atlas.strength == run.manifest.data.masks.teacher.strength_without_words
 
     @pytest.fixture
     def without(self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any]) -> Run:
