@@ -52,10 +52,7 @@ def measure(training: Training, steps: int, *, small: bool, frozen: bool) -> tup
         started = time.perf_counter()
         batch = next(batches)
         waited.append(time.perf_counter() - started)
-        image, labels = (
-            shrink(batch["image"], batch["labels"]) if small else (batch["image"], batch["labels"])
-        )
-        module.loss_parts(image, labels, batch["indices"])["total"].backward()
+        module.loss_parts(shrink(batch) if small else batch)["total"].backward()
         module.on_before_optimizer_step(optimizer)
         optimizer.step()
         optimizer.zero_grad()

@@ -164,18 +164,18 @@ def test_an_audit_where_few_images_have_masks(cli: Command, data: Path, config: 
             (data / "masks" / f"{sample.id}.png").write_bytes(b"hidden")
     arms = tmp_path / "arms.yaml"
     arms.write_text(
-        "arms:\n  sure_labels:\n    words: none\n    against: [pseudo_labels]\n    changes: "
-        "{text: none, unmasked: pseudo_labels, pseudo_confidence: 0.75}\n"
+        "arms:\n  weak_labels:\n    words: none\n    against: [pseudo_labels]\n    changes: "
+        "{text: none, unmasked: pseudo_labels, pseudo_weight: 0.5}\n"
     )
     few = {
-        "arms": "none,pseudo_labels,reports,sure_labels", "arms_file": arms,
+        "arms": "none,pseudo_labels,reports,weak_labels", "arms_file": arms,
         "seeds": 1, "epochs": None, "steps": 3, "masks": 0.5,
     }  # fmt: skip
     outcome = cli(*options(data, out, config, **few))
     assert outcome.code == 0, outcome.stderr
     for arm, used in (
         ("none", "leave_out"), ("pseudo_labels", "pseudo_labels"), ("reports", "words"),
-        ("sure_labels", "pseudo_labels"),
+        ("weak_labels", "pseudo_labels"),
     ):  # fmt: skip
         run = json.loads((out / "arms" / f"stpnet-{arm}-s0" / "run.json").read_text())
         assert run["data"]["masks"]["unmasked"] == used
@@ -184,11 +184,11 @@ def test_an_audit_where_few_images_have_masks(cli: Command, data: Path, config: 
     content = json.loads((out / "audit.json").read_text())
     pairs = [(c["arm"], c["against"]) for c in content["comparisons"] if c["group"] == "all"]
     assert pairs == [
-        ("pseudo_labels", "none"), ("reports", "none"), ("sure_labels", "none"),
-        ("reports", "pseudo_labels"), ("sure_labels", "pseudo_labels"),
+        ("pseudo_labels", "none"), ("reports", "none"), ("weak_labels", "none"),
+        ("reports", "pseudo_labels"), ("weak_labels", "pseudo_labels"),
     ]  # fmt: skip
-    assert content["arms"][3]["changes"]["pseudo_confidence"] == 0.75
-    assert "pseudo_confidence: 0.75" in (out / "arms" / "stpnet-sure_labels-s0" / "config.yaml").read_text()
+    assert content["arms"][3]["changes"]["pseudo_weight"] == 0.5
+    assert "pseudo_weight: 0.5" in (out / "arms" / "stpnet-weak_labels-s0" / "config.yaml").read_text()
     assert f"--arms-file {arms}" in content["execution"]["command"]
     assert (
         f"{content['settings']['data']['without_mask']} of the 12 training images have no mask"

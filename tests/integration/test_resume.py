@@ -76,37 +76,65 @@ def assert_equal_runs(a: Path, b: Path) -> None:
         assert manifests[0][key] == manifests[1][key]
 
 
+def train_until_killed(*arguments: object) -> None:
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert process.returncode == -signal.SIGKILL, process.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("model", "text", "masks"),
+    ("model", "text"),
     [
-        ("stpnet", "reports", None),
-        ("stpnet", "none", None),
-        ("stpnet", "a description file", None),
-        ("cotexnet", "reports", None),
-        ("stpnet", "reports", 0.25),
-        ("cotexnet", "reports", 0.25),
+        ("stpnet", "reports"),
+        ("stpnet", "none"),
+        ("stpnet", "a description file"),
+        ("cotexnet", "reports"),
     ],
 )
 def test_a_killed_and_resumed_training_equals_an_unbroken_one(
-    tiny_data: Path, tmp_path: Path, model: str, text: str, masks: float | None
+    tiny_data: Path, tmp_path: Path, model: str, text: str
 ) -> None:
     if text == "a description file":
         text = str(describe(tiny_data, tmp_path / "words.jsonl", source="reports").path)
-    few = {} if masks is None else {"masks": masks}
-    unbroken = train(tiny_data, tmp_path / "unbroken", text, model=model, **few)
+    unbroken = train(tiny_data, tmp_path / "unbroken", text, model=model)
     assert unbroken.manifest.training.steps == 8
     killed = tmp_path / "killed"
     for step, more in ((1, []), (5, ["resume"])):  # before the first checkpoint, and in a later segment
-        options = [f"die_at={step}", f"model={model}", *(f"masks={share}" for share in few.values()), *more]
-        command = [sys.executable, str(SCRIPT), str(tiny_data), str(killed), text, *options]
-        process = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        assert process.returncode == -signal.SIGKILL, process.stderr
+        train_until_killed(tiny_data, killed, text, f"die_at={step}", f"model={model}", *more)
         assert (killed / "checkpoint.ckpt").exists() == (step == 5)
     assert Run.open(killed).manifest.training.finished is False
     resumed = train(tiny_data, killed, text, resume=True)
     assert resumed.manifest.training.finished is True
     assert len(history(killed)) == 4
+    assert_equal_runs(unbroken.path, killed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["stpnet", "cotexnet"])
+def test_a_training_with_pseudo_labels_goes_on_from_each_stage(
+    tiny_data: Path, tmp_path: Path, model: str
+) -> None:
+    few: dict[str, Any] = {"masks": 0.4, "unmasked": "words", "model": model}
+    unbroken = train(tiny_data, tmp_path / "unbroken", "reports", **few)
+    killed = tmp_path / "killed"
+    teachers, labels = killed / "teachers", killed / "pseudo_labels.safetensors"
+    options = (tiny_data, killed, "reports", f"model={model}", "masks=0.4")
+    train_until_killed(*options, "die_at=1")
+    assert not list(teachers.glob("*.safetensors"))
+    train_until_killed(*options, "resume", "die_in=second_teacher")
+    assert [file.name for file in teachers.glob("*.safetensors")] == ["teacher_1.safetensors"]
+    train_until_killed(*options, "resume", "die_in=drawing")
+    assert len(list(teachers.glob("*.safetensors"))) == 3
+    assert not labels.exists()
+    train_until_killed(*options, "resume", "die_at=5")
+    assert labels.exists()
+    assert (killed / "checkpoint.ckpt").exists()
+    resumed = train(tiny_data, killed, "reports", resume=True)
+    assert resumed.manifest.data.masks == unbroken.manifest.data.masks
+    assert resumed.manifest.data.masks.teacher is not None
+    assert labels.read_bytes() == (unbroken.path / labels.name).read_bytes()
+    assert not teachers.exists()
     assert_equal_runs(unbroken.path, killed)
 
 

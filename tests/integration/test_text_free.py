@@ -19,6 +19,8 @@ class Block:
     names = (
         "lexiseg.words.reading", "lexiseg.embeddings", "lexiseg.describing", "lexiseg.training",
         "lexiseg.evaluation", "transformers", "lightning",
+        # What a teacher is told words with, and what words say about places.
+        "lexiseg.models.told_network", "lexiseg.words.zone_atlas", "lexiseg.words.zone_correction",
     )
 
     def find_spec(self, name, path=None, target=None):

@@ -1,6 +1,7 @@
 """One tiny training, in a process that can be killed.
 
-python tiny_training.py DATA OUT TEXT [resume] [die_at=N] [model=cotexnet] [masks=0.25]
+python tiny_training.py DATA OUT TEXT [resume] [die_at=N] [die_in=second_teacher|drawing] [model=cotexnet]
+[masks=0.25]
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from lexiseg.training import loop, plan
 from lexiseg.training import resume as continuing
 from lexiseg.training import train as training
 from lexiseg.training.module import SegmentationModule
+from lexiseg.training.pseudo_labels import PseudoLabels
+from lexiseg.training.teachers import Teachers
 
 
 class HashEncoder:
@@ -71,14 +74,35 @@ def die_at(step: int) -> None:
     SegmentationModule.on_train_batch_end = killing  # type: ignore[method-assign]
 
 
+def die_in(stage: str) -> None:
+    """Kill this process in the first step of the second teacher, or before drawn pseudo labels are saved."""
+    if stage == "drawing":
+
+        def kill(self: PseudoLabels, path: Path) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        PseudoLabels.save = kill  # type: ignore[method-assign]
+        return
+    train_one = Teachers._train
+
+    def killing(self: Teachers, number: int) -> None:
+        if number == 1:
+            die_at(1)
+        train_one(self, number)
+
+    Teachers._train = killing  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     options: dict[str, Any] = {}
     for argument in sys.argv[4:]:
         if argument.startswith("die_at="):
             die_at(int(argument.removeprefix("die_at=")))
+        if argument.startswith("die_in="):
+            die_in(argument.removeprefix("die_in="))
         if argument.startswith("model="):
             options["model"] = argument.removeprefix("model=")
         if argument.startswith("masks="):
-            options["masks"] = float(argument.removeprefix("masks="))
+            options |= {"masks": float(argument.removeprefix("masks=")), "unmasked": "words"}
     train(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], resume="resume" in sys.argv, **options)

@@ -89,9 +89,9 @@ def train(
     unmasked: Annotated[
         _Unmasked | None,
         typer.Option(
-            help=r"How to use training images without a mask: words (train on their words and on pseudo "
-            r"labels "
-            r"checked against them), pseudo_labels (pseudo labels only), leave_out. \[default: words]"
+            help=r"How to use training images without a mask: words (teachers draw masks that fit their "
+            r"words), pseudo_labels (teachers draw masks without words), leave_out. \[default: words, if "
+            r"cross-validation shows that they help]"
         ),
     ] = None,
     image_size: Annotated[

@@ -50,35 +50,33 @@ def mask_losses(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
     }
 
 
-def pseudo_label_loss(logits: Tensor, labels: Tensor, *, certain: Tensor, weight: Tensor) -> Tensor:
-    """Cross-entropy plus Dice against labels that nobody drew: certain pixels only, images weighed.
+def soft_label_loss(logits: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy plus Dice against probabilities, images weighed.
+
+    The Dice is the semimetric loss of Wang et al. (MICCAI 2023, arXiv 2303.16296): for soft labels it is
+    smallest where the prediction equals them, and for labels of 0 and 1 it is the soft Dice loss.
 
     Args:
         logits: `(B, 1, H, W)` (binary) or `(B, classes, H, W)` with the background first.
-        labels: `(B, 1, H, W)` integer labels.
-        certain: Pixels that count, `(B, 1, H, W)` bool.
+        wanted: Probabilities of the foreground classes, `(B, K, H, W)` in 0..1; their sum is at most 1.
         weight: How far each image counts, `(B,)` in 0..1.
 
     Returns:
         Scalar: the sum over images of weight times loss, over the number of images: images that count little
         leave a small loss, they do not make others count more.
     """
-    scores, counts = logits.float(), certain[:, 0].float()  # (B, H, W)
+    scores = logits.float()
     if scores.shape[1] == 1:
-        truth = (labels > 0).float()
         probability = scores.sigmoid()
-        entropy = F.binary_cross_entropy_with_logits(scores, truth, reduction="none")[:, 0]
+        entropy = F.binary_cross_entropy_with_logits(scores, wanted, reduction="none")[:, 0]  # (B, H, W)
     else:
-        index = labels[:, 0].long()
-        truth = F.one_hot(index, scores.shape[1]).permute(0, 3, 1, 2)[:, 1:].float()
         probability = scores.softmax(dim=1)[:, 1:]
-        entropy = F.cross_entropy(scores, index, reduction="none")
-    cross_entropy = (entropy * counts).sum(dim=(1, 2)) / counts.sum(dim=(1, 2)).clamp(min=1)  # (B,)
-    seen, wanted = probability * counts[:, None], truth * counts[:, None]
-    overlap = (seen * wanted).sum(dim=(2, 3))
-    total = seen.sum(dim=(2, 3)) + wanted.sum(dim=(2, 3))
-    dice = (1 - (2 * overlap + _SMOOTH) / (total + _SMOOTH)).mean(dim=1)  # (B,)
-    return (weight * (cross_entropy + dice)).mean()
+        background = (1 - wanted.sum(dim=1, keepdim=True)).clamp(min=0)
+        entropy = -(torch.cat([background, wanted], dim=1) * scores.log_softmax(dim=1)).sum(dim=1)
+    total = probability.sum(dim=(2, 3)) + wanted.sum(dim=(2, 3))  # (B, K)
+    apart = (probability - wanted).abs().sum(dim=(2, 3))
+    dice = (apart / (total + _SMOOTH)).mean(dim=1)  # (B,)
+    return (weight * (entropy.mean(dim=(1, 2)) + dice)).mean()
 
 
 def retrieval_loss(retrieval: dict[str, Tensor], indices: Tensor) -> Tensor:

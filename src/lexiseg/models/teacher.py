@@ -72,21 +72,6 @@ class Teacher(nn.Module, ABC):
         """
 
 
-@runtime_checkable
-class TakesPhrases(Protocol):
-    """A network that can segment under given phrases, in training."""
-
-    def prompted(self, image: Tensor, indices: Tensor, told: Tensor) -> Any:
-        """Return the network's output, with masks decoded under given phrases for some of the images.
-
-        Args:
-            image: `(B, 3, H, W)`, normalised.
-            indices: Phrases `(B, factors)` int64, `UNKNOWN` where nothing is known.
-            told: Which images are decoded under their given phrases, `(B,)` bool; the others retrieve theirs,
-                as in prediction.
-        """
-
-
 def embedding_gap(image_embedding: Tensor, text_embedding: Tensor) -> Tensor:
     """Return the distance of image embeddings from their text's, `(B,)`: 1 - cosine similarity, 0..2."""
     return 1 - torch.cosine_similarity(image_embedding.float(), text_embedding.float(), dim=1)

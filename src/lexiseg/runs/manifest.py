@@ -46,7 +46,37 @@ class DescriptionsRecord(Record):
     lines: int
 
 
-class MasksRecord(Record):
+class TeacherRecord(Record):
+    """What teachers that draw masks for images without mask were worth on the masks, by cross-validation.
+
+    Every image with a mask is segmented by the teacher that was not trained on it.
+
+    Attributes:
+        folds: Number of teachers.
+        images: Number of images with a mask that were segmented.
+        dice_without_words: Mean Dice of the masks that teachers draw from the image alone, 0..1.
+        dice_with_words: Mean Dice of the masks that they draw knowing the words; None without words.
+        gain: The second minus the first; None without words.
+        gain_ci95: Its 95 % interval over images, or patients where they are known; None without words.
+        strength: Weight of the zone atlas in the pseudo labels; 0 where it does not help or there is none.
+        strength_without_words: Weight of the atlas for masks that are drawn from the image alone.
+        shift: Added to the scores of the classes, so that pseudo labels are as large as true masks.
+        used: Whether the pseudo labels teach.
+    """
+
+    folds: int
+    images: int
+    dice_without_words: float
+    dice_with_words: float | None
+    gain: float | None
+    gain_ci95: tuple[float, float] | None
+    strength: float
+    strength_without_words: float
+    shift: float
+    used: bool
+
+
+class MasksRecord(_PartlyWritten):
     """Which training images had a mask, where not all had.
 
     Attributes:
@@ -55,6 +85,7 @@ class MasksRecord(Record):
         without_mask: Number of training images without a mask that took part.
         left_out: Number of training images without a mask that did not take part.
         unmasked: What images without a mask did: "words", "pseudo_labels" or "leave_out".
+        teacher: What the teachers of the pseudo labels were worth; None without.
     """
 
     share: float | None
@@ -62,6 +93,13 @@ class MasksRecord(Record):
     without_mask: int
     left_out: int
     unmasked: str
+    teacher: TeacherRecord | None = None
+
+    @model_serializer(mode="wrap")
+    def _with_its_teacher(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {
+            name: value for name, value in handler(self).items() if value is not None or name != "teacher"
+        }
 
 
 class DataRecord(PartlyWritten, Record):

@@ -24,9 +24,8 @@ SHUFFLED = "shuffled"
 #: others are the same in every arm.
 ARM_FIELDS = frozenset(
     {
-        "text", "teach", "shuffle_words", "retrieval_weight", "distillation_weight", "word_prompts",
-        "check_words", "unmasked", "unmasked_share", "unmasked_warmup", "agreement_weight", "pseudo_weight",
-        "pseudo_confidence",
+        "text", "teach", "shuffle_words", "retrieval_weight", "distillation_weight", "unmasked",
+        "unmasked_share", "word_map", "teacher_steps", "pseudo_weight",
     }
 )  # fmt: skip
 

@@ -16,30 +16,18 @@ class UnmaskedConfig(TrainConfig):
         ema_decay: Decay of the averaged weights that are validated and saved; 0: no averaging.
         unmasked_share: Share of each step's images that have no mask; None: their share of the training
             images, at most half.
-        unmasked_warmup: Share of the training over which the agreement loss rises to its full weight; pseudo
-            labels start after it and rise as long again.
-        agreement_weight: Weight of the agreement loss: the predicted mask of an image without mask, measured,
-            must fit its words (`unmasked: words`).
-        pseudo_weight: Weight of the losses on pseudo labels, against the mask losses, which each weigh 1;
-            with `unmasked: words` their words check them.
-        pseudo_confidence: Probability from which a pixel of the averaged network's mask is a pseudo label;
-            0.5 takes all.
-        check_words: Whether words correct and weigh pseudo labels; false takes all as they are
-            (`unmasked: words`).
+        teacher_steps: Steps of each teacher that draws the pseudo labels of images without mask; None: 40
+            passes over its masks, at least 300 steps, and at most a quarter of the training's own steps.
+        word_map: Whether teachers are told the words of their images through a map of the named zones
+            (`unmasked: words`); false: words only exclude halves without a lesion, and weigh the labels.
+        pseudo_weight: Weight of the losses on pseudo labels, against the mask losses, which each weigh 1.
     """
 
     ema_decay: float = Field(default=0.998, ge=0, lt=1)
     unmasked_share: float | None = Field(default=None, gt=0, lt=1)
-    unmasked_warmup: float = Field(default=0.15, ge=0, le=0.5)
-    agreement_weight: float = Field(default=0.2, ge=0)
-    pseudo_weight: float = Field(default=1.0, ge=0)
-    pseudo_confidence: float = Field(default=0.5, ge=0.5, lt=1)
-    check_words: bool = True
-
-    @property
-    def prompted_share(self) -> float:
-        """Share of the images with mask that are decoded under their true phrases, 0..1."""
-        return 0.0
+    teacher_steps: int | None = Field(default=None, ge=1)
+    word_map: bool = True
+    pseudo_weight: float = Field(default=1.0, gt=0)
 
 
 class CompactConfig(UnmaskedConfig):

@@ -17,6 +17,7 @@ from lexiseg.words.description import DESCRIPTIONS_SUFFIX
 TEXT_CHOICES = ("auto", "reports", "concepts", "none")
 Precision = Literal["auto", "fp32", "bf16"]
 Unmasked = Literal["words", "pseudo_labels", "leave_out"]
+Selection = Literal["best", "last"]
 
 #: Fields that set the length of a training; one of them is given at most.
 LENGTHS = ("epochs", "max_minutes", "steps")
@@ -43,8 +44,7 @@ class AugmentConfig(_Fields):
             a larger one could fold it.
         noise: Probability of Gaussian noise, independent per pixel.
         max_noise: Its largest standard deviation as a share of the range.
-        cutout: Probability that a rectangle of the image, not of the mask, is filled with the image's mean;
-            only where there is a mask.
+        cutout: Probability that a rectangle of the image, not of the mask, is filled with the image's mean.
         max_cutout: Its largest side as a share of the image.
     """
 
@@ -106,14 +106,18 @@ class TrainConfig(_Fields):
             of a factor equally often).
         masks: Share of the training images' masks that are used, above 0 to 1; the others are hidden by the
             seed and never read, patients kept together. None uses all there are.
-        unmasked: What training images without mask do: "words": their words teach; "pseudo_labels": the
-            averaged network's own confident masks teach, without words; "leave_out": nothing. None: "words".
-            A system that learns from masks only takes "leave_out" alone.
+        unmasked: What training images without mask do: "words": masks that a teacher draws for them teach,
+            with their words; "pseudo_labels": the same without words; "leave_out": nothing. None: "words" if
+            cross-validation on the masks shows that words make better masks, else "leave_out". A system that
+            learns from masks only takes "leave_out" alone.
         shuffle_words: Whether each training image gets another one's words, by the seed. It shows what words
             that are not true contribute. Not a model for use.
         allow_leak: Whether to train although splits share images or patients; the run and all results say so.
         augment: Random changes of the training images.
         patience: Stop after this many passes over the data without a better validation Dice; None: never.
+        selection: Which weights are saved: "best": those with the best validation Dice; "last": those of the
+            last step. None: "last" where pseudo labels teach, as there are few masks to select on, else
+            "best".
         val_cases: Validation cases scored after each segment, a seeded choice; all are scored at the end.
         seed: Seed of everything random.
         precision: "fp32", "bf16", or "auto": the faster one in a short probe.
@@ -141,6 +145,7 @@ class TrainConfig(_Fields):
     allow_leak: bool = False
     augment: AugmentConfig = AugmentConfig()
     patience: int | None = Field(default=None, ge=1)
+    selection: Selection | None = None
     val_cases: int = Field(default=480, ge=1)
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     precision: Precision = "auto"

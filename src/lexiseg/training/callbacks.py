@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lexiseg.files import atomic_path, write_text
 from lexiseg.models.network_weights import save_weights
+from lexiseg.systems.configuration import Selection
 from lexiseg.training.module import SegmentationModule
 from lexiseg.training.progress import Progress as Training
 from lexiseg.training.sampler import StepSampler
@@ -70,33 +71,46 @@ class History(lightning.Callback):
         write_text(self._file, text.getvalue())
 
 
-class KeepBest(lightning.Callback):
-    """Writes the weights with the best validation Dice; selection sees the validation split only.
+class KeepWeights(lightning.Callback):
+    """Writes the weights that the run is to have; a selection sees the validation split only.
 
     Args:
         weights: Where they go.
-        patience_steps: Stop after this many steps without a better score; None: never.
         training: How far the training is.
+        selection: "best": the weights with the best validation Dice; "last": those of the last step.
+        patience_steps: Stop after this many steps without a better score; None: never.
     """
 
-    def __init__(self, weights: Path, training: Training, *, patience_steps: int | None) -> None:
+    def __init__(
+        self, weights: Path, training: Training, *, selection: Selection, patience_steps: int | None
+    ) -> None:
         self._weights = weights
         self._training = training
+        self._selection = selection
         self._patience_steps = patience_steps
         self.best_dice = -1.0
         self.best_step = 0
+        self.kept_step = 0
+
+    @property
+    def state_key(self) -> str:
+        """Name of its state in a checkpoint, as Lexiseg 0.1.0 wrote it."""
+        return "KeepBest"
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop at once if the training was killed after it had run out of patience."""
         self._stop_if_impatient(trainer)
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Keep the weights if they are the best so far, and stop if that was too long ago."""
+        """Keep the weights if they are to be kept, and stop if the best ones were too long ago."""
         assert isinstance(pl_module, SegmentationModule)
         dice = _logged(trainer, "val/")["dice"]
-        if dice > self.best_dice:
-            save_weights(pl_module.selected_network, self._weights)
+        better = dice > self.best_dice
+        if better:
             self.best_dice, self.best_step = dice, self._training.step
+        if better or self._selection == "last":
+            save_weights(pl_module.selected_network, self._weights)
+            self.kept_step = self._training.step
         self._stop_if_impatient(trainer)
 
     def _stop_if_impatient(self, trainer: lightning.Trainer) -> None:
@@ -106,11 +120,12 @@ class KeepBest(lightning.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint needs."""
-        return {"best_dice": self.best_dice, "best_step": self.best_step}
+        return {"best_dice": self.best_dice, "best_step": self.best_step, "kept_step": self.kept_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.best_dice, self.best_step = state_dict["best_dice"], state_dict["best_step"]
+        self.kept_step = state_dict.get("kept_step", self.best_step)
 
 
 class Checkpoint(lightning.Callback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -46,34 +47,58 @@ class Words:
         indices = [tuple(row[position] for position in kept) for row in self.indices]
         return Words(vocabulary, indices, source=self.source, side=self.side)
 
+    def as_reports(self) -> Words:
+        """Return the words as stated ones, which are never measured again, but may become unknown."""
+        return Words(self.vocabulary, self.indices, source="reports", side=self.side)
+
+
+class Companions(Protocol):
+    """Pictures that belong to training images, and move with them in every random change."""
+
+    def picture(self, position: int) -> Pixels:
+        """Return the picture of a sample, `(S, S, K)` uint8 at the training size."""
+
+
+@runtime_checkable
+class DrawnLabels(Companions, Protocol):
+    """Companions that stand for the masks of images that have none."""
+
+    def labels(self, position: int) -> Pixels:
+        """Return labels `(S, S)` uint8 of a sample."""
+
+    def weight(self, position: int) -> float:
+        """Return how far a sample counts, 0..1."""
+
 
 class TrainingExamples(Dataset[dict[str, Tensor]]):
     """Random examples, each a function of seed, stream position and sample alone.
-
-    Where a sample has no mask, nothing can tell what a turn, a shift or a deformation does to its words. Such
-    samples are only mirrored, and what is said of colours and lightness, which exposure changes, is not used.
-    Nothing is cut out of them either: their labels are made from what is shown.
 
     Args:
         pixels: Images and labels.
         words: What is said about them; None trains without text.
         augment: The random changes.
         seed: Seed of the changes.
+        companions: Pictures that move with the images; needed where samples have no mask.
     """
 
     def __init__(
-        self, pixels: PixelSource, words: Words | None, *, augment: AugmentConfig, seed: int
+        self,
+        pixels: PixelSource,
+        words: Words | None,
+        *,
+        augment: AugmentConfig,
+        seed: int,
+        companions: Companions | None = None,
     ) -> None:
         self._pixels = pixels
         self._words = words
         self._augment = augment
         self._seed = seed
+        self._companions = companions
+        # Labels that nobody drew must not be measured into words, as those of "concepts" are.
+        self._stated = None if words is None else words.as_reports()
         # A vocabulary whose places nothing can measure would lose its words in every shift.
         self._may_shift = words is None or words_follow(words.vocabulary)
-        # Zones are those of an upright chest: upside down, a predicted mask cannot be held against them.
-        self._may_turn_over = words is None or not any(
-            factor.measure and factor.measure.needs_upright for factor in words.vocabulary.factors
-        )
 
     def __len__(self) -> int:
         return len(self._pixels)
@@ -92,37 +117,25 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
         rng = np.random.default_rng((self._seed, 1, drawn, position))
         image, labels = self._pixels[position]
         indices = self._words.indices[position] if self._words is not None else ()
-        if labels is None:
-            return self._without_mask(image, indices, rng)
+        masked, weight, picture = labels is not None, 1.0, None
+        words = self._words if masked else self._stated
+        if self._companions is not None:
+            picture = self._companions.picture(position)
+            if labels is None and isinstance(self._companions, DrawnLabels):
+                labels, weight = self._companions.labels(position), self._companions.weight(position)
+        assert labels is not None, "an image without mask needs the labels of a companion"
         for transform in self._draw(rng):
             before = labels
-            image, labels = transform.apply(image, labels)
-            if self._words is not None:
+            image, labels = transform.apply(image, before)
+            picture = None if picture is None else moved(picture, before, transform)
+            if words is not None:
                 indices = transform.apply_words(
-                    indices, self._words.vocabulary, before, labels, self._words.source, side=self._words.side
+                    indices, words.vocabulary, before, labels, words.source, side=words.side
                 )
         shown = cut_out(self._shown(image, rng), rng, self._augment)
-        if self._words is not None:
-            indices = words_after_exposure(indices, self._words, labels, image, shown)
-        return example(shown, labels, indices)
-
-    def _without_mask(self, image: Pixels, indices: Indices, rng: np.random.Generator) -> dict[str, Tensor]:
-        nothing = np.zeros(image.shape[:2], np.uint8)
-        for transform in self._draw(rng):
-            if isinstance(transform, Affine | Elastic) or (
-                isinstance(transform, VerticalFlip) and not self._may_turn_over
-            ):
-                continue
-            image, _ = transform.apply(image, nothing)
-            if self._words is not None:
-                # A flip of words needs no labels.
-                indices = transform.apply_words(
-                    indices, self._words.vocabulary, nothing, nothing, self._words.source
-                )
-        if self._words is not None:
-            seen = _seen_in_pixels(self._words.vocabulary)
-            indices = tuple(UNKNOWN if looked else i for i, looked in zip(indices, seen, strict=True))
-        return example(self._shown(image, rng), None, indices)
+        if words is not None:
+            indices = words_after_exposure(indices, words, labels, image, shown)
+        return example(shown, labels, indices, masked=masked, picture=picture, weight=weight)
 
     def _shown(self, image: Pixels, rng: np.random.Generator) -> Pixels:
         """Change what cameras and detectors change: exposure, noise."""
@@ -166,31 +179,55 @@ class PlainExamples(Dataset[dict[str, Tensor]]):
         return example(image, labels, self._words.indices[position] if self._words is not None else ())
 
 
-def example(image: Pixels, labels: Pixels | None, indices: Indices) -> dict[str, Tensor]:
+def moved(picture: Pixels, labels: Pixels, transform: Transform) -> Pixels:
+    """Return a picture `(S, S, K)` moved as its image is.
+
+    Args:
+        picture: Any number of channels.
+        labels: `(S, S)`, of the same image; not used for the result.
+        transform: How the image moves.
+    """
+    channels = [
+        transform.apply(np.ascontiguousarray(picture[..., k : k + 1]), labels)[0]
+        for k in range(picture.shape[2])
+    ]
+    return np.concatenate(channels, axis=2)
+
+
+def example(
+    image: Pixels,
+    labels: Pixels,
+    indices: Indices,
+    *,
+    masked: bool = True,
+    picture: Pixels | None = None,
+    weight: float = 1.0,
+) -> dict[str, Tensor]:
     """Return the tensors of an example.
 
     Returns:
-        `image (C, S, S)` uint8, `labels (1, S, S)` uint8 (0 without mask), `indices (factors,)` int64, and
-        `masked ()` bool: whether there is a mask.
+        `image (C, S, S)` uint8, `labels (1, S, S)` uint8 (0 without mask), `indices (factors,)` int64,
+        `masked ()` bool: whether there is a mask; with a companion also its `picture (K, S, S)` uint8, and
+        `weight ()` float32.
     """
-    shown = np.zeros(image.shape[:2], np.uint8) if labels is None else labels
-    return {
+    shown = labels if masked else np.zeros_like(labels)
+    tensors = {
         "image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
         "labels": torch.from_numpy(np.ascontiguousarray(shown[None])),
         "indices": torch.tensor(indices, dtype=torch.int64),
-        "masked": torch.tensor(labels is not None),
+        "masked": torch.tensor(masked),
     }
+    if picture is not None:
+        tensors["picture"] = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
+        tensors["weight"] = torch.tensor(weight, dtype=torch.float32)
+    return tensors
 
 
 def collate(examples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Stack examples; grey images are repeated to three channels."""
     images = [e["image"].expand(3, -1, -1) for e in examples]
-    return {
-        "image": torch.stack(images),
-        "labels": torch.stack([e["labels"] for e in examples]),
-        "indices": torch.stack([e["indices"] for e in examples]),
-        "masked": torch.stack([e["masked"] for e in examples]),
-    }
+    others = {name: torch.stack([e[name] for e in examples]) for name in examples[0] if name != "image"}
+    return {"image": torch.stack(images), **others}
 
 
 def words_after_exposure(

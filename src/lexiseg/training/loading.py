@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Subset
 from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.examples import PlainExamples, TrainingExamples, Words, collate
+from lexiseg.training.examples import PlainExamples, TrainingExamples, collate
 from lexiseg.training.sample_cache import CachedSamples, DecodedSamples, PixelSource
 from lexiseg.training.sampler import StepSampler
 
@@ -21,38 +21,36 @@ from lexiseg.training.sampler import StepSampler
 _SENT = re.compile(r"^lexiseg\.errors\.\w+: (.*?)^\[(LEX-[A-Z]+-\d+)\]$", re.MULTILINE | re.DOTALL)
 
 
-def make_loaders(
-    index: DatasetIndex,
-    config: TrainConfig,
-    *,
-    sampler: StepSampler,
-    train_words: Words | None,
-    val_words: Words | None,
-    cached: bool,
-) -> tuple[DataLoader[Any], DataLoader[Any]]:
-    """Return the loaders of training and validation.
+def pixel_sources(index: DatasetIndex, *, size: int, cached: bool) -> tuple[PixelSource, PixelSource]:
+    """Return images and labels of the training and of the validation split.
 
     Args:
         index: The data set.
-        config: The configuration, resolved.
-        sampler: The order of the training images.
-        train_words: Words of the training samples; None without text.
-        val_words: Words of the validation samples; None without text.
-        cached: Whether decoded images stay in memory.
+        size: Side of the images in pixels.
+        cached: Whether decoded images stay in memory; they are then all read here.
     """
 
     def pixels(split: Split) -> PixelSource:
-        decoded = DecodedSamples(index.split(split), index.coding, size=config.image_size)
+        decoded = DecodedSamples(index.split(split), index.coding, size=size)
         return CachedSamples(decoded) if cached else decoded
 
-    examples = TrainingExamples(pixels("train"), train_words, augment=config.augment, seed=config.seed)
-    plain = PlainExamples(pixels("val"), val_words)
-    # A seeded choice keeps the validations between segments short; all cases are scored at the end.
-    chosen = sorted(random.Random(config.seed).sample(range(len(plain)), min(config.val_cases, len(plain))))
+    return pixels("train"), pixels("val")
+
+
+def training_loader(
+    examples: TrainingExamples, config: TrainConfig, *, sampler: StepSampler
+) -> DataLoader[Any]:
+    """Return the batches of a training, in the order of the sampler."""
     workers = config.workers or 0
-    return (
-        DataLoader(examples, batch_sampler=sampler, collate_fn=collate, num_workers=workers),
-        DataLoader(Subset(plain, chosen), batch_size=config.batch_size, collate_fn=collate, num_workers=0),
+    return DataLoader(examples, batch_sampler=sampler, collate_fn=collate, num_workers=workers)
+
+
+def validation_loader(examples: PlainExamples, config: TrainConfig) -> DataLoader[Any]:
+    """Return the validation cases that are scored after each segment; all are scored at the end."""
+    # A seeded choice keeps the validations between segments short.
+    chosen = random.Random(config.seed).sample(range(len(examples)), min(config.val_cases, len(examples)))
+    return DataLoader(
+        Subset(examples, sorted(chosen)), batch_size=config.batch_size, collate_fn=collate, num_workers=0
     )
 
 

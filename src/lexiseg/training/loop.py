@@ -6,47 +6,43 @@ import math
 import os
 import platform
 import shlex
+import shutil
 from pathlib import Path
-from typing import Any
 
-import lightning
 import torch
 import yaml
-from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
-from torch.utils.data import DataLoader
 
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.files import atomic_folder, write_text
 from lexiseg.inference.predictor import Predictor
 from lexiseg.models.network_weights import channels_last, count_parameters
-from lexiseg.runs.manifest import TrainingRecord
+from lexiseg.runs.manifest import TeacherRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import write_splits_record
 from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
 from lexiseg.systems.system import TrainingInputs
-from lexiseg.training.callbacks import (
-    CHECKPOINT,
-    Checkpoint,
-    Display,
-    History,
-    KeepBest,
-    quiet_lightning,
-)
+from lexiseg.training.callbacks import CHECKPOINT, Checkpoint, Display, History, KeepWeights
 from lexiseg.training.config import CONFIG_FILE
-from lexiseg.training.loading import make_loaders, worker_errors
+from lexiseg.training.examples import PlainExamples, TrainingExamples
+from lexiseg.training.fitting import fit
+from lexiseg.training.loading import pixel_sources, training_loader, validation_loader
 from lexiseg.training.module import SegmentationModule
 from lexiseg.training.plan import Plan
 from lexiseg.training.progress import Progress
+from lexiseg.training.pseudo_labelling import TEACHERS_FOLDER, PseudoLabelling
+from lexiseg.training.pseudo_labels import PseudoLabels, SoftMasks
 from lexiseg.training.resources import settle_resources
-from lexiseg.training.sampler import StepSampler, mask_groups
+from lexiseg.training.sample_cache import PixelSource
+from lexiseg.training.sampler import Group, StepSampler, mask_groups
 from lexiseg.training.sampling_weights import draw_weights
+from lexiseg.training.teachers import STUDENT_TIME_SHARE
 from lexiseg.training.unmasked_images import MaskUse, write_masks
-from lexiseg.training.unmasked_loss import UnmaskedTeaching
 from lexiseg.training.validate import NOT_A_MODEL, model_card, validate_run
-from lexiseg.training.zone_atlas import add_atlas
+from lexiseg.training.zone_atlas import add_atlas, with_atlas
+from lexiseg.words.zone_atlas import ZoneAtlas
 
 #: Steps between two checkpoints and validations; a pass over the data if that is shorter.
 SEGMENT_STEPS = 250
@@ -70,60 +66,114 @@ class Training:
     ) -> None:
         self.use, self.plan, self.config = use, plan, config
         self.index: DatasetIndex = use.index
+        self.teacher_record: TeacherRecord | None = None
+        self.atlas: ZoneAtlas | None = None
         self.out, self.resume, self.console = out, resume, console
         # A run that was killed before its first checkpoint starts again from the beginning.
         self.goes_on = resume and (out / CHECKPOINT).is_file()
         self.samples = self.index.split("train")
         self.steps_per_epoch = max(1, round(use.images_per_pass / config.batch_size))
+        self.segment_steps = max(_MIN_SEGMENT_STEPS, min(SEGMENT_STEPS, self.steps_per_epoch))
         total = config.steps
         if config.epochs is not None:
             total = math.ceil(config.epochs * use.images_per_pass / config.batch_size)
-        self.progress = Progress(total_steps=total, max_minutes=config.max_minutes)
-        self.sampler = StepSampler(
-            len(self.samples),
-            batch_size=config.batch_size,
-            segment_steps=max(_MIN_SEGMENT_STEPS, min(SEGMENT_STEPS, self.steps_per_epoch)),
-            seed=config.seed,
-            total_steps=total,
-            weights=draw_weights(
-                self.samples,
-                None if plan.train is None else plan.train.indices,
-                source_weights=config.source_weights,
-                balance_words=config.balance_words,
-            ),
-            groups=mask_groups(
-                [sample.mask is not None for sample in self.samples],
-                batch_size=config.batch_size,
-                unmasked_share=config.unmasked_share if isinstance(config, UnmaskedConfig) else None,
-            ),
+        minutes = config.max_minutes
+        if minutes is not None and plan.unmasked is not None:
+            minutes *= STUDENT_TIME_SHARE
+        self.progress = Progress(total_steps=total, max_minutes=minutes)
+        self.weights = draw_weights(
+            self.samples,
+            None if plan.train is None else plan.train.indices,
+            source_weights=config.source_weights,
+            balance_words=config.balance_words,
         )
 
     def run(self) -> Run:
         """Train, score all validation cases, and write everything."""
         module = self.module()
-        self._announce(module)
+        self._announce()
         images = len(self.samples) + len(self.index.split("val"))
         cached, config = settle_resources(
             module, self.config, images=images, resume=self.resume, console=self.console
         )
         # Cached images are all read here: a broken one is found before anything is written.
-        loaders = make_loaders(
-            self.index,
-            config,
-            sampler=self.sampler,
-            train_words=self.plan.train,
-            val_words=self.plan.val,
-            cached=cached,
-        )
+        pixels, plain = pixel_sources(self.index, size=config.image_size, cached=cached)
         run = self._open_run(config, count_parameters(module.network))
+        labelled = self._pseudo_labels(config, pixels)
+        sampler = self._sampler(labelled)
+        examples = TrainingExamples(
+            pixels,
+            self.plan.train,
+            augment=config.augment,
+            seed=config.seed,
+            companions=None
+            if labelled is None
+            else SoftMasks(labelled, self.samples, size=config.image_size),
+        )
         patience = config.patience
-        best = KeepBest(
+        keeper = KeepWeights(
             run.weights_file,
             self.progress,
+            selection=config.selection or ("best" if labelled is None else "last"),
             patience_steps=None if patience is None else patience * self.steps_per_epoch,
         )
-        self._fit(module, config, loaders, best)
-        return self._finish(run, best)
+        fit(
+            module,
+            config,
+            training_loader(examples, config, sampler=sampler),
+            validation_loader(PlainExamples(plain, self.plan.val), config),
+            [
+                Display(
+                    self.console,
+                    self.progress,
+                    steps_per_epoch=self.steps_per_epoch,
+                    batch_size=config.batch_size,
+                ),
+                History(self.out, self.progress),
+                keeper,
+            ],
+            Checkpoint(self.out, self.progress, sampler),
+            goes_on=self.goes_on,
+            logs=self.out,
+        )
+        return self._finish(run, keeper)
+
+    def _pseudo_labels(self, config: TrainConfig, pixels: PixelSource) -> PseudoLabels | None:
+        """Return the pseudo labels of the images without mask; None where these do not teach."""
+        if self.plan.unmasked is None:
+            return None
+        assert isinstance(config, UnmaskedConfig)
+        labelling = PseudoLabelling(
+            self.plan,
+            config,
+            pixels=pixels,
+            samples=self.samples,
+            weights=self.weights,
+            student_steps=self.progress.total_steps,
+            segment_steps=self.segment_steps,
+            out=self.out,
+            console=self.console,
+        )
+        self.teacher_record, labels = labelling.labels()
+        self.atlas = labelling.atlas
+        return labels
+
+    def _sampler(self, labelled: PseudoLabels | None) -> StepSampler:
+        """Return the order of the training images; those without mask come where they have pseudo labels."""
+        masked = [sample.mask is not None for sample in self.samples]
+        share = self.config.unmasked_share if isinstance(self.config, UnmaskedConfig) else None
+        groups = mask_groups(masked, batch_size=self.config.batch_size, unmasked_share=share)
+        if labelled is None:
+            groups = [Group(members=groups[0].members, per_step=self.config.batch_size)]
+        return StepSampler(
+            len(self.samples),
+            batch_size=self.config.batch_size,
+            segment_steps=self.segment_steps,
+            seed=self.config.seed,
+            total_steps=self.progress.total_steps,
+            weights=self.weights,
+            groups=groups,
+        )
 
     def module(self) -> SegmentationModule:
         """Build the network with its objective; the random start depends on the seed alone."""
@@ -138,10 +188,6 @@ class Training:
             pretrained=not self.goes_on,
         )
         parts = get(config.model, config.preset).builders.training(config, inputs)
-        unmasked = None
-        if plan.unmasked is not None:
-            assert isinstance(config, UnmaskedConfig)
-            unmasked = UnmaskedTeaching(config, plan.train if plan.unmasked == "words" else None)
         return SegmentationModule(
             channels_last(parts.network),
             parts.objective,
@@ -152,22 +198,14 @@ class Training:
             std=plan.manifest.std,
             teacher=parts.teacher,
             text_inputs=parts.text_inputs,
-            unmasked=unmasked,
+            pseudo_weight=config.pseudo_weight if isinstance(config, UnmaskedConfig) else 1.0,
         )
 
-    def _announce(self, module: SegmentationModule) -> None:
+    def _announce(self) -> None:
         """Say what is not as usual: images without mask, words that are not true."""
         sentence = self.use.sentence()
         if sentence is not None:
             self.console.print(sentence, markup=False, highlight=False)
-        skipped = ", ".join(() if module.unmasked is None else module.unmasked.not_measured)
-        if skipped:
-            self.console.print(
-                f"The agreement loss cannot measure these factors and leaves them out: {skipped}.",
-                style="dim",
-                markup=False,
-                highlight=False,
-            )
         if self.config.shuffle_words:
             self.console.print(NOT_A_MODEL, style="bold red", markup=False, highlight=False)
 
@@ -186,57 +224,11 @@ class Training:
             Run.create(beside, manifest.model_copy(update={"network": spec}))
         return Run.open(self.out)
 
-    def _fit(
-        self,
-        module: SegmentationModule,
-        config: TrainConfig,
-        loaders: tuple[DataLoader[Any], DataLoader[Any]],
-        best: KeepBest,
-    ) -> None:
-        """Run the Lightning loop."""
-        quiet_lightning()
-        training, validation = loaders
-        checkpoint = Checkpoint(self.out, self.progress, self.sampler)
-        trainer = lightning.Trainer(
-            accelerator=config.accelerator,
-            devices=1,
-            precision="bf16-mixed" if config.precision == "bf16" else "32-true",
-            max_epochs=-1,
-            max_steps=-1,
-            num_sanity_val_steps=0,
-            callbacks=[
-                Display(
-                    self.console,
-                    self.progress,
-                    steps_per_epoch=self.steps_per_epoch,
-                    batch_size=config.batch_size,
-                ),
-                History(self.out, self.progress),
-                best,
-                checkpoint,
-            ],
-            logger=TensorBoardLogger(str(self.out), name=None, version="tensorboard"),
-            log_every_n_steps=10,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
-        path = checkpoint.file if self.goes_on else None
-        self.progress.start()
-        try:
-            with worker_errors():
-                trainer.fit(module, training, validation, ckpt_path=path, weights_only=True)
-        except SystemExit as error:  # Lightning's answer to Ctrl-C
-            raise KeyboardInterrupt from error
-        if trainer.interrupted:
-            raise KeyboardInterrupt
-
-    def _finish(self, run: Run, best: KeepBest) -> Run:
+    def _finish(self, run: Run, keeper: KeepWeights) -> Run:
         """Score all validation cases with the selected weights and complete the manifest."""
         # A calibration of earlier weights, in a run that was resumed, says nothing of these.
         scores = validate_run(Predictor(run, calibrated=False), self.index)
-        run = add_atlas(run, self.index, self.plan.train, self.config, self.console)
+        run = self._with_atlas(run)
         manifest = run.manifest.model_copy(
             update={
                 "review_below": scores.review_below,
@@ -245,7 +237,7 @@ class Training:
                     seed=self.config.seed,
                     steps=self.progress.step,
                     minutes=round(self.progress.elapsed / 60, 2),
-                    selected_step=best.best_step,
+                    selected_step=keeper.kept_step,
                     validation=scores.record(),
                     machine=f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
                     torch=torch.__version__,
@@ -256,12 +248,28 @@ class Training:
         run = Run(run.path, manifest)
         write_text(self.out / "model_card.md", model_card(run, scores))
         run.save()  # last: from here on the run counts as finished
+        shutil.rmtree(self.out / TEACHERS_FOLDER, ignore_errors=True)
         self.console.print(
             f"Validation Dice {scores.dice:.4f} over all {scores.cases} cases (weights of step "
-            f"{best.best_step}).",
+            f"{keeper.kept_step}).",
             highlight=False,
         )
         return run
+
+    def _with_atlas(self, run: Run) -> Run:
+        """Save the zone atlas with the run, and state it and the teachers in the manifest."""
+        record = self.teacher_record
+        if record is None or self.atlas is None:
+            run = add_atlas(run, self.index, self.plan.train, self.config, self.console)
+        else:
+            run = with_atlas(run, self.atlas.with_strength(record.strength_without_words))
+        if record is None:
+            return run
+        data = run.manifest.data
+        assert data.masks is not None
+        masks = data.masks.model_copy(update={"teacher": record})
+        data = data.model_copy(update={"masks": masks})
+        return Run(run.path, run.manifest.model_copy(update={"data": data}))
 
 
 def _command_again(data: Path, out: Path) -> str:

@@ -11,13 +11,13 @@ from torch.optim.swa_utils import AveragedModel
 
 from lexiseg.errors import UsageError
 from lexiseg.inference.preprocess import normalise
+from lexiseg.models.losses import soft_label_loss
 from lexiseg.models.output import SegmentationOutput
-from lexiseg.models.teacher import TakesPhrases, Teacher, TextInputs, embedding_gap
+from lexiseg.models.teacher import Teacher, TextInputs, embedding_gap
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
 from lexiseg.training.progress import Progress
 from lexiseg.training.progressive_resizing import early_layers, freeze, shrink
-from lexiseg.training.unmasked_loss import UnmaskedTeaching, stronger
 from lexiseg.words.description import UNKNOWN
 
 
@@ -38,7 +38,7 @@ class SegmentationModule(lightning.LightningModule):
         std: Normalisation of the network's input.
         teacher: Runs the network's training pass; None: the network trains as it predicts.
         text_inputs: Turns phrase indices into what the teacher reads; given with a teacher.
-        unmasked: What images without mask teach; None: every image has a mask.
+        pseudo_weight: Weight of the loss on pseudo labels of images without mask.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class SegmentationModule(lightning.LightningModule):
         std: tuple[float, float, float],
         teacher: Teacher | None = None,
         text_inputs: TextInputs | None = None,
-        unmasked: UnmaskedTeaching | None = None,
+        pseudo_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.network = network
         self.teacher = teacher
         self.text_inputs = text_inputs
-        self.unmasked = unmasked
+        self.pseudo_weight = pseudo_weight
         self.objective = objective
         self.config = config
         self.system = get(config.model, config.preset)
@@ -127,13 +127,9 @@ class SegmentationModule(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of one batch."""
-        image, labels = batch["image"], batch["labels"]
-        if self.small_phase:
-            image, labels = shrink(image, labels)
-        if self.unmasked is None:
-            parts = self.loss_parts(image, labels, batch["indices"])
-        else:
-            parts = self.mixed_loss_parts(image, labels, batch["indices"], batch["masked"])
+        batch = shrink(batch) if self.small_phase else batch
+        image = batch["image"]
+        parts = self.loss_parts(batch)
         self.log_dict(
             {f"train/{name}": value.detach() for name, value in parts.items()}, batch_size=len(image)
         )
@@ -147,53 +143,30 @@ class SegmentationModule(lightning.LightningModule):
             )
         return total
 
-    def loss_parts(self, image: Tensor, labels: Tensor, indices: Tensor) -> dict[str, Tensor]:
+    def loss_parts(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the parts of the loss of a batch, and `total`.
 
         Args:
-            image: `(B, 3, S, S)` in 0..255.
-            labels: `(B, 1, S, S)` integers.
-            indices: `(B, factors)` true phrases.
+            batch: `image (B, 3, S, S)` in 0..255, `labels (B, 1, S, S)` integers, `indices (B, factors)` true
+                phrases, `masked (B,)` bool. Where some images have no mask also their soft labels `picture
+                (B, K, S, S)` in 0..255, and `weight (B,)`.
         """
-        seen = normalise(image, self.mean, self.std)
+        labels, indices = batch["labels"], batch["indices"]
+        shown = batch["masked"] if "picture" in batch else None
+        seen = normalise(batch["image"], self.mean, self.std)
         if self.teacher is None:
             output = self.network(seen)
         else:
             assert self.text_inputs is not None
             text = self.text_inputs(indices)
-            output = self.teacher(self.network, seen, labels, text, alone=self.progress.share)
-        parts: dict[str, Tensor] = self.objective(output, labels, indices)
-        return parts
-
-    def mixed_loss_parts(
-        self, image: Tensor, labels: Tensor, indices: Tensor, masked: Tensor
-    ) -> dict[str, Tensor]:
-        """Return the parts of the loss of a batch in which some images have no mask, and `total`.
-
-        Args:
-            image: `(B, 3, S, S)` in 0..255.
-            labels: `(B, 1, S, S)` integers; not used where there is no mask.
-            indices: `(B, factors)` true phrases.
-            masked: Which images have a mask, `(B,)` bool.
-        """
-        assert self.unmasked is not None
-        share = self.progress.share
-        plain = normalise(image[~masked], self.mean, self.std)
-        targets = self.unmasked.targets(self.selected_network, plain, indices[~masked], share)
-        changed = torch.where(masked[:, None, None, None], image.float(), stronger(image))
-        seen = normalise(changed, self.mean, self.std)
-        told = self.unmasked.prompts(masked)
-        if self.teacher is not None:
-            assert self.text_inputs is not None
-            text = self.text_inputs(indices)
-            output = self.teacher(self.network, seen, labels, text, alone=share, masked=masked)
-        elif told is not None and isinstance(self.network, TakesPhrases):
-            output = self.network.prompted(seen, indices, told)
-        else:
-            output = self.network(seen)
-        parts: dict[str, Tensor] = self.objective(output, labels, indices, masked)
-        more, added = self.unmasked.losses(output.logits[~masked], indices[~masked], targets, share)
-        return {**parts, **more, "total": parts["total"] + added}
+            output = self.teacher(self.network, seen, labels, text, alone=self.progress.share, masked=shown)
+        if shown is None:
+            parts: dict[str, Tensor] = self.objective(output, labels, indices)
+            return parts
+        parts = self.objective(output, labels, indices, shown)
+        wanted = batch["picture"][~shown].float() / 255
+        pseudo = soft_label_loss(output.logits[~shown], wanted, batch["weight"][~shown])
+        return {**parts, "pseudo": pseudo, "total": parts["total"] + self.pseudo_weight * pseudo}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Limit the norm of the gradients, so that one batch cannot change the weights too much."""

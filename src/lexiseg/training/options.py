@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypedDict
 
-from lexiseg.systems.configuration import AugmentConfig, Precision, Unmasked
+from lexiseg.systems.configuration import AugmentConfig, Precision, Selection, Unmasked
 from lexiseg.systems.cotexnet.configuration import Teach
 
 
@@ -34,6 +34,7 @@ class TrainOptions(TypedDict, total=False):
     allow_leak: bool | None
     augment: AugmentConfig | dict[str, Any] | None
     patience: int | None
+    selection: Selection | None
     val_cases: int | None
     seed: int | None
     precision: Precision | None
@@ -42,11 +43,9 @@ class TrainOptions(TypedDict, total=False):
     accelerator: str | None
     ema_decay: float | None
     unmasked_share: float | None
-    unmasked_warmup: float | None
-    agreement_weight: float | None
+    teacher_steps: int | None
+    word_map: bool | None
     pseudo_weight: float | None
-    pseudo_confidence: float | None
-    check_words: bool | None
     encoder: str | None
     encoder_weights: str | None
     width: int | None
@@ -54,7 +53,6 @@ class TrainOptions(TypedDict, total=False):
     retrieval_weight: float | None
     small_first: float | None
     freeze_early: bool | None
-    word_prompts: float | None
     teach: Teach | None
     distillation_weight: float | None
     reference_compat: bool | None

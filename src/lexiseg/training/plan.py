@@ -41,6 +41,7 @@ class Plan:
         val: Words of the validation samples.
         manifest: The run's manifest as it stands at the start.
         unmasked: What training images without mask do; None if there are none.
+        checked: Whether they do so only if words make better masks, by cross-validation.
     """
 
     text: TextSource
@@ -51,6 +52,7 @@ class Plan:
     val: Words | None
     manifest: Manifest
     unmasked: Literal["words", "pseudo_labels"] | None = None
+    checked: bool = False
 
 
 def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:
@@ -91,6 +93,7 @@ def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:
         val=val,
         manifest=manifest,
         unmasked=use.unmasked,
+        checked=use.checked,
     )
 
 

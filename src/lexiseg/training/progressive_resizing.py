@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from lexiseg.systems.configuration import small_size
 
+#: Entries of a batch that are resized as images are.
+_PICTURES = ("image", "picture")
+
 
 def early_layers(network: nn.Module) -> list[nn.Module]:
     """Return the encoder's layers up to its last features at stride 4 or finer, if it has such.
@@ -42,18 +45,23 @@ def freeze(layers: list[nn.Module]) -> None:
             parameter.requires_grad_(False)
 
 
-def shrink(image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def shrink(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Resize a batch to the size of the first phase; see `small_size`.
 
     Args:
-        image: `(B, 3, S, S)` uint8.
-        labels: `(B, 1, S, S)` integers; resized with nearest.
+        batch: `image (B, 3, S, S)` uint8; `labels (B, 1, S, S)` integers, resized with nearest; `picture
+            (B, K, S, S)` uint8 if there is one, resized as the image; others stay as they are.
 
     Returns:
-        Image as float in 0..255, and labels, both `(B, ., T, T)`.
+        The batch, image and picture as float in 0..255.
     """
-    size = small_size(image.shape[-1])
-    small = F.interpolate(
-        image.float(), size=(size, size), mode="bilinear", antialias=True, align_corners=False
-    )
-    return small, F.interpolate(labels, size=(size, size), mode="nearest-exact")
+    size = small_size(batch["image"].shape[-1])
+
+    def smooth(pixels: Tensor) -> Tensor:
+        return F.interpolate(
+            pixels.float(), size=(size, size), mode="bilinear", antialias=True, align_corners=False
+        )
+
+    labels = F.interpolate(batch["labels"], size=(size, size), mode="nearest-exact")
+    pictures = {name: smooth(pixels) for name, pixels in batch.items() if name in _PICTURES}
+    return {**batch, **pictures, "labels": labels}

@@ -1,92 +1,119 @@
-"""Pseudo labels: masks that the network draws itself, and what the words of an image say against them.
+"""Pseudo labels: soft masks that teachers drew once for images without mask.
 
-Shape legend: B batch, H, W image size, F factors.
+Shape legend: N images without mask, K foreground classes, s side of the stored labels, S side of the training
+images.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
-from lexiseg.words.description import UNKNOWN, Side
-from lexiseg.words.mask_fit import mask_fit, remove_denied_regions
-from lexiseg.words.vocabulary import Vocabulary
+from lexiseg.data.sample import Sample
+from lexiseg.errors import RunError
+from lexiseg.files import write_bytes
+from lexiseg.training.sample_cache import Pixels
 
-#: Pseudo labels that fit their words less than this are not used at all.
-_LEAST_FIT = 0.05
+#: Their file in the run folder.
+PSEUDO_LABELS_FILE = "pseudo_labels.safetensors"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PseudoLabels:
-    """Targets for images without mask.
+    """Soft masks of images without mask.
 
     Attributes:
-        labels: `(B, 1, H, W)` uint8.
-        certain: Pixels that count, `(B, 1, H, W)` bool.
-        weight: How far each image counts, `(B,)` float32 in 0..1.
+        ids: Ids of the images.
+        probability: Probability of each foreground class times 255, `(N, K, s, s)` uint8.
+        weight: How far each image counts, `(N,)` float32 in 0..1.
     """
 
-    labels: Tensor
-    certain: Tensor
-    weight: Tensor
+    ids: tuple[str, ...]
+    probability: npt.NDArray[np.uint8]
+    weight: npt.NDArray[np.float32]
+
+    def save(self, path: Path) -> None:
+        """Write them as one safetensors file, whole or not at all.
+
+        Raises:
+            DiskError: The file cannot be written.
+        """
+        tensors: dict[str, npt.NDArray[Any]] = {"probability": self.probability, "weight": self.weight}
+        write_bytes(path, save(tensors, metadata={"ids": json.dumps(self.ids)}))
+
+    @classmethod
+    def load(cls, path: Path) -> PseudoLabels:
+        """Read what `save` wrote.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        try:
+            with safe_open(path, framework="np") as file:
+                ids = tuple(json.loads((file.metadata() or {})["ids"]))
+                labels = cls(
+                    ids=ids, probability=file.get_tensor("probability"), weight=file.get_tensor("weight")
+                )
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise RunError(
+                f"The pseudo labels {path} cannot be read ({error}). Delete the file and resume: they are "
+                f"drawn "
+                f"again.",
+                code="LEX-RUN-832",
+            ) from error
+        return labels
 
 
-def confident_labels(logits: Tensor, *, confidence: float) -> PseudoLabels:
-    """Return the network's own mask where it is sure of it; all images count alike.
+class SoftMasks:
+    """The pseudo labels as companions of the training images; images with a mask have an empty one.
 
     Args:
-        logits: Mask scores `(B, 1 or classes, H, W)`.
-        confidence: Probability of the label from which a pixel counts, 0.5..1.
+        labels: The pseudo labels.
+        samples: The training samples.
+        size: Side S of the training images.
     """
-    scores = logits.float()
-    if scores.shape[1] == 1:
-        lesion = scores.sigmoid()
-        labels, probability = (lesion > 0.5).long(), torch.maximum(lesion, 1 - lesion)
-    else:
-        probability, labels = scores.softmax(dim=1).max(dim=1, keepdim=True)
-    return PseudoLabels(
-        labels=labels.to(torch.uint8),
-        certain=probability >= confidence,
-        weight=torch.ones(len(labels), device=labels.device),
-    )
+
+    def __init__(self, labels: PseudoLabels, samples: Sequence[Sample], *, size: int) -> None:
+        rows = {name: row for row, name in enumerate(labels.ids)}
+        self._rows = [rows.get(sample.id) if sample.mask is None else None for sample in samples]
+        self._labels = labels
+        self._size = size
+
+    def picture(self, position: int) -> Pixels:
+        """Return the probabilities of a sample, `(S, S, K)` uint8."""
+        row = self._rows[position]
+        stored = self._labels.probability
+        if row is None:
+            return np.zeros((self._size, self._size, stored.shape[1]), np.uint8)
+        wanted = (self._size, self._size)
+        channels = [
+            np.asarray(Image.fromarray(channel).resize(wanted, Image.Resampling.BILINEAR))
+            for channel in stored[row]
+        ]
+        return np.stack(channels, axis=-1)
+
+    def labels(self, position: int) -> Pixels:
+        """Return the most probable class of each pixel, `(S, S)` uint8."""
+        return most_probable(self.picture(position))
+
+    def weight(self, position: int) -> float:
+        """Return how far a sample counts, 0..1."""
+        row = self._rows[position]
+        return 1.0 if row is None else float(self._labels.weight[row])
 
 
-def checked_by_words(
-    pseudo: PseudoLabels, indices: Tensor, vocabulary: Vocabulary, *, side: Side
-) -> PseudoLabels:
-    """Return pseudo labels corrected and weighed by the words of their images.
-
-    What the words deny is removed (`remove_denied_regions`); what remains is weighted by how well it fits
-    the words (`mask_fit`). An image of which nothing is known counts for nothing.
-
-    Args:
-        pseudo: Pseudo labels of images.
-        indices: Phrases of the images, `(B, F)`, `UNKNOWN` where nothing is known.
-        vocabulary: The vocabulary.
-        side: Side convention of the words.
-    """
-    labels, certain = pseudo.labels.cpu().numpy().copy(), pseudo.certain.cpu().numpy().copy()
-    weights = []
-    for row, said in enumerate(indices.tolist()):
-        corrected = remove_denied_regions(labels[row, 0], vocabulary, said, side=side)
-        certain[row, 0] |= corrected != labels[row, 0]  # the words are sure where the network was not
-        labels[row, 0] = corrected
-        weights.append(_weight(corrected, said, vocabulary, side))
-    device = pseudo.labels.device
-    return PseudoLabels(
-        labels=torch.from_numpy(labels).to(device),
-        certain=torch.from_numpy(certain).to(device),
-        weight=pseudo.weight * torch.tensor(weights, device=device),
-    )
-
-
-def _weight(labels: npt.NDArray[np.uint8], said: Sequence[int], vocabulary: Vocabulary, side: Side) -> float:
-    if all(index == UNKNOWN for index in said):
-        return 0.0
-    value = mask_fit(labels, vocabulary, said, side=side)
-    return value if value >= _LEAST_FIT else 0.0
+def most_probable(probability: Pixels) -> Pixels:
+    """Return labels `(H, W)` uint8 of probabilities times 255, `(H, W, K)` uint8."""
+    if probability.shape[2] == 1:
+        return np.asarray(probability[..., 0] > 127, dtype=np.uint8)
+    background = 255 - probability.astype(np.int16).sum(axis=2, keepdims=True)
+    return np.asarray(np.concatenate([background, probability], axis=2).argmax(axis=2), dtype=np.uint8)

@@ -96,13 +96,16 @@ def continue_run(use: MaskUse, run: Run, config: TrainConfig) -> Plan:
         val=val,
         manifest=manifest,
         unmasked=use.unmasked,
+        checked=use.checked,
     )
 
 
 def _check_same_masks(use: MaskUse, run: Run, config: TrainConfig) -> None:
     """Refuse to resume where other training images have a mask than at the start."""
     recorded_use = None if use.sentence() is None else use.record(config)
-    same = recorded_use == run.manifest.data.masks
+    stored = run.manifest.data.masks
+    # What the teachers are worth is known at the end only.
+    same = recorded_use == (stored and stored.model_copy(update={"teacher": None}))
     if not same or run.with_mask not in (None, use.with_mask):
         raise RunError(
             f"The run in {run.path} was started with other masks: the same training images must have a mask "

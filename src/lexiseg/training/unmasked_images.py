@@ -20,6 +20,9 @@ from lexiseg.training.description_words import some
 from lexiseg.training.examples import Words
 from lexiseg.words.description import UNKNOWN, Source
 
+#: Parts of the images with a mask; each is segmented by a teacher that was trained on the others.
+FOLDS = 3
+
 _SCORED: tuple[Split, ...] = ("val", "test")
 
 
@@ -33,12 +36,14 @@ class MaskUse:
             differently have equally many steps.
         left_out: Ids of the training images without mask that are left out.
         unmasked: What those that take part do; None if there are none.
+        checked: Whether they take part only if words make better masks, by cross-validation.
     """
 
     index: DatasetIndex
     images_per_pass: int
     left_out: tuple[str, ...]
     unmasked: Literal["words", "pseudo_labels"] | None
+    checked: bool = False
 
     @property
     def with_mask(self) -> tuple[str, ...]:
@@ -51,8 +56,8 @@ class MaskUse:
         if shown == total:
             return None
         how = {
-            "words": "the others teach through their words, and through pseudo labels that their words check",
-            "pseudo_labels": "the others teach through the network's own masks, without words",
+            "words": "for the others, teachers draw masks that fit their words",
+            "pseudo_labels": "for the others, teachers draw masks without words",
             None: "the others are left out",
         }[self.unmasked]
         return f"{shown} of {total} training images have a mask ({100 * shown / total:.3g} %); {how}."
@@ -117,28 +122,42 @@ def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
         left_out = tuple(sample.id for sample in without)
         return MaskUse(index=index, images_per_pass=len(train), left_out=left_out, unmasked=None)
     unmasked = config.unmasked or "words"
-    _check_network(config, unmasked, len(without))
-    return MaskUse(index=index, images_per_pass=len(train), left_out=(), unmasked=unmasked)
+    _check_network(config, len(without))
+    _check_folds(index, len(train) - len(without))
+    return MaskUse(
+        index=index,
+        images_per_pass=len(train),
+        left_out=(),
+        unmasked=unmasked,
+        checked=config.unmasked is None,
+    )
 
 
-def _check_network(config: TrainConfig, unmasked: str, count: int) -> None:
+def _check_folds(index: DatasetIndex, with_mask: int) -> None:
+    """Refuse so few images with a mask that no teacher can be checked on images it was not trained on.
+
+    Raises:
+        UsageError: The images with a mask cannot be split.
+    """
+    groups = {s.patient or s.id for s in index.split("train") if s.mask is not None}
+    if len(groups) < FOLDS:
+        raise UsageError(
+            f"Only {with_mask} training images ({len(groups)} patients) have a mask, but teachers that draw "
+            f"masks "
+            f"for the other images are checked on {FOLDS} parts of them, patients kept together. Add masks, "
+            f"or "
+            f"leave the other images out: --unmasked leave_out.",
+            code="LEX-USE-830",
+        )
+
+
+def _check_network(config: TrainConfig, count: int) -> None:
     if not isinstance(config, UnmaskedConfig):
         system = get(config.model, config.preset)
         raise UsageError(
             f"{count} training images have no mask, and the {system.preset} preset of {system.title} learns "
             f"from masks only. Use another --preset, or leave these images out: --unmasked leave_out.",
             code="LEX-USE-073",
-        )
-    if config.ema_decay == 0 and config.pseudo_weight > 0:
-        raise UsageError(
-            f"{count} training images have no mask. Pseudo labels for them come from the averaged weights, "
-            f"but `ema_decay: 0` switches these off. Remove `ema_decay`, or set `pseudo_weight: 0`.",
-            code="LEX-USE-074",
-        )
-    if unmasked == "pseudo_labels" and config.pseudo_weight == 0:
-        raise UsageError(
-            "`unmasked: pseudo_labels` with `pseudo_weight: 0` has no effect. Set `pseudo_weight` above 0.",
-            code="LEX-USE-075",
         )
 
 

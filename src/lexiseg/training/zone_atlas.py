@@ -105,7 +105,7 @@ def add_atlas(
     """
     samples = index.split("train")
     pixels = DecodedSamples(samples, index.coding, size=config.image_size)
-    chosen = _some([p for p, s in enumerate(samples) if s.mask is not None], _MOST_MASKS, config.seed)
+    chosen = some([p for p, s in enumerate(samples) if s.mask is not None], _MOST_MASKS, config.seed)
     atlas = atlas_of(pixels, words, chosen, classes=index.num_classes - 1, augment=config.augment)
     if atlas is None or words is None:
         if words is not None:
@@ -121,7 +121,7 @@ def add_atlas(
     network = Predictor(run, calibrated=False)
     strength = fit_strength(
         scored_case(_logits(network, pixels[p][0]), _labels(pixels, p), words.indices[p], atlas, words)
-        for p in _some(chosen, _FITTED_IMAGES, config.seed)
+        for p in some(chosen, _FITTED_IMAGES, config.seed)
     )
     return with_atlas(run, atlas.with_strength(strength))
 
@@ -147,7 +147,7 @@ def _labels(pixels: PixelSource, position: int) -> Pixels:
     return labels
 
 
-def _some(positions: Sequence[int], most: int, seed: int) -> list[int]:
+def some(positions: Sequence[int], most: int, seed: int) -> list[int]:
     """Return at most so many positions, a seeded choice, in order."""
     if len(positions) <= most:
         return list(positions)

@@ -44,7 +44,15 @@ class ScoredCase:
 
     def dice(self, strength: float) -> float:
         """Return the Dice of the corrected mask, the mean over classes; 1 for a class that both lack."""
-        logits = without_excluded(self.logits + np.float32(strength) * self.correction, self.excluded)
+        return self._dice(
+            without_excluded(self.logits + np.float32(strength) * self.correction, self.excluded)
+        )
+
+    def plain_dice(self) -> float:
+        """Return the Dice of the mask without words."""
+        return self._dice(self.logits)
+
+    def _dice(self, logits: Scores) -> float:
         one = len(logits) == 1
         predicted = (logits[0] > 0).astype(np.uint8) if one else logits.argmax(axis=0)
         truth = (self.labels > 0) if one else self.labels

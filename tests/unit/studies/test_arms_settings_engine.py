@@ -129,15 +129,15 @@ def test_contrasts() -> None:
 
 SURE = """
 arms:
-  sure_labels:
-    title: pseudo labels of sure pixels
+  weak_labels:
+    title: pseudo labels of half weight
     words: none
     needs: images_without_mask
-    changes: {text: none, unmasked: pseudo_labels, pseudo_confidence: 0.75}
+    changes: {text: none, unmasked: pseudo_labels, pseudo_weight: 0.5}
     against: [pseudo_labels]
-  unprompted:
+  free_halves:
     words: own
-    changes: {text: reports, word_prompts: 0.0}
+    changes: {text: reports, word_map: false}
 """
 
 
@@ -145,19 +145,19 @@ def test_arms_from_a_file(index: DatasetIndex, tmp_path: Path) -> None:
     file = tmp_path / "arms.yaml"
     file.write_text(SURE)
     known = known_arms(reports=True, further=read_arms(file))
-    assert list(known)[-2:] == ["sure_labels", "unprompted"]
-    assert (known["sure_labels"].shown, known["unprompted"].shown) == (
-        "pseudo labels of sure pixels",
-        "unprompted",
+    assert list(known)[-2:] == ["weak_labels", "free_halves"]
+    assert (known["weak_labels"].shown, known["free_halves"].shown) == (
+        "pseudo labels of half weight",
+        "free halves",
     )
-    arms = plan_arms(("stpnet",), ("none", "pseudo_labels", "sure_labels", "unprompted"), 1, known)
+    arms = plan_arms(("stpnet",), ("none", "pseudo_labels", "weak_labels", "free_halves"), 1, known)
     assert contrasts([arm.spec for arm in arms]) == (
-        ("pseudo_labels", "none"), ("sure_labels", "none"), ("unprompted", "none"),
-        ("sure_labels", "pseudo_labels"),
+        ("pseudo_labels", "none"), ("weak_labels", "none"), ("free_halves", "none"),
+        ("weak_labels", "pseudo_labels"),
     )  # fmt: skip
     configs = planned(index, {"masks": 0.5}, arms=arms)
-    assert [(c.unmasked, c.model_dump()["pseudo_confidence"]) for c in configs] == [
-        ("leave_out", 0.5), ("pseudo_labels", 0.5), ("pseudo_labels", 0.75), (None, 0.5),
+    assert [(c.unmasked, c.model_dump()["pseudo_weight"]) for c in configs] == [
+        ("leave_out", 1.0), ("pseudo_labels", 1.0), ("pseudo_labels", 0.5), (None, 1.0),
     ]  # fmt: skip
     # What an arm changes is not shared: the settings are those of the arm without words.
     settings = shared_settings(index, arms, audit_trials(arms, index, {"masks": 0.5}, None), None)
@@ -197,8 +197,6 @@ def test_pseudo_labels_need_images_without_mask(index: DatasetIndex) -> None:
     assert [(c.text, c.masks, c.unmasked) for c in hidden] == [
         ("none", 0.5, "leave_out"), ("none", 0.5, "pseudo_labels"), ("concepts", 0.5, "leave_out"),
     ]  # fmt: skip
-    with refuses("LEX-USE-075", "`pseudo_weight: 0` has no effect"):
-        planned(index, {"masks": 0.5, "pseudo_weight": 0.0}, arms=arms)
     first = index.split("train")[0]
     some = tuple(dataclasses.replace(s, mask=None) if s is first else s for s in index.samples)
     assert len(planned(dataclasses.replace(index, samples=some), {}, arms=arms)) == 3

@@ -101,7 +101,7 @@ def test_the_options_of_train_are_the_fields_of_all_systems() -> None:
         ({}, "teach", "both"),
         ({}, "distillation_weight", 1.0),
         ({}, "reference_compat", True),
-        ({"model": "cotexnet"}, "word_prompts", 0.5),
+        ({"preset": "paper"}, "word_map", False),
         ({"model": "cotexnet"}, "reference_compat", True),
         ({"model": "cotexnet", "preset": "paper"}, "encoder", "resnet18"),
         ({"model": "cotexnet", "preset": "paper"}, "teach", "both"),

@@ -279,39 +279,89 @@ def test_every_example_tells_the_truth_about_colour(tmp_path: Path) -> None:
     assert len(seen) > 1
 
 
+class Drawn:
+    """The pseudo label of one sample: a soft block."""
+
+    def __init__(self, top: int) -> None:
+        self.soft = np.zeros((64, 64, 1), np.uint8)
+        self.soft[top : top + 16, 8:24] = 200
+
+    def picture(self, position: int) -> np.ndarray:
+        return self.soft
+
+    def labels(self, position: int) -> np.ndarray:
+        return (self.soft[..., 0] > 127).astype(np.uint8)
+
+    def weight(self, position: int) -> float:
+        return 0.5
+
+
 class TestWithoutMask:
     """What is shown of a sample that has no mask."""
 
     PIXELS = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64, 1)
 
-    def examples(self, words: Words | None, **augment: float) -> TrainingExamples:
-        return TrainingExamples([(self.PIXELS, None)], words, augment=AugmentConfig(**augment), seed=0)
+    def examples(self, words: Words | None, *, top: int = 8, **augment: float) -> TrainingExamples:
+        return TrainingExamples(
+            [(self.PIXELS, None)], words, augment=AugmentConfig(**augment), seed=0, companions=Drawn(top)
+        )
 
     def test_it_says_that_there_is_none(self) -> None:
-        one = self.examples(None)[0, 0]
+        one = self.examples(None, horizontal_flip=0, affine=0, gamma=0, brightness=0)[0, 0]
         assert one["masked"].item() is False
-        assert one["labels"].shape == (1, 64, 64)
         assert one["labels"].sum() == 0
-        beside = TrainingExamples([(self.PIXELS, self.PIXELS[..., 0])], None, augment=STILL, seed=0)[0, 0]
-        assert collate([one, beside])["masked"].tolist() == [False, True]
+        assert (one["picture"][0].numpy() == Drawn(8).soft[..., 0]).all()
+        assert one["weight"].item() == 0.5
+        beside = TrainingExamples(
+            [(self.PIXELS, self.PIXELS[..., 0])], None, augment=STILL, seed=0, companions=Drawn(8)
+        )[0, 0]
+        batch = collate([one, beside])
+        assert batch["masked"].tolist() == [False, True]
+        assert batch["weight"].tolist() == [0.5, 1.0]
 
-    def test_flips_keep_its_words_true_and_nothing_else_moves_it(self) -> None:
-        words = Words(CHEST, [(1, 0, 0, 7)], source="concepts", side="image")
-        still = {"gamma": 0, "brightness": 0, "affine": 1, "vertical_flip": 1, "elastic": 1, "cutout": 1}
-        one = self.examples(words, horizontal_flip=1, **still)[0, 0]
-        # not turned over: zones of an upside-down chest cannot be measured
+    def test_its_pseudo_label_moves_with_it(self) -> None:
+        block = np.zeros((64, 64, 1), np.uint8)
+        block[8:24, 8:24] = 200
+        examples = TrainingExamples(
+            [(block, None)],
+            None,
+            augment=AugmentConfig(affine=1, gamma=0, brightness=0),
+            seed=0,
+            companions=Drawn(8),
+        )
+        for turn in range(5):
+            one = examples[turn, 0]
+            assert (one["image"] == one["picture"]).all()
+            assert not (one["picture"][0].numpy() == block[..., 0]).all()
+
+    def test_flips_keep_its_words_true(self) -> None:
+        words = Words(CHEST, [(1, 0, 0, 7)], source="reports", side="image")
+        one = self.examples(words, horizontal_flip=1, affine=0, gamma=0, brightness=0)[0, 0]
         assert np.array_equal(one["image"][0].numpy(), self.PIXELS[:, ::-1, 0])
         assert one["indices"].tolist() == [1, 0, 7, 0]
 
-    def test_noise_is_added(self) -> None:
-        still = {"gamma": 0, "brightness": 0, "horizontal_flip": 0}
-        one = self.examples(None, noise=1, max_noise=0.1, **still)[0, 0]
+    def test_words_are_lost_where_its_pseudo_label_says_that_a_shift_made_them_false(self) -> None:
+        words = Words(POLYP, [(0, 0, 1, 2, UNKNOWN)], source="reports", side="image")
+        shifts = {"horizontal_flip": 0, "affine": 1, "gamma": 0, "brightness": 0, "max_shift": 0.3}
+        places = [self.examples(words, **shifts)[turn, 0]["indices"][1].item() for turn in range(30)]
+        assert set(places) == {0, UNKNOWN}
+
+    def test_its_pseudo_label_is_never_measured_into_words(self) -> None:
+        words = Words(POLYP, [(UNKNOWN,) * 5], source="concepts", side="image")
+        for turn in range(5):
+            assert (self.examples(words, affine=1)[turn, 0]["indices"] == UNKNOWN).all()
+
+    def test_noise_is_added_to_the_image_alone(self) -> None:
+        still = {"gamma": 0, "brightness": 0, "horizontal_flip": 0, "affine": 0}
+        one = self.examples(None, noise=1, max_noise=0.1, cutout=0, **still)[0, 0]
         difference = one["image"][0].numpy().astype(int) - self.PIXELS[..., 0]
         assert 0 < np.abs(difference).mean() < 20
+        assert (one["picture"][0].numpy() == Drawn(8).soft[..., 0]).all()
 
-    def test_a_grid_may_be_turned_over(self) -> None:
-        words = Words(POLYP, [(0, 0, 1, 2, 3)], source="reports", side="image")
-        one = self.examples(words, horizontal_flip=0, gamma=0, brightness=0, vertical_flip=1)[0, 0]
-        assert np.array_equal(one["image"][0].numpy(), self.PIXELS[::-1, :, 0])
-        # lower left; and of its colour nothing can say whether the change of exposure kept it
-        assert one["indices"].tolist() == [0, 6, 1, 2, UNKNOWN]
+    def test_what_is_cut_out_keeps_its_pseudo_label(self) -> None:
+        still = {"gamma": 0, "brightness": 0, "horizontal_flip": 0, "affine": 0}
+        examples = self.examples(None, cutout=1, max_cutout=0.5, **still)
+        for turn in range(3):
+            one = examples[turn, 0]
+            assert not np.array_equal(one["image"][0].numpy(), self.PIXELS[..., 0])
+            assert (one["picture"][0].numpy() == Drawn(8).soft[..., 0]).all()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,13 +74,20 @@ def test_frozen_layers_of_the_default_encoder_hold_every_early_parameter() -> No
 
 def test_the_first_phase_is_smaller() -> None:
     assert [small_size(size) for size in (224, 64, 96, 352)] == [160, 64, 64, 256]
-    image = torch.full((2, 3, 224, 224), 9, dtype=torch.uint8)
-    labels = torch.randint(0, 3, (2, 1, 224, 224), dtype=torch.uint8)
-    small, words = shrink(image, labels)
-    assert (small.shape, small.dtype) == ((2, 3, 160, 160), torch.float32)
-    torch.testing.assert_close(small, torch.full_like(small, 9))
-    assert (words.shape, words.dtype) == ((2, 1, 160, 160), torch.uint8)
-    assert set(words.unique().tolist()) <= {0, 1, 2}
+    batch = {
+        "image": torch.full((2, 3, 224, 224), 9, dtype=torch.uint8),
+        "labels": torch.randint(0, 3, (2, 1, 224, 224), dtype=torch.uint8),
+        "picture": torch.full((2, 2, 224, 224), 7, dtype=torch.uint8),
+        "indices": torch.tensor([[1], [2]]),
+    }
+    small = shrink(batch)
+    for name, value, channels in (("image", 9, 3), ("picture", 7, 2)):
+        assert (small[name].shape, small[name].dtype) == ((2, channels, 160, 160), torch.float32)
+        torch.testing.assert_close(small[name], torch.full_like(small[name], value))
+    labels = small["labels"]
+    assert (labels.shape, labels.dtype) == ((2, 1, 160, 160), torch.uint8)
+    assert set(labels.unique().tolist()) <= {0, 1, 2}
+    assert small["indices"] is batch["indices"]
 
 
 def test_dice_per_case_by_hand() -> None:
@@ -215,6 +223,31 @@ def test_a_loss_that_is_not_finite_stops_the_training(monkeypatch: pytest.Monkey
     }
     with pytest.raises(UsageError, match=r"not finite at step 0: {'dice': 1.0, 'total': nan}"):
         module.training_step(batch, 0)
+
+
+def test_pseudo_labels_are_added_to_the_loss_of_the_masks() -> None:
+    seen: dict[str, Any] = {}
+
+    def objective(output: Any, labels: Tensor, indices: Tensor, masked: Tensor) -> dict[str, Tensor]:
+        seen.update(masked=masked.tolist())
+        return {"total": torch.tensor(1.0)}
+
+    # A score of 0 is a probability of 1/2; the pseudo label of the second image is certain.
+    module = module_of(Fixed(torch.zeros(2, 1, 2, 2), {}), objective)
+    module.pseudo_weight = 0.5
+    batch = {
+        "image": torch.zeros(2, 3, 2, 2, dtype=torch.uint8),
+        "labels": torch.zeros(2, 1, 2, 2, dtype=torch.uint8),
+        "indices": torch.zeros(2, 0, dtype=torch.int64),
+        "masked": torch.tensor([True, False]),
+        "picture": torch.full((2, 1, 2, 2), 255, dtype=torch.uint8),
+        "weight": torch.tensor([1.0, 0.25]),
+    }
+    parts = module.loss_parts(batch)
+    pseudo = 0.25 * (math.log(2) + (4 * 0.5) / (2 + 4 + 1))
+    assert parts["pseudo"].item() == pytest.approx(pseudo)
+    assert parts["total"].item() == pytest.approx(1 + 0.5 * pseudo)
+    assert seen["masked"] == [True, False]
 
 
 def test_averaged_weights_follow_the_documented_decay() -> None:

@@ -19,12 +19,14 @@ from lexiseg.data import open_dataset
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.data.splits import read_splits
 from lexiseg.errors import DataError, UsageError
-from lexiseg.runs.manifest import MasksRecord, TrainingRecord
+from lexiseg.runs.manifest import MasksRecord, TeacherRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord
 from lexiseg.training.config import make_config
 from lexiseg.training.examples import Words
 from lexiseg.training.plan import Plan, plan_run
+from lexiseg.training.pseudo_labelling import PseudoLabelling
+from lexiseg.training.pseudo_labels import PseudoLabels
 from lexiseg.training.text_source import words_of
 from lexiseg.training.train import train
 from lexiseg.training.unmasked_images import shuffled, take_part
@@ -67,11 +69,12 @@ class TestTakingPart:
     def test_words_are_the_default(self, hidden: DatasetIndex, shown: int) -> None:
         assert 4 <= shown <= 6
         use = take_part(hidden, make_config({"masks": 0.25}))
-        assert (use.unmasked, use.left_out, use.images_per_pass) == ("words", (), 16)
+        assert (use.unmasked, use.checked, use.left_out, use.images_per_pass) == ("words", True, (), 16)
+        assert take_part(hidden, make_config({"unmasked": "words"})).checked is False
         assert len(use.with_mask) == shown
         assert use.sentence() == (
-            f"{shown} of 16 training images have a mask ({100 * shown / 16:.3g} %); the others teach through "
-            f"their words, and through pseudo labels that their words check."
+            f"{shown} of 16 training images have a mask ({100 * shown / 16:.3g} %); for the others, teachers "
+            f"draw masks that fit their words."
         )
         assert use.record(make_config({"masks": 0.25})) == MasksRecord(
             share=0.25, with_mask=shown, without_mask=16 - shown, left_out=0, unmasked="words"
@@ -113,8 +116,6 @@ class TestTakingPart:
                 {"preset": "paper"},
                 r"\d+ training images have no mask, and the paper preset of STPNet .* --unmasked leave_out",
             ),
-            ({"ema_decay": 0}, r"`ema_decay: 0` switches these off.*`pseudo_weight: 0`"),
-            ({"unmasked": "pseudo_labels", "pseudo_weight": 0}, "has no effect"),
         ],
     )
     def test_what_cannot_learn_from_them(
@@ -122,6 +123,16 @@ class TestTakingPart:
     ) -> None:
         with pytest.raises(UsageError, match=said):
             take_part(hidden, make_config(options))
+
+    def test_teachers_need_masks_of_several_patients(self, hidden: DatasetIndex) -> None:
+        samples = [
+            dataclasses.replace(s, patient="one") if s.split == "train" and s.mask is not None else s
+            for s in hidden.samples
+        ]
+        one = dataclasses.replace(hidden, samples=tuple(samples))
+        with refuses("LEX-USE-830", "(1 patients)"):
+            take_part(one, make_config({}))
+        assert take_part(one, make_config({"unmasked": "leave_out"})).unmasked is None
 
     @pytest.mark.parametrize(
         ("text", "why"), [("concepts", "concepts are measured from masks"), ("none", "has no words")]
@@ -200,9 +211,10 @@ class TestRuns:
     @pytest.mark.parametrize(
         ("model", "options"),
         [
-            ("stpnet", {"unmasked_warmup": 0.0}),
-            ("cotexnet", {"unmasked_warmup": 0.0}),
-            ("stpnet", {"unmasked": "pseudo_labels", "text": "none", "unmasked_warmup": 0.0}),
+            ("stpnet", {"unmasked": "words"}),
+            ("stpnet", {"unmasked": "words", "word_map": False}),
+            ("cotexnet", {"unmasked": "words"}),
+            ("stpnet", {"unmasked": "pseudo_labels", "text": "none"}),
             ("stpnet", {"unmasked": "leave_out", "text": "concepts"}),
         ],
     )
@@ -215,9 +227,41 @@ class TestRuns:
         assert kept == [s.id for s in open_dataset(few, masks=0.25).split("train") if s.mask is not None]
         assert run.manifest.data.masks.with_mask == len(kept)
         row = (run.path / "history.csv").read_text().splitlines()[0].split(",")
-        unmasked = options.get("unmasked", "words")
-        assert ("train/agreement" in row) == (unmasked == "words")
-        assert ("train/pseudo" in row) == (unmasked != "leave_out")
+        assert ("train/pseudo" in row) == (options["unmasked"] != "leave_out")
+        teacher = run.manifest.data.masks.teacher
+        if options["unmasked"] == "leave_out":
+            assert teacher is None
+            return
+        assert (teacher.folds, teacher.images, teacher.used) == (3, len(kept), True)
+        assert (teacher.gain is None) == (options["unmasked"] == "pseudo_labels")
+        labels = PseudoLabels.load(run.path / "pseudo_labels.safetensors")
+        assert sorted([*labels.ids, *kept]) == sorted(
+            s.id for s in open_dataset(few, masks=0.25).split("train")
+        )
+        assert labels.probability.shape[1:] == (1, 32, 32)  # half of 64 pixels
+        assert not (run.path / "teachers").exists()
+        assert run.manifest.training.selected_step == 2  # the last one
+
+    def test_images_without_mask_are_left_out_where_words_do_not_help(
+        self, few: Path, tmp_path: Path, tiny_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        check = PseudoLabelling._check
+
+        def hopeless(self: PseudoLabelling) -> TeacherRecord:
+            record = check(self)
+            assert record.gain is not None
+            assert record.used == (record.gain_ci95[0] > 0)
+            return record.model_copy(update={"used": False, "gain": -0.1, "gain_ci95": (-0.2, 0.0)})
+
+        monkeypatch.setattr(PseudoLabelling, "_check", hopeless)
+        said = io.StringIO()
+        run = train(few, tmp_path / "run", masks=0.25, console=Console(file=said, width=500), **tiny_options)
+        assert "Gain -0.100 (-0.200 to +0.000): the images without mask are left out." in said.getvalue()
+        assert not (run.path / "pseudo_labels.safetensors").exists()
+        assert "train/pseudo" not in (run.path / "history.csv").read_text()
+        assert run.manifest.data.masks.teacher.used is False
+        assert run.zone_atlas is not None
+        assert run.zone_atlas.strength == run.manifest.data.masks.teacher.strength_without_words
 
     @pytest.fixture
     def without(self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any]) -> Run:

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels
 from lexiseg.models.text_bank import TextBank
 from lexiseg.models.tokens import TokenReader, as_map
-from lexiseg.words.description import UNKNOWN
 
 _HEADS = 4  # of the attention, over tokens and by phrases
 
@@ -132,37 +131,12 @@ class CompactStpNet(nn.Module):
 
     def forward(self, image: Tensor) -> CompactStpNetOutput:
         """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
-        pyramid, grid = self._encode(image)
+        pyramid = self.levels.choose(self.encoder(image))
+        grid = as_map(self.retrieval.read(pyramid[-2], pyramid[-1]), pyramid[-2])  # (B, D, H/16, W/16)
         scores, attention = self.retrieval(grid)
         probability = {name: score.softmax(dim=-1) for name, score in scores.items()}
         logits = self.decode(pyramid, probability, attention, grid)
         return CompactStpNetOutput(logits=logits, retrieval=scores, attention=attention)
-
-    def prompted(self, image: Tensor, indices: Tensor, told: Tensor) -> CompactStpNetOutput:
-        """Segment images, some of them under given phrases; for training.
-
-        Args:
-            image: `(B, 3, H, W)`, normalised.
-            indices: Phrases `(B, factors)` int64; a factor that is `UNKNOWN` is retrieved.
-            told: Which images are decoded under their given phrases, `(B,)` bool.
-
-        Returns:
-            The masks under these phrases, and the scores of the retrieval, which does not see them.
-        """
-        pyramid, grid = self._encode(image)
-        scores, attention = self.retrieval(grid)
-        probability = {}
-        for (name, score), index in zip(scores.items(), indices.unbind(dim=1), strict=True):
-            given = F.one_hot(index.clamp(min=0), score.shape[1]).to(score.dtype)
-            known = (told & (index != UNKNOWN))[:, None]
-            probability[name] = torch.where(known, given, score.softmax(dim=-1))
-        logits = self.decode(pyramid, probability, attention, grid)
-        return CompactStpNetOutput(logits=logits, retrieval=scores, attention=attention)
-
-    def _encode(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return the encoder's features, finest first, and tokens `(B, D, H/16, W/16)`."""
-        pyramid = self.levels.choose(self.encoder(image))
-        return pyramid, as_map(self.retrieval.read(pyramid[-2], pyramid[-1]), pyramid[-2])
 
     def decode(
         self,

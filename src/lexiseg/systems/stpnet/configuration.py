@@ -14,22 +14,10 @@ PUBLISHED_TEXT_ENCODER = "emilyalsentzer/Bio_ClinicalBERT"
 
 
 class CompactStpNetConfig(CompactConfig):
-    """The configuration of the compact STPNet.
-
-    Attributes:
-        word_prompts: Share of the images with mask that are decoded under their true phrases, so that the
-            averaged network can make its pseudo labels under those of the report (`unmasked: words`); 0:
-            pseudo labels are made without.
-    """
+    """The configuration of the compact STPNet."""
 
     model: Literal["stpnet"] = "stpnet"
     preset: Literal["compact"] = "compact"
-    word_prompts: float = Field(default=0.25, ge=0, le=1)
-
-    @property
-    def prompted_share(self) -> float:
-        """Share of the images with mask that are decoded under their true phrases, 0..1."""
-        return self.word_prompts
 
 
 class PaperStpNetConfig(TrainConfig):

@@ -174,20 +174,3 @@ def test_other_encoders(bank: TextBank, encoder: str) -> None:
 def test_an_encoder_without_a_pyramid_is_refused() -> None:
     with refuses("LEX-USE-017", "'vit_tiny_patch16_224' has"):
         build(None, encoder="vit_tiny_patch16_224")
-
-
-@torch.inference_mode()
-def test_told_phrases_take_the_place_of_retrieved_ones(bank: TextBank) -> None:
-    network = build(bank).eval()
-    image = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    said = torch.tensor([[0, 1, 2, 3], [1, 0, 7, 0], [-1, -1, -1, -1]])
-    told = torch.tensor([True, False, True])
-    # The prompts start at zero: give them a say.
-    for modulation in network.decoder.modulations:
-        torch.nn.init.normal_(modulation.scale_shift.weight, std=0.1)
-    plain = network(image)
-    prompted = network.prompted(image, said, told)
-    for name, scores in plain.retrieval.items():
-        torch.testing.assert_close(prompted.retrieval[name], scores)  # the retrieval is told nothing
-    assert not torch.allclose(prompted.logits[0], plain.logits[0], atol=1e-4)
-    torch.testing.assert_close(prompted.logits[1:], plain.logits[1:])  # not told, and nothing known

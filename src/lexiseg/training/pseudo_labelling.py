@@ -1,0 +1,308 @@
+"""Pseudo labels of a training: teachers are trained and checked, and draw the masks that images lack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import Console
+from torch import nn
+
+from lexiseg.data.sample import Sample
+from lexiseg.evaluation.statistics import paired_difference
+from lexiseg.json_records import read_record, write_record
+from lexiseg.runs.manifest import TeacherRecord
+from lexiseg.systems.compact_configuration import UnmaskedConfig
+from lexiseg.training.examples import Words
+from lexiseg.training.plan import Plan
+from lexiseg.training.pseudo_labels import PSEUDO_LABELS_FILE, PseudoLabels, most_probable
+from lexiseg.training.sample_cache import PixelSource
+from lexiseg.training.teacher_masks import TeacherMasks, fit_shift, probability_of, shifted
+from lexiseg.training.teachers import Teachers, fold_numbers
+from lexiseg.training.unmasked_images import FOLDS
+from lexiseg.training.word_maps import WordMaps
+from lexiseg.training.zone_atlas import atlas_of, mirrored_axes, some
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.mask_fit import mask_fit
+from lexiseg.words.zone_atlas import ZoneAtlas
+from lexiseg.words.zone_correction import (
+    ScoredCase,
+    Scores,
+    fit_strength,
+    halves_without_lesion,
+    logit_correction,
+    without_excluded,
+)
+
+#: In the run folder: weights and states of the teachers, until the training ends.
+TEACHERS_FOLDER = "teachers"
+_RECORD = "record.json"
+
+#: Most images with a mask that the teachers are checked on.
+_MOST_CHECKED = 600
+#: Images that are segmented together, and the share of them after which progress is said.
+_BATCH, _SAID_EVERY = 32, 0.2
+
+
+class PseudoLabelling:
+    """Makes the pseudo labels of a training, in steps that each go on where they were stopped.
+
+    Args:
+        plan: The plan of the training.
+        config: Its configuration, resolved.
+        pixels: Images and labels of the training samples.
+        samples: The training samples.
+        weights: How often each sample is drawn; None: equally.
+        student_steps: Steps of the training itself; None where minutes set its length.
+        segment_steps: Steps between two saved states.
+        out: The run folder.
+        console: Where progress is shown.
+
+    Attributes:
+        atlas: The atlas of all images with a mask; None where images without mask teach without words, or
+            their words name no places.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        config: UnmaskedConfig,
+        *,
+        pixels: PixelSource,
+        samples: Sequence[Sample],
+        weights: npt.ArrayLike | None,
+        student_steps: int | None,
+        segment_steps: int,
+        out: Path,
+        console: Console,
+    ) -> None:
+        self._plan, self._config, self._pixels, self._samples = plan, config, pixels, samples
+        self._out, self._console = out, console
+        self._words: Words | None = plan.train if plan.unmasked == "words" else None
+        self._folds = fold_numbers(samples, seed=config.seed)
+        self.atlas = self._atlas_without(None)
+        atlases = None
+        if self.atlas is not None and config.word_map:
+            # Where the words of the other parts name no places, the whole atlas takes the place of theirs.
+            atlases = [self._atlas_without(number) or self.atlas for number in range(FOLDS)]
+        self._atlases = atlases
+        self._teachers = Teachers(
+            plan,
+            config,
+            pixels=pixels,
+            folds=self._folds,
+            weights=weights,
+            student_steps=student_steps,
+            atlases=atlases,
+            segment_steps=segment_steps,
+            folder=out / TEACHERS_FOLDER,
+            console=console,
+        )
+
+    def labels(self) -> tuple[TeacherRecord, PseudoLabels | None]:
+        """Return what the teachers are worth, and the pseudo labels; None where they would harm.
+
+        Raises:
+            RunError: Stored pseudo labels are damaged.
+        """
+        record_file = self._out / TEACHERS_FOLDER / _RECORD
+        labels_file = self._out / PSEUDO_LABELS_FILE
+        self._teachers.train()
+        if record_file.is_file():
+            record = read_record(record_file, TeacherRecord, remedy="Delete the file, and resume.")
+        else:
+            record = self._check()
+            write_record(record_file, record)
+        self._console.print(sentence(record), markup=False, highlight=False)
+        if not record.used:
+            return record, None
+        if not labels_file.is_file():
+            self._draw(record).save(labels_file)
+        return record, PseudoLabels.load(labels_file)
+
+    def _atlas_without(self, fold: int | None) -> ZoneAtlas | None:
+        """Return the atlas of the images with a mask that are not in a part."""
+        masked = [p for p, own in enumerate(self._folds) if own is not None and (fold is None or own != fold)]
+        classes = max(1, self._plan.manifest.network.out_channels - 1)
+        return atlas_of(self._pixels, self._words, masked, classes=classes, augment=self._config.augment)
+
+    def _masks(self, networks: Sequence[nn.Module]) -> TeacherMasks:
+        device = torch.device("cuda" if self._on_gpu else "cpu")
+        return TeacherMasks(
+            networks=[network.to(device) for network in networks],
+            mean=self._plan.manifest.mean,
+            std=self._plan.manifest.std,
+            mirror="horizontal" in mirrored_axes(self._config.augment),
+            device=device,
+        )
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self._config.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+    def _check(self) -> TeacherRecord:
+        """Segment each image with a mask by the teacher that was not trained on it, and compare."""
+        checked = some(
+            [p for p, f in enumerate(self._folds) if f is not None], _MOST_CHECKED, self._config.seed
+        )
+        plain: list[ScoredCase] = []
+        told: list[ScoredCase] = []
+        order: list[int] = []
+        for number, network in enumerate(self._teachers.networks()):
+            masks = self._masks([network])
+            members = [p for p in checked if self._folds[p] == number]
+            atlas = None if self._atlases is None else self._atlases[number]
+            unprompted = self._cases(members, self._scores(masks, members, None), atlas)
+            plain += unprompted
+            told += (
+                unprompted
+                if atlas is None
+                else self._cases(members, self._scores(masks, members, atlas), atlas)
+            )
+            order += members
+        strength = fit_strength(told) if self._atlases is not None else 0.0
+        drawn = [
+            without_excluded(case.logits + np.float32(strength) * case.correction, case.excluded)
+            for case in told
+        ]
+        covered = float(np.mean([(case.labels > 0).mean() for case in told]))
+        before = np.array([case.plain_dice() for case in plain])
+        after = np.array([case.dice(strength) for case in told])
+        patients = [self._samples[p].patient for p in order]
+        gain = None if self._words is None else paired_difference(after, before, clusters=patients)
+        return TeacherRecord(
+            folds=FOLDS,
+            images=len(order),
+            dice_without_words=round(float(before.mean()), 5),
+            dice_with_words=None if gain is None else round(float(after.mean()), 5),
+            gain=None if gain is None else round(gain.mean, 5),
+            gain_ci95=None if gain is None else (round(gain.ci95[0], 5), round(gain.ci95[1], 5)),
+            strength=strength,
+            strength_without_words=fit_strength(plain) if self._atlases is not None else 0.0,
+            shift=fit_shift(drawn, covered),
+            used=not self._plan.checked or (gain is not None and gain.ci95[0] > 0),
+        )
+
+    def _draw(self, record: TeacherRecord) -> PseudoLabels:
+        """Draw the masks of all images without mask: the mean of all teachers, corrected by words."""
+        masks = self._masks(self._teachers.networks())
+        positions = [p for p, fold in enumerate(self._folds) if fold is None]
+        atlas = None if self._atlases is None else self.atlas
+        drawn, weights = [], []
+        said = 0.0
+        for first in range(0, len(positions), _BATCH):
+            members = positions[first : first + _BATCH]
+            for position, scores in zip(members, self._scores(masks, members, atlas), strict=True):
+                probability = self._corrected(position, scores, record)
+                drawn.append(halved(probability))
+                weights.append(self._weight(position, probability))
+            done = (first + len(members)) / len(positions)
+            if done - said >= _SAID_EVERY or done == 1:
+                said = done
+                self._console.print(
+                    f"Pseudo labels: {100 * done:.0f} % of {len(positions)} images.", highlight=False
+                )
+        return PseudoLabels(
+            ids=tuple(self._samples[p].id for p in positions),
+            probability=np.stack(drawn),
+            weight=np.array(weights, dtype=np.float32),
+        )
+
+    def _scores(self, masks: TeacherMasks, positions: Sequence[int], atlas: ZoneAtlas | None) -> list[Scores]:
+        """Return the scores of images, told their words where there is an atlas."""
+        maps = None
+        if atlas is not None and self._words is not None:
+            maps = WordMaps(atlas, self._words, size=self._config.image_size)
+        found: list[Scores] = []
+        for first in range(0, len(positions), _BATCH):
+            members = positions[first : first + _BATCH]
+            pictures = None if maps is None else [maps.picture(p) for p in members]
+            found += masks.scores([self._pixels[p][0] for p in members], pictures)
+        return found
+
+    def _cases(
+        self, positions: Sequence[int], scores: Sequence[Scores], atlas: ZoneAtlas | None
+    ) -> list[ScoredCase]:
+        """Return images with a mask as cases for the choice of the strength."""
+        cases = []
+        for position, logits in zip(positions, scores, strict=True):
+            labels = self._pixels[position][1]
+            assert labels is not None
+            cases.append(
+                ScoredCase(
+                    logits=logits,
+                    correction=self._correction(position, logits, atlas),
+                    excluded=self._excluded(position, logits),
+                    labels=labels,
+                )
+            )
+        return cases
+
+    def _correction(self, position: int, scores: Scores, atlas: ZoneAtlas | None) -> Scores:
+        if atlas is None or self._words is None:
+            return np.zeros_like(scores)
+        size = (scores.shape[1], scores.shape[2])
+        return logit_correction(atlas, self._words.indices[position], size, side=self._words.side)
+
+    def _excluded(self, position: int, scores: Scores) -> npt.NDArray[np.bool_]:
+        size = (scores.shape[1], scores.shape[2])
+        if self._words is None:
+            return np.zeros(size, dtype=bool)
+        words = self._words
+        return halves_without_lesion(words.vocabulary, words.indices[position], size, side=words.side)
+
+    def _corrected(self, position: int, scores: Scores, record: TeacherRecord) -> Scores:
+        """Return the probabilities `(K, S, S)` of an image's pseudo label."""
+        if record.strength > 0:
+            scores = scores + np.float32(record.strength) * self._correction(position, scores, self.atlas)
+        excluded = self._excluded(position, scores)
+        return probability_of(shifted(without_excluded(scores, excluded), record.shift))
+
+    def _weight(self, position: int, probability: Scores) -> float:
+        """Return how far the words of an image agree with its pseudo label, 0..1; 1 without words."""
+        if self._words is None:
+            return 1.0
+        said = self._words.indices[position]
+        if all(index == UNKNOWN for index in said):
+            return 0.0
+        labels = most_probable(as_bytes(probability).transpose(1, 2, 0))
+        return mask_fit(labels, self._words.vocabulary, said, side=self._words.side)
+
+
+def sentence(record: TeacherRecord) -> str:
+    """Return for people what the teachers are worth."""
+    if record.gain is None or record.gain_ci95 is None or record.dice_with_words is None:
+        return (
+            f"Teachers: Dice {record.dice_without_words:.3f} on {record.images} images with a mask that "
+            f"they were "
+            f"not trained on."
+        )
+    low, high = record.gain_ci95
+    verdict = "their pseudo labels teach" if record.used else "the images without mask are left out"
+    return (
+        f"Teachers: with words, Dice {record.dice_with_words:.3f} on {record.images} images with a mask "
+        f"that they "
+        f"were not trained on; without, {record.dice_without_words:.3f}. Gain {record.gain:+.3f} "
+        f"({low:+.3f} to "
+        f"{high:+.3f}): {verdict}."
+    )
+
+
+def halved(probability: Scores) -> npt.NDArray[np.uint8]:
+    """Return probabilities `(K, S, S)` at half the size, times 255, `(K, S / 2, S / 2)` uint8.
+
+    Networks compute their finest features at stride 2, so nothing is lost.
+    """
+    classes, height, width = probability.shape
+    cells = probability[:, : height // 2 * 2, : width // 2 * 2].reshape(
+        classes, height // 2, 2, width // 2, 2
+    )
+    return as_bytes(cells.mean(axis=(2, 4)))
+
+
+def as_bytes(probability: Scores) -> npt.NDArray[np.uint8]:
+    """Return probabilities times 255, rounded."""
+    return np.asarray(np.rint(255 * probability), dtype=np.uint8)

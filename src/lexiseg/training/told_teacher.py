@@ -1,0 +1,32 @@
+"""Training of a teacher: a network that is told the words of most of its images through a word map."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lexiseg.inference.preprocess import normalise
+from lexiseg.models.told_network import ToldNetwork
+from lexiseg.training.module import SegmentationModule
+
+#: Share of the images that are told their words; the others are segmented from their pixels alone.
+_TOLD_SHARE = 0.75
+
+
+class ToldTeacherModule(SegmentationModule):
+    """Trains a `ToldNetwork`. Every image has a mask; its `picture` is its word map."""
+
+    def loss_parts(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the parts of the loss of a batch, and `total`.
+
+        Args:
+            batch: As `SegmentationModule.loss_parts` takes it; `picture (B, 3, S, S)` in 0..255 is the word
+                map.
+        """
+        assert isinstance(self.network, ToldNetwork)
+        seen = normalise(batch["image"], self.mean, self.std)
+        told = torch.rand(len(seen), device=seen.device) < _TOLD_SHARE
+        word_map = batch["picture"].float() / 255 * told[:, None, None, None]
+        output = self.network(seen, word_map)
+        parts: dict[str, Tensor] = self.objective(output, batch["labels"], batch["indices"])
+        return parts

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lexiseg.data.sample import Sample
+from lexiseg.training.examples import DrawnLabels
+from lexiseg.training.pseudo_labels import PseudoLabels, SoftMasks, most_probable
+from refusals import refuses
+
+
+def sample(name: str, *, mask: bool) -> Sample:
+    return Sample(id=name, image=Path(f"{name}.png"), mask=Path("m.png") if mask else None, split="train")
+
+
+@pytest.fixture
+def labels() -> PseudoLabels:
+    probability = np.zeros((2, 1, 2, 2), np.uint8)
+    probability[0, 0, 0, 0], probability[1, 0] = 200, 100
+    return PseudoLabels(ids=("b", "c"), probability=probability, weight=np.array([0.5, 1], np.float32))
+
+
+def test_they_are_read_as_they_were_written(labels: PseudoLabels, tmp_path: Path) -> None:
+    labels.save(tmp_path / "labels.safetensors")
+    again = PseudoLabels.load(tmp_path / "labels.safetensors")
+    assert again.ids == ("b", "c")
+    assert (again.probability == labels.probability).all()
+    assert again.weight.tolist() == [0.5, 1.0]
+
+
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "labels.safetensors").write_bytes(b"nothing")
+    with refuses("LEX-RUN-832", "Delete the file and resume"):
+        PseudoLabels.load(tmp_path / "labels.safetensors")
+
+
+def test_they_are_found_by_the_names_of_the_images(labels: PseudoLabels) -> None:
+    masks = SoftMasks(
+        labels, [sample("c", mask=False), sample("a", mask=True), sample("b", mask=False)], size=4
+    )
+    assert isinstance(masks, DrawnLabels)
+    assert masks.picture(0).shape == (4, 4, 1)
+    assert (masks.picture(0) == 100).all()
+    assert (masks.picture(1) == 0).all()
+    assert masks.picture(2)[0, 0, 0] == 200
+    assert [masks.weight(k) for k in range(3)] == [1.0, 1.0, 0.5]
+    assert masks.labels(2)[0, 0] == 1
+    assert masks.labels(0).max() == 0
+
+
+def test_the_most_probable_class() -> None:
+    assert most_probable(np.array([[[127], [128]]], np.uint8)).tolist() == [[0, 1]]
+    several = np.array([[[100, 20], [120, 130], [60, 110]]], np.uint8)  # backgrounds of 135, 5 and 85
+    assert most_probable(several).tolist() == [[0, 2, 2]]

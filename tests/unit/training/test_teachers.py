@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lexiseg.data.sample import Sample
+from lexiseg.training.pseudo_labelling import halved
+from lexiseg.training.teacher_masks import TeacherMasks, fit_shift, probability_of, shifted
+from lexiseg.training.teachers import fold_numbers
+
+
+def sample(number: int, *, patient: str | None = None, mask: bool = True) -> Sample:
+    return Sample(
+        id=f"i{number}",
+        image=Path(f"{number}.png"),
+        mask=Path("m.png") if mask else None,
+        split="train",
+        patient=patient,
+    )
+
+
+def test_parts_are_equally_large_and_patients_stay_together() -> None:
+    samples = [sample(n, patient=f"p{n // 4}", mask=n % 5 > 0) for n in range(60)]
+    folds = fold_numbers(samples, seed=0)
+    assert [fold is None for fold in folds] == [s.mask is None for s in samples]
+    sizes = Counter(fold for fold in folds if fold is not None)
+    assert sorted(sizes) == [0, 1, 2]
+    assert max(sizes.values()) - min(sizes.values()) <= 4
+    of_patient = {(s.patient, fold) for s, fold in zip(samples, folds, strict=True) if fold is not None}
+    assert len(of_patient) == len({s.patient for s in samples})
+
+
+def test_parts_depend_on_the_seed_and_not_on_the_order() -> None:
+    samples = [sample(n) for n in range(30)]
+    folds = fold_numbers(samples, seed=0)
+    assert fold_numbers(samples[::-1], seed=0) == folds[::-1]
+    assert fold_numbers(samples, seed=1) != folds
+
+
+class Left(nn.Module):
+    """Gives the score 2 to the left half of what it sees, and adds the mean of the image."""
+
+    def forward(self, image: Tensor) -> Any:
+        scores = torch.zeros(len(image), 1, *image.shape[-2:])
+        scores[..., : image.shape[-1] // 2] = 2.0
+        return SimpleNamespace(logits=scores + image.mean(dim=(1, 2, 3), keepdim=True))
+
+
+def masks(*networks: nn.Module, mirror: bool) -> TeacherMasks:
+    return TeacherMasks(
+        networks=networks, mean=(0, 0, 0), std=(1, 1, 1), mirror=mirror, device=torch.device("cpu")
+    )
+
+
+def test_masks_are_averaged_over_mirror_and_teachers() -> None:
+    image = np.zeros((2, 4, 1), np.uint8)
+    (alone,) = masks(Left(), mirror=False).scores([image], None)
+    assert alone[0, 0].tolist() == pytest.approx([2, 2, 0, 0], abs=1e-5)
+    (both,) = masks(Left(), mirror=True).scores([image], None)
+    mean = (1 / (1 + math.exp(-2)) + 0.5) / 2
+    assert both[0, 0].tolist() == pytest.approx([math.log(mean / (1 - mean))] * 4, abs=1e-5)
+
+    class Nothing(nn.Module):
+        def forward(self, image: Tensor) -> Any:
+            return SimpleNamespace(logits=torch.zeros(len(image), 1, *image.shape[-2:]))
+
+    (two,) = masks(Left(), Nothing(), mirror=False).scores([image], None)
+    assert two[0, 0].tolist() == pytest.approx([math.log(mean / (1 - mean))] * 2 + [0, 0], abs=1e-5)
+
+
+def test_scores_are_shifted_until_masks_are_as_large_as_true_ones() -> None:
+    one = np.zeros((1, 2, 2), np.float32)
+    assert fit_shift([one], 0.5) == pytest.approx(0, abs=0.01)
+    assert fit_shift([one], 1 / (1 + math.exp(1))) == pytest.approx(-1, abs=0.01)
+    assert (shifted(one, 0.5) == 0.5).all()
+    several = np.log(np.full((3, 1, 1), 1 / 3, np.float32))
+    moved = probability_of(shifted(several, math.log(2)))
+    assert moved[:, 0, 0].tolist() == pytest.approx([0.4, 0.4])  # 2 : 2 against 1 of the background
+    assert fit_shift([several], 0.8) == pytest.approx(math.log(2), abs=0.01)
+
+
+def test_pseudo_labels_are_stored_at_half_the_size() -> None:
+    probability = np.zeros((1, 2, 4), np.float32)
+    probability[0, 0, 0], probability[0, :, 2:] = 1.0, 0.5
+    assert halved(probability).tolist() == [[[64, 128]]]
