@@ -20,6 +20,7 @@ from lexiseg.errors import LexisegError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lexiseg.clinic.view import View
     from lexiseg.data import open_dataset as open_dataset
     from lexiseg.data.check import check_dataset as check_dataset
     from lexiseg.data.phantom import write_phantom as write_phantom
@@ -86,6 +87,7 @@ def load(
     average_with: str | Path | None = None,
     batch_size: int | None = None,
     spacing_mm: tuple[float, float] | None = None,
+    view: View | None = None,
 ) -> Predictor:
     """Load a run folder, or a model that comes with Lexiseg, for prediction.
 
@@ -97,6 +99,7 @@ def load(
         average_with: A second run folder, or such a name, to average with.
         batch_size: Images per pass through the network; by default 8.
         spacing_mm: Height and width of a pixel in millimetres, the same for all images, for areas in mm2.
+        view: The window and the frame of DICOM files; by default those that the files state.
 
     Returns:
         A predictor; its `predict` takes an image and nothing else. `PredictionOptions` says more about each
@@ -108,6 +111,7 @@ def load(
         UsageError: The device does not exist here, the second run has other classes or words, or an option is
             out of range.
     """
+    from lexiseg.clinic.view import AS_STORED
     from lexiseg.inference.options import BATCH_SIZE, PredictionOptions
     from lexiseg.inference.predictor import Predictor
 
@@ -117,6 +121,7 @@ def load(
         average_with=average_with,
         batch_size=BATCH_SIZE if batch_size is None else batch_size,
         spacing_mm=spacing_mm,
+        view=view or AS_STORED,
     )
     return Predictor(run, options)
 

@@ -19,6 +19,7 @@ from lexiseg.cli.common_options import (
     say,
     warn,
 )
+from lexiseg.clinic.view import parse_view
 from lexiseg.errors import LexisegError, PartialFailureError, UsageError
 from lexiseg.inference.writers.registry import check_formats, format_names
 
@@ -55,6 +56,17 @@ def predict(
             "mm2."
         ),
     ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            help="DICOM: centre and width of the grey values shown, such as 40,400; or body-part for "
+            "CT images. Default: the window of the file."
+        ),
+    ] = None,
+    frame: Annotated[
+        int | None,
+        typer.Option(help="DICOM: number of the frame, from 1, in files with several frames."),
+    ] = None,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     flip_average: FlipAverage = False,
@@ -70,6 +82,7 @@ def predict(
         )
     formats += ["overlay"] * overlays + ["card"] * explain
     check_formats(formats)
+    view = parse_view(window, frame)
 
     from lexiseg import load, predict_to_files
     from lexiseg.inference.targets import find_images
@@ -85,6 +98,7 @@ def predict(
         average_with=average_with,
         batch_size=batch_size,
         spacing_mm=spacing_mm,
+        view=view,
     )
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(targets))
@@ -105,6 +119,8 @@ def predict(
     can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None
     review = f"; {summary.flagged} flagged for review" if can_flag else ""
     say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {summary.results}")
+    for sentence, count in summary.assumptions:
+        say(f"{sentence} ({count} {'image' if count == 1 else 'images'})")
     if summary.done and predictor.run.spoken_vocabulary is not None:
         say(f"Left and right in all words are the {predictor.run.side}'s.")
     if not summary.locked:
@@ -114,6 +130,13 @@ def predict(
             f"{summary.turned} images have an EXIF orientation, with which viewers rotate or mirror them. "
             "Masks, sizes, left and right are those of the image as the file stores it (see exif_orientation "
             "in the results)."
+        )
+    for image, name, reason in summary.refused:
+        warn(f"The {name} of {image} is not written: {reason}")
+    if summary.refused and not summary.failed:
+        raise PartialFailureError(
+            f"{len(summary.refused)} outputs were not written; each is named above and in {summary.results}.",
+            code="LEX-PART-940",
         )
     if summary.failed:
         raise PartialFailureError(

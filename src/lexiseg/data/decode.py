@@ -15,7 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lexiseg.clinic.detection import DICOM_SUFFIXES, is_dicom, is_dicom_file, may_be_dicom
+from lexiseg.clinic.facts import ImageFacts
 from lexiseg.data.decoding.container import BROKEN, broken, open_image
+from lexiseg.data.decoding.dicom import dicom_mask_values, dicom_pixels, open_dicom_image
 from lexiseg.data.decoding.orientation import QUARTER_TURNS, load_as_stored, orientation_of
 from lexiseg.data.decoding.png import deep_png, is_deep_png
 from lexiseg.data.decoding.stored import CLIP_PERCENT, StoredPixels, fully_transparent, scale_to_8bit, to_8bit
@@ -32,12 +35,13 @@ __all__ = [
     "decode_image",
     "decode_mask",
     "image_orientation",
+    "is_image_file",
     "read_content",
     "resolve_palette",
     "scale_to_8bit",
 ]
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}) | DICOM_SUFFIXES
 
 _DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
@@ -58,6 +62,7 @@ class Header:
         has_alpha: Whether it has transparency.
         is_deep: Whether its pixels have more than 8 bits per channel.
         orientation: EXIF orientation, 1 (as stored) to 8 (viewers rotate or mirror the picture).
+        facts: What a DICOM file says about its image; None for other files.
     """
 
     height: int
@@ -66,6 +71,7 @@ class Header:
     has_alpha: bool
     is_deep: bool
     orientation: int
+    facts: ImageFacts | None = None
 
     @property
     def turned(self) -> bool:
@@ -108,12 +114,31 @@ def read_content(path: Path) -> bytes:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.", code="LEX-DATA-010") from error
 
 
+def is_image_file(path: Path) -> bool:
+    """Return whether a file is read as an image: by its ending, or, without one, by its content (DICOM)."""
+    return path.suffix.lower() in IMAGE_SUFFIXES or (may_be_dicom(path) and is_dicom_file(path))
+
+
 def decode_header(content: bytes, path: Path) -> Header:
     """Return the header of an image file without decoding its pixels.
 
     Raises:
         DataError: The file is not an image that can be used.
+        UsageError: It is a DICOM file, and pydicom is not installed.
     """
+    if is_dicom(content):
+        opened = open_dicom_image(content, path)
+        height, width = opened.size
+        # The way of its values to 8 bits is among the assumptions of its facts.
+        return Header(
+            height=height,
+            width=width,
+            mode="DICOM",
+            has_alpha=False,
+            is_deep=False,
+            orientation=1,
+            facts=opened.facts,
+        )
     image = open_image(content, path)
     page = tiff_page(content, path) if image is None or image.format == "TIFF" else None
     if image is None:
@@ -147,19 +172,24 @@ def image_orientation(path: Path) -> int:
     Raises:
         DataError: The file is not an image that can be used.
     """
-    return decode_header(read_content(path), path).orientation
+    content = read_content(path)
+    # DICOM has no EXIF orientation; where the patient's left is, its facts say.
+    return 1 if is_dicom(content) else decode_header(content, path).orientation
 
 
 def decode_image(content: bytes, path: Path) -> npt.NDArray[np.uint8]:
     """Return an image as (H, W, 3) uint8.
 
     Grey is repeated to three channels; transparent images are drawn on black; pixels of more than 8 bits are
-    scaled by `scale_to_8bit`; a palette is resolved.
+    scaled by `scale_to_8bit`; a palette is resolved; DICOM files are shown with their window.
 
     Raises:
         DataError: The file is damaged, truncated, too large, fully transparent, or not a single 2-D image, or
             its kind of pixels is not supported.
+        UsageError: It is a DICOM file, and pydicom is not installed.
     """
+    if is_dicom(content):
+        return dicom_pixels(open_dicom_image(content, path))
     image = open_image(content, path)
     stored, _ = _deep_pixels(image, content, path)
     if stored is not None:
@@ -182,7 +212,11 @@ def decode_mask(content: bytes, path: Path) -> MaskPixels:
     Raises:
         DataError: The file is damaged, truncated, not a single 2-D image, holds fractions or negative
             numbers, or hides its shape in the alpha channel.
+        UsageError: It is a DICOM file, and pydicom is not installed.
     """
+    if is_dicom(content):
+        values, is_colour = _pack(dicom_mask_values(content, path), path)
+        return MaskPixels(values=values, is_colour=is_colour, palette=None, is_lossy=False)
     image = open_image(content, path)
     stored, inverted = _deep_pixels(image, content, path)
     palette = None

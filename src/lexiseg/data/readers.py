@@ -9,7 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lexiseg.data.decode import IMAGE_SUFFIXES, decode_header, decode_image, decode_mask, read_content
+from lexiseg.clinic.view import AS_STORED, View
+from lexiseg.data.decode import (
+    IMAGE_SUFFIXES,
+    decode_header,
+    decode_image,
+    decode_mask,
+    read_content,
+)
+from lexiseg.data.decoded_image import DecodedImage, decode_with_facts
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_inference import infer_mask_coding
 from lexiseg.data.mask_parts import mask_parts
@@ -23,6 +31,7 @@ __all__ = [
     "image_size",
     "infer_mask_coding",
     "read_image",
+    "read_image_with_facts",
     "read_mask",
     "read_pair",
     "save_mask",
@@ -47,7 +56,7 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
     applied.
 
     Args:
-        path: A PNG, JPEG, TIFF, BMP or WebP file.
+        path: A PNG, JPEG, TIFF, BMP, WebP or DICOM file.
 
     Returns:
         (H, W, 3) uint8.
@@ -57,6 +66,20 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
     """
     path = Path(path)
     return decode_image(read_content(path), path)
+
+
+def read_image_with_facts(path: str | Path, view: View = AS_STORED) -> DecodedImage:
+    """Read one image as `read_image` does, with what a DICOM file says about it.
+
+    Args:
+        path: The file.
+        view: The window and the frame of a DICOM file.
+
+    Raises:
+        DataError: As for `read_image`.
+    """
+    path = Path(path)
+    return decode_with_facts(read_content(path), path, view)
 
 
 def read_mask(path: str | Path, coding: MaskCoding) -> npt.NDArray[np.uint8]:
@@ -100,11 +123,15 @@ def _read_part(path: Path, coding: MaskCoding) -> npt.NDArray[np.uint8]:
 def read_pair(sample: Sample, coding: MaskCoding) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """Return a sample's pixels `(H, W, 3)` uint8 and labels `(H, W)` uint8 on their own grid.
 
+    Both are in the usual display of the image: those of a DICOM file that is stored mirrored or rotated are
+    turned.
+
     Raises:
         DataError: A file cannot be read, or image and mask differ in size.
     """
     assert sample.mask is not None
-    image, labels = read_image(sample.image), read_mask(sample.mask, coding)
+    decoded, labels = read_image_with_facts(sample.image), read_mask(sample.mask, coding)
+    image = decoded.pixels
     if image.shape[:2] != labels.shape:
         raise DataError(
             f"{sample.mask} is {labels.shape[1]} x {labels.shape[0]} pixels, but its image {sample.image} is "
@@ -112,7 +139,7 @@ def read_pair(sample: Sample, coding: MaskCoding) -> tuple[npt.NDArray[np.uint8]
             f"or remove them.",
             code="LEX-DATA-093",
         )
-    return image, labels
+    return decoded.displayed, decoded.turn.apply(labels)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:

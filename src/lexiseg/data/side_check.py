@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lexiseg.data.decoded_image import image_turn
 from lexiseg.data.readers import read_mask
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import DataError, LexisegError
@@ -101,13 +102,13 @@ def _pairs(
 ) -> Iterator[Pair]:
     """Yield one-sided descriptions with what their masks show in the image's side convention."""
     sided = [
-        (sample.mask, stated)
+        (sample.image, sample.mask, stated)
         for sample, stated in zip(samples, indices, strict=True)
         if sample.mask is not None and one_sided(stated, vocabulary) is not None
     ]
-    for mask, stated in random.Random(0).sample(sided, min(MAX_CASES, len(sided))):
+    for image, mask, stated in random.Random(0).sample(sided, min(MAX_CASES, len(sided))):
         try:
-            labels = read_mask(mask, index.coding)
+            labels = image_turn(image).apply(read_mask(mask, index.coding))
         except LexisegError:
             if skip_unreadable:
                 continue

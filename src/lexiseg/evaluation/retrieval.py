@@ -9,6 +9,7 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.data.decoded_image import image_turn
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.data.side_check import check_side
@@ -58,10 +59,12 @@ class References:
 
         Args:
             sample: The case.
-            truth: `(H, W)` true labels.
-            image: `(H, W, 3)` uint8.
+            truth: `(H, W)` true labels, on the stored grid.
+            image: `(H, W, 3)` uint8, on the stored grid.
         """
         if self.kind == "concepts":
+            turn = image_turn(sample.image)
+            truth, image = turn.apply(truth), turn.apply(image)
             return measure(truth, self.vocabulary, image=image, side=self.side)
         return self._parsed(sample.report)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -19,7 +19,7 @@ from lexiseg.inference.result import Prediction
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target, Writer
 from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.inference.writers.records import RecordsWriter
-from lexiseg.inference.writers.registry import format_names, make_writers
+from lexiseg.inference.writers.registry import make_writers, unwritten_formats
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
 
 #: The formats that are written by default.
@@ -37,6 +37,8 @@ class BatchSummary:
         results: The file with one line per image.
         turned: Number of images segmented that viewers rotate or mirror because of their EXIF orientation.
         locked: Whether other processes were kept out of the folder; False where the disk supports no locks.
+        assumptions: What was assumed of DICOM files, a sentence per kind, with the number of images.
+        refused: Outputs that were not written although their image was segmented: image, format and reason.
     """
 
     done: int
@@ -45,6 +47,8 @@ class BatchSummary:
     results: Path
     turned: int = 0
     locked: bool = True
+    assumptions: tuple[tuple[str, int], ...] = ()
+    refused: tuple[tuple[Path, str, str], ...] = ()
 
 
 def predict_to_files(
@@ -83,10 +87,12 @@ def predict_to_files(
     # Last, so that a line is written for files that are there.
     others = [writer for writer in make_writers(writers) if writer.name != RecordsWriter.name]
     chosen = make_writers((*others, RecordsWriter.name))
-    known = make_writers((*chosen, *format_names()))
+    known = (*chosen, *unwritten_formats(chosen))
     by_image = {target.image: target for target in targets}
     done = flagged = turned = 0
     failed: list[tuple[Path, str]] = []
+    assumed: Counter[str] = Counter()
+    refused: list[tuple[Path, str, str]] = []
     with owned_folder(out, earlier=earlier_outputs) as folder:
         _refuse_others(folder, targets, chosen, known)
         batch = Batch(folder=folder, predictor=predictor, formats=tuple(writer.name for writer in chosen))
@@ -105,6 +111,9 @@ def predict_to_files(
                         done += 1
                         flagged += result.prediction.flagged
                         turned += result.exif_orientation != 1
+                        facts = result.prediction.facts
+                        assumed.update(() if facts is None else facts.assumptions)
+                        refused.extend((path, name, reason) for name, reason in result.refused.items())
                     if on_result is not None:
                         on_result(path, result if isinstance(result, LexisegError) else result.prediction)
     return BatchSummary(
@@ -114,6 +123,8 @@ def predict_to_files(
         results=RecordsWriter.file(out),
         turned=turned,
         locked=folder.locked,
+        assumptions=tuple(assumed.items()),
+        refused=tuple(refused),
     )
 
 
@@ -180,7 +191,8 @@ def _write(
     if isinstance(result, Prediction):
         try:
             orientation = image_orientation(target.image)
-            image = PredictedImage(target=target, prediction=result, exif_orientation=orientation)
+            view = batch.predictor.options.view
+            image = PredictedImage(target=target, prediction=result, exif_orientation=orientation, view=view)
             for writer in writers:
                 writer.write(image, batch)
             return image

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lexiseg.data.readers import read_image
+from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import UsageError
 from lexiseg.inference.predictor import Pixels, Predictor, as_image
 from lexiseg.inference.result import Prediction
@@ -108,7 +108,11 @@ def explain(
         DataError: The file cannot be read.
         UsageError: The array is not an image, or the prediction is that of another image.
     """
-    pixels = read_image(image) if isinstance(image, str | Path) else as_image(image)
+    if isinstance(image, str | Path):
+        # As the network gets it: a DICOM file in the usual display.
+        pixels = read_image_with_facts(image, predictor.options.view).displayed
+    else:
+        pixels = as_image(image)
     found = prediction if prediction is not None else predictor.predict(pixels)
     if found.mask.shape != pixels.shape[:2]:
         raise UsageError(

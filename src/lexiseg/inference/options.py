@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.errors import UsageError
 from lexiseg.runs.run import Run
 
@@ -26,6 +27,7 @@ class PredictionOptions:
         batch_size: Images per pass through the network, at least 1.
         spacing_mm: Height and width of a pixel in millimetres, the same for all images, for areas in mm2;
             None if they are not known.
+        view: The window and the frame of DICOM files.
 
     Raises:
         UsageError: The batch size is below 1, or the spacing is not above 0.
@@ -36,6 +38,7 @@ class PredictionOptions:
     average_with: Run | str | Path | None = None
     batch_size: int = BATCH_SIZE
     spacing_mm: tuple[float, float] | None = None
+    view: View = AS_STORED
 
     def __post_init__(self) -> None:
         check_spacing(self.spacing_mm)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
+from pydantic import Field
+
+from lexiseg.clinic.facts import ImageFacts, SpacingOrigin
 from lexiseg.inference.result import Prediction
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.words.description import Side
@@ -33,6 +37,46 @@ class WordRecord(Record):
     runners_up: tuple[tuple[str, float], ...]
 
 
+class DicomRecord(Record):
+    """What the prediction of a DICOM file is based on.
+
+    Attributes:
+        modality: Modality of the image, such as "CR"; empty where the file states none.
+        frame: Number of the frame, from 1.
+        patient_orientation: Directions of the stored rows and columns, such as ["L", "F"]; None if unknown.
+        turned: How the stored image was turned to the usual display for the network.
+        spacing_mm: Height and width of a pixel in millimetres, at the place that `spacing_origin` names; None
+            if not known.
+        spacing_origin: Where the spacing holds: "body", "detector", "calibrated", or "none".
+        no_mm_reason: Why there are no areas in mm2; empty where the file allows them.
+        shown: How grey values were shown to the network.
+    """
+
+    modality: str
+    frame: int
+    patient_orientation: tuple[str, str] | None
+    turned: str
+    spacing_mm: tuple[float, float] | None
+    spacing_origin: SpacingOrigin
+    no_mm_reason: str
+    shown: str
+
+    @classmethod
+    def of(cls, facts: ImageFacts) -> DicomRecord:
+        """Return the record of what a file says about its image."""
+        found = facts.directions
+        return cls(
+            modality=facts.modality,
+            frame=facts.frame,
+            patient_orientation=None if found is None else (found.row, found.column),
+            turned=facts.turn.words,
+            spacing_mm=facts.spacing.mm,
+            spacing_origin=facts.spacing.origin,
+            no_mm_reason=facts.spacing.reason,
+            shown=facts.shown,
+        )
+
+
 class PredictionRecord(FileRecord):
     """A prediction without its pixels: one line of `predictions.jsonl`.
 
@@ -47,7 +91,8 @@ class PredictionRecord(FileRecord):
             image; mask, size and side are those of the image as the file stores it.
         area_px: Pixels per foreground class name.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
-        side: Whose left is meant in every word: the image's or the patient's.
+        side: Whose left is meant in every word: the image's in its usual display, or the patient's;
+            "unknown" for a DICOM file that does not say where the patient's left is.
         words: One retrieved phrase per factor; empty if the model names no words.
         measured: Phrase per factor that the mask itself measures, None where nothing is known; None without
             words.
@@ -55,6 +100,8 @@ class PredictionRecord(FileRecord):
         flagged: Whether a person should look at the prediction.
         reasons: Why, in words.
         expected_dice: Dice that is expected of the mask, 0..1; None for a run that is not calibrated.
+        dicom: What the prediction of a DICOM file is based on; None for other files.
+        not_written: Why an output of the batch was not written, by format; empty if all were.
     """
 
     image: str
@@ -64,17 +111,26 @@ class PredictionRecord(FileRecord):
     exif_orientation: int = 1
     area_px: dict[str, int]
     area_mm2: dict[str, float] | None
-    side: Side
+    side: Side | Literal["unknown"]
     words: tuple[WordRecord, ...]
     measured: dict[str, str | None] | None
     agreement: float | None
     flagged: bool
     reasons: tuple[str, ...]
     expected_dice: float | None
+    dicom: DicomRecord | None = None
+    not_written: dict[str, str] = Field(default={})
 
     @classmethod
     def of(
-        cls, prediction: Prediction, *, image: Path, name: str, mask: str | None, exif_orientation: int = 1
+        cls,
+        prediction: Prediction,
+        *,
+        image: Path,
+        name: str,
+        mask: str | None,
+        exif_orientation: int = 1,
+        not_written: dict[str, str] | None = None,
     ) -> PredictionRecord:
         """Return the record of a prediction.
 
@@ -84,8 +140,9 @@ class PredictionRecord(FileRecord):
             name: Name of its outputs, without suffix.
             mask: Path of its mask, from the folder of `predictions.jsonl`; None without one.
             exif_orientation: The image file's EXIF orientation, 1 to 8.
+            not_written: Why an output was not written, by format.
         """
-        expected = prediction.expected_dice
+        expected, facts = prediction.expected_dice, prediction.facts
         return cls(
             image=str(image),
             name=name,
@@ -94,7 +151,7 @@ class PredictionRecord(FileRecord):
             exif_orientation=exif_orientation,
             area_px=prediction.area_px,
             area_mm2=prediction.area_mm2,
-            side=prediction.side,
+            side=prediction.side if facts is None or facts.knows_sides else "unknown",
             words=tuple(
                 WordRecord(
                     factor=word.factor,
@@ -109,6 +166,8 @@ class PredictionRecord(FileRecord):
             flagged=prediction.flagged,
             reasons=prediction.reasons,
             expected_dice=None if expected is None else round(expected, _DECIMALS),
+            dicom=None if facts is None else DicomRecord.of(facts),
+            not_written=not_written or {},
         )
 
 

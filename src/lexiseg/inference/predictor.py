@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,9 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lexiseg.data.readers import read_image
+from lexiseg.clinic.view import View
+from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import LexisegError, UsageError
 from lexiseg.inference.calibration import load_calibration
+from lexiseg.inference.dicom_images import on_stored_grid
 from lexiseg.inference.ensemble import Member, average_answers, check_alike
 from lexiseg.inference.flip_averaging import average_with_mirror
 from lexiseg.inference.options import PredictionOptions, check_spacing
@@ -92,8 +96,20 @@ class Predictor:
             DataError: The file cannot be read.
             UsageError: The array is not an image.
         """
-        pixels = read_image(image) if isinstance(image, str | Path) else as_image(image)
-        return self.predict_arrays([pixels], spacing_mm=spacing_mm)[0]
+        if not isinstance(image, str | Path):
+            return self.predict_arrays([as_image(image)], spacing_mm=spacing_mm)[0]
+        return self._predict_decoded([read_image_with_facts(image, self.options.view)], spacing_mm)[0]
+
+    def _predict_decoded(
+        self, images: Sequence[DecodedImage], spacing_mm: tuple[float, float] | None
+    ) -> list[Prediction]:
+        """Segment images of files, each on the grid that its file stores."""
+        found = self.predict_arrays([image.displayed for image in images], spacing_mm=spacing_mm)
+        has_spacing = (spacing_mm or self.options.spacing_mm) is not None
+        return [
+            on_stored_grid(prediction, image.facts, has_spacing=has_spacing)
+            for prediction, image in zip(found, images, strict=True)
+        ]
 
     def predict_arrays(
         self, images: Sequence[Pixels], *, spacing_mm: tuple[float, float] | None = None
@@ -176,14 +192,13 @@ class Predictor:
             Each path, in order, with its prediction, or with the error that its file raised.
         """
         batch_size = batch_size or self.options.batch_size
-        loaded = read_ahead((Path(path) for path in paths), _read_or_error, depth=2 * batch_size)
+        read = partial(_read_or_error, view=self.options.view)
+        loaded = read_ahead((Path(path) for path in paths), read, depth=2 * batch_size)
         for chunk in _chunks(loaded, batch_size):
-            good = [(path, pixels) for path, pixels in chunk if not isinstance(pixels, LexisegError)]
-            predictions = iter(
-                self.predict_arrays([pixels for _, pixels in good], spacing_mm=spacing_mm) if good else []
-            )
-            for path, pixels in chunk:
-                yield path, pixels if isinstance(pixels, LexisegError) else next(predictions)
+            good = [image for _, image in chunk if not isinstance(image, LexisegError)]
+            predictions = iter(self._predict_decoded(good, spacing_mm) if good else [])
+            for path, image in chunk:
+                yield path, image if isinstance(image, LexisegError) else next(predictions)
 
     def _result(
         self,
@@ -288,10 +303,10 @@ def _share_of_agreement(
     return agreement([word.index for word in words], measured.indices)
 
 
-def _read_or_error(path: Path) -> tuple[Path, Pixels | LexisegError]:
+def _read_or_error(path: Path, view: View) -> tuple[Path, DecodedImage | LexisegError]:
     """Read one image; an unreadable one becomes its error, so that it does not stop the rest."""
     try:
-        return path, read_image(path)
+        return path, read_image_with_facts(path, view)
     except LexisegError as error:
         return path, error
 

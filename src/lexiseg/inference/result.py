@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.clinic.facts import ImageFacts
 from lexiseg.words.description import Description, Side
 
 
@@ -53,6 +54,7 @@ class Prediction:
         signals: Measures of how sure the network is, by name (`lexiseg.inference.review`).
         area_px: Pixels per foreground class name.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
+        facts: What a DICOM file says about its image; None for other files.
     """
 
     mask: npt.NDArray[np.uint8]
@@ -67,3 +69,4 @@ class Prediction:
     reasons: tuple[str, ...] = ()
     expected_dice: float | None = None
     signals: dict[str, float] = field(default_factory=dict)
+    facts: ImageFacts | None = None

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lexiseg.data.readers import IMAGE_SUFFIXES
+from lexiseg.clinic.detection import may_be_dicom
+from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.earlier_outputs import EarlierOutputs
@@ -114,7 +115,7 @@ def skipped_files(patterns: Sequence[str | Path], *, out: str | Path | None = No
         for file in sorted(folder.rglob("*")):
             hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
             written = out is not None and file.resolve().is_relative_to(Path(out).resolve())
-            if not hidden and not written and file.is_file() and file.suffix.lower() not in IMAGE_SUFFIXES:
+            if not hidden and not written and file.is_file() and not is_image_file(file):
                 skipped.setdefault(file.suffix.lower(), []).append(file)
     return skipped
 
@@ -126,14 +127,14 @@ def _expand(pattern: Path) -> Iterator[Target]:
             name = file.relative_to(pattern)
             if any(part.startswith(".") for part in name.parts):
                 continue  # such as "._a.png", which macOS puts beside a.png
-            if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
+            if file.is_file() and is_image_file(file):
                 yield _target(file, name)
     elif pattern.is_file():
         yield _target(pattern, Path(pattern.name))
     else:
         for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
             file = Path(match)
-            if not file.name.startswith(".") and file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
+            if not file.name.startswith(".") and file.is_file() and is_image_file(file):
                 yield _target(file, Path(file.name))
 
 
@@ -147,4 +148,6 @@ def _literal_folders(pattern: Path) -> str:
 
 def _target(image: Path, name: Path) -> Target:
     """Return an image under its name without suffix, shortened so that every output of it can be stored."""
-    return Target(image=image, name=name.with_name(fitting_name(name.stem, room=_LONGEST_SUFFIX)))
+    # The last number of an UID is no ending.
+    stem = name.name if may_be_dicom(name) else name.stem
+    return Target(image=image, name=name.with_name(fitting_name(stem, room=_LONGEST_SUFFIX)))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.data.mask_coding import MaskCoding
-from lexiseg.data.readers import read_image, read_pair
+from lexiseg.data.readers import read_image_with_facts, read_pair
 from lexiseg.data.resize import resize_image, resize_labels
 from lexiseg.data.sample import Sample
 
@@ -50,7 +50,9 @@ class DecodedSamples:
         """
         sample = self._samples[position]
         if sample.mask is None:
-            return _without_copies(resize_image(read_image(sample.image), self._size)), None
+            return _without_copies(
+                resize_image(read_image_with_facts(sample.image).displayed, self._size)
+            ), None
         image, labels = read_pair(sample, self._coding)
         return _without_copies(resize_image(image, self._size)), resize_labels(labels, self._size)
 

@@ -10,11 +10,22 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import core_schema
 
 from lexiseg.errors import DataError, UsageError
 from lexiseg.structured_text import MAX_YAML_BYTES, UnusableTextError, parse_yaml, read_bytes
 from lexiseg.validation import locate
+from lexiseg.words.codes import Codes
 from lexiseg.words.description import UNKNOWN, Description, Reading, Side, Source
 from lexiseg.words.factor import Factor
 from lexiseg.words.flip_tables import AXES, Axis, FlipTable, flip_table, names_with_mirrored
@@ -37,6 +48,7 @@ class Vocabulary(VocabularyData):
         grammar: The words that reports may contain.
         factors: The factors.
         flip_holes: Whether phrases may lack a mirrored counterpart; only for vocabularies made from a sheet.
+        codes: Codes of terminologies, for structured reports; written only where there are any.
     """
 
     name: str
@@ -48,18 +60,35 @@ class Vocabulary(VocabularyData):
     grammar: Grammar = Grammar()
     factors: tuple[Factor, ...] = Field(min_length=1)
     flip_holes: bool = False
+    codes: Codes = Codes()
 
     _flip_tables: dict[Axis, FlipTable] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _check_names(self)
+        _check_codes(self)
         _check_opposites(self.opposites)
         for axis in AXES:
             self._flip_tables[axis] = flip_table(
                 self.factors, self.opposites, axis, allow_holes=self.flip_holes
             )
         return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the codes of a vocabulary without any."""
+        value: dict[str, Any] = write(self)
+        if self.codes == Codes():
+            value.pop("codes", None)
+        return value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        fields: Any = {key: value for key, value in schema.items() if key != "serialization"}
+        return handler(fields)
 
     @property
     def flip_tables(self) -> dict[Axis, FlipTable]:
@@ -98,6 +127,7 @@ class Vocabulary(VocabularyData):
             **value["grammar"],
             "regions": _region_limits_of(value["grammar"]["regions"], names),
         }
+        value["codes"] = _codes_of(self.codes, value["factors"])
         return Vocabulary.from_dict(value)
 
     def factor(self, name: str) -> Factor:
@@ -263,6 +293,30 @@ def _region_limits_of(regions: dict[str, Any] | None, names: Sequence[str]) -> d
     limits = {key: regions[key] for key in ("exactly", "at_most")}
     kept = {key: limit if limit and limit["factor"] in names else None for key, limit in limits.items()}
     return {**regions, **kept}
+
+
+def _codes_of(codes: Codes, factors: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the codes of some factors and of their phrases."""
+    names = {factor["name"] for factor in factors}
+    phrases = {phrase for factor in factors for phrase in factor["phrases"]}
+    kept = codes.model_copy(
+        update={
+            "factors": {name: code for name, code in codes.factors.items() if name in names},
+            "phrases": {phrase: code for phrase, code in codes.phrases.items() if phrase in phrases},
+        }
+    )
+    return kept.model_dump(mode="json")
+
+
+def _check_codes(vocabulary: Vocabulary) -> None:
+    """Check that every code belongs to a factor or phrase of the vocabulary."""
+    phrases = {phrase for factor in vocabulary.factors for phrase in factor.phrases}
+    for name in vocabulary.codes.factors:
+        if name not in vocabulary.names:
+            raise ValueError(f"codes.factors names the factor '{name}', but there is none of that name")
+    for phrase in vocabulary.codes.phrases:
+        if phrase not in phrases:
+            raise ValueError(f"codes.phrases names the phrase '{phrase}', which no factor has")
 
 
 def _check_names(vocabulary: Vocabulary) -> None:

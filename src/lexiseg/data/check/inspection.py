@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lexiseg.clinic.orientation import NO_TURN
 from lexiseg.data.check.picture_hash import difference_hash, thumbnail
 from lexiseg.data.decode import Header, decode_header, decode_image, decode_mask, read_content
+from lexiseg.data.decoded_image import image_turn
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_parts import mask_parts
 from lexiseg.data.readers import read_mask
@@ -141,7 +143,9 @@ def _inspect_mask(
     found["frame_share"] = float((frame > 0).mean())
     if measure is not None and sample.report is not None:
         same = picture is not None and picture.shape[:2] == labels.shape
-        found["measured"] = measure(labels, picture if same else None)
+        turn = image_turn(sample.image) if same else NO_TURN
+        shown = turn.apply(picture) if same and picture is not None else None
+        found["measured"] = measure(turn.apply(labels), shown)
     return found
 
 

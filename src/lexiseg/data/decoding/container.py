@@ -54,7 +54,8 @@ def open_image(content: bytes, path: Path) -> Image.Image | None:
         if content[:4] in _TIFF_STARTS:
             return None
         raise DataError(
-            f"{path} is not a readable image: expected PNG, JPEG, TIFF, BMP or WebP, got "
+            f"{path} is not a readable image: expected PNG, JPEG, TIFF, BMP, WebP or DICOM, "
+            f"got "
             f"{_looks_like(content)}.",
             code="LEX-DATA-013",
         ) from error
@@ -128,8 +129,6 @@ def _looks_like(content: bytes) -> str:
     """Return what a file that is not an image seems to be."""
     if not content:
         return "an empty file"
-    if content[128:132] == b"DICM":
-        return "a DICOM file"
     if content[4:8] == b"ftyp":
         kind = "HEIC" if content[8:12] in _HEIF_BRANDS else "AVIF" if content[8:12] == b"avif" else "video"
         return f"a file of the kind {kind} (export it as PNG or JPEG)"

@@ -120,7 +120,8 @@ def scan_folder(root: Path, *, seed: int) -> tuple[DatasetYaml, Scan]:
     scan = layout.scan(root, stated, cases, seed=seed)
     if not scan.samples and not scan.faults and not scan.missing_files:
         raise DataError(
-            f"{root} has the layout {scan.layout!r} but holds no image (PNG, JPEG, TIFF, BMP or WebP)."
+            f"{root} has the layout {scan.layout!r} but holds no image (PNG, JPEG, TIFF, BMP, WebP or "
+            f"DICOM)."
             f"{_unread(scan)}",
             code="LEX-DATA-024",
         )
@@ -188,7 +189,8 @@ def image_assumptions(headers: Sequence[Header]) -> tuple[str, ...]:
         notes.append(
             "Some images have an EXIF orientation; it is not applied, so that they match their masks."
         )
-    return tuple(notes)
+    of_dicom = [note for header in headers if header.facts is not None for note in header.facts.assumptions]
+    return (*notes, *dict.fromkeys(of_dicom))
 
 
 def _headers(samples: Sequence[Sample]) -> list[Header]:

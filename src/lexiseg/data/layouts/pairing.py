@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from lexiseg.data.decode import IMAGE_SUFFIXES
+from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
 from lexiseg.data.mask_parts import first_part
 
 #: Words that data sets add to the image's name to name its mask: mask_X, X_mask, X_segmentation, X_seg,
@@ -65,7 +65,7 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if not path.name.startswith(".") and path.is_file() and is_image_file(path)
     )
 
 

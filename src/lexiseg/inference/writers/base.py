@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data.readers import read_image
+from lexiseg.clinic.view import AS_STORED, View
+from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import LexisegError
+from lexiseg.inference.dicom_images import as_displayed
 from lexiseg.inference.result import Prediction
 from lexiseg.outputs.output_folder import OutputFolder
 
@@ -60,20 +63,34 @@ class PredictedImage:
         target: The image file and the name of its outputs.
         prediction: The prediction.
         exif_orientation: EXIF orientation of the image file, 1 to 8.
+        view: The window and the frame of a DICOM file.
+        refused: Why an output was not written, by format; writers add to it.
     """
 
     target: Target
     prediction: Prediction
     exif_orientation: int = 1
+    view: View = AS_STORED
+    refused: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def pixels(self) -> npt.NDArray[np.uint8]:
-        """The image, `(H, W, 3)` uint8; read once for all writers that need it.
+        """The image, `(H, W, 3)` uint8, on the stored grid; read once for all writers that need it.
 
         Raises:
             DataError: The file cannot be read any more.
         """
-        return read_image(self.target.image)
+        return read_image_with_facts(self.target.image, self.view).pixels
+
+    @property
+    def displayed(self) -> tuple[npt.NDArray[np.uint8], Prediction]:
+        """The image and its prediction in the usual display, as the network gets them.
+
+        Raises:
+            DataError: The file cannot be read any more.
+        """
+        image = DecodedImage(pixels=self.pixels, facts=self.prediction.facts)
+        return image.displayed, as_displayed(self.prediction)
 
 
 class Writer(Protocol):

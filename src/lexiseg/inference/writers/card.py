@@ -21,6 +21,7 @@ class CardWriter(ImageWriter):
             DataError: The image cannot be read any more.
         """
         predictor, name = batch.predictor, str(image.target.name)
-        explained = explain(predictor, image.pixels, prediction=image.prediction)
-        page = build_card(image.pixels, explained, name=name, run=predictor.run.path.name)
+        pixels, prediction = image.displayed
+        explained = explain(predictor, pixels, prediction=prediction)
+        page = build_card(pixels, explained, name=name, run=predictor.run.path.name)
         path.write_text(page, encoding="utf-8", errors="backslashreplace")

@@ -65,6 +65,7 @@ class RecordsWriter:
             name=target.name.as_posix(),
             mask=MaskWriter().file(target, Path()).as_posix() if has_mask else None,
             exif_orientation=image.exif_orientation,
+            not_written=dict(image.refused),
         )
         self._write(record)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from lexiseg.errors import UsageError
@@ -25,6 +26,7 @@ class Format:
             masks, which the lines of a batch name.
         are_images: Whether its files could be taken for images to predict.
         writer: Module and class of its writer.
+        extra: The extra that installs what its writer needs; None where nothing more is needed.
     """
 
     name: str
@@ -33,7 +35,11 @@ class Format:
     mark: bytes
     are_images: bool
     writer: tuple[str, str]
+    extra: str | None = None
 
+
+#: What each extra adds, as far as writers need it.
+_PACKAGES = {"dicom": ("pydicom", "highdicom")}
 
 _PACKAGE = "lexiseg.inference.writers"
 
@@ -70,6 +76,42 @@ FORMATS = (
         mark=b"Lexiseg probability map",
         are_images=True,
         writer=(f"{_PACKAGE}.probability", "ProbabilityWriter"),
+    ),
+    Format(
+        name="seg",
+        folder="seg",
+        suffix=".dcm",
+        mark=b"Lexiseg segmentation",
+        are_images=True,
+        writer=(f"{_PACKAGE}.seg", "SegmentationWriter"),
+        extra="dicom",
+    ),
+    Format(
+        name="labelmap",
+        folder="labelmap",
+        suffix=".dcm",
+        mark=b"Lexiseg segmentation",
+        are_images=True,
+        writer=(f"{_PACKAGE}.seg", "LabelmapWriter"),
+        extra="dicom",
+    ),
+    Format(
+        name="sr",
+        folder="sr",
+        suffix=".dcm",
+        mark=b"Lexiseg report",
+        are_images=True,
+        writer=(f"{_PACKAGE}.sr", "ReportWriter"),
+        extra="dicom",
+    ),
+    Format(
+        name="sc",
+        folder="sc",
+        suffix=".dcm",
+        mark=b"Lexiseg overlay. ",
+        are_images=True,
+        writer=(f"{_PACKAGE}.sc", "CaptureWriter"),
+        extra="dicom",
     ),
     Format(
         name="records",
@@ -130,6 +172,29 @@ def make_writers(formats: Sequence[str | Writer]) -> tuple[Writer, ...]:
     return tuple(writers.values())
 
 
+def unwritten_formats(chosen: Sequence[Writer]) -> tuple[Writer, ...]:
+    """Return one writer per format of files that is not chosen; it knows the files and writes none.
+
+    Its writer is not loaded: it may need packages that are not installed.
+    """
+    from lexiseg.inference.writers.base import ImageWriter
+
+    names = {writer.name for writer in chosen}
+    found: list[Writer] = []
+    for known in FORMATS:
+        if known.name not in names and known.folder is not None:
+            writer = ImageWriter()
+            writer.name, writer.folder, writer.suffix = known.name, known.folder, known.suffix
+            found.append(writer)
+    return tuple(found)
+
+
 def _load(known: Format) -> Writer:
+    if known.extra is not None and any(find_spec(name) is None for name in _PACKAGES[known.extra]):
+        raise UsageError(
+            f"The output format {known.name} needs packages that are not installed. Install them with: pip "
+            f"install 'lexiseg[{known.extra}]'",
+            code="LEX-USE-943",
+        )
     module, name = known.writer
     return cast("Writer", getattr(import_module(module), name)())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lexiseg.inference.writers.base import ImageWriter, Writer
+from pathlib import Path
+
+from lexiseg.inference.writers.base import ImageWriter, Target, Writer
 from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.inference.writers.registry import (
     FORMATS,
@@ -10,22 +12,38 @@ from lexiseg.inference.writers.registry import (
     format_names,
     image_folders,
     make_writers,
+    unwritten_formats,
 )
 from refusals import refuses
 
 
 def test_the_registry_says_what_the_writers_do() -> None:
-    assert format_names() == ("mask", "overlay", "card", "probability", "records")
+    assert format_names() == (
+        *("mask", "overlay", "card", "probability"),
+        *("seg", "labelmap", "sr", "sc"),
+        "records",
+    )
     for known, writer in zip(FORMATS, make_writers(format_names()), strict=True):
         accepted: Writer = writer
         assert accepted.name == known.name
         if isinstance(writer, ImageWriter):
             assert writer.folder == known.folder
             assert writer.suffix == known.suffix
-            assert (writer.suffix in (".png", ".tif")) == known.are_images
+            assert (writer.suffix in (".png", ".tif", ".dcm")) == known.are_images
         else:
             assert known.folder is None
-    assert image_folders() == ("masks", "overlays", "probabilities")
+    assert image_folders() == ("masks", "overlays", "probabilities", "seg", "labelmap", "sr", "sc")
+
+
+def test_formats_that_are_not_written_are_known_by_their_files() -> None:
+    own = MaskWriter()
+    others = unwritten_formats([own])
+    assert [writer.name for writer in others] == [
+        name for name in format_names() if name not in ("mask", "records")
+    ]
+    (report,) = [writer for writer in others if writer.name == "sr"]
+    assert isinstance(report, ImageWriter)
+    assert report.file(Target(image=Path("a"), name=Path("b/a")), Path("out")) == Path("out/sr/b/a.dcm")
 
 
 def test_a_format_is_written_once_in_the_order_of_its_first_mention() -> None:

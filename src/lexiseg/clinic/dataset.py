@@ -1,0 +1,195 @@
+"""Opening of DICOM files: the data set is read, and everything that is no image is refused with its kind."""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydicom import config, dcmread, uid
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from lexiseg.clinic.detection import has_preamble
+from lexiseg.errors import DataError
+
+# Values that break the standard are common and mostly without effect; what matters is checked at its use.
+warnings.filterwarnings("ignore", module=r"pydicom")
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+config.settings.reading_validation_mode = config.IGNORE
+
+#: What pydicom and the decoders raise on damaged files.
+BROKEN = (
+    AttributeError,
+    EOFError,
+    IndexError,
+    InvalidDicomError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+#: What is raised where an object is built from a source that lacks an attribute, or holds an impossible one.
+LACKING = (AttributeError, KeyError, ValueError)
+
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+_DOCUMENT = "1.2.840.10008.5.1.4.1.1.104."
+_PRESENTATION_STATE = "1.2.840.10008.5.1.4.1.1.11."
+_REPORT = "1.2.840.10008.5.1.4.1.1.88."
+_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+
+
+def read_dataset(content: bytes, path: Path) -> Dataset:
+    """Read a DICOM file of any kind.
+
+    Args:
+        content: The file.
+        path: Its name, for messages.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    try:
+        dataset = dcmread(io.BytesIO(content), force=not has_preamble(content))
+        # Elements are decoded when they are first used.
+        dataset.get("SOPClassUID")
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = _assumed_syntax(dataset)
+    except BROKEN as error:
+        raise DataError(
+            f"{path} is a damaged DICOM file: {_first_line(error)}. Export it again.", code="LEX-DATA-940"
+        ) from error
+    return dataset
+
+
+def read_image_dataset(content: bytes, path: Path) -> Dataset:
+    """Read a DICOM file that holds an image.
+
+    Raises:
+        DataError: The file is damaged, or holds a document, a presentation state, a report, a segmentation,
+            an index or something else without pixels.
+    """
+    dataset = read_dataset(content, path)
+    kind = str(dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID", ""))
+    if kind.startswith(_DOCUMENT):
+        raise DataError(
+            f"{path} is a document inside a DICOM file ({_name(kind)}), not an image. Leave it out.",
+            code="LEX-DATA-941",
+        )
+    if kind.startswith(_PRESENTATION_STATE):
+        raise DataError(
+            f"{path} is a presentation state: it says how another image is displayed and holds no pixels. "
+            "Give the image itself.",
+            code="LEX-DATA-942",
+        )
+    if kind.startswith(_REPORT):
+        raise DataError(
+            f"{path} is a structured report ({_name(kind)}), not an image. Leave it out.", code="LEX-DATA-943"
+        )
+    if kind in _SEGMENTATIONS:
+        raise DataError(
+            f"{path} is a segmentation, not an image. Segmentations can be masks of a data set; give images "
+            "to predict.",
+            code="LEX-DATA-944",
+        )
+    if kind == _MEDIA_DIRECTORY:
+        raise DataError(
+            f"{path} is the index of a disc (DICOMDIR), not an image. Give the folder that holds it; its "
+            "images are found there.",
+            code="LEX-DATA-945",
+        )
+    if not any(name in dataset for name in _PIXELS):
+        if not _is_recognised(dataset):
+            raise DataError(
+                f"{path} is not a readable DICOM file: no known element is in it.", code="LEX-DATA-946"
+            )
+        raise DataError(
+            f"{path} is a DICOM file without pixels ({_name(kind) or 'of unknown kind'}). Give files with "
+            "images.",
+            code="LEX-DATA-947",
+        )
+    return dataset
+
+
+def frame_items(dataset: Dataset, keyword: str, frame: int) -> Iterator[Dataset]:
+    """Yield the places where an attribute of a frame may stand: its functional groups, then the file itself.
+
+    Args:
+        dataset: The file.
+        keyword: The sequence of the functional group, such as "PixelMeasuresSequence".
+        frame: Number of the frame, from 0.
+    """
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    for group in (*per_frame[frame : frame + 1], *shared[:1]):
+        yield from (group.get(keyword) or [])[:1]
+    yield dataset
+
+
+def first_value(dataset: Dataset, group: str, keyword: str, frame: int) -> Any:
+    """Return an attribute of a frame from the first of `frame_items` that states it; None if none does."""
+    for item in frame_items(dataset, group, frame):
+        value = item.get(keyword)
+        if value is not None and value != "":
+            return value
+    return None
+
+
+def numbers(value: Any) -> list[float]:
+    """Return a value of one or more numbers as a list; empty where it is missing or holds no numbers."""
+    if value is None or isinstance(value, str):
+        return []
+    try:
+        return [float(part) for part in (value if hasattr(value, "__iter__") else [value])]
+    except (TypeError, ValueError):
+        return []
+
+
+def all_items(dataset: Dataset) -> list[Dataset]:
+    """Return a data set and all items of its sequences, at any depth."""
+    found = [dataset]
+    for element in dataset:
+        if element.VR == "SQ":
+            for item in element.value:
+                found += all_items(item)
+    return found
+
+
+def number_of_frames(dataset: Dataset) -> int:
+    """Return how many frames the file declares, at least 1."""
+    found = numbers(dataset.get("NumberOfFrames"))
+    return max(1, int(found[0])) if found else 1
+
+
+def _assumed_syntax(dataset: Dataset) -> uid.UID:
+    """Return the transfer syntax of a file that states none: what pydicom found when it read the elements."""
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return uid.ImplicitVRLittleEndian
+    return uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+
+
+def _is_recognised(dataset: Dataset) -> bool:
+    return "SOPClassUID" in dataset or "StudyInstanceUID" in dataset or "Modality" in dataset
+
+
+def _name(kind: str) -> str:
+    return uid.UID(kind).name if kind else ""
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

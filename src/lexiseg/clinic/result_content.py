@@ -1,0 +1,125 @@
+"""What the objects of one prediction hold: segments, words, agreement, the flag, and the algorithm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lexiseg.clinic.facts import ImageFacts
+from lexiseg.clinic.orientation import PatientSide
+from lexiseg.words.codes import Code
+
+#: Whose left the words mean: the patient's, or that of the image where the patient's is not known.
+WordSide = Literal["patient", "image"]
+
+#: Said in every object that is written.
+NOT_FOR_DIAGNOSIS = "Research use only. Not for diagnosis."
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentContent:
+    """One foreground class.
+
+    Attributes:
+        number: Its label, from 1.
+        name: Its name.
+        code: Its code; None for "morphologically abnormal structure".
+        mask: `(H, W)` bool on the stored grid.
+        area_mm2: Its area; None where the size of a pixel in the body is not known.
+    """
+
+    number: int
+    name: str
+    code: Code | None
+    mask: npt.NDArray[np.bool_]
+    area_mm2: float | None
+
+    @property
+    def area_px(self) -> int:
+        """Number of its pixels."""
+        return int(np.count_nonzero(self.mask))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordContent:
+    """One retrieved word.
+
+    Attributes:
+        factor: Name of the factor.
+        title: Title of the factor.
+        phrase: The phrase.
+        confidence: Its softmax probability among the phrases of the factor, 0..1.
+        factor_code: Code of the factor; None without one.
+        phrase_code: Code of the phrase; None without one.
+        sides: Sides on which it places a lesion; empty if it names none.
+    """
+
+    factor: str
+    title: str
+    phrase: str
+    confidence: float
+    factor_code: Code | None
+    phrase_code: Code | None
+    sides: tuple[PatientSide, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Algorithm:
+    """What made a prediction.
+
+    Attributes:
+        name: Name of the model.
+        version: Version of Lexiseg that trained it.
+        software_version: Version of Lexiseg that predicts.
+        parameters: What else decides the result, such as the hash of the weights and the options.
+    """
+
+    name: str
+    version: str
+    software_version: str
+    parameters: tuple[tuple[str, str], ...]
+
+    @property
+    def identity(self) -> str:
+        """A text that is the same exactly for the same algorithm with the same options."""
+        return "|".join((self.name, self.version, *(f"{key}={value}" for key, value in self.parameters)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultContent:
+    """A prediction as it is written into DICOM objects.
+
+    Attributes:
+        facts: What the source says about its image.
+        segments: One per foreground class, empty ones included.
+        words: The retrieved words, in the convention of `side`.
+        side: Whose left the words mean.
+        agreement: Share of the factors in which words and mask agree, 0..1; None if not known.
+        expected_dice: Dice that is expected of the mask, 0..1; None for a run that is not calibrated.
+        flagged: Whether a person should look at it.
+        reasons: Why.
+        algorithm: What made it.
+        fallback_date: Date and time for objects of sources that state none, as YYYYMMDDHHMMSS.
+    """
+
+    facts: ImageFacts
+    segments: tuple[SegmentContent, ...]
+    words: tuple[WordContent, ...]
+    side: WordSide
+    agreement: float | None
+    expected_dice: float | None
+    flagged: bool
+    reasons: tuple[str, ...]
+    algorithm: Algorithm
+    fallback_date: str
+
+    @property
+    def labels(self) -> npt.NDArray[np.uint8]:
+        """The label of each pixel, `(H, W)`, 0 for the background."""
+        labels = np.zeros(self.segments[0].mask.shape, np.uint8)
+        for segment in self.segments:
+            labels[segment.mask] = segment.number
+        return labels

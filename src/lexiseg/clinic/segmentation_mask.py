@@ -1,0 +1,85 @@
+"""DICOM segmentations as masks of a data set: one label per pixel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from lexiseg.clinic.dataset import BROKEN, number_of_frames
+from lexiseg.clinic.frame_pixels import decode_frame
+from lexiseg.errors import DataError
+
+_SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+
+
+def is_segmentation(dataset: Dataset) -> bool:
+    """Return whether the file is a segmentation (SEG)."""
+    return str(dataset.get("SOPClassUID", "")) in _SEGMENTATIONS
+
+
+def segmentation_labels(dataset: Dataset, path: Path, *, pixel_limit: int) -> npt.NDArray[np.uint32]:
+    """Return the segment number of each pixel, 0 where there is none; of a segmentation of one image.
+
+    Probabilities (FRACTIONAL) of at least one half count. Where segments overlap, the first one counts.
+
+    Args:
+        dataset: The segmentation.
+        path: Its name, for messages.
+        pixel_limit: Largest number of pixels of a frame that is read.
+
+    Returns:
+        `(H, W)` uint32.
+
+    Raises:
+        DataError: The file is damaged, or segments several images.
+    """
+    kind = str(dataset.get("SegmentationType", "")).upper()
+    frames = number_of_frames(dataset)
+    if kind == "LABELMAP":
+        if frames > 1:
+            raise _several_images(path)
+        return decode_frame(dataset, path, 0, pixel_limit=pixel_limit).astype(np.uint32)
+    half = (int(dataset.get("MaximumFractionalValue", 255)) + 1) // 2 if kind == "FRACTIONAL" else 1
+    labels: npt.NDArray[np.uint32] | None = None
+    seen: set[int] = set()
+    for index in range(frames):
+        number = _segment_number(dataset, path, index)
+        if number in seen:
+            raise _several_images(path)
+        seen.add(number)
+        frame = decode_frame(dataset, path, index, pixel_limit=pixel_limit) >= half
+        labels = np.zeros(frame.shape, np.uint32) if labels is None else labels
+        labels[frame & (labels == 0)] = number
+    assert labels is not None
+    return labels
+
+
+def _segment_number(dataset: Dataset, path: Path, index: int) -> int:
+    try:
+        for groups in (
+            dataset.PerFrameFunctionalGroupsSequence[index],
+            dataset.get("SharedFunctionalGroupsSequence", [Dataset()])[0],
+        ):
+            if "SegmentIdentificationSequence" in groups:
+                return int(groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+    except BROKEN as error:
+        raise DataError(
+            f"{path} is a damaged segmentation: frame {index + 1} names no segment ({error}). Export it "
+            "again.",
+            code="LEX-DATA-960",
+        ) from error
+    raise DataError(
+        f"{path} is a damaged segmentation: frame {index + 1} names no segment. Export it again.",
+        code="LEX-DATA-961",
+    )
+
+
+def _several_images(path: Path) -> DataError:
+    return DataError(
+        f"{path} segments several slices or frames; expected the mask of one image. Save one segmentation "
+        "per image.",
+        code="LEX-DATA-962",
+    )

@@ -1,0 +1,141 @@
+"""DICOM segmentations (SEG): one segment per foreground class, on the grid of the source image."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import highdicom
+from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
+from pydicom import uid
+from pydicom.dataset import Dataset
+
+from lexiseg.clinic.coded_concepts import ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, concept
+from lexiseg.clinic.dataset import LACKING, all_items
+from lexiseg.clinic.object_identity import ObjectIdentity, derived_uid, fix_identity, identity_of
+from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS, ResultContent
+from lexiseg.clinic.source_header import referenced_frame, source_header
+from lexiseg.errors import DataError
+
+MANUFACTURER = "Lexiseg"
+RESEARCH = "RESEARCH"
+
+_SLICE = "1.2.840.10008.5.1.4.1.1.2"
+_PICTURE = "1.2.840.10008.5.1.4.1.1.7"
+
+_LONGEST_LABEL = 64
+
+
+def build_segmentation(
+    source: Dataset, path: Path, content: ResultContent, *, as_labels: bool = False
+) -> Segmentation:
+    """Return the segmentation of a prediction.
+
+    It is BINARY, which all viewers of segmentations show, or LABELMAP. A mask without pixels is one empty
+    frame. Without a frame of reference, as for radiographs, it states the patient orientation of the source.
+
+    Args:
+        source: The source image.
+        path: Its name, for messages.
+        content: The prediction.
+        as_labels: Whether it is a LABELMAP.
+
+    Raises:
+        DataError: The source lacks what a segmentation needs.
+    """
+    index = content.facts.frame - 1
+    header = source_header(source, path, index)
+    identity = identity_of(source, content, "seg")
+    frame = referenced_frame(source, index)
+    if frame is not None:
+        # Of a class of several frames, highdicom wants all of them; one frame is segmented here.
+        header.SOPClassUID = _SLICE if "FrameOfReferenceUID" in header else _PICTURE
+    kind = SegmentationTypeValues.LABELMAP if as_labels else SegmentationTypeValues.BINARY
+    # Several classes do not overlap, so one label per pixel holds all of them.
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            segmentation = Segmentation(
+                source_images=[header],
+                pixel_array=content.labels[None],
+                segmentation_type=kind,
+                segment_descriptions=_descriptions(source, content),
+                series_instance_uid=identity.series_uid,
+                series_number=identity.series_number,
+                sop_instance_uid=identity.instance_uid,
+                instance_number=identity.instance_number,
+                manufacturer=MANUFACTURER,
+                manufacturer_model_name=content.algorithm.name[:_LONGEST_LABEL],
+                software_versions=content.algorithm.software_version,
+                device_serial_number=derived_uid(content.algorithm.identity)[-16:],
+                content_description=NOT_FOR_DIAGNOSIS,
+                content_label="SEGMENTATION",
+                omit_empty_frames=False,
+                series_description=f"Lexiseg segmentation. {NOT_FOR_DIAGNOSIS}"[:_LONGEST_LABEL],
+                content_qualification=RESEARCH,
+            )
+    except LACKING as error:
+        raise DataError(
+            f"{path} lacks what a segmentation needs: {str(error).rstrip('.')}. Export it from the archive.",
+            code="LEX-DATA-971",
+        ) from error
+    finish(segmentation, header, source, identity)
+    if frame is not None:
+        _name_source_frame(segmentation, source, frame)
+    return segmentation
+
+
+def finish(written: Dataset, header: Dataset, source: Dataset, identity: ObjectIdentity) -> None:
+    """Set what all objects have: character set, orientation and moments; the last step of building one."""
+    written.SpecificCharacterSet = "ISO_IR 192"
+    if "FrameOfReferenceUID" not in header and "PixelData" in written:
+        # Of type 2C: it may be empty, but it must be there.
+        written.PatientOrientation = source.get("PatientOrientation") or ""
+    fix_identity(written, identity, source)
+    written.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+
+
+def _descriptions(source: Dataset, content: ResultContent) -> list[SegmentDescription]:
+    algorithm = content.algorithm
+    identification = highdicom.AlgorithmIdentificationSequence(
+        name=algorithm.name[:_LONGEST_LABEL],
+        family=ARTIFICIAL_INTELLIGENCE,
+        version=algorithm.version,
+        source=MANUFACTURER,
+        parameters=dict(algorithm.parameters),
+    )
+    return [
+        SegmentDescription(
+            segment_number=segment.number,
+            segment_label=segment.name[:_LONGEST_LABEL],
+            segmented_property_category=ABNORMAL_STRUCTURE,
+            segmented_property_type=concept(segment.code) if segment.code is not None else ABNORMAL_STRUCTURE,
+            algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+            algorithm_identification=identification,
+            tracking_uid=tracking_uid(source, content, segment.number),
+            tracking_id=tracking_name(segment.number, segment.name),
+        )
+        for segment in content.segments
+    ]
+
+
+def tracking_uid(source: Dataset, content: ResultContent, number: int) -> str:
+    """Return the UID that ties a segment to the findings of a report."""
+    frame = str(content.facts.frame)
+    return derived_uid("segment", str(source.SOPInstanceUID), frame, content.algorithm.identity, str(number))
+
+
+def tracking_name(number: int, name: str) -> str:
+    """Return the name of a segment in segmentation and report."""
+    return f"{number} {name}"[:_LONGEST_LABEL]
+
+
+def _name_source_frame(segmentation: Segmentation, source: Dataset, frame: int) -> None:
+    """Say which frame of the source was segmented; files of one frame need no number."""
+    for group in segmentation.get("PerFrameFunctionalGroupsSequence", []):
+        for derivation in group.get("DerivationImageSequence", []):
+            for image in derivation.get("SourceImageSequence", []):
+                image.ReferencedFrameNumber = frame
+    for item in all_items(segmentation):
+        if item.get("ReferencedSOPInstanceUID") == source.SOPInstanceUID:
+            item.ReferencedSOPClassUID = source.SOPClassUID

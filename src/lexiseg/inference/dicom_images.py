@@ -1,0 +1,40 @@
+"""DICOM images in prediction: turned to the usual display for the network, predictions turned back."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from lexiseg.clinic.facts import ImageFacts
+from lexiseg.inference.result import Prediction
+
+
+def on_stored_grid(prediction: Prediction, facts: ImageFacts | None, *, has_spacing: bool) -> Prediction:
+    """Return the prediction of an image in its usual display on the grid of its file.
+
+    Args:
+        prediction: Of the image as the network got it.
+        facts: What the DICOM file says; None for other files, whose predictions stay as they are.
+        has_spacing: Whether areas in mm2 are known already, from a spacing that the user stated.
+    """
+    if facts is None:
+        return prediction
+    area_mm2, spacing = prediction.area_mm2, facts.spacing.body_mm
+    if not has_spacing and spacing is not None:
+        area_mm2 = {name: count * spacing[0] * spacing[1] for name, count in prediction.area_px.items()}
+    return dataclasses.replace(
+        prediction,
+        mask=facts.turn.undo(prediction.mask),
+        probability=facts.turn.undo_maps(prediction.probability),
+        area_mm2=area_mm2,
+        facts=facts,
+    )
+
+
+def as_displayed(prediction: Prediction) -> Prediction:
+    """Return a prediction on the grid of the usual display; the inverse of the turn of `on_stored_grid`."""
+    if prediction.facts is None:
+        return prediction
+    turn = prediction.facts.turn
+    return dataclasses.replace(
+        prediction, mask=turn.apply(prediction.mask), probability=turn.apply_maps(prediction.probability)
+    )

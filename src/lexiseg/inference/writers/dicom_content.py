@@ -1,0 +1,144 @@
+"""A prediction as the content of DICOM objects: segments, words in patient coordinates, algorithm."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from lexiseg._version import __version__
+from lexiseg.clinic.facts import ImageFacts
+from lexiseg.clinic.result_content import Algorithm, ResultContent, SegmentContent, WordContent, WordSide
+from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.review import disagreement
+from lexiseg.words.codes import Codes
+from lexiseg.words.flips import flip
+from lexiseg.words.half_features import Half
+from lexiseg.words.vocabulary import Vocabulary, load_vocabulary, shipped_vocabularies
+
+
+def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predictor) -> ResultContent:
+    """Return what DICOM objects say of a prediction.
+
+    Where the file says where the patient's left is, all words are given in the patient's left and right: a
+    model that was taught the image's left says "left lung" of what a reader of a report calls the right one.
+
+    Args:
+        prediction: On the stored grid.
+        facts: What the source says about its image.
+        predictor: The predictor.
+    """
+    run, vocabulary = predictor.run, predictor.run.spoken_vocabulary
+    codes = Codes() if vocabulary is None else vocabulary_codes(vocabulary)
+    side: WordSide = "patient" if facts.knows_sides else "image"
+    segments = tuple(
+        SegmentContent(
+            number=label,
+            name=name,
+            code=codes.finding if len(run.class_names) == 2 else None,
+            mask=prediction.mask == label,
+            area_mm2=None if prediction.area_mm2 is None else prediction.area_mm2[name],
+        )
+        for label, name in enumerate(run.class_names)
+        if label > 0
+    )
+    words, reasons = prediction.words, prediction.reasons
+    if vocabulary is not None and facts.knows_sides and run.side == "image":
+        words, reasons = _patient_words(prediction, vocabulary)
+    return ResultContent(
+        facts=facts,
+        segments=segments,
+        words=() if vocabulary is None else tuple(_word(word, vocabulary, codes) for word in words),
+        side=side,
+        agreement=prediction.agreement,
+        expected_dice=prediction.expected_dice,
+        flagged=prediction.flagged,
+        reasons=reasons,
+        algorithm=_algorithm(predictor, facts),
+        fallback_date="".join(character for character in run.manifest.created if character.isdigit())[:14],
+    )
+
+
+def vocabulary_codes(vocabulary: Vocabulary) -> Codes:
+    """Return the codes of a vocabulary; of one without codes, those of the shipped one with the same name.
+
+    Runs of version 0.1.0 hold their vocabulary without codes.
+    """
+    if vocabulary.codes != Codes() or vocabulary.name not in shipped_vocabularies():
+        return vocabulary.codes
+    return load_vocabulary(vocabulary.name).codes
+
+
+def _patient_words(
+    prediction: Prediction, vocabulary: Vocabulary
+) -> tuple[tuple[RetrievedWord, ...], tuple[str, ...]]:
+    """Return words and reasons in the patient's left and right, from those of the image's.
+
+    A phrase without a mirrored one, as of a sheet's vocabulary, keeps its words.
+    """
+    by_factor: dict[int, RetrievedWord] = {}
+    for position, word in enumerate(prediction.words):
+        target = vocabulary.flip_tables["horizontal"][position][word.index]
+        to, index = (position, word.index) if target is None else target
+        factor = vocabulary.factors[to]
+        by_factor[to] = dataclasses.replace(
+            word,
+            factor=factor.name,
+            title=factor.title,
+            index=index,
+            phrase=factor.phrases[index],
+            runners_up=(),
+        )
+    words = tuple(by_factor[position] for position in sorted(by_factor))
+    if prediction.measured is None or len(words) != len(vocabulary.factors):
+        return words, prediction.reasons
+    lesion = bool(prediction.mask.any())
+    of_image = disagreement(prediction.words, prediction.measured, vocabulary, lesion=lesion)
+    indices = flip(vocabulary, prediction.measured.indices, "horizontal")
+    measured = vocabulary.describe(indices, source="concepts", side="patient")
+    of_patient = disagreement(words, measured, vocabulary, lesion=lesion)
+    reasons = (of_patient if reason == of_image else reason for reason in prediction.reasons)
+    return words, tuple(reason for reason in reasons if reason is not None)
+
+
+def _word(word: RetrievedWord, vocabulary: Vocabulary, codes: Codes) -> WordContent:
+    factor = vocabulary.factor(word.factor)
+    halves: dict[Half, bool] = {}
+    if factor.measure is not None:
+        halves = factor.measure.lesion_in_halves(factor.phrases, word.index)
+    return WordContent(
+        factor=factor.name,
+        title=factor.title,
+        phrase=word.phrase,
+        confidence=word.confidence,
+        factor_code=codes.factors.get(factor.name),
+        phrase_code=codes.phrases.get(word.phrase),
+        sides=tuple(half for half, lesion in halves.items() if lesion),
+    )
+
+
+def _algorithm(predictor: Predictor, facts: ImageFacts) -> Algorithm:
+    options, run = predictor.options, predictor.run
+    parameters = [
+        (f"weights {number} SHA-256", _sha256(member.weights_file))
+        for number, member in enumerate(predictor.runs, 1)
+    ]
+    if predictor.calibration is not None:
+        parameters.append(("calibrated", "yes"))
+    if options.flip_average:
+        parameters.append(("flip average", "yes"))
+    parameters.append(("shown", facts.shown))
+    return Algorithm(
+        name=Path(run.shown).name,
+        version=run.manifest.lexiseg_version,
+        software_version=__version__,
+        parameters=tuple(parameters),
+    )
+
+
+@lru_cache(maxsize=8)
+def _sha256(weights: Path) -> str:
+    with open(weights, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
