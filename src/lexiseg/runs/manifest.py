@@ -76,7 +76,7 @@ class TeacherRecord(Record):
     used: bool
 
 
-class MasksRecord(_PartlyWritten):
+class MasksRecord(PartlyWritten, Record):
     """Which training images had a mask, where not all had.
 
     Attributes:

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 
 import tifffile
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from lexiseg.errors import DataError
 
@@ -69,7 +69,7 @@ def open_image(content: bytes, path: Path) -> Image.Image | None:
     return image
 
 
-def quietly_opened(content: bytes, formats: tuple[str, ...]) -> Image.Image:
+def quietly_opened(content: bytes, formats: tuple[str, ...]) -> ImageFile.ImageFile:
     """Open an image with Pillow, without its warning about large ones.
 
     Up to twice Pillow's limit it only warns, and such images are read; above it, `too_large` says what to do.

@@ -186,9 +186,9 @@ def _report_table(path: Path) -> tuple[Table, list[LeftOut]]:
         return Table(path=path), []
     fitting = [table for table in tables if _title(table, KEY_COLUMNS) and _title(table, TEXT_COLUMNS)]
     if len(fitting) > 1:
-        names = ", ".join(repr(table.worksheet) for table in fitting)
+        several = ", ".join(repr(table.worksheet) for table in fitting)
         raise DataError(
-            f"{path} has several worksheets with names and sentences ({names}). Keep one of them, or save "
+            f"{path} has several worksheets with names and sentences ({several}). Keep one of them, or save "
             "each as a file of its own.",
             code="LEX-DATA-704",
         )
