@@ -18,6 +18,7 @@ from lexiseg.data import DatasetIndex
 from lexiseg.errors import RunError
 from lexiseg.evaluation.evaluate import evaluate_on
 from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.files import remove_leftover_folders, remove_leftovers
 from lexiseg.studies.arm_locks import STALE_MINUTES, Claims, share_out
 from lexiseg.studies.study_data import with_hidden
 from lexiseg.systems.configuration import TrainConfig
@@ -222,6 +223,9 @@ def train_and_evaluate(study: Study, trial: Trial, *, console: Console) -> None:
     """
     folder = study.run_folder(trial)
     index = with_hidden(study.index, trial.config)
+    # What a killed process left half-written; only the holder of the claim on this trial comes here.
+    remove_leftover_folders(folder)
+    remove_leftovers(folder)
     resume = (folder / "run.json").is_file()
     if resume:
         check_trial(folder, trial.config)

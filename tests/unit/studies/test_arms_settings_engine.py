@@ -323,7 +323,7 @@ def test_a_data_set_that_every_seed_splits_differently_is_refused(
         for kind, file in (("images", sample.image), ("masks", sample.mask)):
             shutil.copy(file, tmp_path / "data" / kind / f"{sample.id}{file.suffix}")
 
-    def refused(path: Path, value: object) -> None:
+    def refused(path: Path, value: object, *, private: bool) -> None:
         raise DiskError(f"No permission to write {path}.")
 
     monkeypatch.setattr(splits, "write_json", refused)
@@ -383,11 +383,15 @@ def test_a_study_does_each_trial_once_and_resumes_what_was_begun(
     begun.mkdir(parents=True)
     (begun / "run.json").touch()
     resolved = trials[1].config.model_copy(update={"workers": 3})
+    half = (begun / ".partial-abcd1234.safetensors", tmp_path / "runs" / ".partial-a-s0-abcd1234")
+    half[0].touch()  # as a killed process leaves it
+    half[1].mkdir()
     (begun / CONFIG_FILE).write_text(yaml.safe_dump(resolved.model_dump(mode="json")))
     run_study(study, console=QUIET)
     assert [(config.epochs, config.workers, resume) for _, config, resume in trained] == [
         (2, None, False), (3, 3, True), (2, None, False),
     ]  # fmt: skip
+    assert not any(path.exists() for path in half)
     run_study(study, console=QUIET)
     assert len(trained) == 3
     other = plan_trials(arms, {"epochs": 2, "image_size": 64}, None)
