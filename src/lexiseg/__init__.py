@@ -20,7 +20,7 @@ from lexiseg.errors import LexisegError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lexiseg.clinic.view import View
+    from lexiseg.clinic.view import View as View
     from lexiseg.data import open_dataset as open_dataset
     from lexiseg.data.check import check_dataset as check_dataset
     from lexiseg.data.phantom import write_phantom as write_phantom
@@ -54,6 +54,7 @@ _HOMES = {
     "PredictionOptions": "lexiseg.inference.options",
     "Predictor": "lexiseg.inference.predictor",
     "Run": "lexiseg.runs.run",
+    "View": "lexiseg.clinic.view",
     "audit": "lexiseg.studies.audit",
     "calibrate": "lexiseg.evaluation.fit_calibration",
     "check_dataset": "lexiseg.data.check",

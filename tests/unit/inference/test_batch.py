@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lexiseg.data.readers import read_image
+from lexiseg.clinic.view import View
+from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import DiskError, LexisegError, UsageError
 from lexiseg.inference.batch import BatchSummary, predict_to_files
 from lexiseg.inference.explain import Explanation
@@ -282,11 +284,11 @@ class TestWriters:
     ) -> None:
         read: list[Path] = []
 
-        def counted(path: Path) -> np.ndarray:
+        def counted(path: Path, view: View) -> DecodedImage:
             read.append(path)
-            return read_image(path)
+            return read_image_with_facts(path, view)
 
-        monkeypatch.setattr("lexiseg.inference.writers.base.read_image", counted)
+        monkeypatch.setattr("lexiseg.inference.writers.base.read_image_with_facts", counted)
         run(folder, tmp_path / "masks only")
         assert read == []
         run(folder, tmp_path / "out", writers=["mask", "overlay", "card", "probability"])

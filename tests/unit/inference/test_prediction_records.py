@@ -51,6 +51,8 @@ def test_a_record_by_hand() -> None:
         "flagged": True,
         "reasons": ["why"],
         "expected_dice": 0.1235,
+        "dicom": None,
+        "not_written": {},
     }
     assert record.model_dump(mode="json") == line
     assert list(record.model_dump()) == list(line)
