@@ -18,6 +18,7 @@ def leaking(phantom: Path, root: Path) -> Path:
     source = sorted((root / "Train_Folder" / "img").iterdir())[0]
     for split in ("Val", "Test"):
         shutil.copy(source, sorted((root / f"{split}_Folder" / "img").iterdir())[0])
+    (root / "Val_Folder" / "img" / "more.gif").write_bytes(b"GIF")
     return root
 
 
@@ -31,6 +32,7 @@ def test_every_command_refuses_and_tells(cli: Command, phantom: Path, tmp_path: 
     assert "LEX-DATA-700" in cli("audit", data, "--out", tmp_path / "audit", "--steps", 2).stderr
     trained = cli("train", data, "--out", run, *short, "--allow-leak")
     assert trained.code == 0, trained.stderr
+    assert trained.stdout.count("that are not read: 1 .gif") == 1
     assert "Images that are in more than one split (1): Train_Folder/img/" in trained.stdout
     (told,) = json.loads((run / "run.json").read_text())["data"]["leaks"]
     assert "allow_leak: true" in (run / "config.yaml").read_text()
@@ -42,6 +44,7 @@ def test_every_command_refuses_and_tells(cli: Command, phantom: Path, tmp_path: 
         outcome = cli(*command, "--allow-leak")
         assert outcome.code == 0, outcome.stderr
         assert "Images that are in more than one split (1)" in outcome.stdout
+        assert outcome.stdout.count("that are not read: 1 .gif") == 1
     metrics = json.loads((tmp_path / "test" / "metrics.json").read_text())
     assert len(metrics["data"]["leaks"]) == 1
     assert "--allow-leak" in metrics["execution"]["command"]

@@ -32,6 +32,11 @@ _PATIENT_LETTER = re.compile(r"^(p[0-9]+)[_\-. ].")
 _NUMBERED_PART = re.compile(r"^(.*[0-9].*?)[_\-. ](?:[A-Za-z]+[_\-. ]?)?[0-9]+$")
 
 _LONGEST_MATCH_S = 1.0
+
+#: Separators in names, and the number of beginnings from which a shorter beginning is preferred.
+_BREAK = re.compile(r"[_\-. ]")
+_MANY_GROUPS = 6
+
 _MAX_SOURCES = 8
 _MIN_COVER = 0.95
 _PREFIX = re.compile(r"^([A-Za-z]+)[_-]")
@@ -98,9 +103,13 @@ def shared_beginnings(stems: Sequence[str]) -> list[str | None]:
         The beginning per name; None for each name if the names do not have this form, or share no beginning.
     """
     starts = [_first_group((_NUMBERED_PART,), stem) for stem in stems]
-    counts = Counter(start for start in starts if start is not None)
-    if None in starts or not counts or len(counts) == len(stems) or max(counts.values()) > len(stems) / 2:
+    if not _groups(starts):
         return [None] * len(stems)
+    # "study3_series1_im7": the first part that makes many groups keeps most images together.
+    for depth in range(1, 1 + min(len(_BREAK.findall(stem)) for stem in stems)):
+        shorter = [_beginning(stem, depth) for stem in stems]
+        if all(any(map(str.isdigit, start)) for start in shorter) and _groups(shorter) >= _MANY_GROUPS:
+            return list(shorter)
     return starts
 
 
@@ -120,6 +129,19 @@ def _stated_patients(stems: Sequence[str], pattern: str) -> list[str | None]:
             ) from error
         ids.append(match.group(1) if match else None)
     return ids
+
+
+def _groups(starts: Sequence[str | None]) -> int:
+    """Return the number of beginnings; 0 if one is missing, none is shared, or one holds most images."""
+    counts = Counter(starts)
+    if None in counts or len(counts) == len(starts) or max(counts.values(), default=0) > len(starts) / 2:
+        return 0
+    return len(counts)
+
+
+def _beginning(stem: str, depth: int) -> str:
+    """Return a name up to its separator of that number, counted from 1."""
+    return stem[: [match.start() for match in _BREAK.finditer(stem)][depth - 1]]
 
 
 def sources(stems: Sequence[str]) -> list[str | None]:

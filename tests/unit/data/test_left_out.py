@@ -143,8 +143,8 @@ def test_missing_masks_name_what_may_be_them(plain_folder: Tree) -> None:
 
 def test_a_folder_of_unread_formats_only_says_so(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "a.dcm").write_bytes(b"x")
-    with refuses("LEX-DATA-024", "1 .dcm"):
+    (tmp_path / "images" / "a.nii").write_bytes(b"x")
+    with refuses("LEX-DATA-024", "1 .nii"):
         open_dataset(tmp_path)
 
 
@@ -248,7 +248,17 @@ def test_images_of_a_patient_stay_in_one_split_and_the_claim_is_true(tmp_path: P
     assert all(len(of_start) == 1 for of_start in splits.values())
     assert {sample.patient for sample in index.samples} == {None}
     assert "by the beginning of their names, as no patient is known" in index.assumptions[0]
-    assert any("Patients are not known" in text and "x00 (3 images)" in text for text in index.assumptions)
+    (unsure,) = (text for text in index.assumptions if "Patients are not known" in text)
+    assert "x00 (3 images); beginnings in more than one split: 0." in unsure
+    finding = check_dataset(index.root).of("patient-unknown")
+    assert finding is not None
+    assert (finding.severity, finding.message) == ("warning", unsure)
+
+    root = tmp_path / "two"
+    for place, stem in enumerate(("a1_1", "a1_2", "b1_1", "b1_2")):
+        save_image(root / "images" / f"{stem}.png", place)
+        save_mask(root / "masks" / f"{stem}.png")
+    assert "one by one, as no patient is known" in open_dataset(root).assumptions[0]
 
     _, index = made("img_{p}{k}")
     assert "one by one, as no patient is known" in index.assumptions[0]

@@ -64,6 +64,16 @@ def test_patients_are_not_guessed(stems: list[str]) -> None:
         (["img_1", "img_2", "scan_1"], None),  # the name of a collection
         (["A17_1", "A17_2", "B20_1", "other"], None),  # not all names have the form
         (["A1_1", "B1_1", "C1_1"], None),  # nothing is shared
+        # The shortest beginning that makes many groups.
+        (
+            [f"study{p}_series{s}_im{k}" for p in range(6) for s in "12" for k in "12"],
+            [f"study{p}" for p in range(6) for _ in range(4)],
+        ),
+        # Two hospitals are too few for patients.
+        (
+            [f"h{h}_{p}_{k}" for h in "12" for p in range(4) for k in "12"],
+            [f"h{h}_{p}" for h in "12" for p in range(4) for _ in "12"],
+        ),
         ([], None),
     ],
 )

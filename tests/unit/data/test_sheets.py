@@ -277,6 +277,20 @@ def test_an_archive_of_zeros_is_not_unpacked(tmp_path: Path) -> None:
         read_sheet(path)
 
 
+def test_a_cell_far_away_makes_no_endless_table(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "reports.xlsx", [["a", "One."]], put("XFD1048576", "x"))
+    with refuses("LEX-DATA-706", "reaches to row 1048576"):
+        read_sheet(path)
+
+
+@pytest.mark.parametrize("line", ["sep=", "sep=x", 'sep="'])
+def test_a_separator_that_is_none(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "reports.csv"
+    path.write_text(f"{line}\nimage,report\na,One.\n")
+    with refuses("LEX-DATA-042", "states the separator"):
+        read_sheet(path)
+
+
 def test_cases_csv_of_a_german_excel(plain_folder: Tree) -> None:
     root = plain_folder("a", "b", "c")
     (root / "cases.csv").write_text(

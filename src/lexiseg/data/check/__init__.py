@@ -19,6 +19,7 @@ from lexiseg.data.check.report import (
 )
 from lexiseg.data.check.report_check import Reports, check_reports, read_reports
 from lexiseg.data.dataset_yaml import DatasetYaml
+from lexiseg.data.layouts.assemble import perhaps_patients
 from lexiseg.data.layouts.open_dataset import find_coding, image_assumptions, scan_folder, vocabulary_path
 from lexiseg.data.layouts.scan import Scan
 from lexiseg.data.mask_coding import MaskCoding
@@ -55,10 +56,13 @@ def check_dataset(
     findings += _splits(root, inspections)
     words = check_reports(reports, inspections, stated, root) if scan.has_reports else None
     findings += words.findings if words is not None else ()
+    unsure = perhaps_patients(scan.samples)
+    findings += [make_finding("patient-unknown", "warning", unsure)] if unsure else []
     headers = [item.header for item in inspections if item.header is not None]
     findings += [
         make_finding("assumed", "info", text)
         for text in (*scan.assumptions, *image_assumptions(headers), *notes)
+        if text != unsure
     ]
     return CheckReport(
         root=str(root),

@@ -76,23 +76,33 @@ def assemble(
         for name, item, patient, prefix in zip(_ids(found), found, patient_ids, prefixes, strict=True)
     ]
     samples.sort(key=lambda sample: (SPLITS.index(sample.split), sample.id))
-    unsure = None if any(patient_ids) else _perhaps_patients(stems)
+    unsure = perhaps_patients(samples)
     return tuple(samples), [*known.notes, *(said for said in (note, unsure) if said)]
 
 
-def _perhaps_patients(stems: Sequence[str]) -> str | None:
-    """Return a note on images that may be of the same patients, as their names share a beginning."""
-    starts = shared_beginnings(stems)
-    counts = Counter(start for start in starts if start is not None)
-    if not counts:
+def perhaps_patients(samples: Sequence[Sample]) -> str | None:
+    """Return a note on images that may be of the same patients, as their names share a beginning.
+
+    Args:
+        samples: The samples; nothing is said if any patient is known.
+    """
+    if any(sample.patient for sample in samples):
         return None
-    start, count = counts.most_common(1)[0]
+    starts = shared_beginnings([plain_stem(sample.image.name) for sample in samples])
+    splits: dict[str, set[Split]] = {}
+    for start, sample in zip(starts, samples, strict=True):
+        if start is not None:
+            splits.setdefault(start, set()).add(sample.split)
+    if not splits:
+        return None
+    start, count = Counter(start for start in starts if start is not None).most_common(1)[0]
+    several = sum(len(of_start) > 1 for of_start in splits.values())
     return (
-        f"Patients are not known: each image counts as a patient of its own. But {len(stems)} images share "
-        f"{len(counts)} beginnings of their names, such as {start} ({count} images). If a beginning is a "
-        f"patient, write `patient: '^(.+)[_. -][^_. -]*$'` into {DATASET_FILE}, or state the patients in "
-        f"{CASE_FACTS_FILE}; else the images of a patient may be in several splits, and intervals are too "
-        "narrow."
+        f"Patients are not known: each image counts as a patient of its own. But {len(samples)} images share "
+        f"{len(splits)} beginnings of their names, such as {start} ({count} images); beginnings in more than "
+        f"one split: {several}. If a beginning is a patient, write `patient: '^(.+)[_. -][^_. -]*$'` into "
+        f"{DATASET_FILE}, or state the patients in {CASE_FACTS_FILE}; else the images of a patient may be in "
+        "several splits, and intervals are too narrow."
     )
 
 

@@ -22,6 +22,7 @@ _MARKS = (
 #: Line in front of the titles by which Excel is told the separator.
 _SEPARATOR_LINE = "sep="
 
+_SEPARATORS = (",", ";", "\t", "|")
 _MAX_BYTES = 256 * 2**20
 
 
@@ -33,13 +34,15 @@ def csv_rows(path: Path) -> list[TableRow]:
 
     Raises:
         UnicodeDecodeError: It is in no such encoding.
-        ValueError: It is too large, holds zero bytes, or quotes that do not end.
+        ValueError: It is too large, holds zero bytes or quotes that do not end, or states no usual separator.
         OSError: It cannot be read.
     """
     text = _text(path)
     separator, skipped = None, 0
     if text.lower().startswith(_SEPARATOR_LINE):
         separator, skipped = text[len(_SEPARATOR_LINE) : len(_SEPARATOR_LINE) + 1], 1
+        if separator not in _SEPARATORS:
+            raise ValueError(f"its first line states the separator {separator!r}")
         text = text[len(text.splitlines(keepends=True)[0]) :]
     rows = []
     source = csv.reader(

@@ -17,6 +17,9 @@ from lexiseg.errors import DataError
 #: An unpacked file may not be larger: a small file can hold gigabytes of zeros.
 _MAX_BYTES = 256 * 2**20
 
+#: A cell far below and right of all others would make an endless table.
+_MAX_CELLS = 3_000_000
+
 #: A cell format that shows whole numbers with leading zeros, perhaps between fixed text: `0000`, `"IMG_"000`.
 _ZEROS = re.compile(r'^((?:"[^"]*"|\\.|[_-])*)#*(0+)((?:"[^"]*"|\\.|[_-])*)$')
 _FIXED = re.compile(r'"([^"]*)"|\\(.)|([_-])')
@@ -37,7 +40,7 @@ def read_excel_tables(path: Path) -> tuple[Table, ...]:
     Numbers are shown as their cell format shows them where it states leading zeros, otherwise plain.
 
     Raises:
-        DataError: It is damaged, or unpacks to more than 256 MB.
+        DataError: It is damaged, unpacks to more than 256 MB, or has more than three million cells.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -45,6 +48,12 @@ def read_excel_tables(path: Path) -> tuple[Table, ...]:
         if size > _MAX_BYTES:
             raise ValueError(f"it unpacks to {size / 2**20:.0f} MB; at most {_MAX_BYTES // 2**20} are read")
         book = openpyxl.load_workbook(path)
+        for sheet in book.worksheets:
+            if sheet.max_row * sheet.max_column > _MAX_CELLS:
+                raise ValueError(
+                    f"the worksheet {sheet.title!r} reaches to row {sheet.max_row}, column "
+                    f"{sheet.max_column}; delete the empty rows and columns behind the data"
+                )
         values = openpyxl.load_workbook(path, data_only=True) if _has_formulas(book) else book
         return tuple(
             table

@@ -10,6 +10,7 @@ from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import ImageRecord, assemble
 from lexiseg.data.layouts.case_facts import CaseFacts, match_case_facts
 from lexiseg.data.layouts.layout import Layout
+from lexiseg.data.layouts.name_hints import name_hint
 from lexiseg.data.layouts.pairing import differing, find, image_files, pair, plain_stem
 from lexiseg.data.layouts.report_sheets import attach_reports
 from lexiseg.data.layouts.scan import Scan, some
@@ -140,7 +141,9 @@ def _make_split(
     """Make a split that keeps the images of a patient together, and write it to `splits.json`."""
     stems = list(images)
     ids, _ = match_case_facts(cases, stems).patients(stems, stated.patient)
-    starts = shared_beginnings(stems) if not any(ids) else [None] * len(stems)
+    starts = shared_beginnings(stems)
+    if any(ids) or len(set(starts)) < len(SPLITS):
+        starts = [None] * len(stems)
     groups = {stem: patient or start or stem for stem, patient, start in zip(stems, ids, starts, strict=True)}
     splits = seeded_split(groups, seed=seed)
     files.splits.update({images[stem]: split for stem, split in splits.items()})
@@ -167,7 +170,9 @@ def _read_split(files: _Files, images: dict[str, Path], path: Path) -> None:
             files.splits[images[stem]] = split
     if unknown:
         raise DataError(
-            f"{path} names {len(unknown)} images that do not exist: {some(unknown)}.", code="LEX-DATA-039"
+            f"{path} names {len(unknown)} images that do not exist: {some(unknown)}."
+            f"{name_hint(unknown, images)}",
+            code="LEX-DATA-039",
         )
     unlisted = [image.name for image in files.masks if image not in files.splits]
     if unlisted:
