@@ -1,0 +1,96 @@
+"""Failures of the machine, such as a full disk or too little memory, as errors meant for the user."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+
+from lexiseg.errors import DiskError, LexisegError, ResourceError
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_HANDLES = {errno.EMFILE, errno.ENFILE}
+_BROKEN_DISK = {errno.EIO, errno.ESTALE}
+
+#: How libraries say that there is no memory, in errors of any type.
+_MEMORY_PHRASES = (
+    "allocate memory",
+    "enough memory",
+    "out of memory",
+    "bad_alloc",
+    "unable to mmap",
+    "failed to map segment",
+    "could not create a primitive",  # oneDNN
+    "could not create a memory",
+)
+_THREAD_PHRASES = ("can't start new thread", "resource temporarily unavailable")
+
+
+def failure_of_the_machine(error: BaseException) -> LexisegError | None:
+    """Return the error to show for a failure of the machine; None if the failure is another one.
+
+    Args:
+        error: An error that reached the command line; those that caused it are looked at too.
+    """
+    for cause in _causes(error):
+        found = _of_the_system(cause) if isinstance(cause, OSError) else None
+        found = found or _of_memory(cause)
+        if found is not None:
+            return found
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and those that it came from."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _of_the_system(error: OSError) -> LexisegError | None:
+    """Return the error to show for an error of the operating system."""
+    where = error.filename or error
+    if error.errno in _NO_SPACE:
+        return DiskError(
+            f"No space left on the disk ({where}). Free some space and run the command again.",
+            code="LEX-DISK-007",
+        )
+    if error.errno in _NO_PERMISSION:
+        return DiskError(
+            f"No permission to write {where}. Choose a folder you may write to.", code="LEX-DISK-810"
+        )
+    if error.errno in _BROKEN_DISK:
+        return DiskError(
+            f"The disk cannot read or write {where} ({error.strerror}). Check the disk or its connection, "
+            f"and run the command again.",
+            code="LEX-DISK-811",
+        )
+    if error.errno in _NO_HANDLES:
+        return ResourceError(
+            f"Too many open files ({where}). Raise the limit, for example with `ulimit -n 1024`, and run the "
+            f"command again.",
+            code="LEX-RES-812",
+        )
+    return None
+
+
+def _of_memory(error: BaseException) -> LexisegError | None:
+    """Return the error to show if there is too little memory, or no room for another thread."""
+    said = str(error).lower()
+    no_memory = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+    if no_memory or any(phrase in said for phrase in _MEMORY_PHRASES):
+        return ResourceError(
+            "Not enough memory. Close other programs, or choose a smaller --batch-size or --image-size, and "
+            "run the command again.",
+            code="LEX-RES-813",
+        )
+    if any(phrase in said for phrase in _THREAD_PHRASES):
+        return ResourceError(
+            "The system starts no more threads or processes: a limit, or too little memory. Close other "
+            "programs, or raise the limit (`ulimit -u`), and run the command again.",
+            code="LEX-RES-814",
+        )
+    return None
