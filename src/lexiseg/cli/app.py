@@ -17,7 +17,7 @@ from lexiseg.cli.calibrate_command import calibrate
 from lexiseg.cli.compare_command import compare
 from lexiseg.cli.demo_command import demo
 from lexiseg.cli.evaluate_command import evaluate
-from lexiseg.cli.failures import failure_of_the_machine
+from lexiseg.cli.failures import failure_of_the_machine, hush_failures_of_threads
 from lexiseg.cli.option_errors import option_error
 from lexiseg.cli.output_streams import outlive_readers
 from lexiseg.cli.predict_command import predict
@@ -108,6 +108,7 @@ def run(handlers: SignalHandlers) -> int:
         handlers: The handlers of signals, installed.
     """
     outlive_readers()
+    hush_failures_of_threads()
 
     def fail(error: LexisegError) -> int:
         _print_error(f"Error: {error} [{error.code}]")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import threading
 from collections.abc import Iterator
 
 from lexiseg.errors import DiskError, LexisegError, ResourceError
@@ -40,6 +42,16 @@ def failure_of_the_machine(error: BaseException) -> LexisegError | None:
     return None
 
 
+def hush_failures_of_threads() -> None:
+    """Print no traceback of a thread for a failure of the machine: the main thread meets it too."""
+
+    def report(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is None or failure_of_the_machine(args.exc_value) is None:
+            threading.__excepthook__(args)
+
+    threading.excepthook = report
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error, and those that it came from."""
     seen: set[int] = set()
@@ -52,7 +64,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _of_the_system(error: OSError) -> LexisegError | None:
     """Return the error to show for an error of the operating system."""
-    where = error.filename or error
+    where = error if error.filename is None else os.fsdecode(error.filename)
     if error.errno in _NO_SPACE:
         return DiskError(
             f"No space left on the disk ({where}). Free some space and run the command again.",
