@@ -73,7 +73,7 @@ class DiskError(LexisegError):
 
 
 class ResourceError(LexisegError):
-    """The machine has too little memory, or allows too few open files, threads or processes."""
+    """The machine has too little memory, or allows too few threads or processes."""
 
     exit_code = 7
 

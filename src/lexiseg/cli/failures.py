@@ -6,13 +6,10 @@ import errno
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from lexiseg.errors import DiskError, LexisegError, ResourceError
-
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
-_NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
-_NO_HANDLES = {errno.EMFILE, errno.ENFILE}
-_BROKEN_DISK = {errno.EIO, errno.ESTALE}
+from lexiseg.files import disk_error
 
 #: How libraries say that there is no memory, in errors of any type.
 _MEMORY_PHRASES = (
@@ -64,29 +61,20 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _of_the_system(error: OSError) -> LexisegError | None:
     """Return the error to show for an error of the operating system."""
-    where = error if error.filename is None else os.fsdecode(error.filename)
-    if error.errno in _NO_SPACE:
+    where = "the output" if error.filename is None else os.fsdecode(error.filename)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskError(
             f"No space left on the disk ({where}). Free some space and run the command again.",
             code="LEX-DISK-007",
         )
-    if error.errno in _NO_PERMISSION:
-        return DiskError(
-            f"No permission to write {where}. Choose a folder you may write to.", code="LEX-DISK-810"
-        )
-    if error.errno in _BROKEN_DISK:
+    if error.errno in (errno.EIO, errno.ESTALE):
         return DiskError(
             f"The disk cannot read or write {where} ({error.strerror}). Check the disk or its connection, "
             f"and run the command again.",
             code="LEX-DISK-811",
         )
-    if error.errno in _NO_HANDLES:
-        return ResourceError(
-            f"Too many open files ({where}). Raise the limit, for example with `ulimit -n 1024`, and run the "
-            f"command again.",
-            code="LEX-RES-812",
-        )
-    return None
+    known = disk_error(Path(where), error)
+    return known if isinstance(known, LexisegError) else None
 
 
 def _of_memory(error: BaseException) -> LexisegError | None:

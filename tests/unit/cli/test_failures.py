@@ -18,9 +18,9 @@ def of_the_system(number: int) -> OSError:
     [
         (of_the_system(errno.ENOSPC), DiskError, "LEX-DISK-007", "No space left on the disk (somewhere)"),
         (of_the_system(errno.EDQUOT), DiskError, "LEX-DISK-007", "No space left"),
-        (of_the_system(errno.EROFS), DiskError, "LEX-DISK-810", "No permission to write somewhere"),
+        (of_the_system(errno.EROFS), DiskError, "LEX-DISK-003", "No permission to write somewhere"),
         (of_the_system(errno.EIO), DiskError, "LEX-DISK-811", "cannot read or write somewhere"),
-        (of_the_system(errno.EMFILE), ResourceError, "LEX-RES-812", "ulimit -n"),
+        (of_the_system(errno.EMFILE), DiskError, "LEX-DISK-740", "ulimit -n"),
         (of_the_system(errno.ENOMEM), ResourceError, "LEX-RES-813", "Not enough memory"),
         (MemoryError(), ResourceError, "LEX-RES-813", "--batch-size"),
         (
