@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MINUTES ?= 3
+# Kills of `make faults`, and the seed of their moments.
+KILLS ?= 100
+SEED ?= 0
 
 # Tests run in as many processes as there are cores; each computes with one thread.
 JOBS ?= auto
@@ -42,6 +45,10 @@ check: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --baseline .secrets.baseline
+
+## Each command under each fault at random moments, a hundred kills and more; prints a table (takes an hour).
+faults: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.faults --kills $(KILLS) --seed $(SEED)
 
 ## New versions of all locked packages, within the bounds of pyproject.toml, with their hashes.
 lock: $(VENV)/.installed-dev

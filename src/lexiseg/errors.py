@@ -72,6 +72,12 @@ class DiskError(LexisegError):
     exit_code = 6
 
 
+class ResourceError(LexisegError):
+    """The machine has too little memory, or allows too few threads or processes."""
+
+    exit_code = 7
+
+
 class PartialFailureError(LexisegError):
     """A batch was finished, but some of its items failed; each failure was reported on its own."""
 

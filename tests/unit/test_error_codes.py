@@ -24,6 +24,7 @@ PREFIXES = {
     "RunError": "RUN",
     "WeightsError": "WEIGHTS",
     "DiskError": "DISK",
+    "ResourceError": "RES",
     "PartialFailureError": "PART",
 }
 

@@ -5,15 +5,25 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
+from lexiseg.cli.signals import SignalHandlers
 from lexiseg.errors import LexisegError
 
 
 def main() -> NoReturn:
-    """Run the command line and exit; see `lexiseg.cli.app.main`."""
+    """Run the command line and exit; see `lexiseg.cli.app.run`."""
+    handlers = SignalHandlers()
+    handlers.install()
     try:
-        # Imported here, as the help lists systems of other packages, and one may be broken.
-        from lexiseg.cli.app import main as run
+        # Imported here, as it takes seconds in which a signal may come, and as the help lists systems of
+        # other packages, of which one may be broken.
+        from lexiseg.cli.app import run
+
+        code = run(handlers)
     except LexisegError as error:
         print(f"Error: {error} [{error.code}]", file=sys.stderr)
-        sys.exit(error.exit_code)
-    run()
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        code = handlers.exit_code
+    handlers.ignore()
+    sys.exit(code)

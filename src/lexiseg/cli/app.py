@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,16 +17,13 @@ from lexiseg.cli.calibrate_command import calibrate
 from lexiseg.cli.compare_command import compare
 from lexiseg.cli.demo_command import demo
 from lexiseg.cli.evaluate_command import evaluate
+from lexiseg.cli.failures import failure_of_the_machine, hush_failures_of_threads
 from lexiseg.cli.option_errors import option_error
 from lexiseg.cli.output_streams import outlive_readers
 from lexiseg.cli.predict_command import predict
+from lexiseg.cli.signals import SignalHandlers
 from lexiseg.cli.train_command import train
-from lexiseg.errors import DiskError, LexisegError
-from lexiseg.files import disk_error
-
-INTERRUPTED = 130
-#: Exit code of a command that was stopped with SIGTERM.
-TERMINATED = 143
+from lexiseg.errors import LexisegError
 
 _HELP = """Medical image segmentation taught with words, used without them.
 
@@ -45,7 +36,7 @@ Research software, not a medical device: not for clinical use.
 
 _EPILOG = (
     "Exit codes: 0 done, 1 finished with failures or findings, 2 wrong usage, 3 data, 4 run folder, "
-    "5 weights, 6 disk, 130 interrupted, 143 terminated."
+    "5 weights, 6 disk, 7 memory, 130 interrupted, 143 terminated."
 )
 
 
@@ -110,64 +101,47 @@ def _root(
     """Read the options that are given before a command."""
 
 
-def main() -> NoReturn:
-    """Run the command line and exit: errors become one message and an exit code, never a traceback."""
+def run(handlers: SignalHandlers) -> int:
+    """Run the command line and return its exit code: errors become one message, never a traceback.
+
+    Args:
+        handlers: The handlers of signals, installed.
+    """
     outlive_readers()
-    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    hush_failures_of_threads()
 
-    def fail(error: LexisegError) -> NoReturn:
-        errors.print(f"Error: {error} [{error.code}]", style="red")
-        sys.exit(error.exit_code)
+    def fail(error: LexisegError) -> int:
+        _print_error(f"Error: {error} [{error.code}]")
+        return error.exit_code
 
-    stopped: list[int] = []
     try:
-        with _terminated_like_interrupted(stopped):
-            code = app(standalone_mode=False) or 0
-            if sys.stdout is not None:  # as where it was closed at the start
-                sys.stdout.flush()
-        sys.exit(code)
+        returned = int(app(standalone_mode=False) or 0)
+        if sys.stdout is not None:  # as where it was closed at the start
+            sys.stdout.flush()
+        return returned
     except LexisegError as error:
-        fail(error)
-    except (_InterruptError, KeyboardInterrupt) as interrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break what is being closed
-        errors.print(f"Interrupted. {interrupt}".strip(), style="red")
-        sys.exit(TERMINATED if stopped else INTERRUPTED)
-    except OSError as error:
-        where = error.filename or "the output"
-        known = disk_error(Path(where), error)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            known = DiskError(
-                f"No space left on the disk ({where}). Free some space and run the command again.",
-                code="LEX-DISK-007",
-            )
-        if not isinstance(known, LexisegError):
-            raise
-        fail(known)
+        return fail(error)
+    except (_InterruptError, KeyboardInterrupt, typer.Abort) as interrupt:
+        _print_error(f"Interrupted. {interrupt}".strip())
+        return handlers.exit_code
     except Exception as error:
-        refused = option_error(error)
-        if refused is not None:
-            fail(refused)
+        known = failure_of_the_machine(error) or option_error(error)
+        if known is not None:
+            return fail(known)
         # The help of a command without arguments shows itself; anything else is a defect and keeps its
         # traceback.
         show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
         if show is None or code is None:
             raise
         show()
-        sys.exit(code)
+        return int(code)
 
 
-@contextmanager
-def _terminated_like_interrupted(stopped: list[int]) -> Iterator[None]:
-    """Close everything at SIGTERM as at Ctrl-C, and note the signal."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break what is being closed
-        stopped.append(number)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
+def _print_error(message: str) -> None:
+    """Print one message on the standard error stream, in red on a terminal."""
     try:
-        yield
-    finally:
-        if not stopped:
-            signal.signal(signal.SIGTERM, before)
+        errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+        errors.print(message, style="red")
+    except (MemoryError, OSError, ImportError):
+        # Where memory or file handles are used up, this much is still possible.
+        os.write(2, f"{message}\n".encode(errors="replace"))

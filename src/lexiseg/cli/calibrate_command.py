@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import AllowLeak, BatchSize, Device, FlipAverage, Shared, progress_bar, say
+from lexiseg.cli.common_options import (
+    AllowLeak,
+    BatchSize,
+    Device,
+    FlipAverage,
+    Shared,
+    progress_bar,
+    say,
+    warn,
+)
 
 
 def calibrate(
@@ -41,7 +50,8 @@ def calibrate(
     review = fitted.review
     say(
         f"Temperature {fitted.temperature:.3f}, fitted on {fitted.data.samples} validation cases; "
-        f"expected calibration error {fitted.ece_before:.4f} before, {fitted.ece_after:.4f} after."
+        f"expected calibration error of the same cases {fitted.ece_before:.4f} before, "
+        f"{fitted.ece_after:.4f} after."
     )
     if review.dice_flagged is not None and review.dice_rest is not None:
         say(
@@ -50,4 +60,6 @@ def calibrate(
         )
     for sentence in (*fitted.data.left_out, *fitted.data.leaks):
         say(sentence)
+    for sentence in fitted.warnings():
+        warn(sentence)
     say(f"Written to {run / 'calibration.json'}; predict and evaluate use it from now on.")

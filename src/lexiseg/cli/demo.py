@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 import lexiseg
+from lexiseg.cli.result_tables import interval_text
 from lexiseg.data.sample import Split
 from lexiseg.errors import UsageError
 from lexiseg.files import write_text
@@ -48,8 +49,7 @@ def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, c
     result = lexiseg.evaluate(run.path, data, split=split, out=out / "evaluation")
     dice = result.metrics.dice
     console.print(
-        f"Dice, mean of {len(result.cases)} cases: {dice.mean:.3f} "
-        f"(95 % interval {dice.ci95[0]:.3f} to {dice.ci95[1]:.3f})"
+        f"Dice, mean of {len(result.cases)} cases: {dice.mean:.3f} ({interval_text(dice.ci95, '.3f')})"
     )
     console.rule("4. Prediction, from images alone")
     predictor = lexiseg.load(run.path)

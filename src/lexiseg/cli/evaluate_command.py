@@ -20,7 +20,7 @@ from lexiseg.cli.common_options import (
     progress_bar,
     say,
 )
-from lexiseg.cli.result_tables import show_runs
+from lexiseg.cli.result_tables import interval_text, show_runs
 
 if TYPE_CHECKING:
     from lexiseg.evaluation.options import EvaluationKeywords
@@ -74,18 +74,17 @@ def evaluate(
         show_runs(several, out)
     else:
         metrics = results[0].metrics
-        low, high = metrics.dice.ci95
         say(
             f"Dice, mean of {metrics.num_cases} cases: {metrics.dice.mean:.4f} "
-            f"(95 % interval {low:.4f} to {high:.4f}); "
-            f"pooled over all pixels: {metrics.pooled_dice:.4f}."
+            f"({interval_text(metrics.dice.ci95)}); pooled over all pixels: {metrics.pooled_dice:.4f}."
         )
         say(f"Report: {out / 'report.html'}")
     for said in dict.fromkeys(
         text for result in results for text in (*result.metrics.data.left_out, *result.metrics.data.leaks)
     ):
         say(said)
-    for sentence in dict.fromkeys(result.metrics.in_sample for result in results):
+    notices = [notice for r in results for notice in (r.metrics.in_sample, r.metrics.few_cases)]
+    for sentence in dict.fromkeys(notices):
         if sentence is not None:
             say(sentence)
     for result in results:

@@ -17,6 +17,24 @@ if TYPE_CHECKING:
     from lexiseg.evaluation.evaluate import Evaluation
 
 
+def interval_text(interval: tuple[float, float] | None, form: str = ".4f") -> str:
+    """Return a 95 % interval as words, or that there is none.
+
+    Args:
+        interval: Lower and upper end; None: there are too few cases.
+        form: Format of each end.
+    """
+    if interval is None:
+        return "no interval, too few cases"
+    return f"95 % interval {interval[0]:{form}} to {interval[1]:{form}}"
+
+
+def _ends(interval: tuple[float | None, float | None] | None, form: str) -> str:
+    """Return the cell of an interval; a dash where there is none."""
+    low, high = interval or (None, None)
+    return "-" if low is None or high is None else f"{low:{form}} to {high:{form}}"
+
+
 def show_runs(evaluations: Mapping[str, Evaluation], out: Path) -> None:
     """Print one row per run.
 
@@ -36,7 +54,7 @@ def show_runs(evaluations: Mapping[str, Evaluation], out: Path) -> None:
         table.add_row(
             row.run,
             f"{row.dice:.3f}",
-            f"{row.dice_low:.3f} to {row.dice_high:.3f}",
+            _ends((row.dice_low, row.dice_high), ".3f"),
             *("-" if score is None else f"{score:.3f}" for score in scores),
         )
     _console().print(table)
@@ -54,14 +72,13 @@ def show_comparison(found: Comparison) -> None:
     say(f"A: {a}; B: {b}; Dice of {found.n} cases, {found.split} split; A - B.")
     table = _table("cases", "n", "A", "B", "difference", "95 % interval", "p (Holm)")
     for group in found.groups:
-        low, high = group.ci95
         table.add_row(
             group.group,
             str(group.n),
             f"{group.mean_a:.4f}",
             f"{group.mean_b:.4f}",
             f"{group.mean:+.4f}",
-            f"{low:+.4f} to {high:+.4f}",
+            _ends(group.ci95, "+.4f"),
             f"{group.p_holm:.3g}",
         )
     _console().print(table)
@@ -70,6 +87,8 @@ def show_comparison(found: Comparison) -> None:
             listed = ", ".join(f"{case.id} ({case.difference:+.3f})" for case in cases)
             say(f"A is {way} most on: {listed}")
     say("The interval holds for these two trained models; it does not include the variation between seeds.")
+    if found.few_cases is not None:
+        say(found.few_cases)
 
 
 def _table(*columns: str) -> Table:

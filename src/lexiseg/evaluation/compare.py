@@ -18,7 +18,7 @@ from lexiseg.evaluation.evaluate import Progress
 from lexiseg.evaluation.options import ComparisonKeywords, EvaluationOptions
 from lexiseg.evaluation.result_folder import result_folder
 from lexiseg.evaluation.run_table import TABLE_FILES, evaluate_runs_into, open_for_table, run_names
-from lexiseg.evaluation.statistics import holm, paired_difference
+from lexiseg.evaluation.statistics import few_cases, holm, paired_difference
 from lexiseg.evaluation.tables import ALL, case_groups, most_different, patients_of, read_cases
 from lexiseg.json_records import record_text
 from lexiseg.runs.run import Run
@@ -111,6 +111,7 @@ def compare_on(
             pooled=(first.pooled_dice, second.pooled_dice),
             groups=_groups(a, b, seed=options.seed),
             most=most_different(_dice(a), _dice(b), shown=_SHOWN),
+            few_cases=few_cases(patients_of(b)),
             failed=tuple(sorted({case.id for metrics in (first, second) for case in metrics.failed})),
         )
         folder.write_text(folder.path / "differences.csv", _differences(a, b))

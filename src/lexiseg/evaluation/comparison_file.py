@@ -44,8 +44,9 @@ class GroupDifference(Record):
         mean_a: Mean Dice of run a, 0..1.
         mean_b: Mean Dice of run b, 0..1.
         mean: Mean difference, a - b.
-        ci95: Its 95 % bootstrap interval over patients.
-        p_value: Two-sided Wilcoxon signed-rank test over patients.
+        ci95: Its 95 % bootstrap interval over patients, or over cases if no patient is known; None for a
+            single one.
+        p_value: Two-sided Wilcoxon signed-rank test over the same.
         better: Number of cases where a is better.
         worse: Number of cases where a is worse.
         equal: Number of cases without a difference.
@@ -57,7 +58,7 @@ class GroupDifference(Record):
     mean_a: float
     mean_b: float
     mean: float
-    ci95: Interval
+    ci95: Interval | None
     p_value: float = Field(ge=0, le=1)
     better: int
     worse: int
@@ -106,6 +107,7 @@ class Comparison(FileRecord):
         groups: The difference in every group of cases; the first group is all cases.
         most: The cases that differ most.
         failed: Ids of the cases that could not be scored for both.
+        few_cases: What is to be said of the intervals of so few patients or cases; None from 30 on.
     """
 
     runs: RunPair
@@ -117,6 +119,7 @@ class Comparison(FileRecord):
     groups: tuple[GroupDifference, ...]
     most: ExtremeCases
     failed: tuple[str, ...]
+    few_cases: str | None = None
 
 
 class RunRow(Record):
@@ -127,8 +130,8 @@ class RunRow(Record):
         cases: Number of scored cases.
         failed: Number of cases that could not be scored.
         dice: Dice, mean of cases, 0..1.
-        dice_low: Lower end of its 95 % interval.
-        dice_high: Upper end of its 95 % interval.
+        dice_low: Lower end of its 95 % interval; None without one.
+        dice_high: Upper end of its 95 % interval; None without one.
         pooled_dice: Dice of the pixels of all cases together, 0..1.
         iou: Intersection over union, mean of cases, 0..1.
         hd95: 95th percentile of the Hausdorff distance, mean of cases, in `units`.
@@ -143,8 +146,8 @@ class RunRow(Record):
     cases: int
     failed: int
     dice: float
-    dice_low: float
-    dice_high: float
+    dice_low: float | None
+    dice_high: float | None
     pooled_dice: float
     iou: float
     hd95: float

@@ -35,6 +35,9 @@ from lexiseg.runs.run import Run
 #: Pixels drawn per image for the temperature: every image counts the same, whatever its size.
 PIXELS_PER_IMAGE = 4096
 
+# Folds of the test whether a temperature helps on other cases.
+_FOLDS = 5
+
 # Probabilities are single precision: values below this cannot be told from 0.
 _LEAST = 1e-7
 _TEMPERATURES = (0.1, 10.0)
@@ -122,7 +125,8 @@ def calibrate_on(
         if progress is not None:
             progress(done, len(samples))
     scores, labels = np.concatenate(validation.scores), np.concatenate(validation.labels)
-    temperature = fit_temperature(scores, labels)
+    chosen = choose_temperature(validation.scores, validation.labels)
+    temperature = chosen.temperature
     about = describe_data(index, samples, "val")
     return Calibration(
         temperature=temperature,
@@ -130,6 +134,8 @@ def calibrate_on(
         ece_after=_ece(scores, labels, temperature),
         nll_before=_nll(scores, labels, 1.0),
         nll_after=_nll(scores, labels, temperature),
+        ece_unseen_before=chosen.ece_before,
+        ece_unseen_after=chosen.ece_after,
         pixels=len(labels),
         review=fit_review(validation.signals, validation.dice),
         data=CalibrationData(
@@ -172,6 +178,58 @@ class _ValidationCases:
         self.labels.append(truth.ravel()[drawn])
         self.signals.append(prediction.signals)
         self.dice.append(mean_dice(prediction.mask, truth, index.num_classes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenTemperature:
+    """A temperature, and what it is worth on cases that it was not fitted on.
+
+    Attributes:
+        temperature: The temperature; 1 where a fitted one does not help on such cases.
+        ece_before: Calibration error without a temperature, mean of the folds, 0..1; None with one case.
+        ece_after: Calibration error of each fold with the temperature of the others, mean, 0..1; None with
+            one case.
+    """
+
+    temperature: float
+    ece_before: float | None
+    ece_after: float | None
+
+
+def choose_temperature(
+    scores: Sequence[npt.NDArray[np.floating]], labels: Sequence[npt.NDArray[np.integer]]
+) -> ChosenTemperature:
+    """Return the temperature of all cases if fitted ones help on cases that they were not fitted on, else 1.
+
+    Args:
+        scores: Logits of the pixels of each case, `(N, classes)`, background first.
+        labels: Their true labels, `(N,)` each.
+    """
+    folds = min(_FOLDS, len(scores))
+    if folds < 2:
+        return ChosenTemperature(temperature=1.0, ece_before=None, ece_after=None)
+    before, after = [], []
+    for fold in range(folds):
+        others = [case for case in range(len(scores)) if case % folds != fold]
+        fitted = fit_temperature(*_pixels(scores, labels, others))
+        held_out = _pixels(scores, labels, range(fold, len(scores), folds))
+        before.append(_ece(*held_out, 1.0))
+        after.append(_ece(*held_out, fitted))
+    helps = np.mean(after) < np.mean(before)
+    return ChosenTemperature(
+        temperature=fit_temperature(np.concatenate(scores), np.concatenate(labels)) if helps else 1.0,
+        ece_before=float(np.mean(before)),
+        ece_after=float(np.mean(after)),
+    )
+
+
+def _pixels(
+    scores: Sequence[npt.NDArray[np.floating]],
+    labels: Sequence[npt.NDArray[np.integer]],
+    cases: Sequence[int],
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.integer]]:
+    """Return the pixels of some cases, by their number."""
+    return np.concatenate([scores[case] for case in cases]), np.concatenate([labels[case] for case in cases])
 
 
 def fit_temperature(scores: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]) -> float:

@@ -23,11 +23,12 @@ class MeanScore(Record):
 
     Attributes:
         mean: Mean over the cases.
-        ci95: Its 95 % percentile bootstrap interval, `(low, high)`.
+        ci95: Its 95 % percentile bootstrap interval, `(low, high)`; None where fewer than two patients, or
+            cases if no patient is known, can be drawn.
     """
 
     mean: float
-    ci95: Interval
+    ci95: Interval | None
 
 
 class ClassMeans(Record):
@@ -116,9 +117,10 @@ class ScoreSummary(Record):
         hd95: 95th percentile of the Hausdorff distance, mean of cases, in `Metrics.units`; 0 is best.
         surface_dice: Surface Dice, mean of cases, 0..1.
         pooled_dice: Dice of the pixels of all cases together, 0..1.
-        pooled_dice_ci95: Its 95 % interval.
+        pooled_dice_ci95: Its 95 % interval; None where that of `dice` is.
         pooled_iou: Intersection over union of the pixels of all cases together, 0..1.
-        pooled_iou_ci95: Its 95 % interval.
+        pooled_iou_ci95: Its 95 % interval; None where that of `dice` is.
+        few_cases: What is to be said of the intervals of so few patients or cases; None from 30 on.
         one_sided_empty: Number of cases in which a class is in only one of prediction and truth.
         empty_predictions: Number of cases with an empty predicted mask.
         by_size: Scores by size of the true lesion, small first.
@@ -137,9 +139,10 @@ class ScoreSummary(Record):
     hd95: MeanScore
     surface_dice: MeanScore
     pooled_dice: float = Field(ge=0, le=1)
-    pooled_dice_ci95: Interval
+    pooled_dice_ci95: Interval | None
     pooled_iou: float = Field(ge=0, le=1)
-    pooled_iou_ci95: Interval
+    pooled_iou_ci95: Interval | None
+    few_cases: str | None = None
     one_sided_empty: int = Field(ge=0)
     empty_predictions: int = Field(ge=0)
     by_size: tuple[SizeStratum, ...]

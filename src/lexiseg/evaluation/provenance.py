@@ -44,7 +44,7 @@ def describe_data(index: DatasetIndex, samples: Sequence[Sample], split: Split) 
 
 
 def in_sample(predictor: PathPredictor, index: DatasetIndex, split: Split) -> str | None:
-    """Say which figures are no estimate for new images, because they were chosen on the split that is scored.
+    """Say which figures are no estimate for new images: the run learned from the split, or was chosen on it.
 
     Args:
         predictor: The predictor, with the calibration it uses.
@@ -52,11 +52,16 @@ def in_sample(predictor: PathPredictor, index: DatasetIndex, split: Split) -> st
         split: The split that is scored.
 
     Returns:
-        One or two sentences; None if nothing was chosen on these cases.
+        One or two sentences; None if nothing was learned from these cases or chosen on them.
     """
     run, fitted = predictor.run, predictor.calibration
     trained_here = run.manifest.data.name == index.name
     fitted_here = trained_here if fitted is None else fitted.data.name == index.name
+    if split == "train" and trained_here:
+        return (
+            "The run learned from these images: all scores here are in-sample, and say nothing of new "
+            "images. Take them from the test split."
+        )
     if split != "val":
         return None
     said = []

@@ -56,7 +56,7 @@ def build_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"score": _score, "ci": _ci, "percent": _percent}
+    environment.filters |= {"score": _score, "ci": _ci, "percents": _percents, "percent": _percent}
     retrieval = metrics.retrieval
     manifest = metrics.run.manifest.model_dump(mode="json")
     return environment.get_template("report.html.j2").render(
@@ -226,7 +226,11 @@ def _score(value: float | None, digits: int = 3) -> str:
 
 
 def _ci(interval: Sequence[float] | None, digits: int = 3) -> str:
-    return "" if interval is None else f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
+    return "none" if interval is None else f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
+
+
+def _percents(interval: Sequence[float] | None) -> str:
+    return _ci(None if interval is None else [100 * end for end in interval], 1)
 
 
 def _percent(value: float | None) -> str:

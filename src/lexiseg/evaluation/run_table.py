@@ -146,13 +146,14 @@ def run_row(name: str, metrics: Metrics) -> RunRow:
     """
     by_size = {stratum.tercile: stratum.dice for stratum in metrics.by_size}
     terciles = {name: None if dice is None else dice.mean for name, dice in by_size.items()}
+    low, high = metrics.dice.ci95 or (None, None)
     return RunRow(
         run=name,
         cases=metrics.num_cases,
         failed=len(metrics.failed),
         dice=metrics.dice.mean,
-        dice_low=metrics.dice.ci95[0],
-        dice_high=metrics.dice.ci95[1],
+        dice_low=low,
+        dice_high=high,
         pooled_dice=metrics.pooled_dice,
         iou=metrics.iou.mean,
         hd95=metrics.hd95.mean,

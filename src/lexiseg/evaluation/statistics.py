@@ -25,6 +25,9 @@ from lexiseg.evaluation.metrics_file import MeanScore
 #: Number of bootstrap draws behind each 95 % interval.
 RESAMPLES = 2000
 
+#: Below this number of patients (or cases, if no patient is known) an interval is rough.
+FEW_CASES = 30
+
 # Draws are made in blocks, so that memory stays flat however many cases there are.
 _BLOCK_ELEMENTS = 2_000_000
 
@@ -37,7 +40,7 @@ class PairedDifference:
 
     Attributes:
         mean: Mean difference over the cases.
-        ci95: Its 95 % bootstrap interval, (low, high).
+        ci95: Its 95 % bootstrap interval, (low, high); None for a single cluster.
         p_value: Two-sided Wilcoxon signed-rank test, over the clusters' means where those are known.
         better: Number of cases where `a` is larger.
         worse: Number of cases where `a` is smaller.
@@ -45,7 +48,7 @@ class PairedDifference:
     """
 
     mean: float
-    ci95: tuple[float, float]
+    ci95: tuple[float, float] | None
     p_value: float
     better: int
     worse: int
@@ -67,15 +70,31 @@ def mean_ci(
         resamples: Number of draws.
 
     Returns:
-        The mean with its interval.
+        The mean with its interval; None as the interval of a single cluster, which says nothing of others.
 
     Raises:
         UsageError: No values, values that are not finite, or as many clusters as values were not given.
     """
     checked = _finite(values)
     sums, counts = _by_cluster(checked, clusters)
-    low, high = _bootstrap(sums, counts, seed, resamples)
-    return MeanScore(mean=float(checked.mean()), ci95=(low, high))
+    interval = _bootstrap(sums, counts, seed, resamples) if sums.size > 1 else None
+    return MeanScore(mean=float(checked.mean()), ci95=interval)
+
+
+def few_cases(clusters: Sequence[Hashable | None]) -> str | None:
+    """Return what is to be said of the intervals of few cases; None where there are enough.
+
+    Args:
+        clusters: Patient per case; cases with None stand alone.
+    """
+    _, drawn = _cluster_index(clusters, len(clusters))
+    if drawn >= FEW_CASES:
+        return None
+    known = any(cluster is not None for cluster in clusters)
+    what = f"{len(clusters)} images of {drawn} patients" if known else f"{drawn} images"
+    if drawn < 2:
+        return f"Few cases: {'one patient' if known else 'one image'}, so there is no 95 % interval."
+    return f"Few cases: {what}. Their 95 % intervals are rough, and mostly too narrow."
 
 
 def paired_difference(
@@ -112,7 +131,7 @@ def paired_difference(
     p_value = float(wilcoxon(per_cluster).pvalue) if np.any(per_cluster) else 1.0
     return PairedDifference(
         mean=float(difference.mean()),
-        ci95=_bootstrap(sums, counts, seed, resamples),
+        ci95=_bootstrap(sums, counts, seed, resamples) if sums.size > 1 else None,
         p_value=p_value,
         better=int(np.count_nonzero(difference > 0)),
         worse=int(np.count_nonzero(difference < 0)),
@@ -221,7 +240,7 @@ def pooled_ci(
     clusters: Sequence[Hashable | None] | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
-) -> tuple[tuple[float, float], tuple[float, float]]:
+) -> tuple[tuple[float, float], tuple[float, float]] | tuple[None, None]:
     """Return the 95 % percentile bootstrap intervals of pooled Dice and pooled IoU.
 
     The pixels of the cases of each draw are summed before the score is taken, as in `pooled`. With the same
@@ -234,13 +253,15 @@ def pooled_ci(
         resamples: Number of draws.
 
     Returns:
-        `(low, high)` of the Dice, and of the IoU.
+        `(low, high)` of the Dice, and of the IoU; None for both with a single cluster.
 
     Raises:
         UsageError: No cases, or as many clusters as cases were not given.
     """
     counts = _pixel_counts(cases)
     index, size = _cluster_index(clusters, len(cases))
+    if size < 2:
+        return None, None
     by_cluster = np.zeros((size, *counts.shape[1:]))
     np.add.at(by_cluster, index, counts)
     columns = np.ascontiguousarray(by_cluster.reshape(size, -1).T)  # one per class and kind of pixels

@@ -15,7 +15,7 @@ from lexiseg.evaluation.metrics_file import (
     SizeStratum,
     Stratum,
 )
-from lexiseg.evaluation.statistics import mean_ci, pooled, pooled_ci
+from lexiseg.evaluation.statistics import few_cases, mean_ci, pooled, pooled_ci
 
 
 def summarise(cases: Sequence[ScoredCase], *, class_names: Sequence[str], seed: int) -> ScoreSummary:
@@ -28,8 +28,9 @@ def summarise(cases: Sequence[ScoredCase], *, class_names: Sequence[str], seed: 
     """
     scores = [case.scores for case in cases]
     pooled_dice, pooled_iou = pooled(scores)
-    dice_ci95, iou_ci95 = pooled_ci(scores, [case.sample.patient for case in cases], seed)
-    patients = {case.sample.patient for case in cases} - {None}
+    clusters = [case.sample.patient for case in cases]
+    dice_ci95, iou_ci95 = pooled_ci(scores, clusters, seed)
+    patients = set(clusters) - {None}
     sources = sorted({case.sample.source for case in cases if case.sample.source is not None})
     return ScoreSummary(
         num_cases=len(cases),
@@ -40,6 +41,7 @@ def summarise(cases: Sequence[ScoredCase], *, class_names: Sequence[str], seed: 
         pooled_dice_ci95=dice_ci95,
         pooled_iou=pooled_iou,
         pooled_iou_ci95=iou_ci95,
+        few_cases=few_cases(clusters),
         one_sided_empty=sum(case.scores.one_sided_empty for case in cases),
         empty_predictions=sum(case.predicted_px == 0 for case in cases),
         by_size=_by_size(cases, seed),

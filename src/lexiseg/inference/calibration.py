@@ -19,6 +19,9 @@ from lexiseg.structured_text import read_json
 #: Name of the file in the run folder.
 CALIBRATION_FILE = "calibration.json"
 
+#: Below this number of cases, a calibration is rough.
+FEW_CASES = 30
+
 _FORMAT_VERSION = 1
 
 
@@ -47,11 +50,15 @@ class Calibration(Record):
 
     Attributes:
         temperature: The mask's scores are divided by it before they become probabilities (Guo et al., *On
-            calibration of modern neural networks*, ICML 2017). It changes no mask.
+            calibration of modern neural networks*, ICML 2017). It changes no mask. It is 1 where fitted ones
+            did not lower the calibration error of cases that they were not fitted on.
         ece_before: Expected calibration error on validation pixels without it, 0..1.
         ece_after: The same with it.
         nll_before: Mean negative log likelihood of the pixels without it.
         nll_after: The same with it.
+        ece_unseen_before: Calibration error of cases without it, mean over folds of a cross-validation, 0..1;
+            None with one case, or in a file of an early version.
+        ece_unseen_after: Calibration error of cases with a temperature that was fitted on the others.
         pixels: Number of validation pixels that were drawn for these figures.
         review: Rule that flags predictions for review.
         data: The cases that were used.
@@ -64,11 +71,30 @@ class Calibration(Record):
     ece_after: float
     nll_before: float
     nll_after: float
+    ece_unseen_before: float | None = None
+    ece_unseen_after: float | None = None
     pixels: int
     review: ReviewRule
     data: CalibrationData
     lexiseg_version: str
     created: str
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what limits the calibration, one sentence each."""
+        said = []
+        before, after = self.ece_unseen_before, self.ece_unseen_after
+        if self.data.samples < FEW_CASES:
+            cases = "1 validation case is" if self.data.samples == 1 else f"{self.data.samples} cases are"
+            said.append(
+                f"{cases} few for a calibration: below {FEW_CASES}, temperature, expected Dice and review "
+                f"flag are rough."
+            )
+        if before is not None and after is not None and not after < before:
+            said.append(
+                f"The temperature stays 1: fitted ones did not lower the calibration error of cases that "
+                f"they were not fitted on ({before:.4f} without, {after:.4f} with, cross-validation)."
+            )
+        return tuple(said)
 
     def apply(self, logits: Tensor) -> Tensor:
         """Return the scores of a mask divided by the temperature.

@@ -31,7 +31,7 @@ from scipy.stats import rankdata, t, wilcoxon
 from lexiseg.evaluation.metrics_file import Interval
 from lexiseg.evaluation.statistics import RESAMPLES, bootstrap_means, cluster_means, holm
 from lexiseg.evaluation.tables import ALL
-from lexiseg.studies.audit_file import ArmComparison
+from lexiseg.studies.audit_file import ArmComparison, Unit
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -84,6 +84,7 @@ def _comparison(
     p_value = float(wilcoxon(per_patient).pvalue) if np.any(per_patient) else 1.0
     return ArmComparison(
         **names,
+        over=unit_of(clusters),
         n=per_case.size,
         mean=float(per_case.mean()),
         ci95=interval,
@@ -95,6 +96,11 @@ def _comparison(
         better=int(np.count_nonzero(per_case > 0)),
         worse=int(np.count_nonzero(per_case < 0)),
     )
+
+
+def unit_of(clusters: Sequence[Hashable | None]) -> Unit:
+    """Return what intervals and tests are over: patients if any is known, else images."""
+    return "patients" if any(cluster is not None for cluster in clusters) else "images"
 
 
 def adjusted(comparisons: Sequence[ArmComparison]) -> list[ArmComparison]:

@@ -19,6 +19,7 @@ from lexiseg.studies.audit_file import (
     TrainingEvidence,
 )
 from lexiseg.studies.results import TrialResult, dice_table
+from lexiseg.studies.undertrained import undertrained
 
 #: Folder of the run folders, in an audit's folder.
 ARMS_FOLDER = "arms"
@@ -37,13 +38,16 @@ class ArmResults:
     trials: tuple[TrialResult, ...]
 
 
-def summarise_arm(results: ArmResults, ids: pd.Index, clusters: Sequence[Hashable | None]) -> ArmSummary:
+def summarise_arm(
+    results: ArmResults, ids: pd.Index, clusters: Sequence[Hashable | None], constant_dice: float
+) -> ArmSummary:
     """Return the scores of an arm over all cases and seeds.
 
     Args:
         results: Its results.
         ids: The cases.
         clusters: Patient per case; cases with None stand alone.
+        constant_dice: Mean Dice of the best constant mask, 0..1.
     """
     trials = results.trials
     dice = dice_table(trials, ids)
@@ -58,6 +62,7 @@ def summarise_arm(results: ArmResults, ids: pd.Index, clusters: Sequence[Hashabl
         ),
         pooled_dice=PooledScore(mean=float(np.mean(pooled)), by_seed=pooled),
         retrieval=_retrieval(trials),
+        undertrained=undertrained(float(dice.mean()), constant_dice, [trial.last_rise for trial in trials]),
         steps=tuple(trial.training.steps for trial in trials),
         minutes=tuple(trial.training.minutes for trial in trials),
         report_files=tuple(

@@ -28,6 +28,7 @@ from lexiseg.studies.engine import CLAIMS_FOLDER, Study, run_study
 from lexiseg.studies.results import read_results
 from lexiseg.studies.shared_settings import audit_trials, keep_settings, shared_settings
 from lexiseg.studies.study_data import has_reports, images_without_mask, open_study_data
+from lexiseg.studies.undertrained import best_constant_dice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +137,8 @@ def audit_on(
         ArmResults(arm=arm, trials=tuple(trial for trial in results if trial.arm == arm.name)) for arm in arms
     ]
     command = options.command(index.root, out, names)
-    result = audit_result(by_arm, settings, known, command=command, reports=reports)
+    constant = best_constant_dice(index, options.split)
+    result = audit_result(by_arm, settings, known, command=command, reports=reports, constant_dice=constant)
     write_text(out / "cases.csv", all_cases(by_arm))
     write_text(out / "audit.html", build_page(result))
     # Last: its presence means that the audit is complete.

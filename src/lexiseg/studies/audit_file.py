@@ -13,7 +13,10 @@ from lexiseg.json_records import FileRecord, Record
 from lexiseg.words.description import Side
 
 #: The verdict on a comparison, or on a model.
-Verdict = Literal["gain", "harm", "no measurable gain", "undecided"]
+Verdict = Literal["gain", "harm", "no measurable gain", "undecided", "undertrained"]
+
+#: What an interval or a test is over: patients where they are known, else images.
+Unit = Literal["patients", "images"]
 
 
 class ArmComparison(Record):
@@ -26,10 +29,11 @@ class ArmComparison(Record):
         group: "all", or a stratum of the cases.
         n: Number of cases.
         mean: Mean difference over cases and seeds.
-        ci95: Its 95 % interval over patients and seeds; None with one seed, which says nothing of others.
-        ci95_trained: Its 95 % interval over patients alone: of these trained models, not of the arms.
+        over: What intervals and test are over, `unit` below: patients where they are known, else images.
+        ci95: Its 95 % interval over units and seeds; None with one seed, which says nothing of others.
+        ci95_trained: Its 95 % interval over units alone: of these trained models, not of the arms.
         by_seed: Mean difference per seed.
-        p_value: Wilcoxon signed-rank test over patients, of their mean differences over the seeds.
+        p_value: Wilcoxon signed-rank test over units, of their mean differences over the seeds.
         p_holm: The p-value adjusted over all comparisons of its family.
         ranks: Rank-biserial correlation, -1..1: share of the ranks that favour the arm minus the rest.
         better: Number of cases where the arm is better, in the mean over seeds.
@@ -42,6 +46,7 @@ class ArmComparison(Record):
     group: str
     n: int
     mean: float
+    over: Unit
     ci95: Interval | None
     ci95_trained: Interval
     by_seed: tuple[float, ...]
@@ -79,7 +84,7 @@ class ModelVerdict(Record):
 
 
 class SeededScore(MeanScore):
-    """A mean over cases and seeds, with its interval over patients.
+    """A mean over cases and seeds, with its interval over patients, or images if no patient is known.
 
     Attributes:
         by_seed: Mean per seed.
@@ -141,6 +146,7 @@ class ArmSummary(Record):
         dice: Dice, mean of cases.
         pooled_dice: Dice of the pixels of all cases together.
         retrieval: Accuracy by factor with a known reference.
+        undertrained: Why the arm has not learned enough to be compared; None if it has.
         steps: Number of steps per seed.
         minutes: Minutes of training per seed.
         report_files: The report of each training, from the audit's folder.
@@ -154,6 +160,7 @@ class ArmSummary(Record):
     dice: SeededScore
     pooled_dice: PooledScore
     retrieval: dict[str, FactorAccuracy]
+    undertrained: str | None
     steps: tuple[int, ...]
     minutes: tuple[float, ...]
     report_files: tuple[str, ...]
@@ -225,6 +232,8 @@ class AuditCases(Record):
         split: The split that the arms are compared on.
         n: Number of cases.
         patients: Number of known patients; None if no patient is known.
+        few_cases: What is to be said of the intervals of so few patients or images; None from 30 on.
+        constant_dice: Mean Dice of the best mask that is the same for all images, 0..1.
         failed: Cases that could not be scored.
         terciles: The size strata.
     """
@@ -232,6 +241,8 @@ class AuditCases(Record):
     split: Split
     n: int
     patients: int | None
+    few_cases: str | None
+    constant_dice: float = Field(ge=0, le=1)
     failed: tuple[CaseError, ...]
     terciles: tuple[Tercile, ...]
 

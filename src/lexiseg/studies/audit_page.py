@@ -109,6 +109,7 @@ def build_page(result: AuditResult) -> str:
         whole_axis=axis_of(whole),
         strata_axis=axis_of(strata),
         alpha=ALPHA,
+        over="patients" if result.cases.patients else "images",
         case_by_case=_difference_figures(result),
         first_trainings=[_first_training(arm) for arm in result.arms],
         budget=_budget(result.settings.training),

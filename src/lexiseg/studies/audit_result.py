@@ -11,9 +11,9 @@ from importlib.metadata import version
 import pandas as pd
 
 from lexiseg.data.sample import Split
-from lexiseg.evaluation.statistics import RESAMPLES
+from lexiseg.evaluation.statistics import RESAMPLES, few_cases
 from lexiseg.evaluation.tables import case_groups, patients_of
-from lexiseg.studies.analysis import FloatArray, adjusted, compare_arms
+from lexiseg.studies.analysis import FloatArray, adjusted, compare_arms, unit_of
 from lexiseg.studies.arm_summary import ArmResults, summarise_arm
 from lexiseg.studies.arms import SHUFFLED, Arms, contrasts, shuffled_source
 from lexiseg.studies.audit_file import (
@@ -26,13 +26,19 @@ from lexiseg.studies.audit_file import (
 )
 from lexiseg.studies.case_differences import case_differences, case_errors
 from lexiseg.studies.results import TrialResult, dice_table
-from lexiseg.studies.verdict import RULE, judge, verdicts
+from lexiseg.studies.verdict import Undertrained, judge, rule, verdicts
 
 _PACKAGES = ("lexiseg", "torch", "timm", "numpy", "scipy")
 
 
 def audit_result(
-    results: Sequence[ArmResults], settings: SharedSettings, arms: Arms, *, command: str, reports: bool
+    results: Sequence[ArmResults],
+    settings: SharedSettings,
+    arms: Arms,
+    *,
+    command: str,
+    reports: bool,
+    constant_dice: float,
 ) -> AuditResult:
     """Compare the arms and return the content of `audit.json`.
 
@@ -42,6 +48,7 @@ def audit_result(
         arms: All known arms by name.
         command: The command line that does the same.
         reports: Whether the data set has a report for every image.
+        constant_dice: Mean Dice of the best mask that is the same for all images, 0..1.
     """
     first = results[0].trials[0]
     cases, split = first.cases, first.metrics.split
@@ -50,13 +57,15 @@ def audit_result(
     comparisons = _comparisons(results, dice, cases)
     names = {result.arm.spec.name for result in results}
     trials = [trial for result in results for trial in result.trials]
+    summaries = tuple(summarise_arm(result, cases.index, patients, constant_dice) for result in results)
+    weak: Undertrained = {(arm.model, arm.arm): arm.undertrained for arm in summaries if arm.undertrained}
     return AuditResult(
-        verdicts=verdicts(comparisons, arms),
-        rule=RULE,
-        arms=tuple(summarise_arm(result, cases.index, patients) for result in results),
-        comparisons=tuple(judge(comparison, arms) for comparison in comparisons),
+        verdicts=verdicts(comparisons, arms, weak),
+        rule=rule(unit_of(patients)),
+        arms=summaries,
+        comparisons=tuple(judge(comparison, arms, weak) for comparison in comparisons),
         differences=case_differences(dice, cases, arms),
-        cases=_cases(first, split, trials),
+        cases=_cases(first, split, trials, constant_dice),
         seeds=len(results[0].trials),
         shuffled_words_of=shuffled_source(reports=reports) if SHUFFLED in names else None,
         settings=settings,
@@ -84,12 +93,17 @@ def _comparisons(
     return adjusted(found)
 
 
-def _cases(first: TrialResult, split: Split, trials: Sequence[TrialResult]) -> AuditCases:
-    patients = set(patients_of(first.cases)) - {None}
+def _cases(
+    first: TrialResult, split: Split, trials: Sequence[TrialResult], constant_dice: float
+) -> AuditCases:
+    clusters = patients_of(first.cases)
+    patients = set(clusters) - {None}
     return AuditCases(
         split=split,
         n=len(first.cases),
         patients=len(patients) or None,
+        few_cases=few_cases(clusters),
+        constant_dice=constant_dice,
         failed=case_errors(trials),
         terciles=tuple(
             Tercile(name=size.tercile, share=size.share, n=size.n) for size in first.metrics.by_size

@@ -18,6 +18,8 @@ from lexiseg.json_records import read_record
 from lexiseg.runs.manifest import FinishedTraining
 from lexiseg.runs.run import Run
 from lexiseg.studies.engine import Study
+from lexiseg.studies.undertrained import last_rise
+from lexiseg.training.callbacks import HISTORY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class TrialResult:
         cases: Its scored cases, indexed by id, see `read_cases`.
         metrics: Its `metrics.json`.
         training: How it was trained.
+        last_rise: By how much its validation Dice rose in the last quarter; None if that is not known.
     """
 
     arm: str
@@ -37,6 +40,7 @@ class TrialResult:
     cases: pd.DataFrame
     metrics: Metrics
     training: FinishedTraining
+    last_rise: float | None
 
     @property
     def name(self) -> str:
@@ -78,6 +82,7 @@ def read_result(arm: str, seed: int, folder: Path, split: Split) -> TrialResult:
         cases=read_cases(folder / split / "cases.csv"),
         metrics=metrics,
         training=Run.open(folder).finished_training,
+        last_rise=last_rise(folder / HISTORY),
     )
 
 

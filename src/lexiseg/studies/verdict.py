@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from lexiseg.evaluation.tables import ALL
 from lexiseg.studies.arms import BASELINE, SHUFFLED, Arms
-from lexiseg.studies.audit_file import ArmComparison, JudgedComparison, ModelVerdict, Verdict
+from lexiseg.studies.audit_file import ArmComparison, JudgedComparison, ModelVerdict, Unit, Verdict
 
 #: Chance of calling any difference real, over all comparisons, where there is none.
 ALPHA = 0.05
 
-RULE = (
-    "A gain needs all three conditions: the 95 % interval over patients and seeds lies above 0, the Wilcoxon "
-    f"test after Holm has p below {ALPHA}, and the signed ranks favour the arm too. Harm needs the "
-    "same three in the other direction. Every other result is no measurable gain. One seed gives no verdict."
-)
+#: Why arms have not learned enough to be compared, by model and arm.
+Undertrained = Mapping[tuple[str, str], str]
+ALL_LEARNED: Undertrained = MappingProxyType({})
 
 _NOT_THEIRS = "the audit does not show that their gain comes from what the words say"
 
 
-def decide(comparison: ArmComparison) -> Verdict:
-    """Return the verdict on a comparison, by `RULE`."""
+def rule(over: Unit) -> str:
+    """Return the rule of all verdicts as sentences.
+
+    Args:
+        over: What intervals and tests are over.
+    """
+    return (
+        f"A gain needs all three conditions: the 95 % interval over {over} and seeds lies above 0, the "
+        f"Wilcoxon test after Holm has p below {ALPHA}, and the signed ranks favour the arm too. Harm needs "
+        f"the same three in the other direction. Every other result is no measurable gain. One seed gives no "
+        f"verdict. An arm is undertrained, and nothing is decided about it, if it is no better than the best "
+        f"mask that is the same for all images, or if its validation Dice still rises at the end of the "
+        f"training."
+    )
+
+
+def decide(comparison: ArmComparison, weak: Undertrained = ALL_LEARNED) -> Verdict:
+    """Return the verdict on a comparison, by `rule`.
+
+    Args:
+        comparison: The comparison, adjusted.
+        weak: The arms that have not learned enough.
+    """
+    if any((comparison.model, arm) in weak for arm in (comparison.arm, comparison.against)):
+        return "undertrained"
     if comparison.ci95 is None:
         return "undecided"
     low, high = comparison.ci95
@@ -33,31 +55,38 @@ def decide(comparison: ArmComparison) -> Verdict:
     return "no measurable gain"
 
 
-def judge(comparison: ArmComparison, arms: Arms) -> JudgedComparison:
-    """Return a comparison with its verdict, by `RULE`.
+def judge(comparison: ArmComparison, arms: Arms, weak: Undertrained = ALL_LEARNED) -> JudgedComparison:
+    """Return a comparison with its verdict, by `rule`.
 
     Args:
         comparison: The comparison, adjusted.
         arms: All arms by name.
+        weak: The arms that have not learned enough.
     """
-    return JudgedComparison(**dict(comparison), verdict=decide(comparison), words=sentence(comparison, arms))
+    return JudgedComparison(
+        **dict(comparison), verdict=decide(comparison, weak), words=sentence(comparison, arms, weak)
+    )
 
 
-def sentence(comparison: ArmComparison, arms: Arms) -> str:
+def sentence(comparison: ArmComparison, arms: Arms, weak: Undertrained = ALL_LEARNED) -> str:
     """Return one comparison as a sentence, with the size of the effect.
 
     Args:
         comparison: The comparison, adjusted.
         arms: All arms by name.
+        weak: The arms that have not learned enough.
     """
     pair = f"{_capital(arms[comparison.arm].shown)} against {arms[comparison.against].shown}"
     where = "" if comparison.group == ALL else f", {comparison.group}"
-    kind = decide(comparison)
+    kind = decide(comparison, weak)
     size = f"{comparison.mean:+.4f} mean per-case Dice"
+    if kind == "undertrained":
+        return f"{pair}{where}: undertrained, not decided ({size})."
     if comparison.ci95 is None:
         low, high = comparison.ci95_trained
         return (
-            f"{pair}{where}: {size} for this one pair of trainings ({low:+.4f} to {high:+.4f} over patients)."
+            f"{pair}{where}: {size} for this one pair of trainings ({low:+.4f} to {high:+.4f} over "
+            f"{comparison.over})."
             f" One seed does not show the variation between trainings, so there is no verdict."
         )
     low, high = comparison.ci95
@@ -82,17 +111,25 @@ def _excluded(comparison: ArmComparison, low: float, high: float) -> str:
     return f"The interval does not include 0, but {' and '.join(against)}."
 
 
-def verdicts(comparisons: Sequence[ArmComparison], arms: Arms) -> tuple[ModelVerdict, ...]:
+def verdicts(
+    comparisons: Sequence[ArmComparison], arms: Arms, weak: Undertrained = ALL_LEARNED
+) -> tuple[ModelVerdict, ...]:
     """Return the verdict on each model.
 
     Args:
         comparisons: All comparisons, adjusted.
         arms: All arms by name.
+        weak: The arms that have not learned enough.
     """
     found = []
     for model in dict.fromkeys(comparison.model for comparison in comparisons):
-        kinds = {(c.arm, c.against): decide(c) for c in comparisons if c.model == model and c.group == ALL}
+        kinds = {
+            (c.arm, c.against): decide(c, weak) for c in comparisons if c.model == model and c.group == ALL
+        }
         kind, words = _overall(kinds, arms)
+        reasons = [f"{arms[arm].shown} ({why})" for (of, arm), why in weak.items() if of == model]
+        if reasons:
+            words += f" Undertrained: {'; '.join(reasons)}. Train longer, and audit again."
         found.append(ModelVerdict(model=model, kind=kind, words=words))
     return tuple(found)
 
@@ -107,6 +144,8 @@ def _overall(kinds: dict[tuple[str, str], Verdict], arms: Arms) -> tuple[Verdict
     if "undecided" in kinds.values():
         return "undecided", "Undecided: one seed per arm cannot separate the effect of the words from chance."
     gained = [arm for arm, kind in own_words.items() if kind == "gain"]
+    if not gained and "undertrained" in own_words.values():
+        return "undertrained", "Undertrained, not decided: an arm has not learned enough to be compared."
     harmed = _listed([arm for arm, kind in own_words.items() if kind == "harm"], arms)
     if not gained:
         if harmed:
@@ -150,7 +189,7 @@ def _causes(kinds: dict[tuple[str, str], Verdict], gained: Sequence[str], arms: 
 def _unbeaten(arm: str, controls: dict[str, Verdict], arms: Arms) -> str:
     """Return which controls an arm did not beat."""
     parts = []
-    if equal := [other for other, kind in controls.items() if kind == "no measurable gain"]:
+    if equal := [other for other, kind in controls.items() if kind in ("no measurable gain", "undertrained")]:
         parts.append(f"did not measurably beat {_controls(equal, arms)}")
     if better := [other for other, kind in controls.items() if kind == "harm"]:
         parts.append(f"did measurably worse than {_controls(better, arms)}")

@@ -173,17 +173,19 @@ class PseudoLabelling:
         after = np.array([case.dice(strength) for case in told])
         patients = [self._samples[p].patient for p in order]
         gain = None if self._words is None else paired_difference(after, before, clusters=patients)
+        # Without an interval, as with the images of one patient, a gain is not known to be one.
+        interval = None if gain is None else gain.ci95
         return TeacherRecord(
             folds=FOLDS,
             images=len(order),
             dice_without_words=round(float(before.mean()), 5),
             dice_with_words=None if gain is None else round(float(after.mean()), 5),
             gain=None if gain is None else round(gain.mean, 5),
-            gain_ci95=None if gain is None else (round(gain.ci95[0], 5), round(gain.ci95[1], 5)),
+            gain_ci95=None if interval is None else (round(interval[0], 5), round(interval[1], 5)),
             strength=strength,
             strength_without_words=fit_strength(plain) if self._atlases is not None else 0.0,
             shift=fit_shift(drawn, covered),
-            used=not self._plan.checked or (gain is not None and gain.ci95[0] > 0),
+            used=not self._plan.checked or (interval is not None and interval[0] > 0),
         )
 
     def _draw(self, record: TeacherRecord) -> PseudoLabels:

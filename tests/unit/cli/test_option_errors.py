@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lexiseg.cli.app import main
+from lexiseg.cli import main
 
 
 @pytest.mark.parametrize(

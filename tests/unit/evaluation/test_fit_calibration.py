@@ -11,7 +11,12 @@ import pytest
 from lexiseg.data import open_dataset
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.evaluate import evaluate_on
-from lexiseg.evaluation.fit_calibration import calibrate_on, fit_review, fit_temperature
+from lexiseg.evaluation.fit_calibration import (
+    calibrate_on,
+    choose_temperature,
+    fit_review,
+    fit_temperature,
+)
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.provenance import in_sample
 from lexiseg.inference.options import PredictionOptions
@@ -35,6 +40,30 @@ def pixels(temperature: float, classes: int, count: int = 40_000) -> tuple[np.nd
 @pytest.mark.parametrize(("temperature", "classes"), [(2.0, 2), (0.5, 2), (1.0, 2), (1.6, 4)])
 def test_finds_the_temperature_the_labels_were_drawn_with(temperature: float, classes: int) -> None:
     assert fit_temperature(*pixels(temperature, classes)) == pytest.approx(temperature, rel=0.03)
+
+
+def test_a_temperature_that_helps_on_other_cases_is_used() -> None:
+    scores, labels = pixels(2.0, 2)
+    chosen = choose_temperature(np.split(scores, 10), np.split(labels, 10))
+    assert chosen.temperature == pytest.approx(2.0, rel=0.03)
+    assert chosen.ece_after is not None
+    assert chosen.ece_before is not None
+    assert chosen.ece_after < chosen.ece_before / 2
+
+
+def test_a_temperature_that_does_not_help_on_other_cases_stays_1() -> None:
+    # One half of the cases asks for 0.5, the other for 2: what is fitted on one half harms the other.
+    parts = [pixels(temperature, 2, 4000) for temperature in (2.0, 0.5)]
+    chosen = choose_temperature([part[0] for part in parts], [part[1] for part in parts])
+    assert chosen.temperature == 1.0
+    assert chosen.ece_after is not None
+    assert chosen.ece_before is not None
+    assert chosen.ece_after > chosen.ece_before
+
+
+def test_one_case_gives_no_temperature() -> None:
+    chosen = choose_temperature(*([part] for part in pixels(2.0, 2, 1000)))
+    assert (chosen.temperature, chosen.ece_before, chosen.ece_after) == (1.0, None, None)
 
 
 def test_temperature_stays_in_its_range() -> None:
@@ -136,6 +165,12 @@ def test_sees_validation_only(scene: Scene) -> None:
     assert fitted.ece_after < fitted.ece_before
     assert set(fitted.review.signals) == {"overlap", "words"}
     assert fitted.review.flagged <= REVIEW_SHARE
+    (said,) = fitted.warnings()
+    assert said.startswith("10 cases are few for a calibration: below 30,")
+    stays = fitted.model_copy(update={"ece_unseen_before": 0.01, "ece_unseen_after": 0.02})
+    assert "The temperature stays 1" in stays.warnings()[1]
+    enough = fitted.model_copy(update={"data": fitted.data.model_copy(update={"samples": 30})})
+    assert enough.warnings() == ()
 
 
 @pytest.mark.parametrize(
@@ -181,6 +216,8 @@ def test_the_limit_of_an_uncalibrated_run_was_chosen_on_validation(scene: Scene,
     assert str(said("concepts", "val")).startswith(f"{selected} The limit of the review flag was chosen")
     assert said("none", "val") == selected  # without words there is no limit
     assert said("concepts", "test") is None
+    assert str(said("none", "train")).startswith("The run learned from these images: all scores here are")
+    assert said("none", "train", "elsewhere") is None
     assert said("concepts", "val", "elsewhere") is None
 
 

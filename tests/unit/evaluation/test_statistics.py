@@ -8,6 +8,7 @@ from lexiseg.evaluation import statistics
 from lexiseg.evaluation.metrics import CaseScores, case_metrics
 from lexiseg.evaluation.metrics_file import MeanScore
 from lexiseg.evaluation.statistics import (
+    few_cases,
     holm,
     mean_ci,
     paired_difference,
@@ -36,8 +37,10 @@ def test_interval_is_seeded_and_does_not_depend_on_the_block_size(monkeypatch: p
     assert mean_ci(values, seed=3) == once
 
 
-def test_one_case_and_equal_cases_have_no_spread() -> None:
-    assert mean_ci([0.25]) == MeanScore(mean=0.25, ci95=(0.25, 0.25))
+def test_one_case_has_no_interval_and_equal_cases_have_no_spread() -> None:
+    assert mean_ci([0.25]) == MeanScore(mean=0.25, ci95=None)
+    assert mean_ci([0.25, 0.75], ["p", "p"]) == MeanScore(mean=0.5, ci95=None)
+    assert paired_difference([0.5], [0.25]).ci95 is None
     assert mean_ci([0.5] * 9).ci95 == (0.5, 0.5)
 
 
@@ -184,9 +187,8 @@ def test_pooled_interval_by_hand() -> None:
     dice, iou = pooled_ci(cases)
     assert dice == pytest.approx((2 * 2 / 10, 2 * 90 / 200))
     assert iou == pytest.approx((2 / 8, 90 / 110))
-    # A patient with both images, drawn alone, is always the same: pixels are summed, nothing is left to vary.
-    for (low, high), score in zip(pooled_ci(cases, ["a", "a"]), pooled(cases), strict=True):
-        assert low == high == pytest.approx(score)
+    # A patient with both images leaves nothing to draw from.
+    assert pooled_ci(cases, ["a", "a"]) == (None, None)
 
 
 def test_pooled_interval_of_equal_weights_is_that_of_the_mean() -> None:
@@ -210,8 +212,23 @@ def test_pooled_interval_averages_classes_and_counts_nothing_as_right() -> None:
     truth = np.array([[1, 1, 0, 0]], np.uint8)
     case = case_metrics(np.array([[1, 0, 0, 0]], np.uint8), truth, num_classes=3)
     # Class 1: 2 * 1 / 3; class 2 is in neither mask: 1.
-    assert pooled_ci([case])[0] == pytest.approx(((2 / 3 + 1) / 2,) * 2)
+    assert pooled_ci([case, case])[0] == pytest.approx(((2 / 3 + 1) / 2,) * 2)
     with refuses("LEX-USE-093", "at least one case"):
         pooled_ci([])
     with refuses("LEX-USE-095", "value, got 2"):
         pooled_ci([case], ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("clusters", "said"),
+    [
+        ([None] * 30, None),
+        ([None] * 29, "Few cases: 29 images. Their 95 % intervals are rough, and mostly too narrow."),
+        (["a", "b"] * 20, "Few cases: 40 images of 2 patients. Their 95 % intervals are rough"),
+        ([None], "Few cases: one image, so there is no 95 % interval."),
+        (["a", "a"], "Few cases: one patient, so there is no 95 % interval."),
+    ],
+)
+def test_few_cases_are_named(clusters: list[str | None], said: str | None) -> None:
+    found = few_cases(clusters)
+    assert found is None if said is None else found is not None and found.startswith(said)

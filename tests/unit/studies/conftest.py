@@ -118,6 +118,7 @@ def make_results(
                     cases=cases_of(dice),
                     metrics=metrics_of(arm.spec.name),
                     training=trained(steps=715, minutes=12.5 + seed, machine="x86_64, 2 of 2 cores"),
+                    last_rise=0.001,
                 )
             )
     return [ArmResults(arm=arm, trials=tuple(trials[arm.name])) for arm in arms]
@@ -134,7 +135,12 @@ def compared(settings: SharedSettings) -> Callable[[list[ArmResults]], AuditResu
 
     def compare(results: list[ArmResults]) -> AuditResult:
         return audit_result(
-            results, settings, known_arms(reports=True), command="lexiseg audit data/chest", reports=True
+            results,
+            settings,
+            known_arms(reports=True),
+            command="lexiseg audit data/chest",
+            reports=True,
+            constant_dice=0.0,
         )
 
     return compare
@@ -189,6 +195,7 @@ def three_cases() -> list[ArmResults]:
                     cases=pd.DataFrame({**facts, "dice": values}, index=pd.Index(["a", "b", "c"], name="id")),
                     metrics=metrics_of(arm.spec.name),
                     training=trained(steps=1, minutes=1.0, machine="x"),
+                    last_rise=None,
                 )
                 for seed, values in enumerate(dice[arm.spec.name])
             ),

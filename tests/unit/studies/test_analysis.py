@@ -190,6 +190,7 @@ def test_a_loss_is_harm() -> None:
 def comparison(**changes: Any) -> ArmComparison:
     given = {
         "model": "stpnet", "arm": "reports", "against": "none", "group": "all", "n": 100, "mean": 0.01,
+        "over": "patients",
         "ci95": (0.002, 0.018), "ci95_trained": (0.004, 0.016), "by_seed": (0.01, 0.01, 0.01),
         "p_value": 0.001, "p_holm": 0.004, "ranks": 0.3, "better": 70, "worse": 30,
     }  # fmt: skip

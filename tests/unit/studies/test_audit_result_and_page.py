@@ -47,7 +47,7 @@ def test_content_holds_every_comparison(content: AuditResult) -> None:
     smallest = min(whole, key=lambda c: c.p_value)
     assert smallest.p_holm == pytest.approx(8 * smallest.p_value)
     assert content.cases.model_dump(exclude={"terciles"}) == {
-        "split": "test", "n": 90, "patients": 45,
+        "split": "test", "n": 90, "patients": 45, "few_cases": None, "constant_dice": 0.0,
         "failed": ({"id": "broken", "error": "broken.png cannot be read <at all>."},),
     }  # fmt: skip
     assert content.seeds == 3

@@ -1,0 +1,47 @@
+"""Ctrl-C and SIGTERM: the first ends the command, what follows at once does not disturb that."""
+
+import os
+import signal
+
+import pytest
+
+from lexiseg.cli import signals
+from lexiseg.cli.signals import SignalHandlers
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    clock = [100.0]
+    monkeypatch.setattr(signals.time, "monotonic", lambda: clock[0])
+    return clock
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_ends_and_the_next_is_ignored_for_two_seconds(
+    now: list[float], number: signal.Signals, code: int
+) -> None:
+    handlers = SignalHandlers()
+    handlers.install()
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), number)
+    assert handlers.exit_code == code
+    now[0] += 1.9
+    os.kill(os.getpid(), signal.SIGINT)
+    assert handlers.exit_code == code
+    now[0] += 0.2
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    SignalHandlers().install()
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def test_nothing_disturbs_the_end() -> None:
+    handlers = SignalHandlers()
+    handlers.install()
+    handlers.ignore()
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
