@@ -13,7 +13,6 @@ from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from lexiseg._version import __version__
@@ -27,6 +26,7 @@ from lexiseg.cli.option_errors import option_error
 from lexiseg.cli.output_streams import outlive_readers
 from lexiseg.cli.predict_command import predict
 from lexiseg.cli.train_command import train
+from lexiseg.console import PrintableConsole
 from lexiseg.errors import DiskError, LexisegError
 from lexiseg.files import disk_error
 
@@ -113,7 +113,7 @@ def _root(
 def main() -> NoReturn:
     """Run the command line and exit: errors become one message and an exit code, never a traceback."""
     outlive_readers()
-    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    errors = PrintableConsole(stderr=True, soft_wrap=True, highlight=False)
 
     def fail(error: LexisegError) -> NoReturn:
         errors.print(f"Error: {error} [{error.code}]", style="red")
