@@ -22,7 +22,7 @@ _MARKS = (
 #: Line in front of the titles by which Excel is told the separator.
 _SEPARATOR_LINE = "sep="
 
-_MAX_BYTES = 256 * 2**20
+_MAX_BYTES = 64 * 2**20
 
 
 def csv_rows(path: Path) -> list[TableRow]:
