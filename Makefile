@@ -15,7 +15,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 LOCK := $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--custom-compile-command 'make lock' --constraint locks/pins.txt
 
-.PHONY: demo test coverage test-oldest faults check lock audit-dependencies docs clean
+.PHONY: demo test coverage test-oldest faults fuzz check lock audit-dependencies docs clean
 
 ## Train, evaluate and predict in a few minutes; DATA=folder uses your own data set.
 demo: $(VENV)/.installed
@@ -37,6 +37,11 @@ test-oldest:
 	$(PYTHON) .ci/oldest.py > .venv-oldest/oldest.txt
 	.venv-oldest/bin/python -m pip install --quiet --constraint .venv-oldest/oldest.txt -e '.[dev]'
 	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/parity
+
+## Many damaged and hostile inputs of every kind (images, masks, sheets, YAML, run folders, archives, records) in a
+## process with limits; FUZZ="--minutes 10 sheets" changes how many and which. Prints a table; about half an hour.
+fuzz: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/campaign.py $(FUZZ)
 
 ## Style, types, the direction of imports, and no secrets in tracked files.
 check: $(VENV)/.installed-dev

@@ -6,7 +6,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,6 +46,7 @@ class Reply:
     stall_s: float = 0.0
     drip_s: float = 0.0  # between two bytes
     cut: bool = False  # close the connection in the middle
+    raw: Callable[[], Iterable[bytes]] | None = None  # sent as it is, in place of an answer
 
 
 def says(text: str | None, *, tokens: tuple[int, int] = (100, 20)) -> Reply:
@@ -113,6 +114,12 @@ class _Handler(BaseHTTPRequestHandler):
                 server.at_once -= 1
 
     def _reply(self, reply: Reply) -> None:
+        if reply.raw is not None:
+            self.close_connection = True
+            for piece in reply.raw():
+                self.wfile.write(piece)
+                time.sleep(reply.drip_s)
+            return
         time.sleep(reply.stall_s)
         self.send_response(reply.status)
         for name, value in reply.headers.items():

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lexiseg.errors import DiskError, LexisegError, UsageError
+from lexiseg.printable import printable_json
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -322,4 +322,4 @@ def write_json(path: str | Path, value: Any, *, private: bool = True) -> None:
 
 def json_text(value: Any) -> str:
     """Return `value` as indented JSON; NaN and infinities are refused."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return printable_json(value, indent=2) + "\n"

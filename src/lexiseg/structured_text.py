@@ -110,7 +110,8 @@ def parse_json(content: bytes | str, *, most: int = MAX_JSON_BYTES) -> Any:
         raise UnusableTextError(_too_deep()) from error
     if _ESCAPED_SURROGATE.search(text):
         try:
-            json.dumps(value, ensure_ascii=False).encode()
+            # A file name that is no UTF-8 text holds halves of one range, by which Python finds the file.
+            json.dumps(value, ensure_ascii=False).encode(errors="surrogateescape")
         except UnicodeEncodeError as error:
             raise UnusableTextError(_HALF) from error
     return value

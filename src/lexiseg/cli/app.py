@@ -7,7 +7,6 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from lexiseg._version import __version__
@@ -23,6 +22,7 @@ from lexiseg.cli.output_streams import outlive_readers
 from lexiseg.cli.predict_command import predict
 from lexiseg.cli.signals import SignalHandlers
 from lexiseg.cli.train_command import train
+from lexiseg.console import PrintableConsole
 from lexiseg.errors import LexisegError
 
 _HELP = """Medical image segmentation taught with words, used without them.
@@ -140,7 +140,7 @@ def run(handlers: SignalHandlers) -> int:
 def _print_error(message: str) -> None:
     """Print one message on the standard error stream, in red on a terminal."""
     try:
-        errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+        errors = PrintableConsole(stderr=True, soft_wrap=True, highlight=False, markup=False)
         errors.print(message, style="red")
     except (MemoryError, OSError, ImportError):
         # Where memory or file handles are used up, this much is still possible.

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lexiseg.console import PrintableConsole
 from lexiseg.files import share_files
 from lexiseg.runs.shipped import model_names
 
@@ -78,21 +79,21 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the
 def progress_bar() -> Progress:
     """Return a progress bar with a count on stderr; it is shown on a terminal only."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
+    console = PrintableConsole(stderr=True)
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def narrator() -> Console:
     """Return a console that wraps lines on a terminal only: in a log, each message is one line."""
-    return Console(soft_wrap=not sys.stdout.isatty())
+    return PrintableConsole(soft_wrap=not sys.stdout.isatty())
 
 
 def warn(message: str) -> None:
     """Print one message on stderr, as it is, in yellow."""
-    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    errors = PrintableConsole(stderr=True, soft_wrap=True, highlight=False)
     errors.print(message, style="yellow")
 
 
 def say(message: str) -> None:
     """Print one message, as it is."""
-    Console(soft_wrap=True, highlight=False, markup=False).print(message)
+    PrintableConsole(soft_wrap=True, highlight=False).print(message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +19,7 @@ from lexiseg.cli.common_options import (
 )
 from lexiseg.cli.result_tables import show_comparison
 from lexiseg.errors import PartialFailureError
+from lexiseg.printable import printable_json
 
 
 def compare(
@@ -60,7 +60,7 @@ def compare(
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if as_json:
-        typer.echo(json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False))
+        typer.echo(printable_json(found.model_dump(mode="json"), indent=2))
     else:
         show_comparison(found)
     if found.failed:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from lexiseg.cli import public_data_commands
 from lexiseg.cli.describe_command import describe
+from lexiseg.console import PrintableConsole
+from lexiseg.printable import printable_json
 
 app = typer.Typer(help="Check, describe, download and import data sets.", no_args_is_help=True)
 app.command("describe")(describe)
@@ -28,9 +28,9 @@ def check(
 
     report = check_dataset(folder)
     if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        typer.echo(printable_json(report.to_dict(), indent=2))
     else:
-        render(report, Console())
+        render(report, PrintableConsole(markup=True))
     if report.has_errors:
         raise typer.Exit(1)
 

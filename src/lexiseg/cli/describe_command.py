@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from lexiseg.cli.common_options import Shared
+from lexiseg.console import PrintableConsole
 
 if TYPE_CHECKING:
     from lexiseg.describing.multimodal.model import LmmOptions, Tally
@@ -106,7 +106,7 @@ def describe(
             f"The options of a multimodal model need --source lmm; got --source {source.value}.",
             code="LEX-USE-106",
         )
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = PrintableConsole(soft_wrap=True, highlight=False)
     try:
         with _progress() as progress:
             described = run_describe(
@@ -166,6 +166,6 @@ class _ProgressDisplay:
 
 
 def _progress() -> Progress:
-    console = Console(stderr=True)
+    console = PrintableConsole(stderr=True)
     columns = (BarColumn(), TextColumn("{task.description}"))
     return Progress(*columns, console=console, disable=not console.is_terminal)

@@ -22,6 +22,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from lexiseg.console import PrintableConsole
+
 if TYPE_CHECKING:
     from lexiseg.data.public.dataset_import import ImportResult
     from lexiseg.data.public.registry import Entry
@@ -55,14 +57,14 @@ def list_datasets(
     from lexiseg import find_entry, load_registry
 
     entries = list(load_registry().values()) if name is None else [find_entry(name)]
-    console = Console(highlight=False)
+    console = PrintableConsole(highlight=False)
     if as_json:
         typer.echo(json.dumps([entry.model_dump(mode="json") for entry in entries], indent=2))
     elif name is None:
         console.print(_table(entries))
         console.print("lexiseg data list NAME shows licence, layout, steps, and what was confirmed.")
     else:
-        _show(entries[0], Console(soft_wrap=True, highlight=False, markup=False))
+        _show(entries[0], PrintableConsole(soft_wrap=True, highlight=False))
 
 
 def get(
@@ -177,7 +179,7 @@ def _show(entry: Entry, console: Console) -> None:
 @contextmanager
 def _bars() -> Iterator[tuple[Callable[[str, int, int | None], None], Callable[[int, int | None], None]]]:
     """Yield callbacks that show the progress of bytes and of images, on a terminal only."""
-    console = Console(stderr=True)
+    console = PrintableConsole(stderr=True)
     is_shown = console.is_terminal
     label = TextColumn("{task.description}")
     with Progress(
@@ -207,4 +209,4 @@ def _bars() -> Iterator[tuple[Callable[[str, int, int | None], None], Callable[[
 
 
 def _say(message: str) -> None:
-    Console(soft_wrap=True, highlight=False, markup=False).print(message)
+    PrintableConsole(soft_wrap=True, highlight=False).print(message)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lexiseg.cli.common_options import say
+from lexiseg.console import PrintableConsole
 
 if TYPE_CHECKING:
     from lexiseg.evaluation.comparison_file import Comparison
@@ -100,4 +101,4 @@ def _table(*columns: str) -> Table:
 
 def _console() -> Console:
     """Return a console; without a terminal it is 140 columns wide, so that a log does not break rows."""
-    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140)
+    return PrintableConsole(highlight=False, width=None if sys.stdout.isatty() else 140)

@@ -10,6 +10,7 @@ from typing import get_args
 
 from rich.console import Console
 
+from lexiseg.console import PrintableConsole
 from lexiseg.data.layouts.open_dataset import open_dataset
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
@@ -121,7 +122,7 @@ def describe(
     Examples:
         >>> describe("data/polyps", "polyps.jsonl").lines[0].sentence  # doctest: +SKIP
     """
-    console = console or Console(quiet=True)
+    console = console or PrintableConsole(quiet=True)
     out = Path(out)
     _check_options(source, out, lmm)
     index = open_dataset(data, allow_missing_masks=True)

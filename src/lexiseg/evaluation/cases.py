@@ -14,6 +14,7 @@ from scipy.ndimage import label as label_components
 from lexiseg.data.sample import Sample
 from lexiseg.evaluation.metrics import METRICS, CaseScores
 from lexiseg.evaluation.statistics import size_terciles
+from lexiseg.printable import row_of_cells
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -108,7 +109,11 @@ def case_table(
     """
     cuts = tercile_cuts(cases)
     rows = [_row(case, root, cuts, vocabulary, class_names, side) for case in cases]
-    return str(pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    return str(
+        pd.DataFrame([row_of_cells(row) for row in rows]).to_csv(
+            index=False, float_format="%.6g", lineterminator="\n"
+        )
+    )
 
 
 def _row(

@@ -21,6 +21,7 @@ from lexiseg.evaluation.run_table import TABLE_FILES, evaluate_runs_into, open_f
 from lexiseg.evaluation.statistics import few_cases, holm, paired_difference
 from lexiseg.evaluation.tables import ALL, case_groups, most_different, patients_of, read_cases
 from lexiseg.json_records import record_text
+from lexiseg.printable import cell
 from lexiseg.runs.run import Run
 
 #: The files of a comparison.
@@ -164,4 +165,6 @@ def _differences(a: pd.DataFrame, b: pd.DataFrame) -> str:
     table = pd.DataFrame(
         {**columns, "dice_a": a["dice"], "dice_b": b["dice"], "difference": a["dice"] - b["dice"]}
     )
+    table.index = table.index.map(cell)
+    table["patient"] = table["patient"].map(cell, na_action="ignore")
     return str(table.to_csv(float_format="%.6g", lineterminator="\n"))

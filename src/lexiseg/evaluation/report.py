@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import Any
 
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.case_figures import CaseFigure
 from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.metrics_file import Metrics, Stratum
+from lexiseg.html_template import html_template
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
+from lexiseg.printable import printable_json
 from lexiseg.runs.manifest import DataRecord, TrainingRecord
 from lexiseg.systems.registry import get
 from lexiseg.words.description import SIDE_NOTES, names_sides
@@ -49,17 +49,15 @@ def build_report(
         shown: Figures of single cases, by title of their group.
         history: Rows of the run's `history.csv`.
     """
-    environment = Environment(
-        loader=PackageLoader("lexiseg.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"score": _score, "ci": _ci, "percents": _percents, "percent": _percent}
+    filters: dict[str, Callable[..., Any]] = {
+        "score": _score,
+        "ci": _ci,
+        "percents": _percents,
+        "percent": _percent,
+    }
     retrieval = metrics.retrieval
     manifest = metrics.run.manifest.model_dump(mode="json")
-    return environment.get_template("report.html.j2").render(
+    return html_template("lexiseg.evaluation", "report.html.j2", filters).render(
         m=metrics,
         side_note=SIDE_NOTES[metrics.side],
         sided=names_sides(text for scores in retrieval.values() for text in (scores.title, *scores.phrases)),
@@ -75,7 +73,7 @@ def build_report(
         distillation=figures.distillation(history),
         strata=_strata(metrics),
         shown=shown,
-        manifest=json.dumps(manifest, indent=2, ensure_ascii=False),
+        manifest=printable_json(manifest, indent=2),
         predicted_colour=PREDICTED_COLOUR,
         truth_colour=TRUTH_COLOUR,
     )

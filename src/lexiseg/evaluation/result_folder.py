@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
+from lexiseg.structured_text import UnusableTextError, read_json
 
 #: The files of an evaluation. The last one is written last: its presence means that the evaluation is
 # complete.
@@ -37,8 +37,8 @@ def _evaluation_of_0_1(folder: Path, known: frozenset[str]) -> Iterator[Path]:
     if not known.isdisjoint(EVALUATION_FILES):
         return
     try:
-        metrics = json.loads((folder / EVALUATION_FILES[-1]).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        metrics = read_json(folder / EVALUATION_FILES[-1])
+    except (OSError, UnusableTextError):
         return
     if isinstance(metrics, dict) and {"class_names", "run"} <= metrics.keys():
         yield from (folder / name for name in EVALUATION_FILES if (folder / name).is_file())

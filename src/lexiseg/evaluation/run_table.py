@@ -19,6 +19,7 @@ from lexiseg.evaluation.result_folder import result_folder
 from lexiseg.inference.ensemble import check_alike
 from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder
+from lexiseg.printable import row_of_cells
 from lexiseg.runs.run import Run
 from lexiseg.runs.shipped import shown_folder
 
@@ -171,4 +172,8 @@ def _as_csv(rows: Sequence[RunRow]) -> str:
     for row in rows:
         scores = row.model_dump(exclude={"retrieval"})
         flat.append(scores | {f"retrieval_{factor}": value for factor, value in row.retrieval.items()})
-    return str(pd.DataFrame(flat).to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    return str(
+        pd.DataFrame([row_of_cells(row) for row in flat]).to_csv(
+            index=False, float_format="%.6g", lineterminator="\n"
+        )
+    )

@@ -12,6 +12,7 @@ import pandas as pd
 from lexiseg.errors import DataError
 from lexiseg.evaluation.cases import NO_LESION, TERCILES
 from lexiseg.evaluation.comparison_file import CaseDifference, ExtremeCases
+from lexiseg.printable import text_of_cell
 
 #: The group that holds every case.
 ALL = "all"
@@ -32,7 +33,10 @@ def read_cases(file: Path) -> pd.DataFrame:
     try:
         table: pd.DataFrame = pd.read_csv(file, dtype={"id": str, "patient": str, "source": str})
         table = table.set_index("id").astype({"dice": float, "truth_share": float, "lesions": int})
-        patients = table["patient"].astype(object)
+        if not np.isfinite(table[["dice", "truth_share"]].to_numpy()).all():
+            raise ValueError("a score is not finite")
+        table.index = table.index.map(text_of_cell)
+        patients = table["patient"].map(text_of_cell, na_action="ignore").astype(object)
         table["patient"] = patients.where(patients.notna(), None)
         if not table.index.is_unique:
             raise ValueError("a case appears twice")

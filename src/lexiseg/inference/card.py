@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
+from lexiseg.html_template import html_template
 from lexiseg.inference.explain import ExplainedWord, Explanation, WhatIf
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR, draw_heat, draw_overlay
 from lexiseg.inference.predictor import Pixels
@@ -61,17 +61,10 @@ def build_card(image: Pixels, explanation: Explanation, *, name: str, run: str) 
         name: Name of the image, for the title.
         run: Name of the run.
     """
-    environment = Environment(
-        loader=PackageLoader("lexiseg.inference"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": _percent}
+    filters = {"percent": _percent}
     prediction = explanation.prediction
     by_factor = {word.factor: word for word in prediction.words}
-    return environment.get_template("card.html.j2").render(
+    return html_template("lexiseg.inference", "card.html.j2", filters).render(
         title=CARD_TITLE + name,
         name=name,
         run=run,

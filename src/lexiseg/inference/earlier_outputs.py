@@ -6,7 +6,6 @@ known by `predictions.jsonl`, which names the masks, and by the first bytes of i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from lexiseg.inference.predictions_file import PARTIAL_FILE, RESULTS_FILE
 from lexiseg.inference.writers.registry import image_formats
 from lexiseg.outputs.manifest import recorded_names
+from lexiseg.structured_text import UnusableTextError, parse_json
 
 # The marks of all formats stand at the top of their files.
 _HEAD_BYTES = 1024
@@ -105,8 +105,8 @@ def _listed_masks(folder: Path) -> frozenset[str] | None:
             continue
         for line in lines:
             try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
+                record = parse_json(line)
+            except UnusableTextError:
                 continue
             if isinstance(record, dict) and "image" in record:
                 found = True

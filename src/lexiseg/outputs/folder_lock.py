@@ -15,6 +15,7 @@ from pathlib import Path
 import filelock
 
 from lexiseg.files import disk_errors, file_mode, make_folder
+from lexiseg.structured_text import parse_json
 
 # Descriptors of held locks. A child process shares them, and would keep a lock after the death of its parent.
 _held: set[int] = set()
@@ -118,7 +119,7 @@ class FolderLock:
 def _holder(descriptor: int) -> str:
     """Return who holds a lock; a process that has only just taken it has not written its name yet."""
     try:
-        about = json.loads(os.read(descriptor, 1000))
+        about = parse_json(os.read(descriptor, 1000))
         return f"process {int(about['pid'])} on {about['host']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

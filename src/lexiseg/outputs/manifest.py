@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from lexiseg.errors import DataError
 from lexiseg.files import disk_errors, private_opener, write_text
 from lexiseg.json_records import FileRecord, reason
+from lexiseg.structured_text import UnusableTextError, parse_json
 
 #: Name of the manifest in an output folder.
 OUTPUTS_FILE = ".lexiseg-outputs.jsonl"
@@ -166,8 +167,8 @@ class OutputManifest:
         self._whole_bytes = content.rfind(b"\n") + 1
         for number, line in enumerate(content[: self._whole_bytes].splitlines(), start=1):
             try:
-                self._take(OutputRecord.model_validate(json.loads(line)))
-            except (ValueError, ValidationError, RecursionError) as error:
+                self._take(OutputRecord.model_validate(parse_json(line)))
+            except (UnusableTextError, ValidationError) as error:
                 raise DataError(
                     f"{self.file}, line {number} is damaged ({reason(OutputRecord, error)}). It lists the "
                     "files that Lexiseg wrote into this folder. Choose another --out folder.",

@@ -247,7 +247,7 @@ class Manifest(PartlyWritten, Record):
     text: TextSource
     side: Side
     vocabulary: Vocabulary | None
-    review_below: float = Field(default=0.0, ge=0, le=1)
+    review_below: float = Field(default=0.0, ge=0, le=2)
     data: DataRecord = DataRecord()
     training: TrainingRecord = TrainingRecord()
     zone_atlas: AtlasSummary | None = None

@@ -11,12 +11,14 @@ from typing import Unpack
 import pandas as pd
 from rich.console import Console
 
+from lexiseg.console import PrintableConsole
 from lexiseg.data import SPLITS, DatasetIndex
 from lexiseg.data.leaks import refuse_leaks
 from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.files import refuse_blocked, write_text
 from lexiseg.json_records import write_record
+from lexiseg.printable import cell
 from lexiseg.studies.arm_locks import STALE_MINUTES
 from lexiseg.studies.arm_summary import ARMS_FOLDER, ArmResults
 from lexiseg.studies.arms import Arms, AuditArm, Need, known_arms, plan_arms, read_arms
@@ -131,7 +133,7 @@ def audit_on(
         claims_folder=out / CLAIMS_FOLDER,
         evaluation=EvaluationOptions(split=options.split),
     )
-    run_study(study, stale_minutes=stale_minutes, console=console or Console(quiet=True))
+    run_study(study, stale_minutes=stale_minutes, console=console or PrintableConsole(quiet=True))
     results = read_results(study)
     by_arm = [
         ArmResults(arm=arm, trials=tuple(trial for trial in results if trial.arm == arm.name)) for arm in arms
@@ -182,6 +184,9 @@ def all_cases(results: Sequence[ArmResults]) -> str:
     joined = pd.concat(tables, ignore_index=True)
     first = ["model", "arm", "seed"]
     ordered = joined[first + [name for name in joined.columns if name not in first]]
+    for name in ("id", "patient", "source"):
+        if name in ordered:
+            ordered[name] = ordered[name].map(cell, na_action="ignore")
     return str(
         ordered.to_csv(index=False, float_format="%.6g", lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
     )

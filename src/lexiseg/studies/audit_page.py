@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.cases import TERCILES
 from lexiseg.evaluation.tables import ALL
+from lexiseg.html_template import html_template
 from lexiseg.studies.arms import ARM_TABLE
 from lexiseg.studies.audit_file import (
     ArmComparison,
@@ -83,14 +84,7 @@ def build_page(result: AuditResult) -> str:
     Args:
         result: The content of `audit.json`.
     """
-    environment = Environment(
-        loader=PackageLoader("lexiseg.studies"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "signed": lambda value: f"{value:+.4f}",
         "score": lambda value: f"{value:.4f}",
         "percent": lambda value: "not known" if value is None else f"{100 * value:.1f}\N{NO-BREAK SPACE}%",
@@ -102,7 +96,7 @@ def build_page(result: AuditResult) -> str:
     }
     whole = [c for c in result.comparisons if c.group == ALL]
     strata = [c for c in result.comparisons if c.group != ALL]
-    return environment.get_template("audit.html.j2").render(
+    return html_template("lexiseg.studies", "audit.html.j2", filters).render(
         a=result,
         whole=whole,
         strata={group: [c for c in strata if c.group == group] for group in _in_order(strata)},

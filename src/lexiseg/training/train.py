@@ -7,6 +7,7 @@ from typing import Unpack
 
 from rich.console import Console
 
+from lexiseg.console import PrintableConsole
 from lexiseg.data import open_dataset
 from lexiseg.data.leaks import refuse_leaks
 from lexiseg.data.sample import DatasetIndex
@@ -55,7 +56,7 @@ def train(
     Examples:
         >>> run = train("data/chest", "runs/chest", max_minutes=30)  # doctest: +SKIP
     """
-    console = console or Console(quiet=True)
+    console = console or PrintableConsole(quiet=True)
     out = Path(out)
     config = resumed_config(out, options, config_file) if resume else make_config(options, config_file)
     with training_lock(out, console):
@@ -103,7 +104,7 @@ def train_on(
         WeightsError: Encoder weights cannot be found.
         DiskError: There is no space or no permission.
     """
-    console = console or Console(quiet=True)
+    console = console or PrintableConsole(quiet=True)
     out = Path(out)
     if resume and is_finished(out):
         return _nothing_to_resume(out, console)

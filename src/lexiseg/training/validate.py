@@ -14,6 +14,7 @@ from lexiseg.evaluation.metrics import mean_dice
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE
+from lexiseg.printable import markdown_text, printable
 from lexiseg.runs.manifest import ValidationRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.registry import get
@@ -114,8 +115,8 @@ def model_card(run: Run, scores: ValidationScores) -> str:
     words = (
         "trained without words"
         if run.vocabulary is None
-        else f"taught with {manifest.text}, vocabulary '{run.vocabulary.name}'; left and right are the "
-        f"{manifest.side}'s" + ("" if system.names_words else "; predictions name no words")
+        else f"taught with {manifest.text}, vocabulary '{markdown_text(run.vocabulary.name)}'; left and "
+        f"right are the {manifest.side}'s" + ("" if system.names_words else "; predictions name no words")
     )
     warning = f"**{NOT_A_MODEL}**\n\n" if manifest.data.shuffled_words else ""
     if manifest.data.leaks:
@@ -129,14 +130,15 @@ def model_card(run: Run, scores: ValidationScores) -> str:
         else "No validation case is flagged for review"
         + ("." if scores.agreement is None else f"; predictions with an agreement below {below} are.")
     )
-    return f"""# {manifest.data.name or "run"}: {network.model}, {network.preset}
+    command = (training.command or "").replace("`", "'")
+    return f"""# {markdown_text(manifest.data.name or "run")}: {network.model}, {network.preset}
 
 {warning}Research software, not a medical device: not for clinical use.
 
 - Network: {network.encoder}, {network.num_parameters / 1e6:.2f} M parameters, {manifest.image_size} px,
   {words}.
-- Classes: {", ".join(manifest.class_names)}.
-- Data: {manifest.data.model_dump()}.
+- Classes: {markdown_text(", ".join(manifest.class_names))}.
+- Data: {markdown_text(str(manifest.data.model_dump()))}.
 - Training: {training.steps} steps in {training.minutes} minutes, seed {training.seed},
   {training.machine}, torch {training.torch}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.
 - Selected: weights of step {training.selected_step}, by validation Dice.
@@ -145,5 +147,5 @@ def model_card(run: Run, scores: ValidationScores) -> str:
 - Method: {system.title}, {system.preset} preset. {system.citation}
 - Limits: {" ".join(system.limits)}
 
-Repeat it with: `{training.command}`
+Repeat it with: `{printable(command)}`
 """

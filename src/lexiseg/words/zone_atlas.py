@@ -10,7 +10,6 @@ of factor f. All maps are in the image's frame: "left" is the left half on scree
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -28,6 +27,7 @@ from scipy import ndimage
 from lexiseg.errors import DataError, RunError
 from lexiseg.files import write_bytes
 from lexiseg.json_records import FileRecord, reason
+from lexiseg.structured_text import parse_json
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.factor import Factor
 from lexiseg.words.flip_tables import Axis
@@ -165,7 +165,7 @@ class ZoneAtlas:
         remedy = "Restore the file, or train again."
         try:
             with safe_open(path, framework="np") as file:
-                about = AtlasRecord.model_validate(json.loads((file.metadata() or {}).get(_ABOUT, "{}")))
+                about = AtlasRecord.model_validate(parse_json((file.metadata() or {}).get(_ABOUT, "{}")))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError, ValueError) as error:
             why = reason(AtlasRecord, error) if isinstance(error, ValidationError) else str(error)

@@ -59,7 +59,7 @@ def test_a_manifest_that_is_no_manifest(run: Path, text: str) -> None:
         ({"image_size": 0}, "image_size"),
         ({"image_size": 10**9}, "image_size"),
         ({"class_names": ["background"]}, "class_names"),
-        ({"review_below": 2}, "review_below"),
+        ({"review_below": 3}, "review_below"),
         ({"network": {"width": 2**20}}, "width"),
         ({"network": {"out_channels": 10**6}}, "out_channels"),
         ({"format_version": -1}, "format_version"),

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lexiseg.printable import printable
+
 Severity = Literal["error", "warning", "info"]
 
 #: Number of files listed per finding; the count is always of all files.
@@ -150,9 +152,10 @@ def _table(findings: Sequence[Finding]) -> Table:
     table.add_column("number", justify="right")
     table.add_column("what", overflow="fold")
     for found in findings:
-        text = escape(found.message)
+        text = escape(printable(found.message))
         for note in found.files[:_SHOWN_FILES]:
-            text += f"\n[dim]{escape(note.file)}{': ' if note.detail else ''}{escape(note.detail)}[/]"
+            said = f"{note.file}: {note.detail}" if note.detail else note.file
+            text += f"\n[dim]{escape(printable(said))}[/]"
         if found.count > _SHOWN_FILES and found.files:
             text += f"\n[dim]and {found.count - _SHOWN_FILES} more[/]"
         colour = _COLOURS[found.severity]

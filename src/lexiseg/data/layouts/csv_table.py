@@ -23,7 +23,7 @@ _MARKS = (
 _SEPARATOR_LINE = "sep="
 
 _SEPARATORS = (",", ";", "\t", "|")
-_MAX_BYTES = 256 * 2**20
+_MAX_BYTES = 64 * 2**20
 
 
 def csv_rows(path: Path) -> list[TableRow]:

@@ -15,10 +15,11 @@ from lexiseg.data.layouts.table import DoubtfulCells, Table, TableRow
 from lexiseg.errors import DataError
 
 #: An unpacked file may not be larger: a small file can hold gigabytes of zeros.
-_MAX_BYTES = 256 * 2**20
+_MAX_BYTES = 64 * 2**20
 
-#: A cell far below and right of all others would make an endless table.
-_MAX_CELLS = 3_000_000
+#: A workbook may not have more cells, and a worksheet no more places for them: openpyxl takes some 400 bytes
+#: for each, and a single cell far from the others makes places for billions.
+_MAX_CELLS = 1_000_000
 
 #: A cell format that shows whole numbers with leading zeros, perhaps between fixed text: `0000`, `"IMG_"000`.
 _ZEROS = re.compile(r'^((?:"[^"]*"|\\.|[_-])*)#*(0+)((?:"[^"]*"|\\.|[_-])*)$')
@@ -26,6 +27,9 @@ _FIXED = re.compile(r'"([^"]*)"|\\(.)|([_-])')
 
 #: Excel stores 15 digits of a number.
 _EXACT = 10**15
+
+# Longest part of another package's message that is shown.
+_MESSAGE = 300
 
 _MERGED = "they are merged. Split them, and write the image's name and its whole sentence into one row."
 _NO_VALUE = "they are formulas without a stored value. Open the file in a spreadsheet program and save it."
@@ -40,13 +44,14 @@ def read_excel_tables(path: Path) -> tuple[Table, ...]:
     Numbers are shown as their cell format shows them where it states leading zeros, otherwise plain.
 
     Raises:
-        DataError: It is damaged, unpacks to more than 256 MB, or has more than three million cells.
+        DataError: It is damaged, unpacks to more than 64 MB, or has more than a million cells.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(part.file_size for part in archive.infolist())
         if size > _MAX_BYTES:
             raise ValueError(f"it unpacks to {size / 2**20:.0f} MB; at most {_MAX_BYTES // 2**20} are read")
+        _refuse_many_cells(path)
         book = openpyxl.load_workbook(path)
         for sheet in book.worksheets:
             if sheet.max_row * sheet.max_column > _MAX_CELLS:
@@ -62,7 +67,24 @@ def read_excel_tables(path: Path) -> tuple[Table, ...]:
         )
     # openpyxl raises what its parsers of ZIP, XML, numbers and dates raise; all of it means a damaged file.
     except Exception as error:
-        raise DataError(f"{path} cannot be read as a sheet: {error}", code="LEX-DATA-706") from error
+        said = " ".join(str(error).split())[:_MESSAGE] or type(error).__name__
+        raise DataError(f"{path} cannot be read as a sheet: {said}", code="LEX-DATA-706") from error
+
+
+def _refuse_many_cells(path: Path) -> None:
+    """Count the cells in the XML of a workbook, before they take memory.
+
+    Raises:
+        ValueError: There are too many.
+    """
+    cells = 0
+    with zipfile.ZipFile(path) as archive:
+        for part in archive.infolist():
+            if part.filename.endswith(".xml"):
+                # Formats, texts and cells alike: each element takes memory.
+                cells += archive.read(part).count(b"<c")
+    if cells > _MAX_CELLS:
+        raise ValueError(f"it has about {cells} cells; at most {_MAX_CELLS} are read")
 
 
 def _has_formulas(book: Any) -> bool:

@@ -27,6 +27,7 @@ TRIES = 6
 MAX_PAUSE_S = 60.0
 
 _CHUNK = 1 << 20
+_MOST_DIGITS = 18
 _TIMEOUT_S = 60.0
 _SCHEMES = ("https", "http")
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -65,6 +66,10 @@ class _State:
 
 class _Restart(Exception):  # noqa: N818 (not an error: the download starts again)
     """The bytes received so far cannot be used."""
+
+
+class _Oversized(Exception):  # noqa: N818 (a signal inside this module)
+    """The server sends more bytes than expected."""
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
@@ -212,7 +217,16 @@ def _fetch(url: str, part: Path, *, size: int | None, progress: Progress | None)
             # Bytes of an older file must be removed before the new file's validator is stored.
             _remove(part)
             _write_state(part, url, answer.headers, total)
-        _receive(answer, part, start=start, total=total, progress=progress)
+        most = size if size is not None else total
+        try:
+            _receive(answer, part, start=start, total=total, most=most, progress=progress)
+        except _Oversized as error:
+            _remove(part)
+            raise DataError(
+                f"{url}: expected {most} bytes, but the server sends more. Compare with the data set's home "
+                f"page.",
+                code="LEX-DATA-777",
+            ) from error
 
 
 def _receive(
@@ -221,9 +235,10 @@ def _receive(
     *,
     start: int,
     total: int | None,
+    most: int | None,
     progress: Progress | None,
 ) -> None:
-    """Write received bytes to the file; raise if the connection ends early."""
+    """Write received bytes to the file; raise if the connection ends early, or if more than `most` come."""
     with disk_errors(part):
         if total is not None and shutil.disk_usage(part.parent).free < total - start:
             raise DiskError(
@@ -240,6 +255,8 @@ def _receive(
                 file.write(piece)
                 file.flush()
             done += len(piece)
+            if most is not None and done > most:
+                raise _Oversized
             if progress is not None:
                 progress(done, total)
     if total is not None and done != total:
@@ -281,7 +298,10 @@ def _read_state(part: Path, url: str) -> _State | None:
     """Return the state of a partial file; None if it cannot be resumed."""
     try:
         value: dict[str, Any] = read_json(_state_file(part))
-        state = _State(url=str(value["url"]), validator=str(value["validator"]), total=value["total"])
+        total = value["total"]
+        if not (total is None or (isinstance(total, int) and total >= 0)):
+            return None
+        state = _State(url=str(value["url"]), validator=str(value["validator"]), total=total)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return state if part.is_file() and state.url == url else None
@@ -316,4 +336,6 @@ def _retry_after(headers: Message | None) -> float | None:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+    # A header can hold any number of digits; what is longer is no size of a file and no time.
+    usable = text is not None and text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return int(text) if usable and text is not None else None

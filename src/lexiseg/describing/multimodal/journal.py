@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import disk_errors, make_folder, private_opener
+from lexiseg.structured_text import UnusableTextError, parse_json
 
 try:
     import fcntl
@@ -144,11 +145,11 @@ class Journal:
         for number, line in enumerate(content[:whole].splitlines(), start=1):
             try:
                 if number == 1:
-                    found = JournalHead.model_validate_json(line)
+                    found = JournalHead.model_validate(parse_json(line))
                 else:
-                    kept = JournalEntry.model_validate_json(line)
+                    kept = JournalEntry.model_validate(parse_json(line))
                     self._kept.setdefault(kept.key, []).append(kept)
-            except ValidationError as error:
+            except (UnusableTextError, ValidationError) as error:
                 raise DataError(
                     f"{self.path}, line {number}: not a journal of `lexiseg data describe`. Remove it to ask "
                     f"all questions again.",

@@ -67,6 +67,10 @@ class LmmOptions:
         )
 
 
+#: Largest answer of a server in bytes. A description takes about a thousandth.
+MAX_ANSWER_BYTES = 1 << 20
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """One answer of a model.

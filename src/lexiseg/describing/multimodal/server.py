@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import os
 import ssl
 import time
@@ -13,12 +14,15 @@ from email.utils import parsedate_to_datetime
 from types import ModuleType
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from lexiseg._version import __version__
-from lexiseg.describing.multimodal.model import Answer, LmmOptions, NoAnswerError
+from lexiseg.describing.multimodal.key_redaction import KeyRedaction
+from lexiseg.describing.multimodal.model import MAX_ANSWER_BYTES, Answer, LmmOptions, NoAnswerError
 from lexiseg.describing.multimodal.prompt import Question, complaint
 from lexiseg.errors import PartialFailureError, UsageError
+from lexiseg.printable import printable
+from lexiseg.structured_text import parse_json
 
 #: Environment variable with the server's key. Not OPENAI_API_KEY, which is for another address.
 KEY_VARIABLE = "LEXISEG_LMM_KEY"
@@ -40,6 +44,8 @@ LONGEST_WAIT_S = 600.0
 
 _MAX_DOUBLINGS = 5
 _MESSAGE = 300
+_LONGEST_SAID = 10_000
+_MOST_TOKENS = 10**9
 
 #: Headers that are sent; the client's other headers, about this machine or from the environment, are removed.
 _HEADERS = {
@@ -60,13 +66,23 @@ class _Choice(BaseModel):
 
 
 class _Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int = Field(default=0, ge=0, le=_MOST_TOKENS)
+    completion_tokens: int = Field(default=0, ge=0, le=_MOST_TOKENS)
 
 
 class _Completion(BaseModel):
     choices: list[_Choice]
-    usage: _Usage | None = None
+    usage: _Usage = _Usage()
+
+    @field_validator("usage", mode="wrap")
+    @classmethod
+    def _possible_or_none(cls, value: object, read: ValidatorFunctionWrapHandler) -> _Usage:
+        """Take impossible numbers of tokens as not known: the answer itself may be good."""
+        try:
+            usage: _Usage = read(value)
+        except ValidationError:
+            return _Usage()
+        return usage
 
 
 class ServerModel:
@@ -85,8 +101,12 @@ class ServerModel:
     def __init__(self, options: LmmOptions) -> None:
         assert options.base_url is not None
         self._openai = _openai()
+        # Imported here, as the library comes with the client.
+        from lexiseg.describing.multimodal.answer_limits import LimitedTransport
+
         self._options = options
         self._key = _key_of_environment()
+        self._without_key = KeyRedaction(self._key)
         self._client = self._openai.AsyncOpenAI(
             api_key=self._key or "none",
             base_url=options.base_url,
@@ -96,6 +116,7 @@ class ServerModel:
                 trust_env=False,
                 follow_redirects=False,
                 timeout=options.timeout_s,
+                transport=LimitedTransport(),
                 event_hooks={"request": [self._scrub]},
             ),
         )
@@ -108,13 +129,23 @@ class ServerModel:
         await self._client.close()
 
     async def answer(self, question: Question, picture: bytes, refused: tuple[str, str] | None) -> Answer:
-        """Ask the server with a limited number of attempts; see `VisionModel.answer`.
+        """Ask the server with a limited number of attempts and within a time limit; see `VisionModel.answer`.
 
         Raises:
-            NoAnswerError: There was no answer in 5 attempts, or the server refused this question.
+            NoAnswerError: There was no answer in 5 attempts or in time, or the server refused this question.
             UsageError: Key, address or model are wrong, or the connection is not secure.
             PartialFailureError: The server asks for a pause of more than 10 minutes.
         """
+        limit = ATTEMPTS * self._options.timeout_s + LONGEST_WAIT_S
+        try:
+            async with asyncio.timeout(limit):
+                return await self._attempts(question, picture, refused)
+        except TimeoutError as error:
+            raise NoAnswerError(
+                f"{self._options.base_url} gave no answer to one question within {limit:.0f} s"
+            ) from error
+
+    async def _attempts(self, question: Question, picture: bytes, refused: tuple[str, str] | None) -> Answer:
         waited, rests, failures, reason = 0.0, 0, 0, ""
         while failures < ATTEMPTS:
             await asyncio.sleep(max(0.0, self._not_before - time.monotonic()))
@@ -146,7 +177,7 @@ class ServerModel:
                     raise NoAnswerError(reason) from error
             except self._openai.APIError as error:
                 self._refuse_insecure(error)
-                reason = f"the connection to {self._options.base_url} failed ({_cause(error)})"
+                reason = f"the connection to {self._options.base_url} failed ({self._said(_cause(error))})"
             except ValueError:  # not JSON, or JSON of another structure
                 reason = f"{self._options.base_url} sent an answer that is not a chat completion"
             failures += 1
@@ -159,12 +190,14 @@ class ServerModel:
         raw = await self._client.chat.completions.with_raw_response.create(
             model=self._options.model, messages=_messages(question, picture, refused), **self._shape(question)
         )
-        completion = _Completion.model_validate_json(raw.text)
+        content = parse_json(raw.content, most=MAX_ANSWER_BYTES)
+        completion = _Completion.model_validate(content)
         if not completion.choices:
             raise ValueError("no choice")
-        usage = completion.usage or _Usage()
+        usage = completion.usage
         return Answer(
-            text=completion.choices[0].message.content, tokens=(usage.prompt_tokens, usage.completion_tokens)
+            text=self._without_key(completion.choices[0].message.content),
+            tokens=(usage.prompt_tokens, usage.completion_tokens),
         )
 
     def _shape(self, question: Question) -> dict[str, Any]:
@@ -199,13 +232,13 @@ class ServerModel:
         """Return the reason of a status; raise at once if every question would fail."""
         status, url = error.status_code, self._options.base_url
         if 300 <= status < 400:
-            target = self._without_key(error.response.headers.get("location", "nowhere"))
+            target = self._said(error.response.headers.get("location", "nowhere"))
             raise UsageError(
                 f"{url} redirects to {target}, which is not followed: pictures are sent only to the given "
                 f"address. If you trust the new address, give it with --base-url.",
                 code="LEX-USE-059",
             )
-        said = " ".join(self._without_key(str(error)).split())[:_MESSAGE]
+        said = self._said(str(error))
         if status in (401, 403):
             raise UsageError(
                 f"{url} refuses the key ({said}). Set the environment variable {KEY_VARIABLE} to the right "
@@ -226,23 +259,23 @@ class ServerModel:
         for beneath in _causes(error):
             if isinstance(beneath, ssl.SSLCertVerificationError):
                 raise UsageError(
-                    f"The certificate of {url} is not accepted ({beneath.verify_message}), so nothing was "
-                    f"sent. Give the name it was made for with --base-url, or let an authority sign it that "
-                    f"this machine trusts.",
+                    f"The certificate of {url} is not accepted ({self._said(beneath.verify_message)}), so "
+                    f"nothing was sent. Give the name it was made for with --base-url, or let an authority "
+                    f"sign it that this machine trusts.",
                     code="LEX-USE-062",
                 ) from error
             # A connection that was only cut raises one of these three, and is worth another try.
             cut = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
             if isinstance(beneath, ssl.SSLError) and not isinstance(beneath, cut):
                 raise UsageError(
-                    f"There is no secure connection with {url} ({_cause(error)}). If the server does not "
-                    f"encrypt, its --base-url begins with http://.",
+                    f"There is no secure connection with {url} ({self._said(_cause(error))}). If the server "
+                    f"does not encrypt, its --base-url begins with http://.",
                     code="LEX-USE-063",
                 ) from error
 
-    def _without_key(self, text: str) -> str:
-        """Return what a server said without the key, which it may have repeated: it goes into files."""
-        return text.replace(self._key, "(the key)") if self._key else text
+    def _said(self, text: str) -> str:
+        """Return what a server said for a message: short, without the key, and without hidden characters."""
+        return printable(" ".join(self._without_key(text[:_LONGEST_SAID]).split()))[:_MESSAGE]
 
     async def _scrub(self, request: Any) -> None:
         """Remove all headers of a request that are not in `_HEADERS`, and the key if there is none."""
@@ -301,14 +334,14 @@ def _retry_after(header: str | None) -> float:
     if header is None:
         return 0.0
     try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass  # not a number: perhaps a date
-    try:
-        until = parsedate_to_datetime(header)
-    except (ValueError, OverflowError):  # not a date, or a year out of range
-        return 0.0
-    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+        seconds = float(header)
+    except ValueError:  # not a number: perhaps a date
+        try:
+            until = parsedate_to_datetime(header)
+            seconds = (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError, OverflowError):  # not a date, or a year out of range
+            return 0.0
+    return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
 
 
 def _causes(error: Exception) -> Iterator[BaseException]:
@@ -322,4 +355,4 @@ def _causes(error: Exception) -> Iterator[BaseException]:
 def _cause(error: Exception) -> str:
     """Return the cause of a client's error, whose own message is only "Connection error."."""
     beneath = error.__cause__ or error
-    return " ".join(str(beneath).split())[:_MESSAGE] or type(beneath).__name__
+    return str(beneath).strip() or type(beneath).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TextIO
 
@@ -11,6 +10,7 @@ from lexiseg.files import disk_errors, private_opener
 from lexiseg.inference.predictions_file import PARTIAL_FILE, RESULTS_FILE, FailureRecord, PredictionRecord
 from lexiseg.inference.writers.base import Batch, PredictedImage, Target
 from lexiseg.inference.writers.mask import MaskWriter
+from lexiseg.printable import printable_json
 
 
 class RecordsWriter:
@@ -84,4 +84,4 @@ class RecordsWriter:
 
     def _write(self, record: PredictionRecord | FailureRecord) -> None:
         assert self._lines is not None
-        self._lines.write(json.dumps(record.model_dump(mode="json"), ensure_ascii=False) + "\n")
+        self._lines.write(printable_json(record.model_dump(mode="json")) + "\n")

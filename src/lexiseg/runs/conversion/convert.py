@@ -11,6 +11,7 @@ from lexiseg._version import __version__
 from lexiseg.errors import UsageError
 from lexiseg.files import atomic_folder, write_text
 from lexiseg.models.network_weights import save_weights
+from lexiseg.printable import markdown_text
 from lexiseg.runs.manifest import Manifest, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.system import PublishedNetwork, System
@@ -95,9 +96,9 @@ Research software, not a medical device: not for clinical use.
 
 - Network: {published.about_network}
 - Citation: {system.citation}
-- Classes: {", ".join(manifest.class_names)}.
-- Weights: {training.converted_from}, SHA-256 {training.sha256}. Tensors that prediction does not use
-  were left out.
+- Classes: {markdown_text(", ".join(manifest.class_names))}.
+- Weights: {markdown_text(training.converted_from or "")}, SHA-256 {training.sha256}.
+  Tensors that prediction does not use were left out.
 {embeddings}- Training: {published.about_training}
 - Limits: {" ".join(system.limits)}
 - Converted by Lexiseg {manifest.lexiseg_version}, {manifest.created}.

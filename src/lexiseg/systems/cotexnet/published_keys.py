@@ -15,6 +15,7 @@ from transformers import CLIPSegConfig
 
 from lexiseg.errors import WeightsError
 from lexiseg.models.published_checkpoint import listed, without_prefix
+from lexiseg.printable import printable
 from lexiseg.structured_text import read_json
 from lexiseg.systems.cotexnet.paper_network import CoTexNet
 from lexiseg.validation import shown
@@ -122,7 +123,9 @@ def load_published(
     check_keys(published, expected, what=f"The CoTexNet checkpoint for {num_classes} classes")
     _check_copies(published, copies)
     if split.unused:
-        _log.info("Dropped %d keys that are never used: %s", len(split.unused), ", ".join(split.unused))
+        _log.info(
+            "Dropped %d keys that are never used: %s", len(split.unused), printable(", ".join(split.unused))
+        )
     net.load_state_dict({ours: published[key] for ours, key in names.items()})
     return net.eval()
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lexiseg.errors import WeightsError
 from lexiseg.models.published_checkpoint import listed, without_prefix
+from lexiseg.printable import printable
 from lexiseg.systems.stpnet.paper_network import CHANNELS, StpNet
 
 _log = logging.getLogger(__name__)
@@ -122,7 +123,9 @@ def load_published(state_dict: Mapping[str, Tensor], banks: Mapping[str, Tensor]
             code="LEX-WEIGHTS-040",
         )
     if split.unused:
-        _log.info("Dropped %d keys that are never used: %s", len(split.unused), ", ".join(split.unused))
+        _log.info(
+            "Dropped %d keys that are never used: %s", len(split.unused), printable(", ".join(split.unused))
+        )
     net.load_state_dict({ours: published.get(key, own[ours]) for ours, key in names.items()})
     return net.eval()
 

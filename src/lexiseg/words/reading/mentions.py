@@ -22,8 +22,8 @@ class Mention:
         terms: The terms named ("middle", "lower").
         noun: Whether it contains the noun ("lung").
         negated: Whether it states that there is no lesion.
-        within_negation: Whether an earlier mention of the same clause is negated: "no lesion in left lung and
-            lower right lung" has two meanings.
+        within_negation: Whether a negation before it may hold for it too: "no lesion in left lung and lower
+            right lung" has two meanings, and so has "no lesion in left lung, lower right lung".
         region_first: Whether the region was named before the terms ("left lower lung").
     """
 
@@ -57,6 +57,8 @@ class MentionScanner:
         self._objects = frozenset((*grammar.lesions, *grammar.states))
         self._lesions = frozenset(grammar.lesions)
         self._regions = {word: [name] for name, rule in rules.items() for word in rule.region}
+        self._single_regions = frozenset(self._regions)
+        self._every_region = frozenset(grammar.every_region)
         self._regions |= {word: list(rules) for word in grammar.every_region}
         self._everywhere = [name for name, rule in rules.items() if not rule.region]
         self._nouns = {noun for rule in rules.values() for noun in rule.nouns}
@@ -68,23 +70,69 @@ class MentionScanner:
         """Return the mentions of a sentence in order; other words are left out."""
         mentions: list[Mention] = []
         clause: list[Token] = []
+        negated = counted = False
         for token in (*tokens, Token(found="", word=",", piece=-1)):
-            if token.ends_clause:
-                mentions += self._scan_clause(clause)
-                clause = []
-            else:
+            if not token.ends_clause:
                 clause.append(token)
+                continue
+            negated &= self._only_places(clause)
+            found = self._scan_clause(clause, negated=negated, counted=counted)
+            # A comma may continue a list; a full stop, and words such as "but", do not.
+            listed = token.found == ","
+            negated = listed and (negated or any(map(self._opens_negated_list, found)))
+            counted = listed and any(t.word in self._lesions for t in clause)
+            mentions += found
+            clause = []
         return mentions
 
-    def _scan_clause(self, tokens: Sequence[Token]) -> list[Mention]:
+    def _only_places(self, clause: Sequence[Token]) -> bool:
+        """Return whether a clause names places and nothing else: "left lower lung"."""
+        words = self._regions.keys() | self._terms | self._nouns | self._lexicon.fillers | {"and"}
+        return all(token.word in words and token.word not in self._objects for token in clause)
+
+    def _opens_negated_list(self, mention: Mention) -> bool:
+        """Return whether a negation stands before the region: "no lesion in right lung"."""
+        words = [token.word for token in mention.tokens]
+        first = next((place for place, word in enumerate(words) if word in self._regions), len(words))
+        return first < len(words) and any(word in self._negations - self._clean for word in words[:first])
+
+    def _counting_words(self, tokens: Sequence[Token], *, counted: bool) -> set[int]:
+        """Return the places where "both" does not speak of both lungs.
+
+        It does if the lungs are the next thing it can belong to: "both lower lungs". It does not in "both in
+        the left lung", "both upper left lung and lower right lung" and "both areas". Where nothing follows,
+        as in "two lesions, both lower", it may count the lesions before it.
+        """
+        places: set[int] = set()
+        owners = self._single_regions | self._nouns | self._lesions
+        for place, token in enumerate(tokens):
+            # A word such as "bibasal", which is read as "lower both", speaks of both lungs by itself.
+            alone = sum(other.piece == token.piece for other in tokens) == 1
+            if token.word not in self._every_region or not alone:
+                continue
+            owner = next((t.word for t in tokens[place + 1 :] if t.word in owners), None)
+            begins = all(t.word in self._lexicon.fillers for t in tokens[:place])
+            if owner not in self._nouns if owner is not None else counted and begins:
+                places.add(place)
+        return places
+
+    def _scan_clause(self, tokens: Sequence[Token], *, negated: bool, counted: bool) -> list[Mention]:
+        """Return the mentions of a clause.
+
+        Args:
+            tokens: Its words.
+            negated: Whether it may go on with a list that is negated.
+            counted: Whether the clause before it speaks of lesions, which "both" may count.
+        """
         done: list[Mention] = []
-        current = Mention()
+        current = Mention(within_negation=negated)
+        counting = self._counting_words(tokens, counted=counted)
 
         def finish() -> None:
             nonlocal current
             if current.tokens:
                 done.append(current)
-            current = Mention(within_negation=any(mention.negated for mention in done))
+            current = Mention(within_negation=negated or any(mention.negated for mention in done))
 
         for place, token in enumerate(tokens):
             if token.word == "and" and not current.tokens:
@@ -93,7 +141,7 @@ class MentionScanner:
             elif token.word == "and" and current.regions and current.terms and not self._everywhere:
                 finish()
             else:
-                self._add(current, token)
+                self._add(current, token, regions=place not in counting)
                 # "no lesion in left lung": a negated noun does not end the mention.
                 # "Infection is not seen in the left lung": nor does a noun before its negation.
                 other_noun = (
@@ -111,12 +159,12 @@ class MentionScanner:
         following = (token.word for token in tokens if token.word not in self._lexicon.fillers)
         return next(following, None) in self._negations - self._clean
 
-    def _add(self, mention: Mention, token: Token) -> None:
+    def _add(self, mention: Mention, token: Token, *, regions: bool) -> None:
         word = token.word or ""
         mention.tokens.append(token)
         if word in self._negations:
             mention.negated = True
-        if word in self._regions:
+        if regions and word in self._regions:
             mention.region_first |= not mention.terms
             mention.regions += [name for name in self._regions[word] if name not in mention.regions]
         if word in self._terms:

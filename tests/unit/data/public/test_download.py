@@ -200,9 +200,9 @@ def test_a_stated_size_that_differs_is_seen_before_a_byte_is_kept(tmp_path: Path
 def test_a_size_that_nobody_stated_is_checked_at_the_end(tmp_path: Path) -> None:
     with (
         serving(Served(CONTENT, stated_length=False)) as served,
-        refuses("LEX-DATA-063", "expected 5 bytes, got 300000"),
+        refuses("LEX-DATA-063", "expected 300001 bytes, got 300000"),
     ):
-        download(served.url, tmp_path / "a.zip", size=5, pause=no_pause)
+        download(served.url, tmp_path / "a.zip", size=300_001, pause=no_pause)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -284,3 +284,30 @@ def test_a_full_disk_is_seen_before_it_fills(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage(1000, 900, 100))
     with serving(Served(CONTENT)) as served, refuses("LEX-DISK-005", "needs 300000 more bytes"):
         download(served.url, tmp_path / "a.zip", pause=no_pause)
+
+
+def test_a_server_that_never_ends_is_stopped_at_the_expected_size(tmp_path: Path) -> None:
+    with (
+        serving(Served(CONTENT, stated_length=False)) as served,
+        refuses("LEX-DATA-777", "expected 1000 bytes", "sends more"),
+    ):
+        download(served.url, tmp_path / "a.zip", size=1000, pause=no_pause)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("said", ["9" * 5000, "-1", "nan", "1e9", "Fri, 31 Dec 9999 23:59:59 GMT", "\u0661"])
+def test_pauses_that_are_none(tmp_path: Path, said: str) -> None:
+    said = said if said.isascii() else "x"
+    with serving(Served(CONTENT, failures=[503], retry_after=said)) as served:
+        download(served.url, tmp_path / "a.zip", pause=no_pause)
+    assert len(served.requests) == 2
+
+
+@pytest.mark.parametrize("total", ['"x"', "-1", "[" * 1000, "NaN"])
+def test_a_damaged_state_starts_again(tmp_path: Path, total: str) -> None:
+    (tmp_path / "a.zip.part").write_bytes(CONTENT[:1000])
+    with serving(Served(CONTENT)) as served:
+        state = f'{{"url": "{served.url}", "validator": "\\"one\\"", "total": {total}}}'
+        (tmp_path / "a.zip.part.json").write_text(state)
+        assert download(served.url, tmp_path / "a.zip", sha256=SHA256).size == len(CONTENT)
+    assert "range" not in served.requests[0]

@@ -50,6 +50,7 @@ def test_ddti_with_masks_of_ones(tmp_path: Path) -> None:
         ("[{}]", "expected outlines as JSON"),
         ('[{"points": [{"x": 1, "y": Infinity}]}]', "expected outlines as JSON"),
         ('[{"points": [{"x": 1e300, "y": 1}]}]', "an outline has a point outside any picture"),
+        ('[{"points": [{"x": NaN, "y": 1}]}]', "expected outlines as JSON"),
     ],
 )
 def test_ddti_with_broken_outlines(tmp_path: Path, svg: str, message: str) -> None:

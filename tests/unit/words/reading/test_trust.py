@@ -143,3 +143,74 @@ def test_benchmark(benchmark: ModuleType) -> None:
     assert not [cell for cell in cells if cell.outcome == "silent"]
     worded = [cell for cell in cells if "UNKNOWN" not in cell.accepted and not cell.inferred]
     assert sum(cell.outcome == "right" for cell in worded) > 0.6 * len(worded)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "left", "right"),
+    [
+        ("Two infected areas, both in the left lower lung.", "lower left lung", None),
+        ("Two lesions both in the right upper lung.", None, "upper right lung"),
+        ("Both areas are in the left lower lung.", "lower left lung", None),
+        ("Infection in both the upper and lower left lung.", "upper lower left lung", None),
+        ("Both upper left lung and lower right lung.", "upper left lung", "lower right lung"),
+        (
+            "Two lesions, both in the lower left lung and upper right lung.",
+            "lower left lung",
+            "upper right lung",
+        ),
+        ("Both right and left lower lung.", "lower left lung", "lower right lung"),
+        ("Two infected areas, both lower.", None, None),
+        ("Two infected areas, both lower lungs.", "lower left lung", "lower right lung"),
+        ("Infection in both lower lungs.", "lower left lung", "lower right lung"),
+        ("Both lungs are clear.", "no lesion in left lung", "no lesion in right lung"),
+        ("Opacities in both bases.", "lower left lung", "lower right lung"),
+        ("Bibasal opacity.", "lower left lung", "lower right lung"),
+        ("Biapical infection.", "upper left lung", "upper right lung"),
+    ],
+)
+def test_both_may_count_lesions_or_parts(sentence: str, left: str | None, right: str | None) -> None:
+    readings = {reading.factor: reading.phrase for reading in parse_report(sentence, CHEST).readings}
+    assert (readings["left"], readings["right"]) == (left, right)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "left", "right"),
+    [
+        ("No infection in right lung, left lower lung.", None, "no lesion in right lung"),
+        ("No lesion in left lung, upper right lung.", "no lesion in left lung", None),
+        ("No opacities in the right lower lobe, left lower lobe.", None, None),
+        ("No lesion in left lung, right lung.", "no lesion in left lung", "no lesion in right lung"),
+        (
+            "No lesion in right lung, the upper left lung, the lower left lung.",
+            None,
+            "no lesion in right lung",
+        ),
+        (
+            "No infection in right lung, left lower lung infected.",
+            "lower left lung",
+            "no lesion in right lung",
+        ),
+        (
+            "No infection in right lung, infection in left lower lung.",
+            "lower left lung",
+            "no lesion in right lung",
+        ),
+        ("No infection in right lung; left lower lung.", "lower left lung", "no lesion in right lung"),
+        ("No infection in right lung but left lower lung.", "lower left lung", "no lesion in right lung"),
+        ("Right lung clear, left lower lung.", "lower left lung", "no lesion in right lung"),
+        ("Right lung without infection, left lower lung.", "lower left lung", "no lesion in right lung"),
+        ("Left lower lung, no infection in right lung.", "lower left lung", "no lesion in right lung"),
+        (
+            "Unilateral pulmonary infection, no lesion in right lung, left lower lung.",
+            "lower left lung",
+            "no lesion in right lung",
+        ),
+    ],
+)
+def test_a_negation_may_reach_over_a_list(sentence: str, left: str | None, right: str | None) -> None:
+    description = parse_report(sentence, CHEST)
+    readings = {reading.factor: reading.phrase for reading in description.readings}
+    assert (readings["left"], readings["right"]) == (left, right)
+    for side, phrase in (("Left", left), ("Right", right)):
+        if phrase is None:
+            assert any(problem.startswith(f"{side} lung: ") for problem in description.problems)

@@ -1,0 +1,30 @@
+"""The console: everything printed on it passes through `lexiseg.printable`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from lexiseg.printable import printable, printable_block
+
+
+class PrintableConsole(Console):
+    """A rich console on which texts from outside cannot do more than be read.
+
+    A text given to `print` is one message: its line breaks are shown as escapes, so that a file name cannot
+    imitate a second message. In the cells of tables line breaks stay. Markup such as "[bold]" is off by
+    default; who turns it on escapes names with `rich.markup.escape`.
+    """
+
+    def __init__(self, *, markup: bool = False, **options: Any) -> None:
+        super().__init__(markup=markup, **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print messages; see `rich.console.Console.print`."""
+        super().print(*(printable(o) if isinstance(o, str) else o for o in objects), **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a cell or message as styled text."""
+        return super().render_str(printable_block(text), **options)

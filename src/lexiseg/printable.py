@@ -1,0 +1,87 @@
+"""Texts from outside, made safe to show: on a console, in a page, in Markdown, in JSON and in spreadsheets.
+
+File names, report sentences, phrases, class names, and the answers of models and servers can hold anything:
+control characters that drive a terminal, characters that reverse the reading direction, line breaks that
+imitate a message, HTML, and formulas. Data keep them as they are; each text passes through this module where
+it leaves.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+# Control, format (direction, invisible), half characters, private use, line and paragraph separators.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+# Joiners are part of words in Persian and Hindi, and change nothing around them.
+_KEPT = frozenset("\u200c\u200d")
+_BLOCK = frozenset("\n\t")
+# A spreadsheet takes a cell that begins with one of these for a formula, after blanks too, and in wide forms.
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+_MARKDOWN = re.compile(r"([\\`<>\[\]&|])")
+
+
+def printable(text: str) -> str:
+    r"""Return a text on one line, its hidden characters written as escapes.
+
+    Examples:
+        >>> printable("a\x1b[2Jb\n")
+        'a\\x1b[2Jb\\n'
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def printable_block(text: str) -> str:
+    """Return a text whose hidden characters are written as escapes; line breaks and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(character if character in _BLOCK else _shown(character) for character in text)
+
+
+def markdown_text(text: str) -> str:
+    """Return a text that Markdown shows as it is: no HTML, links or code."""
+    return _MARKDOWN.sub(r"\\\1", printable(text))
+
+
+def printable_json(value: Any, *, indent: int | None = None) -> str:
+    """Return JSON whose hidden characters are written as escapes; it is read as the same value.
+
+    Raises:
+        ValueError: A number is NaN or infinite.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    if text.isprintable():
+        return text
+    return "".join(c if c in _BLOCK or c.isprintable() else _json_escape(c) for c in text)
+
+
+def cell(text: str) -> str:
+    """Return a text as a cell of a spreadsheet that is never a formula: an apostrophe goes before one."""
+    shown = printable(text)
+    return f"'{shown}" if _FORMULA.match(shown) else shown
+
+
+def text_of_cell(text: str) -> str:
+    """Return the text that `cell` wrote."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text
+
+
+def row_of_cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of a table for a spreadsheet: its texts as cells, its numbers as they are."""
+    return {cell(name): cell(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _shown(character: str) -> str:
+    if character in _KEPT or unicodedata.category(character) not in _HIDDEN:
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _json_escape(character: str) -> str:
+    if character in _KEPT or unicodedata.category(character) not in _HIDDEN:
+        return character
+    # Characters beyond 16 bits are written as two halves.
+    return json.dumps(character)[1:-1]
