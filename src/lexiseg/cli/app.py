@@ -23,11 +23,13 @@ from lexiseg.cli.calibrate_command import calibrate
 from lexiseg.cli.compare_command import compare
 from lexiseg.cli.demo_command import demo
 from lexiseg.cli.evaluate_command import evaluate
+from lexiseg.cli.export_command import export
 from lexiseg.cli.option_errors import option_error
 from lexiseg.cli.output_streams import outlive_readers
 from lexiseg.cli.predict_command import predict
 from lexiseg.cli.train_command import train
 from lexiseg.errors import DiskError, LexisegError
+from lexiseg.extras import missing_package
 from lexiseg.files import disk_error
 
 INTERRUPTED = 130
@@ -84,6 +86,7 @@ app.command("compare")(compare)
 app.command("audit")(audit)
 app.command("calibrate")(calibrate)
 app.command("predict")(predict)
+app.command("export")(export)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(convert_commands.app, name="convert")
 app.command("demo")(demo)
@@ -128,6 +131,11 @@ def main() -> NoReturn:
         sys.exit(code)
     except LexisegError as error:
         fail(error)
+    except ModuleNotFoundError as error:
+        missing = missing_package(error)
+        if missing is None:
+            raise
+        fail(missing)
     except (_InterruptError, KeyboardInterrupt) as interrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break what is being closed
         errors.print(f"Interrupted. {interrupt}".strip(), style="red")

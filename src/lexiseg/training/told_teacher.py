@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lexiseg.inference.preprocess import normalise
+from lexiseg.training.normalisation import normalise
 from lexiseg.models.told_network import ToldNetwork
 from lexiseg.training.module import SegmentationModule
 
