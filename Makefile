@@ -57,7 +57,7 @@ faults: $(VENV)/.installed-dev
 
 ## New versions of all locked packages, within the bounds of pyproject.toml, with their hashes.
 lock: $(VENV)/.installed-dev
-	$(LOCK) pyproject.toml locks/build.in --output-file locks/runtime.txt
+	$(LOCK) pyproject.toml --extra train locks/build.in --output-file locks/runtime.txt
 	$(LOCK) pyproject.toml --extra dev --constraint locks/runtime.txt --output-file locks/dev.txt
 	$(LOCK) pyproject.toml --extra docs --constraint locks/dev.txt --output-file locks/docs.txt
 

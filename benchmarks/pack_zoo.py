@@ -7,7 +7,8 @@ Matrices and kernels take 16 bits; vectors (biases, statistics of norms) keep 32
 on the validation split beside the run, and refused if its mean Dice moves by more than 0.001. Then it is
 calibrated on validation and evaluated on test, plainly, flip-averaged and, with `--average-with`, averaged
 with a second run; the card holds these figures, and the images per second of each way. `--config` names the
-file the run was trained with, which is checked against the run. Writes src/lexiseg/runs/shipped/NAME.
+file the run was trained with, which is checked against the run. `model.onnx`, for the engines without torch,
+shares the weights. Writes src/lexiseg/runs/shipped/NAME.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _KEPT = ("run.json", "bank.safetensors", CONFIG_FILE, SPLITS_FILE, MASKS_FILE, "
 _MAX_MOVE = 0.001
 _MAX_MB = 16.0
 _WATTS = 20
+_CHECKED = 64
 _UNKNOWN = "-"
 # What a training settles by itself where the file leaves it open; it changes no result worth a line.
 _SETTLED = {"precision": "auto", "workers": None, "cache": None}
@@ -67,6 +69,9 @@ def main() -> None:
             raise SystemExit(f"Half precision moves the Dice by more than {_MAX_MOVE}: nothing written.")
         for flip_average in (False, True):
             lexiseg.calibrate(packed, options.data, flip_average=flip_average)
+        # Shares the weights beside it, so that the model is not stored twice.
+        images = [sample.image for sample in open_dataset(options.data).split("val")]
+        lexiseg.export(packed, weights="shared", check=images[:_CHECKED])
         run, about = Run.open(packed), find_entry(options.data_set)
         card = model_card(
             facts(run, about, size=size, move=after - before),

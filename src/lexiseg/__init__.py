@@ -11,8 +11,7 @@ Examples:
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lexiseg._version import __version__
 from lexiseg.errors import LexisegError
@@ -28,12 +27,13 @@ if TYPE_CHECKING:
     from lexiseg.data.public.dataset_import import import_dataset as import_dataset
     from lexiseg.data.public.registry import find_entry as find_entry
     from lexiseg.data.public.registry import load_registry as load_registry
+    from lexiseg.deployment.export import export as export
     from lexiseg.describing.describe import describe as describe
     from lexiseg.describing.multimodal.model import LmmOptions as LmmOptions
-    from lexiseg.evaluation import compare as compare
-    from lexiseg.evaluation import evaluate as evaluate
-    from lexiseg.evaluation import evaluate_runs as evaluate_runs
+    from lexiseg.evaluation.compare import compare as compare
+    from lexiseg.evaluation.evaluate import evaluate as evaluate
     from lexiseg.evaluation.fit_calibration import calibrate as calibrate
+    from lexiseg.evaluation.run_table import evaluate_runs as evaluate_runs
     from lexiseg.inference.batch import predict_to_files as predict_to_files
     from lexiseg.inference.explain import explain as explain
     from lexiseg.inference.options import PredictionOptions as PredictionOptions
@@ -58,13 +58,14 @@ _HOMES = {
     "audit": "lexiseg.studies.audit",
     "calibrate": "lexiseg.evaluation.fit_calibration",
     "check_dataset": "lexiseg.data.check",
-    "compare": "lexiseg.evaluation",
+    "compare": "lexiseg.evaluation.compare",
     "convert_cotexnet": "lexiseg.runs.conversion.cotexnet",
     "convert_stpnet": "lexiseg.runs.conversion.stpnet",
     "describe": "lexiseg.describing.describe",
-    "evaluate": "lexiseg.evaluation",
-    "evaluate_runs": "lexiseg.evaluation",
+    "evaluate": "lexiseg.evaluation.evaluate",
+    "evaluate_runs": "lexiseg.evaluation.run_table",
     "explain": "lexiseg.inference.explain",
+    "export": "lexiseg.deployment.export",
     "find_entry": "lexiseg.data.public.registry",
     "find_targets": "lexiseg.inference.targets",
     "get_dataset": "lexiseg.data.public.dataset_import",
@@ -84,6 +85,8 @@ def load(
     run: str | Path,
     *,
     device: str = "cpu",
+    engine: Literal["auto", "torch", "onnx", "openvino"] = "auto",
+    precision: Literal["float32", "bfloat16"] = "float32",
     flip_average: bool = False,
     average_with: str | Path | None = None,
     batch_size: int | None = None,
@@ -96,6 +99,8 @@ def load(
         run: The run folder, or the name of a model that comes with Lexiseg;
             `lexiseg.runs.shipped.model_names()` lists them.
         device: torch device, such as "cpu" or "cuda:0".
+        engine: "torch", "onnx" or "openvino"; "auto" chooses. docs/engines.md says how they differ.
+        precision: "float32", or "bfloat16" with the engine openvino.
         flip_average: Whether to average over each image and its mirror image.
         average_with: A second run folder, or such a name, to average with.
         batch_size: Images per pass through the network; by default 8.
@@ -108,9 +113,9 @@ def load(
 
     Raises:
         RunError: The folder is no run this version can read.
-        WeightsError: Its weights or text bank are missing or damaged.
-        UsageError: The device does not exist here, the second run has other classes or words, or an option is
-            out of range.
+        WeightsError: Its weights, text bank or model file are missing or damaged.
+        UsageError: The device or engine does not exist here, the second run has other classes or words, or an
+            option is out of range.
     """
     from lexiseg.clinic.view import AS_STORED
     from lexiseg.inference.options import BATCH_SIZE, PredictionOptions
@@ -118,6 +123,8 @@ def load(
 
     options = PredictionOptions(
         device=device,
+        engine=engine,
+        precision=precision,
         flip_average=flip_average,
         average_with=average_with,
         batch_size=BATCH_SIZE if batch_size is None else batch_size,
@@ -130,7 +137,9 @@ def load(
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'lexiseg' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    from lexiseg.extras import load_module
+
+    return getattr(load_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

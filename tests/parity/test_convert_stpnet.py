@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.preprocess import normalise, to_batch
+from lexiseg.inference.preprocess import normalise
 from lexiseg.models.normalisation import IMAGENET
 from lexiseg.runs.conversion.stpnet import convert_stpnet
 from lexiseg.runs.run import Run
@@ -85,7 +85,8 @@ def test_it_predicts_as_the_published_network_does(
     pixels = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
     prediction = Predictor(converted[0].path).predict(pixels)
     with torch.inference_mode():
-        output = load_published(state, banks)(normalise(to_batch([pixels]), IMAGENET.mean, IMAGENET.std))
+        seen = torch.from_numpy(normalise(pixels[None], IMAGENET.mean, IMAGENET.std))
+        output = load_published(state, banks)(seen)
     np.testing.assert_allclose(prediction.probability, output.probability[0].numpy(), atol=1e-4)
     retrieved = {word.factor: word.index for word in prediction.words}
     assert retrieved == {name: int(factor.index[0]) for name, factor in output.factors.items()}

@@ -28,7 +28,7 @@ def _predictions(shared_dir: Path) -> dict[str, Any]:
     masks, words = hashlib.sha256(), hashlib.sha256()
     area = flagged = 0
     expected = []
-    for _, prediction in lexiseg.load("covid-xray").predict_paths(images):
+    for _, prediction in lexiseg.load("covid-xray", engine="torch").predict_paths(images):
         assert not isinstance(prediction, Exception), prediction
         masks.update(prediction.mask.tobytes())
         words.update(json.dumps([(w.title, w.phrase) for w in prediction.words]).encode())

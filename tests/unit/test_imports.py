@@ -72,8 +72,14 @@ def test_prediction_loads_what_it_needs(tmp_path: Path) -> None:
         f"PIL.Image.fromarray(numpy.zeros((50, 40, 3), 'uint8')).save(file)\n"
         f"lexiseg.load('covid-xray').predict(file)"
     )
+    assert "onnxruntime" in modules
+    assert among(("torch", *TIMM, *HEAVY, *OURS), modules) == []
+
+
+def test_the_engine_torch_loads_what_it_needs() -> None:
+    modules = loaded("import lexiseg\nlexiseg.load('covid-xray', engine='torch')")
     assert "torch" in modules
-    assert among((*HEAVY, *OURS), modules) == []
+    assert among(("onnx", "onnxruntime", *HEAVY, *OURS), modules) == []
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["train", "--help"], ["--version"]])

@@ -16,6 +16,7 @@ from lexiseg.cli.calibrate_command import calibrate
 from lexiseg.cli.compare_command import compare
 from lexiseg.cli.demo_command import demo
 from lexiseg.cli.evaluate_command import evaluate
+from lexiseg.cli.export_command import export
 from lexiseg.cli.failures import failure_of_the_machine, hush_failures_of_threads
 from lexiseg.cli.option_errors import option_error
 from lexiseg.cli.output_streams import outlive_readers
@@ -24,6 +25,7 @@ from lexiseg.cli.signals import SignalHandlers
 from lexiseg.cli.train_command import train
 from lexiseg.console import PrintableConsole
 from lexiseg.errors import LexisegError
+from lexiseg.extras import missing_package
 
 _HELP = """Medical image segmentation taught with words, used without them.
 
@@ -75,6 +77,7 @@ app.command("compare")(compare)
 app.command("audit")(audit)
 app.command("calibrate")(calibrate)
 app.command("predict")(predict)
+app.command("export")(export)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(convert_commands.app, name="convert")
 app.command("demo")(demo)
@@ -121,6 +124,11 @@ def run(handlers: SignalHandlers) -> int:
         return returned
     except LexisegError as error:
         return fail(error)
+    except ModuleNotFoundError as error:
+        missing = missing_package(error)
+        if missing is None:
+            raise
+        return fail(missing)
     except (_InterruptError, KeyboardInterrupt, typer.Abort) as interrupt:
         _print_error(f"Interrupted. {interrupt}".strip())
         return handlers.exit_code

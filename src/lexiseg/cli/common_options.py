@@ -24,6 +24,22 @@ class SplitName(StrEnum):
     TRAIN = "train"
 
 
+class EngineName(StrEnum):
+    """An engine, as an option."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    ONNX = "onnx"
+    OPENVINO = "openvino"
+
+
+class PrecisionName(StrEnum):
+    """A type of numbers, as an option."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
 #: Help of an argument that names a trained model.
 RUN_HELP = f"Run folder, or a model that comes with Lexiseg: {', '.join(model_names())}."
 
@@ -43,6 +59,18 @@ Tolerance = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="torch device: cpu, cuda:0, ...")]
+EngineOption = Annotated[
+    EngineName,
+    typer.Option(
+        "--engine",
+        help="What computes the network: torch, or onnx and openvino, which need a model file of `lexiseg "
+        "export`; auto chooses.",
+    ),
+]
+PrecisionOption = Annotated[
+    PrecisionName,
+    typer.Option("--precision", help="Type of the numbers to compute with; bfloat16 needs openvino."),
+]
 AverageWith = Annotated[
     Path | None,
     typer.Option(

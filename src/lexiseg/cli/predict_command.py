@@ -13,7 +13,11 @@ from lexiseg.cli.common_options import (
     AverageWith,
     BatchSize,
     Device,
+    EngineName,
+    EngineOption,
     FlipAverage,
+    PrecisionName,
+    PrecisionOption,
     Shared,
     progress_bar,
     say,
@@ -69,6 +73,8 @@ def predict(
     ] = None,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
+    engine: EngineOption = EngineName.AUTO,
+    precision: PrecisionOption = PrecisionName.FLOAT32,
     flip_average: FlipAverage = False,
     average_with: AverageWith = None,
     shared: Shared = False,
@@ -94,12 +100,16 @@ def predict(
     predictor = load(
         run,
         device=device,
+        # Cards look into the network, which only torch allows.
+        engine="torch" if "card" in formats and engine == EngineName.AUTO else engine.value,
+        precision=precision.value,
         flip_average=flip_average,
         average_with=average_with,
         batch_size=batch_size,
         spacing_mm=spacing_mm,
         view=view,
     )
+    say(f"Engine: {predictor.engine.description}.")
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(targets))
 

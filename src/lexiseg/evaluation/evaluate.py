@@ -158,7 +158,7 @@ def evaluate_on(
             )
         figures = draw_cases(choose_cases(cases), predictor, index=index, references=scorer.references)
         execution = describe_execution(
-            predictor.runs, index.root, options, out=out, seconds=time.monotonic() - started
+            predictor, index.root, options, out=out, seconds=time.monotonic() - started
         )
         metrics = _metrics(cases, failed, samples, predictor, scorer, options, execution)
         table = case_table(

@@ -304,6 +304,7 @@ class Execution(Record):
         resamples: Number of bootstrap draws.
         date: ISO date and time, UTC.
         seconds: Duration.
+        engine: What computed the (first) network; None in files of versions that had torch only.
         versions: Version of Python and of each package, by name.
         machine: Operating system and number of CPUs.
     """
@@ -315,6 +316,7 @@ class Execution(Record):
     resamples: int
     date: str
     seconds: float
+    engine: str | None = None
     versions: dict[str, str]
     machine: str
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from lexiseg.engines.engine import Engine
 from lexiseg.errors import LexisegError
 from lexiseg.inference.calibration import Calibration
 from lexiseg.inference.options import BATCH_SIZE
@@ -29,6 +30,11 @@ class PathPredictor(Protocol):
     @property
     def calibration(self) -> Calibration | None:
         """The calibration of its probabilities; None if they are not calibrated."""
+        ...
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that computes the (first) network."""
         ...
 
     def predict_paths(

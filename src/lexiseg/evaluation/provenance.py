@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from lexiseg.data.sample import DatasetIndex, Sample, Split
@@ -18,7 +19,19 @@ from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.statistics import RESAMPLES
 from lexiseg.runs.run import Run
 
-_PACKAGES = ("lexiseg", "torch", "timm", "numpy", "scipy", "scikit-image", "Pillow")
+_PACKAGES = (
+    "lexiseg",
+    "torch",
+    "timm",
+    "onnxruntime",
+    "openvino",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "Pillow",
+)
+# Names of their modules, where they differ.
+_MODULES = {"scikit-image": "skimage", "Pillow": "PIL"}
 
 
 def describe_run(run: Run) -> EvaluatedRun:
@@ -81,22 +94,22 @@ def in_sample(predictor: PathPredictor, index: DatasetIndex, split: Split) -> st
 
 
 def describe_execution(
-    runs: Sequence[Run], data: Path, options: EvaluationOptions, *, out: Path, seconds: float
+    predictor: PathPredictor, data: Path, options: EvaluationOptions, *, out: Path, seconds: float
 ) -> Execution:
     """Return how to repeat an evaluation: command, seed, versions, machine and date.
 
     Args:
-        runs: The run, and those it was averaged with. They appear by `Run.shown`, so that the command is true
-            on another machine too.
+        predictor: The predictor. Its runs appear by `Run.shown`, so that the command is true on another
+            machine too.
         data: The data set's folder.
         options: The options of the evaluation.
         out: The folder of the results.
         seconds: The duration.
     """
-    first, *others = (run.shown for run in runs)
+    first, *others = (run.shown for run in predictor.runs)
     command = ["lexiseg", "evaluate", first, str(data), "--split", options.split, "--out", str(out)]
     defaults = EvaluationOptions()
-    for option in ("seed", "tolerance", "device"):
+    for option in ("seed", "tolerance", "device", "engine", "precision"):
         value = getattr(options, option)
         if value != getattr(defaults, option):
             command += [f"--{option}", str(value)]
@@ -114,6 +127,8 @@ def describe_execution(
         resamples=RESAMPLES,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
-        versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        engine=str(predictor.engine.description),
+        versions={"python": platform.python_version()}
+        | {name: version(name) for name in _PACKAGES if find_spec(_MODULES.get(name, name)) is not None},
         machine=f"{platform.platform()}, {os.cpu_count()} CPUs",
     )

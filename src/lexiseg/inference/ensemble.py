@@ -6,108 +6,49 @@ Shape legend: B batch, C mask scores (1, or one per class), S the run's image si
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
-from lexiseg.errors import RunError, UsageError, WeightsError
-from lexiseg.inference.preprocess import normalise, to_batch, to_grid
-from lexiseg.models.folding import example_image, fold_batch_norms
-from lexiseg.models.network_weights import channels_last, load_weights
-from lexiseg.models.output import SegmentationOutput
-from lexiseg.models.text_bank import TextBank
+from lexiseg.engines.engine import Engine, EngineOutput, FloatArray
+from lexiseg.errors import RunError, UsageError
+from lexiseg.inference.preprocess import normalise, to_grid
 from lexiseg.runs.run import Run
-from lexiseg.systems.registry import build_network, get
-
-#: Mask scores `(B, C, S, S)`, and phrase probabilities per factor `(B, N_f)`.
-Answer = tuple[Tensor, list[Tensor]]
 
 
+@dataclass(frozen=True)
 class Member:
-    """A run's network, ready to predict.
-
-    Args:
-        run: The run.
-        device: torch device, such as "cpu" or "cuda:0".
+    """A run and the engine that computes its network.
 
     Attributes:
         run: The run.
-        system: Its system.
-        network: Its network, in eval mode on the device.
-
-    Raises:
-        WeightsError: Its weights or bank are missing or damaged.
-        UsageError: The device does not exist here.
+        engine: Its engine.
     """
 
-    def __init__(self, run: Run, device: str) -> None:
-        self.run = run
-        manifest, vocabulary = run.manifest, run.spoken_vocabulary
-        self.system = get(manifest.network.model, manifest.network.preset)
-        bank = TextBank.load(run.bank_file) if vocabulary is not None else None
-        network = _network(run, bank, folded=self.system.folds_batch_norms)
-        try:
-            self.device = torch.device(device)
-            self.network = network.to(self.device)
-        except (RuntimeError, AssertionError) as error:
-            raise UsageError(
-                f"The device '{device}' cannot be used here: {error}. Try --device cpu.", code="LEX-USE-040"
-            ) from error
-        if bank is not None and (
-            vocabulary is None or dict(bank.phrases) != {f.name: f.phrases for f in vocabulary.factors}
-        ):
-            raise WeightsError(
-                f"The phrases in {run.bank_file} differ from those of the vocabulary in {run.path}/run.json.",
-                code="LEX-WEIGHTS-049",
-            )
+    run: Run
+    engine: Engine
 
-    def prepare(self, images: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
+    def prepare(self, images: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
         """Return `(B, 3, S, S)` as the network takes it, for `(H, W, 3)` uint8 images."""
         manifest = self.run.manifest
-        batch = to_batch([to_grid(image, manifest.image_size) for image in images])
-        return normalise(batch.to(self.device), manifest.mean, manifest.std)
+        batch = np.stack([to_grid(image, manifest.image_size) for image in images])
+        return normalise(batch, manifest.mean, manifest.std)
 
-    def answer(self, image: Tensor) -> Answer:
-        """Return mask scores and phrase probabilities for `(B, 3, S, S)`, on the CPU."""
-        output: SegmentationOutput = self.network(image)
-        words = [score.float().softmax(dim=1).cpu() for score in output.retrieval.values()]
-        logits = output.logits.float().cpu()
-        if not bool(logits.isfinite().all()) or not all(bool(score.isfinite().all()) for score in words):
+    def output(self, images: FloatArray) -> EngineOutput:
+        """Return mask scores and phrase probabilities for `(B, 3, S, S)`.
+
+        Raises:
+            RunError: They are not finite.
+        """
+        output = self.engine.run(images)
+        if not all(np.isfinite(values).all() for values in (output.logits, *output.words)):
             raise RunError(
                 f"The network of {self.run.path} returned scores that are not finite: its weights, its text "
                 f"bank or its run.json are damaged. Restore them, or train the run again.",
                 code="LEX-RUN-773",
             )
-        return logits, words
-
-
-def _network(run: Run, bank: TextBank | None, *, folded: bool) -> nn.Module:
-    """Return the network of a run with its weights, in eval mode.
-
-    Raises:
-        RunError: `run.json` describes a network that cannot be built.
-        WeightsError: The weights are missing or damaged.
-    """
-    manifest = run.manifest
-    try:
-        network = build_network(manifest.network, bank)
-        load_weights(network, run.weights_file)
-        network = channels_last(network).eval()
-        if folded:
-            fold_batch_norms(network, example_image(manifest.image_size))
-    # What torch, timm and transformers raise for sizes that do not fit together or do not fit into memory.
-    except (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError,
-            AssertionError, MemoryError) as error:  # fmt: skip
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise RunError(
-            f"The network that {run.path}/run.json describes cannot be built ({said}). Restore the file, or "
-            f"train the run again.",
-            code="LEX-RUN-771",
-        ) from error
-    return network
+        return output
 
 
 def check_alike(first: Run, second: Run) -> None:
@@ -139,24 +80,21 @@ def check_alike(first: Run, second: Run) -> None:
         )
 
 
-def average_answers(answers: Sequence[Answer]) -> Answer:
+def average_outputs(outputs: Sequence[EngineOutput], engine: Engine) -> EngineOutput:
     """Average mask scores, on the first one's grid, and phrase probabilities.
 
     Args:
-        answers: Of runs that `check_alike` lets pass; S may differ.
+        outputs: Of runs that `check_alike` lets pass; S may differ.
+        engine: Resizes the scores of the others.
     """
-    if len(answers) == 1:
-        return answers[0]
-    logits = [scores for scores, _ in answers]
-    size = logits[0].shape[-2:]
-    on_grid = [
-        scores
-        if scores.shape[-2:] == size
-        else F.interpolate(scores, size=size, mode="bilinear", align_corners=False)
-        for scores in logits
-    ]
-    factors = zip(*(words for _, words in answers), strict=True)
-    return torch.stack(on_grid).mean(dim=0), [torch.stack(same).mean(dim=0) for same in factors]
+    if len(outputs) == 1:
+        return outputs[0]
+    size = (outputs[0].logits.shape[2], outputs[0].logits.shape[3])
+    on_grid = [engine.resize(output.logits, size) for output in outputs]
+    factors = zip(*(output.words for output in outputs), strict=True)
+    return EngineOutput(
+        logits=np.mean(on_grid, axis=0), words=tuple(np.mean(same, axis=0) for same in factors)
+    )
 
 
 def _difference(first: Run, second: Run) -> str | None:

@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from lexiseg.data.readers import read_image_with_facts
+from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import UsageError
 from lexiseg.inference.predictor import Pixels, Predictor, as_image
 from lexiseg.inference.result import Prediction
-from lexiseg.models.prompt_trace import Phrase, PromptTrace
 from lexiseg.systems.registry import get
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lexiseg.engines.torch_engine import TorchEngine
+    from lexiseg.models.prompt_trace import Phrase, PromptTrace
 
 NO_WORDS = "This run names no words, so there are none to explain."
 NO_HEAT = "This network does not show where a phrase acts; the compact presets do."
@@ -164,10 +169,21 @@ def _trace(
     trace_prompts = get(network.model, network.preset).builders.trace_prompts
     if predictor.run.spoken_vocabulary is None or trace_prompts is None:
         return None
-    with torch.no_grad():
-        return trace_prompts(
-            predictor.network, predictor.prepare([pixels]), retrieved=retrieved, forced=forced
+    engine = _torch_engine(predictor)
+    image = engine.tensor(predictor.prepare([pixels]))
+    with engine.no_gradients():
+        return trace_prompts(engine.network, image, retrieved=retrieved, forced=forced)
+
+
+def _torch_engine(predictor: Predictor) -> TorchEngine:
+    """Return the predictor's engine, which must be torch: others do not show what is inside a network."""
+    if predictor.engine.description.name != "torch":
+        raise UsageError(
+            f"Explanations look into the network, which the engine {predictor.engine.description.name} does "
+            f"not allow. Use --engine torch, in Python lexiseg.load(run, engine='torch').",
+            code="LEX-USE-870",
         )
+    return cast("TorchEngine", predictor.engine)
 
 
 def _words(
@@ -175,7 +191,7 @@ def _words(
 ) -> tuple[npt.NDArray[np.uint8], tuple[ExplainedWord, ...]]:
     """Return the mask without forcing, and one explained word per retrieved one."""
     size = (prediction.mask.shape[0], prediction.mask.shape[1])
-    plain = predictor.on_grid(trace.logits, size)[0]
+    plain = predictor.on_grid(_array(trace.logits), size)[0]
     rows = iter(trace.forced)
     words = []
     for word in prediction.words:
@@ -183,7 +199,7 @@ def _words(
         for (phrase, confidence), logits in zip(
             word.runners_up, islice(rows, len(word.runners_up)), strict=True
         ):
-            mask = None if logits is None else predictor.on_grid(logits, size)[0]
+            mask = None if logits is None else predictor.on_grid(_array(logits), size)[0]
             what_if.append(_what_if(phrase, confidence, mask, plain))
         heat = None
         if trace.heat_kind is not None:
@@ -191,6 +207,11 @@ def _words(
             heat = (own / own.max().clamp(min=1e-12)).numpy()
         words.append(ExplainedWord(factor=word.factor, heat=heat, what_if=tuple(what_if)))
     return plain, tuple(words)
+
+
+def _array(logits: Tensor) -> FloatArray:
+    array: FloatArray = logits.float().cpu().numpy()
+    return array
 
 
 def _what_if(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from lexiseg.engines.engine import EngineOutput, FloatArray
 from lexiseg.words.vocabulary import Vocabulary
 
 
-def mirrored_words(probabilities: Sequence[Tensor], vocabulary: Vocabulary) -> list[Tensor]:
+def mirrored_words(probabilities: Sequence[FloatArray], vocabulary: Vocabulary) -> list[FloatArray]:
     """Turn the phrase probabilities of a mirror image into those of the image itself.
 
     The left lung of the mirror image is the right lung of the image. So a phrase gets the probability of its
@@ -27,33 +27,33 @@ def mirrored_words(probabilities: Sequence[Tensor], vocabulary: Vocabulary) -> l
     turned = []
     for row, own in zip(vocabulary.flip_tables["horizontal"], probabilities, strict=True):
         columns = [
-            torch.zeros_like(own[:, 0]) if target is None else probabilities[target[0]][:, target[1]]
+            np.zeros_like(own[:, 0]) if target is None else probabilities[target[0]][:, target[1]]
             for target in row
         ]
-        factor = torch.stack(columns, dim=1)  # (B, N_f)
-        total = factor.sum(dim=1, keepdim=True)
-        turned.append(torch.where(total > 0, factor / total.clamp(min=1e-12), 1 / factor.shape[1]))
+        factor = np.stack(columns, axis=1)  # (B, N_f)
+        total = factor.sum(axis=1, keepdims=True)
+        uniform = np.float32(1 / factor.shape[1])
+        turned.append(np.where(total > 0, factor / np.maximum(total, np.float32(1e-12)), uniform))
     return turned
 
 
 def average_with_mirror(
-    logits: tuple[Tensor, Tensor],
-    probabilities: tuple[Sequence[Tensor], Sequence[Tensor]],
-    vocabulary: Vocabulary | None,
-) -> tuple[Tensor, list[Tensor]]:
+    plain: EngineOutput, mirror: EngineOutput, vocabulary: Vocabulary | None
+) -> EngineOutput:
     """Average the outputs for an image and for its mirror image.
 
     Args:
-        logits: Mask scores of image and mirror image, each `(B, C, H, W)`.
-        probabilities: Phrase probabilities of both, per factor `(B, N_f)`.
+        plain: Output for the image.
+        mirror: Output for the mirror image, as it is.
         vocabulary: The vocabulary; None without words.
 
     Returns:
-        Mean logits on the image's grid, and mean phrase probabilities.
+        Mean scores on the image's grid, and mean phrase probabilities.
     """
-    plain, mirror = logits
-    mean = (plain + mirror.flip(-1)) / 2
-    if vocabulary is None or not probabilities[0]:
-        return mean, []
-    turned = mirrored_words(probabilities[1], vocabulary)
-    return mean, [(own + other) / 2 for own, other in zip(probabilities[0], turned, strict=True)]
+    mean = (plain.logits + mirror.logits[..., ::-1]) / np.float32(2)
+    if vocabulary is None or not plain.words:
+        return EngineOutput(logits=mean, words=())
+    turned = mirrored_words(mirror.words, vocabulary)
+    pairs = zip(plain.words, turned, strict=True)
+    words = tuple((own + other) / np.float32(2) for own, other in pairs)
+    return EngineOutput(logits=mean, words=words)

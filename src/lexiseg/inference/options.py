@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from lexiseg.clinic.view import AS_STORED, View
+from lexiseg.engines.engine import EngineChoice, Precision
 from lexiseg.errors import UsageError
 from lexiseg.runs.run import Run
 
@@ -20,6 +22,9 @@ class PredictionOptions:
 
     Attributes:
         device: torch device, such as "cpu" or "cuda:0".
+        engine: What computes the network: "torch", "onnx" or "openvino"; "auto" chooses
+            (`lexiseg.engines.choice.load_engine`).
+        precision: Type of the numbers that it computes with; "bfloat16" needs the engine openvino.
         flip_average: Whether to average the answers to each image and to its mirror image (words are
             mirrored back): about half as fast. For networks trained with horizontal flips.
         average_with: A second run with the same classes and words, whose answers are averaged with those of
@@ -30,10 +35,13 @@ class PredictionOptions:
         view: The window and the frame of DICOM files.
 
     Raises:
-        UsageError: The batch size is below 1, or the spacing is not above 0.
+        UsageError: The batch size is below 1, the spacing is not above 0, or there is no such engine or
+            precision.
     """
 
     device: str = "cpu"
+    engine: EngineChoice = "auto"
+    precision: Precision = "float32"
     flip_average: bool = False
     average_with: Run | str | Path | None = None
     batch_size: int = BATCH_SIZE
@@ -42,6 +50,14 @@ class PredictionOptions:
 
     def __post_init__(self) -> None:
         check_spacing(self.spacing_mm)
+        for name, value, known in (
+            ("engine", self.engine, get_args(EngineChoice)),
+            ("precision", self.precision, get_args(Precision)),
+        ):
+            if value not in known:
+                raise UsageError(
+                    f"{name}: expected one of {', '.join(known)}; got {value!r}.", code="LEX-USE-874"
+                )
         if self.batch_size < 1:
             raise UsageError(
                 f"Expected a batch size of at least 1 image, got {self.batch_size}.", code="LEX-USE-570"

@@ -102,6 +102,7 @@ class PredictionRecord(FileRecord):
         expected_dice: Dice that is expected of the mask, 0..1; None for a run that is not calibrated.
         dicom: What the prediction of a DICOM file is based on; None for other files.
         not_written: Why an output of the batch was not written, by format; empty if all were.
+        engine: What computed the (first) network; None in files of versions that had torch only.
     """
 
     image: str
@@ -120,6 +121,7 @@ class PredictionRecord(FileRecord):
     expected_dice: float | None
     dicom: DicomRecord | None = None
     not_written: dict[str, str] = Field(default={})
+    engine: str | None = None
 
     @classmethod
     def of(
@@ -168,6 +170,7 @@ class PredictionRecord(FileRecord):
             expected_dice=None if expected is None else round(expected, _DECIMALS),
             dicom=None if facts is None else DicomRecord.of(facts),
             not_written=not_written or {},
+            engine=prediction.engine,
         )
 
 

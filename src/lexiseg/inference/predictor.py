@@ -9,17 +9,16 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
 from lexiseg.clinic.view import View
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.readers import read_image_with_facts
+from lexiseg.engines.choice import load_engine
+from lexiseg.engines.engine import Engine, EngineOutput, FloatArray
 from lexiseg.errors import LexisegError, UsageError
 from lexiseg.inference.calibration import load_calibration
 from lexiseg.inference.dicom_images import on_stored_grid
-from lexiseg.inference.ensemble import Member, average_answers, check_alike
+from lexiseg.inference.ensemble import Member, average_outputs, check_alike
 from lexiseg.inference.flip_averaging import average_with_mirror
 from lexiseg.inference.options import PredictionOptions, check_spacing
 from lexiseg.inference.read_ahead import read_ahead
@@ -47,6 +46,7 @@ class Predictor:
         options: How images are predicted; `lexiseg.load` takes its fields as keywords.
         calibrated: Whether to use what `lexiseg calibrate` fitted for this way of predicting, where the run
             holds it: calibrated probabilities, an expected Dice, and the flag made of it.
+        engine: Computes the (first) network; None loads the one that the options name.
 
     Attributes:
         run: The (first) run.
@@ -55,8 +55,8 @@ class Predictor:
 
     Raises:
         RunError: The folder is no run this version can read, or its calibration is not that of its weights.
-        WeightsError: Its weights or bank are missing or damaged.
-        UsageError: The device does not exist here, or the second run has other classes or words.
+        WeightsError: Its weights, bank or model file are missing or damaged.
+        UsageError: The device or engine does not exist here, or the second run has other classes or words.
 
     Examples:
         >>> predictor = Predictor("runs/chest")  # doctest: +SKIP
@@ -69,6 +69,7 @@ class Predictor:
         options: PredictionOptions = DEFAULT_OPTIONS,
         *,
         calibrated: bool = True,
+        engine: Engine | None = None,
     ) -> None:
         self.run, self.options = Run.of(run), options
         # What was fitted for one network does not hold for an average of two.
@@ -77,7 +78,14 @@ class Predictor:
         others = [] if options.average_with is None else [Run.of(options.average_with)]
         for other in others:
             check_alike(self.run, other)
-        self._members = tuple(Member(member, options.device) for member in (self.run, *others))
+        self._members = (
+            Member(self.run, self._load(self.run) if engine is None else engine),
+            *(Member(other, self._load(other)) for other in others),
+        )
+
+    def _load(self, run: Run) -> Engine:
+        options = self.options
+        return load_engine(run, options.engine, device=options.device, precision=options.precision)
 
     def predict(
         self, image: str | Path | Pixels, *, spacing_mm: tuple[float, float] | None = None
@@ -125,53 +133,52 @@ class Predictor:
         """
         check_spacing(spacing_mm)
         spacing_mm = spacing_mm or self.options.spacing_mm
-        with torch.inference_mode():
-            logits, words, signals = self._answer(images)
-            scores = [factor.numpy() for factor in words]
-            return [
-                self._result(
-                    image, logits[i : i + 1], [factor[i] for factor in scores], signals[i], spacing_mm
-                )
-                for i, image in enumerate(images)
-            ]
+        output, signals = self._output(images)
+        return [
+            self._result(
+                image,
+                output.logits[i : i + 1],
+                [factor[i] for factor in output.words],
+                signals[i],
+                spacing_mm,
+            )
+            for i, image in enumerate(images)
+        ]
 
-    def prepare(self, images: Sequence[Pixels]) -> Tensor:
+    def prepare(self, images: Sequence[Pixels]) -> FloatArray:
         """Return `(B, 3, S, S)` as the (first) network takes it, for `(H, W, 3)` uint8 images."""
         return self._members[0].prepare(images)
 
     @property
-    def network(self) -> nn.Module:
-        """The (first) network, in eval mode on the predictor's device."""
-        return self._members[0].network
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-        return self._members[0].device
+    def engine(self) -> Engine:
+        """The engine that computes the (first) network."""
+        return self._members[0].engine
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs whose answers are averaged: one, or two."""
         return tuple(member.run for member in self._members)
 
-    def _answer(self, images: Sequence[Pixels]) -> tuple[Tensor, list[Tensor], list[dict[str, float]]]:
-        """Return mask scores, phrase probabilities and the signals of each mask, after flip averaging."""
+    def _output(self, images: Sequence[Pixels]) -> tuple[EngineOutput, list[dict[str, float]]]:
+        """Return the output after all averaging, and the signals of each mask."""
         prepared = [member.prepare(images) for member in self._members]
-        logits, words = average_answers(
-            [member.answer(image) for member, image in zip(self._members, prepared, strict=True)]
-        )
+        output = self._averaged(prepared)
         if not self.options.flip_average:
-            return logits, words, [mask_signals(scores) for scores in logits]
-        mirrored, mirrored_words = average_answers(
-            [member.answer(image.flip(-1)) for member, image in zip(self._members, prepared, strict=True)]
-        )
-        mean, words = average_with_mirror(
-            (logits, mirrored), (words, mirrored_words), self.run.spoken_vocabulary
-        )
-        return mean, words, [
+            return output, [mask_signals(scores) for scores in output.logits]
+        # The copy keeps the memory layout, which torch needs without negative strides.
+        mirrored = self._averaged([image[..., ::-1].copy(order="K") for image in prepared])
+        mean = average_with_mirror(output, mirrored, self.run.spoken_vocabulary)
+        return mean, [
             {**mask_signals(scores), "mirror": mask_overlap(own, other)}
-            for scores, own, other in zip(mean, logits, mirrored.flip(-1), strict=True)
+            for scores, own, other in zip(
+                mean.logits, output.logits, mirrored.logits[..., ::-1], strict=True
+            )
         ]  # fmt: skip
+
+    def _averaged(self, prepared: Sequence[FloatArray]) -> EngineOutput:
+        """Return the mean output of all members, for the images as each takes them."""
+        outputs = [member.output(images) for member, images in zip(self._members, prepared, strict=True)]
+        return average_outputs(outputs, self.engine)
 
     def predict_paths(
         self,
@@ -203,7 +210,7 @@ class Predictor:
     def _result(
         self,
         image: Pixels,
-        logits: Tensor,
+        logits: FloatArray,
         scores: list[npt.NDArray[np.float32]],
         signals: dict[str, float],
         spacing_mm: tuple[float, float] | None,
@@ -234,27 +241,25 @@ class Predictor:
             reasons=tuple(reason for reason in (doubt if flagged else None, disagrees) if reason),
             expected_dice=expected,
             signals=signals,
+            engine=str(self.engine.description),
             area_px=area_px,
             area_mm2=None if pixel_mm2 is None else {name: n * pixel_mm2 for name, n in area_px.items()},
         )
 
     def on_grid(
-        self, logits: Tensor, size: tuple[int, int]
+        self, logits: FloatArray, size: tuple[int, int]
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
         """Return labels `(H, W)` and probabilities `(C, H, W)` for mask scores of one image.
 
         Args:
-            logits: Of the network, `(1, C, S, S)`.
+            logits: Of the network, `(1, C, S, S)` float32.
             size: Height and width of the image.
         """
-        logits = logits.float().cpu()
-        if tuple(logits.shape[-2:]) != size:
-            logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+        scores = self.engine.resize(logits, size)[0]
         # The mask is taken from the scores themselves, so that no temperature can move it.
-        scaled = logits[0] if self.calibration is None else self.calibration.apply(logits[0])
-        if logits.shape[1] == 1:
-            return (logits[0, 0] > 0).to(torch.uint8).numpy(), scaled.sigmoid().numpy()
-        return logits[0].argmax(dim=0).to(torch.uint8).numpy(), scaled.softmax(dim=0)[1:].numpy()
+        scaled = scores if self.calibration is None else self.calibration.apply(scores)
+        labels = scores[0] > 0 if len(scores) == 1 else scores.argmax(axis=0)
+        return labels.astype(np.uint8), self.engine.probability(scaled)
 
     def _review(
         self, signals: dict[str, float], share: float | None, *, lesion: bool

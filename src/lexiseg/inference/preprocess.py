@@ -1,11 +1,9 @@
-"""From pixels to the tensor a network sees, the same in training and in use."""
+"""From pixels to the array that a network sees, the same in training and in prediction."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from lexiseg.data.resize import resize_image
 
@@ -15,21 +13,21 @@ def to_grid(image: npt.NDArray[np.uint8], image_size: int) -> npt.NDArray[np.uin
     return resize_image(image, (image_size, image_size))
 
 
-def to_batch(images: list[npt.NDArray[np.uint8]]) -> Tensor:
-    """Stack `(S, S, 3)` uint8 images to `(B, 3, S, S)` uint8, laid out channels last."""
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
-
-
-def normalise(image: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+def normalise(
+    images: npt.NDArray[np.uint8], mean: tuple[float, ...], std: tuple[float, ...]
+) -> npt.NDArray[np.float32]:
     """Return `(B, 3, S, S)` float32: pixels scaled to 0..1, then `(x - mean) / std` per channel.
 
+    `lexiseg.training.normalisation` does the same to tensors.
+
     Args:
-        image: `(B, 1 or 3, S, S)` uint8 or float in 0..255; one channel is repeated.
+        images: `(B, S, S, 3)` uint8.
         mean: Mean per channel.
         std: Standard deviation per channel.
+
+    Returns:
+        A view whose values lie channels last in memory.
     """
-    scale = torch.tensor([1 / (255 * s) for s in std], device=image.device).view(1, -1, 1, 1)
-    shift = torch.tensor([m / s for m, s in zip(mean, std, strict=True)], device=image.device).view(
-        1, -1, 1, 1
-    )
-    return (image.float() * scale - shift).contiguous(memory_format=torch.channels_last)
+    scale = np.array([1 / (255 * s) for s in std], dtype=np.float32)
+    shift = np.array([m / s for m, s in zip(mean, std, strict=True)], dtype=np.float32)
+    return (images.astype(np.float32) * scale - shift).transpose(0, 3, 1, 2)

@@ -52,6 +52,7 @@ class Prediction:
         expected_dice: Dice that is expected of the mask, 0 to 1, computed from `signals`; None for a run that
             was not calibrated.
         signals: Measures of how sure the network is, by name (`lexiseg.inference.review`).
+        engine: What computed the (first) network, such as "onnx 1.32.0, float32 on cpu".
         area_px: Pixels per foreground class name.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
         facts: What a DICOM file says about its image; None for other files.
@@ -70,3 +71,4 @@ class Prediction:
     expected_dice: float | None = None
     signals: dict[str, float] = field(default_factory=dict)
     facts: ImageFacts | None = None
+    engine: str | None = None

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field
-from torch import Tensor
 
+from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import RunError
 from lexiseg.inference.result import RetrievedWord
 from lexiseg.json_records import Record
@@ -118,7 +119,7 @@ class ReviewRule(Record):
         return {name: signal.part(signals[name]) for name, signal in self.signals.items()}
 
 
-def mask_signals(logits: Tensor) -> dict[str, float]:
+def mask_signals(logits: FloatArray) -> dict[str, float]:
     """Return what mask scores say of their own certainty; all classes together are the lesion.
 
     Args:
@@ -133,15 +134,15 @@ def mask_signals(logits: Tensor) -> dict[str, float]:
     pixels = int(mask.sum())
     if pixels:
         overlap = float(2 * probability[mask].sum() / (probability.sum() + pixels))
-        inside = float((2 * probability[mask] - 1).abs().mean())
+        inside = float(np.abs(2 * probability[mask] - 1).mean())
     else:
         largest = float(probability.max())
         overlap, inside = 1 - largest, abs(2 * largest - 1)
-    size = math.log10(max(pixels / mask.numel(), _LEAST_SHARE))
+    size = math.log10(max(pixels / mask.size, _LEAST_SHARE))
     return {"overlap": overlap, "inside": inside, "size": size}
 
 
-def mask_overlap(one: Tensor, other: Tensor) -> float:
+def mask_overlap(one: FloatArray, other: FloatArray) -> float:
     """Return the Dice of the masks of two scores `(C, S, S)`, all classes together; 1 if both are empty.
 
     Of an image and its mirror image, turned back, this is the signal `mirror`.
@@ -180,8 +181,11 @@ def disagreement(
     return f"{DOUBTS['agreement']}: {'; '.join(parts)}" if parts else None
 
 
-def _lesion(logits: Tensor) -> tuple[Tensor, Tensor]:
+def _lesion(logits: FloatArray) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Return probability and mask of the lesion, any class, each `(S, S)`, for logits `(C, S, S)`."""
-    if logits.shape[0] == 1:
-        return torch.sigmoid(logits[0].double()), logits[0] > 0
-    return 1 - logits.double().softmax(dim=0)[0], logits.argmax(dim=0) > 0
+    scores = logits.astype(np.float64)
+    if len(scores) == 1:
+        small = np.exp(-np.abs(scores[0]))  # never above 1, so that nothing overflows
+        return np.where(scores[0] >= 0, 1 / (1 + small), small / (1 + small)), scores[0] > 0
+    powers = np.exp(scores - scores.max(axis=0))
+    return 1 - powers[0] / powers.sum(axis=0), scores.argmax(axis=0) > 0

@@ -65,7 +65,7 @@ class PlainNetwork(nn.Module):
         """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
         pyramid = self.levels.choose(self.encoder(image))
         guide = as_map(self.reader.read(pyramid[-2], pyramid[-1]), pyramid[-2])
-        prompts = [self.unspoken(len(image))] * len(self.decoder.stages)
+        prompts = [self.unspoken(image.shape[0])] * len(self.decoder.stages)
         return PlainOutput(logits=self.decoder(pyramid, prompts, guide))
 
 

@@ -12,6 +12,8 @@ splits.json           image ids per split (absent in a run converted from a publ
                       names those of "train" that took no part, as they had no mask
 masks.json            ids of the training images that had a mask (absent where all had)
 calibration.json      temperature and review rule (absent until `lexiseg calibrate` fits them)
+model.onnx            the network for the engine onnx (absent until `lexiseg export`)
+model.openvino        the network for the engine openvino (absent until `lexiseg export --to openvino`)
 model_card.md         what the model is, what it was trained on, how well it does on validation
 checkpoint.ckpt       training state, for --resume
 

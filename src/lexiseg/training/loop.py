@@ -15,6 +15,7 @@ from rich.console import Console
 
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.files import atomic_folder, write_text
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.models.network_weights import channels_last, count_parameters
 from lexiseg.runs.manifest import TeacherRecord, TrainingRecord
@@ -227,7 +228,8 @@ class Training:
     def _finish(self, run: Run, keeper: KeepWeights) -> Run:
         """Score all validation cases with the selected weights and complete the manifest."""
         # A calibration of earlier weights, in a run that was resumed, says nothing of these.
-        scores = validate_run(Predictor(run, calibrated=False), self.index)
+        predictor = Predictor(run, PredictionOptions(engine="torch"), calibrated=False)
+        scores = validate_run(predictor, self.index)
         run = self._with_atlas(run)
         manifest = run.manifest.model_copy(
             update={

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from lexiseg.errors import UsageError
-from lexiseg.inference.preprocess import normalise
 from lexiseg.models.losses import soft_label_loss
 from lexiseg.models.output import SegmentationOutput
 from lexiseg.models.teacher import Teacher, TextInputs, embedding_gap
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
+from lexiseg.training.normalisation import normalise
 from lexiseg.training.progress import Progress
 from lexiseg.training.progressive_resizing import early_layers, freeze, shrink
 from lexiseg.words.description import UNKNOWN

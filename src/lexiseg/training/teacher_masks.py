@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lexiseg.inference.preprocess import normalise
 from lexiseg.models.told_network import ToldNetwork
+from lexiseg.training.normalisation import normalise
 from lexiseg.training.sample_cache import Pixels
 from lexiseg.words.zone_correction import Scores
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lexiseg.inference.preprocess import normalise
 from lexiseg.models.told_network import ToldNetwork
 from lexiseg.training.module import SegmentationModule
+from lexiseg.training.normalisation import normalise
 
 #: Share of the images that are told their words; the others are segmented from their pixels alone.
 _TOLD_SHARE = 0.75

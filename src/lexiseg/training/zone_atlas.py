@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 from lexiseg.data.sample import DatasetIndex
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.manifest import AtlasSummary
 from lexiseg.runs.run import Run
@@ -118,7 +119,7 @@ def add_atlas(
                 highlight=False,
             )
         return run
-    network = Predictor(run, calibrated=False)
+    network = Predictor(run, PredictionOptions(engine="torch"), calibrated=False)
     strength = fit_strength(
         scored_case(_logits(network, pixels[p][0]), _labels(pixels, p), words.indices[p], atlas, words)
         for p in some(chosen, _FITTED_IMAGES, config.seed)
@@ -136,9 +137,7 @@ def with_atlas(run: Run, atlas: ZoneAtlas) -> Run:
 
 def _logits(predictor: Predictor, image: Pixels) -> torch.Tensor:
     coloured = np.broadcast_to(image, (*image.shape[:2], 3))
-    with torch.inference_mode():
-        logits: torch.Tensor = predictor.network(predictor.prepare([coloured])).logits[0]
-    return logits
+    return torch.from_numpy(predictor.engine.run(predictor.prepare([coloured])).logits[0])
 
 
 def _labels(pixels: PixelSource, position: int) -> Pixels:

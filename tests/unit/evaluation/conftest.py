@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +57,7 @@ class FakePredictor:
     def __init__(self, run: Run, answers: dict[str, tuple[np.ndarray, tuple[int, ...]]]) -> None:
         self.run = run
         self.runs: tuple[Run, ...] = (run,)
+        self.engine: Any = SimpleNamespace(description="fake 1, float32 on cpu")
         self.calibration: Calibration | None = None
         self.answers = answers
         self.asked: list[list[str]] = []

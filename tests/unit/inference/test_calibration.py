@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from scipy.special import expit, logit
 
 from lexiseg.errors import RunError
@@ -149,7 +148,7 @@ def test_a_run_without_words_can_be_calibrated(tmp_path: Path, make_run: Any, im
 
 
 def test_scores_are_divided_by_the_temperature() -> None:
-    logits = torch.tensor([[3.0, -1.0], [0.0, 8.0]])
+    logits = np.array([[3.0, -1.0], [0.0, 8.0]], np.float32)
     scaled = calibration(2.0).apply(logits)
     assert scaled.tolist() == [[1.5, -0.5], [0.0, 4.0]]
     assert scaled.dtype == logits.dtype

@@ -12,7 +12,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from lexiseg.inference import ensemble
+from lexiseg.engines import torch_engine
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.review import ReviewRule, Signal
 from lexiseg.runs.run import Run
@@ -41,7 +41,7 @@ def test_networks_that_cannot_be_built(
     def fail(*args: object) -> None:
         raise error
 
-    monkeypatch.setattr(ensemble, "build_network", fail)
+    monkeypatch.setattr(torch_engine, "build_network", fail)
     with refuses("LEX-RUN-771", "run.json", "cannot be built") as caught:
         Predictor(run)
     assert "\n" not in str(caught.value)

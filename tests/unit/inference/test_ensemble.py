@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from scipy.special import expit, logit
 
 from lexiseg.data.readers import read_image
-from lexiseg.inference.ensemble import average_answers, check_alike
+from lexiseg.engines.choice import load_engine
+from lexiseg.engines.engine import EngineOutput
+from lexiseg.inference.ensemble import average_outputs, check_alike
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.run import Run
@@ -25,15 +26,22 @@ def runs(tmp_path_factory: Any, make_run: Any) -> tuple[Run, Run]:
     return make_run(folder / "a")[0], make_run(folder / "b", model="cotexnet", image_size=96)[0]
 
 
-def test_average_by_hand() -> None:
-    small, large = torch.full((1, 1, 2, 2), 1.0), torch.full((1, 1, 4, 4), 4.0)
-    words = [torch.tensor([[0.25, 0.75]])], [torch.tensor([[0.75, 0.25]])]
-    logits, mean = average_answers([(small, words[0]), (large, words[1])])
-    assert logits.tolist() == [[[[2.5, 2.5], [2.5, 2.5]]]]
-    assert [factor.tolist() for factor in mean] == [[[0.5, 0.5]]]
-    assert average_answers([(small, words[0])]) == (small, words[0])
+def _output(scores: float, size: int, *words: list[float]) -> EngineOutput:
+    return EngineOutput(
+        logits=np.full((1, 1, size, size), scores, np.float32),
+        words=tuple(np.array([row], np.float32) for row in words),
+    )
+
+
+def test_average_by_hand(runs: tuple[Run, Run]) -> None:
+    small, large = _output(1.0, 2, [0.25, 0.75]), _output(4.0, 4, [0.75, 0.25])
+    engine = load_engine(runs[0])
+    mean = average_outputs([small, large], engine)
+    assert mean.logits.tolist() == [[[[2.5, 2.5], [2.5, 2.5]]]]
+    assert [factor.tolist() for factor in mean.words] == [[[0.5, 0.5]]]
+    assert average_outputs([small], engine) is small
     with pytest.raises(ValueError, match="shorter"):
-        average_answers([(small, words[0]), (large, [])])
+        average_outputs([small, _output(4.0, 4)], engine)
 
 
 def test_the_predictor_averages_scores_and_words(runs: tuple[Run, Run], images: list[Path]) -> None:

@@ -61,7 +61,7 @@ def test_stpnet_shows_the_attention_of_the_retrieved_phrase(
     stpnet: Predictor, explained: Explanation, images: list[Path]
 ) -> None:
     with torch.inference_mode():
-        output: Any = stpnet.network(stpnet.prepare([read_image(images[1])]))
+        output: Any = stpnet.engine.network(stpnet.engine.tensor(stpnet.prepare([read_image(images[1])])))
     assert explained.heat_kind == "attention"
     sizes = stpnet.run.vocabulary.sizes
     for position, (word, shown) in enumerate(
@@ -82,8 +82,8 @@ def test_coarse_words_of_stpnet_prompt_all_scales(explained: Explanation) -> Non
 
 def test_stpnet_under_a_forced_phrase(stpnet: Predictor, explained: Explanation, images: list[Path]) -> None:
     """What is decoded under a forced phrase is what a network that is sure of it decodes."""
-    x = stpnet.prepare([read_image(images[1])])
-    network: Any = stpnet.network
+    x = stpnet.engine.tensor(stpnet.prepare([read_image(images[1])]))
+    network: Any = stpnet.engine.network
     phrase = explained.words[2].what_if[0].phrase
     index = stpnet.run.vocabulary.factors[2].phrases.index(phrase)
     bias = network.retrieval.bias.detach().clone()
@@ -94,7 +94,7 @@ def test_stpnet_under_a_forced_phrase(stpnet: Predictor, explained: Explanation,
             sure = network(x).logits
     finally:
         network.retrieval.bias.data.copy_(bias)
-    mask = stpnet.on_grid(sure, explained.plain.shape)[0]
+    mask = stpnet.on_grid(sure.numpy(), explained.plain.shape)[0]
     forced = explained.words[2].what_if[0]
     assert (forced.mask != mask).mean() < 1e-3
     assert (mask != explained.plain).any()  # else the phrase would do nothing here
@@ -180,8 +180,8 @@ def test_cotexnet_moves_its_embedding(cotexnet: Predictor, images: list[Path]) -
 
 def test_cotexnets_gradient_is_that_of_its_score(cotexnet: Predictor, images: list[Path]) -> None:
     """A small step along the gradient changes the log probability as the heat's sum says."""
-    network: Any = cotexnet.network
-    x = cotexnet.prepare([read_image(images[0])])
+    network: Any = cotexnet.engine.network
+    x = cotexnet.engine.tensor(cotexnet.prepare([read_image(images[0])]))
     retrieved = {word.factor: word.index for word in cotexnet.predict(images[0]).words}
     trace = trace_cotexnet(network, x, retrieved=retrieved, forced=[])
     with torch.no_grad():
@@ -201,11 +201,11 @@ def test_cotexnets_gradient_is_that_of_its_score(cotexnet: Predictor, images: li
 
 
 def test_explaining_changes_nothing(cotexnet: Predictor, images: list[Path]) -> None:
-    before = {name: value.clone() for name, value in cotexnet.network.state_dict().items()}
+    before = {name: value.clone() for name, value in cotexnet.engine.network.state_dict().items()}
     first = cotexnet.predict(images[0])
     explain(cotexnet, images[0], prediction=first)
-    assert all(torch.equal(v, before[name]) for name, v in cotexnet.network.state_dict().items())
-    assert all(parameter.grad is None for parameter in cotexnet.network.parameters())
+    assert all(torch.equal(v, before[name]) for name, v in cotexnet.engine.network.state_dict().items())
+    assert all(parameter.grad is None for parameter in cotexnet.engine.network.parameters())
     assert np.array_equal(first.probability, cotexnet.predict(images[0]).probability)
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
 from lexiseg.data.readers import read_image
+from lexiseg.engines.engine import EngineOutput, FloatArray
 from lexiseg.inference.flip_averaging import average_with_mirror, mirrored_words
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
@@ -18,11 +18,10 @@ from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 CHEST = load_vocabulary("chest")
 
 
-def one_hot(vocabulary: Vocabulary, indices: tuple[int, ...]) -> list[torch.Tensor]:
-    return [
-        nn.functional.one_hot(torch.tensor([i]), size).float()
-        for i, size in zip(indices, vocabulary.sizes, strict=True)
-    ]
+def one_hot(vocabulary: Vocabulary, indices: tuple[int, ...]) -> tuple[FloatArray, ...]:
+    return tuple(
+        np.eye(size, dtype=np.float32)[[i]] for i, size in zip(indices, vocabulary.sizes, strict=True)
+    )
 
 
 @pytest.mark.parametrize("indices", [(0, 1, 0, 6), (1, 0, 7, 2), (1, 1, 4, 7)])
@@ -44,16 +43,19 @@ def test_a_phrase_without_a_mirrored_one_gets_nothing() -> None:
             "flip_holes": True,
         }
     )
-    (turned,) = mirrored_words([torch.tensor([[0.1, 0.4, 0.5], [0.0, 0.0, 1.0]])], holey)
-    assert torch.allclose(turned, torch.tensor([[0.8, 0.2, 0.0], [1 / 3, 1 / 3, 1 / 3]]))
+    (turned,) = mirrored_words([np.array([[0.1, 0.4, 0.5], [0.0, 0.0, 1.0]], np.float32)], holey)
+    assert turned.dtype == np.float32
+    np.testing.assert_allclose(turned, [[0.8, 0.2, 0.0], [1 / 3, 1 / 3, 1 / 3]], rtol=1e-6)
 
 
 def test_the_average_by_hand() -> None:
-    plain = torch.tensor([[[[1.0, 3.0]]]])
-    mirror = torch.tensor([[[[5.0, -1.0]]]])
-    logits, words = average_with_mirror(
-        (plain, mirror), (one_hot(CHEST, (1, 0, 0, 7)), one_hot(CHEST, (1, 0, 1, 7))), CHEST
+    plain, mirror = (np.array([[[row]]], np.float32) for row in ([1.0, 3.0], [5.0, -1.0]))
+    mean = average_with_mirror(
+        EngineOutput(logits=plain, words=one_hot(CHEST, (1, 0, 0, 7))),
+        EngineOutput(logits=mirror, words=one_hot(CHEST, (1, 0, 1, 7))),
+        CHEST,
     )
+    logits, words = mean.logits, mean.words
     assert logits.tolist() == [[[[0.0, 4.0]]]]
     # The mirror's "middle left lung, no lesion in right lung" says the image's right lung has the lesion.
     assert words[2][0].tolist() == [0.5, 0, 0, 0, 0, 0, 0, 0.5]
@@ -61,8 +63,11 @@ def test_the_average_by_hand() -> None:
 
 
 def test_without_words_only_the_mask_is_averaged() -> None:
-    x = torch.ones(1, 1, 2, 2)
-    assert average_with_mirror((x, 3 * x), ([], []), None) == (pytest.approx(2 * x), [])
+    x = np.ones((1, 1, 2, 2), np.float32)
+    plain, mirror = (EngineOutput(logits=scores, words=()) for scores in (x, 3 * x))
+    mean = average_with_mirror(plain, mirror, None)
+    assert np.array_equal(mean.logits, 2 * x)
+    assert mean.words == ()
 
 
 def test_a_mirrored_image_gets_the_mirrored_prediction(

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
-import torch
+from scipy.special import logit, softmax
 
+from lexiseg.engines.engine import FloatArray
 from lexiseg.inference.result import RetrievedWord
 from lexiseg.inference.review import (
     ReviewRule,
@@ -18,8 +20,8 @@ from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 
-def logits_of(*probability: float) -> torch.Tensor:
-    return torch.logit(torch.tensor(probability)).reshape(1, 1, -1)
+def logits_of(*probability: float) -> FloatArray:
+    return logit(np.array(probability, np.float32)).reshape(1, 1, -1)
 
 
 def test_signals_of_a_mask_by_hand() -> None:
@@ -35,10 +37,10 @@ def test_an_empty_mask_is_as_sure_as_its_likeliest_pixel() -> None:
 
 
 def test_classes_together_are_the_lesion() -> None:
-    scores = torch.tensor([0.5, 0.3, 0.2]).log().reshape(3, 1, 1).repeat(1, 1, 2)
+    scores = np.repeat(np.log(np.array([0.5, 0.3, 0.2], np.float32)).reshape(3, 1, 1), 2, axis=2)
     scores[1, 0, 1] = 2.0
     signals = mask_signals(scores)
-    second = float(1 - scores[:, 0, 1].softmax(dim=0)[0])  # of the first it is 0.5
+    second = float(1 - softmax(scores[:, 0, 1])[0])  # of the first it is 0.5
     assert signals["overlap"] == pytest.approx(2 * second / (0.5 + second + 1), rel=1e-5)
     assert signals["size"] == pytest.approx(math.log10(0.5))
 

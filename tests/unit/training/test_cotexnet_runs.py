@@ -176,7 +176,7 @@ class TestPublished:
     ) -> None:
         assert not [name for name in load_file(published.weights_file) if name.startswith(("text", "pseudo"))]
         predictor = Predictor(published)
-        assert type(predictor.network) is CoTexNetStudent
+        assert type(predictor.engine.network) is CoTexNetStudent
         prediction = predictor.predict(index.split("val")[0].image)
         assert prediction.mask.shape == (64, 64)
         assert (prediction.words, prediction.agreement, prediction.flagged) == ((), None, False)

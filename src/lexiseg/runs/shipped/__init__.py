@@ -3,6 +3,7 @@
 A name stands wherever a run folder may: `lexiseg predict covid-xray IMAGE --out DIR`. A folder of that name
 in the working directory wins over the shipped model. Each model's `model_card.md` says what it was trained
 on, how well it does, and what it must not be used for; `benchmarks/pack_zoo.py` makes the folders.
+`model.onnx` shares the weights of `weights.safetensors`.
 """
 
 from __future__ import annotations

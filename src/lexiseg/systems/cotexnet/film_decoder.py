@@ -57,6 +57,6 @@ class FilmDecoder(nn.Module):
             if position == self.conditional_layer:
                 x = self.film_mul(condition)[:, None] * x + self.film_add(condition)[:, None]
             x = layer(x, attention_mask=None)
-        x = x[:, 1:].transpose(1, 2).reshape(len(x), -1, *grid)  # without class token: (B, R, h, w)
+        x = x[:, 1:].transpose(1, 2).reshape(x.shape[0], -1, *grid)  # without class token: (B, R, h, w)
         logits: Tensor = self.output(self.upsample(x))
         return logits

@@ -1,0 +1,78 @@
+"""The command `lexiseg export`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lexiseg.cli.common_options import RUN_HELP, say, warn
+
+
+class FormatName(StrEnum):
+    """A format of model files, as an option."""
+
+    ONNX = "onnx"
+    OPENVINO = "openvino"
+
+
+class WeightsName(StrEnum):
+    """How a model file holds its weights, as an option."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    SHARED = "shared"
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
+    to: Annotated[FormatName, typer.Option("--to", help="Format of the file.")] = FormatName.ONNX,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The file. Without it, model.onnx or model.openvino in the run folder, where predict "
+            "finds it.",
+        ),
+    ] = None,
+    check: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Images, a folder, or a quoted glob pattern to compare the file with torch on; can be given "
+            "several times. Without it, a few images of noise."
+        ),
+    ] = None,
+    weights: Annotated[
+        WeightsName,
+        typer.Option(
+            help="Type of the numbers that hold the weights; shared: the file reads those of the run folder."
+        ),
+    ] = WeightsName.FLOAT32,
+    allow: Annotated[
+        bool,
+        typer.Option("--allow", help="Write the file even if it differs from torch by more than allowed."),
+    ] = False,
+) -> None:
+    """Write a run as one file that computes without torch, after comparing it with torch."""
+    from lexiseg import export as run_export
+
+    written = run_export(run, to=to.value, out=out, check=check or (), weights=weights.value, allow=allow)
+    parity = written.parity
+    say(f"{written.file}: {written.file.stat().st_size / 1e6:.1f} MB, for any batch size.")
+    kind = "images of noise" if parity.drawn else "images"
+    say(f"Compared with {parity.reference} on {parity.images} {kind}, computed by {parity.engine}:")
+    words = "" if parity.words is None else f" equal words {100 * parity.words:.2f} %,"
+    expected = "" if parity.expected_dice is None else f", expected Dice within {parity.expected_dice:.6f}"
+    say(
+        f"largest difference of a mask score {parity.logits:.2g}, Dice of the masks {parity.dice:.5f} in the "
+        f"mean and {parity.least_dice:.5f} at least,{words} equal flags {100 * parity.flags:.2f} %{expected}."
+    )
+    say(
+        f"Network alone: {parity.images_per_second:.1f} images/s, torch "
+        f"{parity.reference_images_per_second:.1f} images/s."
+    )
+    for phrase in parity.outside:
+        warn(f"Outside the limits: {phrase}.")

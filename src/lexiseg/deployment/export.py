@@ -1,0 +1,174 @@
+"""Export of a run: one model file that computes without torch, written only if it agrees with torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, cast
+
+import onnx
+
+from lexiseg._version import __version__
+from lexiseg.data.readers import read_image
+from lexiseg.deployment.onnx_model import add_metadata, make_onnx_model
+from lexiseg.deployment.parity import (
+    EXACT,
+    ROUNDED,
+    ParityReport,
+    Pixels,
+    compare_engines,
+    drawn_images,
+)
+from lexiseg.deployment.weights import halve_weights, share_weights
+from lexiseg.engines.choice import ONNX_FILE, OPENVINO_FILE
+from lexiseg.engines.engine import Engine
+from lexiseg.engines.model_file import ModelFile, ModelRecord, WeightsType, with_hash
+from lexiseg.engines.onnx_engine import OnnxEngine
+from lexiseg.engines.torch_engine import TorchEngine
+from lexiseg.errors import RunError, UsageError, WeightsError
+from lexiseg.extras import load_module
+from lexiseg.files import atomic_path
+from lexiseg.inference.calibration import CALIBRATION_FILE
+from lexiseg.inference.options import PredictionOptions
+from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.targets import find_targets
+from lexiseg.runs.run import Run
+
+#: The formats of model files.
+ExportFormat = Literal["onnx", "openvino"]
+
+_FILES: dict[ExportFormat, str] = {"onnx": ONNX_FILE, "openvino": OPENVINO_FILE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """A model file that was written.
+
+    Attributes:
+        file: The file.
+        parity: How it compares with torch.
+    """
+
+    file: Path
+    parity: ParityReport
+
+
+def export(
+    run: Run | str | Path,
+    *,
+    to: ExportFormat = "onnx",
+    out: str | Path | None = None,
+    check: Sequence[str | Path] = (),
+    weights: WeightsType = "float32",
+    allow: bool = False,
+) -> Export:
+    """Write the network of a run as one file that computes without torch.
+
+    The file holds the network with everything that the text bank fixes, for any batch size, and what
+    prediction needs to know: classes, vocabulary, side, image size, normalisation and calibration. The
+    engines onnx and openvino read it from the run folder.
+
+    Args:
+        run: The run, or its folder or name.
+        to: The format.
+        out: The file; None: `model.onnx` or `model.openvino` in the run folder.
+        check: Images, folders or patterns; the file is compared with torch on these images. None: on a few
+            images of noise.
+        weights: Type of the numbers that hold the weights. "shared" reads them from the weights file of the
+            run, which must stay beside the model file.
+        allow: Whether to write a file that differs from torch by more than the limits of
+            `lexiseg.deployment.parity`.
+
+    Returns:
+        The file and its comparison with torch.
+
+    Raises:
+        RunError: The run cannot be used, or comes with Lexiseg and `out` is missing.
+        WeightsError: torch cannot export the network, or the file differs too much from torch.
+        UsageError: A package is missing, or the weights cannot be shared there.
+        DataError: An image of `check` cannot be read.
+        DiskError: The file cannot be written.
+    """
+    run = Run.of(run)
+    if out is None and run.shipped:
+        raise RunError(
+            f"{run.shown} comes with Lexiseg and cannot be changed. Name a file with --out.",
+            code="LEX-RUN-877",
+        )
+    file = run.path / _FILES[to] if out is None else Path(out)
+    if weights == "shared" and (to != "onnx" or file.parent.resolve() != run.path.resolve()):
+        raise UsageError(
+            f"Shared weights need an ONNX file in the run folder {run.path}, beside its weights. Choose "
+            f"--weights float32 or float16 for {file}.",
+            code="LEX-USE-878",
+        )
+    images = (
+        [read_image(target.image) for target in find_targets([str(path) for path in check])] if check else []
+    )
+    reference = Predictor(run, PredictionOptions(engine="torch"))
+    model = make_onnx_model(run, cast("TorchEngine", reference.engine))
+    record = _record(run, weights)
+    with atomic_path(file) as beside:
+        beside.write_bytes(with_hash(_content(model, record, run, to)))
+        if to == "onnx":
+            # By its path: shared weights lie beside the file.
+            onnx.checker.check_model(str(beside), full_check=True)
+        parity = _compare(run, reference, ModelFile.open(beside), to, images)
+        if parity.outside and not allow:
+            raise WeightsError(
+                f"The exported network of {run.shown} differs from torch: {'; '.join(parity.outside)}. "
+                f"Nothing was written. --allow writes it nevertheless.",
+                code="LEX-WEIGHTS-879",
+            )
+    return Export(file=file, parity=parity)
+
+
+def _record(run: Run, weights: WeightsType) -> ModelRecord:
+    manifest, calibration = run.manifest, run.path / CALIBRATION_FILE
+    return ModelRecord(
+        lexiseg_version=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        run=run.path.resolve().name,
+        system=(manifest.network.model, manifest.network.preset),
+        weights_sha256=run.weights_sha256(),
+        weights=weights,
+        image_size=manifest.image_size,
+        mean=manifest.mean,
+        std=manifest.std,
+        class_names=run.class_names,
+        side=run.side,
+        vocabulary=run.spoken_vocabulary,
+        calibration=calibration.read_text(encoding="utf-8") if calibration.is_file() else None,
+    )
+
+
+def _content(model: onnx.ModelProto, record: ModelRecord, run: Run, to: ExportFormat) -> bytes:
+    """Return the model file without its hash."""
+    if to == "openvino":
+        archive: bytes = load_module("lexiseg.deployment.openvino_archive").make_archive(model, record)
+        return archive
+    if record.weights == "float16":
+        halve_weights(model)
+    elif record.weights == "shared":
+        share_weights(model, run.weights_file)
+    add_metadata(model, record)
+    return model.SerializeToString()
+
+
+def _compare(
+    run: Run, reference: Predictor, file: ModelFile, to: ExportFormat, images: Sequence[Pixels]
+) -> ParityReport:
+    engine: Engine
+    if to == "openvino":
+        engine = load_module("lexiseg.engines.openvino_engine").OpenVinoEngine(file)
+    else:
+        engine = OnnxEngine(file)
+    return compare_engines(
+        reference,
+        Predictor(run, reference.options, engine=engine),
+        images or drawn_images(run.manifest.image_size),
+        limits=ROUNDED if file.record.weights == "float16" else EXACT,
+        drawn=not images,
+    )

@@ -1,0 +1,135 @@
+"""Which engine computes a run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from lexiseg.engines.engine import Engine, EngineChoice, Precision
+from lexiseg.engines.model_file import ModelFile
+from lexiseg.errors import RunError, UsageError
+from lexiseg.extras import is_installed, load_module
+from lexiseg.runs.run import Run
+
+#: Names of the model files in a run folder.
+ONNX_FILE, OPENVINO_FILE = "model.onnx", "model.openvino"
+
+# Passes of the probe, after one that is not counted, and images of each.
+_PASSES, _IMAGES = 3, 2
+
+
+def load_engine(
+    run: Run, choice: EngineChoice = "auto", *, device: str = "cpu", precision: Precision = "float32"
+) -> Engine:
+    """Load the engine that computes a run.
+
+    "auto" takes the engine whose model file the run folder holds; of two files, a short probe finds the
+    faster engine. It takes torch where there is none, and on other devices than the CPU.
+
+    Args:
+        run: The run.
+        choice: The engine.
+        device: torch device, such as "cpu" or "cuda:0"; the engines without torch compute on "cpu".
+        precision: Type of the numbers to compute with; "bfloat16" needs openvino.
+
+    Raises:
+        RunError: The run folder holds no model file for the engine.
+        WeightsError: Weights, text bank or model file are missing, damaged or do not belong together.
+        UsageError: A package is not installed, or the engine does not have the device or the precision.
+    """
+    if precision != "float32":
+        choice = _with_bfloat16(choice)
+    if choice == "auto":
+        return _fastest(run, device)
+    if choice == "torch":
+        return _torch_engine(run, device)
+    if device != "cpu":
+        raise UsageError(
+            f"The engine {choice} computes on the CPU, not on '{device}'. Leave out --device, or use "
+            f"--engine torch.",
+            code="LEX-USE-861",
+        )
+    return _onnx_engine(run) if choice == "onnx" else _openvino_engine(run, precision)
+
+
+def _fastest(run: Run, device: str) -> Engine:
+    """Return the engine that "auto" takes, see `load_engine`."""
+    has_onnx = _find(run, ONNX_FILE) is not None
+    has_openvino = _find(run, OPENVINO_FILE) is not None and is_installed("openvino")
+    if device != "cpu" or not (has_onnx or has_openvino):
+        if not is_installed("torch"):
+            raise RunError(
+                f"{run.shown} holds no {ONNX_FILE}, and the engine torch is not installed. Write the file "
+                f"with `lexiseg export {run.shown} --to onnx` where torch is installed, or install torch "
+                f"with: pip install 'lexiseg[train]'",
+                code="LEX-RUN-872",
+            )
+        return _torch_engine(run, device)
+    engines = [_onnx_engine(run)] if has_onnx else []
+    engines += [_openvino_engine(run, "float32")] if has_openvino else []
+    return engines[0] if len(engines) == 1 else min(engines, key=lambda engine: _seconds(engine, run))
+
+
+def _with_bfloat16(choice: EngineChoice) -> EngineChoice:
+    if choice in ("auto", "openvino"):
+        return "openvino"
+    raise UsageError(
+        f"The engine {choice} computes with float32 only. Use --engine openvino for bfloat16.",
+        code="LEX-USE-871",
+    )
+
+
+def _torch_engine(run: Run, device: str) -> Engine:
+    engine: Engine = load_module("lexiseg.engines.torch_engine").TorchEngine(run, device)
+    return engine
+
+
+def _onnx_engine(run: Run) -> Engine:
+    engine: Engine = load_module("lexiseg.engines.onnx_engine").OnnxEngine(_open(run, ONNX_FILE))
+    return engine
+
+
+def _openvino_engine(run: Run, precision: Precision) -> Engine:
+    module = load_module("lexiseg.engines.openvino_engine")
+    name = ONNX_FILE if _find(run, OPENVINO_FILE) is None else OPENVINO_FILE
+    engine: Engine = module.OpenVinoEngine(_open(run, name), precision)
+    return engine
+
+
+def _find(run: Run, name: str) -> Path | None:
+    file = run.path / name
+    return file if file.is_file() else None
+
+
+def _open(run: Run, name: str) -> ModelFile:
+    """Return a model file of the run folder, checked.
+
+    Raises:
+        RunError: There is none.
+        WeightsError: It is damaged, or belongs to other weights.
+    """
+    path = _find(run, name)
+    if path is None:
+        raise RunError(
+            f"{run.shown} holds no {name}, which the engine needs. Write it with `lexiseg export {run.shown} "
+            f"--to onnx`, or use --engine torch.",
+            code="LEX-RUN-873",
+        )
+    file = ModelFile.open(path)
+    file.check_run(run)
+    return file
+
+
+def _seconds(engine: Engine, run: Run) -> float:
+    """Return the least time of a pass through the network."""
+    size = run.manifest.image_size
+    images = np.zeros((_IMAGES, 3, size, size), np.float32)
+    engine.run(images)
+    durations = []
+    for _ in range(_PASSES):
+        started = time.perf_counter()
+        engine.run(images)
+        durations.append(time.perf_counter() - started)
+    return min(durations)

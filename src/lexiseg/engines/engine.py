@@ -1,0 +1,82 @@
+"""What an engine is, and what it returns.
+
+Shape legend: B batch, C mask scores (1, or one per class with the background first), S the run's image size,
+N_f phrases of factor f.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+
+#: The engines by name.
+EngineName = Literal["torch", "onnx", "openvino"]
+#: An engine, or the choice of Lexiseg.
+EngineChoice = Literal["auto", "torch", "onnx", "openvino"]
+#: The type of number that an engine computes with.
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOutput:
+    """What a network says about a batch of images.
+
+    Attributes:
+        logits: Mask scores `(B, C, S, S)` float32.
+        words: Phrase probabilities per factor, each `(B, N_f)` float32; empty where the network names no
+            words.
+    """
+
+    logits: FloatArray
+    words: tuple[FloatArray, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineDescription:
+    """Which engine computes, for logs and records.
+
+    Attributes:
+        name: Its name.
+        version: Version of the library that computes.
+        precision: Type of the numbers that it computes with.
+        device: Where it computes, such as "cpu" or "cuda:0".
+    """
+
+    name: EngineName
+    version: str
+    precision: Precision
+    device: str
+
+    def __str__(self) -> str:
+        """Return it in one line, such as "onnx 1.32.0, float32 on cpu"."""
+        return f"{self.name} {self.version}, {self.precision} on {self.device}"
+
+
+class Engine(Protocol):
+    """Computes one network."""
+
+    @property
+    def description(self) -> EngineDescription:
+        """Which engine it is."""
+        ...
+
+    def run(self, images: FloatArray) -> EngineOutput:
+        """Return mask scores and phrase probabilities.
+
+        Args:
+            images: `(B, 3, S, S)` float32, normalised as the network expects.
+        """
+        ...
+
+    def resize(self, logits: FloatArray, size: tuple[int, int]) -> FloatArray:
+        """Return mask scores `(B, C, S, S)` on a grid of `size` (rows, columns), bilinear, float32."""
+        ...
+
+    def probability(self, logits: FloatArray) -> FloatArray:
+        """Return the probability of each foreground class, `(1 or C - 1, H, W)`, for scores `(C, H, W)`."""
+        ...

@@ -1,0 +1,90 @@
+"""The engine openvino: it runs a model file with OpenVINO, on the CPU and without torch."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import Any
+
+import numpy as np
+import openvino
+
+from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray, Precision
+from lexiseg.engines.grid import foreground_probability, resize_scores
+from lexiseg.engines.model_file import ARCHIVE_WEIGHTS, ARCHIVE_XML, INPUT_NAME, ModelFile
+from lexiseg.engines.threads import cpu_threads
+from lexiseg.errors import WeightsError
+
+_log = logging.getLogger(__name__)
+
+_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
+
+
+class OpenVinoEngine:
+    """Runs a model file with OpenVINO.
+
+    Args:
+        file: The model file, an ONNX model or an archive for OpenVINO.
+        precision: Type of the numbers to compute with. A processor without bfloat16 computes with float32;
+            this is logged once.
+
+    Raises:
+        WeightsError: OpenVINO cannot load it.
+    """
+
+    def __init__(self, file: ModelFile, precision: Precision = "float32") -> None:
+        core = openvino.Core()
+        self._precision = _possible(precision, tuple(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")))
+        settings = {
+            "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
+            "INFERENCE_NUM_THREADS": cpu_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        try:
+            self._compiled: Any = core.compile_model(_read(core, file), "CPU", settings)
+        except Exception as error:  # OpenVINO raises RuntimeError and errors of its frontends
+            raise WeightsError(
+                f"OpenVINO {_version()} cannot load {file.path}: {error}. Update openvino, or write the file "
+                f"again with `lexiseg export`.",
+                code="LEX-WEIGHTS-869",
+            ) from error
+
+    @property
+    def description(self) -> EngineDescription:
+        """Which engine it is."""
+        return EngineDescription(name="openvino", version=_version(), precision=self._precision, device="cpu")
+
+    def run(self, images: FloatArray) -> EngineOutput:
+        """Return mask scores and phrase probabilities; see `Engine.run`."""
+        found = self._compiled({INPUT_NAME: np.ascontiguousarray(images)})
+        # Copies: OpenVINO writes the next results into the same memory.
+        logits, *words = (found[output].astype(np.float32) for output in self._compiled.outputs)
+        return EngineOutput(logits=logits, words=tuple(words))
+
+    def resize(self, logits: FloatArray, size: tuple[int, int]) -> FloatArray:
+        """Return mask scores on another grid; see `Engine.resize`."""
+        return resize_scores(logits, size)
+
+    def probability(self, logits: FloatArray) -> FloatArray:
+        """Return the probability of each foreground class; see `Engine.probability`."""
+        return foreground_probability(logits)
+
+
+def _read(core: Any, file: ModelFile) -> Any:
+    if file.is_archive:
+        return core.read_model(file.archived(ARCHIVE_XML), file.archived(ARCHIVE_WEIGHTS))
+    # Not its bytes: shared weights lie beside the file.
+    return core.read_model(file.path)
+
+
+@cache
+def _possible(precision: Precision, capabilities: tuple[str, ...]) -> Precision:
+    """Return the precision, or float32 where the processor has no bfloat16; cached, to say it once."""
+    if precision == "bfloat16" and "BF16" not in capabilities:
+        _log.warning("This processor has no bfloat16: OpenVINO computes with float32.")
+        return "float32"
+    return precision
+
+
+def _version() -> str:
+    return str(openvino.__version__).split("-")[0]

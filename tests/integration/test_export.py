@@ -1,0 +1,213 @@
+"""Exports of runs with random weights: what is written, what it computes, what is refused."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+from transformers import CLIPSegConfig
+
+from lexiseg.deployment import export as export_module
+from lexiseg.deployment.export import export
+from lexiseg.deployment.onnx_model import make_onnx_model
+from lexiseg.engines.model_file import ModelFile
+from lexiseg.inference.options import PredictionOptions
+from lexiseg.inference.predictor import Predictor
+from lexiseg.runs.run import Run
+from lexiseg.systems.cotexnet.paper_network import CoTexNetStudent
+from lexiseg.systems.stpnet.paper_network import StpNet
+from lexiseg.words.vocabulary import load_vocabulary
+from refusals import refuses
+from tiny_clipseg import CONFIG as CLIPSEG
+from toy_system import ToyNetwork
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models_made_once() -> Iterator[None]:
+    """Keep the ONNX model of each run: torch takes seconds to make one."""
+    made: dict[Path, onnx.ModelProto] = {}
+
+    def make(run: Run, engine: Any) -> onnx.ModelProto:
+        if run.path not in made:
+            made[run.path] = make_onnx_model(run, engine)
+        return copy.deepcopy(made[run.path])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export_module, "make_onnx_model", make)
+        yield
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, make_run: Any) -> Run:
+    run = make_run(tmp_path_factory.mktemp("export") / "chest", prompted=True)[0]
+    export(run)
+    return run
+
+
+def test_the_engines_agree(exported: Run, random_images: list[Path]) -> None:
+    options = {name: PredictionOptions(engine=name, batch_size=2) for name in ("torch", "onnx", "openvino")}
+    torch, *others = (
+        [prediction for _, prediction in Predictor(exported, option).predict_paths(random_images)]
+        for option in options.values()
+    )
+    for name, predictions in zip(("onnx", "openvino"), others, strict=True):
+        for ours, theirs in zip(predictions, torch, strict=True):
+            assert str(ours.engine).startswith(name)
+            assert np.mean(ours.mask != theirs.mask) < 1e-4
+            np.testing.assert_allclose(ours.probability, theirs.probability, atol=1e-4)
+            assert [word.index for word in ours.words] == [word.index for word in theirs.words]
+            assert (ours.flagged, ours.agreement) == (theirs.flagged, theirs.agreement)
+
+
+def test_the_record_holds_what_prediction_needs(exported: Run) -> None:
+    record = ModelFile.open(exported.path / "model.onnx").record
+    manifest = exported.manifest
+    assert record.run == "chest"
+    assert record.weights_sha256 == exported.weights_sha256()
+    assert (record.class_names, record.side, record.image_size) == (manifest.class_names, "image", 64)
+    assert (record.mean, record.std, record.vocabulary) == (manifest.mean, manifest.std, manifest.vocabulary)
+    assert record.calibration is None
+    content = (exported.path / "model.onnx").read_bytes()
+    assert b"/lexiseg/" not in content  # no path of the machine that wrote it
+    assert b"site-packages" not in content
+
+
+def test_averages_and_flips_compute_with_the_engine(exported: Run, random_images: list[Path]) -> None:
+    found = [
+        Predictor(exported, PredictionOptions(engine=name, flip_average=True)).predict(random_images[1])
+        for name in ("torch", "onnx")
+    ]
+    np.testing.assert_allclose(found[1].probability, found[0].probability, atol=1e-4)
+    assert [w.index for w in found[0].words] == [w.index for w in found[1].words]
+
+
+def test_a_changed_run_needs_a_new_export(
+    tmp_path: Path, make_run: Any, exported: Run, random_images: list[Path]
+) -> None:
+    run = make_run(tmp_path / "run", model="cotexnet")[0]
+    (run.path / "model.onnx").write_bytes((exported.path / "model.onnx").read_bytes())
+    with refuses("LEX-WEIGHTS-867", "other weights", "lexiseg export"):
+        Predictor(run)
+    assert Predictor(run, PredictionOptions(engine="torch")).predict(random_images[0]).words
+
+
+def test_what_differs_is_not_written(tmp_path: Path, exported: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    strict = export_module.EXACT.model_copy(update={"dice": 1.1, "words": 1.1})
+    monkeypatch.setattr(export_module, "EXACT", strict)
+    out = tmp_path / "model.onnx"
+    with refuses("LEX-WEIGHTS-879", "mean Dice of the masks", "equal words", "--allow"):
+        export(exported, out=out)
+    assert list(tmp_path.iterdir()) == []
+    written = export(exported, out=out, allow=True)
+    assert len(written.parity.outside) == 2
+    assert out.stat().st_size > 0
+
+
+def test_an_archive_for_openvino(exported: Run, tmp_path: Path, random_images: list[Path]) -> None:
+    written = export(exported, to="openvino", check=random_images)
+    assert written.file == exported.path / "model.openvino"
+    assert (written.parity.images, written.parity.drawn, written.parity.outside) == (5, False, ())
+    assert written.parity.dice > 0.9999
+    assert Predictor(exported, PredictionOptions(engine="openvino")).predict(random_images[0]).mask.shape == (
+        64,
+        64,
+    )
+
+
+def test_shared_weights_make_a_small_file(exported: Run) -> None:
+    """Of a run in 32 bits, the shared file gives the same numbers."""
+    alone = (exported.path / "model.onnx").stat().st_size
+    try:
+        written = export(exported, weights="shared")
+        assert written.file.stat().st_size < 0.5 * alone
+        assert written.parity.dice > 0.9999
+    finally:
+        export(exported)
+    with refuses("LEX-USE-878", "beside its weights"):
+        export(exported, weights="shared", out=exported.path / "a" / "elsewhere.onnx")
+
+
+def test_several_classes_without_words(tmp_path: Path, make_run: Any, random_images: list[Path]) -> None:
+    run = make_run(tmp_path / "run", text="none", classes=4)[0]
+    assert export(run, check=random_images).parity.words is None
+    ours, theirs = (
+        Predictor(run, PredictionOptions(engine=name)).predict(random_images[1]) for name in ("onnx", "torch")
+    )
+    assert np.mean(ours.mask != theirs.mask) < 1e-4
+    np.testing.assert_allclose(ours.probability, theirs.probability, atol=1e-4)
+
+
+def stpnet_as_published() -> tuple[nn.Module, int]:
+    generator = torch.Generator().manual_seed(0)
+    banks = {
+        factor.name: torch.randn(len(factor.phrases), 1, 4, 384, generator=generator)
+        for factor in load_vocabulary("chest").factors
+    }
+    return StpNet(banks), 224
+
+
+def cotexnet_as_published() -> tuple[nn.Module, int]:
+    return CoTexNetStudent(CLIPSegConfig.from_dict(CLIPSEG), 2), 70
+
+
+def system_of_another_package() -> tuple[nn.Module, int]:
+    phrases = {factor.name: factor.phrases for factor in load_vocabulary("chest").factors}
+    return ToyNetwork(4, SimpleNamespace(phrases=phrases)), 16
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        system_of_another_package,
+        cotexnet_as_published,
+        pytest.param(stpnet_as_published, marks=pytest.mark.slow),
+    ],
+)
+def test_every_system_exports(make: Callable[[], tuple[nn.Module, int]], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, size = make()
+    network.eval()
+    image = torch.randn(3, 3, size, size)
+    with torch.inference_mode():
+        output = network(image)
+    vocabulary = load_vocabulary("chest") if output.retrieval else None
+    run: Any = SimpleNamespace(
+        spoken_vocabulary=vocabulary, manifest=SimpleNamespace(image_size=size), shown="run"
+    )
+    engine: Any = SimpleNamespace(network=network, device="cpu")
+    file = tmp_path / "model.onnx"
+    file.write_bytes(make_onnx_model(run, engine).SerializeToString())
+    onnx.checker.check_model(str(file), full_check=True)
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    for images in (image, image[:1]):  # of any batch size
+        logits, *words = session.run(None, {"image": images.numpy()})
+        np.testing.assert_allclose(logits, output.logits[: len(images)].numpy(), rtol=1e-4, atol=1e-4)
+        for found, scores in zip(words, output.retrieval.values(), strict=True):
+            np.testing.assert_allclose(found, scores[: len(images)].softmax(dim=1).numpy(), atol=1e-4)
+
+
+def test_a_constant_batch_size_is_refused() -> None:
+    class Fixed(nn.Module):
+        def forward(self, image: torch.Tensor) -> Any:
+            scores = image.mean(dim=1, keepdim=True).reshape(len(image), 1, 16, 16)
+            return SimpleNamespace(logits=scores, retrieval={})
+
+    run: Any = SimpleNamespace(
+        spoken_vocabulary=None, manifest=SimpleNamespace(image_size=16), shown="my run"
+    )
+    with refuses("LEX-WEIGHTS-876", "my run takes one batch size only", "tensor.shape[0]"):
+        make_onnx_model(run, SimpleNamespace(network=Fixed(), device="cpu"))  # type: ignore[arg-type]
+
+
+def test_a_shipped_model_stays_as_it_is() -> None:
+    with refuses("LEX-RUN-877", "covid-xray comes with Lexiseg", "--out"):
+        export("covid-xray")

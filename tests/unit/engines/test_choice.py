@@ -1,0 +1,108 @@
+"""Which engine computes a run, and what is refused."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lexiseg.engines import choice, openvino_engine, threads
+from lexiseg.engines.choice import load_engine
+from lexiseg.extras import load_module, missing_package
+from lexiseg.inference.options import PredictionOptions
+from lexiseg.runs.run import Run
+from refusals import refuses
+
+
+@pytest.fixture
+def shipped() -> Run:
+    return Run.open("covid-xray")
+
+
+def test_the_model_file_decides(monkeypatch: pytest.MonkeyPatch, shipped: Run) -> None:
+    assert load_engine(shipped).description.name == "onnx"
+    assert load_engine(shipped, "torch").description.name == "torch"
+    monkeypatch.setattr(choice, "ONNX_FILE", "none.onnx")
+    assert load_engine(shipped).description.name == "torch"
+    with refuses("LEX-RUN-873", "covid-xray holds no none.onnx", "lexiseg export covid-xray"):
+        load_engine(shipped, "onnx")
+    monkeypatch.setattr(choice, "is_installed", lambda package: False)
+    with refuses("LEX-RUN-872", "lexiseg export covid-xray --to onnx", "lexiseg[train]"):
+        load_engine(shipped)
+
+
+@pytest.mark.parametrize("slower", ["onnx", "openvino"])
+def test_a_probe_finds_the_faster_of_two_files(
+    monkeypatch: pytest.MonkeyPatch, shipped: Run, slower: str
+) -> None:
+    monkeypatch.setattr(choice, "OPENVINO_FILE", "model.onnx")
+    monkeypatch.setattr(choice, "_seconds", lambda engine, run: engine.description.name == slower)
+    assert load_engine(shipped).description.name != slower
+    monkeypatch.setattr(choice, "is_installed", lambda package: package != "openvino")
+    assert load_engine(shipped).description.name == "onnx"
+
+
+def test_devices_and_precisions(shipped: Run) -> None:
+    for name in ("onnx", "openvino"):
+        with refuses("LEX-USE-861", f"engine {name}", "'cuda:0'"):
+            load_engine(shipped, name, device="cuda:0")
+    for name in ("onnx", "torch"):
+        with refuses("LEX-USE-871", f"engine {name}", "--engine openvino"):
+            load_engine(shipped, name, precision="bfloat16")
+    assert load_engine(shipped, precision="bfloat16").description.name == "openvino"
+
+
+def test_unknown_names_are_refused() -> None:
+    options: Any = PredictionOptions
+    with refuses("LEX-USE-874", "engine: expected one of auto, torch, onnx, openvino; got 'tensorrt'"):
+        options(engine="tensorrt")
+    with refuses("LEX-USE-874", "precision: expected one of float32, bfloat16; got 'int8'"):
+        options(precision="int8")
+
+
+def test_a_processor_without_bfloat16_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    openvino_engine._possible.cache_clear()
+    assert openvino_engine._possible("bfloat16", ("FP32", "BF16")) == "bfloat16"
+    assert [openvino_engine._possible("bfloat16", ("FP32",)) for _ in range(3)] == ["float32"] * 3
+    assert [record.message for record in caplog.records] == [
+        "This processor has no bfloat16: OpenVINO computes with float32."
+    ]
+
+
+def test_threads_are_those_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stated, number in (("3", 3), ("2,1", 2)):
+        monkeypatch.setenv("OMP_NUM_THREADS", stated)
+        assert threads.cpu_threads() == number
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert threads.cpu_threads() >= 1
+
+
+def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "lexiseg.engines.openvino_engine", raising=False)
+    with refuses("LEX-USE-860", "'openvino'", "pip install 'lexiseg[openvino]'"):
+        load_module("lexiseg.engines.openvino_engine")
+    with refuses("LEX-USE-860", "'timm'", "pip install 'lexiseg[train]'"):
+        raise missing_package(ModuleNotFoundError("no", name="timm.layers")) or AssertionError
+    assert missing_package(ModuleNotFoundError("no", name="yaml")) is None
+    with pytest.raises(ModuleNotFoundError, match=r"lexiseg\.nothing"):
+        load_module("lexiseg.nothing")
+
+
+def test_every_package_of_an_extra_exists() -> None:
+    from lexiseg.extras import PACKAGES
+
+    assert [
+        name for names in PACKAGES.values() for name in names if importlib.util.find_spec(name) is None
+    ] == []
+
+
+def test_a_model_file_of_other_weights_is_refused(shipped: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = SimpleNamespace(weights_sha256=lambda: "1" * 64, weights_file="w", shown="chest")
+    from lexiseg.engines.model_file import ModelFile
+
+    with refuses("LEX-WEIGHTS-867", "other weights", "lexiseg export chest"):
+        ModelFile.open(shipped.path / choice.ONNX_FILE).check_run(file)  # type: ignore[arg-type]
