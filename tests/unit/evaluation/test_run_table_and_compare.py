@@ -156,7 +156,7 @@ def test_runs_that_split_the_data_differently_are_not_put_into_one_table(
             (tmp_path / "data" / kind).mkdir(parents=True, exist_ok=True)
             (image.parents[1] / kind / image.name).rename(tmp_path / "data" / kind / image.name)
 
-    def refused(path: Path, value: object, *, private: bool) -> None:
+    def refused(path: Path, value: object, **options: object) -> None:
         raise DiskError(f"No permission to write {path}.")
 
     monkeypatch.setattr(splits, "write_json", refused)

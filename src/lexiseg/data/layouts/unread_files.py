@@ -206,7 +206,7 @@ def _of_files(found: _Found, advice: str) -> Iterator[LeftOut]:
             "ending",
             names,
             f"Files in the folders of images and masks that are not read: {some(names)}. Images "
-            "are read from PNG, JPEG, TIFF, BMP and WebP files; save them in one of these formats.",
+            "are read from PNG, JPEG, TIFF, BMP, WebP and DICOM files; save them in one of these formats.",
             count=total,
         )
     if found.links:
