@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 from mutations import apply, changes
 from reading_process import Outcome, ReadingProcess
@@ -106,7 +106,7 @@ def fuzz(target: str, count: int, *, start: int = 0, until: float | None = None)
     @seed(start)
     @settings(
         max_examples=count, phases=[Phase.generate], database=None, deadline=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck), verbosity=Verbosity.quiet,
     )  # fmt: skip
     @given(inputs(target))
     def read_all(files: Files) -> None:
