@@ -9,8 +9,10 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -108,10 +110,25 @@ FAR = (
     b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
     b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData></worksheet>'
 )
+
+
+def tiff_with(tag: int) -> bytes:
+    """Return a TIFF whose tag has two different values, where one is meant."""
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, np.zeros((8, 8), np.uint8), metadata=None)
+    content = bytearray(buffer.getvalue())
+    first = int.from_bytes(content[4:8], "little")
+    for place in range(first + 2, first + 2 + 12 * int.from_bytes(content[first : first + 2], "little"), 12):
+        if int.from_bytes(content[place : place + 2], "little") == tag:
+            content[place + 2 : place + 12] = b"\x03\x00\x02\x00\x00\x00\x08\x00\x07\x00"
+    return bytes(content)
+
+
 ATTRIBUTE = b"name: a\nsentence: {clauses: [{parts: ['{a.b}']}]}\n"
 
 #: Inputs by kind that the campaign found, or that its authors thought of.
 FOUND: dict[str, tuple[str, dict[str, bytes]]] = {
+    "a TIFF with two widths": ("images", {"a.tif": tiff_with(256)}),
     "broken XML of a workbook": ("sheets", {"a.xlsx": workbook({"xl/workbook.xml": b"<workbook"})}),
     "no XML in a workbook": ("sheets", {"a.xlsx": workbook({"xl/styles.xml": b"\x00"})}),
     "no number in a workbook": (

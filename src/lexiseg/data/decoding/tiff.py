@@ -53,6 +53,9 @@ def tiff_page(content: bytes, path: Path) -> tifffile.TiffPage:
             page = tiff.pages.first
     except BROKEN as error:
         raise broken(path, error) from error
+    # A damaged file can give several values where one is meant.
+    if not all(isinstance(size, int) for size in (page.imagewidth, page.imagelength, page.bitspersample)):
+        raise broken(path, ValueError("a size is no single number"))
     if page.imagewidth * page.imagelength > pixel_limit():
         raise DataError(too_large(path), code="LEX-DATA-652")
     return page
