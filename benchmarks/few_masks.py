@@ -173,7 +173,9 @@ def print_tables(options: argparse.Namespace) -> None:
         if not results:
             continue
         print(f"\n{100 * share:g} % of the masks, seeds {', '.join(map(str, results))}\n")
-        _print_arms(options, share, {**results, None: reference}, everything)
+        rows: dict[int | None, dict[str, TrialResult]] = {None: reference}
+        rows.update(results)
+        _print_arms(options, share, rows, everything)
         compared = _comparisons(results)
         primary += [
             (share, one) for one in compared if share in _SEEDS and (one.arm, one.against) in _PRIMARY
