@@ -173,7 +173,7 @@ def print_tables(options: argparse.Namespace) -> None:
         if not results:
             continue
         print(f"\n{100 * share:g} % of the masks, seeds {', '.join(map(str, results))}\n")
-        _print_arms(options, share, {**results, None: reference}, everything)
+        _print_arms(options, share, [*results.items(), (None, reference)], everything)
         compared = _comparisons(results)
         primary += [
             (share, one) for one in compared if share in _SEEDS and (one.arm, one.against) in _PRIMARY
@@ -203,14 +203,14 @@ def _results(options: argparse.Namespace, block: Block) -> dict[str, TrialResult
 def _print_arms(
     options: argparse.Namespace,
     share: float,
-    results: Mapping[int | None, Mapping[str, TrialResult]],
+    results: Sequence[tuple[int | None, Mapping[str, TrialResult]]],
     everything: DatasetIndex,
 ) -> None:
     """Print a row per training."""
     groups = ("all", "small lesions", "medium lesions", "large lesions")
     print(f"| arm | seed | validation | {' | '.join(groups)} | pooled | pseudo labels |")
     print("| --- |" + " --- |" * (len(groups) + 4))
-    for seed, found in results.items():
+    for seed, found in results:
         for name, result in found.items():
             folder = options.out / Block(share=None if seed is None else share, seed=0, arms=()).folder
             labels = label_dice(everything, Run.open(folder / result.name), options.image_size)

@@ -332,7 +332,7 @@ def test_the_arms_of_the_page_on_the_audit_can_be_read(tmp_path: Path) -> None:
     file = tmp_path / "arms.yaml"
     file.write_text(one("yaml arms"), encoding="utf-8")
     known = known_arms(reports=True, further=read_arms(file))
-    assert {"sure_labels", "unprompted"} <= known.keys()
+    assert {"weak_labels", "free_halves"} <= known.keys()
     page = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
     listed = page[page.index("An arm may only change") : page.index("The audit refuses all other fields")]
     assert set(re.findall(r"`(\w+)`", listed)) == ARM_FIELDS

@@ -353,15 +353,16 @@ class TestWithoutMask:
 
     def test_noise_is_added_to_the_image_alone(self) -> None:
         still = {"gamma": 0, "brightness": 0, "horizontal_flip": 0, "affine": 0}
-        one = self.examples(None, noise=1, max_noise=0.1, cutout=0, **still)[0, 0]
-        difference = one["image"][0].numpy().astype(int) - self.PIXELS[..., 0]
-        assert 0 < np.abs(difference).mean() < 20
-        assert (one["picture"][0].numpy() == Drawn(8).soft[..., 0]).all()
+        examples = self.examples(None, noise=1, max_noise=0.1, **still)
+        some = [examples[turn, 0] for turn in range(5)]
+        difference = [np.abs(one["image"][0].numpy().astype(int) - self.PIXELS[..., 0]) for one in some]
+        assert 1 < np.mean(difference) < 20
+        assert all((one["picture"][0].numpy() == Drawn(8).soft[..., 0]).all() for one in some)
 
     def test_what_is_cut_out_keeps_its_pseudo_label(self) -> None:
         still = {"gamma": 0, "brightness": 0, "horizontal_flip": 0, "affine": 0}
         examples = self.examples(None, cutout=1, max_cutout=0.5, **still)
-        for turn in range(3):
-            one = examples[turn, 0]
-            assert not np.array_equal(one["image"][0].numpy(), self.PIXELS[..., 0])
-            assert (one["picture"][0].numpy() == Drawn(8).soft[..., 0]).all()
+        some = [examples[turn, 0] for turn in range(5)]
+        whole = [np.array_equal(one["image"][0].numpy(), self.PIXELS[..., 0]) for one in some]
+        assert sum(whole) < 3  # a rectangle may be as small as nothing
+        assert all((one["picture"][0].numpy() == Drawn(8).soft[..., 0]).all() for one in some)

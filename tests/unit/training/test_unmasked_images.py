@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from lexiseg import describe
 from lexiseg.data import open_dataset
+from lexiseg.data.phantom import write_phantom
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.data.splits import read_splits
 from lexiseg.errors import DataError, UsageError
@@ -241,6 +242,17 @@ class TestRuns:
         assert labels.probability.shape[1:] == (1, 32, 32)  # half of 64 pixels
         assert not (run.path / "teachers").exists()
         assert run.manifest.training.selected_step == 2  # the last one
+
+    def test_several_classes_have_pseudo_labels_of_their_own(
+        self, tmp_path: Path, tiny_options: dict[str, Any]
+    ) -> None:
+        write_phantom(tmp_path / "data", num_train=12, num_val=2, num_test=1, size=64, seed=1, classes=2)
+        run = train(tmp_path / "data", tmp_path / "run", masks=0.5, unmasked="words", **tiny_options)
+        labels = PseudoLabels.load(run.path / "pseudo_labels.safetensors")
+        assert labels.probability.shape[1:] == (2, 32, 32)
+        assert (labels.probability.astype(int).sum(axis=1) <= 256).all()  # rounded shares of one
+        assert run.zone_atlas is not None
+        assert run.zone_atlas.classes == 2
 
     def test_images_without_mask_are_left_out_where_words_do_not_help(
         self, few: Path, tmp_path: Path, tiny_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
