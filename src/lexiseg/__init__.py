@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from lexiseg.inference.predictor import Predictor as Predictor
     from lexiseg.inference.result import Prediction as Prediction
     from lexiseg.inference.targets import find_targets as find_targets
+    from lexiseg.refinement.refine import Refinement as Refinement
+    from lexiseg.refinement.refine import refine as refine
+    from lexiseg.refinement.write import refine_to_files as refine_to_files
     from lexiseg.runs.conversion.cotexnet import convert_cotexnet as convert_cotexnet
     from lexiseg.runs.conversion.stpnet import convert_stpnet as convert_stpnet
     from lexiseg.runs.run import Run as Run
@@ -53,6 +56,7 @@ _HOMES = {
     "Prediction": "lexiseg.inference.result",
     "PredictionOptions": "lexiseg.inference.options",
     "Predictor": "lexiseg.inference.predictor",
+    "Refinement": "lexiseg.refinement.refine",
     "Run": "lexiseg.runs.run",
     "View": "lexiseg.clinic.view",
     "audit": "lexiseg.studies.audit",
@@ -73,6 +77,8 @@ _HOMES = {
     "load_registry": "lexiseg.data.public.registry",
     "open_dataset": "lexiseg.data",
     "predict_to_files": "lexiseg.inference.batch",
+    "refine": "lexiseg.refinement.refine",
+    "refine_to_files": "lexiseg.refinement.write",
     "train": "lexiseg.training.train",
     "write_phantom": "lexiseg.data.phantom",
 }

@@ -34,6 +34,7 @@ SCHEMAS = {
     "calibration": "lexiseg.inference.calibration:CalibrationFile",
     "prediction": "lexiseg.inference.predictions_file:PredictionRecord",
     "prediction-failure": "lexiseg.inference.predictions_file:FailureRecord",
+    "refinement": "lexiseg.refinement.refinement_file:RefinementRecord",
     "output": "lexiseg.outputs.manifest:OutputRecord",
 }
 

@@ -21,6 +21,7 @@ from lexiseg.cli.failures import failure_of_the_machine, hush_failures_of_thread
 from lexiseg.cli.option_errors import option_error
 from lexiseg.cli.output_streams import outlive_readers
 from lexiseg.cli.predict_command import predict
+from lexiseg.cli.refine_command import refine
 from lexiseg.cli.signals import SignalHandlers
 from lexiseg.cli.train_command import train
 from lexiseg.console import PrintableConsole
@@ -77,6 +78,7 @@ app.command("compare")(compare)
 app.command("audit")(audit)
 app.command("calibrate")(calibrate)
 app.command("predict")(predict)
+app.command("refine")(refine)
 app.command("export")(export)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(convert_commands.app, name="convert")

@@ -18,14 +18,16 @@ def on_stored_grid(prediction: Prediction, facts: ImageFacts | None, *, has_spac
     """
     if facts is None:
         return prediction
-    area_mm2, spacing = prediction.area_mm2, facts.spacing.body_mm
+    area_mm2, pixel_mm2, spacing = prediction.area_mm2, prediction.pixel_mm2, facts.spacing.body_mm
     if not has_spacing and spacing is not None:
+        pixel_mm2 = spacing[0] * spacing[1]
         area_mm2 = {name: count * spacing[0] * spacing[1] for name, count in prediction.area_px.items()}
     return dataclasses.replace(
         prediction,
         mask=facts.turn.undo(prediction.mask),
         probability=facts.turn.undo_maps(prediction.probability),
         area_mm2=area_mm2,
+        pixel_mm2=pixel_mm2,
         facts=facts,
     )
 

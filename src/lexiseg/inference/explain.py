@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -15,7 +15,10 @@ from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import UsageError
 from lexiseg.inference.predictor import Pixels, Predictor, as_image
 from lexiseg.inference.result import Prediction
+from lexiseg.inference.word_correction import can_correct, correct_mask
 from lexiseg.systems.registry import get
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +40,15 @@ AVERAGED = (
     "Mask and words are averaged over two networks; where phrases act and the masks under other phrases are "
     "those of the first one alone."
 )
+
+
+CORRECTED = (
+    "The masks under other phrases about places are those that follow when a person says the phrase "
+    "(`lexiseg refine`)."
+)
+
+#: Index of a phrase, and whether it moves the mask when a person says it.
+Alternative = tuple[int, bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,14 +136,13 @@ def explain(
             f"The prediction is for an image of {found.mask.shape}, but this one is {pixels.shape[:2]}.",
             code="LEX-USE-039",
         )
-    forced: list[Phrase] = []
-    vocabulary = predictor.run.spoken_vocabulary
-    if vocabulary is not None:
-        forced = [
-            (word.factor, vocabulary.factor(word.factor).phrases.index(phrase))
-            for word in found.words
-            for phrase, _ in word.runners_up
-        ]
+    alternatives = _alternatives(predictor, found)
+    forced: list[Phrase] = [
+        (word.factor, index)
+        for word, stated in zip(found.words, alternatives, strict=True)
+        for index, moves in stated
+        if not moves
+    ]
     retrieved = {word.factor: word.index for word in found.words}
     trace = _trace(predictor, pixels, retrieved, forced)
     notes = [] if found.words else [NO_WORDS]
@@ -149,7 +160,8 @@ def explain(
     notes += [ONE_EMBEDDING] if trace.heat_kind == "gradient" else []
     notes += [MIRROR] if predictor.options.flip_average else []
     notes += [AVERAGED] if len(predictor.runs) > 1 else []
-    plain, words = _words(predictor, found, trace)
+    notes += [CORRECTED] if any(moves for stated in alternatives for _, moves in stated) else []
+    plain, words = _words(predictor, found, trace, alternatives)
     return Explanation(
         prediction=found,
         words=words,
@@ -159,6 +171,26 @@ def explain(
         prompted_part=trace.prompted_part,
         notes=tuple(notes),
     )
+
+
+def _alternatives(predictor: Predictor, prediction: Prediction) -> list[list[Alternative]]:
+    """Return the runners-up of each word: the index, and whether the phrase moves the mask when said."""
+    vocabulary = predictor.run.spoken_vocabulary
+    if vocabulary is None:
+        return []
+    return [
+        [
+            (index, can_correct(predictor.run, _only(vocabulary, word.factor, index)))
+            for phrase, _ in word.runners_up
+            for index in (vocabulary.factor(word.factor).phrases.index(phrase),)
+        ]
+        for word in prediction.words
+    ]
+
+
+def _only(vocabulary: Vocabulary, factor: str, index: int) -> list[int]:
+    """Return indices that state one factor."""
+    return [index if name == factor else UNKNOWN for name in vocabulary.names]
 
 
 def _trace(
@@ -187,19 +219,29 @@ def _torch_engine(predictor: Predictor) -> TorchEngine:
 
 
 def _words(
-    predictor: Predictor, prediction: Prediction, trace: PromptTrace
+    predictor: Predictor,
+    prediction: Prediction,
+    trace: PromptTrace,
+    alternatives: Sequence[Sequence[Alternative]],
 ) -> tuple[npt.NDArray[np.uint8], tuple[ExplainedWord, ...]]:
     """Return the mask without forcing, and one explained word per retrieved one."""
     size = (prediction.mask.shape[0], prediction.mask.shape[1])
-    plain = predictor.on_grid(_array(trace.logits), size)[0]
+    plain, probability = predictor.on_grid(_array(trace.logits), size)
+    vocabulary = predictor.run.spoken_vocabulary
+    assert vocabulary is not None, "only a run that names words is traced"
+    retrieved = [word.index for word in prediction.words]
     rows = iter(trace.forced)
     words = []
-    for word in prediction.words:
+    for word, stated in zip(prediction.words, alternatives, strict=True):
         what_if = []
-        for (phrase, confidence), logits in zip(
-            word.runners_up, islice(rows, len(word.runners_up)), strict=True
-        ):
-            mask = None if logits is None else predictor.on_grid(_array(logits), size)[0]
+        for (phrase, confidence), (index, moves) in zip(word.runners_up, stated, strict=True):
+            mask: npt.NDArray[np.uint8] | None
+            if moves:
+                said = _only(vocabulary, word.factor, index)
+                mask = correct_mask(predictor, probability, said, retrieved).mask
+            else:
+                logits = next(rows)
+                mask = None if logits is None else predictor.on_grid(_array(logits), size)[0]
             what_if.append(_what_if(phrase, confidence, mask, plain))
         heat = None
         if trace.heat_kind is not None:

@@ -23,11 +23,16 @@ from lexiseg.inference.flip_averaging import average_with_mirror
 from lexiseg.inference.options import PredictionOptions, check_spacing
 from lexiseg.inference.read_ahead import read_ahead
 from lexiseg.inference.result import Prediction, RetrievedWord
-from lexiseg.inference.review import disagreement, mask_overlap, mask_signals, word_signals
+from lexiseg.inference.review import (
+    Review,
+    disagreement,
+    mask_overlap,
+    mask_signals,
+    share_of_agreement,
+    word_signals,
+)
 from lexiseg.runs.run import Run
-from lexiseg.words.description import UNKNOWN, Description
-from lexiseg.words.measure import agreement, measure
-from lexiseg.words.vocabulary import Vocabulary
+from lexiseg.words.measure import measure
 
 Pixels = npt.NDArray[np.uint8]
 Item = TypeVar("Item")
@@ -224,11 +229,11 @@ class Predictor:
         vocabulary = self.run.spoken_vocabulary
         if words and vocabulary is not None:
             measured = measure(mask, vocabulary, image=image, side=self.run.side)
-            share = _share_of_agreement(vocabulary, words, measured, lesion=lesion)
+            share = share_of_agreement(vocabulary, [word.index for word in words], measured, lesion=lesion)
             if share is not None:
                 disagrees = disagreement(words, measured, vocabulary, lesion=lesion)
         signals = {**signals, **word_signals(words, share)}
-        expected, flagged, doubt = self._review(signals, share, lesion=lesion)
+        review = self.review(signals, share, lesion=lesion)
         pixel_mm2 = spacing_mm[0] * spacing_mm[1] if spacing_mm is not None else None
         return Prediction(
             mask=mask,
@@ -237,13 +242,14 @@ class Predictor:
             measured=measured,
             side=self.run.side,
             agreement=share,
-            flagged=flagged,
-            reasons=tuple(reason for reason in (doubt if flagged else None, disagrees) if reason),
-            expected_dice=expected,
+            flagged=review.flagged,
+            reasons=tuple(r for r in (review.doubt if review.flagged else None, disagrees) if r),
+            expected_dice=review.expected_dice,
             signals=signals,
             engine=str(self.engine.description),
             area_px=area_px,
             area_mm2=None if pixel_mm2 is None else {name: n * pixel_mm2 for name, n in area_px.items()},
+            pixel_mm2=pixel_mm2,
         )
 
     def on_grid(
@@ -261,15 +267,21 @@ class Predictor:
         labels = scores[0] > 0 if len(scores) == 1 else scores.argmax(axis=0)
         return labels.astype(np.uint8), self.engine.probability(scaled)
 
-    def _review(
-        self, signals: dict[str, float], share: float | None, *, lesion: bool
-    ) -> tuple[float | None, bool, str | None]:
-        """Return the expected Dice, whether a person should look, and why; only a calibrated run expects."""
+    def review(self, signals: dict[str, float], share: float | None, *, lesion: bool) -> Review:
+        """Return whether a person should look at a mask, and why; only a calibrated run expects a Dice.
+
+        Args:
+            signals: The signals of the mask and its words, by name.
+            share: Share of factors on which words and mask agree, 0..1; None without such factors.
+            lesion: Whether the mask holds any.
+        """
         if self.calibration is None:
-            return None, share is not None and share < self.run.manifest.review_below, None
+            return Review(flagged=share is not None and share < self.run.manifest.review_below)
         rule = self.calibration.review
         expected = rule.expected_dice(signals)
-        return expected, expected < rule.below, rule.reason(signals, lesion=lesion)
+        return Review(
+            expected_dice=expected, flagged=expected < rule.below, doubt=rule.reason(signals, lesion=lesion)
+        )
 
     def _words(self, scores: list[npt.NDArray[np.float32]]) -> tuple[RetrievedWord, ...]:
         """Name the best phrase of every factor, with its runners-up."""
@@ -288,24 +300,10 @@ class Predictor:
                     runners_up=tuple(
                         (factor.phrases[i], float(probability[i])) for i in others[:_RUNNERS_UP]
                     ),
+                    probabilities=tuple(probability.tolist()),
                 )
             )
         return tuple(words)
-
-
-def _share_of_agreement(
-    vocabulary: Vocabulary, words: Sequence[RetrievedWord], measured: Description, *, lesion: bool
-) -> float | None:
-    """Return the share of factors on which retrieved and measured words agree.
-
-    None where the vocabulary holds nothing that can be measured, as one made from a sheet's sentences. 0
-    where the mask is empty and the words can only speak of a lesion.
-    """
-    if all(factor.measure is None for factor in vocabulary.factors):
-        return None
-    if not lesion and all(index == UNKNOWN for index in measured.indices):
-        return 0.0
-    return agreement([word.index for word in words], measured.indices)
 
 
 def _read_or_error(path: Path, view: View) -> tuple[Path, DecodedImage | LexisegError]:

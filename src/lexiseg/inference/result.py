@@ -22,6 +22,7 @@ class RetrievedWord:
         phrase: The phrase.
         confidence: Softmax probability among the factor's phrases, 0 to 1.
         runners_up: The next best phrases with their probabilities, best first.
+        probabilities: The probability of every phrase, in the order of the factor's list.
     """
 
     factor: str
@@ -30,6 +31,7 @@ class RetrievedWord:
     phrase: str
     confidence: float
     runners_up: tuple[tuple[str, float], ...]
+    probabilities: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,7 @@ class Prediction:
         area_px: Pixels per foreground class name.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
         facts: What a DICOM file says about its image; None for other files.
+        pixel_mm2: Area of a pixel in square millimetres; None if the spacing is not known.
     """
 
     mask: npt.NDArray[np.uint8]
@@ -72,3 +75,4 @@ class Prediction:
     signals: dict[str, float] = field(default_factory=dict)
     facts: ImageFacts | None = None
     engine: str | None = None
+    pixel_mm2: float | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,9 @@ from pydantic import Field
 
 from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import RunError
-from lexiseg.inference.result import RetrievedWord
 from lexiseg.json_records import Record
 from lexiseg.words.description import UNKNOWN, Description
+from lexiseg.words.measure import agreement
 from lexiseg.words.vocabulary import Vocabulary
 
 #: At most this share of the validation cases is flagged for review.
@@ -37,6 +38,37 @@ _LEAST_SHARE = 1e-4
 _OF_A_LESION = ("inside", "size")
 # A signal is named as a doubt if it makes up at least this share of what lowers the expectation.
 _NAMED_FROM = 0.25
+
+
+class StatedWord(Protocol):
+    """A phrase that stands for a factor, retrieved by the model or stated by a person."""
+
+    @property
+    def index(self) -> int:
+        """Position of the phrase in the factor's list."""
+
+    @property
+    def phrase(self) -> str:
+        """The phrase."""
+
+    @property
+    def confidence(self) -> float:
+        """The model's probability of the phrase, 0..1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """Whether a person should look at a mask.
+
+    Attributes:
+        flagged: Whether a person should look at it.
+        expected_dice: Dice that is expected of the mask, 0..1; None for a run that is not calibrated.
+        doubt: Why the expected Dice is what it is, in words; None for a run that is not calibrated.
+    """
+
+    flagged: bool
+    expected_dice: float | None = None
+    doubt: str | None = None
 
 
 class Signal(Record):
@@ -152,7 +184,7 @@ def mask_overlap(one: FloatArray, other: FloatArray) -> float:
     return 2 * int((first & second).sum()) / total if total else 1.0
 
 
-def word_signals(words: Sequence[RetrievedWord], agreement: float | None) -> dict[str, float]:
+def word_signals(words: Sequence[StatedWord], agreement: float | None) -> dict[str, float]:
     """Return what the words say: their mean confidence, and their agreement with the mask where known."""
     if not words:
         return {}
@@ -160,8 +192,29 @@ def word_signals(words: Sequence[RetrievedWord], agreement: float | None) -> dic
     return signals if agreement is None else {**signals, "agreement": agreement}
 
 
+def share_of_agreement(
+    vocabulary: Vocabulary, stated: Sequence[int], measured: Description, *, lesion: bool
+) -> float | None:
+    """Return the share of factors on which stated and measured words agree.
+
+    None where the vocabulary holds nothing that can be measured, as one made from a sheet's sentences. 0
+    where the mask is empty and the words can only speak of a lesion.
+
+    Args:
+        vocabulary: The vocabulary.
+        stated: One index per factor, retrieved or said.
+        measured: What the mask measures, in the same side convention.
+        lesion: Whether the mask holds any.
+    """
+    if all(factor.measure is None for factor in vocabulary.factors):
+        return None
+    if not lesion and all(index == UNKNOWN for index in measured.indices):
+        return 0.0
+    return agreement(stated, measured.indices)
+
+
 def disagreement(
-    words: Sequence[RetrievedWord], measured: Description, vocabulary: Vocabulary, *, lesion: bool
+    words: Sequence[StatedWord], measured: Description, vocabulary: Vocabulary, *, lesion: bool
 ) -> str | None:
     """Say on what retrieved words and words measured on the mask disagree; None if on nothing.
 

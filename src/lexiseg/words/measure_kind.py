@@ -75,6 +75,14 @@ class MeasureKind(VocabularyData):
         """
         return {}
 
+    def number_of_halves(self, index: int) -> int | None:
+        """Return the number of halves of the image in which a phrase places lesions; None if it states none.
+
+        Args:
+            index: Position of the phrase.
+        """
+        return None
+
     def half_without_lesion(self, phrases: Sequence[str], index: int) -> Half | None:
         """Return the half that a phrase says holds no lesion at all; None if it says so of no half."""
         return None

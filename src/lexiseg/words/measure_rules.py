@@ -111,6 +111,10 @@ class LateralityMeasure(MeasureKind):
         number = sum(profile["present"] > 0 for profile in profiles)
         return self.halves.index(number)
 
+    def number_of_halves(self, index: int) -> int | None:
+        """Return the number of halves of the image in which a phrase places lesions."""
+        return None if index == UNKNOWN else self.halves[index]
+
 
 class ZonesMeasure(MeasureKind):
     """Which zones of one half hold lesion: a linear score per phrase; the phrase with the highest one wins.

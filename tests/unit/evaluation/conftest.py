@@ -86,6 +86,7 @@ class FakePredictor:
                     phrase=factor.phrases[index],
                     confidence=0.75,
                     runners_up=((factor.phrases[index - 1], 0.25),),
+                    probabilities=(),
                 )
                 for factor, index in zip(vocabulary.factors, indices, strict=True)
             )

@@ -15,7 +15,7 @@ def test_a_record_by_hand() -> None:
     measured = load_vocabulary("chest").describe((1, 0, 7, -1), source="concepts")
     word = RetrievedWord(
         factor="count", title="Infected areas", index=0, phrase="one infected area", confidence=0.123456,
-        runners_up=(("multiple infected areas", 0.876544),),
+        runners_up=(("multiple infected areas", 0.876544),), probabilities=(0.123456, 0.876544),
     )  # fmt: skip
     prediction = Prediction(
         mask=np.ones((2, 3), np.uint8), probability=np.ones((1, 2, 3), np.float32), words=(word,),

@@ -59,6 +59,7 @@ def words(chest: Vocabulary, *indices: int) -> list[RetrievedWord]:
             phrase=factor.phrases[index],
             confidence=0.4 + 0.1 * index,
             runners_up=(),
+            probabilities=(),
         )
         for factor, index in zip(chest.factors, indices, strict=True)
     ]

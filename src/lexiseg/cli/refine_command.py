@@ -1,0 +1,50 @@
+"""The command `lexiseg refine`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lexiseg.cli.common_options import RUN_HELP, Device, FlipAverage, say, warn
+
+
+def refine(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The image file.")],
+    said: Annotated[
+        list[str],
+        typer.Option(
+            "--say",
+            help="What is right, as free text ('no lesion on the right; lower left only') or as "
+            "'factor: phrase' ('left: lower left lung'). Repeat it for several statements.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the masks and the record.")] = Path("refined"),
+    spacing_mm: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="Height and width of a pixel in mm. Areas are then also given in mm2."),
+    ] = None,
+    device: Device = "cpu",
+    flip_average: FlipAverage = False,
+) -> None:
+    """Correct a mask by words: say what is right, and the mask follows. Nothing is trained."""
+    from lexiseg import load
+    from lexiseg.refinement.write import refine_to_files
+
+    predictor = load(run, device=device, flip_average=flip_average, spacing_mm=spacing_mm)
+    files = refine_to_files(predictor, image, out, say=said)
+    done = files.refinement
+    for problem in done.statement.problems:
+        warn(f"Not read: {problem}")
+    for word in done.words:
+        if word.said_by == "person":
+            say(f"{word.title}: '{word.phrase}' (said by you; the model: '{word.retrieved}')")
+    before, after = sum(done.prediction.area_px.values()), sum(done.area_px.values())
+    say(f"The mask has {after} pixels, {before} before; the Dice of the two masks is {done.overlap:.2f}.")
+    if done.expected_dice is not None and done.prediction.expected_dice is not None:
+        say(f"Expected Dice: {done.expected_dice:.2f}, {done.prediction.expected_dice:.2f} before.")
+    for reason in done.reasons:
+        warn(f"Look again: {reason}" if done.flagged else f"Note: {reason}")
+    say(f"Left and right in all words are the {predictor.run.side}'s. Results: {files.record}")

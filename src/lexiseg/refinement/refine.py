@@ -1,0 +1,238 @@
+"""Refine a prediction by words: the mask follows what a person says.
+
+Shape legend: K foreground classes, H, W size of the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.data.readers import read_image_with_facts
+from lexiseg.errors import UsageError
+from lexiseg.inference.dicom_images import as_displayed
+from lexiseg.inference.predictor import Pixels, Predictor, as_image
+from lexiseg.inference.result import Prediction
+from lexiseg.inference.review import disagreement, mask_signals, share_of_agreement, word_signals
+from lexiseg.inference.word_correction import can_correct, correct_mask
+from lexiseg.refinement.statement import Said, Statement, read_statement
+from lexiseg.words.description import UNKNOWN, Description
+from lexiseg.words.measure import measure
+from lexiseg.words.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefinedWord:
+    """One word of a refined prediction.
+
+    Attributes:
+        factor: Name of the factor.
+        title: Its title, for people.
+        index: Position of the phrase in the factor's list.
+        phrase: The phrase.
+        said_by: Who said it: the model retrieved it, or a person stated it.
+        retrieved: The phrase that the model retrieved.
+        confidence: The model's probability of `phrase` among the factor's phrases, 0..1.
+    """
+
+    factor: str
+    title: str
+    index: int
+    phrase: str
+    said_by: Literal["model", "person"]
+    retrieved: str
+    confidence: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refinement:
+    """A prediction, what a person said about it, and the mask that follows.
+
+    Attributes:
+        prediction: The prediction of the model, unchanged.
+        statement: What the person said.
+        mask: Refined labels `(H, W)` uint8 on the grid of the image, 0 = background.
+        probability: Refined probabilities per foreground class, `(K, H, W)` float32 in 0..1.
+        words: One word per factor: what the person said, and what the model retrieved of all others.
+        measured: What the refined mask itself measures, in the same vocabulary.
+        agreement: Share of factors on which words and measurement agree, 0..1; None where nothing can be
+            measured.
+        overlap: Dice of the refined mask with that of the model, all classes together, 0..1.
+        flagged: Whether a person should look at it again: the words and the image disagree.
+        reasons: Why, in sentences.
+        expected_dice: Dice that is expected of the refined mask, 0..1; None where none is expected of the
+            prediction.
+        area_px: Pixels per foreground class name.
+        area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
+    """
+
+    prediction: Prediction
+    statement: Statement
+    mask: npt.NDArray[np.uint8]
+    probability: npt.NDArray[np.float32]
+    words: tuple[RefinedWord, ...]
+    measured: Description
+    agreement: float | None
+    overlap: float
+    flagged: bool
+    reasons: tuple[str, ...]
+    expected_dice: float | None
+    area_px: dict[str, int]
+    area_mm2: dict[str, float] | None
+
+
+def refine(
+    predictor: Predictor,
+    image: str | Path | Pixels,
+    *,
+    say: Said,
+    prediction: Prediction | None = None,
+) -> Refinement:
+    """Return the mask of an image after a person has said what is right.
+
+    The zone atlas of the run moves the scores of the mask towards the places that are named, and away from
+    those of the retrieved phrases; a half that is said to hold no lesion becomes background
+    (`lexiseg.inference.word_correction`). Nothing is trained, and the network does not run again.
+
+    Args:
+        predictor: A loaded run.
+        image: A file, or `(H, W, 3)` or `(H, W)` uint8 pixels.
+        say: What is right: free text, "factor: phrase", several of both, or a phrase per factor; see
+            `lexiseg.refinement.statement.read_statement`.
+        prediction: The prediction of this predictor for this image, where it was made already.
+
+    Returns:
+        The refinement. What could not be read is in `statement.problems`.
+
+    Raises:
+        DataError: The file cannot be read.
+        UsageError: The array is not an image, the prediction is that of another image, what is said cannot be
+            read or contradicts itself, or no word of this run can move its mask.
+    """
+    vocabulary = _vocabulary(predictor)
+    statement = read_statement(say, vocabulary, side=predictor.run.side)
+    if not can_correct(predictor.run, statement.indices):
+        raise UsageError(
+            f"The words {_stated(vocabulary, statement.indices)} cannot move the mask. "
+            f"{_what_can_move(predictor, vocabulary)}",
+            code="LEX-USE-305",
+        )
+    decoded = _decoded(predictor, image)
+    found = prediction if prediction is not None else predictor.predict(image)
+    if found.mask.shape != decoded.pixels.shape[:2]:
+        raise UsageError(
+            f"The prediction is for an image of {found.mask.shape}, but this one is "
+            f"{decoded.pixels.shape[:2]}.",
+            code="LEX-USE-306",
+        )
+    retrieved = [word.index for word in found.words]
+    # Words and atlas are about the image in its usual display.
+    shown = as_displayed(found)
+    corrected = correct_mask(predictor, shown.probability, statement.indices, retrieved)
+    words = _words(vocabulary, statement, found)
+    measured = measure(corrected.mask, vocabulary, image=decoded.displayed, side=predictor.run.side)
+    lesion = bool(corrected.mask.any())
+    share = share_of_agreement(vocabulary, [word.index for word in words], measured, lesion=lesion)
+    signals = {**found.signals, **mask_signals(corrected.logits), **word_signals(words, share)}
+    review = predictor.review(signals, share, lesion=lesion)
+    disagrees = None if share is None else disagreement(words, measured, vocabulary, lesion=lesion)
+    areas = _areas(predictor, corrected.mask)
+    # A prediction of which no Dice can be expected stays one, whatever is said of it.
+    known = found.expected_dice is not None
+    kept = () if known or predictor.calibration is None else found.reasons
+    return Refinement(
+        prediction=found,
+        statement=statement,
+        mask=decoded.turn.undo(corrected.mask),
+        probability=decoded.turn.undo_maps(corrected.probability),
+        words=words,
+        measured=measured,
+        agreement=share,
+        overlap=overlap(corrected.mask, shown.mask),
+        flagged=review.flagged if known or not kept else found.flagged,
+        reasons=(*kept, *(r for r in (review.doubt if known and review.flagged else None, disagrees) if r)),
+        expected_dice=review.expected_dice if known else None,
+        area_px=areas,
+        area_mm2=None if found.pixel_mm2 is None else {k: n * found.pixel_mm2 for k, n in areas.items()},
+    )
+
+
+def _decoded(predictor: Predictor, image: str | Path | Pixels) -> DecodedImage:
+    if isinstance(image, str | Path):
+        return read_image_with_facts(image, predictor.options.view)
+    return DecodedImage(pixels=as_image(image), facts=None)
+
+
+def overlap(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
+    """Return the Dice of two label maps, all classes together; 1 if both are empty."""
+    total = int((one > 0).sum()) + int((other > 0).sum())
+    return 2 * int(((one > 0) & (other > 0)).sum()) / total if total else 1.0
+
+
+def _vocabulary(predictor: Predictor) -> Vocabulary:
+    vocabulary = predictor.run.spoken_vocabulary
+    if vocabulary is None:
+        raise UsageError(
+            f"The model {predictor.run.path.name} names no words, so no word can correct its masks. Use a "
+            "run that was trained with words.",
+            code="LEX-USE-307",
+        )
+    return vocabulary
+
+
+def _words(vocabulary: Vocabulary, statement: Statement, found: Prediction) -> tuple[RefinedWord, ...]:
+    """Return what the person said, and what the model retrieved of all other factors."""
+    words = []
+    for factor, stated, word in zip(vocabulary.factors, statement.indices, found.words, strict=True):
+        index = word.index if stated == UNKNOWN else stated
+        words.append(
+            RefinedWord(
+                factor=factor.name,
+                title=factor.title,
+                index=index,
+                phrase=factor.phrases[index],
+                said_by="model" if stated == UNKNOWN else "person",
+                retrieved=word.phrase,
+                confidence=word.probabilities[index],
+            )
+        )
+    return tuple(words)
+
+
+def _areas(predictor: Predictor, mask: npt.NDArray[np.uint8]) -> dict[str, int]:
+    names = predictor.run.class_names
+    counts = np.bincount(mask.ravel(), minlength=len(names))
+    return {name: int(counts[label]) for label, name in enumerate(names) if label > 0}
+
+
+def _stated(vocabulary: Vocabulary, indices: Sequence[int]) -> str:
+    pairs = zip(vocabulary.factors, indices, strict=True)
+    return ", ".join(f"'{factor.phrases[index]}'" for factor, index in pairs if index != UNKNOWN)
+
+
+def _what_can_move(predictor: Predictor, vocabulary: Vocabulary) -> str:
+    """Say which words of a run can move its mask."""
+    movable = [
+        factor.name
+        for position, factor in enumerate(vocabulary.factors)
+        if any(
+            can_correct(
+                predictor.run, [i if p == position else UNKNOWN for p in range(len(vocabulary.factors))]
+            )
+            for i in range(len(factor.phrases))
+        )
+    ]
+    atlas = (
+        ""
+        if predictor.run.zone_atlas is not None
+        else ("The run has no zone atlas, which `lexiseg train` makes where the words name places. ")
+    )
+    if movable:
+        return f"{atlas}Words of these factors can: {', '.join(movable)}."
+    return f"{atlas}No word of the vocabulary '{vocabulary.name}' names a place that can."

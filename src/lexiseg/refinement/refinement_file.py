@@ -1,0 +1,124 @@
+"""The file of a refinement: what was said, by whom each word is, and where both masks are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from lexiseg.json_records import FileRecord, Record
+from lexiseg.refinement.refine import Refinement
+from lexiseg.words.description import Side
+
+# Figures between 0 and 1 are written with this many decimals.
+_DECIMALS = 4
+
+
+class RefinedWordRecord(Record):
+    """One word of a refined prediction.
+
+    Attributes:
+        factor: Name of the factor.
+        phrase: The phrase.
+        said_by: Who said it: the model retrieved it, or a person stated it.
+        retrieved: The phrase that the model retrieved.
+        confidence: The model's probability of `phrase` among the factor's phrases, 0..1.
+    """
+
+    factor: str
+    phrase: str
+    said_by: Literal["model", "person"]
+    retrieved: str
+    confidence: float
+
+
+class RefinementRecord(FileRecord):
+    """A refinement without its pixels.
+
+    Attributes:
+        schema_version: Version of this schema.
+        image: The image file.
+        run: Name of the run.
+        said: What the person said, as it was written.
+        unread: What could not be read of it, one sentence each.
+        words: One word per factor.
+        side: Whose left is meant in every word: the image's or the patient's.
+        mask: File name of the refined mask, in the folder of this file.
+        model_mask: File name of the mask of the model, in the folder of this file.
+        overlap: Dice of the two masks, 0..1.
+        measured: Phrase per factor that the refined mask itself measures; None where nothing is known.
+        agreement: Share of factors on which words and measurement agree, 0..1; None without any.
+        flagged: Whether a person should look at it again.
+        reasons: Why, in words.
+        expected_dice: Dice that is expected of the refined mask, 0..1; None where none can be expected.
+        model_expected_dice: The same of the mask of the model.
+        area_px: Pixels per foreground class name, of the refined mask.
+        model_area_px: The same of the mask of the model.
+        area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
+    """
+
+    image: str
+    run: str
+    said: tuple[str, ...]
+    unread: tuple[str, ...]
+    words: tuple[RefinedWordRecord, ...]
+    side: Side
+    mask: str
+    model_mask: str
+    overlap: float
+    measured: dict[str, str | None]
+    agreement: float | None
+    flagged: bool
+    reasons: tuple[str, ...]
+    expected_dice: float | None
+    model_expected_dice: float | None
+    area_px: dict[str, int]
+    model_area_px: dict[str, int]
+    area_mm2: dict[str, float] | None
+
+    @classmethod
+    def of(
+        cls, refinement: Refinement, *, image: Path, run: str, mask: str, model_mask: str
+    ) -> RefinementRecord:
+        """Return the record of a refinement.
+
+        Args:
+            refinement: The refinement.
+            image: The image file.
+            run: Name of the run.
+            mask: File name of the refined mask.
+            model_mask: File name of the mask of the model.
+        """
+        found = refinement.prediction
+        return cls(
+            image=str(image),
+            run=run,
+            said=refinement.statement.texts,
+            unread=refinement.statement.problems,
+            words=tuple(
+                RefinedWordRecord(
+                    factor=word.factor,
+                    phrase=word.phrase,
+                    said_by=word.said_by,
+                    retrieved=word.retrieved,
+                    confidence=round(word.confidence, _DECIMALS),
+                )
+                for word in refinement.words
+            ),
+            side=found.side,
+            mask=mask,
+            model_mask=model_mask,
+            overlap=round(refinement.overlap, _DECIMALS),
+            measured=refinement.measured.phrases,
+            agreement=refinement.agreement,
+            flagged=refinement.flagged,
+            reasons=refinement.reasons,
+            expected_dice=_rounded(refinement.expected_dice),
+            model_expected_dice=_rounded(found.expected_dice),
+            area_px=refinement.area_px,
+            model_area_px=found.area_px,
+            area_mm2=refinement.area_mm2,
+        )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DECIMALS)

@@ -1,0 +1,169 @@
+"""What a person says about an image, read with the vocabulary of a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rapidfuzz import process
+
+from lexiseg.errors import UsageError
+from lexiseg.words.description import UNKNOWN, Side
+from lexiseg.words.half_features import Half
+from lexiseg.words.reading.reports import parse_report
+from lexiseg.words.text import split_words
+from lexiseg.words.vocabulary import Vocabulary
+
+#: What a person says: sentences, "factor: phrase", or a phrase per factor.
+Said = str | Sequence[str] | Mapping[str, str]
+
+_NEAREST = 3
+
+# "Lower left only": the phrases of a factor name all of its places, so the word adds nothing. The report
+# parser leaves it unread, since in a report it may limit what another sentence says.
+_ONLY = re.compile(r"\b(only|just|nur)\b", re.IGNORECASE)
+_NEGATION = re.compile(r"\b(no|not|without|never|kein\w*|nicht|ohne)\b", re.IGNORECASE)
+_CLAUSES = re.compile(r"([.;])")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """What a person says about an image.
+
+    Attributes:
+        texts: What was said, as it was written.
+        indices: One index per factor of the vocabulary; `UNKNOWN` where nothing was said.
+        problems: What could not be read, one sentence each.
+    """
+
+    texts: tuple[str, ...]
+    indices: tuple[int, ...]
+    problems: tuple[str, ...]
+
+
+def read_statement(said: Said, vocabulary: Vocabulary, *, side: Side) -> Statement:
+    """Read what a person says about an image.
+
+    Args:
+        said: Free text that the report parser reads ("no lesion on the right; lower left only"), "factor:
+            phrase" ("left: lower left lung"), several of both, or a phrase per factor. A factor is given by
+            its name or its title.
+        vocabulary: The vocabulary of the run.
+        side: Side convention of "left" and "right" in it.
+
+    Returns:
+        The statement; at least one factor is known.
+
+    Raises:
+        UsageError: A factor or phrase is not in the vocabulary, nothing could be read, or the statements
+            contradict each other.
+    """
+    if isinstance(said, Mapping):
+        texts = tuple(f"{name}: {phrase}" for name, phrase in said.items())
+    else:
+        texts = (said,) if isinstance(said, str) else tuple(said)
+    indices, problems = [UNKNOWN] * len(vocabulary.factors), list[str]()
+    for text in texts:
+        found, unread = _read(text, vocabulary, side)
+        problems += unread
+        for position, index in enumerate(found):
+            if index != UNKNOWN and indices[position] not in (UNKNOWN, index):
+                factor = vocabulary.factors[position]
+                raise UsageError(
+                    f"Two statements about {factor.title} contradict each other: "
+                    f"'{factor.phrases[indices[position]]}' and '{factor.phrases[index]}'. Say only one.",
+                    code="LEX-USE-300",
+                )
+            indices[position] = index if index != UNKNOWN else indices[position]
+    if all(index == UNKNOWN for index in indices):
+        why = f" ({'; '.join(problems)})" if problems else ""
+        raise UsageError(
+            f"Nothing could be read in {_quoted(texts)}{why}. Say a phrase of the vocabulary, such as "
+            f"{_example(vocabulary)!r}.",
+            code="LEX-USE-301",
+        )
+    _check_halves(vocabulary, indices)
+    return Statement(texts=texts, indices=tuple(indices), problems=tuple(dict.fromkeys(problems)))
+
+
+def _read(text: str, vocabulary: Vocabulary, side: Side) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return the indices and the problems of one text."""
+    name, colon, phrase = text.partition(":")
+    if not colon:
+        return _free_text(text, vocabulary, side)
+    position = _factor(name, vocabulary)
+    indices = [UNKNOWN] * len(vocabulary.factors)
+    indices[position] = _phrase(phrase, vocabulary, position, side)
+    return tuple(indices), ()
+
+
+def _free_text(text: str, vocabulary: Vocabulary, side: Side) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return the indices and the problems of a sentence; of a factor that it leaves out it has none."""
+    clauses = [
+        clause if _NEGATION.search(clause) else _ONLY.sub(" ", clause) for clause in _CLAUSES.split(text)
+    ]
+    description = parse_report("".join(clauses), vocabulary, side=side)
+    silent = tuple(
+        f"{factor.title}: "
+        for factor, reading in zip(vocabulary.factors, description.readings, strict=True)
+        if reading.index == UNKNOWN and not reading.read
+    )
+    return description.indices, tuple(p for p in description.problems if not p.startswith(silent or "\n"))
+
+
+def _factor(name: str, vocabulary: Vocabulary) -> int:
+    """Return the position of the factor with a name or title."""
+    wanted = " ".join(name.split()).casefold()
+    for position, factor in enumerate(vocabulary.factors):
+        if wanted in (factor.name.casefold(), factor.title.casefold()):
+            return position
+    raise UsageError(
+        f"The vocabulary '{vocabulary.name}' has no factor '{name.strip()}'. Its factors: "
+        f"{', '.join(vocabulary.names)}.",
+        code="LEX-USE-302",
+    )
+
+
+def _phrase(text: str, vocabulary: Vocabulary, position: int, side: Side) -> int:
+    """Return the index of a phrase of a factor, given as in the vocabulary or as in a report."""
+    factor = vocabulary.factors[position]
+    key = factor.lookup_key(split_words(text))
+    for index, phrase in enumerate(factor.phrases):
+        if key == factor.lookup_key(split_words(phrase)):
+            return index
+    index = parse_report(text, vocabulary, side=side).indices[position]
+    if index == UNKNOWN:
+        nearest = [phrase for phrase, *_ in process.extract(text, factor.phrases, limit=_NEAREST)]
+        raise UsageError(
+            f"'{text.strip()}' is no phrase of the factor '{factor.name}' ({factor.title}). The nearest "
+            f"phrases: {'; '.join(nearest)}.",
+            code="LEX-USE-303",
+        )
+    return index
+
+
+def _check_halves(vocabulary: Vocabulary, indices: Sequence[int]) -> None:
+    """Refuse a number of halves with a lesion that the stated places contradict."""
+    placed: dict[Half, bool] = {}
+    for factor, index in zip(vocabulary.factors, indices, strict=True):
+        if index != UNKNOWN and factor.measure is not None:
+            placed |= factor.measure.lesion_in_halves(factor.phrases, index)
+    most, least = 2 - list(placed.values()).count(False), list(placed.values()).count(True)
+    for factor, index in zip(vocabulary.factors, indices, strict=True):
+        halves = factor.measure.number_of_halves(index) if factor.measure is not None else None
+        if index != UNKNOWN and halves is not None and not least <= halves <= most:
+            raise UsageError(
+                f"'{factor.phrases[index]}' contradicts what is said about the left and the right half. Say "
+                "only one of them.",
+                code="LEX-USE-304",
+            )
+
+
+def _example(vocabulary: Vocabulary) -> str:
+    factor = vocabulary.factors[-1]
+    return f"{factor.name}: {factor.phrases[0]}"
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    return ", ".join(f"'{text}'" for text in texts) or "an empty statement"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+from lexiseg.refinement.statement import read_statement
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.vocabulary import load_vocabulary
+from refusals import refuses
+
+CHEST = load_vocabulary("chest")
+LEFT, RIGHT = CHEST.factor("left").phrases, CHEST.factor("right").phrases
+
+
+def phrases(*said: str) -> dict[str, str]:
+    statement = read_statement(list(said), CHEST, side="image")
+    return {
+        factor.name: factor.phrases[index]
+        for factor, index in zip(CHEST.factors, statement.indices, strict=True)
+        if index != UNKNOWN
+    }
+
+
+@pytest.mark.parametrize(
+    "said", ["left: lower left lung", " LEFT :  Lower left LUNG. ", "left: left lower lobe", "left: llz"]
+)
+def test_a_factor_with_its_phrase_states_this_factor_alone(said: str) -> None:
+    assert phrases(said) == {"left": "lower left lung"}
+
+
+def test_a_factor_is_known_by_its_title_too() -> None:
+    title = CHEST.factor("left").title
+    assert phrases(f"{title}: {LEFT[0]}") == {"left": LEFT[0]}
+
+
+def test_phrases_by_factor() -> None:
+    statement = read_statement({"left": LEFT[1], "right": RIGHT[2]}, CHEST, side="image")
+    assert statement.indices == (UNKNOWN, UNKNOWN, 1, 2)
+    assert statement.problems == ()
+
+
+def test_free_text_is_read_by_the_parser() -> None:
+    found = phrases("no lesion on the right; lower left only")
+    assert found == {"right": "no lesion in right lung", "left": "lower left lung"}
+
+
+@pytest.mark.parametrize("said", ["not only the lower left lung", "possibly lower left", "left lung unclear"])
+def test_what_is_limited_or_unsure_is_not_read(said: str) -> None:
+    with refuses("LEX-USE-301", "Nothing could be read"):
+        read_statement(said, CHEST, side="image")
+
+
+def test_factors_that_are_left_out_are_no_problem() -> None:
+    statement = read_statement("no lesion on the right; lower left only", CHEST, side="image")
+    assert statement.problems == ()
+
+
+def test_several_statements_are_joined() -> None:
+    assert phrases("left: lower left lung", "right: no lesion in right lung") == {
+        "left": "lower left lung",
+        "right": "no lesion in right lung",
+    }
+
+
+def test_what_cannot_be_read_is_said_beside_what_can() -> None:
+    statement = read_statement(["left: lower left lung", "Xyzzy plugh."], CHEST, side="image")
+    assert statement.indices[2] == LEFT.index("lower left lung")
+    assert any("xyzzy" in problem.lower() for problem in statement.problems)
+
+
+@pytest.mark.parametrize(
+    ("code", "word", "said"),
+    [
+        ("LEX-USE-300", "contradict", ["left: upper left lung", "left: lower left lung"]),
+        ("LEX-USE-301", "Nothing could be read", ["Xyzzy plugh."]),
+        ("LEX-USE-301", "empty statement", []),
+        ("LEX-USE-302", "laterality, count, left, right", ["spleen: upper"]),
+        ("LEX-USE-303", "lower left lung", ["left: left lower kidney"]),
+        ("LEX-USE-304", "contradicts", ["laterality: bilateral pulmonary infection",
+                                        "left: no lesion in left lung"]),
+        ("LEX-USE-304", "contradicts", ["laterality: unilateral pulmonary infection",
+                                        "left: upper left lung", "right: upper right lung"]),
+    ],
+)  # fmt: skip
+def test_refusals(code: str, word: str, said: list[str]) -> None:
+    with refuses(code, word):
+        read_statement(said, CHEST, side="image")
