@@ -19,7 +19,6 @@ PACKAGES = {
         "tokenizers",
         "tensorboard",
         "einops",
-        "safetensors",
         "huggingface_hub",
         "onnx",
         "onnxscript",
