@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lexiseg.evaluation import evaluate as evaluate
     from lexiseg.evaluation import evaluate_runs as evaluate_runs
     from lexiseg.evaluation.fit_calibration import calibrate as calibrate
+    from lexiseg.evaluation.fit_training_images import fit_training_images as fit_training_images
     from lexiseg.inference.batch import predict_to_files as predict_to_files
     from lexiseg.inference.explain import explain as explain
     from lexiseg.inference.options import PredictionOptions as PredictionOptions
@@ -67,6 +68,7 @@ _HOMES = {
     "explain": "lexiseg.inference.explain",
     "find_entry": "lexiseg.data.public.registry",
     "find_targets": "lexiseg.inference.targets",
+    "fit_training_images": "lexiseg.evaluation.fit_training_images",
     "get_dataset": "lexiseg.data.public.dataset_import",
     "import_dataset": "lexiseg.data.public.dataset_import",
     "load_registry": "lexiseg.data.public.registry",

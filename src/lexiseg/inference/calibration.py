@@ -5,12 +5,10 @@ Plain and flip-averaged prediction have a calibration each, as averaging changes
 
 from __future__ import annotations
 
-import hashlib
-
 from pydantic import Field
 from torch import Tensor
 
-from lexiseg.errors import RunError, WeightsError
+from lexiseg.errors import RunError
 from lexiseg.inference.review import ReviewRule
 from lexiseg.json_records import Record, reason, write_record
 from lexiseg.runs.run import Run
@@ -136,7 +134,7 @@ def load_calibration(run: Run, *, flip_average: bool) -> Calibration | None:
     found = _read(run)
     if found is None:
         return None
-    if found.weights_sha256 != _weights_hash(run):
+    if found.weights_sha256 != run.weights_sha256:
         raise RunError(
             f"{file} was fitted for other weights than those in {run.weights_file}. Fit it again with "
             f"`lexiseg calibrate {run.path} DATA`, or remove it.",
@@ -152,7 +150,7 @@ def save_calibration(run: Run, calibration: Calibration, *, flip_average: bool) 
         RunError: There is a file of a newer version, or a damaged one.
         DiskError: It cannot be written.
     """
-    weights = _weights_hash(run)
+    weights = run.weights_sha256
     found = _read(run)
     if found is None or found.weights_sha256 != weights:
         found = CalibrationFile(weights_sha256=weights)
@@ -180,14 +178,3 @@ def _read(run: Run) -> CalibrationFile | None:
         f"{_FORMAT_VERSION}. Upgrade with: pip install --upgrade lexiseg",
         code="LEX-RUN-011",
     )
-
-
-def _weights_hash(run: Run) -> str:
-    try:
-        with open(run.weights_file, "rb") as weights:
-            return hashlib.file_digest(weights, "sha256").hexdigest()
-    except OSError as error:
-        raise WeightsError(
-            f"The weights {run.weights_file} cannot be read ({error}). Restore the file or train again.",
-            code="LEX-WEIGHTS-048",
-        ) from error

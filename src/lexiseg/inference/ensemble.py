@@ -6,6 +6,7 @@ Shape legend: B batch, C mask scores (1, or one per class), S the run's image si
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,26 @@ from lexiseg.errors import RunError, UsageError, WeightsError
 from lexiseg.inference.preprocess import normalise, to_batch, to_grid
 from lexiseg.models.folding import example_image, fold_batch_norms
 from lexiseg.models.network_weights import channels_last, load_weights
-from lexiseg.models.output import SegmentationOutput
+from lexiseg.models.output import HasImageFeatures, SegmentationOutput
 from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.run import Run
 from lexiseg.systems.registry import build_network, get
 
-#: Mask scores `(B, C, S, S)`, and phrase probabilities per factor `(B, N_f)`.
-Answer = tuple[Tensor, list[Tensor]]
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a network says of a batch of images, on the CPU.
+
+    Attributes:
+        logits: Mask scores `(B, C, S, S)`.
+        words: Phrase probabilities per factor, each `(B, N_f)`.
+        features: Encoder features of the whole images, `(B, C_1 + C_2)` float32; None where the network
+            returns none.
+    """
+
+    logits: Tensor
+    words: list[Tensor]
+    features: npt.NDArray[np.float32] | None = None
 
 
 class Member:
@@ -71,7 +85,7 @@ class Member:
         return normalise(batch.to(self.device), manifest.mean, manifest.std)
 
     def answer(self, image: Tensor) -> Answer:
-        """Return mask scores and phrase probabilities for `(B, 3, S, S)`, on the CPU."""
+        """Return what the network says of `(B, 3, S, S)`."""
         output: SegmentationOutput = self.network(image)
         words = [score.float().softmax(dim=1).cpu() for score in output.retrieval.values()]
         logits = output.logits.float().cpu()
@@ -81,7 +95,12 @@ class Member:
                 f"bank or its run.json are damaged. Restore them, or train the run again.",
                 code="LEX-RUN-773",
             )
-        return logits, words
+        features = output.image_features if isinstance(output, HasImageFeatures) else None
+        return Answer(
+            logits=logits,
+            words=words,
+            features=None if features is None else features.float().cpu().numpy(),
+        )
 
 
 def _network(run: Run, bank: TextBank | None, *, folded: bool) -> nn.Module:
@@ -144,10 +163,13 @@ def average_answers(answers: Sequence[Answer]) -> Answer:
 
     Args:
         answers: Of runs that `check_alike` lets pass; S may differ.
+
+    Returns:
+        The average; of several, it holds no features, as those of two networks cannot be averaged.
     """
     if len(answers) == 1:
         return answers[0]
-    logits = [scores for scores, _ in answers]
+    logits = [answer.logits for answer in answers]
     size = logits[0].shape[-2:]
     on_grid = [
         scores
@@ -155,8 +177,11 @@ def average_answers(answers: Sequence[Answer]) -> Answer:
         else F.interpolate(scores, size=size, mode="bilinear", align_corners=False)
         for scores in logits
     ]
-    factors = zip(*(words for _, words in answers), strict=True)
-    return torch.stack(on_grid).mean(dim=0), [torch.stack(same).mean(dim=0) for same in factors]
+    factors = zip(*(answer.words for answer in answers), strict=True)
+    return Answer(
+        logits=torch.stack(on_grid).mean(dim=0),
+        words=[torch.stack(same).mean(dim=0) for same in factors],
+    )
 
 
 def _difference(first: Run, second: Run) -> str | None:

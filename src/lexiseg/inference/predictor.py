@@ -19,12 +19,19 @@ from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import LexisegError, UsageError
 from lexiseg.inference.calibration import load_calibration
 from lexiseg.inference.dicom_images import on_stored_grid
-from lexiseg.inference.ensemble import Member, average_answers, check_alike
+from lexiseg.inference.ensemble import Answer, Member, average_answers, check_alike
 from lexiseg.inference.flip_averaging import average_with_mirror
 from lexiseg.inference.options import PredictionOptions, check_spacing
 from lexiseg.inference.read_ahead import read_ahead
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.inference.review import disagreement, mask_overlap, mask_signals, word_signals
+from lexiseg.inference.training_images import (
+    ASPECTS,
+    Aspect,
+    describe_images,
+    load_training_images,
+    unlike_reason,
+)
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN, Description
 from lexiseg.words.measure import agreement, measure
@@ -46,15 +53,18 @@ class Predictor:
         run: The run folder, or its path.
         options: How images are predicted; `lexiseg.load` takes its fields as keywords.
         calibrated: Whether to use what `lexiseg calibrate` fitted for this way of predicting, where the run
-            holds it: calibrated probabilities, an expected Dice, and the flag made of it.
+            holds it: calibrated probabilities, an expected Dice, and the flag made of it; and whether to
+            compare images with the training images, where the run describes them.
 
     Attributes:
         run: The (first) run.
         options: How images are predicted.
         calibration: The calibration in use; None without one.
+        compares_images: Whether images are compared with the training images.
 
     Raises:
-        RunError: The folder is no run this version can read, or its calibration is not that of its weights.
+        RunError: The folder is no run this version can read, or what it holds besides its weights was made
+            with others.
         WeightsError: Its weights or bank are missing or damaged.
         UsageError: The device does not exist here, or the second run has other classes or words.
 
@@ -78,6 +88,10 @@ class Predictor:
         for other in others:
             check_alike(self.run, other)
         self._members = tuple(Member(member, options.device) for member in (self.run, *others))
+        self._training_images = tuple(
+            load_training_images(member.run) if calibrated else None for member in self._members
+        )
+        self.compares_images = any(found is not None for found in self._training_images)
 
     def predict(
         self, image: str | Path | Pixels, *, spacing_mm: tuple[float, float] | None = None
@@ -126,11 +140,19 @@ class Predictor:
         check_spacing(spacing_mm)
         spacing_mm = spacing_mm or self.options.spacing_mm
         with torch.inference_mode():
-            logits, words, signals = self._answer(images)
+            prepared = [member.prepare(images) for member in self._members]
+            answers = [member.answer(image) for member, image in zip(self._members, prepared, strict=True)]
+            unlike = self._unlike(images, answers)
+            logits, words, signals = self._combine(answers, prepared)
             scores = [factor.numpy() for factor in words]
             return [
                 self._result(
-                    image, logits[i : i + 1], [factor[i] for factor in scores], signals[i], spacing_mm
+                    image,
+                    logits[i : i + 1],
+                    [factor[i] for factor in scores],
+                    signals[i],
+                    unlike=None if unlike is None else unlike[i],
+                    spacing_mm=spacing_mm,
                 )
                 for i, image in enumerate(images)
             ]
@@ -154,24 +176,37 @@ class Predictor:
         """The runs whose answers are averaged: one, or two."""
         return tuple(member.run for member in self._members)
 
-    def _answer(self, images: Sequence[Pixels]) -> tuple[Tensor, list[Tensor], list[dict[str, float]]]:
-        """Return mask scores, phrase probabilities and the signals of each mask, after flip averaging."""
-        prepared = [member.prepare(images) for member in self._members]
-        logits, words = average_answers(
-            [member.answer(image) for member, image in zip(self._members, prepared, strict=True)]
-        )
+    def _combine(
+        self, answers: Sequence[Answer], prepared: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor], list[dict[str, float]]]:
+        """Return mask scores, phrase probabilities and the signals of each mask, after all averaging."""
+        own = average_answers(answers)
         if not self.options.flip_average:
-            return logits, words, [mask_signals(scores) for scores in logits]
-        mirrored, mirrored_words = average_answers(
+            return own.logits, own.words, [mask_signals(scores) for scores in own.logits]
+        mirrored = average_answers(
             [member.answer(image.flip(-1)) for member, image in zip(self._members, prepared, strict=True)]
         )
         mean, words = average_with_mirror(
-            (logits, mirrored), (words, mirrored_words), self.run.spoken_vocabulary
+            (own.logits, mirrored.logits), (own.words, mirrored.words), self.run.spoken_vocabulary
         )
         return mean, words, [
-            {**mask_signals(scores), "mirror": mask_overlap(own, other)}
-            for scores, own, other in zip(mean, logits, mirrored.flip(-1), strict=True)
+            {**mask_signals(scores), "mirror": mask_overlap(plain, other)}
+            for scores, plain, other in zip(mean, own.logits, mirrored.logits.flip(-1), strict=True)
         ]  # fmt: skip
+
+    def _unlike(self, images: Sequence[Pixels], answers: Sequence[Answer]) -> list[tuple[Aspect, ...]] | None:
+        """Return in what each image is unlike the training images of any run; None if that is not known."""
+        found = [
+            known.unlike(describe_images(images, answer.features))
+            for known, answer in zip(self._training_images, answers, strict=True)
+            if known is not None
+        ]
+        if not found:
+            return None
+        return [
+            tuple(aspect for aspect in ASPECTS if any(aspect in of_run for of_run in of_image))
+            for of_image in zip(*found, strict=True)
+        ]
 
     def predict_paths(
         self,
@@ -206,6 +241,8 @@ class Predictor:
         logits: Tensor,
         scores: list[npt.NDArray[np.float32]],
         signals: dict[str, float],
+        *,
+        unlike: tuple[Aspect, ...] | None,
         spacing_mm: tuple[float, float] | None,
     ) -> Prediction:
         """Turn logits `(1, C, S, S)` and phrase probabilities `N_f x (N_f,)` into a prediction."""
@@ -222,6 +259,9 @@ class Predictor:
                 disagrees = disagreement(words, measured, vocabulary, lesion=lesion)
         signals = {**signals, **word_signals(words, share)}
         expected, flagged, doubt = self._review(signals, share, lesion=lesion)
+        if unlike:
+            # What was fitted on images like those of the training says nothing of this one.
+            expected, flagged, doubt = None, True, unlike_reason(unlike)
         pixel_mm2 = spacing_mm[0] * spacing_mm[1] if spacing_mm is not None else None
         return Prediction(
             mask=mask,
@@ -233,6 +273,7 @@ class Predictor:
             flagged=flagged,
             reasons=tuple(reason for reason in (doubt if flagged else None, disagrees) if reason),
             expected_dice=expected,
+            unlike_training_images=unlike,
             signals=signals,
             area_px=area_px,
             area_mm2=None if pixel_mm2 is None else {name: n * pixel_mm2 for name, n in area_px.items()},

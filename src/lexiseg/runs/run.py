@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from lexiseg.errors import RunError
+from lexiseg.errors import RunError, WeightsError
 from lexiseg.files import refuse_blocked, write_json
 from lexiseg.runs.manifest import MANIFEST_FILE, FinishedTraining, Manifest, TextSource, read_manifest
 from lexiseg.runs.shipped import model_folder, model_names, shown_folder
@@ -120,6 +121,22 @@ class Run:
     def weights_file(self) -> Path:
         """The selected weights."""
         return self.path / "weights.safetensors"
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights file as it is now; a resumed training replaces it.
+
+        Raises:
+            WeightsError: They are missing or cannot be read.
+        """
+        try:
+            with open(self.weights_file, "rb") as weights:
+                return hashlib.file_digest(weights, "sha256").hexdigest()
+        except OSError as error:
+            raise WeightsError(
+                f"The weights {self.weights_file} cannot be read ({error}). Restore the file or train again.",
+                code="LEX-WEIGHTS-048",
+            ) from error
 
     @property
     def bank_file(self) -> Path:

@@ -11,7 +11,7 @@ import torch
 from scipy.special import expit, logit
 
 from lexiseg.data.readers import read_image
-from lexiseg.inference.ensemble import average_answers, check_alike
+from lexiseg.inference.ensemble import Answer, average_answers, check_alike
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.run import Run
@@ -27,13 +27,15 @@ def runs(tmp_path_factory: Any, make_run: Any) -> tuple[Run, Run]:
 
 def test_average_by_hand() -> None:
     small, large = torch.full((1, 1, 2, 2), 1.0), torch.full((1, 1, 4, 4), 4.0)
-    words = [torch.tensor([[0.25, 0.75]])], [torch.tensor([[0.75, 0.25]])]
-    logits, mean = average_answers([(small, words[0]), (large, words[1])])
-    assert logits.tolist() == [[[[2.5, 2.5], [2.5, 2.5]]]]
-    assert [factor.tolist() for factor in mean] == [[[0.5, 0.5]]]
-    assert average_answers([(small, words[0])]) == (small, words[0])
+    first = Answer(logits=small, words=[torch.tensor([[0.25, 0.75]])], features=np.ones((1, 3), np.float32))
+    second = Answer(logits=large, words=[torch.tensor([[0.75, 0.25]])])
+    mean = average_answers([first, second])
+    assert mean.logits.tolist() == [[[[2.5, 2.5], [2.5, 2.5]]]]
+    assert [factor.tolist() for factor in mean.words] == [[[0.5, 0.5]]]
+    assert mean.features is None
+    assert average_answers([first]) is first
     with pytest.raises(ValueError, match="shorter"):
-        average_answers([(small, words[0]), (large, [])])
+        average_answers([first, Answer(logits=large, words=[])])
 
 
 def test_the_predictor_averages_scores_and_words(runs: tuple[Run, Run], images: list[Path]) -> None:
