@@ -324,6 +324,7 @@ class Predictor:
                     runners_up=tuple(
                         (factor.phrases[i], float(probability[i])) for i in others[:_RUNNERS_UP]
                     ),
+                    probabilities=tuple(probability.tolist()),
                 )
             )
         return tuple(words)

@@ -23,6 +23,7 @@ class RetrievedWord:
         phrase: The phrase.
         confidence: Softmax probability among the factor's phrases, 0 to 1.
         runners_up: The next best phrases with their probabilities, best first.
+        probabilities: Probabilities of all phrases of the factor, in its order.
     """
 
     factor: str
@@ -31,6 +32,7 @@ class RetrievedWord:
     phrase: str
     confidence: float
     runners_up: tuple[tuple[str, float], ...]
+    probabilities: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
