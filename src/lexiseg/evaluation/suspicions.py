@@ -25,6 +25,7 @@ from lexiseg.evaluation.suspicion_reasons import reasons
 from lexiseg.evaluation.suspicion_signs import (
     KINDS,
     Expectation,
+    Kind,
     Signs,
     count_differences,
     mask_signs,
@@ -252,19 +253,19 @@ def judge(
         measured: Phrases measured on its mask; None without.
         vocabulary: The vocabulary of the phrases; None where reports are not checked.
     """
-    signs: dict[str, float] = {}
+    signs: dict[Kind, float] = {}
     dice = missing = doubted = None
     if given is not None:
         lesion, probability = given > 0, expectation.probability
         expected = probability > 0.5
         differences = 0 if told is None else count_differences(told, measured)
-        signs |= mask_signs(lesion, probability, differences=differences)
+        signs.update(mask_signs(lesion, probability, differences=differences))
         total = int(lesion.sum()) + int(expected.sum())
         dice = 2 * int((lesion & expected).sum()) / total if total else 1.0
         missing = float((expected & ~lesion).mean())
         doubted = float(probability[lesion].mean()) if lesion.any() else None
     if told is not None and expectation.words and vocabulary is not None:
-        signs |= report_signs(told, expectation.words, vocabulary, measured=measured)
+        signs.update(report_signs(told, expectation.words, vocabulary, measured=measured))
     return CheckedCase(
         sample=sample,
         signs={kind: signs[kind] for kind in KINDS if kind in signs},
