@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from lexiseg.evaluation.compare import compare as compare
     from lexiseg.evaluation.evaluate import evaluate as evaluate
     from lexiseg.evaluation.fit_calibration import calibrate as calibrate
+    from lexiseg.evaluation.fit_training_images import fit_training_images as fit_training_images
     from lexiseg.evaluation.run_table import evaluate_runs as evaluate_runs
+    from lexiseg.evaluation.suspicions import find_suspicions as find_suspicions
     from lexiseg.inference.batch import predict_to_files as predict_to_files
     from lexiseg.inference.explain import explain as explain
     from lexiseg.inference.options import PredictionOptions as PredictionOptions
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from lexiseg.runs.conversion.stpnet import convert_stpnet as convert_stpnet
     from lexiseg.runs.run import Run as Run
     from lexiseg.studies.audit import audit as audit
+    from lexiseg.studies.fold_suspicions import find_suspicions_by_folds as find_suspicions_by_folds
     from lexiseg.training.train import train as train
 
 # Where each name of the public interface is; a test holds it against the imports above, which are for type
@@ -71,7 +74,10 @@ _HOMES = {
     "explain": "lexiseg.inference.explain",
     "export": "lexiseg.deployment.export",
     "find_entry": "lexiseg.data.public.registry",
+    "find_suspicions": "lexiseg.evaluation.suspicions",
+    "find_suspicions_by_folds": "lexiseg.studies.fold_suspicions",
     "find_targets": "lexiseg.inference.targets",
+    "fit_training_images": "lexiseg.evaluation.fit_training_images",
     "get_dataset": "lexiseg.data.public.dataset_import",
     "import_dataset": "lexiseg.data.public.dataset_import",
     "load_registry": "lexiseg.data.public.registry",

@@ -27,6 +27,7 @@ SCHEMAS = {
     "metrics": "lexiseg.evaluation.metrics_file:Metrics",
     "comparison": "lexiseg.evaluation.comparison_file:Comparison",
     "run-table": "lexiseg.evaluation.comparison_file:RunTable",
+    "suspicions": "lexiseg.evaluation.suspicion_file:Suspicions",
     "audit": "lexiseg.studies.audit_file:AuditResult",
     "manifest": "lexiseg.runs.manifest:Manifest",
     "run-splits": "lexiseg.runs.splits:SplitsRecord",

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from transformers import CLIPSegConfig
 
+from lexiseg.data.readers import read_image
 from lexiseg.deployment import export as export_module
 from lexiseg.deployment.export import export
 from lexiseg.deployment.onnx_model import make_onnx_model
@@ -66,6 +67,13 @@ def test_the_engines_agree(exported: Run, random_images: list[Path]) -> None:
             np.testing.assert_allclose(ours.probability, theirs.probability, atol=1e-4)
             assert [word.index for word in ours.words] == [word.index for word in theirs.words]
             assert (ours.flagged, ours.agreement) == (theirs.flagged, theirs.agreement)
+    images = [read_image(path) for path in random_images[:2]]
+    features = []
+    for option in options.values():
+        predictor = Predictor(exported, option)
+        features.append(predictor.engine.run(predictor.prepare(images)).features)
+    for found in features[1:]:
+        np.testing.assert_allclose(found, features[0], rtol=1e-3, atol=1e-4)
 
 
 def test_the_record_holds_what_prediction_needs(exported: Run) -> None:
@@ -190,6 +198,11 @@ def test_every_system_exports(make: Callable[[], tuple[nn.Module, int]], tmp_pat
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     for images in (image, image[:1]):  # of any batch size
         logits, *words = session.run(None, {"image": images.numpy()})
+        if hasattr(output, "image_features"):
+            features = words.pop()
+            np.testing.assert_allclose(
+                features, output.image_features[: len(images)].numpy(), rtol=1e-3, atol=1e-4
+            )
         np.testing.assert_allclose(logits, output.logits[: len(images)].numpy(), rtol=1e-4, atol=1e-4)
         for found, scores in zip(words, output.retrieval.values(), strict=True):
             np.testing.assert_allclose(found, scores[: len(images)].softmax(dim=1).numpy(), atol=1e-4)

@@ -35,6 +35,7 @@ def calibrate(
     Masks do not change.
     """
     from lexiseg import calibrate as run_calibration
+    from lexiseg.inference.training_images import TRAINING_IMAGES_FILE
 
     with progress_bar() as progress:
         task = progress.add_task("calibrating", total=None)
@@ -62,4 +63,6 @@ def calibrate(
         say(sentence)
     for sentence in fitted.warnings():
         warn(sentence)
+    if (run / TRAINING_IMAGES_FILE).is_file():
+        say(f"What the training images look like is in {run / TRAINING_IMAGES_FILE}.")
     say(f"Written to {run / 'calibration.json'}; predict and evaluate use it from now on.")

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from lexiseg.cli import public_data_commands
+from lexiseg.cli.common_options import Device
 from lexiseg.cli.describe_command import describe
+from lexiseg.cli.suspicion_options import (
+    Config,
+    Folds,
+    MaxMinutes,
+    Out,
+    With,
+    check_with,
+    show_suspicions,
+)
 from lexiseg.console import PrintableConsole
 from lexiseg.printable import printable_json
 
@@ -21,8 +31,27 @@ public_data_commands.register(app)
 def check(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data set folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    with_run: With = None,
+    folds: Folds = None,
+    out: Out = Path("suspicions"),
+    config: Config = None,
+    max_minutes: MaxMinutes = None,
+    device: Device = "cpu",
 ) -> None:
-    """Check files, masks, splits, reports and the side convention; exit code 1 if there are errors."""
+    """Check files, masks, splits, reports and the side convention; exit code 1 if there are errors.
+
+    With --with or --folds, check what masks and reports say instead, and rank the cases.
+    """
+    if with_run is not None or folds is not None or config is not None or max_minutes is not None:
+        found = check_with(
+            folder, out, run=with_run, folds=folds, config=config, max_minutes=max_minutes, device=device
+        )
+        if as_json:
+            typer.echo(printable_json(found.model_dump(mode="json"), indent=2))
+        else:
+            show_suspicions(found, out)
+        return
+
     from lexiseg import check_dataset
     from lexiseg.data.check import render
 

@@ -126,11 +126,22 @@ def predict(
                 if "mask" in formats
                 else f"The files so far are in {out}. Run the command again to predict all images."
             ) from interrupt
-    can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None
+    compares = predictor.compares_images
+    can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None or compares
     review = f"; {summary.flagged} flagged for review" if can_flag else ""
     say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {summary.results}")
     for sentence, count in summary.assumptions:
         say(f"{sentence} ({count} {'image' if count == 1 else 'images'})")
+    if summary.unlike:
+        say(
+            f"{summary.unlike} images are unlike the training images of the run. They are flagged, and their "
+            "expected Dice is unknown."
+        )
+    if not compares:
+        say(
+            "The run does not hold what its training images look like, so images unlike them are not "
+            "noticed. `lexiseg calibrate RUN DATA` adds it."
+        )
     if summary.done and predictor.run.spoken_vocabulary is not None:
         say(f"Left and right in all words are the {predictor.run.side}'s.")
     if not summary.locked:

@@ -1,4 +1,7 @@
-"""The ONNX model of a run's network: images in, mask scores and phrase probabilities out, any batch size."""
+"""The ONNX model of a run's network: images in, mask scores, phrase probabilities and image features out.
+
+It takes any batch size.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lexiseg.engines.model_file import (
+    FEATURES_NAME,
     HASH_KEY,
     INPUT_NAME,
     LOGITS_NAME,
@@ -21,12 +25,14 @@ from lexiseg.engines.model_file import (
 )
 from lexiseg.engines.torch_engine import TorchEngine
 from lexiseg.errors import WeightsError
-from lexiseg.models.output import SegmentationOutput
+from lexiseg.models.output import HasImageFeatures, SegmentationOutput
 from lexiseg.runs.run import Run
 
 
 class _OutputsAsTuple(nn.Module):
-    """A network whose outputs are a tuple: mask scores, then phrase probabilities by factor.
+    """A network whose outputs are a tuple: mask scores, phrase probabilities by factor, image features.
+
+    The features are left out where the network gives none.
 
     Everything that depends on the text bank alone is a constant of the exported graph.
     """
@@ -37,9 +43,11 @@ class _OutputsAsTuple(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         output: SegmentationOutput = self.network(image)
+        features = output.image_features if isinstance(output, HasImageFeatures) else None
         return (
             output.logits.float(),
             *(score.float().softmax(dim=1) for score in output.retrieval.values()),
+            *(() if features is None else (features.float(),)),
         )
 
 
@@ -60,13 +68,16 @@ def make_onnx_model(run: Run, engine: TorchEngine) -> onnx.ModelProto:
     example = torch.zeros(2, 3, size, size, device=engine.device)
     try:
         with torch.no_grad(), _quiet():
+            network = _OutputsAsTuple(engine.network).eval()
+            # Only a network that gives image features has the last output.
+            names = [LOGITS_NAME, *factors, FEATURES_NAME][: len(network(example))]
             program = torch.onnx.export(
-                _OutputsAsTuple(engine.network).eval(),
+                network,
                 (example,),
                 dynamo=True,
                 dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
                 input_names=[INPUT_NAME],
-                output_names=[LOGITS_NAME, *factors],
+                output_names=names,
                 verbose=False,
             )
     except Exception as error:  # torch.export lets errors of many classes through

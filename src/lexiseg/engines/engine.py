@@ -30,10 +30,14 @@ class EngineOutput:
         logits: Mask scores `(B, C, S, S)` float32.
         words: Phrase probabilities per factor, each `(B, N_f)` float32; empty where the network names no
             words.
+        features: What the encoder sees in the whole images, `(B, D)` float32
+            (`lexiseg.models.output.HasImageFeatures`); None where the network or the model file gives none,
+            and in an average of several outputs.
     """
 
     logits: FloatArray
     words: tuple[FloatArray, ...]
+    features: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,7 @@ class Engine(Protocol):
         ...
 
     def run(self, images: FloatArray) -> EngineOutput:
-        """Return mask scores and phrase probabilities.
+        """Return mask scores, phrase probabilities and image features.
 
         Args:
             images: `(B, 3, S, S)` float32, normalised as the network expects.

@@ -35,6 +35,8 @@ NO_HASH = "0" * 64
 ARCHIVE_XML, ARCHIVE_WEIGHTS, ARCHIVE_RECORD = "model.xml", "model.bin", "lexiseg.json"
 #: Names of the input and of the output with the mask scores; phrase probabilities follow by factor.
 INPUT_NAME, LOGITS_NAME = "image", "logits"
+#: Name of the last output, the image features; the model of a network that gives none lacks it.
+FEATURES_NAME = "lexiseg.image_features"
 
 # In both containers the hash follows its key like this: as the next field of the same protobuf entry.
 _HASH_MARK = HASH_KEY.encode("ascii") + b"\x12\x40"

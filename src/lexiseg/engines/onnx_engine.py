@@ -7,7 +7,7 @@ import onnxruntime
 
 from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray
 from lexiseg.engines.grid import foreground_probability, resize_scores
-from lexiseg.engines.model_file import INPUT_NAME, ModelFile
+from lexiseg.engines.model_file import FEATURES_NAME, INPUT_NAME, ModelFile
 from lexiseg.engines.threads import cpu_threads
 from lexiseg.errors import WeightsError
 
@@ -50,9 +50,10 @@ class OnnxEngine:
         )
 
     def run(self, images: FloatArray) -> EngineOutput:
-        """Return mask scores and phrase probabilities; see `Engine.run`."""
-        logits, *words = self._session.run(None, {INPUT_NAME: np.ascontiguousarray(images)})
-        return EngineOutput(logits=logits, words=tuple(words))
+        """Return mask scores, phrase probabilities and image features; see `Engine.run`."""
+        logits, *others = self._session.run(None, {INPUT_NAME: np.ascontiguousarray(images)})
+        features = others.pop() if self._session.get_outputs()[-1].name == FEATURES_NAME else None
+        return EngineOutput(logits=logits, words=tuple(others), features=features)
 
     def resize(self, logits: FloatArray, size: tuple[int, int]) -> FloatArray:
         """Return mask scores on another grid; see `Engine.resize`."""

@@ -11,7 +11,7 @@ import openvino
 
 from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray, Precision
 from lexiseg.engines.grid import foreground_probability, resize_scores
-from lexiseg.engines.model_file import ARCHIVE_WEIGHTS, ARCHIVE_XML, INPUT_NAME, ModelFile
+from lexiseg.engines.model_file import ARCHIVE_WEIGHTS, ARCHIVE_XML, FEATURES_NAME, INPUT_NAME, ModelFile
 from lexiseg.engines.threads import cpu_threads
 from lexiseg.errors import WeightsError
 
@@ -55,11 +55,12 @@ class OpenVinoEngine:
         return EngineDescription(name="openvino", version=_version(), precision=self._precision, device="cpu")
 
     def run(self, images: FloatArray) -> EngineOutput:
-        """Return mask scores and phrase probabilities; see `Engine.run`."""
+        """Return mask scores, phrase probabilities and image features; see `Engine.run`."""
         found = self._compiled({INPUT_NAME: np.ascontiguousarray(images)})
         # Copies: OpenVINO writes the next results into the same memory.
-        logits, *words = (found[output].astype(np.float32) for output in self._compiled.outputs)
-        return EngineOutput(logits=logits, words=tuple(words))
+        logits, *others = (found[output].astype(np.float32) for output in self._compiled.outputs)
+        features = others.pop() if FEATURES_NAME in self._compiled.outputs[-1].names else None
+        return EngineOutput(logits=logits, words=tuple(others), features=features)
 
     def resize(self, logits: FloatArray, size: tuple[int, int]) -> FloatArray:
         """Return mask scores on another grid; see `Engine.resize`."""

@@ -12,7 +12,7 @@ from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray
 from lexiseg.errors import RunError, UsageError, WeightsError
 from lexiseg.models.folding import example_image, fold_batch_norms
 from lexiseg.models.network_weights import channels_last, load_weights
-from lexiseg.models.output import SegmentationOutput
+from lexiseg.models.output import HasImageFeatures, SegmentationOutput
 from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.run import Run
 from lexiseg.systems.registry import build_network, get
@@ -57,11 +57,13 @@ class TorchEngine:
 
     @torch.inference_mode()
     def run(self, images: FloatArray) -> EngineOutput:
-        """Return mask scores and phrase probabilities; see `Engine.run`."""
+        """Return mask scores, phrase probabilities and image features; see `Engine.run`."""
         output: SegmentationOutput = self.network(self.tensor(images))
+        features = output.image_features if isinstance(output, HasImageFeatures) else None
         return EngineOutput(
             logits=output.logits.float().cpu().numpy(),
             words=tuple(score.float().softmax(dim=1).cpu().numpy() for score in output.retrieval.values()),
+            features=None if features is None else features.float().cpu().numpy(),
         )
 
     def tensor(self, images: FloatArray) -> torch.Tensor:

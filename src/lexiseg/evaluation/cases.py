@@ -42,7 +42,8 @@ class ScoredCase:
             0..1; None without words.
         flagged: The prediction is flagged for review.
         expected_dice: Dice expected from the prediction's own signals, 0..1; None for a run that is not
-            calibrated.
+            calibrated, and for an image that is unlike the training images.
+        unlike: Whether the image is unlike the training images of the run; None if that is not known.
     """
 
     sample: Sample
@@ -55,6 +56,7 @@ class ScoredCase:
     agreement: float | None
     flagged: bool
     expected_dice: float | None = None
+    unlike: bool | None = None
 
     @property
     def truth_px(self) -> int:
@@ -142,7 +144,9 @@ def _row(
     if len(case.scores.classes) > 1:
         for name, scores in zip(class_names[1:], case.scores.classes, strict=True):
             row |= {f"{metric}_{name}": getattr(scores, metric) for metric in METRICS}
-    if case.expected_dice is not None:
+    if case.unlike is not None:
+        row["unlike_training_images"] = case.unlike
+    if case.expected_dice is not None or case.unlike:
         row["expected_dice"] = case.expected_dice
     if vocabulary is None:
         return row | {"flagged": case.flagged}

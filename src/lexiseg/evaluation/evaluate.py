@@ -231,6 +231,7 @@ class _CaseScorer:
             spacing_mm=sample.spacing_mm if self.in_mm else None,
             tolerance=self.tolerance,
         )
+        unlike = prediction.unlike_training_images
         # After everything that can fail, so that only pixels of scored cases are counted.
         self.reliability.add(prediction.probability, truth)
         return ScoredCase(
@@ -244,6 +245,7 @@ class _CaseScorer:
             agreement=prediction.agreement,
             flagged=prediction.flagged,
             expected_dice=prediction.expected_dice,
+            unlike=None if unlike is None else bool(unlike),
         )
 
 

@@ -20,6 +20,7 @@ from lexiseg.data.readers import read_mask
 from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
+from lexiseg.evaluation.fit_training_images import describe_training_images
 from lexiseg.evaluation.metrics import mean_dice
 from lexiseg.evaluation.options import PredictionKeywords
 from lexiseg.evaluation.predictor_protocol import PathPredictor
@@ -30,6 +31,7 @@ from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE, ReviewRule, Signal
+from lexiseg.inference.training_images import TRAINING_IMAGES_FILE, save_training_images
 from lexiseg.runs.run import Run
 
 #: Pixels drawn per image for the temperature: every image counts the same, whatever its size.
@@ -58,7 +60,8 @@ def calibrate(
     """Fit temperature and review rule on the validation split and write them to `calibration.json`.
 
     Masks do not change. The calibration is for one way of prediction: call this twice to calibrate both plain
-    and flip-averaged prediction.
+    and flip-averaged prediction. Where the run does not hold what its training images look like, this is
+    written too, if there are enough images (see `lexiseg.evaluation.fit_training_images`).
 
     Args:
         run: A trained run, or its folder.
@@ -89,6 +92,10 @@ def calibrate(
     predictor = Predictor(run, settings, calibrated=False)
     fitted = calibrate_on(index, predictor, settings, progress=progress)
     save_calibration(run, fitted, flip_average=settings.flip_average)
+    if not (run.path / TRAINING_IMAGES_FILE).is_file():
+        images = describe_training_images(index, run, device=settings.device)
+        if images is not None:
+            save_training_images(run, images)
     return fitted
 
 

@@ -95,7 +95,10 @@ class ReviewMetrics(Record):
         n: Number of these cases.
         dice_flagged: Their mean Dice; None if there are none.
         dice_rest: Mean Dice of the other cases; None if there are none.
-        expected_dice: Mean of the expected Dice, 0..1; None for a run that is not calibrated.
+        expected_dice: Mean of the expected Dice, 0..1, over the cases that have one; None for a run that is
+            not calibrated.
+        unlike_training_images: Number of cases whose image is unlike the training images; all are flagged
+            and have no expected Dice. None if the run does not hold what its training images look like.
     """
 
     flagged: float = Field(ge=0, le=1)
@@ -103,6 +106,7 @@ class ReviewMetrics(Record):
     dice_flagged: MeanScore | None
     dice_rest: MeanScore | None
     expected_dice: float | None
+    unlike_training_images: int | None = None
 
 
 class ScoreSummary(Record):

@@ -63,17 +63,21 @@ def _agreement(cases: Sequence[ScoredCase], seed: int) -> AgreementMetrics | Non
 
 def _review(cases: Sequence[ScoredCase], seed: int) -> ReviewMetrics | None:
     """Return share and Dice of flagged cases and of the rest; None for a run that cannot flag cases."""
-    if all(case.agreement is None and case.expected_dice is None for case in cases):
+    if all(case.agreement is None and case.expected_dice is None and not case.unlike for case in cases):
         return None
     flagged = [case for case in cases if case.flagged]
     rest = [case for case in cases if not case.flagged]
-    expected = [case.expected_dice for case in cases if case.expected_dice is not None]
+    known = [case for case in cases if case.expected_dice is not None]
+    compared = [case.unlike for case in cases if case.unlike is not None]
     return ReviewMetrics(
         flagged=len(flagged) / len(cases),
         n=len(flagged),
         dice_flagged=_mean(flagged, _values(flagged, "dice"), seed) if flagged else None,
         dice_rest=_mean(rest, _values(rest, "dice"), seed) if rest else None,
-        expected_dice=_mean(cases, expected, seed).mean if expected else None,
+        expected_dice=_mean(known, [case.expected_dice or 0.0 for case in known], seed).mean
+        if known
+        else None,
+        unlike_training_images=sum(compared) if compared else None,
     )
 
 

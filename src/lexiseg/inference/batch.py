@@ -39,6 +39,7 @@ class BatchSummary:
         locked: Whether other processes were kept out of the folder; False where the disk supports no locks.
         assumptions: What was assumed of DICOM files, a sentence per kind, with the number of images.
         refused: Outputs that were not written although their image was segmented: image, format and reason.
+        unlike: Number of images segmented that are unlike the training images of the run.
     """
 
     done: int
@@ -49,6 +50,7 @@ class BatchSummary:
     locked: bool = True
     assumptions: tuple[tuple[str, int], ...] = ()
     refused: tuple[tuple[Path, str, str], ...] = ()
+    unlike: int = 0
 
 
 def predict_to_files(
@@ -89,7 +91,7 @@ def predict_to_files(
     chosen = make_writers((*others, RecordsWriter.name))
     known = (*chosen, *unwritten_formats(chosen))
     by_image = {target.image: target for target in targets}
-    done = flagged = turned = 0
+    done = flagged = turned = unlike = 0
     failed: list[tuple[Path, str]] = []
     assumed: Counter[str] = Counter()
     refused: list[tuple[Path, str, str]] = []
@@ -110,6 +112,7 @@ def predict_to_files(
                     else:
                         done += 1
                         flagged += result.prediction.flagged
+                        unlike += bool(result.prediction.unlike_training_images)
                         turned += result.exif_orientation != 1
                         facts = result.prediction.facts
                         assumed.update(() if facts is None else facts.assumptions)
@@ -125,6 +128,7 @@ def predict_to_files(
         locked=folder.locked,
         assumptions=tuple(assumed.items()),
         refused=tuple(refused),
+        unlike=unlike,
     )
 
 

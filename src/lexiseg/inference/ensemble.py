@@ -86,6 +86,9 @@ def average_outputs(outputs: Sequence[EngineOutput], engine: Engine) -> EngineOu
     Args:
         outputs: Of runs that `check_alike` lets pass; S may differ.
         engine: Resizes the scores of the others.
+
+    Returns:
+        The average; of several, it holds no features, as those of two networks cannot be averaged.
     """
     if len(outputs) == 1:
         return outputs[0]

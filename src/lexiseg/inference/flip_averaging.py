@@ -48,7 +48,7 @@ def average_with_mirror(
         vocabulary: The vocabulary; None without words.
 
     Returns:
-        Mean scores on the image's grid, and mean phrase probabilities.
+        Mean scores on the image's grid, and mean phrase probabilities; no features.
     """
     mean = (plain.logits + mirror.logits[..., ::-1]) / np.float32(2)
     if vocabulary is None or not plain.words:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from lexiseg.clinic.facts import ImageFacts, SpacingOrigin
 from lexiseg.inference.result import Prediction
+from lexiseg.inference.training_images import Aspect
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.words.description import Side
 
@@ -99,10 +100,13 @@ class PredictionRecord(FileRecord):
         agreement: Share of factors on which retrieved and measured words agree, 0..1; None without words.
         flagged: Whether a person should look at the prediction.
         reasons: Why, in words.
-        expected_dice: Dice that is expected of the mask, 0..1; None for a run that is not calibrated.
+        expected_dice: Dice that is expected of the mask, 0..1; None for a run that is not calibrated, and for
+            an image that is unlike the training images.
         dicom: What the prediction of a DICOM file is based on; None for other files.
         not_written: Why an output of the batch was not written, by format; empty if all were.
         engine: What computed the (first) network; None in files of versions that had torch only.
+        unlike_training_images: The aspects in which the image is unlike the training images; empty if in
+            none; None where the run does not hold what its training images look like.
     """
 
     image: str
@@ -122,6 +126,7 @@ class PredictionRecord(FileRecord):
     dicom: DicomRecord | None = None
     not_written: dict[str, str] = Field(default={})
     engine: str | None = None
+    unlike_training_images: tuple[Aspect, ...] | None = None
 
     @classmethod
     def of(
@@ -171,6 +176,7 @@ class PredictionRecord(FileRecord):
             dicom=None if facts is None else DicomRecord.of(facts),
             not_written=not_written or {},
             engine=prediction.engine,
+            unlike_training_images=prediction.unlike_training_images,
         )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +32,13 @@ from lexiseg.inference.review import (
     share_of_agreement,
     word_signals,
 )
+from lexiseg.inference.training_images import (
+    ASPECTS,
+    Aspect,
+    describe_images,
+    load_training_images,
+    unlike_reason,
+)
 from lexiseg.runs.run import Run
 from lexiseg.words.measure import measure
 
@@ -39,6 +47,8 @@ Item = TypeVar("Item")
 
 #: Plain prediction on the CPU.
 DEFAULT_OPTIONS = PredictionOptions()
+
+_log = logging.getLogger(__name__)
 
 _RUNNERS_UP = 3
 
@@ -50,16 +60,19 @@ class Predictor:
         run: The run folder, or its path.
         options: How images are predicted; `lexiseg.load` takes its fields as keywords.
         calibrated: Whether to use what `lexiseg calibrate` fitted for this way of predicting, where the run
-            holds it: calibrated probabilities, an expected Dice, and the flag made of it.
+            holds it: calibrated probabilities, an expected Dice, and the flag made of it; and whether to
+            compare images with the training images, where the run describes them.
         engine: Computes the (first) network; None loads the one that the options name.
 
     Attributes:
         run: The (first) run.
         options: How images are predicted.
         calibration: The calibration in use; None without one.
+        compares_images: Whether images are compared with the training images.
 
     Raises:
-        RunError: The folder is no run this version can read, or its calibration is not that of its weights.
+        RunError: The folder is no run this version can read, or what it holds besides its weights was made
+            with others.
         WeightsError: Its weights, bank or model file are missing or damaged.
         UsageError: The device or engine does not exist here, or the second run has other classes or words.
 
@@ -87,6 +100,10 @@ class Predictor:
             Member(self.run, self._load(self.run) if engine is None else engine),
             *(Member(other, self._load(other)) for other in others),
         )
+        self._training_images = tuple(
+            load_training_images(member.run) if calibrated else None for member in self._members
+        )
+        self.compares_images = any(found is not None for found in self._training_images)
 
     def _load(self, run: Run) -> Engine:
         options = self.options
@@ -138,14 +155,18 @@ class Predictor:
         """
         check_spacing(spacing_mm)
         spacing_mm = spacing_mm or self.options.spacing_mm
-        output, signals = self._output(images)
+        prepared = [member.prepare(images) for member in self._members]
+        outputs = self._outputs(prepared)
+        unlike = self._unlike(images, outputs)
+        output, signals = self._averaged(outputs, prepared)
         return [
             self._result(
                 image,
                 output.logits[i : i + 1],
                 [factor[i] for factor in output.words],
                 signals[i],
-                spacing_mm,
+                unlike=None if unlike is None else unlike[i],
+                spacing_mm=spacing_mm,
             )
             for i, image in enumerate(images)
         ]
@@ -164,14 +185,20 @@ class Predictor:
         """The runs whose answers are averaged: one, or two."""
         return tuple(member.run for member in self._members)
 
-    def _output(self, images: Sequence[Pixels]) -> tuple[EngineOutput, list[dict[str, float]]]:
+    def _outputs(self, prepared: Sequence[FloatArray]) -> list[EngineOutput]:
+        """Return the output of each member, for the images as each takes them."""
+        return [member.output(images) for member, images in zip(self._members, prepared, strict=True)]
+
+    def _averaged(
+        self, outputs: Sequence[EngineOutput], prepared: Sequence[FloatArray]
+    ) -> tuple[EngineOutput, list[dict[str, float]]]:
         """Return the output after all averaging, and the signals of each mask."""
-        prepared = [member.prepare(images) for member in self._members]
-        output = self._averaged(prepared)
+        output = average_outputs(outputs, self.engine)
         if not self.options.flip_average:
             return output, [mask_signals(scores) for scores in output.logits]
         # The copy keeps the memory layout, which torch needs without negative strides.
-        mirrored = self._averaged([image[..., ::-1].copy(order="K") for image in prepared])
+        mirror_images = [image[..., ::-1].copy(order="K") for image in prepared]
+        mirrored = average_outputs(self._outputs(mirror_images), self.engine)
         mean = average_with_mirror(output, mirrored, self.run.spoken_vocabulary)
         return mean, [
             {**mask_signals(scores), "mirror": mask_overlap(own, other)}
@@ -180,10 +207,28 @@ class Predictor:
             )
         ]  # fmt: skip
 
-    def _averaged(self, prepared: Sequence[FloatArray]) -> EngineOutput:
-        """Return the mean output of all members, for the images as each takes them."""
-        outputs = [member.output(images) for member, images in zip(self._members, prepared, strict=True)]
-        return average_outputs(outputs, self.engine)
+    def _unlike(
+        self, images: Sequence[Pixels], outputs: Sequence[EngineOutput]
+    ) -> list[tuple[Aspect, ...]] | None:
+        """Return in what each image is unlike the training images of any run; None if that is not known.
+
+        Args:
+            images: The images.
+            outputs: Of each member for the images themselves, before anything is averaged.
+        """
+        found = []
+        for member, known, output in zip(self._members, self._training_images, outputs, strict=True):
+            if known is None:
+                continue
+            if output.features is None and "content" in known.statistics:
+                _warn_of_content(member.run.shown, member.engine.description.name)
+            found.append(known.unlike(describe_images(images, output.features)))
+        if not found:
+            return None
+        return [
+            tuple(aspect for aspect in ASPECTS if any(aspect in of_run for of_run in of_image))
+            for of_image in zip(*found, strict=True)
+        ]
 
     def predict_paths(
         self,
@@ -218,6 +263,8 @@ class Predictor:
         logits: FloatArray,
         scores: list[npt.NDArray[np.float32]],
         signals: dict[str, float],
+        *,
+        unlike: tuple[Aspect, ...] | None,
         spacing_mm: tuple[float, float] | None,
     ) -> Prediction:
         """Turn logits `(1, C, S, S)` and phrase probabilities `N_f x (N_f,)` into a prediction."""
@@ -234,6 +281,9 @@ class Predictor:
                 disagrees = disagreement(words, measured, vocabulary, lesion=lesion)
         signals = {**signals, **word_signals(words, share)}
         review = self.review(signals, share, lesion=lesion)
+        if unlike:
+            # What was fitted on images like those of the training says nothing of this one.
+            review = Review(flagged=True, doubt=unlike_reason(unlike))
         pixel_mm2 = spacing_mm[0] * spacing_mm[1] if spacing_mm is not None else None
         return Prediction(
             mask=mask,
@@ -245,6 +295,7 @@ class Predictor:
             flagged=review.flagged,
             reasons=tuple(r for r in (review.doubt if review.flagged else None, disagrees) if r),
             expected_dice=review.expected_dice,
+            unlike_training_images=unlike,
             signals=signals,
             engine=str(self.engine.description),
             area_px=area_px,
@@ -304,6 +355,17 @@ class Predictor:
                 )
             )
         return tuple(words)
+
+
+@cache
+def _warn_of_content(run: str, engine: str) -> None:
+    """Warn that an engine gives no image features; cached, to say it once."""
+    _log.warning(
+        "The engine %s gives no image features of %s: images are compared with the training images in layout "
+        "and colour, not in content. Write a new model file with `lexiseg export`, or use --engine torch.",
+        engine,
+        run,
+    )
 
 
 def _read_or_error(path: Path, view: View) -> tuple[Path, DecodedImage | LexisegError]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.clinic.facts import ImageFacts
+from lexiseg.inference.training_images import Aspect
 from lexiseg.words.description import Description, Side
 
 
@@ -47,12 +48,16 @@ class Prediction:
         side: Side convention of every word: "left" is the image's or the patient's left.
         agreement: Share of factors on which retrieved and measured words agree, 0 to 1; None without text,
             or where the vocabulary holds nothing that can be measured.
-        flagged: True if a person should look at it: mask and words disagree too much, or, for a calibrated
-            run, the expected Dice is too low.
-        reasons: Sentences that say why a person should doubt it: where words and mask disagree, flagged or
-            not; for a flagged prediction of a calibrated run also why its expected Dice is low.
+        flagged: True if a person should look at it: the image is unlike the training images; mask and words
+            disagree too much; or, for a calibrated run, the expected Dice is too low.
+        reasons: Sentences that say why a person should doubt it: that the image is unlike the training
+            images; where words and mask disagree, flagged or not; for another flagged prediction of a
+            calibrated run also why its expected Dice is low.
         expected_dice: Dice that is expected of the mask, 0 to 1, computed from `signals`; None for a run that
-            was not calibrated.
+            was not calibrated, and for an image that is unlike the training images.
+        unlike_training_images: The aspects in which the image is unlike the training images: "content",
+            "layout" (light, dark and contrast), "colour"; empty if in none; None where the run does not hold
+            what its training images look like.
         signals: Measures of how sure the network is, by name (`lexiseg.inference.review`).
         engine: What computed the (first) network, such as "onnx 1.32.0, float32 on cpu".
         area_px: Pixels per foreground class name.
@@ -72,6 +77,7 @@ class Prediction:
     area_mm2: dict[str, float] | None
     reasons: tuple[str, ...] = ()
     expected_dice: float | None = None
+    unlike_training_images: tuple[Aspect, ...] | None = None
     signals: dict[str, float] = field(default_factory=dict)
     facts: ImageFacts | None = None
     engine: str | None = None

@@ -1,9 +1,11 @@
-"""What every segmentation network returns, and which parts of a network only training needs."""
+"""What every segmentation network returns, what some return, and which parts only training needs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 
@@ -17,6 +19,23 @@ class SegmentationOutput(Protocol):
     @property
     def retrieval(self) -> dict[str, Tensor]:
         """Scores `(B, N_f)` of the phrases per factor; empty where the network names no words."""
+
+
+@runtime_checkable
+class HasImageFeatures(Protocol):
+    """The output of a network that also returns what its encoder sees in the whole image.
+
+    Prediction compares it with the training images; without it, it compares brightness and colours only.
+    """
+
+    @property
+    def image_features(self) -> Tensor | None:
+        """Features at two depths of the encoder, `(B, C_1 + C_2)`, see `pool`; None in training passes."""
+
+
+def pool(features: Sequence[Tensor]) -> Tensor:
+    """Return the mean of each channel over the image, `(B, sum of C)` float32, for maps `(B, C, h, w)`."""
+    return torch.cat([level.float().mean(dim=(2, 3)) for level in features], dim=1)
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from lexiseg.models.losses import mask_losses
-from lexiseg.models.pyramid import ConstantPrompt, PyramidDecoder, PyramidLevels
+from lexiseg.models.pyramid import ConstantPrompt, PyramidDecoder, PyramidLevels, image_features
 from lexiseg.models.tokens import TokenReader, as_map
 
 _HEADS = 4  # of the attention layer that mixes the tokens
@@ -24,10 +24,12 @@ class PlainOutput:
     Attributes:
         logits: Mask scores `(B, 1, H, W)` (binary) or `(B, classes, H, W)` with the background first.
         retrieval: Always empty.
+        image_features: Of the encoder, see `HasImageFeatures`; None in training passes.
     """
 
     logits: Tensor
     retrieval: dict[str, Tensor] = field(default_factory=dict)
+    image_features: Tensor | None = None
 
 
 class PlainNetwork(nn.Module):
@@ -66,7 +68,9 @@ class PlainNetwork(nn.Module):
         pyramid = self.levels.choose(self.encoder(image))
         guide = as_map(self.reader.read(pyramid[-2], pyramid[-1]), pyramid[-2])
         prompts = [self.unspoken(image.shape[0])] * len(self.decoder.stages)
-        return PlainOutput(logits=self.decoder(pyramid, prompts, guide))
+        return PlainOutput(
+            logits=self.decoder(pyramid, prompts, guide), image_features=image_features(pyramid)
+        )
 
 
 class MaskObjective(nn.Module):

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lexiseg.errors import UsageError
+from lexiseg.models.output import pool
 
 #: Channels of the decoder's stage at each stride.
 _WIDTHS = {16: 96, 8: 48, 4: 32, 2: 16}
@@ -73,6 +74,18 @@ def pyramid_levels(encoder: nn.Module, *, name: str) -> PyramidLevels:
         channels=tuple(channels[last[stride]] for stride in strides),
         channels_axis=3 if layout.endswith("NHWC") else 1,
     )
+
+
+def image_features(pyramid: Sequence[Tensor]) -> Tensor:
+    """Return the channel means of two levels of a pyramid, `(B, C_s + C_16)` float32.
+
+    The levels are that at stride 16 and the one two levels finer, usually at stride 4. The coarsest level is
+    left out: training adapts it most to the lesions, and it tells kinds of images apart least.
+
+    Args:
+        pyramid: Features `(B, C_s, H/s, W/s)`, finest first.
+    """
+    return pool((pyramid[max(0, len(pyramid) - 4)], pyramid[-2]))
 
 
 class ConvBlock(nn.Sequential):

@@ -19,7 +19,8 @@ from lexiseg.errors import UsageError
 from lexiseg.inference.dicom_images import as_displayed
 from lexiseg.inference.predictor import Pixels, Predictor, as_image
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.review import disagreement, mask_signals, share_of_agreement, word_signals
+from lexiseg.inference.review import Review, disagreement, mask_signals, share_of_agreement, word_signals
+from lexiseg.inference.training_images import unlike_reason
 from lexiseg.inference.word_correction import can_correct, correct_mask
 from lexiseg.refinement.statement import Said, Statement, read_statement
 from lexiseg.words.description import UNKNOWN, Description
@@ -64,10 +65,11 @@ class Refinement:
         agreement: Share of factors on which words and measurement agree, 0..1; None where nothing can be
             measured.
         overlap: Dice of the refined mask with that of the model, all classes together, 0..1.
-        flagged: Whether a person should look at it again: the words and the image disagree.
+        flagged: Whether a person should look at it again: the words and the image disagree, or
+            the image is unlike the training images.
         reasons: Why, in sentences.
         expected_dice: Dice that is expected of the refined mask, 0..1; None where none is expected of the
-            prediction.
+            prediction, and for an image that is unlike the training images.
         area_px: Pixels per foreground class name.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
     """
@@ -143,9 +145,10 @@ def refine(
     review = predictor.review(signals, share, lesion=lesion)
     disagrees = None if share is None else disagreement(words, measured, vocabulary, lesion=lesion)
     areas = _areas(predictor, corrected.mask)
-    # A prediction of which no Dice can be expected stays one, whatever is said of it.
-    known = found.expected_dice is not None
-    kept = () if known or predictor.calibration is None else found.reasons
+    # An image that is unlike the training images stays so, whatever is said of it.
+    unlike = unlike_reason(found.unlike_training_images) if found.unlike_training_images else None
+    if unlike is not None:
+        review = Review(flagged=True, doubt=unlike)
     return Refinement(
         prediction=found,
         statement=statement,
@@ -155,9 +158,9 @@ def refine(
         measured=measured,
         agreement=share,
         overlap=overlap(corrected.mask, shown.mask),
-        flagged=review.flagged if known or not kept else found.flagged,
-        reasons=(*kept, *(r for r in (review.doubt if known and review.flagged else None, disagrees) if r)),
-        expected_dice=review.expected_dice if known else None,
+        flagged=review.flagged,
+        reasons=tuple(r for r in (review.doubt if review.flagged else None, disagrees) if r),
+        expected_dice=review.expected_dice,
         area_px=areas,
         area_mm2=None if found.pixel_mm2 is None else {k: n * found.pixel_mm2 for k, n in areas.items()},
     )

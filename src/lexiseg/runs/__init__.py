@@ -14,10 +14,14 @@ masks.json            ids of the training images that had a mask (absent where a
 calibration.json      temperature and review rule (absent until `lexiseg calibrate` fits them)
 model.onnx            the network for the engine onnx (absent until `lexiseg export`)
 model.openvino        the network for the engine openvino (absent until `lexiseg export --to openvino`)
+training_images.safetensors
+                      what the training images look like, so that images unlike them are noticed (absent
+                      where there are fewer than 20 training or validation images)
 model_card.md         what the model is, what it was trained on, how well it does on validation
 checkpoint.ckpt       training state, for --resume
 
 Modules: `manifest` and `splits` hold the typed contents of the JSON files, `run` opens a folder,
 `shipped` lists the models that come with Lexiseg, `conversion` makes runs from published checkpoints.
-`lexiseg.inference.calibration` holds the contents of `calibration.json`.
+`lexiseg.inference.calibration` holds the contents of `calibration.json`,
+`lexiseg.inference.training_images` those of `training_images.safetensors`.
 """

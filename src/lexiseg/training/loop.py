@@ -14,9 +14,11 @@ import yaml
 from rich.console import Console
 
 from lexiseg.data.sample import DatasetIndex
+from lexiseg.evaluation.fit_training_images import describe_training_images
 from lexiseg.files import atomic_folder, write_text
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.training_images import save_training_images
 from lexiseg.models.network_weights import channels_last, count_parameters
 from lexiseg.runs.manifest import TeacherRecord, TrainingRecord
 from lexiseg.runs.run import Run
@@ -231,6 +233,9 @@ class Training:
         predictor = Predictor(run, PredictionOptions(engine="torch"), calibrated=False)
         scores = validate_run(predictor, self.index)
         run = self._with_atlas(run)
+        images = describe_training_images(self.index, run)
+        if images is not None:
+            save_training_images(run, images)
         manifest = run.manifest.model_copy(
             update={
                 "review_below": scores.review_below,

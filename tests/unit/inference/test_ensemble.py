@@ -30,6 +30,7 @@ def _output(scores: float, size: int, *words: list[float]) -> EngineOutput:
     return EngineOutput(
         logits=np.full((1, 1, size, size), scores, np.float32),
         words=tuple(np.array([row], np.float32) for row in words),
+        features=np.ones((1, 3), np.float32),
     )
 
 
@@ -39,6 +40,7 @@ def test_average_by_hand(runs: tuple[Run, Run]) -> None:
     mean = average_outputs([small, large], engine)
     assert mean.logits.tolist() == [[[[2.5, 2.5], [2.5, 2.5]]]]
     assert [factor.tolist() for factor in mean.words] == [[[0.5, 0.5]]]
+    assert mean.features is None  # those of two networks cannot be averaged
     assert average_outputs([small], engine) is small
     with pytest.raises(ValueError, match="shorter"):
         average_outputs([small, _output(4.0, 4)], engine)

@@ -117,15 +117,15 @@ def test_the_published_stpnet_under_a_forced_phrase(monkeypatch: pytest.MonkeyPa
     # Two factors over four scales: ceil(2 scale / 4) of them, at full resolution first.
     both = ("shape", "size")
     assert trace.factors_by_scale == ((1, ("shape",)), (2, ("shape",)), (4, both), (8, both))
-    retrieve = network.retrieve
+    match = network.match
 
-    def retrieve_another(image: torch.Tensor) -> Any:
-        embedding, factors = retrieve(image)
+    def match_another(tokens: torch.Tensor) -> Any:
+        embedding, factors = match(tokens)
         return embedding, {**factors, "size": replace(factors["size"], index=torch.tensor([3]))}
 
     with torch.inference_mode():
         torch.testing.assert_close(trace.logits, network(x).logits)
-        monkeypatch.setattr(network, "retrieve", retrieve_another)
+        monkeypatch.setattr(network, "match", match_another)
         torch.testing.assert_close(trace.forced[1], network(x).logits)
     assert not torch.equal(trace.forced[0], trace.forced[1])
 

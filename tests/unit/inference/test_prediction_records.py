@@ -22,6 +22,7 @@ def test_a_record_by_hand() -> None:
         measured=measured, side="patient", agreement=1 / 3, flagged=True, area_px={"lesion": 6},
         area_mm2={"lesion": 1.5}, reasons=("why",), expected_dice=0.123456,
         engine="onnx 1.32.0, float32 on cpu",
+        unlike_training_images=("content",),
     )  # fmt: skip
     record = PredictionRecord.of(prediction, image=Path("in/a.png"), name="a", mask="masks/a.png")
     line = {
@@ -55,6 +56,7 @@ def test_a_record_by_hand() -> None:
         "dicom": None,
         "not_written": {},
         "engine": "onnx 1.32.0, float32 on cpu",
+        "unlike_training_images": ["content"],
     }
     assert record.model_dump(mode="json") == line
     assert list(record.model_dump()) == list(line)

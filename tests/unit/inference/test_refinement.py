@@ -12,6 +12,7 @@ import pytest
 from lexiseg.data.readers import read_image
 from lexiseg.inference.explain import CORRECTED, explain
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.review import Review
 from lexiseg.inference.word_correction import correct_mask
 from lexiseg.refinement.refine import refine
 from lexiseg.refinement.refinement_file import RefinementRecord
@@ -106,6 +107,23 @@ def test_a_given_prediction_is_used_and_stays_as_it_is(predictor: Predictor, ima
     assert np.array_equal(found.mask, again.mask)
     empty = replace(plain, probability=np.zeros_like(plain.probability), mask=np.zeros_like(plain.mask))
     assert refine(predictor, image, say={"left": "lower left lung"}, prediction=empty).overlap == 1.0
+
+
+def test_an_image_unlike_the_training_images_stays_flagged(predictor: Predictor, images: list[Path]) -> None:
+    plain = predictor.predict(images[0])
+    unlike = replace(
+        plain, unlike_training_images=("content",), flagged=True, expected_dice=None,
+        reasons=("unlike the training images (content)",),
+    )  # fmt: skip
+    say = {"left": "lower left lung"}
+    sure = Review(flagged=False, expected_dice=0.9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Predictor, "review", lambda *_, **__: sure)
+        like = refine(predictor, images[0], say=say, prediction=plain)
+        found = refine(predictor, images[0], say=say, prediction=unlike)
+    assert (like.flagged, like.expected_dice) == (False, 0.9)
+    assert (found.flagged, found.expected_dice) == (True, None)
+    assert found.reasons == ("unlike the training images (content)", *like.reasons)
 
 
 def test_areas_in_mm2_where_the_size_of_a_pixel_is_known(predictor: Predictor, images: list[Path]) -> None:

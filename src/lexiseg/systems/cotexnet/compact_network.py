@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels
+from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels, image_features
 from lexiseg.models.text_bank import TextBank
 from lexiseg.models.tokens import TokenReader, as_map
 
@@ -37,12 +37,14 @@ class CompactCoTexNetOutput:
         retrieval: Per factor, scores `(B, N_f)` of its phrases.
         image_embedding: e_img `(B, E)` float32, of unit length.
         tokens: What e_img was gathered from, `(B, T, D)`.
+        image_features: Of the encoder, see `HasImageFeatures`; None in training passes.
     """
 
     logits: Tensor
     retrieval: dict[str, Tensor]
     image_embedding: Tensor
     tokens: Tensor
+    image_features: Tensor | None = None
 
 
 class ImageEmbedding(TokenReader):
@@ -163,6 +165,7 @@ class CompactCoTexNet(nn.Module):
             retrieval=self.words(embedding),
             image_embedding=embedding,
             tokens=tokens,
+            image_features=image_features(pyramid),
         )
 
     def embed(self, pyramid: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

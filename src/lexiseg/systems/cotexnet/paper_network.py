@@ -44,10 +44,13 @@ class CoTexNetOutput:
     Attributes:
         logits: Raw scores, (B, C, H, W).
         image_embedding: e_img, which takes the place of the text's, (B, D) float32, 0.5..0.73.
+        image_features: Means over the image of the shallowest and the deepest features of the vision tower
+            that the decoder reads, (B, 2 V); None in training passes.
     """
 
     logits: Tensor
     image_embedding: Tensor
+    image_features: Tensor | None = None
 
     @property
     def probability(self) -> Tensor:
@@ -124,7 +127,12 @@ class CoTexNetStudent(nn.Module):
         _check_image(image)
         class_token, features = self._see(image)
         embedding = self._embed_image(class_token)  # (B, D)
-        return CoTexNetOutput(logits=self._segment(image, features, embedding), image_embedding=embedding)
+        ends = torch.cat([features[0], features[-1]], dim=2)[:, 1:]  # (B, N, 2 V), without the class token
+        return CoTexNetOutput(
+            logits=self._segment(image, features, embedding),
+            image_embedding=embedding,
+            image_features=ends.float().mean(dim=1),
+        )
 
     def train(self, mode: bool = True) -> Self:
         """Set the training mode of all but the frozen parts, which stay in eval mode."""

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels
+from lexiseg.models.pyramid import PyramidDecoder, PyramidLevels, image_features
 from lexiseg.models.text_bank import TextBank
 from lexiseg.models.tokens import TokenReader, as_map
 
@@ -33,11 +33,13 @@ class CompactStpNetOutput:
         logits: Mask scores `(B, 1, H, W)` (binary) or `(B, classes, H, W)` with the background first.
         retrieval: Per factor, scores `(B, N_f)` of its phrases.
         attention: Where each phrase looked, `(B, N, H/16, W/16)`, each map sums to 1.
+        image_features: Of the encoder, see `HasImageFeatures`; None in training passes.
     """
 
     logits: Tensor
     retrieval: dict[str, Tensor]
     attention: Tensor
+    image_features: Tensor | None = None
 
 
 class PhraseRetrieval(TokenReader):
@@ -136,7 +138,9 @@ class CompactStpNet(nn.Module):
         scores, attention = self.retrieval(grid)
         probability = {name: score.softmax(dim=-1) for name, score in scores.items()}
         logits = self.decode(pyramid, probability, attention, grid)
-        return CompactStpNetOutput(logits=logits, retrieval=scores, attention=attention)
+        return CompactStpNetOutput(
+            logits=logits, retrieval=scores, attention=attention, image_features=image_features(pyramid)
+        )
 
     def decode(
         self,

@@ -68,11 +68,13 @@ class StpNetOutput:
         logits: Raw scores of the lesion, (B, 1, 224, 224).
         image_embedding: Normalised image vector v, (B, D).
         factors: The output for each factor, coarse to fine.
+        image_features: Channel means of the image encoder's two coarsest maps, (B, 1024 + 2048).
     """
 
     logits: Tensor
     image_embedding: Tensor
     factors: dict[str, FactorOutput]
+    image_features: Tensor | None = None
 
     @property
     def probability(self) -> Tensor:
@@ -159,9 +161,17 @@ class StpNet(nn.Module):
             UsageError: The images have another shape, or a training batch holds a single one.
         """
         self._check_image(image)
-        embedding, factors = self.retrieve(image)
+        tokens = self.image_encoder(image)  # (B, L, D)
+        embedding, factors = self.match(tokens)
         logits = self.segment(image, [factor.index for factor in factors.values()])
-        return StpNetOutput(logits=logits, image_embedding=embedding, factors=factors)
+        # The tokens are the two maps, reshaped; the inverse reshape gives their channels back.
+        channels = tokens.transpose(1, 2).reshape(image.shape[0], -1, GRID * GRID)  # (B, 1024 + 2048, 196)
+        return StpNetOutput(
+            logits=logits,
+            image_embedding=embedding,
+            factors=factors,
+            image_features=channels.float().mean(dim=2),
+        )
 
     def segment(self, image: Tensor, indices: Sequence[Tensor]) -> Tensor:
         """Return the scores (B, 1, 224, 224) of images (B, 3, 224, 224) under a phrase of each factor.
@@ -177,7 +187,11 @@ class StpNet(nn.Module):
 
     def retrieve(self, image: Tensor) -> tuple[Tensor, dict[str, FactorOutput]]:
         """Return the image embedding (B, D) and what it retrieves per factor, for images (B, 3, 224, 224)."""
-        vector = self.aggregator(self.image_encoder(image))  # (B, D), unit length
+        return self.match(self.image_encoder(image))
+
+    def match(self, tokens: Tensor) -> tuple[Tensor, dict[str, FactorOutput]]:
+        """Return what `retrieve` returns, for tokens (B, L, D) of the image encoder."""
+        vector = self.aggregator(tokens)  # (B, D), unit length
         embedding = self.retrieval_norm(vector)  # (B, D)
         factors = {}
         for position, (name, head) in enumerate(zip(self.factor_names, self.heads, strict=True)):

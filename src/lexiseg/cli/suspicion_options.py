@@ -1,0 +1,111 @@
+"""`lexiseg data check --with RUN` and `--folds N`: masks and reports that look wrong to a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lexiseg.cli.common_options import narrator, progress_bar, say, warn
+from lexiseg.errors import PartialFailureError, UsageError
+
+if TYPE_CHECKING:
+    from lexiseg.evaluation.suspicion_file import Suspicions
+
+With = Annotated[
+    Path | None,
+    typer.Option(
+        "--with",
+        metavar="RUN",
+        help="Check masks and reports with a run: missing and invented lesions, reports of another patient, "
+        "swapped sides. Images that it was trained on are left out.",
+    ),
+]
+Folds = Annotated[
+    int | None,
+    typer.Option(
+        help="Check masks and reports with runs that are trained on parts of the data set, one per fold."
+    ),
+]
+Out = Annotated[
+    Path, typer.Option(help="Folder for suspicions.csv, .json and .html, with --with or --folds.")
+]
+Config = Annotated[
+    Path | None, typer.Option(help="YAML file with fields of the trainings of --folds, as for train.")
+]
+MaxMinutes = Annotated[float | None, typer.Option(help="Minutes of each training of --folds.")]
+
+#: Number of cases that are printed.
+_PRINTED = 10
+
+
+def check_with(
+    folder: Path,
+    out: Path,
+    *,
+    run: Path | None,
+    folds: int | None,
+    config: Path | None,
+    max_minutes: float | None,
+    device: str,
+) -> Suspicions:
+    """Check masks and reports with a run, or by folds, and write the results.
+
+    Raises:
+        UsageError: Both a run and folds are given, or options of trainings without folds.
+    """
+    if run is not None and folds is not None:
+        raise UsageError("Give --with RUN or --folds N, not both.", code="LEX-USE-902")
+    if folds is None and (config is not None or max_minutes is not None):
+        raise UsageError(
+            "--config and --max-minutes set the trainings of --folds. Add --folds 5, or leave them out.",
+            code="LEX-USE-903",
+        )
+    from lexiseg import find_suspicions, find_suspicions_by_folds
+    from lexiseg.inference.options import PredictionOptions
+
+    with progress_bar() as progress:
+        task = progress.add_task("checking", total=None)
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        if run is not None:
+            return find_suspicions(run, folder, out, device=device, progress=show)
+        return find_suspicions_by_folds(
+            folder,
+            out,
+            folds=folds or 0,
+            config_file=config,
+            options={"max_minutes": max_minutes},
+            prediction=PredictionOptions(device=device),
+            progress=show,
+            console=narrator(),
+        )
+
+
+def show_suspicions(found: Suspicions, out: Path) -> None:
+    """Print the most suspicious cases and where the rest is.
+
+    Raises:
+        PartialFailureError: Some cases could not be read.
+    """
+    for case in found.cases[:_PRINTED]:
+        why = f": {case.reasons[0]}" if case.reasons else ""
+        say(f"{case.rank:>3}  {case.score:5.1f}  {case.kind}  {case.id}{why}")
+    for note in found.notes:
+        say(note)
+    if found.nothing_to_check:
+        say(f"{found.nothing_to_check} images have neither a mask nor a report that can be read.")
+    if found.left_out:
+        say(f"{found.left_out} images were left out, as the run was trained on them.")
+    say(f"{found.checked} cases checked. The first ones are shown in {out / 'suspicions.html'}.")
+    if found.failed:
+        for failed in found.failed:
+            warn(f"{failed.id}: {failed.error}")
+        raise PartialFailureError(
+            f"{len(found.failed)} cases could not be checked; each is named above and in "
+            f"{out / 'suspicions.json'}.",
+            code="LEX-PART-900",
+        )

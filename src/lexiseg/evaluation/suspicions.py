@@ -1,0 +1,399 @@
+"""Find masks and reports of a data set that look wrong to a run that did not learn from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+import numpy.typing as npt
+
+from lexiseg.data import DatasetIndex, Sample
+from lexiseg.data.readers import read_image, read_mask
+from lexiseg.errors import DataError, LexisegError, RunError, UsageError
+from lexiseg.evaluation.checks import check_classes
+from lexiseg.evaluation.evaluation_data import open_for_runs
+from lexiseg.evaluation.options import PredictionKeywords
+from lexiseg.evaluation.predictor_protocol import PathPredictor
+from lexiseg.evaluation.result_folder import result_folder
+from lexiseg.evaluation.retrieval import References
+from lexiseg.evaluation.suspicion_file import Suspicion, SuspicionFailure, Suspicions
+from lexiseg.evaluation.suspicion_page import MOST_SHOWN, build_page
+from lexiseg.evaluation.suspicion_reasons import reasons
+from lexiseg.evaluation.suspicion_signs import (
+    KINDS,
+    Expectation,
+    Kind,
+    Signs,
+    count_differences,
+    mask_signs,
+    report_signs,
+    standardise,
+)
+from lexiseg.files import refuse_blocked
+from lexiseg.inference.options import PredictionOptions
+from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.result import Prediction
+from lexiseg.json_records import record_text
+from lexiseg.outputs.output_folder import OutputFolder
+from lexiseg.runs.run import Run
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.measure import measure_indices
+from lexiseg.words.vocabulary import Vocabulary
+
+#: The files that are written.
+SUSPICION_FILES = ("suspicions.csv", "suspicions.html", "suspicions.json")
+
+NO_WORDS = "Reports are not checked: the run names no words."
+NO_REPORTS = "Reports are not checked: the data set has none."
+
+Progress = Callable[[int, int], None]
+
+# Standardised value from which the sign of swapped sides is clear.
+_CLEARLY = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A run, and the samples of a data set that it did not learn from.
+
+    Attributes:
+        predictor: The run, loaded.
+        samples: The samples.
+    """
+
+    predictor: PathPredictor
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedCase:
+    """What was found in one case, before cases are compared with each other.
+
+    Attributes:
+        sample: The sample.
+        signs: Its signs by kind.
+        told: Phrases of its report, one index per factor; None without a report that can be read.
+        measured: Phrases measured on its mask; None without mask or words.
+        retrieved: Probabilities of all phrases per factor; empty where reports are not checked.
+        vocabulary: The vocabulary of the phrases; None where reports are not checked.
+        dice: Dice of mask and predicted mask; None without a mask.
+        missing: Share of the image where the run sees lesion outside the mask, 0..1; None without a mask.
+        doubted: Mean probability of lesion inside the mask; None where it marks nothing.
+    """
+
+    sample: Sample
+    signs: Signs
+    told: tuple[int, ...] | None
+    measured: tuple[int, ...] | None
+    retrieved: tuple[npt.NDArray[np.floating], ...]
+    vocabulary: Vocabulary | None
+    dice: float | None
+    missing: float | None
+    doubted: float | None
+
+
+def find_suspicions(
+    run: Run | str | Path,
+    data: str | Path,
+    out: str | Path,
+    *,
+    progress: Progress | None = None,
+    **options: Unpack[PredictionKeywords],
+) -> Suspicions:
+    """Rank the cases of a data set by how wrong their mask or report looks to a run.
+
+    Images that the run was trained on are left out and counted: it has learned their errors.
+
+    Args:
+        run: A trained run, its folder, or the name of a model that comes with Lexiseg.
+        data: The data set's folder.
+        out: Folder for `suspicions.csv`, `suspicions.json` and `suspicions.html`.
+        progress: Called after each case with the number of cases done and in all.
+        **options: Fields of `PredictionOptions`, such as `device`.
+
+    Returns:
+        The content of `suspicions.json`.
+
+    Raises:
+        RunError: The run cannot be used, or does not say which images it was trained on.
+        DataError: The data set cannot be used with the run, or the run was trained on all of its images.
+        UsageError: The data set states another vocabulary than that of the run.
+        DiskError: The files cannot be written.
+    """
+    run = Run.of(run)
+    refuse_blocked(out)
+    if run.splits is None:
+        raise RunError(
+            f"{run.shown} does not say which images it was trained on, so it cannot be told which images it "
+            "can check. Use --folds 5 instead, which trains runs on parts of the data set.",
+            code="LEX-RUN-904",
+        )
+    index = open_for_runs((run,), data, "train")
+    learned = set[str]()
+    if run.manifest.data.name == index.name:
+        learned = set(run.splits.train) - set(run.splits.left_out)
+    samples = tuple(sample for sample in index.samples if sample.id not in learned)
+    if not samples:
+        raise DataError(
+            f"{run.shown} was trained on all {len(index.samples)} images of {index.root}, so it cannot check "
+            "any. Use --folds 5 instead, which trains runs on parts of the data set.",
+            code="LEX-DATA-901",
+        )
+    part = Part(predictor=Predictor(run, PredictionOptions(**options)), samples=samples)
+    with result_folder(Path(out), SUSPICION_FILES) as folder:
+        found = check_cases(index, [part], left_out=len(index.samples) - len(samples), progress=progress)
+        write_suspicions(found, index, [part], folder)
+    return found
+
+
+def check_cases(
+    index: DatasetIndex, parts: Sequence[Part], *, left_out: int = 0, progress: Progress | None = None
+) -> Suspicions:
+    """Rank the cases of a data set that is already open; nothing is written. See `find_suspicions`.
+
+    Args:
+        index: The data set.
+        parts: Runs with the samples that each checks; all runs have the same classes and words.
+        left_out: Number of images that are in no part.
+        progress: As for `find_suspicions`.
+    """
+    run = parts[0].predictor.run
+    for part in parts:
+        check_classes(index, part.predictor.run)
+    # The vocabulary of each run is its own: one that is made from report sentences differs between folds.
+    references = [_references(index, part.predictor.run) for part in parts]
+    cases: list[CheckedCase] = []
+    failed: list[SuspicionFailure] = []
+    done, total, empty = 0, sum(len(part.samples) for part in parts), 0
+    for part, reference in zip(parts, references, strict=True):
+        predictions = part.predictor.predict_paths([sample.image for sample in part.samples])
+        for sample, (_, prediction) in zip(part.samples, predictions, strict=True):
+            try:
+                if isinstance(prediction, LexisegError):
+                    raise prediction
+                case = check_case(sample, prediction, index, reference)
+                empty += not case.signs
+                cases += [case] if case.signs else []
+            except LexisegError as error:
+                failed.append(SuspicionFailure(id=sample.id, image=str(sample.image), error=str(error)))
+            done += 1
+            if progress is not None:
+                progress(done, total)
+    return Suspicions(
+        data=index.name,
+        runs=tuple(part.predictor.run.shown for part in parts),
+        side=run.side if run.spoken_vocabulary is not None else None,
+        checked=len(cases),
+        left_out=left_out,
+        nothing_to_check=empty,
+        notes=_notes(index, run),
+        cases=rank(cases, index),
+        failed=tuple(failed),
+    )
+
+
+def check_case(
+    sample: Sample, prediction: Prediction, index: DatasetIndex, references: References | None
+) -> CheckedCase:
+    """Return the signs of one case.
+
+    Raises:
+        LexisegError: Its mask cannot be read, or differs from the image in size.
+    """
+    expectation = Expectation(
+        probability=prediction.probability.sum(axis=0),
+        words=tuple(np.array(word.probabilities) for word in prediction.words),
+    )
+    given = None
+    if sample.mask is not None:
+        given = read_mask(sample.mask, index.coding)
+        if given.shape != prediction.mask.shape:
+            raise DataError(
+                f"The mask {sample.mask} and its image {sample.image} differ in size. Export both at one "
+                "size.",
+                code="LEX-DATA-902",
+            )
+    told = measured = None
+    if references is not None:
+        image = read_image(sample.image)
+        if sample.report is not None:
+            read = references.of(sample, prediction.mask, image).indices
+            told = read if any(position != UNKNOWN for position in read) else None
+        if given is not None:
+            measured = measure_indices(given, references.vocabulary, image=image, side=references.side)
+    return judge(
+        sample,
+        given,
+        expectation,
+        told=told,
+        measured=measured,
+        vocabulary=None if references is None else references.vocabulary,
+    )
+
+
+def judge(
+    sample: Sample,
+    given: npt.NDArray[np.integer] | None,
+    expectation: Expectation,
+    *,
+    told: tuple[int, ...] | None = None,
+    measured: tuple[int, ...] | None = None,
+    vocabulary: Vocabulary | None = None,
+) -> CheckedCase:
+    """Return the signs of a case from what its files hold and what the run expects.
+
+    Args:
+        sample: The case.
+        given: Labels of its mask `(H, W)`; None without a mask.
+        expectation: What the run predicts.
+        told: Phrases of its report; None without.
+        measured: Phrases measured on its mask; None without.
+        vocabulary: The vocabulary of the phrases; None where reports are not checked.
+    """
+    signs: dict[Kind, float] = {}
+    dice = missing = doubted = None
+    if given is not None:
+        lesion, probability = given > 0, expectation.probability
+        expected = probability > 0.5
+        differences = 0 if told is None else count_differences(told, measured)
+        signs.update(mask_signs(lesion, probability, differences=differences))
+        total = int(lesion.sum()) + int(expected.sum())
+        dice = 2 * int((lesion & expected).sum()) / total if total else 1.0
+        missing = float((expected & ~lesion).mean())
+        doubted = float(probability[lesion].mean()) if lesion.any() else None
+    if told is not None and expectation.words and vocabulary is not None:
+        signs.update(report_signs(told, expectation.words, vocabulary, measured=measured))
+    return CheckedCase(
+        sample=sample,
+        signs={kind: signs[kind] for kind in KINDS if kind in signs},
+        told=told,
+        measured=measured,
+        retrieved=expectation.words if vocabulary is not None else (),
+        vocabulary=vocabulary,
+        dice=dice,
+        missing=missing,
+        doubted=doubted,
+    )
+
+
+def rank(cases: Sequence[CheckedCase], index: DatasetIndex) -> tuple[Suspicion, ...]:
+    """Return the cases, most suspicious first.
+
+    The sign of each kind is standardised over all cases; the largest value of a case counts. Swapped sides
+    make the sign of another report large too, so a report that fits better with left and right exchanged
+    counts as swapped.
+    """
+    if not cases:
+        return ()
+    table = np.stack(
+        [standardise(np.array([case.signs.get(kind, np.nan) for case in cases])) for kind in KINDS], axis=1
+    )
+    worst = np.nanargmax(table, axis=1)
+    order = np.argsort(-table[np.arange(len(cases)), worst], kind="stable")
+    return tuple(
+        _suspicion(place, cases[i], table[i], int(worst[i]), index)
+        for place, i in enumerate(order.tolist(), start=1)
+    )
+
+
+def write_suspicions(
+    found: Suspicions, index: DatasetIndex, parts: Sequence[Part], folder: OutputFolder
+) -> None:
+    """Write table, page and record; the record last.
+
+    Raises:
+        DiskError: They cannot be written.
+    """
+    table, page, record = (folder.path / name for name in SUSPICION_FILES)
+    folder.write_text(table, found.table())
+    folder.write_text(page, build_page(found, _to_draw(found, parts), index))
+    folder.write_text(record, record_text(found))
+
+
+def _to_draw(found: Suspicions, parts: Sequence[Part]) -> dict[str, tuple[Sample, Prediction]]:
+    """Predict the cases that the page shows again, by id."""
+    shown = {case.id for case in found.cases[:MOST_SHOWN]}
+    drawn: dict[str, tuple[Sample, Prediction]] = {}
+    for part in parts:
+        samples = [sample for sample in part.samples if sample.id in shown]
+        predictions = part.predictor.predict_paths([sample.image for sample in samples])
+        for sample, (_, prediction) in zip(samples, predictions, strict=True):
+            if isinstance(prediction, LexisegError):
+                raise prediction
+            drawn[sample.id] = (sample, prediction)
+    return drawn
+
+
+def _notes(index: DatasetIndex, run: Run) -> tuple[str, ...]:
+    """Return what is not looked for, and why."""
+    if run.spoken_vocabulary is None:
+        return (NO_WORDS,)
+    return () if any(sample.report for sample in index.samples) else (NO_REPORTS,)
+
+
+def _references(index: DatasetIndex, run: Run) -> References | None:
+    """Return how reports are read; None where none are checked.
+
+    Raises:
+        UsageError: The data set states another vocabulary than that of the run.
+    """
+    vocabulary = run.spoken_vocabulary
+    if vocabulary is None or _notes(index, run):
+        return None
+    if index.vocabulary is not None and Path(index.vocabulary).stem != vocabulary.name:
+        raise UsageError(
+            f"{index.root} states the vocabulary '{index.vocabulary}' in dataset.yaml, but the words of "
+            f"{run.shown} are those of '{vocabulary.name}'. Choose a run with the vocabulary of the data "
+            "set.",
+            code="LEX-USE-900",
+        )
+    return References(kind="reports", vocabulary=vocabulary, side=run.side, data_side=index.side)
+
+
+def _suspicion(
+    place: int,
+    case: CheckedCase,
+    scores: npt.NDArray[np.float64],
+    worst: int,
+    index: DatasetIndex,
+) -> Suspicion:
+    sample, kind, vocabulary = case.sample, KINDS[worst], case.vocabulary
+    swapped = KINDS.index("swapped sides")
+    if kind == "other report" and case.signs.get("swapped sides", 0) > 0 and scores[swapped] > _CLEARLY:
+        kind = "swapped sides"
+    factors = () if vocabulary is None else vocabulary.factors
+    image = sample.image
+    shown = image.relative_to(index.root) if image.is_relative_to(index.root) else image
+
+    def phrases(indices: tuple[int, ...] | None) -> dict[str, str | None]:
+        if indices is None:
+            return {}
+        return {
+            factor.name: None if position == UNKNOWN else factor.phrases[position]
+            for factor, position in zip(factors, indices, strict=True)
+        }
+
+    return Suspicion(
+        rank=place,
+        id=sample.id,
+        image=shown.as_posix(),
+        split=sample.split,
+        kind=kind,
+        score=round(float(scores[worst]), 4),
+        reasons=reasons(
+            kind, case.told, case.measured, case.retrieved, vocabulary,
+            missing=case.missing, doubted=case.doubted,
+        ),
+        scores={name: round(float(s), 4) for name, s in zip(KINDS, scores, strict=True) if not np.isnan(s)},
+        report=sample.report,
+        told=phrases(case.told),
+        retrieved={
+            factor.name: factor.phrases[int(np.argmax(probability))]
+            for factor, probability in zip(factors, case.retrieved, strict=True)
+        },
+        measured=phrases(case.measured),
+        dice=None if case.dice is None else round(case.dice, 4),
+    )  # fmt: skip

@@ -1,0 +1,155 @@
+"""Check a data set with runs that are trained on parts of it: each fold by the run that did not see it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
+from lexiseg.errors import DataError, RunError, UsageError
+from lexiseg.evaluation.result_folder import result_folder
+from lexiseg.evaluation.suspicion_file import Suspicions
+from lexiseg.evaluation.suspicions import (
+    SUSPICION_FILES,
+    Part,
+    Progress,
+    check_cases,
+    write_suspicions,
+)
+from lexiseg.files import refuse_blocked
+from lexiseg.inference.options import PredictionOptions
+from lexiseg.inference.predictor import Predictor
+from lexiseg.runs.manifest import MANIFEST_FILE
+from lexiseg.runs.run import Run
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training.config import make_config
+from lexiseg.training.resume import is_finished
+from lexiseg.training.train import train_on
+
+#: Folder of the runs, below that of the results.
+FOLDS_FOLDER = "folds"
+
+# Of the patients that a run learns from, one in this many is for validation.
+_VALIDATION = 8
+
+
+def find_suspicions_by_folds(
+    data: str | Path,
+    out: str | Path,
+    *,
+    folds: int = 5,
+    config_file: str | Path | None = None,
+    options: Mapping[str, object] | None = None,
+    prediction: PredictionOptions | None = None,
+    progress: Progress | None = None,
+    console: Console | None = None,
+) -> Suspicions:
+    """Rank the cases of a data set by how wrong they look to runs that are trained on its other parts.
+
+    Each patient is in one fold. Each run is trained on all other folds, and checks the images of its own. The
+    same call goes on with what an interrupted one has done; finished runs are not trained again.
+
+    Args:
+        data: The data set's folder.
+        out: Folder for the results; the runs are in its folder `folds`.
+        folds: Number of folds, at least 2.
+        config_file: YAML file with fields of the configuration of the trainings.
+        options: Fields of the configuration, such as `max_minutes` per training; they win over the file.
+        prediction: How images are predicted.
+        progress: Called after each case with the number of cases done and in all.
+        console: Where the trainings show progress; None shows nothing.
+
+    Returns:
+        The content of `suspicions.json`.
+
+    Raises:
+        UsageError: There are fewer than 2 folds, or an option is not possible.
+        DataError: The data set cannot be used, or is too small for the folds.
+        RunError: The folder holds runs of other folds.
+        DiskError: There is no space or no permission.
+    """
+    if folds < 2:
+        raise UsageError(f"--folds must be at least 2; got {folds}.", code="LEX-USE-901")
+    refuse_blocked(out)
+    config = make_config(options or {}, config_file)
+    index = open_dataset(data, seed=config.seed, allow_missing_masks=True)
+    parts = fold_indices(index, folds)
+    settings = prediction or PredictionOptions()
+    with result_folder(Path(out), SUSPICION_FILES) as folder:
+        runs = [
+            _trained(part, config, Path(out) / FOLDS_FOLDER / f"fold-{number}", console)
+            for number, part in enumerate(parts, start=1)
+        ]
+        checks = [
+            Part(predictor=Predictor(run, settings), samples=part.split("test"))
+            for run, part in zip(runs, parts, strict=True)
+        ]
+        found = check_cases(index, checks, progress=progress)
+        write_suspicions(found, index, checks, folder)
+    return found
+
+
+def fold_indices(index: DatasetIndex, folds: int) -> list[DatasetIndex]:
+    """Return the data set once per fold: the images of the fold are its test split.
+
+    Patients are ordered by a hash of their name and dealt to the folds in turn.
+
+    Raises:
+        DataError: A fold would have fewer images than there are classes, or there are too few patients.
+    """
+    groups = sorted({_group(sample) for sample in index.samples}, key=_hashed)
+    place = {group: number for number, group in enumerate(groups)}
+    sizes = [sum(place[_group(sample)] % folds == fold for sample in index.samples) for fold in range(folds)]
+    if min(sizes) < index.num_classes or len(groups) < 2 * folds:
+        raise DataError(
+            f"{index.root} has {len(index.samples)} images of {len(groups)} patients. With {folds} folds the "
+            f"smallest fold has {min(sizes)} images; it needs at least {index.num_classes} (one per class, "
+            f"with the background), and at least {2 * folds} patients are needed. Choose fewer --folds.",
+            code="LEX-DATA-903",
+        )
+    found = []
+    for fold in range(folds):
+        learned = [group for group in groups if place[group] % folds != fold]
+        validation = set(learned[::_VALIDATION])
+
+        def split(sample: Sample, fold: int = fold, validation: set[str] = validation) -> Split:
+            group = _group(sample)
+            if place[group] % folds == fold:
+                return "test"
+            return "val" if group in validation and sample.mask is not None else "train"
+
+        samples = tuple(replace(sample, split=split(sample)) for sample in index.samples)
+        found.append(replace(index, samples=samples))
+    return found
+
+
+def _trained(index: DatasetIndex, config: TrainConfig, folder: Path, console: Console | None) -> Run:
+    """Return the run of a fold, trained if it is not finished.
+
+    Raises:
+        RunError: The folder holds a run of other folds.
+    """
+    if (folder / MANIFEST_FILE).is_file():
+        splits = Run.open(folder).splits
+        if splits is None or set(splits.test) != {sample.id for sample in index.split("test")}:
+            raise RunError(
+                f"{folder} holds a run that was trained with other folds. Use the same --folds and data as "
+                "before, or choose another --out.",
+                code="LEX-RUN-905",
+            )
+        if is_finished(folder):
+            return Run.open(folder)
+        return train_on(index, config, folder, resume=True, console=console)
+    return train_on(index, config, folder, console=console)
+
+
+def _group(sample: Sample) -> str:
+    return sample.patient or sample.id
+
+
+def _hashed(group: str) -> bytes:
+    return hashlib.sha256(group.encode()).digest()

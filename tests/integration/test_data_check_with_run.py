@@ -1,0 +1,71 @@
+"""`lexiseg data check --with RUN` and `--folds`, on real files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import shell
+
+import lexiseg
+from lexiseg.data.phantom import write_phantom
+from lexiseg.errors import RunError
+from lexiseg.studies import fold_suspicions
+from lexiseg.systems import registry
+from registry_copy import copy_registry
+from toy_system import TOY
+
+USAGE, RUN = 2, 4
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("suspicions") / "data"
+    write_phantom(folder, num_train=8, num_val=4, num_test=4, size=64, seed=1)
+    return folder
+
+
+def test_a_shipped_model_checks_a_data_set(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    outcome = shell("data", "check", data, "--with", "covid-xray", "--out", out)
+    assert outcome.code == 0, outcome.stderr
+    assert "16 cases checked" in outcome.stdout
+    assert sorted(file.name for file in out.iterdir() if not file.name.startswith(".")) == [
+        "suspicions.csv", "suspicions.html", "suspicions.json",
+    ]  # fmt: skip
+    record = json.loads((out / "suspicions.json").read_text("utf-8"))
+    assert (record["checked"], record["left_out"]) == (16, 0)
+    assert [case["rank"] for case in record["cases"]] == list(range(1, 17))
+    assert f"  1  {record['cases'][0]['score']:5.1f}  {record['cases'][0]['kind']}" in outcome.stdout
+
+
+def test_options_that_do_not_fit_are_refused(data: Path, tmp_path: Path) -> None:
+    check = ("data", "check", data, "--out", tmp_path / "out")
+    shell(*check, "--with", "covid-xray", "--folds", 2).refuses(USAGE, "not both")
+    shell(*check, "--max-minutes", 1).refuses(USAGE, "Add --folds 5")
+    shell(*check, "--with", tmp_path / "nothing").refuses(RUN, "Expected a run folder")
+
+
+def test_folds_are_trained_once_and_go_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_registry(monkeypatch)
+    registry.register(TOY)
+    tiny: dict[str, Any] = {
+        "model": "toy", "text": "concepts", "steps": 2, "image_size": 32, "batch_size": 4,
+        "precision": "fp32", "workers": 0, "accelerator": "cpu",
+    }  # fmt: skip
+    out = tmp_path / "out"
+    found = lexiseg.find_suspicions_by_folds(data, out, folds=2, options=tiny)
+    assert (found.checked, found.left_out, len(found.runs)) == (16, 0, 2)
+    assert (out / "suspicions.html").is_file()
+    trained: list[Path] = []
+    monkeypatch.setattr(fold_suspicions, "train_on", lambda *args, **_: trained.append(args[2]))
+    again = lexiseg.find_suspicions_by_folds(data, out, folds=2, options=tiny)
+    assert trained == []
+    assert again == found
+    with pytest.raises(RunError, match="other folds") as refused:
+        lexiseg.find_suspicions_by_folds(data, out, folds=3, options=tiny)
+    assert refused.value.code == "LEX-RUN-905"

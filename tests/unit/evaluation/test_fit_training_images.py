@@ -1,0 +1,47 @@
+"""What training images look like, fitted: the spread and the limits by hand, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lexiseg.evaluation import fit_training_images as fit
+from lexiseg.evaluation.fit_training_images import fit_aspect, fit_limit
+from refusals import refuses
+
+
+def test_the_spread_along_and_beside_the_main_direction() -> None:
+    rng = np.random.default_rng(0)
+    main, beside = rng.normal(size=4000), rng.normal(size=(4000, 2))
+    vectors = np.outer(main, [3.0, 3.0]) + 0.1 * beside + [1.0, 2.0]
+    spread = fit_aspect(vectors, directions=1, least_scale=1e-3)
+    np.testing.assert_allclose(spread.mean, [1, 2], atol=0.2)
+    assert abs(spread.directions[:, 0] @ [0.5**0.5, 0.5**0.5]) == pytest.approx(1, abs=1e-3)
+    assert spread.variances[0] == pytest.approx(2, abs=0.01)  # two entries that move together
+    distances = spread.distance(vectors)
+    assert np.sqrt((distances**2).mean()) == pytest.approx(1, abs=0.01)
+    # The same step, along the main direction and across it.
+    along, across = spread.distance(np.array([[2.0, 3.0], [2.0, 1.0]]))
+    assert across > 5 * along
+
+
+def test_entries_that_never_change_have_the_least_scale() -> None:
+    spread = fit_aspect(np.zeros((50, 1)), directions=0, least_scale=4.0)
+    assert spread.distance(np.array([[0.0], [4.0], [8.0]])).tolist() == [0, 1, 2]
+
+
+def test_few_images_have_few_main_directions() -> None:
+    vectors = np.random.default_rng(0).normal(size=(24, 40))
+    assert fit_aspect(vectors, directions=32, least_scale=1e-3).directions.shape == (40, 3)
+
+
+def test_the_limit_by_hand() -> None:
+    assert fit_limit(np.full(30, 0.2)) == 1.0  # never below the distance of a training image
+    assert fit_limit(np.arange(201.0)) == 199.0  # one of 201 is above it, 0.5 %
+
+
+def test_a_shipped_model_is_not_changed(tmp_path: Path) -> None:
+    with refuses("LEX-RUN-903", "covid-xray", "Copy"):
+        fit.fit_training_images("covid-xray", tmp_path)

@@ -1,0 +1,239 @@
+"""Masks and reports that look wrong to a run: signs by hand, their ranking, what is written and refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from math import log, log1p
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from html_page import Page
+from lexiseg.data import open_dataset
+from lexiseg.evaluation import suspicions
+from lexiseg.evaluation.suspicion_signs import (
+    count_differences,
+    mask_signs,
+    report_signs,
+    standardise,
+)
+from lexiseg.evaluation.suspicions import (
+    NO_REPORTS,
+    NO_WORDS,
+    Part,
+    check_cases,
+    find_suspicions,
+    write_suspicions,
+)
+from lexiseg.json_records import read_record
+from lexiseg.outputs.output_folder import owned_folder
+from lexiseg.runs.splits import SplitsRecord, write_splits_record
+from lexiseg.words.vocabulary import load_vocabulary
+from refusals import refuses
+
+#: Indices of the chest vocabulary: one lesion, lower left; one lesion, lower right.
+LEFT, RIGHT = (
+    tuple(
+        factor.phrases.index(phrase)
+        for factor, phrase in zip(load_vocabulary("chest").factors, phrases, strict=True)
+    )
+    for phrases in (
+        ("unilateral pulmonary infection", "one infected area", "lower left lung", "no lesion in right lung"),
+        ("unilateral pulmonary infection", "one infected area", "no lesion in left lung", "lower right lung"),
+    )
+)
+
+
+def sure(indices: tuple[int, ...], probability: float = 0.9) -> tuple[np.ndarray, ...]:
+    """Return phrase probabilities of the chest vocabulary that favour the given phrases."""
+    found = []
+    for factor, index in zip(load_vocabulary("chest").factors, indices, strict=True):
+        others = (1 - probability) / (len(factor.phrases) - 1)
+        found.append(np.array([probability if i == index else others for i in range(len(factor.phrases))]))
+    return tuple(found)
+
+
+def test_signs_of_a_mask_by_hand() -> None:
+    expected = np.zeros((224, 224))
+    expected[:20, :10] = 1.0  # two lesions of 100 pixels that touch nowhere
+    expected[10:20] = 0.0
+    expected[100:110, :10] = 1.0
+    both, one, none = expected > 0, expected > 0, np.zeros((224, 224), bool)
+    one = one.copy()
+    one[100:110] = False
+    signs = mask_signs(both, expected)
+    assert signs == {"missing lesion": 0.0, "invented lesion": 0.0}
+    signs = mask_signs(one, expected, differences=2)
+    assert signs["missing lesion"] == pytest.approx(100 / 201 + 0.03 * log1p(100) + 0.6)
+    assert signs["invented lesion"] == pytest.approx(0.6)
+    signs = mask_signs(both, np.where(one, 1.0, 0.0))
+    assert signs["invented lesion"] == pytest.approx(100 / 201 + 0.03 * log1p(100))
+    assert mask_signs(none, np.zeros((224, 224)))["invented lesion"] == 0
+
+
+def test_signs_of_a_mask_do_not_depend_on_the_size_of_the_image() -> None:
+    rng = np.random.default_rng(0)
+    small, given = rng.random((56, 56)), rng.random((56, 56)) > 0.5
+    large = [np.kron(part, np.ones((4, 4))) for part in (small, given)]
+    first, second = mask_signs(given, small), mask_signs(large[1] > 0, large[0])
+    assert first == pytest.approx(second)
+
+
+def test_signs_of_a_report_by_hand() -> None:
+    vocabulary = load_vocabulary("chest")
+    words = sure(LEFT)
+    right = report_signs(RIGHT, words, vocabulary)
+    fits = 2 * log(0.9)  # laterality and count
+    assert right["other report"] == pytest.approx(-fits - 2 * log(0.1 / 7))
+    assert right["swapped sides"] == pytest.approx(2 * log(0.9) - 2 * log(0.1 / 7))
+    assert report_signs(LEFT, words, vocabulary)["swapped sides"] == -right["swapped sides"]
+    compared = report_signs(RIGHT, words, vocabulary, measured=LEFT)
+    assert compared["other report"] == pytest.approx(right["other report"] + 2 * 2)
+    assert compared["swapped sides"] == pytest.approx(right["swapped sides"] + 2)
+    assert "swapped sides" not in report_signs((*LEFT[:2], 3, 3), words, vocabulary)
+    assert report_signs((-1, -1, -1, -1), words, vocabulary) == {"other report": 0.0}
+    assert count_differences((1, 2, -1, 3), (1, 3, 0, -1)) == 1
+
+
+def test_standardised_by_hand() -> None:
+    found = standardise(np.array([*range(11), np.nan]))  # median 5, a tenth exceeds 9
+    np.testing.assert_allclose(found, [*(np.arange(11) - 5) / 4, np.nan])
+    # More than nine tenths are alike: the standard deviation stands in.
+    assert standardise(np.array([0.0] * 15 + [4.0]))[-1] == pytest.approx(4 / (4 * np.sqrt(15) / 16))
+    assert standardise(np.zeros(3)).tolist() == [0, 0, 0]
+    assert np.isnan(standardise(np.full(2, np.nan))).all()
+
+
+class SurePredictor:
+    """Answers with a mask and sure phrases by image name."""
+
+    def __init__(self, fake: Any, answers: dict[str, tuple[np.ndarray, tuple[int, ...]]]) -> None:
+        self.fake, self.run, self.runs = fake, fake.run, fake.runs
+        self.calibration = None
+        self.answers = answers
+
+    def predict_paths(self, paths: Iterable[Path], *, batch_size: int = 8) -> Iterator[tuple[Path, Any]]:
+        for path, prediction in self.fake.predict_paths(paths):
+            if path.stem in self.answers and prediction.words:
+                words = tuple(
+                    dataclasses.replace(word, probabilities=tuple(probability.tolist()))
+                    for word, probability in zip(
+                        prediction.words, sure(self.answers[path.stem][1]), strict=True
+                    )
+                )
+                prediction = dataclasses.replace(prediction, words=words)
+            yield path, prediction
+
+
+@pytest.fixture
+def data(tmp_path: Path, disc: Callable[..., np.ndarray], write_case: Callable[..., Path]) -> Path:
+    """Write 12 cases of the test split: lesions lower left or right, with true reports."""
+    folder = tmp_path / "data"
+    for number in range(12):
+        mask = disc(64, 48 + number % 3, 14 if number % 2 else 50, 7)
+        write_case(folder, f"case{number:02}", mask)
+    sentences = [
+        "Unilateral pulmonary infection, one infected area, "
+        f"lower {'left' if number % 2 else 'right'} lung." for number in range(12)
+    ]  # fmt: skip
+    sentences[5] = sentences[5].replace("left", "right")
+    table = pd.DataFrame({"image": [f"case{n:02}" for n in range(12)], "description": sentences})
+    table.to_csv(folder / "reports.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def answers(disc: Callable[..., np.ndarray]) -> dict[str, tuple[np.ndarray, tuple[int, ...]]]:
+    """Return true masks and words, but in case 3 a second lesion that its mask does not hold."""
+    found = {}
+    for number in range(12):
+        mask = disc(64, 48 + number % 3, 14 if number % 2 else 50, 7)
+        if number == 3:
+            mask = np.maximum(mask, disc(64, 14, 50, 8))
+        found[f"case{number:02}"] = (mask, LEFT if number % 2 else RIGHT)
+    return found
+
+
+def test_wrong_cases_come_first_with_their_reasons(
+    data: Path, answers: Any, fake_predictor: Any, fake_run: Any, tmp_path: Path
+) -> None:
+    del answers["case11"]
+    predictor: Any = SurePredictor(fake_predictor(fake_run(), answers), answers)
+    index = open_dataset(data)
+    part = Part(predictor=predictor, samples=index.samples)
+    found = check_cases(index, [part], left_out=2)
+    assert (found.checked, found.left_out, found.nothing_to_check, found.side) == (11, 2, 0, "image")
+    assert [failed.id for failed in found.failed] == ["case11"]
+    first = {case.id: case for case in found.cases[:2]}
+    assert set(first) == {"case03", "case05"}
+    assert first["case03"].kind == "missing lesion"
+    assert "outside the mask" in first["case03"].reasons[0]
+    swapped = first["case05"]
+    assert swapped.kind == "swapped sides"
+    assert "left and right exchanged" in swapped.reasons[0]
+    assert swapped.told["right"] == swapped.retrieved["left"].replace("left", "right")
+    assert "the mask shows" in " ".join(swapped.reasons)
+    with owned_folder(tmp_path / "out") as folder:
+        write_suspicions(found, index, [part], folder)
+    record = read_record(tmp_path / "out" / "suspicions.json", suspicions.Suspicions, remedy="")
+    assert record == found
+    table = pd.read_csv(tmp_path / "out" / "suspicions.csv")
+    assert table["id"].tolist() == [case.id for case in found.cases]
+    assert table["told_left"][0] is not None
+    page = Page((tmp_path / "out" / "suspicions.html").read_text("utf-8"))
+    assert len(page.all("img")) == 2 * 11
+    assert all(image["alt"] for image in page.all("img"))
+    assert "1. case0" in page.text
+    assert not page.all("script")
+
+
+def test_without_words_only_masks_are_checked(
+    data: Path, answers: Any, fake_predictor: Any, fake_run: Any
+) -> None:
+    index = open_dataset(data)
+    silent = fake_predictor(fake_run(text_source="none"), answers)
+    found = check_cases(index, [Part(predictor=silent, samples=index.samples)])
+    assert found.notes == (NO_WORDS,)
+    assert (found.cases[0].id, found.cases[0].kind, found.side) == ("case03", "missing lesion", None)
+    assert set(found.cases[0].scores) == {"missing lesion", "invented lesion"}
+    (data / "reports.csv").unlink()
+    index = open_dataset(data)
+    speaking: Any = SurePredictor(fake_predictor(fake_run(), answers), answers)
+    found = check_cases(index, [Part(predictor=speaking, samples=index.samples)])
+    assert found.notes == (NO_REPORTS,)
+    assert found.cases[0].told == {}
+
+
+def test_a_mask_of_another_size_is_named(
+    data: Path, answers: Any, fake_predictor: Any, fake_run: Any, disc: Any
+) -> None:
+    answers["case00"] = (disc(32, 20, 20, 5), LEFT)
+    predictor: Any = SurePredictor(fake_predictor(fake_run(), answers), answers)
+    index = open_dataset(data)
+    found = check_cases(index, [Part(predictor=predictor, samples=index.samples)])
+    assert [(failed.id, "size" in failed.error) for failed in found.failed] == [("case00", True)]
+
+
+def test_another_vocabulary_is_refused(data: Path, fake_predictor: Any, fake_run: Any) -> None:
+    (data / "dataset.yaml").write_text("vocabulary: polyp\n", "utf-8")
+    index = open_dataset(data)
+    with refuses("LEX-USE-900", "'polyp'", "'chest'"):
+        check_cases(index, [Part(predictor=fake_predictor(fake_run(), {}), samples=index.samples)])
+
+
+def test_runs_that_cannot_check_are_refused(data: Path, fake_run: Any, tmp_path: Path) -> None:
+    run = dataclasses.replace(fake_run(), path=tmp_path / "run")
+    run.path.mkdir()
+    with refuses("LEX-RUN-904", "does not say which images", "--folds 5"):
+        find_suspicions(run, data, tmp_path / "out")
+    manifest = run.manifest
+    named = manifest.model_copy(update={"data": manifest.data.model_copy(update={"name": "data"})})
+    write_splits_record(run.path, SplitsRecord(train=tuple(f"case{n:02}" for n in range(12))))
+    learned = dataclasses.replace(fake_run(), path=run.path, manifest=named)
+    with refuses("LEX-DATA-901", "all 12 images", "--folds 5"):
+        find_suspicions(learned, data, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
