@@ -70,7 +70,7 @@ def build_capture(
     capture.ImageType = ["DERIVED", "SECONDARY"]
     finish(capture, header, source, identity)
     found = content.facts.directions
-    capture.PatientOrientation = "" if found is None else [found.row, found.column]
+    capture.PatientOrientation = [] if found is None else [found.row, found.column]
     return capture
 
 
