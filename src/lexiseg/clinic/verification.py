@@ -131,7 +131,8 @@ def validate(written: Path, found: Dataset) -> None:
         )
     except (subprocess.TimeoutExpired, OSError) as error:
         raise DataError(
-            f"{VALIDATOR} could not check the written object ({error}). It is not kept; run the command again.",
+            f"{VALIDATOR} could not check the written object ({error}). It is not kept; run the command "
+            "again.",
             code="LEX-DATA-985",
         ) from error
     errors = [line for line in ran.stderr.splitlines() if line.startswith("Error")]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from functools import lru_cache
 from pathlib import Path
 
 from lexiseg._version import __version__
@@ -123,7 +121,7 @@ def _word(word: RetrievedWord, vocabulary: Vocabulary, codes: Codes) -> WordCont
 def _algorithm(predictor: Predictor, facts: ImageFacts) -> Algorithm:
     options, run = predictor.options, predictor.run
     parameters = [
-        (f"weights {number} SHA-256", _sha256(member.weights_file))
+        (f"weights {number} SHA-256", member.weights_sha256())
         for number, member in enumerate(predictor.runs, 1)
     ]
     if predictor.calibration is not None:
@@ -137,9 +135,3 @@ def _algorithm(predictor: Predictor, facts: ImageFacts) -> Algorithm:
         software_version=__version__,
         parameters=tuple(parameters),
     )
-
-
-@lru_cache(maxsize=8)
-def _sha256(weights: Path) -> str:
-    with open(weights, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
