@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 from pydantic import BaseModel
+from pydicom import uid
 
 # The tests load this file by its path, so its folder is not on the path for imports.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -25,6 +26,7 @@ from command_reference import command_line
 
 import lexiseg
 from lexiseg import errors
+from lexiseg.clinic.frame_pixels import decoder_names
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.public.registry import load_registry
 from lexiseg.errors import LexisegError
@@ -234,9 +236,35 @@ def vocabularies() -> str:
     return "\n".join(parts)
 
 
+def dicom_syntaxes() -> str:
+    """Return a table of transfer syntaxes: name, UID, decoder."""
+    found = [(syntax, decoder_names(syntax)) for syntax in uid.AllTransferSyntaxes]
+    rows = [
+        "| transfer syntax | UID | decoders; the first one that is installed is used |",
+        "| --- | --- | --- |",
+    ]
+    for syntax, names in sorted(found, key=lambda pair: [int(part) for part in pair[0].split(".")]):
+        if names is not None:
+            rows.append(f"| {syntax.name} | {syntax} | {', '.join(names) or 'none needed'} |")
+    return "\n".join(rows) + "\n"
+
+
+def dicom_codes() -> str:
+    """Return a table of the codes of the shipped vocabularies."""
+    rows = ["| vocabulary | finding, factor or phrase | code |", "| --- | --- | --- |"]
+    for name in shipped_vocabularies():
+        codes = load_vocabulary(name).codes
+        finding = {"finding": codes.finding} if codes.finding is not None else {}
+        for text, code in {**finding, **codes.factors, **codes.phrases}.items():
+            rows.append(f"| `{name}` | {text} | {code.scheme} {code.value}, {code.meaning} |")
+    return "\n".join(rows) + "\n"
+
+
 #: Tables that do not list the fields of a model.
 OTHERS: dict[str, Callable[[], str]] = {
     "layers": layers,
+    "dicom_syntaxes": dicom_syntaxes,
+    "dicom_codes": dicom_codes,
     "exit_codes": exit_codes,
     "error_codes": error_codes,
     "data_sets": data_sets,

@@ -39,6 +39,7 @@ class Fault:
         options: Arguments that a command needs to meet the fault, by its name.
         scraps: Whether half-written files may stay under a temporary name until the next command.
         needs_mounts: Whether the test must be able to mount.
+        unheard: Whether nobody reads the standard output, which then is no result.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Fault:
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scraps: bool = False
     needs_mounts: bool = False
+    unheard: bool = False
 
     def meets(self, case: CommandCase) -> bool:
         """Return whether the fault can happen to a command."""
@@ -91,7 +93,7 @@ FAULTS: tuple[Fault, ...] = (
         signals=(signal.SIGINT, signal.SIGINT),
         says="Interrupted.",
     ),
-    Fault(name="closed pipe", world=_closed_pipe),
+    Fault(name="closed pipe", world=_closed_pipe, unheard=True),
     Fault(
         name="full disk", codes=frozenset({DISK}), small_disk=True, says="No space left", needs_mounts=True
     ),

@@ -176,13 +176,14 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    from tests.faults.tiny_engine import use_tiny_engine
+    once = sys.argv[1:2] == ["--once"]
+    if not once or sys.argv[2] in ("train", "audit"):  # the others start without what training imports
+        from tests.faults.tiny_engine import use_tiny_engine
 
-    if sys.argv[1:2] == ["--once"]:
+        use_tiny_engine()
+    if once:
         sys.argv = ["lexiseg", *sys.argv[2:]]
-        use_tiny_engine()
     else:
-        use_tiny_engine()
         serve()
         end_quickly()
     from lexiseg.cli import main

@@ -10,6 +10,9 @@ from lexiseg.clinic.orientation import Directions, Turn
 #: Where the size of a pixel comes from: the patient's body, the detector, a calibration, nowhere.
 SpacingOrigin = Literal["body", "detector", "calibrated", "none"]
 
+#: What the assumption begins with that says why there are no areas in mm2.
+NO_AREA = "No areas in mm2: "
+
 
 @dataclass(frozen=True, kw_only=True)
 class PixelSpacing:

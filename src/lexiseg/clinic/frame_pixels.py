@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import uid
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
 
 from lexiseg.clinic.dataset import BROKEN, number_of_frames, numbers
 from lexiseg.errors import DataError
@@ -120,6 +122,21 @@ def colours_to_8bit(pixels: npt.NDArray[Any], dataset: Dataset) -> npt.NDArray[n
 def _palette_bits(colours: npt.NDArray[Any]) -> int:
     """Return the depth of palette colours; entries of 8 bits may be stored in 16, in the low or high byte."""
     return 8 if colours.dtype == np.uint8 or int(colours.max(initial=0)) < 256 else 16
+
+
+def decoder_names(syntax: uid.UID) -> tuple[str, ...] | None:
+    """Return the decoders for a transfer syntax in the order of their choice; None if it is not supported.
+
+    The result is empty for a transfer syntax that needs none.
+    """
+    if not syntax.is_compressed or syntax == uid.DeflatedExplicitVRLittleEndian:
+        return ()
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        return None
+    known = {*decoder.available_plugins, *(text.split(" ")[0] for text in decoder.missing_dependencies)}
+    return tuple(name for name in _PREFERRED if name in known)
 
 
 def _decoder_plugin(dataset: Dataset, path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_modality_lut, apply_voi
+from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
 from lexiseg.clinic.dataset import BROKEN, first_value, frame_items, numbers
 from lexiseg.clinic.view import Window, WindowFunction
@@ -74,7 +74,7 @@ def table_grey(values: Values, dataset: Dataset, path: Path) -> Values:
         bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
         largest = int(shown.max(initial=0))
         # Some tables state fewer bits than their entries have.
-        return shown.astype(np.float64) * (255.0 / max(2**bits - 1, largest))
+        return np.asarray(shown.astype(np.float64) * (255.0 / max(2**bits - 1, largest)))
     except BROKEN as error:
         raise DataError(
             f"{path} has a damaged table of grey values (VOILUTSequence): {error}. Choose a window with "

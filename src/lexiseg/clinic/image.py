@@ -8,7 +8,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from lexiseg.clinic.dataset import first_value, numbers, read_image_dataset
-from lexiseg.clinic.facts import ImageFacts
+from lexiseg.clinic.facts import NO_AREA, ImageFacts
 from lexiseg.clinic.frame_pixels import frame_index
 from lexiseg.clinic.orientation import (
     Directions,
@@ -108,7 +108,7 @@ def image_of(dataset: Dataset, path: Path, index: int, view: View) -> DicomImage
         notes.append(_UNEVEN)
     spacing = pixel_spacing(dataset, index)
     if spacing.reason:
-        notes.append(f"No areas in mm2: {spacing.reason}.")
+        notes.append(f"{NO_AREA}{spacing.reason}.")
     facts = ImageFacts(
         modality=str(dataset.get("Modality", "") or ""),
         frame=index + 1,

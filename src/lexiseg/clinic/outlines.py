@@ -45,13 +45,16 @@ def outlines(mask: npt.NDArray[np.bool_]) -> tuple[tuple[Outline, ...], int]:
 
 def region_of(outline: Outline, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Return the pixels whose centres lie in an outline, `(H, W)` bool."""
-    return np.asarray(polygon2mask(shape, outline.points[:, ::-1] - 0.5), dtype=np.bool_)
+    inside = polygon2mask(shape, outline.points[:, ::-1] - 0.5)  # type: ignore[no-untyped-call]
+    return np.asarray(inside, dtype=np.bool_)
 
 
 def _outline(region: npt.NDArray[np.bool_]) -> Outline:
     filled = np.pad(binary_fill_holes(region), 1)
     # Regions are joined at corners, and so is their outline.
-    lines = find_contours(filled.astype(np.float64), 0.5, fully_connected="high")
+    lines = find_contours(  # type: ignore[no-untyped-call]
+        filled.astype(np.float64), 0.5, fully_connected="high"
+    )
     longest = max(lines, key=len)
-    corners = approximate_polygon(longest, _COLLINEAR)
+    corners = approximate_polygon(longest, _COLLINEAR)  # type: ignore[no-untyped-call]
     return Outline(points=corners[:, ::-1] - 1 + 0.5, area_px=int(np.count_nonzero(region)))

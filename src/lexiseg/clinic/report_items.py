@@ -50,7 +50,7 @@ def summary_items(content: ResultContent) -> list[ContentItem]:
             items.append(
                 NumContentItem(name, round(value, 4), unit=concepts.RATIO, relationship_type=_CONTAINS)
             )
-    if content.facts.spacing.reason:
+    if content.facts.spacing.reason and any(segment.area_mm2 is None for segment in content.segments):
         items.append(
             TextContentItem(concepts.NO_AREA, content.facts.spacing.reason, relationship_type=_CONTAINS)
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -37,25 +36,23 @@ def build_capture(
     header = source_header(source, path, content.facts.frame - 1)
     identity = identity_of(source, content, "sc")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            capture = SCImage.from_ref_dataset(
-                ref_dataset=header,
-                pixel_array=picture,
-                photometric_interpretation="RGB",
-                bits_allocated=8,
-                coordinate_system="PATIENT",
-                series_instance_uid=identity.series_uid,
-                series_number=identity.series_number,
-                sop_instance_uid=identity.instance_uid,
-                instance_number=identity.instance_number,
-                manufacturer=MANUFACTURER,
-                patient_orientation=_orientation(content),
-                series_description=f"Lexiseg overlay. {NOT_FOR_DIAGNOSIS}"[:_LONGEST_LABEL],
-                manufacturer_model_name=content.algorithm.name[:_LONGEST_LABEL],
-                software_versions=content.algorithm.software_version,
-                content_qualification=RESEARCH,
-            )
+        capture = SCImage.from_ref_dataset(
+            ref_dataset=header,
+            pixel_array=picture,
+            photometric_interpretation="RGB",
+            bits_allocated=8,
+            coordinate_system="PATIENT",
+            series_instance_uid=identity.series_uid,
+            series_number=identity.series_number,
+            sop_instance_uid=identity.instance_uid,
+            instance_number=identity.instance_number,
+            manufacturer=MANUFACTURER,
+            patient_orientation=_orientation(content),
+            series_description=f"Lexiseg overlay. {NOT_FOR_DIAGNOSIS}"[:_LONGEST_LABEL],
+            manufacturer_model_name=content.algorithm.name[:_LONGEST_LABEL],
+            software_versions=content.algorithm.software_version,
+            content_qualification=RESEARCH,
+        )
     except LACKING as error:
         raise DataError(
             f"{path} lacks what a secondary capture needs: {str(error).rstrip('.')}. Export it from the "
@@ -70,7 +67,7 @@ def build_capture(
     capture.ImageType = ["DERIVED", "SECONDARY"]
     finish(capture, header, source, identity)
     found = content.facts.directions
-    capture.PatientOrientation = "" if found is None else [found.row, found.column]
+    capture.PatientOrientation = [] if found is None else [found.row, found.column]
     return capture
 
 

@@ -20,6 +20,9 @@ from lexiseg.errors import DataError
 MANUFACTURER = "Lexiseg"
 RESEARCH = "RESEARCH"
 
+# It warns of sources without a frame of reference and of empty masks, which are usual here.
+warnings.filterwarnings("ignore", module=r"highdicom")
+
 _SLICE = "1.2.840.10008.5.1.4.1.1.2"
 _PICTURE = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -53,27 +56,25 @@ def build_segmentation(
     kind = SegmentationTypeValues.LABELMAP if as_labels else SegmentationTypeValues.BINARY
     # Several classes do not overlap, so one label per pixel holds all of them.
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            segmentation = Segmentation(
-                source_images=[header],
-                pixel_array=content.labels[None],
-                segmentation_type=kind,
-                segment_descriptions=_descriptions(source, content),
-                series_instance_uid=identity.series_uid,
-                series_number=identity.series_number,
-                sop_instance_uid=identity.instance_uid,
-                instance_number=identity.instance_number,
-                manufacturer=MANUFACTURER,
-                manufacturer_model_name=content.algorithm.name[:_LONGEST_LABEL],
-                software_versions=content.algorithm.software_version,
-                device_serial_number=derived_uid(content.algorithm.identity)[-16:],
-                content_description=NOT_FOR_DIAGNOSIS,
-                content_label="SEGMENTATION",
-                omit_empty_frames=False,
-                series_description=f"Lexiseg segmentation. {NOT_FOR_DIAGNOSIS}"[:_LONGEST_LABEL],
-                content_qualification=RESEARCH,
-            )
+        segmentation = Segmentation(
+            source_images=[header],
+            pixel_array=content.labels[None],
+            segmentation_type=kind,
+            segment_descriptions=_descriptions(source, content),
+            series_instance_uid=identity.series_uid,
+            series_number=identity.series_number,
+            sop_instance_uid=identity.instance_uid,
+            instance_number=identity.instance_number,
+            manufacturer=MANUFACTURER,
+            manufacturer_model_name=content.algorithm.name[:_LONGEST_LABEL],
+            software_versions=content.algorithm.software_version,
+            device_serial_number=derived_uid(content.algorithm.identity)[-16:],
+            content_description=NOT_FOR_DIAGNOSIS,
+            content_label="SEGMENTATION",
+            omit_empty_frames=False,
+            series_description=f"Lexiseg segmentation. {NOT_FOR_DIAGNOSIS}"[:_LONGEST_LABEL],
+            content_qualification=RESEARCH,
+        )
     except LACKING as error:
         raise DataError(
             f"{path} lacks what a segmentation needs: {str(error).rstrip('.')}. Export it from the archive.",

@@ -7,7 +7,6 @@ that draw no group of a segment. All groups of a segment have its tracking UID.
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TypedDict
 
@@ -87,31 +86,29 @@ def build_report(
     identity = identity_of(source, content, "sr")
     frame = referenced_frame(source, index)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            groups = _groups(header, content, segmentation, frame)
-            report = MeasurementReport(
-                observation_context=_observer(content),
-                procedure_reported=IMAGING_PROCEDURE,
-                imaging_measurements=groups,
-                title=codes.DCM.ImagingMeasurementReport,
-            )
-            document = Comprehensive3DSR(
-                evidence=[header] if segmentation is None else [header, segmentation],
-                content=report[0],
-                series_instance_uid=identity.series_uid,
-                series_number=identity.series_number,
-                sop_instance_uid=identity.instance_uid,
-                instance_number=identity.instance_number,
-                manufacturer=MANUFACTURER,
-                is_complete=True,
-                is_final=False,
-                is_verified=False,
-                series_description=f"Lexiseg report. {NOT_FOR_DIAGNOSIS}"[:_LONGEST_LABEL],
-                manufacturer_model_name=content.algorithm.name[:_LONGEST_LABEL],
-                software_versions=content.algorithm.software_version,
-                content_qualification=RESEARCH,
-            )
+        groups = _groups(header, content, segmentation, frame)
+        report = MeasurementReport(
+            observation_context=_observer(content),
+            procedure_reported=IMAGING_PROCEDURE,
+            imaging_measurements=groups,
+            title=codes.DCM.ImagingMeasurementReport,
+        )
+        document = Comprehensive3DSR(
+            evidence=[header] if segmentation is None else [header, segmentation],
+            content=report[0],
+            series_instance_uid=identity.series_uid,
+            series_number=identity.series_number,
+            sop_instance_uid=identity.instance_uid,
+            instance_number=identity.instance_number,
+            manufacturer=MANUFACTURER,
+            is_complete=True,
+            is_final=False,
+            is_verified=False,
+            series_description=f"Lexiseg report. {NOT_FOR_DIAGNOSIS}"[:_LONGEST_LABEL],
+            manufacturer_model_name=content.algorithm.name[:_LONGEST_LABEL],
+            software_versions=content.algorithm.software_version,
+            content_qualification=RESEARCH,
+        )
     except LACKING as error:
         raise DataError(
             f"{path} lacks what a report needs: {str(error).rstrip('.')}. Export it from the archive.",

@@ -120,14 +120,21 @@ def validate(written: Path, found: Dataset) -> None:
     classes = {str(item.get("ReferencedSOPClassUID", "")) for item in all_items(found)}
     if program is None or _UNKNOWN_TO_VALIDATOR in classes | {str(found.SOPClassUID)}:
         return
-    ran = subprocess.run(
-        [program, str(written)],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=_SECONDS,
-        check=False,
-    )
+    try:
+        ran = subprocess.run(
+            [program, str(written)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            check=False,
+        )
+    except (subprocess.TimeoutExpired, OSError) as error:
+        raise DataError(
+            f"{VALIDATOR} could not check the written object ({error}). It is not kept; run the command "
+            "again.",
+            code="LEX-DATA-985",
+        ) from error
     errors = [line for line in ran.stderr.splitlines() if line.startswith("Error")]
     if errors:
         raise DataError(

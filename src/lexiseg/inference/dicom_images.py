@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from lexiseg.clinic.facts import ImageFacts
+from lexiseg.clinic.facts import NO_AREA, ImageFacts
 from lexiseg.inference.result import Prediction
 
 
@@ -19,6 +19,9 @@ def on_stored_grid(prediction: Prediction, facts: ImageFacts | None, *, has_spac
     if facts is None:
         return prediction
     area_mm2, pixel_mm2, spacing = prediction.area_mm2, prediction.pixel_mm2, facts.spacing.body_mm
+    if has_spacing:
+        stated = tuple(said for said in facts.assumptions if not said.startswith(NO_AREA))
+        facts = dataclasses.replace(facts, assumptions=stated)
     if not has_spacing and spacing is not None:
         pixel_mm2 = spacing[0] * spacing[1]
         area_mm2 = {name: count * spacing[0] * spacing[1] for name, count in prediction.area_px.items()}

@@ -6,10 +6,14 @@ run.json              manifest: network, classes, words, side convention, data, 
 config.yaml           the resolved training configuration
 weights.safetensors   the selected weights
 bank.safetensors      phrases and their embeddings (absent where the model names no words)
-zone_atlas.safetensors  where lesions lie in images with each phrase (absent where the words name no places)
+zone_atlas.safetensors
+                      where lesions lie in images with each phrase (absent where the words name no places)
 history.csv           one row per validation
 splits.json           image ids per split (absent in a run converted from a published checkpoint); "left_out"
                       names those of "train" that took no part, as they had no mask
+pseudo_labels.safetensors
+                      soft masks that teachers drew for images without mask (absent where these did not teach)
+teachers/             weights and states of these teachers, until the training ends
 masks.json            ids of the training images that had a mask (absent where all had)
 calibration.json      temperature and review rule (absent until `lexiseg calibrate` fits them)
 model.onnx            the network for the engine onnx (absent until `lexiseg export`)

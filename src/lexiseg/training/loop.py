@@ -15,6 +15,7 @@ from rich.console import Console
 
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.evaluation.fit_training_images import describe_training_images
+from lexiseg.evaluation.statistics import FEW_CASES
 from lexiseg.files import atomic_folder, write_text
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
@@ -261,6 +262,12 @@ class Training:
             f"{keeper.kept_step}).",
             highlight=False,
         )
+        if scores.cases < FEW_CASES:
+            self.console.print(
+                "Few cases: with so few validation images, the choice of the weights and the limit of the "
+                "review flag depend on chance.",
+                highlight=False,
+            )
         return run
 
     def _with_atlas(self, run: Run) -> Run:

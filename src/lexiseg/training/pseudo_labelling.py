@@ -110,16 +110,17 @@ class PseudoLabelling:
         """
         record_file = self._out / TEACHERS_FOLDER / _RECORD
         labels_file = self._out / PSEUDO_LABELS_FILE
-        self._teachers.train()
         if record_file.is_file():
             record = read_record(record_file, TeacherRecord, remedy="Delete the file, and resume.")
         else:
+            self._teachers.train()
             record = self._check()
             write_record(record_file, record)
         self._console.print(sentence(record), markup=False, highlight=False)
         if not record.used:
             return record, None
         if not labels_file.is_file():
+            self._teachers.train()  # all are trained already, unless somebody deleted one
             self._draw(record).save(labels_file)
         return record, PseudoLabels.load(labels_file)
 

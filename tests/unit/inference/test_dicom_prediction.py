@@ -77,6 +77,8 @@ def test_areas_need_a_spacing_of_the_body(
     assert predictor.predict(radiograph).area_mm2 is None
     stated = predictor.predict(radiograph, spacing_mm=(2, 3))
     assert stated.area_mm2 == {"lesion": stated.area_px["lesion"] * 6}
+    assert stated.facts is not None
+    assert "No areas in mm2" not in " ".join(stated.facts.assumptions)
 
 
 def test_the_view_reaches_the_network_and_the_overlay(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DATASET_FILE
-from lexiseg.data.decode import IMAGE_SUFFIXES
+from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
 from lexiseg.data.layouts.case_facts import CASE_FACTS_FILE
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.left_out import LeftOut, left_out
@@ -124,7 +124,7 @@ def _look_into(found: _Found, root: Path, folder: Path, read: Sequence[Path]) ->
             found.links.append(_name(path, root))
         elif ending in _TABLES:
             found.tables.append(_name(path, root))
-        elif ending not in IMAGE_SUFFIXES:
+        elif ending not in IMAGE_SUFFIXES and not is_image_file(path):
             found.endings[ending or "without ending"] += 1
 
 

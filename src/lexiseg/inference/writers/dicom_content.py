@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from functools import lru_cache
 from pathlib import Path
 
 from lexiseg._version import __version__
@@ -24,6 +22,7 @@ def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predict
 
     Where the file says where the patient's left is, all words are given in the patient's left and right: a
     model that was taught the image's left says "left lung" of what a reader of a report calls the right one.
+    Where it does not, they are given in the left and right of the image.
 
     Args:
         prediction: On the stored grid.
@@ -45,8 +44,8 @@ def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predict
         if label > 0
     )
     words, reasons = prediction.words, prediction.reasons
-    if vocabulary is not None and facts.knows_sides and run.side == "image":
-        words, reasons = _patient_words(prediction, vocabulary)
+    if vocabulary is not None and run.side != side:
+        words, reasons = _words_of_other_side(prediction, vocabulary)
     return ResultContent(
         facts=facts,
         segments=segments,
@@ -71,10 +70,10 @@ def vocabulary_codes(vocabulary: Vocabulary) -> Codes:
     return load_vocabulary(vocabulary.name).codes
 
 
-def _patient_words(
+def _words_of_other_side(
     prediction: Prediction, vocabulary: Vocabulary
 ) -> tuple[tuple[RetrievedWord, ...], tuple[str, ...]]:
-    """Return words and reasons in the patient's left and right, from those of the image's.
+    """Return words and reasons in the patient's left and right from those of the image, or the reverse.
 
     A phrase without a mirrored one, as of a sheet's vocabulary, keeps its words.
     """
@@ -95,11 +94,11 @@ def _patient_words(
     if prediction.measured is None or len(words) != len(vocabulary.factors):
         return words, prediction.reasons
     lesion = bool(prediction.mask.any())
-    of_image = disagreement(prediction.words, prediction.measured, vocabulary, lesion=lesion)
+    stated = disagreement(prediction.words, prediction.measured, vocabulary, lesion=lesion)
     indices = flip(vocabulary, prediction.measured.indices, "horizontal")
     measured = vocabulary.describe(indices, source="concepts", side="patient")
-    of_patient = disagreement(words, measured, vocabulary, lesion=lesion)
-    reasons = (of_patient if reason == of_image else reason for reason in prediction.reasons)
+    converted = disagreement(words, measured, vocabulary, lesion=lesion)
+    reasons = (converted if reason == stated else reason for reason in prediction.reasons)
     return words, tuple(reason for reason in reasons if reason is not None)
 
 
@@ -122,7 +121,7 @@ def _word(word: RetrievedWord, vocabulary: Vocabulary, codes: Codes) -> WordCont
 def _algorithm(predictor: Predictor, facts: ImageFacts) -> Algorithm:
     options, run = predictor.options, predictor.run
     parameters = [
-        (f"weights {number} SHA-256", _sha256(member.weights_file))
+        (f"weights {number} SHA-256", member.weights_sha256())
         for number, member in enumerate(predictor.runs, 1)
     ]
     if predictor.calibration is not None:
@@ -136,9 +135,3 @@ def _algorithm(predictor: Predictor, facts: ImageFacts) -> Algorithm:
         software_version=__version__,
         parameters=tuple(parameters),
     )
-
-
-@lru_cache(maxsize=8)
-def _sha256(weights: Path) -> str:
-    with open(weights, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

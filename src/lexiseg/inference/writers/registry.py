@@ -39,7 +39,7 @@ class Format:
 
 
 #: What each extra adds, as far as writers need it.
-_PACKAGES = {"dicom": ("pydicom", "highdicom")}
+_PACKAGES = {"dicom": ("pydicom", "highdicom"), "volumes": ("nibabel",)}
 
 _PACKAGE = "lexiseg.inference.writers"
 
@@ -112,6 +112,15 @@ FORMATS = (
         are_images=True,
         writer=(f"{_PACKAGE}.sc", "CaptureWriter"),
         extra="dicom",
+    ),
+    Format(
+        name="nifti",
+        folder="nifti",
+        suffix=".nii.gz",
+        mark=b"Lexiseg NIfTI mask",
+        are_images=False,
+        writer=(f"{_PACKAGE}.nifti", "NiftiWriter"),
+        extra="volumes",
     ),
     Format(
         name="records",

@@ -16,6 +16,7 @@ from lexiseg.inference.writers.base import Batch, PredictedImage
 from lexiseg.inference.writers.dicom_objects import DicomObjectWriter, DicomResult
 
 _TEXT_SHARE = 1 / 40
+_LETTER_WIDTH = 0.55
 
 
 class CaptureWriter(DicomObjectWriter):
@@ -37,7 +38,9 @@ class CaptureWriter(DicomObjectWriter):
 
 def _labelled(picture: Image.Image) -> npt.NDArray[np.uint8]:
     """Return a picture with a line of text that says what it is not for, `(H, W, 3)` uint8."""
-    size = max(8, round(picture.height * _TEXT_SHARE))
+    # The whole line fits into a small picture too: a letter is about half as wide as it is high.
+    widest = picture.width / (_LETTER_WIDTH * len(NOT_FOR_DIAGNOSIS))
+    size = max(5, round(min(picture.height * _TEXT_SHARE, widest)))
     place = (size // 2, picture.height - 2 * size)
     ImageDraw.Draw(picture).text(
         place,

@@ -180,7 +180,7 @@ def test_pixels_are_not_kept_while_others_are_read(tmp_path: Path) -> None:
 
 def test_isic_without_some_archives_says_which(tmp_path: Path) -> None:
     originals.isic(tmp_path / "original")
-    shutil.rmtree(tmp_path / "original/ISIC2018_Task1_Test_GroundTruth")
+    shutil.rmtree(tmp_path / "original/ISIC2018_Task1_Test_GroundTruth")  # pragma: allowlist secret
     for number in range(10, 13):
         originals.save(
             tmp_path / f"original/ISIC2018_Task1-2_Training_Input/ISIC_{number:07d}.jpg",

@@ -34,6 +34,7 @@ from lexiseg.inference.earlier_outputs import earlier_outputs
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.review import disagreement
 from lexiseg.inference.targets import find_targets
 from lexiseg.inference.writers import registry
 from lexiseg.inference.writers.base import Batch, PredictedImage, Target
@@ -333,6 +334,38 @@ def test_unknown_orientation_keeps_the_words_of_the_image(tmp_path: Path, predic
     assert written["sc"]["PatientOrientation"].is_empty
 
 
+def test_words_of_a_patient_side_model_are_converted_where_the_orientation_is_unknown(
+    tmp_path: Path, make_run: Callable[..., tuple[Run, nn.Module]]
+) -> None:
+    predictor = Predictor(make_run(tmp_path / "run", side="patient")[0])
+    known = predicted(predictor, radiograph(tmp_path / "a.dcm"), displayed=left_mask()[:, ::-1])
+    report = write(known, predictor, tmp_path / "out", "sr")["sr"]
+    # It says the patient's left, and the mask lies there.
+    assert named(report, "Left lung")[0].TextValue == "lower left lung"
+    unknown = predicted(predictor, radiograph(tmp_path / "b.dcm", number=2, PatientOrientation=None))
+    report = write(unknown, predictor, tmp_path / "out", "sr")["sr"]
+    # What it calls left lies on the right of a usual image.
+    assert named(report, "Right lung")[0].TextValue == "lower right lung"
+    assert named(report, "Left lung")[0].TextValue == "no lesion in left lung"
+
+
+def test_reasons_name_the_sides_of_the_report(tmp_path: Path, predictor: Predictor) -> None:
+    path = radiograph(tmp_path / "a.dcm")
+    image = predicted(predictor, path, words={**IMAGE_LEFT_WORDS, "left": "upper left lung"})
+    prediction = image.prediction
+    assert prediction.measured is not None
+    stated = disagreement(prediction.words, prediction.measured, CHEST, lesion=True)
+    assert stated is not None
+    assert "Left lung: 'upper left lung' said" in stated
+    prediction = dataclasses.replace(prediction, reasons=(stated, "low confidence"))
+    image = dataclasses.replace(image, prediction=prediction, refused={})
+    report = write(image, predictor, tmp_path / "out", "sr")["sr"]
+    reasons = [item.TextValue for item in named(report, "Reason for doubt")]
+    assert "Right lung: 'upper right lung' said" in reasons[0]
+    assert "left" not in reasons[0].lower()
+    assert reasons[1] == "low confidence"
+
+
 def test_the_guard_stops_words_of_the_other_side(tmp_path: Path, predictor: Predictor) -> None:
     path = radiograph(tmp_path / "a.dcm")
     wrong = {**IMAGE_LEFT_WORDS, "left": "no lesion in left lung", "right": "lower right lung"}
@@ -493,6 +526,18 @@ def test_what_the_validator_refuses_is_not_kept(tmp_path: Path) -> None:
     dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
     with refuses("LEX-DATA-981", "dciodvfy"):
         verification.validate(tmp_path / "a.dcm", dataset)
+
+
+def test_a_validator_that_does_not_finish_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise subprocess.TimeoutExpired("dciodvfy", 60)
+
+    monkeypatch.setattr(verification.shutil, "which", lambda name: name)
+    monkeypatch.setattr(verification.subprocess, "run", never)
+    with refuses("LEX-DATA-985", "dciodvfy"):
+        verification.validate(tmp_path / "a.dcm", dicom_dataset(ramp()))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from refusals import refuses
 def test_the_registry_says_what_the_writers_do() -> None:
     assert format_names() == (
         *("mask", "overlay", "card", "probability"),
-        *("seg", "labelmap", "sr", "sc"),
+        *("seg", "labelmap", "sr", "sc", "nifti"),
         "records",
     )
     for known, writer in zip(FORMATS, make_writers(format_names()), strict=True):
@@ -54,5 +54,5 @@ def test_a_format_is_written_once_in_the_order_of_its_first_mention() -> None:
 
 
 def test_an_unknown_format_is_refused() -> None:
-    with refuses("LEX-USE-571", "'dicom', 'nifti': expected"):
-        check_formats(["mask", "dicom", "nifti"])
+    with refuses("LEX-USE-571", "'dicom', 'gsps': expected"):
+        check_formats(["mask", "dicom", "gsps"])

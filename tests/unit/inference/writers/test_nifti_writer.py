@@ -1,0 +1,50 @@
+"""NIfTI masks, read back with nibabel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from torch import nn
+
+from dicom_files import shipped
+from lexiseg.inference.batch import predict_to_files
+from lexiseg.inference.options import PredictionOptions
+from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.targets import find_targets
+from lexiseg.runs.run import Run
+
+
+def written(out: Path, name: str) -> nib.nifti1.Nifti1Image:
+    return nib.nifti1.Nifti1Image.from_filename(out / "nifti" / f"{name}.nii.gz")
+
+
+def test_a_slice_lies_where_its_dicom_file_says(tmp_path: Path, made: tuple[Run, nn.Module]) -> None:
+    out = tmp_path / "out"
+    targets = find_targets([shipped("CT_small.dcm")])
+    predict_to_files(Predictor(made[0]), targets, out, writers=("mask", "nifti"))
+    volume = written(out, "CT_small")
+    mask = np.asarray(Image.open(out / "masks" / "CT_small.png"))
+    assert np.array_equal(np.asarray(volume.dataobj)[..., 0].T * 255, mask)
+    source = pydicom.dcmread(shipped("CT_small.dcm"))
+    left, back, head = (float(value) for value in source.ImagePositionPatient)
+    # The first pixel in NIfTI's directions: right and front are positive.
+    assert volume.affine[:3, 3] == pytest.approx([-left, -back, head], abs=1e-3)
+    # One column further is one pixel further to the patient's left.
+    assert volume.affine[:3, 0] == pytest.approx([-float(source.PixelSpacing[1]), 0, 0], abs=1e-6)
+    assert (int(volume.header["sform_code"]), int(volume.header["qform_code"])) == (1, 1)
+
+
+def test_a_picture_has_no_place_in_the_patient(tmp_path: Path, made: tuple[Run, nn.Module]) -> None:
+    Image.fromarray(np.full((40, 30), 90, np.uint8)).save(tmp_path / "a.png")
+    targets = find_targets([tmp_path / "a.png"])
+    predictor = Predictor(made[0], PredictionOptions(spacing_mm=(0.5, 0.2)))
+    predict_to_files(predictor, targets, tmp_path / "out", writers=("nifti",))
+    volume = written(tmp_path / "out", "a")
+    assert volume.shape == (30, 40, 1)
+    assert volume.header.get_zooms()[:2] == pytest.approx((0.2, 0.5))
+    assert (int(volume.header["sform_code"]), int(volume.header["qform_code"])) == (0, 0)
