@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,10 +32,9 @@ from lexiseg.inference.review import (
     word_signals,
 )
 from lexiseg.inference.training_images import (
-    ASPECTS,
     Aspect,
-    describe_images,
     load_training_images,
+    unlike_any,
     unlike_reason,
 )
 from lexiseg.runs.run import Run
@@ -47,8 +45,6 @@ Item = TypeVar("Item")
 
 #: Plain prediction on the CPU.
 DEFAULT_OPTIONS = PredictionOptions()
-
-_log = logging.getLogger(__name__)
 
 _RUNNERS_UP = 3
 
@@ -157,7 +153,9 @@ class Predictor:
         spacing_mm = spacing_mm or self.options.spacing_mm
         prepared = [member.prepare(images) for member in self._members]
         outputs = self._outputs(prepared)
-        unlike = self._unlike(images, outputs)
+        # The outputs for the images themselves, before any averaging.
+        features = [output.features for output in outputs]
+        unlike = unlike_any(self._training_images, images, features)
         output, signals = self._averaged(outputs, prepared)
         return [
             self._result(
@@ -206,29 +204,6 @@ class Predictor:
                 mean.logits, output.logits, mirrored.logits[..., ::-1], strict=True
             )
         ]  # fmt: skip
-
-    def _unlike(
-        self, images: Sequence[Pixels], outputs: Sequence[EngineOutput]
-    ) -> list[tuple[Aspect, ...]] | None:
-        """Return in what each image is unlike the training images of any run; None if that is not known.
-
-        Args:
-            images: The images.
-            outputs: Of each member for the images themselves, before anything is averaged.
-        """
-        found = []
-        for member, known, output in zip(self._members, self._training_images, outputs, strict=True):
-            if known is None:
-                continue
-            if output.features is None and "content" in known.statistics:
-                _warn_of_content(member.run.shown, member.engine.description.name)
-            found.append(known.unlike(describe_images(images, output.features)))
-        if not found:
-            return None
-        return [
-            tuple(aspect for aspect in ASPECTS if any(aspect in of_run for of_run in of_image))
-            for of_image in zip(*found, strict=True)
-        ]
 
     def predict_paths(
         self,
@@ -355,17 +330,6 @@ class Predictor:
                 )
             )
         return tuple(words)
-
-
-@cache
-def _warn_of_content(run: str, engine: str) -> None:
-    """Warn that an engine gives no image features; cached, to say it once."""
-    _log.warning(
-        "The engine %s gives no image features of %s: images are compared with the training images in layout "
-        "and colour, not in content. Write a new model file with `lexiseg export`, or use --engine torch.",
-        engine,
-        run,
-    )
 
 
 def _read_or_error(path: Path, view: View) -> tuple[Path, DecodedImage | LexisegError]:

@@ -13,8 +13,10 @@ Shape legend: B images, D length of a vector, K main directions.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -28,6 +30,8 @@ from lexiseg.errors import RunError
 from lexiseg.files import write_bytes
 from lexiseg.json_records import Record, reason
 from lexiseg.runs.run import Run
+
+_log = logging.getLogger(__name__)
 
 #: Name of the file in the run folder.
 TRAINING_IMAGES_FILE = "training_images.safetensors"
@@ -154,6 +158,46 @@ def describe_images(images: Sequence[npt.NDArray[np.uint8]], features: FloatArra
     colour = (cells.max(axis=3) - cells.min(axis=3)).mean(axis=(1, 2))[:, None]
     vectors: dict[Aspect, FloatArray] = {"layout": layout, "colour": colour}
     return vectors if features is None else {"content": features, **vectors}
+
+
+def unlike_any(
+    known: Sequence[TrainingImages | None],
+    images: Sequence[npt.NDArray[np.uint8]],
+    features: Sequence[FloatArray | None],
+) -> list[tuple[Aspect, ...]] | None:
+    """Return in what each image is unlike the training images of any run of several.
+
+    Args:
+        known: What the training images of each run look like; None where the run does not hold it.
+        images: `(H, W, 3)` uint8 each.
+        features: What the network of each run says of the whole images, `(B, C)`; None where it says nothing.
+            The content of the images is not compared then, which is logged once.
+
+    Returns:
+        The aspects per image; None if no run holds what its training images look like.
+    """
+    found = []
+    for of_run, values in zip(known, features, strict=True):
+        if of_run is None:
+            continue
+        if values is None and "content" in of_run.statistics:
+            _warn_of_content()
+        found.append(of_run.unlike(describe_images(images, values)))
+    if not found:
+        return None
+    return [
+        tuple(aspect for aspect in ASPECTS if any(aspect in aspects for aspects in of_image))
+        for of_image in zip(*found, strict=True)
+    ]
+
+
+@cache
+def _warn_of_content() -> None:
+    """Warn that there are no features; cached, to say it once."""
+    _log.warning(
+        "The engine gives no image features: images are compared with the training images in layout and "
+        "colour, not in content. Write a new model file with `lexiseg export`, or use --engine torch."
+    )
 
 
 def unlike_reason(aspects: Sequence[Aspect]) -> str:
