@@ -199,10 +199,9 @@ def test_every_system_exports(make: Callable[[], tuple[nn.Module, int]], tmp_pat
     for images in (image, image[:1]):  # of any batch size
         logits, *words = session.run(None, {"image": images.numpy()})
         if hasattr(output, "image_features"):
-            features = words.pop()
-            np.testing.assert_allclose(
-                features, output.image_features[: len(images)].numpy(), rtol=1e-3, atol=1e-4
-            )
+            features, expected = words.pop(), output.image_features[: len(images)].numpy()
+            # With random weights they reach 10^5: float32 rounds small sums of large numbers.
+            np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-6 * np.abs(expected).max())
         np.testing.assert_allclose(logits, output.logits[: len(images)].numpy(), rtol=1e-4, atol=1e-4)
         for found, scores in zip(words, output.retrieval.values(), strict=True):
             np.testing.assert_allclose(found, scores[: len(images)].softmax(dim=1).numpy(), atol=1e-4)
