@@ -154,7 +154,8 @@ def _content(model: onnx.ModelProto, record: ModelRecord, run: Run, to: ExportFo
     elif record.weights == "shared":
         share_weights(model, run.weights_file)
     add_metadata(model, record)
-    return model.SerializeToString()
+    content: bytes = model.SerializeToString()
+    return content
 
 
 def _compare(

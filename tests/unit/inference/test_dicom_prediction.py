@@ -44,12 +44,17 @@ def test_turned_images_give_the_same_words_and_turned_masks(
         ("L", "H"): pixels[::-1],
         ("F", "L"): pixels.T,
         ("H", "R"): pixels[::-1, ::-1].T,
+        # Quarter turns, whose inverse is another turn.
+        ("H", "L"): pixels[::-1].T,
+        ("F", "R"): pixels[:, ::-1].T,
     }
     back = {
         ("R", "F"): lambda mask: mask[:, ::-1],
         ("L", "H"): lambda mask: mask[::-1],
         ("F", "L"): lambda mask: mask.T,
         ("H", "R"): lambda mask: mask.T[::-1, ::-1],
+        ("H", "L"): lambda mask: mask.T[::-1],
+        ("F", "R"): lambda mask: mask.T[:, ::-1],
     }
     for letters, turned in stored.items():
         path = dicom_file(

@@ -88,7 +88,9 @@ def _words_of_other_side(
             title=factor.title,
             index=index,
             phrase=factor.phrases[index],
+            # Those of the other phrases would have to be converted too, and no object holds them.
             runners_up=(),
+            probabilities=(),
         )
     words = tuple(by_factor[position] for position in sorted(by_factor))
     if prediction.measured is None or len(words) != len(vocabulary.factors):

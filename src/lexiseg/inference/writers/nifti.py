@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -12,6 +13,9 @@ import numpy.typing as npt
 from lexiseg.data.decode import read_content
 from lexiseg.errors import DataError
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
+
+# nibabel has no types.
+_NIFTI: Any = nib.nifti1
 
 #: Codes of NIfTI for what an affine means: nothing, or the coordinates of the scanner.
 _UNKNOWN, _SCANNER = 0, 1
@@ -35,13 +39,13 @@ class NiftiWriter(ImageWriter):
         labels = image.prediction.mask.T[..., None]
         affine = _affine(image)
         placed = affine is not None
-        written = nib.nifti1.Nifti1Image(labels, affine if affine is not None else _scale(image, batch))
+        written = _NIFTI.Nifti1Image(labels, affine if affine is not None else _scale(image, batch))
         for set_form in (written.set_sform, written.set_qform):
             set_form(written.affine, code=_SCANNER if placed else _UNKNOWN)
         written.header.set_xyzt_units("mm" if placed or _spacing(image, batch) is not None else "unknown")
         # Without the moment of writing, so that a repetition gives the same bytes.
         path.write_bytes(gzip.compress(written.to_bytes(), mtime=0))
-        found = nib.nifti1.Nifti1Image.from_bytes(gzip.decompress(path.read_bytes()))
+        found = _NIFTI.Nifti1Image.from_bytes(gzip.decompress(path.read_bytes()))
         if not np.array_equal(np.asarray(found.dataobj)[..., 0].T, image.prediction.mask):
             raise DataError(
                 f"The written NIfTI mask of {image.target.image} differs from the mask. It is not kept.",

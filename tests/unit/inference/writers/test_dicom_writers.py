@@ -72,6 +72,7 @@ def words_of(phrases: dict[str, str]) -> tuple[RetrievedWord, ...]:
             phrase=phrases[factor.name],
             confidence=0.75,
             runners_up=(),
+            probabilities=(),
         )
         for factor in CHEST.factors
     )
