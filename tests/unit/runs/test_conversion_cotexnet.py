@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import CLIPSegConfig
 
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.preprocess import normalise, to_batch
+from lexiseg.inference.preprocess import normalise
 from lexiseg.models.normalisation import IMAGENET
 from lexiseg.runs.conversion.cotexnet import convert_cotexnet
 from lexiseg.runs.run import Run
@@ -56,7 +56,8 @@ def test_it_predicts_as_the_published_network_does(
     )
     prediction = Predictor(opened).predict(PIXELS[:64])
     with torch.inference_mode():
-        logits = network(classes)(normalise(to_batch([PIXELS[:64]]), IMAGENET.mean, IMAGENET.std)).logits[0]
+        image = normalise(PIXELS[:64][None], IMAGENET.mean, IMAGENET.std)
+        logits = network(classes)(torch.from_numpy(image)).logits[0]
     expected = logits[0] > 0 if classes == 2 else logits.argmax(dim=0)
     np.testing.assert_array_equal(prediction.mask, expected.numpy())
     assert prediction.words == ()

@@ -170,10 +170,17 @@ def test_a_configuration_that_cannot_be_read_is_refused(config: dict[str, Any], 
 
 
 @pytest.mark.parametrize(
-    "change", [{"projection_dim": "wide"}, {"text_config": {"hidden_size": 7}}, {"vision_config": 3}]
+    ("change", "code"),
+    [
+        ({"projection_dim": "wide"}, "LEX-WEIGHTS-775"),
+        ({"text_config": {"hidden_size": 7}}, "LEX-WEIGHTS-033"),
+        ({"vision_config": 3}, "LEX-WEIGHTS-775"),
+    ],
 )
-def test_a_configuration_that_is_not_valid_is_refused(config: dict[str, Any], change: dict[str, Any]) -> None:
-    with refuses("LEX-WEIGHTS-033", "CLIPSeg configuration is"):
+def test_a_configuration_that_is_not_valid_is_refused(
+    config: dict[str, Any], change: dict[str, Any], code: str
+) -> None:
+    with refuses(code, "CLIPSeg configuration is"):
         load_published({}, config | change, 2)
 
 
