@@ -59,12 +59,12 @@ def write_folders(
     """Write `images/ masks/ [reports.csv]`, split by "json", "subfolders" or not at all."""
     rows: dict[str, str] = {}
     splits: dict[str, list[str]] = {name: [] for name in SPLITS}
+    cases = list(cases)
+    scale = np.uint8(255 if max(case.labels.max() for case in cases) == 1 else 1)
     for number, case in enumerate(cases):
         below = case.split if split == "subfolders" else ""
         save(root / "images" / below / f"{case.name}{ending}", pixels(case.image))
-        save(
-            root / "masks" / below / f"{case.name}.png", case.labels * (255 if case.labels.max() == 1 else 1)
-        )
+        save(root / "masks" / below / f"{case.name}.png", case.labels * scale)
         rows[f"{case.name}{ending}"] = sheet(number, case) if callable(sheet) else case.report
         splits[case.split].append(case.name)
     if sheet:

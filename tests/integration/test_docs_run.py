@@ -216,6 +216,8 @@ def test_page(
         text = block.text
         for address, stand_in in network.items():
             text = text.replace(address, stand_in)
+        # Of the few images of these tests, 5 % is one: too few for teachers that are checked on three parts.
+        text = text.replace("--masks 0.05", "--masks 0.25")
         execute(block._replace(text=text), cli)
 
 

@@ -131,7 +131,7 @@ class TestTakingPart:
             for s in hidden.samples
         ]
         one = dataclasses.replace(hidden, samples=tuple(samples))
-        with refuses("LEX-USE-830", "(1 patients)"):
+        with refuses("LEX-USE-830", "of 1 patients"):
             take_part(one, make_config({}))
         assert take_part(one, make_config({"unmasked": "leave_out"})).unmasked is None
 
