@@ -152,7 +152,7 @@ def test_two_processes_share_one_audit_of_a_part_of_the_images(
         assert len(splits["train"]) == 6
     content = json.loads((out / "audit.json").read_text())
     assert content["settings"]["limit"] == 6
-    assert content["verdicts"][0]["kind"] == "undecided"
+    assert content["verdicts"][0]["kind"] == "undertrained"
 
 
 @pytest.mark.slow

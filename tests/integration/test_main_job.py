@@ -68,6 +68,8 @@ class TestTrain:
             "model_card.md",
             "checkpoint.ckpt",
             "tensorboard",
+            "training_images.safetensors",
+            "zone_atlas.safetensors",
         }
         manifest = json.loads((trained.run / "run.json").read_text())
         assert manifest["text"] == "reports"
@@ -166,7 +168,9 @@ class TestEvaluate:
         assert "@import" not in page
 
     def test_leaves_nothing_else(self, evaluation: Path) -> None:
-        assert {path.name for path in evaluation.iterdir()} == {"metrics.json", "cases.csv", "report.html"}
+        hidden = {".lexiseg.lock", ".lexiseg-outputs.jsonl"}
+        names = {path.name for path in evaluation.iterdir()}
+        assert names - hidden == {"metrics.json", "cases.csv", "report.html"}
 
 
 def lines_of(out: Path) -> list[dict[str, object]]:
@@ -223,6 +227,7 @@ class TestPredict:
             assert list(line) == [
                 "schema_version",
                 "image",
+                "name",
                 "mask",
                 "size",
                 "exif_orientation",
@@ -235,6 +240,10 @@ class TestPredict:
                 "flagged",
                 "reasons",
                 "expected_dice",
+                "dicom",
+                "not_written",
+                "engine",
+                "unlike_training_images",
             ]
             assert line["mask"] == f"masks/exam{number}/front.png"
             mask = np.asarray(Image.open(out / str(line["mask"])))
