@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lexiseg.cli.common_options import RUN_HELP, Device, FlipAverage, say, warn
+from lexiseg.cli.common_options import RUN_HELP, Device, FlipAverage, Shared, say, warn
+
+if TYPE_CHECKING:
+    from lexiseg.refinement.refine import Refinement
 
 
 def refine(
@@ -28,6 +31,7 @@ def refine(
     ] = None,
     device: Device = "cpu",
     flip_average: FlipAverage = False,
+    shared: Shared = False,
 ) -> None:
     """Correct a mask by words: say what is right, and the mask follows. Nothing is trained."""
     from lexiseg import load
@@ -35,16 +39,28 @@ def refine(
 
     predictor = load(run, device=device, flip_average=flip_average, spacing_mm=spacing_mm)
     files = refine_to_files(predictor, image, out, say=said)
-    done = files.refinement
+    _say_refinement(files.refinement)
+    say(f"Results: {files.record}")
+
+
+def _say_refinement(done: Refinement) -> None:
+    """Say what was read, what changed, and what a person should look at."""
+    found = done.prediction
+    for assumption in () if found.facts is None else found.facts.assumptions:
+        warn(assumption)
     for problem in done.statement.problems:
-        warn(f"Not read: {problem}")
+        warn(f"Note: {problem}.")
     for word in done.words:
-        if word.said_by == "person":
-            say(f"{word.title}: '{word.phrase}' (said by you; the model: '{word.retrieved}')")
-    before, after = sum(done.prediction.area_px.values()), sum(done.area_px.values())
+        if word.said_by != "model":
+            who = "said by you" if word.said_by == "person" else "follows from what you said"
+            say(f"{word.title}: '{word.phrase}' ({who}; the model: '{word.retrieved}')")
+    before, after = sum(found.area_px.values()), sum(done.area_px.values())
     say(f"The mask has {after} pixels, {before} before; the Dice of the two masks is {done.overlap:.2f}.")
-    if done.expected_dice is not None and done.prediction.expected_dice is not None:
-        say(f"Expected Dice: {done.expected_dice:.2f}, {done.prediction.expected_dice:.2f} before.")
+    if done.expected_dice is not None and found.expected_dice is not None:
+        say(f"Expected Dice: {done.expected_dice:.2f}, {found.expected_dice:.2f} before.")
     for reason in done.reasons:
-        warn(f"Look again: {reason}" if done.flagged else f"Note: {reason}")
-    say(f"Left and right in all words are the {predictor.run.side}'s. Results: {files.record}")
+        warn(f"Look again: {reason}." if done.flagged else f"Note: {reason}.")
+    if found.shown_side == "unknown":
+        warn("The file does not say where the patient's left is: left and right are those of the picture.")
+    else:
+        say(f"Left and right in all words are the {found.shown_side}'s.")

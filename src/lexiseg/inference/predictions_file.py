@@ -158,7 +158,7 @@ class PredictionRecord(FileRecord):
             exif_orientation=exif_orientation,
             area_px=prediction.area_px,
             area_mm2=prediction.area_mm2,
-            side=prediction.side if facts is None or facts.knows_sides else "unknown",
+            side=prediction.shown_side,
             words=tuple(
                 WordRecord(
                     factor=word.factor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -82,3 +83,8 @@ class Prediction:
     facts: ImageFacts | None = None
     engine: str | None = None
     pixel_mm2: float | None = None
+
+    @property
+    def shown_side(self) -> Side | Literal["unknown"]:
+        """Whose left is meant in words; "unknown" for a DICOM file that does not say where the left is."""
+        return self.side if self.facts is None or self.facts.knows_sides else "unknown"

@@ -58,7 +58,9 @@ def can_correct(run: Run, indices: Sequence[int]) -> bool:
     if halves_without_lesion(vocabulary, indices, (2, 2), side=run.side).any():
         return True
     atlas = run.zone_atlas
-    return atlas is not None and any(True for _ in atlas.stated_maps(indices, side=run.side))
+    if atlas is None or not atlas.strength:
+        return False
+    return any(True for _ in atlas.stated_maps(indices, side=run.side))
 
 
 def correct_mask(

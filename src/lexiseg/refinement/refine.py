@@ -24,6 +24,7 @@ from lexiseg.inference.training_images import unlike_reason
 from lexiseg.inference.word_correction import can_correct, correct_mask
 from lexiseg.refinement.statement import Said, Statement, read_statement
 from lexiseg.words.description import UNKNOWN, Description
+from lexiseg.words.half_features import Half
 from lexiseg.words.measure import measure
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -37,7 +38,8 @@ class RefinedWord:
         title: Its title, for people.
         index: Position of the phrase in the factor's list.
         phrase: The phrase.
-        said_by: Who said it: the model retrieved it, or a person stated it.
+        said_by: The model retrieved it, a person stated it, or it follows from what the person stated
+            ("derived"), as the number of sides with a lesion does.
         retrieved: The phrase that the model retrieved.
         confidence: The model's probability of `phrase` among the factor's phrases, 0..1.
     """
@@ -46,7 +48,7 @@ class RefinedWord:
     title: str
     index: int
     phrase: str
-    said_by: Literal["model", "person"]
+    said_by: Literal["model", "person", "derived"]
     retrieved: str
     confidence: float
 
@@ -192,20 +194,46 @@ def _vocabulary(predictor: Predictor) -> Vocabulary:
 def _words(vocabulary: Vocabulary, statement: Statement, found: Prediction) -> tuple[RefinedWord, ...]:
     """Return what the person said, and what the model retrieved of all other factors."""
     words = []
-    for factor, stated, word in zip(vocabulary.factors, statement.indices, found.words, strict=True):
-        index = word.index if stated == UNKNOWN else stated
+    derived = _derived(vocabulary, statement.indices, [word.index for word in found.words])
+    for factor, stated, follows, word in zip(
+        vocabulary.factors, statement.indices, derived, found.words, strict=True
+    ):
+        index = next(i for i in (stated, follows, word.index) if i != UNKNOWN)
         words.append(
             RefinedWord(
                 factor=factor.name,
                 title=factor.title,
                 index=index,
                 phrase=factor.phrases[index],
-                said_by="model" if stated == UNKNOWN else "person",
+                said_by="person" if stated != UNKNOWN else "model" if follows == UNKNOWN else "derived",
                 retrieved=word.phrase,
                 confidence=word.probabilities[index],
             )
         )
     return tuple(words)
+
+
+def _derived(vocabulary: Vocabulary, stated: Sequence[int], retrieved: Sequence[int]) -> list[int]:
+    """Return per factor the index that follows from the halves with a lesion; `UNKNOWN` where none does.
+
+    Only where something was said of a half, and the retrieved phrase contradicts it.
+    """
+    placed: dict[Half, bool] = {}
+    about_halves = False
+    for factor, said, index in zip(vocabulary.factors, stated, retrieved, strict=True):
+        if factor.measure is not None:
+            named = factor.measure.lesion_in_halves(factor.phrases, index if said == UNKNOWN else said)
+            placed |= named
+            about_halves |= said != UNKNOWN and bool(named)
+    number = list(placed.values()).count(True)
+    found = [UNKNOWN] * len(vocabulary.factors)
+    for position, factor in enumerate(vocabulary.factors):
+        if not about_halves or len(placed) < 2 or stated[position] != UNKNOWN or factor.measure is None:
+            continue
+        halves = [factor.measure.number_of_halves(i) for i in range(len(factor.phrases))]
+        if number in halves and halves[retrieved[position]] != number:
+            found[position] = halves.index(number)
+    return found
 
 
 def _areas(predictor: Predictor, mask: npt.NDArray[np.uint8]) -> dict[str, int]:
@@ -231,11 +259,12 @@ def _what_can_move(predictor: Predictor, vocabulary: Vocabulary) -> str:
             for i in range(len(factor.phrases))
         )
     ]
-    atlas = (
-        ""
-        if predictor.run.zone_atlas is not None
-        else ("The run has no zone atlas, which `lexiseg train` makes where the words name places. ")
-    )
+    zone_atlas = predictor.run.zone_atlas
+    atlas = ""
+    if zone_atlas is None:
+        atlas = "The run has no zone atlas, which `lexiseg train` makes where the words name places. "
+    elif not zone_atlas.strength:
+        atlas = "The zone atlas of this run has strength 0: it improved no mask of its training images. "
     if movable:
         return f"{atlas}Words of these factors can: {', '.join(movable)}."
     return f"{atlas}No word of the vocabulary '{vocabulary.name}' names a place that can."

@@ -19,14 +19,14 @@ class RefinedWordRecord(Record):
     Attributes:
         factor: Name of the factor.
         phrase: The phrase.
-        said_by: Who said it: the model retrieved it, or a person stated it.
+        said_by: The model retrieved it, a person stated it, or it follows from what the person stated.
         retrieved: The phrase that the model retrieved.
         confidence: The model's probability of `phrase` among the factor's phrases, 0..1.
     """
 
     factor: str
     phrase: str
-    said_by: Literal["model", "person"]
+    said_by: Literal["model", "person", "derived"]
     retrieved: str
     confidence: float
 
@@ -41,7 +41,8 @@ class RefinementRecord(FileRecord):
         said: What the person said, as it was written.
         unread: What could not be read of it, one sentence each.
         words: One word per factor.
-        side: Whose left is meant in every word: the image's or the patient's.
+        side: Whose left is meant in every word: the image's or the patient's; "unknown" for a DICOM file that
+            does not say where the left is.
         mask: File name of the refined mask, in the folder of this file.
         model_mask: File name of the mask of the model, in the folder of this file.
         overlap: Dice of the two masks, 0..1.
@@ -61,7 +62,7 @@ class RefinementRecord(FileRecord):
     said: tuple[str, ...]
     unread: tuple[str, ...]
     words: tuple[RefinedWordRecord, ...]
-    side: Side
+    side: Side | Literal["unknown"]
     mask: str
     model_mask: str
     overlap: float
@@ -104,7 +105,7 @@ class RefinementRecord(FileRecord):
                 )
                 for word in refinement.words
             ),
-            side=found.side,
+            side=found.shown_side,
             mask=mask,
             model_mask=model_mask,
             overlap=round(refinement.overlap, _DECIMALS),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rapidfuzz import process
 
 from lexiseg.errors import UsageError
-from lexiseg.words.description import UNKNOWN, Side
+from lexiseg.words.description import UNKNOWN, Description, Side
 from lexiseg.words.half_features import Half
 from lexiseg.words.reading.reports import parse_report
 from lexiseg.words.text import split_words
@@ -24,6 +24,7 @@ _NEAREST = 3
 # parser leaves it unread, since in a report it may limit what another sentence says.
 _ONLY = re.compile(r"\b(only|just|nur)\b", re.IGNORECASE)
 _NEGATION = re.compile(r"\b(no|not|without|never|kein\w*|nicht|ohne)\b", re.IGNORECASE)
+_NEXT_FACTOR = re.compile(r"[;\n]|,(?=[^,;:]*:)")
 _CLAUSES = re.compile(r"([.;])")
 
 
@@ -34,7 +35,7 @@ class Statement:
     Attributes:
         texts: What was said, as it was written.
         indices: One index per factor of the vocabulary; `UNKNOWN` where nothing was said.
-        problems: What could not be read, one sentence each.
+        problems: What could not be read, or was read as another word, one sentence each.
     """
 
     texts: tuple[str, ...]
@@ -64,7 +65,7 @@ def read_statement(said: Said, vocabulary: Vocabulary, *, side: Side) -> Stateme
     else:
         texts = (said,) if isinstance(said, str) else tuple(said)
     indices, problems = [UNKNOWN] * len(vocabulary.factors), list[str]()
-    for text in texts:
+    for text in (part for whole in texts for part in _parts(whole)):
         found, unread = _read(text, vocabulary, side)
         problems += unread
         for position, index in enumerate(found):
@@ -94,8 +95,13 @@ def _read(text: str, vocabulary: Vocabulary, side: Side) -> tuple[tuple[int, ...
         return _free_text(text, vocabulary, side)
     position = _factor(name, vocabulary)
     indices = [UNKNOWN] * len(vocabulary.factors)
-    indices[position] = _phrase(phrase, vocabulary, position, side)
-    return tuple(indices), ()
+    indices[position], repairs = _phrase(phrase, vocabulary, position, side)
+    return tuple(indices), repairs
+
+
+def _parts(text: str) -> list[str]:
+    """Return the statements of a text: "left: upper left lung; right: no lesion in right lung" has two."""
+    return [part for part in _NEXT_FACTOR.split(text) if part.strip()] if ":" in text else [text]
 
 
 def _free_text(text: str, vocabulary: Vocabulary, side: Side) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -104,12 +110,9 @@ def _free_text(text: str, vocabulary: Vocabulary, side: Side) -> tuple[tuple[int
         clause if _NEGATION.search(clause) else _ONLY.sub(" ", clause) for clause in _CLAUSES.split(text)
     ]
     description = parse_report("".join(clauses), vocabulary, side=side)
-    silent = tuple(
-        f"{factor.title}: "
-        for factor, reading in zip(vocabulary.factors, description.readings, strict=True)
-        if reading.index == UNKNOWN and not reading.read
-    )
-    return description.indices, tuple(p for p in description.problems if not p.startswith(silent or "\n"))
+    silent = _silent(vocabulary, description)
+    unread = tuple(p for p in description.problems if not p.startswith(silent))
+    return description.indices, (*unread, *_repairs(description))
 
 
 def _factor(name: str, vocabulary: Vocabulary) -> int:
@@ -118,29 +121,45 @@ def _factor(name: str, vocabulary: Vocabulary) -> int:
     for position, factor in enumerate(vocabulary.factors):
         if wanted in (factor.name.casefold(), factor.title.casefold()):
             return position
+    known = ", ".join(f"{factor.name} ({factor.title})" for factor in vocabulary.factors)
     raise UsageError(
-        f"The vocabulary '{vocabulary.name}' has no factor '{name.strip()}'. Its factors: "
-        f"{', '.join(vocabulary.names)}.",
+        f"The vocabulary '{vocabulary.name}' has no factor '{name.strip()}'. Its factors: {known}.",
         code="LEX-USE-302",
     )
 
 
-def _phrase(text: str, vocabulary: Vocabulary, position: int, side: Side) -> int:
-    """Return the index of a phrase of a factor, given as in the vocabulary or as in a report."""
+def _phrase(text: str, vocabulary: Vocabulary, position: int, side: Side) -> tuple[int, tuple[str, ...]]:
+    """Return the index of a phrase of a factor, given as in the vocabulary or as in a report, and repairs."""
     factor = vocabulary.factors[position]
     key = factor.lookup_key(split_words(text))
     for index, phrase in enumerate(factor.phrases):
         if key == factor.lookup_key(split_words(phrase)):
-            return index
-    index = parse_report(text, vocabulary, side=side).indices[position]
-    if index == UNKNOWN:
+            return index, ()
+    found = parse_report(text, vocabulary, side=side)
+    silent = _silent(vocabulary, found)
+    others = [r for p, r in enumerate(found.readings) if p != position and r.read and r.index != UNKNOWN]
+    index, unread = found.indices[position], [p for p in found.problems if not p.startswith(silent)]
+    if index == UNKNOWN or others or unread:
         nearest = [phrase for phrase, *_ in process.extract(text, factor.phrases, limit=_NEAREST)]
         raise UsageError(
             f"'{text.strip()}' is no phrase of the factor '{factor.name}' ({factor.title}). The nearest "
             f"phrases: {'; '.join(nearest)}.",
             code="LEX-USE-303",
         )
-    return index
+    return index, _repairs(found)
+
+
+def _silent(vocabulary: Vocabulary, found: Description) -> tuple[str, ...]:
+    """Return what problems of factors begin with that a text leaves out."""
+    pairs = zip(vocabulary.factors, found.readings, strict=True)
+    begins = [f"{factor.title}: " for factor, r in pairs if r.index == UNKNOWN and not r.read]
+    return tuple(begins) or ("\n",)
+
+
+def _repairs(found: Description) -> tuple[str, ...]:
+    """Say which words were read as other words."""
+    repairs = {repair: None for reading in found.readings for repair in reading.repairs}
+    return tuple(f"'{repair.found}' is read as '{repair.meant}'" for repair in repairs)
 
 
 def _check_halves(vocabulary: Vocabulary, indices: Sequence[int]) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lexiseg.data.readers import read_image, write_mask
+from lexiseg.data.readers import read_image_with_facts, save_mask
 from lexiseg.errors import UsageError
-from lexiseg.files import atomic_path
+from lexiseg.files import fitting_name
 from lexiseg.inference.overlay import draw_overlay
 from lexiseg.inference.predictor import Predictor
-from lexiseg.json_records import read_record, write_record
+from lexiseg.json_records import read_record, record_text
+from lexiseg.outputs.output_folder import OutputFolder, owned_folder
 from lexiseg.refinement.refine import Refinement, refine
 from lexiseg.refinement.refinement_file import RefinementRecord
 from lexiseg.refinement.statement import Said
+
+_RECORD, _MASK, _MODEL_MASK, _OVERLAY = ".json", "_refined.png", "_model.png", "_overlay.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,8 @@ class RefinedFiles:
 def refine_to_files(predictor: Predictor, image: str | Path, out: str | Path, *, say: Said) -> RefinedFiles:
     """Refine the prediction of an image file, and write the result into a folder.
 
-    An earlier refinement of the same image in this folder is replaced.
+    An earlier refinement of the same image in this folder is replaced. Names that are too long are shortened,
+    as those of predictions are.
 
     Args:
         predictor: A loaded run.
@@ -47,48 +51,58 @@ def refine_to_files(predictor: Predictor, image: str | Path, out: str | Path, *,
         say: What is right; see `refine`.
 
     Raises:
-        DataError: The image cannot be read.
-        UsageError: See `refine`; or a file is in the way that is of no earlier refinement of this image.
+        DataError: The image cannot be read, or a file has the place of a result and Lexiseg did not write it,
+            or it was changed since.
+        UsageError: See `refine`; another process writes into the folder; or the folder holds a refinement of
+            another image of this name.
         DiskError: There is no space or no permission.
     """
     image, out = Path(image), Path(out)
+    name = fitting_name(image.stem, room=len(_OVERLAY))
     record, mask, model_mask, overlay = (
-        out / f"{image.stem}{ending}" for ending in (".json", "_refined.png", "_model.png", "_overlay.png")
+        out / f"{name}{ending}" for ending in (_RECORD, _MASK, _MODEL_MASK, _OVERLAY)
     )
-    _refuse_others(image, record, (mask, model_mask, overlay))
     refinement = refine(predictor, image, say=say)
-    classes = len(predictor.run.class_names)
-    write_mask(mask, refinement.mask, num_classes=classes)
-    write_mask(model_mask, refinement.prediction.mask, num_classes=classes)
-    picture = draw_overlay(read_image(image), refinement.mask, refinement.prediction.mask)
-    with atomic_path(overlay) as beside:
-        picture.save(beside)
-    about = RefinementRecord.of(
-        refinement, image=image, run=predictor.run.path.name, mask=mask.name, model_mask=model_mask.name
-    )
-    write_record(record, about)
-    return RefinedFiles(
+    files = RefinedFiles(
         refinement=refinement, mask=mask, model_mask=model_mask, overlay=overlay, record=record
     )
+    with owned_folder(out) as folder:
+        folder.refuse_others((record, mask, model_mask, overlay))
+        _refuse_other_image(image, record)
+        _write(folder, files, predictor, image)
+    return files
 
 
-def _refuse_others(image: Path, record: Path, pictures: tuple[Path, ...]) -> None:
-    """Refuse to replace files that are of no earlier refinement of this image.
+def _write(folder: OutputFolder, files: RefinedFiles, predictor: Predictor, image: Path) -> None:
+    found, classes = files.refinement, len(predictor.run.class_names)
+    for file, labels in ((files.mask, found.mask), (files.model_mask, found.prediction.mask)):
+        with folder.writing(file) as beside:
+            save_mask(beside, labels, num_classes=classes)
+    pixels = read_image_with_facts(image, predictor.options.view).pixels
+    with folder.writing(files.overlay) as beside:
+        draw_overlay(pixels, found.mask, found.prediction.mask).save(beside, format="PNG")
+    about = RefinementRecord.of(
+        found,
+        image=image,
+        run=predictor.run.path.name,
+        mask=files.mask.name,
+        model_mask=files.model_mask.name,
+    )
+    folder.write_text(files.record, record_text(about))
+
+
+def _refuse_other_image(image: Path, record: Path) -> None:
+    """Refuse to replace the refinement of another image of the same name.
 
     Raises:
-        UsageError: There are such files.
-        DataError: The record of an earlier refinement is damaged.
+        UsageError: There is one.
+        DataError: Its record is damaged.
     """
-    present = [file for file in (record, *pictures) if file.exists()]
-    if not present:
+    if not record.exists():
         return
-    if record.exists():
-        earlier = read_record(
-            record, RefinementRecord, remedy="It is no record of a refinement. Choose another --out."
+    earlier = read_record(record, RefinementRecord, remedy="Remove it, or choose another --out.")
+    if Path(earlier.image).absolute() != image.absolute():
+        raise UsageError(
+            f"{record} is the refinement of another image, {earlier.image}. Choose another --out.",
+            code="LEX-USE-308",
         )
-        if Path(earlier.image).absolute() == image.absolute():
-            return
-    raise UsageError(
-        f"{present[0]} is in the way: it was not written by a refinement of {image}. Choose another --out.",
-        code="LEX-USE-308",
-    )

@@ -142,9 +142,9 @@ def _check_folds(index: DatasetIndex, with_mask: int) -> None:
     groups = {s.patient or s.id for s in index.split("train") if s.mask is not None}
     if len(groups) < FOLDS:
         raise UsageError(
-            f"Too few training images have a mask ({with_mask}, of {len(groups)} patients): teachers that draw "
-            f"masks for the other images are checked on {FOLDS} parts of them, and a patient is in one part. "
-            f"Add masks, or leave the other images out: --unmasked leave_out.",
+            f"Too few training images have a mask ({with_mask}, of {len(groups)} patients): teachers that "
+            f"draw masks for the other images are checked on {FOLDS} parts of them, and a patient is in one "
+            f"part. Add masks, or leave the other images out: --unmasked leave_out.",
             code="LEX-USE-830",
         )
 

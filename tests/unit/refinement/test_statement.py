@@ -73,7 +73,7 @@ def test_what_cannot_be_read_is_said_beside_what_can() -> None:
         ("LEX-USE-300", "contradict", ["left: upper left lung", "left: lower left lung"]),
         ("LEX-USE-301", "Nothing could be read", ["Xyzzy plugh."]),
         ("LEX-USE-301", "empty statement", []),
-        ("LEX-USE-302", "laterality, count, left, right", ["spleen: upper"]),
+        ("LEX-USE-302", "left (Left lung)", ["spleen: upper"]),
         ("LEX-USE-303", "lower left lung", ["left: left lower kidney"]),
         ("LEX-USE-304", "contradicts", ["laterality: bilateral pulmonary infection",
                                         "left: no lesion in left lung"]),
@@ -84,3 +84,21 @@ def test_what_cannot_be_read_is_said_beside_what_can() -> None:
 def test_refusals(code: str, word: str, said: list[str]) -> None:
     with refuses(code, word):
         read_statement(said, CHEST, side="image")
+
+
+def test_statements_in_one_text_are_all_read() -> None:
+    both = {"left": "lower left lung", "right": "no lesion in right lung"}
+    assert phrases("left: lower left lung; right: no lesion in right lung") == both
+    assert phrases("left: lower left lung, right: no lesion in right lung") == both
+    assert phrases("left: lower left lung; no lesion on the right") == both
+
+
+def test_a_phrase_that_speaks_of_another_factor_too_is_refused() -> None:
+    with refuses("LEX-USE-303", "lower left lung"):
+        read_statement("left: lower left lung and no lesion in right lung", CHEST, side="image")
+
+
+def test_a_repaired_word_is_said() -> None:
+    statement = read_statement("left: lower left lnug", CHEST, side="image")
+    assert statement.indices[2] == LEFT.index("lower left lung")
+    assert any("lnug" in problem and "lung" in problem for problem in statement.problems)
