@@ -304,3 +304,24 @@ def test_cases_csv_of_a_german_excel(plain_folder: Tree) -> None:
     (root / "cases.csv").write_text("image,patient,patient\na,p1,p2\n")
     with pytest.raises(DataError, match="image, patient, patient"):
         open_dataset(root)
+
+
+@pytest.mark.parametrize("rows", ["", "a.png,\nb.png,N/A\n"])
+def test_a_sheet_without_any_sentence_is_said(plain_folder: Tree, rows: str) -> None:
+    root = plain_folder(*"abcdef")
+    sheet = root / "reports.csv"
+    sheet.write_text(f"image,report\n{rows}")
+    index = open_dataset(root)
+    assert [sample.report for sample in index.samples] == [None] * 6
+    said = [text for text in index.assumptions if "holds no sentence" in text]
+    assert len(said) == 1
+    assert f"{sheet} holds no sentence, so it gives no report to the 6 images" in said[0]
+    findings = check_dataset(root)
+    assert findings.of("missing-report").count == 6
+    assert findings.of("reports-grammar") is None
+
+
+def test_a_sheet_with_one_sentence_is_not_called_empty(plain_folder: Tree) -> None:
+    root = plain_folder(*"abcdef")
+    (root / "reports.csv").write_text("image,report\na.png,Left.\n")
+    assert not any("holds no sentence" in text for text in open_dataset(root).assumptions)

@@ -54,7 +54,8 @@ def check_dataset(
     findings += _files(root, inspections)
     findings += check_plausibility(inspections, lambda path: _relative(path, root))
     findings += _splits(root, inspections)
-    words = check_reports(reports, inspections, stated, root) if scan.has_reports else None
+    has_sentences = any(sample.report is not None for sample in scan.samples)
+    words = check_reports(reports, inspections, stated, root) if has_sentences else None
     findings += words.findings if words is not None else ()
     unsure = perhaps_patients(scan.samples)
     findings += [make_finding("patient-unknown", "warning", unsure)] if unsure else []

@@ -67,11 +67,18 @@ def attach_reports(folder: Path, images: Sequence[Path], *, stem: str | None = N
             f"No row of {path} belongs to an image of {folder}; its keys are, for example, "
             f"{some(matched.orphans)}.{name_hint(matched.orphans, stems)}"
         )
+    notes = matched.notes
+    if not sheet.rows:
+        # Not a fault: training can measure its words in the masks.
+        notes += (
+            f"{path} holds no sentence, so it gives no report to the {len(images)} images of {folder}. Write "
+            "the sentences into the sheet, or remove it.",
+        )
     return AttachedReports(
         sheet=path,
         reports=matched.reports,
         orphans=matched.orphans,
         faults=tuple(faults),
-        notes=matched.notes,
+        notes=notes,
         left_out=sheet.left_out,
     )
