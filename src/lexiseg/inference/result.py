@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,11 @@ class RetrievedWord:
     confidence: float
     runners_up: tuple[tuple[str, float], ...]
     probabilities: tuple[float, ...]
+
+    @property
+    def said_by(self) -> Literal["model"]:
+        """Who said it; a person may state words too (see `lexiseg.refinement`)."""
+        return "model"
 
 
 @dataclass(frozen=True, kw_only=True)
