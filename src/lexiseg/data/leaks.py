@@ -106,7 +106,7 @@ def refuse_leaks(index: DatasetIndex, *, allow: bool, scored: Split | None = Non
     if leaks and not allow:
         raise DataError(
             f"The splits of {index.root} are not independent, so scores would be too high. {' '.join(said)} "
-            "Keep each image and each patient in one split. If these ids are no patients, state the patients "
+            "Keep each image and each patient in one split. If these are not patient ids, state the patients "
             "in cases.csv. To use the splits as they are, add --allow-leak (in Python, allow_leak=True); all "
             "results then say so.",
             code="LEX-DATA-700",

@@ -35,6 +35,11 @@ class RetrievedWord:
     runners_up: tuple[tuple[str, float], ...]
     probabilities: tuple[float, ...]
 
+    @property
+    def said_by(self) -> Literal["model"]:
+        """Who said it; a person may state words too (see `lexiseg.refinement`)."""
+        return "model"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:

@@ -33,6 +33,8 @@ DOUBTS: dict[SignalName, str] = {
 #: What is said of an empty mask, in place of doubts about its lesion.
 NOTHING_FOUND = "no lesion found"
 
+# What a reason calls the origin of a word.
+_ORIGINS: dict[Literal["model", "person"], str] = {"model": "retrieved", "person": "stated"}
 # Share of the image below which a lesion counts as none on the logarithmic scale of sizes.
 _LEAST_SHARE = 1e-4
 _OF_A_LESION = ("inside", "size")
@@ -54,6 +56,10 @@ class StatedWord(Protocol):
     @property
     def confidence(self) -> float:
         """The model's probability of the phrase, 0..1."""
+
+    @property
+    def said_by(self) -> Literal["model", "person"]:
+        """Who said it: the model retrieved it, or a person stated it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,16 +222,16 @@ def share_of_agreement(
 def disagreement(
     words: Sequence[StatedWord], measured: Description, vocabulary: Vocabulary, *, lesion: bool
 ) -> str | None:
-    """Say on what retrieved words and words measured on the mask disagree; None if on nothing.
+    """Say on what words and words measured on the mask disagree; None if on nothing.
 
     Args:
-        words: One per factor of the vocabulary.
+        words: One per factor of the vocabulary, retrieved or stated by a person.
         measured: What the predicted mask measures, in the same side convention.
         vocabulary: The vocabulary.
         lesion: Whether the mask holds any.
     """
     parts = [
-        f"{factor.title}: '{word.phrase}' said, '{reading.phrase}' seen"
+        f"{factor.title}: '{word.phrase}' {_ORIGINS[word.said_by]}, '{reading.phrase}' measured on the mask"
         for factor, word, reading in zip(vocabulary.factors, words, measured.readings, strict=True)
         if reading.index not in (UNKNOWN, word.index)
     ]

@@ -16,6 +16,7 @@ from lexiseg.inference.review import (
     mask_signals,
     word_signals,
 )
+from lexiseg.refinement.refine import RefinedWord
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
@@ -78,7 +79,24 @@ def test_names_what_words_and_mask_disagree_on() -> None:
     seen = chest.describe((0, UNKNOWN, 2, 4), source="concepts")
     right = chest.factors[3]
     assert disagreement(said, seen, chest, lesion=True) == (
-        f"words and mask disagree: {right.title}: '{right.phrases[3]}' said, '{right.phrases[4]}' seen"
+        f"words and mask disagree: {right.title}: '{right.phrases[3]}' retrieved, "
+        f"'{right.phrases[4]}' measured on the mask"
+    )
+    stated = [
+        RefinedWord(
+            factor=word.factor,
+            title=word.title,
+            index=word.index,
+            phrase=word.phrase,
+            said_by="person",
+            retrieved=right.phrases[4],
+            confidence=word.confidence,
+        )
+        for word in said
+    ]
+    assert disagreement(stated, seen, chest, lesion=True) == (
+        f"words and mask disagree: {right.title}: '{right.phrases[3]}' stated, "
+        f"'{right.phrases[4]}' measured on the mask"
     )
     same = chest.describe((0, UNKNOWN, 2, 3), source="concepts")
     assert disagreement(said, same, chest, lesion=True) is None

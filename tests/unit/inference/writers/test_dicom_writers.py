@@ -357,12 +357,12 @@ def test_reasons_name_the_sides_of_the_report(tmp_path: Path, predictor: Predict
     assert prediction.measured is not None
     stated = disagreement(prediction.words, prediction.measured, CHEST, lesion=True)
     assert stated is not None
-    assert "Left lung: 'upper left lung' said" in stated
+    assert "Left lung: 'upper left lung' retrieved, " in stated
     prediction = dataclasses.replace(prediction, reasons=(stated, "low confidence"))
     image = dataclasses.replace(image, prediction=prediction, refused={})
     report = write(image, predictor, tmp_path / "out", "sr")["sr"]
     reasons = [item.TextValue for item in named(report, "Reason for doubt")]
-    assert "Right lung: 'upper right lung' said" in reasons[0]
+    assert "Right lung: 'upper right lung' retrieved, " in reasons[0]
     assert "left" not in reasons[0].lower()
     assert reasons[1] == "low confidence"
 
