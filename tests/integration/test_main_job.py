@@ -57,6 +57,7 @@ class TestTrain:
         assert trained.outcome.stderr == ""
 
     def test_run_folder(self, trained: Trained) -> None:
+        # Statistics of the training images need more validation images than this data set has.
         names = {path.name for path in trained.run.iterdir()}
         assert names == {
             "run.json",
@@ -68,7 +69,6 @@ class TestTrain:
             "model_card.md",
             "checkpoint.ckpt",
             "tensorboard",
-            "training_images.safetensors",
             "zone_atlas.safetensors",
         }
         manifest = json.loads((trained.run / "run.json").read_text())

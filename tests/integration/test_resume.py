@@ -22,7 +22,7 @@ from lexiseg import describe
 from lexiseg.data.phantom import write_phantom
 from lexiseg.errors import DataError
 from lexiseg.runs.run import Run
-from lexiseg.training import loading, loop, plan
+from lexiseg.training import loop, plan
 from lexiseg.training import resume as continuing
 from lexiseg.training.module import SegmentationModule
 
@@ -185,7 +185,7 @@ class Broken(Dying):
 def test_a_worker_that_dies_is_reported(
     tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "TrainingExamples", Dying)
+    monkeypatch.setattr(loop, "TrainingExamples", Dying)
     with pytest.raises(
         DataError,
         match=r"A data worker process ended: .*exited unexpectedly.*--resume "
@@ -198,6 +198,6 @@ def test_a_worker_that_dies_is_reported(
 def test_the_error_of_a_worker_is_told_without_its_traceback(
     tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "TrainingExamples", Broken)
+    monkeypatch.setattr(loop, "TrainingExamples", Broken)
     with pytest.raises(DataError, match=r"^The image lung\.png is truncated\. Restore it, or remove it\."):
         train(tiny_data, tmp_path / "run", "none", workers=1)

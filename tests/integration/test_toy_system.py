@@ -99,7 +99,9 @@ def test_it_predicts_and_explains(data: Path, run: Run) -> None:
     assert [word.factor for word in prediction.words] == ["laterality", "count", "left", "right"]
     explanation = lexiseg.explain(predictor, image)
     assert len(explanation.words) == 4
-    assert all(what_if.overlap == 1 for word in explanation.words for what_if in word.what_if)
+    # No prompt reaches this network; phrases about places move the mask by the zone atlas.
+    asked = [word for word in explanation.words if word.factor in ("laterality", "count")]
+    assert all(what_if.overlap == 1 for word in asked for what_if in word.what_if)
     assert "<html" in build_card(
         torch.zeros(64, 64, 3, dtype=torch.uint8).numpy(), explanation, name="a", run="b"
     )

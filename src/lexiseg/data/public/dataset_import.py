@@ -24,6 +24,7 @@ from lexiseg.data.public.registry import Entry, Importer, RemoteFile, find_entry
 from lexiseg.data.sample import Split
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import atomic_folder, disk_errors, refuse_blocked, write_json
+from lexiseg.outputs.new_folder import reserved
 
 __all__ = ["ImportResult", "get_dataset", "import_dataset"]
 
@@ -223,7 +224,7 @@ def _convert(
     downloads: tuple[Download, ...],
 ) -> ImportResult:
     source = _READERS[entry.importer](folder, entry)
-    with atomic_folder(out, private=False) as beside:
+    with reserved(out), atomic_folder(out, private=False) as beside:
         written = write_dataset(
             source, entry, beside, seed=seed, keep_published=published_split, progress=progress
         )

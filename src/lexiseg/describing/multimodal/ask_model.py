@@ -127,11 +127,11 @@ async def for_each(items: Sequence[T], work: Callable[[T], Awaitable[R]], *, con
 
 
 def run_to_end(main: Coroutine[None, None, R]) -> R:
-    """Run a coroutine to its end, also if an event loop is already running, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(main)
+    """Run a coroutine to its end, also if an event loop is already running, as in a notebook.
+
+    It runs in a thread of its own, so that an interrupt reaches this thread and never the middle of the event
+    loop: the coroutine is cancelled, ends what it does, and the interrupt goes on.
+    """
     begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[R] | None]] = Future()
 
     async def announced() -> R:
