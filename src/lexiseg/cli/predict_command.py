@@ -135,8 +135,11 @@ def predict(
         say(f"{sentence} ({count} {'image' if count == 1 else 'images'})")
     if summary.unlike:
         say(
-            f"{summary.unlike} images are unlike the training images of the run. They are flagged, and their "
-            "expected Dice is unknown."
+            "1 image is unlike the training images of the run. It is flagged, and its expected Dice is "
+            "unknown."
+            if summary.unlike == 1
+            else f"{summary.unlike} images are unlike the training images of the run. They are flagged, and "
+            "their expected Dice is unknown."
         )
     if not compares:
         say(
@@ -149,9 +152,9 @@ def predict(
         warn(f"The disk of {out} supports no locks: start no second prediction into this folder meanwhile.")
     if summary.turned:
         say(
-            f"{summary.turned} images have an EXIF orientation, with which viewers rotate or mirror them. "
-            "Masks, sizes, left and right are those of the image as the file stores it (see exif_orientation "
-            "in the results)."
+            f"{'1 image has' if summary.turned == 1 else f'{summary.turned} images have'} an EXIF "
+            "orientation, with which viewers rotate or mirror images. Masks, sizes, left and right are those "
+            "of the image as the file stores it (see exif_orientation in the results)."
         )
     for image, name, reason in summary.refused:
         warn(f"The {name} of {image} is not written: {reason}")
