@@ -26,6 +26,7 @@ from lexiseg.cli.common_options import (
 from lexiseg.clinic.view import parse_view
 from lexiseg.errors import LexisegError, PartialFailureError, UsageError
 from lexiseg.inference.writers.registry import check_formats, format_names
+from lexiseg.words.description import Side
 
 
 def predict(
@@ -134,23 +135,26 @@ def predict(
         say(f"{sentence} ({count} {'image' if count == 1 else 'images'})")
     if summary.unlike:
         say(
-            f"{summary.unlike} images are unlike the training images of the run. They are flagged, and their "
-            "expected Dice is unknown."
+            "1 image is unlike the training images of the run. It is flagged, and its expected Dice is "
+            "unknown."
+            if summary.unlike == 1
+            else f"{summary.unlike} images are unlike the training images of the run. They are flagged, and "
+            "their expected Dice is unknown."
         )
     if not compares:
         say(
             "The run does not hold what its training images look like, so images unlike them are not "
             "noticed. `lexiseg calibrate RUN DATA` adds it."
         )
-    if summary.done and predictor.run.spoken_vocabulary is not None:
-        say(f"Left and right in all words are the {predictor.run.side}'s.")
+    if predictor.run.spoken_vocabulary is not None:
+        _say_sides(predictor.run.side, summary.done, summary.sides_unknown)
     if not summary.locked:
         warn(f"The disk of {out} supports no locks: start no second prediction into this folder meanwhile.")
     if summary.turned:
         say(
-            f"{summary.turned} images have an EXIF orientation, with which viewers rotate or mirror them. "
-            "Masks, sizes, left and right are those of the image as the file stores it (see exif_orientation "
-            "in the results)."
+            f"{'1 image has' if summary.turned == 1 else f'{summary.turned} images have'} an EXIF "
+            "orientation, with which viewers rotate or mirror images. Masks, sizes, left and right are those "
+            "of the image as the file stores it (see exif_orientation in the results)."
         )
     for image, name, reason in summary.refused:
         warn(f"The {name} of {image} is not written: {reason}")
@@ -165,6 +169,21 @@ def predict(
             f"each is named above and in {summary.results}.",
             code="LEX-PART-005",
         )
+
+
+def _say_sides(side: Side, done: int, unknown: int) -> None:
+    """Say whose left and right the words mean; nothing where the side of all words is unknown.
+
+    Args:
+        side: Side convention of the run.
+        done: Number of images segmented.
+        unknown: Number of them of which the side is unknown. An assumption names the reason of each.
+    """
+    if done == unknown:
+        return
+    images = "1 image" if unknown == 1 else f"{unknown} images"
+    but = f", except in the {images} whose side is unknown" if unknown else ""
+    say(f"Left and right in all words are the {side}'s{but}.")
 
 
 def _say_earlier(earlier: Sequence[Path]) -> None:

@@ -40,6 +40,7 @@ class BatchSummary:
         assumptions: What was assumed of DICOM files, a sentence per kind, with the number of images.
         refused: Outputs that were not written although their image was segmented: image, format and reason.
         unlike: Number of images segmented that are unlike the training images of the run.
+        sides_unknown: Number of images segmented of which the side of their words is unknown.
     """
 
     done: int
@@ -51,6 +52,7 @@ class BatchSummary:
     assumptions: tuple[tuple[str, int], ...] = ()
     refused: tuple[tuple[Path, str, str], ...] = ()
     unlike: int = 0
+    sides_unknown: int = 0
 
 
 def predict_to_files(
@@ -91,7 +93,7 @@ def predict_to_files(
     chosen = make_writers((*others, RecordsWriter.name))
     known = (*chosen, *unwritten_formats(chosen))
     by_image = {target.image: target for target in targets}
-    done = flagged = turned = unlike = 0
+    done = flagged = turned = unlike = sides_unknown = 0
     failed: list[tuple[Path, str]] = []
     assumed: Counter[str] = Counter()
     refused: list[tuple[Path, str, str]] = []
@@ -116,6 +118,7 @@ def predict_to_files(
                         turned += result.exif_orientation != 1
                         facts = result.prediction.facts
                         assumed.update(() if facts is None else facts.assumptions)
+                        sides_unknown += facts is not None and not facts.knows_sides
                         refused.extend((path, name, reason) for name, reason in result.refused.items())
                     if on_result is not None:
                         on_result(path, result if isinstance(result, LexisegError) else result.prediction)
@@ -129,6 +132,7 @@ def predict_to_files(
         assumptions=tuple(assumed.items()),
         refused=tuple(refused),
         unlike=unlike,
+        sides_unknown=sides_unknown,
     )
 
 

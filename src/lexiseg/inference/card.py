@@ -21,9 +21,11 @@ from lexiseg.words.description import SIDE_NOTES, names_sides
 #: What the title of a card begins with; no other page is taken for one.
 CARD_TITLE = "Lexiseg card: "
 #: What a card does not show: of places where phrases act, and of masks under other phrases.
-LIMIT_OF_HEAT = "The light says where the network looked, not that it was right to."
+LIMIT_OF_HEAT = (
+    "The colours show where a phrase acts in the network. They do not show whether the phrase is right."
+)
 LIMIT_OF_WHAT_IF = (
-    "A mask that does not change under another phrase means that the image decided, not the words."
+    "If the mask does not change under another phrase, it depends on the image and not on this word."
 )
 
 # Masks whose Dice is above this are told apart by nobody who looks at them.

@@ -43,8 +43,8 @@ AVERAGED = (
 
 
 CORRECTED = (
-    "The masks under other phrases about places are those that follow when a person says the phrase "
-    "(`lexiseg refine`)."
+    "The masks under other phrases about places are those that the command lexiseg refine gives for the "
+    "phrase."
 )
 
 #: Index of a phrase, and whether it moves the mask when a person says it.

@@ -21,6 +21,8 @@ from lexiseg.words.vocabulary import Vocabulary
 #: At most this share of the validation cases is flagged for review.
 REVIEW_SHARE = 0.2
 SignalName = Literal["agreement", "words", "overlap", "inside", "size", "mirror"]
+#: Where a word comes from: the model retrieved it, a person stated it, or it follows from the stated words.
+WordOrigin = Literal["model", "person", "derived"]
 #: What may lower the expected Dice, by signal, in words for people.
 DOUBTS: dict[SignalName, str] = {
     "agreement": "words and mask disagree",
@@ -34,7 +36,11 @@ DOUBTS: dict[SignalName, str] = {
 NOTHING_FOUND = "no lesion found"
 
 # What a reason calls the origin of a word.
-_ORIGINS: dict[Literal["model", "person"], str] = {"model": "retrieved", "person": "stated"}
+_ORIGINS: dict[WordOrigin, str] = {
+    "model": "retrieved",
+    "person": "stated",
+    "derived": "derived from the stated words",
+}
 # Share of the image below which a lesion counts as none on the logarithmic scale of sizes.
 _LEAST_SHARE = 1e-4
 _OF_A_LESION = ("inside", "size")
@@ -58,8 +64,8 @@ class StatedWord(Protocol):
         """The model's probability of the phrase, 0..1."""
 
     @property
-    def said_by(self) -> Literal["model", "person"]:
-        """Who said it: the model retrieved it, or a person stated it."""
+    def said_by(self) -> WordOrigin:
+        """Where it comes from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +231,7 @@ def disagreement(
     """Say on what words and words measured on the mask disagree; None if on nothing.
 
     Args:
-        words: One per factor of the vocabulary, retrieved or stated by a person.
+        words: One per factor of the vocabulary, of any origin.
         measured: What the predicted mask measures, in the same side convention.
         vocabulary: The vocabulary.
         lesion: Whether the mask holds any.

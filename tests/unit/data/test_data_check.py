@@ -97,6 +97,29 @@ def test_unmatched_names_both_ways(phantom: Path) -> None:
         assert (found.severity, found.count) == (severity, 1)
 
 
+def missing_masks(report: CheckReport) -> list[tuple[str, int]]:
+    return [(found.severity, found.count) for found in report.findings if found.code == "missing-mask"]
+
+
+def test_training_images_may_lack_a_mask(phantom: Path) -> None:
+    for mask in masks(phantom)[:3]:
+        mask.unlink()
+    report = check_dataset(phantom)
+    assert missing_masks(report) == [("warning", 3)]
+    assert not report.has_errors
+    found = report.of("missing-mask")
+    assert found is not None
+    assert "docs/few_masks.md" in found.message
+    for split in ("Val", "Test"):
+        masks(phantom, split)[0].unlink()
+    assert missing_masks(check_dataset(phantom)) == [("error", 2), ("warning", 3)]
+    for mask in masks(phantom):
+        mask.unlink()
+    report = check_dataset(phantom)
+    assert missing_masks(report) == [("error", 2), ("error", 24)]
+    assert any("No training image has a mask" in found.message for found in report.findings)
+
+
 def test_images_the_sheet_leaves_out(phantom: Path) -> None:
     edit_sheet(phantom, {0: "", 1: ""})
     found = check_dataset(phantom).of("missing-report")
@@ -335,7 +358,7 @@ def test_json_and_table(phantom: Path) -> None:
     text = out.getvalue()
     assert "unreadable-image" in text
     assert "and 4 more" in text
-    assert "Not usable as it is: 2 kinds of errors" in text
+    assert "Not usable as it is: 1 kind of error, 1 kind of warning." in text
     assert "Reports agree with their masks: laterality 100.00%" in text
 
 

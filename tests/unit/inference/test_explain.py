@@ -15,7 +15,16 @@ from html_page import Page
 from lexiseg.data.readers import read_image
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.card import LIMIT_OF_HEAT, LIMIT_OF_WHAT_IF, build_card
-from lexiseg.inference.explain import MIRROR, NO_HEAT, NO_WORDS, ONE_EMBEDDING, Explanation, explain
+from lexiseg.inference.explain import (
+    AVERAGED,
+    CORRECTED,
+    MIRROR,
+    NO_HEAT,
+    NO_WORDS,
+    ONE_EMBEDDING,
+    Explanation,
+    explain,
+)
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.overlay import draw_heat
 from lexiseg.inference.predictor import Predictor
@@ -343,6 +352,21 @@ def test_the_card_says_what_it_does_not_show(explained: Explanation, images: lis
     dark = replace(explained, heat_kind=None, words=tuple(replace(w, heat=None) for w in explained.words))
     text = Page(build_card(read_image(images[1]), dark, name="a", run="b")).text
     assert f"What this card does not show. {LIMIT_OF_WHAT_IF}" in text
+
+
+def test_notes_have_no_marks_of_another_format() -> None:
+    # The card is HTML, which shows a backtick as it is.
+    for note in (
+        CORRECTED,
+        NO_WORDS,
+        NO_HEAT,
+        ONE_EMBEDDING,
+        MIRROR,
+        AVERAGED,
+        LIMIT_OF_HEAT,
+        LIMIT_OF_WHAT_IF,
+    ):
+        assert "`" not in note
 
 
 def test_the_card_on_a_phone_and_on_paper(explained: Explanation, images: list[Path]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -82,26 +83,36 @@ def test_names_what_words_and_mask_disagree_on() -> None:
         f"words and mask disagree: {right.title}: '{right.phrases[3]}' retrieved, "
         f"'{right.phrases[4]}' measured on the mask"
     )
-    stated = [
+    same = chest.describe((0, UNKNOWN, 2, 3), source="concepts")
+    assert disagreement(said, same, chest, lesion=True) is None
+    nothing = chest.describe((UNKNOWN,) * 4, source="concepts")
+    assert "the mask is empty" in (disagreement(said, nothing, chest, lesion=False) or "")
+
+
+@pytest.mark.parametrize(
+    ("origin", "named"),
+    [("model", "retrieved"), ("person", "stated"), ("derived", "derived from the stated words")],
+)
+def test_names_where_a_word_comes_from(origin: Literal["model", "person", "derived"], named: str) -> None:
+    chest = load_vocabulary("chest")
+    refined = [
         RefinedWord(
             factor=word.factor,
             title=word.title,
             index=word.index,
             phrase=word.phrase,
-            said_by="person",
-            retrieved=right.phrases[4],
+            said_by=origin,
+            retrieved=word.phrase,
             confidence=word.confidence,
         )
-        for word in said
+        for word in words(chest, 0, 1, 2, 3)
     ]
-    assert disagreement(stated, seen, chest, lesion=True) == (
-        f"words and mask disagree: {right.title}: '{right.phrases[3]}' stated, "
+    seen = chest.describe((0, UNKNOWN, 2, 4), source="concepts")
+    right = chest.factors[3]
+    assert disagreement(refined, seen, chest, lesion=True) == (
+        f"words and mask disagree: {right.title}: '{right.phrases[3]}' {named}, "
         f"'{right.phrases[4]}' measured on the mask"
     )
-    same = chest.describe((0, UNKNOWN, 2, 3), source="concepts")
-    assert disagreement(said, same, chest, lesion=True) is None
-    nothing = chest.describe((UNKNOWN,) * 4, source="concepts")
-    assert "the mask is empty" in (disagreement(said, nothing, chest, lesion=False) or "")
 
 
 RULE = ReviewRule(

@@ -8,6 +8,7 @@ from pathlib import Path
 from lexiseg.data.check.duplicates import MIN_CORRELATION, exact_duplicates, near_duplicates
 from lexiseg.data.check.inspection import Inspection, inspect_all
 from lexiseg.data.check.mask_plausibility import check_plausibility
+from lexiseg.data.check.missing_masks import check_missing_masks
 from lexiseg.data.check.report import (
     CheckReport,
     FileNote,
@@ -105,7 +106,6 @@ def _reports(scan: Scan, stated: DatasetYaml, findings: list[Finding]) -> Report
 def _names(scan: Scan) -> list[Finding]:
     """Return findings about names: files and rows without a counterpart."""
     findings = [make_finding("layout", "error", fault) for fault in scan.faults]
-    without = [FileNote(file=_relative(s.image, scan.root)) for s in scan.samples if s.mask is None]
     missing = [FileNote(file=_relative(path, scan.root)) for path in scan.missing_files]
     orphans = [FileNote(file=_relative(path, scan.root)) for path in scan.masks_without_image]
     keys = [FileNote(file=key) for key in scan.reports_without_image]
@@ -113,7 +113,6 @@ def _names(scan: Scan) -> list[Finding]:
     empty_splits = [split for split in SPLITS if not any(sample.split == split for sample in scan.samples)]
     checks: list[tuple[str, Severity, str, list[FileNote]]] = [
         ("missing-file", "error", "Files that the CSVs name do not exist.", missing),
-        ("missing-mask", "error", "Images without a mask.", without),
         ("orphan-mask", "warning", "Masks that belong to no image.", orphans),
         ("orphan-report", "warning", "Rows of report sheets that belong to no image.", keys),
         ("missing-report", "warning", "Images that the report sheet leaves out.", silent),
@@ -125,6 +124,7 @@ def _names(scan: Scan) -> list[Finding]:
         ),
     ]
     findings += [make_finding(code, level, text, notes) for code, level, text, notes in checks if notes]
+    findings += check_missing_masks(scan, lambda path: _relative(path, scan.root))
     return findings + [
         make_finding(
             "left-out",

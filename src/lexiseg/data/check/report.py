@@ -129,10 +129,14 @@ def render(report: CheckReport, console: Console) -> None:
     if report.findings:
         console.print(_table(report.findings))
     errors, warnings = (sum(f.severity == kind for f in report.findings) for kind in ("error", "warning"))
-    verdict = f"{errors} kinds of errors, {warnings} of warnings."
+    verdict = f"{_kinds(errors, 'error')}, {_kinds(warnings, 'warning')}."
     console.print(
         f"[bold red]Not usable as it is:[/] {verdict}" if errors else f"[bold green]Usable:[/] {verdict}"
     )
+
+
+def _kinds(number: int, severity: Severity) -> str:
+    return f"1 kind of {severity}" if number == 1 else f"{number} kinds of {severity}s"
 
 
 def _render_words(report: CheckReport, console: Console) -> None:

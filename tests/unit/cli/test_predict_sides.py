@@ -1,0 +1,34 @@
+"""What `lexiseg predict` says about left and right."""
+
+from __future__ import annotations
+
+import pytest
+
+from lexiseg.cli.predict_command import _say_sides
+
+
+@pytest.mark.parametrize(
+    ("side", "done", "unknown", "said"),
+    [
+        ("image", 3, 0, "Left and right in all words are the image's."),
+        (
+            "patient",
+            3,
+            1,
+            "Left and right in all words are the patient's, except in the 1 image whose side is unknown.",
+        ),
+        (
+            "image",
+            3,
+            2,
+            "Left and right in all words are the image's, except in the 2 images whose side is unknown.",
+        ),
+        ("image", 3, 3, ""),
+        ("image", 0, 0, ""),
+    ],
+)
+def test_the_side_of_the_words_is_true_for_each_image(
+    side: str, done: int, unknown: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _say_sides(side, done, unknown)  # type: ignore[arg-type]
+    assert " ".join(capsys.readouterr().out.split()) == said
