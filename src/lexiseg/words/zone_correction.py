@@ -68,8 +68,10 @@ def fit_strength(cases: Iterable[ScoredCase]) -> float:
     """Return the weight of `STRENGTHS` with the highest mean Dice; of several, the smallest.
 
     Args:
-        cases: Images with a mask; their masks must not be those that the atlas, or a network that draws masks
-            by heart, was made from. At least one.
+        cases: Images with a mask, at least one. They may be training images of the network that gives the
+            scores, as for the atlas of a run (`lexiseg.training.zone_atlas.add_atlas`). The network fits the
+            masks of these images better than those of new images, so the weight then tends to be smaller
+            than the best one for new images. Teachers are scored on images that they were not trained on.
     """
     dice = np.array([[case.dice(strength) for strength in STRENGTHS] for case in cases])
     return STRENGTHS[int(dice.mean(axis=0).round(6).argmax())]
