@@ -174,6 +174,8 @@ class TrainingRecord(PartlyWritten, Record):
         steps: Number of steps.
         minutes: Wall-clock minutes.
         selected_step: Step whose weights were selected.
+        selection: Which weights were selected: "best": those with the best validation Dice; "last": those of
+            the last step. None for a converted run; runs of early versions do not state it and have the best.
         validation: Scores of the selected weights.
         machine: Processor and number of cores.
         torch: Version of torch.
@@ -188,6 +190,7 @@ class TrainingRecord(PartlyWritten, Record):
     steps: int | None = None
     minutes: float | None = None
     selected_step: int | None = None
+    selection: Literal["best", "last"] | None = None
     validation: ValidationRecord | None = None
     machine: str | None = None
     torch: str | None = None

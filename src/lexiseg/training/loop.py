@@ -260,6 +260,7 @@ class Training:
                     steps=self.progress.step,
                     minutes=round(self.progress.elapsed / 60, 2),
                     selected_step=keeper.kept_step,
+                    selection=keeper.selection,
                     validation=scores.record(),
                     machine=f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
                     torch=torch.__version__,
@@ -268,7 +269,9 @@ class Training:
             }
         )
         run = Run(run.path, manifest)
-        write_text(self.out / "model_card.md", model_card(run, scores))
+        write_text(
+            self.out / "model_card.md", model_card(run, scores, averaged=self.config.loop.ema_decay > 0)
+        )
         run.save()  # last: from here on the run counts as finished
         shutil.rmtree(self.out / TEACHERS_FOLDER, ignore_errors=True)
         self.console.print(

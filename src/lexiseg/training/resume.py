@@ -124,8 +124,8 @@ def _check_same_data(use: MaskUse, run: Run) -> None:
             f"{run.path} cannot be resumed: its splits.json is missing. Start a new run.", code="LEX-RUN-014"
         )
     index = use.index
-    # Images that are left out are no concern of the training; masks.json tells whether they are the same. Where
-    # the check of the teachers decides whether they are left out, the training starts with them.
+    # Images that are left out are no concern of the training; masks.json tells whether they are the same.
+    # Where the check of the teachers decides whether they are left out, the training starts with them.
     left_out = set() if use.checked else set(run.splits.left_out)
     for split in LEARNED_SPLITS:
         expected = set(getattr(run.splits, split)) - left_out

@@ -246,7 +246,8 @@ class TestRuns:
         )
         assert labels.probability.shape[1:] == (1, 32, 32)  # half of 64 pixels
         assert not (run.path / "teachers").exists()
-        assert run.manifest.training.selected_step == 2  # the last one
+        assert (run.manifest.training.selected_step, run.manifest.training.selection) == (2, "last")
+        assert "the last step; validation Dice selects nothing" in (run.path / "model_card.md").read_text()
 
     def test_several_classes_have_pseudo_labels_of_their_own(
         self, tmp_path: Path, tiny_options: dict[str, Any]
@@ -283,6 +284,7 @@ class TestRuns:
         # The records say what the console says.
         samples = open_dataset(few, masks=0.25).split("train")
         left_out = tuple(s.id for s in samples if s.mask is None)
+        assert run.manifest.training.selection == "best"
         assert (masks.unmasked, masks.without_mask, masks.left_out) == ("leave_out", 0, len(left_out))
         assert masks.with_mask == run.manifest.data.samples["train"] == 16 - len(left_out)
         assert run.splits.left_out == left_out
