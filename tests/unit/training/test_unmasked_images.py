@@ -245,6 +245,7 @@ class TestRuns:
             s.id for s in open_dataset(few, masks=0.25).split("train")
         )
         assert labels.probability.shape[1:] == (1, 32, 32)  # half of 64 pixels
+        assert teacher.mean_weight == pytest.approx(labels.weight.mean(), abs=1e-5)
         assert not (run.path / "teachers").exists()
         assert (run.manifest.training.selected_step, run.manifest.training.selection) == (2, "last")
         assert "the last step; validation Dice selects nothing" in (run.path / "model_card.md").read_text()
@@ -280,6 +281,7 @@ class TestRuns:
         assert run.manifest.data.masks.teacher.used is False
         assert run.zone_atlas is not None
         masks = run.manifest.data.masks
+        assert masks.teacher.mean_weight is None
         assert run.zone_atlas.strength == masks.teacher.strength_without_words
         # The records say what the console says.
         samples = open_dataset(few, masks=0.25).split("train")
