@@ -49,7 +49,8 @@ class DescriptionsRecord(Record):
 class TeacherRecord(Record):
     """What teachers that draw masks for images without mask were worth on the masks, by cross-validation.
 
-    Every image with a mask is segmented by the teacher that was not trained on it.
+    Every image with a mask is segmented by the teacher that was not trained on it. The masks are drawn as
+    pseudo labels are: shifted so that they are as large as true masks.
 
     Attributes:
         folds: Number of teachers.
@@ -62,6 +63,8 @@ class TeacherRecord(Record):
         strength_without_words: Weight of the atlas for masks that are drawn from the image alone.
         shift: Added to the scores of the classes, so that pseudo labels are as large as true masks.
         used: Whether the pseudo labels teach.
+        mean_weight: Mean weight of the pseudo labels: how far they agree with the words, 0..1; None where
+            none were drawn.
     """
 
     folds: int
@@ -74,6 +77,7 @@ class TeacherRecord(Record):
     strength_without_words: float
     shift: float
     used: bool
+    mean_weight: float | None = None
 
 
 class MasksRecord(PartlyWritten, Record):
@@ -174,6 +178,8 @@ class TrainingRecord(PartlyWritten, Record):
         steps: Number of steps.
         minutes: Wall-clock minutes.
         selected_step: Step whose weights were selected.
+        selection: Which weights were selected: "best": those with the best validation Dice; "last": those of
+            the last step. None for a converted run; runs of early versions do not state it and have the best.
         validation: Scores of the selected weights.
         machine: Processor and number of cores.
         torch: Version of torch.
@@ -188,6 +194,7 @@ class TrainingRecord(PartlyWritten, Record):
     steps: int | None = None
     minutes: float | None = None
     selected_step: int | None = None
+    selection: Literal["best", "last"] | None = None
     validation: ValidationRecord | None = None
     machine: str | None = None
     torch: str | None = None

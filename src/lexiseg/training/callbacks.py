@@ -86,7 +86,7 @@ class KeepWeights(lightning.Callback):
     ) -> None:
         self._weights = weights
         self._training = training
-        self._selection = selection
+        self.selection = selection
         self._patience_steps = patience_steps
         self.best_dice = -1.0
         self.best_step = 0
@@ -108,7 +108,7 @@ class KeepWeights(lightning.Callback):
         better = dice > self.best_dice
         if better:
             self.best_dice, self.best_step = dice, self._training.step
-        if better or self._selection == "last":
+        if better or self.selection == "last":
             save_weights(pl_module.selected_network, self._weights)
             self.kept_step = self._training.step
         self._stop_if_impatient(trainer)

@@ -104,6 +104,7 @@ class Training:
         pixels, plain = pixel_sources(self.index, size=config.image_size, cached=cached)
         run = self._open_run(config, count_parameters(module.network))
         labelled = self._pseudo_labels(config, pixels)
+        run = self._with_decision(run)
         sampler = self._sampler(labelled)
         examples = TrainingExamples(
             pixels,
@@ -161,6 +162,19 @@ class Training:
         self.teacher_record, labels = labelling.labels()
         self.atlas = labelling.atlas
         return labels
+
+    def _with_decision(self, run: Run) -> Run:
+        """Write to the run what images without mask do, where the check of the teachers decides it."""
+        if self.teacher_record is None or not self.use.checked:
+            return run
+        use = self.use if self.teacher_record.used else self.use.with_masks_only()
+        record = use.record(self.config)
+        if record == run.manifest.data.masks:
+            return run
+        write_splits_record(self.out, use.splits())
+        samples = {**run.manifest.data.samples, "train": len(use.index.split("train"))}
+        run.updated(data=run.manifest.data.model_copy(update={"masks": record, "samples": samples}))
+        return Run.open(self.out)
 
     def _sampler(self, labelled: PseudoLabels | None) -> StepSampler:
         """Return the order of the training images; those without mask come where they have pseudo labels."""
@@ -246,6 +260,7 @@ class Training:
                     steps=self.progress.step,
                     minutes=round(self.progress.elapsed / 60, 2),
                     selected_step=keeper.kept_step,
+                    selection=keeper.selection,
                     validation=scores.record(),
                     machine=f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
                     torch=torch.__version__,
@@ -254,7 +269,9 @@ class Training:
             }
         )
         run = Run(run.path, manifest)
-        write_text(self.out / "model_card.md", model_card(run, scores))
+        write_text(
+            self.out / "model_card.md", model_card(run, scores, averaged=self.config.loop.ema_decay > 0)
+        )
         run.save()  # last: from here on the run counts as finished
         shutil.rmtree(self.out / TEACHERS_FOLDER, ignore_errors=True)
         self.console.print(

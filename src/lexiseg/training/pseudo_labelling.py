@@ -43,6 +43,8 @@ _RECORD = "record.json"
 
 #: Most images with a mask that the teachers are checked on.
 _MOST_CHECKED = 600
+#: Mean weight of the pseudo labels below which a training warns that they hardly teach.
+LEAST_WEIGHT = 0.05
 #: Images that are segmented together, and the share of them after which progress is said.
 _BATCH, _SAID_EVERY = 32, 0.2
 
@@ -122,7 +124,12 @@ class PseudoLabelling:
         if not labels_file.is_file():
             self._teachers.train()  # all are trained already, unless somebody deleted one
             self._draw(record).save(labels_file)
-        return record, PseudoLabels.load(labels_file)
+        labels = PseudoLabels.load(labels_file)
+        weight = float(labels.weight.mean())
+        if self._words is not None:
+            style = "yellow" if weight < LEAST_WEIGHT else None
+            self._console.print(weight_sentence(weight), style=style, markup=False, highlight=False)
+        return record.model_copy(update={"mean_weight": round(weight, 5)}), labels
 
     def _atlas_without(self, fold: int | None) -> ZoneAtlas | None:
         """Return the atlas of the images with a mask that are not in a part."""
@@ -165,13 +172,8 @@ class PseudoLabelling:
             )
             order += members
         strength = fit_strength(told) if self._atlases is not None else 0.0
-        drawn = [
-            without_excluded(case.logits + np.float32(strength) * case.correction, case.excluded)
-            for case in told
-        ]
-        covered = float(np.mean([(case.labels > 0).mean() for case in told]))
-        before = np.array([case.plain_dice() for case in plain])
-        after = np.array([case.dice(strength) for case in told])
+        _, before = shifted_dice(plain, [case.logits for case in plain])
+        shift, after = shifted_dice(told, [case.corrected(strength) for case in told])
         patients = [self._samples[p].patient for p in order]
         gain = None if self._words is None else paired_difference(after, before, clusters=patients)
         # Without an interval, as with the images of one patient, a gain is not known to be one.
@@ -185,7 +187,7 @@ class PseudoLabelling:
             gain_ci95=None if interval is None else (round(interval[0], 5), round(interval[1], 5)),
             strength=strength,
             strength_without_words=fit_strength(plain) if self._atlases is not None else 0.0,
-            shift=fit_shift(drawn, covered),
+            shift=shift,
             used=not self._plan.checked or (interval is not None and interval[0] > 0),
         )
 
@@ -292,6 +294,36 @@ def sentence(record: TeacherRecord) -> str:
         f"({low:+.3f} to "
         f"{high:+.3f}): {verdict}."
     )
+
+
+def weight_sentence(weight: float) -> str:
+    """Return for people how far pseudo labels agree with the words, and what to do where they hardly do."""
+    said = f"Pseudo labels: mean weight {weight:.3f} (1: all fit their words)."
+    if weight >= LEAST_WEIGHT:
+        return said
+    return (
+        f"{said} They hardly teach: most contradict their words, or their images have no words that can be "
+        f"read. Check the words and their side (left and right of the image or of the patient), or train "
+        f"with --unmasked pseudo_labels or --unmasked leave_out."
+    )
+
+
+def shifted_dice(
+    cases: Sequence[ScoredCase], scores: Sequence[Scores]
+) -> tuple[float, npt.NDArray[np.float64]]:
+    """Return the shift with which masks are as large as the true ones, and the Dice of the shifted masks.
+
+    Args:
+        cases: N images with a mask.
+        scores: Scores `(C, S, S)` of each, from which its mask is drawn.
+
+    Returns:
+        The shift, see `fit_shift`, and the Dice, `(N,)`, 0..1.
+    """
+    covered = float(np.mean([(case.labels > 0).mean() for case in cases]))
+    shift = fit_shift(scores, covered)
+    pairs = zip(cases, scores, strict=True)
+    return shift, np.array([case.dice_of(shifted(drawn, shift)) for case, drawn in pairs])
 
 
 def halved(probability: Scores) -> npt.NDArray[np.uint8]:

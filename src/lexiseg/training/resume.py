@@ -79,7 +79,7 @@ def continue_run(use: MaskUse, run: Run, config: TrainConfig) -> Plan:
         RunError: The run was started on other data.
     """
     index, manifest = use.index, run.manifest
-    _check_same_data(index, run)
+    _check_same_data(use, run)
     bank = TextBank.load(run.bank_file) if run.spoken_vocabulary is not None else None
     embeds = config.embeds_sentences and manifest.text != "none"
     encoder = load_text_encoder(config.text_encoder) if embeds else None
@@ -102,10 +102,12 @@ def continue_run(use: MaskUse, run: Run, config: TrainConfig) -> Plan:
 
 def _check_same_masks(use: MaskUse, run: Run, config: TrainConfig) -> None:
     """Refuse to resume where other training images have a mask than at the start."""
-    recorded_use = None if use.sentence() is None else use.record(config)
+    possible = [None if use.sentence() is None else use.record(config)]
+    if use.checked:  # the check of the teachers may have left the others out already
+        possible.append(use.with_masks_only().record(config))
     stored = run.manifest.data.masks
     # What the teachers are worth is known at the end only.
-    same = recorded_use == (stored and stored.model_copy(update={"teacher": None}))
+    same = (stored and stored.model_copy(update={"teacher": None})) in possible
     if not same or run.with_mask not in (None, use.with_mask):
         raise RunError(
             f"The run in {run.path} was started with other masks: the same training images must have a mask "
@@ -115,15 +117,18 @@ def _check_same_masks(use: MaskUse, run: Run, config: TrainConfig) -> None:
         )
 
 
-def _check_same_data(index: DatasetIndex, run: Run) -> None:
+def _check_same_data(use: MaskUse, run: Run) -> None:
     """Refuse to resume on other images or other splits than the run was started on."""
     if run.splits is None:
         raise RunError(
             f"{run.path} cannot be resumed: its splits.json is missing. Start a new run.", code="LEX-RUN-014"
         )
+    index = use.index
+    # Images that are left out are no concern of the training; masks.json tells whether they are the same.
+    # Where the check of the teachers decides whether they are left out, the training starts with them.
+    left_out = set() if use.checked else set(run.splits.left_out)
     for split in LEARNED_SPLITS:
-        # Images that are left out are no concern of the training; masks.json tells whether they are the same.
-        expected = set(getattr(run.splits, split)) - set(run.splits.left_out)
+        expected = set(getattr(run.splits, split)) - left_out
         found = {sample.id for sample in index.split(split)}
         if expected != found:
             raise RunError(

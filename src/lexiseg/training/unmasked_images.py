@@ -62,6 +62,17 @@ class MaskUse:
         }[self.unmasked]
         return f"{shown} of {total} training images have a mask ({100 * shown / total:.3g} %); {how}."
 
+    def with_masks_only(self) -> MaskUse:
+        """Return this use with the images without mask left out, as the check of the teachers may decide."""
+        kept = tuple(sample for sample in self.index.samples if sample.mask is not None)
+        left_out = tuple(sample.id for sample in self.index.split("train") if sample.mask is None)
+        return MaskUse(
+            index=dataclasses.replace(self.index, samples=kept),
+            images_per_pass=self.images_per_pass,
+            left_out=left_out,
+            unmasked=None,
+        )
+
     def record(self, config: TrainConfig) -> MasksRecord:
         """Return what a run keeps of it."""
         return MasksRecord(
@@ -117,10 +128,8 @@ def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
             code="LEX-DATA-126",
         )
     if not without or config.unmasked == "leave_out":
-        kept = tuple(sample for sample in index.samples if sample.mask is not None)
-        index = dataclasses.replace(index, samples=kept)
-        left_out = tuple(sample.id for sample in without)
-        return MaskUse(index=index, images_per_pass=len(train), left_out=left_out, unmasked=None)
+        use = MaskUse(index=index, images_per_pass=len(train), left_out=(), unmasked=None)
+        return use.with_masks_only()
     unmasked = config.unmasked or "words"
     _check_network(config, len(without))
     _check_folds(index, len(train) - len(without))

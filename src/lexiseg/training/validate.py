@@ -15,7 +15,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE
 from lexiseg.printable import markdown_text, printable
-from lexiseg.runs.manifest import ValidationRecord
+from lexiseg.runs.manifest import FinishedTraining, ValidationRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.registry import get
 
@@ -107,8 +107,27 @@ def review_threshold(agreements: np.ndarray[Any, np.dtype[np.float64]]) -> float
     return max(float(level) for level in levels if (agreements < level).mean() <= REVIEW_SHARE)
 
 
-def model_card(run: Run, scores: ValidationScores) -> str:
-    """Return the run's model card in Markdown."""
+def selected_weights(training: FinishedTraining, *, averaged: bool) -> str:
+    """Return for people which weights a run has, and how they were selected.
+
+    Args:
+        training: The training of the run.
+        averaged: Whether they are the moving average of the weights of many steps.
+    """
+    weights = f"{'averaged ' if averaged else ''}weights of step {training.selected_step}"
+    if training.selection == "last":
+        return f"{weights}, the last step; validation Dice selects nothing"
+    return f"{weights}, by validation Dice"
+
+
+def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
+    """Return the run's model card in Markdown.
+
+    Args:
+        run: The run, with a finished training.
+        scores: Scores of its weights on the validation cases.
+        averaged: Whether its weights are the moving average of those of many steps.
+    """
     manifest, training = run.manifest, run.finished_training
     network = manifest.network
     system = get(network.model, network.preset)
@@ -141,7 +160,7 @@ def model_card(run: Run, scores: ValidationScores) -> str:
 - Data: {markdown_text(str(manifest.data.model_dump()))}.
 - Training: {training.steps} steps in {training.minutes} minutes, seed {training.seed},
   {training.machine}, torch {training.torch}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.
-- Selected: weights of step {training.selected_step}, by validation Dice.
+- Selected: {selected_weights(training, averaged=averaged)}.
 - Validation (not test): mean per-case Dice {scores.dice:.4f} over {scores.cases} cases.
 - {review}
 - Method: {system.title}, {system.preset} preset. {system.citation}

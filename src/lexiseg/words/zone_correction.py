@@ -42,17 +42,16 @@ class ScoredCase:
     excluded: npt.NDArray[np.bool_]
     labels: npt.NDArray[np.uint8]
 
+    def corrected(self, strength: float) -> Scores:
+        """Return the scores `(C, H, W)` that the words correct, with a weight of the atlas."""
+        return without_excluded(self.logits + np.float32(strength) * self.correction, self.excluded)
+
     def dice(self, strength: float) -> float:
         """Return the Dice of the corrected mask, the mean over classes; 1 for a class that both lack."""
-        return self._dice(
-            without_excluded(self.logits + np.float32(strength) * self.correction, self.excluded)
-        )
+        return self.dice_of(self.corrected(strength))
 
-    def plain_dice(self) -> float:
-        """Return the Dice of the mask without words."""
-        return self._dice(self.logits)
-
-    def _dice(self, logits: Scores) -> float:
+    def dice_of(self, logits: Scores) -> float:
+        """Return the Dice of the mask that scores `(C, H, W)` give, the mean over classes."""
         one = len(logits) == 1
         predicted = (logits[0] > 0).astype(np.uint8) if one else logits.argmax(axis=0)
         truth = (self.labels > 0) if one else self.labels
@@ -68,8 +67,10 @@ def fit_strength(cases: Iterable[ScoredCase]) -> float:
     """Return the weight of `STRENGTHS` with the highest mean Dice; of several, the smallest.
 
     Args:
-        cases: Images with a mask; their masks must not be those that the atlas, or a network that draws masks
-            by heart, was made from. At least one.
+        cases: Images with a mask, at least one. They may be training images of the network that gives the
+            scores, as for the atlas of a run (`lexiseg.training.zone_atlas.add_atlas`). The network fits the
+            masks of these images better than those of new images, so the weight then tends to be smaller
+            than the best one for new images. Teachers are scored on images that they were not trained on.
     """
     dice = np.array([[case.dice(strength) for strength in STRENGTHS] for case in cases])
     return STRENGTHS[int(dice.mean(axis=0).round(6).argmax())]

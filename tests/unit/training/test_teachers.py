@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from lexiseg.data.sample import Sample
-from lexiseg.training.pseudo_labelling import halved
+from lexiseg.training.pseudo_labelling import halved, shifted_dice, weight_sentence
 from lexiseg.training.teacher_masks import TeacherMasks, fit_shift, probability_of, shifted
 from lexiseg.training.teachers import fold_numbers
+from lexiseg.words.zone_correction import ScoredCase
 
 
 def sample(number: int, *, patient: str | None = None, mask: bool = True) -> Sample:
@@ -91,3 +92,26 @@ def test_pseudo_labels_are_stored_at_half_the_size() -> None:
     probability = np.zeros((1, 2, 4), np.float32)
     probability[0, 0, 0], probability[0, :, 2:] = 1.0, 0.5
     assert halved(probability).tolist() == [[[64, 128]]]
+
+
+def test_the_check_scores_the_masks_that_are_drawn() -> None:
+    # Unshifted, the mask is the first pixel of the two that are lesion: a Dice of 2/3.
+    logits = np.array([[[2.0, -0.5, -6.0, -6.0]]], np.float32)
+    case = ScoredCase(
+        logits=logits,
+        correction=np.zeros_like(logits),
+        excluded=np.zeros((1, 4), dtype=bool),
+        labels=np.array([[1, 1, 0, 0]], np.uint8),
+    )
+    assert case.dice_of(logits) == pytest.approx(2 / 3)
+    shift, dice = shifted_dice([case, case], [logits, logits])
+    assert shift == fit_shift([logits], 0.5)
+    assert 0.5 < shift < 4  # half of the pixels are lesion, and the second one is found from 0.5 on
+    assert dice.tolist() == [1, 1]
+
+
+def test_pseudo_labels_that_hardly_teach_are_warned_of() -> None:
+    assert weight_sentence(0.05) == "Pseudo labels: mean weight 0.050 (1: all fit their words)."
+    warned = weight_sentence(0.0499)
+    assert "They hardly teach" in warned
+    assert "--unmasked leave_out" in warned

@@ -91,6 +91,11 @@ class TestTakingPart:
         assert str(use.sentence()).startswith(f"{shown} of 16 training images have a mask (")
         assert str(use.sentence()).endswith(" %); the others are left out.")
 
+    def test_what_the_check_may_decide_is_leaving_out(self, hidden: DatasetIndex) -> None:
+        decided = take_part(hidden, make_config({})).with_masks_only()
+        assert decided == take_part(hidden, make_config({"unmasked": "leave_out"}))
+        assert decided.splits().left_out == tuple(s.id for s in hidden.split("train") if s.mask is None)
+
     def test_where_all_have_masks_nothing_is_said(self, index: DatasetIndex) -> None:
         use = take_part(index, make_config({}))
         assert use.sentence() is None
@@ -240,8 +245,10 @@ class TestRuns:
             s.id for s in open_dataset(few, masks=0.25).split("train")
         )
         assert labels.probability.shape[1:] == (1, 32, 32)  # half of 64 pixels
+        assert teacher.mean_weight == pytest.approx(labels.weight.mean(), abs=1e-5)
         assert not (run.path / "teachers").exists()
-        assert run.manifest.training.selected_step == 2  # the last one
+        assert (run.manifest.training.selected_step, run.manifest.training.selection) == (2, "last")
+        assert "the last step; validation Dice selects nothing" in (run.path / "model_card.md").read_text()
 
     def test_several_classes_have_pseudo_labels_of_their_own(
         self, tmp_path: Path, tiny_options: dict[str, Any]
@@ -273,7 +280,36 @@ class TestRuns:
         assert "train/pseudo" not in (run.path / "history.csv").read_text()
         assert run.manifest.data.masks.teacher.used is False
         assert run.zone_atlas is not None
-        assert run.zone_atlas.strength == run.manifest.data.masks.teacher.strength_without_words
+        masks = run.manifest.data.masks
+        assert masks.teacher.mean_weight is None
+        assert run.zone_atlas.strength == masks.teacher.strength_without_words
+        # The records say what the console says.
+        samples = open_dataset(few, masks=0.25).split("train")
+        left_out = tuple(s.id for s in samples if s.mask is None)
+        assert run.manifest.training.selection == "best"
+        assert (masks.unmasked, masks.without_mask, masks.left_out) == ("leave_out", 0, len(left_out))
+        assert masks.with_mask == run.manifest.data.samples["train"] == 16 - len(left_out)
+        assert run.splits.left_out == left_out
+        assert run.splits.train == tuple(sorted(s.id for s in samples))
+        # A run that is stopped after the check is resumed, and decides the same.
+        lists, weights = (run.path / "splits.json").read_text(), load_file(run.weights_file)
+        training = TrainingRecord(finished=False, seed=0)
+        stopped = masks.model_copy(update={"teacher": None})
+        run.updated(training=training, data=run.manifest.data.model_copy(update={"masks": stopped}))
+        again = train(few, run.path, resume=True)
+        assert again.manifest.training.finished is True
+        assert again.manifest.data.masks == masks
+        assert (run.path / "splits.json").read_text() == lists
+        assert all(torch.equal(value, weights[name]) for name, value in load_file(run.weights_file).items())
+        # The images that are left out must be there, as at the start.
+        run.updated(training=training)
+        file = run.path / "splits.json"
+        record = json.loads(lists)
+        record["train"].append("gone")
+        record["left_out"].append("gone")
+        file.write_text(json.dumps(record))
+        with refuses("LEX-RUN-015", "was started on other data"):
+            train(few, run.path, resume=True)
 
     @pytest.fixture
     def without(self, phantom: Path, tmp_path: Path, tiny_options: dict[str, Any]) -> Run:

@@ -73,16 +73,31 @@ def test_an_image_that_went_missing_is_named(index: DatasetIndex) -> None:
 
 def test_the_card_says_what_a_reader_must_know(tiny_run: Run, index: DatasetIndex) -> None:
     told = [(True, 1.0), (False, 0.25), (True, 0.5), (True, 1.0), (True, 1.0)]
-    card = model_card(tiny_run, validate_run(Told(index, told), index))  # type: ignore[arg-type]
+    scores = validate_run(Told(index, told), index)  # type: ignore[arg-type]
+    card = model_card(tiny_run, scores, averaged=True)
+    assert tiny_run.manifest.training.selection == "best"
     for said in (
         "not a medical device",
         "Validation (not test): mean per-case Dice 0.8000 over 5 cases",
         "left and right are the image's",
         "agreement below 0.50 are flagged: 20.0 %",
         "seed 0",
+        f"Selected: averaged weights of step {tiny_run.manifest.training.selected_step}, by validation Dice.",
     ):
         assert said in card
     silent = replace(tiny_run, manifest=tiny_run.manifest.model_copy(update={"vocabulary": None}))
-    card = model_card(silent, validate_run(Told(index, [(True, None)] * 5), index))  # type: ignore[arg-type]
+    scores = validate_run(Told(index, [(True, None)] * 5), index)  # type: ignore[arg-type]
+    card = model_card(silent, scores, averaged=True)
     assert "trained without words" in card
     assert "No validation case is flagged for review" in card
+
+
+def test_the_card_says_how_the_weights_were_selected(tiny_run: Run, index: DatasetIndex) -> None:
+    training = tiny_run.manifest.training.model_copy(update={"selection": "last", "selected_step": 7})
+    last = replace(tiny_run, manifest=tiny_run.manifest.model_copy(update={"training": training}))
+    scores = validate_run(Told(index, [(True, 1.0)] * 5), index)  # type: ignore[arg-type]
+    card = model_card(last, scores, averaged=True)
+    assert "Selected: averaged weights of step 7, the last step; validation Dice selects nothing." in card
+    assert "by validation Dice" not in card
+    plain = model_card(last, scores, averaged=False)
+    assert "Selected: weights of step 7, the last step; validation Dice selects nothing." in plain
