@@ -75,7 +75,7 @@ def test_the_run_is_whole(converted: tuple[Run, int]) -> None:
     assert (opened.manifest.network.preset, opened.manifest.image_size) == ("paper", 224)
     assert (opened.vocabulary.name, opened.side, opened.splits) == ("chest", "image", None)
     assert opened.manifest.training.converted_from == "net.pth"
-    assert opened.path.stat().st_mode & 0o055 == 0o055  # others may read it, as the umask allows
+    assert opened.path.stat().st_mode & 0o077 == 0  # private, as all files that Lexiseg writes
     assert "selects on the test" in (run.path / "model_card.md").read_text()
 
 
