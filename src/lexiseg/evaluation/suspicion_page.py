@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from lexiseg.data import DatasetIndex, Sample
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.evaluation.suspicion_file import Suspicion, Suspicions
+from lexiseg.html_template import html_template
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR, draw_overlay
 from lexiseg.inference.result import Prediction
 from lexiseg.words.description import SIDE_NOTES, names_sides
@@ -51,18 +51,11 @@ def build_page(found: Suspicions, drawn: Mapping[str, tuple[Sample, Prediction]]
         drawn: Sample and prediction of the cases to show, by id.
         index: The data set.
     """
-    environment = Environment(
-        loader=PackageLoader("lexiseg.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     shown = [_shown(case, *drawn[case.id], index) for case in found.cases if case.id in drawn]
     sided = names_sides(
         text for item in shown for row in item.words for text in row if text is not None
     )  # fmt: skip
-    return environment.get_template("suspicions.html.j2").render(
+    return html_template("lexiseg.evaluation", "suspicions.html.j2", {}).render(
         found=found,
         shown=shown,
         side_note=SIDE_NOTES[found.side] if found.side is not None and sided else None,
