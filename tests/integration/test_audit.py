@@ -173,12 +173,13 @@ def test_an_audit_where_few_images_have_masks(cli: Command, data: Path, config: 
     }  # fmt: skip
     outcome = cli(*options(data, out, config, **few))
     assert outcome.code == 0, outcome.stderr
+    # Where teachers of a few steps gain nothing by words, the arm of words leaves the images out too.
     for arm, used in (
-        ("none", "leave_out"), ("pseudo_labels", "pseudo_labels"), ("reports", "words"),
-        ("weak_labels", "pseudo_labels"),
+        ("none", {"leave_out"}), ("pseudo_labels", {"pseudo_labels"}), ("reports", {"words", "leave_out"}),
+        ("weak_labels", {"pseudo_labels"}),
     ):  # fmt: skip
         run = json.loads((out / "arms" / f"stpnet-{arm}-s0" / "run.json").read_text())
-        assert run["data"]["masks"]["unmasked"] == used
+        assert run["data"]["masks"]["unmasked"] in used
         assert run["data"]["masks"]["share"] == 0.5
         assert run["training"]["steps"] == 3
     content = json.loads((out / "audit.json").read_text())
