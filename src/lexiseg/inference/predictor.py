@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -124,12 +124,22 @@ class Predictor:
         """
         if not isinstance(image, str | Path):
             return self.predict_arrays([as_image(image)], spacing_mm=spacing_mm)[0]
-        return self._predict_decoded([read_image_with_facts(image, self.options.view)], spacing_mm)[0]
+        return self.predict_decoded([read_image_with_facts(image, self.options.view)], spacing_mm=spacing_mm)[
+            0
+        ]
 
-    def _predict_decoded(
-        self, images: Sequence[DecodedImage], spacing_mm: tuple[float, float] | None
+    def predict_decoded(
+        self, images: Sequence[DecodedImage], *, spacing_mm: tuple[float, float] | None = None
     ) -> list[Prediction]:
-        """Segment images of files, each on the grid that its file stores."""
+        """Segment images of files that are decoded already, each on the grid that its file stores.
+
+        Args:
+            images: The images.
+            spacing_mm: As for `predict`.
+
+        Raises:
+            UsageError: The spacing is not above 0.
+        """
         found = self.predict_arrays([image.displayed for image in images], spacing_mm=spacing_mm)
         has_spacing = (spacing_mm or self.options.spacing_mm) is not None
         return [
@@ -177,6 +187,15 @@ class Predictor:
     def engine(self) -> Engine:
         """The engine that computes the (first) network."""
         return self._members[0].engine
+
+    @cached_property
+    def weights_sha256(self) -> tuple[str, ...]:
+        """The SHA-256 of the weights of each run, computed once: DICOM objects of each image name it.
+
+        Raises:
+            WeightsError: A file of weights is missing or cannot be read.
+        """
+        return tuple(run.weights_sha256() for run in self.runs)
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -228,7 +247,7 @@ class Predictor:
         loaded = read_ahead((Path(path) for path in paths), read, depth=2 * batch_size)
         for chunk in _chunks(loaded, batch_size):
             good = [image for _, image in chunk if not isinstance(image, LexisegError)]
-            predictions = iter(self._predict_decoded(good, spacing_mm) if good else [])
+            predictions = iter(self.predict_decoded(good, spacing_mm=spacing_mm) if good else [])
             for path, image in chunk:
                 yield path, image if isinstance(image, LexisegError) else next(predictions)
 

@@ -191,7 +191,11 @@ def mask_overlap(one: FloatArray, other: FloatArray) -> float:
 
     Of an image and its mirror image, turned back, this is the signal `mirror`.
     """
-    first, second = _lesion(one)[1], _lesion(other)[1]
+    return region_overlap(_lesion(one)[1], _lesion(other)[1])
+
+
+def region_overlap(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> float:
+    """Return the Dice of two regions, each bool and of the same shape; 1 if both are empty."""
     total = int(first.sum()) + int(second.sum())
     return 2 * int((first & second).sum()) / total if total else 1.0
 

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import filelock
 
-from lexiseg.files import disk_errors, file_mode, make_folder
+from lexiseg.files import disk_errors, file_mode, fitting_name, make_folder
 from lexiseg.structured_text import parse_json
+
+_SUFFIX = ".lock"
 
 # Descriptors of held locks. A child process shares them, and would keep a lock after the death of its parent.
 _held: set[int] = set()
@@ -47,6 +49,12 @@ class FolderLock:
         self.supported = True
         self._descriptor: int | None = None
         self._created: list[Path] = []
+
+    @classmethod
+    def beside(cls, folder: Path) -> FolderLock:
+        """Return the lock of a folder that appears as a whole; its file `.NAME.lock` is beside it."""
+        place = folder.absolute()
+        return cls(place.parent / f".{fitting_name(place.name, room=1 + len(_SUFFIX))}{_SUFFIX}")
 
     def take(self) -> str | None:
         """Take the lock.

@@ -7,10 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lexiseg.errors import UsageError
-from lexiseg.files import fitting_name, remove_leftover_folders
+from lexiseg.files import remove_leftover_folders
 from lexiseg.outputs.folder_lock import FolderLock
-
-_SUFFIX = ".lock"
 
 
 @contextmanager
@@ -25,7 +23,7 @@ def reserved(out: Path) -> Iterator[None]:
         DiskError: There is no space or no permission.
     """
     place = out.absolute()
-    lock = FolderLock(place.parent / f".{fitting_name(place.name, room=1 + len(_SUFFIX))}{_SUFFIX}")
+    lock = FolderLock.beside(place)
     holder = lock.take()
     if holder is not None:
         raise UsageError(

@@ -19,7 +19,14 @@ from lexiseg.errors import UsageError
 from lexiseg.inference.dicom_images import as_displayed
 from lexiseg.inference.predictor import Pixels, Predictor, as_image
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.review import Review, disagreement, mask_signals, share_of_agreement, word_signals
+from lexiseg.inference.review import (
+    Review,
+    disagreement,
+    mask_signals,
+    region_overlap,
+    share_of_agreement,
+    word_signals,
+)
 from lexiseg.inference.training_images import unlike_reason
 from lexiseg.inference.word_correction import can_correct, correct_mask
 from lexiseg.refinement.statement import Said, Statement, read_statement
@@ -119,6 +126,16 @@ def refine(
         UsageError: The array is not an image, the prediction is that of another image, what is said cannot be
             read or contradicts itself, or no word of this run can move its mask.
     """
+    statement = statement_for(predictor, say)
+    return refine_decoded(predictor, _decoded(predictor, image), statement, prediction=prediction)
+
+
+def statement_for(predictor: Predictor, say: Said) -> Statement:
+    """Read what a person says, and make sure that it can move a mask of the run; see `refine`.
+
+    Raises:
+        UsageError: As for `refine`.
+    """
     vocabulary = _vocabulary(predictor)
     statement = read_statement(say, vocabulary, side=predictor.run.side)
     if not can_correct(predictor.run, statement.indices):
@@ -127,8 +144,23 @@ def refine(
             f"{_what_can_move(predictor, vocabulary)}",
             code="LEX-USE-305",
         )
-    decoded = _decoded(predictor, image)
-    found = prediction if prediction is not None else predictor.predict(image)
+    return statement
+
+
+def refine_decoded(
+    predictor: Predictor,
+    decoded: DecodedImage,
+    statement: Statement,
+    *,
+    prediction: Prediction | None = None,
+) -> Refinement:
+    """Refine an image that is decoded already, by a statement that is read already; see `refine`.
+
+    Raises:
+        UsageError: The prediction is that of another image.
+    """
+    vocabulary = _vocabulary(predictor)
+    found = prediction if prediction is not None else predictor.predict_decoded([decoded])[0]
     if found.mask.shape != decoded.pixels.shape[:2]:
         raise UsageError(
             f"The prediction is for an image of {found.mask.shape}, but this one is "
@@ -159,7 +191,7 @@ def refine(
         words=words,
         measured=measured,
         agreement=share,
-        overlap=overlap(corrected.mask, shown.mask),
+        overlap=region_overlap(corrected.mask > 0, shown.mask > 0),
         flagged=review.flagged,
         reasons=tuple(r for r in (review.doubt if review.flagged else None, disagrees) if r),
         expected_dice=review.expected_dice,
@@ -172,12 +204,6 @@ def _decoded(predictor: Predictor, image: str | Path | Pixels) -> DecodedImage:
     if isinstance(image, str | Path):
         return read_image_with_facts(image, predictor.options.view)
     return DecodedImage(pixels=as_image(image), facts=None)
-
-
-def overlap(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
-    """Return the Dice of two label maps, all classes together; 1 if both are empty."""
-    total = int((one > 0).sum()) + int((other > 0).sum())
-    return 2 * int(((one > 0) & (other > 0)).sum()) / total if total else 1.0
 
 
 def _vocabulary(predictor: Predictor) -> Vocabulary:

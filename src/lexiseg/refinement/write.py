@@ -9,10 +9,10 @@ from lexiseg.data.readers import read_image_with_facts, save_mask
 from lexiseg.errors import UsageError
 from lexiseg.files import fitting_name
 from lexiseg.inference.overlay import draw_overlay
-from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.predictor import Pixels, Predictor
 from lexiseg.json_records import read_record, record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
-from lexiseg.refinement.refine import Refinement, refine
+from lexiseg.refinement.refine import Refinement, refine_decoded, statement_for
 from lexiseg.refinement.refinement_file import RefinementRecord
 from lexiseg.refinement.statement import Said
 
@@ -62,23 +62,29 @@ def refine_to_files(predictor: Predictor, image: str | Path, out: str | Path, *,
     record, mask, model_mask, overlay = (
         out / f"{name}{ending}" for ending in (_RECORD, _MASK, _MODEL_MASK, _OVERLAY)
     )
-    refinement = refine(predictor, image, say=say)
-    files = RefinedFiles(
-        refinement=refinement, mask=mask, model_mask=model_mask, overlay=overlay, record=record
-    )
+    statement = statement_for(predictor, say)
+    decoded = read_image_with_facts(image, predictor.options.view)
     with owned_folder(out) as folder:
         folder.refuse_others((record, mask, model_mask, overlay))
         _refuse_other_image(image, record)
-        _write(folder, files, predictor, image)
+        files = RefinedFiles(
+            refinement=refine_decoded(predictor, decoded, statement),
+            mask=mask,
+            model_mask=model_mask,
+            overlay=overlay,
+            record=record,
+        )
+        _write(folder, files, predictor, image, decoded.pixels)
     return files
 
 
-def _write(folder: OutputFolder, files: RefinedFiles, predictor: Predictor, image: Path) -> None:
+def _write(
+    folder: OutputFolder, files: RefinedFiles, predictor: Predictor, image: Path, pixels: Pixels
+) -> None:
     found, classes = files.refinement, len(predictor.run.class_names)
     for file, labels in ((files.mask, found.mask), (files.model_mask, found.prediction.mask)):
         with folder.writing(file) as beside:
             save_mask(beside, labels, num_classes=classes)
-    pixels = read_image_with_facts(image, predictor.options.view).pixels
     with folder.writing(files.overlay) as beside:
         draw_overlay(pixels, found.mask, found.prediction.mask).save(beside, format="PNG")
     about = RefinementRecord.of(

@@ -9,10 +9,8 @@ from pathlib import Path
 from rich.console import Console
 
 from lexiseg.errors import RunError
-from lexiseg.files import fitting_name, remove_leftover_folders, remove_leftovers
+from lexiseg.files import remove_leftover_folders, remove_leftovers
 from lexiseg.outputs.folder_lock import FolderLock
-
-_SUFFIX = ".lock"
 
 
 @contextmanager
@@ -32,7 +30,7 @@ def training_lock(out: Path, console: Console) -> Iterator[None]:
         UsageError: A file is in the place of a folder.
     """
     place = out.absolute()
-    lock = FolderLock(place.parent / f".{fitting_name(place.name, room=1 + len(_SUFFIX))}{_SUFFIX}")
+    lock = FolderLock.beside(place)
     holder = lock.take()
     if holder is not None:
         raise RunError(

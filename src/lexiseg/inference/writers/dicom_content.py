@@ -123,8 +123,7 @@ def _word(word: RetrievedWord, vocabulary: Vocabulary, codes: Codes) -> WordCont
 def _algorithm(predictor: Predictor, facts: ImageFacts) -> Algorithm:
     options, run = predictor.options, predictor.run
     parameters = [
-        (f"weights {number} SHA-256", member.weights_sha256())
-        for number, member in enumerate(predictor.runs, 1)
+        (f"weights {number} SHA-256", weights) for number, weights in enumerate(predictor.weights_sha256, 1)
     ]
     if predictor.calibration is not None:
         parameters.append(("calibrated", "yes"))
