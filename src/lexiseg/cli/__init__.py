@@ -25,5 +25,10 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         code = handlers.exit_code
+    except Exception:
+        if not handlers.interrupted:
+            raise
+        print("Interrupted.", file=sys.stderr)
+        code = handlers.exit_code
     handlers.ignore()
     sys.exit(code)

@@ -141,6 +141,9 @@ def run(handlers: SignalHandlers) -> int:
         # The help of a command without arguments shows itself; anything else is a defect and keeps its
         # traceback.
         show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+        if handlers.interrupted and show is None:
+            _print_error("Interrupted.")
+            return handlers.exit_code
         if show is None or code is None:
             raise
         show()

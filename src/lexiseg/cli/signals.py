@@ -18,10 +18,13 @@ class SignalHandlers:
 
     Attributes:
         exit_code: What the process returns after the interrupt.
+        interrupted: Whether a signal came. Compiled libraries replace a `KeyboardInterrupt` that is raised in a
+            function which they call by an error of their own, so an unknown error after a signal is the signal.
     """
 
     def __init__(self) -> None:
         self.exit_code = INTERRUPTED
+        self.interrupted = False
         self._last = float("-inf")
 
     def install(self) -> None:
@@ -41,4 +44,5 @@ class SignalHandlers:
             return
         self._last = now
         self.exit_code = 128 + number
+        self.interrupted = True
         raise KeyboardInterrupt

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from lexiseg.cli import signals
+from lexiseg.cli import app, signals
 from lexiseg.cli.signals import SignalHandlers
 
 
@@ -45,3 +45,30 @@ def test_nothing_disturbs_the_end() -> None:
     handlers.ignore()
     os.kill(os.getpid(), signal.SIGTERM)
     os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_an_error_of_a_library_after_a_signal_is_the_signal(
+    interrupted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handlers = SignalHandlers()
+    handlers.install()
+
+    def serializes(standalone_mode: bool) -> int:
+        try:
+            if interrupted:
+                os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt:
+            # As pydantic does where the signal comes in a function that it calls.
+            raise ValueError("Error calling function: KeyboardInterrupt: ") from None
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(app, "app", serializes)
+    monkeypatch.setattr(app, "outlive_readers", lambda: None)
+    monkeypatch.setattr(app, "hush_failures_of_threads", lambda: None)
+    if not interrupted:
+        with pytest.raises(ValueError, match="a defect"):
+            app.run(handlers)
+        return
+    assert app.run(handlers) == 143
+    assert "Interrupted." in capsys.readouterr().err
