@@ -18,8 +18,8 @@ class SignalHandlers:
 
     Attributes:
         exit_code: What the process returns after the interrupt.
-        interrupted: Whether a signal came. Compiled libraries replace a `KeyboardInterrupt` that is raised in a
-            function which they call by an error of their own, so an unknown error after a signal is the signal.
+        interrupted: Whether a signal came. A compiled library replaces a `KeyboardInterrupt` in a function
+            which it calls by an error of its own: an unknown error after a signal is the signal.
     """
 
     def __init__(self) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from lexiseg.data.decode import decode_header, decode_mask, read_content, scale_to_8bit
 from lexiseg.data.readers import read_image
 from lexiseg.errors import DataError
+from refusals import refuses
 
 H, W = 40, 56
 RAMP = np.arange(H * W).reshape(H, W) % 241
@@ -271,6 +272,29 @@ def test_formats_that_are_not_read_are_named(tmp_path: Path, start: bytes, named
     (tmp_path / "a.png").write_bytes(start + b"\0" * 64)
     with pytest.raises(DataError, match=named):
         read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("tag", "change"),
+    [
+        pytest.param("PhotometricInterpretation", {4: struct.pack("<I", 0)}, id="no value"),
+        pytest.param("Compression", {2: struct.pack("<H", 2)}, id="text for a number"),
+        pytest.param("TileLength", {0: struct.pack("<H", 65000)}, id="tiles without a length"),
+    ],
+)
+def test_a_damaged_tag_of_a_tiff_is_a_damaged_file(
+    tmp_path: Path, tag: str, change: dict[int, bytes]
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.arange(24 * 20, dtype=np.uint16).reshape(24, 20), tile=(16, 16))
+    with tifffile.TiffFile(path) as tiff:
+        start = tiff.pages.first.tags[tag].offset
+    content = bytearray(path.read_bytes())
+    for offset, value in change.items():
+        content[start + offset : start + offset + len(value)] = value
+    path.write_bytes(content)
+    with refuses("LEX-DATA-019", "damaged"):
+        read_image(path)
 
 
 def test_unsupported_tiffs_are_refused(tmp_path: Path) -> None:

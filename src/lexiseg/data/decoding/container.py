@@ -25,6 +25,7 @@ BROKEN = (
     IndexError,
     KeyError,
     TypeError,
+    ArithmeticError,
     struct.error,
     zlib.error,
     tifffile.TiffFileError,

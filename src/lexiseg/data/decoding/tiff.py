@@ -27,6 +27,17 @@ _UNSIGNED, _VOID = 1, 4
 _PREMULTIPLIED_ALPHA, _ALPHA = 1, 2
 _LOSSY_COMPRESSIONS = (6, 7, 33003, 33005, 34712, 34892, 50001, 52546)
 
+#: Tags of which each holds one number.
+_NUMBERS = (
+    "imagewidth",
+    "imagelength",
+    "bitspersample",
+    "samplesperpixel",
+    "compression",
+    "sampleformat",
+    "planarconfig",
+)
+
 #: Data types that Pillow holds in its modes of more than 8 bits.
 _PILLOW_TYPES: dict[str, tuple[str, ...]] = {
     "I": ("int16", "int32", "uint32"),
@@ -53,9 +64,11 @@ def tiff_page(content: bytes, path: Path) -> tifffile.TiffPage:
             page = tiff.pages.first
     except BROKEN as error:
         raise broken(path, error) from error
-    # A damaged file can give several values where one is meant.
-    if not all(isinstance(size, int) for size in (page.imagewidth, page.imagelength, page.bitspersample)):
-        raise broken(path, ValueError("a size is no single number"))
+    # A damaged file can give several values, or a text, where one number is meant.
+    if not all(isinstance(getattr(page, tag), int) for tag in _NUMBERS) or not (
+        page.photometric is None or isinstance(page.photometric, int)
+    ):
+        raise broken(path, ValueError("a tag is no single number"))
     if page.imagewidth * page.imagelength > pixel_limit():
         raise DataError(too_large(path), code="LEX-DATA-652")
     return page
