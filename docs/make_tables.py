@@ -138,7 +138,7 @@ def error_codes() -> str:
             "| code | cause | remedy |",
             "| --- | --- | --- |",
         ]
-        for code, entry in sorted(catalogue[found.__name__].items()):
+        for code, entry in catalogue[found.__name__].items():
             cells = (entry[column].replace("|", r"\|") for column in ("cause", "remedy"))
             rows.append(f"| {code} | {' | '.join(cells)} |")
         parts.append("\n".join(rows) + "\n")
