@@ -18,6 +18,7 @@ from lexiseg.cli.demo_command import demo
 from lexiseg.cli.evaluate_command import evaluate
 from lexiseg.cli.export_command import export
 from lexiseg.cli.failures import failure_of_the_machine, hush_failures_of_threads
+from lexiseg.cli.join_command import join
 from lexiseg.cli.option_errors import option_error
 from lexiseg.cli.output_streams import outlive_readers
 from lexiseg.cli.predict_command import predict
@@ -78,6 +79,7 @@ app.command("compare")(compare)
 app.command("audit")(audit)
 app.command("calibrate")(calibrate)
 app.command("predict")(predict)
+app.command("join")(join)
 app.command("refine")(refine)
 app.command("export")(export)
 app.add_typer(data_commands.app, name="data")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +28,10 @@ from lexiseg.clinic.view import parse_view
 from lexiseg.errors import LexisegError, PartialFailureError, UsageError
 from lexiseg.inference.writers.registry import check_formats, format_names
 from lexiseg.words.description import Side
+
+if TYPE_CHECKING:
+    from lexiseg.inference.batch_summary import BatchSummary
+    from lexiseg.inference.targets import SkippedFiles
 
 
 def predict(
@@ -72,6 +77,14 @@ def predict(
         int | None,
         typer.Option(help="DICOM: number of the frame, from 1, in files with several frames."),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER/COUNT",
+            help="Predict one part of the images, such as 3/16, into a folder of its own in --out. `lexiseg "
+            "join` makes one list of the results of all parts.",
+        ),
+    ] = None,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     engine: EngineOption = EngineName.AUTO,
@@ -92,11 +105,14 @@ def predict(
     view = parse_view(window, frame)
 
     from lexiseg import load, predict_to_files
+    from lexiseg.inference.shards import predict_shard
+    from lexiseg.inference.target_list import Shard
     from lexiseg.inference.targets import find_images
 
+    part = None if shard is None else Shard.parse(shard)
     images = find_images(paths, out=out)
-    targets = images.targets
-    _say_skipped(paths, out)
+    targets = images.targets if part is None else images.targets.chosen(part.holds)
+    _say_skipped(images.skipped)
     _say_earlier(images.earlier_outputs)
     predictor = load(
         run,
@@ -120,13 +136,23 @@ def predict(
                 warn(f"Skipped: {result}")
 
         try:
-            summary = predict_to_files(predictor, targets, out, writers=formats, on_result=show)
+            predict_all = predict_to_files if part is None else partial(predict_shard, shard=part)
+            summary = predict_all(
+                predictor,
+                images.targets,
+                out,
+                writers=formats,
+                on_result=show,
+                on_resumed=lambda path: progress.advance(task),
+            )
         except KeyboardInterrupt as interrupt:
+            place = out if part is None else out / part.folder
             raise KeyboardInterrupt(
-                f"The masks so far are in {out / 'masks'}. Run the command again to predict all images."
+                f"The masks so far are in {place / 'masks'}. Run the command again: it goes on with the rest."
                 if "mask" in formats
-                else f"The files so far are in {out}. Run the command again to predict all images."
+                else f"The files so far are in {place}. Run the command again: it goes on with the rest."
             ) from interrupt
+    _say_tries(summary)
     compares = predictor.compares_images
     can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None or compares
     review = f"; {summary.flagged} flagged for review" if can_flag else ""
@@ -171,6 +197,16 @@ def predict(
         )
 
 
+def _say_tries(summary: BatchSummary) -> None:
+    """Say how many images were finished before, and how many needed a second try."""
+    if summary.resumed:
+        images = "1 image" if summary.resumed == 1 else f"{summary.resumed} images"
+        say(f"Not predicted again, as an interrupted command had finished them: {images}.")
+    if summary.recovered:
+        images = "1 image" if summary.recovered == 1 else f"{summary.recovered} images"
+        say(f"{images} failed at first and succeeded at the second try.")
+
+
 def _say_sides(side: Side, done: int, unknown: int) -> None:
     """Say whose left and right the words mean; nothing where the side of all words is unknown.
 
@@ -197,16 +233,13 @@ def _say_earlier(earlier: Sequence[Path]) -> None:
         )
 
 
-def _say_skipped(paths: list[str], out: Path) -> None:
+def _say_skipped(skipped: Mapping[str, SkippedFiles]) -> None:
     """Name the files in folders of images that are not read because of their ending."""
-    from lexiseg.inference.targets import skipped_files
-
-    skipped = skipped_files(paths, out=out)
     if skipped:
         shown = ", ".join(
-            f"{len(files)} {ending or 'without ending'} ({files[0].name})"
-            for ending, files in skipped.items()
+            f"{files.count} {ending or 'without ending'} ({files.example.name})"
+            for ending, files in sorted(skipped.items())
         )
-        count = sum(map(len, skipped.values()))
+        count = sum(files.count for files in skipped.values())
         files_are = "1 file is" if count == 1 else f"{count} files are"
         warn(f"{files_are} not read because of the ending: {shown}. Save images as PNG or JPEG.")

@@ -72,6 +72,8 @@ class Engine(Protocol):
     def run(self, images: FloatArray) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features.
 
+        On a CPU, the output for an image depends on no other image of the batch, to the last bit.
+
         Args:
             images: `(B, 3, S, S)` float32, normalised as the network expects.
         """

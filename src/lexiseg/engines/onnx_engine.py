@@ -8,6 +8,7 @@ import onnxruntime
 from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray
 from lexiseg.engines.grid import foreground_probability, resize_scores
 from lexiseg.engines.model_file import FEATURES_NAME, INPUT_NAME, ModelFile
+from lexiseg.engines.single_images import run_singly
 from lexiseg.engines.threads import cpu_threads
 from lexiseg.errors import WeightsError
 
@@ -51,6 +52,9 @@ class OnnxEngine:
 
     def run(self, images: FloatArray) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features; see `Engine.run`."""
+        return run_singly(self._run, images)
+
+    def _run(self, images: FloatArray) -> EngineOutput:
         logits, *others = self._session.run(None, {INPUT_NAME: np.ascontiguousarray(images)})
         features = others.pop() if self._session.get_outputs()[-1].name == FEATURES_NAME else None
         return EngineOutput(logits=logits, words=tuple(others), features=features)

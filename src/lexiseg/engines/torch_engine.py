@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray
+from lexiseg.engines.single_images import run_singly
 from lexiseg.errors import RunError, UsageError, WeightsError
 from lexiseg.models.folding import example_image, fold_batch_norms
 from lexiseg.models.network_weights import channels_last, load_weights
@@ -55,9 +56,12 @@ class TorchEngine:
             device=str(self.device),
         )
 
-    @torch.inference_mode()
     def run(self, images: FloatArray) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features; see `Engine.run`."""
+        return run_singly(self._run, images) if self.device.type == "cpu" else self._run(images)
+
+    @torch.inference_mode()
+    def _run(self, images: FloatArray) -> EngineOutput:
         output: SegmentationOutput = self.network(self.tensor(images))
         features = output.image_features if isinstance(output, HasImageFeatures) else None
         return EngineOutput(

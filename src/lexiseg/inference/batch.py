@@ -3,56 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter, deque
+import os
+from array import array
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lexiseg.data.decode import image_orientation
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.files import remove_leftovers
+from lexiseg.files import disk_errors, remove_leftovers
+from lexiseg.inference.batch_job import JOB_FILE, BatchJob
+from lexiseg.inference.batch_summary import BatchCounts, BatchSummary
 from lexiseg.inference.earlier_outputs import earlier_outputs
+from lexiseg.inference.partial_results import PartialResults
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target, Writer
+from lexiseg.inference.writers.base import (
+    Batch,
+    ImageWriter,
+    PredictedImage,
+    ResumableWriter,
+    Target,
+    Writer,
+)
 from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.inference.writers.records import RecordsWriter
-from lexiseg.inference.writers.registry import make_writers, unwritten_formats
+from lexiseg.inference.writers.registry import make_writers, result_files, unwritten_formats
+from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
+
+__all__ = ["DEFAULT_FORMATS", "BatchSummary", "predict_to_files"]
 
 #: The formats that are written by default.
 DEFAULT_FORMATS = ("mask",)
 
-
-@dataclass(frozen=True, kw_only=True)
-class BatchSummary:
-    """Counts and failures of a batch.
-
-    Attributes:
-        done: Number of images segmented.
-        flagged: Number of them that a person should look at.
-        failed: Images that could not be read, with the reason.
-        results: The file with one line per image.
-        turned: Number of images segmented that viewers rotate or mirror because of their EXIF orientation.
-        locked: Whether other processes were kept out of the folder; False where the disk supports no locks.
-        assumptions: What was assumed of DICOM files, a sentence per kind, with the number of images.
-        refused: Outputs that were not written although their image was segmented: image, format and reason.
-        unlike: Number of images segmented that are unlike the training images of the run.
-        sides_unknown: Number of images segmented of which the side of their words is unknown.
-    """
-
-    done: int
-    flagged: int
-    failed: tuple[tuple[Path, str], ...]
-    results: Path
-    turned: int = 0
-    locked: bool = True
-    assumptions: tuple[tuple[str, int], ...] = ()
-    refused: tuple[tuple[Path, str, str], ...] = ()
-    unlike: int = 0
-    sides_unknown: int = 0
+#: What happened to an image: it was written, or why it could not be.
+Outcome = PredictedImage | LexisegError
 
 
 def predict_to_files(
@@ -62,22 +51,27 @@ def predict_to_files(
     *,
     writers: Sequence[str | Writer] = DEFAULT_FORMATS,
     on_result: Callable[[Path, Prediction | LexisegError], None] | None = None,
+    on_resumed: Callable[[Path], None] | None = None,
 ) -> BatchSummary:
     """Segment images and write the predictions.
 
     `predictions.jsonl`, one line per image, is always written. Outputs that an earlier batch wrote for the
-    same images are removed, in all formats. One unreadable image gets a line with its error
-    and does not stop the rest. Until the end the lines are in `predictions.jsonl.partial`, so that an
-    interrupted batch is never taken for a whole one. One process at a time writes to `out`, and files that
-    Lexiseg did not write there, or that a person changed, are neither replaced nor removed.
+    same images are removed, in all formats. An image that fails is tried once more at the end; if it fails
+    again, it gets a line with its error and does not stop the rest. Until the end the lines are in
+    `predictions.jsonl.partial`, so that an interrupted batch is never taken for a whole one. The same batch
+    then goes on where it stopped: images whose outputs are there, and that were not changed since the batch
+    began, are not predicted again. One process at a time writes to `out`, and files that Lexiseg did not
+    write there, or that a person changed, are neither replaced nor removed. Memory does not grow with the
+    number of images.
 
     Args:
         predictor: A loaded run; its options hold batch size and pixel spacing.
-        targets: From `find_targets`.
+        targets: From `find_targets`, or those of `find_images`, which take less memory.
         out: Output folder, created if needed.
         writers: Output formats: names (`lexiseg.inference.writers.registry` lists them), or writers of your
-            own.
-        on_result: Called after each image, for progress.
+            own. A batch with a writer that is no `ResumableWriter` always begins anew.
+        on_result: Called after each image that is predicted, for progress.
+        on_resumed: Called for each image that an interrupted batch had finished.
 
     Returns:
         Counts, and the failures with their reasons.
@@ -91,49 +85,33 @@ def predict_to_files(
     # Last, so that a line is written for files that are there.
     others = [writer for writer in make_writers(writers) if writer.name != RecordsWriter.name]
     chosen = make_writers((*others, RecordsWriter.name))
-    known = (*chosen, *unwritten_formats(chosen))
-    by_image = {target.image: target for target in targets}
-    done = flagged = turned = unlike = sides_unknown = 0
-    failed: list[tuple[Path, str]] = []
-    assumed: Counter[str] = Counter()
-    refused: list[tuple[Path, str, str]] = []
     with owned_folder(out, earlier=earlier_outputs) as folder:
+        known = (*chosen, *_unwritten(chosen, out))
         _refuse_others(folder, targets, chosen, known)
-        batch = Batch(folder=folder, predictor=predictor, formats=tuple(writer.name for writer in chosen))
-
-        def save(path: Path, result: Prediction | LexisegError) -> PredictedImage | LexisegError:
-            return _write(by_image[path], result, batch, chosen, known)
-
+        batch = _begin(folder, predictor, targets, chosen)
+        work = _Work(batch, targets, chosen, known)
         with _opened(chosen, batch):
-            predicted = predictor.predict_paths([target.image for target in targets])
-            # Closed before the writers are, so that none is called after its end.
-            with closing(_saved(predicted, save, depth=2 * predictor.options.batch_size)) as saved:
-                for path, result in saved:
-                    if isinstance(result, LexisegError):
-                        failed.append((path, str(result)))
-                    else:
-                        done += 1
-                        flagged += result.prediction.flagged
-                        unlike += bool(result.prediction.unlike_training_images)
-                        turned += result.exif_orientation != 1
-                        facts = result.prediction.facts
-                        assumed.update(() if facts is None else facts.assumptions)
-                        sides_unknown += facts is not None and not facts.knows_sides
-                        refused.extend((path, name, reason) for name, reason in result.refused.items())
-                    if on_result is not None:
-                        on_result(path, result if isinstance(result, LexisegError) else result.prediction)
-    return BatchSummary(
-        done=done,
-        flagged=flagged,
-        failed=tuple(failed),
-        results=RecordsWriter.file(out),
-        turned=turned,
-        locked=folder.locked,
-        assumptions=tuple(assumed.items()),
-        refused=tuple(refused),
-        unlike=unlike,
-        sides_unknown=sides_unknown,
-    )
+            for result in work.results():
+                if isinstance(result, Target):
+                    if on_resumed is not None:
+                        on_resumed(Path(result.label))
+                elif on_result is not None:
+                    target, outcome = result
+                    on_result(
+                        Path(target.label),
+                        outcome if isinstance(outcome, LexisegError) else outcome.prediction,
+                    )
+        folder.remove(out / JOB_FILE)
+    return work.counts.summary(results=RecordsWriter.file(out), locked=folder.locked)
+
+
+def _unwritten(chosen: Sequence[Writer], out: Path) -> list[Writer]:
+    """Return a writer per format that is not written now, but was by an earlier batch."""
+    return [
+        writer
+        for writer in unwritten_formats(chosen)
+        if isinstance(writer, ImageWriter) and (out / writer.folder).is_dir()
+    ]
 
 
 def _refuse_others(
@@ -145,9 +123,9 @@ def _refuse_others(
         DataError: There are such files.
     """
     out = folder.path
-    for writer in known:
-        if isinstance(writer, ImageWriter):
-            remove_leftovers(out / writer.folder, recursive=True)
+    present = [w for w in known if isinstance(w, ImageWriter) and (out / w.folder).is_dir()]
+    for writer in present:
+        remove_leftovers(out / writer.folder, recursive=True)
     masks = out / MaskWriter.folder
     if folder.is_new and masks.is_dir() and any(masks.iterdir()):
         raise DataError(
@@ -155,13 +133,136 @@ def _refuse_others(
             "prediction, and masks of this prediction would be mixed with them. Choose another --out folder.",
             code="LEX-DATA-101",
         )
-    written = [RecordsWriter.file(out)]
-    removed: list[Path] = []
-    for writer in known:
-        if isinstance(writer, ImageWriter):
-            files = [writer.file(target, out) for target in targets]
-            (written if writer in chosen else removed).extend(files)
-    folder.refuse_others(written, removed)
+
+    def files(*, written: bool) -> Iterator[Path]:
+        for writer in present:
+            if (writer in chosen) is written:
+                yield from (writer.file(target, out) for target in targets)
+
+    def results() -> Iterator[Path]:
+        yield from (out / name for name in (*result_files(), JOB_FILE))
+        yield from files(written=True)
+
+    folder.refuse_others(results(), files(written=False))
+
+
+def _begin(
+    folder: OutputFolder, predictor: Predictor, targets: Sequence[Target], writers: Sequence[Writer]
+) -> Batch:
+    """Return a batch that begins, or that goes on where an interrupted one stopped.
+
+    Raises:
+        DiskError: There is no space or no permission.
+    """
+    formats = tuple(writer.name for writer in writers)
+    job, partial = BatchJob.of(predictor, formats), RecordsWriter.partial_file(folder.path)
+    batch = Batch(folder=folder, predictor=predictor, formats=formats, targets=targets)
+    can_resume = all(isinstance(writer, ResumableWriter) for writer in writers)
+    with disk_errors(partial):
+        if can_resume and partial.is_file() and BatchJob.read(folder.path) == job:
+            return dataclasses.replace(batch, earlier=PartialResults(partial))
+        # The lines go first, so that they are never those of another job.
+        partial.unlink(missing_ok=True)
+    for name in result_files():
+        folder.remove(folder.path / name)
+    folder.write_text(folder.path / JOB_FILE, record_text(job))
+    return batch
+
+
+@dataclass
+class _Work:
+    """The images of a batch on their way to files.
+
+    Attributes:
+        batch: The batch.
+        targets: Its images.
+        chosen: The writers of the batch.
+        known: Those of all formats whose earlier files are removed.
+        counts: What is done so far.
+    """
+
+    batch: Batch
+    targets: Sequence[Target]
+    chosen: Sequence[Writer]
+    known: Sequence[Writer]
+    counts: BatchCounts = field(default_factory=BatchCounts)
+
+    def results(self) -> Iterator[Target | tuple[Target, Outcome]]:
+        """Yield each image that an interrupted batch had finished, and each other one with its outcome."""
+        resumed = deque[Target]()
+        failed = array("Q")
+        # Closed before the writers are, so that none is called after its end.
+        with closing(self._written(self._unfinished(resumed), is_last=False)) as first_try:
+            for position, outcome in first_try:
+                while resumed:
+                    yield resumed.popleft()
+                if isinstance(outcome, LexisegError):
+                    failed.append(position)
+                else:
+                    self.counts.add(outcome, second_try=False)
+                    yield outcome.target, outcome
+        yield from resumed
+        with closing(self._written(failed, is_last=True)) as second_try:
+            for position, outcome in second_try:
+                target = self.targets[position]
+                if isinstance(outcome, LexisegError):
+                    self.counts.failed.append((Path(target.label), str(outcome)))
+                else:
+                    self.counts.add(outcome, second_try=True)
+                yield target, outcome
+
+    def _unfinished(self, resumed: deque[Target]) -> Iterator[int]:
+        """Yield the positions of the images to predict; count the finished ones and add them to `resumed`."""
+        earlier = self.batch.earlier
+        begun = (self.batch.out / JOB_FILE).stat().st_mtime_ns if earlier is not None else 0
+        for position, target in enumerate(self.targets):
+            record = None if earlier is None else earlier.prediction(target)
+            if record is None or _changed_after(target.image, begun):
+                yield position
+            elif all(
+                isinstance(writer, ResumableWriter) and writer.is_whole(target, record, self.batch)
+                for writer in self.chosen
+            ):
+                self.counts.add_finished(record)
+                resumed.append(target)
+            else:
+                yield position
+
+    def _written(
+        self, positions: Iterable[int], *, is_last: bool
+    ) -> Generator[tuple[int, Outcome], None, None]:
+        """Yield each image once it is written, or with the reason why it is not.
+
+        Args:
+            positions: The images.
+            is_last: Whether failures are final, and are written.
+        """
+        waiting = deque[int]()
+
+        def images() -> Iterator[Path]:
+            for position in positions:
+                waiting.append(position)
+                yield self.targets[position].image
+
+        def save(position: int, result: Prediction | LexisegError) -> Outcome:
+            if isinstance(result, LexisegError) and not is_last:
+                return result
+            return _write(self.targets[position], result, self.batch, self.chosen, self.known, is_last)
+
+        predictor = self.batch.predictor
+        predicted = predictor.predict_paths(images())
+        numbered = ((waiting.popleft(), result) for _, result in predicted)
+        yield from _saved(numbered, save, depth=2 * predictor.options.batch_size)
+
+
+def _changed_after(image: Path, begun: int) -> bool:
+    """Return whether a file was changed or put in its place after a time in nanoseconds, or is gone."""
+    try:
+        found = os.stat(image)
+    except OSError:
+        return True
+    # The second time also tells a file that was copied with its old time.
+    return max(found.st_mtime_ns, found.st_ctime_ns) > begun
 
 
 @contextmanager
@@ -186,8 +287,17 @@ def _write(
     batch: Batch,
     writers: Sequence[Writer],
     known: Sequence[Writer],
-) -> PredictedImage | LexisegError:
+    is_last: bool,
+) -> Outcome:
     """Write one image in every format, after removing its outputs of an earlier batch.
+
+    Args:
+        target: The image.
+        result: Its prediction, or why there is none.
+        batch: The batch.
+        writers: The writers of the batch.
+        known: Those of all formats.
+        is_last: Whether a failure is final, and is written.
 
     Returns:
         The image as it was written, or why it could not be: its file cannot be read, or not any more, or
@@ -210,23 +320,24 @@ def _write(
     nothing = dataclasses.replace(batch, formats=())
     for writer in known:
         writer.remove_stale(target, nothing)
-    for writer in writers:
-        writer.write_failure(target, result, batch)
+    if is_last:
+        for writer in writers:
+            writer.write_failure(target, result, batch)
     return result
 
 
 def _saved(
-    predicted: Iterable[tuple[Path, Prediction | LexisegError]],
-    save: Callable[[Path, Prediction | LexisegError], PredictedImage | LexisegError],
+    predicted: Iterable[tuple[int, Prediction | LexisegError]],
+    save: Callable[[int, Prediction | LexisegError], Outcome],
     *,
     depth: int,
-) -> Generator[tuple[Path, PredictedImage | LexisegError], None, None]:
+) -> Generator[tuple[int, Outcome], None, None]:
     """Yield each image once its files are written, by a background thread while the network works."""
-    waiting: deque[tuple[Path, Future[PredictedImage | LexisegError]]] = deque()
+    waiting: deque[tuple[int, Future[Outcome]]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="lexiseg-write") as pool:
         try:
-            for path, result in predicted:
-                waiting.append((path, pool.submit(save, path, result)))
+            for position, result in predicted:
+                waiting.append((position, pool.submit(save, position, result)))
                 if len(waiting) > depth:
                     yield _finished(waiting.popleft())
             while waiting:
@@ -236,8 +347,6 @@ def _saved(
                 future.cancel()
 
 
-def _finished(
-    item: tuple[Path, Future[PredictedImage | LexisegError]],
-) -> tuple[Path, PredictedImage | LexisegError]:
-    path, future = item
-    return path, future.result()
+def _finished(item: tuple[int, Future[Outcome]]) -> tuple[int, Outcome]:
+    position, future = item
+    return position, future.result()

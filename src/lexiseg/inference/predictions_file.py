@@ -51,6 +51,8 @@ class DicomRecord(Record):
         spacing_origin: Where the spacing holds: "body", "detector", "calibrated", or "none".
         no_mm_reason: Why there are no areas in mm2; empty where the file allows them.
         shown: How grey values were shown to the network.
+        assumptions: What was assumed, a sentence per kind; empty also in files of versions that did not write
+            it here.
     """
 
     modality: str
@@ -61,6 +63,7 @@ class DicomRecord(Record):
     spacing_origin: SpacingOrigin
     no_mm_reason: str
     shown: str
+    assumptions: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, facts: ImageFacts) -> DicomRecord:
@@ -75,6 +78,7 @@ class DicomRecord(Record):
             spacing_origin=facts.spacing.origin,
             no_mm_reason=facts.spacing.reason,
             shown=facts.shown,
+            assumptions=facts.assumptions,
         )
 
 
@@ -133,7 +137,7 @@ class PredictionRecord(FileRecord):
         cls,
         prediction: Prediction,
         *,
-        image: Path,
+        image: str | Path,
         name: str,
         mask: str | None,
         exif_orientation: int = 1,
@@ -143,7 +147,7 @@ class PredictionRecord(FileRecord):
 
         Args:
             prediction: The prediction.
-            image: The image file.
+            image: The image file, as results call it.
             name: Name of its outputs, without suffix.
             mask: Path of its mask, from the folder of `predictions.jsonl`; None without one.
             exif_orientation: The image file's EXIF orientation, 1 to 8.

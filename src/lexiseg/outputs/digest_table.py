@@ -35,7 +35,8 @@ class DigestTable:
     def add(self, name: str, digest: str) -> None:
         """Add a digest to those of a name."""
         self._run(
-            "INSERT INTO digests VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET found = found || excluded.found",
+            "INSERT INTO digests VALUES (?, ?) "
+            "ON CONFLICT(name) DO UPDATE SET found = found || excluded.found",
             (_key(name), digest),
         )
 

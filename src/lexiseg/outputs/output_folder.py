@@ -74,8 +74,8 @@ class OutputFolder:
                 changed[file] = None
         if changed:
             raise DataError(
-                f"Somebody changed {_listed(list(changed))} after Lexiseg wrote it, and the change would be lost. "
-                "Nothing was replaced. Choose another --out folder, or move these files away.",
+                f"Somebody changed {_listed(list(changed))} after Lexiseg wrote it, and the change would be "
+                "lost. Nothing was replaced. Choose another --out folder, or move these files away.",
                 code="LEX-DATA-741",
             )
 
@@ -133,6 +133,17 @@ class OutputFolder:
         if self.owns(file):
             with disk_errors(file):
                 file.unlink(missing_ok=True)
+            self._manifest.forget(self._name(file))
+
+    def discard(self, file: Path) -> None:
+        """Remove a file that grew line by line (`note`), whatever it holds.
+
+        Raises:
+            DiskError: There is no permission.
+        """
+        with disk_errors(file):
+            file.unlink(missing_ok=True)
+        if self._knows(file):
             self._manifest.forget(self._name(file))
 
     def close(self, *, finished: bool) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,8 @@ from lexiseg.inference.result import Prediction
 from lexiseg.outputs.output_folder import OutputFolder
 
 if TYPE_CHECKING:
+    from lexiseg.inference.partial_results import PartialResults
+    from lexiseg.inference.predictions_file import PredictionRecord
     from lexiseg.inference.predictor import Predictor
 
 
@@ -34,6 +38,11 @@ class Target:
     image: Path
     name: Path
 
+    @property
+    def label(self) -> str:
+        """What the image is called in results and messages."""
+        return str(self.image)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
@@ -43,11 +52,16 @@ class Batch:
         folder: The output folder, which this process owns.
         predictor: The predictor.
         formats: Names of the formats that are written.
+        targets: The images, in the order in which results list them; None where this is the order in which
+            they are written.
+        earlier: The lines of the interrupted batch that this one goes on with; None if it begins anew.
     """
 
     folder: OutputFolder
     predictor: Predictor
     formats: tuple[str, ...]
+    targets: Sequence[Target] | None = None
+    earlier: PartialResults | None = None
 
     @property
     def out(self) -> Path:
@@ -129,6 +143,18 @@ class Writer(Protocol):
         ...
 
 
+@runtime_checkable
+class ResumableWriter(Protocol):
+    """A writer whose outputs of a finished image can be told, so that an interrupted batch can go on."""
+
+    def is_whole(self, target: Target, record: PredictionRecord, batch: Batch) -> bool:
+        """Return whether the outputs of an image are there, as its line of the interrupted batch says.
+
+        The files in the places of outputs are as Lexiseg wrote them: a batch is refused otherwise.
+        """
+        ...
+
+
 class ImageWriter:
     """A writer of one file per image, `OUT/FOLDER/NAME.SUFFIX`; a format of its own needs `save` only.
 
@@ -175,6 +201,10 @@ class ImageWriter:
     def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
         """Write the output of one image to a path, which then gets its name."""
         raise NotImplementedError
+
+    def is_whole(self, target: Target, record: PredictionRecord, batch: Batch) -> bool:
+        """Return whether the file of an image is there, or was refused; see `ResumableWriter`."""
+        return self.name in record.not_written or os.path.lexists(self.file(target, batch.out))
 
     def write_failure(self, target: Target, error: LexisegError, batch: Batch) -> None:
         """Do nothing: an image without prediction has no file."""
