@@ -31,15 +31,22 @@ from lexiseg.words.description import Side
 
 if TYPE_CHECKING:
     from lexiseg.inference.batch_summary import BatchSummary
+    from lexiseg.inference.remote_folder import RemoteFolder
+    from lexiseg.inference.target_list import Shard
     from lexiseg.inference.targets import SkippedFiles
 
 
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATHS", help="Images, folders, or quoted glob patterns.")
+        list[str],
+        typer.Argument(
+            metavar="PATHS", help="Images, folders, quoted glob patterns, .tar archives, or URLs."
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for masks and predictions.jsonl.")] = Path("predictions"),
+    out: Annotated[
+        str, typer.Option(help="Folder for masks and predictions.jsonl; it may be a URL such as s3://....")
+    ] = "predictions",
     write: Annotated[
         str, typer.Option(help=f"Output formats, separated by commas: {', '.join(format_names())}.")
     ] = "mask",
@@ -85,6 +92,15 @@ def predict(
             "join` makes one list of the results of all parts.",
         ),
     ] = None,
+    tar: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="IMAGES",
+            help="Write the files of the images into tar archives of so many images each, as WebDataset "
+            "reads them.",
+        ),
+    ] = None,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     engine: EngineOption = EngineName.AUTO,
@@ -105,12 +121,23 @@ def predict(
     view = parse_view(window, frame)
 
     from lexiseg import load, predict_to_files
+    from lexiseg.inference.image_sources import is_url
     from lexiseg.inference.shards import predict_shard
     from lexiseg.inference.target_list import Shard
     from lexiseg.inference.targets import find_images
+    from lexiseg.inference.writers.tar import into_archives
 
     part = None if shard is None else Shard.parse(shard)
-    images = find_images(paths, out=out)
+    writers = into_archives(formats, tar) if tar is not None else formats
+    remote = None
+    if is_url(out):
+        remote = _remote_folder(out, part, f"{run} {paths} {write} {tar} {spacing_mm} {window} {frame}")
+        if remote.is_predicted:
+            say("The images were predicted before; the upload was left.")
+            _upload(remote)
+            return
+    place = Path(out) if remote is None else remote.work
+    images = find_images(paths, out=place)
     targets = images.targets if part is None else images.targets.chosen(part.holds)
     _say_skipped(images.skipped)
     _say_earlier(images.earlier_outputs)
@@ -140,23 +167,24 @@ def predict(
             summary = predict_all(
                 predictor,
                 images.targets,
-                out,
-                writers=formats,
+                place,
+                writers=writers,
                 on_result=show,
                 on_resumed=lambda path: progress.advance(task),
             )
         except KeyboardInterrupt as interrupt:
-            place = out if part is None else out / part.folder
+            done = place if part is None else place / part.folder
             raise KeyboardInterrupt(
-                f"The masks so far are in {place / 'masks'}. Run the command again: it goes on with the rest."
-                if "mask" in formats
-                else f"The files so far are in {place}. Run the command again: it goes on with the rest."
+                f"The masks so far are in {done / 'masks'}. Run the command again: it goes on with the rest."
+                if "mask" in formats and tar is None
+                else f"The files so far are in {done}. Run the command again: it goes on with the rest."
             ) from interrupt
+    results = str(summary.results) if remote is None else _upload(remote)
     _say_tries(summary)
     compares = predictor.compares_images
     can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None or compares
     review = f"; {summary.flagged} flagged for review" if can_flag else ""
-    say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {summary.results}")
+    say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {results}")
     for sentence, count in summary.assumptions:
         say(f"{sentence} ({count} {'image' if count == 1 else 'images'})")
     if summary.unlike:
@@ -175,7 +203,7 @@ def predict(
     if predictor.run.spoken_vocabulary is not None:
         _say_sides(predictor.run.side, summary.done, summary.sides_unknown)
     if not summary.locked:
-        warn(f"The disk of {out} supports no locks: start no second prediction into this folder meanwhile.")
+        warn(f"The disk of {place} supports no locks: start no second prediction into this folder meanwhile.")
     if summary.turned:
         say(
             f"{'1 image has' if summary.turned == 1 else f'{summary.turned} images have'} an EXIF "
@@ -186,15 +214,30 @@ def predict(
         warn(f"The {name} of {image} is not written: {reason}")
     if summary.refused and not summary.failed:
         raise PartialFailureError(
-            f"{len(summary.refused)} outputs were not written; each is named above and in {summary.results}.",
+            f"{len(summary.refused)} outputs were not written; each is named above and in {results}.",
             code="LEX-PART-940",
         )
     if summary.failed:
         raise PartialFailureError(
             f"{len(summary.failed)} of {len(targets)} images could not be read; "
-            f"each is named above and in {summary.results}.",
+            f"each is named above and in {results}.",
             code="LEX-PART-005",
         )
+
+
+def _remote_folder(url: str, part: Shard | None, command: str) -> RemoteFolder:
+    """Return the folder at a URL for all results, or for those of a shard."""
+    from lexiseg.inference.remote_folder import RemoteFolder
+
+    if part is None:
+        return RemoteFolder(url, command=command)
+    return RemoteFolder(f"{url.rstrip('/')}/{part.folder}", command=command, inner=part.folder)
+
+
+def _upload(remote: RemoteFolder) -> str:
+    """Upload the results and return the URL of their lines."""
+    say(f"Files uploaded to {remote.url}: {remote.upload()}.")
+    return f"{remote.url}/predictions.jsonl"
 
 
 def _say_tries(summary: BatchSummary) -> None:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from array import array
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from lexiseg.data.decode import image_orientation
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import disk_errors, remove_leftovers
 from lexiseg.inference.batch_job import JOB_FILE, BatchJob
-from lexiseg.inference.batch_summary import BatchCounts, BatchSummary
+from lexiseg.inference.batch_summary import BatchSummary
+from lexiseg.inference.batch_work import BatchWork
 from lexiseg.inference.earlier_outputs import earlier_outputs
 from lexiseg.inference.partial_results import PartialResults
 from lexiseg.inference.predictor import Predictor
@@ -24,7 +19,6 @@ from lexiseg.inference.result import Prediction
 from lexiseg.inference.writers.base import (
     Batch,
     ImageWriter,
-    PredictedImage,
     ResumableWriter,
     Target,
     Writer,
@@ -32,6 +26,7 @@ from lexiseg.inference.writers.base import (
 from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.inference.writers.records import RecordsWriter
 from lexiseg.inference.writers.registry import make_writers, result_files, unwritten_formats
+from lexiseg.inference.writers.tar import FOLDER as ARCHIVES
 from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
 
@@ -39,9 +34,6 @@ __all__ = ["DEFAULT_FORMATS", "BatchSummary", "predict_to_files"]
 
 #: The formats that are written by default.
 DEFAULT_FORMATS = ("mask",)
-
-#: What happened to an image: it was written, or why it could not be.
-Outcome = PredictedImage | LexisegError
 
 
 def predict_to_files(
@@ -89,7 +81,7 @@ def predict_to_files(
         known = (*chosen, *_unwritten(chosen, out))
         _refuse_others(folder, targets, chosen, known)
         batch = _begin(folder, predictor, targets, chosen)
-        work = _Work(batch, targets, chosen, known)
+        work = BatchWork(batch, targets, chosen, known)
         with _opened(chosen, batch):
             for result in work.results():
                 if isinstance(result, Target):
@@ -123,6 +115,7 @@ def _refuse_others(
         DataError: There are such files.
     """
     out = folder.path
+    remove_leftovers(out / ARCHIVES)
     present = [w for w in known if isinstance(w, ImageWriter) and (out / w.folder).is_dir()]
     for writer in present:
         remove_leftovers(out / writer.folder, recursive=True)
@@ -165,104 +158,10 @@ def _begin(
         partial.unlink(missing_ok=True)
     for name in result_files():
         folder.remove(folder.path / name)
+    for archive in sorted((folder.path / ARCHIVES).glob("*.tar")):
+        folder.remove(archive)
     folder.write_text(folder.path / JOB_FILE, record_text(job))
     return batch
-
-
-@dataclass
-class _Work:
-    """The images of a batch on their way to files.
-
-    Attributes:
-        batch: The batch.
-        targets: Its images.
-        chosen: The writers of the batch.
-        known: Those of all formats whose earlier files are removed.
-        counts: What is done so far.
-    """
-
-    batch: Batch
-    targets: Sequence[Target]
-    chosen: Sequence[Writer]
-    known: Sequence[Writer]
-    counts: BatchCounts = field(default_factory=BatchCounts)
-
-    def results(self) -> Iterator[Target | tuple[Target, Outcome]]:
-        """Yield each image that an interrupted batch had finished, and each other one with its outcome."""
-        resumed = deque[Target]()
-        failed = array("Q")
-        # Closed before the writers are, so that none is called after its end.
-        with closing(self._written(self._unfinished(resumed), is_last=False)) as first_try:
-            for position, outcome in first_try:
-                while resumed:
-                    yield resumed.popleft()
-                if isinstance(outcome, LexisegError):
-                    failed.append(position)
-                else:
-                    self.counts.add(outcome, second_try=False)
-                    yield outcome.target, outcome
-        yield from resumed
-        with closing(self._written(failed, is_last=True)) as second_try:
-            for position, outcome in second_try:
-                target = self.targets[position]
-                if isinstance(outcome, LexisegError):
-                    self.counts.failed.append((Path(target.label), str(outcome)))
-                else:
-                    self.counts.add(outcome, second_try=True)
-                yield target, outcome
-
-    def _unfinished(self, resumed: deque[Target]) -> Iterator[int]:
-        """Yield the positions of the images to predict; count the finished ones and add them to `resumed`."""
-        earlier = self.batch.earlier
-        begun = (self.batch.out / JOB_FILE).stat().st_mtime_ns if earlier is not None else 0
-        for position, target in enumerate(self.targets):
-            record = None if earlier is None else earlier.prediction(target)
-            if record is None or _changed_after(target.image, begun):
-                yield position
-            elif all(
-                isinstance(writer, ResumableWriter) and writer.is_whole(target, record, self.batch)
-                for writer in self.chosen
-            ):
-                self.counts.add_finished(record)
-                resumed.append(target)
-            else:
-                yield position
-
-    def _written(
-        self, positions: Iterable[int], *, is_last: bool
-    ) -> Generator[tuple[int, Outcome], None, None]:
-        """Yield each image once it is written, or with the reason why it is not.
-
-        Args:
-            positions: The images.
-            is_last: Whether failures are final, and are written.
-        """
-        waiting = deque[int]()
-
-        def images() -> Iterator[Path]:
-            for position in positions:
-                waiting.append(position)
-                yield self.targets[position].image
-
-        def save(position: int, result: Prediction | LexisegError) -> Outcome:
-            if isinstance(result, LexisegError) and not is_last:
-                return result
-            return _write(self.targets[position], result, self.batch, self.chosen, self.known, is_last)
-
-        predictor = self.batch.predictor
-        predicted = predictor.predict_paths(images())
-        numbered = ((waiting.popleft(), result) for _, result in predicted)
-        yield from _saved(numbered, save, depth=2 * predictor.options.batch_size)
-
-
-def _changed_after(image: Path, begun: int) -> bool:
-    """Return whether a file was changed or put in its place after a time in nanoseconds, or is gone."""
-    try:
-        found = os.stat(image)
-    except OSError:
-        return True
-    # The second time also tells a file that was copied with its old time.
-    return max(found.st_mtime_ns, found.st_ctime_ns) > begun
 
 
 @contextmanager
@@ -279,74 +178,3 @@ def _opened(writers: Sequence[Writer], batch: Batch) -> Iterator[None]:
     finally:
         for writer in opened:
             writer.close(batch, finished=finished)
-
-
-def _write(
-    target: Target,
-    result: Prediction | LexisegError,
-    batch: Batch,
-    writers: Sequence[Writer],
-    known: Sequence[Writer],
-    is_last: bool,
-) -> Outcome:
-    """Write one image in every format, after removing its outputs of an earlier batch.
-
-    Args:
-        target: The image.
-        result: Its prediction, or why there is none.
-        batch: The batch.
-        writers: The writers of the batch.
-        known: Those of all formats.
-        is_last: Whether a failure is final, and is written.
-
-    Returns:
-        The image as it was written, or why it could not be: its file cannot be read, or not any more, or
-        another file is in the place of an output.
-    """
-    # First, so that an interruption leaves a mask without a card, not one with the card of another mask.
-    for writer in known:
-        writer.remove_stale(target, batch)
-    if isinstance(result, Prediction):
-        try:
-            orientation = image_orientation(target.image)
-            view = batch.predictor.options.view
-            image = PredictedImage(target=target, prediction=result, exif_orientation=orientation, view=view)
-            for writer in writers:
-                writer.write(image, batch)
-            return image
-        except DataError as error:
-            result = error
-    # Nothing is written of this image, so nothing of it stays in any format.
-    nothing = dataclasses.replace(batch, formats=())
-    for writer in known:
-        writer.remove_stale(target, nothing)
-    if is_last:
-        for writer in writers:
-            writer.write_failure(target, result, batch)
-    return result
-
-
-def _saved(
-    predicted: Iterable[tuple[int, Prediction | LexisegError]],
-    save: Callable[[int, Prediction | LexisegError], Outcome],
-    *,
-    depth: int,
-) -> Generator[tuple[int, Outcome], None, None]:
-    """Yield each image once its files are written, by a background thread while the network works."""
-    waiting: deque[tuple[int, Future[Outcome]]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="lexiseg-write") as pool:
-        try:
-            for position, result in predicted:
-                waiting.append((position, pool.submit(save, position, result)))
-                if len(waiting) > depth:
-                    yield _finished(waiting.popleft())
-            while waiting:
-                yield _finished(waiting.popleft())
-        finally:
-            for _, future in waiting:
-                future.cancel()
-
-
-def _finished(item: tuple[int, Future[Outcome]]) -> tuple[int, Outcome]:
-    position, future = item
-    return position, future.result()

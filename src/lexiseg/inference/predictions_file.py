@@ -111,6 +111,7 @@ class PredictionRecord(FileRecord):
         engine: What computed the (first) network; None in files of versions that had torch only.
         unlike_training_images: The aspects in which the image is unlike the training images; empty if in
             none; None where the run does not hold what its training images look like.
+        archive: The tar archive that holds its outputs, from the folder of the file; None without one.
     """
 
     image: str
@@ -131,6 +132,7 @@ class PredictionRecord(FileRecord):
     not_written: dict[str, str] = Field(default={})
     engine: str | None = None
     unlike_training_images: tuple[Aspect, ...] | None = None
+    archive: str | None = None
 
     @classmethod
     def of(
@@ -142,6 +144,7 @@ class PredictionRecord(FileRecord):
         mask: str | None,
         exif_orientation: int = 1,
         not_written: dict[str, str] | None = None,
+        archive: str | None = None,
     ) -> PredictionRecord:
         """Return the record of a prediction.
 
@@ -152,6 +155,7 @@ class PredictionRecord(FileRecord):
             mask: Path of its mask, from the folder of `predictions.jsonl`; None without one.
             exif_orientation: The image file's EXIF orientation, 1 to 8.
             not_written: Why an output was not written, by format.
+            archive: The tar archive that holds its outputs, from the folder of `predictions.jsonl`.
         """
         expected, facts = prediction.expected_dice, prediction.facts
         return cls(
@@ -181,6 +185,7 @@ class PredictionRecord(FileRecord):
             not_written=not_written or {},
             engine=prediction.engine,
             unlike_training_images=prediction.unlike_training_images,
+            archive=archive,
         )
 
 

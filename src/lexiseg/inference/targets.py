@@ -1,4 +1,4 @@
-"""The images of a batch, found by files, folders and glob patterns."""
+"""The images of a batch, found by files, folders, glob patterns, tar archives and URLs."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.earlier_outputs import EarlierOutputs
 from lexiseg.inference.folder_walk import FoundFile, files_below
+from lexiseg.inference.image_sources import ImageSource, RemoteFile, TarMember, is_url
+from lexiseg.inference.remote_listing import remote_files
+from lexiseg.inference.tar_archives import archive_images, is_archive
 from lexiseg.inference.target_list import SHARD_FOLDER, TargetList
 from lexiseg.inference.writers.base import Target
 from lexiseg.inference.writers.registry import image_folders, image_formats
@@ -70,17 +73,20 @@ def find_images(patterns: Sequence[str | Path], *, out: str | Path | None = None
     files and folders in them are left out, and so are the outputs of earlier predictions, unless the pattern
     is the path of a single file. An image that several patterns name is taken once, under its first name.
 
+    An archive (.tar) stands for the images in it, and a URL for a file, a folder or a pattern elsewhere.
+
     Args:
-        patterns: Files, folders and glob patterns.
+        patterns: Files, folders, glob patterns, archives and URLs.
         out: The output folder: pictures that an earlier batch wrote there are never taken for images, so that
             a batch may be predicted again into a folder below its images.
 
     Raises:
         DataError: Nothing is found, two images would write the same mask, the manifest of earlier outputs
-            is damaged, or a folder cannot be read.
+            is damaged, or a folder, an archive or a URL cannot be read.
+        UsageError: A URL needs credentials or packages that are missing.
     """
     listing = _Listing(None if out is None else Path(out))
-    for pattern in map(Path, patterns):
+    for pattern in map(str, patterns):
         before = len(listing.targets), len(listing.earlier)
         listing.add(pattern)
         if len(listing.targets) == before[0]:
@@ -116,8 +122,12 @@ class _Listing:
         self._out = None if place is None else os.path.join(place, "")
         self._written = () if place is None else tuple(os.path.join(place, n, "") for n in image_folders())
 
-    def add(self, pattern: Path) -> None:
-        """Add the images that a file, folder or glob pattern names, sorted."""
+    def add(self, text: str) -> None:
+        """Add the images that a file, folder, glob pattern or URL names, sorted."""
+        if is_url(text):
+            self._add_url(text)
+            return
+        pattern = Path(text)
         if pattern.is_dir():
             kind = self.targets.add_kind(lambda name: _target(pattern / name, Path(name)))
             for file in files_below(str(pattern)):
@@ -128,8 +138,29 @@ class _Listing:
             return
         kind = self.targets.add_kind(lambda path: _target(Path(path), Path(os.path.basename(path))))
         for file in self._matches(pattern):
-            if self._is_input(file, pattern=pattern):
+            if is_archive(file.path):
+                self._add_archive(file.path)
+            elif self._is_input(file, pattern=pattern):
                 self._take(kind, file.path, file.real)
+
+    def _add_url(self, url: str) -> None:
+        kind = self.targets.add_kind(_remote_target)
+        for found, name in remote_files(url):
+            if is_archive(found):
+                self._add_archive(found)
+            elif Path(name).suffix.lower() in IMAGE_SUFFIXES:
+                self._take(kind, f"{found}\0{name}", found)
+
+    def _add_archive(self, archive: str) -> None:
+        def target(text: str) -> Target:
+            name, offset, size = text.split("\0")
+            source = TarMember(archive, name, int(offset), int(size))
+            # Archives of one data set can hold the same names.
+            return _target(Path(source.label), Path(os.path.basename(archive)[: -len(".tar")], name), source)
+
+        kind = self.targets.add_kind(target)
+        for member in archive_images(archive):
+            self._take(kind, f"{member.name}\0{member.offset}\0{member.size}", member.label)
 
     def _matches(self, pattern: Path) -> Iterator[FoundFile]:
         """Yield the file of this path, or the images that a glob pattern names."""
@@ -139,7 +170,7 @@ class _Listing:
         real_folder = cache(os.path.realpath)
         for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
             hidden = os.path.basename(match).startswith(".")
-            if not hidden and os.path.isfile(match) and _is_image(match):
+            if not hidden and os.path.isfile(match) and (is_archive(match) or _is_image(match)):
                 yield _found(match, real_folder)
 
     def _is_input(self, file: FoundFile, *, pattern: Path) -> bool:
@@ -220,22 +251,22 @@ def _refuse_same_name(targets: Sequence[Target]) -> None:
         if other is not target:
             together = other.image.parent.resolve() == target.image.parent.resolve()
             raise DataError(
-                f"{other.image} and {target.image} would both write the mask '{target.name}.png'. "
+                f"{other.label} and {target.label} would both write the mask '{target.name}.png'. "
                 "Predict them with two commands and two --out folders"
                 + ("." if together else ", or give their parent folder."),
                 code="LEX-DATA-100",
             )
 
 
-def _nothing_found(pattern: Path, earlier: int) -> str:
+def _nothing_found(pattern: str, earlier: int) -> str:
     if earlier:
         return (
             f"No image found at {pattern}: an earlier prediction wrote the pictures there (number of them: "
             f"{earlier}). To predict such a picture, give its path."
         )
     return (
-        f"No image found at {pattern}. Expected an image file, a folder with images, or a quoted glob "
-        f"pattern; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}."
+        f"No image found at {pattern}. Expected an image file, a folder with images, a quoted glob pattern, "
+        f"a .tar archive or a URL; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}."
     )
 
 
@@ -247,8 +278,14 @@ def _literal_folders(pattern: Path) -> str:
     return str(Path(glob.escape(str(place)), *parts))
 
 
-def _target(image: Path, name: Path) -> Target:
+def _remote_target(text: str) -> Target:
+    url, name = text.split("\0")
+    return _target(Path(name), Path(name), RemoteFile(url))
+
+
+def _target(image: Path, name: Path, source: ImageSource | None = None) -> Target:
     """Return an image under its name without suffix, shortened so that every output of it can be stored."""
     # The last number of an UID is no ending.
     stem = name.name if may_be_dicom(name) else name.stem
-    return Target(image=image, name=name.with_name(fitting_name(stem, room=_LONGEST_SUFFIX)))
+    fitting = name.with_name(fitting_name(stem, room=_LONGEST_SUFFIX))
+    return Target(image=image, name=fitting, source=source)

@@ -17,12 +17,13 @@ from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import LexisegError
 from lexiseg.inference.dicom_images import as_displayed
+from lexiseg.inference.image_sources import ImageSource
+from lexiseg.inference.predictions_file import PredictionRecord
 from lexiseg.inference.result import Prediction
 from lexiseg.outputs.output_folder import OutputFolder
 
 if TYPE_CHECKING:
     from lexiseg.inference.partial_results import PartialResults
-    from lexiseg.inference.predictions_file import PredictionRecord
     from lexiseg.inference.predictor import Predictor
 
 
@@ -31,17 +32,20 @@ class Target:
     """One image to predict and where its outputs go.
 
     Attributes:
-        image: The image file.
+        image: The image file. For an image that is no file of this computer, a batch reads it into a
+            temporary file.
         name: Path of each output below the folder of its format, without suffix.
+        source: Where it comes from if it is no file of this computer; else None.
     """
 
     image: Path
     name: Path
+    source: ImageSource | None = None
 
     @property
     def label(self) -> str:
         """What the image is called in results and messages."""
-        return str(self.image)
+        return str(self.image) if self.source is None else self.source.label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,8 @@ class PredictedImage:
         exif_orientation: EXIF orientation of the image file, 1 to 8.
         view: The window and the frame of a DICOM file.
         refused: Why an output was not written, by format; writers add to it.
+        archive: The tar archive that holds its outputs, from the output folder; empty without one. Its writer
+            adds to it.
     """
 
     target: Target
@@ -86,6 +92,23 @@ class PredictedImage:
     exif_orientation: int = 1
     view: View = AS_STORED
     refused: dict[str, str] = field(default_factory=dict)
+    archive: list[str] = field(default_factory=list)
+
+    def record(self, mask: str | None) -> PredictionRecord:
+        """Return its line of `predictions.jsonl`.
+
+        Args:
+            mask: Path of its mask, from the output folder; None without one.
+        """
+        return PredictionRecord.of(
+            self.prediction,
+            image=self.target.label,
+            name=self.target.name.as_posix(),
+            mask=mask,
+            exif_orientation=self.exif_orientation,
+            not_written=dict(self.refused),
+            archive=self.archive[0] if self.archive else None,
+        )
 
     @cached_property
     def pixels(self) -> npt.NDArray[np.uint8]:
@@ -162,11 +185,13 @@ class ImageWriter:
         name: Name of the format.
         folder: Folder of its files below the output folder.
         suffix: Ending of its files.
+        can_refuse: Whether `DataError` of `save` refuses this output alone, not the image.
     """
 
     name: str
     folder: str
     suffix: str
+    can_refuse = False
 
     def file(self, target: Target, out: Path) -> Path:
         """Return where the output of an image goes.

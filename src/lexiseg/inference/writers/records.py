@@ -73,16 +73,8 @@ class RecordsWriter:
     def write(self, image: PredictedImage, batch: Batch) -> None:
         """Write the line of one image."""
         has_mask = MaskWriter.name in batch.formats
-        target = image.target
-        record = PredictionRecord.of(
-            image.prediction,
-            image=target.label,
-            name=target.name.as_posix(),
-            mask=MaskWriter().file(target, Path()).as_posix() if has_mask else None,
-            exif_orientation=image.exif_orientation,
-            not_written=dict(image.refused),
-        )
-        self._write(target, record)
+        mask = MaskWriter().file(image.target, Path()).as_posix() if has_mask else None
+        self._write(image.target, image.record(mask))
 
     def write_failure(self, target: Target, error: LexisegError, batch: Batch) -> None:
         """Write the line of an image that could not be read."""
@@ -107,5 +99,5 @@ class RecordsWriter:
     def _write(self, target: Target, record: PredictionRecord | FailureRecord) -> None:
         assert self._lines is not None
         if self._expected is not None and self._in_order:
-            self._in_order = next(self._expected) == target
+            self._in_order = next(self._expected).label == target.label
         self._lines.write(printable_json(record.model_dump(mode="json")) + "\n")
