@@ -76,6 +76,8 @@ def s3(images: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for name in NAMES:
         system.pipe_file(f"images/in/{name}.png", (images / f"{name}.png").read_bytes())
     yield "s3://images/in"
+    system.invalidate_cache()
+    system.rm("images", recursive=True)  # the content outlives its server
     system.clear_instance_cache()
     server.stop()
 
