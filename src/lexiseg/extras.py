@@ -24,6 +24,7 @@ PACKAGES = {
         "onnxscript",
     ),
     "openvino": ("openvino",),
+    "cluster": ("ray",),
 }
 
 

@@ -26,6 +26,7 @@ from lexiseg.cli.common_options import (
 )
 from lexiseg.clinic.view import parse_view
 from lexiseg.errors import LexisegError, PartialFailureError, UsageError
+from lexiseg.extras import load_module
 from lexiseg.inference.writers.registry import check_formats, format_names
 from lexiseg.words.description import Side
 
@@ -101,6 +102,14 @@ def predict(
             "reads them.",
         ),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Predict on a Ray cluster: auto for that of this machine, or its address, such as "
+            "10.0.0.1:6379. All machines see run and images at the same paths.",
+        ),
+    ] = None,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     engine: EngineOption = EngineName.AUTO,
@@ -153,6 +162,10 @@ def predict(
         spacing_mm=spacing_mm,
         view=view,
     )
+    if ray is not None:
+        on_ray = load_module("lexiseg.inference.ray_predictor")
+        on_ray.refuse_sources(targets)
+        predictor = on_ray.RayPredictor(predictor, ray)
     say(f"Engine: {predictor.engine.description}.")
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(targets))
