@@ -19,11 +19,11 @@ PACKAGES = {
         "tokenizers",
         "tensorboard",
         "einops",
-        "huggingface_hub",
         "onnx",
         "onnxscript",
     ),
     "openvino": ("openvino",),
+    "share": ("huggingface_hub", "mlcroissant"),
 }
 
 

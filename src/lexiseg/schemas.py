@@ -35,6 +35,7 @@ SCHEMAS = {
     "calibration": "lexiseg.inference.calibration:CalibrationFile",
     "prediction": "lexiseg.inference.predictions_file:PredictionRecord",
     "prediction-failure": "lexiseg.inference.predictions_file:FailureRecord",
+    "bundle": "lexiseg.sharing.contents:BundleRecord",
     "refinement": "lexiseg.refinement.refinement_file:RefinementRecord",
     "output": "lexiseg.outputs.manifest:OutputRecord",
 }

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from lexiseg._version import __version__
-from lexiseg.cli import convert_commands, data_commands
+from lexiseg.cli import convert_commands, data_commands, share_commands
 from lexiseg.cli.audit_command import audit
 from lexiseg.cli.calibrate_command import calibrate
 from lexiseg.cli.compare_command import compare
@@ -80,6 +80,7 @@ app.command("calibrate")(calibrate)
 app.command("predict")(predict)
 app.command("refine")(refine)
 app.command("export")(export)
+share_commands.register(app)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(convert_commands.app, name="convert")
 app.command("demo")(demo)

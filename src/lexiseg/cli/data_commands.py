@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lexiseg.cli import public_data_commands
-from lexiseg.cli.common_options import Device
+from lexiseg.cli.common_options import Device, say
 from lexiseg.cli.describe_command import describe
 from lexiseg.cli.suspicion_options import (
     Config,
@@ -79,3 +79,18 @@ def phantom(
 
     write_phantom(folder, num_train=train, num_val=val, num_test=test, size=size, seed=seed, classes=classes)
     typer.echo(f"{train + val + test} images written to {folder}.")
+
+
+@app.command("croissant")
+def croissant(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data set folder.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The file. Without it, croissant.json in the folder.")
+    ] = None,
+) -> None:
+    """Describe a data set in the Croissant format: its facts, splits, files and sentences; no pixels."""
+    from lexiseg import write_croissant
+
+    say(
+        f"The description is in {write_croissant(folder, out)}. It holds the report sentences and file names."
+    )
