@@ -1,4 +1,4 @@
-"""A hub on loopback: repositories in memory, with the part of the hub's interface that its client uses here."""
+"""A hub on loopback: repositories in memory, with what the client of the hub asks for here."""
 
 from __future__ import annotations
 
@@ -116,7 +116,8 @@ def serving_hub() -> Iterator[Hub]:
                 etag = f'"{hashlib.sha256(content).hexdigest()}"'
                 self.answer(200, content, ETag=etag, X_Repo_Commit="c" * 40)
 
-        do_HEAD = do_GET
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     hub.url = f"http://127.0.0.1:{server.server_port}"

@@ -1,4 +1,4 @@
-"""Runs are sent to a hub, fetched, packed, unpacked and run by MONAI: real commands, and a hub on loopback."""
+"""Runs are sent to a hub, fetched, packed, unpacked, run by MONAI: real commands, a hub on loopback."""
 
 import json
 import os
@@ -99,8 +99,11 @@ def test_monai_runs_the_bundle(image: Path, tmp_path: Path) -> None:
     assert packed.returncode == 0, packed.stderr
     bundle = tmp_path / "bundle"
     run = subprocess.run(
-        [sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/inference.json"]
-        + ["--meta_file", "configs/metadata.json", "--bundle_root", ".", "--dataset_dir", str(image.parent)],
+        [
+            *(sys.executable, "-m", "monai.bundle", "run"),
+            *("--config_file", "configs/inference.json", "--meta_file", "configs/metadata.json"),
+            *("--bundle_root", ".", "--dataset_dir", str(image.parent)),
+        ],
         cwd=bundle,
         capture_output=True,
         text=True,

@@ -109,8 +109,8 @@ def push(
     _demand_hub(address)
     if get_token() is None:
         raise UsageError(
-            f"Sending to {address} needs a token of the hub, and none was found. Log in with `hf auth login`, "
-            f"or set HF_TOKEN.",
+            f"Sending to {address} needs a token of the hub, and none was found. Log in with `hf auth "
+            f"login`, or set HF_TOKEN.",
             code="LEX-USE-1051",
         )
     api = HfApi()

@@ -37,8 +37,13 @@ def test_records_are_those_of_the_data_set(data: Path, tmp_path: Path) -> None:
 def test_facts_come_from_dataset_yaml(data: Path) -> None:
     stated = data / "dataset.yaml"
     before = stated.read_text() if stated.exists() else ""
-    more = "license: CC-BY-4.0\nurl: https://example.org/chest\ncitation: Jane, 2026\ndescription: Drawn chests.\n"
-    stated.write_text(before + more)
+    more = {
+        "license": "CC-BY-4.0",
+        "url": "https://example.org/chest",
+        "citation": "Jane, 2026",
+        "description": "Drawn chests.",
+    }
+    stated.write_text(before + "".join(f"{name}: {value}\n" for name, value in more.items()))
     file = write_croissant(data)
     assert file == data / "croissant.json"
     found = json.loads(file.read_text())

@@ -116,7 +116,7 @@ def test_a_training_that_is_not_finished_is_not_packed(run: Run, tmp_path: Path)
             id="changed",
         ),
         pytest.param(
-            lambda files: files.update({"bundle.json": b"{}"}), "LEX-DATA-", "bundle", id="empty record"
+            lambda files: files.update({"bundle.json": b"{}"}), "LEX-DATA-550", "licences", id="empty record"
         ),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_record_cannot_name_other_files(bundle: Path, tmp_path: Path) -> None:
         record["files"]["checkpoint.ckpt"] = {"bytes": 1, "sha256": hashlib.sha256(b"1").hexdigest()}
         files["bundle.json"], files["checkpoint.ckpt"] = json.dumps(record).encode(), b"1"
 
-    with refuses("LEX-DATA-", "checkpoint.ckpt"):
+    with refuses("LEX-DATA-550", "checkpoint.ckpt"):
         unpack(_rewritten(bundle, tmp_path / "changed.zip", name_a_pickle), tmp_path / "run")
 
 
