@@ -60,7 +60,15 @@ Tolerance = Annotated[
         "in pixels.",
     ),
 ]
-Device = Annotated[str, typer.Option(help="torch device: cpu, cuda:0, ...")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda",
+        help="Where the network is computed. auto: on a GPU if torch finds one, else on the CPU; cuda:1: on "
+        "the second GPU.",
+    ),
+]
 EngineOption = Annotated[
     EngineName,
     typer.Option(
