@@ -15,6 +15,7 @@ from lexiseg.inference.image_inputs import ImageInput, Pixels, decoded_image
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.word_correction import can_correct, correct_mask
+from lexiseg.printable import brief
 from lexiseg.systems.registry import get
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary
@@ -68,6 +69,14 @@ class WhatIf:
     overlap: float | None
     area_change: int | None
 
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            f"{self.phrase!r} {self.confidence:.2f}",
+            None if self.overlap is None else f"Dice {self.overlap:.2f} with the mask",
+            None if self.area_change is None else f"area {self.area_change:+d} px",
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainedWord:
@@ -83,6 +92,14 @@ class ExplainedWord:
     factor: str
     heat: npt.NDArray[np.float32] | None
     what_if: tuple[WhatIf, ...]
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            self.factor,
+            "no heat" if self.heat is None else "heat",
+            f"{len(self.what_if)} other phrases",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +125,15 @@ class Explanation:
     scales: tuple[tuple[int, tuple[str, ...]], ...]
     prompted_part: Literal["encoder", "decoder"]
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            " x ".join(map(str, self.plain.shape)),
+            f"{len(self.words)} words",
+            None if self.heat_kind is None else f"heat by {self.heat_kind}",
+            f"{len(self.notes)} notes",
+        )
 
 
 def explain(predictor: Predictor, image: ImageInput, *, prediction: Prediction | None = None) -> Explanation:

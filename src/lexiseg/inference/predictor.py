@@ -39,6 +39,7 @@ from lexiseg.inference.training_images import (
     unlike_any,
     unlike_reason,
 )
+from lexiseg.printable import brief
 from lexiseg.runs.run import Run
 from lexiseg.words.measure import measure
 
@@ -77,6 +78,9 @@ class Predictor:
         >>> predictor = Predictor("runs/chest")  # doctest: +SKIP
         >>> prediction = predictor.predict("image.png")  # doctest: +SKIP
     """
+
+    def __repr__(self) -> str:
+        return brief(self, *(run.path.name for run in self.runs), str(self.engine.description))
 
     def __init__(
         self,

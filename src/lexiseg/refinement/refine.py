@@ -28,6 +28,7 @@ from lexiseg.inference.review import (
 )
 from lexiseg.inference.training_images import unlike_reason
 from lexiseg.inference.word_correction import can_correct, correct_mask
+from lexiseg.printable import brief
 from lexiseg.refinement.statement import Said, Statement, read_statement
 from lexiseg.words.description import UNKNOWN, Description
 from lexiseg.words.half_features import Half
@@ -95,6 +96,15 @@ class Refinement:
     expected_dice: float | None
     area_px: dict[str, int]
     area_mm2: dict[str, float] | None
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            " x ".join(map(str, self.mask.shape)),
+            *(f"{name} {count} px" for name, count in self.area_px.items()),
+            f"Dice {self.overlap:.2f} with the mask of the model",
+            "flagged" if self.flagged else "not flagged",
+        )
 
 
 def refine(
