@@ -122,7 +122,7 @@ def load(
     Args:
         run: The run folder, or the name of a model that comes with Lexiseg;
             `lexiseg.runs.shipped.model_names()` lists them.
-        device: torch device, such as "cpu" or "cuda:0".
+        device: "auto" (a GPU if there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
         engine: "torch", "onnx" or "openvino"; "auto" chooses. docs/engines.md says how they differ.
         precision: "float32", or "bfloat16" with the engine openvino.
         flip_average: Whether to average over each image and its mirror image.

@@ -23,6 +23,7 @@ from lexiseg.cli.common_options import (
     say,
     warn,
 )
+from lexiseg.cli.output_mode import show_result
 from lexiseg.clinic.view import parse_view
 from lexiseg.errors import LexisegError, PartialFailureError, UsageError
 from lexiseg.inference.writers.registry import check_formats, format_names
@@ -34,7 +35,9 @@ def predict(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATHS", help="Images, folders, or quoted glob patterns.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for masks and predictions.jsonl.")] = Path("predictions"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for masks and predictions.jsonl.")] = Path(
+        "predictions"
+    ),
     write: Annotated[
         str, typer.Option(help=f"Output formats, separated by commas: {', '.join(format_names())}.")
     ] = "mask",
@@ -127,6 +130,19 @@ def predict(
                 if "mask" in formats
                 else f"The files so far are in {out}. Run the command again to predict all images."
             ) from interrupt
+    show_result(
+        {
+            "done": summary.done,
+            "flagged": summary.flagged,
+            "unlike": summary.unlike,
+            "failed": [{"image": image, "error": error} for image, error in summary.failed],
+            "refused": [
+                {"image": image, "format": name, "reason": reason} for image, name, reason in summary.refused
+            ],
+            "results": summary.results,
+            "engine": str(predictor.engine.description),
+        }
+    )
     compares = predictor.compares_images
     can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None or compares
     review = f"; {summary.flagged} flagged for review" if can_flag else ""

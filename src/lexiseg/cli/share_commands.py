@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lexiseg.cli.common_options import RUN_HELP, say, warn
+from lexiseg.cli.output_mode import show_result
 
 if TYPE_CHECKING:
     from lexiseg import Run
@@ -30,14 +31,6 @@ class PackFormat(StrEnum):
 
     BUNDLE = "bundle"
     MONAI = "monai"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the command line."""
-    app.command("pack")(pack)
-    app.command("unpack")(unpack)
-    app.command("push")(push)
-    app.command("pull")(pull)
 
 
 def pack(
@@ -78,9 +71,11 @@ def pack(
     if form is PackFormat.MONAI:
         folder = out or Path(f"{opened.path.resolve().name}-monai")
         made = export_monai(opened, folder, license=license, image_names=not without_image_names)
+        show_result({"folder": made})
         say(f"The MONAI bundle is in {made}.")
         return
     file = run_pack(opened, out, license=license, image_names=not without_image_names)
+    show_result({"file": file, "bytes": file.stat().st_size})
     say(f"{file}: {file.stat().st_size / 1e6:.1f} MB. `lexiseg unpack {file} --out RUN` makes a run of it.")
     if license is None:
         warn("The bundle states no licence of the weights. State one with --license.")
@@ -93,7 +88,9 @@ def unpack(
     """Make a run folder from a bundle, after checking each file of it."""
     from lexiseg import unpack as run_unpack
 
-    say(f"The run is in {run_unpack(bundle, out).path}.")
+    made = run_unpack(bundle, out)
+    show_result({"run": made.path})
+    say(f"The run is in {made.path}.")
 
 
 def push(
@@ -121,6 +118,7 @@ def push(
     opened = Run.of(run)
     _mention_names(opened, included=with_image_names, option="")
     sent = run_push(opened, repository, public=public, license=license, image_names=with_image_names)
+    show_result(sent)
     say(f"{len(sent.files)} files ({sent.num_bytes / 1e6:.1f} MB) sent: {sent.url}")
 
 
@@ -131,7 +129,9 @@ def pull(
     """Fetch a run from the Hugging Face hub, and check each file of it."""
     from lexiseg import pull as run_pull
 
-    say(f"The run is in {run_pull(repository, out).path}.")
+    made = run_pull(repository, out)
+    show_result({"run": made.path})
+    say(f"The run is in {made.path}.")
 
 
 def _mention_names(run: Run, *, included: bool, option: str) -> None:

@@ -21,6 +21,7 @@ from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.inference.writers.records import RecordsWriter
 from lexiseg.inference.writers.registry import make_writers, unwritten_formats
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
+from lexiseg.printable import brief
 
 #: The formats that are written by default.
 DEFAULT_FORMATS = ("mask",)
@@ -53,6 +54,15 @@ class BatchSummary:
     refused: tuple[tuple[Path, str, str], ...] = ()
     unlike: int = 0
     sides_unknown: int = 0
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            f"{self.done} images",
+            f"{self.flagged} flagged",
+            f"{len(self.failed)} failed",
+            str(self.results),
+        )
 
 
 def predict_to_files(

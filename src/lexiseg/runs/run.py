@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from lexiseg.errors import RunError, WeightsError
 from lexiseg.files import refuse_blocked, write_json
+from lexiseg.printable import brief
 from lexiseg.runs.manifest import MANIFEST_FILE, FinishedTraining, Manifest, TextSource, read_manifest
 from lexiseg.runs.shipped import model_folder, model_names, shown_folder
 from lexiseg.runs.splits import SplitsRecord, read_splits_record, read_with_mask
@@ -44,6 +45,16 @@ class Run:
 
     path: Path
     manifest: Manifest
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            self.path.name,
+            f"{self.manifest.network.model} {self.manifest.network.preset}",
+            ", ".join(self.class_names[1:]),
+            f"{self.manifest.image_size} px",
+            f"text {self.manifest.text}",
+        )
 
     @classmethod
     def open(cls, path: str | Path) -> Run:

@@ -24,6 +24,7 @@ from lexiseg.data.sample import Split
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import atomic_folder, refuse_blocked, temporary_folder, write_json
 from lexiseg.outputs.new_folder import reserved
+from lexiseg.printable import brief
 
 __all__ = ["ImportResult", "get_dataset", "import_dataset"]
 
@@ -61,6 +62,14 @@ class ImportResult:
     counts: dict[Split, int]
     notes: tuple[str, ...]
     downloads: tuple[Download, ...] = ()
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            self.entry.name,
+            *(f"{count} {split}" for split, count in self.counts.items()),
+            str(self.folder),
+        )
 
 
 def import_dataset(
