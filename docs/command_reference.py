@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -13,7 +14,9 @@ from typing import Any
 import typer
 from typer.models import OptionInfo
 
-from lexiseg.cli.app import app
+from lexiseg.cli.app import EXIT_CODES, app
+from lexiseg.cli.command_registration import OUTPUT_OPTIONS
+from lexiseg.cli.examples import EXAMPLES
 
 _KINDS = {Path: "PATH", str: "TEXT", int: "INTEGER", float: "NUMBER"}
 _DEFAULT_IN_HELP = r" \[default: "
@@ -23,7 +26,28 @@ _BAR = r"\|"
 def command_line() -> str:
     """Return a section for every command: purpose, usage, arguments and options."""
     parts = [command(words, does) for words, does in commands(app, ("lexiseg",))]
-    return "\n".join([*parts, f"{app.info.epilog}\n"])
+    return "\n".join([common_options(), *parts, f"{EXIT_CODES}\n"])
+
+
+def common_options() -> str:
+    """Return the section of the options that every command has."""
+    rows = []
+    for option in OUTPUT_OPTIONS.values():
+        kind, declared = typing.get_args(option)
+        rows.append(
+            f"| `{spelled(declared)} {values(kind, declared.metavar)}".strip() + f"` | {declared.help} |"
+        )
+    rows.append("| `--help, -h` | Show the help of the command and exit. |")
+    head = ["| option | meaning |", "| --- | --- |"]
+    return "\n".join(["## Options of every command", "", *head, *rows, ""])
+
+
+def spelled(declared: OptionInfo, name: str = "") -> str:
+    """Return the names of an option: the long one first, then a short one."""
+    # In an annotation, typer stores the first name of an option as its default.
+    given = [str(part) for part in (declared.default, *(declared.param_decls or ()))]
+    long = next((part for part in given if part.startswith("--")), f"--{name.replace('_', '-')}")
+    return ", ".join([long, *(part for part in given if re.fullmatch("-[a-z]", part))])
 
 
 def commands(
@@ -45,17 +69,16 @@ def command(words: tuple[str, ...], does: Callable[..., None]) -> str:
     hints = typing.get_type_hints(does, include_extras=True)
     usage, rows = list(words), []
     for name, parameter in inspect.signature(does).parameters.items():
+        if name in OUTPUT_OPTIONS:
+            continue
         kind, declared = typing.get_args(hints[name])
         required = parameter.default is inspect.Parameter.empty
         text, _, default = (declared.help or "").partition(_DEFAULT_IN_HELP)
         default = default.removesuffix("]")
         if isinstance(declared, OptionInfo):
-            # In an annotation, typer stores the name of an option as its default.
-            given = [str(part) for part in (declared.default, *(declared.param_decls or ()))]
-            option = next((part for part in given if part.startswith("--")), f"--{name.replace('_', '-')}")
-            shown = f"{option} {values(kind, declared.metavar)}".strip()
+            shown = f"{spelled(declared, name)} {values(kind, declared.metavar)}".strip()
             if required:
-                usage.append(shown)
+                usage.append(shown.replace(", -o", ""))
         else:
             shown = declared.metavar or name.upper()
             if typing.get_origin(kind) is list:
@@ -68,8 +91,12 @@ def command(words: tuple[str, ...], does: Callable[..., None]) -> str:
     head = ["| argument or option | default | meaning |", "| --- | --- | --- |"]
     about = inspect.getdoc(does) or ""
     title = " ".join(words)
+    examples = EXAMPLES[" ".join(words[1:])]
     return "\n".join(
-        [f"## {title}", "", about, "", "```text", f"{' '.join(usage)} [OPTIONS]", "```", "", *head, *rows, ""]
+        [
+            *(f"## {title}", "", about, "", "```text", f"{' '.join(usage)} [OPTIONS]", "```", ""),
+            *(*head, *rows, "", "Examples:", "", "```text", *examples, "```", ""),
+        ]
     )
 
 

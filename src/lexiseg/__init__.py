@@ -48,6 +48,12 @@ if TYPE_CHECKING:
     from lexiseg.runs.conversion.cotexnet import convert_cotexnet as convert_cotexnet
     from lexiseg.runs.conversion.stpnet import convert_stpnet as convert_stpnet
     from lexiseg.runs.run import Run as Run
+    from lexiseg.sharing.croissant import write_croissant as write_croissant
+    from lexiseg.sharing.monai import export_monai as export_monai
+    from lexiseg.sharing.pack import pack as pack
+    from lexiseg.sharing.pack import unpack as unpack
+    from lexiseg.sharing.repository import pull as pull
+    from lexiseg.sharing.repository import push as push
     from lexiseg.studies.audit import audit as audit
     from lexiseg.studies.fold_suspicions import find_suspicions_by_folds as find_suspicions_by_folds
     from lexiseg.training.train import train as train
@@ -85,6 +91,12 @@ _HOMES = {
     "predict_to_files": "lexiseg.inference.batch",
     "refine": "lexiseg.refinement.refine",
     "refine_to_files": "lexiseg.refinement.write",
+    "export_monai": "lexiseg.sharing.monai",
+    "pack": "lexiseg.sharing.pack",
+    "unpack": "lexiseg.sharing.pack",
+    "pull": "lexiseg.sharing.repository",
+    "push": "lexiseg.sharing.repository",
+    "write_croissant": "lexiseg.sharing.croissant",
     "train": "lexiseg.training.train",
     "write_phantom": "lexiseg.data.phantom",
 }
@@ -110,7 +122,7 @@ def load(
     Args:
         run: The run folder, or the name of a model that comes with Lexiseg;
             `lexiseg.runs.shipped.model_names()` lists them.
-        device: torch device, such as "cpu" or "cuda:0".
+        device: "auto" (a GPU if there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
         engine: "torch", "onnx" or "openvino"; "auto" chooses. docs/engines.md says how they differ.
         precision: "float32", or "bfloat16" with the engine openvino.
         flip_average: Whether to average over each image and its mirror image.

@@ -10,6 +10,14 @@ from rich.text import Text
 from lexiseg.printable import printable, printable_block
 
 
+def duration_text(seconds: float) -> str:
+    """Return a duration for people: seconds below 90 s, minutes below two hours, else hours."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{round(seconds)} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
 class PrintableConsole(Console):
     """A rich console on which texts from outside cannot do more than be read.
 

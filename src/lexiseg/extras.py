@@ -19,12 +19,12 @@ PACKAGES = {
         "tokenizers",
         "tensorboard",
         "einops",
-        "huggingface_hub",
         "onnx",
         "onnxscript",
     ),
     "openvino": ("openvino",),
     "cluster": ("ray",),
+    "share": ("huggingface_hub", "mlcroissant"),
 }
 
 

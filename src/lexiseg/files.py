@@ -154,6 +154,32 @@ def atomic_path(path: str | Path, *, private: bool = True) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def temporary_folder(path: str | Path, *, private: bool = True) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`, which is removed at the end.
+
+    `remove_leftover_folders` removes that of a process that was killed.
+
+    Args:
+        path: The folder beside which it is made; its parent is made if needed.
+        private: Whether it may hold images or names of patients; see `share_files`.
+
+    Raises:
+        DiskError: The disk is full, or the folder cannot be written to.
+        UsageError: A file is in the place of one of its parents.
+    """
+    path = Path(path)
+    with disk_errors(path):
+        make_folder(path.parent, private=private)
+        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=_temporary_name(path)))
+    try:
+        yield beside
+    except DiskError as error:  # name the requested folder, not the temporary one
+        raise DiskError(str(error).replace(str(beside), str(path)), code="LEX-DISK-001") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def atomic_folder(path: str | Path, *, private: bool = True) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; it becomes `path` on success and is removed on any error.
 
@@ -167,19 +193,11 @@ def atomic_folder(path: str | Path, *, private: bool = True) -> Iterator[Path]:
             meanwhile.
     """
     path = Path(path)
-    with disk_errors(path):
-        make_folder(path.parent, private=private)
-        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=_temporary_folder(path)))
-        try:
-            try:
-                yield beside
-            except DiskError as error:  # name the requested folder, not the temporary one
-                raise DiskError(str(error).replace(str(beside), str(path)), code="LEX-DISK-001") from error
-            if not private or _shared:
-                os.chmod(beside, 0o777 & ~_umask())
-            _become(beside, path)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+    with disk_errors(path), temporary_folder(path, private=private) as beside:
+        yield beside
+        if not private or _shared:
+            os.chmod(beside, 0o777 & ~_umask())
+        _become(beside, path)
 
 
 def _become(beside: Path, path: Path) -> None:
@@ -195,7 +213,7 @@ def _become(beside: Path, path: Path) -> None:
         ) from error
 
 
-def _temporary_folder(path: Path) -> str:
+def _temporary_name(path: Path) -> str:
     """Return how the temporary name of a folder begins."""
     return f"{TEMPORARY_PREFIX}{fitting_name(path.name, room=len(TEMPORARY_PREFIX) + 9)}-"
 
@@ -220,7 +238,7 @@ def remove_leftover_folders(path: Path) -> None:
 
     Only the process that holds the lock on `path` may call this.
     """
-    pattern = re.compile(re.escape(_temporary_folder(path)) + _RANDOM)
+    pattern = re.compile(re.escape(_temporary_name(path)) + _RANDOM)
     if path.parent.is_dir():
         for folder in path.parent.glob(f"{TEMPORARY_PREFIX}*"):
             if pattern.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():

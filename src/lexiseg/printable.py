@@ -21,6 +21,8 @@ _KEPT = frozenset("\u200c\u200d")
 _BLOCK = frozenset("\n\t")
 # A spreadsheet takes a cell that begins with one of these for a formula, after blanks too, and in wide forms.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+# Longest `repr` of a result, in characters.
+_BRIEF_LENGTH = 100
 _MARKDOWN = re.compile(r"([\\`<>\[\]&|])")
 
 
@@ -39,6 +41,23 @@ def printable_block(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(character if character in _BLOCK else _shown(character) for character in text)
+
+
+def brief(value: object, *facts: str | None) -> str:
+    """Return the `repr` of a result on one line: its class and what one wants to know first.
+
+    Args:
+        value: The result.
+        *facts: What to show, the most important first; None is left out, and what is too long is cut.
+
+    Examples:
+        >>> brief(object(), "80 cases", None, "Dice 0.8123")
+        'object(80 cases, Dice 0.8123)'
+    """
+    text = printable(", ".join(fact for fact in facts if fact))
+    name = type(value).__name__
+    room = _BRIEF_LENGTH - len(name) - len("()")
+    return f"{name}({text if len(text) <= room else text[: room - 3] + '...'})"
 
 
 def markdown_text(text: str) -> str:

@@ -37,6 +37,7 @@ SCHEMAS = {
     "prediction-failure": "lexiseg.inference.predictions_file:FailureRecord",
     "prediction-job": "lexiseg.inference.batch_job:BatchJob",
     "shard": "lexiseg.inference.shards:ShardRecord",
+    "bundle": "lexiseg.sharing.contents:BundleRecord",
     "refinement": "lexiseg.refinement.refinement_file:RefinementRecord",
     "output": "lexiseg.outputs.manifest:OutputRecord",
 }

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import tifffile
 import yaml
+from dicom_inputs import INSTALLED, dicom_seeds, read_dicom
 from hypothesis import strategies as st
 from mutations import BYTES, JSON, TEXT, Change
 from PIL import Image
@@ -402,3 +403,10 @@ TARGETS = {
         imports=("lexiseg.evaluation.tables", "lexiseg.studies.audit_file"),
     ),
 }
+if INSTALLED:
+    TARGETS["dicom"] = Target(
+        seeds=dicom_seeds,
+        changed=_by_ending,
+        read=read_dicom,
+        imports=("lexiseg.data.readers", "lexiseg.clinic.structured_report", "lexiseg.clinic.verification"),
+    )

@@ -21,7 +21,16 @@ from reading_process import ReadingProcess
 from targets import TARGETS
 
 #: Inputs of each kind in the normal test run: about a second of processor time each.
-DRAW = {"images": 120, "masks": 25, "sheets": 50, "yaml": 40, "runs": 15, "archives": 120, "records": 80}
+DRAW = {
+    "images": 120,
+    "masks": 25,
+    "sheets": 50,
+    "yaml": 40,
+    "runs": 15,
+    "archives": 120,
+    "records": 80,
+    "dicom": 40,
+}
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
 

@@ -10,10 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import typer
 import yaml
 
 import lexiseg
+from command_lines import parse_command_line
 from doc_blocks import DIRECTIVE, FENCE, PAGES, ROOT, Block, blocks, blocks_in
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.inference.calibration import load_calibration
@@ -115,34 +115,11 @@ def test_python_compiles_and_its_names_exist(block: Block) -> None:
             assert node.attr in lexiseg.__all__, f"lexiseg has no {node.attr}"
 
 
-def command_of(words: list[str]) -> tuple[Any, Any, list[str]]:
-    """Return the command that a line names, its context, and what follows the command's name."""
-    from lexiseg.cli.app import app
-
-    command: Any = typer.main.get_command(app)
-    context = command.context_class(command, info_name="lexiseg")
-    while hasattr(command, "commands"):
-        assert words, "no command is named"
-        assert words[0] in command.commands, f"no command '{words[0]}', only {list(command.commands)}"
-        command = command.commands[words[0]]
-        context = command.context_class(command, info_name=words[0], parent=context)
-        words = words[1:]
-    return command, context, words
-
-
 @pytest.mark.parametrize(
     ("page", "line"), [(page, line) for page, line in commands() if line.startswith("lexiseg ")]
 )
 def test_lexiseg_commands_parse(page: str, line: str) -> None:
-    command, context, rest = command_of(shlex.split(line)[1:])
-    if rest == ["--help"]:
-        return
-    # Refuses unknown options and options without their value; nothing is run, no path has to exist.
-    values, left, _ = command.make_parser(context).parse_args(rest)
-    assert not left, f"{page}: nobody takes {left}"
-    for parameter in command.get_params(context):
-        # Refuses what is missing, and values that an option does not take.
-        parameter.process_value(context, values.get(parameter.name))
+    parse_command_line(line, page)
 
 
 @pytest.mark.parametrize(

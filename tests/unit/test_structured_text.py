@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -147,3 +148,15 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe", tmp_path, "/dev/zero"):
         with pytest.raises(UnusableTextError, match="no regular file"):
             read_json(path)
+
+
+def test_no_other_module_reads_json_or_yaml() -> None:
+    """What comes from outside passes through the limits of this module."""
+    around = re.compile(r"json\.loads?\(|model_validate_json\(|yaml\.(safe_)?load(_all)?\(")
+    package = Path(structured_text.__file__).parent
+    found = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if around.search(path.read_text())
+    ]
+    assert found == ["structured_text.py"]

@@ -10,16 +10,19 @@ import typer
 from typer.core import TyperGroup
 
 from lexiseg._version import __version__
-from lexiseg.cli import convert_commands, data_commands
+from lexiseg.cli import convert_commands, data_commands, share_commands
 from lexiseg.cli.audit_command import audit
 from lexiseg.cli.calibrate_command import calibrate
+from lexiseg.cli.command_registration import register
 from lexiseg.cli.compare_command import compare
 from lexiseg.cli.demo_command import demo
 from lexiseg.cli.evaluate_command import evaluate
+from lexiseg.cli.examples import examples_text
 from lexiseg.cli.export_command import export
 from lexiseg.cli.failures import failure_of_the_machine, hush_failures_of_threads
 from lexiseg.cli.join_command import join
 from lexiseg.cli.option_errors import option_error
+from lexiseg.cli.output_mode import set_output_mode, show_error_as_json
 from lexiseg.cli.output_streams import outlive_readers
 from lexiseg.cli.predict_command import predict
 from lexiseg.cli.refine_command import refine
@@ -38,7 +41,7 @@ person should check.
 Research software, not a medical device: not for clinical use.
 """
 
-_EPILOG = (
+EXIT_CODES = (
     "Exit codes: 0 done, 1 finished with failures or findings, 2 wrong usage, 3 data, 4 run folder, "
     "5 weights, 6 disk, 7 memory, 130 interrupted, 143 terminated."
 )
@@ -67,24 +70,28 @@ app = typer.Typer(
     cls=_Commands,
     name="lexiseg",
     help=_HELP,
-    epilog=_EPILOG,
+    epilog=f"{examples_text('')}\n\n{EXIT_CODES}",
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode="rich",
 )
-app.command("train")(train)
-app.command("evaluate")(evaluate)
-app.command("compare")(compare)
-app.command("audit")(audit)
-app.command("calibrate")(calibrate)
-app.command("predict")(predict)
-app.command("join")(join)
-app.command("refine")(refine)
-app.command("export")(export)
+register(app, "train", train)
+register(app, "evaluate", evaluate)
+register(app, "compare", compare)
+register(app, "audit", audit)
+register(app, "calibrate", calibrate)
+register(app, "predict", predict)
+register(app, "join", join)
+register(app, "refine", refine)
+register(app, "export", export)
+register(app, "pack", share_commands.pack)
+register(app, "unpack", share_commands.unpack)
+register(app, "push", share_commands.push)
+register(app, "pull", share_commands.pull)
 app.add_typer(data_commands.app, name="data")
 app.add_typer(convert_commands.app, name="convert")
-app.command("demo")(demo)
+register(app, "demo", demo)
 
 
 def _with_home(argument: str) -> str:
@@ -116,8 +123,11 @@ def run(handlers: SignalHandlers) -> int:
     """
     outlive_readers()
     hush_failures_of_threads()
+    # For errors of the command line itself, which come before its options are read.
+    set_output_mode(quiet=False, json="--json" in sys.argv)
 
     def fail(error: LexisegError) -> int:
+        show_error_as_json(error)
         _print_error(f"Error: {error} [{error.code}]")
         return error.exit_code
 

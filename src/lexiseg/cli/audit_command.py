@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lexiseg.cli.common_options import AllowLeak, Shared, SplitName, narrator, say
+from lexiseg.cli.output_mode import show_result
 from lexiseg.systems.registry import names
 
 
@@ -15,7 +16,11 @@ def audit(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
     out: Annotated[
         Path,
-        typer.Option(help="Output folder. Several machines can work on the same folder at the same time."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Output folder. Several machines can work on the same folder at the same time.",
+        ),
     ],
     models: Annotated[
         str | None,
@@ -110,6 +115,7 @@ def audit(
         )
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt("Run the same command again to continue.") from interrupt
+    show_result(found.result)
     for verdict in found.result.verdicts:
         say(f"{verdict.model}: {verdict.words}")
     for comparison in found.result.comparisons:

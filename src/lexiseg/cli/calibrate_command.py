@@ -17,6 +17,7 @@ from lexiseg.cli.common_options import (
     say,
     warn,
 )
+from lexiseg.cli.output_mode import show_result
 
 
 def calibrate(
@@ -48,6 +49,7 @@ def calibrate(
             allow_leak=allow_leak,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
+    show_result(fitted)
     review = fitted.review
     say(
         f"Temperature {fitted.temperature:.3f}, fitted on {fitted.data.samples} validation cases; "

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
+from lexiseg.cli.output_mode import WarningsConsole, output_mode
+from lexiseg.cli.progress import counted_progress
 from lexiseg.console import PrintableConsole
 from lexiseg.files import share_files
 from lexiseg.runs.shipped import model_names
@@ -58,7 +60,15 @@ Tolerance = Annotated[
         "in pixels.",
     ),
 ]
-Device = Annotated[str, typer.Option(help="torch device: cpu, cuda:0, ...")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda",
+        help="Where the network is computed. auto: on a GPU if torch finds one, else on the CPU; cuda:1: on "
+        "the second GPU.",
+    ),
+]
 EngineOption = Annotated[
     EngineName,
     typer.Option(
@@ -105,15 +115,20 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the
 
 
 def progress_bar() -> Progress:
-    """Return a progress bar with a count on stderr; it is shown on a terminal only."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = PrintableConsole(stderr=True)
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    """Return the progress of a task that counts: a bar on a terminal, otherwise a line now and then."""
+    return counted_progress()
 
 
 def narrator() -> Console:
-    """Return a console that wraps lines on a terminal only: in a log, each message is one line."""
-    return PrintableConsole(soft_wrap=not sys.stdout.isatty())
+    """Return the console of a long command: with --quiet for warnings only, with --json on standard error.
+
+    It wraps lines on a terminal only: in a log, each message is one line.
+    """
+    mode = output_mode()
+    stderr = mode.json or mode.quiet
+    stream = sys.stderr if stderr else sys.stdout
+    console = WarningsConsole if mode.quiet else PrintableConsole
+    return console(stderr=stderr, soft_wrap=not stream.isatty())
 
 
 def warn(message: str) -> None:
@@ -122,6 +137,26 @@ def warn(message: str) -> None:
     errors.print(message, style="yellow")
 
 
+def message_console(**options: Any) -> PrintableConsole:
+    """Return a console for messages: silent with --quiet, on standard error with --json.
+
+    Args:
+        **options: Of the console.
+    """
+    mode = output_mode()
+    return PrintableConsole(stderr=mode.json, quiet=mode.quiet, **options)
+
+
+def result_console(**options: Any) -> PrintableConsole:
+    """Return a console for tables of results: silent with --quiet, and with --json, which prints the result.
+
+    Args:
+        **options: Of the console.
+    """
+    mode = output_mode()
+    return PrintableConsole(quiet=mode.quiet or mode.json, **options)
+
+
 def say(message: str) -> None:
-    """Print one message, as it is."""
-    PrintableConsole(soft_wrap=True, highlight=False).print(message)
+    """Print one message, as it is: not with --quiet, and on standard error with --json."""
+    message_console(soft_wrap=True, highlight=False).print(message)

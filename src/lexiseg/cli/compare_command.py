@@ -17,9 +17,9 @@ from lexiseg.cli.common_options import (
     Tolerance,
     progress_bar,
 )
+from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.result_tables import show_comparison
 from lexiseg.errors import PartialFailureError
-from lexiseg.printable import printable_json
 
 
 def compare(
@@ -31,9 +31,10 @@ def compare(
     split: Annotated[SplitName, typer.Option(help="Split to compare on.")] = SplitName.TEST,
     out: Annotated[
         Path | None,
-        typer.Option(help=r"Folder for both evaluations and the comparison. \[default: nothing is kept]"),
+        typer.Option(
+            "--out", "-o", help=r"Folder for both evaluations and the comparison. \[default: nothing is kept]"
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
     device: Device = "cpu",
     flip_average: FlipAverage = False,
     tolerance: Tolerance = 2.0,
@@ -59,10 +60,8 @@ def compare(
             allow_leak=allow_leak,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    if as_json:
-        typer.echo(printable_json(found.model_dump(mode="json"), indent=2))
-    else:
-        show_comparison(found)
+    show_result(found)
+    show_comparison(found)
     if found.failed:
         raise PartialFailureError(
             f"{len(found.failed)} cases could not be scored: {', '.join(found.failed[:5])}.",

@@ -7,12 +7,18 @@ from typing import Annotated
 
 import typer
 
+from lexiseg.cli.command_registration import register
 from lexiseg.cli.common_options import say
+from lexiseg.cli.examples import examples_text
+from lexiseg.cli.output_mode import show_result
 
-app = typer.Typer(help="Create a run folder from published weights.", no_args_is_help=True)
+app = typer.Typer(
+    help="Create a run folder from published weights.",
+    epilog=examples_text("convert"),
+    no_args_is_help=True,
+)
 
 
-@app.command("stpnet")
 def convert_stpnet(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="FILE", help="Published checkpoint (.pth, .pt or .safetensors).")
@@ -33,10 +39,10 @@ def convert_stpnet(
     from lexiseg import convert_stpnet as convert
 
     run, dropped = convert(checkpoint, out, banks=banks, text_encoder=text_encoder)
+    show_result({"run": run.path, "dropped": dropped})
     say(f"{dropped} published tensors that the network never uses were dropped. The run is in {run.path}.")
 
 
-@app.command("cotexnet")
 def convert_cotexnet(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="FILE", help="Published checkpoint (.pth, .pt or .safetensors).")
@@ -60,4 +66,9 @@ def convert_cotexnet(
     from lexiseg import convert_cotexnet as convert
 
     run, dropped = convert(checkpoint, out, clipseg=clipseg, class_names=class_name, image_size=image_size)
+    show_result({"run": run.path, "dropped": dropped})
     say(f"{dropped} published tensors that prediction never uses were dropped. The run is in {run.path}.")
+
+
+register(app, "convert stpnet", convert_stpnet)
+register(app, "convert cotexnet", convert_cotexnet)

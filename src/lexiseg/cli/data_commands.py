@@ -8,8 +8,11 @@ from typing import Annotated
 import typer
 
 from lexiseg.cli import public_data_commands
-from lexiseg.cli.common_options import Device
+from lexiseg.cli.command_registration import register
+from lexiseg.cli.common_options import Device, result_console, say
 from lexiseg.cli.describe_command import describe
+from lexiseg.cli.examples import examples_text
+from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.suspicion_options import (
     Config,
     Folds,
@@ -19,18 +22,16 @@ from lexiseg.cli.suspicion_options import (
     check_with,
     show_suspicions,
 )
-from lexiseg.console import PrintableConsole
-from lexiseg.printable import printable_json
 
-app = typer.Typer(help="Check, describe, download and import data sets.", no_args_is_help=True)
-app.command("describe")(describe)
-public_data_commands.register(app)
+app = typer.Typer(
+    help="Check, describe, download and import data sets.",
+    epilog=examples_text("data"),
+    no_args_is_help=True,
+)
 
 
-@app.command("check")
 def check(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data set folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     with_run: With = None,
     folds: Folds = None,
     out: Out = Path("suspicions"),
@@ -46,25 +47,20 @@ def check(
         found = check_with(
             folder, out, run=with_run, folds=folds, config=config, max_minutes=max_minutes, device=device
         )
-        if as_json:
-            typer.echo(printable_json(found.model_dump(mode="json"), indent=2))
-        else:
-            show_suspicions(found, out)
+        show_result(found)
+        show_suspicions(found, out)
         return
 
     from lexiseg import check_dataset
     from lexiseg.data.check import render
 
     report = check_dataset(folder)
-    if as_json:
-        typer.echo(printable_json(report.to_dict(), indent=2))
-    else:
-        render(report, PrintableConsole(markup=True))
+    show_result(report.to_dict())
+    render(report, result_console(markup=True))
     if report.has_errors:
         raise typer.Exit(1)
 
 
-@app.command("phantom")
 def phantom(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New or empty folder.")],
     train: Annotated[int, typer.Option(min=1, help="Training images.")] = 240,
@@ -78,4 +74,28 @@ def phantom(
     from lexiseg import write_phantom
 
     write_phantom(folder, num_train=train, num_val=val, num_test=test, size=size, seed=seed, classes=classes)
-    typer.echo(f"{train + val + test} images written to {folder}.")
+    show_result({"folder": folder, "images": {"train": train, "val": val, "test": test}})
+    say(f"{train + val + test} images written to {folder}.")
+
+
+def croissant(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data set folder.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The file. Without it, croissant.json in the folder.")
+    ] = None,
+) -> None:
+    """Describe a data set in the Croissant format: its facts, splits, files and sentences; no pixels."""
+    from lexiseg import write_croissant
+
+    file = write_croissant(folder, out)
+    show_result({"file": file})
+    say(f"The description is in {file}. It holds the report sentences and file names.")
+
+
+register(app, "data describe", describe)
+register(app, "data list", public_data_commands.list_datasets)
+register(app, "data get", public_data_commands.get)
+register(app, "data import", public_data_commands.import_)
+register(app, "data check", check)
+register(app, "data phantom", phantom)
+register(app, "data croissant", croissant)

@@ -18,7 +18,9 @@ _PREDICTED = 12
 _MARKER = ".lexiseg-demo"
 
 
-def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, console: Console) -> None:
+def run_demo(
+    data: Path | None, out: Path, *, minutes: float, image_size: int, console: Console
+) -> dict[str, Path]:
     """Train, evaluate and predict.
 
     Args:
@@ -27,6 +29,9 @@ def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, c
         minutes: Minutes of training.
         image_size: Height and width in pixels.
         console: Where to speak.
+
+    Returns:
+        Where its results are.
 
     Raises:
         UsageError: `out` contains files that the demo did not create, or the data set.
@@ -58,16 +63,18 @@ def run_demo(data: Path | None, out: Path, *, minutes: float, image_size: int, c
         predictor, lexiseg.find_targets(images), out / "predictions", writers=("mask", "overlay", "card")
     )
     console.print(f"{summary.done} images segmented, {summary.flagged} flagged for review")
-    console.rule("Where to look")
-    for what, where in {
+    places = {
         "report": out / "evaluation" / "report.html",
         "overlays": out / "predictions" / "overlays",
         "cards": out / "predictions" / "cards",
         "words": summary.results,
         "run": run.path,
-    }.items():
+    }
+    console.rule("Where to look")
+    for what, where in places.items():
         console.print(f"{what:<10} {where}", soft_wrap=True)
     console.print("Research software, not a medical device: not for clinical use.")
+    return places
 
 
 def _start_fresh(out: Path, data: Path | None) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lexiseg.cli.common_options import Shared, narrator
+from lexiseg.cli.output_mode import show_result
 
 
 def demo(
@@ -17,7 +18,9 @@ def demo(
             metavar="DATA", help=r"Your own data set folder. \[default: a phantom that the demo creates]"
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for all files of the demo.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for all files of the demo.")] = Path(
+        "demo"
+    ),
     minutes: Annotated[float, typer.Option(min=0.05, help="Minutes of training.")] = 3.0,
     image_size: Annotated[int, typer.Option(help="Height and width in pixels.")] = 160,
     shared: Shared = False,
@@ -25,4 +28,4 @@ def demo(
     """Train, evaluate and predict in a few minutes, and list the result files."""
     from lexiseg.cli.demo import run_demo
 
-    run_demo(data, out, minutes=minutes, image_size=image_size, console=narrator())
+    show_result(run_demo(data, out, minutes=minutes, image_size=image_size, console=narrator()))

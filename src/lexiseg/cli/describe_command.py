@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn
 
-from lexiseg.cli.common_options import Shared
-from lexiseg.console import PrintableConsole
+from lexiseg.cli.common_options import Shared, message_console
+from lexiseg.cli.output_mode import show_result
+from lexiseg.cli.progress import HeartbeatProgress
 
 if TYPE_CHECKING:
     from lexiseg.describing.multimodal.model import LmmOptions, Tally
-
-#: Without a terminal, a progress line is printed at this interval.
-_LINE_EVERY_S = 60.0
 
 
 class _Source(StrEnum):
@@ -35,7 +32,9 @@ class _Split(StrEnum):
 
 def describe(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data set folder.")],
-    out: Annotated[Path, typer.Option(help="File to write, ending in .jsonl, for `train --text FILE`.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="File to write, ending in .jsonl, for `train --text FILE`.")
+    ],
     source: Annotated[
         _Source,
         typer.Option(
@@ -106,9 +105,14 @@ def describe(
             f"The options of a multimodal model need --source lmm; got --source {source.value}.",
             code="LEX-USE-106",
         )
-    console = PrintableConsole(soft_wrap=True, highlight=False)
+    console = message_console(soft_wrap=True, highlight=False)
     try:
         with _progress() as progress:
+            task = progress.add_task("describing", total=None)
+
+            def show(tally: Tally) -> None:
+                progress.update(task, completed=tally.done, total=tally.total, description=tally.sentence())
+
             described = run_describe(
                 folder,
                 out,
@@ -117,7 +121,7 @@ def describe(
                 vocabulary=vocabulary,
                 rois=rois,
                 lmm=_options(model, base_url, given) if source is _Source.LMM else None,
-                on_progress=_ProgressDisplay(progress),
+                on_progress=show,
                 console=console,
             )
     except KeyboardInterrupt as interrupt:
@@ -127,6 +131,15 @@ def describe(
             if kept.is_file()
             else "Nothing was written."
         ) from interrupt
+    show_result(
+        {
+            "file": described.path,
+            "descriptions": len(described.lines),
+            "left_out": described.left_out,
+            "corrected": [line.id for line in described.corrected],
+            "fell_back": [line.id for line in described.fell_back],
+        }
+    )
     console.print(f"{len(described.lines)} descriptions written to {described.path}.")
     if described.tally is not None:
         console.print(
@@ -148,24 +161,6 @@ def _options(model: str | None, base_url: str | None, given: Mapping[str, object
     return LmmOptions(model=model, base_url=base_url, **given)  # type: ignore[arg-type]
 
 
-class _ProgressDisplay:
-    """Shows progress: a bar on a terminal, otherwise a line from time to time."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("describing", total=None)
-        self._last = time.monotonic()
-
-    def __call__(self, tally: Tally) -> None:
-        self._progress.update(
-            self._task, completed=tally.done, total=tally.total, description=tally.sentence()
-        )
-        if self._progress.disable and time.monotonic() - self._last > _LINE_EVERY_S:
-            self._last = time.monotonic()
-            typer.echo(tally.sentence(), err=True)
-
-
-def _progress() -> Progress:
-    console = PrintableConsole(stderr=True)
-    columns = (BarColumn(), TextColumn("{task.description}"))
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+def _progress() -> HeartbeatProgress:
+    """Return the progress of descriptions; their tally states count and time left."""
+    return HeartbeatProgress(BarColumn(), line=lambda task: task.description)

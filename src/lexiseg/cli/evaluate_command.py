@@ -24,6 +24,7 @@ from lexiseg.cli.common_options import (
     progress_bar,
     say,
 )
+from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.result_tables import interval_text, show_runs
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def evaluate(
     out: Annotated[
         Path,
         typer.Option(
+            "--out",
+            "-o",
             help="Folder for metrics.json, cases.csv and report.html. With several runs, each has a "
-            "subfolder."
+            "subfolder.",
         ),
     ],
     split: Annotated[SplitName, typer.Option(help="Split to score.")] = SplitName.TEST,
@@ -78,6 +81,7 @@ def evaluate(
 
         several = evaluate_runs(run, data, out=out, progress=show, **options) if len(run) > 1 else {}
         results = list(several.values()) or [run_evaluation(run[0], data, out=out, progress=show, **options)]
+    show_result([{"out": result.out, "metrics": result.metrics} for result in results])
     if several:
         show_runs(several, out)
     else:

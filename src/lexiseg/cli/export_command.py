@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lexiseg.cli.common_options import RUN_HELP, say, warn
+from lexiseg.cli.output_mode import show_result
 
 
 class FormatName(StrEnum):
@@ -61,6 +62,7 @@ def export(
 
     written = run_export(run, to=to.value, out=out, check=check or (), weights=weights.value, allow=allow)
     parity = written.parity
+    show_result({"file": written.file, "bytes": written.file.stat().st_size, "parity": parity})
     say(f"{written.file}: {written.file.stat().st_size / 1e6:.1f} MB, for any batch size.")
     kind = "images of noise" if parity.drawn else "images"
     say(f"Compared with {parity.reference} on {parity.images} {kind}, computed by {parity.engine}:")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lexiseg.cli.common_options import Shared, say
+from lexiseg.cli.output_mode import show_result
 
 
 def join(
@@ -20,5 +21,13 @@ def join(
     from lexiseg.inference.shards import join_shards
 
     joined = join_shards(out)
+    show_result(
+        {
+            "shards": joined.shards,
+            "images": joined.images,
+            "failed": joined.failed,
+            "results": joined.results,
+        }
+    )
     failed = f", of which {joined.failed} could not be read" if joined.failed else ""
     say(f"{joined.shards} shards joined: {joined.images} images{failed}. Results: {joined.results}")

@@ -24,6 +24,7 @@ from lexiseg.cli.common_options import (
     say,
     warn,
 )
+from lexiseg.cli.output_mode import show_result
 from lexiseg.clinic.view import parse_view
 from lexiseg.errors import LexisegError, PartialFailureError, UsageError
 from lexiseg.extras import load_module
@@ -46,7 +47,10 @@ def predict(
         ),
     ],
     out: Annotated[
-        str, typer.Option(help="Folder for masks and predictions.jsonl; it may be a URL such as s3://....")
+        str,
+        typer.Option(
+            "--out", "-o", help="Folder for masks and predictions.jsonl; it may be a URL such as s3://...."
+        ),
     ] = "predictions",
     write: Annotated[
         str, typer.Option(help=f"Output formats, separated by commas: {', '.join(format_names())}.")
@@ -194,6 +198,21 @@ def predict(
             ) from interrupt
     results = str(summary.results) if remote is None else _upload(remote)
     _say_tries(summary)
+    show_result(
+        {
+            "done": summary.done,
+            "flagged": summary.flagged,
+            "unlike": summary.unlike,
+            "failed": [{"image": image, "error": error} for image, error in summary.failed],
+            "refused": [
+                {"image": image, "format": name, "reason": reason} for image, name, reason in summary.refused
+            ],
+            "results": results,
+            "resumed": summary.resumed,
+            "recovered": summary.recovered,
+            "engine": str(predictor.engine.description),
+        }
+    )
     compares = predictor.compares_images
     can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None or compares
     review = f"; {summary.flagged} flagged for review" if can_flag else ""

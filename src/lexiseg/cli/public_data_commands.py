@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,18 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 from rich.table import Table
 
-from lexiseg.console import PrintableConsole
+from lexiseg.cli.common_options import progress_bar, result_console, say
+from lexiseg.cli.output_mode import show_result
+from lexiseg.cli.progress import downloads_progress
 
 if TYPE_CHECKING:
     from lexiseg.data.public.dataset_import import ImportResult
@@ -31,7 +23,7 @@ if TYPE_CHECKING:
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set, as `data list` shows it.")]
 _Out = Annotated[
     Path | None,
-    typer.Option(help=r"Folder to create. \[default: its name, in the current folder]"),
+    typer.Option("--out", "-o", help=r"Folder to create. \[default: its name, in the current folder]"),
 ]
 _Seed = Annotated[int, typer.Option(min=0, help="Seed of the splits made here.")]
 _PublishedSplit = Annotated[
@@ -40,31 +32,23 @@ _PublishedSplit = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to `lexiseg data`."""
-    app.command("list")(list_datasets)
-    app.command("get")(get)
-    app.command("import")(import_)
-
-
 def list_datasets(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Show all facts of one data set.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """List the public data sets that can be downloaded or imported."""
     from lexiseg import find_entry, load_registry
 
     entries = list(load_registry().values()) if name is None else [find_entry(name)]
-    console = PrintableConsole(highlight=False)
-    if as_json:
-        typer.echo(json.dumps([entry.model_dump(mode="json") for entry in entries], indent=2))
-    elif name is None:
-        console.print(_table(entries))
-        console.print("lexiseg data list NAME shows licence, layout, steps, and what was confirmed.")
+    show_result(entries)
+    if name is None:
+        result_console(highlight=False).print(_table(entries))
+        result_console(highlight=False).print(
+            "`lexiseg data list NAME` shows licence, layout, steps, and what was confirmed."
+        )
     else:
-        _show(entries[0], PrintableConsole(soft_wrap=True, highlight=False))
+        _show(entries[0], result_console(soft_wrap=True, highlight=False))
 
 
 def get(
@@ -84,7 +68,7 @@ def get(
     if entry.downloads:
         size = f"{entry.download_bytes / 1e6:.0f} MB" if entry.download_bytes else "size not known"
         names = ", ".join(file.name for file in entry.downloads)
-        _say(f"{entry.title}: {names} ({size}). Licence: {entry.licence}. Home page: {entry.home}")
+        say(f"{entry.title}: {names} ({size}). Licence: {entry.licence}. Home page: {entry.home}")
     with _bars() as (on_bytes, on_images):
         try:
             imported = get_dataset(
@@ -100,7 +84,7 @@ def get(
             raise KeyboardInterrupt("Run the same command again to resume.") from interrupt
     for file, known in zip(imported.downloads, entry.downloads, strict=True):
         checked = "as expected" if known.sha256 is not None else "no expected value: note it to compare later"
-        _say(f"{known.name}: {file.size} bytes, SHA-256 {file.sha256} ({checked}).")
+        say(f"{known.name}: {file.size} bytes, SHA-256 {file.sha256} ({checked}).")
     _report(imported)
 
 
@@ -125,11 +109,21 @@ def import_(
 
 
 def _report(imported: ImportResult) -> None:
+    show_result(
+        {
+            "folder": imported.folder,
+            "name": imported.entry.name,
+            "images": imported.counts,
+            "licence": imported.entry.licence,
+            "notes": imported.notes,
+            "downloads": imported.downloads,
+        }
+    )
     for sentence in imported.notes:
-        _say(sentence)
+        say(sentence)
     counts = ", ".join(f"{number} {split}" for split, number in imported.counts.items())
-    _say(f"{imported.entry.title}: {counts} images in {imported.folder}.")
-    _say(f"Licence: {imported.entry.licence}. Next: lexiseg data check {imported.folder}")
+    say(f"{imported.entry.title}: {counts} images in {imported.folder}.")
+    say(f"Licence: {imported.entry.licence}. Next: `lexiseg data check {imported.folder}`")
 
 
 def _table(entries: list[Entry]) -> Table:
@@ -178,14 +172,8 @@ def _show(entry: Entry, console: Console) -> None:
 
 @contextmanager
 def _bars() -> Iterator[tuple[Callable[[str, int, int | None], None], Callable[[int, int | None], None]]]:
-    """Yield callbacks that show the progress of bytes and of images, on a terminal only."""
-    console = PrintableConsole(stderr=True)
-    is_shown = console.is_terminal
-    label = TextColumn("{task.description}")
-    with Progress(
-        label, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(),
-        console=console, disable=not is_shown,
-    ) as downloads:  # fmt: skip
+    """Yield callbacks that show the progress of bytes and of images, one bar after the other."""
+    with downloads_progress() as downloads:
         tasks = {}
 
         def on_bytes(name: str, done: int, total: int | None) -> None:
@@ -193,7 +181,7 @@ def _bars() -> Iterator[tuple[Callable[[str, int, int | None], None], Callable[[
                 tasks[name] = downloads.add_task(name, total=total)
             downloads.update(tasks[name], completed=done, total=total)
 
-        images = Progress(label, BarColumn(), MofNCompleteColumn(), console=console, disable=not is_shown)
+        images = progress_bar()
         task = images.add_task("converting", total=None)
 
         def on_images(done: int, total: int | None) -> None:
@@ -206,7 +194,3 @@ def _bars() -> Iterator[tuple[Callable[[str, int, int | None], None], Callable[[
             yield on_bytes, on_images
         finally:
             images.stop()
-
-
-def _say(message: str) -> None:
-    PrintableConsole(soft_wrap=True, highlight=False).print(message)

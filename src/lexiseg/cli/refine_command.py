@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lexiseg.cli.common_options import RUN_HELP, Device, FlipAverage, Shared, say, warn
+from lexiseg.cli.output_mode import show_result
 
 if TYPE_CHECKING:
     from lexiseg.refinement.refine import Refinement
@@ -24,7 +25,9 @@ def refine(
             "'factor: phrase' ('left: lower left lung'). Repeat it for several statements.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the masks and the record.")] = Path("refined"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the masks and the record.")] = Path(
+        "refined"
+    ),
     spacing_mm: Annotated[
         tuple[float, float] | None,
         typer.Option(help="Height and width of a pixel in mm. Areas are then also given in mm2."),
@@ -35,10 +38,20 @@ def refine(
 ) -> None:
     """Correct a mask by words: say what is right, and the mask follows. Nothing is trained."""
     from lexiseg import load
+    from lexiseg.refinement.refinement_file import RefinementRecord
     from lexiseg.refinement.write import refine_to_files
 
     predictor = load(run, device=device, flip_average=flip_average, spacing_mm=spacing_mm)
     files = refine_to_files(predictor, image, out, say=said)
+    show_result(
+        RefinementRecord.of(
+            files.refinement,
+            image=image,
+            run=predictor.run.path.name,
+            mask=files.mask.name,
+            model_mask=files.model_mask.name,
+        )
+    )
     _say_refinement(files.refinement)
     say(f"Results: {files.record}")
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from lexiseg.cli.common_options import say
-from lexiseg.console import PrintableConsole
+from lexiseg.cli.common_options import result_console, say
 
 if TYPE_CHECKING:
     from lexiseg.evaluation.comparison_file import Comparison
@@ -101,4 +100,4 @@ def _table(*columns: str) -> Table:
 
 def _console() -> Console:
     """Return a console; without a terminal it is 140 columns wide, so that a log does not break rows."""
-    return PrintableConsole(highlight=False, width=None if sys.stdout.isatty() else 140)
+    return result_console(highlight=False, width=None if sys.stdout.isatty() else 140)

@@ -29,7 +29,8 @@ Folds = Annotated[
     ),
 ]
 Out = Annotated[
-    Path, typer.Option(help="Folder for suspicions.csv, .json and .html, with --with or --folds.")
+    Path,
+    typer.Option("--out", "-o", help="Folder for suspicions.csv, .json and .html, with --with or --folds."),
 ]
 Config = Annotated[
     Path | None, typer.Option(help="YAML file with fields of the trainings of --folds, as for train.")

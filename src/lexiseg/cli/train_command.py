@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lexiseg.cli.common_options import AllowLeak, Shared, narrator, say
+from lexiseg.cli.output_mode import show_result
 from lexiseg.errors import DiskError
 from lexiseg.systems.registry import DEFAULT, names, systems
 
@@ -43,7 +44,7 @@ def train(
             metavar="DATA", help="Data set folder with images, masks and, if you have them, report sentences."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Run folder to create.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder to create.")],
     model: Annotated[
         str | None,
         typer.Option(
@@ -181,4 +182,5 @@ def train(
         raise DiskError(
             f"{error} The run in {out} has started, so add --resume.", code="LEX-DISK-008"
         ) from error
+    show_result({"run": run.path, "training": run.manifest.training})
     say(f"The run is in {run.path}. Next: lexiseg evaluate {run.path} {data} --out {run.path}/test")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydicom import config, dcmread, uid
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from lexiseg.clinic.detection import has_preamble
 from lexiseg.errors import DataError
@@ -26,6 +28,7 @@ config.settings.reading_validation_mode = config.IGNORE
 #: What pydicom and the decoders raise on damaged files.
 BROKEN = (
     AttributeError,
+    BytesLengthException,
     EOFError,
     IndexError,
     InvalidDicomError,
@@ -63,16 +66,45 @@ def read_dataset(content: bytes, path: Path) -> Dataset:
     Raises:
         DataError: The file is damaged.
     """
-    try:
+    with damage_named(path):
         dataset = dcmread(io.BytesIO(content), force=not has_preamble(content))
-        # Elements are decoded when they are first used.
         dataset.get("SOPClassUID")
         if "TransferSyntaxUID" not in dataset.file_meta:
             dataset.file_meta.TransferSyntaxUID = _assumed_syntax(dataset)
+    return dataset
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turn what pydicom raises on damage into an error that names the file.
+
+    Elements are decoded when they are first used, so everything that uses elements of a file from outside is
+    done in this context.
+
+    Args:
+        path: Name of the file, for the message.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    try:
+        yield
     except BROKEN as error:
         raise DataError(
             f"{path} is a damaged DICOM file: {_first_line(error)}. Export it again.", code="LEX-DATA-940"
         ) from error
+
+
+def without_undecodable(dataset: Dataset) -> Dataset:
+    """Remove the elements that cannot be decoded from a data set, and return it.
+
+    Only for a file that has been read as an image: what its pixels and directions need can be decoded.
+    """
+    for tag in list(dataset.keys()):
+        try:
+            dataset[tag]
+        except BROKEN:
+            del dataset[tag]
     return dataset
 
 
@@ -84,6 +116,64 @@ def read_image_dataset(content: bytes, path: Path) -> Dataset:
             an index or something else without pixels.
     """
     dataset = read_dataset(content, path)
+    with damage_named(path):
+        _refuse_other_kinds(dataset, path)
+    return dataset
+
+
+def frame_items(dataset: Dataset, keyword: str, frame: int) -> Iterator[Dataset]:
+    """Yield the places where an attribute of a frame may stand: its functional groups, then the file itself.
+
+    Args:
+        dataset: The file.
+        keyword: The sequence of the functional group, such as "PixelMeasuresSequence".
+        frame: Number of the frame, from 0.
+    """
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    for group in (*per_frame[frame : frame + 1], *shared[:1]):
+        yield from (group.get(keyword) or [])[:1]
+    yield dataset
+
+
+def first_value(dataset: Dataset, group: str, keyword: str, frame: int) -> Any:
+    """Return an attribute of a frame from the first of `frame_items` that states it; None if none does."""
+    for item in frame_items(dataset, group, frame):
+        value = item.get(keyword)
+        if value is not None and value != "":
+            return value
+    return None
+
+
+def numbers(value: Any) -> list[float]:
+    """Return a value of one or more numbers as a list; empty where it is missing or not all are finite."""
+    if value is None or isinstance(value, str):
+        return []
+    try:
+        found = [float(part) for part in (value if hasattr(value, "__iter__") else [value])]
+    except (TypeError, ValueError, OverflowError):
+        return []
+    return found if all(map(math.isfinite, found)) else []
+
+
+def all_items(dataset: Dataset) -> list[Dataset]:
+    """Return a data set and all items of its sequences, at any depth."""
+    found = [dataset]
+    for element in dataset:
+        if element.VR == "SQ":
+            for item in element.value:
+                found += all_items(item)
+    return found
+
+
+def number_of_frames(dataset: Dataset) -> int:
+    """Return how many frames the file declares, at least 1."""
+    found = numbers(dataset.get("NumberOfFrames"))
+    return max(1, int(found[0])) if found else 1
+
+
+def _refuse_other_kinds(dataset: Dataset, path: Path) -> None:
+    """Refuse a file without image by its kind."""
     kind = str(dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID", ""))
     if kind.startswith(_DOCUMENT):
         raise DataError(
@@ -122,57 +212,6 @@ def read_image_dataset(content: bytes, path: Path) -> Dataset:
             "images.",
             code="LEX-DATA-947",
         )
-    return dataset
-
-
-def frame_items(dataset: Dataset, keyword: str, frame: int) -> Iterator[Dataset]:
-    """Yield the places where an attribute of a frame may stand: its functional groups, then the file itself.
-
-    Args:
-        dataset: The file.
-        keyword: The sequence of the functional group, such as "PixelMeasuresSequence".
-        frame: Number of the frame, from 0.
-    """
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    shared = dataset.get("SharedFunctionalGroupsSequence") or []
-    for group in (*per_frame[frame : frame + 1], *shared[:1]):
-        yield from (group.get(keyword) or [])[:1]
-    yield dataset
-
-
-def first_value(dataset: Dataset, group: str, keyword: str, frame: int) -> Any:
-    """Return an attribute of a frame from the first of `frame_items` that states it; None if none does."""
-    for item in frame_items(dataset, group, frame):
-        value = item.get(keyword)
-        if value is not None and value != "":
-            return value
-    return None
-
-
-def numbers(value: Any) -> list[float]:
-    """Return a value of one or more numbers as a list; empty where it is missing or holds no numbers."""
-    if value is None or isinstance(value, str):
-        return []
-    try:
-        return [float(part) for part in (value if hasattr(value, "__iter__") else [value])]
-    except (TypeError, ValueError):
-        return []
-
-
-def all_items(dataset: Dataset) -> list[Dataset]:
-    """Return a data set and all items of its sequences, at any depth."""
-    found = [dataset]
-    for element in dataset:
-        if element.VR == "SQ":
-            for item in element.value:
-                found += all_items(item)
-    return found
-
-
-def number_of_frames(dataset: Dataset) -> int:
-    """Return how many frames the file declares, at least 1."""
-    found = numbers(dataset.get("NumberOfFrames"))
-    return max(1, int(found[0])) if found else 1
 
 
 def _assumed_syntax(dataset: Dataset) -> uid.UID:

@@ -38,7 +38,7 @@ def modality_values(stored: npt.NDArray[Any], dataset: Dataset, path: Path, fram
     They come from the table of the file, or from its slope and intercept, never from both.
 
     Raises:
-        DataError: The table is damaged.
+        DataError: The table is damaged, or the slope or intercept is no number.
     """
     if str(dataset.get("Modality", "")).upper() in _STORED_FOR_DISPLAY:
         return stored.astype(np.float64)
@@ -51,11 +51,28 @@ def modality_values(stored: npt.NDArray[Any], dataset: Dataset, path: Path, fram
             code="LEX-DATA-957",
         ) from error
     slope, intercept = (
-        numbers(first_value(dataset, "PixelValueTransformationSequence", name, frame))[:1]
-        for name in ("RescaleSlope", "RescaleIntercept")
+        _rescale_number(dataset, name, path, frame) for name in ("RescaleSlope", "RescaleIntercept")
     )
-    factor = slope[0] if slope and slope[0] != 0 else 1.0
-    return stored.astype(np.float64) * factor + (intercept[0] if intercept else 0.0)
+    return stored.astype(np.float64) * (slope or 1.0) + (intercept or 0.0)
+
+
+def _rescale_number(dataset: Dataset, keyword: str, path: Path, frame: int) -> float | None:
+    """Return the slope or the intercept of a frame; None where the file states none.
+
+    Raises:
+        DataError: What it states is no number.
+    """
+    value = first_value(dataset, "PixelValueTransformationSequence", keyword, frame)
+    if value is None:
+        return None
+    found = numbers(value)
+    if not found:
+        # With another slope the image would be shown with other grey values, and nobody would see it.
+        raise DataError(
+            f"{path} states {str(value)!r} as its {keyword}; expected a number. Export the file again.",
+            code="LEX-DATA-1020",
+        )
+    return found[0]
 
 
 def has_table(dataset: Dataset) -> bool:

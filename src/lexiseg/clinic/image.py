@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import first_value, numbers, read_image_dataset
+from lexiseg.clinic.dataset import damage_named, first_value, numbers, read_image_dataset
 from lexiseg.clinic.facts import NO_AREA, ImageFacts
 from lexiseg.clinic.frame_pixels import frame_index
 from lexiseg.clinic.orientation import (
@@ -53,8 +53,13 @@ class DicomImage:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width as stored; 0 where the file does not state them."""
-        rows, columns = (numbers(self.dataset.get(name)) or [0] for name in ("Rows", "Columns"))
+        """Height and width as stored; 0 where the file does not state them.
+
+        Raises:
+            DataError: The file is damaged.
+        """
+        with damage_named(self.path):
+            rows, columns = (numbers(self.dataset.get(name)) or [0] for name in ("Rows", "Columns"))
         return int(rows[0]), int(columns[0])
 
     def render(self, *, pixel_limit: int) -> Rendering:
@@ -63,7 +68,8 @@ class DicomImage:
         Raises:
             DataError: They cannot be decoded.
         """
-        return render(self.dataset, self.path, self.index, self.chosen, pixel_limit=pixel_limit)
+        with damage_named(self.path):
+            return render(self.dataset, self.path, self.index, self.chosen, pixel_limit=pixel_limit)
 
 
 def open_dicom(content: bytes, path: Path, view: View = AS_STORED) -> DicomImage:
@@ -78,8 +84,9 @@ def open_dicom(content: bytes, path: Path, view: View = AS_STORED) -> DicomImage
         DataError: The file holds no image that can be read, or several frames of which none was chosen.
     """
     dataset = read_image_dataset(content, path)
-    index = frame_index(dataset, path, view.frame)
-    return image_of(dataset, path, index, view)
+    with damage_named(path):
+        index = frame_index(dataset, path, view.frame)
+        return image_of(dataset, path, index, view)
 
 
 def image_of(dataset: Dataset, path: Path, index: int, view: View) -> DicomImage:

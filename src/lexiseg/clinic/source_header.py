@@ -88,8 +88,11 @@ def _single_frame(header: Dataset, dataset: Dataset, index: int) -> None:
     """Move what functional groups say about one frame to where files of one frame state it."""
     for group, keyword in _PER_FRAME:
         value = first_value(dataset, group, keyword, index)
-        if value is not None:
+        if numbers(value):
             setattr(header, keyword, value)
+        elif keyword in header:
+            # Damaged numbers are read as text.
+            delattr(header, keyword)
     for keyword in (
         "NumberOfFrames",
         "PerFrameFunctionalGroupsSequence",

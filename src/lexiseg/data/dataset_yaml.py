@@ -32,6 +32,10 @@ class DatasetYaml(BaseModel):
         keyword: Name of the segmented structure, such as "polyp area"; or names by class, as in
             {kidney: kidney area, tumor: tumor area}.
         patient: Regular expression whose first group is the patient id in an image's file name.
+        description: What the data set is, in a few sentences, for its Croissant metadata.
+        license: Licence of the data set, an SPDX identifier such as "CC-BY-4.0" or the address of its text.
+        url: Its home page.
+        citation: How to cite it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +47,10 @@ class DatasetYaml(BaseModel):
     spacing_mm: tuple[_Millimetres, _Millimetres] | None = None
     keyword: str | dict[str, str] | None = None
     patient: str | None = Field(default=None, max_length=500)
+    description: str | None = None
+    license: str | None = None
+    url: str | None = None
+    citation: str | None = None
 
     @field_validator("spacing_mm", mode="before")
     @classmethod

@@ -47,6 +47,9 @@ _DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _LARGEST_LABEL = 2**32 - 1
 
+#: Tag of a TIFF, and its value for a picture whose lowest value is white.
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+
 #: Largest difference of the channels of a grey picture that lossy compression makes.
 _COLOUR_NOISE = 24
 
@@ -195,8 +198,27 @@ def decode_image(content: bytes, path: Path) -> npt.NDArray[np.uint8]:
     if stored is not None:
         return to_8bit(stored, path)
     assert image is not None
+    return pillow_pixels(image, path)
+
+
+def pillow_pixels(image: Image.Image, path: Path) -> npt.NDArray[np.uint8]:
+    """Return the pixels of a PIL image as (H, W, 3) uint8, as `decode_image` does for the file.
+
+    Args:
+        image: The image, on its own or opened from a file; of one frame.
+        path: Its name, for messages.
+
+    Raises:
+        DataError: It is damaged, truncated, too large, or fully transparent.
+    """
+    inverted = getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
     image = load_as_stored(image, path)
     try:
+        if image.mode in _DEEP_MODES:
+            values = np.asarray(image)
+            native = values.astype(values.dtype.newbyteorder("="))
+            # Pillow inverts a TIFF of the kind WhiteIsZero of 8 bits, but not one of more.
+            return to_8bit(StoredPixels(values=native, inverted=inverted), path)
         return _over_black(image, path) if _has_alpha(image) else np.array(image.convert("RGB"))
     except BROKEN as error:
         raise broken(path, error) from error
@@ -278,7 +300,11 @@ def _is_lossy(image: Image.Image | None, content: bytes, path: Path) -> bool:
 
 
 def _has_alpha(image: Image.Image) -> bool:
-    return image.mode in _ALPHA_MODES or (image.mode == "P" and "transparency" in image.info)
+    if image.mode != "P":
+        return image.mode in _ALPHA_MODES
+    # A picture that was made in memory can hold transparency in its palette alone.
+    in_palette = image.palette is not None and image.palette.mode.endswith("A")
+    return in_palette or "transparency" in image.info
 
 
 def _over_black(image: Image.Image, path: Path) -> npt.NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from lexiseg.data.left_out import LeftOut
 from lexiseg.data.mask_coding import MaskCoding
+from lexiseg.printable import brief
 from lexiseg.words.description import Side
 
 Split = Literal["train", "val", "test"]
@@ -71,6 +72,11 @@ class DatasetIndex:
     assumptions: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     leaks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return brief(
+            self, self.name, self.layout, f"{len(self.samples)} images", ", ".join(self.class_names[1:])
+        )
 
     @property
     def num_classes(self) -> int:

@@ -34,6 +34,7 @@ from lexiseg.inference.calibration import CALIBRATION_FILE
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.targets import find_targets
+from lexiseg.printable import brief
 from lexiseg.runs.run import Run
 
 #: The formats of model files.
@@ -53,6 +54,9 @@ class Export:
 
     file: Path
     parity: ParityReport
+
+    def __repr__(self) -> str:
+        return brief(self, str(self.file), f"Dice {self.parity.dice:.5f} with {self.parity.reference}")
 
 
 def export(

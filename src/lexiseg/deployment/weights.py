@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from lexiseg.errors import WeightsError
+from lexiseg.structured_text import MAX_JSON_BYTES, UnusableTextError, parse_json
 
 # Vectors (biases, norms) keep 32 bits: they take little space, and masks depend on them.
 _LEAST_DIMENSIONS = 2
@@ -79,10 +81,21 @@ class _Stored:
 
 
 def _read_header(file: Path) -> dict[str, _Stored]:
-    """Return where the tensors of a safetensors file lie, by name."""
+    """Return where the tensors of a safetensors file lie, by name; the file has been loaded before.
+
+    Raises:
+        WeightsError: Its header cannot be read.
+    """
     with open(file, "rb") as content:
         length = int.from_bytes(content.read(_LENGTH_BYTES), "little")
-        header = json.loads(content.read(length))
+        text = content.read(min(length, MAX_JSON_BYTES + 1))
+    try:
+        header = parse_json(text)
+    except UnusableTextError as error:
+        raise WeightsError(
+            f"The header of the weights {file} cannot be read ({error}). Restore the file, or train again.",
+            code="LEX-WEIGHTS-1020",
+        ) from error
     start = _LENGTH_BYTES + length
     return {
         name: _Stored(

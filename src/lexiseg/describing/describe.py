@@ -34,6 +34,7 @@ from lexiseg.describing.vocabulary_choice import (
 )
 from lexiseg.errors import DataError, PartialFailureError, UsageError
 from lexiseg.files import refuse_blocked
+from lexiseg.printable import brief
 from lexiseg.words.description import DESCRIPTIONS_SUFFIX
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -53,6 +54,9 @@ class DescriptionResult:
     lines: tuple[DescriptionLine, ...]
     left_out: tuple[str, ...] = ()
     tally: Tally | None = None
+
+    def __repr__(self) -> str:
+        return brief(self, str(self.path), f"{len(self.lines)} descriptions")
 
     @property
     def fell_back(self) -> tuple[DescriptionLine, ...]:

@@ -25,13 +25,14 @@ def load_engine(
 ) -> Engine:
     """Load the engine that computes a run.
 
-    "auto" takes the engine whose model file the run folder holds; of two files, a short probe finds the
-    faster engine. It takes torch where there is none, and on other devices than the CPU.
+    The engine "auto" is the one whose model file the run folder holds; of two files, a short probe finds the
+    faster engine. It is torch where there is none, and on other devices than the CPU. The device "auto" is a
+    GPU where torch finds one, else the CPU; the engines without torch always compute on the CPU.
 
     Args:
         run: The run.
         choice: The engine.
-        device: torch device, such as "cpu" or "cuda:0"; the engines without torch compute on "cpu".
+        device: "auto", or a torch device such as "cpu", "cuda" or "cuda:1".
         precision: Type of the numbers to compute with; "bfloat16" needs openvino.
 
     Raises:
@@ -41,6 +42,8 @@ def load_engine(
     """
     if precision != "float32":
         choice = _with_bfloat16(choice)
+    if device == "auto":
+        device = "cpu" if choice in ("onnx", "openvino") else _found_device()
     if choice == "auto":
         return _fastest(run, device)
     if choice == "torch":
@@ -52,6 +55,15 @@ def load_engine(
             code="LEX-USE-861",
         )
     return _onnx_engine(run) if choice == "onnx" else _openvino_engine(run, precision)
+
+
+def _found_device() -> str:
+    """Return the device that "auto" takes for torch."""
+    if not is_installed("torch"):
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _fastest(run: Run, device: str) -> Engine:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,9 +20,9 @@ from typing import Literal
 from pydantic import ValidationError
 
 from lexiseg.errors import WeightsError
-from lexiseg.json_records import Record
+from lexiseg.json_records import Record, reason
 from lexiseg.runs.run import Run
-from lexiseg.validation import explain
+from lexiseg.structured_text import MAX_JSON_BYTES, UnusableTextError, parse_json
 from lexiseg.words.description import Side
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -42,6 +43,8 @@ FEATURES_NAME = "lexiseg.image_features"
 _HASH_MARK = HASH_KEY.encode("ascii") + b"\x12\x40"
 _RECORD_MARK = RECORD_KEY.encode("ascii") + b"\x12"
 _ZIP = b"PK"
+# Bytes of a length in a protobuf.
+_LONGEST_VARINT = 10
 
 WeightsType = Literal["float32", "float16", "shared"]
 
@@ -172,29 +175,35 @@ def _digest(content: bytes) -> str:
 
 
 def _record(content: bytes, path: Path) -> ModelRecord:
-    text = _archived_record(content) if content.startswith(_ZIP) else _onnx_entry(content)
     try:
-        return ModelRecord.model_validate_json(text)
-    except ValidationError as error:
+        text = _archived_record(content) if content.startswith(_ZIP) else _onnx_entry(content)
+        return ModelRecord.model_validate(parse_json(text))
+    except (UnusableTextError, ValidationError) as error:
         raise WeightsError(
             f"The model file {path} was written by another version of Lexiseg, whose format this version "
-            f"does not read ({explain(ModelRecord, error)}). Write it again with `lexiseg export`.",
+            f"does not read ({reason(ModelRecord, error)}). Write it again with `lexiseg export`.",
             code="LEX-WEIGHTS-866",
         ) from error
 
 
 def _archived_record(content: bytes) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return archive.read(ARCHIVE_RECORD)
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if archive.getinfo(ARCHIVE_RECORD).file_size > MAX_JSON_BYTES:
+                raise UnusableTextError(f"its record is larger than {MAX_JSON_BYTES} bytes")
+            return archive.read(ARCHIVE_RECORD)
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError) as error:
+        raise UnusableTextError(f"it has no record: {error}") from error
 
 
 def _onnx_entry(content: bytes) -> bytes:
     """Return the record of an ONNX model: the value of a protobuf entry, whose length is a varint."""
-    place = content.rfind(_RECORD_MARK) + len(_RECORD_MARK)
-    length, shift = 0, 0
-    while True:
-        byte = content[place]
-        length |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
+    found = content.rfind(_RECORD_MARK)
+    if found < 0:
+        raise UnusableTextError("it has no record")
+    place, length = found + len(_RECORD_MARK), 0
+    for position, byte in enumerate(content[place : place + _LONGEST_VARINT]):
+        length |= (byte & 0x7F) << (7 * position)
         if byte < 0x80:
-            return content[place : place + length]
+            return content[place + position + 1 :][:length]
+    raise UnusableTextError("its record has no length")

@@ -9,6 +9,7 @@ from pydantic import Field
 from lexiseg.data.sample import Split
 from lexiseg.evaluation.metrics_file import Interval
 from lexiseg.json_records import FileRecord, Record
+from lexiseg.printable import brief
 
 
 class ComparedRun(Record):
@@ -120,6 +121,14 @@ class Comparison(FileRecord):
     most: ExtremeCases
     failed: tuple[str, ...]
     few_cases: str | None = None
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            f"{self.runs.a.name} against {self.runs.b.name}",
+            f"{self.n} cases",
+            f"difference {self.groups[0].mean:+.4f}" if self.groups else None,
+        )
 
 
 class RunRow(Record):

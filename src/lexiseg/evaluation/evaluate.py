@@ -42,6 +42,7 @@ from lexiseg.files import refuse_blocked
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.json_records import record_text
+from lexiseg.printable import brief
 from lexiseg.runs.run import Run
 
 #: Called after each case with the number of cases done and the number in all.
@@ -61,6 +62,9 @@ class Evaluation:
     out: Path
     metrics: Metrics
     cases: tuple[ScoredCase, ...]
+
+    def __repr__(self) -> str:
+        return brief(self, str(self.out), f"{len(self.cases)} cases", f"Dice {self.metrics.dice.mean:.4f}")
 
     def raise_for_failures(self) -> None:
         """Raise an error if any case failed; all files have been written by then.

@@ -69,7 +69,7 @@ def fit_training_images(
     Args:
         run: A trained run, or its folder.
         data: The data set it was trained on.
-        device: torch device, such as "cpu" or "cuda:0".
+        device: "auto" (a GPU if there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
         progress: Called after each batch with the number of images done and in all.
 
     Returns:

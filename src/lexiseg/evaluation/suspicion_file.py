@@ -7,6 +7,7 @@ from pydantic import Field
 
 from lexiseg.evaluation.suspicion_signs import Kind
 from lexiseg.json_records import FileRecord, Record
+from lexiseg.printable import brief
 from lexiseg.words.description import Side
 
 
@@ -82,6 +83,9 @@ class Suspicions(FileRecord):
     notes: tuple[str, ...]
     cases: tuple[Suspicion, ...]
     failed: tuple[SuspicionFailure, ...]
+
+    def __repr__(self) -> str:
+        return brief(self, self.data, f"{self.checked} cases checked", f"{len(self.failed)} failed")
 
     def table(self) -> str:
         """Return the cases as CSV, one row per case."""

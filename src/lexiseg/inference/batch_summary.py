@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lexiseg.inference.predictions_file import PredictionRecord
 from lexiseg.inference.writers.base import PredictedImage
+from lexiseg.printable import brief
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,15 @@ class BatchSummary:
     sides_unknown: int = 0
     resumed: int = 0
     recovered: int = 0
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            f"{self.done} images",
+            f"{self.flagged} flagged",
+            f"{len(self.failed)} failed",
+            str(self.results),
+        )
 
 
 @dataclass

@@ -12,6 +12,7 @@ from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import RunError
 from lexiseg.inference.review import ReviewRule
 from lexiseg.json_records import Record, reason, write_record
+from lexiseg.printable import brief
 from lexiseg.runs.run import Run
 from lexiseg.structured_text import read_json
 
@@ -77,6 +78,14 @@ class Calibration(Record):
     data: CalibrationData
     lexiseg_version: str
     created: str
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            f"temperature {self.temperature:.3f}",
+            f"{self.data.samples} validation cases",
+            f"calibration error {self.ece_before:.4f} to {self.ece_after:.4f}",
+        )
 
     def warnings(self) -> tuple[str, ...]:
         """Return what limits the calibration, one sentence each."""

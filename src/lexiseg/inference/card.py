@@ -13,8 +13,8 @@ from PIL import Image
 
 from lexiseg.html_template import html_template
 from lexiseg.inference.explain import ExplainedWord, Explanation, WhatIf
+from lexiseg.inference.image_inputs import Pixels
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR, draw_heat, draw_overlay
-from lexiseg.inference.predictor import Pixels
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.words.description import SIDE_NOTES, names_sides
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data.readers import read_image_with_facts
 from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import UsageError
-from lexiseg.inference.predictor import Pixels, Predictor, as_image
+from lexiseg.inference.image_inputs import ImageInput, Pixels, decoded_image
+from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.word_correction import can_correct, correct_mask
+from lexiseg.printable import brief
 from lexiseg.systems.registry import get
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary
@@ -69,6 +69,14 @@ class WhatIf:
     overlap: float | None
     area_change: int | None
 
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            f"{self.phrase!r} {self.confidence:.2f}",
+            None if self.overlap is None else f"Dice {self.overlap:.2f} with the mask",
+            None if self.area_change is None else f"area {self.area_change:+d} px",
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainedWord:
@@ -84,6 +92,14 @@ class ExplainedWord:
     factor: str
     heat: npt.NDArray[np.float32] | None
     what_if: tuple[WhatIf, ...]
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            self.factor,
+            "no heat" if self.heat is None else "heat",
+            f"{len(self.what_if)} other phrases",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,26 +126,30 @@ class Explanation:
     prompted_part: Literal["encoder", "decoder"]
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            " x ".join(map(str, self.plain.shape)),
+            f"{len(self.words)} words",
+            None if self.heat_kind is None else f"heat by {self.heat_kind}",
+            f"{len(self.notes)} notes",
+        )
 
-def explain(
-    predictor: Predictor, image: str | Path | Pixels, *, prediction: Prediction | None = None
-) -> Explanation:
+
+def explain(predictor: Predictor, image: ImageInput, *, prediction: Prediction | None = None) -> Explanation:
     """Explain the prediction for one image.
 
     Args:
         predictor: A loaded run.
-        image: A file, or `(H, W, 3)` or `(H, W)` uint8 pixels.
+        image: As for `lexiseg.inference.predictor.Predictor.predict`.
         prediction: The prediction, where it was made already by this predictor for this image.
 
     Raises:
         DataError: The file cannot be read.
         UsageError: The array is not an image, or the prediction is that of another image.
     """
-    if isinstance(image, str | Path):
-        # As the network gets it: a DICOM file in the usual display.
-        pixels = read_image_with_facts(image, predictor.options.view).displayed
-    else:
-        pixels = as_image(image)
+    # As the network gets it: a DICOM file in the usual display.
+    pixels = decoded_image(image, predictor.options.view).displayed
     found = prediction if prediction is not None else predictor.predict(pixels)
     if found.mask.shape != pixels.shape[:2]:
         raise UsageError(

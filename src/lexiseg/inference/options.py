@@ -21,7 +21,7 @@ class PredictionOptions:
     """How images are predicted.
 
     Attributes:
-        device: torch device, such as "cpu" or "cuda:0".
+        device: "auto" (a GPU if there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
         engine: What computes the network: "torch", "onnx" or "openvino"; "auto" chooses
             (`lexiseg.engines.choice.load_engine`).
         precision: Type of the numbers that it computes with; "bfloat16" needs the engine openvino.

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from lexiseg.clinic.view import View
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.engines.choice import load_engine
 from lexiseg.engines.engine import Engine, EngineOutput, FloatArray
-from lexiseg.errors import LexisegError, UsageError
+from lexiseg.errors import LexisegError
 from lexiseg.inference.calibration import load_calibration
 from lexiseg.inference.dicom_images import on_stored_grid
 from lexiseg.inference.ensemble import Member, average_outputs, check_alike
 from lexiseg.inference.flip_averaging import average_with_mirror
+from lexiseg.inference.image_inputs import ImageInput, Pixels, decoded_image, image_pixels
 from lexiseg.inference.options import PredictionOptions, check_spacing
 from lexiseg.inference.read_ahead import read_ahead
 from lexiseg.inference.result import Prediction, RetrievedWord
@@ -37,10 +39,10 @@ from lexiseg.inference.training_images import (
     unlike_any,
     unlike_reason,
 )
+from lexiseg.printable import brief
 from lexiseg.runs.run import Run
 from lexiseg.words.measure import measure
 
-Pixels = npt.NDArray[np.uint8]
 Item = TypeVar("Item")
 
 #: Plain prediction on the CPU.
@@ -77,6 +79,9 @@ class Predictor:
         >>> prediction = predictor.predict("image.png")  # doctest: +SKIP
     """
 
+    def __repr__(self) -> str:
+        return brief(self, *(run.path.name for run in self.runs), str(self.engine.description))
+
     def __init__(
         self,
         run: Run | str | Path,
@@ -105,13 +110,12 @@ class Predictor:
         options = self.options
         return load_engine(run, options.engine, device=options.device, precision=options.precision)
 
-    def predict(
-        self, image: str | Path | Pixels, *, spacing_mm: tuple[float, float] | None = None
-    ) -> Prediction:
+    def predict(self, image: ImageInput, *, spacing_mm: tuple[float, float] | None = None) -> Prediction:
         """Segment one image.
 
         Args:
-            image: A file, or `(H, W, 3)` or `(H, W)` uint8 pixels.
+            image: A path, the bytes of a file, an open binary file, a PIL image, a numpy array, or a torch
+                tensor; `lexiseg.inference.image_inputs` says which shapes and types.
             spacing_mm: Height and width of a pixel in millimetres, for areas in mm2; by default that of the
                 predictor's options.
 
@@ -122,11 +126,7 @@ class Predictor:
             DataError: The file cannot be read.
             UsageError: The array is not an image.
         """
-        if not isinstance(image, str | Path):
-            return self.predict_arrays([as_image(image)], spacing_mm=spacing_mm)[0]
-        return self.predict_decoded([read_image_with_facts(image, self.options.view)], spacing_mm=spacing_mm)[
-            0
-        ]
+        return self.predict_decoded([decoded_image(image, self.options.view)], spacing_mm=spacing_mm)[0]
 
     def predict_decoded(
         self, images: Sequence[DecodedImage], *, spacing_mm: tuple[float, float] | None = None
@@ -140,7 +140,7 @@ class Predictor:
         Raises:
             UsageError: The spacing is not above 0.
         """
-        found = self.predict_arrays([image.displayed for image in images], spacing_mm=spacing_mm)
+        found = self._predict_pixels([image.displayed for image in images], spacing_mm=spacing_mm)
         has_spacing = (spacing_mm or self.options.spacing_mm) is not None
         return [
             on_stored_grid(prediction, image.facts, has_spacing=has_spacing)
@@ -148,17 +148,26 @@ class Predictor:
         ]
 
     def predict_arrays(
-        self, images: Sequence[Pixels], *, spacing_mm: tuple[float, float] | None = None
+        self,
+        images: Sequence[Image.Image | npt.NDArray[Any]],
+        *,
+        spacing_mm: tuple[float, float] | None = None,
     ) -> list[Prediction]:
-        """Segment a batch of `(H, W, 3)` uint8 images, which may differ in size.
+        """Segment a batch of images, which may differ in size.
 
         Args:
-            images: The images.
+            images: PIL images, numpy arrays or torch tensors; see `lexiseg.inference.image_inputs`.
             spacing_mm: As for `predict`.
 
         Raises:
-            UsageError: The spacing is not above 0.
+            UsageError: One is not an image, or the spacing is not above 0.
         """
+        return self._predict_pixels([image_pixels(image) for image in images], spacing_mm=spacing_mm)
+
+    def _predict_pixels(
+        self, images: Sequence[Pixels], *, spacing_mm: tuple[float, float] | None
+    ) -> list[Prediction]:
+        """Segment a batch of `(H, W, 3)` uint8 images."""
         check_spacing(spacing_mm)
         spacing_mm = spacing_mm or self.options.spacing_mm
         prepared = [member.prepare(images) for member in self._members]
@@ -357,25 +366,6 @@ def _read_or_error(path: Path, view: View) -> tuple[Path, DecodedImage | Lexiseg
         return path, read_image_with_facts(path, view)
     except LexisegError as error:
         return path, error
-
-
-def as_image(pixels: Pixels) -> Pixels:
-    """Return `(H, W)` or `(H, W, 3)` pixels as `(H, W, 3)`.
-
-    Raises:
-        UsageError: They are not uint8, or of another shape.
-    """
-    if pixels.dtype != np.uint8:
-        raise UsageError(
-            f"Expected uint8 pixels, got {pixels.dtype}. Scale them to 0..255 first.", code="LEX-USE-046"
-        )
-    if pixels.ndim == 2:
-        return np.repeat(pixels[:, :, None], 3, axis=2)
-    if pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise UsageError(
-            f"Expected an image of shape (H, W) or (H, W, 3), got {pixels.shape}.", code="LEX-USE-047"
-        )
-    return pixels
 
 
 def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

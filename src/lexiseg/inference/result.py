@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from lexiseg.clinic.facts import ImageFacts
 from lexiseg.inference.training_images import Aspect
+from lexiseg.printable import brief
 from lexiseg.words.description import Description, Side
 
 
@@ -34,6 +35,9 @@ class RetrievedWord:
     confidence: float
     runners_up: tuple[tuple[str, float], ...]
     probabilities: tuple[float, ...]
+
+    def __repr__(self) -> str:
+        return brief(self, f"{self.factor}: {self.phrase!r} {self.confidence:.2f}")
 
     @property
     def said_by(self) -> Literal["model"]:
@@ -88,6 +92,16 @@ class Prediction:
     facts: ImageFacts | None = None
     engine: str | None = None
     pixel_mm2: float | None = None
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            " x ".join(map(str, self.mask.shape)),
+            *(f"{name} {count} px" for name, count in self.area_px.items()),
+            f"{len(self.words)} words",
+            "flagged" if self.flagged else "not flagged",
+            None if self.expected_dice is None else f"expected Dice {self.expected_dice:.2f}",
+        )
 
     @property
     def shown_side(self) -> Side | Literal["unknown"]:

@@ -30,6 +30,7 @@ from lexiseg.errors import RunError
 from lexiseg.files import write_bytes
 from lexiseg.json_records import Record, reason
 from lexiseg.runs.run import Run
+from lexiseg.structured_text import parse_json
 
 _log = logging.getLogger(__name__)
 
@@ -231,11 +232,11 @@ def load_training_images(run: Run) -> TrainingImages | None:
         return None
     try:
         with safe_open(file, framework="numpy") as opened:
-            text = (opened.metadata() or {})[_RECORD_KEY]
-            version = _Version.model_validate_json(text).format_version
+            value = parse_json((opened.metadata() or {})[_RECORD_KEY])
+            version = _Version.model_validate(value).format_version
             found = None
             if version <= _FORMAT_VERSION:
-                record = TrainingImagesRecord.model_validate_json(text)
+                record = TrainingImagesRecord.model_validate(value)
                 found = TrainingImages(
                     record=record,
                     statistics={

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from lexiseg.data.decoded_image import DecodedImage
-from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import UsageError
 from lexiseg.inference.dicom_images import as_displayed
-from lexiseg.inference.predictor import Pixels, Predictor, as_image
+from lexiseg.inference.image_inputs import ImageInput, decoded_image
+from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import (
     Review,
@@ -29,6 +28,7 @@ from lexiseg.inference.review import (
 )
 from lexiseg.inference.training_images import unlike_reason
 from lexiseg.inference.word_correction import can_correct, correct_mask
+from lexiseg.printable import brief
 from lexiseg.refinement.statement import Said, Statement, read_statement
 from lexiseg.words.description import UNKNOWN, Description
 from lexiseg.words.half_features import Half
@@ -97,10 +97,19 @@ class Refinement:
     area_px: dict[str, int]
     area_mm2: dict[str, float] | None
 
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            " x ".join(map(str, self.mask.shape)),
+            *(f"{name} {count} px" for name, count in self.area_px.items()),
+            f"Dice {self.overlap:.2f} with the mask of the model",
+            "flagged" if self.flagged else "not flagged",
+        )
+
 
 def refine(
     predictor: Predictor,
-    image: str | Path | Pixels,
+    image: ImageInput,
     *,
     say: Said,
     prediction: Prediction | None = None,
@@ -113,7 +122,7 @@ def refine(
 
     Args:
         predictor: A loaded run.
-        image: A file, or `(H, W, 3)` or `(H, W)` uint8 pixels.
+        image: As for `lexiseg.inference.predictor.Predictor.predict`.
         say: What is right: free text, "factor: phrase", several of both, or a phrase per factor; see
             `lexiseg.refinement.statement.read_statement`.
         prediction: The prediction of this predictor for this image, where it was made already.
@@ -127,7 +136,8 @@ def refine(
             read or contradicts itself, or no word of this run can move its mask.
     """
     statement = statement_for(predictor, say)
-    return refine_decoded(predictor, _decoded(predictor, image), statement, prediction=prediction)
+    decoded = decoded_image(image, predictor.options.view)
+    return refine_decoded(predictor, decoded, statement, prediction=prediction)
 
 
 def statement_for(predictor: Predictor, say: Said) -> Statement:
@@ -198,12 +208,6 @@ def refine_decoded(
         area_px=areas,
         area_mm2=None if found.pixel_mm2 is None else {k: n * found.pixel_mm2 for k, n in areas.items()},
     )
-
-
-def _decoded(predictor: Predictor, image: str | Path | Pixels) -> DecodedImage:
-    if isinstance(image, str | Path):
-        return read_image_with_facts(image, predictor.options.view)
-    return DecodedImage(pixels=as_image(image), facts=None)
 
 
 def _vocabulary(predictor: Predictor) -> Vocabulary:

@@ -8,10 +8,12 @@ from pathlib import Path
 from lexiseg.data.readers import read_image_with_facts, save_mask
 from lexiseg.errors import UsageError
 from lexiseg.files import fitting_name
+from lexiseg.inference.image_inputs import Pixels
 from lexiseg.inference.overlay import draw_overlay
-from lexiseg.inference.predictor import Pixels, Predictor
+from lexiseg.inference.predictor import Predictor
 from lexiseg.json_records import read_record, record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
+from lexiseg.printable import brief
 from lexiseg.refinement.refine import Refinement, refine_decoded, statement_for
 from lexiseg.refinement.refinement_file import RefinementRecord
 from lexiseg.refinement.statement import Said
@@ -36,6 +38,9 @@ class RefinedFiles:
     model_mask: Path
     overlay: Path
     record: Path
+
+    def __repr__(self) -> str:
+        return brief(self, str(self.record), repr(self.refinement))
 
 
 def refine_to_files(predictor: Predictor, image: str | Path, out: str | Path, *, say: Said) -> RefinedFiles:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 
 from lexiseg.errors import RunError, WeightsError
 from lexiseg.files import refuse_blocked, write_json
+from lexiseg.printable import brief
 from lexiseg.runs.manifest import MANIFEST_FILE, FinishedTraining, Manifest, TextSource, read_manifest
 from lexiseg.runs.shipped import model_folder, model_names, shown_folder
 from lexiseg.runs.splits import SplitsRecord, read_splits_record, read_with_mask
@@ -43,6 +45,16 @@ class Run:
 
     path: Path
     manifest: Manifest
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            self.path.name,
+            f"{self.manifest.network.model} {self.manifest.network.preset}",
+            ", ".join(self.class_names[1:]),
+            f"{self.manifest.image_size} px",
+            f"text {self.manifest.text}",
+        )
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
@@ -125,12 +137,14 @@ class Run:
     def weights_sha256(self) -> str:
         """Return the SHA-256 of the weights as they are now.
 
+        Everything that belongs to the weights names it and compares it, so a file is hashed once, and again
+        after it has changed.
+
         Raises:
             WeightsError: They are missing or cannot be read.
         """
         try:
-            with open(self.weights_file, "rb") as weights:
-                return hashlib.file_digest(weights, "sha256").hexdigest()
+            return _digest(self.weights_file, _version_of(self.weights_file))
         except OSError as error:
             raise WeightsError(
                 f"The weights {self.weights_file} cannot be read ({error}). Restore the file or train again.",
@@ -256,3 +270,16 @@ class Run:
     def text_source(self) -> TextSource:
         """Where the words of training came from."""
         return self.manifest.text
+
+
+def _version_of(file: Path) -> tuple[int, ...]:
+    """Return what differs between a file and the same file after a change: place, size and times."""
+    about = os.stat(file)
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
+
+@lru_cache(maxsize=16)
+def _digest(file: Path, version: tuple[int, ...]) -> str:
+    """Return the SHA-256 of a version of a file."""
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

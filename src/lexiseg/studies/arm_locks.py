@@ -141,7 +141,7 @@ def share_out(
     names: Sequence[str],
     *,
     is_done: Callable[[str], bool],
-    work: Callable[[str], None],
+    work: Callable[[str], str | None],
     claims: Claims,
     poll_seconds: float = 10.0,
 ) -> None:
@@ -150,7 +150,7 @@ def share_out(
     Args:
         names: The pieces, in the order they should be done.
         is_done: Whether a piece is done, by any process; its files tell.
-        work: Does a piece; called while it is claimed.
+        work: Does a piece; called while it is claimed. It returns None, or who keeps it from being done now.
         claims: The claims on them.
         poll_seconds: Pause before looking again at pieces that others work on.
 
@@ -159,23 +159,23 @@ def share_out(
     """
     announced: set[str] = set()
     while True:
-        others = []
+        others: dict[str, str | None] = {}
         for name in names:
             if is_done(name):
                 continue
             claim = claims.take(name)
             if claim is None:
-                others.append(name)
+                others[name] = claims.holder(name)
                 continue
             with claim:
                 # It may have been finished between the first look and the claim.
-                if not is_done(name):
-                    work(name)
+                hindered = None if is_done(name) else work(name)
+                if hindered is not None:
+                    others[name] = hindered
         if all(is_done(name) for name in names):
             return
-        for name in set(others) - announced:
-            holder = claims.holder(name)
-            if holder is not None:
+        for name, holder in others.items():
+            if holder is not None and name not in announced:
                 claims.say(f"{name}: worked on by {holder}; waiting for it.")
                 announced.add(name)
         time.sleep(poll_seconds)

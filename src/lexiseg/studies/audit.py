@@ -18,7 +18,7 @@ from lexiseg.errors import DataError, UsageError
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.files import refuse_blocked, write_text
 from lexiseg.json_records import write_record
-from lexiseg.printable import cell
+from lexiseg.printable import brief, cell
 from lexiseg.studies.arm_locks import STALE_MINUTES
 from lexiseg.studies.arm_summary import ARMS_FOLDER, ArmResults
 from lexiseg.studies.arms import Arms, AuditArm, Need, known_arms, plan_arms, read_arms
@@ -44,6 +44,10 @@ class Audit:
 
     out: Path
     result: AuditResult
+
+    def __repr__(self) -> str:
+        verdicts = (f"{found.model}: {found.words}" for found in self.result.verdicts)
+        return brief(self, str(self.out), *verdicts)
 
 
 def audit(

@@ -19,6 +19,7 @@ from lexiseg.errors import RunError
 from lexiseg.evaluation.evaluate import evaluate_on
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.files import remove_leftover_folders, remove_leftovers
+from lexiseg.outputs.folder_lock import FolderLock
 from lexiseg.studies.arm_locks import STALE_MINUTES, Claims, share_out
 from lexiseg.studies.study_data import with_hidden
 from lexiseg.systems.configuration import TrainConfig
@@ -148,10 +149,19 @@ def run_study(
         for assumption in study.index.assumptions:
             say(assumption)
 
-    def work(name: str) -> None:
-        done = sum(study.is_done(trial) for trial in study.trials)
-        say(f"Arm {name} ({done} of {len(trials)} are done).")
-        train_and_evaluate(study, trials[name], console=console)
+    def work(name: str) -> str | None:
+        # The lock of a training: a person may resume the run folder of an arm meanwhile.
+        lock = FolderLock.beside(study.run_folder(trials[name]))
+        holder = lock.take()
+        if holder is not None:
+            return holder
+        try:
+            done = sum(study.is_done(trial) for trial in study.trials)
+            say(f"Arm {name} ({done} of {len(trials)} are done).")
+            train_and_evaluate(study, trials[name], console=console)
+        finally:
+            lock.release()
+        return None
 
     share_out(
         list(trials),
@@ -223,7 +233,7 @@ def train_and_evaluate(study: Study, trial: Trial, *, console: Console) -> None:
     """
     folder = study.run_folder(trial)
     index = with_hidden(study.index, trial.config)
-    # What a killed process left half-written; only the holder of the claim on this trial comes here.
+    # What a killed process left half-written; only the holder of the run folder's lock comes here.
     remove_leftover_folders(folder)
     remove_leftovers(folder)
     resume = (folder / "run.json").is_file()

@@ -12,8 +12,10 @@ from typing import Any
 
 import lightning
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
+from lexiseg.console import duration_text
 from lexiseg.files import atomic_path, write_text
 from lexiseg.models.network_weights import save_weights
 from lexiseg.systems.configuration import Selection
@@ -24,6 +26,7 @@ from lexiseg.training.sampler import StepSampler
 CHECKPOINT = "checkpoint.ckpt"
 HISTORY = "history.csv"
 _PLAIN_LINE_SECONDS = 30.0
+_BAR_WIDTH = 20
 
 
 def _logged(trainer: lightning.Trainer, prefix: str) -> dict[str, float]:
@@ -183,8 +186,10 @@ class Display(lightning.Callback):
         """Start the bar on a terminal."""
         self._spoken, self._spoken_step = time.monotonic(), self._training.step
         if self._console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-            self._bar = Progress(*columns, TimeElapsedColumn(), console=self._console)
+            # The bar, the share and the time left come first: a narrow terminal cuts the losses.
+            columns = (BarColumn(_BAR_WIDTH), TextColumn("{task.percentage:>3.0f}%"))
+            rest = TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True))
+            self._bar = Progress(*columns, rest, console=self._console, expand=True)
             self._task = self._bar.add_task("training", total=1.0)
             self._bar.start()
 
@@ -231,7 +236,9 @@ class Display(lightning.Callback):
         if now - self._spoken > _PLAIN_LINE_SECONDS:
             self._spoken, self._spoken_step = now, step
         parts = "  ".join(f"{name} {value:.3f}" for name, value in _logged(trainer, "train/").items())
-        return f"epoch {step / self._steps_per_epoch:.1f}  step {step}  {rate:.1f} images/s  {parts}"
+        left = self._training.seconds_left
+        times = f"{rate:.1f} images/s" + ("" if left is None else f"  {duration_text(left)} left")
+        return f"{times}  epoch {step / self._steps_per_epoch:.1f}  step {step}  {parts}"
 
 
 def quiet_lightning() -> None:

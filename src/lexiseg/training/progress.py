@@ -36,6 +36,12 @@ class Progress:
         assert self.max_minutes is not None
         return min(1.0, self.elapsed / (60 * self.max_minutes))
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds that are left at the speed so far; None before the first step."""
+        share = self.share
+        return None if self.step == 0 or share == 0 else self.elapsed * (1 - share) / share
+
     def start(self) -> None:
         """Start the clock."""
         self._started = time.monotonic()

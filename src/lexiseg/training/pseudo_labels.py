@@ -15,16 +15,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from lexiseg.data.sample import Sample
 from lexiseg.errors import RunError
 from lexiseg.files import write_bytes
+from lexiseg.structured_text import parse_json
 from lexiseg.training.sample_cache import Pixels
 
 #: Their file in the run folder.
 PSEUDO_LABELS_FILE = "pseudo_labels.safetensors"
+
+_IDS = TypeAdapter(tuple[str, ...])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,10 +63,12 @@ class PseudoLabels:
         """
         try:
             with safe_open(path, framework="np") as file:
-                ids = tuple(json.loads((file.metadata() or {})["ids"]))
+                ids = _IDS.validate_python(parse_json((file.metadata() or {})["ids"]))
                 labels = cls(
                     ids=ids, probability=file.get_tensor("probability"), weight=file.get_tensor("weight")
                 )
+            if not len(labels.ids) == len(labels.probability) == len(labels.weight):
+                raise ValueError("ids, probabilities and weights differ in number")
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise RunError(
                 f"The pseudo labels {path} cannot be read ({error}). Delete the file and resume: they are "

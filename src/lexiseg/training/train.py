@@ -84,7 +84,7 @@ def train_on(
 ) -> Run:
     """Train a model on an opened data set and write a run folder.
 
-    Other processes are not kept out of the folder: `train` and the claims of a study do that.
+    Other processes are not kept out of the folder: `train` and studies hold its lock.
 
     Args:
         index: The data set. Training images may lack a mask; the masks that `config.masks` hides are hidden

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from lexiseg.printable import brief
+
 #: Index of an unknown factor. Losses and scores ignore it.
 UNKNOWN = -1
 
@@ -83,6 +85,9 @@ class Description:
     readings: tuple[Reading, ...]
     sentence: str
     problems: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return brief(self, self.source, f"left and right of the {self.side}", self.sentence)
 
     @property
     def indices(self) -> tuple[int, ...]:

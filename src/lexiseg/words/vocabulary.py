@@ -23,6 +23,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
 from lexiseg.errors import DataError, UsageError
+from lexiseg.printable import brief
 from lexiseg.structured_text import MAX_YAML_BYTES, UnusableTextError, parse_yaml, read_bytes
 from lexiseg.validation import locate
 from lexiseg.words.codes import Codes
@@ -63,6 +64,15 @@ class Vocabulary(VocabularyData):
     codes: Codes = Codes()
 
     _flip_tables: dict[Axis, FlipTable] = PrivateAttr(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            self.name,
+            f"{len(self.factors)} factors",
+            f"{sum(len(factor.phrases) for factor in self.factors)} phrases",
+            f"left and right of the {self.side}",
+        )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

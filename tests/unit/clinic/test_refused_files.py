@@ -9,9 +9,12 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from pydicom.uid import ImplicitVRLittleEndian
 
 from dicom_files import dicom_dataset, dicom_file, ramp, shipped
 from lexiseg.clinic import detection
+from lexiseg.clinic.dataset import numbers
+from lexiseg.clinic.source_header import source_header
 from lexiseg.clinic.view import View
 from lexiseg.data.decode import decode_header, decode_mask, image_orientation, is_image_file, read_content
 from lexiseg.data.decoded_image import image_turn
@@ -26,6 +29,7 @@ from lexiseg.data.readers import (
 )
 from lexiseg.data.sample import Sample
 from lexiseg.inference.targets import find_images, find_targets
+from lexiseg.inference.writers.dicom_objects import source_dataset
 from refusals import refuses
 
 ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
@@ -88,6 +92,51 @@ def test_damaged_files_are_one_error_each(tmp_path: Path) -> None:
     (tmp_path / "text.dcm").write_text("no image")
     with refuses("LEX-DATA-013", "text.dcm", "DICOM"):
         read_image(tmp_path / "text.dcm")
+
+
+def changed(path: Path, old: bytes, new: bytes) -> Path:
+    content = path.read_bytes()
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, new))
+    return path
+
+
+def test_a_value_that_cannot_be_decoded_is_a_damaged_file(tmp_path: Path) -> None:
+    # The slope decides the grey values: a file whose slope is not known is not shown with another one.
+    path = changed(dicom_file(tmp_path / "a.dcm", ramp(), RescaleSlope="12.34567"), b"12.34567", b"1:.34567")
+    with refuses("LEX-DATA-1020", "a.dcm", "1:.34567", "RescaleSlope"):
+        read_image(path)
+    # Three bytes are no numbers of two bytes.
+    dataset = dicom_dataset(ramp(4, 4))
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    dataset.save_as(tmp_path / "b.dcm", implicit_vr=True, little_endian=True, enforce_file_format=True)
+    rows = b"\x28\0\x10\0"
+    path = changed(tmp_path / "b.dcm", rows + b"\x02\0\0\0\x04\0", rows + b"\x03\0\0\0\x04\0\0")
+    for read in (read_image, image_size, lambda file: decode_mask(read_content(file), file)):
+        with refuses("LEX-DATA-940", "b.dcm", "damaged"):
+            read(path)
+
+
+def test_numbers_that_are_not_finite_are_not_stated() -> None:
+    assert numbers([1, float("inf")]) == []
+    assert numbers(float("nan")) == []
+    assert numbers([1, 2.5]) == [1.0, 2.5]
+
+
+def test_objects_do_not_repeat_values_that_cannot_be_decoded(tmp_path: Path) -> None:
+    geometry = {
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "FrameOfReferenceUID": "2.25.9", "SliceThickness": 1,
+    }  # fmt: skip
+    dicom_file(
+        tmp_path / "a.dcm", ramp(), modality="CT", ImagePositionPatient=[1.5, 2.25, 77.125], **geometry
+    )
+    path = changed(tmp_path / "a.dcm", b"77.125", b"77.:25")
+    whole = source_dataset(read_content(path), path)
+    header = source_header(whole, path, 0)
+    # Without its position the image is a plain picture, not a plane in space.
+    assert "ImagePositionPatient" not in header
+    assert "ImageOrientationPatient" not in header
+    assert header.PatientID == "test"
 
 
 def test_sizes_and_photometric_interpretations_are_checked(

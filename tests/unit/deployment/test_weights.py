@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 
 from lexiseg.deployment.weights import halve_weights, share_weights
+from refusals import refuses
 
 
 def model_of(**weights: np.ndarray) -> onnx.ModelProto:
@@ -69,3 +70,10 @@ def test_shared_weights_are_read_from_the_file(tmp_path: Path, kernel: np.ndarra
     assert np.array_equal(found["other.out"], changed)
     outside = [w.name for w in model.graph.initializer if w.data_location == TensorProto.EXTERNAL]
     assert sorted(outside) == [f"network.{name}.stored" for name in ("folded", "plain", "vector")]
+
+
+def test_a_header_beyond_the_limits_is_refused(tmp_path: Path) -> None:
+    header = b"[" * 1000
+    (tmp_path / "w.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with refuses("LEX-WEIGHTS-1020", "w.safetensors", "Restore"):
+        share_weights(model_of(a=np.ones(2, np.float32)), tmp_path / "w.safetensors")

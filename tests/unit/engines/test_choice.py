@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from lexiseg.engines import choice, openvino_engine, threads
 from lexiseg.engines.choice import load_engine
@@ -53,6 +54,24 @@ def test_devices_and_precisions(shipped: Run) -> None:
         with refuses("LEX-USE-871", f"engine {name}", "--engine openvino"):
             load_engine(shipped, name, precision="bfloat16")
     assert load_engine(shipped, precision="bfloat16").description.name == "openvino"
+
+
+def test_the_device_auto(monkeypatch: pytest.MonkeyPatch, shipped: Run) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(choice, "_torch_engine", lambda run, device: asked.append(device))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert load_engine(shipped, device="auto").description.name == "onnx"
+    load_engine(shipped, "torch", device="auto")
+    assert asked == ["cpu"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    load_engine(shipped, device="auto")
+    load_engine(shipped, "torch", device="auto")
+    assert asked == ["cpu", "cuda", "cuda"]
+    # An engine that computes on the CPU needs no GPU, and without torch there is none to find.
+    assert load_engine(shipped, "onnx", device="auto").description.device == "cpu"
+    assert load_engine(shipped, device="auto", precision="bfloat16").description.device == "cpu"
+    monkeypatch.setattr(choice, "is_installed", lambda package: package != "torch")
+    assert load_engine(shipped, device="auto").description.device == "cpu"
 
 
 def test_unknown_names_are_refused() -> None:

@@ -19,6 +19,7 @@ from lexiseg.engines.model_file import (
     archive_comment,
     with_hash,
 )
+from lexiseg.structured_text import MAX_JSON_BYTES
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
 
@@ -91,6 +92,33 @@ def test_a_model_of_onnx_keeps_its_checker(tmp_path: Path) -> None:
 def test_another_format_is_refused(tmp_path: Path) -> None:
     with refuses("LEX-WEIGHTS-866", "another version of Lexiseg"):
         ModelFile.open(saved(tmp_path, onnx_content(format_version=2)))
+
+
+def sealed_archive(name: str, text: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, text)
+        archive.comment = archive_comment()
+    return with_hash(content.getvalue())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        sealed_archive(ARCHIVE_RECORD, b"[" * 100_000),
+        sealed_archive(ARCHIVE_RECORD, b'{"image_size": ' + b"9" * 5000 + b"}"),
+        sealed_archive(ARCHIVE_RECORD, b" " * (MAX_JSON_BYTES + 1)),
+        sealed_archive("other", b"{}"),
+        with_hash(b"PK" + archive_comment()),
+        with_hash(archive_comment()),
+        with_hash(archive_comment() + b"lexiseg.record\x12" + b"\xff" * 20),
+        with_hash(archive_comment() + b"lexiseg.record\x12"),
+    ],
+    ids=["depth", "digits", "bytes", "no record", "no archive", "no entry", "no length", "no end"],
+)
+def test_a_sealed_file_with_a_hostile_record_is_refused(tmp_path: Path, content: bytes) -> None:
+    with refuses("LEX-WEIGHTS-866", "lexiseg export"):
+        ModelFile.open(saved(tmp_path, content))
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

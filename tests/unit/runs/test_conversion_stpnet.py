@@ -12,9 +12,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lexiseg.errors import RunError, UsageError, WeightsError
+from lexiseg.outputs.folder_lock import FolderLock
 from lexiseg.runs.conversion.stpnet import convert_stpnet
 from lexiseg.systems.stpnet import published_checkpoint
 from lexiseg.systems.stpnet.published_keys import load_published
+from refusals import refuses
 
 BANKS = {"Unilateral_emb": 2, "num_emb": 2, "left_loc_emb": 8, "right_loc_emb": 8}
 
@@ -61,6 +63,20 @@ def test_a_folder_in_use(checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("mine")
     refused(checkpoint, tmp_path / "run", "already exists", RunError, banks=banks_file(tmp_path))
+
+
+def test_one_process_at_a_time_converts_and_removes_what_a_killed_one_left(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    (tmp_path / ".partial-run-abcd1234").mkdir()
+    lock = FolderLock.beside(out)
+    assert lock.take() is None
+    with refuses("LEX-USE-746", "makes it now"):
+        convert_stpnet(checkpoint, out, banks=banks_file(tmp_path))
+    assert (tmp_path / ".partial-run-abcd1234").exists()
+    lock.release()
+    refused(checkpoint, out, r"incomplete: \d+ missing keys", banks=banks_file(tmp_path))
 
 
 class TestCheckpoint:

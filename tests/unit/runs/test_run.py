@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 
+from lexiseg.files import write_bytes
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.runs.manifest import Manifest
 from lexiseg.runs.run import Run
@@ -32,6 +35,27 @@ def run(tmp_path: Path) -> Run:
 def test_a_run_stands_for_itself_and_so_does_its_folder(run: Run) -> None:
     assert Run.of(run) is run
     assert Run.of(run.path) == Run.of(str(run.path)) == run
+
+
+def test_weights_are_hashed_once_and_again_after_a_change(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed = []
+
+    def file_digest(file: BinaryIO, name: str) -> Any:
+        hashed.append(Path(file.name).name)
+        return original(file, name)
+
+    original = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", file_digest)
+    write_bytes(run.weights_file, b"one")
+    one = hashlib.sha256(b"one").hexdigest()
+    # Calibration, description of the training images and model file each ask for it.
+    assert {run.weights_sha256(), Run.open(run.path).weights_sha256(), run.weights_sha256()} == {one}
+    assert hashed == ["weights.safetensors"]
+    write_bytes(run.weights_file, b"two")
+    assert run.weights_sha256() == hashlib.sha256(b"two").hexdigest()
+    run.weights_file.unlink()
+    with refuses("LEX-WEIGHTS-048", "weights.safetensors"):
+        run.weights_sha256()
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from lexiseg.data import DatasetIndex, open_dataset, splits
 from lexiseg.data.mask_hiding import hide_masks
 from lexiseg.data.phantom import write_phantom
 from lexiseg.errors import DataError, DiskError, UsageError
+from lexiseg.outputs.folder_lock import FolderLock
 from lexiseg.studies import engine, study_data
 from lexiseg.studies import shared_settings as audit_settings
 from lexiseg.studies.arms import AuditArm, contrasts, known_arms, plan_arms, read_arms
@@ -30,6 +32,7 @@ from lexiseg.studies.study_data import has_reports, limited, open_study_data, se
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.examples import TrainingExamples, Words
+from lexiseg.training.run_lock import training_lock
 from lexiseg.training.sample_cache import DecodedSamples
 from lexiseg.training.sampling_weights import draw_weights
 from lexiseg.training.text_source import words_of
@@ -397,6 +400,50 @@ def test_a_study_does_each_trial_once_and_resumes_what_was_begun(
     other = plan_trials(arms, {"epochs": 2, "image_size": 64}, None)
     with refuses("LEX-RUN-022", "this study: image_size"):
         run_study(study_of(index, tmp_path, other), console=QUIET)
+
+
+def test_an_arm_that_a_person_resumes_is_waited_for(
+    index: DatasetIndex,
+    tmp_path: Path,
+    trained: list[tuple[DatasetIndex, TrainConfig, bool]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arms = [StudyArm(name="a", changes={}), StudyArm(name="b", changes={})]
+    study = study_of(index, tmp_path, plan_trials(arms, {}, None))
+    resumed = FolderLock.beside(tmp_path / "runs" / "a-s0")
+    assert resumed.take() is None
+    waited = []
+
+    def end_of_training(seconds: float) -> None:
+        waited.append([config.seed for _, config, _ in trained])
+        if len(waited) == 2:
+            resumed.release()
+
+    monkeypatch.setattr("lexiseg.studies.arm_locks.time", SimpleNamespace(sleep=end_of_training))
+    console = Console(record=True, width=200)
+    run_study(study, console=console)
+    # The other arm is done first, and what is waited for is said once.
+    assert [len(seeds) for seeds in waited] == [1, 1]
+    assert len(trained) == 2
+    said = console.export_text()
+    assert said.count(f"a-s0: worked on by process {os.getpid()} on ") == 1
+    assert said.index("Arm b-s0 (0 of 2") < said.index("Arm a-s0 (1 of 2")
+
+
+def test_an_arm_that_is_trained_is_not_resumed_by_a_person(
+    index: DatasetIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of(index, tmp_path, plan_trials([StudyArm(name="a", changes={})], {}, None))
+
+    def resume(*_: object, **__: object) -> None:
+        with refuses("LEX-RUN-740", "in use"), training_lock(tmp_path / "runs" / "a-s0", QUIET):
+            pass
+        raise DataError("seen")
+
+    monkeypatch.setattr("lexiseg.studies.engine.train_and_evaluate", resume)
+    with pytest.raises(DataError, match="seen"):
+        run_study(study, console=QUIET)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_damaged_result_is_one_clear_error(index: DatasetIndex, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from lexiseg.data.sample import Sample
 from lexiseg.training.examples import DrawnLabels
@@ -32,6 +33,14 @@ def test_they_are_read_as_they_were_written(labels: PseudoLabels, tmp_path: Path
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.safetensors").write_bytes(b"nothing")
+    with refuses("LEX-RUN-832", "Delete the file and resume"):
+        PseudoLabels.load(tmp_path / "labels.safetensors")
+
+
+@pytest.mark.parametrize("ids", ['["b"]', "[" * 5000, '{"b": 1, "c": 2}', '["b", 2]', '["b", NaN]', None])
+def test_names_that_fit_no_labels_are_refused(labels: PseudoLabels, tmp_path: Path, ids: str | None) -> None:
+    tensors = {"probability": labels.probability, "weight": labels.weight}
+    save_file(tensors, tmp_path / "labels.safetensors", metadata=None if ids is None else {"ids": ids})
     with refuses("LEX-RUN-832", "Delete the file and resume"):
         PseudoLabels.load(tmp_path / "labels.safetensors")
 

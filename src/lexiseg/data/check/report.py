@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lexiseg.printable import printable
+from lexiseg.printable import brief, printable
 
 Severity = Literal["error", "warning", "info"]
 
@@ -84,6 +84,15 @@ class CheckReport:
     reports_read: float | None = None
     agreement: dict[str, float] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            self.name,
+            self.layout,
+            *(f"{count} {split}" for split, count in self.samples.items()),
+            f"{len(self.findings)} findings",
+        )
 
     @property
     def has_errors(self) -> bool:

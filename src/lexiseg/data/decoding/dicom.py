@@ -67,17 +67,18 @@ def dicom_mask_values(content: bytes, path: Path) -> npt.NDArray[np.integer]:
         UsageError: pydicom is not installed.
     """
     require_dicom(path)
-    from lexiseg.clinic.dataset import read_dataset, read_image_dataset
+    from lexiseg.clinic.dataset import damage_named, read_dataset, read_image_dataset
     from lexiseg.clinic.frame_pixels import decode_frame, frame_index
     from lexiseg.clinic.segmentation_mask import is_segmentation, segmentation_labels
 
     dataset = read_dataset(content, path)
     values: npt.NDArray[np.integer]
-    if is_segmentation(dataset):
-        values = segmentation_labels(dataset, path, pixel_limit=pixel_limit())
-    else:
-        dataset = read_image_dataset(content, path)
-        values = decode_frame(dataset, path, frame_index(dataset, path, None), pixel_limit=pixel_limit())
+    with damage_named(path):
+        if is_segmentation(dataset):
+            values = segmentation_labels(dataset, path, pixel_limit=pixel_limit())
+        else:
+            dataset = read_image_dataset(content, path)
+            values = decode_frame(dataset, path, frame_index(dataset, path, None), pixel_limit=pixel_limit())
     if values.dtype.kind != "u":
         if (values < 0).any() or values.dtype.kind == "f":
             raise DataError(

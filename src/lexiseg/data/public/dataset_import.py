@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,8 +22,9 @@ from lexiseg.data.public.importers.write import write_dataset
 from lexiseg.data.public.registry import Entry, Importer, RemoteFile, find_entry
 from lexiseg.data.sample import Split
 from lexiseg.errors import DataError, UsageError
-from lexiseg.files import atomic_folder, disk_errors, refuse_blocked, write_json
+from lexiseg.files import atomic_folder, refuse_blocked, temporary_folder, write_json
 from lexiseg.outputs.new_folder import reserved
+from lexiseg.printable import brief
 
 __all__ = ["ImportResult", "get_dataset", "import_dataset"]
 
@@ -63,6 +63,14 @@ class ImportResult:
     notes: tuple[str, ...]
     downloads: tuple[Download, ...] = ()
 
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            self.entry.name,
+            *(f"{count} {split}" for split, count in self.counts.items()),
+            str(self.folder),
+        )
+
 
 def import_dataset(
     name: str,
@@ -96,7 +104,7 @@ def import_dataset(
         raise DataError(
             f"{folder} does not exist; expected the folder or archive of {entry.title}.", code="LEX-DATA-059"
         )
-    with _unpacked(folder, out) as unpacked:
+    with reserved(out), _unpacked(folder, out) as unpacked:
         return _convert(entry, unpacked, out, seed, published_split, progress, ())
 
 
@@ -138,6 +146,20 @@ def get_dataset(
             code="LEX-USE-008",
         )
     out = _free(out)
+    with reserved(out):
+        return _downloaded(entry, out, seed, published_split, keep_archives, on_bytes, progress)
+
+
+def _downloaded(
+    entry: Entry,
+    out: Path,
+    seed: int,
+    published_split: bool,
+    keep_archives: bool,
+    on_bytes: Callable[[str, int, int | None], None] | None,
+    progress: Callable[[int, int | None], None] | None,
+) -> ImportResult:
+    """Download the archives of a data set and convert it."""
     store = out.with_name(f"{out.name}.download")
     found = []
     for file in entry.downloads:
@@ -204,14 +226,9 @@ def _unpacked(folder: Path, out: Path) -> Iterator[Path]:
         raise DataError(
             f"{folder} is neither a folder nor a .zip or .tar archive. Extract it first.", code="LEX-DATA-060"
         )
-    with disk_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=out.parent, prefix=".unpacked-"))
-    try:
+    with temporary_folder(out) as beside:
         extract(folder, beside)
         yield beside
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _convert(
@@ -224,7 +241,7 @@ def _convert(
     downloads: tuple[Download, ...],
 ) -> ImportResult:
     source = _READERS[entry.importer](folder, entry)
-    with reserved(out), atomic_folder(out, private=False) as beside:
+    with atomic_folder(out, private=False) as beside:
         written = write_dataset(
             source, entry, beside, seed=seed, keep_published=published_split, progress=progress
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from lexiseg.console import duration_text
 from lexiseg.describing.multimodal.prompt import Question
 from lexiseg.errors import UsageError
 
@@ -162,19 +163,8 @@ class Tally:
         if self.cost is not None:
             parts.append(f"cost {self.cost:.4g}")
         if self.seconds_left is not None and self.done < self.total:
-            parts.append(f"{_duration(self.seconds_left)} left")
+            parts.append(f"{duration_text(self.seconds_left)} left")
         return ", ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return (
-        f"{round(seconds)} s"
-        if seconds < 90
-        else f"{minutes} min"
-        if minutes < 120
-        else f"{minutes / 60:.1f} h"
-    )
 
 
 def _check_url(base_url: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import read_image_dataset
+from lexiseg.clinic.dataset import read_image_dataset, without_undecodable
 from lexiseg.clinic.detection import is_dicom
 from lexiseg.clinic.laterality_guard import check_sides
 from lexiseg.clinic.result_content import ResultContent
@@ -101,7 +101,21 @@ def dicom_result(image: PredictedImage, batch: Batch) -> DicomResult:
             "(--write mask).",
             code="LEX-DATA-984",
         )
-    source = read_image_dataset(content, path)
     return DicomResult(
-        source=source, path=path, content=result_content(image.prediction, facts, batch.predictor)
+        source=source_dataset(content, path),
+        path=path,
+        content=result_content(image.prediction, facts, batch.predictor),
     )
+
+
+def source_dataset(content: bytes, path: Path) -> Dataset:
+    """Return a source image without the elements that cannot be decoded; no written object repeats them.
+
+    Args:
+        content: The file.
+        path: Its name, for messages.
+
+    Raises:
+        DataError: It cannot be read any more.
+    """
+    return without_undecodable(read_image_dataset(content, path))

@@ -58,11 +58,11 @@ def _affine(image: PredictedImage) -> npt.NDArray[np.float64] | None:
     facts = image.prediction.facts
     if facts is None:
         return None
-    from lexiseg.clinic.dataset import read_image_dataset
+    from lexiseg.clinic.dataset import read_image_dataset, without_undecodable
     from lexiseg.clinic.plane_affine import plane_affine
 
     path = image.target.image
-    source = read_image_dataset(read_content(path), path)
+    source = without_undecodable(read_image_dataset(read_content(path), path))
     return plane_affine(source, facts.frame - 1, facts.spacing)
 
 

@@ -11,6 +11,7 @@ from lexiseg._version import __version__
 from lexiseg.errors import UsageError
 from lexiseg.files import atomic_folder, write_text
 from lexiseg.models.network_weights import save_weights
+from lexiseg.outputs.new_folder import reserved
 from lexiseg.printable import markdown_text
 from lexiseg.runs.manifest import Manifest, TrainingRecord
 from lexiseg.runs.run import Run
@@ -32,7 +33,8 @@ def convert_published(
         The run, and how many published tensors were dropped because prediction does not use them.
 
     Raises:
-        UsageError: The system has no published checkpoints, or an option is not possible.
+        UsageError: The system has no published checkpoints, an option is not possible, or another process
+            makes the folder.
         RunError: `out` is in use.
         WeightsError: A file cannot be read or does not fit.
         DiskError: There is no space or no permission; nothing half-written is left.
@@ -44,17 +46,23 @@ def convert_published(
             code="LEX-USE-505",
         )
     Run.refuse_existing(out)
-    published = system.builders.read_published(checkpoint, **options)
-    system.image_sizes.check(published.image_size)
-    manifest = _manifest(system, published, checkpoint)
+    with reserved(out):
+        published = system.builders.read_published(checkpoint, **options)
+        system.image_sizes.check(published.image_size)
+        manifest = _manifest(system, published, checkpoint)
+        _write(published, manifest, _model_card(system, published, manifest), out)
+    return Run(out, manifest), published.dropped
+
+
+def _write(published: PublishedNetwork, manifest: Manifest, card: str, out: Path) -> None:
+    """Write the run folder, whole or not at all."""
     with atomic_folder(out) as beside:
         run = Run(beside, manifest)
         if published.bank is not None:
             published.bank.save(run.bank_file)
         save_weights(published.network, run.weights_file)
-        write_text(beside / "model_card.md", _model_card(system, published, manifest))
+        write_text(beside / "model_card.md", card)
         run.save()
-    return Run(out, manifest), published.dropped
 
 
 def _manifest(system: System, published: PublishedNetwork, checkpoint: Path) -> Manifest:

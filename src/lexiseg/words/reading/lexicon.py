@@ -178,10 +178,10 @@ class Lexicon:
     def _measurement(self, lower: Sequence[str]) -> int:
         """Return how many pieces a measurement ("3 cm", "12 x 8 mm") or a label ("no. 4") takes; 0: none."""
         label = [piece for piece in lower if piece != "."]
-        if len(label) > 1 and label[0] in self._labels and label[1][0].isdigit():
+        if len(label) > 1 and label[0] in self._labels and label[1][0].isdecimal():
             return lower.index(label[1]) + 1
         length = 0
-        while length < len(lower) and (lower[length][0].isdigit() or (length and lower[length] in _JOINS)):
+        while length < len(lower) and (lower[length][0].isdecimal() or (length and lower[length] in _JOINS)):
             length += 1
         return length + 1 if 0 < length < len(lower) and lower[length] in self._units else 0
 
@@ -202,7 +202,7 @@ class Lexicon:
             return [Token(found=found, word=",", piece=0, cue="uncertain")]
         if not any(character.isalnum() for character in found):
             return [Token(found=found, word=",", piece=0)]
-        if letters[0].isdigit():
+        if letters[0].isdecimal():
             return [Token(found=found, word=letters, piece=0)]
         if letters in self._exact:
             word = "," if letters in self._breaks else self._exact[letters]

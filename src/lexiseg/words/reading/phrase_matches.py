@@ -128,7 +128,9 @@ def _counted_spans(
 def _count(rule: CountRule, span: list[Token], grammar: Grammar) -> PhraseMatch:
     """Return the phrase for one counted span."""
     said = f"'{text_of(span)}'"
-    if span[0].word is None:
+    # "1\u00bd" is not 1, and a raised 2 may be a square or a footnote.
+    odd = any(token.found.isnumeric() and not token.found.isdecimal() for token in span)
+    if span[0].word is None or odd:
         return PhraseMatch(tokens=span, problem=f"the number in {said} is unclear")
     possible = {_phrases_for(rule, token, grammar) for token in span if is_number(token, grammar)}
     if len(possible) > 1:
@@ -147,6 +149,7 @@ def _phrases_for(rule: CountRule, token: Token, grammar: Grammar) -> tuple[int, 
     if word in grammar.many:
         return tuple(i for i in range(last + 1) if i == last or rule.at_least[i + 1] > 2)
     number = grammar.numbers[word] if word in grammar.numbers else float(word)
-    if number != int(number) or not 1 <= number <= rule.maximum:
+    # The range first: hundreds of digits are an infinite number, which has no whole part.
+    if not 1 <= number <= rule.maximum or number != int(number):
         return ()
     return (max(i for i in range(last + 1) if rule.at_least[i] <= number),)

@@ -113,7 +113,7 @@ class StatementReader:
 def is_number(token: Token, grammar: Grammar) -> bool:
     """Return whether a word is a number, in digits or letters, or a word for "more than one"."""
     word = token.word or ""
-    return word[:1].isdigit() or word in grammar.numbers or word in grammar.many
+    return word[:1].isdecimal() or word in grammar.numbers or word in grammar.many
 
 
 def is_negation(token: Token, grammar: Grammar, lexicon: Lexicon) -> bool:

@@ -22,6 +22,7 @@ from lexiseg.data.public.importers.source import SourceCase, SourceDataset
 from lexiseg.data.public.importers.write import write_dataset
 from lexiseg.data.public.registry import find_entry
 from lexiseg.errors import DataError, UsageError
+from lexiseg.outputs.folder_lock import FolderLock
 from refusals import refuses
 
 
@@ -306,9 +307,33 @@ def test_an_archive_with_archives_inside(tmp_path: Path) -> None:
                 for path in sorted((tmp_path / "original" / part).rglob("*.jpeg")):
                     archive.write(path, path.relative_to(tmp_path / "original" / part).as_posix())
             outer.write(inner, inner.name)
+    # What an import left that was killed while it unpacked.
+    killed = tmp_path / ".partial-out-abcd1234"
+    (killed / "train").mkdir(parents=True)
     imported = import_dataset("bkai", tmp_path / "bkai-igh-neopolyp.zip", tmp_path / "out")
     assert sum(imported.counts.values()) == 4
-    assert not list(tmp_path.glob(".unpacked-*"))
+    assert not killed.exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_what_a_killed_import_unpacked_is_no_data(tmp_path: Path) -> None:
+    originals.kvasir(tmp_path / "original")
+    import_dataset("kvasir", tmp_path / "original", tmp_path / "out")
+    before = open_dataset(tmp_path / "out")
+    for kind in ("images", "masks"):
+        shutil.copytree(tmp_path / "out" / kind, tmp_path / "out" / ".partial-new-abcd1234" / kind)
+    assert open_dataset(tmp_path / "out") == before
+    assert not check_dataset(tmp_path / "out").has_errors
+
+
+def test_one_import_at_a_time_makes_a_folder(tmp_path: Path) -> None:
+    originals.kvasir(tmp_path / "original")
+    lock = FolderLock.beside(tmp_path / "out")
+    assert lock.take() is None
+    with refuses("LEX-USE-746", "makes it now"):
+        import_dataset("kvasir", tmp_path / "original", tmp_path / "out")
+    lock.release()
+    import_dataset("kvasir", tmp_path / "original", tmp_path / "out")
 
 
 def test_pictures_whose_mask_has_another_size_are_left_out(tmp_path: Path) -> None:

@@ -112,6 +112,19 @@ def test_polyp(sentence: str, indices: tuple[int, ...]) -> None:
     assert parse_report(sentence, POLYP).indices == indices
 
 
+@pytest.mark.parametrize("number", ["9" * 400, "\u00b2", "3\u00b2", "1\u00bd", "\u00bd", "\u2463", "0"])
+def test_a_number_that_counts_nothing_leaves_the_count_unknown(number: str) -> None:
+    description = parse_report(f"Unilateral, {number} infected areas, upper left lung.", CHEST)
+    assert description.indices == (1, X, U, NONE)
+    assert any(part in " ".join(description.problems) for part in ("number", "cannot read the word"))
+
+
+@pytest.mark.parametrize(("number", "index"), [("1", 0), ("3", 1), ("\u0663", 1)])
+def test_a_number_counts_in_the_digits_of_any_script(number: str, index: int) -> None:
+    description = parse_report(f"Unilateral, {number} infected areas, upper left lung.", CHEST)
+    assert description.indices == (1, index, U, NONE)
+
+
 def test_reasons_quote_the_words() -> None:
     (reason, *_) = parse_report("Possible infection in the lower left lung.", CHEST).problems
     assert reason == "'Possible' in 'Possible infection in the lower left lung' leaves it uncertain"

@@ -1,0 +1,143 @@
+"""The commands that share runs: `pack`, `unpack`, `push` and `pull`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lexiseg.cli.common_options import RUN_HELP, say, warn
+from lexiseg.cli.output_mode import show_result
+
+if TYPE_CHECKING:
+    from lexiseg import Run
+
+_License = Annotated[
+    str | None,
+    typer.Option(
+        "--license",
+        metavar="SPDX",
+        help="Licence of the weights, such as CC-BY-4.0. Without it, none is stated.",
+    ),
+]
+_NewRun = Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Run folder to create.")]
+_REPOSITORY_HELP = "Repository of the Hugging Face hub: hf://OWNER/NAME or hf://OWNER/NAME@REVISION."
+
+
+class PackFormat(StrEnum):
+    """A format of packed runs, as an option."""
+
+    BUNDLE = "bundle"
+    MONAI = "monai"
+
+
+def pack(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The file, or the folder of a MONAI bundle. Without it, RUN.lexiseg.zip or RUN-monai in the "
+            "current folder.",
+        ),
+    ] = None,
+    form: Annotated[
+        PackFormat,
+        typer.Option(
+            "--format", help="bundle: one file for `lexiseg unpack`; monai: the folder of a MONAI bundle."
+        ),
+    ] = PackFormat.BUNDLE,
+    license: _License = None,
+    without_image_names: Annotated[
+        bool,
+        typer.Option(
+            "--without-image-names",
+            help="Leave out the names of the training images, which can identify patients. Lexiseg then does "
+            "not recognise these images when the run is evaluated.",
+        ),
+    ] = False,
+) -> None:
+    """Write a run as one file that needs no network, or as a MONAI bundle."""
+    from lexiseg import Run, export_monai
+    from lexiseg import pack as run_pack
+
+    opened = Run.of(run)
+    _mention_names(
+        opened, included=not without_image_names, option="Use --without-image-names to leave them out."
+    )
+    if form is PackFormat.MONAI:
+        folder = out or Path(f"{opened.path.resolve().name}-monai")
+        made = export_monai(opened, folder, license=license, image_names=not without_image_names)
+        show_result({"folder": made})
+        say(f"The MONAI bundle is in {made}.")
+        return
+    file = run_pack(opened, out, license=license, image_names=not without_image_names)
+    show_result({"file": file, "bytes": file.stat().st_size})
+    say(f"{file}: {file.stat().st_size / 1e6:.1f} MB. `lexiseg unpack {file} --out RUN` makes a run of it.")
+    if license is None:
+        warn("The bundle states no licence of the weights. State one with --license.")
+
+
+def unpack(
+    bundle: Annotated[Path, typer.Argument(metavar="FILE", help="File that `lexiseg pack` wrote.")],
+    out: _NewRun,
+) -> None:
+    """Make a run folder from a bundle, after checking each file of it."""
+    from lexiseg import unpack as run_unpack
+
+    made = run_unpack(bundle, out)
+    show_result({"run": made.path})
+    say(f"The run is in {made.path}.")
+
+
+def push(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
+    repository: Annotated[str, typer.Argument(metavar="REPOSITORY", help=_REPOSITORY_HELP)],
+    public: Annotated[
+        bool,
+        typer.Option(
+            "--public", help="Let everybody see the repository, if it is made now; otherwise it is private."
+        ),
+    ] = False,
+    license: _License = None,
+    with_image_names: Annotated[
+        bool,
+        typer.Option(
+            "--with-image-names",
+            help="Send the names of the training images too. They can identify patients.",
+        ),
+    ] = False,
+) -> None:
+    """Send a run to the Hugging Face hub. No image is sent."""
+    from lexiseg import Run
+    from lexiseg import push as run_push
+
+    opened = Run.of(run)
+    _mention_names(opened, included=with_image_names, option="")
+    sent = run_push(opened, repository, public=public, license=license, image_names=with_image_names)
+    show_result(sent)
+    say(f"{len(sent.files)} files ({sent.num_bytes / 1e6:.1f} MB) sent: {sent.url}")
+
+
+def pull(
+    repository: Annotated[str, typer.Argument(metavar="REPOSITORY", help=_REPOSITORY_HELP)],
+    out: _NewRun,
+) -> None:
+    """Fetch a run from the Hugging Face hub, and check each file of it."""
+    from lexiseg import pull as run_pull
+
+    made = run_pull(repository, out)
+    show_result({"run": made.path})
+    say(f"The run is in {made.path}.")
+
+
+def _mention_names(run: Run, *, included: bool, option: str) -> None:
+    """Say that the names of images are shared, where they are."""
+    splits = run.splits if included else None
+    if splits is not None:
+        count = len(splits.train) + len(splits.val) + len(splits.test)
+        said = f"The names of {count} images are included. Names of files can identify patients. {option}"
+        warn(said.rstrip())
