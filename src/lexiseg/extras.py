@@ -24,6 +24,8 @@ PACKAGES = {
     ),
     "openvino": ("openvino",),
     "share": ("huggingface_hub", "mlcroissant"),
+    "volumes": ("nibabel", "SimpleITK"),
+    "dicom": ("pydicom", "highdicom"),
 }
 
 

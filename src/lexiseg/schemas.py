@@ -36,6 +36,7 @@ SCHEMAS = {
     "prediction": "lexiseg.inference.predictions_file:PredictionRecord",
     "prediction-failure": "lexiseg.inference.predictions_file:FailureRecord",
     "bundle": "lexiseg.sharing.contents:BundleRecord",
+    "volume": "lexiseg.inference.volumes.volumes_file:VolumeRecord",
     "refinement": "lexiseg.refinement.refinement_file:RefinementRecord",
     "output": "lexiseg.outputs.manifest:OutputRecord",
 }

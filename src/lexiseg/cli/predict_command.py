@@ -24,6 +24,7 @@ from lexiseg.cli.common_options import (
     warn,
 )
 from lexiseg.cli.output_mode import show_result
+from lexiseg.cli.volume_options import Axis, AxisOption, SingleSlices, SmoothSlices, predict_volumes
 from lexiseg.clinic.view import parse_view
 from lexiseg.errors import LexisegError, PartialFailureError, UsageError
 from lexiseg.inference.writers.registry import check_formats, format_names
@@ -75,6 +76,9 @@ def predict(
         int | None,
         typer.Option(help="DICOM: number of the frame, from 1, in files with several frames."),
     ] = None,
+    axis: Axis = AxisOption.AUTO,
+    smooth_slices: SmoothSlices = False,
+    single_slices: SingleSlices = False,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     engine: EngineOption = EngineName.AUTO,
@@ -83,7 +87,7 @@ def predict(
     average_with: AverageWith = None,
     shared: Shared = False,
 ) -> None:
-    """Segment images: write a mask in the size of each image, the retrieved words, and a review flag."""
+    """Segment images and volumes: write masks in their size, the retrieved words, and a review flag."""
     formats = [name.strip() for name in write.split(",") if name.strip()]
     if not formats:
         raise UsageError(
@@ -96,9 +100,12 @@ def predict(
 
     from lexiseg import load, predict_to_files
     from lexiseg.inference.targets import find_images
+    from lexiseg.inference.volumes.targets import check_apart, find_volumes
 
-    images = find_images(paths, out=out)
+    volumes = find_volumes(paths, out=out, with_dicom=not single_slices and frame is None)
+    images = find_images(paths, out=out, of_volumes=volumes.files)
     targets = images.targets
+    check_apart(volumes.targets, targets)
     _say_skipped(paths, out)
     _say_earlier(images.earlier_outputs)
     predictor = load(
@@ -114,6 +121,15 @@ def predict(
         view=view,
     )
     say(f"Engine: {predictor.engine.description}.")
+    volume_failure = None
+    if volumes.targets:
+        volume_failure = predict_volumes(
+            predictor, volumes.targets, out, formats=formats, axis=axis, smooth=smooth_slices
+        )
+        if volume_failure is not None and not targets:
+            raise volume_failure
+        if not targets:
+            return
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(targets))
 
@@ -185,6 +201,8 @@ def predict(
             f"each is named above and in {summary.results}.",
             code="LEX-PART-005",
         )
+    if volume_failure is not None:
+        raise volume_failure
 
 
 def _say_sides(side: Side, done: int, unknown: int) -> None:

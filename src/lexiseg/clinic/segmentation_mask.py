@@ -46,7 +46,7 @@ def segmentation_labels(dataset: Dataset, path: Path, *, pixel_limit: int) -> np
     labels: npt.NDArray[np.uint32] | None = None
     seen: set[int] = set()
     for index in range(frames):
-        number = _segment_number(dataset, path, index)
+        number = segment_number(dataset, path, index)
         if number in seen:
             raise _several_images(path)
         seen.add(number)
@@ -57,7 +57,17 @@ def segmentation_labels(dataset: Dataset, path: Path, *, pixel_limit: int) -> np
     return labels
 
 
-def _segment_number(dataset: Dataset, path: Path, index: int) -> int:
+def segment_number(dataset: Dataset, path: Path, index: int) -> int:
+    """Return the segment of a frame.
+
+    Args:
+        dataset: The segmentation.
+        path: Its name, for messages.
+        index: The frame, from 0.
+
+    Raises:
+        DataError: The frame names no segment.
+    """
     try:
         for groups in (
             dataset.PerFrameFunctionalGroupsSequence[index],

@@ -25,6 +25,7 @@ from lexiseg.inference.image_inputs import ImageInput, Pixels, decoded_image, im
 from lexiseg.inference.options import PredictionOptions, check_spacing
 from lexiseg.inference.read_ahead import read_ahead
 from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.retrieved_words import retrieved_words
 from lexiseg.inference.review import (
     Review,
     disagreement,
@@ -47,8 +48,6 @@ Item = TypeVar("Item")
 
 #: Plain prediction on the CPU.
 DEFAULT_OPTIONS = PredictionOptions()
-
-_RUNNERS_UP = 3
 
 
 class Predictor:
@@ -338,26 +337,10 @@ class Predictor:
         )
 
     def _words(self, scores: list[npt.NDArray[np.float32]]) -> tuple[RetrievedWord, ...]:
-        """Name the best phrase of every factor, with its runners-up."""
+        """Name the best phrase of every factor; nothing without scores or vocabulary."""
         if not scores or self.run.spoken_vocabulary is None:
             return ()
-        words = []
-        for factor, probability in zip(self.run.spoken_vocabulary.factors, scores, strict=True):
-            best, *others = np.argsort(-probability, kind="stable").tolist()
-            words.append(
-                RetrievedWord(
-                    factor=factor.name,
-                    title=factor.title,
-                    index=best,
-                    phrase=factor.phrases[best],
-                    confidence=float(probability[best]),
-                    runners_up=tuple(
-                        (factor.phrases[i], float(probability[i])) for i in others[:_RUNNERS_UP]
-                    ),
-                    probabilities=tuple(probability.tolist()),
-                )
-            )
-        return tuple(words)
+        return retrieved_words(self.run.spoken_vocabulary, scores)
 
 
 def _read_or_error(path: Path, view: View) -> tuple[Path, DecodedImage | LexisegError]:

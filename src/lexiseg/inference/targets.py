@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lexiseg.clinic.detection import may_be_dicom
 from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
+from lexiseg.data.volumes.voxel_file import VOLUME_SUFFIXES, is_volume_file, volume_stem
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.earlier_outputs import EarlierOutputs
@@ -40,7 +41,12 @@ def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = Non
     return find_images(patterns, out=out).targets
 
 
-def find_images(patterns: Sequence[str | Path], *, out: str | Path | None = None) -> FoundImages:
+def find_images(
+    patterns: Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    of_volumes: frozenset[Path] = frozenset(),
+) -> FoundImages:
     """Turn files, folders and glob patterns into a list of images.
 
     Folders are searched with their subfolders; their structure is kept below the output folder. Hidden
@@ -51,6 +57,7 @@ def find_images(patterns: Sequence[str | Path], *, out: str | Path | None = None
         patterns: Files, folders and glob patterns.
         out: The output folder: pictures that an earlier batch wrote there are never taken for images, so that
             a batch may be predicted again into a folder below its images.
+        of_volumes: Resolved paths of the files that belong to volumes; they are no images of their own.
 
     Raises:
         DataError: Nothing is found, two images would write the same mask, or the manifest of earlier outputs
@@ -61,16 +68,19 @@ def find_images(patterns: Sequence[str | Path], *, out: str | Path | None = None
     written = [] if out is None else [Path(out).resolve() / name for name in image_folders()]
     earlier, left_out = EarlierOutputs(), dict[Path, None]()
     for pattern in map(Path, patterns):
-        found, before = [], len(left_out)
-        for target in _expand(pattern):
+        found, before, has_volume = [], len(left_out), False
+        for target in expand(pattern, lambda file: is_image_file(file) or file.resolve() in of_volumes):
             real = target.image.resolve()
+            if real in of_volumes:
+                has_volume = True
+                continue
             if any(real.is_relative_to(folder) for folder in written):
                 continue
             if not pattern.is_file() and earlier.holds(target.image):
                 left_out[target.image] = None
                 continue
             found.append((target, real))
-        if not found:
+        if not found and not has_volume:
             raise DataError(_nothing_found(pattern, len(left_out) - before), code="LEX-DATA-099")
         for target, real in found:
             if real in seen:  # named by two patterns
@@ -96,7 +106,7 @@ def _nothing_found(pattern: Path, earlier: int) -> str:
         )
     return (
         f"No image found at {pattern}. Expected an image file, a folder with images, or a quoted glob "
-        f"pattern; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}."
+        f"pattern; known endings: {', '.join(sorted(IMAGE_SUFFIXES | set(VOLUME_SUFFIXES)))}."
     )
 
 
@@ -115,26 +125,36 @@ def skipped_files(patterns: Sequence[str | Path], *, out: str | Path | None = No
         for file in sorted(folder.rglob("*")):
             hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
             written = out is not None and file.resolve().is_relative_to(Path(out).resolve())
-            if not hidden and not written and file.is_file() and not is_image_file(file):
+            if (
+                not hidden
+                and not written
+                and file.is_file()
+                and not (is_image_file(file) or is_volume_file(file))
+            ):
                 skipped.setdefault(file.suffix.lower(), []).append(file)
     return skipped
 
 
-def _expand(pattern: Path) -> Iterator[Target]:
-    """Yield the images that a file, folder or glob pattern names, sorted."""
+def expand(pattern: Path, is_wanted: Callable[[Path], bool]) -> Iterator[Target]:
+    """Yield the files that a file, folder or glob pattern names, sorted; without hidden files.
+
+    Args:
+        pattern: The file, folder or glob pattern.
+        is_wanted: Returns whether a file of a folder or glob pattern counts; a file by its path always does.
+    """
     if pattern.is_dir():
         for file in sorted(pattern.rglob("*")):
             name = file.relative_to(pattern)
             if any(part.startswith(".") for part in name.parts):
                 continue  # such as "._a.png", which macOS puts beside a.png
-            if file.is_file() and is_image_file(file):
+            if file.is_file() and is_wanted(file):
                 yield _target(file, name)
     elif pattern.is_file():
         yield _target(pattern, Path(pattern.name))
     else:
         for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
             file = Path(match)
-            if not file.name.startswith(".") and file.is_file() and is_image_file(file):
+            if not file.name.startswith(".") and file.is_file() and is_wanted(file):
                 yield _target(file, Path(file.name))
 
 
@@ -149,5 +169,5 @@ def _literal_folders(pattern: Path) -> str:
 def _target(image: Path, name: Path) -> Target:
     """Return an image under its name without suffix, shortened so that every output of it can be stored."""
     # The last number of an UID is no ending.
-    stem = name.name if may_be_dicom(name) else name.stem
+    stem = volume_stem(name.name) if is_volume_file(name) else name.name if may_be_dicom(name) else name.stem
     return Target(image=image, name=name.with_name(fitting_name(stem, room=_LONGEST_SUFFIX)))

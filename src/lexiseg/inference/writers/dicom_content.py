@@ -55,8 +55,8 @@ def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predict
         expected_dice=prediction.expected_dice,
         flagged=prediction.flagged,
         reasons=reasons,
-        algorithm=_algorithm(predictor, facts),
-        fallback_date="".join(character for character in run.manifest.created if character.isdigit())[:14],
+        algorithm=algorithm_of(predictor, facts.shown),
+        fallback_date=fallback_date(predictor),
     )
 
 
@@ -120,7 +120,19 @@ def _word(word: RetrievedWord, vocabulary: Vocabulary, codes: Codes) -> WordCont
     )
 
 
-def _algorithm(predictor: Predictor, facts: ImageFacts) -> Algorithm:
+def fallback_date(predictor: Predictor) -> str:
+    """Return the date of objects whose source states none: that of the run, YYYYMMDDHHMMSS."""
+    return "".join(character for character in predictor.run.manifest.created if character.isdigit())[:14]
+
+
+def algorithm_of(predictor: Predictor, shown: str, *more: tuple[str, str]) -> Algorithm:
+    """Return what made a prediction.
+
+    Args:
+        predictor: The predictor.
+        shown: How grey values were shown to the network.
+        *more: What else decides the result, as pairs of name and value.
+    """
     options, run = predictor.options, predictor.run
     parameters = [
         (f"weights {number} SHA-256", weights) for number, weights in enumerate(predictor.weights_sha256, 1)
@@ -129,7 +141,7 @@ def _algorithm(predictor: Predictor, facts: ImageFacts) -> Algorithm:
         parameters.append(("calibrated", "yes"))
     if options.flip_average:
         parameters.append(("flip average", "yes"))
-    parameters.append(("shown", facts.shown))
+    parameters += [("shown", shown), *more]
     return Algorithm(
         name=Path(run.shown).name,
         version=run.manifest.lexiseg_version,

@@ -118,7 +118,7 @@ FORMATS = (
         folder="nifti",
         suffix=".nii.gz",
         mark=b"Lexiseg NIfTI mask",
-        are_images=False,
+        are_images=True,
         writer=(f"{_PACKAGE}.nifti", "NiftiWriter"),
         extra="volumes",
     ),

@@ -29,7 +29,7 @@ def test_the_registry_says_what_the_writers_do() -> None:
         if isinstance(writer, ImageWriter):
             assert writer.folder == known.folder
             assert writer.suffix == known.suffix
-            assert (writer.suffix in (".png", ".tif", ".dcm")) == known.are_images
+            assert (writer.suffix in (".png", ".tif", ".dcm", ".nii.gz")) == known.are_images
         else:
             assert known.folder is None
     assert image_folders() == ("masks", "overlays", "probabilities", "seg", "labelmap", "sr", "sc")
