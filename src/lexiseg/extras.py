@@ -26,6 +26,7 @@ PACKAGES = {
     "share": ("huggingface_hub", "mlcroissant"),
     "volumes": ("nibabel", "SimpleITK"),
     "dicom": ("pydicom", "highdicom"),
+    "dicomweb": ("dicomweb_client", "requests"),
 }
 
 

@@ -32,9 +32,15 @@ from lexiseg.words.description import Side
 
 
 def predict(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATHS", help="Images, folders, or quoted glob patterns.")
+        list[str],
+        typer.Argument(
+            metavar="PATHS",
+            help="Images, volumes, folders, quoted glob patterns, .zip files, DICOMDIR, or addresses of "
+            "DICOMweb studies.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for masks and predictions.jsonl.")] = Path(
         "predictions"
@@ -99,14 +105,21 @@ def predict(
     view = parse_view(window, frame)
 
     from lexiseg import load, predict_to_files
+    from lexiseg.inference.sources.local_sources import local_sources
     from lexiseg.inference.targets import find_images
     from lexiseg.inference.volumes.targets import check_apart, find_volumes
 
-    volumes = find_volumes(paths, out=out, with_dicom=not single_slices and frame is None)
-    images = find_images(paths, out=out, of_volumes=volumes.files)
+    # Private copies stay until the command ends.
+    sources = context.with_resource(local_sources(paths))
+    for note in sources.notes:
+        warn(note)
+    volumes = find_volumes(
+        sources.patterns, out=out, with_dicom=not single_slices and frame is None, labels=sources.labels
+    )
+    images = find_images(sources.patterns, out=out, of_volumes=volumes.files, labels=sources.labels)
     targets = images.targets
     check_apart(volumes.targets, targets)
-    _say_skipped(paths, out)
+    _say_skipped(sources.patterns, out)
     _say_earlier(images.earlier_outputs)
     predictor = load(
         run,
@@ -124,7 +137,13 @@ def predict(
     volume_failure = None
     if volumes.targets:
         volume_failure = predict_volumes(
-            predictor, volumes.targets, out, formats=formats, axis=axis, smooth=smooth_slices
+            predictor,
+            volumes.targets,
+            out,
+            formats=formats,
+            axis=axis,
+            smooth=smooth_slices,
+            named=sources.named,
         )
         if volume_failure is not None and not targets:
             raise volume_failure
@@ -136,7 +155,7 @@ def predict(
         def show(path: Path, result: object) -> None:
             progress.advance(task)
             if isinstance(result, LexisegError):
-                warn(f"Skipped: {result}")
+                warn(f"Skipped: {sources.named(str(result))}")
 
         try:
             summary = predict_to_files(predictor, targets, out, writers=formats, on_result=show)
@@ -189,7 +208,7 @@ def predict(
             "of the image as the file stores it (see exif_orientation in the results)."
         )
     for image, name, reason in summary.refused:
-        warn(f"The {name} of {image} is not written: {reason}")
+        warn(f"The {name} of {sources.named(str(image))} is not written: {reason}")
     if summary.refused and not summary.failed:
         raise PartialFailureError(
             f"{len(summary.refused)} outputs were not written; each is named above and in {summary.results}.",
@@ -231,7 +250,7 @@ def _say_earlier(earlier: Sequence[Path]) -> None:
         )
 
 
-def _say_skipped(paths: list[str], out: Path) -> None:
+def _say_skipped(paths: Sequence[str | Path], out: Path) -> None:
     """Name the files in folders of images that are not read because of their ending."""
     from lexiseg.inference.targets import skipped_files
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,6 +61,7 @@ def predict_volumes(
     formats: Sequence[str],
     axis: AxisOption,
     smooth: bool,
+    named: Callable[[str], str],
 ) -> PartialFailureError | None:
     """Predict volumes and say what was done; return the error of those that failed.
 
@@ -71,6 +72,7 @@ def predict_volumes(
         formats: Output formats.
         axis: The slices.
         smooth: Whether labels are smoothed between slices.
+        named: Returns a message in which private copies have the names of their sources.
     """
     from lexiseg.inference.volumes.batch import predict_volumes_to_files
 
@@ -80,7 +82,7 @@ def predict_volumes(
         def show(path: Path, result: object) -> None:
             progress.advance(task)
             if isinstance(result, LexisegError):
-                warn(f"Skipped: {result}")
+                warn(f"Skipped: {named(str(result))}")
 
         summary = predict_volumes_to_files(
             predictor, targets, out, formats=formats, axis=axis.value, smooth=smooth, on_result=show
@@ -94,7 +96,7 @@ def predict_volumes(
     for sentence, count in summary.assumptions:
         say(f"{sentence} ({count} {'volume' if count == 1 else 'volumes'})")
     for path, name, reason in summary.refused:
-        warn(f"The {name} of {path} is not written: {reason}")
+        warn(f"The {name} of {named(str(path))} is not written: {reason}")
     if summary.failed:
         return PartialFailureError(
             f"{len(summary.failed)} of {len(targets)} volumes could not be predicted; each is named above "

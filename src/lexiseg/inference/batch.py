@@ -120,7 +120,7 @@ def predict_to_files(
             with closing(_saved(predicted, save, depth=2 * predictor.options.batch_size)) as saved:
                 for path, result in saved:
                     if isinstance(result, LexisegError):
-                        failed.append((path, str(result)))
+                        failed.append((path, by_image[path].named(str(result))))
                     else:
                         done += 1
                         flagged += result.prediction.flagged
@@ -129,7 +129,8 @@ def predict_to_files(
                         facts = result.prediction.facts
                         assumed.update(() if facts is None else facts.assumptions)
                         sides_unknown += facts is not None and not facts.knows_sides
-                        refused.extend((path, name, reason) for name, reason in result.refused.items())
+                        named = by_image[path].named
+                        refused.extend((path, name, named(why)) for name, why in result.refused.items())
                     if on_result is not None:
                         on_result(path, result if isinstance(result, LexisegError) else result.prediction)
     return BatchSummary(

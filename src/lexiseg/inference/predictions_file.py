@@ -133,7 +133,7 @@ class PredictionRecord(FileRecord):
         cls,
         prediction: Prediction,
         *,
-        image: Path,
+        image: str | Path,
         name: str,
         mask: str | None,
         exif_orientation: int = 1,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lexiseg.clinic.detection import may_be_dicom
@@ -46,6 +46,7 @@ def find_images(
     *,
     out: str | Path | None = None,
     of_volumes: frozenset[Path] = frozenset(),
+    labels: Mapping[Path, str] | None = None,
 ) -> FoundImages:
     """Turn files, folders and glob patterns into a list of images.
 
@@ -58,6 +59,7 @@ def find_images(
         out: The output folder: pictures that an earlier batch wrote there are never taken for images, so that
             a batch may be predicted again into a folder below its images.
         of_volumes: Resolved paths of the files that belong to volumes; they are no images of their own.
+        labels: What the folders of private copies are called (`lexiseg.inference.sources.local_sources`).
 
     Raises:
         DataError: Nothing is found, two images would write the same mask, or the manifest of earlier outputs
@@ -86,6 +88,7 @@ def find_images(
             if real in seen:  # named by two patterns
                 continue
             seen.add(real)
+            target = replace(target, source=source_of(target.image, pattern, labels))
             other = targets.setdefault(target.name, target)
             if other is not target:
                 together = other.image.parent.resolve() == target.image.parent.resolve()
@@ -96,6 +99,21 @@ def find_images(
                     code="LEX-DATA-100",
                 )
     return FoundImages(targets=tuple(targets.values()), earlier_outputs=tuple(left_out))
+
+
+def source_of(file: Path, folder: Path, labels: Mapping[Path, str] | None) -> str | None:
+    """Return what results call a private copy; None for other files.
+
+    Args:
+        file: The file, or a folder of a series.
+        folder: The folder that was searched.
+        labels: What folders of private copies are called.
+    """
+    label = (labels or {}).get(folder)
+    if label is None:
+        return None
+    inside = file.relative_to(folder).as_posix()
+    return label if inside == "." else f"{label}/{inside}"
 
 
 def _nothing_found(pattern: Path, earlier: int) -> str:

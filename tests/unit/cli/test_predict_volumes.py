@@ -4,6 +4,7 @@ Lexiseg."""
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import nibabel
@@ -75,3 +76,23 @@ def test_a_volume_without_planes_needs_a_voxel_axis(tmp_path: Path) -> None:
     done = RUNNER.invoke(app, [*arguments, "--axis", "i"])
     assert done.exit_code == 0, done.output
     assert "8 slices (unknown (i): 1)" in done.output
+
+
+def test_an_archive_is_predicted_under_its_own_name(tmp_path: Path) -> None:
+    files = ct_series(tmp_path / "ct")
+    study = tmp_path / "study.zip"
+    with zipfile.ZipFile(study, "w") as archive:
+        for file in files:
+            archive.write(file, f"ct/{file.name}")
+        archive.write(dicom_file(tmp_path / "cr.dcm", ramp(20, 20)), "cr.dcm")
+        archive.writestr("bad.dcm", b"\0" * 128 + b"DICM" + b"no DICOM")
+    out = tmp_path / "out"
+    done = RUNNER.invoke(app, ["predict", "covid-xray", str(study), "--out", str(out)])
+    assert done.exit_code == 1
+    assert "lexiseg-" not in done.output
+    (volume,) = [json.loads(line) for line in (out / "volumes.jsonl").read_text().splitlines()]
+    images = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    assert volume["image"] == f"{study}/ct"
+    assert volume["slices"][0]["file"] == f"{study}/ct/s00.dcm"
+    assert [image["image"] for image in images] == [f"{study}/bad.dcm", f"{study}/cr.dcm"]
+    assert images[0]["error"].startswith(f"{study}/bad.dcm")

@@ -112,8 +112,9 @@ def predict_volumes_to_files(
                     volume = target.open(predictor.options.view)
                     prediction = predict_volume(predictor, volume, axis=axis, smooth=smooth)
                 except DataError as error:
-                    failed.append((target.path, str(error)))
-                    lines(FailureRecord(image=str(target.path), error=str(error), code=error.code))
+                    message = target.named(str(error))
+                    failed.append((target.path, message))
+                    lines(FailureRecord(image=target.label, error=message, code=error.code))
                     if on_result is not None:
                         on_result(target.path, error)
                     continue
@@ -154,7 +155,7 @@ def _write(
             with folder.writing(writer.file(target.name, folder.path)) as beside:
                 writer.save(prediction, volume, predictor, beside)
         except DataError as error:
-            refused[writer.name] = f"{error} [{error.code}]"
+            refused[writer.name] = target.named(f"{error} [{error.code}]")
     return refused
 
 
@@ -169,10 +170,11 @@ def _record(
     has_mask = has_mask and NiftiVolumeWriter.name not in not_written
     files: tuple[str, ...] = ()
     if isinstance(volume, SeriesVolume) and prediction.axis == ACQUIRED_AXIS and not volume.has_frames:
-        files = tuple(str(header.path) for header in volume.series.slices)
+        files = tuple(target.named(str(header.path)) for header in volume.series.slices)
     return VolumeRecord.of(
         prediction,
         volume,
+        image=target.label,
         name=target.name.as_posix(),
         mask=NiftiVolumeWriter().file(target.name, Path()).as_posix() if has_mask else None,
         files=files,

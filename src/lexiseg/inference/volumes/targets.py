@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from lexiseg.data.volumes.voxel_file import is_volume_file, open_volume_file
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.earlier_outputs import EarlierOutputs
-from lexiseg.inference.targets import expand
+from lexiseg.inference.targets import expand, source_of
 from lexiseg.inference.writers.base import Target
 from lexiseg.inference.writers.registry import image_folders
 
@@ -36,11 +36,22 @@ class VolumeTarget:
         path: Its file, or the folder of its series.
         name: Path of each output below the folder of its format, without suffix.
         slices: The slices of a DICOM series in any order; empty for volume files.
+        source: What results and messages call the volume where its files are private copies; else None.
     """
 
     path: Path
     name: Path
     slices: tuple[SliceHeader, ...] = ()
+    source: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What the volume is called in results and messages."""
+        return self.source or str(self.path)
+
+    def named(self, message: str) -> str:
+        """Return a message in which the volume has its label."""
+        return message.replace(str(self.path), self.label)
 
     def open(self, view: View) -> Volume:
         """Open the volume.
@@ -73,7 +84,11 @@ class FoundVolumes:
 
 
 def find_volumes(
-    patterns: Sequence[str | Path], *, out: str | Path | None = None, with_dicom: bool = True
+    patterns: Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    with_dicom: bool = True,
+    labels: Mapping[Path, str] | None = None,
 ) -> FoundVolumes:
     """Find the volumes that files, folders and glob patterns name.
 
@@ -84,6 +99,7 @@ def find_volumes(
         patterns: Files, folders and glob patterns.
         out: The output folder, whose files are left out.
         with_dicom: Whether DICOM series and files of several frames count.
+        labels: What the folders of private copies are called (`lexiseg.inference.sources.local_sources`).
 
     Raises:
         DataError: Two volumes would write the same files, or a manifest of earlier outputs is damaged.
@@ -105,13 +121,14 @@ def find_volumes(
                 continue
             if is_file:
                 seen.add(real)
-                targets.append(VolumeTarget(path=target.image, name=target.name))
+                source = source_of(target.image, pattern, labels)
+                targets.append(VolumeTarget(path=target.image, name=target.name, source=source))
             else:
                 dicom.append(target)
         if with_dicom and find_spec("pydicom") is not None:
             found = _series(pattern, dicom)
             seen.update(header.path.resolve() for target in found for header in target.slices)
-            targets += found
+            targets += [replace(one, source=source_of(one.path, pattern, labels)) for one in found]
     _check_names(targets)
     return FoundVolumes(targets=tuple(targets), files=frozenset(seen))
 

@@ -108,6 +108,7 @@ class VolumeRecord(FileRecord):
         prediction: VolumePrediction,
         volume: Volume,
         *,
+        image: str,
         name: str,
         mask: str | None,
         files: tuple[str, ...] = (),
@@ -118,6 +119,7 @@ class VolumeRecord(FileRecord):
         Args:
             prediction: The prediction.
             volume: The volume.
+            image: What the volume is called.
             name: Name of its outputs, without suffix.
             mask: Path of its label volume, from the folder of the records; None without one.
             files: The DICOM file of each slice, in order; empty where slices have no file of their own.
@@ -125,7 +127,7 @@ class VolumeRecord(FileRecord):
         """
         grid = prediction.grid
         return cls(
-            image=str(volume.path),
+            image=image,
             name=name,
             kind=volume.kind,
             mask=mask,

@@ -29,10 +29,22 @@ class Target:
     Attributes:
         image: The image file.
         name: Path of each output below the folder of its format, without suffix.
+        source: What results and messages call the image where its file is a private copy: its archive or
+            address, and its path there; None for other images.
     """
 
     image: Path
     name: Path
+    source: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What the image is called in results and messages."""
+        return self.source or str(self.image)
+
+    def named(self, message: str) -> str:
+        """Return a message in which the image has its label."""
+        return message.replace(str(self.image), self.label)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,17 +61,17 @@ class RecordsWriter:
         target = image.target
         record = PredictionRecord.of(
             image.prediction,
-            image=target.image,
+            image=target.label,
             name=target.name.as_posix(),
             mask=MaskWriter().file(target, Path()).as_posix() if has_mask else None,
             exif_orientation=image.exif_orientation,
-            not_written=dict(image.refused),
+            not_written={name: target.named(why) for name, why in image.refused.items()},
         )
         self._write(record)
 
     def write_failure(self, target: Target, error: LexisegError, batch: Batch) -> None:
         """Write the line of an image that could not be read."""
-        self._write(FailureRecord(image=str(target.image), error=str(error), code=error.code))
+        self._write(FailureRecord(image=target.label, error=target.named(str(error)), code=error.code))
 
     def close(self, batch: Batch, *, finished: bool) -> None:
         """Close the file; a finished one gets its name."""
