@@ -16,9 +16,11 @@ from lexiseg.cli.common_options import (
     EngineName,
     EngineOption,
     FlipAverage,
+    Frame,
     PrecisionName,
     PrecisionOption,
     Shared,
+    Window,
     progress_bar,
     say,
     warn,
@@ -71,17 +73,8 @@ def predict(
             "mm2."
         ),
     ] = None,
-    window: Annotated[
-        str | None,
-        typer.Option(
-            help="DICOM: centre and width of the grey values shown, such as 40,400; or body-part for "
-            "CT images. Default: the window of the file."
-        ),
-    ] = None,
-    frame: Annotated[
-        int | None,
-        typer.Option(help="DICOM: number of the frame, from 1, in files with several frames."),
-    ] = None,
+    window: Window = None,
+    frame: Frame = None,
     axis: Axis = AxisOption.AUTO,
     smooth_slices: SmoothSlices = False,
     single_slices: SingleSlices = False,

@@ -114,6 +114,15 @@ FORMATS = (
         extra="dicom",
     ),
     Format(
+        name="gsps",
+        folder="gsps",
+        suffix=".dcm",
+        mark=b"Lexiseg outline. ",
+        are_images=True,
+        writer=(f"{_PACKAGE}.gsps", "PresentationStateWriter"),
+        extra="dicom",
+    ),
+    Format(
         name="nifti",
         folder="nifti",
         suffix=".nii.gz",
