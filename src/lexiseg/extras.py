@@ -24,6 +24,7 @@ PACKAGES = {
     ),
     "openvino": ("openvino",),
     "share": ("huggingface_hub", "mlcroissant"),
+    "serve": ("fastapi", "httpx2", "prometheus_client", "python_multipart", "starlette", "uvicorn"),
 }
 
 
