@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from lexiseg.sharing.pack import unpack as unpack
     from lexiseg.sharing.repository import pull as pull
     from lexiseg.sharing.repository import push as push
+    from lexiseg.serving.client import Client as Client
     from lexiseg.studies.audit import audit as audit
     from lexiseg.studies.fold_suspicions import find_suspicions_by_folds as find_suspicions_by_folds
     from lexiseg.training.train import train as train
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 # Where each name of the public interface is; a test holds it against the imports above, which are for type
 # checkers and editors.
 _HOMES = {
+    "Client": "lexiseg.serving.client",
     "LmmOptions": "lexiseg.describing.multimodal.model",
     "Prediction": "lexiseg.inference.result",
     "PredictionOptions": "lexiseg.inference.options",

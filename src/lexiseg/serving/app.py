@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -23,16 +21,15 @@ from lexiseg.serving.gate import Gate, facts_of, refusal_of
 from lexiseg.serving.image_addresses import ImageAddresses
 from lexiseg.serving.interface import describe_interface
 from lexiseg.serving.isolated_decoding import IsolatedDecoding
+from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.limits import Budget
 from lexiseg.serving.metrics import Metrics
 from lexiseg.serving.models import Models
 from lexiseg.serving.options import ServeOptions
-from lexiseg.serving.routes import health, models, prediction
+from lexiseg.serving.routes import health, jobs, models, prediction
 from lexiseg.serving.security import SecurityHeaders
 from lexiseg.serving.service import Service
 from lexiseg.serving.tokens import Tokens
-
-_log = logging.getLogger("lexiseg.serving")
 
 #: Folder of the page, in the package.
 PAGE = "page"
@@ -66,22 +63,20 @@ def make_app(options: ServeOptions) -> FastAPI:
             on_batch=metrics.batch,
         ),
         decoding=decoding,
+        computing=computing,
         encoding=ThreadPoolExecutor(2, thread_name_prefix="lexiseg-encode"),
+        jobs=JobList(limits, metrics),
         bodies=Budget(limits.held_bytes),
         addresses=ImageAddresses(options.image_hosts) if options.image_hosts else None,
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.gather(decoding.start(), service.models.load())
-        _log.info("ready", extra={"models": [model.record.name for model in service.models.all()]})
+        await service.start()
         try:
             yield
         finally:
-            service.stopping = True
-            await decoding.stop()
-            computing.shutdown(wait=False, cancel_futures=True)
-            service.encoding.shutdown(wait=False, cancel_futures=True)
+            await service.stop()
 
     app = FastAPI(
         title="Lexiseg",
@@ -93,7 +88,7 @@ def make_app(options: ServeOptions) -> FastAPI:
         exception_handlers={HTTPException: _on_http_error, RequestValidationError: _on_invalid},
     )
     app.state.service = service
-    for routes in (prediction, models, health):
+    for routes in (prediction, models, jobs, health):
         app.include_router(routes.router)
     page = Path(str(files("lexiseg.serving") / PAGE))
     if page.is_dir():

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lexiseg.errors import DataError, DiskError, LexisegError, RequestError, ResourceError, UsageError
+from lexiseg.serving.answers import error_record
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.logs import request_id
 from lexiseg.serving.metrics import Metrics
@@ -76,7 +77,7 @@ def refusal_of(error: LexisegError) -> Response:
         status = 422
     elif isinstance(error, DiskError | ResourceError):
         status, retry_after = 503, 5
-    return refusal(ErrorRecord(code=error.code, message=str(error)), status, retry_after=retry_after)
+    return refusal(error_record(error), status, retry_after=retry_after)
 
 
 class Gate:

@@ -33,7 +33,7 @@ _STATUSES = {
     421: "The request names another host.",
     422: "The request is understood and cannot be carried out.",
     429: "The server has no place left. The header Retry-After says when to send the request again.",
-    503: "The models are being loaded, or the request takes too long.",
+    503: "The request takes too long, or the disk of the server is full.",
 }
 
 #: The answers that refuse a request, for any route.

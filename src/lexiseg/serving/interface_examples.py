@@ -49,6 +49,21 @@ _PREDICTION = {
     "engine": "onnx 1.20.0, float32 on cpu",
     "exact": None,
 }
+_JOB = {
+    "id": "3f0c9d0a6f6b4a52",
+    "state": "running",
+    "model": _MODEL,
+    "formats": ["mask", "seg"],
+    "created": "2026-01-31T09:00:00+00:00",
+    "images": 200,
+    "done": 57,
+    "failed": 1,
+    "flagged": 9,
+    "bytes": None,
+    "error": None,
+    "expires": None,
+}
+
 #: An example per record, by the name of its class.
 EXAMPLES: dict[str, dict[str, Any]] = {
     "PredictResponse": {"request_id": "a1b2c3", "model": _MODEL, "results": [_PREDICTION]},
@@ -91,6 +106,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "exact": None,
         },
     },
+    "JobRecord": _JOB,
     "RefusalRecord": {
         "error": {"code": "LEX-REQ-1107", "message": "64 images wait for this model already."},
         "request_id": "a1b2c5",

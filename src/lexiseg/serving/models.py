@@ -101,15 +101,8 @@ class Models:
         """Return a model; None takes the default one.
 
         Raises:
-            RequestError: There is no such model, or none is loaded yet.
+            RequestError: There is no such model.
         """
-        if not self._loaded:
-            raise RequestError(
-                "The models are being loaded. Send the request again.",
-                status=503,
-                retry_after=2,
-                code="LEX-REQ-1108",
-            )
         if name is None:
             return next(iter(self._loaded.values()))
         if name not in self._loaded:

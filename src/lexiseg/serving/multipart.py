@@ -75,14 +75,14 @@ class FormReader(Generic[AnySink]):
 
     Args:
         content_type: The header Content-Type of the request.
-        open_file: Opens what the bytes of the next file are written to.
+        open_file: Opens what the bytes of the next file are written to; it gets the name of the file.
         limits: Limits of the form.
 
     Raises:
         RequestError: It is no multipart body.
     """
 
-    def __init__(self, content_type: str, *, open_file: Callable[[], AnySink], limits: FormLimits) -> None:
+    def __init__(self, content_type: str, *, open_file: Callable[[str], AnySink], limits: FormLimits) -> None:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary", b"")
         if kind != b"multipart/form-data" or not boundary:
@@ -164,9 +164,10 @@ class FormReader(Generic[AnySink]):
                 status=413,
                 code="LEX-REQ-1104",
             )
-        self._sink = self._open_file()
         stated = options[b"filename"].decode("utf-8", errors="replace")
-        files.append(FormFile(self._name, _file_name(stated, len(files) + 1), self._sink))
+        name = _file_name(stated, len(files) + 1)
+        self._sink = self._open_file(name)
+        files.append(FormFile(self._name, name, self._sink))
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._written += end - start

@@ -526,9 +526,9 @@ class HealthRecord(Record):
     """The answer of GET /healthz and GET /readyz.
 
     Attributes:
-        status: "ok"; "starting" until all models are loaded; "stopping" while the last requests end.
+        status: "ok"; "stopping" while the last requests end.
         version: Version of Lexiseg.
     """
 
-    status: Literal["ok", "starting", "stopping"]
+    status: Literal["ok", "stopping"]
     version: str

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from pydantic import Field, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from lexiseg.clinic.view import View, parse_view
 from lexiseg.errors import RequestError
+from lexiseg.files import disk_errors
 from lexiseg.json_records import Record
 from lexiseg.serving.isolated_decoding import UploadedImage
 from lexiseg.serving.limits import Holding, Limits
@@ -88,6 +89,24 @@ class RefineForm(PredictForm):
         return dict(said)
 
 
+class JobForm(Record):
+    """The fields of POST /v1/jobs besides the images.
+
+    Attributes:
+        model: Name of the model; None takes the default one.
+        formats: The outputs, separated by commas, as in `lexiseg predict --write`.
+    """
+
+    model: str | None = None
+    formats: str = Field(default="mask", max_length=200)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The outputs, each once."""
+        names = (name.strip() for name in self.formats.split(","))
+        return tuple(dict.fromkeys(name for name in names if name))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageForm:
     """A form with images.
@@ -118,7 +137,7 @@ async def read_images(request: Request, limits: Limits, holding: Holding) -> Ima
     """
     reader = FormReader(
         request.headers.get("content-type", ""),
-        open_file=io.BytesIO,
+        open_file=lambda name: io.BytesIO(),
         limits=FormLimits(file_bytes=limits.file_bytes, files=limits.images),
     )
     await _feed(request, reader, limits.request_bytes, holding)
@@ -127,6 +146,32 @@ async def read_images(request: Request, limits: Limits, holding: Holding) -> Ima
     return ImageForm(
         fields=form.fields, images=tuple((file.name, file.sink.getvalue()) for file in form.files)
     )
+
+
+async def read_files(
+    request: Request, limits: Limits, open_file: Callable[[str], BinaryIO]
+) -> Form[BinaryIO]:
+    """Read a multipart body with the images of a job into files.
+
+    Args:
+        request: The request.
+        limits: Limits of the server.
+        open_file: Opens the file of the next image, whose name it gets.
+
+    Raises:
+        RequestError: As for `read_images`.
+        DiskError: There is no space or no permission.
+    """
+    reader = FormReader(
+        request.headers.get("content-type", ""),
+        open_file=open_file,
+        limits=FormLimits(file_bytes=limits.file_bytes, files=limits.job_images),
+    )
+    with disk_errors("the private folder of jobs"):
+        await _feed(request, reader, limits.job_bytes, None)
+    form = reader.finish()
+    check_image_fields(form)
+    return form
 
 
 async def read_json_body(

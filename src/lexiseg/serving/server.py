@@ -33,13 +33,19 @@ class Server(uvicorn.Server):
         config: Settings of uvicorn.
         on_start: Called once requests are taken.
         on_hangup: Called at SIGHUP.
+        on_stop: Called when it begins to end.
     """
 
     def __init__(
-        self, config: uvicorn.Config, *, on_start: Callable[[], None], on_hangup: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        *,
+        on_start: Callable[[], None],
+        on_hangup: Callable[[], None],
+        on_stop: Callable[[], None],
     ) -> None:
         super().__init__(config)
-        self._on_start, self._on_hangup = on_start, on_hangup
+        self._on_start, self._on_hangup, self._on_stop = on_start, on_hangup, on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to take requests."""
@@ -67,6 +73,7 @@ class Server(uvicorn.Server):
         # The second one ends requests that are still running.
         self.force_exit = self.should_exit
         self.should_exit = True
+        self._on_stop()
 
 
 def serve(options: ServeOptions, *, on_start: Callable[[str], None]) -> None:
@@ -106,7 +113,12 @@ def serve(options: ServeOptions, *, on_start: Callable[[str], None]) -> None:
         def hangup() -> None:
             loop.call_soon_threadsafe(lambda: loop.create_task(reload_models(service)))
 
-        server = Server(config, on_start=lambda: on_start(address), on_hangup=hangup)
+        def stop() -> None:
+            service.stopping = True
+
+        # Before the server is one: what goes wrong here is an error of the command.
+        runner.run(service.start())
+        server = Server(config, on_start=lambda: on_start(address), on_hangup=hangup, on_stop=stop)
         runner.run(server.serve([listening]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from lexiseg.refinement.refine import refine_decoded, statement_for
 from lexiseg.serving.answers import failed_image, prediction_answer, refined_answer
 from lexiseg.serving.image_addresses import ImageAddresses
 from lexiseg.serving.isolated_decoding import IsolatedDecoding, ReceivedImage, UploadedImage
+from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.limits import Budget, Holding, Limits
 from lexiseg.serving.metrics import Metrics
 from lexiseg.serving.models import Models, ServedModel
@@ -27,6 +29,8 @@ from lexiseg.serving.records import (
     RefinedAnswer,
 )
 from lexiseg.serving.tokens import Tokens
+
+_log = logging.getLogger("lexiseg.serving")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +56,13 @@ class Service:
         tokens: Its tokens; None where it asks for none.
         models: Its models.
         decoding: Decodes images.
+        computing: Its one thread computes.
         encoding: Threads that make answers.
+        jobs: Its jobs.
         bodies: Bytes of bodies in memory.
         addresses: Fetches images from other hosts; None where that is off.
         stopping: Whether it is ending.
+        started: Whether it has been started.
     """
 
     limits: Limits
@@ -63,10 +70,38 @@ class Service:
     tokens: Tokens | None
     models: Models
     decoding: IsolatedDecoding
+    computing: ThreadPoolExecutor
     encoding: ThreadPoolExecutor
+    jobs: JobList
     bodies: Budget
     addresses: ImageAddresses | None = None
     stopping: bool = False
+    started: bool = False
+
+    async def start(self) -> None:
+        """Load the models and start the processes that decode; nothing where that is done already.
+
+        Raises:
+            LexisegError: A run cannot be loaded, or no process can be started.
+        """
+        if self.started:
+            return
+        self.started = True
+        try:
+            await self.models.load()
+            await self.decoding.start()
+        except BaseException:
+            await self.stop()
+            raise
+        _log.info("ready", extra={"models": [model.record.name for model in self.models.all()]})
+
+    async def stop(self) -> None:
+        """End jobs, processes and threads."""
+        self.stopping = True
+        await self.jobs.stop()
+        await self.decoding.stop()
+        for threads in (self.computing, self.encoding):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     @asynccontextmanager
     async def in_time(self) -> AsyncIterator[None]:

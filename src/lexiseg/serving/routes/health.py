@@ -18,7 +18,7 @@ from lexiseg.serving.tokens import Holder
 router = APIRouter(tags=["health"])
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {
-    503: {"model": HealthRecord, "description": "The server is starting or stopping."}
+    503: {"model": HealthRecord, "description": "The server is stopping."}
 }
 
 
@@ -35,12 +35,9 @@ async def health() -> Response:
     responses=_NOT_READY,
 )
 async def ready(request: Request) -> Response:
-    """Return "ok" once all models are loaded."""
-    service = service_of(request)
-    if service.stopping:
+    """Return "ok" until the server begins to end."""
+    if service_of(request).stopping:
         return json_answer(HealthRecord(status="stopping", version=__version__), 503)
-    if not service.models.all():
-        return json_answer(HealthRecord(status="starting", version=__version__), 503)
     return json_answer(HealthRecord(status="ok", version=__version__))
 
 

@@ -26,7 +26,6 @@ _Anybody = Annotated[Holder, Depends(needs(None))]
 async def list_models(request: Request, holder: _Anybody) -> Response:
     """Return each model with its card, its version, its classes and its vocabulary."""
     models = service_of(request).models
-    models.get(None)
     return json_answer(ModelsResponse(models=tuple(model.record for model in models.all())))
 
 
