@@ -27,6 +27,7 @@ PACKAGES = {
     "volumes": ("nibabel", "SimpleITK"),
     "dicom": ("pydicom", "highdicom"),
     "dicomweb": ("dicomweb_client", "requests"),
+    "serve": ("fastapi", "httpx2", "prometheus_client", "python_multipart", "starlette", "uvicorn"),
 }
 
 

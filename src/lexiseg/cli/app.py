@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from lexiseg._version import __version__
-from lexiseg.cli import convert_commands, data_commands, share_commands
+from lexiseg.cli import convert_commands, data_commands, share_commands, token_commands
 from lexiseg.cli.audit_command import audit
 from lexiseg.cli.calibrate_command import calibrate
 from lexiseg.cli.command_registration import register
@@ -25,6 +25,7 @@ from lexiseg.cli.output_mode import set_output_mode, show_error_as_json
 from lexiseg.cli.output_streams import outlive_readers
 from lexiseg.cli.predict_command import predict
 from lexiseg.cli.refine_command import refine
+from lexiseg.cli.serve_command import serve
 from lexiseg.cli.signals import SignalHandlers
 from lexiseg.cli.train_command import train
 from lexiseg.console import PrintableConsole
@@ -42,7 +43,7 @@ Research software, not a medical device: not for clinical use.
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 finished with failures or findings, 2 wrong usage, 3 data, 4 run folder, "
-    "5 weights, 6 disk, 7 memory, 130 interrupted, 143 terminated."
+    "5 weights, 6 disk, 7 memory, 8 server, 130 interrupted, 143 terminated."
 )
 
 
@@ -87,6 +88,8 @@ register(app, "pack", share_commands.pack)
 register(app, "unpack", share_commands.unpack)
 register(app, "push", share_commands.push)
 register(app, "pull", share_commands.pull)
+register(app, "serve", serve)
+app.add_typer(token_commands.app, name="token")
 app.add_typer(data_commands.app, name="data")
 app.add_typer(convert_commands.app, name="convert")
 register(app, "demo", demo)

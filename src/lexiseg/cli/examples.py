@@ -46,6 +46,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "unpack": ("lexiseg unpack first.lexiseg.zip -o runs/first",),
     "push": ("lexiseg push runs/first hf://jane/first --license CC-BY-4.0",),
     "pull": ("lexiseg pull hf://jane/first -o runs/first",),
+    "serve": (
+        "lexiseg serve covid-xray",
+        "lexiseg serve runs/first covid-xray --port 8080",
+    ),
+    "token": ("lexiseg token new jane --scope predict",),
+    "token new": ("lexiseg token new jane --scope predict --days 90",),
+    "token list": ("lexiseg token list",),
+    "token revoke": ("lexiseg token revoke jane",),
     "demo": ("lexiseg demo", "lexiseg demo my-data -o demo --minutes 10"),
     "data": ("lexiseg data list", "lexiseg data check my-data"),
     "data describe": (

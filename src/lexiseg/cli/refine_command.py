@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lexiseg.cli.common_options import RUN_HELP, Device, FlipAverage, Shared, say, warn
-from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.common_options import RUN_HELP, Device, FlipAverage, Frame, Shared, Window, say, warn
+from lexiseg.cli.output_mode import show_result
 from lexiseg.clinic.view import parse_view
 
 if TYPE_CHECKING:
