@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from lexiseg.data.decode import read_content
 from lexiseg.errors import RequestError
-from lexiseg.inference.predictor import as_image
+from lexiseg.inference.image_inputs import image_pixels
 from lexiseg.inference.result import Prediction
 from lexiseg.json_records import Record
 from lexiseg.refinement.refine import Refinement
@@ -188,5 +188,5 @@ def _upload(image: str | Path | Pixels) -> tuple[str, bytes]:
         path = Path(image)
         return path.name, read_content(path)
     buffer = io.BytesIO()
-    Image.fromarray(as_image(image)).save(buffer, format="PNG", compress_level=1)
+    Image.fromarray(image_pixels(image)).save(buffer, format="PNG", compress_level=1)
     return "image.png", buffer.getvalue()
