@@ -28,6 +28,7 @@ PACKAGES = {
     "dicom": ("pydicom", "highdicom"),
     "dicomweb": ("dicomweb_client", "requests"),
     "serve": ("fastapi", "httpx2", "prometheus_client", "python_multipart", "starlette", "uvicorn"),
+    "gateway": ("pynetdicom", "prometheus_client"),
 }
 
 

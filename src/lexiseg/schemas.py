@@ -39,6 +39,7 @@ SCHEMAS = {
     "volume": "lexiseg.inference.volumes.volumes_file:VolumeRecord",
     "refinement": "lexiseg.refinement.refinement_file:RefinementRecord",
     "output": "lexiseg.outputs.manifest:OutputRecord",
+    "quarantine": "lexiseg.gateway.spool:QuarantineRecord",
 }
 
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+)$")

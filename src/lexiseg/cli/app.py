@@ -28,6 +28,7 @@ from lexiseg.cli.refine_command import refine
 from lexiseg.cli.serve_command import serve
 from lexiseg.cli.signals import SignalHandlers
 from lexiseg.cli.train_command import train
+from lexiseg.cli.watch_command import watch
 from lexiseg.console import PrintableConsole
 from lexiseg.errors import LexisegError
 from lexiseg.extras import missing_package
@@ -84,6 +85,7 @@ register(app, "calibrate", calibrate)
 register(app, "predict", predict)
 register(app, "refine", refine)
 register(app, "export", export)
+register(app, "watch", watch)
 register(app, "pack", share_commands.pack)
 register(app, "unpack", share_commands.unpack)
 register(app, "push", share_commands.push)
