@@ -15,7 +15,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 LOCK := $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--custom-compile-command 'make lock' --constraint locks/pins.txt
 
-.PHONY: demo test coverage test-oldest faults fuzz check lock audit-dependencies docs clean
+.PHONY: demo test coverage test-oldest faults gateway-kills test-clinic fuzz check lock audit-dependencies docs clean
 
 ## Train, evaluate and predict in a few minutes; DATA=folder uses your own data set.
 demo: $(VENV)/.installed
@@ -54,6 +54,14 @@ check: $(VENV)/.installed-dev
 ## Each command under each fault at random moments, a hundred kills and more; prints a table (takes an hour).
 faults: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.faults --kills $(KILLS) --seed $(SEED)
+
+## A gateway (`lexiseg watch`) under load that is killed at random moments; prints a line per kill and a summary.
+gateway-kills: $(VENV)/.installed-dev
+	PYTHONPATH=tests $(BIN)/python -m tests.faults.gateway_kills --kills $(KILLS) --seed $(SEED)
+
+## The gateway beside real archives: needs orthanc, orthanc-dicomweb and dcmtk; what is missing is skipped and counted.
+test-clinic: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs tests/clinic
 
 ## New versions of all locked packages, within the bounds of pyproject.toml, with their hashes.
 lock: $(VENV)/.installed-dev

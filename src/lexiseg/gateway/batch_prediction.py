@@ -16,7 +16,7 @@ from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.predictions_file import FailureRecord, PredictionRecord
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.writers.base import Target
-from lexiseg.inference.writers.registry import image_formats
+from lexiseg.inference.writers.registry import image_formats, make_writers
 from lexiseg.structured_text import parse_json
 
 #: The record of a prediction among the results of its image.
@@ -55,12 +55,16 @@ class FailedImage:
 
 
 def load_predictors(configuration: GatewayConfiguration) -> dict[str, Predictor]:
-    """Return the predictor of each run that a rule names.
+    """Return the predictor of each run that a rule names; also load the writers of all formats.
 
     Raises:
         RunError: A run is missing or damaged.
         WeightsError: Its weights are missing or damaged.
+        UsageError: A format needs packages that are not installed.
     """
+    # At the start, so that the first image does not wait for it.
+    for rule in configuration.rules:
+        make_writers(rule.write)
     runs = dict.fromkeys(rule.run for rule in configuration.rules)
     return {run: load(run, batch_size=configuration.batch) for run in runs}
 
