@@ -67,6 +67,7 @@ test-clinic: $(VENV)/.installed-dev
 lock: $(VENV)/.installed-dev
 	$(LOCK) pyproject.toml --extra train locks/build.in --output-file locks/runtime.txt
 	$(LOCK) pyproject.toml --extra dev --constraint locks/runtime.txt --output-file locks/dev.txt
+	$(LOCK) pyproject.toml --extra gateway --constraint locks/dev.txt --output-file locks/gateway.txt
 	$(LOCK) pyproject.toml --extra docs --constraint locks/dev.txt --output-file locks/docs.txt
 
 ## The locked packages against the known vulnerabilities (needs the service of PyPI).

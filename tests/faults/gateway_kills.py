@@ -7,9 +7,12 @@ sent to the gateway by C-STORE until it confirms them; an archive counts the obj
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import json
+import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -36,11 +39,11 @@ from lexiseg.gateway.event_log import EventLog
 from lexiseg.gateway.service import opened_state
 
 COMPUTED_RADIOGRAPHY = "1.2.840.10008.5.1.4.1.1.1"
-#: Longest time from the start of the work to a kill in seconds.
-LONGEST_LIFE_S = 12.0
+#: A kill comes after so many events of the log at most, or after this time.
+MOST_EVENTS, LONGEST_WAIT_S = 20, 20.0
 #: Share of the kills that come while the gateway starts.
 DURING_START = 0.2
-IMAGES_PER_KILL = 5
+IMAGES_PER_KILL = 3
 
 
 @dataclass
@@ -149,18 +152,17 @@ def campaign(folder: Path, kills: int, seed: int) -> Outcome:
     images = [dcmread(io.BytesIO(image_bytes(number))) for number in range(1, count + 1)]
     with archive_on() as (archive, archive_port):
         file = _write_configuration(folder, archive_port)
+        gateways = Gateways(file)
         feeder = Feeder(_port_of(file), images, pause_s=0.3)
         feeder.start()
         for number in range(1, kills + 1):
-            moment = _life(file, draw)
+            moment = _life(gateways, draw)
             so_far = f"confirmed {feeder.confirmed}, back {len(archive.objects)}"
             print(f"kill {number:3d} {moment}; {so_far}", flush=True)
-        process = _start(file)
-        try:
-            _wait_until_done(file, process, feeder, count, archive)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=120)
+        gateways.start()
+        _wait_until_done(gateways, feeder, count, archive)
+        gateways.end(signal.SIGTERM)
+        gateways.close()
         return _judge(file, archive, count)
 
 
@@ -189,37 +191,93 @@ def _port_of(file: Path) -> int:
     return int(yaml.safe_load(file.read_text(encoding="utf-8"))["sources"]["port"]["port"])
 
 
-def _start(file: Path) -> subprocess.Popen[bytes]:
-    with open(file.parent / "gateway.log", "ab") as log:
-        command = [sys.executable, "-m", "lexiseg", "watch", str(file)]
-        return subprocess.Popen(command, stdout=log, stderr=log)
+class Gateways:
+    """Gateways in forks of a process that has imported everything, so that each starts in a moment.
+
+    Args:
+        file: The configuration; the log is beside it.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.log = file.parent / "gateway.log"
+        self.log.touch()
+        command = [sys.executable, "-m", "tests.faults.gateway_kills", "--serve", str(file)]
+        self._server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+
+    def start(self) -> None:
+        """Start a gateway."""
+        assert self._server.stdin is not None
+        self._server.stdin.write(b"start\n")
+        self._pid = int(self._answer())
+
+    def runs(self) -> bool:
+        """Return whether the gateway runs."""
+        return not select.select([self._server.stdout], [], [], 0)[0]
+
+    def end(self, number: signal.Signals) -> None:
+        """Send a signal to the gateway and wait until it has ended."""
+        assert self.runs(), self.log.read_text()[-3000:]
+        os.kill(self._pid, number)
+        self._answer()
+
+    def close(self) -> None:
+        """End the process that forks."""
+        assert self._server.stdin is not None
+        self._server.stdin.close()
+        self._server.wait(timeout=60)
+
+    def _answer(self) -> bytes:
+        assert self._server.stdout is not None
+        return self._server.stdout.readline()
 
 
-def _life(file: Path, draw: random.Random) -> str:
-    """Start the gateway and kill it at a random moment; return when that was."""
-    log = file.parent / "gateway.log"
-    begun = log.read_bytes().count(b'"started"') if log.exists() else 0
-    process = _start(file)
-    if draw.random() < DURING_START:
-        wait, when = draw.uniform(0.0, 3.0), "while it starts"
-    else:
-        while log.read_bytes().count(b'"started"') == begun:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.02)
-        wait, when = draw.uniform(0.0, LONGEST_LIFE_S), "while it works"
+def serve(file: Path) -> None:
+    """Fork a gateway for each line of the standard input; print its process, and that it has ended."""
+    for name in (
+        "highdicom",
+        "lexiseg.cli.app",
+        "lexiseg.gateway.service",
+        "lexiseg.inference.predictor",
+        "lexiseg.inference.writers.seg",
+        "lexiseg.inference.writers.sr",
+        "onnxruntime",
+    ):
+        importlib.import_module(name)
+    for _ in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            log = os.open(file.parent / "gateway.log", os.O_WRONLY | os.O_APPEND)
+            for number in (1, 2):
+                os.dup2(log, number)
+            sys.argv = ["lexiseg", "watch", str(file)]
+            importlib.import_module("lexiseg.cli").main()
+        print(child, flush=True)
+        os.waitpid(child, 0)
+        print("ended", flush=True)
+
+
+def _life(gateways: Gateways, draw: random.Random) -> str:
+    """Start the gateway and kill it at a random moment; return when that was.
+
+    The moment is some events after the start and a part of a second: so kills hit each step, on a quick
+    machine and on a busy one.
+    """
+    begun = gateways.log.read_bytes().count(b"\n")
+    gateways.start()
+    events = 0 if draw.random() < DURING_START else draw.randint(1, MOST_EVENTS)
+    end = time.monotonic() + LONGEST_WAIT_S
+    while gateways.log.read_bytes().count(b"\n") < begun + events and time.monotonic() < end:
+        time.sleep(0.005)
+    wait = draw.uniform(0.0, 0.5)
     time.sleep(wait)
-    assert process.poll() is None, log.read_text()
-    process.kill()
-    process.wait()
-    return f"{when}, after {wait:.2f} s"
+    gateways.end(signal.SIGKILL)
+    return f"{wait:.2f} s after {events} events"
 
 
-def _wait_until_done(
-    file: Path, process: subprocess.Popen[bytes], feeder: Feeder, count: int, archive: Archive
-) -> None:
+def _wait_until_done(gateways: Gateways, feeder: Feeder, count: int, archive: Archive) -> None:
     last, since = -1, time.monotonic()
     while feeder.confirmed < count or len(archive.objects) < 2 * count:
-        assert process.poll() is None, (file.parent / "gateway.log").read_text()[-3000:]
+        assert gateways.runs(), gateways.log.read_text()[-3000:]
         now = feeder.confirmed + len(archive.objects)
         if now != last:
             last, since = now, time.monotonic()
@@ -270,7 +328,11 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--serve", type=Path)
     options = parser.parse_args()
+    if options.serve is not None:
+        serve(options.serve)
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         outcome = campaign(Path(folder), options.kills, options.seed)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import warn
+from lexiseg.cli.common_options import say, warn
+from lexiseg.errors import PartialFailureError, UsageError
 from lexiseg.extras import load_module
 
 
@@ -22,12 +23,35 @@ def watch(
             "--requeue", help="Before the start, put all images of the quarantine into the queue again."
         ),
     ] = False,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once",
+            help="Segment the images of one folder by the rules and end, as a processing module of mercure "
+            "does; needs --in and --out.",
+        ),
+    ] = False,
+    images: Annotated[
+        Path | None,
+        typer.Option("--in", envvar="MERCURE_IN_DIR", help="Folder of images for --once."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", envvar="MERCURE_OUT_DIR", help="Folder for DICOM objects and result.json of --once."
+        ),
+    ] = None,
 ) -> None:
     """Run a gateway beside an archive: images in, predictions out. Its log is on the standard output."""
     # First the module that needs a package of the extra, so that the message names it.
     load_module("lexiseg.gateway.monitoring")
-    service = load_module("lexiseg.gateway.service")
     settings = load_module("lexiseg.gateway.configuration").read_configuration(configuration)
+    if once:
+        if images is None or out is None:
+            raise UsageError("--once needs the folders --in and --out.", code="LEX-USE-1244")
+        _predict_once(settings, images, out)
+        return
+    service = load_module("lexiseg.gateway.service")
     log = load_module("lexiseg.gateway.event_log").EventLog(sys.stdout)
     with service.opened_state(settings, log) as state:
         if requeue:
@@ -39,3 +63,19 @@ def watch(
             gateway.run()
         finally:
             gateway.close()
+
+
+def _predict_once(settings: object, images: Path, out: Path) -> None:
+    """Segment one folder; fail only if no image gave a result, because mercure then drops all results."""
+    summary = load_module("lexiseg.gateway.single_pass").predict_folder(settings, images, out)
+    for name, reason in summary.failed:
+        warn(f"{name}: {reason}")
+    say(
+        f"{summary.predicted} images segmented, {summary.flagged} flagged for review, {summary.left_out} "
+        f"left out, {len(summary.failed)} problems. Results: {out}"
+    )
+    if summary.failed and summary.predicted == 0:
+        raise PartialFailureError(
+            f"No image could be segmented; the reasons are named above and in {out / 'result.json'}.",
+            code="LEX-PART-1230",
+        )

@@ -291,7 +291,7 @@ class GatewayConfiguration(_Settings):
             default one is made in the state folder.
     """
 
-    state: Path
+    state: Path = Path("state")
     sources: dict[str, Source] = {}
     rules: tuple[Rule, ...] = Field(min_length=1)
     destinations: dict[str, Destination] = {}

@@ -61,6 +61,12 @@ def test_what_cannot_be_is_refused(tmp_path: Path, changes: dict[str, Any], word
         read_configuration(written(tmp_path, **changes))
 
 
+@pytest.mark.parametrize("name", ["gateway.yaml", "module.yaml"])
+def test_the_configurations_of_the_image_are_valid(name: str) -> None:
+    folder = Path(__file__).parents[3] / "deploy" / "gateway"
+    assert [rule.run for rule in read_configuration(folder / name).rules] == ["covid-xray"]
+
+
 def test_an_archive_needs_dicom_objects(tmp_path: Path) -> None:
     archive = {"kind": "dicom", "host": "h", "port": 104, "ae_title": "PACS"}
     with refuses("LEX-USE-1232", "'pacs'", "seg"):
