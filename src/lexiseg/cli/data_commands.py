@@ -56,7 +56,7 @@ def check(
     With --with or --folds, check what masks and reports say instead, and rank the cases.
     """
     if identifying or strict:
-        show_identifying(folder, as_json=as_json, strict=strict)
+        show_identifying(folder, strict=strict)
         return
     if with_run is not None or folds is not None or config is not None or max_minutes is not None:
         found = check_with(

@@ -39,6 +39,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "lexiseg export runs/first",
         "lexiseg export runs/first --to openvino -o model.openvino --check images",
     ),
+    "watch": (
+        "lexiseg watch gateway.yaml",
+        "lexiseg watch module.yaml --once --in images --out results",
+    ),
     "pack": (
         "lexiseg pack runs/first -o first.lexiseg.zip --license CC-BY-4.0",
         "lexiseg pack runs/first --format monai -o bundle",
@@ -67,6 +71,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "data check": (
         "lexiseg data check my-data",
         "lexiseg data check my-data --with runs/first -o suspicions",
+        "lexiseg data check my-data --identifying --strict",
     ),
     "data phantom": ("lexiseg data phantom phantom --train 100 --val 20 --test 20",),
     "data croissant": ("lexiseg data croissant my-data",),

@@ -1,21 +1,18 @@
-"""The check for identifying data of `lexiseg data check --identifying`, as text or JSON."""
+"""The check for identifying data of `lexiseg data check --identifying`, as text."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import typer
-
 from lexiseg.cli.common_options import progress_bar, say, warn
-from lexiseg.printable import printable_json
+from lexiseg.cli.output_mode import show_result
 
 
-def show_identifying(folder: Path, *, as_json: bool, strict: bool) -> None:
+def show_identifying(folder: Path, *, strict: bool) -> None:
     """Check a folder and print the signs.
 
     Args:
         folder: The folder that is given to others.
-        as_json: Whether to print JSON.
         strict: Whether a sign is an error.
 
     Raises:
@@ -30,9 +27,7 @@ def show_identifying(folder: Path, *, as_json: bool, strict: bool) -> None:
             progress.update(task, completed=done, total=total)
 
         report = check_identifying(folder, strict=strict, progress=show)
-    if as_json:
-        typer.echo(printable_json(report.model_dump(mode="json"), indent=2))
-        return
+    show_result(report)
     for sentence in report.sentences:
         warn(f"Sign of identifying data: {sentence}")
     for reason in report.unread.values():
