@@ -1,5 +1,6 @@
 // The access token of a server that asks for one. It stays in memory only.
 import { byId } from "./elements.js";
+import { text } from "./texts.js";
 
 let token = null;
 let asking = null;
@@ -11,6 +12,9 @@ export function askToken() {
   asking ??= new Promise((resolve) => {
     const dialog = byId("token");
     const field = byId("token-text");
+    const refused = byId("token-refused");
+    refused.hidden = token === null;
+    refused.textContent = token === null ? "" : text("error.token");
     field.value = "";
     dialog.returnValue = "cancelled";
     dialog.addEventListener("close", () => {

@@ -45,6 +45,8 @@ export class CaseList extends EventTarget {
   cases = [];
   order = "doubt";
   shown = null;
+  // Whether the reader did anything yet; until then the page may choose which image it shows.
+  touched = false;
 
   add(files) {
     const added = files.map((file) => new Case(file));
@@ -64,6 +66,7 @@ export class CaseList extends EventTarget {
   }
 
   show(item) {
+    this.touched = true;
     this.shown = item;
     this.changed();
   }
@@ -73,6 +76,14 @@ export class CaseList extends EventTarget {
     const sorted = this.sorted;
     const to = sorted.indexOf(this.shown) + distance;
     if (to >= 0 && to < sorted.length) this.show(sorted[to]);
+  }
+
+  /** Shows the first image of the order, where the reader did nothing yet. */
+  showFirst() {
+    const [first] = this.sorted;
+    if (this.touched || first === this.shown) return;
+    this.shown.seen = false;
+    this.shown = first;
   }
 
   changed() {

@@ -235,6 +235,7 @@ startKeys(
   { undo, redo },
 );
 list.addEventListener("change", show);
+for (const event of ["pointerdown", "keydown"]) byId("workplace").addEventListener(event, () => (list.touched = true));
 // Corrections live in this page only.
 addEventListener("beforeunload", (event) => {
   if (list.cases.some((item) => item.isCorrected)) event.preventDefault();

@@ -33,6 +33,7 @@ export class PredictionQueue {
       next.status = "running";
       this.#read(next).finally(() => {
         this.#running -= 1;
+        if (this.list.cases.every(({ status }) => status === "done" || status === "failed")) this.list.showFirst();
         this.list.changed();
         this.start();
       });

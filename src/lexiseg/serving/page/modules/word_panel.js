@@ -5,6 +5,7 @@ import { percent, text } from "./texts.js";
 
 export class WordPanel {
   #open = null;
+  #looked = null;
 
   /**
    * @param {HTMLElement} place
@@ -27,7 +28,8 @@ export class WordPanel {
     this.place.replaceChildren(
       ...(words.length ? words.map((word) => this.#word(word)) : [element("p", { class: "soft" }, text("words.none"))]),
     );
-    if (focused) this.#chip(focused)?.focus();
+    this.#leave();
+    if (focused) this.#focus(this.#chip(focused));
   }
 
   /** Opens the list of the word at a position, from 0; does nothing where there is none. */
@@ -57,11 +59,28 @@ export class WordPanel {
       element("span", { class: "chip-share" }, percent(word.confidence)),
       element("progress", { class: "meter", max: 1, value: word.confidence, "aria-hidden": "true" }),
     );
-    const look = () => this.#open || this.onLook(word.factor, word.index);
-    const leave = () => this.#open || this.onLeave();
-    for (const event of ["pointerenter", "focus"]) chip.addEventListener(event, look);
-    for (const event of ["pointerleave", "blur"]) chip.addEventListener(event, leave);
+    // A chip that comes under a resting pointer is not pointed at: only one that moves counts.
+    for (const event of ["pointermove", "focus"]) chip.addEventListener(event, () => this.#look(chip, word));
+    for (const event of ["pointerleave", "blur"]) chip.addEventListener(event, () => this.#leave());
     return element("div", { class: "word", "data-factor": word.factor }, chip, ...this.#notes(word));
+  }
+
+  #look(chip, word) {
+    if (this.#open || this.#looked === chip) return;
+    this.#looked = chip;
+    this.onLook(word.factor, word.index);
+  }
+
+  #leave() {
+    if (this.#open) return;
+    this.#looked = null;
+    this.onLeave();
+  }
+
+  /** Gives a chip the focus without showing where its word acts, so that the mask is seen as it is. */
+  #focus(chip) {
+    this.#looked = chip;
+    chip?.focus();
   }
 
   #notes(word) {
@@ -107,7 +126,7 @@ export class WordPanel {
     const back = focus && list.contains(document.activeElement);
     list.remove();
     chip.setAttribute("aria-expanded", "false");
-    this.onLeave();
-    if (back) chip.focus();
+    this.#leave();
+    if (back) this.#focus(chip);
   }
 }

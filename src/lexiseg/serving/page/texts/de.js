@@ -94,7 +94,6 @@ export default {
   "words.order": "grob bis fein",
   "words.hint": "Zeigen Sie auf ein Wort, um zu sehen, wo es wirkt. Klicken Sie darauf, um das richtige zu w\u00e4hlen.",
   "words.none": "Dieses Modell nennt keine Worte.",
-  "word.label": "{title}: {phrase}, {confidence}, gesagt von: {who}. Andere Formulierung w\u00e4hlen.",
   "word.measured": "Die Maske selbst zeigt: {phrase}",
   "word.was": "Das Modell sagte: {phrase}",
   "word.choose": "{title}: richtige Formulierung",

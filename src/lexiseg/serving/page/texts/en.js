@@ -94,7 +94,6 @@ export default {
   "words.order": "coarse to fine",
   "words.hint": "Point at a word to see where it acts. Click it to choose the right one.",
   "words.none": "This model names no words.",
-  "word.label": "{title}: {phrase}, {confidence}, said by {who}. Choose another phrase.",
   "word.measured": "The mask itself shows: {phrase}",
   "word.was": "The model said: {phrase}",
   "word.choose": "{title}: right phrase",
