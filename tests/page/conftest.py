@@ -46,7 +46,9 @@ def server() -> Iterator[PageServer]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """Return a window without memory of earlier tests, in English."""
     context = browser.new_context(
-        viewport={"width": 1280, "height": 800}, locale="en-GB", permissions=["clipboard-read", "clipboard-write"]
+        viewport={"width": 1280, "height": 800},
+        locale="en-GB",
+        permissions=["clipboard-read", "clipboard-write"],
     )
     context.set_default_timeout(_PATIENCE)
     yield context

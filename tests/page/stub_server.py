@@ -130,7 +130,9 @@ class Stub:
     def zone(self, factor: str, index: int) -> bytes:
         phrase = next(f for f in self.vocabulary.factors if f.name == factor).phrases[index]
         filled = moved(np.zeros((64, 64), np.uint8), self.vocabulary, {factor: phrase})
-        return base64.b64decode(png((ndimage.gaussian_filter(filled.astype(float), 4) * 255).astype(np.uint8)))
+        return base64.b64decode(
+            png((ndimage.gaussian_filter(filled.astype(float), 4) * 255).astype(np.uint8))
+        )
 
     def predict(self, name: str, content: bytes) -> records.PredictResponse:
         try:
@@ -152,7 +154,9 @@ class Stub:
         flagged = expected is None or expected < 0.6
         reasons = []
         if unlike:
-            reasons.append("unlike the training images (content, layout): nothing was learned about such images")
+            reasons.append(
+                "unlike the training images (content, layout): nothing was learned about such images"
+            )
         elif flagged:
             reasons.append("low confidence: the outline is uncertain, and the left word is unsure")
         shape = (mask.shape[0], mask.shape[1])

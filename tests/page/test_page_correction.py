@@ -26,7 +26,9 @@ def drawn(page: Page) -> str:
     return str(page.evaluate("document.getElementById('canvas').toDataURL()"))
 
 
-def test_words_stand_coarse_to_fine_with_their_probability(page: Page, images: list[FilePayload], read: Read) -> None:
+def test_words_stand_coarse_to_fine_with_their_probability(
+    page: Page, images: list[FilePayload], read: Read
+) -> None:
     read(images[:1])
     expect(page.locator(".word")).to_have_count(4)
     factors = [row.get_attribute("data-factor") for row in page.locator(".word").all()]
@@ -71,7 +73,9 @@ def test_the_mask_follows_a_chosen_word_and_returns_when_it_is_undone(
     assert after != before
     expect(page.locator("#finding")).to_contain_text("Overlap with the model")
     expect(page.locator("#history .step")).to_have_count(2)
-    expect(page.locator("#history .step").nth(1)).to_contain_text("Left lung: upper lower left lung, instead of")
+    expect(page.locator("#history .step").nth(1)).to_contain_text(
+        "Left lung: upper lower left lung, instead of"
+    )
 
     page.click("#undo")
     expect(page.locator("#history .undone")).to_have_count(1)
@@ -96,7 +100,10 @@ def test_words_add_up_and_one_can_be_withdrawn(
     choose(page, "left", "middle left lung")
     choose(page, "right", "no lesion in right lung")
     expect(page.locator("#history .step")).to_have_count(3)
-    assert json.loads(server.stub.said[-1]) == {"left": "middle left lung", "right": "no lesion in right lung"}
+    assert json.loads(server.stub.said[-1]) == {
+        "left": "middle left lung",
+        "right": "no lesion in right lung",
+    }
     choose(page, "left", "Withdraw")
     expect(page.locator("#history .step").nth(3)).to_contain_text("withdrawn")
     assert json.loads(server.stub.said[-1]) == {"right": "no lesion in right lung"}
@@ -109,7 +116,9 @@ def test_a_word_about_no_place_is_noted_and_the_mask_stays(
     page: Page, server: PageServer, images: list[FilePayload], read: Read
 ) -> None:
     read(images[:1])
-    other = "one infected area" if "multiple" in chip(page, "count").inner_text() else "multiple infected areas"
+    other = (
+        "one infected area" if "multiple" in chip(page, "count").inner_text() else "multiple infected areas"
+    )
     choose(page, "count", other)
     expect(page.locator("#notices")).to_contain_text("the mask stays as it is")
     expect(chip(page, "count")).to_contain_text("you")
@@ -133,7 +142,9 @@ def test_free_words_join_what_was_said_before(
     expect(page.locator("#say-text")).to_have_value("")
 
 
-def test_words_that_nobody_understands_change_nothing(page: Page, images: list[FilePayload], read: Read) -> None:
+def test_words_that_nobody_understands_change_nothing(
+    page: Page, images: list[FilePayload], read: Read
+) -> None:
     read(images[:1])
     page.fill("#say-text", "gibberish")
     page.click("#say button")

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from dicom_files import dicom_dataset
+from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
 from stub_server import PageServer
+
+from dicom_files import dicom_dataset
 
 Read = Callable[[list[FilePayload]], None]
 
@@ -32,8 +34,6 @@ def correct(page: Page) -> None:
 
 
 def pixels(content: bytes) -> np.ndarray:
-    from PIL import Image
-
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
 
 
@@ -101,9 +101,15 @@ def test_dicom_objects_come_from_the_server(page: Page, server: PageServer, read
     expect(page.locator("#case-facts")).to_contain_text("CR")
     name, zipped = saved(page, "#export-dicom")
     assert (name, zipped) == ("chest_dicom.zip", b"PK\x05\x06")
-    assert server.stub.seen[-3:] == ["POST /v1/jobs", "GET /v1/jobs/job-1/events", "GET /v1/jobs/job-1/result"]
+    assert server.stub.seen[-3:] == [
+        "POST /v1/jobs",
+        "GET /v1/jobs/job-1/events",
+        "GET /v1/jobs/job-1/result",
+    ]
     correct(page)
-    expect(page.locator("#export-note")).to_contain_text("hold the mask of the model, without your corrections")
+    expect(page.locator("#export-note")).to_contain_text(
+        "hold the mask of the model, without your corrections"
+    )
 
 
 def test_other_images_have_no_dicom_objects(page: Page, images: list[FilePayload], read: Read) -> None:
@@ -116,7 +122,15 @@ def test_the_printed_card_holds_what_matters(page: Page, images: list[FilePayloa
     read(images[:1])
     correct(page)
     page.emulate_media(media="print")
-    for part in ("#canvas", "#case-name", "#finding", "#words .chip >> nth=0", "#history", ".purpose", "#legend"):
+    for part in (
+        "#canvas",
+        "#case-name",
+        "#finding",
+        "#words .chip >> nth=0",
+        "#history",
+        ".purpose",
+        "#legend",
+    ):
         expect(page.locator(part)).to_be_visible()
     for part in (".queue", ".view-tools", "#say", "#export-part", ".bar-tools"):
         expect(page.locator(part)).to_be_hidden()

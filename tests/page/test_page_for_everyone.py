@@ -1,4 +1,4 @@
-"""Readable by everyone: axe, names for screen readers, both languages, narrow screens, dark colours, no motion."""
+"""For everyone: axe, names for screen readers, both languages, narrow screens, dark colours, no motion."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
         expect(page.locator(".purpose")).to_be_in_viewport()
 
     check()
-    page.set_input_files("#files", [*images[:2], {"name": "no.txt", "mimeType": "text/plain", "buffer": b"no"}])
+    page.set_input_files(
+        "#files", [*images[:2], {"name": "no.txt", "mimeType": "text/plain", "buffer": b"no"}]
+    )
     expect(page.locator("#queue-count")).to_contain_text("1 not read")
     expect(page.locator("#queue-count")).not_to_contain_text("in work")
     check()
@@ -83,7 +85,9 @@ def test_a_screen_reader_hears_the_finding_and_what_follows(
 ) -> None:
     read(images[:1])
     canvas = page.locator("#canvas")
-    expect(canvas).to_have_attribute("aria-label", re.compile(r"^phantom.*, 96 by 96 pixels\. Lesion: [\d,]+ pixels"))
+    expect(canvas).to_have_attribute(
+        "aria-label", re.compile(r"^phantom.*, 96 by 96 pixels\. Lesion: [\d,]+ pixels")
+    )
     chip = page.get_by_role("button", name=re.compile("Left lung"))
     expect(chip).to_have_attribute("aria-expanded", "false")
     expect(chip).to_have_accessible_name(re.compile(r"Left lung.*model.*left lung.*%"))
@@ -134,7 +138,7 @@ def test_languages_have_the_same_texts_and_each_is_used() -> None:
     sources = [*_PAGE.glob("modules/*.js"), _PAGE / "index.html"]
     code = "\n".join(source.read_text(encoding="utf-8") for source in sources)
     literal = set(re.findall(r'["`]([\w.]+)["`]', code))
-    dynamic = tuple(re.findall(r'`([\w.]+\.)\$\{', code))
+    dynamic = tuple(re.findall(r"`([\w.]+\.)\$\{", code))
     counted = {f"{key}.{form}" for key in literal for form in ("one", "other")}
     unused = [key for key in english if key not in literal | counted and not key.startswith(dynamic)]
     assert unused == []
@@ -154,7 +158,9 @@ def test_nothing_is_inline_or_set_as_html() -> None:
     assert not re.search(r"\sstyle=|\son\w+=|<style|<script(?! type=\"module\" src=)", page)
     for module in _PAGE.glob("modules/*.js"):
         source = module.read_text(encoding="utf-8")
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", source)
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", source
+        )
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", source)
         assert source.isascii()
         assert len(source.splitlines()) < 400

@@ -27,7 +27,8 @@ self.addEventListener("fetch", (event) => {
 async function answer(request) {
   const kept = await caches.open(KEPT);
   try {
-    const fresh = await fetch(request);
+    // Asks the server even where the browser holds a copy that looks fresh.
+    const fresh = await fetch(request, { cache: "no-cache" });
     if (fresh.ok) await kept.put(request, fresh.clone());
     return fresh;
   } catch (problem) {

@@ -6,11 +6,11 @@ function statusOf(item) {
   if (item.status !== "done") {
     return [item.status === "failed" ? mark("failed") : text(`status.${item.status}`)];
   }
-  const { flagged } = item.steps[0].reading;
-  const { expectedDice } = item.reading;
+  const { expectedDice, flagged } = item.reading;
   const dice = expectedDice === null ? "" : number(expectedDice, 2);
   const marks = [
-    item.isCorrected ? mark("corrected") : flagged ? mark("flagged") : null,
+    item.isCorrected ? mark("corrected") : null,
+    flagged ? mark("flagged") : null,
     dice && element("span", { title: text("figure.dice") }, dice),
     item.seen ? element("span", { class: "unseen" }, text("status.seen")) : null,
   ];
@@ -39,6 +39,15 @@ function countText(cases) {
   ].filter(Boolean).join(" \u00b7 ");
 }
 
+/** Scrolls a list to a row, and the page not at all. */
+function scrollTo(place, row) {
+  const [top, left] = [row.offsetTop - place.offsetTop, row.offsetLeft - place.offsetLeft];
+  const [bottom, right] = [top + row.offsetHeight, left + row.offsetWidth];
+  const [endY, endX] = [place.scrollTop + place.clientHeight, place.scrollLeft + place.clientWidth];
+  if (top < place.scrollTop || bottom > endY) place.scrollTop = top - 60;
+  if (left < place.scrollLeft || right > endX) place.scrollLeft = left - 60;
+}
+
 /** Shows the list of images. */
 export function showCases(list) {
   const place = byId("cases");
@@ -50,7 +59,8 @@ export function showCases(list) {
     const button = element(
       "button",
       {
-        type: "button", class: item.seen ? "case" : "case new", title: item.name, "aria-current": item === list.shown ? "true" : null,
+        type: "button", class: item.seen ? "case" : "case new", title: item.name,
+        "aria-current": item === list.shown ? "true" : null,
         on: { click: () => list.show(item) },
       },
       picture, nameOf(item),
@@ -60,12 +70,8 @@ export function showCases(list) {
   });
   place.replaceChildren(...rows);
   const current = place.querySelector("[aria-current]");
-  // Scrolls the list only, not the page.
   if (current) {
-    const row = current.parentElement;
-    const [top, left] = [row.offsetTop - place.offsetTop, row.offsetLeft - place.offsetLeft];
-    if (top < place.scrollTop || top + row.offsetHeight > place.scrollTop + place.clientHeight) place.scrollTop = top - 60;
-    if (left < place.scrollLeft || left + row.offsetWidth > place.scrollLeft + place.clientWidth) place.scrollLeft = left - 60;
+    scrollTo(place, current.parentElement);
     if (hadFocus) current.focus({ preventScroll: true });
   }
   byId("queue-count").textContent = countText(list.cases);

@@ -60,6 +60,7 @@ export function showFinding(place, item) {
   const side = words.length ? element("p", { class: "soft small" }, text(`side.${item.result.side}`)) : null;
   const assumed = item.result.assumptions.map((said) => element("p", { class: "soft small", lang: "en" }, said));
   place.replaceChildren(
-    element("p", {}, findingSentence(item)), flagBox(item.reading), element("dl", { class: "figures" }, ...figures), ...(side ? [side] : []), ...assumed,
+    element("p", {}, findingSentence(item)), flagBox(item.reading),
+    element("dl", { class: "figures" }, ...figures), ...(side ? [side] : []), ...assumed,
   );
 }

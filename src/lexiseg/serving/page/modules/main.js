@@ -75,6 +75,8 @@ function showFailure(item) {
 function showSay(item) {
   const model = modelOf(item);
   byId("say").hidden = !model.can_refine;
+  byId("words-hint").hidden = !model.can_refine;
+  byId("say-impossible").hidden = model.can_refine || !model.vocabulary;
   byId("say-text").disabled = item.busy;
   const example = model.vocabulary?.factors.at(-1).phrases[0].phrase;
   byId("say-text").placeholder = example ? text("say.example", { phrase: example }) : "";

@@ -132,7 +132,9 @@ export function drawScene(pen, scene, { masks, opacity, line }) {
   pen.globalAlpha = opacity;
   pen.drawImage(scene.fill, 0, 0, width, height);
   pen.globalAlpha = 1;
-  for (const { label, polygons } of scene.outlines) strokeTwice(pen, outlinePath(polygons), maskColour(label), line, []);
+  for (const { label, polygons } of scene.outlines) {
+    strokeTwice(pen, outlinePath(polygons), maskColour(label), line, []);
+  }
   for (const { polygons } of scene.modelOutlines ?? []) {
     strokeTwice(pen, outlinePath(polygons), colour("--mask-model"), line, [4 * line, 3 * line]);
   }

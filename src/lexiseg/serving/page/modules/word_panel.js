@@ -39,7 +39,8 @@ export class WordPanel {
   }
 
   #chip(factor) {
-    return [...this.place.querySelectorAll(".word")].find((row) => row.dataset.factor === factor)?.querySelector(".chip");
+    const rows = [...this.place.querySelectorAll(".word")];
+    return rows.find((row) => row.dataset.factor === factor)?.querySelector(".chip");
   }
 
   #word(word) {
