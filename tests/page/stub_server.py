@@ -42,7 +42,7 @@ POLICY = (
 )
 _KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _PAGE = Path(str(files("lexiseg.serving") / "page"))
-_MODEL = records.ModelVersion(name="phantom-chest", version="5e" * 32, lexiseg_version="0.2.0")
+_MODELS = ("phantom-chest", "phantom-second")
 
 
 def png(pixels: npt.NDArray[Any]) -> str:
@@ -86,6 +86,7 @@ class Stub:
         self.known: dict[str, Labels] = {}
         self.seen: list[str] = []
         self.said: list[str] = []
+        self.asked_models: list[str] = []
         self.busy = 0
         self.token: str | None = None
         self.delay = 0.0
@@ -108,13 +109,20 @@ class Stub:
             for factor in self.vocabulary.factors
             for sided in [factor.name in ("left", "right")]
         )
-        model = records.ModelRecord(
-            name=_MODEL.name,
-            version=_MODEL.version,
+        found = tuple(self.model(name, factors) for name in _MODELS)
+        return records.ModelsResponse(models=found)
+
+    def version(self, name: str) -> records.ModelVersion:
+        return records.ModelVersion(name=name, version="5e" * 32, lexiseg_version="0.2.0")
+
+    def model(self, name: str, factors: tuple[records.FactorRecord, ...]) -> records.ModelRecord:
+        return records.ModelRecord(
+            name=name,
+            version=self.version(name).version,
             weights_sha256="ab" * 32,
             loaded="2026-01-01T00:00:00Z",
             trained_with="0.2.0",
-            is_default=True,
+            is_default=name == _MODELS[0],
             classes=("background", "lesion"),
             image_size=224,
             side="image",
@@ -125,7 +133,6 @@ class Stub:
             engine="stub 1.0, float32 on cpu",
             card="",
         )
-        return records.ModelsResponse(models=(model,))
 
     def zone(self, factor: str, index: int) -> bytes:
         phrase = next(f for f in self.vocabulary.factors if f.name == factor).phrases[index]
@@ -134,13 +141,14 @@ class Stub:
             png((ndimage.gaussian_filter(filled.astype(float), 4) * 255).astype(np.uint8))
         )
 
-    def predict(self, name: str, content: bytes) -> records.PredictResponse:
+    def predict(self, name: str, content: bytes, model: str) -> records.PredictResponse:
+        self.asked_models.append(model)
         try:
             result: records.PredictionAnswer | records.FailedImage = self.prediction(name, content)
         except LexisegError as error:
             message = records.ErrorRecord(code=error.code, message=str(error))
             result = records.FailedImage(name=name, error=message)
-        return records.PredictResponse(request_id="r1", model=_MODEL, results=(result,))
+        return records.PredictResponse(request_id="r1", model=self.version(model), results=(result,))
 
     def prediction(self, name: str, content: bytes) -> records.PredictionAnswer:
         decoded = decode_with_facts(content, Path(name))
@@ -214,7 +222,7 @@ class Stub:
             probabilities=probabilities,
         )
 
-    def refine(self, name: str, content: bytes, say: str) -> records.RefineResponse | str:
+    def refine(self, name: str, content: bytes, say: str, model: str) -> records.RefineResponse | str:
         """Return the answer, or a message of refusal."""
         self.said.append(say)
         unread: list[str] = []
@@ -264,13 +272,15 @@ class Stub:
             area_px={"lesion": int(mask.sum())},
             area_mm2=None,
         )
-        return records.RefineResponse(request_id="r2", model=_MODEL, prediction=found, refined=refined)
+        return records.RefineResponse(
+            request_id="r2", model=self.version(model), prediction=found, refined=refined
+        )
 
     def job(self, done: int) -> records.JobRecord:
         return records.JobRecord(
             id="job-1",
             state="done" if done else "running",
-            model=_MODEL,
+            model=self.version(_MODELS[0]),
             formats=("seg", "sr"),
             created="2026-01-01T00:00:00Z",
             images=1,
@@ -311,10 +321,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(401, "LEX-USE-1", "Give a token.")
             return
         parts = self._parts(body) if self.command == "POST" else {}
+        model = parts["model"][1].decode() if "model" in parts else ""
         answers: dict[str, Callable[[], Record | bytes | str]] = {
             "/v1/models": self.stub.models,
-            "/v1/predict": lambda: self.stub.predict(*parts["image"]),
-            "/v1/refine": lambda: self.stub.refine(*parts["image"], say=parts["say"][1].decode()),
+            "/v1/predict": lambda: self.stub.predict(*parts["image"], model=model),
+            "/v1/refine": lambda: self.stub.refine(
+                *parts["image"], say=parts["say"][1].decode(), model=model
+            ),
             "/v1/jobs": lambda: self.stub.job(0),
             "/v1/jobs/job-1/result": lambda: b"PK\x05\x06",
         }

@@ -40,7 +40,7 @@ def any_page(
     )
     page = context.new_page()
     page.goto(server.address)
-    expect(page.locator("#model option")).to_have_count(1)
+    expect(page.locator("#model option")).to_have_count(2)
     yield page
     context.close()
 
@@ -119,7 +119,7 @@ def test_the_colours_follow_the_choice(page: Page) -> None:
     dark = page.evaluate(surface)
     assert light != dark
     page.reload()
-    expect(page.locator("#model option")).to_have_count(1)
+    expect(page.locator("#model option")).to_have_count(2)
     assert page.evaluate(surface) == dark
 
 

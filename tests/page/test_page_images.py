@@ -138,7 +138,7 @@ def test_a_server_that_wants_a_token_asks_for_it_once(
     expect(page.locator("#token-refused")).to_have_text("The server did not accept the access token.")
     page.fill("#token-text", "right")
     page.keyboard.press("Enter")
-    expect(page.locator("#model option")).to_have_count(1)
+    expect(page.locator("#model option")).to_have_count(2)
     page.set_input_files("#files", images[:2])
     expect(page.locator("#queue-count")).not_to_contain_text("in work")
     expect(page.locator(".word")).to_have_count(4)
@@ -155,3 +155,18 @@ def test_only_the_server_of_the_page_is_asked(
     expect(page.locator("#zone-caption")).to_be_visible()
     assert asked
     assert [address for address in asked if not address.startswith(server.address)] == []
+
+
+def test_another_model_reads_all_images_again_and_late_answers_are_void(
+    page: Page, server: PageServer, images: list[FilePayload], read: Read
+) -> None:
+    read(images[:2])
+    server.stub.delay = 0.5
+    page.set_input_files("#files", images[2:3])
+    page.select_option("#model", "phantom-second")
+    expect(page.locator("#queue-count")).not_to_contain_text("in work")
+    for position in range(3):
+        page.locator(".case").nth(position).click()
+        expect(page.locator("#case-facts")).to_contain_text("phantom-second")
+        expect(page.locator("#history .step")).to_have_count(1)
+    assert server.stub.asked_models.count("phantom-second") == 3

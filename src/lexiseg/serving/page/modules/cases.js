@@ -13,7 +13,7 @@ export class Case {
   reset() {
     Object.assign(this, {
       status: "waiting", error: null, result: null, model: null, preview: null, thumbnail: null, seen: false,
-      steps: [], position: -1, busy: false,
+      steps: [], position: -1, busy: false, request: null,
     });
   }
 

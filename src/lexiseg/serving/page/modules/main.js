@@ -44,8 +44,9 @@ function show() {
   }
   byId("case-facts").textContent = read ? facts(item) : "";
   byId("words-part").classList.toggle("working", item.busy);
+  byId("model").disabled = list.cases.some(({ busy }) => busy);
   byId("export-all").disabled = !list.cases.some(({ status }) => status === "done");
-  stage.show(item, read ? findingSentence(item) : "");
+  stage.show(item, read ? findingSentence(item) : "").catch(() => notice("stage", text("error.decode"), { bad: true }));
   if (!read) return;
   showFinding(byId("finding"), item);
   words.show(item, modelOf(item));
@@ -236,7 +237,16 @@ startKeys(
   (position) => list.shown?.reading && words.openAt(position),
   { undo, redo },
 );
-list.addEventListener("change", show);
+// Many images may be read at once; they are shown together.
+let waits = false;
+list.addEventListener("change", () => {
+  if (waits) return;
+  waits = true;
+  requestAnimationFrame(() => {
+    waits = false;
+    show();
+  });
+});
 for (const event of ["pointerdown", "keydown"]) byId("workplace").addEventListener(event, () => (list.touched = true));
 // Corrections live in this page only.
 addEventListener("beforeunload", (event) => {

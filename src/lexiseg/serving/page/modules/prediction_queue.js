@@ -24,7 +24,7 @@ export class PredictionQueue {
 
   /** Starts what waits; called whenever images were added. */
   start() {
-    while (!this.#paused && this.#running < AT_ONCE) {
+    while (this.model() && !this.#paused && this.#running < AT_ONCE) {
       // The image that is shown comes first.
       const waiting = this.list.cases.filter((item) => item.status === "waiting");
       const next = waiting.find((item) => item === this.list.shown) ?? waiting[0];
@@ -48,15 +48,18 @@ export class PredictionQueue {
   }
 
   async #read(item) {
-    // A change of the model resets the image, and an answer that was on its way is void.
-    const model = this.model();
+    // A change of the model resets the image; an answer that was on its way is then void.
+    const request = {};
+    item.request = request;
     try {
-      const answer = await predict(item.file, model);
-      if (model !== this.model()) item.reset();
-      else if (answer.result.status === "failed") fail(item, answer.result.error);
-      else await finish(item, answer);
+      const answer = await predict(item.file, this.model());
+      const failed = answer.result.status === "failed";
+      const finished = failed ? { status: "failed", error: answer.result.error } : await finishedCase(answer);
+      if (item.request !== request) return;
+      Object.assign(item, finished);
+      if (!failed) item.addStep({ kind: "start", said: {}, reading: modelReading(answer.result) });
     } catch (problem) {
-      await this.#delay(item, problem);
+      if (item.request === request) await this.#delay(item, problem);
     }
   }
 
@@ -84,12 +87,12 @@ function fail(item, error) {
   Object.assign(item, { status: "failed", error });
 }
 
-async function finish(item, { model, result }) {
+/** Returns what an image gets from an answer; its pictures live on as blobs. */
+async function finishedCase({ model, result }) {
   const preview = pngBlob(result.preview.image);
-  const small = await thumbnail(preview, THUMBNAIL_PIXELS);
-  const reading = modelReading(result);
-  // The pictures live on as blobs.
   const { mask: _mask, preview: { image: _image, mask: _shown, ...shown }, ...rest } = result;
-  Object.assign(item, { status: "done", model, result: { ...rest, preview: shown }, preview, thumbnail: small });
-  item.addStep({ kind: "start", said: {}, reading });
+  return {
+    status: "done", model, result: { ...rest, preview: shown }, preview,
+    thumbnail: await thumbnail(preview, THUMBNAIL_PIXELS),
+  };
 }
