@@ -8,14 +8,18 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, FilePayload, expect
 
 import lexiseg
+from dicom_files import dicom_dataset
 from lexiseg.data.phantom import make_phantom
 
 
@@ -77,3 +81,26 @@ def test_the_page_shows_what_python_computes(context: BrowserContext, address: s
     page.set_input_files("#files", [FilePayload(name="b.png", mimeType="image/png", buffer=b"broken")])
     expect(page.locator("#queue-count")).to_contain_text("1 not read")
     assert problems == []
+
+
+@pytest.mark.slow
+def test_dicom_objects_of_the_real_server(context: BrowserContext, address: str) -> None:
+    [case] = make_phantom({"train": 1, "val": 0, "test": 0}, size=224, seed=5)
+    content = io.BytesIO()
+    pydicom.dcmwrite(content, dicom_dataset(case.image), enforce_file_format=True)
+    page = context.new_page()
+    page.goto(address)
+    expect(page.locator("#model option")).to_have_text("covid-xray")
+    chest = FilePayload(name="chest.dcm", mimeType="application/dicom", buffer=content.getvalue())
+    page.set_input_files("#files", [chest])
+    expect(page.locator("#export-dicom")).to_be_enabled()
+    with page.expect_download() as download:
+        page.click("#export-dicom")
+    expect(page.locator("#notices")).to_contain_text("chest_dicom.zip is saved.")
+    with zipfile.ZipFile(Path(download.value.path())) as zipped:
+        kinds = {
+            str(pydicom.dcmread(io.BytesIO(zipped.read(name))).Modality)
+            for name in zipped.namelist()
+            if name.endswith(".dcm")
+        }
+    assert kinds == {"SEG", "SR"}
