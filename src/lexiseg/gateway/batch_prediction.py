@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lexiseg import load
 from lexiseg.errors import DataError
 from lexiseg.files import disk_errors, make_folder, write_json
 from lexiseg.gateway.configuration import GatewayConfiguration, Rule
 from lexiseg.inference.batch import predict_to_files
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictions_file import FailureRecord, PredictionRecord
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.writers.base import Target
@@ -66,7 +66,8 @@ def load_predictors(configuration: GatewayConfiguration) -> dict[str, Predictor]
     for rule in configuration.rules:
         make_writers(rule.write)
     runs = dict.fromkeys(rule.run for rule in configuration.rules)
-    return {run: load(run, batch_size=configuration.batch) for run in runs}
+    options = PredictionOptions(batch_size=configuration.batch)
+    return {run: Predictor(run, options) for run in runs}
 
 
 def predict_batch(
