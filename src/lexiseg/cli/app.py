@@ -26,7 +26,7 @@ from lexiseg.cli.output_streams import outlive_readers
 from lexiseg.cli.predict_command import predict
 from lexiseg.cli.refine_command import refine
 from lexiseg.cli.serve_command import serve
-from lexiseg.cli.signals import SignalHandlers
+from lexiseg.cli.signals import INTERRUPTED, SignalHandlers
 from lexiseg.cli.train_command import train
 from lexiseg.cli.watch_command import watch
 from lexiseg.console import PrintableConsole
@@ -136,6 +136,9 @@ def run(handlers: SignalHandlers) -> int:
 
     try:
         returned = int(app(standalone_mode=False) or 0)
+        if handlers.interrupted and returned == INTERRUPTED:
+            # Before and after the command itself, typer turns an interrupt into this number.
+            raise KeyboardInterrupt
         if sys.stdout is not None:  # as where it was closed at the start
             sys.stdout.flush()
         return returned

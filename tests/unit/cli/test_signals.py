@@ -55,6 +55,24 @@ def test_a_signal_that_comes_while_the_handlers_are_installed_ends_in_order(
     assert capsys.readouterr().err == "Interrupted.\n"
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_command_line_is_read_ends_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    code: int,
+) -> None:
+    def parse(*_: object) -> None:
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(app._Commands, "parse_args", parse)
+    monkeypatch.setattr("sys.argv", ["lexiseg", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == code
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_after_the_command_is_done_ends_in_order(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
