@@ -14,7 +14,7 @@ def main() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
     groups = [
         project["dependencies"],
-        *(project["optional-dependencies"][name] for name in ("train", "openvino", "volumes", "lmm")),
+        *(project["optional-dependencies"][name] for name in ("train", "openvino", "volumes", "dicom", "lmm")),
     ]
     for dependency in (dependency for group in groups for dependency in group):
         found = _BOUND.match(dependency)
