@@ -57,7 +57,7 @@ def needs(program: str) -> None:
 
 def test_curl_predicts_and_refines(server: ServerProcess, folder: Path) -> None:
     needs("curl")
-    (block,) = examples("bash", "/v1/refine")
+    (block,) = examples("text", "/v1/refine")
     run(["bash", "-ec", block.text.replace(WRITTEN, server.address)], folder)
     answer = json.loads((folder / "answer.json").read_text())
     assert [result["name"] for result in answer["results"]] == ["case-1.png", "case-2.png"]
@@ -67,7 +67,7 @@ def test_curl_predicts_and_refines(server: ServerProcess, folder: Path) -> None:
 
 def test_curl_follows_a_job(server: ServerProcess, folder: Path) -> None:
     needs("curl")
-    (block,) = examples("bash", "/v1/jobs")
+    (block,) = examples("text", "/v1/jobs")
     shown = run(["bash", "-ec", block.text.replace(WRITTEN, server.address)], folder)
     assert "event: end" in shown
     names = zipfile.ZipFile(folder / "outputs.zip").namelist()
