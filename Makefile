@@ -15,7 +15,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 LOCK := $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--custom-compile-command 'make lock' --constraint locks/pins.txt
 
-.PHONY: demo test coverage test-oldest faults gateway-kills test-clinic fuzz check lock audit-dependencies docs clean
+.PHONY: demo test coverage test-oldest faults gateway-kills test-clinic fuzz fuzz-server check lock audit-dependencies docs clean
 
 ## Train, evaluate and predict in a few minutes; DATA=folder uses your own data set.
 demo: $(VENV)/.installed
@@ -42,6 +42,11 @@ test-oldest:
 ## process with limits; FUZZ="--minutes 10 sheets" changes how many and which. Prints a table; about half an hour.
 fuzz: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/campaign.py $(FUZZ)
+
+## Requests against a real server: 10,000 of its description and 10,000 changed uploads; FUZZ="--cases 100 --uploads
+## 100" changes how many. Ends with an error if one meets a defect.
+fuzz-server: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/server_campaign.py $(FUZZ)
 
 ## Style, types, the direction of imports, and no secrets in tracked files (without git, in all files).
 check: $(VENV)/.installed-dev

@@ -97,8 +97,8 @@ def test_fences_are_known_and_text_is_ascii(page: Path) -> None:
     kinds = {kind for kind, _ in FENCE.findall(text)}
     # A kind that no test knows would be checked by none.
     assert kinds <= {
-        "bash", "console", "python", "text", "json", "yaml dataset", "yaml vocabulary", "yaml config",
-        "yaml arms", "yaml gateway",
+        "bash", "console", "javascript", "python", "text", "json", "yaml dataset", "yaml vocabulary",
+        "yaml config", "yaml arms", "yaml gateway",
     }  # fmt: skip
     assert text.count("```") == 2 * len(FENCE.findall(text))
 

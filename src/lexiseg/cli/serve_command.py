@@ -51,6 +51,9 @@ def serve(
     stop_seconds: Annotated[
         int, typer.Option(min=1, help="Seconds that running requests have to end when the server stops.")
     ] = 30,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Trace requests with OpenTelemetry, where it is installed.")
+    ] = False,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     engine: EngineOption = EngineName.AUTO,
@@ -89,6 +92,7 @@ def serve(
         ),
         image_hosts=tuple(addresses.AllowedHost.parse(text) for text in allow_images_from or ()),
         stop_seconds=stop_seconds,
+        trace=trace,
     )
     if tls_certificate is None and not behind_proxy and not options.is_loopback(host):
         warn("Tokens and images cross the network unencrypted: add --tls-certificate and --tls-key.")

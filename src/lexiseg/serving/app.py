@@ -30,6 +30,7 @@ from lexiseg.serving.routes import health, jobs, models, prediction
 from lexiseg.serving.security import SecurityHeaders
 from lexiseg.serving.service import Service
 from lexiseg.serving.tokens import Tokens
+from lexiseg.serving.tracing import Tracing
 
 #: Folder of the page, in the package.
 PAGE = "page"
@@ -95,6 +96,8 @@ def make_app(options: ServeOptions) -> FastAPI:
         app.mount("/", StaticFiles(directory=page, html=True), name="page")
     describe_interface(app)
     app.add_middleware(Gate, limits=limits, metrics=metrics, names=options.names)
+    if options.trace:
+        app.add_middleware(Tracing)
     app.add_middleware(SecurityHeaders, tls=options.tls_certificate is not None)
     return app
 

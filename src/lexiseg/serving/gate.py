@@ -133,7 +133,7 @@ class Gate:
         finally:
             self._in_flight -= 1
             seconds = time.monotonic() - started
-            route = _route(scope)
+            route = route_of(scope)
             self._metrics.request_ends(route, scope["method"], status, seconds)
             _log.info(
                 "request",
@@ -201,7 +201,7 @@ class _Body:
             return
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """Return the route of a request with placeholders, so that there are few; "page" for its files."""
     path = getattr(scope.get("route"), "path", None)
     if isinstance(path, str) and path:

@@ -30,6 +30,7 @@ class ServeOptions:
         limits: Limits of the server.
         image_hosts: Hosts from which images are fetched by their address; empty: none are fetched.
         stop_seconds: Seconds that requests have to end when the server stops.
+        trace: Whether requests are traced with OpenTelemetry.
 
     Raises:
         UsageError: The server could be reached by anybody, or only one of certificate and key is given.
@@ -48,6 +49,7 @@ class ServeOptions:
     limits: Limits = field(default_factory=Limits)
     image_hosts: tuple[AllowedHost, ...] = ()
     stop_seconds: int = 30
+    trace: bool = False
 
     def __post_init__(self) -> None:
         if not is_loopback(self.host) and self.token_file is None and not self.behind_proxy:

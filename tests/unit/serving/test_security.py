@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import logging
+import threading
 import zlib
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -109,8 +112,6 @@ def test_only_allowed_public_hosts_are_asked() -> None:
     async def refused(url: str) -> None:
         await addresses.fetch(url, 100)
 
-    import asyncio
-
     addresses = ImageAddresses((AllowedHost.parse("localhost"), AllowedHost.parse("images.example.org:8443")))
     for url, code in {
         "ftp://localhost/a": "LEX-REQ-1129",
@@ -170,3 +171,43 @@ def test_each_request_is_one_line_of_the_log(
     first = json.loads(lines[0])
     assert (first["route"], first["status"], first["images"]) == ("/v1/predict", 200, 1)
     assert json.loads(lines[1])["route"] == "none"
+
+
+def test_images_are_fetched_from_the_address_that_was_checked() -> None:
+    asked: list[tuple[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["Host"]))
+            status, content = {
+                "/a.png?b=1": (200, b"content"),
+                "/large": (200, bytes(200)),
+                "/moved": (302, b""),
+            }.get(self.path, (404, b""))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Location", "http://10.0.0.1/")
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    place = f"localhost:{server.server_port}"
+    addresses = ImageAddresses((AllowedHost.parse(place),), is_public=lambda address: address.is_loopback)
+
+    def fetch(path: str) -> bytes:
+        return asyncio.run(addresses.fetch(f"http://{place}{path}", 100))
+
+    try:
+        assert fetch("/a.png?b=1#c") == b"content"
+        assert asked == [("/a.png?b=1", place)]
+        for path, code in (("/large", "LEX-REQ-1132"), ("/moved", "LEX-REQ-1133"), ("/none", "LEX-REQ-1133")):
+            with refuses(code):
+                fetch(path)
+        assert len(asked) == 4
+    finally:
+        server.shutdown()
+        server.server_close()
