@@ -42,6 +42,7 @@ POLICY = (
 )
 _KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _PAGE = Path(str(files("lexiseg.serving") / "page"))
+_STYLE = Path(str(files("lexiseg") / "page_style"))
 _MODELS = ("phantom-chest", "phantom-second")
 
 
@@ -304,8 +305,11 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/v1/"):
             self._interface(path)
             return
-        file = _PAGE / (path.lstrip("/") or "index.html")
-        if not file.is_file() or not file.resolve().is_relative_to(_PAGE.resolve()):
+        folder, name = _PAGE, path.lstrip("/") or "index.html"
+        if name.startswith("page_style/"):
+            folder, name = _STYLE, name.removeprefix("page_style/")
+        file = folder / name
+        if not file.is_file() or not file.resolve().is_relative_to(folder.resolve()):
             self._send(404, "text/plain", b"")
             return
         self._send(200, _KINDS[file.suffix], file.read_bytes())

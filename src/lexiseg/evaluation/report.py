@@ -10,7 +10,9 @@ from lexiseg.evaluation import figures
 from lexiseg.evaluation.case_figures import CaseFigure
 from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.metrics_file import Metrics, Stratum
-from lexiseg.html_template import html_template
+from lexiseg.evaluation.report_cases import MOST_ROWS, case_anchors, case_rows
+from lexiseg.evaluation.report_findings import findings
+from lexiseg.html_template import html_template, page_script
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.printable import printable_json
 from lexiseg.runs.manifest import DataRecord, TrainingRecord
@@ -41,7 +43,7 @@ def build_report(
     *,
     history: Sequence[Mapping[str, str]] = (),
 ) -> str:
-    """Return the report as HTML: no scripts, no other files, no requests.
+    """Return the report as HTML: no other files, no requests, and one script, which sorts the table of cases.
 
     Args:
         metrics: The content of `metrics.json`.
@@ -57,8 +59,19 @@ def build_report(
     }
     retrieval = metrics.retrieval
     manifest = metrics.run.manifest.model_dump(mode="json")
+    anchors = case_anchors(shown)
     return html_template("lexiseg.evaluation", "report.html.j2", filters).render(
         m=metrics,
+        findings=findings(metrics, cases),
+        first_screen=[
+            (title, shown[title][len(shown[title]) // 2 if title == "Median" else 0])
+            for title in ("Best", "Median", "Worst")
+            if title in shown
+        ],
+        anchors=anchors,
+        rows=case_rows(cases, anchors),
+        most_rows=MOST_ROWS,
+        script=page_script("case_table.js"),
         side_note=SIDE_NOTES[metrics.side],
         sided=names_sides(text for scores in retrieval.values() for text in (scores.title, *scores.phrases)),
         notices=_notices(metrics),

@@ -92,6 +92,7 @@ def make_app(options: ServeOptions) -> FastAPI:
     for routes in (prediction, models, jobs, health):
         app.include_router(routes.router)
     page = Path(str(files("lexiseg.serving") / PAGE))
+    app.mount("/page_style", StaticFiles(directory=str(files("lexiseg") / "page_style")), name="page_style")
     if page.is_dir():
         app.mount("/", StaticFiles(directory=page, html=True), name="page")
     describe_interface(app)

@@ -2,7 +2,7 @@
 // version of the page is used as soon as the server has one. No image and no answer is kept.
 const KEPT = "lexiseg-page";
 const FILES = [
-  "./", "icon.svg", "styles/tokens.css", "styles/layout.css", "styles/controls.css", "styles/print.css",
+  "./", "icon.svg", "page_style/tokens.css", "styles/layout.css", "styles/controls.css", "styles/print.css",
   "texts/en.js", "texts/de.js",
   "modules/access_token.js", "modules/case_panel.js", "modules/cases.js", "modules/corrections.js",
   "modules/elements.js", "modules/exports.js", "modules/finding_panel.js", "modules/history_panel.js",

@@ -68,7 +68,7 @@ export class WindowedImage {
 /** Returns the colour of a class, label 1 first; further classes begin again. */
 export const maskColour = (label) => colour(`--mask-${((label - 1) % 4) + 1}`);
 
-/** Returns a colour of styles/tokens.css. */
+/** Returns a colour of page_style/tokens.css. */
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
