@@ -58,10 +58,12 @@ def picture(seed: int = 0, size: tuple[int, int] = (60, 64)) -> npt.NDArray[np.u
     return np.kron(coarse, np.ones((size[0] // 5, size[1] // 4), np.uint8))
 
 
-def image_bytes(number: int = 1, **values: Any) -> bytes:
-    """Return a DICOM image as the content of a file; the UID ends in the number."""
+def image_bytes(number: int = 1, *, seed: int | None = None, **values: Any) -> bytes:
+    """Return a DICOM image as the content of a file; the UID ends in the number, which also is the seed."""
     buffer = io.BytesIO()
-    dicom_dataset(picture(number), number=number, **values).save_as(buffer, enforce_file_format=True)
+    dicom_dataset(picture(number if seed is None else seed), number=number, **values).save_as(
+        buffer, enforce_file_format=True
+    )
     return buffer.getvalue()
 
 

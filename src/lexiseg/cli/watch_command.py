@@ -44,7 +44,7 @@ def watch(
 ) -> None:
     """Run a gateway beside an archive: images in, predictions out. Its log is on the standard output."""
     # First the module that needs a package of the extra, so that the message names it.
-    load_module("lexiseg.gateway.monitoring")
+    load_module("lexiseg.gateway.dicom_receiver")
     settings = load_module("lexiseg.gateway.configuration").read_configuration(configuration)
     if once:
         if images is None or out is None:

@@ -13,6 +13,7 @@ from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import UsageError
 from lexiseg.inference.image_inputs import ImageInput, Pixels, decoded_image
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.report_draft import draft_of
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.word_correction import can_correct, correct_mask
 from lexiseg.printable import brief
@@ -116,6 +117,7 @@ class Explanation:
             empty where one prompt serves all scales.
         prompted_part: The part of the network that the scales belong to.
         notes: What a reader must know, and what cannot be shown.
+        draft: The words as the draft of a report sentence; empty without words.
     """
 
     prediction: Prediction
@@ -125,6 +127,7 @@ class Explanation:
     scales: tuple[tuple[int, tuple[str, ...]], ...]
     prompted_part: Literal["encoder", "decoder"]
     notes: tuple[str, ...]
+    draft: str = ""
 
     def __repr__(self) -> str:
         return brief(
@@ -166,6 +169,8 @@ def explain(predictor: Predictor, image: ImageInput, *, prediction: Prediction |
     retrieved = {word.factor: word.index for word in found.words}
     trace = _trace(predictor, pixels, retrieved, forced)
     notes = [] if found.words else [NO_WORDS]
+    vocabulary = predictor.run.spoken_vocabulary
+    draft = "" if vocabulary is None else draft_of(found, vocabulary)
     if trace is None:
         return Explanation(
             prediction=found,
@@ -175,6 +180,7 @@ def explain(predictor: Predictor, image: ImageInput, *, prediction: Prediction |
             scales=(),
             prompted_part="decoder",
             notes=tuple(notes),
+            draft=draft,
         )
     notes += [NO_HEAT] if trace.heat_kind is None else []
     notes += [ONE_EMBEDDING] if trace.heat_kind == "gradient" else []
@@ -190,6 +196,7 @@ def explain(predictor: Predictor, image: ImageInput, *, prediction: Prediction |
         scales=trace.factors_by_scale,
         prompted_part=trace.prompted_part,
         notes=tuple(notes),
+        draft=draft,
     )
 
 

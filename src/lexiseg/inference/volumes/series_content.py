@@ -42,6 +42,7 @@ def series_content(prediction: VolumePrediction, predictor: Predictor) -> Result
         expected_dice=None,
         flagged=prediction.flagged,
         reasons=prediction.reasons,
+        draft="",
         algorithm=algorithm_of(predictor, prediction.facts.shown, across),
         fallback_date=fallback_date(predictor),
     )

@@ -9,6 +9,7 @@ from lexiseg._version import __version__
 from lexiseg.clinic.facts import ImageFacts
 from lexiseg.clinic.result_content import Algorithm, ResultContent, SegmentContent, WordContent, WordSide
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.report_draft import report_draft
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.inference.review import disagreement
 from lexiseg.words.codes import Codes
@@ -44,8 +45,10 @@ def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predict
         if label > 0
     )
     words, reasons = prediction.words, prediction.reasons
+    measured = None if prediction.measured is None else prediction.measured.indices
     if vocabulary is not None and run.side != side:
         words, reasons = _words_of_other_side(prediction, vocabulary)
+        measured = None if measured is None else flip(vocabulary, measured, "horizontal")
     return ResultContent(
         facts=facts,
         segments=segments,
@@ -55,6 +58,7 @@ def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predict
         expected_dice=prediction.expected_dice,
         flagged=prediction.flagged,
         reasons=reasons,
+        draft="" if vocabulary is None else report_draft(words, measured, vocabulary),
         algorithm=algorithm_of(predictor, facts.shown),
         fallback_date=fallback_date(predictor),
     )
