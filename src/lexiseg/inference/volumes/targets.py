@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from lexiseg.clinic.view import View
 from lexiseg.data.decode import is_image_file
 from lexiseg.data.volumes.volume import Volume
-from lexiseg.data.volumes.voxel_file import is_volume_file, open_volume_file
+from lexiseg.data.volumes.volume_names import is_volume_file
+from lexiseg.data.volumes.voxel_file import open_volume_file
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.earlier_outputs import EarlierOutputs
