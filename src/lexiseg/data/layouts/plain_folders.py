@@ -15,7 +15,7 @@ from lexiseg.data.layouts.pairing import differing, find, image_files, pair, pla
 from lexiseg.data.layouts.report_sheets import attach_reports
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.unread_files import unread_files
-from lexiseg.data.layouts.volume_slices import volume_patient, volume_slices
+from lexiseg.data.layouts.volume_slices import labels_of_series, volume_patient, volume_slices
 from lexiseg.data.left_out import LeftOut, left_out
 from lexiseg.data.naming import shared_beginnings
 from lexiseg.data.sample import SPLITS, Split
@@ -96,10 +96,9 @@ def _pair(files: _Files, images: Path, masks: Path, split: Split | None) -> None
     files.folders += [images, masks]
     slices = volume_slices(images, masks)
     files.faults += slices.faults
-    pairs = pair(
-        [*image_files(images), *slices.images],
-        [*(image_files(masks) if masks.is_dir() else []), *slices.masks],
-    )
+    pictures = image_files(images)
+    single, labels = labels_of_series(pictures, image_files(masks) if masks.is_dir() else [])
+    pairs = pair([*pictures, *slices.images], [*single, *labels, *slices.masks])
     files.masks.update(pairs.masks)
     files.orphan_masks += pairs.orphans
     files.faults += pairs.faults

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from lexiseg.clinic.detection import DICOM_SUFFIXES, is_dicom_file, may_be_dicom
 from lexiseg.data.decode import read_content
 from lexiseg.data.decoding.dicom import open_dicom_image
-from lexiseg.data.layouts.pairing import bare_stem
+from lexiseg.data.layouts.pairing import bare_stem, plain_stem
 from lexiseg.data.volumes.slice_files import differing_grid, is_slice, slice_paths, slice_spacing
 from lexiseg.data.volumes.volume_names import is_volume_file, volume_stem
 from lexiseg.errors import DataError
@@ -71,6 +73,32 @@ def volume_slices(images: Path, masks: Path) -> VolumeSlices:
     return VolumeSlices(images=tuple(found), masks=tuple(labels), faults=tuple(faults))
 
 
+def labels_of_series(images: Sequence[Path], masks: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Find DICOM segmentations of whole series among masks.
+
+    Args:
+        images: The image files.
+        masks: The mask files.
+
+    Returns:
+        The masks that are files of one image, and the paths of the labels of the images of segmented series
+        (`lexiseg.data.volumes.segmented_images`).
+    """
+    of_dicom = [mask for mask in masks if _is_dicom(mask)]
+    if not of_dicom or find_spec("pydicom") is None:
+        return list(masks), []
+    from lexiseg.data.volumes.segmented_images import segmented_paths, series_of_segmentation
+
+    segmented = {mask: series for mask in of_dicom if (series := series_of_segmentation(mask))}
+    named = [(image, plain_stem(image.name)) for image in images if _is_dicom(image)] if segmented else []
+    labels = [path for mask, series in segmented.items() for path in segmented_paths(mask, series, named)]
+    return [mask for mask in masks if mask not in segmented], labels
+
+
+def _is_dicom(path: Path) -> bool:
+    return path.suffix.lower() in DICOM_SUFFIXES or (may_be_dicom(path) and is_dicom_file(path))
+
+
 def volume_patient(image: Path) -> str | None:
     """Return the volume of a slice, which counts as a patient where none is known; None for other images."""
     return volume_stem(image.parent.name) if is_slice(image) else None
@@ -84,7 +112,7 @@ def file_spacing(image: Path) -> tuple[float, float] | None:
     try:
         if is_slice(image):
             return slice_spacing(image)
-        if image.suffix.lower() in DICOM_SUFFIXES or (may_be_dicom(image) and is_dicom_file(image)):
+        if _is_dicom(image):
             return open_dicom_image(read_content(image), image).facts.spacing.body_mm
     except DataError:
         return None

@@ -20,7 +20,7 @@ from PIL import Image
 
 from lexiseg.clinic.orientation import turn_to_display
 from lexiseg.clinic.volume_geometry import VolumeGrid, chosen_axis, slice_of
-from lexiseg.data.volumes.volume_names import is_volume_file
+from lexiseg.data.volumes.volume_names import LABELS_ENDING, is_volume_file
 from lexiseg.data.volumes.voxel_file import StoredVoxels, VoxelSlices, open_volume_file, read_grid
 from lexiseg.errors import DataError
 
@@ -50,7 +50,7 @@ def slice_paths(volume: Path, name: str, *, labels: bool = False) -> list[Path]:
     """
     grid = read_grid(volume)
     axis = chosen_axis(grid, "auto")
-    ending = "_label.png" if labels else ".png"
+    ending = LABELS_ENDING if labels else ".png"
     digits = max(3, len(str(grid.shape[axis] - 1)))
     return [volume / f"{name}_{'ijk'[axis]}{k:0{digits}d}{ending}" for k in range(grid.shape[axis])]
 

@@ -20,6 +20,9 @@ VOLUME_SUFFIXES = tuple(VOLUME_READERS)
 #: Endings of the data files that MetaImage and NRRD headers name.
 DATA_SUFFIXES = frozenset({".raw", ".zraw"})
 
+#: What the paths of labels of one slice end in.
+LABELS_ENDING = "_label.png"
+
 
 def is_volume_file(path: Path) -> bool:
     """Return whether a file is a volume, by its ending."""

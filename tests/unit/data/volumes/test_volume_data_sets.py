@@ -5,16 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
+from highdicom.seg import Segmentation, SegmentationTypeValues, SegmentDescription
 
 from dicom_files import dicom_file, ramp
+from lexiseg.clinic.coded_concepts import ABNORMAL_STRUCTURE
+from lexiseg.clinic.series import series_volume, slice_headers
+from lexiseg.clinic.series_segmentation import series_sources
 from lexiseg.data.check import check_dataset
 from lexiseg.data.decode import read_content
 from lexiseg.data.layouts.open_dataset import open_dataset
 from lexiseg.data.layouts.volume_slices import file_spacing
 from lexiseg.data.readers import read_image, read_pair, write_mask
 from refusals import refuses
-from volume_files import BODY_SHAPE, STEPS, body, corners, nifti, stored
+from volume_files import BODY_SHAPE, STEPS, body, corners, ct_series, nifti, stored
 
 USUAL = ((0, 1, 2), (1, 1, 1))
 
@@ -94,3 +99,47 @@ def test_dicom_images_bring_their_spacing(tmp_path: Path) -> None:
     assert file_spacing(tmp_path / "a.png") is None
     (tmp_path / "bad.dcm").write_bytes(b"no DICOM")
     assert file_spacing(tmp_path / "bad.dcm") is None
+
+
+def test_a_segmentation_of_a_series_is_the_mask_of_its_slices(tmp_path: Path) -> None:
+    files = ct_series(tmp_path / "images")
+    slices = tuple(header for path in files for header in slice_headers(path))
+    ordered = series_volume(slices, tmp_path)
+    labels = np.asfortranarray(corners(left=True, front=True).astype(np.uint8))
+    (tmp_path / "masks").mkdir()
+    for kind in (SegmentationTypeValues.BINARY, SegmentationTypeValues.LABELMAP):
+        Segmentation(
+            source_images=series_sources(ordered.slices),
+            pixel_array=np.ascontiguousarray(labels.T),
+            segmentation_type=kind,
+            segment_descriptions=[
+                SegmentDescription(
+                    segment_number=1,
+                    segment_label="lesion",
+                    segmented_property_category=ABNORMAL_STRUCTURE,
+                    segmented_property_type=ABNORMAL_STRUCTURE,
+                    algorithm_type="MANUAL",
+                )
+            ],
+            series_instance_uid="2.25.70",
+            series_number=70,
+            sop_instance_uid="2.25.71",
+            instance_number=1,
+            manufacturer="Lexiseg tests",
+            manufacturer_model_name="tests",
+            software_versions="1",
+            device_serial_number="1",
+        ).save_as(tmp_path / "masks" / "reader1.dcm")
+        index = open_dataset(tmp_path)
+        assert len(index.samples) == 8
+        for sample in index.samples:
+            _, mask = read_pair(sample, index.coding)
+            k = int(sample.id.removeprefix("s"))
+            assert np.array_equal(mask, labels[:, :, k].T)
+            assert sample.spacing_mm == (STEPS[1], STEPS[0])
+    dataset = pydicom.dcmread(tmp_path / "masks" / "reader1.dcm")
+    for group in dataset.PerFrameFunctionalGroupsSequence:
+        del group.DerivationImageSequence
+    dataset.save_as(tmp_path / "masks" / "reader1.dcm")
+    with refuses("LEX-DATA-1228", "frame 1", "reader1.dcm"):
+        read_content(tmp_path / "masks" / "reader1.dcm" / "2.25.10001" / "s00_label.png")
