@@ -33,6 +33,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "lexiseg predict covid-xray images -o predictions",
         "lexiseg predict runs/first 'images/*.png' --write mask,overlay,card",
         "lexiseg predict runs/first image.dcm --write seg,sr --json",
+        "lexiseg predict runs/first ct-folder --write nifti,seg --window 40,400 --axis axial",
     ),
     "refine": ("lexiseg refine covid-xray image.png --say 'no lesion on the right; lower left only'",),
     "export": (

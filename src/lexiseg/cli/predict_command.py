@@ -133,6 +133,7 @@ def predict(
             predictor,
             volumes.targets,
             out,
+            alone=not targets,
             formats=formats,
             axis=axis,
             smooth=smooth_slices,

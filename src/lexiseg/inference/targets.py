@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lexiseg.clinic.detection import may_be_dicom
 from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
-from lexiseg.data.volumes.voxel_file import VOLUME_SUFFIXES, is_volume_file, volume_stem
+from lexiseg.data.volumes.volume_names import VOLUME_SUFFIXES, is_volume_file, volume_stem
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.earlier_outputs import EarlierOutputs

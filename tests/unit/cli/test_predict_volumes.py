@@ -57,6 +57,16 @@ def test_a_window_an_axis_and_a_segmentation(tmp_path: Path) -> None:
     assert pydicom.dcmread(out / "seg" / "ct.dcm").SOPClassUID == "1.2.840.10008.5.1.4.1.1.66.4"
 
 
+def test_the_result_as_json(tmp_path: Path) -> None:
+    ct_series(tmp_path / "ct")
+    arguments = ["predict", "covid-xray", str(tmp_path / "ct"), "--out", str(tmp_path / "out"), "--json"]
+    done = RUNNER.invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert (result["volumes"], result["slices"], result["failed"]) == (1, 8, [])
+    assert result["results"] == str(tmp_path / "out" / "volumes.jsonl")
+
+
 def test_refused_series_name_the_way_out(tmp_path: Path) -> None:
     ct_series(tmp_path / "ct")[3].unlink()
     arguments = ["predict", "covid-xray", str(tmp_path / "ct"), "--out", str(tmp_path / "out")]

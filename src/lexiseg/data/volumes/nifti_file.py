@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,24 @@ _BROKEN = (
 _MILLIMETRES = {"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001}
 
 
-def read_voxels(path: Path) -> StoredVoxels:
-    """Read a NIfTI file of three dimensions, or of two.
+@dataclass(frozen=True, kw_only=True)
+class NiftiHeader:
+    """An opened NIfTI file whose voxels are not read.
+
+    Attributes:
+        image: The image of nibabel.
+        grid: The voxel grid.
+    """
+
+    image: Any
+    grid: VolumeGrid
+
+
+def read_header(path: Path) -> NiftiHeader:
+    """Open a NIfTI file of three dimensions, or of two.
 
     The affine is the sform, or else the qform. A file with neither does not say where the patient's left is,
-    and its voxel size is that of its header. An uncompressed file is read from the disk slice by slice.
+    and its voxel size is that of its header.
 
     Raises:
         DataError: It is damaged, is no volume of real numbers, or is too large.
@@ -59,31 +73,38 @@ def read_voxels(path: Path) -> StoredVoxels:
     if len(shape) not in (2, 3) or 0 in shape:
         raise DataError(
             f"{path} has {' x '.join(map(str, shape))} voxels; expected a volume of three dimensions. Save "
-            "one "
-            "time point or channel per file.",
+            "one time point or channel per file.",
             code="LEX-DATA-1195",
         )
     if dtype.kind not in "iuf":
         raise DataError(
             f"{path} holds values of the type {dtype}; expected whole numbers or fractions. Save it as a "
-            "grey "
-            "volume.",
+            "grey volume.",
             code="LEX-DATA-1196",
         )
     check_size(shape, path)
-    grid = _grid(image, three(shape), placed=any(codes), unit=unit, path=path)
-    slope, intercept = image.dataobj.slope, image.dataobj.inter
+    return NiftiHeader(image=image, grid=_grid(image, three(shape), placed=any(codes), unit=unit, path=path))
+
+
+def read_voxels(path: Path) -> StoredVoxels:
+    """Read a NIfTI file; an uncompressed one is read from the disk slice by slice.
+
+    Raises:
+        DataError: It is damaged, is no volume of real numbers, or is too large.
+    """
+    opened = read_header(path)
+    stored = opened.image.dataobj
     try:
-        values = np.asarray(image.dataobj.get_unscaled())
+        values = np.asarray(stored.get_unscaled())
     except _BROKEN as error:
         raise _damaged(path, error) from error
     return StoredVoxels(
         kind="NIfTI",
-        grid=grid,
-        values=values.reshape(grid.shape, order="F"),
-        slope=float(slope),
-        intercept=float(intercept),
-        header=header,
+        grid=opened.grid,
+        values=values.reshape(opened.grid.shape, order="F"),
+        slope=float(stored.slope),
+        intercept=float(stored.inter),
+        header=opened.image.header,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,21 +17,9 @@ from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.decoding.container import pixel_limit
 from lexiseg.data.volumes.grey_range import AS_STORED_BYTES, GreyRange, chosen_range, own_range, spread
 from lexiseg.data.volumes.volume import slice_facts
+from lexiseg.data.volumes.volume_names import VOLUME_READERS, volume_ending
 from lexiseg.errors import DataError
 from lexiseg.extras import load_module
-
-#: Endings of volume files, with the module that reads them.
-_READERS = {
-    ".nii": "nifti_file",
-    ".nii.gz": "nifti_file",
-    ".mha": "itk_file",
-    ".mhd": "itk_file",
-    ".nrrd": "itk_file",
-    ".nhdr": "itk_file",
-}
-
-#: Endings of volume files.
-VOLUME_SUFFIXES = tuple(_READERS)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,17 +134,6 @@ class VoxelSlices:
         return DecodedImage(pixels=np.repeat(grey[..., None], 3, axis=2), facts=facts)
 
 
-def is_volume_file(path: Path) -> bool:
-    """Return whether a file is a volume, by its ending."""
-    return path.name.lower().endswith(VOLUME_SUFFIXES)
-
-
-def volume_stem(name: str) -> str:
-    """Return the name of a volume file without its ending, such as "a" of "a.nii.gz"."""
-    ending = max((end for end in VOLUME_SUFFIXES if name.lower().endswith(end)), key=len, default="")
-    return name[: len(name) - len(ending)]
-
-
 def open_volume_file(path: Path, view: View = AS_STORED) -> VoxelFile:
     """Open a volume file.
 
@@ -177,11 +155,25 @@ def read_stored(path: Path) -> StoredVoxels:
         DataError: The file is missing, damaged, too large, or holds no volume of real numbers.
         UsageError: The package that reads it is not installed.
     """
+    stored: StoredVoxels = _reader(path).read_voxels(path)
+    return stored
+
+
+def read_grid(path: Path) -> VolumeGrid:
+    """Return the grid of a volume file; its voxels are not read.
+
+    Raises:
+        DataError: The file is missing, damaged, too large, or holds no volume of real numbers.
+        UsageError: The package that reads it is not installed.
+    """
+    grid: VolumeGrid = _reader(path).read_header(path).grid
+    return grid
+
+
+def _reader(path: Path) -> ModuleType:
     if not path.is_file():
         raise DataError(f"{path} does not exist.", code="LEX-DATA-1192")
-    ending = max((end for end in VOLUME_SUFFIXES if path.name.lower().endswith(end)), key=len)
-    stored: StoredVoxels = load_module(f"lexiseg.data.volumes.{_READERS[ending]}").read_voxels(path)
-    return stored
+    return load_module(f"lexiseg.data.volumes.{VOLUME_READERS[volume_ending(path.name)]}")
 
 
 def _values(volume: VoxelFile, axis: int, index: int) -> npt.NDArray[Any]:

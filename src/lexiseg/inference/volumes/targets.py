@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from lexiseg.clinic.view import View
 from lexiseg.data.decode import is_image_file
 from lexiseg.data.volumes.volume import Volume
-from lexiseg.data.volumes.voxel_file import is_volume_file, open_volume_file
+from lexiseg.data.volumes.volume_names import is_volume_file
+from lexiseg.data.volumes.voxel_file import open_volume_file
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.earlier_outputs import EarlierOutputs
@@ -110,10 +111,10 @@ def find_volumes(
     seen: set[Path] = set()
     for pattern in map(Path, patterns):
         dicom: list[Target] = []
-        for target in expand(pattern, lambda file: is_volume_file(file) or is_image_file(file)):
+        for target in expand(pattern, _may_belong):
             real = target.image.resolve()
             is_file = is_volume_file(target.image)
-            if real in seen or (not is_file and target.image.suffix.lower() in _PICTURES):
+            if real in seen or not (is_file or _may_belong(target.image)):
                 continue
             if any(real.is_relative_to(folder) for folder in written):
                 continue
@@ -147,6 +148,12 @@ def check_apart(volumes: Iterable[VolumeTarget], images: Iterable[Target]) -> No
                 f"'{volume.name}'. Predict them with two commands and two --out folders.",
                 code="LEX-DATA-1201",
             )
+
+
+def _may_belong(file: Path) -> bool:
+    """Return whether a file may be a volume or a slice of one; pictures are known by their endings."""
+    ending = file.suffix.lower()
+    return ending not in _PICTURES and (is_volume_file(file) or is_image_file(file))
 
 
 def _series(pattern: Path, files: Sequence[Target]) -> list[VolumeTarget]:

@@ -13,7 +13,8 @@ import SimpleITK
 from lexiseg.clinic.view import View, Window
 from lexiseg.data.volumes import volume
 from lexiseg.data.volumes.grey_range import own_range
-from lexiseg.data.volumes.voxel_file import is_volume_file, open_volume_file, read_stored, volume_stem
+from lexiseg.data.volumes.volume_names import is_volume_file, volume_stem
+from lexiseg.data.volumes.voxel_file import open_volume_file, read_stored
 from refusals import refuses
 from volume_files import STEPS, body, nifti, stored
 
