@@ -15,7 +15,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 LOCK := $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--custom-compile-command 'make lock' --constraint locks/pins.txt
 
-.PHONY: demo test coverage test-oldest faults fuzz check lock audit-dependencies docs clean
+.PHONY: demo test coverage test-oldest faults gateway-kills test-clinic fuzz fuzz-server check lock audit-dependencies docs clean
 
 ## Train, evaluate and predict in a few minutes; DATA=folder uses your own data set.
 demo: $(VENV)/.installed
@@ -43,6 +43,11 @@ test-oldest:
 fuzz: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/campaign.py $(FUZZ)
 
+## Requests against a real server: 10,000 of its description and 10,000 changed uploads; FUZZ="--cases 100 --uploads
+## 100" changes how many. Ends with an error if one meets a defect.
+fuzz-server: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/server_campaign.py $(FUZZ)
+
 ## Style, types, the direction of imports, and no secrets in tracked files (without git, in all files).
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check --no-cache src tests benchmarks docs .ci
@@ -55,10 +60,19 @@ check: $(VENV)/.installed-dev
 faults: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.faults --kills $(KILLS) --seed $(SEED)
 
+## A gateway (`lexiseg watch`) under load that is killed at random moments; prints a line per kill and a summary.
+gateway-kills: $(VENV)/.installed-dev
+	PYTHONPATH=tests $(BIN)/python -m tests.faults.gateway_kills --kills $(KILLS) --seed $(SEED)
+
+## The gateway beside real archives: needs orthanc, orthanc-dicomweb and dcmtk; what is missing is skipped and counted.
+test-clinic: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs tests/clinic
+
 ## New versions of all locked packages, within the bounds of pyproject.toml, with their hashes.
 lock: $(VENV)/.installed-dev
 	$(LOCK) pyproject.toml --extra train locks/build.in --output-file locks/runtime.txt
 	$(LOCK) pyproject.toml --extra dev --constraint locks/runtime.txt --output-file locks/dev.txt
+	$(LOCK) pyproject.toml --extra gateway --constraint locks/dev.txt --output-file locks/gateway.txt
 	$(LOCK) pyproject.toml --extra docs --constraint locks/dev.txt --output-file locks/docs.txt
 
 ## The locked packages against the known vulnerabilities (needs the service of PyPI).

@@ -69,7 +69,7 @@ def command(words: tuple[str, ...], does: Callable[..., None]) -> str:
     hints = typing.get_type_hints(does, include_extras=True)
     usage, rows = list(words), []
     for name, parameter in inspect.signature(does).parameters.items():
-        if name in OUTPUT_OPTIONS:
+        if name in OUTPUT_OPTIONS or hints[name] is typer.Context:
             continue
         kind, declared = typing.get_args(hints[name])
         required = parameter.default is inspect.Parameter.empty

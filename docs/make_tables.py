@@ -30,6 +30,7 @@ from lexiseg.clinic.frame_pixels import decoder_names
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.public.registry import load_registry
 from lexiseg.errors import LexisegError
+from lexiseg.gateway import configuration as gateway
 from lexiseg.studies.arms import ArmSpec
 from lexiseg.systems.configuration import AugmentConfig, TrainConfig
 from lexiseg.systems.registry import systems
@@ -155,6 +156,22 @@ MODELS |= {f"read.{name}": getattr(grammar, f"{name.title()}Rule") for name in (
 MODELS |= {
     f"measure.{name}": getattr(measure_rules, f"{name.title()}Measure")
     for name in ("count", "laterality", "zones", "grid", "shape", "size", "intensity", "color")
+}
+
+
+MODELS |= {
+    "gateway": gateway.GatewayConfiguration,
+    "gateway.dicom_source": gateway.DicomSource,
+    "gateway.folder_source": gateway.FolderSource,
+    "gateway.dicomweb_source": gateway.DicomwebSource,
+    "gateway.rule": gateway.Rule,
+    "gateway.dicom_destination": gateway.DicomDestination,
+    "gateway.dicomweb_destination": gateway.DicomwebDestination,
+    "gateway.folder_destination": gateway.FolderDestination,
+    "gateway.tls": gateway.Tls,
+    "gateway.limits": gateway.Limits,
+    "gateway.retries": gateway.Retries,
+    "gateway.monitoring": gateway.Monitoring,
 }
 
 

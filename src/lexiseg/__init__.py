@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from lexiseg.runs.conversion.cotexnet import convert_cotexnet as convert_cotexnet
     from lexiseg.runs.conversion.stpnet import convert_stpnet as convert_stpnet
     from lexiseg.runs.run import Run as Run
+    from lexiseg.serving.client import Client as Client
     from lexiseg.sharing.croissant import write_croissant as write_croissant
     from lexiseg.sharing.monai import export_monai as export_monai
     from lexiseg.sharing.pack import pack as pack
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 # Where each name of the public interface is; a test holds it against the imports above, which are for type
 # checkers and editors.
 _HOMES = {
+    "Client": "lexiseg.serving.client",
     "LmmOptions": "lexiseg.describing.multimodal.model",
     "Prediction": "lexiseg.inference.result",
     "PredictionOptions": "lexiseg.inference.options",

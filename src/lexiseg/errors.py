@@ -35,10 +35,11 @@ class LexisegError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep the code when the error is pickled by a worker process."""
-        return _rebuild, (type(self), str(self), self.code)
+        return rebuilt, (type(self), str(self), self.code)
 
 
-def _rebuild(kind: type[LexisegError], message: str, code: str) -> LexisegError:
+def rebuilt(kind: type[LexisegError], message: str, code: str) -> LexisegError:
+    """Return an error that another process raised."""
     return kind(message, code=code)
 
 
@@ -76,6 +77,26 @@ class ResourceError(LexisegError):
     """The machine has too little memory, or allows too few threads or processes."""
 
     exit_code = 7
+
+
+class RequestError(LexisegError):
+    """A server refuses a request, or its answer cannot be used."""
+
+    exit_code = 8
+
+    def __init__(
+        self, message: str, *, code: str = UNCODED, status: int = 400, retry_after: int | None = None
+    ) -> None:
+        """Make the error.
+
+        Args:
+            message: The full message.
+            code: The stable code of the place that raises it.
+            status: HTTP status of the refusal.
+            retry_after: Seconds after which the request may be sent again; None where that does not help.
+        """
+        super().__init__(message, code=code)
+        self.status, self.retry_after = status, retry_after
 
 
 class PartialFailureError(LexisegError):

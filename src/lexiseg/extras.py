@@ -25,6 +25,11 @@ PACKAGES = {
     "openvino": ("openvino",),
     "cluster": ("ray",),
     "share": ("huggingface_hub", "mlcroissant"),
+    "volumes": ("nibabel", "SimpleITK"),
+    "dicom": ("pydicom", "highdicom"),
+    "dicomweb": ("dicomweb_client", "requests"),
+    "serve": ("fastapi", "httpx2", "prometheus_client", "python_multipart", "starlette", "uvicorn"),
+    "gateway": ("pynetdicom", "prometheus_client"),
 }
 
 

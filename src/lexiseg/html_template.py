@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 
 from lexiseg.printable import printable_block
 
@@ -19,7 +23,8 @@ def html_template(package: str, name: str, filters: Mapping[str, Callable[..., A
         filters: Its filters by name.
     """
     environment = Environment(
-        loader=PackageLoader(package),
+        # What all pages share, such as colours, can be included.
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("lexiseg", "page_style")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -28,6 +33,34 @@ def html_template(package: str, name: str, filters: Mapping[str, Callable[..., A
     )
     environment.filters |= filters
     return environment.get_template(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageScript:
+    """A script of a page, and the policy under which a browser runs it and nothing else.
+
+    Attributes:
+        code: The script: the content of a script element, which is not escaped (`{{ script.code | safe }}`).
+        policy: Content Security Policy: this script, inline styles and pictures of the page; no requests.
+    """
+
+    code: str
+    policy: str
+
+
+def page_script(name: str) -> PageScript:
+    """Return a script of the folder `page_style`.
+
+    Args:
+        name: Its file name.
+    """
+    code = (files("lexiseg") / "page_style" / name).read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return PageScript(code=code, policy=policy)
 
 
 def _printable(value: Any) -> Any:

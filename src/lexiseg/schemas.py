@@ -38,8 +38,10 @@ SCHEMAS = {
     "prediction-job": "lexiseg.inference.batch_job:BatchJob",
     "shard": "lexiseg.inference.shards:ShardRecord",
     "bundle": "lexiseg.sharing.contents:BundleRecord",
+    "volume": "lexiseg.inference.volumes.volumes_file:VolumeRecord",
     "refinement": "lexiseg.refinement.refinement_file:RefinementRecord",
     "output": "lexiseg.outputs.manifest:OutputRecord",
+    "quarantine": "lexiseg.gateway.spool:QuarantineRecord",
 }
 
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+)$")

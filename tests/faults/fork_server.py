@@ -23,6 +23,8 @@ from pathlib import Path
 _CLONE_NEWNS = 0x00020000
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
 
+#: Signals wait in a fork until the command handles them: before, any program dies of them.
+_WAITING = (signal.SIGINT, signal.SIGTERM)
 
 #: What the commands import.
 _IMPORTED = (
@@ -137,7 +139,15 @@ def end_quickly() -> None:
     That takes two seconds, ten times as long as most commands.
     """
     from lexiseg.cli import main
+    from lexiseg.cli.signals import SignalHandlers
 
+    install = SignalHandlers.install
+
+    def install_and_let_through(handlers: SignalHandlers) -> None:
+        install(handlers)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WAITING)
+
+    SignalHandlers.install = install_and_let_through  # type: ignore[method-assign]
     code: object = 0
     try:
         main()
@@ -165,10 +175,12 @@ def serve() -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         order = Order(**json.loads(line))
+        signal.pthread_sigmask(signal.SIG_BLOCK, _WAITING)
         child = os.fork()
         if child == 0:
             _become(order)
             return
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WAITING)
         print(child, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)

@@ -88,4 +88,4 @@ def test_an_actor_is_killed(images: Path, tmp_path: Path) -> None:
 def test_images_at_urls_are_refused() -> None:
     refuse_sources([Target(image=Path("a.png"), name=Path("a"))])
     with refuses("LEX-USE-1286", "s3://b/a.png", "--shard"):
-        refuse_sources([Target(image=Path("a.png"), name=Path("a"), source=RemoteFile("s3://b/a.png"))])
+        refuse_sources([Target(image=Path("a.png"), name=Path("a"), origin=RemoteFile("s3://b/a.png"))])

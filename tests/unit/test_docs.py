@@ -16,6 +16,7 @@ import lexiseg
 from command_lines import parse_command_line
 from doc_blocks import DIRECTIVE, FENCE, PAGES, ROOT, Block, blocks, blocks_in
 from lexiseg.data.dataset_yaml import DatasetYaml
+from lexiseg.gateway.configuration import GatewayConfiguration
 from lexiseg.inference.calibration import load_calibration
 from lexiseg.runs.run import Run
 from lexiseg.studies.arms import ARM_FIELDS, known_arms, read_arms
@@ -96,8 +97,8 @@ def test_fences_are_known_and_text_is_ascii(page: Path) -> None:
     kinds = {kind for kind, _ in FENCE.findall(text)}
     # A kind that no test knows would be checked by none.
     assert kinds <= {
-        "bash", "console", "python", "text", "json", "yaml dataset", "yaml vocabulary", "yaml config",
-        "yaml arms",
+        "bash", "console", "javascript", "python", "text", "json", "yaml dataset", "yaml vocabulary",
+        "yaml config", "yaml arms", "yaml gateway",
     }  # fmt: skip
     assert text.count("```") == 2 * len(FENCE.findall(text))
 
@@ -261,6 +262,11 @@ def test_dataset_yaml_examples_are_valid(block: Block) -> None:
     stated = DatasetYaml.model_validate(yaml.safe_load(block.text))
     assert stated.vocabulary is not None
     load_vocabulary(stated.vocabulary)
+
+
+@pytest.mark.parametrize("block", blocks("yaml gateway"), ids=lambda block: block.place)
+def test_gateway_examples_are_valid(block: Block) -> None:
+    assert GatewayConfiguration.model_validate(yaml.safe_load(block.text)).rules
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=lambda block: block.page)

@@ -25,6 +25,7 @@ PREFIXES = {
     "WeightsError": "WEIGHTS",
     "DiskError": "DISK",
     "ResourceError": "RES",
+    "RequestError": "REQ",
     "PartialFailureError": "PART",
 }
 

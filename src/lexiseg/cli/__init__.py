@@ -12,23 +12,29 @@ from lexiseg.errors import LexisegError
 def main() -> NoReturn:
     """Run the command line and exit; see `lexiseg.cli.app.run`."""
     handlers = SignalHandlers()
-    handlers.install()
+    try:
+        handlers.install()
+        code = _exit_code(handlers)
+        handlers.ignore()
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        code = handlers.exit_code
+    handlers.ignore()
+    sys.exit(code)
+
+
+def _exit_code(handlers: SignalHandlers) -> int:
+    """Run the command line and return its exit code."""
     try:
         # Imported here, as it takes seconds in which a signal may come, and as the help lists systems of
         # other packages, of which one may be broken.
         from lexiseg.cli.app import run
 
-        code = run(handlers)
+        return run(handlers)
     except LexisegError as error:
         print(f"Error: {error} [{error.code}]", file=sys.stderr)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        code = handlers.exit_code
-    except Exception:
+        return error.exit_code
+    except Exception as error:
         if not handlers.interrupted:
             raise
-        print("Interrupted.", file=sys.stderr)
-        code = handlers.exit_code
-    handlers.ignore()
-    sys.exit(code)
+        raise KeyboardInterrupt from error

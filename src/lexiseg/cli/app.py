@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from lexiseg._version import __version__
-from lexiseg.cli import convert_commands, data_commands, share_commands
+from lexiseg.cli import convert_commands, data_commands, share_commands, token_commands
 from lexiseg.cli.audit_command import audit
 from lexiseg.cli.calibrate_command import calibrate
 from lexiseg.cli.command_registration import register
@@ -26,8 +26,10 @@ from lexiseg.cli.output_mode import set_output_mode, show_error_as_json
 from lexiseg.cli.output_streams import outlive_readers
 from lexiseg.cli.predict_command import predict
 from lexiseg.cli.refine_command import refine
-from lexiseg.cli.signals import SignalHandlers
+from lexiseg.cli.serve_command import serve
+from lexiseg.cli.signals import INTERRUPTED, SignalHandlers
 from lexiseg.cli.train_command import train
+from lexiseg.cli.watch_command import watch
 from lexiseg.console import PrintableConsole
 from lexiseg.errors import LexisegError
 from lexiseg.extras import missing_package
@@ -43,7 +45,7 @@ Research software, not a medical device: not for clinical use.
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 finished with failures or findings, 2 wrong usage, 3 data, 4 run folder, "
-    "5 weights, 6 disk, 7 memory, 130 interrupted, 143 terminated."
+    "5 weights, 6 disk, 7 memory, 8 server, 130 interrupted, 143 terminated."
 )
 
 
@@ -85,10 +87,13 @@ register(app, "predict", predict)
 register(app, "join", join)
 register(app, "refine", refine)
 register(app, "export", export)
+register(app, "watch", watch)
 register(app, "pack", share_commands.pack)
 register(app, "unpack", share_commands.unpack)
 register(app, "push", share_commands.push)
 register(app, "pull", share_commands.pull)
+register(app, "serve", serve)
+app.add_typer(token_commands.app, name="token")
 app.add_typer(data_commands.app, name="data")
 app.add_typer(convert_commands.app, name="convert")
 register(app, "demo", demo)
@@ -133,6 +138,9 @@ def run(handlers: SignalHandlers) -> int:
 
     try:
         returned = int(app(standalone_mode=False) or 0)
+        if handlers.interrupted and returned == INTERRUPTED:
+            # Before and after the command itself, typer turns an interrupt into this number.
+            raise KeyboardInterrupt
         if sys.stdout is not None:  # as where it was closed at the start
             sys.stdout.flush()
         return returned

@@ -111,6 +111,18 @@ Shared = Annotated[
         "you can read them.",
     ),
 ]
+Window = Annotated[
+    str | None,
+    typer.Option(
+        help="DICOM and volumes: centre and width of the grey values shown, such as 40,400; or body-part for "
+        "CT "
+        "images. Default: the window of the file."
+    ),
+]
+Frame = Annotated[
+    int | None,
+    typer.Option(help="DICOM: number of the frame, from 1, in files with several frames."),
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]
 
 

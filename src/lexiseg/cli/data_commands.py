@@ -12,6 +12,7 @@ from lexiseg.cli.command_registration import register
 from lexiseg.cli.common_options import Device, result_console, say
 from lexiseg.cli.describe_command import describe
 from lexiseg.cli.examples import examples_text
+from lexiseg.cli.identifying_data import show_identifying
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.suspicion_options import (
     Config,
@@ -38,11 +39,25 @@ def check(
     config: Config = None,
     max_minutes: MaxMinutes = None,
     device: Device = "cpu",
+    identifying: Annotated[
+        bool,
+        typer.Option(
+            "--identifying",
+            help="Look for data that may identify a patient instead: headers, private attributes, text in "
+            "pixels, paths.",
+        ),
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="With --identifying: refuse the folder if there is a sign.")
+    ] = False,
 ) -> None:
     """Check files, masks, splits, reports and the side convention; exit code 1 if there are errors.
 
     With --with or --folds, check what masks and reports say instead, and rank the cases.
     """
+    if identifying or strict:
+        show_identifying(folder, strict=strict)
+        return
     if with_run is not None or folds is not None or config is not None or max_minutes is not None:
         found = check_with(
             folder, out, run=with_run, folds=folds, config=config, max_minutes=max_minutes, device=device

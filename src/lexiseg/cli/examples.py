@@ -33,12 +33,17 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "lexiseg predict covid-xray images -o predictions",
         "lexiseg predict runs/first 'images/*.png' --write mask,overlay,card",
         "lexiseg predict runs/first image.dcm --write seg,sr --json",
+        "lexiseg predict runs/first ct-folder --write nifti,seg --window 40,400 --axis axial",
     ),
     "join": ("lexiseg join predictions",),
     "refine": ("lexiseg refine covid-xray image.png --say 'no lesion on the right; lower left only'",),
     "export": (
         "lexiseg export runs/first",
         "lexiseg export runs/first --to openvino -o model.openvino --check images",
+    ),
+    "watch": (
+        "lexiseg watch gateway.yaml",
+        "lexiseg watch module.yaml --once --in images --out results",
     ),
     "pack": (
         "lexiseg pack runs/first -o first.lexiseg.zip --license CC-BY-4.0",
@@ -47,6 +52,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "unpack": ("lexiseg unpack first.lexiseg.zip -o runs/first",),
     "push": ("lexiseg push runs/first hf://jane/first --license CC-BY-4.0",),
     "pull": ("lexiseg pull hf://jane/first -o runs/first",),
+    "serve": (
+        "lexiseg serve covid-xray",
+        "lexiseg serve runs/first covid-xray --port 8080",
+    ),
+    "token": ("lexiseg token new jane --scope predict",),
+    "token new": ("lexiseg token new jane --scope predict --days 90",),
+    "token list": ("lexiseg token list",),
+    "token revoke": ("lexiseg token revoke jane",),
     "demo": ("lexiseg demo", "lexiseg demo my-data -o demo --minutes 10"),
     "data": ("lexiseg data list", "lexiseg data check my-data"),
     "data describe": (
@@ -60,6 +73,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "data check": (
         "lexiseg data check my-data",
         "lexiseg data check my-data --with runs/first -o suspicions",
+        "lexiseg data check my-data --identifying --strict",
     ),
     "data phantom": ("lexiseg data phantom phantom --train 100 --val 20 --test 20",),
     "data croissant": ("lexiseg data croissant my-data",),

@@ -17,14 +17,17 @@ from lexiseg.cli.common_options import (
     EngineName,
     EngineOption,
     FlipAverage,
+    Frame,
     PrecisionName,
     PrecisionOption,
     Shared,
+    Window,
     progress_bar,
     say,
     warn,
 )
 from lexiseg.cli.output_mode import show_result
+from lexiseg.cli.volume_options import Axis, AxisOption, SingleSlices, SmoothSlices, predict_volumes
 from lexiseg.clinic.view import parse_view
 from lexiseg.errors import LexisegError, PartialFailureError, UsageError
 from lexiseg.extras import load_module
@@ -39,11 +42,14 @@ if TYPE_CHECKING:
 
 
 def predict(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATHS", help="Images, folders, quoted glob patterns, .tar archives, or URLs."
+            metavar="PATHS",
+            help="Images, volumes, folders, quoted glob patterns, .zip and .tar files, DICOMDIR, addresses "
+            "of DICOMweb studies, or URLs.",
         ),
     ],
     out: Annotated[
@@ -78,17 +84,11 @@ def predict(
             "mm2."
         ),
     ] = None,
-    window: Annotated[
-        str | None,
-        typer.Option(
-            help="DICOM: centre and width of the grey values shown, such as 40,400; or body-part for "
-            "CT images. Default: the window of the file."
-        ),
-    ] = None,
-    frame: Annotated[
-        int | None,
-        typer.Option(help="DICOM: number of the frame, from 1, in files with several frames."),
-    ] = None,
+    window: Window = None,
+    frame: Frame = None,
+    axis: Axis = AxisOption.AUTO,
+    smooth_slices: SmoothSlices = False,
+    single_slices: SingleSlices = False,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -122,7 +122,7 @@ def predict(
     average_with: AverageWith = None,
     shared: Shared = False,
 ) -> None:
-    """Segment images: write a mask in the size of each image, the retrieved words, and a review flag."""
+    """Segment images and volumes: write masks in their size, the retrieved words, and a review flag."""
     formats = [name.strip() for name in write.split(",") if name.strip()]
     if not formats:
         raise UsageError(
@@ -136,8 +136,11 @@ def predict(
     from lexiseg import load, predict_to_files
     from lexiseg.inference.image_sources import is_url
     from lexiseg.inference.shards import predict_shard
+    from lexiseg.inference.sources.local_sources import local_sources
+    from lexiseg.inference.tar_archives import is_archive
     from lexiseg.inference.target_list import Shard
     from lexiseg.inference.targets import find_images
+    from lexiseg.inference.volumes.targets import check_apart, find_volumes
     from lexiseg.inference.writers.tar import into_archives
 
     part = None if shard is None else Shard.parse(shard)
@@ -150,8 +153,19 @@ def predict(
             _upload(remote)
             return
     place = Path(out) if remote is None else remote.work
-    images = find_images(paths, out=place)
+    # Private copies stay until the command ends.
+    sources = context.with_resource(local_sources(paths))
+    for note in sources.notes:
+        warn(note)
+    volumes = find_volumes(
+        [path for path in sources.patterns if not is_url(str(path)) and not is_archive(str(path))],
+        out=place,
+        with_dicom=not single_slices and frame is None,
+        labels=sources.labels,
+    )
+    images = find_images(sources.patterns, out=place, of_volumes=volumes.files, labels=sources.labels)
     targets = images.targets if part is None else images.targets.chosen(part.holds)
+    check_apart(volumes.targets, targets)
     _say_skipped(images.skipped)
     _say_earlier(images.earlier_outputs)
     predictor = load(
@@ -171,13 +185,29 @@ def predict(
         on_ray.refuse_sources(targets)
         predictor = on_ray.RayPredictor(predictor, ray)
     say(f"Engine: {predictor.engine.description}.")
+    volume_failure = None
+    if volumes.targets:
+        volume_failure = predict_volumes(
+            predictor,
+            volumes.targets,
+            place,
+            alone=not targets,
+            formats=formats,
+            axis=axis,
+            smooth=smooth_slices,
+            named=sources.named,
+        )
+        if volume_failure is not None and not targets:
+            raise volume_failure
+        if not targets:
+            return
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(targets))
 
         def show(path: Path, result: object) -> None:
             progress.advance(task)
             if isinstance(result, LexisegError):
-                warn(f"Skipped: {result}")
+                warn(f"Skipped: {sources.named(str(result))}")
 
         try:
             predict_all = predict_to_files if part is None else partial(predict_shard, shard=part)
@@ -243,7 +273,7 @@ def predict(
             "of the image as the file stores it (see exif_orientation in the results)."
         )
     for image, name, reason in summary.refused:
-        warn(f"The {name} of {image} is not written: {reason}")
+        warn(f"The {name} of {sources.named(str(image))} is not written: {reason}")
     if summary.refused and not summary.failed:
         raise PartialFailureError(
             f"{len(summary.refused)} outputs were not written; each is named above and in {results}.",
@@ -255,6 +285,8 @@ def predict(
             f"each is named above and in {results}.",
             code="LEX-PART-005",
         )
+    if volume_failure is not None:
+        raise volume_failure
 
 
 def _remote_folder(url: str, part: Shard | None, command: str) -> RemoteFolder:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lexiseg.cli.common_options import RUN_HELP, Device, FlipAverage, Shared, say, warn
+from lexiseg.cli.common_options import RUN_HELP, Device, FlipAverage, Frame, Shared, Window, say, warn
 from lexiseg.cli.output_mode import show_result
+from lexiseg.clinic.view import parse_view
 
 if TYPE_CHECKING:
     from lexiseg.refinement.refine import Refinement
@@ -32,16 +33,20 @@ def refine(
         tuple[float, float] | None,
         typer.Option(help="Height and width of a pixel in mm. Areas are then also given in mm2."),
     ] = None,
+    window: Window = None,
+    frame: Frame = None,
     device: Device = "cpu",
     flip_average: FlipAverage = False,
     shared: Shared = False,
 ) -> None:
     """Correct a mask by words: say what is right, and the mask follows. Nothing is trained."""
+    view = parse_view(window, frame)
+
     from lexiseg import load
     from lexiseg.refinement.refinement_file import RefinementRecord
     from lexiseg.refinement.write import refine_to_files
 
-    predictor = load(run, device=device, flip_average=flip_average, spacing_mm=spacing_mm)
+    predictor = load(run, device=device, flip_average=flip_average, spacing_mm=spacing_mm, view=view)
     files = refine_to_files(predictor, image, out, say=said)
     show_result(
         RefinementRecord.of(

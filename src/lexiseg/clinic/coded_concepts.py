@@ -36,6 +36,7 @@ AGREEMENT = CodedConcept("agreement", LOCAL_SCHEME, "Agreement of words and mask
 EXPECTED_DICE = CodedConcept("expected-dice", LOCAL_SCHEME, "Expected Dice coefficient of the mask")
 REVIEW = CodedConcept("review", LOCAL_SCHEME, "Review by a person recommended")
 REASON = CodedConcept("reason", LOCAL_SCHEME, "Reason for doubt")
+DRAFT = CodedConcept("draft", LOCAL_SCHEME, "Draft of a report sentence")
 SIDE_OF_WORDS = CodedConcept("side-of-words", LOCAL_SCHEME, "Whose left and right the words mean")
 NO_AREA = CodedConcept("no-area", LOCAL_SCHEME, "Reason why no area in mm2 is given")
 

@@ -14,7 +14,7 @@ from lexiseg.clinic.result_content import ResultContent
 _NAMESPACE = uuid.UUID("a8a5bd34-6f0c-5d0e-9b4e-3f0a8f6b7c21")
 
 #: Series number of each kind of object: that of the source times 100, plus this.
-_SERIES_OFFSETS = {"seg": 1, "sr": 2, "sc": 3}
+_SERIES_OFFSETS = {"seg": 1, "sr": 2, "sc": 3, "gsps": 4}
 _MOMENTS_OF_WRITING = (
     "InstanceCreationDate",
     "InstanceCreationTime",
@@ -65,7 +65,7 @@ def identity_of(source: Dataset, content: ResultContent, kind: str) -> ObjectIde
     Args:
         source: The source image.
         content: The prediction.
-        kind: "seg", "sr" or "sc".
+        kind: "seg", "sr", "sc" or "gsps".
     """
     algorithm, frame = content.algorithm.identity, str(content.facts.frame)
     number = (numbers(source.get("SeriesNumber")) or [0])[0]

@@ -57,6 +57,8 @@ def summary_items(content: ResultContent) -> list[ContentItem]:
     if content.words:
         said = _PATIENT_SIDE if content.side == "patient" else _IMAGE_SIDE
         items.append(TextContentItem(concepts.SIDE_OF_WORDS, said, relationship_type=_CONTAINS))
+    if content.draft:
+        items.append(TextContentItem(concepts.DRAFT, content.draft, relationship_type=_CONTAINS))
     return items
 
 

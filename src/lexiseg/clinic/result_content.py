@@ -101,6 +101,8 @@ class ResultContent:
         expected_dice: Dice that is expected of the mask, 0..1; None for a run that is not calibrated.
         flagged: Whether a person should look at it.
         reasons: Why.
+        draft: The words as the draft of a report sentence, which says that it is not for diagnosis; empty
+            without words.
         algorithm: What made it.
         fallback_date: Date and time for objects of sources that state none, as YYYYMMDDHHMMSS.
     """
@@ -113,6 +115,7 @@ class ResultContent:
     expected_dice: float | None
     flagged: bool
     reasons: tuple[str, ...]
+    draft: str
     algorithm: Algorithm
     fallback_date: str
 

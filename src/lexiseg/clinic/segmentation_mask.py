@@ -46,7 +46,7 @@ def segmentation_labels(dataset: Dataset, path: Path, *, pixel_limit: int) -> np
     labels: npt.NDArray[np.uint32] | None = None
     seen: set[int] = set()
     for index in range(frames):
-        number = _segment_number(dataset, path, index)
+        number = segment_number(dataset, path, index)
         if number in seen:
             raise _several_images(path)
         seen.add(number)
@@ -57,7 +57,88 @@ def segmentation_labels(dataset: Dataset, path: Path, *, pixel_limit: int) -> np
     return labels
 
 
-def _segment_number(dataset: Dataset, path: Path, index: int) -> int:
+def segmented_series(dataset: Dataset) -> dict[str, set[str]]:
+    """Return the UIDs of the images that a segmentation refers to, by their series."""
+    return {
+        str(series.get("SeriesInstanceUID", "")): {
+            str(item.get("ReferencedSOPInstanceUID", ""))
+            for item in series.get("ReferencedInstanceSequence") or []
+        }
+        for series in dataset.get("ReferencedSeriesSequence") or []
+    }
+
+
+def labels_of_image(
+    dataset: Dataset, path: Path, instance: str, *, pixel_limit: int
+) -> npt.NDArray[np.uint32]:
+    """Return the segment number of each pixel of one image of a segmented series; 0 where there is none.
+
+    Probabilities (FRACTIONAL) of at least one half count. Where segments overlap, the first one counts. An
+    image without a frame has no segment.
+
+    Args:
+        dataset: The segmentation.
+        path: Its name, for messages.
+        instance: UID of the image.
+        pixel_limit: Largest number of pixels of a frame that is read.
+
+    Returns:
+        `(H, W)` uint32.
+
+    Raises:
+        DataError: The file is damaged, or a frame does not say which image it belongs to.
+    """
+    kind = str(dataset.get("SegmentationType", "")).upper()
+    half = (int(dataset.get("MaximumFractionalValue", 255)) + 1) // 2 if kind == "FRACTIONAL" else 1
+    labels = np.zeros((int(dataset.get("Rows", 0)), int(dataset.get("Columns", 0))), np.uint32)
+    for index in range(number_of_frames(dataset)):
+        if instance not in _images_of_frame(dataset, path, index):
+            continue
+        frame = decode_frame(dataset, path, index, pixel_limit=pixel_limit)
+        if kind == "LABELMAP":
+            labels[labels == 0] = frame[labels == 0]
+        else:
+            labels[(frame >= half) & (labels == 0)] = segment_number(dataset, path, index)
+    return labels
+
+
+def _images_of_frame(dataset: Dataset, path: Path, index: int) -> set[str]:
+    """Return the UIDs of the images that a frame is derived from."""
+    try:
+        found = {
+            str(image.ReferencedSOPInstanceUID)
+            for derivation in dataset.PerFrameFunctionalGroupsSequence[index].get("DerivationImageSequence")
+            or []
+            for image in derivation.get("SourceImageSequence") or []
+        }
+    except BROKEN as error:
+        raise DataError(
+            f"{path} is a damaged segmentation: frame {index + 1} has no functional groups ({error}). Export "
+            "it "
+            "again.",
+            code="LEX-DATA-1227",
+        ) from error
+    if not found:
+        raise DataError(
+            f"{path} does not say to which image its frame {index + 1} belongs (DerivationImageSequence). "
+            "Save one "
+            "segmentation per image.",
+            code="LEX-DATA-1228",
+        )
+    return found
+
+
+def segment_number(dataset: Dataset, path: Path, index: int) -> int:
+    """Return the segment of a frame.
+
+    Args:
+        dataset: The segmentation.
+        path: Its name, for messages.
+        index: The frame, from 0.
+
+    Raises:
+        DataError: The frame names no segment.
+    """
     try:
         for groups in (
             dataset.PerFrameFunctionalGroupsSequence[index],

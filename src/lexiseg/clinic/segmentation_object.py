@@ -26,7 +26,8 @@ warnings.filterwarnings("ignore", module=r"highdicom")
 _SLICE = "1.2.840.10008.5.1.4.1.1.2"
 _PICTURE = "1.2.840.10008.5.1.4.1.1.7"
 
-_LONGEST_LABEL = 64
+#: Longest text of many attributes of DICOM.
+LONGEST_LABEL = 64
 
 
 def build_segmentation(
@@ -60,19 +61,19 @@ def build_segmentation(
             source_images=[header],
             pixel_array=content.labels[None],
             segmentation_type=kind,
-            segment_descriptions=_descriptions(source, content),
+            segment_descriptions=descriptions(source, content),
             series_instance_uid=identity.series_uid,
             series_number=identity.series_number,
             sop_instance_uid=identity.instance_uid,
             instance_number=identity.instance_number,
             manufacturer=MANUFACTURER,
-            manufacturer_model_name=content.algorithm.name[:_LONGEST_LABEL],
+            manufacturer_model_name=content.algorithm.name[:LONGEST_LABEL],
             software_versions=content.algorithm.software_version,
             device_serial_number=derived_uid(content.algorithm.identity)[-16:],
             content_description=NOT_FOR_DIAGNOSIS,
             content_label="SEGMENTATION",
             omit_empty_frames=False,
-            series_description=f"Lexiseg segmentation. {NOT_FOR_DIAGNOSIS}"[:_LONGEST_LABEL],
+            series_description=f"Lexiseg segmentation. {NOT_FOR_DIAGNOSIS}"[:LONGEST_LABEL],
             content_qualification=RESEARCH,
         )
     except LACKING as error:
@@ -96,10 +97,11 @@ def finish(written: Dataset, header: Dataset, source: Dataset, identity: ObjectI
     written.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
 
 
-def _descriptions(source: Dataset, content: ResultContent) -> list[SegmentDescription]:
+def descriptions(source: Dataset, content: ResultContent) -> list[SegmentDescription]:
+    """Return what a segmentation says of its segments; their tracking UIDs are derived from the source."""
     algorithm = content.algorithm
     identification = highdicom.AlgorithmIdentificationSequence(
-        name=algorithm.name[:_LONGEST_LABEL],
+        name=algorithm.name[:LONGEST_LABEL],
         family=ARTIFICIAL_INTELLIGENCE,
         version=algorithm.version,
         source=MANUFACTURER,
@@ -108,7 +110,7 @@ def _descriptions(source: Dataset, content: ResultContent) -> list[SegmentDescri
     return [
         SegmentDescription(
             segment_number=segment.number,
-            segment_label=segment.name[:_LONGEST_LABEL],
+            segment_label=segment.name[:LONGEST_LABEL],
             segmented_property_category=ABNORMAL_STRUCTURE,
             segmented_property_type=concept(segment.code) if segment.code is not None else ABNORMAL_STRUCTURE,
             algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
@@ -128,7 +130,7 @@ def tracking_uid(source: Dataset, content: ResultContent, number: int) -> str:
 
 def tracking_name(number: int, name: str) -> str:
     """Return the name of a segment in segmentation and report."""
-    return f"{number} {name}"[:_LONGEST_LABEL]
+    return f"{number} {name}"[:LONGEST_LABEL]
 
 
 def _name_source_frame(segmentation: Segmentation, source: Dataset, frame: int) -> None:

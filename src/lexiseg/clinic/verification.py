@@ -68,25 +68,40 @@ def verify_report(
     """
     found = read_dataset(written.read_bytes(), written)
     _check_source(found, source)
-    polygons = [item.GraphicData for item in all_items(found) if item.get("GraphicType") == "POLYLINE"]
-    shape = content.labels.shape
-    drawn, expected = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
-    for values in polygons:
-        points = np.asarray(values, dtype=np.float64).reshape(-1, 2)
-        drawn |= region_of(Outline(points=points, area_px=0), shape)
-    for segment in content.segments:
-        for outline in outlines(segment.mask)[0]:
-            expected |= region_of(outline, shape)
-    if not np.array_equal(drawn, expected):
+    differing = _differing_outlines(found, content)
+    if differing:
         raise DataError(
-            f"The outlines of the written report differ from the mask in {int((drawn != expected).sum())} "
-            "pixels. It is not kept.",
+            f"The outlines of the written report differ from the mask in {differing} pixels. It is not kept.",
             code="LEX-DATA-978",
         )
     named = {str(item.get("ReferencedSOPInstanceUID", "")) for item in _references(found)}
     if segmentation is not None and content.labels.any() and segmentation.SOPInstanceUID not in named:
         raise DataError(
             "The written report does not refer to the segmentation. It is not kept.", code="LEX-DATA-979"
+        )
+    validate(written, found)
+
+
+def verify_presentation_state(written: Path, source: Dataset, content: ResultContent) -> None:
+    """Compare a written presentation state with the prediction: its outlines, and what it refers to.
+
+    Args:
+        written: The file.
+        source: The source image.
+        content: The prediction.
+
+    Raises:
+        DataError: They differ; the file must not be kept.
+    """
+    found = read_dataset(written.read_bytes(), written)
+    _check_source(found, source)
+    differing = _differing_outlines(found, content)
+    if differing:
+        raise DataError(
+            f"The outlines of the written presentation state differ from the mask in {differing} pixels. It "
+            "is "
+            "not kept.",
+            code="LEX-DATA-1221",
         )
     validate(written, found)
 
@@ -142,6 +157,20 @@ def validate(written: Path, found: Dataset) -> None:
             "kept.",
             code="LEX-DATA-981",
         )
+
+
+def _differing_outlines(found: Dataset, content: ResultContent) -> int:
+    """Return the number of pixels in which the outlines of an object differ from those of the mask."""
+    polygons = [item.GraphicData for item in all_items(found) if item.get("GraphicType") == "POLYLINE"]
+    shape = content.labels.shape
+    drawn, expected = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+    for values in polygons:
+        points = np.asarray(values, dtype=np.float64).reshape(-1, 2)
+        drawn |= region_of(Outline(points=points, area_px=0), shape)
+    for segment in content.segments:
+        for outline in outlines(segment.mask)[0]:
+            expected |= region_of(outline, shape)
+    return int((drawn != expected).sum())
 
 
 def _check_source(found: Dataset, source: Dataset) -> None:

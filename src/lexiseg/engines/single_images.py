@@ -13,16 +13,22 @@ import numpy as np
 from lexiseg.engines.engine import EngineOutput, FloatArray
 
 
-def run_singly(run: Callable[[FloatArray], EngineOutput], images: FloatArray) -> EngineOutput:
+def run_singly(
+    run: Callable[[FloatArray, FloatArray | None], EngineOutput],
+    images: FloatArray,
+    inside: FloatArray | None = None,
+) -> EngineOutput:
     """Return the outputs of a network for images that it gets one at a time.
 
     Args:
         run: The network.
         images: `(B, 3, S, S)` float32.
+        inside: Where the images are, as for `Engine.run`.
     """
     if len(images) < 2:
-        return run(images)
-    outputs = [run(images[i : i + 1]) for i in range(len(images))]
+        return run(images, inside)
+    parts = [slice(i, i + 1) for i in range(len(images))]
+    outputs = [run(images[part], None if inside is None else inside[part]) for part in parts]
     features = [output.features for output in outputs if output.features is not None]
     return EngineOutput(
         logits=np.concatenate([output.logits for output in outputs]),

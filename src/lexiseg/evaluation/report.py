@@ -10,7 +10,9 @@ from lexiseg.evaluation import figures
 from lexiseg.evaluation.case_figures import CaseFigure
 from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.metrics_file import Metrics, Stratum
-from lexiseg.html_template import html_template
+from lexiseg.evaluation.report_cases import MOST_ROWS, case_anchors, case_rows
+from lexiseg.evaluation.report_findings import findings
+from lexiseg.html_template import html_template, page_script
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.printable import printable_json
 from lexiseg.runs.manifest import DataRecord, TrainingRecord
@@ -22,6 +24,12 @@ _TAUGHT = {
     "concepts": "masks, and words measured on them",
     "lmm": "masks, and words from a descriptions file",
     "none": "masks alone, no words",
+}
+# How an image fits the pictures of side {0} that the network sees.
+_SEEN = {
+    "stretch": "resized to {0} x {0} px",
+    "pad": "resized to fit {0} x {0} px, its aspect ratio kept",
+    "tiles": "in tiles of {0} x {0} px",
 }
 #: What a signal of the review rule measures, in words for people.
 SIGNAL_TITLES = {
@@ -41,7 +49,7 @@ def build_report(
     *,
     history: Sequence[Mapping[str, str]] = (),
 ) -> str:
-    """Return the report as HTML: no scripts, no other files, no requests.
+    """Return the report as HTML: no other files, no requests, and one script, which sorts the table of cases.
 
     Args:
         metrics: The content of `metrics.json`.
@@ -57,8 +65,19 @@ def build_report(
     }
     retrieval = metrics.retrieval
     manifest = metrics.run.manifest.model_dump(mode="json")
+    anchors = case_anchors(shown)
     return html_template("lexiseg.evaluation", "report.html.j2", filters).render(
         m=metrics,
+        findings=findings(metrics, cases),
+        first_screen=[
+            (title, shown[title][len(shown[title]) // 2 if title == "Median" else 0])
+            for title in ("Best", "Median", "Worst")
+            if title in shown
+        ],
+        anchors=anchors,
+        rows=case_rows(cases, anchors),
+        most_rows=MOST_ROWS,
+        script=page_script("case_table.js"),
         side_note=SIDE_NOTES[metrics.side],
         sided=names_sides(text for scores in retrieval.values() for text in (scores.title, *scores.phrases)),
         notices=_notices(metrics),
@@ -102,7 +121,7 @@ def _about(metrics: Metrics) -> list[tuple[str, str]]:
     failed = len(metrics.failed)
     return [
         ("Network", f"{title}, {network.preset} preset, {network.encoder}{size}"),
-        ("Input", f"one image of {manifest.image_size} x {manifest.image_size} px, and nothing else"),
+        ("Input", f"one image, {_SEEN[manifest.fit].format(manifest.image_size)}, and nothing else"),
         ("Classes", ", ".join(metrics.class_names[1:])),
         ("Trained on", _trained_on(manifest.data)),
         ("Taught by", _TAUGHT[manifest.text]),

@@ -80,7 +80,7 @@ class BatchCounts:
             is_unlike=bool(image.prediction.unlike_training_images),
             side_unknown=facts is not None and not facts.knows_sides,
             assumptions=() if facts is None else facts.assumptions,
-            refused=image.refused,
+            refused={name: image.target.named(why) for name, why in image.refused.items()},
         )
 
     def add_finished(self, record: PredictionRecord) -> None:

@@ -62,7 +62,7 @@ class BatchWork:
             for position, outcome in second_try:
                 target = self.targets[position]
                 if isinstance(outcome, LexisegError):
-                    self.counts.failed.append((Path(target.label), str(outcome)))
+                    self.counts.failed.append((Path(target.label), target.named(str(outcome))))
                 else:
                     self.counts.add(outcome, second_try=True)
                 yield target, outcome
@@ -73,7 +73,7 @@ class BatchWork:
         begun = (self.batch.out / JOB_FILE).stat().st_mtime_ns if earlier is not None else 0
         for position, target in enumerate(self.targets):
             record = None if earlier is None else earlier.prediction(target)
-            file = target.image if target.source is None else target.source.local_file
+            file = target.image if target.origin is None else target.origin.local_file
             if record is None or (file is not None and _changed_after(file, begun)):
                 yield position
             elif all(
@@ -125,10 +125,10 @@ class BatchWork:
     def _local(self, position: int) -> tuple[int, Path | LexisegError]:
         """Return the file of an image; that of an image from elsewhere is temporary."""
         target = self.targets[position]
-        if target.source is None:
+        if target.origin is None:
             return position, target.image
         try:
-            return position, stage(target.source, self.batch.out)
+            return position, stage(target.origin, self.batch.out)
         except DataError as error:
             return position, error
 
@@ -159,7 +159,7 @@ class BatchWork:
 
     def _drop(self, target: Target, image: Path) -> None:
         """Remove the temporary file of an image that is no file of this computer."""
-        if target.source is not None:
+        if target.origin is not None:
             image.unlink(missing_ok=True)
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.data.image_fit import Placement
 from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import UsageError
 from lexiseg.inference.image_inputs import ImageInput, Pixels, decoded_image
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.report_draft import draft_of
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.word_correction import can_correct, correct_mask
 from lexiseg.printable import brief
@@ -42,6 +44,10 @@ AVERAGED = (
 )
 
 
+OVERVIEW = (
+    "Mask and words are made from tiles of the image; where phrases act and the masks under other phrases "
+    "are those of the whole image seen at once, with less detail."
+)
 CORRECTED = (
     "The masks under other phrases about places are those that the command lexiseg refine gives for the "
     "phrase."
@@ -110,12 +116,13 @@ class Explanation:
         prediction: The prediction.
         words: One entry per retrieved word, in the same order.
         plain: The mask that forced ones are compared with, `(H, W)`: of the (first) network alone, without
-            any averaging.
+            any averaging; with tiles, of the whole image seen at once.
         heat_kind: What heat is: attention of the phrase, or gradient of its score; None without.
         scales: Per scale, in the order of computation, its stride and the factors whose phrases prompt it;
             empty where one prompt serves all scales.
         prompted_part: The part of the network that the scales belong to.
         notes: What a reader must know, and what cannot be shown.
+        draft: The words as the draft of a report sentence; empty without words.
     """
 
     prediction: Prediction
@@ -125,6 +132,7 @@ class Explanation:
     scales: tuple[tuple[int, tuple[str, ...]], ...]
     prompted_part: Literal["encoder", "decoder"]
     notes: tuple[str, ...]
+    draft: str = ""
 
     def __repr__(self) -> str:
         return brief(
@@ -166,6 +174,8 @@ def explain(predictor: Predictor, image: ImageInput, *, prediction: Prediction |
     retrieved = {word.factor: word.index for word in found.words}
     trace = _trace(predictor, pixels, retrieved, forced)
     notes = [] if found.words else [NO_WORDS]
+    vocabulary = predictor.run.spoken_vocabulary
+    draft = "" if vocabulary is None else draft_of(found, vocabulary)
     if trace is None:
         return Explanation(
             prediction=found,
@@ -175,10 +185,12 @@ def explain(predictor: Predictor, image: ImageInput, *, prediction: Prediction |
             scales=(),
             prompted_part="decoder",
             notes=tuple(notes),
+            draft=draft,
         )
     notes += [NO_HEAT] if trace.heat_kind is None else []
     notes += [ONE_EMBEDDING] if trace.heat_kind == "gradient" else []
     notes += [MIRROR] if predictor.options.flip_average else []
+    notes += [OVERVIEW] if predictor.run.manifest.fit == "tiles" else []
     notes += [AVERAGED] if len(predictor.runs) > 1 else []
     notes += [CORRECTED] if any(moves for stated in alternatives for _, moves in stated) else []
     plain, words = _words(predictor, found, trace, alternatives)
@@ -190,6 +202,7 @@ def explain(predictor: Predictor, image: ImageInput, *, prediction: Prediction |
         scales=trace.factors_by_scale,
         prompted_part=trace.prompted_part,
         notes=tuple(notes),
+        draft=draft,
     )
 
 
@@ -246,7 +259,8 @@ def _words(
 ) -> tuple[npt.NDArray[np.uint8], tuple[ExplainedWord, ...]]:
     """Return the mask without forcing, and one explained word per retrieved one."""
     size = (prediction.mask.shape[0], prediction.mask.shape[1])
-    plain, probability = predictor.on_grid(_array(trace.logits), size)
+    place = predictor.place(size)
+    plain, probability = predictor.on_grid(place.inner_of(_array(trace.logits)), size)
     vocabulary = predictor.run.spoken_vocabulary
     assert vocabulary is not None, "only a run that names words is traced"
     retrieved = [word.index for word in prediction.words]
@@ -261,14 +275,22 @@ def _words(
                 mask = correct_mask(predictor, probability, said, retrieved).mask
             else:
                 logits = next(rows)
-                mask = None if logits is None else predictor.on_grid(_array(logits), size)[0]
+                forced = None if logits is None else place.inner_of(_array(logits))
+                mask = None if forced is None else predictor.on_grid(forced, size)[0]
             what_if.append(_what_if(phrase, confidence, mask, plain))
         heat = None
         if trace.heat_kind is not None:
-            own = trace.heat[word.factor].float().cpu()
-            heat = (own / own.max().clamp(min=1e-12)).numpy()
+            heat = _heat(_array(trace.heat[word.factor]), place, predictor)
         words.append(ExplainedWord(factor=word.factor, heat=heat, what_if=tuple(what_if)))
     return plain, tuple(words)
+
+
+def _heat(heat: FloatArray, place: Placement, predictor: Predictor) -> FloatArray:
+    """Return where a phrase acts in an image, with maximum 1, for its heat `(h, w)` in the picture."""
+    if predictor.run.manifest.fit != "stretch":
+        heat = place.inner_of(predictor.engine.resize(heat[None, None], (place.side, place.side)))[0, 0]
+    scaled: FloatArray = heat / np.maximum(heat.max(), np.float32(1e-12))
+    return scaled
 
 
 def _array(logits: Tensor) -> FloatArray:

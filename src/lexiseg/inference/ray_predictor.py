@@ -128,7 +128,7 @@ def refuse_sources(targets: Iterable[Target]) -> None:
     Raises:
         UsageError: An image is at a URL or in an archive.
     """
-    other = next((target for target in targets if target.source is not None), None)
+    other = next((target for target in targets if target.origin is not None), None)
     if other is not None:
         raise UsageError(
             f"With --ray, images are files on a disk that all machines share; {other.label} is none. Use "

@@ -14,6 +14,7 @@ import numpy as np
 
 from lexiseg.clinic.detection import may_be_dicom
 from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
+from lexiseg.data.volumes.volume_names import VOLUME_SUFFIXES, is_volume_file, volume_stem
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.earlier_outputs import EarlierOutputs
@@ -66,7 +67,13 @@ def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = Non
     return tuple(find_images(patterns, out=out).targets)
 
 
-def find_images(patterns: Sequence[str | Path], *, out: str | Path | None = None) -> FoundImages:
+def find_images(
+    patterns: Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    of_volumes: frozenset[Path] = frozenset(),
+    labels: Mapping[Path, str] | None = None,
+) -> FoundImages:
     """Turn files, folders and glob patterns into a list of images.
 
     Folders are searched with their subfolders; their structure is kept below the output folder. Hidden
@@ -79,17 +86,21 @@ def find_images(patterns: Sequence[str | Path], *, out: str | Path | None = None
         patterns: Files, folders, glob patterns, archives and URLs.
         out: The output folder: pictures that an earlier batch wrote there are never taken for images, so that
             a batch may be predicted again into a folder below its images.
+        of_volumes: Resolved paths of the files that belong to volumes; they are no images of their own.
+        labels: What the folders of private copies are called (`lexiseg.inference.sources.local_sources`).
 
     Raises:
         DataError: Nothing is found, two images would write the same mask, the manifest of earlier outputs
             is damaged, or a folder, an archive or a URL cannot be read.
         UsageError: A URL needs credentials or packages that are missing.
     """
-    listing = _Listing(None if out is None else Path(out))
+    listing = _Listing(
+        None if out is None else Path(out), frozenset(map(str, of_volumes)), labels or dict[Path, str]()
+    )
     for pattern in map(str, patterns):
-        before = len(listing.targets), len(listing.earlier)
+        before = len(listing.targets), len(listing.earlier), listing.volume_files
         listing.add(pattern)
-        if len(listing.targets) == before[0]:
+        if len(listing.targets) == before[0] and listing.volume_files == before[2]:
             raise DataError(_nothing_found(pattern, len(listing.earlier) - before[1]), code="LEX-DATA-099")
     return FoundImages(
         targets=_without_doubles(listing.targets, listing.real_paths),
@@ -104,6 +115,9 @@ class _Listing:
 
     Attributes:
         out: The output folder.
+        of_volumes: Resolved paths of the files that belong to volumes.
+        labels: What the folders of private copies are called.
+        volume_files: Number of files of volumes that were met.
         targets: The images so far, also those that several patterns name.
         real_paths: A number per image that tells its path without symbolic links.
         earlier: Pictures that earlier predictions wrote.
@@ -111,6 +125,9 @@ class _Listing:
     """
 
     out: Path | None
+    of_volumes: frozenset[str]
+    labels: Mapping[Path, str]
+    volume_files: int = 0
     targets: TargetList = field(default_factory=TargetList)
     real_paths: array[int] = field(default_factory=lambda: array("q"))
     earlier: dict[Path, None] = field(default_factory=dict)
@@ -129,16 +146,26 @@ class _Listing:
             return
         pattern = Path(text)
         if pattern.is_dir():
-            kind = self.targets.add_kind(lambda name: _target(pattern / name, Path(name)))
+            label = self.labels.get(pattern)
+
+            def of_folder(name: str) -> Target:
+                source = None if label is None else f"{label}/{name}"
+                return _target(pattern / name, Path(name), source=source)
+
+            kind = self.targets.add_kind(of_folder)
             for file in files_below(str(pattern)):
-                if not _is_image(file.path):
+                if file.real in self.of_volumes:
+                    self.volume_files += 1
+                elif not _is_image(file.path):
                     self._skip(file)
                 elif self._is_input(file, pattern=pattern):
                     self._take(kind, file.name, file.real)
             return
         kind = self.targets.add_kind(lambda path: _target(Path(path), Path(os.path.basename(path))))
         for file in self._matches(pattern):
-            if is_archive(file.path):
+            if file.real in self.of_volumes:
+                self.volume_files += 1
+            elif is_archive(file.path):
                 self._add_archive(file.path)
             elif self._is_input(file, pattern=pattern):
                 self._take(kind, file.path, file.real)
@@ -156,7 +183,8 @@ class _Listing:
             name, offset, size = text.split("\0")
             source = TarMember(archive, name, int(offset), int(size))
             # Archives of one data set can hold the same names.
-            return _target(Path(source.label), Path(os.path.basename(archive)[: -len(".tar")], name), source)
+            folder = os.path.basename(archive)[: -len(".tar")]
+            return _target(Path(source.label), Path(folder, name), origin=source)
 
         kind = self.targets.add_kind(target)
         for member in archive_images(archive):
@@ -170,8 +198,11 @@ class _Listing:
         real_folder = cache(os.path.realpath)
         for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
             hidden = os.path.basename(match).startswith(".")
-            if not hidden and os.path.isfile(match) and (is_archive(match) or _is_image(match)):
-                yield _found(match, real_folder)
+            if hidden or not os.path.isfile(match):
+                continue
+            file = _found(match, real_folder)
+            if file.real in self.of_volumes or is_archive(match) or _is_image(match):
+                yield file
 
     def _is_input(self, file: FoundFile, *, pattern: Path) -> bool:
         """Return whether no prediction wrote a file, and note the file where an earlier one did."""
@@ -195,6 +226,8 @@ class _Listing:
 
     def _skip(self, file: FoundFile) -> None:
         if self._out is not None and file.real.startswith(self._out):
+            return
+        if is_volume_file(Path(file.path)):
             return
         ending = Path(file.name).suffix.lower()
         known = self.skipped.get(ending)
@@ -266,8 +299,43 @@ def _nothing_found(pattern: str, earlier: int) -> str:
         )
     return (
         f"No image found at {pattern}. Expected an image file, a folder with images, a quoted glob pattern, "
-        f"a .tar archive or a URL; known endings: {', '.join(sorted(IMAGE_SUFFIXES))}."
+        f"a .tar archive or a URL; known endings: {', '.join(sorted(IMAGE_SUFFIXES | set(VOLUME_SUFFIXES)))}."
     )
+
+
+def expand(pattern: Path, is_wanted: Callable[[Path], bool]) -> Iterator[Target]:
+    """Yield the files that a file, folder or glob pattern names, sorted; without hidden files.
+
+    Args:
+        pattern: The file, folder or glob pattern.
+        is_wanted: Returns whether a file of a folder or glob pattern counts; a file by its path always does.
+    """
+    if pattern.is_dir():
+        for found in files_below(str(pattern)):
+            if is_wanted(Path(found.path)):
+                yield _target(pattern / found.name, Path(found.name))
+    elif pattern.is_file():
+        yield _target(pattern, Path(pattern.name))
+    else:
+        for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
+            file = Path(match)
+            if not file.name.startswith(".") and file.is_file() and is_wanted(file):
+                yield _target(file, Path(file.name))
+
+
+def source_of(file: Path, folder: Path, labels: Mapping[Path, str] | None) -> str | None:
+    """Return what results call a private copy; None for other files.
+
+    Args:
+        file: The file, or a folder of a series.
+        folder: The folder that was searched.
+        labels: What folders of private copies are called.
+    """
+    label = (labels or {}).get(folder)
+    if label is None:
+        return None
+    inside = file.relative_to(folder).as_posix()
+    return label if inside == "." else f"{label}/{inside}"
 
 
 def _literal_folders(pattern: Path) -> str:
@@ -280,12 +348,14 @@ def _literal_folders(pattern: Path) -> str:
 
 def _remote_target(text: str) -> Target:
     url, name = text.split("\0")
-    return _target(Path(name), Path(name), RemoteFile(url))
+    return _target(Path(name), Path(name), origin=RemoteFile(url))
 
 
-def _target(image: Path, name: Path, source: ImageSource | None = None) -> Target:
+def _target(
+    image: Path, name: Path, *, source: str | None = None, origin: ImageSource | None = None
+) -> Target:
     """Return an image under its name without suffix, shortened so that every output of it can be stored."""
     # The last number of an UID is no ending.
-    stem = name.name if may_be_dicom(name) else name.stem
+    stem = volume_stem(name.name) if is_volume_file(name) else name.name if may_be_dicom(name) else name.stem
     fitting = name.with_name(fitting_name(stem, room=_LONGEST_SUFFIX))
-    return Target(image=image, name=fitting, source=source)
+    return Target(image=image, name=fitting, source=source, origin=origin)

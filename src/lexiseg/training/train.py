@@ -19,6 +19,7 @@ from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
 from lexiseg.training.checks import check_splits
 from lexiseg.training.config import make_config
+from lexiseg.training.fit_choice import settle_fit
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
 from lexiseg.training.plan import plan_run
@@ -157,6 +158,8 @@ def train_on(
         Run.refuse_existing(out)
     check_splits(index)
     use = take_part(index, config)
+    if not resume:
+        config = settle_fit(use, config, console)
     plan = continue_run(use, Run.open(out), config) if resume else plan_run(use, config, console)
     if ranks.several and plan.unmasked is not None:
         raise UsageError(

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from lexiseg.cli import app, signals
+from lexiseg.cli import app, main, signals
 from lexiseg.cli.signals import SignalHandlers
 
 
@@ -37,6 +37,55 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     SignalHandlers().install()
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def test_a_signal_that_comes_while_the_handlers_are_installed_ends_in_order(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install = SignalHandlers.install
+
+    def interrupted(handlers: SignalHandlers) -> None:
+        install(handlers)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(SignalHandlers, "install", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 143
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_command_line_is_read_ends_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    code: int,
+) -> None:
+    def parse(*_: object) -> None:
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(app._Commands, "parse_args", parse)
+    monkeypatch.setattr("sys.argv", ["lexiseg", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == code
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_command_is_done_ends_in_order(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    def done(handlers: SignalHandlers) -> int:
+        os.kill(os.getpid(), number)
+        return 0
+
+    monkeypatch.setattr(app, "run", done)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 128 + number
+    assert capsys.readouterr().err == "Interrupted.\n"
 
 
 def test_nothing_disturbs_the_end() -> None:

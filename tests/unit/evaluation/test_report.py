@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import importlib
 import re
@@ -17,10 +18,12 @@ from lexiseg.evaluation import figures
 from lexiseg.evaluation.case_figures import choose_cases
 from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.metrics import case_metrics
-from lexiseg.evaluation.metrics_file import ConfusionMatrix, EvaluatedRun, Metrics
+from lexiseg.evaluation.metrics_file import ConfusionMatrix, EvaluatedRun, MeanScore, Metrics
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.reliability import Reliability
 from lexiseg.evaluation.report import SIGNAL_TITLES, build_report
+from lexiseg.evaluation.report_cases import MOST_ROWS, case_rows
+from lexiseg.evaluation.report_findings import findings
 from lexiseg.evaluation.summary import summarise
 from lexiseg.inference.review import DOUBTS
 from lexiseg.json_records import read_record
@@ -77,9 +80,17 @@ def test_distillation_is_drawn_where_there_was_some() -> None:
     assert figures.distillation([{"step": "25", "train/dice": "0.5", "val/dice": "0.1"}]) is None
 
 
-def test_one_file_without_scripts_or_requests(report: str) -> None:
+def test_one_file_without_requests_and_with_one_script(report: str) -> None:
     page = Page(report)
-    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.elements}
+    assert not {"link", "iframe", "object"} & {tag for tag, _ in page.elements}
+    assert page.all("script") == [{}]
+    [script] = re.findall(r"<script>(.*?)</script>", report, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    [policy] = [m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy"]
+    assert policy is not None
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert policy.startswith("default-src 'none';")
+    assert not re.search(r"\son\w+=", report.replace(script, ""))
     assert not re.search(r"https?://|url\(|@import|src=\"(?!data:)", report)
     assert page.all("html")[0]["lang"] == "en"
     assert any(meta.get("name") == "viewport" for meta in page.all("meta"))
@@ -87,8 +98,8 @@ def test_one_file_without_scripts_or_requests(report: str) -> None:
 
 def test_every_image_is_inline_with_alternative_text(report: str) -> None:
     images = Page(report).all("img")
-    # distribution, scatter, reliability, four factors; four groups of two cases each
-    assert len(images) == 3 + 4 + 4 * 2
+    # best, median and worst; distribution, scatter, reliability, four factors; four groups of two cases each
+    assert len(images) == 3 + 3 + 4 + 4 * 2
     for image in images:
         assert len(image["alt"] or "") > 30
         kind, content = (image["src"] or "").split(";base64,")
@@ -98,6 +109,60 @@ def test_every_image_is_inline_with_alternative_text(report: str) -> None:
             ElementTree.fromstring(data)
         else:
             assert data[:2] == b"\xff\xd8"
+
+
+def test_the_first_screen_says_the_finding_and_shows_three_cases(report: str, metrics: Metrics) -> None:
+    head = report[: report.index('<section id="run">')]
+    sentences = [html.unescape(text) for text in re.findall(r'<p class="finding">(.*?)</p>', head)]
+    low, high = metrics.dice.ci95 or (0, 0)
+    assert metrics.review is not None
+    assert metrics.review.dice_flagged is not None
+    assert metrics.review.dice_rest is not None
+    assert sentences == [
+        f"The mean Dice of 11 cases is {metrics.dice.mean:.3f} (95 % interval: {low:.3f} to {high:.3f}).",
+        "The median is 0.451, the lowest 0.000, the highest 1.000; 2 cases have a Dice of 0.",
+        f"The review flag marks {metrics.review.n} cases: their mean Dice is "
+        f"{metrics.review.dice_flagged.mean:.3f}, that of the others {metrics.review.dice_rest.mean:.3f}.",
+    ]
+    captions = re.findall(r"<strong>(Best|Median|Worst): Dice ([\d.]+)</strong>", head)
+    assert captions == [("Best", "1.000"), ("Median", "0.451"), ("Worst", "0.000")]
+
+
+def test_the_finding_says_nothing_that_is_not_known(metrics: Metrics) -> None:
+    cases = [make_case("c", 0.4, size=20)]
+    one = metrics.model_copy(update={"num_cases": 1, "review": None})
+    one = one.model_copy(update={"dice": MeanScore(mean=0.5, ci95=None)})
+    assert findings(one, cases) == (
+        "The mean Dice of 1 case is 0.500.",
+        "The median is 0.400, the lowest 0.400, the highest 0.400.",
+        "This run cannot flag cases for review.",
+    )
+    assert metrics.review is not None
+    flags = metrics.review.model_copy(update={"n": 0, "dice_flagged": None})
+    unmarked = metrics.model_copy(update={"review": flags})
+    assert findings(unmarked, cases)[2] == "The review flag marks no case."
+
+
+def test_the_table_holds_every_case_and_links_to_its_picture(report: str) -> None:
+    table = sections(report)["table"]
+    rows = re.findall(
+        r'<tr(?: data-flagged)?><th scope="row">(.*?)</th><td class="n" data-value="(.+?)">', table
+    )
+    assert len(rows) == 11
+    dice = [float(value) for _, value in rows]
+    assert dice == sorted(dice)
+    links = re.findall(r'<a href="#(case-\d+)">', table)
+    assert len(links) == len(set(links)) > 4
+    for anchor in links:
+        assert report.count(f' id="{anchor}"') == 1
+
+
+def test_a_large_table_holds_the_worst_cases(metrics: Metrics) -> None:
+    good, bad = make_case("good", 0.9, size=20), make_case("bad", 0.4, size=20)
+    rows = case_rows([good] * MOST_ROWS + [bad], {"bad": "case-0"})
+    assert len(rows) == MOST_ROWS
+    assert (rows[0].case.sample.id, rows[0].anchor, rows[0].predicted_share) == ("bad", "case-0", 0.05)
+    assert rows[1].anchor is None
 
 
 def test_says_what_must_be_said(report: str) -> None:
@@ -132,14 +197,25 @@ def test_names_the_side_convention_once_per_section_with_words(report: str) -> N
     assert not re.search(r"&check; right|of \d+ right", report)
 
 
-SECTIONS = ("run", "scores", "spread", "calibration", "review", "words", "cases", "failures", "reproduce")
+SECTIONS = (
+    "run",
+    "scores",
+    "spread",
+    "calibration",
+    "review",
+    "words",
+    "cases",
+    "table",
+    "failures",
+    "reproduce",
+)
 
 
 def test_every_section_is_there_and_linked(report: str) -> None:
     page = Page(report)
     assert tuple(section["id"] for section in page.all("section")) == SECTIONS
     links = [link["href"] for link in page.all("a")]
-    assert links == [f"#{name}" for name in SECTIONS[1:]]
+    assert links[: len(SECTIONS) - 1] == [f"#{name}" for name in SECTIONS[1:]]
 
 
 def test_every_drawing_in_the_text_has_a_title(report: str) -> None:
@@ -195,7 +271,8 @@ def test_phone_and_print_styles(report: str) -> None:
     assert re.findall(r"@media ([^{]+) \{", report) == kinds
     assert "@page { margin:" in report
     paper = report[report.index("@media print") : report.index("</style>")]
-    assert ".cards { grid-template-columns: repeat(2, minmax(0, 1fr)); }" in paper
+    assert ".cards { grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 4mm; }" in paper
+    assert ":root { color-scheme: light; }" in paper
     assert "h2, h3, caption, thead, .lead { break-after: avoid; }" in paper
     # What stands between the heading and the first cards must keep with them.
     between = sections(report)["cases"].split("<h3>")[0]

@@ -159,7 +159,10 @@ def test_truncated_safetensors(run: Path) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1 + 2j])
 def test_weights_that_are_not_finite(tmp_path: Path, value: complex) -> None:
-    save_file({"weight": torch.tensor([[value]]), "bias": torch.zeros(1)}, tmp_path / "weights")
+    try:
+        save_file({"weight": torch.tensor([[value]]), "bias": torch.zeros(1)}, tmp_path / "weights")
+    except KeyError:
+        pytest.skip("this version of safetensors stores no complex numbers")
     with refuses("LEX-WEIGHTS-774", "weight"):
         load_weights(torch.nn.Linear(1, 1), tmp_path / "weights")
     assert load_file(tmp_path / "weights").keys() == {"weight", "bias"}

@@ -136,8 +136,9 @@ class TestRunFolder:
         self, phantom: Path, tiny_options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("sys.argv", ["some-program", "--its", "options"])
-        # Most of these are no option of the command line.
-        run = train(phantom, tmp_path / "my run", **tiny_options, retrieval_weight=0.1, masks=0.5, seed=4)
+        # Most of these are no option of the command line; no teacher is trained for the images without mask.
+        changed = {"retrieval_weight": 0.1, "masks": 0.5, "unmasked": "leave_out"}
+        run = train(phantom, tmp_path / "my run", **tiny_options, **changed, seed=4)
         command = shlex.split(Run.open(run.path).manifest.training.command)
         again = tmp_path / "my run-again"
         assert command == [

@@ -10,6 +10,7 @@ from pathlib import Path
 from lexiseg.data.dataset_yaml import DATASET_FILE, DatasetYaml
 from lexiseg.data.layouts.case_facts import CASE_FACTS_FILE, CaseFacts, match_case_facts
 from lexiseg.data.layouts.pairing import plain_stem
+from lexiseg.data.layouts.volume_slices import file_spacing, volume_patient
 from lexiseg.data.naming import shared_beginnings, sources
 from lexiseg.data.sample import SPLITS, Sample, Split
 
@@ -69,9 +70,9 @@ def assemble(
             mask=item.mask,
             report=item.report,
             split=item.split,
-            patient=patient,
+            patient=patient or volume_patient(item.image),
             source=item.source or prefix,
-            spacing_mm=spacings.get(item.stem) or stated.spacing_mm,
+            spacing_mm=spacings.get(item.stem) or stated.spacing_mm or file_spacing(item.image),
         )
         for name, item, patient, prefix in zip(_ids(found), found, patient_ids, prefixes, strict=True)
     ]

@@ -15,6 +15,7 @@ from lexiseg.data.layouts.pairing import differing, find, image_files, pair, pla
 from lexiseg.data.layouts.report_sheets import attach_reports
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.unread_files import unread_files
+from lexiseg.data.layouts.volume_slices import labels_of_series, volume_patient, volume_slices
 from lexiseg.data.left_out import LeftOut, left_out
 from lexiseg.data.naming import shared_beginnings
 from lexiseg.data.sample import SPLITS, Split
@@ -69,6 +70,7 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
         sheets=files.sheets,
         tables_in=[root, *outer.values()],
         advice=_ADVICE,
+        with_volumes=True,
     )
     found = [
         ImageRecord(image=image, mask=mask, split=files.splits[image], report=files.reports.get(image))
@@ -92,7 +94,11 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
 def _pair(files: _Files, images: Path, masks: Path, split: Split | None) -> None:
     """Pair one folder of images with one of masks."""
     files.folders += [images, masks]
-    pairs = pair(image_files(images), image_files(masks) if masks.is_dir() else [])
+    slices = volume_slices(images, masks)
+    files.faults += slices.faults
+    pictures = image_files(images)
+    single, labels = labels_of_series(pictures, image_files(masks) if masks.is_dir() else [])
+    pairs = pair([*pictures, *slices.images], [*single, *labels, *slices.masks])
     files.masks.update(pairs.masks)
     files.orphan_masks += pairs.orphans
     files.faults += pairs.faults
@@ -141,6 +147,7 @@ def _make_split(
     """Make a split that keeps the images of a patient together, and write it to `splits.json`."""
     stems = list(images)
     ids, _ = match_case_facts(cases, stems).patients(stems, stated.patient)
+    ids = [patient or volume_patient(images[stem]) for stem, patient in zip(stems, ids, strict=True)]
     starts = shared_beginnings(stems)
     if any(ids) or len(set(starts)) < len(SPLITS):
         starts = [None] * len(stems)

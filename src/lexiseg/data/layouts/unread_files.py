@@ -14,6 +14,7 @@ from lexiseg.data.layouts.case_facts import CASE_FACTS_FILE
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.left_out import LeftOut, left_out
 from lexiseg.data.splits import SPLITS_FILE
+from lexiseg.data.volumes.volume_names import DATA_SUFFIXES, is_volume_file
 
 #: Endings of tables; only some of them can be read as a report sheet.
 _TABLES = frozenset({".csv", ".tsv", ".xls", ".xlsx", ".xlsm", ".xlsb", ".ods", ".numbers"})
@@ -57,6 +58,7 @@ def unread_files(
     sheets: Collection[Path],
     tables_in: Iterable[Path],
     advice: str,
+    with_volumes: bool = False,
 ) -> tuple[LeftOut, ...]:
     """Return what the folders of a data set hold beside the files that are read.
 
@@ -67,11 +69,12 @@ def unread_files(
         sheets: The tables that are read.
         tables_in: The folders in which a user may expect a report sheet to be read.
         advice: Where report sheets are read from, as a sentence.
+        with_volumes: Whether the layout reads volume files.
     """
     read = list(dict.fromkeys(folder for folder in folders if folder.is_dir()))
     found = _Found()
     for folder in read:
-        _look_into(found, root, folder, read)
+        _look_into(found, root, folder, read, with_volumes=with_volumes)
     for folder in of_splits:
         if folder.is_dir():
             _look_into(found, root, folder, read)
@@ -103,7 +106,9 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         ]
 
 
-def _look_into(found: _Found, root: Path, folder: Path, read: Sequence[Path]) -> None:
+def _look_into(
+    found: _Found, root: Path, folder: Path, read: Sequence[Path], *, with_volumes: bool = False
+) -> None:
     """Add what one folder of images or masks holds beside the files that are read."""
     try:
         entries = sorted(_entries(folder), key=lambda entry: entry.name)
@@ -115,6 +120,9 @@ def _look_into(found: _Found, root: Path, folder: Path, read: Sequence[Path]) ->
         if ending in IMAGE_SUFFIXES and not entry.is_symlink() and not entry.is_dir():
             continue
         path = folder / entry.name
+        # A MetaImage or NRRD header may name a data file of its own.
+        if with_volumes and (is_volume_file(path) or ending in DATA_SUFFIXES):
+            continue
         if path.is_dir():
             if path not in read:
                 count = sum(1 for _ in _images_below(path, found.closed, root))

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lexiseg._version import __version__
-from lexiseg.data.public.archives import extract, is_archive
+from lexiseg.data.archives import extract, is_archive
 from lexiseg.data.public.download import Download, download
 from lexiseg.data.public.importers.chaos import read_chaos_ct, read_chaos_mr
 from lexiseg.data.public.importers.glas import read_glas

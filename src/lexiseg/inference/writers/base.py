@@ -16,6 +16,7 @@ from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import LexisegError
+from lexiseg.files import TEMPORARY_PREFIX
 from lexiseg.inference.dicom_images import as_displayed
 from lexiseg.inference.image_sources import ImageSource
 from lexiseg.inference.predictions_file import PredictionRecord
@@ -35,17 +36,28 @@ class Target:
         image: The image file. For an image that is no file of this computer, a batch reads it into a
             temporary file.
         name: Path of each output below the folder of its format, without suffix.
-        source: Where it comes from if it is no file of this computer; else None.
+        source: What results and messages call the image where its file is a private copy: its archive or
+            address, and its path there; None for other images.
+        origin: Where it comes from if it is no file of this computer; else None.
     """
 
     image: Path
     name: Path
-    source: ImageSource | None = None
+    source: str | None = None
+    origin: ImageSource | None = None
 
     @property
     def label(self) -> str:
         """What the image is called in results and messages."""
-        return str(self.image) if self.source is None else self.source.label
+        if self.origin is not None:
+            return self.origin.label
+        return self.source or str(self.image)
+
+    def named(self, message: str) -> str:
+        """Return a message in which the image has its label."""
+        if self.origin is not None and not self.image.name.startswith(TEMPORARY_PREFIX):
+            return message  # it has no file yet
+        return message.replace(str(self.image), self.label)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +118,7 @@ class PredictedImage:
             name=self.target.name.as_posix(),
             mask=mask,
             exif_orientation=self.exif_orientation,
-            not_written=dict(self.refused),
+            not_written={name: self.target.named(why) for name, why in self.refused.items()},
             archive=self.archive[0] if self.archive else None,
         )
 

@@ -9,6 +9,7 @@ from lexiseg._version import __version__
 from lexiseg.clinic.facts import ImageFacts
 from lexiseg.clinic.result_content import Algorithm, ResultContent, SegmentContent, WordContent, WordSide
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.report_draft import report_draft
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.inference.review import disagreement
 from lexiseg.words.codes import Codes
@@ -44,8 +45,10 @@ def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predict
         if label > 0
     )
     words, reasons = prediction.words, prediction.reasons
+    measured = None if prediction.measured is None else prediction.measured.indices
     if vocabulary is not None and run.side != side:
         words, reasons = _words_of_other_side(prediction, vocabulary)
+        measured = None if measured is None else flip(vocabulary, measured, "horizontal")
     return ResultContent(
         facts=facts,
         segments=segments,
@@ -55,8 +58,9 @@ def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predict
         expected_dice=prediction.expected_dice,
         flagged=prediction.flagged,
         reasons=reasons,
-        algorithm=_algorithm(predictor, facts),
-        fallback_date="".join(character for character in run.manifest.created if character.isdigit())[:14],
+        draft="" if vocabulary is None else report_draft(words, measured, vocabulary),
+        algorithm=algorithm_of(predictor, facts.shown),
+        fallback_date=fallback_date(predictor),
     )
 
 
@@ -120,7 +124,19 @@ def _word(word: RetrievedWord, vocabulary: Vocabulary, codes: Codes) -> WordCont
     )
 
 
-def _algorithm(predictor: Predictor, facts: ImageFacts) -> Algorithm:
+def fallback_date(predictor: Predictor) -> str:
+    """Return the date of objects whose source states none: that of the run, YYYYMMDDHHMMSS."""
+    return "".join(character for character in predictor.run.manifest.created if character.isdigit())[:14]
+
+
+def algorithm_of(predictor: Predictor, shown: str, *more: tuple[str, str]) -> Algorithm:
+    """Return what made a prediction.
+
+    Args:
+        predictor: The predictor.
+        shown: How grey values were shown to the network.
+        *more: What else decides the result, as pairs of name and value.
+    """
     options, run = predictor.options, predictor.run
     parameters = [
         (f"weights {number} SHA-256", weights) for number, weights in enumerate(predictor.weights_sha256, 1)
@@ -129,7 +145,7 @@ def _algorithm(predictor: Predictor, facts: ImageFacts) -> Algorithm:
         parameters.append(("calibrated", "yes"))
     if options.flip_average:
         parameters.append(("flip average", "yes"))
-    parameters.append(("shown", facts.shown))
+    parameters += [("shown", shown), *more]
     return Algorithm(
         name=Path(run.shown).name,
         version=run.manifest.lexiseg_version,

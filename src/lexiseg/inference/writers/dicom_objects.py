@@ -97,7 +97,8 @@ def dicom_result(image: PredictedImage, batch: Batch) -> DicomResult:
     content = read_content(path)
     if facts is None or not is_dicom(content):
         raise DataError(
-            f"{path} is no DICOM file; the formats seg, labelmap, sr and sc need one. Write its mask as PNG "
+            f"{path} is no DICOM file; the formats seg, labelmap, sr, sc and gsps need one. Write its mask "
+            "as PNG "
             "(--write mask).",
             code="LEX-DATA-984",
         )

@@ -78,7 +78,8 @@ class RecordsWriter:
 
     def write_failure(self, target: Target, error: LexisegError, batch: Batch) -> None:
         """Write the line of an image that could not be read."""
-        self._write(target, FailureRecord(image=target.label, error=str(error), code=error.code))
+        said = target.named(str(error))
+        self._write(target, FailureRecord(image=target.label, error=said, code=error.code))
 
     def close(self, batch: Batch, *, finished: bool) -> None:
         """Close the file; a finished one gets its name."""

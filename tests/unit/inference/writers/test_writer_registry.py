@@ -20,7 +20,7 @@ from refusals import refuses
 def test_the_registry_says_what_the_writers_do() -> None:
     assert format_names() == (
         *("mask", "overlay", "card", "probability"),
-        *("seg", "labelmap", "sr", "sc", "nifti"),
+        *("seg", "labelmap", "sr", "sc", "gsps", "nifti"),
         *("records", "parquet"),
     )
     for known, writer in zip(FORMATS, make_writers(format_names()), strict=True):
@@ -29,10 +29,11 @@ def test_the_registry_says_what_the_writers_do() -> None:
         if isinstance(writer, ImageWriter):
             assert writer.folder == known.folder
             assert writer.suffix == known.suffix
-            assert (writer.suffix in (".png", ".tif", ".dcm")) == known.are_images
+            assert (writer.suffix in (".png", ".tif", ".dcm", ".nii.gz")) == known.are_images
         else:
             assert known.folder is None
-    assert image_folders() == ("masks", "overlays", "probabilities", "seg", "labelmap", "sr", "sc")
+    pictures = ("masks", "overlays", "probabilities")
+    assert image_folders() == (*pictures, "seg", "labelmap", "sr", "sc", "gsps", "nifti")
 
 
 def test_formats_that_are_not_written_are_known_by_their_files() -> None:
@@ -54,5 +55,5 @@ def test_a_format_is_written_once_in_the_order_of_its_first_mention() -> None:
 
 
 def test_an_unknown_format_is_refused() -> None:
-    with refuses("LEX-USE-571", "'dicom', 'gsps': expected"):
-        check_formats(["mask", "dicom", "gsps"])
+    with refuses("LEX-USE-571", "'dicom', 'rtstruct': expected"):
+        check_formats(["mask", "dicom", "rtstruct"])

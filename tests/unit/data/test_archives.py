@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lexiseg.data.public import archives
-from lexiseg.data.public.archives import extract
+from lexiseg.data import archives
+from lexiseg.data.archives import extract
 from lexiseg.errors import DataError
 from refusals import refuses
 

@@ -1,0 +1,38 @@
+"""The check for identifying data of `lexiseg data check --identifying`, as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lexiseg.cli.common_options import progress_bar, say, warn
+from lexiseg.cli.output_mode import show_result
+
+
+def show_identifying(folder: Path, *, strict: bool) -> None:
+    """Check a folder and print the signs.
+
+    Args:
+        folder: The folder that is given to others.
+        strict: Whether a sign is an error.
+
+    Raises:
+        DataError: The folder does not exist; or with `strict` there is a sign or an unreadable image.
+    """
+    from lexiseg.data.identifying import LIMITS, check_identifying
+
+    with progress_bar() as progress:
+        task = progress.add_task("looking")
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        report = check_identifying(folder, strict=strict, progress=show)
+    show_result(report)
+    for sentence in report.sentences:
+        warn(f"Sign of identifying data: {sentence}")
+    for reason in report.unread.values():
+        warn(f"Not read: {reason}")
+    say(
+        f"{report.images} images and the paths of {report.others} other files looked at, "
+        f"{len(report.unread)} images not read; {len(report.signs)} kinds of signs. {LIMITS}"
+    )

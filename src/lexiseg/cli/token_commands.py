@@ -1,0 +1,72 @@
+"""The commands `lexiseg token ...`: who may use a server."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lexiseg.cli.command_registration import register
+from lexiseg.cli.common_options import say
+from lexiseg.cli.examples import examples_text
+from lexiseg.cli.output_mode import show_result
+
+app = typer.Typer(
+    help="Make, list and revoke the tokens of a server.", epilog=examples_text("token"), no_args_is_help=True
+)
+
+
+class ScopeName(StrEnum):
+    """What a token may do, as an option."""
+
+    PREDICT = "predict"
+    JOBS = "jobs"
+    METRICS = "metrics"
+
+
+_File = Annotated[Path, typer.Option("--file", help="The token file; it holds hashes, no tokens.")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="Who uses the token, as in the log.")]
+_TOKENS = Path("tokens.json")
+
+
+def new(
+    name: _Name,
+    scope: Annotated[
+        list[ScopeName],
+        typer.Option(help="What the token may do: predict (and refine), jobs, metrics. Repeat it."),
+    ] = [ScopeName.PREDICT],  # noqa: B006
+    days: Annotated[float | None, typer.Option(min=0, help="Days after which it ends.")] = None,
+    file: _File = _TOKENS,
+) -> None:
+    """Make a token and print it once; a running server reads the file again by itself."""
+    from lexiseg.serving.tokens import new_token
+
+    token = new_token(file, name, tuple(found.value for found in dict.fromkeys(scope)), days=days)
+    show_result({"name": name, "token": token})
+    say(token)
+
+
+def list_tokens(file: _File = _TOKENS) -> None:
+    """List the tokens of a file: names, scopes and ends."""
+    from lexiseg.serving.tokens import read_token_file
+
+    tokens = read_token_file(file).tokens
+    show_result([{"name": token.name, "scopes": token.scopes, "expires": token.expires} for token in tokens])
+    for token in tokens:
+        ends = "does not end" if token.expires is None else f"ends {token.expires:%Y-%m-%d %H:%M} UTC"
+        say(f"{token.name}: {', '.join(token.scopes)}; {ends}")
+
+
+def revoke(name: _Name, file: _File = _TOKENS) -> None:
+    """Remove a token; a running server refuses it from then on."""
+    from lexiseg.serving.tokens import revoke_token
+
+    revoke_token(file, name)
+    say(f"Revoked: {name}.")
+
+
+register(app, "token new", new)
+register(app, "token list", list_tokens)
+register(app, "token revoke", revoke)

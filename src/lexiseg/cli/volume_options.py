@@ -1,0 +1,130 @@
+"""Options of volumes for `lexiseg predict`, and the part of it that predicts volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lexiseg.cli.common_options import progress_bar, say, warn
+from lexiseg.cli.output_mode import show_result
+from lexiseg.errors import LexisegError, PartialFailureError
+
+if TYPE_CHECKING:
+    from lexiseg.inference.predictor import Predictor
+    from lexiseg.inference.volumes.targets import VolumeTarget
+
+
+class AxisOption(StrEnum):
+    """The slices of volumes, as an option."""
+
+    AUTO = "auto"
+    AXIAL = "axial"
+    CORONAL = "coronal"
+    SAGITTAL = "sagittal"
+    I = "i"  # noqa: E741
+    J = "j"
+    K = "k"
+
+
+Axis = Annotated[
+    AxisOption,
+    typer.Option(
+        "--axis",
+        help="Volumes: the slices to predict, by the plane of the body or the voxel axis. auto: the acquired "
+        "slices, or those along the longest side of a voxel, or axial ones.",
+    ),
+]
+SmoothSlices = Annotated[
+    bool,
+    typer.Option(
+        "--smooth-slices",
+        help="Volumes: average each probability with those of the two neighbouring slices.",
+    ),
+]
+SingleSlices = Annotated[
+    bool,
+    typer.Option(
+        "--single-slices",
+        help="Predict the slices of a DICOM series as images of their own, not as a volume.",
+    ),
+]
+
+
+def predict_volumes(
+    predictor: Predictor,
+    targets: Sequence[VolumeTarget],
+    out: Path,
+    *,
+    alone: bool,
+    formats: Sequence[str],
+    axis: AxisOption,
+    smooth: bool,
+    named: Callable[[str], str],
+) -> PartialFailureError | None:
+    """Predict volumes and say what was done; return the error of those that failed.
+
+    Args:
+        predictor: The predictor.
+        targets: The volumes.
+        out: The output folder.
+        alone: Whether the command predicts no images besides; then the volumes are its result.
+        formats: Output formats.
+        axis: The slices.
+        smooth: Whether labels are smoothed between slices.
+        named: Returns a message in which private copies have the names of their sources.
+    """
+    from lexiseg.inference.volumes.batch import predict_volumes_to_files
+
+    with progress_bar() as progress:
+        task = progress.add_task("predicting volumes", total=len(targets))
+
+        def show(path: Path, result: object) -> None:
+            progress.advance(task)
+            if isinstance(result, LexisegError):
+                warn(f"Skipped: {named(str(result))}")
+
+        summary = predict_volumes_to_files(
+            predictor, targets, out, formats=formats, axis=axis.value, smooth=smooth, on_result=show
+        )
+    if alone:
+        show_result(
+            {
+                "volumes": summary.done,
+                "slices": summary.slices,
+                "flagged": summary.flagged,
+                "failed": [{"volume": named(str(path)), "error": error} for path, error in summary.failed],
+                "refused": [
+                    {"volume": named(str(path)), "format": name, "reason": reason}
+                    for path, name, reason in summary.refused
+                ],
+                "results": summary.results,
+            }
+        )
+    planes = ", ".join(f"{plane}: {count}" for plane, count in summary.planes)
+    say(
+        f"{summary.done} of {len(targets)} volumes segmented, {summary.slices} slices"
+        f"{f' ({planes})' if planes else ''}; {summary.flagged} flagged for review. Results: "
+        f"{summary.results}"
+    )
+    for sentence, count in summary.assumptions:
+        say(f"{sentence} ({count} {'volume' if count == 1 else 'volumes'})")
+    for path, name, reason in summary.refused:
+        warn(f"The {name} of {named(str(path))} is not written: {reason}")
+    if summary.failed:
+        return PartialFailureError(
+            f"{len(summary.failed)} of {len(targets)} volumes could not be predicted; each is named above "
+            "and in "
+            f"{summary.results}.",
+            code="LEX-PART-1180",
+        )
+    if summary.refused:
+        return PartialFailureError(
+            f"{len(summary.refused)} outputs of volumes were not written; each is named above and in "
+            f"{summary.results}.",
+            code="LEX-PART-1181",
+        )
+    return None

@@ -1,0 +1,153 @@
+"""Signs of identifying data in a DICOM header and in the path of a file; nothing is removed.
+
+A sign names the attribute or the place, never the value. The attributes are those of patients, staff and
+institutions that the Basic Application Level Confidentiality Profile of DICOM (PS3.15, table E.1-1) removes
+or replaces.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Literal
+
+from pydicom.dataset import Dataset
+
+from lexiseg.clinic.dataset import all_items
+
+#: Where a sign is: an attribute of patient, staff or institution; a date; private attributes; the attribute
+#: BurnedInAnnotation; text in the pixels; the path.
+SignKind = Literal["attribute", "date", "private", "burned-in", "pixels", "path"]
+
+_NAMES_AND_IDS = ("PatientName", "PatientID")
+_ATTRIBUTES = (
+    *_NAMES_AND_IDS,
+    "AccessionNumber",
+    "AdditionalPatientHistory",
+    "AdmissionID",
+    "CountryOfResidence",
+    "CurrentPatientLocation",
+    "DeviceSerialNumber",
+    "EthnicGroup",
+    "ImageComments",
+    "InstitutionAddress",
+    "InstitutionName",
+    "InstitutionalDepartmentName",
+    "InsurancePlanIdentification",
+    "IssuerOfPatientID",
+    "MedicalRecordLocator",
+    "MilitaryRank",
+    "NameOfPhysiciansReadingStudy",
+    "Occupation",
+    "OperatorsName",
+    "OtherPatientIDs",
+    "OtherPatientNames",
+    "PatientAddress",
+    "PatientBirthName",
+    "PatientComments",
+    "PatientInstitutionResidence",
+    "PatientMotherBirthName",
+    "PatientReligiousPreference",
+    "PatientTelephoneNumbers",
+    "PerformingPhysicianName",
+    "PersonName",
+    "PhysiciansOfRecord",
+    "ReferringPhysicianAddress",
+    "ReferringPhysicianName",
+    "ReferringPhysicianTelephoneNumbers",
+    "RegionOfResidence",
+    "RequestingPhysician",
+    "RequestingService",
+    "ResponsibleOrganization",
+    "ResponsiblePerson",
+    "ScheduledPerformingPhysicianName",
+    "StationName",
+    "VerifyingObserverName",
+)
+_DATES = (
+    "PatientBirthDate",
+    "AcquisitionDate",
+    "AcquisitionDateTime",
+    "AdmittingDate",
+    "ContentDate",
+    "SeriesDate",
+    "StudyDate",
+)
+
+_LEAST_NAME, _LEAST_ID = 3, 4
+_DATE_IN_PATH = re.compile(
+    r"(?<!\d)(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])(?!\d)"
+    r"|(?<!\d)(?:0[1-9]|[12]\d|3[01])[-_.](?:0[1-9]|1[0-2])[-_.](?:19|20)\d\d(?!\d)"
+)
+_UID_IN_PATH = re.compile(r"2\.25\.\d+|\d+(?:\.\d+){4,}")
+_LONG_NUMBER = re.compile(r"\d{7,}")
+_NAME_SEPARATOR = re.compile(r"\w\^\w|\w, ?[A-Z]\w")
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.\w")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sign:
+    """One sign of identifying data.
+
+    Attributes:
+        kind: Where it is.
+        detail: The attribute, or what the place looks like; never the value.
+    """
+
+    kind: SignKind
+    detail: str
+
+
+def header_signs(dataset: Dataset) -> tuple[Sign, ...]:
+    """Return the signs in a DICOM header, items of sequences included.
+
+    A file that states that the identity was removed (PatientIdentityRemoved) may keep a pseudonym as name and
+    id.
+
+    Args:
+        dataset: The file.
+    """
+    removed = str(dataset.get("PatientIdentityRemoved") or "").upper() == "YES"
+    found: dict[Sign, None] = {}
+    private = 0
+    for item in all_items(dataset):
+        private += sum(element.tag.is_private for element in item)
+        for kind, keywords in (("attribute", _ATTRIBUTES), ("date", _DATES)):
+            for keyword in keywords:
+                if str(item.get(keyword) or "").strip() and not (removed and keyword in _NAMES_AND_IDS):
+                    found[Sign(kind=kind, detail=keyword)] = None  # type: ignore[arg-type]
+    if private:
+        found[Sign(kind="private", detail="private attributes")] = None
+    if str(dataset.get("BurnedInAnnotation") or "").upper() == "YES":
+        found[Sign(kind="burned-in", detail="BurnedInAnnotation is YES")] = None
+    return tuple(found)
+
+
+def path_signs(path: PurePath, dataset: Dataset | None = None) -> tuple[Sign, ...]:
+    """Return the signs in the path of a file.
+
+    Args:
+        path: The path, from the folder that is given away.
+        dataset: The file, if it is a DICOM file: its name and its id are looked for in the path.
+    """
+    text = path.as_posix()
+    found = []
+    if dataset is not None:
+        words = re.findall(r"[^\W\d_]+", str(dataset.get("PatientName") or ""))
+        lower = text.lower()
+        if any(len(word) >= _LEAST_NAME and word.lower() in lower for word in words):
+            found.append("the name of the patient")
+        patient = str(dataset.get("PatientID") or "").strip()
+        if len(patient) >= _LEAST_ID and patient.lower() in lower:
+            found.append("the id of the patient")
+    without_uids = _UID_IN_PATH.sub("", text)
+    if _DATE_IN_PATH.search(without_uids):
+        found.append("a date")
+    if _LONG_NUMBER.search(_DATE_IN_PATH.sub("", without_uids)):
+        found.append("a number of 7 digits or more")
+    if _NAME_SEPARATOR.search(text):
+        found.append("a name with ^ or a comma")
+    if _ADDRESS.search(text):
+        found.append("an e-mail address")
+    return tuple(Sign(kind="path", detail=detail) for detail in found)

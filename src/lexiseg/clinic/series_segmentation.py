@@ -1,0 +1,173 @@
+"""DICOM segmentations over a whole series: one segment per foreground class, one frame per slice with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from highdicom.seg import Segmentation, SegmentationTypeValues
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from lexiseg.clinic.dataset import BROKEN, LACKING, first_value, number_of_frames, numbers, read_dataset
+from lexiseg.clinic.frame_pixels import decode_frame
+from lexiseg.clinic.image import stored_directions
+from lexiseg.clinic.object_identity import derived_uid, identity_of
+from lexiseg.clinic.orientation import share_on_patient_left
+from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS, ResultContent
+from lexiseg.clinic.segmentation_mask import segment_number
+from lexiseg.clinic.segmentation_object import LONGEST_LABEL, MANUFACTURER, RESEARCH, descriptions, finish
+from lexiseg.clinic.series import SliceHeader
+from lexiseg.clinic.source_header import source_header
+from lexiseg.clinic.verification import validate
+from lexiseg.errors import DataError
+
+#: Frames and slices whose positions differ by less lie at the same place.
+_SAME_MM = 1e-2
+_NO_LIMIT = 2**62
+
+
+def series_sources(slices: Sequence[SliceHeader]) -> list[Dataset]:
+    """Return the headers of the slices of a series, without their pixels.
+
+    Raises:
+        DataError: A file cannot be read any more, or lacks an UID.
+    """
+    found = []
+    for header in slices:
+        try:
+            dataset = dcmread(header.path, stop_before_pixels=True)
+        except BROKEN as error:
+            raise DataError(
+                f"{header.path} cannot be read any more: {error}. Nothing is written of its series.",
+                code="LEX-DATA-1202",
+            ) from error
+        found.append(source_header(dataset, header.path, header.frame))
+    return found
+
+
+def build_series_segmentation(
+    sources: Sequence[Dataset],
+    name: Path,
+    content: ResultContent,
+    labels: npt.NDArray[np.uint8],
+    *,
+    as_labels: bool = False,
+) -> Segmentation:
+    """Return the segmentation of a series; a label volume without lesions has empty frames for all slices.
+
+    Args:
+        sources: The headers of the slices in order, from `series_sources`.
+        name: The folder of the series, for messages.
+        content: What the segmentation says of its segments and algorithm; their masks are not used.
+        labels: `(I, J, K)`, the label of each voxel.
+        as_labels: Whether it is a LABELMAP instead of BINARY.
+
+    Raises:
+        DataError: The series lacks what a segmentation needs.
+    """
+    first = sources[0]
+    identity = identity_of(first, content, "seg")
+    kind = SegmentationTypeValues.LABELMAP if as_labels else SegmentationTypeValues.BINARY
+    try:
+        segmentation = Segmentation(
+            source_images=list(sources),
+            # Frames are (rows, columns): (K, J, I).
+            pixel_array=np.ascontiguousarray(labels.T),
+            segmentation_type=kind,
+            segment_descriptions=descriptions(first, content),
+            series_instance_uid=identity.series_uid,
+            series_number=identity.series_number,
+            sop_instance_uid=identity.instance_uid,
+            instance_number=identity.instance_number,
+            manufacturer=MANUFACTURER,
+            manufacturer_model_name=content.algorithm.name[:LONGEST_LABEL],
+            software_versions=content.algorithm.software_version,
+            device_serial_number=derived_uid(content.algorithm.identity)[-16:],
+            content_description=NOT_FOR_DIAGNOSIS,
+            content_label="SEGMENTATION",
+            omit_empty_frames=bool(labels.any()),
+            series_description=f"Lexiseg segmentation. {NOT_FOR_DIAGNOSIS}"[:LONGEST_LABEL],
+            content_qualification=RESEARCH,
+        )
+    except LACKING as error:
+        raise DataError(
+            f"{name} lacks what a segmentation needs: {str(error).rstrip('.')}. Export it from the archive.",
+            code="LEX-DATA-1203",
+        ) from error
+    finish(segmentation, first, first, identity)
+    return segmentation
+
+
+def verify_series_segmentation(
+    written: Path, slices: Sequence[SliceHeader], labels: npt.NDArray[np.uint8]
+) -> None:
+    """Compare a written segmentation with the label volume: every voxel, at the position of its frame.
+
+    Args:
+        written: The file.
+        slices: The slices of the series in order.
+        labels: `(I, J, K)`, the label of each voxel.
+
+    Raises:
+        DataError: They differ, or the file breaks the standard; it must not be kept.
+    """
+    found = read_dataset(written.read_bytes(), written)
+    read = np.zeros_like(labels)
+    positions = np.array([header.position for header in slices])
+    is_labelmap = str(found.get("SegmentationType", "")).upper() == "LABELMAP"
+    instances = [header.instance for header in slices]
+    for index in range(number_of_frames(found)):
+        place = _slice_of_frame(found, index, positions)
+        named = _named_instances(found, index)
+        if named and instances[place] not in named:
+            raise _differs("a frame names another slice than the one at its position")
+        frame = decode_frame(found, written, index, pixel_limit=_NO_LIMIT)
+        target = read[:, :, place].T
+        if is_labelmap:
+            target[:] = frame
+        else:
+            target[frame > 0] = segment_number(found, written, index)
+    if not np.array_equal(read, labels):
+        raise _differs(f"{int((read != labels).sum())} voxels are not the same")
+    stated = stored_directions(found, 0)
+    first = stored_directions(dcmread(slices[0].path, stop_before_pixels=True), slices[0].frame)
+    flat = np.asarray(labels.any(axis=2)).T
+    if (
+        stated is None
+        or first is None
+        or share_on_patient_left(flat, stated) != share_on_patient_left(flat, first)
+    ):
+        raise _differs("it lies on another side of the patient")
+    validate(written, found)
+
+
+def _slice_of_frame(found: Dataset, index: int, positions: npt.NDArray[np.float64]) -> int:
+    """Return the slice at the position that a frame states."""
+    stated = numbers(first_value(found, "PlanePositionSequence", "ImagePositionPatient", index))
+    if len(stated) != 3:
+        raise _differs(f"frame {index + 1} states no position")
+    distances = np.linalg.norm(positions - np.array(stated), axis=1)
+    nearest = int(distances.argmin())
+    if distances[nearest] > _SAME_MM:
+        raise _differs(f"frame {index + 1} lies {distances[nearest]:.2f} mm beside the nearest slice")
+    return nearest
+
+
+def _named_instances(found: Dataset, index: int) -> set[str]:
+    """Return the instances that a frame states as its source."""
+    group = found.PerFrameFunctionalGroupsSequence[index]
+    return {
+        str(image.ReferencedSOPInstanceUID)
+        for derivation in group.get("DerivationImageSequence", [])
+        for image in derivation.get("SourceImageSequence", [])
+    }
+
+
+def _differs(what: str) -> DataError:
+    return DataError(
+        f"The written segmentation differs from the label volume: {what}. It is not kept.",
+        code="LEX-DATA-1204",
+    )

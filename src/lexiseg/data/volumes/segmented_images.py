@@ -1,0 +1,83 @@
+"""DICOM segmentations of a series as masks of its images: each image has a path below the segmentation.
+
+`masks/seg.dcm/UID/s01_label.png` is what the segmentation `masks/seg.dcm` says of the image `images/s01.dcm`
+with that UID. There are no such files: `lexiseg.data.decode.read_content` returns the labels as PNG, on the
+stored grid of the image.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from lexiseg.clinic.dataset import BROKEN, read_dataset
+from lexiseg.clinic.segmentation_mask import is_segmentation, labels_of_image, segmented_series
+from lexiseg.data.decoding.container import pixel_limit
+from lexiseg.data.volumes.volume_names import LABELS_ENDING
+from lexiseg.errors import DataError
+
+_KEPT_OPEN = 4
+_IDENTITY = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"]
+
+
+def series_of_segmentation(path: Path) -> frozenset[str]:
+    """Return the UIDs of the series that a DICOM segmentation of several images segments; else empty.
+
+    A file that cannot be read has none: reading it as a mask says why.
+    """
+    try:
+        dataset = dcmread(path, stop_before_pixels=True)
+        found = segmented_series(dataset) if is_segmentation(dataset) else {}
+    except BROKEN:
+        return frozenset()
+    return frozenset(found) if sum(map(len, found.values())) > 1 else frozenset()
+
+
+def segmented_paths(
+    segmentation: Path, series: frozenset[str], images: Sequence[tuple[Path, str]]
+) -> list[Path]:
+    """Return the paths of the labels of all images of the segmented series.
+
+    Args:
+        segmentation: The segmentation.
+        series: UIDs of the series that it segments.
+        images: DICOM images, each with the beginning of the name of its labels.
+    """
+    found = []
+    for image, stem in images:
+        try:
+            header = dcmread(image, stop_before_pixels=True, specific_tags=_IDENTITY)
+        except BROKEN:
+            continue  # it is reported where the image is read
+        if str(header.get("SeriesInstanceUID", "")) in series:
+            found.append(segmentation / str(header.get("SOPInstanceUID", "")) / f"{stem}{LABELS_ENDING}")
+    return found
+
+
+def segmented_image(path: Path) -> bytes:
+    """Return the labels of one image as PNG.
+
+    Raises:
+        DataError: The segmentation is damaged, or has too many segments.
+    """
+    file = path.parent.parent
+    dataset = _opened(file, file.stat().st_mtime_ns)
+    labels = labels_of_image(dataset, file, path.parent.name, pixel_limit=pixel_limit())
+    if labels.max(initial=0) > np.iinfo(np.uint16).max:
+        raise DataError(f"{file} has segments above number 65535. Number them from 1.", code="LEX-DATA-1229")
+    kind: type[np.unsignedinteger] = np.uint8 if labels.max(initial=0) < 256 else np.uint16
+    buffer = io.BytesIO()
+    Image.fromarray(labels.astype(kind)).save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+@lru_cache(maxsize=_KEPT_OPEN)
+def _opened(file: Path, changed: int) -> Dataset:
+    return read_dataset(file.read_bytes(), file)

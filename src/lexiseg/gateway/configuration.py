@@ -1,0 +1,367 @@
+"""The configuration of a gateway: where images come from, what is done with them, and where results go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import regex
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from lexiseg.errors import UsageError
+from lexiseg.inference.writers.registry import FORMATS, format_names
+from lexiseg.structured_text import UnusableTextError, read_yaml
+from lexiseg.validation import explain
+
+#: Formats that archives take.
+DICOM_FORMATS = frozenset(known.name for known in FORMATS if known.extra == "dicom")
+
+#: Formats that a rule may write: a card needs the engine torch, and the record is always kept.
+WRITABLE = tuple(name for name in format_names() if name not in ("card", "records"))
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+AeTitle = Annotated[
+    str, Field(pattern=r"^[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?$")
+]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tls(_Settings):
+    """Encryption of a DICOM connection.
+
+    Attributes:
+        certificate: Own certificate chain (PEM). A receiver needs it; a sender needs it if the peer asks for
+            one.
+        key: Its private key (PEM).
+        authorities: Certificates of the authorities (PEM) that certificates of peers must come from. A
+            receiver with it asks every peer for a certificate.
+    """
+
+    certificate: Path | None = None
+    key: Path | None = None
+    authorities: Path | None = None
+
+
+class DicomSource(_Settings):
+    """A port that other systems send images to (C-STORE).
+
+    Attributes:
+        kind: `dicom`.
+        ae_title: AE title of the gateway; peers must call it by this title.
+        host: Address to listen on. `0.0.0.0` is every network of the machine.
+        port: Port to listen on; 0 is a free one.
+        allow: AE titles of the peers that may send; `["*"]` allows all.
+        tls: Encryption; without it, images travel unencrypted.
+    """
+
+    kind: Literal["dicom"]
+    ae_title: AeTitle = "LEXISEG"
+    host: str = "127.0.0.1"
+    port: Port = 11112
+    allow: tuple[AeTitle, ...] = Field(min_length=1)
+    tls: Tls | None = None
+
+    @model_validator(mode="after")
+    def _has_certificate(self) -> DicomSource:
+        if self.tls is not None and (self.tls.certificate is None or self.tls.key is None):
+            raise ValueError("tls of a source needs `certificate` and `key`")
+        return self
+
+
+class FolderSource(_Settings):
+    """A folder that other programs put images into. Files that were read are removed from it.
+
+    Attributes:
+        kind: `folder`.
+        path: The folder; its subfolders are searched too, without hidden files.
+        every_s: Seconds between two looks.
+        settle_s: A file is read when its size and its time have not changed for so many seconds.
+    """
+
+    kind: Literal["folder"]
+    path: Path
+    every_s: Seconds = 2.0
+    settle_s: Annotated[float, Field(ge=0)] = 5.0
+
+
+class WebAccess(_Settings):
+    """How a DICOMweb service is reached.
+
+    Attributes:
+        url: Base address, such as `https://archive.example/dicom-web`.
+        token_file: File with a bearer token; without it, no token is sent.
+        user_file: File with `name:password` for HTTP basic authentication.
+        tls: Certificates; `authorities` replaces those of the system.
+        timeout_s: Longest wait for an answer in seconds.
+    """
+
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    token_file: Path | None = None
+    user_file: Path | None = None
+    tls: Tls | None = None
+    timeout_s: Seconds = 60.0
+
+
+class DicomwebSource(WebAccess):
+    """A DICOMweb service that is asked for new images (QIDO-RS), which are then fetched (WADO-RS).
+
+    Attributes:
+        kind: `dicomweb`.
+        url: Base address, such as `https://archive.example/dicom-web`.
+        token_file: File with a bearer token; without it, no token is sent.
+        user_file: File with `name:password` for HTTP basic authentication.
+        tls: Certificates; `authorities` replaces those of the system.
+        timeout_s: Longest wait for an answer in seconds.
+        modality: Modalities that are asked for.
+        days: Study dates that are asked for: today and so many days before.
+        every_s: Seconds between two questions.
+    """
+
+    kind: Literal["dicomweb"]
+    modality: tuple[str, ...] = Field(min_length=1)
+    days: Annotated[int, Field(ge=0)] = 1
+    every_s: Seconds = 30.0
+
+
+Source = Annotated[DicomSource | FolderSource | DicomwebSource, Field(discriminator="kind")]
+
+
+class DicomDestination(_Settings):
+    """An archive that results are sent to (C-STORE).
+
+    Attributes:
+        kind: `dicom`.
+        host: Its address.
+        port: Its port.
+        ae_title: Its AE title.
+        calling_ae_title: AE title of the gateway.
+        tls: Encryption; without it, results travel unencrypted.
+        timeout_s: Longest wait for an answer in seconds.
+    """
+
+    kind: Literal["dicom"]
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+    ae_title: AeTitle
+    calling_ae_title: AeTitle = "LEXISEG"
+    tls: Tls | None = None
+    timeout_s: Seconds = 60.0
+
+
+class DicomwebDestination(WebAccess):
+    """A DICOMweb service that results are sent to (STOW-RS).
+
+    Attributes:
+        kind: `dicomweb`.
+        url: Base address, such as `https://archive.example/dicom-web`.
+        token_file: File with a bearer token; without it, no token is sent.
+        user_file: File with `name:password` for HTTP basic authentication.
+        tls: Certificates; `authorities` replaces those of the system.
+        timeout_s: Longest wait for an answer in seconds.
+    """
+
+    kind: Literal["dicomweb"]
+
+
+class FolderDestination(_Settings):
+    """A folder that results are written to, as STUDY/IMAGE/FORMAT with the UIDs of study and image.
+
+    Attributes:
+        kind: `folder`.
+        path: The folder.
+    """
+
+    kind: Literal["folder"]
+    path: Path
+
+
+Destination = Annotated[
+    DicomDestination | DicomwebDestination | FolderDestination, Field(discriminator="kind")
+]
+
+
+class Rule(_Settings):
+    """Which images a run segments, and where the results go. An image follows the first rule that fits.
+
+    Attributes:
+        name: Name of the rule, for logs and figures.
+        modality: Modalities, such as `[CR, DX]`; empty fits all.
+        body_part: Body parts (BodyPartExamined), such as `[CHEST]`; empty fits all, also where it is missing.
+        description: Regular expression that must be found in StudyDescription, SeriesDescription or
+            ProtocolName, in upper or lower case.
+        run: Run folder, or a model that comes with Lexiseg.
+        write: Output formats, such as `[seg, sr]`.
+        send_to: Names of destinations.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    modality: tuple[str, ...] = ()
+    body_part: tuple[str, ...] = ()
+    description: Annotated[str, Field(max_length=500)] | None = None
+    run: str
+    write: tuple[str, ...] = Field(default=("seg", "sr"), min_length=1)
+    send_to: tuple[str, ...] = ()
+
+    @field_validator("modality", "body_part")
+    @classmethod
+    def _upper(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(part.strip().upper() for part in value)
+
+    @field_validator("description")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                regex.compile(value)
+            except (regex.error, OverflowError, RecursionError, MemoryError) as error:
+                raise ValueError(f"{value!r} is not a regular expression: {error}") from error
+        return value
+
+    @field_validator("write")
+    @classmethod
+    def _known_formats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in value if name not in WRITABLE]
+        if unknown:
+            raise ValueError(f"there is no format {unknown[0]!r} here; there are {', '.join(WRITABLE)}")
+        return value
+
+
+class Limits(_Settings):
+    """When the gateway takes no more images for a while; senders then try again later.
+
+    Attributes:
+        queue: Largest number of images that wait for their prediction or for the sending of their results.
+        free_disk_mb: Smallest free space in MB on the disk of the state folder.
+        largest_image_mb: Largest image file in MB.
+    """
+
+    queue: Annotated[int, Field(ge=1)] = 10_000
+    free_disk_mb: Annotated[float, Field(ge=0)] = 1_000.0
+    largest_image_mb: Annotated[float, Field(gt=0)] = 2_000.0
+
+
+class Retries(_Settings):
+    """How often something is tried again.
+
+    Attributes:
+        first_s: Seconds before a failed delivery is tried again; each further wait is twice as long.
+        longest_s: Longest wait in seconds.
+        give_up_h: Hours after which an image whose results cannot be delivered goes into quarantine.
+        predictions: Times that a prediction is begun; an image that ends the process each time goes into
+            quarantine.
+    """
+
+    first_s: Seconds = 5.0
+    longest_s: Seconds = 900.0
+    give_up_h: Annotated[float, Field(gt=0)] = 72.0
+    predictions: Annotated[int, Field(ge=1)] = 5
+
+
+class Monitoring(_Settings):
+    """A web page with the health (`/health`) and with figures for Prometheus (`/metrics`).
+
+    Attributes:
+        host: Address to listen on.
+        port: Port to listen on; 0 is a free one.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 9464
+
+
+class GatewayConfiguration(_Settings):
+    """Contents of the configuration file of `lexiseg watch`.
+
+    Attributes:
+        state: Folder of the queue, the received images and the quarantine. One gateway at a time uses it.
+        sources: Where images come from, by name.
+        rules: What is done with them.
+        destinations: Where results go, by name.
+        batch: Images per pass through the network.
+        limits: When no more images are taken for a while.
+        retries: How often something is tried again.
+        delete_after_days: Days after which images that are done, and those that no rule fits, are deleted
+            with their results; none keeps them. Quarantine is never deleted.
+        monitoring: Health and figures; none opens no port.
+        site_key_file: File with a secret of at least 32 characters, with which ids in logs are hashed; by
+            default one is made in the state folder.
+    """
+
+    state: Path = Path("state")
+    sources: dict[str, Source] = {}
+    rules: tuple[Rule, ...] = Field(min_length=1)
+    destinations: dict[str, Destination] = {}
+    batch: Annotated[int, Field(ge=1, le=64)] = 8
+    limits: Limits = Limits()
+    retries: Retries = Retries()
+    delete_after_days: Annotated[float, Field(ge=0)] | None = None
+    monitoring: Monitoring | None = Monitoring()
+    site_key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> GatewayConfiguration:
+        names = [rule.name for rule in self.rules]
+        if len(names) != len(set(names)):
+            raise ValueError("two rules have the same name")
+        for rule in self.rules:
+            for name in rule.send_to:
+                if name not in self.destinations:
+                    known = ", ".join(self.destinations) or "none"
+                    raise ValueError(
+                        f"rule {rule.name!r}: there is no destination {name!r}; there are: {known}"
+                    )
+                if self.destinations[name].kind != "folder" and not DICOM_FORMATS.intersection(rule.write):
+                    raise ValueError(
+                        f"rule {rule.name!r} writes nothing that {name!r} takes: add one of "
+                        f"{', '.join(sorted(DICOM_FORMATS))} to `write`"
+                    )
+        return self
+
+
+def read_configuration(path: Path) -> GatewayConfiguration:
+    """Read the configuration of a gateway; relative paths in it start at its folder.
+
+    Raises:
+        UsageError: The file is missing or no YAML, has unknown fields, or a field has an impossible value.
+    """
+    try:
+        values = read_yaml(path)
+    except (OSError, UnusableTextError) as error:
+        raise UsageError(f"{path} cannot be read as YAML: {error}", code="LEX-USE-1230") from error
+    if not isinstance(values, dict):
+        raise UsageError(
+            f"{path} must hold fields such as `state: ...`, not a {type(values).__name__}.",
+            code="LEX-USE-1231",
+        )
+    try:
+        return _with_folder(GatewayConfiguration.model_validate(values), path.absolute().parent)
+    except ValidationError as error:
+        raise UsageError(f"{path}: {explain(GatewayConfiguration, error)}.", code="LEX-USE-1232") from error
+
+
+def _with_folder(settings: GatewayConfiguration, folder: Path) -> GatewayConfiguration:
+    """Return the configuration with absolute paths."""
+
+    def absolute(model: BaseModel) -> BaseModel:
+        changes: dict[str, object] = {}
+        for name in type(model).model_fields:
+            value = getattr(model, name)
+            if isinstance(value, Path):
+                changes[name] = folder / value
+            elif isinstance(value, BaseModel):
+                changes[name] = absolute(value)
+            elif isinstance(value, dict):
+                changes[name] = {key: absolute(entry) for key, entry in value.items()}
+            elif name == "rules":
+                changes[name] = tuple(absolute(rule) for rule in value)
+            elif name == "run" and (folder / value).is_dir():
+                changes[name] = str(folder / value)
+        return model.model_copy(update=changes)
+
+    made = absolute(settings)
+    assert isinstance(made, GatewayConfiguration)
+    return made

@@ -1,0 +1,108 @@
+"""A DICOMweb service as source: it is asked for new images (QIDO-RS), which are fetched (WADO-RS)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import requests
+
+from lexiseg.clinic.dataset import BROKEN
+from lexiseg.errors import LexisegError
+from lexiseg.gateway.configuration import DicomwebSource
+from lexiseg.gateway.intake import NO_ROOM, Intake
+from lexiseg.gateway.state import GatewayState
+from lexiseg.gateway.web_session import web_client
+
+_PAGE = 200
+_STUDY, _SERIES, _IMAGE = "0020000D", "0020000E", "00080018"
+#: Any transfer syntax: images are fetched as they are stored.
+_AS_STORED = (("application/dicom", "*"),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """UIDs of an image that the service has."""
+
+    study: str
+    series: str
+    image: str
+
+
+class DicomwebReader:
+    """Fetches the images that a DICOMweb service has and that did not come before.
+
+    Args:
+        state: The shared parts of the gateway.
+        name: Name of the source.
+        settings: The service, and which images are asked for.
+        intake: Takes its images.
+
+    Raises:
+        UsageError: A file that the configuration names cannot be read.
+    """
+
+    def __init__(self, state: GatewayState, name: str, settings: DicomwebSource, intake: Intake) -> None:
+        self._state, self._name, self._settings, self._intake = state, name, settings, intake
+        self._client = web_client(settings)
+
+    def step(self) -> bool:
+        """Ask for new images and fetch them; return False, so that the next question waits."""
+        try:
+            for found in self._new_images():
+                if self._state.full() is not None or not self._fetch(found):
+                    break
+        except (requests.RequestException, ValueError, KeyError, IndexError) as error:
+            # Also an answer that is no DICOMweb; the next question comes after the usual pause.
+            self._state.log.write(
+                "source_unreachable", level="warning", source=self._name, error=type(error).__name__
+            )
+        return False
+
+    def _new_images(self) -> Iterator[_Found]:
+        today = date.today()
+        first = today - timedelta(days=self._settings.days)
+        for modality in self._settings.modality:
+            filters = {"Modality": modality, "StudyDate": f"{first:%Y%m%d}-{today:%Y%m%d}"}
+            offset = 0
+            while True:
+                page = self._client.search_for_instances(search_filters=filters, limit=_PAGE, offset=offset)
+                for answer in page:
+                    found = _Found(
+                        study=answer[_STUDY]["Value"][0],
+                        series=answer[_SERIES]["Value"][0],
+                        image=answer[_IMAGE]["Value"][0],
+                    )
+                    if not self._intake.is_known(found.image):
+                        yield found
+                if len(page) < _PAGE:
+                    break
+                offset += len(page)
+
+    def _fetch(self, found: _Found) -> bool:
+        """Fetch one image; return whether the next one can be fetched now."""
+        try:
+            dataset = self._client.retrieve_instance(
+                found.study, found.series, found.image, media_types=_AS_STORED
+            )
+            buffer = io.BytesIO()
+            dataset.save_as(buffer, enforce_file_format=True)
+        except requests.RequestException:
+            raise
+        except BROKEN as error:
+            # Asked for again next time: what the service has of it may be mended there.
+            self._state.log.write(
+                "not_fetched", level="warning", source=self._name, error=type(error).__name__
+            )
+            return True
+        try:
+            self._intake.take(buffer.getvalue(), source=self._name, sop_uid=found.image)
+        except NO_ROOM as error:
+            code = error.code if isinstance(error, LexisegError) else None
+            self._state.log.write(
+                "put_off", level="warning", source=self._name, code=code, error=type(error).__name__
+            )
+            return False
+        return True

@@ -1,0 +1,273 @@
+"""The gateway as a whole: it starts all parts, watches them, and stops them in order."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import assert_never
+
+from lexiseg.errors import LexisegError, UsageError
+from lexiseg.files import disk_errors, make_folder
+from lexiseg.gateway.batch_prediction import load_predictors
+from lexiseg.gateway.configuration import (
+    Destination,
+    DicomDestination,
+    DicomSource,
+    DicomwebDestination,
+    DicomwebSource,
+    FolderDestination,
+    FolderSource,
+    GatewayConfiguration,
+    Source,
+)
+from lexiseg.gateway.delivery import DeliveryWorker
+from lexiseg.gateway.destination import DestinationClient
+from lexiseg.gateway.dicom_receiver import DicomReceiver
+from lexiseg.gateway.dicom_sender import DicomSender
+from lexiseg.gateway.dicomweb_sender import DicomwebSender
+from lexiseg.gateway.dicomweb_source import DicomwebReader
+from lexiseg.gateway.event_log import EventLog
+from lexiseg.gateway.folder_destination import FolderClient
+from lexiseg.gateway.folder_source import FolderReader
+from lexiseg.gateway.intake import Intake
+from lexiseg.gateway.monitoring import Figures, Health, MonitoringServer
+from lexiseg.gateway.prediction import MACHINE_FAILURES, PredictionWorker
+from lexiseg.gateway.queue import QUEUE_FILE, Queue
+from lexiseg.gateway.site_key import SiteKey
+from lexiseg.gateway.spool import Spool
+from lexiseg.gateway.state import GatewayState
+from lexiseg.outputs.folder_lock import FolderLock
+
+_LOCK_FILE = ".lexiseg.lock"
+_IDLE_S = 0.2
+_AFTER_FAILURE_S = 5.0
+_HOUSEKEEPING_S = 60.0
+_SECONDS_PER_DAY = 86_400.0
+
+
+@contextmanager
+def opened_state(configuration: GatewayConfiguration, log: EventLog) -> Iterator[GatewayState]:
+    """Open the state folder, and make its files fit the queue after a kill.
+
+    Args:
+        configuration: What the user wrote.
+        log: Where events go.
+
+    Raises:
+        UsageError: Another gateway uses the folder, or the site key cannot be used.
+        DataError: The queue is damaged, or of another version.
+        DiskError: There is no space or no permission.
+    """
+    folder = configuration.state
+    with disk_errors(folder):
+        make_folder(folder)
+    lock = FolderLock(folder / _LOCK_FILE)
+    holder = lock.take()
+    if holder is not None:
+        raise UsageError(
+            f"{folder} is in use: {holder} runs a gateway with it. Stop that one, or name another `state` "
+            "folder.",
+            code="LEX-USE-1237",
+        )
+    try:
+        spool = Spool(folder)
+        key = SiteKey.of_file(configuration.site_key_file, folder)
+        queue = Queue(folder / QUEUE_FILE)
+        try:
+            kept = queue.ids("waiting", "predicted", "done", "left_out")
+            quarantined = queue.ids("quarantined")
+            with_results = [*queue.ids("predicted", "done"), *quarantined]
+            spool.tidy(with_image=kept, with_results=with_results, quarantined=quarantined)
+            yield GatewayState(
+                configuration=configuration, queue=queue, spool=spool, key=key, log=log, figures=Figures()
+            )
+        finally:
+            queue.close()
+    finally:
+        lock.release()
+
+
+def requeue_quarantine(state: GatewayState) -> int:
+    """Let all images of the quarantine wait for their prediction again; return how many there are."""
+    ids = state.queue.ids("quarantined")
+    for id in ids:
+        state.spool.from_quarantine(id)
+        state.queue.requeue(id)
+    if ids:
+        state.log.write("requeued", count=len(ids))
+    return len(ids)
+
+
+def delete_old(state: GatewayState) -> int:
+    """Delete the files of images that are done or left out and old enough; return how many there are."""
+    days = state.configuration.delete_after_days
+    if days is None:
+        return 0
+    ids = state.queue.ids("done", "left_out", before=time.time() - days * _SECONDS_PER_DAY)
+    for id in ids:
+        # First the queue: files without a place in it are removed at the next start.
+        state.queue.settle(id, "deleted")
+        state.spool.drop(id)
+    if ids:
+        state.log.write("deleted", count=len(ids))
+    return len(ids)
+
+
+class Gateway:
+    """Runs sources, prediction, deliveries and monitoring in threads, until it is stopped.
+
+    Args:
+        state: The shared parts, opened.
+
+    Attributes:
+        monitoring_port: Port of the monitoring; None without one.
+        ports: Port of each DICOM source, by name.
+
+    Raises:
+        RunError: A run is missing or damaged.
+        UsageError: A port is in use, or a file that the configuration names is missing.
+    """
+
+    def __init__(self, state: GatewayState) -> None:
+        self._state = state
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+        self._failing: dict[str, str] = {}
+        self._threads: list[threading.Thread] = []
+        self._stack = ExitStack()
+        self.monitoring_port: int | None = None
+        self.ports: dict[str, int] = {}
+        configuration = state.configuration
+        predictors = load_predictors(configuration)
+        workers: dict[str, tuple[Callable[[], bool], float]] = {
+            "prediction": (PredictionWorker(state, predictors).step, _IDLE_S)
+        }
+        for name, destination in configuration.destinations.items():
+            client = _client(destination)
+            workers[f"destination {name}"] = (DeliveryWorker(state, name, client).step, _IDLE_S)
+        try:
+            self._start(configuration, workers)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(
+        self, configuration: GatewayConfiguration, workers: Mapping[str, tuple[Callable[[], bool], float]]
+    ) -> None:
+        intake = Intake(self._state)
+        if configuration.monitoring is not None:
+            server = MonitoringServer(configuration.monitoring, self._state.figures, self.health)
+            self._stack.callback(server.close)
+            self.monitoring_port = server.port
+        for name, (step, pause) in workers.items():
+            self._run(name, step, pause)
+        for name, source in configuration.sources.items():
+            self._start_source(name, source, intake)
+        self._state.log.write("started", count=self._state.queue.open_images())
+
+    def _start_source(self, name: str, source: Source, intake: Intake) -> None:
+        match source:
+            case FolderSource():
+                _require_folder(name, source.path)
+                self._run(
+                    f"source {name}", FolderReader(self._state, name, source, intake).step, source.every_s
+                )
+            case DicomSource():
+                receiver = DicomReceiver(self._state, name, source, intake)
+                self._stack.callback(receiver.close)
+                self.ports[name] = receiver.port
+            case DicomwebSource():
+                self._run(
+                    f"source {name}",
+                    DicomwebReader(self._state, name, source, intake).step,
+                    source.every_s,
+                )
+            case _:
+                assert_never(source)
+
+    def health(self) -> Health:
+        """Return the state of the gateway at this moment."""
+        failures = [f"{name}: {error}" for name, error in sorted(self._failing.copy().items())]
+        if self._failure is not None:
+            failures.append(f"stopped: {type(self._failure).__name__}")
+        return self._state.health(tuple(failures))
+
+    def run(self) -> None:
+        """Work until `stop` is called.
+
+        Raises:
+            BaseException: What ended a part of the gateway that nothing handles.
+        """
+        last = 0.0
+        while not self._stop.wait(_IDLE_S):
+            if time.monotonic() - last >= _HOUSEKEEPING_S:
+                last = time.monotonic()
+                with contextlib.suppress(*MACHINE_FAILURES):  # it is tried again a minute later
+                    delete_old(self._state)
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Ask all parts to end after their present step."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Stop, and wait until all parts have ended."""
+        self._stop.set()
+        self._stack.close()
+        for thread in self._threads:
+            thread.join()
+        if self._threads:
+            self._state.log.write("stopped", count=self._state.queue.open_images())
+            self._threads = []
+
+    def _run(self, name: str, step: Callable[[], bool], pause: float) -> None:
+        """Repeat a step in a thread; without work it pauses."""
+
+        def work() -> None:
+            try:
+                while not self._stop.is_set():
+                    self._stop.wait(self._step(name, step, pause))
+            except BaseException as error:
+                self._failure = error
+                self._stop.set()
+
+        thread = threading.Thread(target=work, name=f"lexiseg {name}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _step(self, name: str, step: Callable[[], bool], pause: float) -> float:
+        """Do one step; return the seconds until the next one."""
+        try:
+            worked = step()
+        except MACHINE_FAILURES as error:
+            self._failing[name] = type(error).__name__
+            code = error.code if isinstance(error, LexisegError) else None
+            self._state.log.write("failing", level="error", error=type(error).__name__, code=code)
+            return _AFTER_FAILURE_S
+        self._failing.pop(name, None)
+        return 0.0 if worked else pause
+
+
+def _client(destination: Destination) -> DestinationClient:
+    match destination:
+        case FolderDestination():
+            return FolderClient(destination)
+        case DicomDestination():
+            return DicomSender(destination)
+        case DicomwebDestination():
+            return DicomwebSender(destination)
+        case _:
+            assert_never(destination)
+
+
+def _require_folder(name: str, folder: Path) -> None:
+    if not folder.is_dir():
+        raise UsageError(
+            f"The folder {folder} of source {name!r} does not exist. Create it, or correct `path`.",
+            code="LEX-USE-1238",
+        )

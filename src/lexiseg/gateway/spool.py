@@ -1,0 +1,172 @@
+"""The files of a gateway: received images, results that are not deleted yet, and the quarantine.
+
+The queue says how far each image is; files follow it. After a kill, `tidy` makes the files fit the queue.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from lexiseg._version import __version__
+from lexiseg.files import disk_errors, make_folder, remove_leftovers, write_bytes, write_json
+from lexiseg.json_records import FileRecord
+
+#: Ending of all images, whatever they are.
+_SUFFIX = ".dcm"
+_REASON_SUFFIX = ".json"
+
+
+class QuarantineRecord(FileRecord):
+    """Why an image is in quarantine: a file `quarantine/ID.json` beside the image.
+
+    Attributes:
+        schema_version: Version of this schema.
+        image: The image file.
+        source: Name of the source that it came from.
+        rule: Name of its rule; empty where none was applied.
+        code: Stable code of the reason.
+        reason: The reason.
+        lexiseg_version: Version of Lexiseg.
+    """
+
+    image: str
+    source: str
+    rule: str
+    code: str
+    reason: str
+    lexiseg_version: str = __version__
+
+
+class Spool:
+    """The folders of the state folder.
+
+    Args:
+        state: The state folder; its folders are created if needed.
+
+    Attributes:
+        state: As given.
+
+    Raises:
+        DiskError: There is no space or no permission.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self._received, self._results = state / "received", state / "results"
+        self._quarantine, self._work = state / "quarantine", state / "work"
+        for folder in (self._received, self._results, self._quarantine, self._work):
+            with disk_errors(folder):
+                make_folder(folder)
+
+    def image(self, id: str) -> Path:
+        """Return where a received image is that is not in quarantine."""
+        return self._received / f"{id}{_SUFFIX}"
+
+    def results(self, id: str) -> Path:
+        """Return the folder of the results of an image, one file per format."""
+        return self._results / id
+
+    def work(self, name: str) -> Path:
+        """Return a folder for a batch; `tidy` removes it if it is left behind."""
+        return self._work / name
+
+    def store(self, id: str, content: bytes) -> None:
+        """Write a received image; it is on the disk when this returns.
+
+        Raises:
+            DiskError: There is no space or no permission.
+        """
+        write_bytes(self.image(id), content)
+        _sync(self._received)
+
+    def drop(self, id: str) -> None:
+        """Remove the image and the results of an image."""
+        self.image(id).unlink(missing_ok=True)
+        (self._quarantine / f"{id}{_SUFFIX}").unlink(missing_ok=True)
+        (self._quarantine / f"{id}{_REASON_SUFFIX}").unlink(missing_ok=True)
+        shutil.rmtree(self.results(id), ignore_errors=True)
+
+    def keep_results(self, id: str, made: Path) -> None:
+        """Give a folder with the results of an image its place, in one step.
+
+        Raises:
+            DiskError: There is no space or no permission.
+        """
+        place = self.results(id)
+        with disk_errors(place):
+            shutil.rmtree(place, ignore_errors=True)  # of a prediction that a kill ended before it was noted
+            os.replace(made, place)
+        _sync(self._results)
+
+    def explain(self, id: str, *, source: str, rule: str, code: str, reason: str) -> None:
+        """Write why an image goes into quarantine, before the queue says that it is there.
+
+        The first reason of an image stays.
+
+        Raises:
+            DiskError: There is no space or no permission.
+        """
+        file = self._quarantine / f"{id}{_REASON_SUFFIX}"
+        if not file.exists():
+            record = QuarantineRecord(
+                image=f"{id}{_SUFFIX}", source=source, rule=rule, code=code, reason=reason
+            )
+            write_json(file, record.model_dump(mode="json"))
+
+    def to_quarantine(self, id: str) -> None:
+        """Move an image that the queue says is in quarantine."""
+        if self.image(id).exists():
+            os.replace(self.image(id), self._quarantine / f"{id}{_SUFFIX}")
+
+    def from_quarantine(self, id: str) -> None:
+        """Move an image back; its results are removed, as they are made again."""
+        kept = self._quarantine / f"{id}{_SUFFIX}"
+        if kept.exists():
+            os.replace(kept, self.image(id))
+        (self._quarantine / f"{id}{_REASON_SUFFIX}").unlink(missing_ok=True)
+        shutil.rmtree(self.results(id), ignore_errors=True)
+
+    def free_bytes(self) -> int:
+        """Return the free space on the disk."""
+        return shutil.disk_usage(self.state).free
+
+    def tidy(
+        self, *, with_image: Iterable[str], with_results: Iterable[str], quarantined: Iterable[str]
+    ) -> None:
+        """Make the files fit the queue after a process was killed.
+
+        Only the process that holds the lock of the state folder may call this.
+
+        Args:
+            with_image: Images whose file is kept; any other was not acknowledged, or was deleted.
+            with_results: Images whose results are kept.
+            quarantined: Images in quarantine.
+        """
+        images, results = set(with_image), set(with_results)
+        shutil.rmtree(self._work, ignore_errors=True)
+        make_folder(self._work)
+        for folder in (self.state, self._received, self._quarantine):
+            remove_leftovers(folder)
+        for id in quarantined:
+            self.to_quarantine(id)
+            images.add(id)
+        for folder in (self._received, self._quarantine):
+            for file in folder.iterdir():
+                if file.name.split(".")[0] not in images:
+                    file.unlink(missing_ok=True)
+        for folder in self._results.iterdir():
+            if folder.name not in results:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder on the disk, where the system can do that."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,1 @@
+"""Where images come from besides files and folders: archives, DICOMDIR and DICOMweb services."""

@@ -1,0 +1,107 @@
+"""Sources of images as local folders: archives are unpacked, DICOMweb images copied to a private folder."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lexiseg.clinic.detection import DICOMDIR, require_dicom
+from lexiseg.data.archives import extract, is_archive
+from lexiseg.data.decode import IMAGE_SUFFIXES
+from lexiseg.extras import load_module
+from lexiseg.files import disk_errors
+from lexiseg.inference.image_sources import is_url
+from lexiseg.inference.tar_archives import is_archive as is_plain_archive
+
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+_PACKAGE = "lexiseg.inference.sources"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSources:
+    """Files, folders and glob patterns that hold the images of all sources.
+
+    Attributes:
+        patterns: One per source, in their order.
+        labels: What a private folder is called in results and messages: its archive or its address.
+        notes: What is said of the sources, one sentence each.
+    """
+
+    patterns: tuple[str | Path, ...]
+    labels: Mapping[Path, str]
+    notes: tuple[str, ...]
+
+    def named(self, message: str) -> str:
+        """Return a message in which private folders are called by their archive or address."""
+        for folder, label in self.labels.items():
+            message = message.replace(str(folder), label)
+        return message
+
+
+@contextmanager
+def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
+    """Make all sources local; private folders are removed in the end.
+
+    - A .zip or .tar.gz archive is unpacked within limits (`lexiseg.data.archives`).
+    - An address that begins with http:// or https:// is asked as a DICOMweb service, unless it ends like an
+      image file or an archive.
+    - Other URLs and .tar archives stay as they are: `find_images` reads them image by image.
+    - A DICOMDIR stands for the folder that holds it.
+    - Files, folders and glob patterns stay as they are.
+
+    Args:
+        sources: Files, folders, glob patterns and addresses.
+
+    Raises:
+        DataError: An archive or index is damaged, or a service cannot be asked.
+        UsageError: An address is wrong, or a package is missing.
+        DiskError: There is no space.
+    """
+    patterns: list[str | Path] = []
+    labels: dict[Path, str] = {}
+    notes: list[str] = []
+    with ExitStack() as stack:
+        with disk_errors(tempfile.gettempdir()):
+            private = stack.enter_context(tempfile.TemporaryDirectory(prefix="lexiseg-"))
+        for number, source in enumerate(sources):
+            path = Path(source)
+            if is_url(str(source)) and not _is_service(str(source)):
+                patterns.append(source)
+            elif _ADDRESS.match(str(source)):
+                folder = Path(private, str(number), "dicomweb")
+                load_module(f"{_PACKAGE}.dicomweb_source").copy_images(str(source), folder)
+                labels[folder] = _studies(str(source))
+                patterns.append(folder)
+            elif path.is_file() and is_archive(path) and not is_plain_archive(str(path)):
+                folder = Path(private, str(number), path.name.split(".")[0] or "archive")
+                extract(path, folder)
+                labels[folder] = str(path)
+                patterns.append(folder)
+            elif path.name.upper() == DICOMDIR and path.is_file():
+                require_dicom(path)
+                missing = load_module(f"{_PACKAGE}.media_directory").missing_of_disc(path)
+                if missing:
+                    notes.append(
+                        f"{path} names {len(missing)} files that are not there, such as {missing[0]}; the "
+                        "others "
+                        "are read."
+                    )
+                patterns.append(path.parent)
+            else:
+                patterns.append(source)
+        yield LocalSources(patterns=tuple(patterns), labels=labels, notes=tuple(notes))
+
+
+def _is_service(url: str) -> bool:
+    """Return whether a URL is the address of a DICOMweb service."""
+    is_file = Path(url).suffix.lower() in IMAGE_SUFFIXES or is_plain_archive(url)
+    return _ADDRESS.match(url) is not None and not is_file
+
+
+def _studies(address: str) -> str:
+    """Return an address up to its studies, which the names of copied files go on with."""
+    return address[: address.rindex("/studies") + len("/studies")]

@@ -1,0 +1,198 @@
+"""The volumes of a batch: volume files, DICOM series in folders, and DICOM files of several frames."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lexiseg.clinic.view import View
+from lexiseg.data.decode import is_image_file
+from lexiseg.data.volumes.volume import Volume
+from lexiseg.data.volumes.volume_names import is_volume_file
+from lexiseg.data.volumes.voxel_file import open_volume_file
+from lexiseg.errors import DataError
+from lexiseg.files import fitting_name
+from lexiseg.inference.earlier_outputs import EarlierOutputs
+from lexiseg.inference.targets import expand, source_of
+from lexiseg.inference.writers.base import Target
+from lexiseg.inference.writers.registry import image_folders
+
+if TYPE_CHECKING:
+    from lexiseg.clinic.series import SliceHeader
+
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+_LONGEST_SUFFIX = len(".nii.gz")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeTarget:
+    """One volume to predict and where its outputs go.
+
+    Attributes:
+        path: Its file, or the folder of its series.
+        name: Path of each output below the folder of its format, without suffix.
+        slices: The slices of a DICOM series in any order; empty for volume files.
+        source: What results and messages call the volume where its files are private copies; else None.
+    """
+
+    path: Path
+    name: Path
+    slices: tuple[SliceHeader, ...] = ()
+    source: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What the volume is called in results and messages."""
+        return self.source or str(self.path)
+
+    def named(self, message: str) -> str:
+        """Return a message in which the volume has its label."""
+        return message.replace(str(self.path), self.label)
+
+    def open(self, view: View) -> Volume:
+        """Open the volume.
+
+        Args:
+            view: The window.
+
+        Raises:
+            DataError: It cannot be read, or its slices form no volume.
+            UsageError: A package that reads it is not installed.
+        """
+        if not self.slices:
+            return open_volume_file(self.path, view)
+        from lexiseg.data.volumes.series_slices import open_series
+
+        return open_series(self.slices, self.path, view)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundVolumes:
+    """The volumes that files, folders and glob patterns name.
+
+    Attributes:
+        targets: The volumes.
+        files: Resolved paths of the files that belong to them; they are no images of their own.
+    """
+
+    targets: tuple[VolumeTarget, ...]
+    files: frozenset[Path]
+
+
+def find_volumes(
+    patterns: Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    with_dicom: bool = True,
+    labels: Mapping[Path, str] | None = None,
+) -> FoundVolumes:
+    """Find the volumes that files, folders and glob patterns name.
+
+    Slices of a DICOM series form a volume if they lie in a folder that is named; DICOM files that are named
+    one by one, and series of one slice, are images. The outputs of earlier predictions are left out.
+
+    Args:
+        patterns: Files, folders and glob patterns.
+        out: The output folder, whose files are left out.
+        with_dicom: Whether DICOM series and files of several frames count.
+        labels: What the folders of private copies are called (`lexiseg.inference.sources.local_sources`).
+
+    Raises:
+        DataError: Two volumes would write the same files, or a manifest of earlier outputs is damaged.
+    """
+    written = [] if out is None else [Path(out).resolve() / name for name in image_folders()]
+    earlier = EarlierOutputs()
+    targets: list[VolumeTarget] = []
+    seen: set[Path] = set()
+    for pattern in map(Path, patterns):
+        dicom: list[Target] = []
+        for target in expand(pattern, _may_belong):
+            real = target.image.resolve()
+            is_file = is_volume_file(target.image)
+            if real in seen or not (is_file or _may_belong(target.image)):
+                continue
+            if any(real.is_relative_to(folder) for folder in written):
+                continue
+            if not pattern.is_file() and earlier.holds(target.image):
+                continue
+            if is_file:
+                seen.add(real)
+                source = source_of(target.image, pattern, labels)
+                targets.append(VolumeTarget(path=target.image, name=target.name, source=source))
+            else:
+                dicom.append(target)
+        if with_dicom and find_spec("pydicom") is not None:
+            found = _series(pattern, dicom)
+            seen.update(header.path.resolve() for target in found for header in target.slices)
+            targets += [replace(one, source=source_of(one.path, pattern, labels)) for one in found]
+    _check_names(targets)
+    return FoundVolumes(targets=tuple(targets), files=frozenset(seen))
+
+
+def check_apart(volumes: Iterable[VolumeTarget], images: Iterable[Target]) -> None:
+    """Refuse volumes and images that would write the same files.
+
+    Raises:
+        DataError: A volume and an image have the same name.
+    """
+    by_name = {image.name: image for image in images}
+    for volume in volumes:
+        if volume.name in by_name:
+            raise DataError(
+                f"{volume.path} and {by_name[volume.name].image} would both write files of the name "
+                f"'{volume.name}'. Predict them with two commands and two --out folders.",
+                code="LEX-DATA-1201",
+            )
+
+
+def _may_belong(file: Path) -> bool:
+    """Return whether a file may be a volume or a slice of one; pictures are known by their endings."""
+    ending = file.suffix.lower()
+    return ending not in _PICTURES and (is_volume_file(file) or is_image_file(file))
+
+
+def _series(pattern: Path, files: Sequence[Target]) -> list[VolumeTarget]:
+    """Return the series among the files of one pattern."""
+    from lexiseg.clinic.series import group_series, slice_headers
+
+    names = {target.image: target.name for target in files}
+    headers = [header for target in files for header in slice_headers(target.image)]
+    groups = group_series(headers)
+    of_folders: list[tuple[Path, tuple[SliceHeader, ...]]] = []
+    found: list[VolumeTarget] = []
+    for group in groups:
+        paths = list(dict.fromkeys(header.path for header in group))
+        if len(paths) == 1:
+            found.append(VolumeTarget(path=paths[0], name=names[paths[0]], slices=group))
+        elif pattern.is_dir():
+            of_folders.append((Path(os.path.commonpath([path.parent for path in paths])), group))
+    shared = Counter(folder for folder, _ in of_folders)
+    numbers = Counter((folder, group[0].series_number) for folder, group in of_folders)
+    for place, (folder, group) in enumerate(of_folders, 1):
+        inside = folder.relative_to(pattern)
+        name = inside if inside.parts else Path(folder.resolve().name or "series")
+        if shared[folder] > 1:
+            number = group[0].series_number
+            is_unique = number is not None and numbers[(folder, number)] == 1
+            name = name.with_name(f"{name.name}-series-{number if is_unique else f'{number}-{place}'}")
+        name = name.with_name(fitting_name(name.name, room=_LONGEST_SUFFIX))
+        found.append(VolumeTarget(path=folder, name=name, slices=group))
+    return found
+
+
+def _check_names(targets: Sequence[VolumeTarget]) -> None:
+    by_name: dict[Path, VolumeTarget] = {}
+    for target in targets:
+        other = by_name.setdefault(target.name, target)
+        if other is not target:
+            raise DataError(
+                f"{other.path} and {target.path} would both write files of the name '{target.name}'. Predict "
+                "them "
+                "with two commands and two --out folders, or give their parent folder.",
+                code="LEX-DATA-1200",
+            )

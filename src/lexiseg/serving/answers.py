@@ -1,0 +1,187 @@
+"""Predictions and refinements as records of answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.errors import DiskError, LexisegError
+from lexiseg.inference.predictions_file import DicomRecord
+from lexiseg.inference.result import Prediction
+from lexiseg.refinement.refine import Refinement
+from lexiseg.serving.isolated_decoding import ReceivedImage
+from lexiseg.serving.pictures import class_outlines, floats_text, png_text
+from lexiseg.serving.records import (
+    ErrorRecord,
+    ExactRecord,
+    ExactRefinement,
+    FailedImage,
+    MeasuredRecord,
+    PredictionAnswer,
+    PreviewChoice,
+    PreviewRecord,
+    RefinedAnswer,
+    RefinedWordAnswer,
+    WordAnswer,
+)
+from lexiseg.words.description import Description
+
+
+def error_record(error: LexisegError) -> ErrorRecord:
+    """Return what an answer says of an error; places on the disk of the server are left out."""
+    message = str(error)
+    if isinstance(error, DiskError):
+        message = "The disk of the server is full, or cannot be written. Tell whoever runs the server."
+    return ErrorRecord(code=error.code, message=message)
+
+
+def failed_image(name: str, error: LexisegError) -> FailedImage:
+    """Return the result of an image that could not be predicted."""
+    return FailedImage(name=name, error=error_record(error))
+
+
+def prediction_answer(
+    prediction: Prediction,
+    received: ReceivedImage,
+    *,
+    name: str,
+    classes: tuple[str, ...],
+    preview: PreviewChoice,
+    exact: bool,
+) -> PredictionAnswer:
+    """Return the result of one image.
+
+    Args:
+        prediction: The prediction.
+        received: The image.
+        name: Its name.
+        classes: Name per label.
+        preview: Which results get a preview.
+        exact: Whether the result holds an `ExactRecord`.
+    """
+    facts = prediction.facts
+    wanted = wants_preview(received.image, preview)
+    return PredictionAnswer(
+        name=name,
+        size=_size(prediction.mask),
+        classes=classes,
+        mask=png_text(prediction.mask),
+        outlines=class_outlines(prediction.mask, classes),
+        preview=_preview(prediction.mask, received.image, classes) if wanted else None,
+        words=tuple(
+            WordAnswer(
+                factor=word.factor,
+                title=word.title,
+                index=word.index,
+                phrase=word.phrase,
+                confidence=word.confidence,
+                runners_up=word.runners_up,
+                probabilities=word.probabilities,
+            )
+            for word in prediction.words
+        ),
+        measured=None if prediction.measured is None else prediction.measured.phrases,
+        agreement=prediction.agreement,
+        flagged=prediction.flagged,
+        reasons=prediction.reasons,
+        expected_dice=prediction.expected_dice,
+        unlike_training_images=prediction.unlike_training_images,
+        area_px=prediction.area_px,
+        area_mm2=prediction.area_mm2,
+        side=prediction.shown_side,
+        exif_orientation=received.orientation,
+        dicom=None if facts is None else DicomRecord.of(facts),
+        assumptions=() if facts is None else facts.assumptions,
+        engine=prediction.engine or "",
+        exact=_exact(prediction, received.image) if exact else None,
+    )
+
+
+def refined_answer(
+    refinement: Refinement,
+    image: DecodedImage,
+    *,
+    classes: tuple[str, ...],
+    preview: PreviewChoice,
+    exact: bool,
+) -> RefinedAnswer:
+    """Return the mask that follows from what a person said; see `prediction_answer`."""
+    displayed = image.turn.apply(refinement.mask) if wants_preview(image, preview) else None
+    return RefinedAnswer(
+        mask=png_text(refinement.mask),
+        outlines=class_outlines(refinement.mask, classes),
+        preview_mask=None if displayed is None else png_text(displayed),
+        preview_outlines=None if displayed is None else class_outlines(displayed, classes),
+        said=refinement.statement.texts,
+        unread=refinement.statement.problems,
+        words=tuple(
+            RefinedWordAnswer(
+                factor=word.factor,
+                title=word.title,
+                index=word.index,
+                phrase=word.phrase,
+                said_by=word.said_by,
+                retrieved=word.retrieved,
+                confidence=word.confidence,
+            )
+            for word in refinement.words
+        ),
+        measured=refinement.measured.phrases,
+        agreement=refinement.agreement,
+        overlap=refinement.overlap,
+        flagged=refinement.flagged,
+        reasons=refinement.reasons,
+        expected_dice=refinement.expected_dice,
+        area_px=refinement.area_px,
+        area_mm2=refinement.area_mm2,
+        exact=ExactRefinement(
+            probability=floats_text(refinement.probability),
+            probability_shape=_shape(refinement.probability),
+            stated_indices=refinement.statement.indices,
+            measured=_measured(refinement.measured),
+        )
+        if exact
+        else None,
+    )
+
+
+def wants_preview(image: DecodedImage, preview: PreviewChoice) -> bool:
+    """Return whether the result of an image gets a preview."""
+    return preview == "always" or (preview == "dicom" and image.facts is not None)
+
+
+def _preview(mask: npt.NDArray[np.uint8], image: DecodedImage, classes: tuple[str, ...]) -> PreviewRecord:
+    displayed = image.turn.apply(mask)
+    return PreviewRecord(
+        image=png_text(image.displayed),
+        size=_size(displayed),
+        mask=png_text(displayed),
+        outlines=class_outlines(displayed, classes),
+        turned=image.turn.words,
+    )
+
+
+def _exact(prediction: Prediction, image: DecodedImage) -> ExactRecord:
+    measured, turn = prediction.measured, image.turn
+    return ExactRecord(
+        probability=floats_text(prediction.probability),
+        probability_shape=_shape(prediction.probability),
+        signals=prediction.signals,
+        measured=None if measured is None else _measured(measured),
+        side=prediction.side,
+        turn=(turn.transpose, turn.flip_rows, turn.flip_columns),
+        pixel_mm2=prediction.pixel_mm2,
+    )
+
+
+def _measured(measured: Description) -> MeasuredRecord:
+    return MeasuredRecord(indices=measured.indices, sentence=measured.sentence, problems=measured.problems)
+
+
+def _size(mask: npt.NDArray[np.uint8]) -> tuple[int, int]:
+    return mask.shape[0], mask.shape[1]
+
+
+def _shape(probability: npt.NDArray[np.float32]) -> tuple[int, int, int]:
+    return probability.shape[0], probability.shape[1], probability.shape[2]

@@ -1,0 +1,95 @@
+"""Refusal of images by the size that they declare, before anything is decoded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from lexiseg.clinic.detection import is_dicom
+from lexiseg.data.decode import decode_header
+from lexiseg.errors import DataError
+
+# Inflating is not limited by the size that such a file declares.
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_JPEG_2000 = b"\xff\x4f\xff\x51"
+# An item of encapsulated pixels that begins with a stream of JPEG 2000 or JPEG.
+_COMPRESSED_FRAME = re.compile(rb"\xfe\xff\x00\xe0.{4}(\xff\x4f\xff\x51|\xff\xd8\xff)", re.DOTALL)
+# Markers of JPEG frames: SOF0 to SOF15 without DHT, JPG and DAC, and SOF55 of JPEG-LS.
+_FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
+_MOST_FRAMES = 4096
+
+
+def check_declared_size(content: bytes, path: Path, *, pixels: int, frames: int) -> None:
+    """Refuse an image that declares more than is allowed.
+
+    Args:
+        content: The file.
+        path: Its name, for messages.
+        pixels: Most pixels of the image.
+        frames: Most frames of a DICOM file.
+
+    Raises:
+        DataError: It declares more pixels or frames; it is a DICOM file that is compressed as a whole; or it
+            is no image.
+    """
+    if is_dicom(content):
+        if _DEFLATED in content[: 64 << 10]:
+            raise DataError(
+                f"{path} is a DICOM file that is compressed as a whole (Deflated Explicit VR Little Endian), "
+                "which the server does not read. Export it without compression.",
+                code="LEX-DATA-1101",
+            )
+        _check_frames(content, path, frames)
+        for height, width in _compressed_sizes(content):
+            _check_pixels(height, width, path, pixels)
+    header = decode_header(content, path)
+    _check_pixels(header.height, header.width, path, pixels)
+
+
+def _check_pixels(height: int, width: int, path: Path, most: int) -> None:
+    if height * width > most:
+        raise DataError(
+            f"{path} declares {width} x {height} pixels; the server takes at most {most:,} pixels. Save it "
+            "with fewer pixels.",
+            code="LEX-DATA-1102",
+        )
+
+
+def _check_frames(content: bytes, path: Path, most: int) -> None:
+    from lexiseg.clinic.dataset import number_of_frames, read_image_dataset
+    from lexiseg.clinic.detection import require_dicom
+
+    require_dicom(path)
+    count = number_of_frames(read_image_dataset(content, path))
+    if count > most:
+        raise DataError(
+            f"{path} holds {count} frames; the server takes at most {most}. Split the file.",
+            code="LEX-DATA-1103",
+        )
+
+
+def _compressed_sizes(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the sizes that the compressed frames of a DICOM file declare, which decoders trust."""
+    for found in islice(_COMPRESSED_FRAME.finditer(content), _MOST_FRAMES):
+        at = found.start(1)
+        if found[1] == _JPEG_2000:
+            values = [int.from_bytes(content[at + k : at + k + 4], "big") for k in (8, 12, 16, 20)]
+            yield max(0, values[1] - values[3]), max(0, values[0] - values[2])
+        elif (size := _jpeg_size(content, at + 2)) is not None:
+            yield size
+
+
+def _jpeg_size(content: bytes, at: int) -> tuple[int, int] | None:
+    """Return the size that the frame header of a JPEG stream declares; None without one."""
+    for _ in range(64):
+        if content[at : at + 1] != b"\xff" or len(content) < at + 9:
+            return None
+        marker = content[at + 1]
+        if marker in _FRAMES:
+            return int.from_bytes(content[at + 5 : at + 7], "big"), int.from_bytes(
+                content[at + 7 : at + 9], "big"
+            )
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return None

@@ -1,0 +1,126 @@
+"""A process that decodes images which came over the network, and nothing else.
+
+A damaged or hostile image can make a decoder crash, hang or ask for all memory. It then ends this process,
+and not the server. The process reads requests from its standard input and writes answers to its standard
+output. Each message is two lengths (8 bytes each, big-endian), JSON, and bytes.
+
+Examples:
+    python -m lexiseg.serving.decoding_process LIMIT_BYTES
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import TypeAdapter
+
+from lexiseg.clinic.detection import is_dicom
+from lexiseg.clinic.facts import ImageFacts
+from lexiseg.clinic.view import View
+from lexiseg.data.decode import decode_header
+from lexiseg.data.decoded_image import decode_with_facts
+from lexiseg.errors import DataError, LexisegError
+from lexiseg.extras import is_installed
+from lexiseg.json_records import Record
+from lexiseg.serving.declared_size import check_declared_size
+
+HEAD = struct.Struct(">QQ")
+
+_VIEW = TypeAdapter(View)
+
+
+class DecodingRequest(Record):
+    """What is to be decoded; the bytes of the file follow.
+
+    Attributes:
+        name: Name of the file, for messages.
+        view: The window and the frame of a DICOM file.
+        pixels: Most pixels of the image.
+        frames: Most frames of a DICOM file.
+    """
+
+    name: str
+    view: View
+    pixels: int
+    frames: int
+
+
+class DecodingAnswer(Record):
+    """What was decoded; the pixels follow.
+
+    Attributes:
+        shape: Rows, columns and channels of the pixels.
+        facts: What a DICOM file says about its image.
+        orientation: EXIF orientation of the file, 1 to 8.
+        error: Class, code and message of the error of a file that cannot be read.
+    """
+
+    shape: tuple[int, int, int] = (0, 0, 3)
+    facts: ImageFacts | None = None
+    orientation: int = 1
+    error: tuple[str, str, str] | None = None
+
+
+def main() -> None:
+    """Decode one image after the other until the standard input ends."""
+    _limit(int(sys.argv[1]))
+    if is_installed("pydicom"):  # takes a second, which the first DICOM file should not wait
+        import lexiseg.clinic.image  # noqa: F401
+    read, write = sys.stdin.buffer, sys.stdout.buffer
+    # What a library prints must not mix with the answers.
+    sys.stdout = sys.stderr
+    while head := read.read(HEAD.size):
+        size, length = HEAD.unpack(head)
+        request = DecodingRequest.model_validate_json(read.read(size))
+        _answer(write, *_decode(request, read.read(length)))
+
+
+def _answer(write: BinaryIO, answer: DecodingAnswer, pixels: bytes) -> None:
+    about = answer.model_dump_json().encode()
+    write.write(HEAD.pack(len(about), len(pixels)))
+    write.write(about)
+    write.write(pixels)
+    write.flush()
+
+
+def _decode(request: DecodingRequest, content: bytes) -> tuple[DecodingAnswer, bytes]:
+    path = Path(request.name)
+    try:
+        check_declared_size(content, path, pixels=request.pixels, frames=request.frames)
+        orientation = 1 if is_dicom(content) else decode_header(content, path).orientation
+        image = decode_with_facts(content, path, request.view)
+    except LexisegError as error:
+        return DecodingAnswer(error=(type(error).__name__, error.code, str(error))), b""
+    except MemoryError:
+        refused = DataError(
+            f"{path} needs more memory than the server gives to one image. Save it with fewer pixels, or "
+            "without compression.",
+            code="LEX-DATA-1100",
+        )
+        return DecodingAnswer(error=("DataError", refused.code, str(refused))), b""
+    height, width, channels = image.pixels.shape
+    answer = DecodingAnswer(shape=(height, width, channels), facts=image.facts, orientation=orientation)
+    return answer, image.pixels.tobytes()
+
+
+def _limit(memory: int) -> None:
+    """Limit the memory of this process, and let it write no file; where the system can."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return
+    for kind, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(kind)
+        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (limit, hard))
+
+
+if __name__ == "__main__":
+    main()

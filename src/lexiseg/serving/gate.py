@@ -1,0 +1,209 @@
+"""The gate of the server: each request gets a number, a line in the log, and an answer without traces."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from typing import cast
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lexiseg.errors import DataError, DiskError, LexisegError, RequestError, ResourceError, UsageError
+from lexiseg.serving.answers import error_record
+from lexiseg.serving.limits import Limits
+from lexiseg.serving.logs import request_id
+from lexiseg.serving.metrics import Metrics
+from lexiseg.serving.records import ErrorRecord, RefusalRecord
+from lexiseg.serving.security import check_sender
+
+_log = logging.getLogger("lexiseg.serving")
+
+_FACTS = "lexiseg.facts"
+_NUMBER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_DISCARD_SECONDS = 5.0
+# These answer also where the server has no place left: they say whether it lives.
+_ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+@dataclass
+class RequestFacts:
+    """What the log says of a request.
+
+    Attributes:
+        holder: Name of its token.
+        model: Name of its model.
+        version: Version of its model.
+        images: Number of images.
+        failed: Number of images that could not be predicted.
+        flagged: Number of images that a person should look at.
+        code: Code of the error with which it was refused.
+    """
+
+    holder: str = ""
+    model: str = ""
+    version: str = ""
+    images: int = 0
+    failed: int = 0
+    flagged: int = 0
+    code: str = ""
+
+
+def facts_of(scope: Scope) -> RequestFacts:
+    """Return what the log says of a request, to be completed."""
+    return cast(RequestFacts, scope[_FACTS])
+
+
+def refusal(error: ErrorRecord, status: int, *, retry_after: int | None = None) -> Response:
+    """Return the answer of a request that is refused."""
+    body = RefusalRecord(error=error, request_id=request_id.get())
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(body.model_dump_json(), status, headers, media_type="application/json")
+
+
+def refusal_of(error: LexisegError) -> Response:
+    """Return the answer of a request that an error ended."""
+    status, retry_after = 500, None
+    if isinstance(error, RequestError):
+        status, retry_after = error.status, error.retry_after
+    elif isinstance(error, UsageError | DataError):
+        status = 422
+    elif isinstance(error, DiskError | ResourceError):
+        status, retry_after = 503, 5
+    return refusal(error_record(error), status, retry_after=retry_after)
+
+
+class Gate:
+    """Lets requests in, and turns what goes wrong into answers.
+
+    Args:
+        app: The application.
+        limits: Limits of the server.
+        metrics: Counts requests.
+        names: Names under which the server is called; see `check_sender`.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, limits: Limits, metrics: Metrics, names: frozenset[str] | None
+    ) -> None:
+        self._app, self._limits, self._metrics, self._names = app, limits, metrics, names
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        stated = headers.get("x-request-id", "")
+        number = stated if _NUMBER.fullmatch(stated) else uuid.uuid4().hex
+        request_id.set(number)
+        facts = scope[_FACTS] = RequestFacts()
+        status = 0
+
+        async def note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = number
+            await send(message)
+
+        body = _Body(receive)
+        started = time.monotonic()
+        self._metrics.request_begins()
+        self._in_flight += 1
+        try:
+            try:
+                self._let_in(scope, headers)
+                await self._app(scope, body.receive, note)
+            except Exception as error:
+                if status:  # the answer has begun, and cannot become another one
+                    _log.exception("an answer broke off")
+                    raise
+                # A client that is still sending does not see an answer: its connection would be reset.
+                await body.discard(self._limits.request_bytes)
+                await self._answer(error, facts)(scope, receive, note)
+        finally:
+            self._in_flight -= 1
+            seconds = time.monotonic() - started
+            route = route_of(scope)
+            self._metrics.request_ends(route, scope["method"], status, seconds)
+            _log.info(
+                "request",
+                extra={
+                    "method": scope["method"],
+                    "route": route,
+                    "status": status,
+                    "milliseconds": round(1000 * seconds, 1),
+                    **{name: value for name, value in asdict(facts).items() if value},
+                },
+            )
+
+    def _let_in(self, scope: Scope, headers: Headers) -> None:
+        check_sender(scope["method"], headers, names=self._names)
+        if self._in_flight > self._limits.requests and scope["path"] not in _ALWAYS:
+            raise RequestError(
+                f"The server works on {self._limits.requests} requests already. Send the request later.",
+                status=429,
+                retry_after=1,
+                code="LEX-REQ-1112",
+            )
+
+    def _answer(self, error: Exception, facts: RequestFacts) -> Response:
+        if isinstance(error, LexisegError):
+            facts.code = error.code
+            self._metrics.refused(error.code)
+            return refusal_of(error)
+        _log.error("a defect of the server", exc_info=error)
+        defect = RequestError(
+            "The server has a defect, which this request met. Its log says more under the number of the "
+            "request.",
+            status=500,
+            code="LEX-REQ-1113",
+        )
+        facts.code = defect.code
+        self._metrics.refused(defect.code)
+        return refusal_of(defect)
+
+
+class _Body:
+    """The body of a request, of which a rest may be thrown away.
+
+    Args:
+        receive: Gives the next piece.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def receive(self) -> Message:
+        """Return the next piece."""
+        message = await self._receive()
+        self._ended = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    async def discard(self, most: int) -> None:
+        """Read what is left without keeping it, up to a number of bytes and for a few seconds."""
+        left = most
+        try:
+            async with asyncio.timeout(_DISCARD_SECONDS):
+                while not self._ended and left > 0:
+                    left -= len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            return
+
+
+def route_of(scope: Scope) -> str:
+    """Return the route of a request with placeholders, so that there are few; "page" for its files."""
+    path = getattr(scope.get("route"), "path", None)
+    if isinstance(path, str) and path:
+        return path
+    return "page" if "endpoint" in scope else "none"

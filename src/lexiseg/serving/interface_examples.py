@@ -1,0 +1,114 @@
+"""Examples of answers in the description of the interface; a test checks them against the records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# A PNG of one grey pixel.
+_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+_MODEL = {"name": "covid-xray", "version": "9f2c" + 60 * "0", "lexiseg_version": "0.1.0"}
+_OUTLINES = [
+    {
+        "label": 1,
+        "name": "infection",
+        "polygons": [[[40.5, 90.0], [61.0, 90.5], [60.5, 120.0], [40.5, 90.0]]],
+        "regions": 1,
+    }
+]
+_PREDICTION = {
+    "status": "done",
+    "name": "chest.png",
+    "size": [224, 224],
+    "classes": ["background", "infection"],
+    "mask": _PNG,
+    "outlines": _OUTLINES,
+    "preview": None,
+    "words": [
+        {
+            "factor": "left",
+            "title": "left lung",
+            "index": 1,
+            "phrase": "lower left lung",
+            "confidence": 0.83,
+            "runners_up": [["middle lower left lung", 0.11]],
+            "probabilities": [0.02, 0.83, 0.11, 0.04],
+        }
+    ],
+    "measured": {"left": "lower left lung"},
+    "agreement": 1.0,
+    "flagged": False,
+    "reasons": [],
+    "expected_dice": 0.81,
+    "unlike_training_images": [],
+    "area_px": {"infection": 311},
+    "area_mm2": None,
+    "side": "image",
+    "exif_orientation": 1,
+    "dicom": None,
+    "assumptions": [],
+    "engine": "onnx 1.20.0, float32 on cpu",
+    "exact": None,
+}
+_JOB = {
+    "id": "3f0c9d0a6f6b4a52",
+    "state": "running",
+    "model": _MODEL,
+    "formats": ["mask", "seg"],
+    "created": "2026-01-31T09:00:00+00:00",
+    "images": 200,
+    "done": 57,
+    "failed": 1,
+    "flagged": 9,
+    "bytes": None,
+    "error": None,
+    "expires": None,
+}
+
+#: An example per record, by the name of its class.
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "PredictResponse": {"request_id": "a1b2c3", "model": _MODEL, "results": [_PREDICTION]},
+    "PredictionAnswer": _PREDICTION,
+    "FailedImage": {
+        "status": "failed",
+        "name": "notes.png",
+        "error": {"code": "LEX-DATA-013", "message": "notes.png is not a readable image."},
+    },
+    "RefineResponse": {
+        "request_id": "a1b2c4",
+        "model": _MODEL,
+        "prediction": _PREDICTION,
+        "refined": {
+            "mask": _PNG,
+            "outlines": _OUTLINES,
+            "preview_mask": None,
+            "preview_outlines": None,
+            "said": ["left: upper left lung"],
+            "unread": [],
+            "words": [
+                {
+                    "factor": "left",
+                    "title": "left lung",
+                    "index": 3,
+                    "phrase": "upper left lung",
+                    "said_by": "person",
+                    "retrieved": "lower left lung",
+                    "confidence": 0.04,
+                }
+            ],
+            "measured": {"left": "upper left lung"},
+            "agreement": 1.0,
+            "overlap": 0.12,
+            "flagged": False,
+            "reasons": [],
+            "expected_dice": 0.7,
+            "area_px": {"infection": 280},
+            "area_mm2": None,
+            "exact": None,
+        },
+    },
+    "JobRecord": _JOB,
+    "RefusalRecord": {
+        "error": {"code": "LEX-REQ-1107", "message": "64 images wait for this model already."},
+        "request_id": "a1b2c5",
+    },
+}

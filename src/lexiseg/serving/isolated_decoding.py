@@ -1,0 +1,166 @@
+"""Decoding of images in processes of their own, which are ended where they take too long."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lexiseg import errors
+from lexiseg.clinic.view import View
+from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.errors import DataError, ResourceError, rebuilt
+from lexiseg.serving.decoding_process import HEAD, DecodingAnswer, DecodingRequest
+from lexiseg.serving.limits import Limits
+
+# What a decoding process needs of the environment; secrets of the server are not among it.
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL", "VIRTUAL_ENV")
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadedImage:
+    """An image as it came.
+
+    Attributes:
+        name: Its name, for messages.
+        content: Its bytes.
+        view: The window and the frame of a DICOM file.
+    """
+
+    name: str
+    content: bytes
+    view: View
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceivedImage:
+    """An image that is decoded.
+
+    Attributes:
+        image: Its pixels and facts.
+        orientation: EXIF orientation of its file, 1 to 8.
+    """
+
+    image: DecodedImage
+    orientation: int
+
+
+class IsolatedDecoding:
+    """Processes that decode images, one image each at a time.
+
+    Args:
+        processes: Number of processes.
+        limits: Limits of the server.
+    """
+
+    def __init__(self, processes: int, limits: Limits) -> None:
+        self._count, self._limits = processes, limits
+        self._free: asyncio.Queue[Process] = asyncio.Queue()
+        self._all: set[Process] = set()
+
+    async def start(self) -> None:
+        """Start the processes."""
+        for process in await asyncio.gather(*(self._new() for _ in range(self._count))):
+            self._free.put_nowait(process)
+
+    async def stop(self) -> None:
+        """End the processes."""
+        ending = list(self._all)
+        for process in ending:
+            _kill(process)
+        await asyncio.gather(*(process.wait() for process in ending))
+        self._all.clear()
+
+    async def decode(self, upload: UploadedImage) -> ReceivedImage:
+        """Decode an image.
+
+        Raises:
+            DataError: It cannot be read, is above a limit, takes too long, or ends its process.
+            UsageError: It is a DICOM file, and pydicom is not installed.
+        """
+        process = await self._free.get()
+        try:
+            async with asyncio.timeout(self._limits.decode_seconds):
+                answer, pixels = await self._ask(process, upload)
+        except BaseException as error:
+            # Its answer would be taken for that of the next image.
+            _kill(process)
+            self._all.discard(process)
+            self._free.put_nowait(await asyncio.shield(self._new()))
+            if isinstance(error, TimeoutError):
+                raise DataError(
+                    f"{upload.name} takes longer to decode than {self._limits.decode_seconds:g} seconds, the "
+                    "limit of the server. Save it as PNG without compression.",
+                    code="LEX-DATA-1104",
+                ) from error
+            if isinstance(error, asyncio.IncompleteReadError | OSError):
+                raise DataError(
+                    f"{upload.name} is damaged: it ends its decoder. Replace the file.", code="LEX-DATA-1105"
+                ) from error
+            raise
+        self._free.put_nowait(process)
+        if answer.error is not None:
+            kind, code, message = answer.error
+            raise rebuilt(getattr(errors, kind), message, code)
+        decoded = np.frombuffer(pixels, np.uint8).reshape(answer.shape)
+        return ReceivedImage(
+            image=DecodedImage(pixels=decoded, facts=answer.facts), orientation=answer.orientation
+        )
+
+    async def _ask(self, process: Process, upload: UploadedImage) -> tuple[DecodingAnswer, bytes]:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        request = DecodingRequest(
+            name=upload.name, view=upload.view, pixels=self._limits.pixels, frames=self._limits.frames
+        )
+        about = request.model_dump_json().encode()
+        process.stdin.writelines((HEAD.pack(len(about), len(upload.content)), about, upload.content))
+        await process.stdin.drain()
+        size, length = HEAD.unpack(await process.stdout.readexactly(HEAD.size))
+        answer = DecodingAnswer.model_validate_json(await process.stdout.readexactly(size))
+        return answer, await process.stdout.readexactly(length)
+
+    async def _new(self) -> Process:
+        """Start a process.
+
+        Raises:
+            ResourceError: The machine starts no more processes.
+        """
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "lexiseg.serving.decoding_process",
+                str(self._limits.decode_bytes),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={**environment, **_ONE_THREAD},
+                cwd=Path(sys.prefix),
+                # Signals of the terminal are for the server, which ends its processes itself.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ResourceError(
+                f"The process that decodes images cannot be started ({error}). Let the server start more "
+                "processes.",
+                code="LEX-RES-1100",
+            ) from error
+        self._all.add(process)
+        return process
+
+
+def _kill(process: Process) -> None:
+    """End a process that may have ended by itself."""
+    if process.returncode is None:
+        try:
+            process.kill()
+        except ProcessLookupError:
+            return

@@ -1,0 +1,60 @@
+"""The log of the server: one line of JSON per event, without names of files, addresses or patient data."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+#: Number of the request that is being worked on; empty outside of requests.
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+# Fields of a record of `logging` that are no extra ones.
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonLines(logging.Formatter):
+    """Writes a log record as one line of JSON.
+
+    Of an error only its class is written, not its message: it could hold what a request held.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        if number := request_id.get():
+            line["request_id"] = number
+        line |= {name: value for name, value in vars(record).items() if name not in _OWN}
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            line["error"] = type(error).__name__
+            line["at"] = _place(error)
+        return json.dumps(line, default=str)
+
+
+def log_to(stream: TextIO = sys.stderr) -> None:
+    """Write the log of the server to a stream."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines())
+    for name in ("lexiseg.serving", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.propagate = False
+        logger.setLevel(logging.INFO if name == "lexiseg.serving" else logging.WARNING)
+
+
+def _place(error: BaseException) -> str:
+    """Return the module and line where an error was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    return f"{trace.tb_frame.f_globals.get('__name__', '')}:{trace.tb_lineno}"

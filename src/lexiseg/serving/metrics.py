@@ -1,0 +1,120 @@
+"""The metrics of the server, in the format of Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+
+from lexiseg._version import __version__
+from lexiseg.inference.result import Prediction
+
+#: Content type of the metrics.
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2, 0.4, 0.8, 1.5, 3, 6, 15, 60)
+_SHARES = tuple(step / 10 for step in range(1, 11))
+
+
+class Metrics:
+    """What the server counts; no value names a person or an image."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        own = self.registry
+        self._about = Gauge("lexiseg_info", "Version of Lexiseg.", ["version"], registry=own)
+        self._about.labels(__version__).set(1)
+        self._requests = Counter(
+            "lexiseg_requests", "Requests by route and status.", ["route", "method", "status"], registry=own
+        )
+        self._seconds = Histogram(
+            "lexiseg_request_seconds", "Time of requests.", ["route"], buckets=_SECONDS, registry=own
+        )
+        self._in_flight = Gauge("lexiseg_requests_in_flight", "Requests that are worked on.", registry=own)
+        self._refusals = Counter(
+            "lexiseg_refusals", "Refused requests and images by code.", ["code"], registry=own
+        )
+        self._waiting = Gauge(
+            "lexiseg_waiting_images", "Images that wait for a model.", ["model"], registry=own
+        )
+        self._batches = Histogram(
+            "lexiseg_batch_images", "Images per batch.", ["model"], buckets=(1, 2, 4, 8, 16, 32), registry=own
+        )
+        self._computing = Histogram(
+            "lexiseg_batch_seconds", "Time of a batch.", ["model"], buckets=_SECONDS, registry=own
+        )
+        labels = ["model", "version"]
+        self._images = Counter("lexiseg_images", "Images that were predicted.", labels, registry=own)
+        self._failed = Counter("lexiseg_failed_images", "Images that were not.", labels, registry=own)
+        self._flagged = Counter(
+            "lexiseg_flagged_images", "Predictions that a person should see.", labels, registry=own
+        )
+        self._unlike = Counter(
+            "lexiseg_unlike_images", "Images that are unlike the training images.", labels, registry=own
+        )
+        self._words = Counter(
+            "lexiseg_words", "Retrieved phrases.", [*labels, "factor", "phrase"], registry=own
+        )
+        self._expected = Histogram(
+            "lexiseg_expected_dice", "Dice that is expected of masks.", labels, buckets=_SHARES, registry=own
+        )
+        self._refined = Counter("lexiseg_refined_images", "Masks that words corrected.", labels, registry=own)
+        self._jobs = Counter("lexiseg_jobs", "Jobs by their end.", ["state"], registry=own)
+
+    def text(self, waiting: dict[str, int]) -> bytes:
+        """Return all metrics.
+
+        Args:
+            waiting: Images that wait, by model.
+        """
+        for model, images in waiting.items():
+            self._waiting.labels(model).set(images)
+        return generate_latest(self.registry)
+
+    def request_begins(self) -> None:
+        """Count a request that is worked on."""
+        self._in_flight.inc()
+
+    def request_ends(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request.
+
+        Args:
+            route: Its route, with placeholders.
+            method: Its method.
+            status: Status of the answer.
+            seconds: Its time.
+        """
+        self._in_flight.dec()
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def refused(self, code: str) -> None:
+        """Count a request or an image that was refused."""
+        self._refusals.labels(code).inc()
+
+    def batch(self, model: str, images: int, seconds: float) -> None:
+        """Count a batch."""
+        self._batches.labels(model).observe(images)
+        self._computing.labels(model).observe(seconds)
+
+    def predicted(self, model: str, version: str, prediction: Prediction) -> None:
+        """Count a prediction, with its words: a change of their shares over weeks shows other images."""
+        version = version[:12]
+        self._images.labels(model, version).inc()
+        self._flagged.labels(model, version).inc(int(prediction.flagged))
+        self._unlike.labels(model, version).inc(int(bool(prediction.unlike_training_images)))
+        for word in prediction.words:
+            self._words.labels(model, version, word.factor, word.phrase).inc()
+        if prediction.expected_dice is not None:
+            self._expected.labels(model, version).observe(prediction.expected_dice)
+
+    def failed(self, model: str, version: str) -> None:
+        """Count an image that could not be predicted."""
+        self._failed.labels(model, version[:12]).inc()
+
+    def refined(self, model: str, version: str) -> None:
+        """Count a mask that words corrected."""
+        self._refined.labels(model, version[:12]).inc()
+
+    def job_ended(self, state: str) -> None:
+        """Count a job."""
+        self._jobs.labels(state).inc()

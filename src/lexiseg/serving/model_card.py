@@ -1,0 +1,98 @@
+"""What the server says of a model: its card, its vocabulary, and what its words can do."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.word_correction import can_correct
+from lexiseg.runs.run import Run
+from lexiseg.serving.records import FactorRecord, ModelRecord, PhraseRecord, VocabularyRecord
+from lexiseg.serving.zone_picture import has_zone
+from lexiseg.words.description import UNKNOWN
+from lexiseg.words.vocabulary import Vocabulary
+
+_CARD = "model_card.md"
+# Files of a run that its predictions do not depend on.
+_WITHOUT_EFFECT = frozenset({_CARD, "config.yaml", "history.csv", "splits.json", "masks.json"})
+_LARGEST_CARD = 1 << 20
+
+
+def run_version(run: Run) -> str:
+    """Return the SHA-256 of the files of a run that its predictions depend on, and of their names."""
+    total = hashlib.sha256()
+    for file in sorted(run.path.iterdir()):
+        if file.is_file() and file.name not in _WITHOUT_EFFECT and not file.name.startswith("."):
+            with open(file, "rb") as content:
+                total.update(f"{file.name}\0{hashlib.file_digest(content, 'sha256').hexdigest()}\0".encode())
+    return total.hexdigest()
+
+
+def model_record(
+    predictor: Predictor, *, name: str, version: str, loaded: str, is_default: bool
+) -> ModelRecord:
+    """Return what the server says of a model.
+
+    Args:
+        predictor: The loaded model.
+        name: Its name.
+        version: SHA-256 of its files.
+        loaded: When it was loaded, ISO date and time.
+        is_default: Whether requests that name no model get it.
+    """
+    run = predictor.run
+    vocabulary = run.spoken_vocabulary
+    words = None if vocabulary is None else _vocabulary_record(run, vocabulary)
+    return ModelRecord(
+        name=name,
+        version=version,
+        weights_sha256=predictor.weights_sha256[0],
+        loaded=loaded,
+        trained_with=run.manifest.lexiseg_version,
+        is_default=is_default,
+        classes=run.class_names,
+        image_size=run.manifest.image_size,
+        side=None if vocabulary is None else run.side,
+        vocabulary=words,
+        can_refine=words is not None and any(p.moves_mask for f in words.factors for p in f.phrases),
+        is_calibrated=predictor.calibration is not None,
+        knows_training_images=predictor.compares_images,
+        engine=str(predictor.engine.description),
+        card=_card(run.path / _CARD),
+    )
+
+
+def _vocabulary_record(run: Run, vocabulary: Vocabulary) -> VocabularyRecord:
+    return VocabularyRecord(
+        name=vocabulary.name,
+        title=vocabulary.title,
+        factors=tuple(
+            FactorRecord(
+                name=factor.name,
+                title=factor.title,
+                phrases=tuple(
+                    PhraseRecord(
+                        index=index,
+                        phrase=phrase,
+                        moves_mask=can_correct(run, only(vocabulary, position, index)),
+                        has_zone=has_zone(run, vocabulary, position, index),
+                    )
+                    for index, phrase in enumerate(factor.phrases)
+                ),
+            )
+            for position, factor in enumerate(vocabulary.factors)
+        ),
+    )
+
+
+def only(vocabulary: Vocabulary, position: int, index: int) -> list[int]:
+    """Return the indices of a description that states one phrase only."""
+    return [index if place == position else UNKNOWN for place in range(len(vocabulary.factors))]
+
+
+def _card(file: Path) -> str:
+    if not file.is_file():
+        return ""
+    with open(file, encoding="utf-8", errors="replace") as content:
+        return content.read(_LARGEST_CARD)

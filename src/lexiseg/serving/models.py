@@ -1,0 +1,151 @@
+"""The models of a server: loaded at the start, and replaced while it runs without dropping a request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lexiseg._version import __version__
+from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.errors import RequestError, UsageError
+from lexiseg.inference.options import PredictionOptions
+from lexiseg.inference.result import Prediction
+from lexiseg.printable import printable
+from lexiseg.runs.run import Run
+from lexiseg.serving.batching import Batcher, BatchSettings
+from lexiseg.serving.isolated_decoding import IsolatedDecoding
+from lexiseg.serving.model_card import model_record, run_version
+from lexiseg.serving.records import ModelRecord, ModelVersion
+from lexiseg.serving.served_predictor import ServedPredictor
+
+#: Told the name of a model, and the number of images and the seconds of a batch.
+OnBatch = Callable[[str, int, float], None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ServedModel:
+    """A model that is loaded.
+
+    A request keeps the model with which it began, also where the server replaces it meanwhile.
+
+    Attributes:
+        predictor: The predictor.
+        record: What the server says of it.
+        batcher: Its queue.
+    """
+
+    predictor: ServedPredictor
+    record: ModelRecord
+    batcher: Batcher[DecodedImage, Prediction]
+
+    @property
+    def version(self) -> ModelVersion:
+        """What answers say of it."""
+        return ModelVersion(name=self.record.name, version=self.record.version, lexiseg_version=__version__)
+
+
+class Models:
+    """The models of a server.
+
+    Args:
+        runs: Run folders, or names of models that come with Lexiseg; the first one is the default.
+        options: How images are predicted.
+        batches: How images are put together.
+        executor: Its one thread computes.
+        decoding: Decodes the images of jobs.
+        on_batch: Told of each batch.
+
+    Raises:
+        UsageError: No run is given, or two have the same name.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[str | Path],
+        options: PredictionOptions,
+        batches: BatchSettings,
+        *,
+        executor: Executor,
+        decoding: IsolatedDecoding,
+        on_batch: OnBatch,
+    ) -> None:
+        self._runs = _by_name(runs)
+        self._options, self._batches = options, batches
+        self._executor, self._decoding, self._on_batch = executor, decoding, on_batch
+        self._loaded: dict[str, ServedModel] = {}
+
+    async def load(self) -> None:
+        """Load all models, and then replace those that were loaded before.
+
+        Where a model cannot be loaded, all that were loaded before stay.
+
+        Raises:
+            LexisegError: A run cannot be loaded.
+        """
+        loop = asyncio.get_running_loop()
+        loaded = {}
+        for name, run in self._runs.items():
+            # Not in the thread that computes: requests go on meanwhile.
+            loaded[name] = await asyncio.to_thread(self._load, name, run, loop)
+        self._loaded = loaded
+
+    def all(self) -> tuple[ServedModel, ...]:
+        """Return the models, the default one first; empty until they are loaded."""
+        return tuple(self._loaded.values())
+
+    def get(self, name: str | None) -> ServedModel:
+        """Return a model; None takes the default one.
+
+        Raises:
+            RequestError: There is no such model.
+        """
+        if name is None:
+            return next(iter(self._loaded.values()))
+        if name not in self._loaded:
+            raise RequestError(
+                f"There is no model {printable(name)[:80]!r}: expected one of {', '.join(self._loaded)}.",
+                status=404,
+                code="LEX-REQ-1109",
+            )
+        return self._loaded[name]
+
+    def _load(self, name: str, path: str | Path, loop: asyncio.AbstractEventLoop) -> ServedModel:
+        run = Run.open(path)
+        version = run_version(run)
+        predictor = ServedPredictor(
+            run, self._options, executor=self._executor, decoding=self._decoding, loop=loop
+        )
+        record = model_record(
+            predictor,
+            name=name,
+            version=version,
+            loaded=datetime.now(UTC).isoformat(timespec="seconds"),
+            is_default=name == next(iter(self._runs)),
+        )
+        batcher = Batcher(
+            predictor.compute,
+            self._executor,
+            self._batches,
+            on_batch=lambda images, seconds: self._on_batch(name, images, seconds),
+        )
+        return ServedModel(predictor=predictor, record=record, batcher=batcher)
+
+
+def _by_name(runs: Sequence[str | Path]) -> dict[str, str | Path]:
+    if not runs:
+        raise UsageError("Expected at least one run to serve.", code="LEX-USE-1101")
+    found: dict[str, str | Path] = {}
+    for run in runs:
+        name = Path(run).resolve().name
+        if name in found:
+            raise UsageError(
+                f"{found[name]} and {run} have the same name '{name}', by which requests choose a model. "
+                "Rename one of the folders.",
+                code="LEX-USE-1102",
+            )
+        found[name] = run
+    return found

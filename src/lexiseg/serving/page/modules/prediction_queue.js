@@ -1,0 +1,98 @@
+// Sends the images to the server, a few at a time, and waits where the server asks for it.
+import { clearNotice, notice } from "./notices.js";
+import { pngBlob, thumbnail } from "./pictures.js";
+import { modelReading } from "./readings.js";
+import { predict, Refusal, Unreachable } from "./server.js";
+import { number, text } from "./texts.js";
+
+const AT_ONCE = 4;
+const THUMBNAIL_PIXELS = 88;
+const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
+
+export class PredictionQueue {
+  #running = 0;
+  #paused = false;
+
+  /**
+   * @param {import("./cases.js").CaseList} list
+   * @param {() => string} model Returns the name of the chosen model.
+   */
+  constructor(list, model) {
+    Object.assign(this, { list, model });
+    globalThis.addEventListener("online", () => this.resume());
+  }
+
+  /** Starts what waits; called whenever images were added. */
+  start() {
+    while (this.model() && !this.#paused && this.#running < AT_ONCE) {
+      // The image that is shown comes first.
+      const waiting = this.list.cases.filter((item) => item.status === "waiting");
+      const next = waiting.find((item) => item === this.list.shown) ?? waiting[0];
+      if (!next) return;
+      this.#running += 1;
+      next.status = "running";
+      this.#read(next).finally(() => {
+        this.#running -= 1;
+        if (this.list.cases.every(({ status }) => status === "done" || status === "failed")) this.list.showFirst();
+        this.list.changed();
+        this.start();
+      });
+    }
+    this.list.changed();
+  }
+
+  resume() {
+    this.#paused = false;
+    clearNotice("server");
+    this.start();
+  }
+
+  async #read(item) {
+    // A change of the model resets the image; an answer that was on its way is then void.
+    const request = {};
+    item.request = request;
+    try {
+      const answer = await predict(item.file, this.model());
+      const failed = answer.result.status === "failed";
+      const finished = failed ? { status: "failed", error: answer.result.error } : await finishedCase(answer);
+      if (item.request !== request) return;
+      Object.assign(item, finished);
+      if (!failed) item.addStep({ kind: "start", said: {}, reading: modelReading(answer.result) });
+    } catch (problem) {
+      if (item.request === request) await this.#delay(item, problem);
+    }
+  }
+
+  async #delay(item, problem) {
+    if (problem instanceof Unreachable) {
+      item.status = "waiting";
+      this.#paused = true;
+      const action = { label: text("error.retry"), run: () => this.resume() };
+      notice("server", problem.message, { bad: true, action });
+    } else if (problem instanceof Refusal && problem.retryAfter) {
+      notice("busy", text("error.busy", { seconds: number(problem.retryAfter) }));
+      await pause(problem.retryAfter);
+      clearNotice("busy");
+      item.status = "waiting";
+    } else if (problem instanceof Refusal) {
+      fail(item, { code: problem.code, message: problem.message });
+    } else {
+      fail(item, { code: "", message: text("error.decode") });
+      throw problem;
+    }
+  }
+}
+
+function fail(item, error) {
+  Object.assign(item, { status: "failed", error });
+}
+
+/** Returns what an image gets from an answer; its pictures live on as blobs. */
+async function finishedCase({ model, result }) {
+  const preview = pngBlob(result.preview.image);
+  const { mask: _mask, preview: { image: _image, mask: _shown, ...shown }, ...rest } = result;
+  return {
+    status: "done", model, result: { ...rest, preview: shown }, preview,
+    thumbnail: await thumbnail(preview, THUMBNAIL_PIXELS),
+  };
+}

@@ -1,0 +1,57 @@
+"""The routes that watch the server: whether it lives, whether it is ready, and its metrics."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from lexiseg._version import __version__
+from lexiseg.serving.access import needs
+from lexiseg.serving.interface import REFUSALS, json_answer
+from lexiseg.serving.metrics import METRICS_TYPE
+from lexiseg.serving.records import HealthRecord
+from lexiseg.serving.service import service_of
+from lexiseg.serving.tokens import Holder
+
+router = APIRouter(tags=["health"])
+
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"model": HealthRecord, "description": "The server is stopping."}
+}
+
+
+@router.get("/healthz", summary="Say whether the server lives", response_model=HealthRecord)
+async def health() -> Response:
+    """Return "ok" as long as the server answers at all."""
+    return json_answer(HealthRecord(status="ok", version=__version__))
+
+
+@router.get(
+    "/readyz",
+    summary="Say whether the server takes requests",
+    response_model=HealthRecord,
+    responses=_NOT_READY,
+)
+async def ready(request: Request) -> Response:
+    """Return "ok" until the server begins to end."""
+    if service_of(request).stopping:
+        return json_answer(HealthRecord(status="stopping", version=__version__), 503)
+    return json_answer(HealthRecord(status="ok", version=__version__))
+
+
+@router.get(
+    "/metrics",
+    summary="Give metrics to Prometheus",
+    response_class=Response,
+    responses={
+        200: {"description": "Metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        **{status: REFUSALS[status] for status in (401, 403)},
+    },
+)
+async def metrics(request: Request, holder: Annotated[Holder, Depends(needs("metrics"))]) -> Response:
+    """Return latency, queue, images, flags, images that are unlike the training images, and words."""
+    service = service_of(request)
+    waiting = {model.record.name: model.batcher.reserved for model in service.models.all()}
+    return Response(service.metrics.text(waiting), media_type=METRICS_TYPE)

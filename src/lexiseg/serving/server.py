@@ -1,0 +1,151 @@
+"""The process of a server: its socket, its signals, and its end in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import uvicorn
+
+from lexiseg.errors import LexisegError, UsageError
+from lexiseg.serving.app import make_app
+from lexiseg.serving.logs import log_to
+from lexiseg.serving.options import ServeOptions
+from lexiseg.serving.service import Service
+
+_log = logging.getLogger("lexiseg.serving")
+
+# Connections that may be open at a time, for each request that is worked on.
+_CONNECTIONS = 8
+_KEEP_ALIVE_SECONDS = 15
+_LONGEST_HEADERS = 32 << 10
+
+
+class Server(uvicorn.Server):
+    """A server that ends in order at Ctrl-C and SIGTERM, and loads its models again at SIGHUP.
+
+    Args:
+        config: Settings of uvicorn.
+        on_start: Called once requests are taken.
+        on_hangup: Called at SIGHUP.
+        on_stop: Called when it begins to end.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        on_start: Callable[[], None],
+        on_hangup: Callable[[], None],
+        on_stop: Callable[[], None],
+    ) -> None:
+        super().__init__(config)
+        self._on_start, self._on_hangup, self._on_stop = on_start, on_hangup, on_stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to take requests."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_start()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals while the server runs; those that end it do not end the process a second time."""
+        hangup = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
+        before = {
+            number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM, *hangup)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if number not in (signal.SIGINT, signal.SIGTERM):
+            self._on_hangup()
+            return
+        # The second one ends requests that are still running.
+        self.force_exit = self.should_exit
+        self.should_exit = True
+        self._on_stop()
+
+
+def serve(options: ServeOptions, *, on_start: Callable[[str], None]) -> None:
+    """Serve until a signal ends it; requests that are running end first.
+
+    Args:
+        options: How the server is set up.
+        on_start: Told the address, once requests are taken.
+
+    Raises:
+        UsageError: The address cannot be listened on, or an option is not possible.
+        LexisegError: A run cannot be loaded.
+    """
+    log_to()
+    app = make_app(options)
+    service: Service = app.state.service
+    listening = _listen(options.host, options.port)
+    scheme = "http" if options.tls_certificate is None else "https"
+    shown = f"[{options.host}]" if ":" in options.host else options.host
+    address = f"{scheme}://{shown}:{listening.getsockname()[1]}"
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=options.behind_proxy,
+        timeout_graceful_shutdown=options.stop_seconds,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        limit_concurrency=_CONNECTIONS * options.limits.requests,
+        h11_max_incomplete_event_size=_LONGEST_HEADERS,
+        ssl_certfile=options.tls_certificate,
+        ssl_keyfile=options.tls_key,
+    )
+    with listening, asyncio.Runner() as runner:
+        loop = runner.get_loop()
+
+        def hangup() -> None:
+            loop.call_soon_threadsafe(lambda: loop.create_task(reload_models(service)))
+
+        def stop() -> None:
+            service.stopping = True
+
+        # Before the server is one: what goes wrong here is an error of the command.
+        runner.run(service.start())
+        server = Server(config, on_start=lambda: on_start(address), on_hangup=hangup, on_stop=stop)
+        runner.run(server.serve([listening]))
+
+
+async def reload_models(service: Service) -> None:
+    """Load all models again; where that fails, those that are loaded stay, and the log says why."""
+    try:
+        await service.models.load()
+    except LexisegError as error:
+        _log.error("the models are not replaced", extra={"code": error.code})
+        return
+    versions = {model.record.name: model.record.version[:12] for model in service.models.all()}
+    _log.info("the models are replaced", extra={"versions": versions})
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        UsageError: The address does not exist here, or is taken.
+    """
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512
+        )
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"The server cannot listen at {host}, port {port} ({error}). Choose another --port, or 0 for a "
+            "free one.",
+            code="LEX-USE-1112",
+        ) from error

@@ -1,0 +1,231 @@
+"""What all routes of a server share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.requests import Request
+
+from lexiseg.errors import LexisegError, RequestError
+from lexiseg.inference.result import Prediction
+from lexiseg.refinement.refine import refine_decoded, statement_for
+from lexiseg.serving.answers import failed_image, prediction_answer, refined_answer
+from lexiseg.serving.image_addresses import ImageAddresses
+from lexiseg.serving.isolated_decoding import IsolatedDecoding, ReceivedImage, UploadedImage
+from lexiseg.serving.jobs.job_list import JobList
+from lexiseg.serving.limits import Budget, Holding, Limits
+from lexiseg.serving.metrics import Metrics
+from lexiseg.serving.models import Models, ServedModel
+from lexiseg.serving.records import (
+    FailedImage,
+    PredictionAnswer,
+    PreviewChoice,
+    RefinedAnswer,
+)
+from lexiseg.serving.tokens import Tokens
+
+_log = logging.getLogger("lexiseg.serving")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerOptions:
+    """What answers hold.
+
+    Attributes:
+        preview: Which results get a preview.
+        exact: Whether results hold what the Python client needs.
+    """
+
+    preview: PreviewChoice
+    exact: bool
+
+
+@dataclass(kw_only=True)
+class Service:
+    """What all routes of a server share.
+
+    Attributes:
+        limits: Its limits.
+        metrics: What it counts.
+        tokens: Its tokens; None where it asks for none.
+        models: Its models.
+        decoding: Decodes images.
+        computing: Its one thread computes.
+        encoding: Threads that make answers.
+        jobs: Its jobs.
+        bodies: Bytes of bodies in memory.
+        addresses: Fetches images from other hosts; None where that is off.
+        stopping: Whether it is ending.
+        started: Whether it has been started.
+    """
+
+    limits: Limits
+    metrics: Metrics
+    tokens: Tokens | None
+    models: Models
+    decoding: IsolatedDecoding
+    computing: ThreadPoolExecutor
+    encoding: ThreadPoolExecutor
+    jobs: JobList
+    bodies: Budget
+    addresses: ImageAddresses | None = None
+    stopping: bool = False
+    started: bool = False
+
+    async def start(self) -> None:
+        """Load the models and start the processes that decode; nothing where that is done already.
+
+        Raises:
+            LexisegError: A run cannot be loaded, or no process can be started.
+        """
+        if self.started:
+            return
+        self.started = True
+        try:
+            await self.models.load()
+            await self.decoding.start()
+        except BaseException:
+            await self.stop()
+            raise
+        _log.info("ready", extra={"models": [model.record.name for model in self.models.all()]})
+
+    async def stop(self) -> None:
+        """End jobs, processes and threads."""
+        self.stopping = True
+        await self.jobs.stop()
+        await self.decoding.stop()
+        for threads in (self.computing, self.encoding):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """Refuse a request that takes longer than the limit.
+
+        Raises:
+            RequestError: It does.
+        """
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                yield
+        except TimeoutError as error:
+            raise RequestError(
+                f"The request takes longer than {self.limits.seconds:g} seconds, the limit of the server. "
+                "Send it again, with fewer images, or as a job.",
+                status=503,
+                retry_after=5,
+                code="LEX-REQ-1126",
+            ) from error
+
+    async def fetch(self, urls: Sequence[str], holding: Holding) -> tuple[tuple[str, bytes], ...]:
+        """Return name and content of the images at addresses.
+
+        Raises:
+            RequestError: The server does not fetch images, not from there, or more than it takes at once.
+        """
+        if self.addresses is None:
+            raise RequestError(
+                "This server fetches no images. Send their bytes as multipart/form-data.",
+                status=403,
+                code="LEX-REQ-1127",
+            )
+        if len(urls) > self.limits.images:
+            raise RequestError(
+                f"The request names {len(urls)} images; the server takes at most {self.limits.images}.",
+                status=413,
+                code="LEX-REQ-1128",
+            )
+        found = []
+        for position, url in enumerate(urls, 1):
+            content = await self.addresses.fetch(url, self.limits.file_bytes)
+            holding.add(len(content))
+            found.append((f"image {position}", content))
+        return tuple(found)
+
+    async def predict(
+        self, model: ServedModel, uploads: Sequence[UploadedImage], options: AnswerOptions
+    ) -> list[PredictionAnswer | FailedImage]:
+        """Predict the images of a request; one that cannot be read does not stop the others.
+
+        Raises:
+            RequestError: Too many images wait for the model.
+        """
+        with model.batcher.place(len(uploads)):
+            return await asyncio.gather(*(self._predict_one(model, upload, options) for upload in uploads))
+
+    async def refine(
+        self, model: ServedModel, upload: UploadedImage, said: str | dict[str, str], options: AnswerOptions
+    ) -> tuple[PredictionAnswer, RefinedAnswer]:
+        """Predict an image, and refine its mask by what a person says.
+
+        Raises:
+            RequestError: Too many images wait for the model.
+            DataError: The image cannot be read.
+            UsageError: What is said cannot be read, contradicts itself, or can move no mask.
+        """
+        statement = await asyncio.to_thread(statement_for, model.predictor, said)
+        with model.batcher.place(1):
+            received, prediction = await self._computed(model, upload)
+
+            def answer() -> tuple[PredictionAnswer, RefinedAnswer]:
+                image = received.image
+                refinement = refine_decoded(model.predictor, image, statement, prediction=prediction)
+                refined = refined_answer(
+                    refinement,
+                    image,
+                    classes=model.record.classes,
+                    preview=options.preview,
+                    exact=options.exact,
+                )
+                return _answer(model, upload.name, received, prediction, options), refined
+
+            first, refined = await asyncio.get_running_loop().run_in_executor(self.encoding, answer)
+        self.metrics.refined(model.record.name, model.record.version)
+        return first, refined
+
+    async def _predict_one(
+        self, model: ServedModel, upload: UploadedImage, options: AnswerOptions
+    ) -> PredictionAnswer | FailedImage:
+        try:
+            received, prediction = await self._computed(model, upload)
+        except LexisegError as error:
+            self.metrics.failed(model.record.name, model.record.version)
+            self.metrics.refused(error.code)
+            return failed_image(upload.name, error)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self.encoding, _answer, model, upload.name, received, prediction, options
+        )
+
+    async def _computed(self, model: ServedModel, upload: UploadedImage) -> tuple[ReceivedImage, Prediction]:
+        received = await self.decoding.decode(upload)
+        prediction = await model.batcher.submit(received.image)
+        self.metrics.predicted(model.record.name, model.record.version, prediction)
+        return received, prediction
+
+
+def service_of(request: Request) -> Service:
+    """Return what the routes of the server of a request share."""
+    return cast(Service, request.app.state.service)
+
+
+def _answer(
+    model: ServedModel,
+    name: str,
+    received: ReceivedImage,
+    prediction: Prediction,
+    options: AnswerOptions,
+) -> PredictionAnswer:
+    return prediction_answer(
+        prediction,
+        received,
+        name=name,
+        classes=model.record.classes,
+        preview=options.preview,
+        exact=options.exact,
+    )

@@ -1,0 +1,207 @@
+"""Tokens: who may use the server, and for what. A file holds their hashes; a token itself is shown once."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import get_args
+
+from pydantic import AwareDatetime, Field, ValidationError
+
+from lexiseg.errors import DataError, UsageError
+from lexiseg.json_records import FileRecord, Record, reason, write_record
+from lexiseg.serving.records import Scope
+from lexiseg.structured_text import UnusableTextError, read_json
+
+_log = logging.getLogger("lexiseg.serving")
+
+# Tells a person, and a scan for secrets, what a text is.
+_PREFIX = "lxs_"
+_BYTES = 32
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+class TokenRecord(Record):
+    """One token.
+
+    Attributes:
+        name: Who uses it, as in the log of the server.
+        scopes: What it may do.
+        sha256: SHA-256 of the token. Tokens are 256 random bits, which nobody can guess from it.
+        created: When it was made.
+        expires: When it ends; None where it does not.
+    """
+
+    name: str = Field(pattern=_NAME)
+    scopes: tuple[Scope, ...] = Field(min_length=1)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    created: AwareDatetime
+    expires: AwareDatetime | None = None
+
+
+class TokenFile(FileRecord):
+    """The token file.
+
+    Attributes:
+        schema_version: Version of this schema.
+        tokens: The tokens, each name once.
+    """
+
+    tokens: tuple[TokenRecord, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """Who sends a request.
+
+    Attributes:
+        name: Name of the token; empty where the server asks for none.
+        scopes: What the holder may do.
+    """
+
+    name: str
+    scopes: frozenset[Scope]
+
+
+#: Everybody, where the server asks for no token.
+ANYBODY = Holder(name="", scopes=frozenset(get_args(Scope)))
+
+
+def read_token_file(path: Path) -> TokenFile:
+    """Read a token file; one that does not exist holds no tokens.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    if not path.exists():
+        return TokenFile()
+    try:
+        return TokenFile.model_validate(read_json(path))
+    except (OSError, UnusableTextError, ValidationError) as error:
+        raise DataError(
+            f"The token file {path} cannot be read ({reason(TokenFile, error)}). Restore it, or remove it "
+            "and make new tokens with `lexiseg token new`.",
+            code="LEX-DATA-1106",
+        ) from error
+
+
+def new_token(path: Path, name: str, scopes: tuple[Scope, ...], *, days: float | None = None) -> str:
+    """Add a token to a token file and return it.
+
+    Args:
+        path: The file; it is made if it is missing.
+        name: Who uses it.
+        scopes: What it may do.
+        days: Days after which it ends; None for one that does not.
+
+    Raises:
+        UsageError: The name is not possible or taken, or the days are not above 0.
+        DataError: The file is damaged.
+        DiskError: It cannot be written.
+    """
+    found = read_token_file(path)
+    if any(token.name == name for token in found.tokens):
+        raise UsageError(
+            f"{path} holds a token '{name}' already. Revoke it first, or choose another name.",
+            code="LEX-USE-1103",
+        )
+    if days is not None and not 0 < days < 36500:
+        raise UsageError(f"Expected a number of days above 0, got {days:g}.", code="LEX-USE-1104")
+    token, now = _PREFIX + secrets.token_urlsafe(_BYTES), datetime.now(UTC).replace(microsecond=0)
+    try:
+        record = TokenRecord(
+            name=name,
+            scopes=scopes,
+            sha256=_hash(token),
+            created=now,
+            expires=None if days is None else now + timedelta(days=days),
+        )
+    except ValidationError as error:
+        raise UsageError(
+            f"The token cannot be made ({reason(TokenRecord, error)}). A name has up to 64 letters, digits, "
+            "dots, hyphens and underscores.",
+            code="LEX-USE-1105",
+        ) from error
+    write_record(path, TokenFile(tokens=(*found.tokens, record)))
+    return token
+
+
+def revoke_token(path: Path, name: str) -> None:
+    """Remove a token from a token file.
+
+    Raises:
+        UsageError: It holds no such token.
+        DataError: It is damaged.
+        DiskError: It cannot be written.
+    """
+    found = read_token_file(path)
+    left = tuple(token for token in found.tokens if token.name != name)
+    if len(left) == len(found.tokens):
+        names = ", ".join(token.name for token in found.tokens) or "none"
+        raise UsageError(f"{path} holds no token '{name}'. Its tokens: {names}.", code="LEX-USE-1106")
+    write_record(path, TokenFile(tokens=left))
+
+
+class Tokens:
+    """The tokens of a file, read again whenever it changes.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UsageError: It does not exist.
+        DataError: It is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise UsageError(
+                f"There is no token file {path}. Make one with `lexiseg token new NAME --file {path}`.",
+                code="LEX-USE-1107",
+            )
+        self._path = path
+        self._state = _state(path)
+        self._tokens = read_token_file(path).tokens
+
+    def holder(self, token: str) -> Holder | None:
+        """Return who holds a token; None for one that is unknown or has ended."""
+        self._read_again()
+        given, found = _hash(token), None
+        # All are compared, so that the time says nothing about any of them.
+        for known in self._tokens:
+            if hmac.compare_digest(given, known.sha256):
+                found = known
+        if found is None or (found.expires is not None and found.expires <= datetime.now(UTC)):
+            return None
+        return Holder(name=found.name, scopes=frozenset(found.scopes))
+
+    def _read_again(self) -> None:
+        state = _state(self._path)
+        if state == self._state:
+            return
+        self._state = state
+        try:
+            self._tokens = read_token_file(self._path).tokens
+        except DataError as error:
+            # A file that somebody is writing must not shut everybody out.
+            _log.error("the token file is not read again", extra={"code": error.code})
+            return
+        _log.info("the token file is read again", extra={"tokens": len(self._tokens)})
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", errors="replace")).hexdigest()
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,74 @@
+"""The script of the report in a browser: it sorts, filters and copies the table of cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from lexiseg.html_template import page_script
+
+_ROWS = """<tr data-flagged><th>b10</th><td data-value="0.25">0.250</td><td data-value="12">12.0</td></tr>
+<tr><th>b9, "x"</th><td data-value="0.5">0.500</td><td></td></tr>
+<tr><th>a_1</th><td data-value="0.125">0.125</td><td data-value="3">3.0</td></tr>"""
+
+
+@pytest.fixture
+def table(context: BrowserContext, tmp_path: Path) -> Page:
+    """Return a page from the disk, with the script and its policy."""
+    script = page_script("case_table.js")
+    file = tmp_path / "report.html"
+    file.write_text(
+        f"""<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>t</title>
+<meta http-equiv="Content-Security-Policy" content="{script.policy}"></head><body>
+<table class="cases"><thead><tr><th>Case</th><th>Dice</th><th>HD95, px</th></tr></thead>
+<tbody>{_ROWS}</tbody></table><script>{script.code}</script></body></html>"""
+    )
+    page = context.new_page()
+    page.goto(file.as_uri())
+    return page
+
+
+def names(page: Page) -> list[str]:
+    return [cell.inner_text() for cell in page.locator("tbody tr:not([hidden]) th").all()]
+
+
+def test_numbers_sort_as_numbers_and_rows_without_a_value_stay_last(table: Page) -> None:
+    table.get_by_role("button", name="Dice").click()
+    assert names(table) == ["a_1", "b10", 'b9, "x"']
+    expect(table.get_by_role("columnheader", name="Dice")).to_have_attribute("aria-sort", "ascending")
+    table.get_by_role("button", name="Dice").click()
+    assert names(table) == ['b9, "x"', "b10", "a_1"]
+    for first in ("a_1", "b10"):
+        table.get_by_role("button", name="HD95").click()
+        assert names(table)[0] == first
+        assert names(table)[2] == 'b9, "x"'
+    table.get_by_role("button", name="Case").click()
+    assert names(table) == ["a_1", 'b9, "x"', "b10"]
+
+
+def test_names_and_flags_filter(table: Page) -> None:
+    status = table.get_by_role("status")
+    expect(status).to_have_text("3 of 3 cases")
+    table.get_by_role("searchbox").fill("B")
+    assert names(table) == ["b10", 'b9, "x"']
+    expect(status).to_have_text("2 of 3 cases")
+    table.get_by_label("flagged only").check()
+    assert names(table) == ["b10"]
+
+
+def test_what_is_shown_can_be_copied(table: Page) -> None:
+    table.get_by_role("searchbox").fill("b9")
+    for name in ("CSV", "LaTeX"):
+        table.get_by_role("button", name=f"Copy as {name}").click()
+        expect(table.get_by_role("button", name=f"{name} is copied")).to_be_visible()
+        if name == "CSV":
+            assert table.evaluate("navigator.clipboard.readText()") == (
+                'Case,Dice,"HD95, px"\n"b9, ""x""",0.500,'
+            )
+    table.get_by_role("searchbox").fill("a_1")
+    table.get_by_role("button", name="LaTeX").click()
+    copied = table.evaluate("navigator.clipboard.readText()")
+    assert copied.splitlines()[4] == r"a\_1 & 0.125 & 3.0 \\"
+    assert copied.startswith(r"\begin{tabular}{lrr}")

@@ -1,0 +1,172 @@
+"""Images come in: dropped, pasted, many, unreadable; the server is busy, asks for a token, or goes away."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+
+from playwright.sync_api import BrowserContext, FilePayload, Page, expect
+from stub_server import PageServer
+
+Read = Callable[[list[FilePayload]], None]
+
+_DROP = """([content, name]) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const data = new DataTransfer();
+  data.items.add(new File([bytes], name, {type: "image/png"}));
+  for (const kind of ["dragover", "drop"]) {
+    document.body.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: data}));
+  }
+}"""
+_PASTE = """([content, name]) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const data = new DataTransfer();
+  data.items.add(new File([bytes], name, {type: "image/png"}));
+  document.body.dispatchEvent(new ClipboardEvent("paste", {bubbles: true, clipboardData: data}));
+}"""
+
+
+def code(file: FilePayload) -> str:
+    return base64.b64encode(file["buffer"]).decode()
+
+
+def test_dropped_and_pasted_images_are_read(page: Page, images: list[FilePayload]) -> None:
+    page.evaluate(_DROP, [code(images[0]), "dropped.png"])
+    expect(page.locator("#case-name")).to_have_text("dropped.png")
+    expect(page.locator(".word")).to_have_count(4)
+    expect(page.locator(".drop-veil")).to_be_hidden()
+    page.evaluate(_PASTE, [code(images[1]), "pasted.png"])
+    expect(page.locator(".case")).to_have_count(2)
+    expect(page.locator("#queue-count")).not_to_contain_text("in work")
+
+
+def test_the_most_doubtful_image_is_shown_first_and_a_key_goes_on(
+    page: Page, images: list[FilePayload], read: Read
+) -> None:
+    read(images)
+    rows = [row.inner_text() for row in page.locator(".case-status").all()]
+    flagged = ["check" in row for row in rows]
+    assert flagged == sorted(flagged, reverse=True)
+    dice = [float(row.split()[-1]) for row in rows if "." in row]
+    assert dice == sorted(dice)
+    expect(page.locator(".case").first).to_have_attribute("aria-current", "true")
+    page.keyboard.press("n")
+    expect(page.locator(".case").nth(1)).to_have_attribute("aria-current", "true")
+    page.select_option("#order", "added")
+    names = [row.get_attribute("title") for row in page.locator(".case").all()]
+    assert names == [file["name"] for file in images]
+
+
+def test_fifty_images_with_some_unreadable_ones(page: Page, images: list[FilePayload], read: Read) -> None:
+    many = [
+        FilePayload(name=f"image {i}.png", mimeType="image/png", buffer=images[i % len(images)]["buffer"])
+        for i in range(47)
+    ]
+    broken = [FilePayload(name=f"notes {i}.txt", mimeType="text/plain", buffer=b"no image") for i in range(3)]
+    read(many + broken)
+    expect(page.locator("#queue-count")).to_contain_text("50 images, 1 seen")
+    expect(page.locator("#queue-count")).to_contain_text("3 not read")
+    expect(page.locator(".mark.failed")).to_have_count(3)
+    last = page.locator(".case").last
+    last.click()
+    expect(page.locator("#failure")).to_contain_text("This image could not be read.")
+    expect(page.locator("#failure code")).to_contain_text("LEX-DATA-")
+    expect(page.locator("#words-part")).to_be_hidden()
+
+
+def test_names_of_files_stay_text(page: Page, images: list[FilePayload], read: Read) -> None:
+    name = '<img src=x onerror="document.title=1"><b>x.png'
+    read([FilePayload(name=name, mimeType="image/png", buffer=images[0]["buffer"])])
+    expect(page.locator("#case-name")).to_have_text(name)
+    assert page.locator("main img, main b:not(.flag b, .steps b)").count() == 0
+    assert page.title() == "Lexiseg"
+
+
+def test_a_busy_server_gets_the_image_again_later(
+    page: Page, server: PageServer, images: list[FilePayload], read: Read
+) -> None:
+    server.stub.busy = 2
+    read(images[:1])
+    expect(page.locator(".word")).to_have_count(4)
+    assert server.stub.seen.count("POST /v1/predict") == 3
+    expect(page.locator("#notices")).to_be_empty()
+
+
+def test_a_server_that_goes_away_loses_nothing(
+    page: Page, server: PageServer, images: list[FilePayload], read: Read
+) -> None:
+    read(images[:2])
+    server.stop()
+    page.set_input_files("#files", images[2:3])
+    expect(page.locator(".notice.bad")).to_contain_text("The server does not answer.")
+    page.keyboard.press("n")
+    expect(page.locator(".word")).to_have_count(4)
+    page.locator(".chip").nth(2).click()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(page.locator(".notice.bad").last).to_contain_text("The server does not answer.")
+    expect(page.locator("#history .step")).to_have_count(1)
+    server.start()
+    page.get_by_role("button", name="Try again").first.click()
+    expect(page.locator("#queue-count")).not_to_contain_text("in work")
+    expect(page.locator("#queue-count")).to_contain_text("3 images")
+
+
+def test_the_page_opens_without_the_server_after_the_first_visit(
+    page: Page, server: PageServer, context: BrowserContext
+) -> None:
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    server.stop()
+    page.reload()
+    expect(page.locator("#welcome-title")).to_have_text("Drop images here")
+    expect(page.locator(".notice.bad")).to_contain_text("The server does not answer.")
+    expect(page.locator(".purpose")).to_contain_text("not for diagnosis")
+    kept = page.evaluate("caches.open('lexiseg-page').then((c) => c.keys()).then((k) => k.map((r) => r.url))")
+    assert kept
+    assert not [address for address in kept if "/v1/" in address]
+
+
+def test_a_server_that_wants_a_token_asks_for_it_once(
+    context: BrowserContext, server: PageServer, images: list[FilePayload]
+) -> None:
+    server.stub.token = "right"
+    page = context.new_page()
+    page.goto(server.address)
+    page.fill("#token-text", "wrong")
+    page.keyboard.press("Enter")
+    expect(page.locator("#token-text")).to_have_value("")
+    expect(page.locator("#token-refused")).to_have_text("The server did not accept the access token.")
+    page.fill("#token-text", "right")
+    page.keyboard.press("Enter")
+    expect(page.locator("#model option")).to_have_count(2)
+    page.set_input_files("#files", images[:2])
+    expect(page.locator("#queue-count")).not_to_contain_text("in work")
+    expect(page.locator(".word")).to_have_count(4)
+    assert page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})").count("right") == 0
+
+
+def test_only_the_server_of_the_page_is_asked(
+    page: Page, server: PageServer, images: list[FilePayload], read: Read
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    read(images[:2])
+    page.locator(".chip").nth(2).hover()
+    expect(page.locator("#zone-caption")).to_be_visible()
+    assert asked
+    assert [address for address in asked if not address.startswith(server.address)] == []
+
+
+def test_another_model_reads_all_images_again_and_late_answers_are_void(
+    page: Page, server: PageServer, images: list[FilePayload], read: Read
+) -> None:
+    read(images[:2])
+    server.stub.delay = 0.5
+    page.set_input_files("#files", images[2:3])
+    page.select_option("#model", "phantom-second")
+    expect(page.locator("#queue-count")).not_to_contain_text("in work")
+    for position in range(3):
+        page.locator(".case").nth(position).click()
+        expect(page.locator("#case-facts")).to_contain_text("phantom-second")
+        expect(page.locator("#history .step")).to_have_count(1)
+    assert server.stub.asked_models.count("phantom-second") == 3

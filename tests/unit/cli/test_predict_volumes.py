@@ -1,0 +1,108 @@
+"""`lexiseg predict` on volumes and DICOM series: real command lines with the model that comes with
+Lexiseg."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pydicom
+from typer.testing import CliRunner
+
+from dicom_files import dicom_file, ramp
+from lexiseg.cli.app import app
+from volume_files import body, ct_series, nifti, stored
+
+RUNNER = CliRunner()
+
+
+def test_a_folder_of_volumes_series_and_images(tmp_path: Path) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    ct_series(root / "ct")
+    values, affine = stored(body(), (0, 1, 2), (1, 1, 1))
+    nifti(root / "mr.nii.gz", values, affine)
+    dicom_file(root / "cr.dcm", ramp(20, 20))
+    done = RUNNER.invoke(app, ["predict", "covid-xray", str(root), "--out", str(out), "--smooth-slices"])
+    assert done.exit_code == 0, done.output
+    assert "2 of 2 volumes segmented, 16 slices (axial (k): 2)" in done.output
+    assert "1 of 1 images segmented" in done.output
+    records = [json.loads(line) for line in (out / "volumes.jsonl").read_text().splitlines()]
+    assert [record["name"] for record in records] == ["mr", "ct"]
+    assert [len(record["slices"]) for record in records] == [8, 8]
+    assert all(record["smoothed"] and len(record["words"]) == 4 for record in records)
+    assert records[1]["side"] == "image"
+    for name in ("ct", "mr"):
+        assert nibabel.nifti1.load(out / "nifti" / f"{name}.nii.gz").shape == (12, 10, 8)
+    assert [path.name for path in (out / "masks").iterdir()] == ["cr.png"]
+    # A second prediction of the same folder replaces its own outputs; below the images, none is taken for
+    # one.
+    again = RUNNER.invoke(app, ["predict", "covid-xray", str(tmp_path), "--out", str(out)])
+    assert again.exit_code == 0, again.output
+    assert "2 of 2 volumes segmented" in again.output
+
+
+def test_a_window_an_axis_and_a_segmentation(tmp_path: Path) -> None:
+    ct_series(tmp_path / "ct")
+    out = tmp_path / "out"
+    arguments = ["predict", "covid-xray", str(tmp_path / "ct"), "--out", str(out)]
+    done = RUNNER.invoke(app, [*arguments, "--write", "seg", "--axis", "coronal", "--window", "100,200"])
+    assert done.exit_code == 0, done.output
+    assert "10 slices (coronal (j): 1)" in done.output
+    (record,) = [json.loads(line) for line in (out / "volumes.jsonl").read_text().splitlines()]
+    assert record["shown"] == "window 100, 200, chosen"
+    assert record["mask"] is None
+    assert pydicom.dcmread(out / "seg" / "ct.dcm").SOPClassUID == "1.2.840.10008.5.1.4.1.1.66.4"
+
+
+def test_the_result_as_json(tmp_path: Path) -> None:
+    ct_series(tmp_path / "ct")
+    arguments = ["predict", "covid-xray", str(tmp_path / "ct"), "--out", str(tmp_path / "out"), "--json"]
+    done = RUNNER.invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert (result["volumes"], result["slices"], result["failed"]) == (1, 8, [])
+    assert result["results"] == str(tmp_path / "out" / "volumes.jsonl")
+
+
+def test_refused_series_name_the_way_out(tmp_path: Path) -> None:
+    ct_series(tmp_path / "ct")[3].unlink()
+    arguments = ["predict", "covid-xray", str(tmp_path / "ct"), "--out", str(tmp_path / "out")]
+    done = RUNNER.invoke(app, arguments)
+    assert done.exit_code == 1
+    assert "1 slices are missing" in done.output
+    alone = RUNNER.invoke(app, [*arguments, "--single-slices"])
+    assert alone.exit_code == 0, alone.output
+    assert "7 of 7 images segmented" in alone.output
+
+
+def test_a_volume_without_planes_needs_a_voxel_axis(tmp_path: Path) -> None:
+    path = nifti(tmp_path / "a.nii", np.zeros((8, 8, 2), np.int16), np.eye(4), code=0)
+    arguments = ["predict", "covid-xray", str(path), "--out", str(tmp_path / "out")]
+    refused = RUNNER.invoke(app, [*arguments, "--axis", "coronal"])
+    assert "--axis i, j, k" in str(refused.exception or refused.output)
+    done = RUNNER.invoke(app, [*arguments, "--axis", "i"])
+    assert done.exit_code == 0, done.output
+    assert "8 slices (unknown (i): 1)" in done.output
+
+
+def test_an_archive_is_predicted_under_its_own_name(tmp_path: Path) -> None:
+    files = ct_series(tmp_path / "ct")
+    study = tmp_path / "study.zip"
+    with zipfile.ZipFile(study, "w") as archive:
+        for file in files:
+            archive.write(file, f"ct/{file.name}")
+        archive.write(dicom_file(tmp_path / "cr.dcm", ramp(20, 20)), "cr.dcm")
+        archive.writestr("bad.dcm", b"\0" * 128 + b"DICM" + b"no DICOM")
+    out = tmp_path / "out"
+    done = RUNNER.invoke(app, ["predict", "covid-xray", str(study), "--out", str(out)])
+    assert done.exit_code == 1
+    assert "lexiseg-" not in done.output
+    (volume,) = [json.loads(line) for line in (out / "volumes.jsonl").read_text().splitlines()]
+    images = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    assert volume["image"] == f"{study}/ct"
+    assert volume["slices"][0]["file"] == f"{study}/ct/s00.dcm"
+    assert [image["image"] for image in images] == [f"{study}/bad.dcm", f"{study}/cr.dcm"]
+    assert images[0]["error"].startswith(f"{study}/bad.dcm")

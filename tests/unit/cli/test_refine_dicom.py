@@ -1,0 +1,49 @@
+"""`lexiseg refine` takes a frame and a window of a DICOM file, as `predict` does."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from dicom_files import shipped
+from lexiseg.cli.app import app
+from lexiseg.clinic.view import View, Window
+from lexiseg.data.readers import read_image_with_facts
+from refusals import refuses
+
+RUNNER = CliRunner()
+
+
+def test_a_frame_and_a_window_are_refined(tmp_path: Path) -> None:
+    path = Path(shutil.copy(shipped("eCT_Supplemental.dcm"), tmp_path / "ct.dcm"))
+    arguments = [
+        "refine",
+        "covid-xray",
+        str(path),
+        "--say",
+        "left: lower left lung",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    with refuses("LEX-DATA-948", "--frame"):
+        RUNNER.invoke(app, arguments, catch_exceptions=False)
+    done = RUNNER.invoke(app, [*arguments, "--frame", "2", "--window", "40,400"])
+    assert done.exit_code == 0, done.output
+    drawn = np.asarray(Image.open(tmp_path / "out" / "ct_overlay.png"))
+
+    def share_of(view: View) -> float:
+        return float((drawn == read_image_with_facts(path, view).pixels).all(axis=2).mean())
+
+    # The outlines cover some pixels; all others are those of the chosen frame and window.
+    window = Window(center=40, width=400)
+    chosen = share_of(View(frame=2, window=window))
+    assert chosen > 0.8
+    assert share_of(View(frame=1, window=window)) < chosen
+    assert share_of(View(frame=2)) < chosen
+    with pytest.raises(Exception, match="no frame 3"):
+        RUNNER.invoke(app, [*arguments, "--frame", "3"], catch_exceptions=False)

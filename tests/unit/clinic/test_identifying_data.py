@@ -1,0 +1,132 @@
+"""Signs of identifying data: headers, paths and text in pixels; values are never repeated."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image, ImageDraw
+
+from dicom_files import dicom_dataset, dicom_file, shipped
+from lexiseg.clinic.burned_in_text import text_regions
+from lexiseg.clinic.identifying_data import Sign, header_signs, path_signs
+from lexiseg.data.identifying import check_identifying
+from lexiseg.data.readers import read_image
+from refusals import refuses
+
+#: What removes all that `dicom_dataset` states of patient and time.
+CLEAN: dict[str, Any] = {"PatientName": "", "PatientID": "", "StudyDate": "", "ContentDate": ""}
+GREY = np.full((40, 60), 90, np.uint8)
+
+
+def signs(**values: Any) -> set[tuple[str, str]]:
+    return {(sign.kind, sign.detail) for sign in header_signs(dicom_dataset(GREY, **values))}
+
+
+def test_attributes_of_a_header() -> None:
+    assert signs(**CLEAN) == set()
+    assert signs(**{**CLEAN, "PatientName": "Doe^Jane"}) == {("attribute", "PatientName")}
+    assert signs(**{**CLEAN, "OperatorsName": "A^B", "StudyDate": "20260102"}) == {
+        ("attribute", "OperatorsName"),
+        ("date", "StudyDate"),
+    }
+    assert signs(**CLEAN, BurnedInAnnotation="YES") == {("burned-in", "BurnedInAnnotation is YES")}
+    # A pseudonym may stay where the file states that it is one; a birth date may not.
+    pseudonym = {**CLEAN, "PatientName": "case 7", "PatientID": "7", "PatientIdentityRemoved": "YES"}
+    assert signs(**pseudonym) == set()
+    assert signs(**pseudonym, PatientBirthDate="19500101") == {("date", "PatientBirthDate")}
+
+
+def test_private_and_nested_attributes() -> None:
+    dataset = dicom_dataset(GREY, **CLEAN)
+    block = dataset.private_block(0x0011, "VENDOR", create=True)
+    block.add_new(0x01, "LO", "anything")
+    request = dicom_dataset(GREY, **{**CLEAN, "AccessionNumber": "A1"})
+    dataset.RequestAttributesSequence = [request]
+    found = header_signs(dataset)
+    assert Sign(kind="private", detail="private attributes") in found
+    assert Sign(kind="attribute", detail="AccessionNumber") in found
+
+
+@pytest.mark.parametrize(
+    ("path", "details"),
+    [
+        ("case01/image_0012.png", []),
+        ("1.2.840.10008.5.1.4.1.1.1/2.25.123456789012.dcm", []),
+        ("MSD 2018/liver_042.nii.gz", []),
+        ("scan_19800517.png", ["a date"]),
+        ("17.05.1980/a.png", ["a date"]),
+        ("scan_1980-13-40.png", []),
+        ("mrn00123456/a.png", ["a number of 7 digits or more"]),
+        ("Doe^Jane/a.png", ["a name with ^ or a comma"]),
+        ("Doe, Jane.png", ["a name with ^ or a comma"]),
+        ("jane.doe@example.org/a.png", ["an e-mail address"]),
+    ],
+)
+def test_paths(path: str, details: list[str]) -> None:
+    assert [sign.detail for sign in path_signs(PurePath(path))] == details
+
+
+def test_name_and_id_of_the_file_in_its_path() -> None:
+    dataset = dicom_dataset(GREY, PatientName="Doe^Jane", PatientID="Q-4711")
+    found = path_signs(PurePath("data/DOE_chest/q-4711.dcm"), dataset)
+    assert [sign.detail for sign in found] == ["the name of the patient", "the id of the patient"]
+    assert path_signs(PurePath("data/chest/a.dcm"), dataset) == ()
+
+
+def with_text(background: npt.NDArray[np.uint8], size: int, fill: int = 255) -> npt.NDArray[np.uint8]:
+    picture = Image.fromarray(background)
+    ImageDraw.Draw(picture).text((12, 30), "DOE^JANE 1950", fill=fill, font_size=size)
+    return np.asarray(picture)
+
+
+@pytest.mark.parametrize("size", [12, 16, 24, 40])
+@pytest.mark.parametrize("background", ["black", "noise", "ramp", "white"])
+def test_text_in_pixels_is_seen_where_it_is(size: int, background: str) -> None:
+    plain = {
+        "black": np.zeros((160, 400), np.uint8),
+        "noise": np.random.default_rng(1).normal(90, 12, (160, 400)).clip(0, 255).astype(np.uint8),
+        "ramp": np.tile(np.linspace(0, 140, 400), (160, 1)).astype(np.uint8),
+        "white": np.full((160, 400), 255, np.uint8),
+    }[background]
+    assert text_regions(plain) == ()
+    found = text_regions(with_text(plain, size, fill=0 if background == "white" else 255))
+    assert sum(region.letters for region in found) >= 6
+    for region in found:
+        assert 28 <= region.rows[0] < region.rows[1] <= 30 + 1.5 * size
+        assert region.columns[0] >= 10
+
+
+def test_real_images() -> None:
+    # An ultrasound machine writes into its pictures; a radiograph, a CT and an MR slice have no text.
+    assert len(text_regions(read_image(shipped("US1_UNCR.dcm")))) > 5
+    for name in ("CT_small.dcm", "MR_small.dcm", "693_UNCI.dcm"):
+        assert text_regions(read_image(shipped(name))) == ()
+
+
+def test_a_folder_with_signs_warns_and_is_refused_with_strict(tmp_path: Path) -> None:
+    clean = dicom_file(tmp_path / "a.dcm", GREY, **CLEAN)
+    assert check_identifying(tmp_path, strict=True).signs == ()
+    dicom_file(tmp_path / "b.dcm", GREY, **{**CLEAN, "PatientName": "Doe^Jane"})
+    Image.fromarray(with_text(np.zeros((160, 400), np.uint8), 24)).save(tmp_path / "c.png")
+    (tmp_path / "list_19800517.csv").write_text("a,b")
+    report = check_identifying(tmp_path)
+    assert (report.images, report.others, report.unread) == (3, 1, {})
+    assert [(sign.kind, sign.files) for sign in report.signs] == [
+        ("attribute", ("b.dcm",)),
+        ("path", ("list_19800517.csv",)),
+        ("pixels", ("c.png",)),
+    ]
+    with refuses("LEX-DATA-1261", "PatientName", "b.dcm", "c.png") as caught:
+        check_identifying(tmp_path, strict=True)
+    assert "Doe" not in str(caught.value)
+    for name in ("b.dcm", "c.png", "list_19800517.csv"):
+        (tmp_path / name).unlink()
+    clean.write_bytes(clean.read_bytes()[:600])
+    with refuses("LEX-DATA-1262", "a.dcm"):
+        check_identifying(tmp_path, strict=True)
+    with refuses("LEX-DATA-1260", "absent"):
+        check_identifying(tmp_path / "absent")

@@ -1,0 +1,145 @@
+"""Volumes and DICOM files in data sets: slices as images, label maps as masks, spacing from the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from highdicom.seg import Segmentation, SegmentationTypeValues, SegmentDescription
+
+from dicom_files import dicom_file, ramp
+from lexiseg.clinic.coded_concepts import ABNORMAL_STRUCTURE
+from lexiseg.clinic.series import series_volume, slice_headers
+from lexiseg.clinic.series_segmentation import series_sources
+from lexiseg.data.check import check_dataset
+from lexiseg.data.decode import read_content
+from lexiseg.data.layouts.open_dataset import open_dataset
+from lexiseg.data.layouts.volume_slices import file_spacing
+from lexiseg.data.readers import read_image, read_pair, write_mask
+from refusals import refuses
+from volume_files import BODY_SHAPE, STEPS, body, corners, ct_series, nifti, stored
+
+USUAL = ((0, 1, 2), (1, 1, 1))
+
+
+def volume_set(root: Path, count: int = 5) -> Path:
+    """Write volumes in several orientations with label maps that mark the upper right of axial slices."""
+    (root / "images").mkdir(parents=True)
+    (root / "masks").mkdir()
+    orders = [USUAL, ((1, 0, 2), (-1, 1, 1)), ((2, 1, 0), (1, -1, -1)), ((0, 2, 1), (-1, -1, 1)), USUAL]
+    labels = corners(left=True, front=True).astype(np.float64)
+    for number, (order, signs) in enumerate(orders[:count]):
+        values, affine = stored(body() - number, order, signs)
+        nifti(root / "images" / f"p{number}.nii.gz", values, affine)
+        nifti(root / "masks" / f"p{number}_seg.nii.gz", stored(labels, order, signs)[0], affine)
+    return root
+
+
+def test_slices_are_images_in_their_usual_display(tmp_path: Path) -> None:
+    index = open_dataset(volume_set(tmp_path / "set"))
+    assert len(index.samples) == 5 * BODY_SHAPE[2]
+    assert index.class_names == ("background", "lesion")
+    first = next(sample for sample in index.samples if sample.patient == "p0")
+    assert first.image == tmp_path / "set" / "images" / "p0.nii.gz" / "p0_k000.png"
+    marked = 0
+    for sample in index.samples:
+        image, labels = read_pair(sample, index.coding)
+        # Front above, the patient's left on the right: 10 rows and 12 columns, whatever the file stores.
+        assert image.shape == (10, 12, 3)
+        assert sample.spacing_mm == pytest.approx((STEPS[1], STEPS[0]))
+        if labels.any():
+            marked += 1
+            bright = image[..., 0] > 127
+            assert np.array_equal(labels > 0, bright & (np.arange(12) >= 6) & (np.arange(10) < 5)[:, None])
+    assert marked == 5 * 2
+    # All slices of a volume are in one split.
+    splits = {(sample.patient, sample.split) for sample in index.samples}
+    assert len(splits) == 5
+    assert not index.left_out
+
+
+def test_the_check_reads_volumes_like_other_images(tmp_path: Path) -> None:
+    report = check_dataset(volume_set(tmp_path / "set", 3))
+    assert not report.has_errors, report.findings
+    assert sum(report.samples.values()) == 24
+
+
+def test_label_maps_on_another_grid_are_refused(tmp_path: Path) -> None:
+    root = volume_set(tmp_path / "set", 3)
+    values, affine = stored(body(), *USUAL)
+    nifti(root / "masks" / "p0_seg.nii.gz", values[:, :, ::-1], affine @ np.diag([1, 1, -1, 1]))
+    with refuses("LEX-DATA-025", "p0_seg.nii.gz is no label map", "affine"):
+        open_dataset(root)
+    nifti(root / "masks" / "p0_seg.nii.gz", values[:, :, 1:], affine)
+    with refuses("LEX-DATA-025", "12 x 10 x 8 and 12 x 10 x 7 voxels"):
+        open_dataset(root)
+
+
+def test_fractions_are_no_labels_and_slices_may_be_gone(tmp_path: Path) -> None:
+    values, affine = stored(body(), *USUAL)
+    path = nifti(tmp_path / "a.nii", values / 7.0, affine)
+    with refuses("LEX-DATA-1226", "slice 3"):
+        read_content(path / "a_k003_label.png")
+    with refuses("LEX-DATA-1225", "no slice 9"):
+        read_content(path / "a_k009.png")
+    assert read_image(path / "a_i002.png").shape == (8, 10, 3)
+    with refuses("LEX-DATA-010", "other.png"):
+        read_content(path / "other.png")
+
+
+def test_dicom_images_bring_their_spacing(tmp_path: Path) -> None:
+    section = dicom_file(tmp_path / "ct.dcm", ramp(8, 8), modality="CT", PixelSpacing=[0.5, 0.25])
+    radiograph = dicom_file(tmp_path / "cr.dcm", ramp(8, 8), ImagerPixelSpacing=[0.2, 0.2])
+    assert file_spacing(section) == (0.5, 0.25)
+    # The spacing of the detector is none of the body.
+    assert file_spacing(radiograph) is None
+    write_mask(tmp_path / "a.png", np.zeros((4, 4), np.uint8))
+    assert file_spacing(tmp_path / "a.png") is None
+    (tmp_path / "bad.dcm").write_bytes(b"no DICOM")
+    assert file_spacing(tmp_path / "bad.dcm") is None
+
+
+def test_a_segmentation_of_a_series_is_the_mask_of_its_slices(tmp_path: Path) -> None:
+    files = ct_series(tmp_path / "images")
+    slices = tuple(header for path in files for header in slice_headers(path))
+    ordered = series_volume(slices, tmp_path)
+    labels = np.asfortranarray(corners(left=True, front=True).astype(np.uint8))
+    (tmp_path / "masks").mkdir()
+    for kind in (SegmentationTypeValues.BINARY, SegmentationTypeValues.LABELMAP):
+        Segmentation(
+            source_images=series_sources(ordered.slices),
+            pixel_array=np.ascontiguousarray(labels.T),
+            segmentation_type=kind,
+            segment_descriptions=[
+                SegmentDescription(
+                    segment_number=1,
+                    segment_label="lesion",
+                    segmented_property_category=ABNORMAL_STRUCTURE,
+                    segmented_property_type=ABNORMAL_STRUCTURE,
+                    algorithm_type="MANUAL",
+                )
+            ],
+            series_instance_uid="2.25.70",
+            series_number=70,
+            sop_instance_uid="2.25.71",
+            instance_number=1,
+            manufacturer="Lexiseg tests",
+            manufacturer_model_name="tests",
+            software_versions="1",
+            device_serial_number="1",
+        ).save_as(tmp_path / "masks" / "reader1.dcm")
+        index = open_dataset(tmp_path)
+        assert len(index.samples) == 8
+        for sample in index.samples:
+            _, mask = read_pair(sample, index.coding)
+            k = int(sample.id.removeprefix("s"))
+            assert np.array_equal(mask, labels[:, :, k].T)
+            assert sample.spacing_mm == (STEPS[1], STEPS[0])
+    dataset = pydicom.dcmread(tmp_path / "masks" / "reader1.dcm")
+    for group in dataset.PerFrameFunctionalGroupsSequence:
+        del group.DerivationImageSequence
+    dataset.save_as(tmp_path / "masks" / "reader1.dcm")
+    with refuses("LEX-DATA-1228", "frame 1", "reader1.dcm"):
+        read_content(tmp_path / "masks" / "reader1.dcm" / "2.25.10001" / "s00_label.png")

@@ -1,0 +1,137 @@
+"""The configuration of a gateway, and which rule an image follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dicom_files import dicom_dataset
+from gateway_setup import RULE, picture
+from lexiseg.gateway.classification import classify
+from lexiseg.gateway.configuration import Rule, read_configuration
+from lexiseg.gateway.routing import Header, rule_for
+from lexiseg.gateway.site_key import SiteKey
+from refusals import refuses
+
+VALID: dict[str, Any] = {
+    "state": "state",
+    "sources": {"inbox": {"kind": "folder", "path": "in"}},
+    "rules": [{**RULE, "send_to": ["out"]}],
+    "destinations": {"out": {"kind": "folder", "path": "/abs/out"}},
+}
+
+
+def written(folder: Path, **changes: Any) -> Path:
+    path = folder / "gateway.yaml"
+    path.write_text(yaml.safe_dump({**VALID, **changes}), encoding="utf-8")
+    return path
+
+
+def test_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    rules = [RULE, {**RULE, "name": "mine", "run": "runs/mine"}]
+    found = read_configuration(written(tmp_path, rules=rules))
+    assert found.state == tmp_path / "state"
+    assert found.sources["inbox"].path == tmp_path / "in"  # type: ignore[union-attr]
+    assert found.destinations["out"].path == Path("/abs/out")  # type: ignore[union-attr]
+    assert [rule.run for rule in found.rules] == ["covid-xray", str(tmp_path / "runs" / "mine")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rules": []}, ["rules"]),
+        ({"rules": [RULE, RULE]}, ["same name"]),
+        ({"rules": [{**RULE, "send_to": ["pacs"]}]}, ["'pacs'", "there are: out"]),
+        ({"rules": [{**RULE, "write": ["card"]}]}, ["'card'", "seg"]),
+        ({"rules": [{**RULE, "description": "("}]}, ["regular expression"]),
+        ({"sources": {"a": {"kind": "dicom", "allow": []}}}, ["allow"]),
+        ({"sources": {"a": {"kind": "dicom", "allow": ["P"], "tls": {}}}}, ["certificate"]),
+        ({"sources": {"a": {"kind": "ftp"}}}, ["expected one of dicom, folder, dicomweb"]),
+        ({"destinations": {"out": {"kind": "dicom", "host": "h", "port": 0, "ae_title": "A"}}}, ["port"]),
+        ({"destinations": {"out": {"kind": "dicomweb", "url": "archive"}}}, ["url"]),
+        ({"colour": "red"}, ["colour", "no such field"]),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path: Path, changes: dict[str, Any], words: list[str]) -> None:
+    with refuses("LEX-USE-1232", *words):
+        read_configuration(written(tmp_path, **changes))
+
+
+@pytest.mark.parametrize("name", ["gateway.yaml", "module.yaml"])
+def test_the_configurations_of_the_image_are_valid(name: str) -> None:
+    folder = Path(__file__).parents[3] / "deploy" / "gateway"
+    assert [rule.run for rule in read_configuration(folder / name).rules] == ["covid-xray"]
+
+
+def test_an_archive_needs_dicom_objects(tmp_path: Path) -> None:
+    archive = {"kind": "dicom", "host": "h", "port": 104, "ae_title": "PACS"}
+    with refuses("LEX-USE-1232", "'pacs'", "seg"):
+        read_configuration(
+            written(
+                tmp_path,
+                rules=[{**RULE, "write": ["mask"], "send_to": ["pacs"]}],
+                destinations={"pacs": archive},
+            )
+        )
+
+
+def test_files_that_are_no_configuration(tmp_path: Path) -> None:
+    with refuses("LEX-USE-1230", "missing.yaml"):
+        read_configuration(tmp_path / "missing.yaml")
+    path = tmp_path / "list.yaml"
+    path.write_text("- a\n", encoding="utf-8")
+    with refuses("LEX-USE-1231", "list"):
+        read_configuration(path)
+
+
+def header(**values: Any) -> Header:
+    return Header.of(dicom_dataset(picture(), **values))
+
+
+def rules(*values: dict[str, Any]) -> list[Rule]:
+    return [Rule.model_validate({"name": str(n), "run": "r", **value}) for n, value in enumerate(values)]
+
+
+def test_an_image_follows_the_first_rule_that_fits() -> None:
+    known = rules(
+        {"modality": ["ct"]},
+        {"modality": ["cr"], "body_part": ["hand"]},
+        {"modality": ["CR", "DX"], "body_part": ["Chest"], "description": "thorax|chest"},
+        {"modality": ["CR"]},
+    )
+    assert rule_for(header(SeriesDescription="CHEST pa"), known) == known[2]
+    assert rule_for(header(StudyDescription="Thorax"), known) == known[2]
+    assert rule_for(header(), known) == known[3]
+    assert rule_for(header(modality="US"), known) is None
+    # A body part that the file does not state fits no rule that asks for one.
+    assert rule_for(header(BodyPartExamined=None, StudyDescription="chest"), known) == known[3]
+
+
+def test_an_expression_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lexiseg.gateway.routing._PATTERN_SECONDS", 0.05)
+    with refuses("LEX-USE-1235", "simpler"):
+        rule_for(header(StudyDescription="a" * 200), rules({"description": "(.*a){20}b"}))
+
+
+def test_own_results_are_no_images(tmp_path: Path) -> None:
+    path = tmp_path / "own.dcm"
+    dicom_dataset(picture(), Manufacturer="Lexiseg").save_as(path, enforce_file_format=True)
+    assert classify(path, rules({})).rule is None
+
+
+def test_the_site_key_hides_and_repeats(tmp_path: Path) -> None:
+    first = SiteKey.of_file(None, tmp_path)
+    assert first.hashed("Q-4711") == SiteKey.of_file(None, tmp_path).hashed("Q-4711")
+    assert first.hashed("Q-4711") != SiteKey(b"other").hashed("Q-4711")
+    assert first.hashed("") == ""
+    # HMAC-SHA256 of RFC 4231, test case 2, shortened.
+    assert SiteKey(b"Jefe").hashed("what do ya want for nothing?") == "5bdcc146bf60754e6a042426089575c7"
+    (tmp_path / "short").write_text("abc")
+    with refuses("LEX-USE-1234", "32"):
+        SiteKey.of_file(tmp_path / "short", tmp_path)
+    with refuses("LEX-USE-1233", "absent"):
+        SiteKey.of_file(tmp_path / "absent", tmp_path)

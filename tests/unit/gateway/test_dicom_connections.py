@@ -1,0 +1,241 @@
+"""C-STORE in and out: who may send, what a full disk answers, aborts, refusals, TLS."""
+
+from __future__ import annotations
+
+import io
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.association import Association
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+from certificates import make_certificate
+from gateway_setup import image_bytes, opened, settings, wait_until
+from lexiseg.gateway.configuration import DicomDestination, DicomSource
+from lexiseg.gateway.destination import Parcel
+from lexiseg.gateway.dicom_receiver import DicomReceiver
+from lexiseg.gateway.dicom_sender import DicomSender
+from lexiseg.gateway.intake import Intake
+from lexiseg.gateway.state import GatewayState
+from refusals import refuses
+
+COMPUTED_RADIOGRAPHY = "1.2.840.10008.5.1.4.1.1.1"
+
+
+@contextmanager
+def receiver(state: GatewayState, **values: Any) -> Iterator[DicomReceiver]:
+    source = DicomSource.model_validate({"kind": "dicom", "port": 0, "allow": ["PACS"], **values})
+    found = DicomReceiver(state, "port", source, Intake(state))
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def connected(port: int, *, calling: str = "PACS", called: str = "LEXISEG", **values: Any) -> Association:
+    entity = AE(ae_title=calling)
+    entity.add_requested_context(Verification)
+    entity.add_requested_context(COMPUTED_RADIOGRAPHY, ExplicitVRLittleEndian)
+    return entity.associate("127.0.0.1", port, ae_title=called, **values)
+
+
+def image(number: int = 1, **values: Any) -> Dataset:
+    return dcmread(io.BytesIO(image_bytes(number, **values)))
+
+
+def test_an_image_is_in_the_queue_when_its_sender_hears_success(tmp_path: Path) -> None:
+    with opened(settings(tmp_path)) as (state, _), receiver(state) as port:
+        peer = connected(port.port)
+        assert peer.send_c_echo().Status == 0
+        assert peer.send_c_store(image()).Status == 0
+        (id,) = state.queue.ids("waiting")
+        assert dcmread(state.spool.image(id)).PatientID == "test"
+        # A repetition is no second image.
+        assert peer.send_c_store(image()).Status == 0
+        assert len(state.queue.ids("waiting")) == 1
+        peer.release()
+
+
+def test_only_known_peers_send_to_the_right_title(tmp_path: Path) -> None:
+    with opened(settings(tmp_path)) as (state, events), receiver(state) as port:
+        assert connected(port.port, calling="STRANGER").is_rejected
+        assert connected(port.port, called="OTHER").is_rejected
+        assert [event["event"] for event in events()] == ["peer_rejected", "peer_rejected"]
+    with opened(settings(tmp_path)) as (state, _), receiver(state, allow=["*"]) as port:
+        peer = connected(port.port, calling="STRANGER")
+        assert peer.is_established
+        peer.release()
+
+
+def test_a_full_queue_and_a_full_disk_answer_out_of_resources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = {"queue": 1, "free_disk_mb": 1}
+    with opened(settings(tmp_path, limits=limits)) as (state, _), receiver(state) as port:
+        peer = connected(port.port)
+        assert peer.send_c_store(image(1)).Status == 0
+        assert peer.send_c_store(image(2)).Status == 0xA700
+        state.queue.settle(state.queue.ids("waiting")[0], "done")
+
+        def full(*arguments: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(state.spool.__class__, "store", full)
+            assert peer.send_c_store(image(2)).Status == 0xA700
+        assert peer.send_c_store(image(2)).Status == 0
+        peer.release()
+        assert len(list((tmp_path / "state/received").iterdir())) == 2
+
+
+def test_a_peer_that_aborts_loses_nothing_that_was_confirmed(tmp_path: Path) -> None:
+    with opened(settings(tmp_path)) as (state, events), receiver(state) as port:
+        peer = connected(port.port)
+        assert peer.send_c_store(image(1)).Status == 0
+        peer.abort()
+        # Another one sends the start of a message and goes away.
+        with closing(socket.create_connection(("127.0.0.1", port.port))) as half:
+            half.sendall(b"\x01\x00\x00\x00\x01\x00\x00\x01")
+        third = connected(port.port)
+        assert third.send_c_store(image(3)).Status == 0
+        third.release()
+        wait_until(lambda: any(event["event"] == "peer_aborted" for event in events()))
+        assert len(state.queue.ids("waiting")) == 2
+
+
+def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
+    with (
+        opened(settings(tmp_path)) as (state, _),
+        receiver(state) as port,
+        refuses("LEX-USE-1241", str(port.port)),
+        receiver(state, port=port.port),
+    ):
+        pytest.fail("it listens twice")
+
+
+@contextmanager
+def archive(answer: Callable[[Dataset], int], kinds: list[str] | None = None, **values: Any) -> Iterator[int]:
+    """Run an archive on a free port; `answer` gives the status of each object."""
+    entity = AE(ae_title="PACS")
+    entity.require_calling_aet = ["LEXISEG"]
+    for context in AllStoragePresentationContexts:
+        if kinds is None or context.abstract_syntax in kinds:
+            entity.add_supported_context(str(context.abstract_syntax))
+    handlers = [(evt.EVT_C_STORE, lambda event: answer(event.dataset))]
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, **values)
+    assert server is not None
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+
+
+def sender(port: int, **values: Any) -> DicomSender:
+    destination = {"kind": "dicom", "host": "127.0.0.1", "port": port, "ae_title": "PACS", "timeout_s": 5}
+    return DicomSender(DicomDestination.model_validate({**destination, **values}))
+
+
+def parcel(folder: Path, number: int, **formats: bytes) -> Parcel:
+    results = folder / str(number)
+    results.mkdir()
+    for name, content in formats.items():
+        (results / f"{name}.dcm").write_bytes(content)
+    return Parcel(id=str(number), image=folder / "image.dcm", results=results)
+
+
+def test_objects_arrive_segmentation_first(tmp_path: Path) -> None:
+    got: list[str] = []
+
+    def answer(dataset: Dataset) -> int:
+        got.append(str(dataset.SOPInstanceUID))
+        return 0
+
+    parcels = [
+        parcel(tmp_path, 1, sr=image_bytes(11), seg=image_bytes(12)),
+        parcel(tmp_path, 2, sc=image_bytes(13)),
+    ]
+    with archive(answer) as port:
+        assert list(sender(port).deliver(parcels)) == [None, None]
+    assert got == ["2.25.100012", "2.25.100011", "2.25.100013"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "final"),
+    [(0xA701, "LEX-DATA-1244", False), (0x0110, "LEX-DATA-1244", False), (0xC001, "LEX-DATA-1244", True),
+     (0xA900, "LEX-DATA-1244", True)],
+)  # fmt: skip
+def test_refusals_are_final_or_not(tmp_path: Path, status: int, code: str, final: bool) -> None:
+    with archive(lambda dataset: status) as port:
+        (found,) = sender(port).deliver([parcel(tmp_path, 1, sc=image_bytes())])
+    assert found is not None
+    assert (found.error.code, found.final) == (code, final)
+
+
+def test_an_archive_that_stores_with_changes_has_it(tmp_path: Path) -> None:
+    with archive(lambda dataset: 0xB000) as port:
+        assert list(sender(port).deliver([parcel(tmp_path, 1, sc=image_bytes())])) == [None]
+
+
+def test_an_sop_class_that_is_not_accepted_is_final(tmp_path: Path) -> None:
+    with archive(lambda dataset: 0, kinds=["1.2.840.10008.5.1.4.1.1.2"]) as port:
+        # Without any context in common the association is rejected: that may be a matter of configuration.
+        (found,) = sender(port).deliver([parcel(tmp_path, 1, sc=image_bytes())])
+        assert found is not None
+        parcels = [parcel(tmp_path, 2, sc=image_bytes(2), seg=image_bytes(3, modality="CT"))]
+        (found,) = sender(port).deliver(parcels)
+        assert found is not None
+        assert (found.error.code, found.final) == ("LEX-DATA-1243", True)
+
+
+def test_an_archive_that_is_away_or_does_not_know_us_is_tried_again(tmp_path: Path) -> None:
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    parcels = [parcel(tmp_path, 1, sc=image_bytes(1)), parcel(tmp_path, 2, sc=image_bytes(2))]
+    away = list(sender(port).deliver(parcels))
+    assert [(one.error.code, one.final) for one in away if one] == [("LEX-DATA-1246", False)] * 2
+    with archive(lambda dataset: 0) as port:
+        (found, _) = sender(port, calling_ae_title="OTHER").deliver(parcels)
+    assert found is not None
+    assert "rejected" in str(found.error)
+
+
+def test_tls_checks_both_sides(tmp_path: Path) -> None:
+    ours, theirs = make_certificate(tmp_path, "gateway"), make_certificate(tmp_path, "archive")
+    tls = {"certificate": ours.certificate, "key": ours.key, "authorities": theirs.certificate}
+    with opened(settings(tmp_path)) as (state, _), receiver(state, tls=tls) as port:
+        client = ssl.create_default_context(cafile=str(ours.certificate))
+        client.load_cert_chain(theirs.certificate, theirs.key)
+        peer = connected(port.port, tls_args=(client, "127.0.0.1"))
+        assert peer.send_c_store(image()).Status == 0
+        peer.release()
+        without = ssl.create_default_context(cafile=str(ours.certificate))
+        assert not connected(port.port, tls_args=(without, "127.0.0.1")).is_established
+        assert not connected(port.port).is_established
+        assert len(state.queue.ids("waiting")) == 1
+
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(theirs.certificate, theirs.key)
+    with archive(lambda dataset: 0, ssl_context=server) as number:
+        one = parcel(tmp_path, 1, sc=image_bytes())
+        assert list(sender(number, tls={"authorities": theirs.certificate}).deliver([one])) == [None]
+        (found,) = sender(number, tls={"authorities": ours.certificate}).deliver([one])
+        assert found is not None
+        assert not found.final
+
+
+def test_certificates_that_are_none_are_refused(tmp_path: Path) -> None:
+    with refuses("LEX-USE-1239", "absent.pem"):
+        sender(1, tls={"authorities": tmp_path / "absent.pem"})
+    (tmp_path / "text.pem").write_text("no certificate")
+    with refuses("LEX-USE-1240", "text.pem"):
+        sender(1, tls={"authorities": tmp_path / "text.pem"})

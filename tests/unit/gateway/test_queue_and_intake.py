@@ -1,0 +1,184 @@
+"""The queue and the intake: nothing is lost, nothing comes twice, and a kill between two steps is mended."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from gateway_setup import image_bytes, opened, settings
+from lexiseg.gateway.intake import Intake, data_set_bytes
+from lexiseg.gateway.queue import Queue
+from lexiseg.gateway.service import delete_old, requeue_quarantine
+from lexiseg.gateway.state import GatewayState
+from refusals import refuses
+
+
+def take(state: GatewayState, content: bytes, uid: str = "2.25.10001") -> str:
+    Intake(state).take(content, source="s", sop_uid=uid)
+    return state.queue.ids("waiting", "quarantined")[-1]
+
+
+def test_an_image_is_on_the_disk_and_in_the_queue_when_it_is_taken(tmp_path: Path) -> None:
+    content = image_bytes()
+    with opened(settings(tmp_path)) as (state, _):
+        id = take(state, content)
+        assert state.spool.image(id).read_bytes() == content
+    with opened(settings(tmp_path)) as (state, _):
+        assert state.queue.ids("waiting") == [id]
+        assert state.spool.image(id).read_bytes() == content
+
+
+def test_the_same_image_again_is_one_image(tmp_path: Path) -> None:
+    # The file meta information of the second one differs, as that of an image that another system sent.
+    content = image_bytes()
+    other_meta = content.replace(b"PYDICOM ", b"OTHERSYS")
+    assert data_set_bytes(other_meta) == data_set_bytes(content)
+    with opened(settings(tmp_path)) as (state, events):
+        intake = Intake(state)
+        assert intake.take(content, source="s", sop_uid="2.25.10001") == "new"
+        assert intake.take(other_meta, source="s", sop_uid="2.25.10001") == "repeated"
+        assert state.queue.counts() == {"waiting": 1}
+        assert [event["event"] for event in events()] == ["received", "repeated"]
+
+
+def test_another_image_with_the_same_uid_goes_into_quarantine(tmp_path: Path) -> None:
+    with opened(settings(tmp_path)) as (state, _):
+        intake = Intake(state)
+        intake.take(image_bytes(), source="s", sop_uid="2.25.10001")
+        assert intake.take(image_bytes(PatientID="x"), source="s", sop_uid="2.25.10001") == "conflicting"
+        (id,) = state.queue.ids("quarantined")
+        assert (tmp_path / "state" / "quarantine" / f"{id}.dcm").exists()
+        assert '"LEX-DATA-1232"' in (tmp_path / "state" / "quarantine" / f"{id}.json").read_text()
+
+
+def test_a_full_queue_takes_nothing(tmp_path: Path) -> None:
+    with opened(settings(tmp_path, limits={"queue": 1, "free_disk_mb": 1})) as (state, _):
+        take(state, image_bytes(1))
+        with refuses("LEX-RES-1230", "queue full"):
+            Intake(state).take(image_bytes(2), source="s", sop_uid="2.25.10002")
+        assert state.health().problems == ("queue full",)
+    with (
+        opened(settings(tmp_path, limits={"free_disk_mb": 1e9})) as (state, _),
+        refuses("LEX-RES-1230", "disk full"),
+    ):
+        Intake(state).take(image_bytes(2), source="s", sop_uid="2.25.10002")
+
+
+def test_files_follow_the_queue_after_a_kill(tmp_path: Path) -> None:
+    with opened(settings(tmp_path)) as (state, _):
+        first, second = take(state, image_bytes(1), "1"), take(state, image_bytes(2), "2")
+        # A kill after the file and before the queue; in the middle of a file; in a batch; before a move.
+        state.spool.store("f" * 32, b"not acknowledged")
+        (tmp_path / "state/received/.partial-abcdefgh.dcm").write_bytes(b"half")
+        (state.spool.work("batch")).mkdir()
+        (state.spool.results(first)).mkdir()
+        state.queue.settle(second, "quarantined", code="LEX-DATA-1233")
+    with opened(settings(tmp_path)) as (state, _):
+        files = sorted(path.name for path in (tmp_path / "state").rglob("*") if path.is_file())
+        assert files == sorted([f"{first}.dcm", f"{second}.dcm", "queue.sqlite3", "queue.sqlite3-shm",
+                                "queue.sqlite3-wal", "site.key", ".lexiseg.lock"])  # fmt: skip
+        assert (tmp_path / "state/quarantine" / f"{second}.dcm").exists()
+        assert not state.spool.work("batch").exists()
+        assert not state.spool.results(first).exists()
+
+
+def test_the_quarantine_can_be_tried_again(tmp_path: Path) -> None:
+    with opened(settings(tmp_path)) as (state, _):
+        id = take(state, image_bytes())
+        with refuses("LEX-RES-1230") as caught:
+            Intake(GatewayStateFull.of(state)).take(b"", source="s", sop_uid="")
+        state.quarantine(id, caught.value, source="s")
+        assert not state.spool.image(id).exists()
+        assert requeue_quarantine(state) == 1
+        assert state.queue.ids("waiting") == [id]
+        assert state.spool.image(id).exists()
+        assert list((tmp_path / "state/quarantine").iterdir()) == []
+
+
+class GatewayStateFull:
+    """A state whose disk is full."""
+
+    @staticmethod
+    def of(state: GatewayState) -> GatewayState:
+        changed = state.configuration.model_copy(
+            update={"limits": state.configuration.limits.model_copy(update={"free_disk_mb": 1e12})}
+        )
+        return GatewayState(
+            configuration=changed, queue=state.queue, spool=state.spool, key=state.key, log=state.log,
+            figures=state.figures,
+        )  # fmt: skip
+
+
+def test_old_images_are_deleted_and_still_known(tmp_path: Path) -> None:
+    with opened(settings(tmp_path, delete_after_days=0)) as (state, _):
+        done, waiting = take(state, image_bytes(1), "1"), take(state, image_bytes(2), "2")
+        state.queue.settle(done, "done")
+        assert delete_old(state) == 1
+        assert not state.spool.image(done).exists()
+        assert state.spool.image(waiting).exists()
+        assert Intake(state).take(image_bytes(1), source="s", sop_uid="1") == "repeated"
+    with opened(settings(tmp_path)) as (state, _):
+        assert delete_old(state) == 0
+
+
+def test_an_image_that_ended_the_process_comes_alone_and_last(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "q.sqlite3")
+    for name in "abc":
+        queue.add(name, uid_hash=name, content_hash=name, source="s")
+    assert [image.id for image in queue.begin(2)] == ["a", "b"]
+    # The process was killed here. An image that waits for its first attempt comes before the two.
+    assert [image.id for image in queue.begin(2)] == ["c"]
+    assert [image.id for image in queue.begin(2)] == ["a"]
+    queue.give_back(["a"])
+    assert [(image.id, image.attempts) for image in queue.begin(2)] == [("a", 1)]
+
+
+def test_an_image_is_done_when_all_destinations_have_it(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "q.sqlite3")
+    for name in "ab":
+        queue.add(name, uid_hash=name, content_hash=name, source="s")
+        queue.predicted(name, rule="r", code="", destinations=["x", "y"])
+    assert queue.delivered("a", "x") == "predicted"
+    queue.postpone("a", "y", 1000)
+    assert [due.image.id for due in queue.due("y", 9)] == ["b"]
+    queue.postpone("a", "y", -1)
+    assert [(due.image.id, due.attempts) for due in queue.due("y", 9)] == [("a", 2), ("b", 0)]
+    assert queue.delivered("a", "y") == "done"
+    assert queue.refused("b", "x", "LEX-1") == "predicted"
+    assert queue.delivered("b", "y") == "quarantined"
+    assert queue.get("b") is not None
+    assert queue.get("b").code == "LEX-1"  # type: ignore[union-attr]
+
+
+def test_what_is_no_queue_is_refused(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.sqlite3"
+    damaged.write_bytes(b"no database" * 100)
+    with refuses("LEX-DATA-1230", "damaged.sqlite3"):
+        Queue(damaged)
+    other = tmp_path / "other.sqlite3"
+    with sqlite3.connect(other) as database:
+        database.execute("PRAGMA user_version = 7")
+    with refuses("LEX-DATA-1231", "format 7"):
+        Queue(other)
+
+
+def test_two_gateways_do_not_share_a_state(tmp_path: Path) -> None:
+    with (
+        opened(settings(tmp_path)),
+        refuses("LEX-USE-1237", "in use"),
+        opened(settings(tmp_path)),
+    ):
+        pytest.fail("it was opened twice")
+
+
+def test_no_name_and_no_id_is_in_queue_or_log(tmp_path: Path) -> None:
+    secret = "9876.5432.1"
+    with opened(settings(tmp_path)) as (state, events):
+        take(state, image_bytes(PatientID="Q-4711", PatientName="Secret^Name"), secret)
+        said = str(events())
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "state").glob("queue*"))
+    for text in (secret, "Q-4711", "Secret"):
+        assert text not in said
+        assert text.encode() not in stored

@@ -1,0 +1,65 @@
+"""One pass over a folder, as a processing module of mercure does it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from gateway_setup import image_bytes, settings
+from lexiseg.gateway.single_pass import predict_folder
+from lexiseg.inference.predictor import Predictor
+from refusals import refuses
+
+
+@pytest.fixture(autouse=True)
+def _load_once(shipped: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "lexiseg.gateway.single_pass.load_predictors",
+        lambda configuration: {rule.run: shipped for rule in configuration.rules},
+    )
+
+
+def test_objects_and_result_json_are_what_mercure_takes(tmp_path: Path) -> None:
+    images, out = tmp_path / "in", tmp_path / "out"
+    images.mkdir()
+    for number in (1, 2):
+        (images / f"2.25.2#2.25.1000{number}.dcm").write_bytes(image_bytes(number))
+    (images / "2.25.2#2.25.10001.tags").write_text("{}")
+    (images / "task.json").write_text("{}")
+    (images / "ultrasound.dcm").write_bytes(image_bytes(3, modality="US"))
+    (images / "text.dcm").write_bytes(b"no image")
+    summary = predict_folder(settings(tmp_path), images, out)
+    assert (summary.predicted, summary.left_out, len(summary.failed)) == (2, 1, 1)
+    result = json.loads((out / "result.json").read_text())
+    assert result["notice"] == "Research use only. Not for diagnosis."
+    assert result["__mercure_notification"]["text"].startswith("2 images segmented, ")
+    by_file = {image["file"]: image for image in result["images"]}
+    assert by_file["text.dcm"]["code"] == "LEX-DATA-1233"
+    assert by_file["ultrasound.dcm"]["state"] == "left_out"
+    objects = by_file["2.25.2#2.25.10001.dcm"]["objects"]
+    assert sorted(dcmread(out / name).Modality for name in objects) == ["SEG", "SR"]
+    for name in objects:
+        written = dcmread(out / name)
+        assert name == f"{written.SeriesInstanceUID}#{written.SOPInstanceUID}.dcm"
+    assert len(by_file["2.25.2#2.25.10001.dcm"]["prediction"]["words"]) > 0
+    # Nothing else is there, and the input is as it was.
+    assert len(list(out.iterdir())) == 5
+    assert len(list(images.iterdir())) == 6
+
+
+def test_a_pass_that_is_repeated_writes_the_same(tmp_path: Path) -> None:
+    images, out = tmp_path / "in", tmp_path / "out"
+    images.mkdir()
+    (images / "a.dcm").write_bytes(image_bytes())
+    predict_folder(settings(tmp_path), images, out)
+    first = {file.name: file.read_bytes() for file in out.iterdir()}
+    predict_folder(settings(tmp_path), images, out)
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == first
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with refuses("LEX-DATA-1250", "absent"):
+        predict_folder(settings(tmp_path), tmp_path / "absent", tmp_path / "out")

@@ -1,0 +1,152 @@
+"""Archives, DICOMDIR and DICOMweb as sources: copied to a private folder, named by their source, removed."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.fileset import FileSet
+
+from dicom_files import dicom_file, ramp
+from dicomweb_server import dicomweb_service
+from lexiseg.inference.sources import dicomweb_source
+from lexiseg.inference.sources.dicomweb_source import DicomwebAddress
+from lexiseg.inference.sources.local_sources import local_sources
+from lexiseg.inference.targets import find_images
+from lexiseg.inference.volumes.targets import find_volumes
+from refusals import refuses
+from volume_files import ct_series
+
+
+def zipped(path: Path, files: dict[str, Path]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, file in files.items():
+            archive.write(file, name)
+    return path
+
+
+def test_an_archive_is_unpacked_and_removed(tmp_path: Path) -> None:
+    files = ct_series(tmp_path / "ct")
+    picture = dicom_file(tmp_path / "cr.dcm", ramp(), number=50, SeriesInstanceUID="2.25.50")
+    study = zipped(tmp_path / "study.zip", {f"ct/{f.name}": f for f in files} | {"x/cr.dcm": picture})
+    with local_sources([study, "other/*.png"]) as sources:
+        folder, other = sources.patterns
+        assert other == "other/*.png"
+        assert os.stat(Path(folder).parents[1]).st_mode & 0o077 == 0
+        volumes = find_volumes([folder], labels=sources.labels)
+        (volume,) = volumes.targets
+        assert volume.label == f"{study}/ct"
+        assert volume.named(f"{volume.path}: missing") == f"{study}/ct: missing"
+        (image,) = find_images([folder], of_volumes=volumes.files, labels=sources.labels).targets
+        assert (image.label, image.name) == (f"{study}/x/cr.dcm", Path("x/cr"))
+    assert not Path(folder).exists()
+
+
+def test_a_dangerous_archive_is_refused(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "bad.zip", {"../../cr.dcm": dicom_file(tmp_path / "cr.dcm", ramp())})
+    with refuses("LEX-DATA-056", "bad.zip", "outside"), local_sources([path]):
+        pass
+
+
+def disc(folder: Path, files: list[Path]) -> Path:
+    found = FileSet()
+    for file in files:
+        found.add(file)
+    found.write(folder)
+    return folder / "DICOMDIR"
+
+
+def test_the_index_of_a_disc_stands_for_its_folder(tmp_path: Path) -> None:
+    files = [dicom_file(tmp_path / f"{n}.dcm", ramp(), number=n) for n in (1, 2)]
+    index = disc(tmp_path / "disc", files)
+    with local_sources([index]) as sources:
+        assert sources.notes == ()
+        assert len(find_images(sources.patterns).targets) == 2
+    next(path for path in (tmp_path / "disc").rglob("*") if path.is_file() and path != index).unlink()
+    with local_sources([index]) as sources:
+        assert "names 1 files that are not there" in sources.notes[0]
+        assert len(find_images(sources.patterns).targets) == 1
+
+
+def test_an_index_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -> None:
+    index = disc(tmp_path / "disc", [dicom_file(tmp_path / "a.dcm", ramp())])
+    dataset = pydicom.dcmread(index)
+    for record in dataset.DirectoryRecordSequence:
+        if "ReferencedFileID" in record:
+            record.ReferencedFileID = ["..", "A"]
+    dataset.save_as(index)
+    with refuses("LEX-DATA-1212", "'../A'"), local_sources([index]):
+        pass
+    dicom_file(index, ramp())
+    with refuses("LEX-DATA-1211", "DICOMDIR"), local_sources([index]):
+        pass
+    index.write_bytes(b"no DICOM")
+    with refuses("LEX-DATA-1211"), local_sources([index]):
+        pass
+
+
+def test_addresses() -> None:
+    base = "https://pacs.example/dicom-web"
+    assert DicomwebAddress.parse(f"{base}/studies/1.2") == DicomwebAddress(service=base, study="1.2")
+    assert DicomwebAddress.parse(f"{base}/studies/1.2/series/3/instances/4.5") == DicomwebAddress(
+        service=base, study="1.2", series="3", instance="4.5"
+    )
+    assert DicomwebAddress.parse(f"{base}/studies?PatientID=7&StudyDate=20260101").search == (
+        ("PatientID", "7"),
+        ("StudyDate", "20260101"),
+    )
+    for wrong in (
+        base,
+        f"{base}/studies",
+        f"{base}/studies/x",
+        f"{base}/studies/1/instances/2",
+        f"{base}/series/1",
+    ):
+        with refuses("LEX-USE-1183", wrong, "studies/UID"):
+            DicomwebAddress.parse(wrong)
+    with refuses("LEX-USE-1182", "pacs.example", "LEXISEG_DICOMWEB_TOKEN") as caught:
+        DicomwebAddress.parse("https://user:secret@pacs.example/studies/1")
+    assert "secret" not in str(caught.value)
+
+
+def test_images_of_a_service_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = ct_series(tmp_path / "ct", PatientID="7")
+    files.append(dicom_file(tmp_path / "cr.dcm", ramp(), number=50, SeriesInstanceUID="2.25.50"))
+    files.append(
+        dicom_file(tmp_path / "sr.dcm", ramp(), number=51, SeriesInstanceUID="2.25.51", Modality="SR")
+    )
+    monkeypatch.setenv("LEXISEG_DICOMWEB_TOKEN", "abc")
+    with dicomweb_service(files) as service:
+        studies = f"{service.address}/studies"
+        with local_sources([f"{studies}/2.25.1", f"{studies}?PatientID=7"]) as sources:
+            assert set(service.tokens) == {"Bearer abc"}
+            first, second = (Path(pattern) for pattern in sources.patterns)
+            copied = sorted(path for path in first.rglob("*") if path.is_file())
+            assert len(copied) == 9  # the report is no image
+            assert len([path for path in second.rglob("*") if path.is_file()]) == 9
+            kept = pydicom.dcmread(next(path for path in copied if path.name == "2.25.100050.dcm"))
+            assert (kept.pixel_array == ramp()).all()
+            volumes = find_volumes([first], labels=sources.labels)
+            assert volumes.targets[0].label == f"{studies}/2.25.1/series/2.25.2/instances"
+            (image,) = find_images([first], of_volumes=volumes.files, labels=sources.labels).targets
+            assert image.label == f"{studies}/2.25.1/series/2.25.50/instances/2.25.100050.dcm"
+        assert not first.exists()
+        with local_sources([f"{studies}/2.25.1/series/2.25.50/instances/2.25.100050"]) as sources:
+            assert len([path for path in Path(sources.patterns[0]).rglob("*") if path.is_file()]) == 1
+        with refuses("LEX-DATA-1214", "404", "2.25.9"), local_sources([f"{studies}/2.25.9/series/1"]):
+            pass
+        with refuses("LEX-DATA-1215", "no images"), local_sources([f"{studies}/2.25.9"]):
+            pass
+        monkeypatch.setattr(dicomweb_source, "MOST_IMAGES", 3)
+        with refuses("LEX-DATA-1213", "more than 3 images"), local_sources([f"{studies}/2.25.1"]):
+            pass
+    with refuses("LEX-DATA-1214", "fetched"), local_sources([f"{studies}/2.25.1/series/1"]):
+        pass  # the service is gone
+    with (
+        refuses("LEX-USE-1184", "not encrypted"),
+        local_sources(["http://pacs.example/studies/1.2/series/3"]),
+    ):
+        pass

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import asyncio
+import io
+import zlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import tifffile
+from pydicom.uid import JPEG2000Lossless
+
+from dicom_files import dicom_dataset
+from lexiseg.clinic.view import AS_STORED
+from lexiseg.data.decoded_image import decode_with_facts
+from lexiseg.serving.declared_size import check_declared_size
+from lexiseg.serving.isolated_decoding import IsolatedDecoding, UploadedImage
+from lexiseg.serving.limits import Limits
+from pictures import png_file, soft_picture
+from refusals import refuses
+
+Found = TypeVar("Found")
+
+
+def with_decoder(limits: Limits, use: Callable[[IsolatedDecoding], Awaitable[Found]]) -> Found:
+    async def run() -> Found:
+        decoding = IsolatedDecoding(1, limits)
+        await decoding.start()
+        try:
+            return await use(decoding)
+        finally:
+            await decoding.stop()
+
+    return asyncio.run(run())
+
+
+def upload(content: bytes, name: str = "a") -> UploadedImage:
+    return UploadedImage(name=name, content=content, view=AS_STORED)
+
+
+def dicom_file(pixels: np.ndarray) -> bytes:  # type: ignore[type-arg]
+    buffer = io.BytesIO()
+    dicom_dataset(pixels, PatientOrientation=["P", "F"], PixelSpacing=[0.5, 0.25]).save_as(
+        buffer, enforce_file_format=True
+    )
+    return buffer.getvalue()
+
+
+def test_images_are_decoded_as_in_this_process_whatever_came_before() -> None:
+    contents = [
+        png_file(soft_picture(1)),
+        b"no image",
+        dicom_file(soft_picture(2)),
+        b"",
+        png_file(np.dstack([soft_picture(3)] * 3)),
+    ]
+
+    async def use(decoding: IsolatedDecoding) -> None:
+        for content in contents:
+            if len(content) < 10:
+                with refuses("LEX-DATA-013", "a is not a readable image"):
+                    await decoding.decode(upload(content))
+                continue
+            found = await decoding.decode(upload(content))
+            expected = decode_with_facts(content, Path("a"))
+            assert np.array_equal(found.image.pixels, expected.pixels)
+            assert found.image.facts == expected.facts
+
+    with_decoder(Limits(), use)
+
+
+def test_a_bomb_ends_its_process_or_its_decoding_and_not_the_server() -> None:
+    # One strip of 4 x 4 pixels whose data inflate to 256 MB.
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, np.zeros((4, 4), np.float32), compression="deflate")
+    packed = zlib.compressobj(1)
+    bomb = b"".join(packed.compress(bytes(1 << 24)) for _ in range(16)) + packed.flush()
+    buffer.seek(0)
+    with tifffile.TiffFile(buffer) as tiff:
+        page = tiff.pages.first
+        at = page.tags["StripByteCounts"].valueoffset, page.tags["StripOffsets"].valueoffset
+    content = bytearray(buffer.getvalue())
+    for place, value in zip(at, (len(bomb), len(content)), strict=True):
+        content[place : place + 4] = value.to_bytes(4, "little")
+    content += bomb
+    picture = png_file(soft_picture(1))
+
+    async def use(decoding: IsolatedDecoding) -> None:
+        with refuses("LEX-DATA-1100", "memory"):
+            await decoding.decode(upload(bytes(content)))
+        assert (await decoding.decode(upload(picture))).image.pixels.shape == (64, 80, 3)
+
+    with_decoder(Limits(decode_bytes=400 << 20), use)
+
+
+def test_decoding_that_takes_too_long_is_ended() -> None:
+    picture = png_file(soft_picture(1))
+
+    async def use(decoding: IsolatedDecoding) -> None:
+        with refuses("LEX-DATA-1104", "longer"):
+            await decoding.decode(upload(picture))
+
+    with_decoder(Limits(decode_seconds=0.001), use)
+
+
+def test_a_process_that_ends_is_replaced() -> None:
+    picture = png_file(soft_picture(1))
+
+    async def use(decoding: IsolatedDecoding) -> None:
+        (process,) = decoding._all
+        process.kill()
+        with refuses("LEX-DATA-1105", "ends its decoder"):
+            await decoding.decode(upload(picture))
+        assert (await decoding.decode(upload(picture))).orientation == 1
+
+    with_decoder(Limits(), use)
+
+
+def test_declared_sizes() -> None:
+    path = Path("a.dcm")
+    frames = dicom_dataset(np.zeros((8, 8), np.uint8))
+    frames.NumberOfFrames = 12
+    buffer = io.BytesIO()
+    frames.save_as(buffer, enforce_file_format=True)
+    with refuses("LEX-DATA-1103", "12 frames"):
+        check_declared_size(buffer.getvalue(), path, pixels=64, frames=11)
+    plain = dicom_file(np.zeros((8, 9), np.uint8))
+    check_declared_size(plain, path, pixels=72, frames=1)
+    with refuses("LEX-DATA-1102", "9 x 8"):
+        check_declared_size(plain, path, pixels=71, frames=1)
+    deflated = plain.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99")
+    with refuses("LEX-DATA-1101", "Deflated"):
+        check_declared_size(deflated, path, pixels=72, frames=1)
+
+
+def test_a_compressed_frame_may_not_be_larger_than_its_file_says() -> None:
+    dataset = dicom_dataset(soft_picture(0))
+    dataset.compress(JPEG2000Lossless)
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    content = buffer.getvalue()
+    check_declared_size(content, Path("a.dcm"), pixels=64 * 80, frames=1)
+    at = content.index(b"\xff\x4f\xff\x51") + 8
+    large = content[:at] + (60_000).to_bytes(4, "big") * 2 + content[at + 8 :]
+    with refuses("LEX-DATA-1102", "60000 x 60000"):
+        check_declared_size(large, Path("a.dcm"), pixels=64 * 80, frames=1)

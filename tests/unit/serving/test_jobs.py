@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+import lexiseg
+from dicom_files import dicom_dataset
+from lexiseg.serving.jobs.private_folder import PrivateFolder
+from lexiseg.serving.limits import Limits
+from lexiseg.serving.tokens import new_token
+from pictures import png_file, soft_picture
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let private folders be made where the test sees them."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def client(serving: Callable[..., TestClient]) -> TestClient:
+    return serving()
+
+
+def ended(client: TestClient, number: str) -> dict[str, Any]:
+    for _ in range(600):
+        job: dict[str, Any] = client.get(f"/v1/jobs/{number}").json()
+        if job["state"] not in ("queued", "running"):
+            return job
+        time.sleep(0.05)
+    raise AssertionError(job)
+
+
+def dicom_file() -> bytes:
+    buffer = io.BytesIO()
+    dicom_dataset(
+        np.asarray(soft_picture(2)), PatientOrientation=["L", "F"], PatientName="Smith", PixelSpacing=[1, 1]
+    ).save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def test_a_job_gives_what_predict_writes(client: TestClient, temporary: Path, picture: bytes) -> None:
+    uploads = [
+        ("image", ("a.png", picture)),
+        ("image", ("a.png", png_file(soft_picture(1)))),
+        ("image", ("b.dcm", dicom_file())),
+        ("image", ("c.png", b"no image")),
+    ]
+    answer = client.post("/v1/jobs", files=uploads, data={"formats": "mask, seg,sr"})
+    assert answer.status_code == 202, answer.text
+    job = ended(client, answer.json()["id"])
+    assert (job["state"], job["images"], job["done"], job["failed"]) == ("done", 4, 3, 1)
+    download = client.get(f"/v1/jobs/{job['id']}/result")
+    assert (download.headers["content-type"], len(download.content)) == ("application/zip", job["bytes"])
+    archive = zipfile.ZipFile(io.BytesIO(download.content))
+    assert set(archive.namelist()) == {
+        "predictions.jsonl", "masks/a.png", "masks/a-2.png", "masks/b.png", "seg/b.dcm", "sr/b.dcm",
+    }  # fmt: skip
+    lines = [json.loads(line) for line in archive.read("predictions.jsonl").decode().splitlines()]
+    assert sorted(line["image"] for line in lines) == ["a.png", "a.png", "b.dcm", "c.png"]
+    assert str(temporary) not in archive.read("predictions.jsonl").decode()
+    failed = next(line for line in lines if "error" in line)
+    assert failed["error"].startswith("c.png is not a readable image")
+    written = next(line for line in lines if line.get("name") == "a-2")
+    assert written["not_written"]["seg"].startswith("a.png is no DICOM file")
+    predictor = lexiseg.load("covid-xray")
+    mask = np.asarray(Image.open(io.BytesIO(archive.read("masks/a-2.png"))))
+    assert np.array_equal(mask > 0, predictor.predict(soft_picture(1)).mask > 0)
+    report = pydicom.dcmread(io.BytesIO(archive.read("sr/b.dcm")))
+    assert report.PatientName == "Smith"
+
+
+def test_images_are_private_and_do_not_stay(client: TestClient, temporary: Path, picture: bytes) -> None:
+    job = client.post("/v1/jobs", files={"image": ("a.png", picture)}).json()
+    (folder,) = temporary.glob("lexiseg-jobs-*")
+    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+    ended(client, job["id"])
+    kept = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    assert [path.name for path in kept] == ["result.zip"]
+    assert stat.S_IMODE(os.stat(kept[0]).st_mode) == 0o600
+    removed = client.delete(f"/v1/jobs/{job['id']}")
+    assert removed.json()["state"] == "done"
+    assert [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"] == []
+    assert client.get(f"/v1/jobs/{job['id']}").status_code == 404
+    client.__exit__(None, None, None)
+    assert list(temporary.glob("lexiseg-jobs-*")) == []
+    client.__enter__()
+
+
+def test_a_job_is_followed_and_cancelled(client: TestClient, temporary: Path, picture: bytes) -> None:
+    uploads = [("image", (f"{i}.png", picture)) for i in range(300)]
+    job = client.post("/v1/jobs", files=uploads).json()
+    waiting = client.post("/v1/jobs", files={"image": ("b.png", picture)}).json()
+    assert client.get(f"/v1/jobs/{waiting['id']}/result").json()["error"]["code"] == "LEX-REQ-1139"
+    assert [found["id"] for found in client.get("/v1/jobs").json()["jobs"]] == [waiting["id"], job["id"]]
+    assert client.delete(f"/v1/jobs/{job['id']}").json()["state"] in ("queued", "running")
+    events = client.get(f"/v1/jobs/{waiting['id']}/events")
+    assert events.headers["content-type"].startswith("text/event-stream")
+    named = [part.split("\n")[0] for part in events.text.strip().split("\n\n")]
+    assert set(named[:-1]) <= {"event: progress", ":"}
+    assert named[-1] == "event: end"
+    last = json.loads(events.text.strip().rpartition("data: ")[2])
+    assert (last["state"], last["done"]) == ("done", 1)
+    assert not any(path.name == "0.png" for path in temporary.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"formats": "card"}, "LEX-DATA-1107"),
+        ({"formats": " ,"}, "LEX-DATA-1107"),
+        ({"model": "other"}, "LEX-REQ-1109"),
+        ({"colour": "red"}, "LEX-REQ-1119"),
+    ],
+)
+def test_refused_jobs_leave_nothing(
+    client: TestClient, temporary: Path, picture: bytes, fields: dict[str, str], code: str
+) -> None:
+    answer = client.post("/v1/jobs", files={"image": ("a.png", picture)}, data=fields)
+    assert answer.json()["error"]["code"] == code
+    assert list(temporary.rglob("*.png")) == []
+
+
+def test_jobs_belong_to_their_token(
+    serving: Callable[..., TestClient], tmp_path: Path, picture: bytes
+) -> None:
+    file = tmp_path / "tokens.json"
+    one, other = (
+        {"Authorization": f"Bearer {new_token(file, name, ('jobs',))}"} for name in ("one", "other")
+    )
+    client = serving(token_file=file, limits=Limits(jobs=1))
+    uploads = [("image", (f"{i}.png", picture)) for i in range(30)]
+    job = client.post("/v1/jobs", files=uploads, headers=one).json()
+    assert client.post("/v1/jobs", files=uploads, headers=other).json()["error"]["code"] == "LEX-REQ-1137"
+    for call in (client.get, client.delete):
+        refused = call(f"/v1/jobs/{job['id']}", headers=other)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "LEX-REQ-1138")
+    assert client.get("/v1/jobs", headers=other).json() == {"jobs": []}
+    assert client.delete(f"/v1/jobs/{job['id']}", headers=one).status_code == 200
+
+
+def test_folders_of_killed_servers_are_removed(temporary: Path) -> None:
+    left = temporary / "lexiseg-jobs-old"
+    left.mkdir()
+    (left / ".lock").touch()
+    (left / "a.png").touch()
+    running, other = PrivateFolder(), PrivateFolder()
+    mine = running.new("1")
+    assert not left.exists()
+    other.new("2")
+    assert mine.is_dir()
+    running.remove()
+    other.remove()
+    assert list(temporary.glob("lexiseg-jobs-*")) == []

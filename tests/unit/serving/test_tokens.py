@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+from typer.testing import CliRunner
+
+from lexiseg.cli.app import app
+from lexiseg.json_records import write_record
+from lexiseg.serving.tokens import TokenFile, Tokens, new_token, read_token_file, revoke_token
+from refusals import refuses
+
+
+def test_a_token_is_held_as_its_hash(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    token = new_token(file, "ward", ("predict",), days=2)
+    assert token not in file.read_text()
+    assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
+    holder = Tokens(file).holder(token)
+    assert holder is not None
+    assert (holder.name, holder.scopes) == ("ward", {"predict"})
+    assert Tokens(file).holder(token[:-1]) is None
+    assert Tokens(file).holder("") is None
+
+
+def test_a_token_ends(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    token = new_token(file, "ward", ("predict",), days=1)
+    (record,) = read_token_file(file).tokens
+    ended = record.model_copy(update={"expires": datetime.now(UTC) - timedelta(seconds=1)})
+    write_record(file, TokenFile(tokens=(ended,)))
+    assert Tokens(file).holder(token) is None
+
+
+def test_a_running_server_follows_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    first = new_token(file, "first", ("predict",))
+    tokens = Tokens(file)
+    second = new_token(file, "second", ("jobs",))
+    assert tokens.holder(second) is not None
+    revoke_token(file, "first")
+    assert tokens.holder(first) is None
+    file.write_text("{half")  # somebody is writing it
+    assert tokens.holder(second) is not None
+    file.unlink()
+    assert tokens.holder(second) is None
+
+
+def test_refused_tokens(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    new_token(file, "ward", ("predict",))
+    with refuses("LEX-USE-1103", "ward"):
+        new_token(file, "ward", ("predict",))
+    with refuses("LEX-USE-1105", "letters"):
+        new_token(file, "a b", ("predict",))
+    with refuses("LEX-USE-1104", "above 0"):
+        new_token(file, "other", ("predict",), days=0)
+    with refuses("LEX-USE-1106", "ward"):
+        revoke_token(file, "other")
+    with refuses("LEX-USE-1107", "token new"):
+        Tokens(tmp_path / "missing.json")
+    file.write_text('{"tokens": [{}]}')
+    with refuses("LEX-DATA-1106", "tokens.0"):
+        Tokens(file)
+
+
+def test_the_commands_make_list_and_revoke(tmp_path: Path) -> None:
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(app, ["token", *words, "--file", str(tmp_path / "t.json")])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    token = run("new", "ward", "--scope", "predict", "--scope", "jobs", "--days", "30").strip()
+    assert token.startswith("lxs_")
+    assert "ward: predict, jobs; ends 20" in run("list")
+    run("revoke", "ward")
+    assert run("list") == ""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "tokens.json"
+
+
+def test_routes_ask_for_scopes(file: Path, serving: Callable[..., TestClient], picture: bytes) -> None:
+    watcher = new_token(file, "watcher", ("metrics",))
+    reader = new_token(file, "reader", ("predict",))
+    client = serving(token_file=file)
+
+    def answers(token: str | None) -> list[tuple[int, str]]:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        found = [
+            client.get("/v1/models", headers=headers),
+            client.get("/metrics", headers=headers),
+            client.post("/v1/predict", headers=headers, files={"image": ("a.png", picture)}),
+        ]
+        return [
+            (answer.status_code, "" if answer.status_code == 200 else answer.json()["error"]["code"])
+            for answer in found
+        ]
+
+    assert answers(None) == [(401, "LEX-REQ-1122")] * 3
+    assert answers("lxs_wrong") == [(401, "LEX-REQ-1123")] * 3
+    assert answers(watcher) == [(200, ""), (200, ""), (403, "LEX-REQ-1124")]
+    assert answers(reader) == [(200, ""), (403, "LEX-REQ-1124"), (200, "")]
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/v1/models").headers["www-authenticate"] == "Bearer"
+    # With tokens, the server has any name.
+    named = {"Host": "images.example.org", "Authorization": f"Bearer {reader}"}
+    assert client.get("/v1/models", headers=named).status_code == 200
