@@ -68,7 +68,7 @@ def test_torchrun_starts_the_processes(phantom: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("The run is in") == 1
+    assert done.stdout.count("Validation Dice") == 1
     assert lexiseg.Run.open(tmp_path / "run").manifest.training.finished
 
 
@@ -84,14 +84,14 @@ def config(folder: Path) -> Path:
 def test_a_process_that_is_killed_is_said(phantom: Path, tmp_path: Path) -> None:
     command = [
         *(sys.executable, "-m", "lexiseg", "train", str(phantom), "--out", str(tmp_path / "run")),
-        *("--steps", "4000", "--devices", "2", "--config", str(config(tmp_path))),
+        *("--steps", "400", "--devices", "2", "--config", str(config(tmp_path))),
         *(f"--{name.replace('_', '-')}={value}" for name, value in TINY.items() if name in OPTIONS),
     ]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
     )
     try:
-        end = time.monotonic() + 200
+        end = time.monotonic() + 280
         while not (tmp_path / "run" / "checkpoint.ckpt").is_file():
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < end
@@ -116,7 +116,6 @@ def test_numbers_that_do_not_fit_are_refused(phantom: Path, tmp_path: Path) -> N
 def test_accumulated_gradients(phantom: Path, tmp_path: Path) -> None:
     """Two steps of 4 images with the weights changed once."""
     lexiseg.train(phantom, tmp_path / "run", steps=2, accumulate=2, **{**TINY, "ema_decay": 0.0})
-    lexiseg.train(phantom, tmp_path / "half", steps=1, accumulate=2, **{**TINY, "ema_decay": 0.0})
     lexiseg.train(phantom, tmp_path / "each", steps=2, **{**TINY, "ema_decay": 0.0})
     run, each = (load_file(tmp_path / name / "weights.safetensors") for name in ("run", "each"))
     assert any(abs(run[name] - each[name]).max() > 0 for name in run)

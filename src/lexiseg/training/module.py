@@ -202,7 +202,9 @@ class SegmentationModule(lightning.LightningModule):
         """Average the weights, count the step, and stop when the training is as long as it should be."""
         self.progress.step += 1
         # With accumulated gradients, the weights change in some steps only.
-        if self.config.accumulate == 1 or self.trainer.global_step > self._averaged_at:
+        if self.config.accumulate == 1:
+            self.update_averages()
+        elif self.trainer.global_step > self._averaged_at:
             self._averaged_at = self.trainer.global_step
             self.update_averages()
         if self.progress.share >= 1.0:
