@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lexiseg.inference.predictor import Predictor as Predictor
     from lexiseg.inference.result import Prediction as Prediction
     from lexiseg.inference.targets import find_targets as find_targets
+    from lexiseg.installation.check import check_installation as check_installation
     from lexiseg.refinement.refine import Refinement as Refinement
     from lexiseg.refinement.refine import refine as refine
     from lexiseg.refinement.write import refine_to_files as refine_to_files
@@ -73,6 +74,7 @@ _HOMES = {
     "audit": "lexiseg.studies.audit",
     "calibrate": "lexiseg.evaluation.fit_calibration",
     "check_dataset": "lexiseg.data.check",
+    "check_installation": "lexiseg.installation.check",
     "compare": "lexiseg.evaluation.compare",
     "convert_cotexnet": "lexiseg.runs.conversion.cotexnet",
     "convert_stpnet": "lexiseg.runs.conversion.stpnet",

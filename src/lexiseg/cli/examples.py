@@ -12,6 +12,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "": (
         "lexiseg predict covid-xray image.png --overlays",
         "lexiseg demo --minutes 3",
+        "lexiseg doctor",
     ),
     "train": (
         "lexiseg train my-data -o runs/first",
@@ -60,6 +61,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "token list": ("lexiseg token list",),
     "token revoke": ("lexiseg token revoke jane",),
     "demo": ("lexiseg demo", "lexiseg demo my-data -o demo --minutes 10"),
+    "doctor": ("lexiseg doctor", "lexiseg doctor --json"),
     "data": ("lexiseg data list", "lexiseg data check my-data"),
     "data describe": (
         "lexiseg data describe my-data -o words.jsonl",
