@@ -17,6 +17,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "train": (
         "lexiseg train my-data -o runs/first",
         "lexiseg train my-data -o runs/first --text none --max-minutes 30",
+        "lexiseg train my-data -o runs/first --dry-run",
         "lexiseg train my-data -o runs/first --resume",
     ),
     "evaluate": (
@@ -35,6 +36,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "lexiseg predict runs/first 'images/*.png' --write mask,overlay,card",
         "lexiseg predict runs/first image.dcm --write seg,sr --json",
         "lexiseg predict runs/first ct-folder --write nifti,seg --window 40,400 --axis axial",
+        "lexiseg predict runs/first images --dry-run",
     ),
     "refine": ("lexiseg refine covid-xray image.png --say 'no lesion on the right; lower left only'",),
     "export": (

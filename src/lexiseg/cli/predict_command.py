@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from lexiseg.cli.common_options import (
     AverageWith,
     BatchSize,
     Device,
+    DryRun,
     EngineName,
     EngineOption,
     FlipAverage,
@@ -31,6 +32,11 @@ from lexiseg.clinic.view import parse_view
 from lexiseg.errors import LexisegError, PartialFailureError, UsageError
 from lexiseg.inference.writers.registry import check_formats, format_names
 from lexiseg.words.description import Side
+
+if TYPE_CHECKING:
+    from lexiseg.inference.batch import BatchSummary
+    from lexiseg.inference.predictor import Predictor
+    from lexiseg.inference.volumes.batch import VolumeSummary
 
 
 def predict(
@@ -84,6 +90,7 @@ def predict(
     precision: PrecisionOption = PrecisionName.FLOAT32,
     flip_average: FlipAverage = False,
     average_with: AverageWith = None,
+    dry_run: DryRun = False,
     shared: Shared = False,
 ) -> None:
     """Segment images and volumes: write masks in their size, the retrieved words, and a review flag."""
@@ -97,7 +104,7 @@ def predict(
     check_formats(formats)
     view = parse_view(window, frame)
 
-    from lexiseg import load, predict_to_files
+    from lexiseg import forecast_prediction, load, predict_to_files
     from lexiseg.inference.sources.local_sources import local_sources
     from lexiseg.inference.targets import find_images
     from lexiseg.inference.volumes.targets import check_apart, find_volumes
@@ -126,10 +133,18 @@ def predict(
         spacing_mm=spacing_mm,
         view=view,
     )
+    if dry_run:
+        forecast = forecast_prediction(predictor, targets, out, formats=formats, volumes=len(volumes.targets))
+        show_result(forecast)
+        for sentence in forecast.sentences():
+            say(sentence)
+        for error in forecast.unreadable.values():
+            warn(f"Would be skipped: {error}")
+        return
     say(f"Engine: {predictor.engine.description}.")
-    volume_failure = None
+    volumes_done = volume_failure = None
     if volumes.targets:
-        volume_failure = predict_volumes(
+        volumes_done, volume_failure = predict_volumes(
             predictor,
             volumes.targets,
             out,
@@ -139,9 +154,10 @@ def predict(
             smooth=smooth_slices,
             named=sources.named,
         )
-        if volume_failure is not None and not targets:
-            raise volume_failure
         if not targets:
+            show_result(_result(None, volumes_done, predictor))
+            if volume_failure is not None:
+                raise volume_failure
             return
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(targets))
@@ -159,19 +175,7 @@ def predict(
                 if "mask" in formats
                 else f"The files so far are in {out}. Run the command again to predict all images."
             ) from interrupt
-    show_result(
-        {
-            "done": summary.done,
-            "flagged": summary.flagged,
-            "unlike": summary.unlike,
-            "failed": [{"image": image, "error": error} for image, error in summary.failed],
-            "refused": [
-                {"image": image, "format": name, "reason": reason} for image, name, reason in summary.refused
-            ],
-            "results": summary.results,
-            "engine": str(predictor.engine.description),
-        }
-    )
+    show_result(_result(summary, volumes_done, predictor))
     compares = predictor.compares_images
     can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None or compares
     review = f"; {summary.flagged} flagged for review" if can_flag else ""
@@ -216,6 +220,30 @@ def predict(
         )
     if volume_failure is not None:
         raise volume_failure
+
+
+def _result(
+    images: BatchSummary | None, volumes: VolumeSummary | None, predictor: Predictor
+) -> dict[str, object]:
+    """Return what --json prints: the counts of images, of volumes, or of both."""
+    found: dict[str, object] = {"engine": str(predictor.engine.description)}
+    if images is not None:
+        found |= {"done": images.done, "flagged": images.flagged, "unlike": images.unlike}
+        found |= {"failed": _failed(images.failed), "refused": _refused(images.refused)}
+        found["results"] = images.results
+    if volumes is not None:
+        counts = {"done": volumes.done, "slices": volumes.slices, "flagged": volumes.flagged}
+        files = {"failed": _failed(volumes.failed), "refused": _refused(volumes.refused)}
+        found["volumes"] = {**counts, **files, "results": volumes.results}
+    return found
+
+
+def _failed(failed: Sequence[tuple[Path, str]]) -> list[dict[str, object]]:
+    return [{"image": image, "error": error} for image, error in failed]
+
+
+def _refused(refused: Sequence[tuple[Path, str, str]]) -> list[dict[str, object]]:
+    return [{"image": image, "format": name, "reason": reason} for image, name, reason in refused]
 
 
 def _say_sides(side: Side, done: int, unknown: int) -> None:
