@@ -89,6 +89,33 @@ def test_the_record_holds_what_prediction_needs(exported: Run) -> None:
     assert b"site-packages" not in content
 
 
+@pytest.mark.parametrize("fit", ["pad", "tiles"])
+def test_other_fits_are_exported(fit: str, tmp_path: Path, make_run: Any, random_images: list[Path]) -> None:
+    run = make_run(tmp_path / "run", prompted=True, fit=fit)[0]
+    found = export(run)
+    assert found.parity.logits < 1e-3
+    assert ModelFile.open(run.path / "model.onnx").record.fit == fit
+    names = ("torch", "onnx", "openvino")
+    predictors = [Predictor(run, PredictionOptions(engine=name, flip_average=True)) for name in names]
+    member = predictors[0]._members[0]
+    pictures = member.whole_images.pictures([read_image(path) for path in random_images])
+    assert pictures.inside is not None
+    assert 0 < pictures.inside.mean() < 1
+    reference, *others = (p.engine.run(pictures.images, pictures.inside).features for p in predictors)
+    assert reference is not None
+    for features in others:
+        np.testing.assert_allclose(features, reference, rtol=1e-3, atol=1e-4)
+    for path in random_images[1:4:2]:  # of 50 x 70 and 130 x 33 pixels
+        ours, *theirs = (predictor.predict(path) for predictor in predictors)
+        for other in theirs:
+            assert np.mean(other.mask != ours.mask) < 1e-4
+            np.testing.assert_allclose(other.probability, ours.probability, atol=1e-4)
+            assert [word.index for word in other.words] == [word.index for word in ours.words]
+    run.updated(fit="stretch")
+    with refuses("LEX-WEIGHTS-1331", fit, "stretch", "lexiseg export"):
+        Predictor(Run.open(run.path))
+
+
 def test_averages_and_flips_compute_with_the_engine(exported: Run, random_images: list[Path]) -> None:
     found = [
         Predictor(exported, PredictionOptions(engine=name, flip_average=True)).predict(random_images[1])
@@ -189,7 +216,7 @@ def test_every_system_exports(make: Callable[[], tuple[nn.Module, int]], tmp_pat
         output = network(image)
     vocabulary = load_vocabulary("chest") if output.retrieval else None
     run: Any = SimpleNamespace(
-        spoken_vocabulary=vocabulary, manifest=SimpleNamespace(image_size=size), shown="run"
+        spoken_vocabulary=vocabulary, manifest=SimpleNamespace(image_size=size, fit="stretch"), shown="run"
     )
     engine: Any = SimpleNamespace(network=network, device="cpu")
     file = tmp_path / "model.onnx"
@@ -214,7 +241,7 @@ def test_a_constant_batch_size_is_refused() -> None:
             return SimpleNamespace(logits=scores, retrieval={})
 
     run: Any = SimpleNamespace(
-        spoken_vocabulary=None, manifest=SimpleNamespace(image_size=16), shown="my run"
+        spoken_vocabulary=None, manifest=SimpleNamespace(image_size=16, fit="stretch"), shown="my run"
     )
     with refuses("LEX-WEIGHTS-876", "my run takes one batch size only", "tensor.shape[0]"):
         make_onnx_model(run, SimpleNamespace(network=Fixed(), device="cpu"))  # type: ignore[arg-type]

@@ -139,6 +139,7 @@ def _record(run: Run, weights: WeightsType) -> ModelRecord:
         weights_sha256=run.weights_sha256(),
         weights=weights,
         image_size=manifest.image_size,
+        fit=manifest.fit,
         mean=manifest.mean,
         std=manifest.std,
         class_names=run.class_names,
@@ -173,7 +174,7 @@ def _compare(
     return compare_engines(
         reference,
         Predictor(run, reference.options, engine=engine),
-        images or drawn_images(run.manifest.image_size),
+        images or drawn_images(run.manifest.image_size, run.manifest.fit),
         limits=ROUNDED if file.record.weights == "float16" else EXACT,
         drawn=not images,
     )

@@ -18,6 +18,7 @@ from lexiseg.engines.model_file import (
     FEATURES_NAME,
     HASH_KEY,
     INPUT_NAME,
+    INSIDE_NAME,
     LOGITS_NAME,
     NO_HASH,
     RECORD_KEY,
@@ -41,8 +42,9 @@ class _OutputsAsTuple(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        output: SegmentationOutput = self.network(image)
+    def forward(self, image: Tensor, inside: Tensor | None = None) -> tuple[Tensor, ...]:
+        seen = (image,) if inside is None else (image, inside)
+        output: SegmentationOutput = self.network(*seen)
         features = output.image_features if isinstance(output, HasImageFeatures) else None
         return (
             output.logits.float(),
@@ -65,18 +67,21 @@ def make_onnx_model(run: Run, engine: TorchEngine) -> onnx.ModelProto:
     factors = [] if vocabulary is None else [factor.name for factor in vocabulary.factors]
     size = run.manifest.image_size
     # Two images, as torch would take a batch of one for a constant.
-    example = torch.zeros(2, 3, size, size, device=engine.device)
+    example: tuple[Tensor, ...] = (torch.zeros(2, 3, size, size, device=engine.device),)
+    if run.manifest.fit != "stretch":
+        example = (*example, torch.ones(2, 1, size, size, device=engine.device))
+    batch = {0: torch.export.Dim("batch", min=1)}
     try:
         with torch.no_grad(), _quiet():
             network = _OutputsAsTuple(engine.network).eval()
             # Only a network that gives image features has the last output.
-            names = [LOGITS_NAME, *factors, FEATURES_NAME][: len(network(example))]
+            names = [LOGITS_NAME, *factors, FEATURES_NAME][: len(network(*example))]
             program = torch.onnx.export(
                 network,
-                (example,),
+                example,
                 dynamo=True,
-                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-                input_names=[INPUT_NAME],
+                dynamic_shapes=(batch,) * len(example),
+                input_names=[INPUT_NAME, INSIDE_NAME][: len(example)],
                 output_names=names,
                 verbose=False,
             )

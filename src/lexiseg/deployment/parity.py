@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.data.image_fit import Fit
 from lexiseg.engines.engine import Engine, FloatArray
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
@@ -130,6 +131,7 @@ def compare_engines(
     for chunk in _chunks(images, reference.options.batch_size):
         prepared = reference.prepare(chunk)
         batch = prepared if batch is None else batch
+        # Of the pictures as a whole, whatever they show of the images.
         ours, theirs = (predictor.engine.run(prepared).logits for predictor in (exported, reference))
         found.logits = max(found.logits, float(np.abs(ours - theirs).max()))
         for pair in zip(exported.predict_arrays(chunk), reference.predict_arrays(chunk), strict=True):
@@ -168,13 +170,21 @@ def speed(engine: Engine, batch: FloatArray) -> float:
     return len(batch) / min(durations)
 
 
-def drawn_images(image_size: int, count: int = 8) -> list[Pixels]:
-    """Return coarse noise as images `(S, S, 3)` uint8, always the same."""
+def drawn_images(image_size: int, fit: Fit = "stretch", count: int = 8) -> list[Pixels]:
+    """Return coarse noise as images `(H, W, 3)` uint8, always the same.
+
+    Args:
+        image_size: Side S of the pictures that the network sees.
+        fit: How images fit them. Stretched images are S x S; others are 1.5 S high and 1.25 S wide, so that
+            they are padded, or several tiles.
+        count: Number of images.
+    """
     coarse = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
-    steps = -(-image_size // 8)
-    return [
-        np.kron(image, np.ones((steps, steps, 1), np.uint8))[:image_size, :image_size] for image in coarse
-    ]
+    height, width = image_size, image_size
+    if fit != "stretch":
+        height, width = image_size * 3 // 2, image_size * 5 // 4
+    steps = -(-max(height, width) // 8)
+    return [np.kron(image, np.ones((steps, steps, 1), np.uint8))[:height, :width] for image in coarse]
 
 
 def _dice(ours: Pixels, theirs: Pixels) -> float:

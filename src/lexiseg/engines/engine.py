@@ -27,7 +27,8 @@ class EngineOutput:
     """What a network says about a batch of images.
 
     Attributes:
-        logits: Mask scores `(B, C, S, S)` float32.
+        logits: Mask scores `(B, C, S, S)` float32; of a whole image that fits its picture otherwise than
+            stretched, `(1, C, h, w)` on a grid of its own (`lexiseg.inference.whole_images`).
         words: Phrase probabilities per factor, each `(B, N_f)` float32; empty where the network names no
             words.
         features: What the encoder sees in the whole images, `(B, D)` float32
@@ -69,11 +70,13 @@ class Engine(Protocol):
         """Which engine it is."""
         ...
 
-    def run(self, images: FloatArray) -> EngineOutput:
+    def run(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features.
 
         Args:
-            images: `(B, 3, S, S)` float32, normalised as the network expects.
+            images: Pictures `(B, 3, S, S)` float32, normalised as the network expects.
+            inside: Where they show the image, `(B, 1, S, S)` float32 of 0 and 1; None: everywhere. Only for
+                networks that were trained with another fit than "stretch"; features are means over it.
         """
         ...
 

@@ -13,14 +13,18 @@ import hashlib
 import io
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import ValidationError
+import numpy as np
+from pydantic import SerializerFunctionWrapHandler, ValidationError, model_serializer
 
+from lexiseg.data.image_fit import Fit
+from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import WeightsError
-from lexiseg.json_records import Record, reason
+from lexiseg.json_records import PartlyWritten, Record, reason
 from lexiseg.runs.run import Run
 from lexiseg.structured_text import MAX_JSON_BYTES, UnusableTextError, parse_json
 from lexiseg.words.description import Side
@@ -36,6 +40,8 @@ NO_HASH = "0" * 64
 ARCHIVE_XML, ARCHIVE_WEIGHTS, ARCHIVE_RECORD = "model.xml", "model.bin", "lexiseg.json"
 #: Names of the input and of the output with the mask scores; phrase probabilities follow by factor.
 INPUT_NAME, LOGITS_NAME = "image", "logits"
+#: Name of the second input: where pictures show the image; the model of a run that stretches images lacks it.
+INSIDE_NAME = "inside"
 #: Name of the last output, the image features; the model of a network that gives none lacks it.
 FEATURES_NAME = "lexiseg.image_features"
 
@@ -49,7 +55,7 @@ _LONGEST_VARINT = 10
 WeightsType = Literal["float32", "float16", "shared"]
 
 
-class ModelRecord(Record):
+class ModelRecord(PartlyWritten, Record):
     """What a model file says about itself.
 
     Attributes:
@@ -60,7 +66,8 @@ class ModelRecord(Record):
         system: Name and preset of the system.
         weights_sha256: SHA-256 of the run's weights.
         weights: Type of the numbers that hold the weights; "shared": those of the run, beside the file.
-        image_size: Height and width in pixels of the input; images are resized to it.
+        image_size: Height and width in pixels of the pictures that the network takes.
+        fit: How images fit these pictures (`lexiseg.data.image_fit`); not written where it is "stretch".
         mean: Per channel, subtracted after scaling pixels to 0..1.
         std: Per channel, divided by.
         class_names: Name per label; index 0 is the background.
@@ -77,12 +84,17 @@ class ModelRecord(Record):
     weights_sha256: str
     weights: WeightsType
     image_size: int
+    fit: Fit = "stretch"
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     class_names: tuple[str, ...]
     side: Side
     vocabulary: Vocabulary | None
     calibration: str | None
+
+    @model_serializer(mode="wrap")
+    def _what_applies(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {k: value for k, value in handler(self).items() if (k, value) != ("fit", "stretch")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,16 +142,23 @@ class ModelFile:
         return cls(path=path, content=content, record=_record(content, path))
 
     def check_run(self, run: Run) -> None:
-        """Refuse a file that was written for other weights than those of the run.
+        """Refuse a file that was written for other weights than those of the run, or for another fit.
 
         Raises:
-            WeightsError: The weights differ.
+            WeightsError: Weights or fit differ.
         """
         if self.record.weights_sha256 != run.weights_sha256():
             raise WeightsError(
                 f"The model file {self.path} was written for other weights than those in {run.weights_file}. "
                 f"Write it again with `lexiseg export {run.shown}`, or remove it.",
                 code="LEX-WEIGHTS-867",
+            )
+        if self.record.fit != run.manifest.fit:
+            raise WeightsError(
+                f"The model file {self.path} was written for the fit {self.record.fit}, but "
+                f"{run.path}/run.json says {run.manifest.fit}. Write it again with `lexiseg export "
+                f"{run.shown}`, or restore run.json.",
+                code="LEX-WEIGHTS-1331",
             )
 
     @property
@@ -151,6 +170,23 @@ class ModelFile:
         """Return a file of the archive."""
         with zipfile.ZipFile(io.BytesIO(self.content)) as archive:
             return archive.read(name)
+
+
+def network_inputs(
+    images: FloatArray, inside: FloatArray | None, taken: Sequence[str]
+) -> dict[str, FloatArray]:
+    """Return the inputs of a model by name; see `Engine.run`.
+
+    Args:
+        images: Pictures `(B, 3, S, S)`.
+        inside: Where they show the image, `(B, 1, S, S)`; None: everywhere.
+        taken: Names of the inputs that the model takes.
+    """
+    inputs = {INPUT_NAME: np.ascontiguousarray(images)}
+    if INSIDE_NAME in taken:
+        everywhere = np.ones((len(images), 1, *images.shape[2:]), np.float32)
+        inputs[INSIDE_NAME] = everywhere if inside is None else np.ascontiguousarray(inside)
+    return inputs
 
 
 def with_hash(content: bytes) -> bytes:

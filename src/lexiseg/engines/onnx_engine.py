@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnxruntime
 
 from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray
 from lexiseg.engines.grid import foreground_probability, resize_scores
-from lexiseg.engines.model_file import FEATURES_NAME, INPUT_NAME, ModelFile
+from lexiseg.engines.model_file import FEATURES_NAME, ModelFile, network_inputs
 from lexiseg.engines.threads import cpu_threads
 from lexiseg.errors import WeightsError
 
@@ -49,9 +48,10 @@ class OnnxEngine:
             name="onnx", version=onnxruntime.__version__, precision="float32", device="cpu"
         )
 
-    def run(self, images: FloatArray) -> EngineOutput:
+    def run(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features; see `Engine.run`."""
-        logits, *others = self._session.run(None, {INPUT_NAME: np.ascontiguousarray(images)})
+        taken = [wanted.name for wanted in self._session.get_inputs()]
+        logits, *others = self._session.run(None, network_inputs(images, inside, taken))
         features = others.pop() if self._session.get_outputs()[-1].name == FEATURES_NAME else None
         return EngineOutput(logits=logits, words=tuple(others), features=features)
 

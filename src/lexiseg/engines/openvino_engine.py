@@ -11,7 +11,13 @@ import openvino
 
 from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray, Precision
 from lexiseg.engines.grid import foreground_probability, resize_scores
-from lexiseg.engines.model_file import ARCHIVE_WEIGHTS, ARCHIVE_XML, FEATURES_NAME, INPUT_NAME, ModelFile
+from lexiseg.engines.model_file import (
+    ARCHIVE_WEIGHTS,
+    ARCHIVE_XML,
+    FEATURES_NAME,
+    ModelFile,
+    network_inputs,
+)
 from lexiseg.engines.threads import cpu_threads
 from lexiseg.errors import WeightsError
 
@@ -54,9 +60,10 @@ class OpenVinoEngine:
         """Which engine it is."""
         return EngineDescription(name="openvino", version=_version(), precision=self._precision, device="cpu")
 
-    def run(self, images: FloatArray) -> EngineOutput:
+    def run(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features; see `Engine.run`."""
-        found = self._compiled({INPUT_NAME: np.ascontiguousarray(images)})
+        taken = [wanted.any_name for wanted in self._compiled.inputs]
+        found = self._compiled(network_inputs(images, inside, taken))
         # Copies: OpenVINO writes the next results into the same memory.
         logits, *others = (found[output].astype(np.float32) for output in self._compiled.outputs)
         features = others.pop() if FEATURES_NAME in self._compiled.outputs[-1].names else None

@@ -56,9 +56,10 @@ class TorchEngine:
         )
 
     @torch.inference_mode()
-    def run(self, images: FloatArray) -> EngineOutput:
+    def run(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features; see `Engine.run`."""
-        output: SegmentationOutput = self.network(self.tensor(images))
+        seen = (images,) if inside is None else (images, inside)
+        output: SegmentationOutput = self.network(*(self.tensor(part) for part in seen))
         features = output.image_features if isinstance(output, HasImageFeatures) else None
         return EngineOutput(
             logits=output.logits.float().cpu().numpy(),
@@ -95,13 +96,20 @@ def _load(run: Run) -> nn.Module:
         WeightsError: Weights or bank are missing or damaged, or do not fit the run.
     """
     manifest, vocabulary = run.manifest, run.spoken_vocabulary
-    folds = get(manifest.network.model, manifest.network.preset).folds_batch_norms
+    system = get(manifest.network.model, manifest.network.preset)
+    if manifest.fit not in system.fits:
+        raise RunError(
+            f"{run.path}/run.json says the fit {manifest.fit}, but the {system.preset} preset of "
+            f"{system.title} takes {' or '.join(system.fits)} only. Restore the file, or train the run "
+            f"again.",
+            code="LEX-RUN-1332",
+        )
     bank = TextBank.load(run.bank_file) if vocabulary is not None else None
     try:
         network = build_network(manifest.network, bank)
         load_weights(network, run.weights_file)
         network = channels_last(network).eval()
-        if folds:
+        if system.folds_batch_norms:
             fold_batch_norms(network, example_image(manifest.image_size))
     # What torch, timm and transformers raise for sizes that do not fit together or do not fit into memory.
     except (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError,

@@ -121,7 +121,8 @@ def describe_training_images(
     train, val = _drawn(_trained_on(index, run)), _drawn(index.split("val"))
     if min(len(train), len(val)) < FEWEST_IMAGES:
         return None
-    vectors = _vectors([*train, *val], Member(run, load_engine(run, "torch", device=device)), progress)
+    member = Member(run, load_engine(run, "torch", device=device), BATCH_SIZE)
+    vectors = _vectors([*train, *val], member, progress)
     seen = {aspect: (values[: len(train)], values[len(train) :]) for aspect, values in vectors.items()}
     statistics = {
         aspect: fit_aspect(
@@ -206,7 +207,8 @@ def _vectors(samples: Sequence[Sample], member: Member, progress: Progress | Non
     found: dict[Aspect, list[npt.NDArray[np.floating]]] = {}
     for start in range(0, len(samples), BATCH_SIZE):
         images = [read_image(sample.image) for sample in samples[start : start + BATCH_SIZE]]
-        features = member.output(member.prepare(images)).features
+        pictures = member.whole_images.pictures(images)
+        features = member.output(pictures.images, pictures.inside).features
         for aspect, values in describe_images(images, features).items():
             found.setdefault(aspect, []).append(values)
         if progress is not None:

@@ -23,6 +23,12 @@ _TAUGHT = {
     "lmm": "masks, and words from a descriptions file",
     "none": "masks alone, no words",
 }
+# How an image fits the pictures of side {0} that the network sees.
+_SEEN = {
+    "stretch": "resized to {0} x {0} px",
+    "pad": "resized to fit {0} x {0} px, its aspect ratio kept",
+    "tiles": "in tiles of {0} x {0} px",
+}
 #: What a signal of the review rule measures, in words for people.
 SIGNAL_TITLES = {
     "overlap": "how sure all pixels are",
@@ -102,7 +108,7 @@ def _about(metrics: Metrics) -> list[tuple[str, str]]:
     failed = len(metrics.failed)
     return [
         ("Network", f"{title}, {network.preset} preset, {network.encoder}{size}"),
-        ("Input", f"one image of {manifest.image_size} x {manifest.image_size} px, and nothing else"),
+        ("Input", f"one image, {_SEEN[manifest.fit].format(manifest.image_size)}, and nothing else"),
         ("Classes", ", ".join(metrics.class_names[1:])),
         ("Trained on", _trained_on(manifest.data)),
         ("Taught by", _TAUGHT[manifest.text]),

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from lexiseg.engines.engine import Engine, EngineOutput, FloatArray
 from lexiseg.errors import RunError, UsageError
-from lexiseg.inference.preprocess import normalise, to_grid
+from lexiseg.inference.flip_averaging import average_with_mirror
+from lexiseg.inference.review import mask_overlap, mask_signals
+from lexiseg.inference.whole_images import Pictures, WholeImages
 from lexiseg.runs.run import Run
 
 
@@ -24,24 +26,33 @@ class Member:
     Attributes:
         run: The run.
         engine: Its engine.
+        batch_size: Most tiles per pass through the network.
     """
 
     run: Run
     engine: Engine
+    batch_size: int
 
-    def prepare(self, images: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
-        """Return `(B, 3, S, S)` as the network takes it, for `(H, W, 3)` uint8 images."""
-        manifest = self.run.manifest
-        batch = np.stack([to_grid(image, manifest.image_size) for image in images])
-        return normalise(batch, manifest.mean, manifest.std)
+    @cached_property
+    def whole_images(self) -> WholeImages:
+        """How the network answers for whole images."""
+        return WholeImages.of(self.run.manifest, self.run.spoken_vocabulary, batch_size=self.batch_size)
 
-    def output(self, images: FloatArray) -> EngineOutput:
-        """Return mask scores and phrase probabilities for `(B, 3, S, S)`.
+    def outputs(self, pictures: Pictures, *, mirrored: bool = False) -> list[EngineOutput]:
+        """Return the answer for each image; see `WholeImages.outputs`.
+
+        Raises:
+            RunError: Scores are not finite.
+        """
+        return self.whole_images.outputs(pictures, self.output, mirrored=mirrored)
+
+    def output(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
+        """Return mask scores and phrase probabilities for pictures; see `Engine.run`.
 
         Raises:
             RunError: They are not finite.
         """
-        output = self.engine.run(images)
+        output = self.engine.run(images) if inside is None else self.engine.run(images, inside)
         if not all(np.isfinite(values).all() for values in (output.logits, *output.words)):
             raise RunError(
                 f"The network of {self.run.path} returned scores that are not finite: its weights, its text "
@@ -84,7 +95,7 @@ def average_outputs(outputs: Sequence[EngineOutput], engine: Engine) -> EngineOu
     """Average mask scores, on the first one's grid, and phrase probabilities.
 
     Args:
-        outputs: Of runs that `check_alike` lets pass; S may differ.
+        outputs: Of runs that `check_alike` lets pass; the grids of their scores may differ.
         engine: Resizes the scores of the others.
 
     Returns:
@@ -98,6 +109,41 @@ def average_outputs(outputs: Sequence[EngineOutput], engine: Engine) -> EngineOu
     return EngineOutput(
         logits=np.mean(on_grid, axis=0), words=tuple(np.mean(same, axis=0) for same in factors)
     )
+
+
+def averaged_answers(
+    members: Sequence[Member],
+    pictures: Sequence[Pictures],
+    outputs: Sequence[Sequence[EngineOutput]],
+    *,
+    flip_average: bool,
+) -> list[tuple[EngineOutput, dict[str, float]]]:
+    """Return the answer for each image after all averaging, and the signals of its mask.
+
+    Args:
+        members: The networks.
+        pictures: Per member, the pictures of the images.
+        outputs: Per member, its answer for each image.
+        flip_average: Whether the answers for the mirrored images are averaged with them.
+    """
+    engine = members[0].engine
+    plain = [average_outputs(of_image, engine) for of_image in zip(*outputs, strict=True)]
+    if not flip_average:
+        return [(output, mask_signals(output.logits[0])) for output in plain]
+    turned = [member.outputs(seen, mirrored=True) for member, seen in zip(members, pictures, strict=True)]
+    mirrored = [average_outputs(of_image, engine) for of_image in zip(*turned, strict=True)]
+    answers = []
+    for own, other in zip(plain, mirrored, strict=True):
+        mean = average_with_mirror(own, other, members[0].run.spoken_vocabulary)
+        overlap = mask_overlap(own.logits[0], other.logits[0][..., ::-1])
+        answers.append((mean, {**mask_signals(mean.logits[0]), "mirror": overlap}))
+    return answers
+
+
+def joined_features(outputs: Sequence[EngineOutput]) -> FloatArray | None:
+    """Return the features of several images as one array `(B, D)`; None where the network gives none."""
+    found = [output.features for output in outputs if output.features is not None]
+    return np.concatenate(found) if found else None
 
 
 def _difference(first: Run, second: Run) -> str | None:

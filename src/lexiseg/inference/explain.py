@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.data.image_fit import Placement
 from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import UsageError
 from lexiseg.inference.image_inputs import ImageInput, Pixels, decoded_image
@@ -42,6 +43,10 @@ AVERAGED = (
 )
 
 
+OVERVIEW = (
+    "Mask and words are made from tiles of the image; where phrases act and the masks under other phrases "
+    "are those of the whole image seen at once, with less detail."
+)
 CORRECTED = (
     "The masks under other phrases about places are those that the command lexiseg refine gives for the "
     "phrase."
@@ -110,7 +115,7 @@ class Explanation:
         prediction: The prediction.
         words: One entry per retrieved word, in the same order.
         plain: The mask that forced ones are compared with, `(H, W)`: of the (first) network alone, without
-            any averaging.
+            any averaging; with tiles, of the whole image seen at once.
         heat_kind: What heat is: attention of the phrase, or gradient of its score; None without.
         scales: Per scale, in the order of computation, its stride and the factors whose phrases prompt it;
             empty where one prompt serves all scales.
@@ -179,6 +184,7 @@ def explain(predictor: Predictor, image: ImageInput, *, prediction: Prediction |
     notes += [NO_HEAT] if trace.heat_kind is None else []
     notes += [ONE_EMBEDDING] if trace.heat_kind == "gradient" else []
     notes += [MIRROR] if predictor.options.flip_average else []
+    notes += [OVERVIEW] if predictor.run.manifest.fit == "tiles" else []
     notes += [AVERAGED] if len(predictor.runs) > 1 else []
     notes += [CORRECTED] if any(moves for stated in alternatives for _, moves in stated) else []
     plain, words = _words(predictor, found, trace, alternatives)
@@ -246,7 +252,8 @@ def _words(
 ) -> tuple[npt.NDArray[np.uint8], tuple[ExplainedWord, ...]]:
     """Return the mask without forcing, and one explained word per retrieved one."""
     size = (prediction.mask.shape[0], prediction.mask.shape[1])
-    plain, probability = predictor.on_grid(_array(trace.logits), size)
+    place = predictor.place(size)
+    plain, probability = predictor.on_grid(place.inner_of(_array(trace.logits)), size)
     vocabulary = predictor.run.spoken_vocabulary
     assert vocabulary is not None, "only a run that names words is traced"
     retrieved = [word.index for word in prediction.words]
@@ -261,14 +268,22 @@ def _words(
                 mask = correct_mask(predictor, probability, said, retrieved).mask
             else:
                 logits = next(rows)
-                mask = None if logits is None else predictor.on_grid(_array(logits), size)[0]
+                forced = None if logits is None else place.inner_of(_array(logits))
+                mask = None if forced is None else predictor.on_grid(forced, size)[0]
             what_if.append(_what_if(phrase, confidence, mask, plain))
         heat = None
         if trace.heat_kind is not None:
-            own = trace.heat[word.factor].float().cpu()
-            heat = (own / own.max().clamp(min=1e-12)).numpy()
+            heat = _heat(_array(trace.heat[word.factor]), place, predictor)
         words.append(ExplainedWord(factor=word.factor, heat=heat, what_if=tuple(what_if)))
     return plain, tuple(words)
+
+
+def _heat(heat: FloatArray, place: Placement, predictor: Predictor) -> FloatArray:
+    """Return where a phrase acts in an image, with maximum 1, for its heat `(h, w)` in the picture."""
+    if predictor.run.manifest.fit != "stretch":
+        heat = place.inner_of(predictor.engine.resize(heat[None, None], (place.side, place.side)))[0, 0]
+    scaled: FloatArray = heat / np.maximum(heat.max(), np.float32(1e-12))
+    return scaled
 
 
 def _array(logits: Tensor) -> FloatArray:

@@ -13,14 +13,14 @@ from PIL import Image
 
 from lexiseg.clinic.view import View
 from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.data.image_fit import Placement
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.engines.choice import load_engine
-from lexiseg.engines.engine import Engine, EngineOutput, FloatArray
+from lexiseg.engines.engine import Engine, FloatArray
 from lexiseg.errors import LexisegError
 from lexiseg.inference.calibration import load_calibration
 from lexiseg.inference.dicom_images import on_stored_grid
-from lexiseg.inference.ensemble import Member, average_outputs, check_alike
-from lexiseg.inference.flip_averaging import average_with_mirror
+from lexiseg.inference.ensemble import Member, averaged_answers, check_alike, joined_features
 from lexiseg.inference.image_inputs import ImageInput, Pixels, decoded_image, image_pixels
 from lexiseg.inference.options import PredictionOptions, check_spacing
 from lexiseg.inference.read_ahead import read_ahead
@@ -29,8 +29,6 @@ from lexiseg.inference.retrieved_words import retrieved_words
 from lexiseg.inference.review import (
     Review,
     disagreement,
-    mask_overlap,
-    mask_signals,
     share_of_agreement,
     word_signals,
 )
@@ -97,8 +95,8 @@ class Predictor:
         for other in others:
             check_alike(self.run, other)
         self._members = (
-            Member(self.run, self._load(self.run) if engine is None else engine),
-            *(Member(other, self._load(other)) for other in others),
+            Member(self.run, self._load(self.run) if engine is None else engine, options.batch_size),
+            *(Member(other, self._load(other), options.batch_size) for other in others),
         )
         self._training_images = tuple(
             load_training_images(member.run) if calibrated else None for member in self._members
@@ -169,27 +167,34 @@ class Predictor:
         """Segment a batch of `(H, W, 3)` uint8 images."""
         check_spacing(spacing_mm)
         spacing_mm = spacing_mm or self.options.spacing_mm
-        prepared = [member.prepare(images) for member in self._members]
-        outputs = self._outputs(prepared)
-        # The outputs for the images themselves, before any averaging.
-        features = [output.features for output in outputs]
+        pictures = [member.whole_images.pictures(images) for member in self._members]
+        outputs = [member.outputs(seen) for member, seen in zip(self._members, pictures, strict=True)]
+        # Those of the images themselves, before any averaging.
+        features = [joined_features(of_member) for of_member in outputs]
         unlike = unlike_any(self._training_images, images, features)
-        output, signals = self._averaged(outputs, prepared)
+        answers = averaged_answers(self._members, pictures, outputs, flip_average=self.options.flip_average)
         return [
             self._result(
                 image,
-                output.logits[i : i + 1],
-                [factor[i] for factor in output.words],
-                signals[i],
+                output.logits,
+                [factor[0] for factor in output.words],
+                signals,
                 unlike=None if unlike is None else unlike[i],
                 spacing_mm=spacing_mm,
             )
-            for i, image in enumerate(images)
+            for i, (image, (output, signals)) in enumerate(zip(images, answers, strict=True))
         ]
 
     def prepare(self, images: Sequence[Pixels]) -> FloatArray:
-        """Return `(B, 3, S, S)` as the (first) network takes it, for `(H, W, 3)` uint8 images."""
-        return self._members[0].prepare(images)
+        """Return the pictures of `(H, W, 3)` uint8 images that the (first) network sees, `(B, 3, S, S)`.
+
+        Each shows its image whole.
+        """
+        return self._members[0].whole_images.pictures(images).images
+
+    def place(self, size: tuple[int, int]) -> Placement:
+        """Return where an image of `size` (H, W) lies in the picture of `prepare`."""
+        return self._members[0].whole_images.place(size)
 
     @property
     def engine(self) -> Engine:
@@ -209,28 +214,6 @@ class Predictor:
     def runs(self) -> tuple[Run, ...]:
         """The runs whose answers are averaged: one, or two."""
         return tuple(member.run for member in self._members)
-
-    def _outputs(self, prepared: Sequence[FloatArray]) -> list[EngineOutput]:
-        """Return the output of each member, for the images as each takes them."""
-        return [member.output(images) for member, images in zip(self._members, prepared, strict=True)]
-
-    def _averaged(
-        self, outputs: Sequence[EngineOutput], prepared: Sequence[FloatArray]
-    ) -> tuple[EngineOutput, list[dict[str, float]]]:
-        """Return the output after all averaging, and the signals of each mask."""
-        output = average_outputs(outputs, self.engine)
-        if not self.options.flip_average:
-            return output, [mask_signals(scores) for scores in output.logits]
-        # The copy keeps the memory layout, which torch needs without negative strides.
-        mirror_images = [image[..., ::-1].copy(order="K") for image in prepared]
-        mirrored = average_outputs(self._outputs(mirror_images), self.engine)
-        mean = average_with_mirror(output, mirrored, self.run.spoken_vocabulary)
-        return mean, [
-            {**mask_signals(scores), "mirror": mask_overlap(own, other)}
-            for scores, own, other in zip(
-                mean.logits, output.logits, mirrored.logits[..., ::-1], strict=True
-            )
-        ]  # fmt: skip
 
     def predict_paths(
         self,
@@ -269,7 +252,7 @@ class Predictor:
         unlike: tuple[Aspect, ...] | None,
         spacing_mm: tuple[float, float] | None,
     ) -> Prediction:
-        """Turn logits `(1, C, S, S)` and phrase probabilities `N_f x (N_f,)` into a prediction."""
+        """Turn logits `(1, C, h, w)` and phrase probabilities `N_f x (N_f,)` into a prediction."""
         mask, probability = self.on_grid(logits, (image.shape[0], image.shape[1]))
         counts = np.bincount(mask.ravel(), minlength=len(self.run.class_names))
         area_px = {name: int(counts[label]) for label, name in enumerate(self.run.class_names) if label > 0}
@@ -311,7 +294,7 @@ class Predictor:
         """Return labels `(H, W)` and probabilities `(C, H, W)` for mask scores of one image.
 
         Args:
-            logits: Of the network, `(1, C, S, S)` float32.
+            logits: Of the image, `(1, C, h, w)` float32, on any grid.
             size: Height and width of the image.
         """
         scores = self.engine.resize(logits, size)[0]

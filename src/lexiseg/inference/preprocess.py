@@ -1,16 +1,9 @@
-"""From pixels to the array that a network sees, the same in training and in prediction."""
+"""Normalisation of the pictures that a network sees, the same in training and in prediction."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
-from lexiseg.data.resize import resize_image
-
-
-def to_grid(image: npt.NDArray[np.uint8], image_size: int) -> npt.NDArray[np.uint8]:
-    """Resize `(H, W, C)` uint8 to `(S, S, C)`; the aspect ratio is not kept, as in both papers."""
-    return resize_image(image, (image_size, image_size))
 
 
 def normalise(

@@ -11,27 +11,31 @@ from lexiseg.words.description import UNKNOWN
 _SMOOTH = 1.0
 
 
-def soft_dice_loss(probability: Tensor, truth: Tensor) -> Tensor:
+def soft_dice_loss(probability: Tensor, truth: Tensor, inside: Tensor | None = None) -> Tensor:
     """Soft Dice loss per image and channel, averaged.
 
     Args:
         probability: `(B, C, H, W)` in 0..1.
-        truth: `(B, C, H, W)` in {0, 1}.
+        truth: `(B, C, H, W)` in {0, 1}, 0 where there is no image.
+        inside: Where there is an image, `(B, 1, H, W)` bool; None: everywhere.
 
     Returns:
         Scalar in 0..1. One pixel of smoothing keeps an empty prediction on an empty mask at 0.
     """
+    if inside is not None:
+        probability = probability * inside
     intersection = (probability * truth).sum(dim=(2, 3))  # (B, C)
     total = probability.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
     return (1 - (2 * intersection + _SMOOTH) / (total + _SMOOTH)).mean()
 
 
-def mask_losses(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+def mask_losses(logits: Tensor, labels: Tensor, inside: Tensor | None = None) -> dict[str, Tensor]:
     """Cross-entropy and Dice of a predicted mask.
 
     Args:
         logits: `(B, 1, H, W)` (binary) or `(B, classes, H, W)` with the background first.
-        labels: `(B, 1, H, W)` integer labels.
+        labels: `(B, 1, H, W)` integer labels, 0 where there is no image.
+        inside: Where there is an image, `(B, 1, H, W)` bool; None: everywhere. Other pixels do not count.
 
     Returns:
         Scalars `cross_entropy` and `dice` (mean over foreground channels).
@@ -39,15 +43,24 @@ def mask_losses(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
     if logits.shape[1] == 1:
         truth = (labels > 0).float()
         return {
-            "cross_entropy": F.binary_cross_entropy_with_logits(logits, truth),
-            "dice": soft_dice_loss(logits.sigmoid(), truth),
+            "cross_entropy": F.binary_cross_entropy_with_logits(logits, truth)
+            if inside is None
+            else _mean_inside(F.binary_cross_entropy_with_logits(logits, truth, reduction="none"), inside),
+            "dice": soft_dice_loss(logits.sigmoid(), truth, inside),
         }
     index = labels[:, 0].long()  # (B, H, W)
     truth = F.one_hot(index, logits.shape[1]).permute(0, 3, 1, 2).float()
     return {
-        "cross_entropy": F.cross_entropy(logits, index),
-        "dice": soft_dice_loss(logits.softmax(dim=1)[:, 1:], truth[:, 1:]),
+        "cross_entropy": F.cross_entropy(logits, index)
+        if inside is None
+        else _mean_inside(F.cross_entropy(logits, index, reduction="none")[:, None], inside),
+        "dice": soft_dice_loss(logits.softmax(dim=1)[:, 1:], truth[:, 1:], inside),
     }
+
+
+def _mean_inside(loss: Tensor, inside: Tensor) -> Tensor:
+    """Return the mean of a loss `(B, 1, H, W)` over the pixels that are inside."""
+    return (loss * inside).sum() / inside.sum()
 
 
 def soft_label_loss(logits: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:

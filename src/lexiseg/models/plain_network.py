@@ -63,13 +63,16 @@ class PlainNetwork(nn.Module):
             guide_channels=width,
         )
 
-    def forward(self, image: Tensor) -> PlainOutput:
-        """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
+    def forward(self, image: Tensor, inside: Tensor | None = None) -> PlainOutput:
+        """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32.
+
+        `inside (B, 1, H, W)` says where it shows the image; None: everywhere.
+        """
         pyramid = self.levels.choose(self.encoder(image))
         guide = as_map(self.reader.read(pyramid[-2], pyramid[-1]), pyramid[-2])
         prompts = [self.unspoken(image.shape[0])] * len(self.decoder.stages)
         return PlainOutput(
-            logits=self.decoder(pyramid, prompts, guide), image_features=image_features(pyramid)
+            logits=self.decoder(pyramid, prompts, guide), image_features=image_features(pyramid, inside)
         )
 
 
@@ -77,7 +80,12 @@ class MaskObjective(nn.Module):
     """Cross-entropy and Dice of the mask, each with weight 1."""
 
     def forward(
-        self, output: PlainOutput, labels: Tensor, indices: Tensor, masked: Tensor | None = None
+        self,
+        output: PlainOutput,
+        labels: Tensor,
+        indices: Tensor,
+        masked: Tensor | None = None,
+        inside: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return the parts of the loss and their sum.
 
@@ -87,10 +95,12 @@ class MaskObjective(nn.Module):
             indices: Not used: without text there are no phrases.
             masked: Which images have a mask, `(B,)` bool, at least one; the losses are over these. None: all
                 have.
+            inside: Where there is an image, `(B, 1, H, W)` bool; None: everywhere. Other pixels do not count.
 
         Returns:
             Scalars `cross_entropy`, `dice` and `total`.
         """
         shown = slice(None) if masked is None else masked
-        parts = mask_losses(output.logits[shown], labels[shown])
+        seen = None if inside is None else inside[shown]
+        parts = mask_losses(output.logits[shown], labels[shown], seen)
         return {**parts, "total": parts["cross_entropy"] + parts["dice"]}

@@ -76,7 +76,7 @@ def pyramid_levels(encoder: nn.Module, *, name: str) -> PyramidLevels:
     )
 
 
-def image_features(pyramid: Sequence[Tensor]) -> Tensor:
+def image_features(pyramid: Sequence[Tensor], inside: Tensor | None = None) -> Tensor:
     """Return the channel means of two levels of a pyramid, `(B, C_s + C_16)` float32.
 
     The levels are that at stride 16 and the one two levels finer, usually at stride 4. The coarsest level is
@@ -84,8 +84,9 @@ def image_features(pyramid: Sequence[Tensor]) -> Tensor:
 
     Args:
         pyramid: Features `(B, C_s, H/s, W/s)`, finest first.
+        inside: Where the pictures show the image, `(B, 1, H, W)`; None: everywhere.
     """
-    return pool((pyramid[max(0, len(pyramid) - 4)], pyramid[-2]))
+    return pool((pyramid[max(0, len(pyramid) - 4)], pyramid[-2]), inside)
 
 
 class ConvBlock(nn.Sequential):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
+from lexiseg.data.image_fit import Fit
 from lexiseg.errors import RunError
 from lexiseg.json_records import PartlyWritten, Record, reason
 from lexiseg.models.spec import NetworkSpec
@@ -230,7 +231,8 @@ class Manifest(PartlyWritten, Record):
         lexiseg_version: Version of Lexiseg that wrote it.
         created: ISO date and time, UTC.
         network: The network.
-        image_size: Height and width in pixels the network sees; images are resized to it.
+        image_size: Height and width in pixels of the pictures that the network sees.
+        fit: How images fit these pictures (`lexiseg.data.image_fit`); not written where it is "stretch".
         mean: Per channel, 0..1, subtracted after scaling pixels to 0..1.
         std: Per channel, 0.001..10, divided by.
         class_names: Name per label; index 0 is the background.
@@ -248,6 +250,7 @@ class Manifest(PartlyWritten, Record):
     created: str
     network: NetworkSpec
     image_size: int = Field(ge=1, le=MAX_IMAGE_SIZE)
+    fit: Fit = "stretch"
     mean: tuple[_Mean, _Mean, _Mean]
     std: tuple[_Deviation, _Deviation, _Deviation]
     class_names: tuple[str, ...] = Field(min_length=2, max_length=256)
@@ -260,8 +263,9 @@ class Manifest(PartlyWritten, Record):
     zone_atlas: AtlasSummary | None = None
 
     @model_serializer(mode="wrap")
-    def _with_its_atlas(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in handler(self).items() if value or name != "zone_atlas"}
+    def _what_applies(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        usual = {"zone_atlas": None, "fit": "stretch"}
+        return {k: value for k, value in handler(self).items() if k not in usual or value != usual[k]}
 
 
 def read_manifest(folder: Path) -> Manifest:

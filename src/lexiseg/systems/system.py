@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+    from lexiseg.data.image_fit import Fit
     from lexiseg.embeddings.text_encoders import TextEncoder
     from lexiseg.models.prompt_trace import TracePrompts
     from lexiseg.models.teacher import Teacher, TextInputs
@@ -96,8 +97,10 @@ class TrainingParts:
 
     Attributes:
         network: Its output follows `lexiseg.models.output.SegmentationOutput`.
-        objective: Called with output, labels `(B, 1, H, W)` and indices `(B, factors)`, and with `masked`
-            `(B,)` where images without mask take part; returns the parts of the loss and `total`.
+        objective: Called with output, labels `(B, 1, H, W)` and indices `(B, factors)`; with `masked` `(B,)`
+            where images without mask take part; and, for other fits than "stretch", with `inside` `(B, 1, H,
+            W)` bool: pixels outside it are no image and must not count. Returns the parts of the loss and
+            `total`.
         teacher: Runs the network's training pass; None: the network trains as it predicts.
         text_inputs: Turns phrase indices into what the teacher reads; given with a teacher.
     """
@@ -177,6 +180,8 @@ class System:
         limits: What the system cannot do, one sentence each.
         configuration: The class of its configuration, with all its defaults.
         image_sizes: The image sizes that its network takes.
+        fits: How images may fit the pictures that its network sees; for more than "stretch" see
+            `TrainingParts.objective` and `lexiseg.models.output.SegmentationOutput`.
         load_builders: Returns its functions; heavy imports belong in here.
         names_words: Whether its network, trained with words, names words itself.
         has_form_without_text: Whether it can be trained with `--text none`.
@@ -199,11 +204,25 @@ class System:
     several_classes: bool = True
     folds_batch_norms: bool = True
     reads_sentences: bool = False
+    fits: tuple[Fit, ...] = ("stretch",)
 
     @cached_property
     def builders(self) -> Builders:
         """The functions of the system."""
         return self.load_builders()
+
+    def check_fit(self, fit: Fit) -> None:
+        """Refuse a way of fitting images that the system does not have.
+
+        Raises:
+            UsageError: The network can only be trained on stretched images.
+        """
+        if fit not in self.fits:
+            raise UsageError(
+                f"fit: the {self.preset} preset of {self.title} takes {' or '.join(self.fits)} only, not "
+                f"{fit}. Choose another --fit or another --preset.",
+                code="LEX-USE-1330",
+            )
 
     @property
     def learns_without_masks(self) -> bool:

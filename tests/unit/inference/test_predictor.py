@@ -13,7 +13,7 @@ from lexiseg.data.readers import read_image
 from lexiseg.errors import DataError, UsageError
 from lexiseg.inference.options import BATCH_SIZE, PredictionOptions
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.preprocess import normalise, to_grid
+from lexiseg.inference.preprocess import normalise
 from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.run import Run
 from lexiseg.words.measure import agreement, measure
@@ -207,4 +207,3 @@ def test_normalisation_by_hand() -> None:
     expected = [[-1, -0.6, 1], [-2, 0, 8], [0, 0.2, 1]]
     assert result.dtype == np.float32
     np.testing.assert_allclose(result[0, :, 0], np.array(expected, np.float32), atol=1e-6)
-    assert to_grid(np.zeros((4, 9, 3), np.uint8), 6).shape == (6, 6, 3)

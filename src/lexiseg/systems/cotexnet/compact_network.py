@@ -156,8 +156,11 @@ class CompactCoTexNet(nn.Module):
             guide_channels=width,
         )
 
-    def forward(self, image: Tensor) -> CompactCoTexNetOutput:
-        """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
+    def forward(self, image: Tensor, inside: Tensor | None = None) -> CompactCoTexNetOutput:
+        """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32.
+
+        `inside (B, 1, H, W)` says where it shows the image; None: everywhere.
+        """
         pyramid = self.levels.choose(self.encoder(image))
         tokens, embedding = self.embed(pyramid)
         return CompactCoTexNetOutput(
@@ -165,7 +168,7 @@ class CompactCoTexNet(nn.Module):
             retrieval=self.words(embedding),
             image_embedding=embedding,
             tokens=tokens,
-            image_features=image_features(pyramid),
+            image_features=image_features(pyramid, inside),
         )
 
     def embed(self, pyramid: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

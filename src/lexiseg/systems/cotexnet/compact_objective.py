@@ -53,7 +53,12 @@ class CompactCoTexNetObjective(nn.Module):
         self.distillation_weight = distillation_weight
 
     def forward(
-        self, output: CompactCoTexNetOutput, labels: Tensor, indices: Tensor, masked: Tensor | None = None
+        self,
+        output: CompactCoTexNetOutput,
+        labels: Tensor,
+        indices: Tensor,
+        masked: Tensor | None = None,
+        inside: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return the parts of the loss and their weighted sum.
 
@@ -63,13 +68,15 @@ class CompactCoTexNetObjective(nn.Module):
             indices: `(B, factors)` true phrase of each factor, `UNKNOWN` where nothing is known.
             masked: Which images have a mask, `(B,)` bool, at least one; the mask losses are over these. None:
                 all have.
+            inside: Where there is an image, `(B, 1, H, W)` bool; None: everywhere. Other pixels do not count.
 
         Returns:
             Scalars `cross_entropy`, `dice`, `retrieval`, `distillation` (absent without
             a teacher) and `total`.
         """
         shown = slice(None) if masked is None else masked
-        parts = mask_losses(output.logits[shown], labels[shown])
+        seen = None if inside is None else inside[shown]
+        parts = mask_losses(output.logits[shown], labels[shown], seen)
         total = parts["cross_entropy"] + parts["dice"]
         parts["retrieval"] = retrieval_loss(output.retrieval, indices)
         total = total + self.retrieval_weight * parts["retrieval"]

@@ -39,6 +39,7 @@ SYSTEMS = (
         configuration=CompactCoTexNetConfig,
         image_sizes=ImageSizes(multiple=32),
         load_builders=_compact,
+        fits=("stretch", "pad", "tiles"),
         reads_sentences=True,
     ),
     System(

@@ -131,15 +131,21 @@ class CompactStpNet(nn.Module):
             guide_channels=width + len(bank.phrases),
         )
 
-    def forward(self, image: Tensor) -> CompactStpNetOutput:
-        """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32."""
+    def forward(self, image: Tensor, inside: Tensor | None = None) -> CompactStpNetOutput:
+        """Segment `image (B, 3, H, W)`, normalised as the encoder expects, H and W multiples of 32.
+
+        `inside (B, 1, H, W)` says where it shows the image; None: everywhere.
+        """
         pyramid = self.levels.choose(self.encoder(image))
         grid = as_map(self.retrieval.read(pyramid[-2], pyramid[-1]), pyramid[-2])  # (B, D, H/16, W/16)
         scores, attention = self.retrieval(grid)
         probability = {name: score.softmax(dim=-1) for name, score in scores.items()}
         logits = self.decode(pyramid, probability, attention, grid)
         return CompactStpNetOutput(
-            logits=logits, retrieval=scores, attention=attention, image_features=image_features(pyramid)
+            logits=logits,
+            retrieval=scores,
+            attention=attention,
+            image_features=image_features(pyramid, inside),
         )
 
     def decode(

@@ -20,7 +20,12 @@ class CompactStpNetObjective(nn.Module):
         self.retrieval_weight = retrieval_weight
 
     def forward(
-        self, output: CompactStpNetOutput, labels: Tensor, indices: Tensor, masked: Tensor | None = None
+        self,
+        output: CompactStpNetOutput,
+        labels: Tensor,
+        indices: Tensor,
+        masked: Tensor | None = None,
+        inside: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return the parts of the loss and their weighted sum.
 
@@ -30,12 +35,14 @@ class CompactStpNetObjective(nn.Module):
             indices: `(B, factors)` true phrase of each factor, `UNKNOWN` where nothing is known.
             masked: Which images have a mask, `(B,)` bool, at least one; the mask losses are over these. None:
                 all have.
+            inside: Where there is an image, `(B, 1, H, W)` bool; None: everywhere. Other pixels do not count.
 
         Returns:
             Scalars `cross_entropy`, `dice`, `retrieval` and `total`.
         """
         shown = slice(None) if masked is None else masked
-        parts = mask_losses(output.logits[shown], labels[shown])
+        seen = None if inside is None else inside[shown]
+        parts = mask_losses(output.logits[shown], labels[shown], seen)
         total = parts["cross_entropy"] + parts["dice"]
         parts["retrieval"] = retrieval_loss(output.retrieval, indices)
         total = total + self.retrieval_weight * parts["retrieval"]

@@ -38,6 +38,7 @@ SYSTEMS = (
         configuration=CompactStpNetConfig,
         image_sizes=ImageSizes(multiple=32),
         load_builders=_compact,
+        fits=("stretch", "pad", "tiles"),
     ),
     System(
         name="stpnet",
