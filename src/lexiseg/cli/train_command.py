@@ -21,6 +21,13 @@ class _Unmasked(StrEnum):
     LEAVE_OUT = "leave_out"
 
 
+class _Fit(StrEnum):
+    STRETCH = "stretch"
+    PAD = "pad"
+    TILES = "tiles"
+    AUTO = "auto"
+
+
 def _one_of(known: tuple[str, ...]) -> Callable[[str | None], str | None]:
     """Return the check of an option that takes one of some names."""
 
@@ -98,6 +105,14 @@ def train(
     image_size: Annotated[
         int | None, typer.Option(help=r"Height and width in pixels. \[default: 224]")
     ] = None,
+    fit: Annotated[
+        _Fit | None,
+        typer.Option(
+            help=r"How an image fits the square picture that the network sees: stretch, pad (its aspect "
+            r"ratio is kept), tiles (windows at its own pixels), or auto (by the sizes of images and "
+            r"lesions). \[default: stretch]"
+        ),
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=2, help=r"Number of images per training step. \[default: the preset's]")
     ] = None,
@@ -161,6 +176,7 @@ def train(
             masks=masks,
             unmasked=None if unmasked is None else unmasked.value,
             image_size=image_size,
+            fit=None if fit is None else fit.value,
             batch_size=batch_size,
             encoder=encoder,
             text_encoder=text_encoder,

@@ -18,6 +18,7 @@ TEXT_CHOICES = ("auto", "reports", "concepts", "none")
 Precision = Literal["auto", "fp32", "bf16"]
 Unmasked = Literal["words", "pseudo_labels", "leave_out"]
 Selection = Literal["best", "last"]
+FitChoice = Literal["auto", "stretch", "pad", "tiles"]
 
 #: Fields that set the length of a training; one of them is given at most.
 LENGTHS = ("epochs", "max_minutes", "steps")
@@ -93,7 +94,10 @@ class TrainConfig(_Fields):
             training and validation images have one, concepts if none has.
         vocabulary: Name or file of the vocabulary; None: the data set's, or the one that reads the sheet.
         text_encoder: Text encoder of the phrases: "minilm" (installed), or a Hugging Face name or local path.
-        image_size: Height and width in pixels.
+        image_size: Height and width in pixels of the pictures that the network sees.
+        fit: How an image fits such a picture: "stretch": it is resized to it; "pad": it is resized with its
+            aspect ratio kept; "tiles": windows of this size slide over it at its own pixels; "auto": the one
+            that the sizes of images and lesions suggest. docs/training.md says how each works.
         epochs: Passes over the training images, those without mask and those left out counted: arms that
             use them differently are equally long. None where `max_minutes` or `steps` sets the length.
         max_minutes: Wall-clock budget, validation included; None where something else sets the length.
@@ -119,6 +123,7 @@ class TrainConfig(_Fields):
             last step. None: "last" where pseudo labels teach, as there are few masks to select on, else
             "best".
         val_cases: Validation cases scored after each segment, a seeded choice; all are scored at the end.
+            With tiles, as many pictures, at least 8 cases.
         seed: Seed of everything random.
         precision: "fp32", "bf16", or "auto": the faster one in a short probe.
         workers: Processes that load data; None: chosen by cores and memory, 0: none.
@@ -132,6 +137,7 @@ class TrainConfig(_Fields):
     vocabulary: str | None = None
     text_encoder: str = "minilm"
     image_size: int = 224
+    fit: FitChoice = "stretch"
     epochs: int | None = Field(default=None, ge=1)
     max_minutes: float | None = Field(default=None, gt=0)
     steps: int | None = Field(default=None, ge=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lexiseg.data.image_fit import tiles
 from lexiseg.data.transforms import Affine, Elastic, HorizontalFlip, Transform, VerticalFlip, words_follow
 from lexiseg.systems.configuration import AugmentConfig
 from lexiseg.training.corruption import add_noise, cut_out
+from lexiseg.training.picture_fit import OVERVIEW_SHARE, PictureFit, random_window, words_of_part
 from lexiseg.training.sample_cache import Pixels, PixelSource
 from lexiseg.training.sampler import Key
 from lexiseg.words.description import UNKNOWN, Side, Source
@@ -21,6 +23,9 @@ from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import Vocabulary
 
 Indices = tuple[int, ...]
+
+# Parts of examples that differ in size.
+_WHOLE = ("whole", "truth")
 
 
 class Words:
@@ -78,7 +83,9 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
         words: What is said about them; None trains without text.
         augment: The random changes.
         seed: Seed of the changes.
-        companions: Pictures that move with the images; needed where samples have no mask.
+        companions: Pictures that move with the images; needed where samples have no mask. Only for
+            stretched images.
+        fit: How the images fit the pictures that the network sees; None: they are stretched to them.
     """
 
     def __init__(
@@ -89,7 +96,10 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
         augment: AugmentConfig,
         seed: int,
         companions: Companions | None = None,
+        fit: PictureFit | None = None,
     ) -> None:
+        assert fit is None or companions is None
+        self._fit = fit
         self._pixels = pixels
         self._words = words
         self._augment = augment
@@ -124,6 +134,17 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
             if labels is None and isinstance(self._companions, DrawnLabels):
                 labels, weight = self._companions.labels(position), self._companions.weight(position)
         assert labels is not None, "an image without mask needs the labels of a companion"
+        if self._fit is not None and self._fit.fit == "tiles":
+            if self._words is not None and rng.random() < OVERVIEW_SHARE:
+                image, labels = self._fit.overview(image, labels)
+            else:
+                box = random_window(labels, self._fit.side, rng)
+                image, labels = image[box.place], np.ascontiguousarray(labels[box.place])
+                if self._words is not None:
+                    indices = words_of_part(
+                        indices, self._words.vocabulary, self._words.source, image, labels
+                    )
+                words = self._stated  # what the part does not show must not be measured on it again
         for transform in self._draw(rng):
             before = labels
             image, labels = transform.apply(image, before)
@@ -135,7 +156,7 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
         shown = cut_out(self._shown(image, rng), rng, self._augment)
         if words is not None:
             indices = words_after_exposure(indices, words, labels, image, shown)
-        return example(shown, labels, indices, masked=masked, picture=picture, weight=weight)
+        return example(shown, labels, indices, masked=masked, picture=picture, weight=weight, fit=self._fit)
 
     def _shown(self, image: Pixels, rng: np.random.Generator) -> Pixels:
         """Change what cameras and detectors change: exposure, noise."""
@@ -164,19 +185,41 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
 
 
 class PlainExamples(Dataset[dict[str, Tensor]]):
-    """Examples as they are, for validation."""
+    """Examples as they are, for validation.
 
-    def __init__(self, pixels: PixelSource, words: Words | None) -> None:
+    Args:
+        pixels: Images and labels.
+        words: What is said about them; None without text.
+        fit: How the images fit the pictures that the network sees; None: they are stretched to them. With
+            tiles each example also holds the whole image at its own pixels, `whole (C, H, W)` uint8, and its
+            labels, `truth (H, W)` uint8; the picture is its overview.
+    """
+
+    def __init__(self, pixels: PixelSource, words: Words | None, fit: PictureFit | None = None) -> None:
         self._pixels = pixels
         self._words = words
+        self._fit = fit
 
     def __len__(self) -> int:
         return len(self._pixels)
 
+    @property
+    def pictures_per_case(self) -> int:
+        """Number of pictures that the network sees of a case, about: that of the first one."""
+        if self._fit is None or self._fit.fit != "tiles":
+            return 1
+        image, _ = self._pixels[0]
+        return 1 + len(tiles((image.shape[0], image.shape[1]), self._fit.side))
+
     def __getitem__(self, position: int) -> dict[str, Tensor]:
         image, labels = self._pixels[position]
         assert labels is not None, "validation images have masks"
-        return example(image, labels, self._words.indices[position] if self._words is not None else ())
+        indices = self._words.indices[position] if self._words is not None else ()
+        if self._fit is None or self._fit.fit != "tiles":
+            return example(image, labels, indices, fit=self._fit)
+        shown = example(*self._fit.overview(image, labels), indices, fit=self._fit)
+        whole = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        return {**shown, "whole": whole, "truth": torch.from_numpy(labels)}
 
 
 def moved(picture: Pixels, labels: Pixels, transform: Transform) -> Pixels:
@@ -202,31 +245,41 @@ def example(
     masked: bool = True,
     picture: Pixels | None = None,
     weight: float = 1.0,
+    fit: PictureFit | None = None,
 ) -> dict[str, Tensor]:
     """Return the tensors of an example.
 
     Returns:
         `image (C, S, S)` uint8, `labels (1, S, S)` uint8 (0 without mask), `indices (factors,)` int64,
         `masked ()` bool: whether there is a mask; with a companion also its `picture (K, S, S)` uint8, and
-        `weight ()` float32.
+        `weight ()` float32; with a fit also `inside (1, S, S)` uint8: 1 where the picture shows the image.
     """
     shown = labels if masked else np.zeros_like(labels)
+    inside = None
+    if fit is not None:
+        image, shown, inside = fit.in_picture(image, shown)
     tensors = {
         "image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
         "labels": torch.from_numpy(np.ascontiguousarray(shown[None])),
         "indices": torch.tensor(indices, dtype=torch.int64),
         "masked": torch.tensor(masked),
     }
+    if inside is not None:
+        tensors["inside"] = torch.from_numpy(inside[None])
     if picture is not None:
         tensors["picture"] = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
         tensors["weight"] = torch.tensor(weight, dtype=torch.float32)
     return tensors
 
 
-def collate(examples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Stack examples; grey images are repeated to three channels."""
+def collate(examples: list[dict[str, Tensor]]) -> dict[str, Any]:
+    """Stack examples; grey images are repeated to three channels, and whole images stay a list."""
     images = [e["image"].expand(3, -1, -1) for e in examples]
-    others = {name: torch.stack([e[name] for e in examples]) for name in examples[0] if name != "image"}
+    others: dict[str, Any] = {
+        name: [e[name] for e in examples] if name in _WHOLE else torch.stack([e[name] for e in examples])
+        for name in examples[0]
+        if name != "image"
+    }
     return {"image": torch.stack(images), **others}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Subset
 
+from lexiseg.data.image_fit import Fit
 from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.systems.configuration import TrainConfig
@@ -17,21 +18,26 @@ from lexiseg.training.examples import PlainExamples, TrainingExamples, collate
 from lexiseg.training.sample_cache import CachedSamples, DecodedSamples, PixelSource
 from lexiseg.training.sampler import StepSampler
 
+#: At least this many validation cases are scored after each segment, however many tiles they have.
+_FEWEST_CASES = 8
 #: An error of ours in the traceback that torch sends from a worker: its message, and its code as a note.
 _SENT = re.compile(r"^lexiseg\.errors\.\w+: (.*?)^\[(LEX-[A-Z]+-\d+)\]$", re.MULTILINE | re.DOTALL)
 
 
-def pixel_sources(index: DatasetIndex, *, size: int, cached: bool) -> tuple[PixelSource, PixelSource]:
+def pixel_sources(
+    index: DatasetIndex, *, size: int, fit: Fit = "stretch", cached: bool
+) -> tuple[PixelSource, PixelSource]:
     """Return images and labels of the training and of the validation split.
 
     Args:
         index: The data set.
-        size: Side of the images in pixels.
+        size: Side of the pictures that the network sees.
+        fit: How the images fit them.
         cached: Whether decoded images stay in memory; they are then all read here.
     """
 
     def pixels(split: Split) -> PixelSource:
-        decoded = DecodedSamples(index.split(split), index.coding, size=size)
+        decoded = DecodedSamples(index.split(split), index.coding, size=size, fit=fit)
         return CachedSamples(decoded) if cached else decoded
 
     return pixels("train"), pixels("val")
@@ -47,8 +53,11 @@ def training_loader(
 
 def validation_loader(examples: PlainExamples, config: TrainConfig) -> DataLoader[Any]:
     """Return the validation cases that are scored after each segment; all are scored at the end."""
-    # A seeded choice keeps the validations between segments short.
-    chosen = random.Random(config.seed).sample(range(len(examples)), min(config.val_cases, len(examples)))
+    # A seeded choice keeps the validations between segments short; with tiles a case is many pictures.
+    most = config.val_cases
+    if examples.pictures_per_case > 1:
+        most = min(most, max(_FEWEST_CASES, most // examples.pictures_per_case))
+    chosen = random.Random(config.seed).sample(range(len(examples)), min(most, len(examples)))
     return DataLoader(
         Subset(examples, sorted(chosen)), batch_size=config.batch_size, collate_fn=collate, num_workers=0
     )

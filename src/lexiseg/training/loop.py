@@ -31,9 +31,11 @@ from lexiseg.systems.system import TrainingInputs
 from lexiseg.training.callbacks import CHECKPOINT, Checkpoint, Display, History, KeepWeights
 from lexiseg.training.config import CONFIG_FILE
 from lexiseg.training.examples import PlainExamples, TrainingExamples
+from lexiseg.training.fit_choice import fit_of, kept_pixels
 from lexiseg.training.fitting import fit
 from lexiseg.training.loading import pixel_sources, training_loader, validation_loader
 from lexiseg.training.module import SegmentationModule
+from lexiseg.training.picture_fit import PictureFit
 from lexiseg.training.plan import Plan
 from lexiseg.training.progress import Progress
 from lexiseg.training.pseudo_labelling import TEACHERS_FOLDER, PseudoLabelling
@@ -96,12 +98,14 @@ class Training:
         """Train, score all validation cases, and write everything."""
         module = self.module()
         self._announce()
-        images = len(self.samples) + len(self.index.split("val"))
+        pixels_kept = kept_pixels(self.index, self.config)
         cached, config = settle_resources(
-            module, self.config, images=images, resume=self.resume, console=self.console
+            module, self.config, pixels=pixels_kept, resume=self.resume, console=self.console
         )
         # Cached images are all read here: a broken one is found before anything is written.
-        pixels, plain = pixel_sources(self.index, size=config.image_size, cached=cached)
+        kind = fit_of(config)
+        pixels, plain = pixel_sources(self.index, size=config.image_size, fit=kind, cached=cached)
+        picture_fit = None if kind == "stretch" else PictureFit(fit=kind, side=config.image_size)
         run = self._open_run(config, count_parameters(module.network))
         labelled = self._pseudo_labels(config, pixels)
         run = self._with_decision(run)
@@ -114,6 +118,7 @@ class Training:
             companions=None
             if labelled is None
             else SoftMasks(labelled, self.samples, size=config.image_size),
+            fit=picture_fit,
         )
         patience = config.patience
         keeper = KeepWeights(
@@ -126,7 +131,7 @@ class Training:
             module,
             config,
             training_loader(examples, config, sampler=sampler),
-            validation_loader(PlainExamples(plain, self.plan.val), config),
+            validation_loader(PlainExamples(plain, self.plan.val, picture_fit), config),
             [
                 Display(
                     self.console,
@@ -216,6 +221,7 @@ class Training:
             std=plan.manifest.std,
             teacher=parts.teacher,
             text_inputs=parts.text_inputs,
+            vocabulary=None if plan.bank is None else plan.vocabulary,
             pseudo_weight=config.pseudo_weight if isinstance(config, UnmaskedConfig) else 1.0,
         )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from lexiseg.errors import UsageError
+from lexiseg.inference.whole_images import WholeImages
 from lexiseg.models.losses import soft_label_loss
 from lexiseg.models.output import SegmentationOutput
 from lexiseg.models.teacher import Teacher, TextInputs, embedding_gap
@@ -18,7 +20,9 @@ from lexiseg.systems.registry import get
 from lexiseg.training.normalisation import normalise
 from lexiseg.training.progress import Progress
 from lexiseg.training.progressive_resizing import early_layers, freeze, shrink
+from lexiseg.training.whole_image_scores import TiledValidation
 from lexiseg.words.description import UNKNOWN
+from lexiseg.words.vocabulary import Vocabulary
 
 
 class SegmentationModule(lightning.LightningModule):
@@ -39,6 +43,7 @@ class SegmentationModule(lightning.LightningModule):
         teacher: Runs the network's training pass; None: the network trains as it predicts.
         text_inputs: Turns phrase indices into what the teacher reads; given with a teacher.
         pseudo_weight: Weight of the loss on pseudo labels of images without mask.
+        vocabulary: The vocabulary of the words that the network names; None where it names none.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class SegmentationModule(lightning.LightningModule):
         teacher: Teacher | None = None,
         text_inputs: TextInputs | None = None,
         pseudo_weight: float = 1.0,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -67,6 +73,7 @@ class SegmentationModule(lightning.LightningModule):
         self.progress = progress
         self.steps_per_epoch = steps_per_epoch
         self.mean, self.std = mean, std
+        self.vocabulary = vocabulary
         self.average: AveragedModel | None = None
         self.average_teacher: AveragedModel | None = None
         if self.loop.ema_decay > 0:
@@ -149,7 +156,8 @@ class SegmentationModule(lightning.LightningModule):
         Args:
             batch: `image (B, 3, S, S)` in 0..255, `labels (B, 1, S, S)` integers, `indices (B, factors)` true
                 phrases, `masked (B,)` bool. Where some images have no mask also their soft labels `picture
-                (B, K, S, S)` in 0..255, and `weight (B,)`.
+                (B, K, S, S)` in 0..255, and `weight (B,)`. Where images are not stretched also `inside (B, 1,
+                S, S)`, 1 where a picture shows its image.
         """
         labels, indices = batch["labels"], batch["indices"]
         shown = batch["masked"] if "picture" in batch else None
@@ -161,7 +169,8 @@ class SegmentationModule(lightning.LightningModule):
             text = self.text_inputs(indices)
             output = self.teacher(self.network, seen, labels, text, alone=self.progress.share, masked=shown)
         if shown is None:
-            parts: dict[str, Tensor] = self.objective(output, labels, indices)
+            inside = {"inside": batch["inside"] > 0} if "inside" in batch else {}
+            parts: dict[str, Tensor] = self.objective(output, labels, indices, **inside)
             return parts
         parts = self.objective(output, labels, indices, shown)
         wanted = batch["picture"][~shown].float() / 255
@@ -194,24 +203,48 @@ class SegmentationModule(lightning.LightningModule):
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Score one batch of validation cases, segmented as in prediction: the network sees images only.
 
-        The scores are Dice per case at the training size, retrieval per factor, and, where there is a
-        teacher, the distance of the image embedding from the text embedding.
+        The scores are Dice per case at the training size (with tiles, at the image's own), retrieval per
+        factor, and, where there is a teacher, the distance of the image embedding from the text embedding.
         """
         network = self.selected_network.eval()
         image = normalise(batch["image"], self.mean, self.std)
         output: SegmentationOutput = network(image)
-        self._scores.setdefault("dice", []).append(case_dice(output.logits, batch["labels"]))
+        words = {name: scores.float() for name, scores in output.retrieval.items()}
+        if "whole" in batch:
+            words = self._score_tiles(network, batch, list(words))
+        else:
+            inside = batch["inside"] > 0 if "inside" in batch else None
+            self._scores.setdefault("dice", []).append(case_dice(output.logits, batch["labels"], inside))
         if self.selected_teacher is not None and self.text_inputs is not None:
             text, told = self.selected_teacher.eval().text_embedding(
                 network, output, image, batch["labels"], self.text_inputs(batch["indices"])
             )
             gap = embedding_gap(output.image_embedding, text)[told]  # type: ignore[attr-defined]
             self._scores.setdefault("gap", []).append(gap)
-        for position, (name, scores) in enumerate(output.retrieval.items()):
+        for position, (name, scores) in enumerate(words.items()):
             index = batch["indices"][:, position]
             known = index != UNKNOWN
             hit = (scores.argmax(dim=1) == index)[known].float()
             self._scores.setdefault(f"retrieval/{name}", []).append(hit)
+
+    def _score_tiles(
+        self, network: nn.Module, batch: dict[str, Any], factors: list[str]
+    ) -> dict[str, Tensor]:
+        """Score the masks that tiles give; return the words of the whole images, `(B, N_f)` per factor."""
+        whole = WholeImages(
+            fit="tiles", side=self.config.image_size, mean=self.mean, std=self.std,
+            vocabulary=self.vocabulary, batch_size=self.config.batch_size,
+        )  # fmt: skip
+        found = TiledValidation(whole, network, self.device).outputs(batch["whole"])
+        for output, truth in zip(found, batch["truth"], strict=True):
+            dice = case_dice(torch.from_numpy(output.logits), truth[None, None].cpu())
+            self._scores.setdefault("dice", []).append(dice)
+        by_factor = zip(*(output.words for output in found), strict=True)
+        device = batch["indices"].device
+        return {
+            name: torch.from_numpy(np.concatenate(words)).to(device)
+            for name, words in zip(factors, by_factor, strict=True)
+        }
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over cases."""
@@ -221,12 +254,13 @@ class SegmentationModule(lightning.LightningModule):
                 self.log(f"val/{name}", joined.mean())
 
 
-def case_dice(logits: Tensor, labels: Tensor) -> Tensor:
+def case_dice(logits: Tensor, labels: Tensor, inside: Tensor | None = None) -> Tensor:
     """Dice per case, mean over the foreground classes; a class that neither mask holds scores 1.
 
     Args:
         logits: `(B, 1 or classes, H, W)`.
-        labels: `(B, 1, H, W)` integers.
+        labels: `(B, 1, H, W)` integers, 0 where there is no image.
+        inside: Where there is an image, `(B, 1, H, W)` bool; None: everywhere. Other pixels do not count.
 
     Returns:
         `(B,)` in 0..1.
@@ -235,6 +269,8 @@ def case_dice(logits: Tensor, labels: Tensor) -> Tensor:
         predicted, classes = (logits[:, 0] > 0).long(), 2
     else:
         predicted, classes = logits.argmax(dim=1), logits.shape[1]
+    if inside is not None:
+        predicted = predicted * inside[:, 0]
     truth = labels[:, 0].long()
     scores = []
     for label in range(1, classes):

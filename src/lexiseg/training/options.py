@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypedDict
 
-from lexiseg.systems.configuration import AugmentConfig, Precision, Selection, Unmasked
+from lexiseg.systems.configuration import AugmentConfig, FitChoice, Precision, Selection, Unmasked
 from lexiseg.systems.cotexnet.configuration import Teach
 
 
@@ -21,6 +21,7 @@ class TrainOptions(TypedDict, total=False):
     vocabulary: str | None
     text_encoder: str | None
     image_size: int | None
+    fit: FitChoice | None
     epochs: int | None
     max_minutes: float | None
     steps: int | None

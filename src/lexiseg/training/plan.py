@@ -20,6 +20,7 @@ from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
 from lexiseg.training.description_words import recorded
 from lexiseg.training.examples import Words
+from lexiseg.training.fit_choice import fit_of
 from lexiseg.training.text_source import choose_text, side_of
 from lexiseg.training.text_supervision import LEARNED_SPLITS, settle_words
 from lexiseg.training.unmasked_images import MaskUse, check_words_for_unmasked
@@ -113,6 +114,7 @@ def _manifest(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         network=spec,
         image_size=config.image_size,
+        fit=fit_of(config),
         mean=norm.mean,
         std=norm.std,
         class_names=index.class_names,

@@ -11,6 +11,8 @@ from lexiseg.systems.configuration import small_size
 
 #: Entries of a batch that are resized as images are.
 _PICTURES = ("image", "picture")
+#: Entries that are resized with the nearest pixel.
+_LABELS = ("labels", "inside")
 
 
 def early_layers(network: nn.Module) -> list[nn.Module]:
@@ -49,8 +51,9 @@ def shrink(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Resize a batch to the size of the first phase; see `small_size`.
 
     Args:
-        batch: `image (B, 3, S, S)` uint8; `labels (B, 1, S, S)` integers, resized with nearest; `picture
-            (B, K, S, S)` uint8 if there is one, resized as the image; others stay as they are.
+        batch: `image (B, 3, S, S)` uint8; `labels (B, 1, S, S)` integers, and `inside (B, 1, S, S)` uint8 if
+            there is one, resized with nearest; `picture (B, K, S, S)` uint8 if there is one, resized as the
+            image; others stay as they are.
 
     Returns:
         The batch, image and picture as float in 0..255.
@@ -62,6 +65,10 @@ def shrink(batch: dict[str, Tensor]) -> dict[str, Tensor]:
             pixels.float(), size=(size, size), mode="bilinear", antialias=True, align_corners=False
         )
 
-    labels = F.interpolate(batch["labels"], size=(size, size), mode="nearest-exact")
+    nearest = {
+        name: F.interpolate(batch[name], size=(size, size), mode="nearest-exact")
+        for name in _LABELS
+        if name in batch
+    }
     pictures = {name: smooth(pixels) for name, pixels in batch.items() if name in _PICTURES}
-    return {**batch, **pictures, "labels": labels}
+    return {**batch, **pictures, **nearest}

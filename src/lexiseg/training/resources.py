@@ -16,14 +16,14 @@ from lexiseg.training.shared_memory import shared_memory_problem
 
 
 def settle_resources(
-    module: SegmentationModule, config: TrainConfig, *, images: int, resume: bool, console: Console
+    module: SegmentationModule, config: TrainConfig, *, pixels: int, resume: bool, console: Console
 ) -> tuple[bool, TrainConfig]:
     """Estimate memory, choose caching, precision and data workers, and say so.
 
     Args:
         module: What is trained.
         config: The configuration.
-        images: Number of training and validation images.
+        pixels: Number of pixels of all training and validation images, at the size at which they are kept.
         resume: Whether the training continues an interrupted one.
         console: Where the choices are shown.
 
@@ -34,7 +34,7 @@ def settle_resources(
         UsageError: The training needs more memory than is free.
     """
     on_cpu = config.accelerator == "cpu" or (config.accelerator == "auto" and not torch.cuda.is_available())
-    data = images * config.image_size**2 * 4
+    data = pixels * 4
     free = available_memory()
     # Caching changes no result, so a resumed run decides by the memory that is free now.
     cached = data < free / 2 if config.cache is None or resume else config.cache

@@ -10,10 +10,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.data.image_fit import Fit
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.readers import read_image_with_facts, read_pair
-from lexiseg.data.resize import resize_image, resize_labels
 from lexiseg.data.sample import Sample
+from lexiseg.training.picture_fit import PictureFit
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -25,7 +26,7 @@ class PixelSource(Protocol):
         """Return the number of samples."""
 
     def __getitem__(self, position: int) -> tuple[Pixels, Pixels | None]:
-        """Return `(S, S, 1 or 3)` uint8 pixels and `(S, S)` uint8 labels, both at the training size.
+        """Return `(H, W, 1 or 3)` uint8 pixels and `(H, W)` uint8 labels, both as `PictureFit.resized` does.
 
         The labels are None where the sample has no mask.
         """
@@ -34,10 +35,12 @@ class PixelSource(Protocol):
 class DecodedSamples:
     """Reads and resizes a sample each time it is asked for."""
 
-    def __init__(self, samples: Sequence[Sample], coding: MaskCoding, *, size: int) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], coding: MaskCoding, *, size: int, fit: Fit = "stretch"
+    ) -> None:
         self._samples = samples
         self._coding = coding
-        self._size = (size, size)
+        self._fit = PictureFit(fit=fit, side=size)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -49,12 +52,13 @@ class DecodedSamples:
             DataError: A file cannot be read, or image and mask differ in size.
         """
         sample = self._samples[position]
+        labels: Pixels | None = None
         if sample.mask is None:
-            return _without_copies(
-                resize_image(read_image_with_facts(sample.image).displayed, self._size)
-            ), None
-        image, labels = read_pair(sample, self._coding)
-        return _without_copies(resize_image(image, self._size)), resize_labels(labels, self._size)
+            image = read_image_with_facts(sample.image).displayed
+        else:
+            image, labels = read_pair(sample, self._coding)
+        image, labels = self._fit.resized(image, labels)
+        return _without_copies(image), labels
 
 
 class CachedSamples:

@@ -15,6 +15,7 @@ from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.checks import check_splits
 from lexiseg.training.config import make_config
+from lexiseg.training.fit_choice import settle_fit
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
 from lexiseg.training.plan import plan_run
@@ -112,6 +113,8 @@ def train_on(
         Run.refuse_existing(out)
     check_splits(index)
     use = take_part(index, config)
+    if not resume:
+        config = settle_fit(use, config, console)
     plan = continue_run(use, Run.open(out), config) if resume else plan_run(use, config, console)
     return Training(use, plan, config, out=out, resume=resume, console=console).run()
 

@@ -154,8 +154,8 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
 
 {warning}Research software, not a medical device: not for clinical use.
 
-- Network: {network.encoder}, {network.num_parameters / 1e6:.2f} M parameters, {manifest.image_size} px,
-  {words}.
+- Network: {network.encoder}, {network.num_parameters / 1e6:.2f} M parameters, {manifest.image_size} px
+  ({manifest.fit}), {words}.
 - Classes: {markdown_text(", ".join(manifest.class_names))}.
 - Data: {markdown_text(str(manifest.data.model_dump()))}.
 - Training: {training.steps} steps in {training.minutes} minutes, seed {training.seed},

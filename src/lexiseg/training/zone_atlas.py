@@ -10,8 +10,9 @@ import torch
 from rich.console import Console
 
 from lexiseg.data.sample import DatasetIndex
-from lexiseg.inference.options import PredictionOptions
-from lexiseg.inference.predictor import Predictor
+from lexiseg.engines.choice import load_engine
+from lexiseg.inference.ensemble import Member
+from lexiseg.inference.options import BATCH_SIZE
 from lexiseg.runs.manifest import AtlasSummary
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import AugmentConfig, TrainConfig
@@ -105,7 +106,8 @@ def add_atlas(
         The run, its atlas named in the manifest, which is not written yet.
     """
     samples = index.split("train")
-    pixels = DecodedSamples(samples, index.coding, size=config.image_size)
+    fit = run.manifest.fit
+    pixels = DecodedSamples(samples, index.coding, size=config.image_size, fit=fit)
     chosen = some([p for p, s in enumerate(samples) if s.mask is not None], _MOST_MASKS, config.seed)
     atlas = atlas_of(pixels, words, chosen, classes=index.num_classes - 1, augment=config.augment)
     if atlas is None or words is None:
@@ -119,7 +121,7 @@ def add_atlas(
                 highlight=False,
             )
         return run
-    network = Predictor(run, PredictionOptions(engine="torch"), calibrated=False)
+    network = Member(run, load_engine(run, "torch"), BATCH_SIZE)
     strength = fit_strength(
         scored_case(_logits(network, pixels[p][0]), _labels(pixels, p), words.indices[p], atlas, words)
         for p in some(chosen, _FITTED_IMAGES, config.seed)
@@ -135,9 +137,10 @@ def with_atlas(run: Run, atlas: ZoneAtlas) -> Run:
     return Run(run.path, run.manifest.model_copy(update={"zone_atlas": summary}))
 
 
-def _logits(predictor: Predictor, image: Pixels) -> torch.Tensor:
+def _logits(network: Member, image: Pixels) -> torch.Tensor:
     coloured = np.broadcast_to(image, (*image.shape[:2], 3))
-    return torch.from_numpy(predictor.engine.run(predictor.prepare([coloured])).logits[0])
+    (output,) = network.outputs(network.whole_images.pictures([coloured]))
+    return torch.from_numpy(output.logits[0])
 
 
 def _labels(pixels: PixelSource, position: int) -> Pixels:

@@ -333,6 +333,20 @@ def test_turned_photographs(plain_folder: Tree) -> None:
     assert {"exif-orientation", "assumed"} <= codes(report)
 
 
+def test_small_lesions_in_large_images_suggest_tiles(tmp_path: Path) -> None:
+    for seed in range(6):
+        save_image(tmp_path / "images" / f"case{seed}.png", seed, (400, 400))
+        labels = np.zeros((400, 400), np.uint8)
+        labels[100:110, 50:60] = labels[300:310, 200:210] = 255
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        Image.fromarray(labels).save(tmp_path / "masks" / f"case{seed}.png")
+    found = [finding for finding in check_dataset(tmp_path).findings if finding.code == "fit"]
+    assert [finding.severity for finding in found] == ["info"]
+    assert found[0].message.startswith(
+        "fit: tiles is likely better than stretch, because lesions are 11 pixels wide in images of 400 x 400"
+    )
+
+
 def test_a_folder_without_layout_raises(tmp_path: Path) -> None:
     with refuses("LEX-DATA-023", "is empty"):
         check_dataset(tmp_path)

@@ -47,6 +47,6 @@ def test_training_falls_back_and_says_it_once(monkeypatch: pytest.MonkeyPatch) -
     module = SimpleNamespace(network=nn.Linear(1, 1), average=None)
     config = make_config({"workers": 3, "image_size": 64, "batch_size": 4, "precision": "fp32"})
     console = Console(record=True, width=500)
-    _, settled = settle_resources(module, config, images=10, resume=False, console=console)  # type: ignore[arg-type]
+    _, settled = settle_resources(module, config, pixels=10 * 64**2, resume=False, console=console)  # type: ignore[arg-type]
     assert settled.workers == 0
     assert console.export_text().count("without worker processes") == 1

@@ -20,12 +20,16 @@ from lexiseg.data.check.report import (
 )
 from lexiseg.data.check.report_check import Reports, check_reports, read_reports
 from lexiseg.data.dataset_yaml import DatasetYaml
+from lexiseg.data.fit_suggestion import ImageFacts, suggest_fit
 from lexiseg.data.layouts.assemble import perhaps_patients
 from lexiseg.data.layouts.open_dataset import find_coding, image_assumptions, scan_folder, vocabulary_path
 from lexiseg.data.layouts.scan import Scan
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.sample import SPLITS
 from lexiseg.errors import DataError, LexisegError
+
+#: The image size of a training that states none, in pixels.
+IMAGE_SIZE = 224
 
 __all__ = ["CheckReport", "FileNote", "Finding", "Severity", "check_dataset", "render"]
 
@@ -55,6 +59,7 @@ def check_dataset(
     findings += _files(root, inspections)
     findings += check_plausibility(inspections, lambda path: _relative(path, root))
     findings += _splits(root, inspections)
+    findings += _fit(inspections)
     has_sentences = any(sample.report is not None for sample in scan.samples)
     words = check_reports(reports, inspections, stated, root) if has_sentences else None
     findings += words.findings if words is not None else ()
@@ -135,6 +140,17 @@ def _names(scan: Scan) -> list[Finding]:
         )
         for item in scan.left_out
     ]
+
+
+def _fit(inspections: Sequence[Inspection]) -> list[Finding]:
+    """Return a note if images should not be stretched to the picture that a network sees."""
+    facts = [
+        ImageFacts(size=item.image_shape, lesion_px=item.lesion_px)
+        for item in inspections
+        if item.sample.split == "train" and item.image_shape is not None
+    ]
+    suggested = suggest_fit(facts, IMAGE_SIZE).sentence()
+    return [] if suggested is None else [make_finding("fit", "info", suggested)]
 
 
 #: Code, severity and message of the checks of single files.

@@ -17,6 +17,7 @@ from lexiseg.clinic.orientation import NO_TURN
 from lexiseg.data.check.picture_hash import difference_hash, thumbnail
 from lexiseg.data.decode import Header, decode_header, decode_image, decode_mask, read_content
 from lexiseg.data.decoded_image import image_turn
+from lexiseg.data.fit_suggestion import lesion_width
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_parts import mask_parts
 from lexiseg.data.readers import read_mask
@@ -49,6 +50,8 @@ class Inspection:
         is_empty: Whether the mask has no lesion; None where this is not known.
         lesion_share: Share of the mask's pixels with a label above 0, 0..1; None where this is not known.
         frame_share: The same among the pixels at the edge of the picture.
+        lesion_px: Width of the lesions in pixels (`lesion_width`); None where there are none, or this is not
+            known.
         measured: Factor indices measured on the mask, in the image's side convention.
     """
 
@@ -66,6 +69,7 @@ class Inspection:
     is_empty: bool | None = None
     lesion_share: float | None = None
     frame_share: float | None = None
+    lesion_px: float | None = None
     measured: tuple[int, ...] | None = None
 
 
@@ -138,6 +142,7 @@ def _inspect_mask(
     if len(mask_parts(sample.mask)) > 1:
         labels = read_mask(sample.mask, coding)
     found["is_empty"] = not labels.any()
+    found["lesion_px"] = lesion_width(labels)
     found["lesion_share"] = float((labels > 0).mean())
     frame = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     found["frame_share"] = float((frame > 0).mean())

@@ -1,0 +1,115 @@
+"""The fit of a training: as configured, or chosen by the sizes of its images and lesions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from lexiseg.data.fit_suggestion import FitSuggestion, ImageFacts, is_large, lesion_width, suggest_fit
+from lexiseg.data.image_fit import Fit
+from lexiseg.data.readers import image_size, read_mask
+from lexiseg.data.sample import DatasetIndex, Sample
+from lexiseg.errors import UsageError
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.systems.registry import get
+from lexiseg.training.unmasked_images import MaskUse
+
+#: Training images that are looked at, a seeded choice.
+LOOKED_AT = 50
+
+
+def settle_fit(use: MaskUse, config: TrainConfig, console: Console) -> TrainConfig:
+    """Return the configuration with its fit settled, and say what a user should know about it.
+
+    Args:
+        use: The data set, and which training images take part.
+        config: The configuration.
+        console: Where the choice, or a suggestion, is said.
+
+    Raises:
+        DataError: An image or mask cannot be read.
+        UsageError: The system does not take the fit, or images without mask are to teach under it.
+    """
+    system = get(config.model, config.preset)
+    chosen: Fit
+    if config.fit == "auto" or config.fit == "stretch":
+        possible = system.fits if use.unmasked is None else ("stretch",)
+        found = _suggestion(use.index, config) if len(possible) > 1 else FitSuggestion(fit="stretch")
+        if found.fit not in possible:
+            found = FitSuggestion(fit="stretch")
+        chosen = found.fit if config.fit == "auto" else "stretch"
+        _say_choice(found, config, console)
+    else:
+        chosen = config.fit
+        system.check_fit(chosen)
+        if use.unmasked is not None:
+            raise UsageError(
+                f"fit: {chosen} cannot be used while teachers draw masks for images without mask: they draw "
+                f"on stretched images. Add --fit stretch, or leave these images out: --unmasked leave_out.",
+                code="LEX-USE-1333",
+            )
+    if chosen == "tiles":
+        _say_small_images(use.index, config, console)
+    return config.model_copy(update={"fit": chosen})
+
+
+def fit_of(config: TrainConfig) -> Fit:
+    """Return the fit of a configuration that `settle_fit` returned."""
+    assert config.fit != "auto"
+    return config.fit
+
+
+def kept_pixels(index: DatasetIndex, config: TrainConfig) -> int:
+    """Return about how many pixels the training and validation images hold as they are kept in memory."""
+    samples = (*index.split("train"), *index.split("val"))
+    if config.fit != "tiles":
+        return len(samples) * config.image_size**2
+    sizes = _sizes(_some(samples, config.seed))
+    return round(len(samples) * sum(height * width for height, width in sizes) / len(sizes))
+
+
+def _suggestion(index: DatasetIndex, config: TrainConfig) -> FitSuggestion:
+    """Return the fit that suits the training images; masks are read only where images are large."""
+    samples = _some([s for s in index.split("train") if s.mask is not None], config.seed)
+    sizes = _sizes(samples)
+    if not is_large(sizes, config.image_size):
+        return suggest_fit([ImageFacts(size=size) for size in sizes], config.image_size)
+    facts = [
+        ImageFacts(size=size, lesion_px=lesion_width(read_mask(sample.mask, index.coding)))
+        for sample, size in zip(samples, sizes, strict=True)
+        if sample.mask is not None
+    ]
+    return suggest_fit(facts, config.image_size)
+
+
+def _say_choice(found: FitSuggestion, config: TrainConfig, console: Console) -> None:
+    said = found.sentence()
+    if config.fit == "auto":
+        said = f"fit: {found.fit}" + ("." if found.reason is None else f", because {found.reason}.")
+    elif said is not None:
+        said += " This training stretches its images; --fit chooses."
+    if said is not None:
+        console.print(said, markup=False, highlight=False)
+
+
+def _say_small_images(index: DatasetIndex, config: TrainConfig, console: Console) -> None:
+    sizes = _sizes(_some(index.split("train"), config.seed))
+    small = sum(min(size) < config.image_size for size in sizes)
+    if small:
+        console.print(
+            f"{small} of {len(sizes)} training images that were looked at are smaller than a tile of "
+            f"{config.image_size} x {config.image_size} pixels and are padded. A smaller --image-size makes "
+            f"smaller tiles.",
+            markup=False,
+            highlight=False,
+        )
+
+
+def _some(samples: Sequence[Sample], seed: int) -> list[Sample]:
+    return random.Random(seed).sample(list(samples), min(LOOKED_AT, len(samples)))
+
+
+def _sizes(samples: Sequence[Sample]) -> list[tuple[int, int]]:
+    return [image_size(sample.image) for sample in samples]
