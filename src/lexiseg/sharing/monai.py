@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from lexiseg._version import __version__
-from lexiseg.engines.model_file import INPUT_NAME, LOGITS_NAME
+from lexiseg.engines.model_file import INPUT_NAME, INSIDE_NAME, LOGITS_NAME
 from lexiseg.files import atomic_folder, write_json, write_text
 from lexiseg.json_records import write_record
 from lexiseg.outputs.new_folder import reserved
+from lexiseg.runs.manifest import Manifest
 from lexiseg.runs.run import Run
 from lexiseg.sharing.contents import BUNDLE_FILE, Contents, model_card
 from lexiseg.sharing.pack import shared_contents
@@ -114,9 +115,10 @@ def _metadata(run: Run, contents: Contents) -> dict[str, Any]:
                         min(-mean / std for mean, std in pairs),
                         max((1 - mean) / std for mean, std in pairs),
                     ],
-                    "is_patch_data": False,
+                    "is_patch_data": manifest.fit == "tiles",
                     "channel_def": {"0": "red", "1": "green", "2": "blue"},
-                }
+                },
+                **({} if manifest.fit == "stretch" else {INSIDE_NAME: _inside(manifest)}),
             },
             "outputs": {
                 LOGITS_NAME: {
@@ -126,13 +128,27 @@ def _metadata(run: Run, contents: Contents) -> dict[str, Any]:
                     "spatial_shape": [size, size],
                     "dtype": "float32",
                     "value_range": [],
-                    "is_patch_data": False,
+                    "is_patch_data": manifest.fit == "tiles",
                     "channel_def": dict(
                         zip(map(str, range(scores)), manifest.class_names[-scores:], strict=True)
                     ),
                 }
             },
         },
+    }
+
+
+def _inside(manifest: Manifest) -> dict[str, Any]:
+    """Return the second input of a network whose pictures may hold what is no image."""
+    return {
+        "type": "mask",
+        "format": "segmentation",
+        "num_channels": 1,
+        "spatial_shape": [manifest.image_size, manifest.image_size],
+        "dtype": "float32",
+        "value_range": [0, 1],
+        "is_patch_data": manifest.fit == "tiles",
+        "channel_def": {"0": "where the picture shows the image"},
     }
 
 
