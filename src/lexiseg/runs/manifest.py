@@ -21,7 +21,7 @@ MANIFEST_FILE = "run.json"
 
 #: Version of the run folder's format, and so of the schema of `run.json`. It is raised whenever an older
 #: Lexiseg could not read a newer run correctly.
-#: 2: the vocabulary may state a language and what its grammar leaves open.
+#: 2: the vocabulary may state a language and what its grammar leaves open; the run may state a fit.
 FORMAT_VERSION = 2
 
 #: Largest height and width in pixels that a network sees.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dicom_files import dicom_file
 from lexiseg.data.image_fit import tiles
 from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray
 from lexiseg.engines.grid import foreground_probability, resize_scores
@@ -247,6 +248,20 @@ def test_an_image_smaller_than_a_tile_is_padded_and_said_once(
     assert len(said) == 1
     assert "50 x 40 pixels" in said[0]
     assert "64 x 64" in said[0]
+
+
+@pytest.mark.parametrize("fit", ["pad", "tiles"])
+def test_a_dicom_file_that_is_stored_turned(runs: dict[str, Run], fit: str, tmp_path: Path) -> None:
+    """The lesion is on the left of the usual display; the mask lies on the grid that the file stores."""
+    shown = with_lesion((128, 90), left=True)[..., 0]
+    stored = np.ascontiguousarray(shown[:, ::-1].T)
+    window = {"WindowCenter": "128", "WindowWidth": "256"}
+    path = dicom_file(tmp_path / "a.dcm", stored, PatientOrientation=["F", "R"], **window)
+    found = predictor(runs[fit]).predict(path)
+    assert found.mask.shape == stored.shape == (90, 128)
+    lesion = stored > 127
+    assert 2 * ((found.mask > 0) & lesion).sum() / ((found.mask > 0).sum() + lesion.sum()) > 0.95
+    assert {word.factor: word.phrase for word in found.words}["right"] == "no lesion in right lung"
 
 
 @pytest.mark.parametrize("fit", ["pad", "tiles"])
