@@ -195,35 +195,7 @@ def train(
             say(sentence)
         return
     try:
-<<<<<<< HEAD
         run = run_training(data, out, resume=resume, config_file=config, console=narrator(), **options)
-=======
-        run = run_training(
-            data,
-            out,
-            resume=resume,
-            config_file=config,
-            console=narrator(),
-            model=model,
-            preset=preset,
-            text=text,
-            vocabulary=vocabulary,
-            epochs=epochs,
-            max_minutes=max_minutes,
-            steps=steps,
-            masks=masks,
-            unmasked=None if unmasked is None else unmasked.value,
-            image_size=image_size,
-            fit=None if fit is None else fit.value,
-            batch_size=batch_size,
-            encoder=encoder,
-            text_encoder=text_encoder,
-            encoder_weights=encoder_weights,
-            seed=seed,
-            workers=workers,
-            allow_leak=allow_leak or None,
-        )
->>>>>>> fit
     except KeyboardInterrupt as interrupt:
         # Lightning does not let two interrupts pass; the state of the last segment is on disk.
         if (out / "run.json").is_file():
