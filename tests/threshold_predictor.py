@@ -21,6 +21,10 @@ class Thresholds:
     run = SimpleNamespace(class_names=("background", "lesion"), path=Path("runs/bright"))
 
     options = PredictionOptions()
+    calibration = None
+    compares_images = False
+    engine = SimpleNamespace(description="thresholds")
+    weights_sha256 = ("0" * 64,)
 
     def predict_paths(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Prediction | LexisegError]]:
         for path in paths:

@@ -23,6 +23,7 @@ PACKAGES = {
         "onnxscript",
     ),
     "openvino": ("openvino",),
+    "cluster": ("ray",),
     "share": ("huggingface_hub", "mlcroissant"),
     "volumes": ("nibabel", "SimpleITK"),
     "dicom": ("pydicom", "highdicom"),

@@ -26,7 +26,7 @@ _NO_HANDLE = {errno.EMFILE, errno.ENFILE}
 _IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
 #: How the temporary name of a file begins, and how it ends before the suffix (the random part of `tempfile`).
-_TEMPORARY = ".partial-"
+TEMPORARY_PREFIX = ".partial-"
 _RANDOM = "[a-z0-9_]{8}"
 
 #: Longest name of a file, in bytes, on the usual disks.
@@ -135,7 +135,7 @@ def atomic_path(path: str | Path, *, private: bool = True) -> Iterator[Path]:
     path = Path(path)
     try:
         make_folder(path.parent, private=private)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_TEMPORARY, suffix=path.suffix)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY_PREFIX, suffix=path.suffix)
         os.close(handle)
     except OSError as error:
         raise disk_error(path, error) from error
@@ -215,7 +215,7 @@ def _become(beside: Path, path: Path) -> None:
 
 def _temporary_name(path: Path) -> str:
     """Return how the temporary name of a folder begins."""
-    return f"{_TEMPORARY}{fitting_name(path.name, room=len(_TEMPORARY) + 9)}-"
+    return f"{TEMPORARY_PREFIX}{fitting_name(path.name, room=len(TEMPORARY_PREFIX) + 9)}-"
 
 
 def remove_leftovers(folder: Path, *, recursive: bool = False) -> None:
@@ -227,8 +227,8 @@ def remove_leftovers(folder: Path, *, recursive: bool = False) -> None:
         folder: The folder; it may be missing.
         recursive: Whether to look in its subfolders too.
     """
-    pattern = re.compile(rf"{re.escape(_TEMPORARY)}{_RANDOM}(\.\w+)?")
-    for file in (folder.rglob if recursive else folder.glob)(f"{_TEMPORARY}*"):
+    pattern = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}{_RANDOM}(\.\w+)?")
+    for file in (folder.rglob if recursive else folder.glob)(f"{TEMPORARY_PREFIX}*"):
         if pattern.fullmatch(file.name) and file.is_file() and not file.is_symlink():
             file.unlink(missing_ok=True)
 
@@ -240,7 +240,7 @@ def remove_leftover_folders(path: Path) -> None:
     """
     pattern = re.compile(re.escape(_temporary_name(path)) + _RANDOM)
     if path.parent.is_dir():
-        for folder in path.parent.glob(f"{_TEMPORARY}*"):
+        for folder in path.parent.glob(f"{TEMPORARY_PREFIX}*"):
             if pattern.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
                 shutil.rmtree(folder, ignore_errors=True)
 

@@ -35,6 +35,8 @@ SCHEMAS = {
     "calibration": "lexiseg.inference.calibration:CalibrationFile",
     "prediction": "lexiseg.inference.predictions_file:PredictionRecord",
     "prediction-failure": "lexiseg.inference.predictions_file:FailureRecord",
+    "prediction-job": "lexiseg.inference.batch_job:BatchJob",
+    "shard": "lexiseg.inference.shards:ShardRecord",
     "bundle": "lexiseg.sharing.contents:BundleRecord",
     "volume": "lexiseg.inference.volumes.volumes_file:VolumeRecord",
     "refinement": "lexiseg.refinement.refinement_file:RefinementRecord",

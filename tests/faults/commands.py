@@ -13,6 +13,11 @@ from typing import Any
 import torch
 from tests.faults.workshop import Workshop
 
+import lexiseg
+from lexiseg.inference.shards import predict_shard
+from lexiseg.inference.target_list import Shard
+from lexiseg.inference.targets import find_images
+
 #: A result in a form that two runs of a command share: names of parts, and what each holds.
 Result = dict[str, object]
 
@@ -141,6 +146,14 @@ def _predict(shop: Workshop) -> tuple[str, ...]:
     return ("predict", str(shop.run), str(shop.images), "--out", str(shop.out), *options)
 
 
+def _predict_shards(shop: Workshop) -> None:
+    """Predict the images in two shards, which are joined then."""
+    predictor = lexiseg.load(shop.run)
+    for number in (1, 2):
+        targets = find_images([shop.images], out=shop.out).targets
+        predict_shard(predictor, targets, shop.out, shard=Shard(number=number, count=2))
+
+
 def _import(shop: Workshop) -> tuple[str, ...]:
     return ("data", "import", "clinicdb", str(shop.download), "--out", str(shop.out))
 
@@ -179,6 +192,13 @@ COMMANDS: tuple[CommandCase, ...] = (
         result=lambda shop, said: _files(shop.out),
         finished="predictions.jsonl",
         kept=("predictions.jsonl.partial",),
+    ),
+    CommandCase(
+        name="join",
+        arguments=lambda shop: ("join", str(shop.out)),
+        prepare=_predict_shards,
+        result=lambda shop, said: _files(shop.out),
+        finished="predictions.jsonl",
     ),
     CommandCase(
         name="evaluate",

@@ -61,6 +61,22 @@ def test_nothing_is_lost(family: Family, command: str, fault: str) -> None:
     assert drawn.problems == ()
 
 
+def test_a_prediction_that_is_killed_again_and_again(family: Family) -> None:
+    """Each time the command goes on, and at the end the files are those of an unbroken command."""
+    case, kill, rng = BY_NAME["predict"], BY_FAULT["SIGKILL"], random.Random(5)
+    reference = family.references[case.name]
+    finished = [0]
+    with family._place(case):
+        for _ in range(6):
+            ended = family._under(case, kill, reference, rng)
+            assert list(broken_files(family.shop.now)) == []
+            partial = family.shop.out / "predictions.jsonl.partial"
+            if ended.code != 0 and partial.is_file():
+                finished.append(partial.read_bytes().count(b"\n"))
+                assert finished[-1] >= finished[-2], "a finished image was lost"
+        assert family._again(case, reference) == []
+
+
 def test_a_file_that_is_cut_is_noticed(tmp_path: Path) -> None:
     """The family would notice what it looks for."""
     whole = {"a.json": '{"a": 1}', "b.csv": "x,y\n1,2\n", "c.html": "<p></p></html>", "d.jsonl": '{"a": 1}\n'}

@@ -21,6 +21,7 @@ from lexiseg.cli.evaluate_command import evaluate
 from lexiseg.cli.examples import examples_text
 from lexiseg.cli.export_command import export
 from lexiseg.cli.failures import failure_of_the_machine, hush_failures_of_threads
+from lexiseg.cli.join_command import join
 from lexiseg.cli.option_errors import option_error
 from lexiseg.cli.output_mode import set_output_mode, show_error_as_json
 from lexiseg.cli.output_streams import outlive_readers
@@ -84,6 +85,7 @@ register(app, "compare", compare)
 register(app, "audit", audit)
 register(app, "calibrate", calibrate)
 register(app, "predict", predict)
+register(app, "join", join)
 register(app, "refine", refine)
 register(app, "export", export)
 register(app, "watch", watch)

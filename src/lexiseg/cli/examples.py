@@ -38,6 +38,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "lexiseg predict runs/first ct-folder --write nifti,seg --window 40,400 --axis axial",
         "lexiseg predict runs/first images --dry-run",
     ),
+    "join": ("lexiseg join predictions",),
     "refine": ("lexiseg refine covid-xray image.png --say 'no lesion on the right; lower left only'",),
     "export": (
         "lexiseg export runs/first",

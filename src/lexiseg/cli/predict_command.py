@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,12 +31,16 @@ from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.volume_options import Axis, AxisOption, SingleSlices, SmoothSlices, predict_volumes
 from lexiseg.clinic.view import parse_view
 from lexiseg.errors import LexisegError, PartialFailureError, UsageError
+from lexiseg.extras import load_module
 from lexiseg.inference.writers.registry import check_formats, format_names
 from lexiseg.words.description import Side
 
 if TYPE_CHECKING:
-    from lexiseg.inference.batch import BatchSummary
+    from lexiseg.inference.batch_summary import BatchSummary
     from lexiseg.inference.predictor import Predictor
+    from lexiseg.inference.remote_folder import RemoteFolder
+    from lexiseg.inference.target_list import Shard
+    from lexiseg.inference.targets import SkippedFiles
     from lexiseg.inference.volumes.batch import VolumeSummary
 
 
@@ -46,13 +51,16 @@ def predict(
         list[str],
         typer.Argument(
             metavar="PATHS",
-            help="Images, volumes, folders, quoted glob patterns, .zip files, DICOMDIR, or addresses of "
-            "DICOMweb studies.",
+            help="Images, volumes, folders, quoted glob patterns, .zip and .tar files, DICOMDIR, addresses "
+            "of DICOMweb studies, or URLs.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for masks and predictions.jsonl.")] = Path(
-        "predictions"
-    ),
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out", "-o", help="Folder for masks and predictions.jsonl; it may be a URL such as s3://...."
+        ),
+    ] = "predictions",
     write: Annotated[
         str, typer.Option(help=f"Output formats, separated by commas: {', '.join(format_names())}.")
     ] = "mask",
@@ -84,6 +92,31 @@ def predict(
     axis: Axis = AxisOption.AUTO,
     smooth_slices: SmoothSlices = False,
     single_slices: SingleSlices = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER/COUNT",
+            help="Predict one part of the images, such as 3/16, into a folder of its own in --out. `lexiseg "
+            "join` makes one list of the results of all parts.",
+        ),
+    ] = None,
+    tar: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="IMAGES",
+            help="Write the files of the images into tar archives of so many images each, as WebDataset "
+            "reads them.",
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Predict on a Ray cluster: auto for that of this machine, or its address, such as "
+            "10.0.0.1:6379. All machines see run and images at the same paths.",
+        ),
+    ] = None,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     engine: EngineOption = EngineName.AUTO,
@@ -105,21 +138,39 @@ def predict(
     view = parse_view(window, frame)
 
     from lexiseg import forecast_prediction, load, predict_to_files
+    from lexiseg.inference.image_sources import is_url
+    from lexiseg.inference.shards import predict_shard
     from lexiseg.inference.sources.local_sources import local_sources
+    from lexiseg.inference.tar_archives import is_archive
+    from lexiseg.inference.target_list import Shard
     from lexiseg.inference.targets import find_images
     from lexiseg.inference.volumes.targets import check_apart, find_volumes
+    from lexiseg.inference.writers.tar import into_archives
 
+    part = None if shard is None else Shard.parse(shard)
+    writers = into_archives(formats, tar) if tar is not None else formats
+    remote = None
+    if is_url(out):
+        remote = _remote_folder(out, part, f"{run} {paths} {write} {tar} {spacing_mm} {window} {frame}")
+        if remote.is_predicted and not dry_run:
+            say("The images were predicted before; the upload was left.")
+            _upload(remote)
+            return
+    place = Path(out) if remote is None else remote.work
     # Private copies stay until the command ends.
     sources = context.with_resource(local_sources(paths))
     for note in sources.notes:
         warn(note)
     volumes = find_volumes(
-        sources.patterns, out=out, with_dicom=not single_slices and frame is None, labels=sources.labels
+        [path for path in sources.patterns if not is_url(str(path)) and not is_archive(str(path))],
+        out=place,
+        with_dicom=not single_slices and frame is None,
+        labels=sources.labels,
     )
-    images = find_images(sources.patterns, out=out, of_volumes=volumes.files, labels=sources.labels)
-    targets = images.targets
+    images = find_images(sources.patterns, out=place, of_volumes=volumes.files, labels=sources.labels)
+    targets = images.targets if part is None else images.targets.chosen(part.holds)
     check_apart(volumes.targets, targets)
-    _say_skipped(sources.patterns, out)
+    _say_skipped(images.skipped)
     _say_earlier(images.earlier_outputs)
     predictor = load(
         run,
@@ -134,20 +185,26 @@ def predict(
         view=view,
     )
     if dry_run:
-        forecast = forecast_prediction(predictor, targets, out, formats=formats, volumes=len(volumes.targets))
+        forecast = forecast_prediction(
+            predictor, targets, place, formats=formats, volumes=len(volumes.targets)
+        )
         show_result(forecast)
         for sentence in forecast.sentences():
             say(sentence)
         for error in forecast.unreadable.values():
             warn(f"Would be skipped: {error}")
         return
+    if ray is not None:
+        on_ray = load_module("lexiseg.inference.ray_predictor")
+        on_ray.refuse_sources(targets)
+        predictor = on_ray.RayPredictor(predictor, ray)
     say(f"Engine: {predictor.engine.description}.")
     volumes_done = volume_failure = None
     if volumes.targets:
         volumes_done, volume_failure = predict_volumes(
             predictor,
             volumes.targets,
-            out,
+            place,
             alone=not targets,
             formats=formats,
             axis=axis,
@@ -168,18 +225,29 @@ def predict(
                 warn(f"Skipped: {sources.named(str(result))}")
 
         try:
-            summary = predict_to_files(predictor, targets, out, writers=formats, on_result=show)
+            predict_all = predict_to_files if part is None else partial(predict_shard, shard=part)
+            summary = predict_all(
+                predictor,
+                images.targets,
+                place,
+                writers=writers,
+                on_result=show,
+                on_resumed=lambda path: progress.advance(task),
+            )
         except KeyboardInterrupt as interrupt:
+            done = place if part is None else place / part.folder
             raise KeyboardInterrupt(
-                f"The masks so far are in {out / 'masks'}. Run the command again to predict all images."
-                if "mask" in formats
-                else f"The files so far are in {out}. Run the command again to predict all images."
+                f"The masks so far are in {done / 'masks'}. Run the command again: it goes on with the rest."
+                if "mask" in formats and tar is None
+                else f"The files so far are in {done}. Run the command again: it goes on with the rest."
             ) from interrupt
-    show_result(_result(summary, volumes_done, predictor))
+    results = str(summary.results) if remote is None else _upload(remote)
+    _say_tries(summary)
+    show_result(_result(summary, results, volumes_done, predictor))
     compares = predictor.compares_images
     can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None or compares
     review = f"; {summary.flagged} flagged for review" if can_flag else ""
-    say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {summary.results}")
+    say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {results}")
     for sentence, count in summary.assumptions:
         say(f"{sentence} ({count} {'image' if count == 1 else 'images'})")
     if summary.unlike:
@@ -198,7 +266,7 @@ def predict(
     if predictor.run.spoken_vocabulary is not None:
         _say_sides(predictor.run.side, summary.done, summary.sides_unknown)
     if not summary.locked:
-        warn(f"The disk of {out} supports no locks: start no second prediction into this folder meanwhile.")
+        warn(f"The disk of {place} supports no locks: start no second prediction into this folder meanwhile.")
     if summary.turned:
         say(
             f"{'1 image has' if summary.turned == 1 else f'{summary.turned} images have'} an EXIF "
@@ -209,13 +277,13 @@ def predict(
         warn(f"The {name} of {sources.named(str(image))} is not written: {reason}")
     if summary.refused and not summary.failed:
         raise PartialFailureError(
-            f"{len(summary.refused)} outputs were not written; each is named above and in {summary.results}.",
+            f"{len(summary.refused)} outputs were not written; each is named above and in {results}.",
             code="LEX-PART-940",
         )
     if summary.failed:
         raise PartialFailureError(
             f"{len(summary.failed)} of {len(targets)} images could not be read; "
-            f"each is named above and in {summary.results}.",
+            f"each is named above and in {results}.",
             code="LEX-PART-005",
         )
     if volume_failure is not None:
@@ -223,14 +291,14 @@ def predict(
 
 
 def _result(
-    images: BatchSummary | None, volumes: VolumeSummary | None, predictor: Predictor
+    images: BatchSummary | None, results: str | None, volumes: VolumeSummary | None, predictor: Predictor
 ) -> dict[str, object]:
     """Return what --json prints: the counts of images, of volumes, or of both."""
     found: dict[str, object] = {"engine": str(predictor.engine.description)}
     if images is not None:
         found |= {"done": images.done, "flagged": images.flagged, "unlike": images.unlike}
         found |= {"failed": _failed(images.failed), "refused": _refused(images.refused)}
-        found["results"] = images.results
+        found |= {"results": results, "resumed": images.resumed, "recovered": images.recovered}
     if volumes is not None:
         counts = {"done": volumes.done, "slices": volumes.slices, "flagged": volumes.flagged}
         files = {"failed": _failed(volumes.failed), "refused": _refused(volumes.refused)}
@@ -244,6 +312,31 @@ def _failed(failed: Sequence[tuple[Path, str]]) -> list[dict[str, object]]:
 
 def _refused(refused: Sequence[tuple[Path, str, str]]) -> list[dict[str, object]]:
     return [{"image": image, "format": name, "reason": reason} for image, name, reason in refused]
+
+
+def _remote_folder(url: str, part: Shard | None, command: str) -> RemoteFolder:
+    """Return the folder at a URL for all results, or for those of a shard."""
+    from lexiseg.inference.remote_folder import RemoteFolder
+
+    if part is None:
+        return RemoteFolder(url, command=command)
+    return RemoteFolder(f"{url.rstrip('/')}/{part.folder}", command=command, inner=part.folder)
+
+
+def _upload(remote: RemoteFolder) -> str:
+    """Upload the results and return the URL of their lines."""
+    say(f"Files uploaded to {remote.url}: {remote.upload()}.")
+    return f"{remote.url}/predictions.jsonl"
+
+
+def _say_tries(summary: BatchSummary) -> None:
+    """Say how many images were finished before, and how many needed a second try."""
+    if summary.resumed:
+        images = "1 image" if summary.resumed == 1 else f"{summary.resumed} images"
+        say(f"Not predicted again, as an interrupted command had finished them: {images}.")
+    if summary.recovered:
+        images = "1 image" if summary.recovered == 1 else f"{summary.recovered} images"
+        say(f"{images} failed at first and succeeded at the second try.")
 
 
 def _say_sides(side: Side, done: int, unknown: int) -> None:
@@ -272,16 +365,13 @@ def _say_earlier(earlier: Sequence[Path]) -> None:
         )
 
 
-def _say_skipped(paths: Sequence[str | Path], out: Path) -> None:
+def _say_skipped(skipped: Mapping[str, SkippedFiles]) -> None:
     """Name the files in folders of images that are not read because of their ending."""
-    from lexiseg.inference.targets import skipped_files
-
-    skipped = skipped_files(paths, out=out)
     if skipped:
         shown = ", ".join(
-            f"{len(files)} {ending or 'without ending'} ({files[0].name})"
-            for ending, files in skipped.items()
+            f"{files.count} {ending or 'without ending'} ({files.example.name})"
+            for ending, files in sorted(skipped.items())
         )
-        count = sum(map(len, skipped.values()))
+        count = sum(files.count for files in skipped.values())
         files_are = "1 file is" if count == 1 else f"{count} files are"
         warn(f"{files_are} not read because of the ending: {shown}. Save images as PNG or JPEG.")

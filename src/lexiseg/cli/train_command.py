@@ -148,6 +148,20 @@ def train(
             min=0, help=r"Number of processes that load data. \[default: chosen by the number of cores]"
         ),
     ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=r"Number of processes on this machine that share each batch, one per device. \[default: 1]",
+        ),
+    ] = None,
+    accumulate: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=r"Number of steps whose gradients are added up before the weights change. \[default: 1]",
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -182,6 +196,8 @@ def train(
         "encoder_weights": encoder_weights,
         "seed": seed,
         "workers": workers,
+        "devices": devices,
+        "accumulate": accumulate,
         "allow_leak": allow_leak or None,
     }
     if dry_run:

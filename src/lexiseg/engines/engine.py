@@ -73,6 +73,8 @@ class Engine(Protocol):
     def run(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features.
 
+        On a CPU, the output for an image depends on no other image of the batch, to the last bit.
+
         Args:
             images: Pictures `(B, 3, S, S)` float32, normalised as the network expects.
             inside: Where they show the image, `(B, 1, S, S)` float32 of 0 and 1; None: everywhere. Only for

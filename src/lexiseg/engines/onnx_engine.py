@@ -7,6 +7,7 @@ import onnxruntime
 from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray
 from lexiseg.engines.grid import foreground_probability, resize_scores
 from lexiseg.engines.model_file import FEATURES_NAME, ModelFile, network_inputs
+from lexiseg.engines.single_images import run_singly
 from lexiseg.engines.threads import cpu_threads
 from lexiseg.errors import WeightsError
 
@@ -50,6 +51,9 @@ class OnnxEngine:
 
     def run(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features; see `Engine.run`."""
+        return run_singly(self._run, images, inside)
+
+    def _run(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
         taken = [wanted.name for wanted in self._session.get_inputs()]
         logits, *others = self._session.run(None, network_inputs(images, inside, taken))
         features = others.pop() if self._session.get_outputs()[-1].name == FEATURES_NAME else None

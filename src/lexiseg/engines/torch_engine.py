@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray
+from lexiseg.engines.single_images import run_singly
 from lexiseg.errors import RunError, UsageError, WeightsError
 from lexiseg.models.folding import example_image, fold_batch_norms
 from lexiseg.models.network_weights import channels_last, load_weights
@@ -55,9 +56,14 @@ class TorchEngine:
             device=str(self.device),
         )
 
-    @torch.inference_mode()
     def run(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features; see `Engine.run`."""
+        if self.device.type == "cpu":
+            return run_singly(self._run, images, inside)
+        return self._run(images, inside)
+
+    @torch.inference_mode()
+    def _run(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
         seen = (images,) if inside is None else (images, inside)
         output: SegmentationOutput = self.network(*(self.tensor(part) for part in seen))
         features = output.image_features if isinstance(output, HasImageFeatures) else None

@@ -3,66 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from lexiseg.data.decode import image_orientation
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.files import remove_leftovers
+from lexiseg.files import disk_errors, remove_leftovers
+from lexiseg.inference.batch_job import JOB_FILE, BatchJob
+from lexiseg.inference.batch_summary import BatchSummary
+from lexiseg.inference.batch_work import BatchWork
 from lexiseg.inference.earlier_outputs import earlier_outputs
+from lexiseg.inference.partial_results import PartialResults
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target, Writer
+from lexiseg.inference.writers.base import (
+    Batch,
+    ImageWriter,
+    ResumableWriter,
+    Target,
+    Writer,
+)
 from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.inference.writers.records import RecordsWriter
-from lexiseg.inference.writers.registry import make_writers, unwritten_formats
+from lexiseg.inference.writers.registry import make_writers, result_files, unwritten_formats
+from lexiseg.inference.writers.tar import FOLDER as ARCHIVES
+from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
-from lexiseg.printable import brief
+
+__all__ = ["DEFAULT_FORMATS", "BatchSummary", "predict_to_files"]
 
 #: The formats that are written by default.
 DEFAULT_FORMATS = ("mask",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BatchSummary:
-    """Counts and failures of a batch.
-
-    Attributes:
-        done: Number of images segmented.
-        flagged: Number of them that a person should look at.
-        failed: Images that could not be read, with the reason.
-        results: The file with one line per image.
-        turned: Number of images segmented that viewers rotate or mirror because of their EXIF orientation.
-        locked: Whether other processes were kept out of the folder; False where the disk supports no locks.
-        assumptions: What was assumed of DICOM files, a sentence per kind, with the number of images.
-        refused: Outputs that were not written although their image was segmented: image, format and reason.
-        unlike: Number of images segmented that are unlike the training images of the run.
-        sides_unknown: Number of images segmented of which the side of their words is unknown.
-    """
-
-    done: int
-    flagged: int
-    failed: tuple[tuple[Path, str], ...]
-    results: Path
-    turned: int = 0
-    locked: bool = True
-    assumptions: tuple[tuple[str, int], ...] = ()
-    refused: tuple[tuple[Path, str, str], ...] = ()
-    unlike: int = 0
-    sides_unknown: int = 0
-
-    def __repr__(self) -> str:
-        return brief(
-            self,
-            f"{self.done} images",
-            f"{self.flagged} flagged",
-            f"{len(self.failed)} failed",
-            str(self.results),
-        )
 
 
 def predict_to_files(
@@ -72,22 +43,27 @@ def predict_to_files(
     *,
     writers: Sequence[str | Writer] = DEFAULT_FORMATS,
     on_result: Callable[[Path, Prediction | LexisegError], None] | None = None,
+    on_resumed: Callable[[Path], None] | None = None,
 ) -> BatchSummary:
     """Segment images and write the predictions.
 
     `predictions.jsonl`, one line per image, is always written. Outputs that an earlier batch wrote for the
-    same images are removed, in all formats. One unreadable image gets a line with its error
-    and does not stop the rest. Until the end the lines are in `predictions.jsonl.partial`, so that an
-    interrupted batch is never taken for a whole one. One process at a time writes to `out`, and files that
-    Lexiseg did not write there, or that a person changed, are neither replaced nor removed.
+    same images are removed, in all formats. An image that fails is tried once more at the end; if it fails
+    again, it gets a line with its error and does not stop the rest. Until the end the lines are in
+    `predictions.jsonl.partial`, so that an interrupted batch is never taken for a whole one. The same batch
+    then goes on where it stopped: images whose outputs are there, and that were not changed since the batch
+    began, are not predicted again. One process at a time writes to `out`, and files that Lexiseg did not
+    write there, or that a person changed, are neither replaced nor removed. Memory does not grow with the
+    number of images.
 
     Args:
         predictor: A loaded run; its options hold batch size and pixel spacing.
-        targets: From `find_targets`.
+        targets: From `find_targets`, or those of `find_images`, which take less memory.
         out: Output folder, created if needed.
         writers: Output formats: names (`lexiseg.inference.writers.registry` lists them), or writers of your
-            own.
-        on_result: Called after each image, for progress.
+            own. A batch with a writer that is no `ResumableWriter` always begins anew.
+        on_result: Called after each image that is predicted, for progress.
+        on_resumed: Called for each image that an interrupted batch had finished.
 
     Returns:
         Counts, and the failures with their reasons.
@@ -101,50 +77,33 @@ def predict_to_files(
     # Last, so that a line is written for files that are there.
     others = [writer for writer in make_writers(writers) if writer.name != RecordsWriter.name]
     chosen = make_writers((*others, RecordsWriter.name))
-    known = (*chosen, *unwritten_formats(chosen))
-    by_image = {target.image: target for target in targets}
-    done = flagged = turned = unlike = sides_unknown = 0
-    failed: list[tuple[Path, str]] = []
-    assumed: Counter[str] = Counter()
-    refused: list[tuple[Path, str, str]] = []
     with owned_folder(out, earlier=earlier_outputs) as folder:
+        known = (*chosen, *_unwritten(chosen, out))
         _refuse_others(folder, targets, chosen, known)
-        batch = Batch(folder=folder, predictor=predictor, formats=tuple(writer.name for writer in chosen))
-
-        def save(path: Path, result: Prediction | LexisegError) -> PredictedImage | LexisegError:
-            return _write(by_image[path], result, batch, chosen, known)
-
+        batch = _begin(folder, predictor, targets, chosen)
+        work = BatchWork(batch, targets, chosen, known)
         with _opened(chosen, batch):
-            predicted = predictor.predict_paths([target.image for target in targets])
-            # Closed before the writers are, so that none is called after its end.
-            with closing(_saved(predicted, save, depth=2 * predictor.options.batch_size)) as saved:
-                for path, result in saved:
-                    if isinstance(result, LexisegError):
-                        failed.append((path, by_image[path].named(str(result))))
-                    else:
-                        done += 1
-                        flagged += result.prediction.flagged
-                        unlike += bool(result.prediction.unlike_training_images)
-                        turned += result.exif_orientation != 1
-                        facts = result.prediction.facts
-                        assumed.update(() if facts is None else facts.assumptions)
-                        sides_unknown += facts is not None and not facts.knows_sides
-                        named = by_image[path].named
-                        refused.extend((path, name, named(why)) for name, why in result.refused.items())
-                    if on_result is not None:
-                        on_result(path, result if isinstance(result, LexisegError) else result.prediction)
-    return BatchSummary(
-        done=done,
-        flagged=flagged,
-        failed=tuple(failed),
-        results=RecordsWriter.file(out),
-        turned=turned,
-        locked=folder.locked,
-        assumptions=tuple(assumed.items()),
-        refused=tuple(refused),
-        unlike=unlike,
-        sides_unknown=sides_unknown,
-    )
+            for result in work.results():
+                if isinstance(result, Target):
+                    if on_resumed is not None:
+                        on_resumed(Path(result.label))
+                elif on_result is not None:
+                    target, outcome = result
+                    on_result(
+                        Path(target.label),
+                        outcome if isinstance(outcome, LexisegError) else outcome.prediction,
+                    )
+        folder.remove(out / JOB_FILE)
+    return work.counts.summary(results=RecordsWriter.file(out), locked=folder.locked)
+
+
+def _unwritten(chosen: Sequence[Writer], out: Path) -> list[Writer]:
+    """Return a writer per format that is not written now, but was by an earlier batch."""
+    return [
+        writer
+        for writer in unwritten_formats(chosen)
+        if isinstance(writer, ImageWriter) and (out / writer.folder).is_dir()
+    ]
 
 
 def _refuse_others(
@@ -156,9 +115,10 @@ def _refuse_others(
         DataError: There are such files.
     """
     out = folder.path
-    for writer in known:
-        if isinstance(writer, ImageWriter):
-            remove_leftovers(out / writer.folder, recursive=True)
+    remove_leftovers(out / ARCHIVES)
+    present = [w for w in known if isinstance(w, ImageWriter) and (out / w.folder).is_dir()]
+    for writer in present:
+        remove_leftovers(out / writer.folder, recursive=True)
     masks = out / MaskWriter.folder
     if folder.is_new and masks.is_dir() and any(masks.iterdir()):
         raise DataError(
@@ -166,13 +126,42 @@ def _refuse_others(
             "prediction, and masks of this prediction would be mixed with them. Choose another --out folder.",
             code="LEX-DATA-101",
         )
-    written = [RecordsWriter.file(out)]
-    removed: list[Path] = []
-    for writer in known:
-        if isinstance(writer, ImageWriter):
-            files = [writer.file(target, out) for target in targets]
-            (written if writer in chosen else removed).extend(files)
-    folder.refuse_others(written, removed)
+
+    def files(*, written: bool) -> Iterator[Path]:
+        for writer in present:
+            if (writer in chosen) is written:
+                yield from (writer.file(target, out) for target in targets)
+
+    def results() -> Iterator[Path]:
+        yield from (out / name for name in (*result_files(), JOB_FILE))
+        yield from files(written=True)
+
+    folder.refuse_others(results(), files(written=False))
+
+
+def _begin(
+    folder: OutputFolder, predictor: Predictor, targets: Sequence[Target], writers: Sequence[Writer]
+) -> Batch:
+    """Return a batch that begins, or that goes on where an interrupted one stopped.
+
+    Raises:
+        DiskError: There is no space or no permission.
+    """
+    formats = tuple(writer.name for writer in writers)
+    job, partial = BatchJob.of(predictor, formats), RecordsWriter.partial_file(folder.path)
+    batch = Batch(folder=folder, predictor=predictor, formats=formats, targets=targets)
+    can_resume = all(isinstance(writer, ResumableWriter) for writer in writers)
+    with disk_errors(partial):
+        if can_resume and partial.is_file() and BatchJob.read(folder.path) == job:
+            return dataclasses.replace(batch, earlier=PartialResults(partial))
+        # The lines go first, so that they are never those of another job.
+        partial.unlink(missing_ok=True)
+    for name in result_files():
+        folder.remove(folder.path / name)
+    for archive in sorted((folder.path / ARCHIVES).glob("*.tar")):
+        folder.remove(archive)
+    folder.write_text(folder.path / JOB_FILE, record_text(job))
+    return batch
 
 
 @contextmanager
@@ -189,66 +178,3 @@ def _opened(writers: Sequence[Writer], batch: Batch) -> Iterator[None]:
     finally:
         for writer in opened:
             writer.close(batch, finished=finished)
-
-
-def _write(
-    target: Target,
-    result: Prediction | LexisegError,
-    batch: Batch,
-    writers: Sequence[Writer],
-    known: Sequence[Writer],
-) -> PredictedImage | LexisegError:
-    """Write one image in every format, after removing its outputs of an earlier batch.
-
-    Returns:
-        The image as it was written, or why it could not be: its file cannot be read, or not any more, or
-        another file is in the place of an output.
-    """
-    # First, so that an interruption leaves a mask without a card, not one with the card of another mask.
-    for writer in known:
-        writer.remove_stale(target, batch)
-    if isinstance(result, Prediction):
-        try:
-            orientation = image_orientation(target.image)
-            view = batch.predictor.options.view
-            image = PredictedImage(target=target, prediction=result, exif_orientation=orientation, view=view)
-            for writer in writers:
-                writer.write(image, batch)
-            return image
-        except DataError as error:
-            result = error
-    # Nothing is written of this image, so nothing of it stays in any format.
-    nothing = dataclasses.replace(batch, formats=())
-    for writer in known:
-        writer.remove_stale(target, nothing)
-    for writer in writers:
-        writer.write_failure(target, result, batch)
-    return result
-
-
-def _saved(
-    predicted: Iterable[tuple[Path, Prediction | LexisegError]],
-    save: Callable[[Path, Prediction | LexisegError], PredictedImage | LexisegError],
-    *,
-    depth: int,
-) -> Generator[tuple[Path, PredictedImage | LexisegError], None, None]:
-    """Yield each image once its files are written, by a background thread while the network works."""
-    waiting: deque[tuple[Path, Future[PredictedImage | LexisegError]]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="lexiseg-write") as pool:
-        try:
-            for path, result in predicted:
-                waiting.append((path, pool.submit(save, path, result)))
-                if len(waiting) > depth:
-                    yield _finished(waiting.popleft())
-            while waiting:
-                yield _finished(waiting.popleft())
-        finally:
-            for _, future in waiting:
-                future.cancel()
-
-
-def _finished(
-    item: tuple[Path, Future[PredictedImage | LexisegError]],
-) -> tuple[Path, PredictedImage | LexisegError]:
-    path, future = item
-    return path, future.result()

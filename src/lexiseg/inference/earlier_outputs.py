@@ -6,7 +6,9 @@ known by `predictions.jsonl`, which names the masks, and by the first bytes of i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -39,10 +41,10 @@ class EarlierOutputs:
     """Recognises outputs of earlier predictions among the images of a folder."""
 
     def __init__(self) -> None:
-        self._names = cache(recorded_names)
-        self._masks = cache(_listed_masks)
+        self._results = cache(_results_in)
+        self._results_above = cache(self._find_results)
 
-    def holds(self, image: Path) -> bool:
+    def holds(self, image: str | Path) -> bool:
         """Return whether an earlier prediction wrote an image.
 
         Args:
@@ -51,14 +53,42 @@ class EarlierOutputs:
         Raises:
             DataError: The manifest of a folder above is damaged or cannot be read.
         """
-        image = image.absolute()
-        for folder in image.parents:
-            names = self._names(folder)
-            if names is not None and image.relative_to(folder).as_posix() in names:
-                return True
-            if (names is None or names.isdisjoint(_LINES)) and _is_of_0_1(image, folder, self._masks(folder)):
-                return True
-        return False
+        # Most folders are below no results: this is then all that is done for an image.
+        place = os.path.abspath(image)
+        return any(results.hold(Path(place)) for results in self._results_above(os.path.dirname(place)))
+
+    def _find_results(self, folder: str) -> tuple[_Results, ...]:
+        """Return the results of the folders from one upwards."""
+        places = (Path(folder), *Path(folder).parents)
+        return tuple(found for place in places if (found := self._results(place)) is not None)
+
+
+@dataclass(frozen=True)
+class _Results:
+    """Results of an earlier prediction in a folder.
+
+    Attributes:
+        folder: The folder.
+        names: The files that its manifest names; None where it has none.
+        masks: What `_listed_masks` returns for the folder.
+    """
+
+    folder: Path
+    names: frozenset[str] | None
+    masks: frozenset[str] | None
+
+    def hold(self, image: Path) -> bool:
+        """Return whether an image below the folder is among them."""
+        if self.names is not None and image.relative_to(self.folder).as_posix() in self.names:
+            return True
+        without_manifest = self.names is None or self.names.isdisjoint(_LINES)
+        return without_manifest and _is_of_0_1(image, self.folder, self.masks)
+
+
+def _results_in(folder: Path) -> _Results | None:
+    """Return the results of an earlier prediction in a folder; None where there are none."""
+    names, masks = recorded_names(folder), _listed_masks(folder)
+    return None if names is None and masks is None else _Results(folder, names, masks)
 
 
 def _candidates(folder: Path) -> Iterator[Path]:

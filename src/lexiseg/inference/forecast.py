@@ -81,7 +81,8 @@ def forecast_prediction(
         volumes: Number of volumes that would be predicted too.
     """
     out = Path(out)
-    first = [target.image for target in targets[: _MEASURED + 1]]
+    # Images of other computers are not fetched for a forecast.
+    first = [target.image for target in targets[: _MEASURED + 1] if target.origin is None]
     unreadable: dict[str, str] = {}
     seconds: list[float] = []
     for path in first:

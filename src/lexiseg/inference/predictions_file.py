@@ -51,6 +51,8 @@ class DicomRecord(Record):
         spacing_origin: Where the spacing holds: "body", "detector", "calibrated", or "none".
         no_mm_reason: Why there are no areas in mm2; empty where the file allows them.
         shown: How grey values were shown to the network.
+        assumptions: What was assumed, a sentence per kind; empty also in files of versions that did not write
+            it here.
     """
 
     modality: str
@@ -61,6 +63,7 @@ class DicomRecord(Record):
     spacing_origin: SpacingOrigin
     no_mm_reason: str
     shown: str
+    assumptions: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, facts: ImageFacts) -> DicomRecord:
@@ -75,6 +78,7 @@ class DicomRecord(Record):
             spacing_origin=facts.spacing.origin,
             no_mm_reason=facts.spacing.reason,
             shown=facts.shown,
+            assumptions=facts.assumptions,
         )
 
 
@@ -107,6 +111,7 @@ class PredictionRecord(FileRecord):
         engine: What computed the (first) network; None in files of versions that had torch only.
         unlike_training_images: The aspects in which the image is unlike the training images; empty if in
             none; None where the run does not hold what its training images look like.
+        archive: The tar archive that holds its outputs, from the folder of the file; None without one.
     """
 
     image: str
@@ -127,6 +132,7 @@ class PredictionRecord(FileRecord):
     not_written: dict[str, str] = Field(default={})
     engine: str | None = None
     unlike_training_images: tuple[Aspect, ...] | None = None
+    archive: str | None = None
 
     @classmethod
     def of(
@@ -138,16 +144,18 @@ class PredictionRecord(FileRecord):
         mask: str | None,
         exif_orientation: int = 1,
         not_written: dict[str, str] | None = None,
+        archive: str | None = None,
     ) -> PredictionRecord:
         """Return the record of a prediction.
 
         Args:
             prediction: The prediction.
-            image: The image file.
+            image: The image file, as results call it.
             name: Name of its outputs, without suffix.
             mask: Path of its mask, from the folder of `predictions.jsonl`; None without one.
             exif_orientation: The image file's EXIF orientation, 1 to 8.
             not_written: Why an output was not written, by format.
+            archive: The tar archive that holds its outputs, from the folder of `predictions.jsonl`.
         """
         expected, facts = prediction.expected_dice, prediction.facts
         return cls(
@@ -177,6 +185,7 @@ class PredictionRecord(FileRecord):
             not_written=not_written or {},
             engine=prediction.engine,
             unlike_training_images=prediction.unlike_training_images,
+            archive=archive,
         )
 
 

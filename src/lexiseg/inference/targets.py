@@ -1,11 +1,16 @@
-"""The images of a batch, found by files, folders and glob patterns."""
+"""The images of a batch, found by files, folders, glob patterns, tar archives and URLs."""
 
 from __future__ import annotations
 
 import glob
+import os
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+
+import numpy as np
 
 from lexiseg.clinic.detection import may_be_dicom
 from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
@@ -13,6 +18,11 @@ from lexiseg.data.volumes.volume_names import VOLUME_SUFFIXES, is_volume_file, v
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.earlier_outputs import EarlierOutputs
+from lexiseg.inference.folder_walk import FoundFile, files_below
+from lexiseg.inference.image_sources import ImageSource, RemoteFile, TarMember, is_url
+from lexiseg.inference.remote_listing import remote_files
+from lexiseg.inference.tar_archives import archive_images, is_archive
+from lexiseg.inference.target_list import SHARD_FOLDER, TargetList
 from lexiseg.inference.writers.base import Target
 from lexiseg.inference.writers.registry import image_folders, image_formats
 
@@ -20,16 +30,32 @@ _LONGEST_SUFFIX = max(len(known.suffix) for known in image_formats())
 
 
 @dataclass(frozen=True, kw_only=True)
+class SkippedFiles:
+    """Files of one ending that are not read because of it.
+
+    Attributes:
+        count: Number of files.
+        example: The first of them.
+    """
+
+    count: int
+    example: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class FoundImages:
     """What files, folders and glob patterns name.
 
     Attributes:
-        targets: The images to predict.
+        targets: The images to predict, as a compact list.
         earlier_outputs: Pictures that an earlier prediction wrote; they are not predicted.
+        skipped: The files in folders that are not read because of their ending, by the ending in lower case,
+            such as ".heic"; without hidden files and those of the output folder.
     """
 
-    targets: tuple[Target, ...]
+    targets: TargetList
     earlier_outputs: tuple[Path, ...]
+    skipped: Mapping[str, SkippedFiles]
 
 
 def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = None) -> tuple[Target, ...]:
@@ -38,7 +64,7 @@ def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = Non
     Raises:
         DataError: Nothing is found, or two images would write the same mask.
     """
-    return find_images(patterns, out=out).targets
+    return tuple(find_images(patterns, out=out).targets)
 
 
 def find_images(
@@ -54,51 +80,247 @@ def find_images(
     files and folders in them are left out, and so are the outputs of earlier predictions, unless the pattern
     is the path of a single file. An image that several patterns name is taken once, under its first name.
 
+    An archive (.tar) stands for the images in it, and a URL for a file, a folder or a pattern elsewhere.
+
     Args:
-        patterns: Files, folders and glob patterns.
+        patterns: Files, folders, glob patterns, archives and URLs.
         out: The output folder: pictures that an earlier batch wrote there are never taken for images, so that
             a batch may be predicted again into a folder below its images.
         of_volumes: Resolved paths of the files that belong to volumes; they are no images of their own.
         labels: What the folders of private copies are called (`lexiseg.inference.sources.local_sources`).
 
     Raises:
-        DataError: Nothing is found, two images would write the same mask, or the manifest of earlier outputs
-            is damaged.
+        DataError: Nothing is found, two images would write the same mask, the manifest of earlier outputs
+            is damaged, or a folder, an archive or a URL cannot be read.
+        UsageError: A URL needs credentials or packages that are missing.
     """
-    targets: dict[Path, Target] = {}
-    seen: set[Path] = set()
-    written = [] if out is None else [Path(out).resolve() / name for name in image_folders()]
-    earlier, left_out = EarlierOutputs(), dict[Path, None]()
-    for pattern in map(Path, patterns):
-        found, before, has_volume = [], len(left_out), False
-        for target in expand(pattern, lambda file: is_image_file(file) or file.resolve() in of_volumes):
-            real = target.image.resolve()
-            if real in of_volumes:
-                has_volume = True
+    listing = _Listing(
+        None if out is None else Path(out), frozenset(map(str, of_volumes)), labels or dict[Path, str]()
+    )
+    for pattern in map(str, patterns):
+        before = len(listing.targets), len(listing.earlier), listing.volume_files
+        listing.add(pattern)
+        if len(listing.targets) == before[0] and listing.volume_files == before[2]:
+            raise DataError(_nothing_found(pattern, len(listing.earlier) - before[1]), code="LEX-DATA-099")
+    return FoundImages(
+        targets=_without_doubles(listing.targets, listing.real_paths),
+        earlier_outputs=tuple(listing.earlier),
+        skipped=listing.skipped,
+    )
+
+
+@dataclass
+class _Listing:
+    """Images that are being listed.
+
+    Attributes:
+        out: The output folder.
+        of_volumes: Resolved paths of the files that belong to volumes.
+        labels: What the folders of private copies are called.
+        volume_files: Number of files of volumes that were met.
+        targets: The images so far, also those that several patterns name.
+        real_paths: A number per image that tells its path without symbolic links.
+        earlier: Pictures that earlier predictions wrote.
+        skipped: Files that are not read because of their ending.
+    """
+
+    out: Path | None
+    of_volumes: frozenset[str]
+    labels: Mapping[Path, str]
+    volume_files: int = 0
+    targets: TargetList = field(default_factory=TargetList)
+    real_paths: array[int] = field(default_factory=lambda: array("q"))
+    earlier: dict[Path, None] = field(default_factory=dict)
+    skipped: dict[str, SkippedFiles] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._outputs = EarlierOutputs()
+        place = None if self.out is None else os.path.realpath(self.out)
+        self._out = None if place is None else os.path.join(place, "")
+        self._written = () if place is None else tuple(os.path.join(place, n, "") for n in image_folders())
+
+    def add(self, text: str) -> None:
+        """Add the images that a file, folder, glob pattern or URL names, sorted."""
+        if is_url(text):
+            self._add_url(text)
+            return
+        pattern = Path(text)
+        if pattern.is_dir():
+            label = self.labels.get(pattern)
+
+            def of_folder(name: str) -> Target:
+                source = None if label is None else f"{label}/{name}"
+                return _target(pattern / name, Path(name), source=source)
+
+            kind = self.targets.add_kind(of_folder)
+            for file in files_below(str(pattern)):
+                if file.real in self.of_volumes:
+                    self.volume_files += 1
+                elif not _is_image(file.path):
+                    self._skip(file)
+                elif self._is_input(file, pattern=pattern):
+                    self._take(kind, file.name, file.real)
+            return
+        kind = self.targets.add_kind(lambda path: _target(Path(path), Path(os.path.basename(path))))
+        for file in self._matches(pattern):
+            if file.real in self.of_volumes:
+                self.volume_files += 1
+            elif is_archive(file.path):
+                self._add_archive(file.path)
+            elif self._is_input(file, pattern=pattern):
+                self._take(kind, file.path, file.real)
+
+    def _add_url(self, url: str) -> None:
+        kind = self.targets.add_kind(_remote_target)
+        for found, name in remote_files(url):
+            if is_archive(found):
+                self._add_archive(found)
+            elif Path(name).suffix.lower() in IMAGE_SUFFIXES:
+                self._take(kind, f"{found}\0{name}", found)
+
+    def _add_archive(self, archive: str) -> None:
+        def target(text: str) -> Target:
+            name, offset, size = text.split("\0")
+            source = TarMember(archive, name, int(offset), int(size))
+            # Archives of one data set can hold the same names.
+            folder = os.path.basename(archive)[: -len(".tar")]
+            return _target(Path(source.label), Path(folder, name), origin=source)
+
+        kind = self.targets.add_kind(target)
+        for member in archive_images(archive):
+            self._take(kind, f"{member.name}\0{member.offset}\0{member.size}", member.label)
+
+    def _matches(self, pattern: Path) -> Iterator[FoundFile]:
+        """Yield the file of this path, or the images that a glob pattern names."""
+        if pattern.is_file():
+            yield _found(str(pattern), os.path.realpath)
+            return
+        real_folder = cache(os.path.realpath)
+        for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
+            hidden = os.path.basename(match).startswith(".")
+            if hidden or not os.path.isfile(match):
                 continue
-            if any(real.is_relative_to(folder) for folder in written):
-                continue
-            if not pattern.is_file() and earlier.holds(target.image):
-                left_out[target.image] = None
-                continue
-            found.append((target, real))
-        if not found and not has_volume:
-            raise DataError(_nothing_found(pattern, len(left_out) - before), code="LEX-DATA-099")
-        for target, real in found:
-            if real in seen:  # named by two patterns
-                continue
-            seen.add(real)
-            target = replace(target, source=source_of(target.image, pattern, labels))
-            other = targets.setdefault(target.name, target)
-            if other is not target:
-                together = other.image.parent.resolve() == target.image.parent.resolve()
-                raise DataError(
-                    f"{other.image} and {target.image} would both write the mask '{target.name}.png'. "
-                    "Predict them with two commands and two --out folders"
-                    + ("." if together else ", or give their parent folder."),
-                    code="LEX-DATA-100",
-                )
-    return FoundImages(targets=tuple(targets.values()), earlier_outputs=tuple(left_out))
+            file = _found(match, real_folder)
+            if file.real in self.of_volumes or is_archive(match) or _is_image(match):
+                yield file
+
+    def _is_input(self, file: FoundFile, *, pattern: Path) -> bool:
+        """Return whether no prediction wrote a file, and note the file where an earlier one did."""
+        if file.real.startswith(self._written) or self._is_of_shard(file.real):
+            return False
+        # The path of a single file says that it is meant.
+        if str(pattern) != file.path and self._outputs.holds(file.path):
+            self.earlier[Path(file.path)] = None
+            return False
+        return True
+
+    def _is_of_shard(self, real: str) -> bool:
+        """Return whether a file lies in the folder of a shard, which another process may write to now."""
+        if self._out is None or not real.startswith(self._out):
+            return False
+        return SHARD_FOLDER.fullmatch(real.removeprefix(self._out).split(os.sep)[0]) is not None
+
+    def _take(self, kind: int, text: str, real: str) -> None:
+        self.targets.append(kind, text)
+        self.real_paths.append(hash(real))
+
+    def _skip(self, file: FoundFile) -> None:
+        if self._out is not None and file.real.startswith(self._out):
+            return
+        if is_volume_file(Path(file.path)):
+            return
+        ending = Path(file.name).suffix.lower()
+        known = self.skipped.get(ending)
+        self.skipped[ending] = (
+            SkippedFiles(count=1, example=Path(file.path))
+            if known is None
+            else SkippedFiles(count=known.count + 1, example=known.example)
+        )
+
+
+def _found(path: str, real_folder: Callable[[str], str]) -> FoundFile:
+    """Return a file by its path."""
+    folder, name = os.path.split(path)
+    place = real_folder(folder or ".")
+    real = os.path.realpath(path) if os.path.islink(path) else os.path.join(place, name)
+    return FoundFile(path=path, name=name, real=real, folder=place)
+
+
+def _is_image(path: str) -> bool:
+    """Return whether a file is read as an image."""
+    # The usual endings are known without an object for each path.
+    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES or is_image_file(Path(path))
+
+
+def _without_doubles(targets: TargetList, real_paths: array[int]) -> TargetList:
+    """Return the images, each once, under its first name.
+
+    Raises:
+        DataError: Two images would write the same mask.
+    """
+    paths = np.array(real_paths, dtype=np.int64)
+    _, first = np.unique(paths, return_index=True)
+    if len(first) < len(targets):
+        is_first = np.zeros(len(targets), dtype=bool)
+        is_first[first] = True
+        targets = targets.chosen(is_first)
+    names = np.fromiter((hash(target.name) for target in targets), dtype=np.int64, count=len(targets))
+    found, counts = np.unique(names, return_counts=True)
+    if len(found) < len(targets):
+        doubled = set(found[counts > 1].tolist())
+        _refuse_same_name([target for target in targets if hash(target.name) in doubled])
+    return targets
+
+
+def _refuse_same_name(targets: Sequence[Target]) -> None:
+    """Refuse images of which two would write the same mask.
+
+    Raises:
+        DataError: Two would.
+    """
+    by_name: dict[Path, Target] = {}
+    for target in targets:
+        other = by_name.setdefault(target.name, target)
+        if other is not target:
+            together = other.image.parent.resolve() == target.image.parent.resolve()
+            raise DataError(
+                f"{other.label} and {target.label} would both write the mask '{target.name}.png'. "
+                "Predict them with two commands and two --out folders"
+                + ("." if together else ", or give their parent folder."),
+                code="LEX-DATA-100",
+            )
+
+
+def _nothing_found(pattern: str, earlier: int) -> str:
+    if earlier:
+        return (
+            f"No image found at {pattern}: an earlier prediction wrote the pictures there (number of them: "
+            f"{earlier}). To predict such a picture, give its path."
+        )
+    return (
+        f"No image found at {pattern}. Expected an image file, a folder with images, a quoted glob pattern, "
+        f"a .tar archive or a URL; known endings: {', '.join(sorted(IMAGE_SUFFIXES | set(VOLUME_SUFFIXES)))}."
+    )
+
+
+def expand(pattern: Path, is_wanted: Callable[[Path], bool]) -> Iterator[Target]:
+    """Yield the files that a file, folder or glob pattern names, sorted; without hidden files.
+
+    Args:
+        pattern: The file, folder or glob pattern.
+        is_wanted: Returns whether a file of a folder or glob pattern counts; a file by its path always does.
+    """
+    if pattern.is_dir():
+        for found in files_below(str(pattern)):
+            if is_wanted(Path(found.path)):
+                yield _target(pattern / found.name, Path(found.name))
+    elif pattern.is_file():
+        yield _target(pattern, Path(pattern.name))
+    else:
+        for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
+            file = Path(match)
+            if not file.name.startswith(".") and file.is_file() and is_wanted(file):
+                yield _target(file, Path(file.name))
 
 
 def source_of(file: Path, folder: Path, labels: Mapping[Path, str] | None) -> str | None:
@@ -116,66 +338,6 @@ def source_of(file: Path, folder: Path, labels: Mapping[Path, str] | None) -> st
     return label if inside == "." else f"{label}/{inside}"
 
 
-def _nothing_found(pattern: Path, earlier: int) -> str:
-    if earlier:
-        return (
-            f"No image found at {pattern}: an earlier prediction wrote the pictures there (number of them: "
-            f"{earlier}). To predict such a picture, give its path."
-        )
-    return (
-        f"No image found at {pattern}. Expected an image file, a folder with images, or a quoted glob "
-        f"pattern; known endings: {', '.join(sorted(IMAGE_SUFFIXES | set(VOLUME_SUFFIXES)))}."
-    )
-
-
-def skipped_files(patterns: Sequence[str | Path], *, out: str | Path | None = None) -> dict[str, list[Path]]:
-    """Return the files in folders of images that are not read because of their ending.
-
-    Args:
-        patterns: Files, folders and glob patterns, as for `find_targets`; only folders can hold such files.
-        out: The output folder, which is left out.
-
-    Returns:
-        The files by ending in lower case, such as ".heic"; without hidden files.
-    """
-    skipped: dict[str, list[Path]] = {}
-    for folder in filter(Path.is_dir, map(Path, patterns)):
-        for file in sorted(folder.rglob("*")):
-            hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-            written = out is not None and file.resolve().is_relative_to(Path(out).resolve())
-            if (
-                not hidden
-                and not written
-                and file.is_file()
-                and not (is_image_file(file) or is_volume_file(file))
-            ):
-                skipped.setdefault(file.suffix.lower(), []).append(file)
-    return skipped
-
-
-def expand(pattern: Path, is_wanted: Callable[[Path], bool]) -> Iterator[Target]:
-    """Yield the files that a file, folder or glob pattern names, sorted; without hidden files.
-
-    Args:
-        pattern: The file, folder or glob pattern.
-        is_wanted: Returns whether a file of a folder or glob pattern counts; a file by its path always does.
-    """
-    if pattern.is_dir():
-        for file in sorted(pattern.rglob("*")):
-            name = file.relative_to(pattern)
-            if any(part.startswith(".") for part in name.parts):
-                continue  # such as "._a.png", which macOS puts beside a.png
-            if file.is_file() and is_wanted(file):
-                yield _target(file, name)
-    elif pattern.is_file():
-        yield _target(pattern, Path(pattern.name))
-    else:
-        for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
-            file = Path(match)
-            if not file.name.startswith(".") and file.is_file() and is_wanted(file):
-                yield _target(file, Path(file.name))
-
-
 def _literal_folders(pattern: Path) -> str:
     """Return a glob pattern in which the folders that exist stand for themselves, as in "scan[1]/*.png"."""
     place, parts = Path(pattern.anchor), list(pattern.parts[1 if pattern.anchor else 0 :])
@@ -184,8 +346,16 @@ def _literal_folders(pattern: Path) -> str:
     return str(Path(glob.escape(str(place)), *parts))
 
 
-def _target(image: Path, name: Path) -> Target:
+def _remote_target(text: str) -> Target:
+    url, name = text.split("\0")
+    return _target(Path(name), Path(name), origin=RemoteFile(url))
+
+
+def _target(
+    image: Path, name: Path, *, source: str | None = None, origin: ImageSource | None = None
+) -> Target:
     """Return an image under its name without suffix, shortened so that every output of it can be stored."""
     # The last number of an UID is no ending.
     stem = volume_stem(name.name) if is_volume_file(name) else name.name if may_be_dicom(name) else name.stem
-    return Target(image=image, name=name.with_name(fitting_name(stem, room=_LONGEST_SUFFIX)))
+    fitting = name.with_name(fitting_name(stem, room=_LONGEST_SUFFIX))
+    return Target(image=image, name=fitting, source=source, origin=origin)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 from typing import TextIO
@@ -17,8 +18,9 @@ from typing import TextIO
 from pydantic import ValidationError
 
 from lexiseg.errors import DataError
-from lexiseg.files import disk_errors, private_opener, write_text
+from lexiseg.files import atomic_path, disk_errors, private_opener
 from lexiseg.json_records import FileRecord, reason
+from lexiseg.outputs.digest_table import DigestTable
 from lexiseg.structured_text import UnusableTextError, parse_json
 
 #: Name of the manifest in an output folder.
@@ -52,7 +54,7 @@ class OutputManifest:
     """The files that Lexiseg wrote into an output folder, in this batch or in earlier ones.
 
     A file may have several digests: a process that is killed between the line and the renaming leaves the
-    earlier content in place.
+    earlier content in place. Its memory does not grow with the number of files.
 
     Args:
         folder: The output folder; it may hold no manifest yet.
@@ -63,7 +65,7 @@ class OutputManifest:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / OUTPUTS_FILE
-        self._digests: dict[str, list[str]] = {}
+        self._digests = DigestTable()
         self._lines: TextIO | None = None
         self._whole_bytes = 0
         self._one_line = Lock()  # several threads may write files
@@ -72,11 +74,16 @@ class OutputManifest:
     @property
     def names(self) -> frozenset[str]:
         """The files, from the output folder, with "/" between folders."""
-        return frozenset(self._digests)
+        return frozenset(name for name, _ in self._digests.items())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it names no file."""
+        return self._digests.is_empty()
 
     def knows(self, name: str) -> bool:
         """Return whether Lexiseg wrote a file of this name."""
-        return name in self._digests
+        return bool(self._digests.get(name))
 
     def matches(self, name: str, path: Path) -> bool:
         """Return whether a file is one that Lexiseg wrote and nobody has changed since.
@@ -86,7 +93,8 @@ class OutputManifest:
             path: The same file.
         """
         try:
-            return name in self._digests and path.is_file() and digest(path) in self._digests[name]
+            known = self._digests.get(name)
+            return bool(known) and path.is_file() and digest(path) in known
         except OSError:
             return False
 
@@ -104,7 +112,7 @@ class OutputManifest:
 
     def confirm(self, name: str) -> None:
         """Take note that a file has the content that was added last."""
-        self._digests[name] = self._digests[name][-1:]
+        self._digests.keep_last(name)
 
     def forget(self, name: str) -> None:
         """Note that Lexiseg removed a file.
@@ -121,15 +129,20 @@ class OutputManifest:
             DiskError: There is no space or no permission.
         """
         self.close()
+        lines = self._present()
+        first = next(lines, None)
+        if first is None and not self.file.is_file():
+            return
+        with atomic_path(self.file) as beside, open(beside, "w", encoding="ascii") as file:
+            file.write(first or "")
+            file.writelines(lines)
+
+    def _present(self) -> Iterator[str]:
+        """Yield the lines of the files that are there, by name."""
         folder = self.file.parent
-        lines = [
-            _line(OutputRecord(file=name, sha256=found))
-            for name, digests in sorted(self._digests.items())
-            if (folder / name).is_file()
-            for found in digests
-        ]
-        if lines or self.file.is_file():
-            write_text(self.file, "".join(lines))
+        for name, digests in self._digests.items():
+            if (folder / name).is_file():
+                yield from (_line(OutputRecord(file=name, sha256=found)) for found in digests)
 
     def close(self) -> None:
         """Close the file."""
@@ -149,13 +162,18 @@ class OutputManifest:
 
     def _take(self, record: OutputRecord) -> None:
         if record.sha256 is None:
-            self._digests.pop(record.file, None)
+            self._digests.remove(record.file)
         else:
-            self._digests.setdefault(record.file, []).append(record.sha256)
+            self._digests.add(record.file, record.sha256)
 
     def _read(self) -> None:
         try:
-            content = self.file.read_bytes()
+            with open(self.file, "rb") as file:
+                for number, line in enumerate(file, start=1):
+                    if not line.endswith(b"\n"):  # of a killed process
+                        break
+                    self._whole_bytes += len(line)
+                    self._read_line(number, line)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -164,16 +182,16 @@ class OutputManifest:
                 "wrote into this folder. Choose another --out folder.",
                 code="LEX-DATA-742",
             ) from error
-        self._whole_bytes = content.rfind(b"\n") + 1
-        for number, line in enumerate(content[: self._whole_bytes].splitlines(), start=1):
-            try:
-                self._take(OutputRecord.model_validate(parse_json(line)))
-            except (UnusableTextError, ValidationError) as error:
-                raise DataError(
-                    f"{self.file}, line {number} is damaged ({reason(OutputRecord, error)}). It lists the "
-                    "files that Lexiseg wrote into this folder. Choose another --out folder.",
-                    code="LEX-DATA-743",
-                ) from error
+
+    def _read_line(self, number: int, line: bytes) -> None:
+        try:
+            self._take(OutputRecord.model_validate(parse_json(line)))
+        except (UnusableTextError, ValidationError) as error:
+            raise DataError(
+                f"{self.file}, line {number} is damaged ({reason(OutputRecord, error)}). It lists the "
+                "files that Lexiseg wrote into this folder. Choose another --out folder.",
+                code="LEX-DATA-743",
+            ) from error
 
 
 def _line(record: OutputRecord) -> str:

@@ -43,7 +43,7 @@ class OutputFolder:
         self._manifest = OutputManifest(path)
         for file in earlier(path, self._manifest.names):
             self._manifest.add(self._name(file), file)
-        self.is_new = not self._manifest.names
+        self.is_new = self._manifest.is_empty
 
     def refuse_others(self, written: Iterable[Path], removed: Iterable[Path] = ()) -> None:
         """Refuse the work if it would replace or remove a file that is not as Lexiseg wrote it.
@@ -55,23 +55,27 @@ class OutputFolder:
         Raises:
             DataError: A file is not from Lexiseg, or was changed since.
         """
-        there = [file for file in dict.fromkeys(written) if os.path.lexists(file)]
-        foreign = [file for file in there if not self._knows(file)]
+        # Of a million files only those are kept that stand in the way.
+        foreign, changed = dict[Path, None](), dict[Path, None]()
+        for file in written:
+            if os.path.lexists(file):
+                if not self._knows(file):
+                    foreign[file] = None
+                elif not self.owns(file):
+                    changed[file] = None
         if foreign:
             raise DataError(
-                f"Lexiseg did not write {_listed(foreign)} and does not replace what it did not write. "
+                f"Lexiseg did not write {_listed(list(foreign))} and does not replace what it did not write. "
                 "Nothing was changed. Choose another --out folder, or move these files away.",
                 code="LEX-DATA-740",
             )
-        ours = [
-            *there,
-            *(file for file in dict.fromkeys(removed) if os.path.lexists(file) and self._knows(file)),
-        ]
-        changed = [file for file in ours if not self.owns(file)]
+        for file in removed:
+            if os.path.lexists(file) and self._knows(file) and not self.owns(file):
+                changed[file] = None
         if changed:
             raise DataError(
-                f"Somebody changed {_listed(changed)} after Lexiseg wrote it, and the change would be lost. "
-                "Nothing was replaced. Choose another --out folder, or move these files away.",
+                f"Somebody changed {_listed(list(changed))} after Lexiseg wrote it, and the change would be "
+                "lost. Nothing was replaced. Choose another --out folder, or move these files away.",
                 code="LEX-DATA-741",
             )
 
@@ -129,6 +133,17 @@ class OutputFolder:
         if self.owns(file):
             with disk_errors(file):
                 file.unlink(missing_ok=True)
+            self._manifest.forget(self._name(file))
+
+    def discard(self, file: Path) -> None:
+        """Remove a file that grew line by line (`note`), whatever it holds.
+
+        Raises:
+            DiskError: There is no permission.
+        """
+        with disk_errors(file):
+            file.unlink(missing_ok=True)
+        if self._knows(file):
             self._manifest.forget(self._name(file))
 
     def close(self, *, finished: bool) -> None:

@@ -129,6 +129,10 @@ class TrainConfig(_Fields):
         workers: Processes that load data; None: chosen by cores and memory, 0: none.
         cache: Whether decoded images stay in memory; None: if they fit into half of what is free.
         accelerator: Lightning's accelerator, such as "auto", "cpu", "gpu".
+        devices: Processes on this machine that share each batch, each with a device or, on the CPU, some
+            cores. A launcher such as torchrun decides itself.
+        accumulate: Steps whose gradients are added up before the weights change: a batch of `batch_size`
+            times as many images, in the memory of one.
     """
 
     model: str
@@ -158,6 +162,8 @@ class TrainConfig(_Fields):
     workers: int | None = Field(default=None, ge=0)
     cache: bool | None = None
     accelerator: str = "auto"
+    devices: int = Field(default=1, ge=1)
+    accumulate: int = Field(default=1, ge=1)
 
     @model_validator(mode="before")
     @classmethod

@@ -82,11 +82,19 @@ class KeepWeights(lightning.Callback):
         training: How far the training is.
         selection: "best": the weights with the best validation Dice; "last": those of the last step.
         patience_steps: Stop after this many steps without a better score; None: never.
+        writes: Whether this process writes; of several processes, the first one does.
     """
 
     def __init__(
-        self, weights: Path, training: Training, *, selection: Selection, patience_steps: int | None
+        self,
+        weights: Path,
+        training: Training,
+        *,
+        selection: Selection,
+        patience_steps: int | None,
+        writes: bool = True,
     ) -> None:
+        self._writes = writes
         self._weights = weights
         self._training = training
         self.selection = selection
@@ -112,7 +120,8 @@ class KeepWeights(lightning.Callback):
         if better:
             self.best_dice, self.best_step = dice, self._training.step
         if better or self.selection == "last":
-            save_weights(pl_module.selected_network, self._weights)
+            if self._writes:
+                save_weights(pl_module.selected_network, self._weights)
             self.kept_step = self._training.step
         self._stop_if_impatient(trainer)
 
@@ -148,6 +157,9 @@ class Checkpoint(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Save: Lightning calls this last, after the validation of the segment."""
         self._sampler.first_step = self._training.step
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self.file)  # writes nothing, and waits for the process that does
+            return
         with atomic_path(self.file) as beside:
             trainer.save_checkpoint(beside)
 

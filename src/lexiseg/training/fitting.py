@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+from lightning.fabric.plugins import ClusterEnvironment
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.callbacks import Checkpoint, quiet_lightning
 from lexiseg.training.loading import worker_errors
 from lexiseg.training.module import SegmentationModule
+from lexiseg.training.ranks import ALONE, Ranks
 
 
 def fit(
@@ -26,6 +29,7 @@ def fit(
     *,
     goes_on: bool,
     logs: Path | None = None,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Train to the end, or stop where the process is interrupted.
 
@@ -38,6 +42,7 @@ def fit(
         checkpoint: Saves the state after each segment.
         goes_on: Whether the training goes on from the checkpoint.
         logs: Folder of the TensorBoard logs; None: none are written.
+        ranks: The place of this process among those of the training.
 
     Raises:
         KeyboardInterrupt: The process was interrupted.
@@ -45,7 +50,10 @@ def fit(
     quiet_lightning()
     trainer = lightning.Trainer(
         accelerator=config.accelerator,
-        devices=1,
+        devices=ranks.local_size,
+        num_nodes=ranks.size // ranks.local_size,
+        strategy=_strategy(ranks) if ranks.several else "auto",
+        accumulate_grad_batches=config.accumulate,
         precision="bf16-mixed" if config.precision == "bf16" else "32-true",
         max_epochs=-1,
         max_steps=-1,
@@ -68,3 +76,52 @@ def fit(
         raise KeyboardInterrupt from error
     if trainer.interrupted:
         raise KeyboardInterrupt
+
+
+def _strategy(ranks: Ranks) -> DDPStrategy:
+    """Return the strategy of several processes, which are started already."""
+    # Parts of the network stop learning during a training, and the averaged weights never learn.
+    return DDPStrategy(cluster_environment=_StartedRanks(ranks), find_unused_parameters=True)
+
+
+class _StartedRanks(ClusterEnvironment):
+    """Tells Lightning the place of this process."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        super().__init__()
+        self._ranks = ranks
+
+    @property
+    def creates_processes_externally(self) -> bool:
+        return True
+
+    # Lightning joins the processes by these, unless they are joined already, as they are here.
+    @property
+    def main_address(self) -> str:
+        return "127.0.0.1"
+
+    @property
+    def main_port(self) -> int:
+        return 0
+
+    @staticmethod
+    def detect() -> bool:
+        return False
+
+    def world_size(self) -> int:
+        return self._ranks.size
+
+    def set_world_size(self, size: int) -> None:
+        pass
+
+    def global_rank(self) -> int:
+        return self._ranks.rank
+
+    def set_global_rank(self, rank: int) -> None:
+        pass
+
+    def local_rank(self) -> int:
+        return self._ranks.local_rank
+
+    def node_rank(self) -> int:
+        return self._ranks.rank // self._ranks.local_size

@@ -17,6 +17,7 @@ from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.checks import check_splits
 from lexiseg.training.config import make_config
+from lexiseg.training.fit_choice import kept_pixels
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
 from lexiseg.training.plan import plan_run
@@ -124,8 +125,8 @@ def forecast_training(
     plan = plan_run(use, config, console)
     training = Training(use, plan, config, out=out, resume=False, console=console)
     module = training.module()
-    images = len(training.samples) + len(index.split("val"))
-    _, config = settle_resources(module, config, images=images, resume=False, console=console)
+    pixels = kept_pixels(index, config)
+    _, config = settle_resources(module, config, pixels=pixels, resume=False, console=console)
     device = "cuda" if torch.cuda.is_available() and config.accelerator != "cpu" else "cpu"
     seconds = step_seconds(module.network, config, device=device)
     steps, minutes = _length(training, config, seconds)

@@ -40,6 +40,7 @@ from lexiseg.training.plan import Plan
 from lexiseg.training.progress import Progress
 from lexiseg.training.pseudo_labelling import TEACHERS_FOLDER, PseudoLabelling
 from lexiseg.training.pseudo_labels import PseudoLabels, SoftMasks
+from lexiseg.training.ranks import ALONE, Ranks
 from lexiseg.training.resources import settle_resources
 from lexiseg.training.sample_cache import PixelSource
 from lexiseg.training.sampler import Group, StepSampler, mask_groups
@@ -69,7 +70,9 @@ class Training:
         out: Path,
         resume: bool,
         console: Console,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.use, self.plan, self.config = use, plan, config
         self.index: DatasetIndex = use.index
         self.teacher_record: TeacherRecord | None = None
@@ -99,14 +102,19 @@ class Training:
         module = self.module()
         self._announce()
         pixels_kept = kept_pixels(self.index, self.config)
-        cached, config = settle_resources(
-            module, self.config, pixels=pixels_kept, resume=self.resume, console=self.console
-        )
+        settled = None
+        if self.ranks.is_first:
+            settled = settle_resources(
+                module, self.config, pixels=pixels_kept, resume=self.resume, console=self.console
+            )
+        cached, config = self.ranks.agree(settled)
         # Cached images are all read here: a broken one is found before anything is written.
         kind = fit_of(config)
         pixels, plain = pixel_sources(self.index, size=config.image_size, fit=kind, cached=cached)
         picture_fit = None if kind == "stretch" else PictureFit(fit=kind, side=config.image_size)
-        run = self._open_run(config, count_parameters(module.network))
+        run = self._open_run(config, count_parameters(module.network)) if self.ranks.is_first else None
+        self.ranks.agree(None)  # the run folder is there
+        run = Run.open(self.out) if run is None else run
         labelled = self._pseudo_labels(config, pixels)
         run = self._with_decision(run)
         sampler = self._sampler(labelled)
@@ -126,27 +134,24 @@ class Training:
             self.progress,
             selection=config.selection or ("best" if labelled is None else "last"),
             patience_steps=None if patience is None else patience * self.steps_per_epoch,
+            writes=self.ranks.is_first,
         )
+        display = Display(
+            self.console, self.progress, steps_per_epoch=self.steps_per_epoch, batch_size=config.batch_size
+        )
+        shown = [display, History(self.out, self.progress)] if self.ranks.is_first else []
         fit(
             module,
             config,
             training_loader(examples, config, sampler=sampler),
             validation_loader(PlainExamples(plain, self.plan.val, picture_fit), config),
-            [
-                Display(
-                    self.console,
-                    self.progress,
-                    steps_per_epoch=self.steps_per_epoch,
-                    batch_size=config.batch_size,
-                ),
-                History(self.out, self.progress),
-                keeper,
-            ],
+            [*shown, keeper],
             Checkpoint(self.out, self.progress, sampler),
             goes_on=self.goes_on,
-            logs=self.out,
+            logs=self.out if self.ranks.is_first else None,
+            ranks=self.ranks,
         )
-        return self._finish(run, keeper)
+        return self._finish(run, keeper) if self.ranks.is_first else run
 
     def _pseudo_labels(self, config: TrainConfig, pixels: PixelSource) -> PseudoLabels | None:
         """Return the pseudo labels of the images without mask; None where these do not teach."""
@@ -196,6 +201,7 @@ class Training:
             total_steps=self.progress.total_steps,
             weights=self.weights,
             groups=groups,
+            part=(self.ranks.rank, self.ranks.size),
         )
 
     def module(self) -> SegmentationModule:
@@ -223,6 +229,7 @@ class Training:
             text_inputs=parts.text_inputs,
             vocabulary=None if plan.bank is None else plan.vocabulary,
             pseudo_weight=config.pseudo_weight if isinstance(config, UnmaskedConfig) else 1.0,
+            ranks=self.ranks,
         )
 
     def _announce(self) -> None:

@@ -17,9 +17,11 @@ from lexiseg.models.output import SegmentationOutput
 from lexiseg.models.teacher import Teacher, TextInputs, embedding_gap
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
+from lexiseg.training.global_batch import gather, gather_output, share_batch_norms
 from lexiseg.training.normalisation import normalise
 from lexiseg.training.progress import Progress
 from lexiseg.training.progressive_resizing import early_layers, freeze, shrink
+from lexiseg.training.ranks import ALONE, Ranks
 from lexiseg.training.whole_image_scores import TiledValidation
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary
@@ -44,6 +46,7 @@ class SegmentationModule(lightning.LightningModule):
         text_inputs: Turns phrase indices into what the teacher reads; given with a teacher.
         pseudo_weight: Weight of the loss on pseudo labels of images without mask.
         vocabulary: The vocabulary of the words that the network names; None where it names none.
+        ranks: The place of this process among those that share each batch.
     """
 
     def __init__(
@@ -60,8 +63,10 @@ class SegmentationModule(lightning.LightningModule):
         text_inputs: TextInputs | None = None,
         pseudo_weight: float = 1.0,
         vocabulary: Vocabulary | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         super().__init__()
+        self.ranks = ranks
         self.network = network
         self.teacher = teacher
         self.text_inputs = text_inputs
@@ -87,6 +92,7 @@ class SegmentationModule(lightning.LightningModule):
                 self.average_teacher = AveragedModel(teacher, avg_fn=blend, use_buffers=True)
         self.early = early_layers(network) if self.loop.freeze_early else []
         self._scores: dict[str, list[Tensor]] = {}
+        self._averaged_at = 0
 
     @property
     def small_phase(self) -> bool:
@@ -116,6 +122,11 @@ class SegmentationModule(lightning.LightningModule):
         """Return the optimiser of the system."""
         return self.system.builders.optimizer(self.config, self.learning)
 
+    def on_fit_start(self) -> None:
+        """Let batch norms see the images of all processes; before, a process may try its network alone."""
+        if self.ranks.several:
+            share_batch_norms(self.network)
+
     def on_train_start(self) -> None:
         """Stop at once if the training was killed after its last step."""
         if self.progress.share >= 1.0:
@@ -123,6 +134,7 @@ class SegmentationModule(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Reseed, and set the learning rate."""
+        self.progress.agree(self.ranks)
         torch.manual_seed(self.config.seed * 1_000_003 + self.progress.step)
         rate = self.system.builders.learning_rate(
             self.config, self.progress.step, self.progress.share, self.steps_per_epoch
@@ -168,8 +180,12 @@ class SegmentationModule(lightning.LightningModule):
             assert self.text_inputs is not None
             text = self.text_inputs(indices)
             output = self.teacher(self.network, seen, labels, text, alone=self.progress.share, masked=shown)
+        if self.ranks.several:
+            output, labels, indices = gather_output(output), gather(labels), gather(indices)
         if shown is None:
             inside = {"inside": batch["inside"] > 0} if "inside" in batch else {}
+            if self.ranks.several:
+                inside = {name: gather(where) for name, where in inside.items()}
             parts: dict[str, Tensor] = self.objective(output, labels, indices, **inside)
             return parts
         parts = self.objective(output, labels, indices, shown)
@@ -185,7 +201,10 @@ class SegmentationModule(lightning.LightningModule):
     def on_train_batch_end(self, outputs: Any, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Average the weights, count the step, and stop when the training is as long as it should be."""
         self.progress.step += 1
-        self.update_averages()
+        # With accumulated gradients, the weights change in some steps only.
+        if self.config.accumulate == 1 or self.trainer.global_step > self._averaged_at:
+            self._averaged_at = self.trainer.global_step
+            self.update_averages()
         if self.progress.share >= 1.0:
             self.trainer.should_stop = True
 

@@ -42,6 +42,8 @@ class TrainOptions(TypedDict, total=False):
     workers: int | None
     cache: bool | None
     accelerator: str | None
+    devices: int | None
+    accumulate: int | None
     ema_decay: float | None
     unmasked_share: float | None
     teacher_steps: int | None

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lexiseg.training.ranks import Ranks
 
 
 @dataclass
@@ -22,10 +26,13 @@ class Progress:
     step: int = 0
     elapsed_before: float = 0.0
     _started: float = field(default_factory=time.monotonic)
+    _agreed: float | None = None
 
     @property
     def elapsed(self) -> float:
         """Seconds spent in training and validation, resumed time included."""
+        if self._agreed is not None:
+            return self._agreed
         return self.elapsed_before + time.monotonic() - self._started
 
     @property
@@ -41,6 +48,12 @@ class Progress:
         """Seconds that are left at the speed so far; None before the first step."""
         share = self.share
         return None if self.step == 0 or share == 0 else self.elapsed * (1 - share) / share
+
+    def agree(self, ranks: Ranks) -> None:
+        """Take the time of the first process, so that all take the same decisions; with several only."""
+        if ranks.several:
+            self._agreed = None
+            self._agreed = float(ranks.agree(self.elapsed))
 
     def start(self) -> None:
         """Start the clock."""

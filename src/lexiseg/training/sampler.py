@@ -63,6 +63,7 @@ class StepSampler(Sampler[list[Key]]):
             `num_samples` draws in any case, and a sample's draws differ by at most one from its share. In
             groups, relative to the others of the group.
         groups: Samples that have places of their own in every step; None: all are one group.
+        part: Number of this process and number of processes that share each step.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class StepSampler(Sampler[list[Key]]):
         total_steps: int | None,
         weights: npt.ArrayLike | None = None,
         groups: Sequence[Group] | None = None,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
+        self._part = part
         self._groups = tuple(groups or [Group(members=tuple(range(num_samples)), per_step=batch_size)])
         assert sum(group.per_step for group in self._groups) == batch_size
         self.segment_steps = segment_steps
@@ -87,7 +90,8 @@ class StepSampler(Sampler[list[Key]]):
 
     def __iter__(self) -> Iterator[list[Key]]:
         for step in range(self.first_step, self.first_step + len(self)):
-            yield self.batch(step)
+            first, processes = self._part
+            yield self.batch(step)[first::processes]
 
     def __len__(self) -> int:
         if self.total_steps is None:

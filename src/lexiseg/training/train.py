@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Unpack
 
@@ -11,14 +13,25 @@ from lexiseg.console import PrintableConsole
 from lexiseg.data import open_dataset
 from lexiseg.data.leaks import refuse_leaks
 from lexiseg.data.sample import DatasetIndex
+from lexiseg.errors import LexisegError, UsageError
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
+from lexiseg.systems.registry import get
 from lexiseg.training.checks import check_splits
 from lexiseg.training.config import make_config
 from lexiseg.training.fit_choice import settle_fit
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
 from lexiseg.training.plan import plan_run
+from lexiseg.training.ranks import (
+    ALONE,
+    Ranks,
+    joined_rank,
+    launched_ranks,
+    process_group,
+    rank_request,
+    request_of,
+)
 from lexiseg.training.resume import continue_run, is_finished, resumed_config
 from lexiseg.training.run_lock import training_lock
 from lexiseg.training.unmasked_images import take_part
@@ -57,16 +70,46 @@ def train(
     Examples:
         >>> run = train("data/chest", "runs/chest", max_minutes=30)  # doctest: +SKIP
     """
-    console = console or PrintableConsole(quiet=True)
     out = Path(out)
     config = resumed_config(out, options, config_file) if resume else make_config(options, config_file)
-    with training_lock(out, console):
+    launched = launched_ranks()
+    is_first = launched is None or launched.is_first
+    if console is None or not is_first:
+        console = PrintableConsole(quiet=True)
+    with training_lock(out, console) if is_first else nullcontext():
         if config is None or (resume and is_finished(out)):
             return _nothing_to_resume(out, console)
-        if not resume:
+        if is_first and not resume:
             Run.refuse_existing(out)
-        index = open_for_training(data, config, console, resume=resume)
-        return train_on(index, config, out, resume=resume, console=console)
+        with process_group(config, request_of(data, out, config, resume=resume)) as ranks:
+            return _train_folder(data, config, out, resume=resume, console=console, ranks=ranks)
+
+
+def _train_folder(
+    data: str | Path, config: TrainConfig, out: Path, *, resume: bool, console: Console, ranks: Ranks
+) -> Run:
+    index = open_for_training(data, config, console, resume=resume)
+    return train_on(index, config, out, resume=resume, console=console, ranks=ranks)
+
+
+def train_as_rank() -> None:
+    """Train as a process that rank 0 started; its standard input says what, see `request_of`."""
+    request = rank_request()
+    config = get(request["config"]["model"], request["config"]["preset"]).configuration.model_validate(
+        request["config"]
+    )
+    try:
+        with joined_rank(request["rank"], request["size"], request["address"], config) as ranks:
+            _train_folder(
+                request["data"],
+                config,
+                Path(request["out"]),
+                resume=request["resume"],
+                console=PrintableConsole(quiet=True),
+                ranks=ranks,
+            )
+    except LexisegError as error:
+        sys.exit(f"{error} [{error.code}]")
 
 
 def open_for_training(
@@ -100,6 +143,7 @@ def train_on(
     *,
     resume: bool = False,
     console: Console | None = None,
+    ranks: Ranks = ALONE,
 ) -> Run:
     """Train a model on an opened data set and write a run folder.
 
@@ -112,9 +156,10 @@ def train_on(
         out: The run folder to make; it must not hold anything yet.
         resume: Continue the interrupted run in `out`.
         console: Where progress is shown; None shows nothing.
+        ranks: The place of this process among those of the training.
 
     Returns:
-        The finished run.
+        The run; it is finished where this process is the first one.
 
     Raises:
         DataError: The data set cannot be used.
@@ -127,14 +172,20 @@ def train_on(
     out = Path(out)
     if resume and is_finished(out):
         return _nothing_to_resume(out, console)
-    if not resume:
+    if ranks.is_first and not resume:
         Run.refuse_existing(out)
     check_splits(index)
     use = take_part(index, config)
     if not resume:
         config = settle_fit(use, config, console)
     plan = continue_run(use, Run.open(out), config) if resume else plan_run(use, config, console)
-    return Training(use, plan, config, out=out, resume=resume, console=console).run()
+    if ranks.several and plan.unmasked is not None:
+        raise UsageError(
+            "unmasked: teachers draw masks for images without one, and teachers train on one device. Train "
+            "with --devices 1, or with --unmasked leave_out.",
+            code="LEX-USE-1291",
+        )
+    return Training(use, plan, config, out=out, resume=resume, console=console, ranks=ranks).run()
 
 
 def _nothing_to_resume(out: Path, console: Console) -> Run:

@@ -28,7 +28,7 @@ from lexiseg.data.readers import (
     read_pair,
 )
 from lexiseg.data.sample import Sample
-from lexiseg.inference.targets import find_targets, skipped_files
+from lexiseg.inference.targets import find_images, find_targets
 from lexiseg.inference.writers.dicom_objects import source_dataset
 from refusals import refuses
 
@@ -186,8 +186,9 @@ def test_files_without_ending_are_found_by_their_content(tmp_path: Path) -> None
     targets = find_targets([tmp_path])
     # The last number of an UID is no ending.
     assert [str(target.name) for target in targets] == ["1.2.840.1", "1.2.840.2", "IM0001", "a"]
-    skipped = {ending: [file.name for file in files] for ending, files in skipped_files([tmp_path]).items()}
-    assert skipped == {"": ["DICOMDIR", "README"], ".txt": ["b.txt"]}
+    skipped = find_images([tmp_path]).skipped
+    found = {ending: (files.count, files.example.name) for ending, files in skipped.items()}
+    assert found == {"": (2, "DICOMDIR"), ".txt": (1, "b.txt")}
     with refuses("LEX-DATA-099", "DICOMDIR"):
         find_targets([tmp_path / "x" / "DICOMDIR"])
 

@@ -113,7 +113,7 @@ class TestOwnership:
             def predict_paths(self, paths: Any) -> Iterator[Any]:
                 for path, result in super().predict_paths(paths):
                     if path.name == "a.png":
-                        path.unlink()
+                        path.unlink(missing_ok=True)
                     yield path, result
 
         summary = predict_to_files(

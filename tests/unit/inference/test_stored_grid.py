@@ -9,7 +9,7 @@ from PIL import Image
 from test_batch import Thresholds
 
 from lexiseg.inference.batch import predict_to_files
-from lexiseg.inference.targets import find_targets, skipped_files
+from lexiseg.inference.targets import find_images, find_targets
 
 
 def test_turned_images_are_counted_and_recorded(tmp_path: Path) -> None:
@@ -31,8 +31,8 @@ def test_files_of_other_endings_are_found(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"")
-    skipped = skipped_files([tmp_path, tmp_path / "*.gif"], out=out)
-    assert {ending: [file.name for file in files] for ending, files in skipped.items()} == {
-        ".heic": ["b.HEIC", "c.heic"],
-        ".gif": ["d.gif"],
+    skipped = find_images([tmp_path], out=out).skipped
+    assert {ending: (files.count, files.example.name) for ending, files in skipped.items()} == {
+        ".heic": (2, "b.HEIC"),
+        ".gif": (1, "d.gif"),
     }

@@ -11,8 +11,11 @@ from pathlib import Path
 
 from lexiseg.clinic.detection import DICOMDIR, require_dicom
 from lexiseg.data.archives import extract, is_archive
+from lexiseg.data.decode import IMAGE_SUFFIXES
 from lexiseg.extras import load_module
 from lexiseg.files import disk_errors
+from lexiseg.inference.image_sources import is_url
+from lexiseg.inference.tar_archives import is_archive as is_plain_archive
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _PACKAGE = "lexiseg.inference.sources"
@@ -43,8 +46,10 @@ class LocalSources:
 def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
     """Make all sources local; private folders are removed in the end.
 
-    - A .zip or .tar archive is unpacked within limits (`lexiseg.data.archives`).
-    - An address that begins with http:// or https:// is asked as a DICOMweb service.
+    - A .zip or .tar.gz archive is unpacked within limits (`lexiseg.data.archives`).
+    - An address that begins with http:// or https:// is asked as a DICOMweb service, unless it ends like an
+      image file or an archive.
+    - Other URLs and .tar archives stay as they are: `find_images` reads them image by image.
     - A DICOMDIR stands for the folder that holds it.
     - Files, folders and glob patterns stay as they are.
 
@@ -64,12 +69,14 @@ def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
             private = stack.enter_context(tempfile.TemporaryDirectory(prefix="lexiseg-"))
         for number, source in enumerate(sources):
             path = Path(source)
-            if _ADDRESS.match(str(source)):
+            if is_url(str(source)) and not _is_service(str(source)):
+                patterns.append(source)
+            elif _ADDRESS.match(str(source)):
                 folder = Path(private, str(number), "dicomweb")
                 load_module(f"{_PACKAGE}.dicomweb_source").copy_images(str(source), folder)
                 labels[folder] = _studies(str(source))
                 patterns.append(folder)
-            elif path.is_file() and is_archive(path):
+            elif path.is_file() and is_archive(path) and not is_plain_archive(str(path)):
                 folder = Path(private, str(number), path.name.split(".")[0] or "archive")
                 extract(path, folder)
                 labels[folder] = str(path)
@@ -87,6 +94,12 @@ def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
             else:
                 patterns.append(source)
         yield LocalSources(patterns=tuple(patterns), labels=labels, notes=tuple(notes))
+
+
+def _is_service(url: str) -> bool:
+    """Return whether a URL is the address of a DICOMweb service."""
+    is_file = Path(url).suffix.lower() in IMAGE_SUFFIXES or is_plain_archive(url)
+    return _ADDRESS.match(url) is not None and not is_file
 
 
 def _studies(address: str) -> str:

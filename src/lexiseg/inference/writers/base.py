@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +16,15 @@ from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import LexisegError
+from lexiseg.files import TEMPORARY_PREFIX
 from lexiseg.inference.dicom_images import as_displayed
+from lexiseg.inference.image_sources import ImageSource
+from lexiseg.inference.predictions_file import PredictionRecord
 from lexiseg.inference.result import Prediction
 from lexiseg.outputs.output_folder import OutputFolder
 
 if TYPE_CHECKING:
+    from lexiseg.inference.partial_results import PartialResults
     from lexiseg.inference.predictor import Predictor
 
 
@@ -27,23 +33,30 @@ class Target:
     """One image to predict and where its outputs go.
 
     Attributes:
-        image: The image file.
+        image: The image file. For an image that is no file of this computer, a batch reads it into a
+            temporary file.
         name: Path of each output below the folder of its format, without suffix.
         source: What results and messages call the image where its file is a private copy: its archive or
             address, and its path there; None for other images.
+        origin: Where it comes from if it is no file of this computer; else None.
     """
 
     image: Path
     name: Path
     source: str | None = None
+    origin: ImageSource | None = None
 
     @property
     def label(self) -> str:
         """What the image is called in results and messages."""
+        if self.origin is not None:
+            return self.origin.label
         return self.source or str(self.image)
 
     def named(self, message: str) -> str:
         """Return a message in which the image has its label."""
+        if self.origin is not None and not self.image.name.startswith(TEMPORARY_PREFIX):
+            return message  # it has no file yet
         return message.replace(str(self.image), self.label)
 
 
@@ -55,11 +68,16 @@ class Batch:
         folder: The output folder, which this process owns.
         predictor: The predictor.
         formats: Names of the formats that are written.
+        targets: The images, in the order in which results list them; None where this is the order in which
+            they are written.
+        earlier: The lines of the interrupted batch that this one goes on with; None if it begins anew.
     """
 
     folder: OutputFolder
     predictor: Predictor
     formats: tuple[str, ...]
+    targets: Sequence[Target] | None = None
+    earlier: PartialResults | None = None
 
     @property
     def out(self) -> Path:
@@ -77,6 +95,8 @@ class PredictedImage:
         exif_orientation: EXIF orientation of the image file, 1 to 8.
         view: The window and the frame of a DICOM file.
         refused: Why an output was not written, by format; writers add to it.
+        archive: The tar archive that holds its outputs, from the output folder; empty without one. Its writer
+            adds to it.
     """
 
     target: Target
@@ -84,6 +104,23 @@ class PredictedImage:
     exif_orientation: int = 1
     view: View = AS_STORED
     refused: dict[str, str] = field(default_factory=dict)
+    archive: list[str] = field(default_factory=list)
+
+    def record(self, mask: str | None) -> PredictionRecord:
+        """Return its line of `predictions.jsonl`.
+
+        Args:
+            mask: Path of its mask, from the output folder; None without one.
+        """
+        return PredictionRecord.of(
+            self.prediction,
+            image=self.target.label,
+            name=self.target.name.as_posix(),
+            mask=mask,
+            exif_orientation=self.exif_orientation,
+            not_written={name: self.target.named(why) for name, why in self.refused.items()},
+            archive=self.archive[0] if self.archive else None,
+        )
 
     @cached_property
     def pixels(self) -> npt.NDArray[np.uint8]:
@@ -141,6 +178,18 @@ class Writer(Protocol):
         ...
 
 
+@runtime_checkable
+class ResumableWriter(Protocol):
+    """A writer whose outputs of a finished image can be told, so that an interrupted batch can go on."""
+
+    def is_whole(self, target: Target, record: PredictionRecord, batch: Batch) -> bool:
+        """Return whether the outputs of an image are there, as its line of the interrupted batch says.
+
+        The files in the places of outputs are as Lexiseg wrote them: a batch is refused otherwise.
+        """
+        ...
+
+
 class ImageWriter:
     """A writer of one file per image, `OUT/FOLDER/NAME.SUFFIX`; a format of its own needs `save` only.
 
@@ -148,11 +197,13 @@ class ImageWriter:
         name: Name of the format.
         folder: Folder of its files below the output folder.
         suffix: Ending of its files.
+        can_refuse: Whether `DataError` of `save` refuses this output alone, not the image.
     """
 
     name: str
     folder: str
     suffix: str
+    can_refuse = False
 
     def file(self, target: Target, out: Path) -> Path:
         """Return where the output of an image goes.
@@ -187,6 +238,10 @@ class ImageWriter:
     def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
         """Write the output of one image to a path, which then gets its name."""
         raise NotImplementedError
+
+    def is_whole(self, target: Target, record: PredictionRecord, batch: Batch) -> bool:
+        """Return whether the file of an image is there, or was refused; see `ResumableWriter`."""
+        return self.name in record.not_written or os.path.lexists(self.file(target, batch.out))
 
     def write_failure(self, target: Target, error: LexisegError, batch: Batch) -> None:
         """Do nothing: an image without prediction has no file."""

@@ -41,6 +41,7 @@ class DicomObjectWriter(ImageWriter):
     """
 
     suffix = ".dcm"
+    can_refuse = True
 
     def __init__(self) -> None:
         self._seen: dict[str, Path] = {}

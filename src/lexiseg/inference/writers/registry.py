@@ -39,7 +39,7 @@ class Format:
 
 
 #: What each extra adds, as far as writers need it.
-_PACKAGES = {"dicom": ("pydicom", "highdicom"), "volumes": ("nibabel",)}
+_PACKAGES = {"dicom": ("pydicom", "highdicom"), "volumes": ("nibabel",), "parquet": ("pyarrow",)}
 
 _PACKAGE = "lexiseg.inference.writers"
 
@@ -139,6 +139,15 @@ FORMATS = (
         are_images=False,
         writer=(f"{_PACKAGE}.records", "RecordsWriter"),
     ),
+    Format(
+        name="parquet",
+        folder=None,
+        suffix=".parquet",
+        mark=b"",
+        are_images=False,
+        writer=(f"{_PACKAGE}.parquet", "ParquetWriter"),
+        extra="parquet",
+    ),
 )
 
 _BY_NAME = {known.name: known for known in FORMATS}
@@ -152,6 +161,11 @@ def format_names() -> tuple[str, ...]:
 def image_formats() -> tuple[Format, ...]:
     """Return the formats that write one file per image."""
     return tuple(known for known in FORMATS if known.folder is not None)
+
+
+def result_files() -> tuple[str, ...]:
+    """Return the files, in an output folder, that hold the results of all images."""
+    return tuple(f"predictions{known.suffix}" for known in FORMATS if known.folder is None)
 
 
 def image_folders() -> tuple[str, ...]:

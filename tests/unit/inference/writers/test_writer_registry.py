@@ -21,7 +21,7 @@ def test_the_registry_says_what_the_writers_do() -> None:
     assert format_names() == (
         *("mask", "overlay", "card", "probability"),
         *("seg", "labelmap", "sr", "sc", "gsps", "nifti"),
-        "records",
+        *("records", "parquet"),
     )
     for known, writer in zip(FORMATS, make_writers(format_names()), strict=True):
         accepted: Writer = writer
@@ -40,7 +40,7 @@ def test_formats_that_are_not_written_are_known_by_their_files() -> None:
     own = MaskWriter()
     others = unwritten_formats([own])
     assert [writer.name for writer in others] == [
-        name for name in format_names() if name not in ("mask", "records")
+        name for name in format_names() if name not in ("mask", "records", "parquet")
     ]
     (report,) = [writer for writer in others if writer.name == "sr"]
     assert isinstance(report, ImageWriter)

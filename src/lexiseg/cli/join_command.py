@@ -1,0 +1,33 @@
+"""The command `lexiseg join`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lexiseg.cli.common_options import Shared, say
+from lexiseg.cli.output_mode import show_result
+
+
+def join(
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The --out folder of `lexiseg predict --shard`.")
+    ],
+    shared: Shared = False,
+) -> None:
+    """Join the results of all shards of a large job to one predictions.jsonl."""
+    from lexiseg.inference.shards import join_shards
+
+    joined = join_shards(out)
+    show_result(
+        {
+            "shards": joined.shards,
+            "images": joined.images,
+            "failed": joined.failed,
+            "results": joined.results,
+        }
+    )
+    failed = f", of which {joined.failed} could not be read" if joined.failed else ""
+    say(f"{joined.shards} shards joined: {joined.images} images{failed}. Results: {joined.results}")

@@ -1,0 +1,85 @@
+"""`prediction-job.json`: how the images of a batch are predicted, so that only the same batch goes on."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from lexiseg._version import __version__
+from lexiseg.json_records import FileRecord, record_text
+from lexiseg.structured_text import UnusableTextError, read_json
+
+if TYPE_CHECKING:
+    from lexiseg.inference.predictor import Predictor
+
+#: Name of the file in an output folder, while a batch is not finished.
+JOB_FILE = "prediction-job.json"
+
+
+class BatchJob(FileRecord):
+    """What decides how an image is predicted and written.
+
+    Attributes:
+        schema_version: Version of this schema.
+        lexiseg_version: Version of Lexiseg.
+        weights_sha256: SHA-256 of the weights of each run whose answers are averaged.
+        calibration_sha256: SHA-256 of the calibration in use; None without one.
+        compares_images: Whether images are compared with the training images.
+        engine: What computes the (first) network.
+        flip_average: Whether the answers to each image and its mirror image are averaged.
+        spacing_mm: Height and width of a pixel in millimetres that hold for all images; None if not given.
+        view: The window and the frame of DICOM files, as text.
+        formats: The output formats.
+    """
+
+    lexiseg_version: str
+    weights_sha256: tuple[str, ...]
+    calibration_sha256: str | None
+    compares_images: bool
+    engine: str
+    flip_average: bool
+    spacing_mm: tuple[float, float] | None
+    view: str
+    formats: tuple[str, ...]
+
+    @classmethod
+    def of(cls, predictor: Predictor, formats: tuple[str, ...]) -> BatchJob:
+        """Return the job of a predictor.
+
+        Batch size and number of threads are no part of it: no result depends on them.
+
+        Args:
+            predictor: The predictor.
+            formats: Names of the formats that are written.
+
+        Raises:
+            WeightsError: A file of weights is missing or cannot be read.
+        """
+        options, calibration = predictor.options, predictor.calibration
+        return cls(
+            lexiseg_version=__version__,
+            weights_sha256=predictor.weights_sha256,
+            calibration_sha256=(
+                None if calibration is None else hashlib.sha256(record_text(calibration).encode()).hexdigest()
+            ),
+            compares_images=predictor.compares_images,
+            engine=str(predictor.engine.description),
+            flip_average=options.flip_average,
+            spacing_mm=options.spacing_mm,
+            view=str(options.view),
+            formats=formats,
+        )
+
+    @classmethod
+    def read(cls, out: Path) -> BatchJob | None:
+        """Return the job of an unfinished batch in a folder; None where there is none that can be read.
+
+        A batch whose job cannot be read starts from the beginning, so nothing wrong is taken over.
+        """
+        try:
+            return cls.model_validate(read_json(out / JOB_FILE))
+        except (OSError, UnusableTextError, ValidationError):
+            return None

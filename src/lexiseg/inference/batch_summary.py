@@ -1,0 +1,136 @@
+"""The counts and failures of a batch, also of one that an interrupted command began."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lexiseg.inference.predictions_file import PredictionRecord
+from lexiseg.inference.writers.base import PredictedImage
+from lexiseg.printable import brief
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSummary:
+    """Counts and failures of a batch.
+
+    Attributes:
+        done: Number of images segmented.
+        flagged: Number of them that a person should look at.
+        failed: Images that could not be read, also not at a second try, with the reason.
+        results: The file with one line per image.
+        turned: Number of images segmented that viewers rotate or mirror because of their EXIF orientation.
+        locked: Whether other processes were kept out of the folder; False where the disk supports no locks.
+        assumptions: What was assumed of DICOM files, a sentence per kind, with the number of images.
+        refused: Outputs that were not written although their image was segmented: image, format and reason.
+        unlike: Number of images segmented that are unlike the training images of the run.
+        sides_unknown: Number of images segmented of which the side of their words is unknown.
+        resumed: Number of images segmented that an interrupted command had finished before.
+        recovered: Number of images segmented that failed at first and succeeded at the second try.
+    """
+
+    done: int
+    flagged: int
+    failed: tuple[tuple[Path, str], ...]
+    results: Path
+    turned: int = 0
+    locked: bool = True
+    assumptions: tuple[tuple[str, int], ...] = ()
+    refused: tuple[tuple[Path, str, str], ...] = ()
+    unlike: int = 0
+    sides_unknown: int = 0
+    resumed: int = 0
+    recovered: int = 0
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            f"{self.done} images",
+            f"{self.flagged} flagged",
+            f"{len(self.failed)} failed",
+            str(self.results),
+        )
+
+
+@dataclass
+class BatchCounts:
+    """The counts of a batch while it runs; they keep nothing of an image that has no fault."""
+
+    done: int = 0
+    flagged: int = 0
+    turned: int = 0
+    unlike: int = 0
+    sides_unknown: int = 0
+    resumed: int = 0
+    recovered: int = 0
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    assumptions: Counter[str] = field(default_factory=Counter)
+    refused: list[tuple[Path, str, str]] = field(default_factory=list)
+
+    def add(self, image: PredictedImage, *, second_try: bool) -> None:
+        """Count an image that was predicted now."""
+        facts = image.prediction.facts
+        self.recovered += second_try
+        self.flagged += image.prediction.flagged
+        self._add(
+            path=Path(image.target.label),
+            orientation=image.exif_orientation,
+            is_unlike=bool(image.prediction.unlike_training_images),
+            side_unknown=facts is not None and not facts.knows_sides,
+            assumptions=() if facts is None else facts.assumptions,
+            refused={name: image.target.named(why) for name, why in image.refused.items()},
+        )
+
+    def add_finished(self, record: PredictionRecord) -> None:
+        """Count an image that an interrupted command had finished, by its line."""
+        self.resumed += 1
+        self.flagged += record.flagged
+        self._add(
+            path=Path(record.image),
+            orientation=record.exif_orientation,
+            is_unlike=bool(record.unlike_training_images),
+            side_unknown=record.side == "unknown",
+            assumptions=() if record.dicom is None else record.dicom.assumptions,
+            refused=record.not_written,
+        )
+
+    def _add(
+        self,
+        *,
+        path: Path,
+        orientation: int,
+        is_unlike: bool,
+        side_unknown: bool,
+        assumptions: tuple[str, ...],
+        refused: Mapping[str, str],
+    ) -> None:
+        self.done += 1
+        self.turned += orientation != 1
+        self.unlike += is_unlike
+        self.sides_unknown += side_unknown
+        self.assumptions.update(assumptions)
+        self.refused.extend((path, name, reason) for name, reason in refused.items())
+
+    def summary(self, *, results: Path, locked: bool) -> BatchSummary:
+        """Return the counts of a finished batch.
+
+        Args:
+            results: The file with one line per image.
+            locked: Whether other processes were kept out of the folder.
+        """
+        return BatchSummary(
+            done=self.done,
+            flagged=self.flagged,
+            failed=tuple(self.failed),
+            results=results,
+            turned=self.turned,
+            locked=locked,
+            assumptions=tuple(self.assumptions.items()),
+            refused=tuple(self.refused),
+            unlike=self.unlike,
+            sides_unknown=self.sides_unknown,
+            resumed=self.resumed,
+            recovered=self.recovered,
+        )

@@ -1,0 +1,244 @@
+"""The images of a batch on their way to files: fetched, predicted, written, and tried twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from array import array
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lexiseg.data.decode import image_orientation
+from lexiseg.errors import DataError, LexisegError
+from lexiseg.inference.batch_job import JOB_FILE
+from lexiseg.inference.batch_summary import BatchCounts
+from lexiseg.inference.read_ahead import read_ahead
+from lexiseg.inference.result import Prediction
+from lexiseg.inference.staging import FETCHES, named, stage
+from lexiseg.inference.writers.base import Batch, PredictedImage, ResumableWriter, Target, Writer
+
+#: What happened to an image: it was written, or why it could not be.
+Outcome = PredictedImage | LexisegError
+
+
+@dataclass
+class BatchWork:
+    """The images of a batch on their way to files.
+
+    Attributes:
+        batch: The batch.
+        targets: Its images.
+        chosen: The writers of the batch.
+        known: Those of all formats whose earlier files are removed.
+        counts: What is done so far.
+    """
+
+    batch: Batch
+    targets: Sequence[Target]
+    chosen: Sequence[Writer]
+    known: Sequence[Writer]
+    counts: BatchCounts = field(default_factory=BatchCounts)
+
+    def results(self) -> Iterator[Target | tuple[Target, Outcome]]:
+        """Yield each image that an interrupted batch had finished, and each other one with its outcome."""
+        resumed = deque[Target]()
+        failed = array("Q")
+        # Closed before the writers are, so that none is called after its end.
+        with closing(self._written(self._unfinished(resumed), is_last=False)) as first_try:
+            for position, outcome in first_try:
+                while resumed:
+                    yield resumed.popleft()
+                if isinstance(outcome, LexisegError):
+                    failed.append(position)
+                else:
+                    self.counts.add(outcome, second_try=False)
+                    yield outcome.target, outcome
+        yield from resumed
+        with closing(self._written(failed, is_last=True)) as second_try:
+            for position, outcome in second_try:
+                target = self.targets[position]
+                if isinstance(outcome, LexisegError):
+                    self.counts.failed.append((Path(target.label), target.named(str(outcome))))
+                else:
+                    self.counts.add(outcome, second_try=True)
+                yield target, outcome
+
+    def _unfinished(self, resumed: deque[Target]) -> Iterator[int]:
+        """Yield the positions of the images to predict; count the finished ones and add them to `resumed`."""
+        earlier = self.batch.earlier
+        begun = (self.batch.out / JOB_FILE).stat().st_mtime_ns if earlier is not None else 0
+        for position, target in enumerate(self.targets):
+            record = None if earlier is None else earlier.prediction(target)
+            file = target.image if target.origin is None else target.origin.local_file
+            if record is None or (file is not None and _changed_after(file, begun)):
+                yield position
+            elif all(
+                isinstance(writer, ResumableWriter) and writer.is_whole(target, record, self.batch)
+                for writer in self.chosen
+            ):
+                self.counts.add_finished(record)
+                resumed.append(target)
+            else:
+                yield position
+
+    def _written(
+        self, positions: Iterable[int], *, is_last: bool
+    ) -> Generator[tuple[int, Outcome], None, None]:
+        """Yield each image once it is written, or with the reason why it is not.
+
+        Args:
+            positions: The images.
+            is_last: Whether failures are final, and are written.
+        """
+        waiting, unread = deque[tuple[int, Path]](), deque[tuple[int, None, LexisegError]]()
+        depth = 2 * self.batch.predictor.options.batch_size
+
+        def images() -> Iterator[Path]:
+            for position, image in read_ahead(positions, self._local, depth=depth, threads=FETCHES):
+                if isinstance(image, LexisegError):
+                    unread.append((position, None, image))
+                else:
+                    waiting.append((position, image))
+                    yield image
+
+        def predicted() -> Iterator[tuple[int, Path | None, Prediction | LexisegError]]:
+            for _, result in self.batch.predictor.predict_paths(images()):
+                while unread:
+                    yield unread.popleft()
+                yield (*waiting.popleft(), result)
+            yield from unread
+
+        def save(position: int, image: Path | None, result: Prediction | LexisegError) -> Outcome:
+            return self._save(self.targets[position], image, result, is_last=is_last)
+
+        try:
+            with closing(_saved(predicted(), save, depth=depth)) as saved:
+                yield from saved
+        finally:
+            for position, image in waiting:
+                self._drop(self.targets[position], image)
+
+    def _local(self, position: int) -> tuple[int, Path | LexisegError]:
+        """Return the file of an image; that of an image from elsewhere is temporary."""
+        target = self.targets[position]
+        if target.origin is None:
+            return position, target.image
+        try:
+            return position, stage(target.origin, self.batch.out)
+        except DataError as error:
+            return position, error
+
+    def _save(
+        self, target: Target, image: Path | None, result: Prediction | LexisegError, *, is_last: bool
+    ) -> Outcome:
+        """Write one image, and remove its temporary file.
+
+        Args:
+            target: The image.
+            image: Its file; None if it could not be fetched.
+            result: Its prediction, or why there is none.
+            is_last: Whether a failure is final, and is written.
+        """
+        here = target if image is None else dataclasses.replace(target, image=image)
+        try:
+            if isinstance(result, LexisegError) and not is_last:
+                return result
+            if isinstance(result, LexisegError) and image is not None:
+                result = named(result, image, target.label)
+            outcome = _write(here, result, self.batch, self.chosen, self.known, is_last)
+            if isinstance(outcome, LexisegError) and image is not None:
+                outcome = named(outcome, image, target.label)
+            return outcome
+        finally:
+            if image is not None:
+                self._drop(target, image)
+
+    def _drop(self, target: Target, image: Path) -> None:
+        """Remove the temporary file of an image that is no file of this computer."""
+        if target.origin is not None:
+            image.unlink(missing_ok=True)
+
+
+def _changed_after(image: Path, begun: int) -> bool:
+    """Return whether a file was changed or put in its place after a time in nanoseconds, or is gone."""
+    try:
+        found = os.stat(image)
+    except OSError:
+        return True
+    # The second time also tells a file that was copied with its old time.
+    return max(found.st_mtime_ns, found.st_ctime_ns) > begun
+
+
+def _write(
+    target: Target,
+    result: Prediction | LexisegError,
+    batch: Batch,
+    writers: Sequence[Writer],
+    known: Sequence[Writer],
+    is_last: bool,
+) -> Outcome:
+    """Write one image in every format, after removing its outputs of an earlier batch.
+
+    Args:
+        target: The image.
+        result: Its prediction, or why there is none.
+        batch: The batch.
+        writers: The writers of the batch.
+        known: Those of all formats.
+        is_last: Whether a failure is final, and is written.
+
+    Returns:
+        The image as it was written, or why it could not be: its file cannot be read, or not any more, or
+        another file is in the place of an output.
+    """
+    # First, so that an interruption leaves a mask without a card, not one with the card of another mask.
+    for writer in known:
+        writer.remove_stale(target, batch)
+    if isinstance(result, Prediction):
+        try:
+            orientation = image_orientation(target.image)
+            view = batch.predictor.options.view
+            image = PredictedImage(target=target, prediction=result, exif_orientation=orientation, view=view)
+            for writer in writers:
+                writer.write(image, batch)
+            return image
+        except DataError as error:
+            result = error
+    # Nothing is written of this image, so nothing of it stays in any format.
+    nothing = dataclasses.replace(batch, formats=())
+    for writer in known:
+        writer.remove_stale(target, nothing)
+    if is_last:
+        for writer in writers:
+            writer.write_failure(target, result, batch)
+    return result
+
+
+def _saved(
+    predicted: Iterable[tuple[int, Path | None, Prediction | LexisegError]],
+    save: Callable[[int, Path | None, Prediction | LexisegError], Outcome],
+    *,
+    depth: int,
+) -> Generator[tuple[int, Outcome], None, None]:
+    """Yield each image once its files are written, by a background thread while the network works."""
+    waiting: deque[tuple[int, Future[Outcome]]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="lexiseg-write") as pool:
+        try:
+            for position, image, result in predicted:
+                waiting.append((position, pool.submit(save, position, image, result)))
+                if len(waiting) > depth:
+                    yield _finished(waiting.popleft())
+            while waiting:
+                yield _finished(waiting.popleft())
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _finished(item: tuple[int, Future[Outcome]]) -> tuple[int, Outcome]:
+    position, future = item
+    return position, future.result()

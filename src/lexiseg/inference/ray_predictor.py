@@ -1,0 +1,157 @@
+"""Prediction on a Ray cluster: the machines decode and compute, and this process writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import pickle
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import ray.data
+
+from lexiseg.errors import LexisegError, ResourceError, UsageError
+from lexiseg.inference.options import PredictionOptions
+from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.result import Prediction
+from lexiseg.inference.writers.base import Target
+
+#: Processor cores of each actor, which loads the network once.
+CORES_PER_ACTOR = 2
+
+
+class RayPredictor(Predictor):
+    """A predictor whose `predict_paths` runs on a cluster, with an actor per set of cores, or per GPU.
+
+    An actor that is killed is started again, and its images are predicted again, so none is lost or comes
+    twice. Results come in the order of the images, and are those of the predictor itself.
+
+    Args:
+        predictor: The predictor; all machines of the cluster see its run at the same path.
+        address: Address of the cluster, such as "10.0.0.1:6379"; "auto" is the cluster of this machine.
+        cores: Processor cores of each actor; None: `CORES_PER_ACTOR`, at most those of the cluster.
+
+    Raises:
+        ResourceError: There is no cluster at the address, or it has too few cores.
+    """
+
+    def __init__(self, predictor: Predictor, address: str, *, cores: int | None = None) -> None:
+        # It is the same predictor, except for the way in which many files are predicted.
+        self.__dict__.update(predictor.__dict__)
+        self._address, self._cores = address, cores or CORES_PER_ACTOR
+        _connect(address)
+
+    def predict_paths(
+        self,
+        paths: Iterable[str | Path],
+        *,
+        batch_size: int | None = None,
+        spacing_mm: tuple[float, float] | None = None,
+    ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
+        """Segment many files on the cluster; see `Predictor.predict_paths`.
+
+        Raises:
+            ResourceError: The cluster is gone, or fails.
+        """
+        named = [Path(path) for path in paths]
+        if not named:
+            return
+        results = self._results(named, batch_size or self.options.batch_size, spacing_mm)
+        yield from zip(named, results, strict=True)
+
+    def _results(
+        self, paths: list[Path], batch_size: int, spacing_mm: tuple[float, float] | None
+    ) -> Iterator[Prediction | LexisegError]:
+        options = dataclasses.replace(
+            self.options,
+            # What was chosen here is used everywhere.
+            engine=self.engine.description.name,
+            average_with=self.runs[1].shown if len(self.runs) > 1 else None,
+            spacing_mm=spacing_mm or self.options.spacing_mm,
+        )
+        context = ray.data.DataContext.get_current()
+        context.execution_options.preserve_order = True
+        context.enable_progress_bars = False
+        on_gpu = self.options.device.startswith("cuda")
+        found = ray.cluster_resources()
+        per_actor = min(self._cores, int(found.get("CPU", 1)))
+        actors = int(found.get("GPU", 0)) if on_gpu else int(found.get("CPU", 1)) // per_actor
+        try:
+            rows = (
+                ray.data.from_items(
+                    [{"path": os.fspath(path.absolute())} for path in paths],
+                    override_num_blocks=max(1, min(-(-len(paths) // batch_size), 1000)),
+                )
+                .map_batches(
+                    _Actor,
+                    fn_constructor_args=(self.run.shown, options),
+                    batch_size=batch_size,
+                    concurrency=max(1, actors),
+                    num_cpus=0 if on_gpu else per_actor,
+                    num_gpus=1 if on_gpu else None,
+                )
+                .iter_rows()
+            )
+            for row in rows:
+                # Written by our own actors; Ray itself sends its messages in the same form.
+                result: Prediction | LexisegError = pickle.loads(row["result"])
+                yield result
+        except (ray.exceptions.RayError, ConnectionError) as error:
+            raise ResourceError(
+                f"The Ray cluster {self._address} is gone or fails ({str(error).strip().splitlines()[0]}). "
+                "Finished images are kept: start the cluster and run the command again.",
+                code="LEX-RES-1280",
+            ) from error
+
+
+class _Actor:
+    """Predicts batches of files in a process of the cluster."""
+
+    def __init__(self, run: str, options: PredictionOptions) -> None:
+        self._predictor = Predictor(run, options)
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        paths = [str(path) for path in batch["path"]]
+        results = [pickle.dumps(result) for _, result in self._predictor.predict_paths(paths)]
+        content = np.empty(len(results), dtype=object)
+        content[:] = results
+        return {"result": content}
+
+
+def refuse_sources(targets: Iterable[Target]) -> None:
+    """Refuse images that are no files, as each machine must open them itself.
+
+    Raises:
+        UsageError: An image is at a URL or in an archive.
+    """
+    other = next((target for target in targets if target.origin is not None), None)
+    if other is not None:
+        raise UsageError(
+            f"With --ray, images are files on a disk that all machines share; {other.label} is none. Use "
+            "--shard on each machine instead.",
+            code="LEX-USE-1286",
+        )
+
+
+def _connect(address: str) -> None:
+    """Connect to a cluster, unless this process is connected to one.
+
+    Raises:
+        ResourceError: There is none.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        raise ResourceError(
+            f"There is no Ray cluster at {address} ({str(error).strip().splitlines()[0]}). Start one with "
+            "`ray start --head`, or give its address.",
+            code="LEX-RES-1281",
+        ) from error

@@ -1,0 +1,144 @@
+"""An output folder at a URL: results are made in a folder of this computer and uploaded at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lexiseg.errors import DataError
+from lexiseg.files import make_folder, write_text
+from lexiseg.inference.image_sources import file_system, remote_errors
+from lexiseg.inference.predictions_file import RESULTS_FILE
+from lexiseg.json_records import FileRecord, record_text
+from lexiseg.structured_text import UnusableTextError, read_json
+
+#: Name of the file that marks an upload that is not finished, here and there.
+UPLOAD_FILE = ".lexiseg-upload.json"
+
+#: Files that are uploaded at the same time.
+_UPLOADS = 8
+
+
+class UploadRecord(FileRecord):
+    """An upload that is not finished.
+
+    Attributes:
+        schema_version: Version of this schema.
+        id: Tells it from all other uploads.
+        command: What is predicted, and how.
+    """
+
+    id: str
+    command: str
+
+
+class RemoteFolder:
+    """A folder at a URL that a command fills.
+
+    Args:
+        url: The folder.
+        command: What is predicted, and how; the same command goes on with an upload that was interrupted.
+        inner: A folder in `work` that holds the results; empty for `work` itself.
+
+    Attributes:
+        url: The folder.
+        work: The folder of this computer in which results are made, in the current folder.
+        is_predicted: Whether the results are made already, so that only the upload is left.
+
+    Raises:
+        DataError: The folder holds files, an upload of another command was not finished, or the URL cannot be
+            reached.
+        UsageError: There are no credentials.
+        DiskError: There is no space or no permission.
+    """
+
+    def __init__(self, url: str, *, command: str, inner: str = "") -> None:
+        self.url = url.rstrip("/")
+        self.work = Path(f"lexiseg-upload-{hashlib.sha256(self.url.encode()).hexdigest()[:10]}")
+        self._made = self.work / inner
+        self._system, self._path = file_system(self.url)
+        self._begin(command)
+        self.is_predicted = (self._made / RESULTS_FILE).is_file()
+
+    def _begin(self, command: str) -> None:
+        """Mark the folders here and there, or check that an interrupted command marked them."""
+        marker = self.work / UPLOAD_FILE
+        record = self._record(marker)
+        if record is not None and record.command != command:
+            raise DataError(
+                f"{self.work.absolute()} holds the results of another command for {self.url}, which were not "
+                "uploaded. Run that command again, or remove the folder.",
+                code="LEX-DATA-1293",
+            )
+        theirs = f"{self._path}/{UPLOAD_FILE}"
+        with remote_errors(self.url):
+            there = self._system.exists(theirs)
+            is_ours = there and record is not None and self._system.cat_file(theirs) == marker.read_bytes()
+            occupied = not is_ours and bool(self._system.find(self._path, maxdepth=1, withdirs=True))
+        if occupied:
+            raise DataError(
+                f"{self.url} holds files already, and results at a URL replace nothing. Choose another "
+                "--out.",
+                code="LEX-DATA-1294",
+            )
+        if not is_ours:
+            make_folder(self.work)
+            write_text(marker, record_text(UploadRecord(id=uuid.uuid4().hex, command=command)))
+            with remote_errors(self.url):
+                self._system.pipe_file(theirs, marker.read_bytes())
+
+    def upload(self) -> int:
+        """Upload all results, `predictions.jsonl` last, and remove the folder of this computer.
+
+        Returns:
+            The number of files.
+
+        Raises:
+            DataError: The URL cannot be reached; the results stay here, and the same command uploads them.
+            UsageError: There are no credentials.
+        """
+        files = list(self._results())
+        with remote_errors(self.url):
+            folders = {f"{self._path}/{file}".rpartition("/")[0] for file in files}
+            for folder in sorted(folders):
+                self._system.makedirs(folder, exist_ok=True)
+        with ThreadPoolExecutor(_UPLOADS, thread_name_prefix="lexiseg-upload") as pool:
+            list(pool.map(self._put, (file for file in files if file != RESULTS_FILE)))
+        self._put(RESULTS_FILE)
+        with remote_errors(self.url):
+            self._system.rm_file(f"{self._path}/{UPLOAD_FILE}")
+        self._remove_work()
+        return len(files)
+
+    def _put(self, file: str) -> None:
+        with remote_errors(self.url):
+            self._system.pipe_file(f"{self._path}/{file}", (self._made / file).read_bytes())
+
+    def _results(self) -> Iterator[str]:
+        """Yield the files of the work folder that are results, from the folder."""
+        for file in sorted(self._made.rglob("*")):
+            name = file.relative_to(self._made)
+            if file.is_file() and not any(part.startswith(".") for part in name.parts):
+                yield name.as_posix()
+
+    def _remove_work(self) -> None:
+        # The marker goes first: what is left without it is no upload that waits.
+        (self.work / UPLOAD_FILE).unlink(missing_ok=True)
+        for path in sorted(self.work.rglob("*"), reverse=True):
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink()
+        self.work.rmdir()
+
+    @staticmethod
+    def _record(marker: Path) -> UploadRecord | None:
+        try:
+            return UploadRecord.model_validate(read_json(marker))
+        except (OSError, UnusableTextError, ValidationError):
+            return None

@@ -1,0 +1,272 @@
+"""The processes of one training on several devices, of one machine or of several.
+
+Each process is a rank. Rank 0 decides and writes; all compute the same steps on their parts of each batch. A
+launcher such as torchrun starts the ranks of several machines; those of one machine are started here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+import torch.distributed as dist
+
+from lexiseg.errors import LexisegError, ResourceError, UsageError
+from lexiseg.systems.configuration import TrainConfig
+
+#: A rank that waits longer for the others than this has lost them.
+_PATIENCE = timedelta(minutes=30)
+#: Seconds in which a rank that is told to stop must end.
+_END_S = 10.0
+
+_RANK_CODE = "from lexiseg.training.train import train_as_rank; train_as_rank()"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranks:
+    """The place of this process among those of the training.
+
+    Attributes:
+        rank: Its number, from 0.
+        size: Number of processes.
+        local_rank: Its number on its machine, which is that of its device.
+        local_size: Number of processes of its machine.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process decides and writes."""
+        return self.rank == 0
+
+    @property
+    def several(self) -> bool:
+        """Whether there are other processes."""
+        return self.size > 1
+
+    def agree(self, value: Any) -> Any:
+        """Return the value of rank 0, in all processes; they wait for each other."""
+        if not self.several:
+            return value
+        found = [value]
+        dist.broadcast_object_list(found, src=0)
+        return found[0]
+
+
+#: A training in one process.
+ALONE = Ranks()
+
+
+def launched_ranks() -> Ranks | None:
+    """Return the place of this process where torchrun or SLURM started it as one of several; else None."""
+    environment = os.environ
+    if "MASTER_ADDR" not in environment:
+        return None
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    if any(name not in environment for name in names):
+        names = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE")
+    if any(name not in environment for name in names):
+        return None
+    rank, size, local_rank, local_size = (int(environment[name]) for name in names)
+    return Ranks(rank=rank, size=size, local_rank=local_rank, local_size=local_size) if size > 1 else None
+
+
+def check_devices(config: TrainConfig, ranks: Ranks | None) -> None:
+    """Refuse numbers of devices that do not fit batch, machine or launcher.
+
+    Args:
+        config: The configuration.
+        ranks: The place of this process where a launcher started it.
+
+    Raises:
+        UsageError: They do not fit.
+    """
+    size = config.devices if ranks is None else ranks.size
+    if ranks is not None and config.devices not in (1, ranks.local_size):
+        raise UsageError(
+            f"devices: the launcher started {ranks.local_size} processes on this machine, but devices is "
+            f"{config.devices}. Leave --devices out: the launcher decides.",
+            code="LEX-USE-1287",
+        )
+    if config.batch_size % size:
+        raise UsageError(
+            f"batch_size: expected a multiple of the {size} processes, as each gets an equal part of a "
+            f"batch; got {config.batch_size}. Choose another --batch-size.",
+            code="LEX-USE-1288",
+        )
+    found = torch.cuda.device_count()
+    local = config.devices if ranks is None else ranks.local_size
+    if uses_cuda(config) and local > found:
+        raise UsageError(
+            f"devices: this machine has {found} CUDA devices, and {local} are asked for. Choose a smaller "
+            "--devices, or --device cpu.",
+            code="LEX-USE-1289",
+        )
+
+
+def uses_cuda(config: TrainConfig) -> bool:
+    """Return whether a training computes on CUDA devices."""
+    return config.accelerator in ("cuda", "gpu") or (
+        config.accelerator == "auto" and torch.cuda.is_available()
+    )
+
+
+@contextlib.contextmanager
+def process_group(config: TrainConfig, request: Mapping[str, Any]) -> Iterator[Ranks]:
+    """Join the processes of a training, and start those of this machine where no launcher did.
+
+    Args:
+        config: The configuration.
+        request: What the other processes of this machine train, as JSON values; see `train_as_rank`.
+
+    Raises:
+        ResourceError: Another process of the training ended.
+        UsageError: The number of devices does not fit.
+    """
+    ranks = launched_ranks()
+    check_devices(config, ranks)
+    if ranks is not None:
+        with _joined(ranks, config, f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"):
+            yield ranks
+        return
+    if config.devices == 1:
+        yield ALONE
+        return
+    address = f"127.0.0.1:{_free_port()}"
+    if not uses_cuda(config) and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(_threads(config.devices))
+    with contextlib.ExitStack() as stack:
+        threads = str(_threads(config.devices))
+        others = [
+            stack.enter_context(_other_rank({**request, "rank": n, "address": address}, threads))
+            for n in range(1, config.devices)
+        ]
+        first = Ranks(size=config.devices, local_size=config.devices)
+        try:
+            with _joined(first, config, address):
+                yield first
+        except (RuntimeError, dist.DistError) as error:
+            if isinstance(error, LexisegError):
+                raise
+            said = [text for other in others if (text := other.failure())]
+            if not said:
+                raise
+            raise ResourceError(
+                f"A process of the training ended: {said[0]} The state of the last segment is kept: continue "
+                "with --resume.",
+                code="LEX-RES-1282",
+            ) from error
+
+
+@contextlib.contextmanager
+def joined_rank(rank: int, size: int, address: str, config: TrainConfig) -> Iterator[Ranks]:
+    """Join the processes of a training as one that rank 0 started on the same machine."""
+    ranks = Ranks(rank=rank, size=size, local_rank=rank, local_size=size)
+    with _joined(ranks, config, address):
+        yield ranks
+
+
+@contextlib.contextmanager
+def _joined(ranks: Ranks, config: TrainConfig, address: str) -> Iterator[None]:
+    dist.init_process_group(
+        "nccl" if uses_cuda(config) else "gloo",
+        init_method=f"tcp://{address}",
+        rank=ranks.rank,
+        world_size=ranks.size,
+        timeout=_PATIENCE,
+    )
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def _threads(processes: int) -> int:
+    """Return the threads of each process where several share the cores."""
+    return max(1, (os.cpu_count() or 1) // processes)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class _OtherRank:
+    """A process that this one started.
+
+    Attributes:
+        process: The process.
+        said: What it writes on its standard error stream.
+    """
+
+    process: subprocess.Popen[bytes]
+    said: IO[bytes]
+
+    def failure(self) -> str | None:
+        """Return what it said last; None if it has not failed."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(_END_S)
+        if self.process.returncode in (None, 0):
+            return None
+        self.said.seek(0)
+        lines = self.said.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"exit code {self.process.returncode}."
+
+
+@contextlib.contextmanager
+def _other_rank(request: Mapping[str, Any], threads: str) -> Iterator[_OtherRank]:
+    """Start a rank of this machine, and end it where this one is done with it."""
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _RANK_CODE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            # Ctrl-C is for rank 0, which ends the others.
+            start_new_session=True,
+            env={"OMP_NUM_THREADS": threads, **os.environ},
+        )
+        try:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(request).encode())
+            process.stdin.close()
+            yield _OtherRank(process, said)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_END_S)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def rank_request() -> dict[str, Any]:
+    """Return what a rank that rank 0 started reads from its standard input."""
+    request: dict[str, Any] = json.loads(sys.stdin.buffer.read())
+    return request
+
+
+def request_of(data: str | Path, out: Path, config: TrainConfig, *, resume: bool) -> dict[str, Any]:
+    """Return what the other ranks of this machine train."""
+    return {
+        "data": str(data),
+        "out": str(out),
+        "resume": resume,
+        "config": config.model_dump(mode="json"),
+        "size": config.devices,
+    }

@@ -1,0 +1,91 @@
+"""Prediction on a Ray cluster of two actors, of which one is killed: nothing is lost or comes twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import lexiseg
+from lexiseg.inference.image_sources import RemoteFile
+from lexiseg.inference.writers.base import Target
+from refusals import refuses
+
+ray = pytest.importorskip("ray", reason="Ray is too large for the tools of developers: pip install ray[data]")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="finds processes in /proc"),
+]
+
+from lexiseg.inference.ray_predictor import RayPredictor, refuse_sources  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def _cluster() -> Iterator[None]:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=200 << 20)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("in")
+    for number in range(24):
+        pixels = np.random.default_rng(number).integers(0, 255, (60 + number, 50), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / f"{number:02}.png")
+    (root / "05.png").write_bytes(b"no image")
+    return root
+
+
+def content(out: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+
+def predict(predictor: Any, images: Path, out: Path, **options: Any) -> Any:
+    return lexiseg.predict_to_files(predictor, lexiseg.find_targets([images]), out, **options)
+
+
+def actors() -> list[int]:
+    """Return the processes of the actors that this test's own cluster runs."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            title = (place / "cmdline").read_bytes()
+            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            grandparent = int(Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended
+            continue
+        if title.startswith(b"ray::MapWorker") and grandparent == os.getpid():
+            found.append(int(place.name))
+    return found
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_an_actor_is_killed(images: Path, tmp_path: Path) -> None:
+    predictor = lexiseg.load("covid-xray", batch_size=2)
+    predict(predictor, images, tmp_path / "here")
+    killed: list[int] = []
+
+    def kill(path: Path, result: object) -> None:
+        if not killed:
+            killed.append(actors()[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    cluster = RayPredictor(predictor, "auto", cores=1)
+    summary = predict(cluster, images, tmp_path / "cluster", on_result=kill)
+    assert killed
+    assert (summary.done, len(summary.failed)) == (23, 1)
+    assert content(tmp_path / "cluster") == content(tmp_path / "here")
+
+
+def test_images_at_urls_are_refused() -> None:
+    refuse_sources([Target(image=Path("a.png"), name=Path("a"))])
+    with refuses("LEX-USE-1286", "s3://b/a.png", "--shard"):
+        refuse_sources([Target(image=Path("a.png"), name=Path("a"), origin=RemoteFile("s3://b/a.png"))])

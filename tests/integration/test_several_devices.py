@@ -1,0 +1,122 @@
+"""Training on two processes: the same curve as one process with the same batch."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import environment
+from safetensors.numpy import load_file
+
+import lexiseg
+from refusals import refuses
+
+pytestmark = pytest.mark.slow
+
+TINY: dict[str, Any] = {
+    "batch_size": 4,
+    "image_size": 64,
+    "width": 16,
+    "encoder": "lcnet_050",
+    "encoder_weights": "none",
+    "precision": "fp32",
+    "accelerator": "cpu",
+    "workers": 0,
+    "text": "concepts",
+}
+
+
+def curve(run: Path) -> list[dict[str, float]]:
+    """Return the rows of a history without the minutes."""
+    with open(run / "history.csv", newline="") as file:
+        return [{k: float(v) for k, v in row.items() if k != "minutes" and v} for row in csv.DictReader(file)]
+
+
+def test_two_processes_take_the_steps_of_one(phantom: Path, tmp_path: Path) -> None:
+    for devices in (1, 2):
+        lexiseg.train(phantom, tmp_path / str(devices), steps=6, devices=devices, **TINY)
+    one, two = curve(tmp_path / "1"), curve(tmp_path / "2")
+    assert len(one) == len(two)
+    for alone, shared in zip(one, two, strict=True):
+        assert alone == pytest.approx(shared, abs=1e-4)
+    weights = [load_file(tmp_path / str(devices) / "weights.safetensors") for devices in (1, 2)]
+    for name, value in weights[0].items():
+        assert abs(value - weights[1][name]).max() < 1e-3, name
+    run = lexiseg.Run.open(tmp_path / "2")
+    assert run.manifest.training.finished
+
+
+def test_torchrun_starts_the_processes(phantom: Path, tmp_path: Path) -> None:
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items() if name in OPTIONS]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+            *("-m", "lexiseg", "train", str(phantom), "--out", str(tmp_path / "run"), "--steps", "2"),
+            *("--config", str(config(tmp_path)), *options),
+        ],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("The run is in") == 1
+    assert lexiseg.Run.open(tmp_path / "run").manifest.training.finished
+
+
+OPTIONS = {"batch_size", "image_size", "encoder", "encoder_weights", "workers", "text"}
+
+
+def config(folder: Path) -> Path:
+    path = folder / "tiny.yaml"
+    path.write_text("width: 16\nprecision: fp32\naccelerator: cpu\n")
+    return path
+
+
+def test_a_process_that_is_killed_is_said(phantom: Path, tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "lexiseg", "train", str(phantom), "--out", str(tmp_path / "run")),
+        *("--steps", "4000", "--devices", "2", "--config", str(config(tmp_path))),
+        *(f"--{name.replace('_', '-')}={value}" for name, value in TINY.items() if name in OPTIONS),
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    )
+    try:
+        end = time.monotonic() + 200
+        while not (tmp_path / "run" / "checkpoint.ckpt").is_file():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGKILL)
+        _, said = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 7, said
+    assert "LEX-RES-1282" in said
+    assert "--resume" in said
+    assert "Traceback" not in said
+
+
+def test_numbers_that_do_not_fit_are_refused(phantom: Path, tmp_path: Path) -> None:
+    with refuses("LEX-USE-1288", "multiple of the 3 processes"):
+        lexiseg.train(phantom, tmp_path / "run", steps=1, devices=3, **TINY)
+    assert not (tmp_path / "run").exists()
+
+
+def test_accumulated_gradients(phantom: Path, tmp_path: Path) -> None:
+    """Two steps of 4 images with the weights changed once."""
+    lexiseg.train(phantom, tmp_path / "run", steps=2, accumulate=2, **{**TINY, "ema_decay": 0.0})
+    lexiseg.train(phantom, tmp_path / "half", steps=1, accumulate=2, **{**TINY, "ema_decay": 0.0})
+    lexiseg.train(phantom, tmp_path / "each", steps=2, **{**TINY, "ema_decay": 0.0})
+    run, each = (load_file(tmp_path / name / "weights.safetensors") for name in ("run", "each"))
+    assert any(abs(run[name] - each[name]).max() > 0 for name in run)

@@ -1,0 +1,212 @@
+"""Images and results at URLs: in memory, on a web server and on a stand-in for S3, all on this computer."""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+from lexiseg.inference.batch import predict_to_files
+from lexiseg.inference.image_sources import RemoteFile, file_system, is_url
+from lexiseg.inference.remote_folder import UPLOAD_FILE, RemoteFolder
+from lexiseg.inference.targets import find_images
+from refusals import refuses
+from threshold_predictor import Thresholds, write_image
+
+NAMES = ("a", "exam/b", "exam/c")
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    for number, name in enumerate(NAMES):
+        write_image(tmp_path / "in" / f"{name}.png", (20, 30 + number))
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def memory(images: Path) -> Iterator[Any]:
+    system = fsspec.filesystem("memory")
+    for name in NAMES:
+        system.pipe_file(f"/bucket/in/{name}.png", (images / f"{name}.png").read_bytes())
+    system.pipe_file("/bucket/in/notes.txt", b"no image")
+    yield system
+    system.rm("/bucket", recursive=True)
+
+
+@pytest.fixture
+def web(images: Path) -> Iterator[str]:
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(images)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def s3(images: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in (
+        ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    fsspec.filesystem("s3").clear_instance_cache()
+    system = fsspec.filesystem("s3")
+    system.mkdir("images")
+    for name in NAMES:
+        system.pipe_file(f"images/in/{name}.png", (images / f"{name}.png").read_bytes())
+    yield "s3://images/in"
+    system.invalidate_cache()
+    system.rm("images", recursive=True)  # the content outlives its server
+    system.clear_instance_cache()
+    server.stop()
+
+
+def masks(out: Path) -> dict[str, bytes]:
+    return {p.relative_to(out / "masks").as_posix(): p.read_bytes() for p in (out / "masks").rglob("*.png")}
+
+
+def predict(patterns: list[Any], out: Path, **options: Any) -> Any:
+    targets = find_images(patterns, out=out).targets
+    return predict_to_files(Thresholds(), targets, out, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def expected(images: Path, tmp_path: Path) -> dict[str, bytes]:
+    predict([images], tmp_path / "files")
+    return masks(tmp_path / "files")
+
+
+def test_what_a_url_is() -> None:
+    assert is_url("s3://bucket/a.png")
+    assert not any(map(is_url, ("a/b.png", "/a://b", "C:\\a.png", "//server/a.png")))
+
+
+def test_a_folder_in_memory(memory: Any, tmp_path: Path, expected: dict[str, bytes]) -> None:
+    summary = predict(["memory://bucket/in"], tmp_path / "out", writers=("mask", "overlay"))
+    assert masks(tmp_path / "out") == expected
+    lines = [json.loads(line) for line in summary.results.open()]
+    assert [line["image"] for line in lines] == [f"memory:///bucket/in/{name}.png" for name in NAMES]
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        *("masks", "overlays", "predictions.jsonl", ".lexiseg-outputs.jsonl")
+    }
+
+
+def test_patterns_and_single_files(memory: Any) -> None:
+    for pattern, names in (
+        ("memory://bucket/in/exam/*.png", ["b", "c"]),
+        ("memory://bucket/in/**/*.png", ["a", "b", "c"]),
+        ("memory://bucket/in/a.png", ["a"]),
+    ):
+        assert sorted(t.name.as_posix() for t in find_images([pattern]).targets) == names
+    with refuses("LEX-DATA-099", "notes.txt"):
+        find_images(["memory://bucket/in/notes.txt"])
+    with refuses("LEX-DATA-099", "nowhere"):
+        find_images(["memory://bucket/nowhere"])
+
+
+def test_a_web_server(web: str, tmp_path: Path, expected: dict[str, bytes]) -> None:
+    summary = predict([f"{web}/a.png", f"{web}/exam/b.png"], tmp_path / "out")
+    assert summary.done == 2
+    assert masks(tmp_path / "out") == {"a.png": expected["a.png"], "b.png": expected["exam/b.png"]}
+
+
+def test_a_bucket(s3: str, tmp_path: Path, expected: dict[str, bytes]) -> None:
+    assert predict([s3], tmp_path / "out").done == 3
+    assert masks(tmp_path / "out") == expected
+
+
+def test_without_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    fsspec.filesystem("s3").clear_instance_cache()
+    with refuses("LEX-USE-1284", "s3://images/in", "credentials", "aws configure"):
+        find_images(["s3://images/in"])
+
+
+def test_other_failures(memory: Any, tmp_path: Path) -> None:
+    with refuses("LEX-USE-1283", "nothing"):
+        file_system("nothing://x")
+    with refuses("LEX-DATA-1288", "does not exist"):
+        RemoteFile("memory://bucket/in/x.png").read()
+    with refuses("LEX-DATA-1289", "cannot be reached"):
+        RemoteFile("http://127.0.0.1:9/x.png").read()
+    targets = find_images(["memory://bucket/in"]).targets
+    memory.rm("/bucket/in/exam/b.png")
+    summary = predict_to_files(Thresholds(), targets, tmp_path / "out")  # type: ignore[arg-type]
+    assert (summary.done, len(summary.failed)) == (2, 1)
+    assert "error" in summary.results.read_text().splitlines()[1]
+
+
+@pytest.mark.usefixtures("memory")
+class TestResults:
+    @pytest.fixture(autouse=True)
+    def _here(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+
+    def test_they_are_uploaded(self, images: Path, memory: Any, expected: dict[str, bytes]) -> None:
+        remote = RemoteFolder("memory://bucket/out/", command="c")
+        assert memory.exists(f"/bucket/out/{UPLOAD_FILE}")
+        predict([images], remote.work)
+        assert remote.upload() == 4
+        names = [name.removeprefix("/bucket/out/") for name in memory.find("/bucket/out")]
+        assert sorted(names) == sorted([*(f"masks/{name}.png" for name in NAMES), "predictions.jsonl"])
+        assert memory.cat_file("/bucket/out/masks/exam/b.png") == expected["exam/b.png"]
+        assert list(Path().iterdir()) == []
+        with refuses("LEX-DATA-1294", "holds files"):
+            RemoteFolder("memory://bucket/out", command="c")
+
+    def test_an_interrupted_upload_goes_on(self, images: Path, memory: Any) -> None:
+        remote = RemoteFolder("memory://bucket/out", command="c")
+        predict([images], remote.work)
+        memory.pipe_file("/bucket/out/masks/a.png", b"half")
+        with refuses("LEX-DATA-1293", "another command"):
+            RemoteFolder("memory://bucket/out", command="other")
+        again = RemoteFolder("memory://bucket/out", command="c")
+        assert again.is_predicted
+        assert again.upload() == 4
+        assert memory.cat_file("/bucket/out/masks/a.png") != b"half"
+
+    def test_another_upload_is_not_joined(self, memory: Any) -> None:
+        remote = RemoteFolder("memory://bucket/out", command="c")
+        remote.work.rename("elsewhere")
+        with refuses("LEX-DATA-1294", "holds files"):
+            RemoteFolder("memory://bucket/out", command="c")
+
+
+def test_a_bucket_takes_results(
+    s3: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: dict[str, bytes]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    remote = RemoteFolder("s3://images/out/shard-1-of-2", command="c", inner="shard-1-of-2")
+    predict([images], remote.work / "shard-1-of-2")
+    assert remote.upload() == 4
+    system, path = file_system("s3://images/out/shard-1-of-2")
+    system.invalidate_cache()
+    assert system.cat_file(f"{path}/masks/exam/c.png") == expected["exam/c.png"]
+    assert not system.exists(f"{path}/{UPLOAD_FILE}")

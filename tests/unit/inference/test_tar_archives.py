@@ -1,0 +1,198 @@
+"""Images in tar archives are read, and outputs are written to tar archives."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lexiseg.inference.batch import predict_to_files
+from lexiseg.inference.options import PredictionOptions
+from lexiseg.inference.tar_archives import archive_images
+from lexiseg.inference.targets import find_images
+from lexiseg.inference.writers.tar import into_archives
+from refusals import refuses
+from threshold_predictor import Thresholds, write_image
+
+NAMES = ("a", "exam/b.c", "exam/odd", "z")
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    for number, name in enumerate(NAMES):
+        write_image(tmp_path / "in" / f"{name}.png", (20, 30 + number))
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def archive(images: Path, tmp_path: Path) -> Path:
+    """Return an archive as WebDataset writes it, with members that are no images."""
+    path = tmp_path / "shard-7.tar"
+    with tarfile.open(path, "w") as tar:
+        for name in NAMES:
+            tar.add(images / f"{name}.png", f"{name}.png")
+            add(tar, f"{name}.json", b"{}")
+        add(tar, "a.mask.png", b"an output of Lexiseg")
+        add(tar, ".hidden.png", b"hidden")
+        link = tarfile.TarInfo("link.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    return path
+
+
+def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
+
+
+def predict(patterns: list[Any], out: Path, **options: Any) -> Any:
+    targets = find_images(patterns, out=out).targets
+    return predict_to_files(options.pop("predictor", Thresholds()), targets, out, **options)
+
+
+def masks(out: Path) -> dict[str, bytes]:
+    return {p.relative_to(out / "masks").as_posix(): p.read_bytes() for p in (out / "masks").rglob("*.png")}
+
+
+def test_members_give_the_masks_of_their_files(archive: Path, images: Path, tmp_path: Path) -> None:
+    predict([images], tmp_path / "files")
+    summary = predict([archive], tmp_path / "out")
+    expected = {f"shard-7/{name}": mask for name, mask in masks(tmp_path / "files").items()}
+    assert masks(tmp_path / "out") == expected
+    lines = [json.loads(line) for line in summary.results.open()]
+    assert [line["image"] for line in lines] == [f"{archive}::{name}.png" for name in NAMES]
+    assert lines[1]["name"] == "shard-7/exam/b.c"
+    left = [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".partial")]
+    assert left == []
+
+
+def test_archives_of_a_pattern(archive: Path, tmp_path: Path) -> None:
+    other = tmp_path / "shard-8.tar"
+    other.write_bytes(archive.read_bytes())
+    targets = find_images([tmp_path / "*.tar"]).targets
+    assert [target.name.as_posix() for target in targets] == [
+        f"shard-{number}/{name}" for number in (7, 8) for name in NAMES
+    ]
+
+
+def test_a_member_that_is_no_image_is_named(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        add(tar, "a.png", b"no image")
+    summary = predict([tmp_path / "x.tar"], tmp_path / "out")
+    ((path, reason),) = summary.failed
+    assert str(path) == f"{tmp_path / 'x.tar'}::a.png"
+    assert f"{tmp_path / 'x.tar'}::a.png" in reason
+    assert ".partial" not in reason
+
+
+@pytest.mark.parametrize("name", ["../a.png", "/a.png", "b/../../a.png", "c:\\a.png"])
+def test_names_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        add(tar, name, b"x")
+    with refuses("LEX-DATA-1292", "leads out"):
+        find_images([tmp_path / "x.tar"])
+
+
+def test_archives_that_are_cut_compressed_or_none(archive: Path, tmp_path: Path) -> None:
+    content = archive.read_bytes()
+    archive.write_bytes(content[:700])
+    with refuses("LEX-DATA-1291", "shard-7.tar"):
+        find_images([archive])
+    archive.write_bytes(b"no archive")
+    with refuses("LEX-DATA-1291"):
+        find_images([archive])
+    with tarfile.open(archive, "w:gz") as tar:
+        add(tar, "a.png", b"x")
+    with refuses("LEX-DATA-1291", "not compressed"):
+        find_images([archive])
+
+
+def test_an_archive_that_is_cut_later(archive: Path) -> None:
+    *_, last = archive_images(str(archive))
+    archive.write_bytes(archive.read_bytes()[: last.offset + 3])
+    with refuses("LEX-DATA-1287", "z.png"):
+        last.read()
+    archive.unlink()
+    with refuses("LEX-DATA-1290", "shard-7.tar"):
+        last.read()
+
+
+class TestWritten:
+    def test_members(self, images: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        (images / "exam" / "broken.png").write_bytes(b"no image")
+        summary = predict([images], out, writers=into_archives(("mask", "overlay", "records"), 2))
+        assert (summary.done, len(summary.failed)) == (4, 1)
+        assert sorted(path.name for path in (out / "archives").iterdir()) == ["000000.tar", "000001.tar"]
+        assert not (out / "masks").exists()
+        predict([images], tmp_path / "files", writers=("mask", "overlay"))
+        with tarfile.open(out / "archives" / "000000.tar") as tar:
+            assert tar.getnames() == [
+                *("a.mask.png", "a.overlay.png", "a.json"),
+                *("exam/b%2Ec.mask.png", "exam/b%2Ec.overlay.png", "exam/b%2Ec.json"),
+            ]
+            member = tar.extractfile("exam/b%2Ec.mask.png")
+            assert member is not None
+            assert member.read() == (tmp_path / "files" / "masks" / "exam" / "b.c.png").read_bytes()
+            record = tar.extractfile("a.json")
+            assert record is not None
+            line = json.loads(record.read())
+        lines = [json.loads(text) for text in summary.results.open()]
+        assert line == lines[0]
+        assert [entry.get("archive") for entry in lines] == [
+            *("archives/000000.tar", "archives/000000.tar", None),
+            *("archives/000001.tar", "archives/000001.tar"),
+        ]
+
+    @pytest.mark.parametrize("after", [1, 2, 3])
+    def test_an_interrupted_batch_ends_with_the_same_archives(
+        self, images: Path, tmp_path: Path, after: int
+    ) -> None:
+        def content(out: Path) -> dict[str, bytes]:
+            return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+        class OneByOne(Thresholds):
+            options = PredictionOptions(batch_size=1)
+
+        seen: list[Path] = []
+
+        def stop(path: Path, result: object) -> None:
+            seen.append(path)
+            if len(seen) == after:
+                raise KeyboardInterrupt
+
+        whole, out = tmp_path / "whole", tmp_path / "out"
+        predict([images], whole, writers=into_archives(("mask",), 2))
+        with pytest.raises(KeyboardInterrupt):
+            predict([images], out, writers=into_archives(("mask",), 2), on_result=stop, predictor=OneByOne())
+        summary = predict([images], out, writers=into_archives(("mask",), 2))
+        assert summary.resumed in (0, 2, 4)
+        assert content(out) == content(whole)
+
+    def test_archives_of_an_earlier_batch_do_not_stay(self, images: Path, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        predict([images], out, writers=into_archives(("mask",), 1))
+        assert len(list((out / "archives").iterdir())) == 4
+        predict([images / "a.png"], out)
+        assert list((out / "archives").iterdir()) == []
+        (out / "archives" / "000000.tar").write_bytes(b"mine")
+        with refuses("LEX-DATA-740", "000000.tar"):
+            predict([images / "a.png"], out, writers=into_archives(("mask",), 1))
+        assert (out / "archives" / "000000.tar").read_bytes() == b"mine"
+
+    def test_formats_without_files_are_refused(self) -> None:
+        with refuses("LEX-USE-1285", "records"):
+            into_archives(("records",), 5)
+
+    def test_lexiseg_reads_what_it_wrote(self, images: Path, tmp_path: Path) -> None:
+        predict([images], tmp_path / "out", writers=into_archives(("mask",), 9))
+        with refuses("LEX-DATA-099"):
+            find_images([tmp_path / "out" / "archives" / "000000.tar"])
+        assert np.asarray(Image.open(images / "a.png")).any()

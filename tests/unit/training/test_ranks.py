@@ -1,0 +1,73 @@
+"""Processes of one training: their places, and what they refuse."""
+
+from __future__ import annotations
+
+import pytest
+
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training.config import make_config
+from lexiseg.training.progress import Progress
+from lexiseg.training.ranks import ALONE, Ranks, check_devices, launched_ranks
+from lexiseg.training.sampler import StepSampler
+from refusals import refuses
+
+TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+SLURM = {
+    "SLURM_PROCID": "3",
+    "SLURM_NTASKS": "4",
+    "SLURM_LOCALID": "1",
+    "SLURM_NTASKS_PER_NODE": "2",
+}
+
+
+def config(**fields: int) -> TrainConfig:
+    return make_config({"accelerator": "cpu", **fields}, None)
+
+
+@pytest.fixture(autouse=True)
+def _no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*TORCHRUN, *SLURM, "MASTER_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("launcher", [TORCHRUN, SLURM])
+def test_the_place_that_a_launcher_gives(monkeypatch: pytest.MonkeyPatch, launcher: dict[str, str]) -> None:
+    assert launched_ranks() is None
+    for name, value in launcher.items():
+        monkeypatch.setenv(name, value)
+    # A job of SLURM in which no training was launched has these variables too.
+    assert launched_ranks() is None
+    monkeypatch.setenv("MASTER_ADDR", "node1")
+    assert launched_ranks() == Ranks(rank=3, size=4, local_rank=1, local_size=2)
+
+
+def test_numbers_that_do_not_fit() -> None:
+    ranks = Ranks(rank=0, size=4, local_rank=0, local_size=2)
+    check_devices(config(batch_size=8, devices=2), ranks)
+    check_devices(config(batch_size=8), ranks)
+    check_devices(config(batch_size=6, devices=3), None)
+    with refuses("LEX-USE-1287", "2 processes", "devices is 3"):
+        check_devices(config(batch_size=12, devices=3), ranks)
+    with refuses("LEX-USE-1288", "4 processes", "got 6"):
+        check_devices(config(batch_size=6), ranks)
+    with refuses("LEX-USE-1289", "CUDA devices"):
+        check_devices(make_config({"accelerator": "gpu", "devices": 64, "batch_size": 64}, None), None)
+
+
+def test_one_process_agrees_with_itself() -> None:
+    assert ALONE.is_first
+    assert not ALONE.several
+    assert ALONE.agree({"a": 1}) == {"a": 1}
+    progress = Progress(total_steps=None, max_minutes=1)
+    progress.agree(ALONE)
+    assert progress._agreed is None
+
+
+def test_parts_of_a_batch_are_disjoint_and_complete() -> None:
+    def batches(part: tuple[int, int]) -> list[list[tuple[int, int]]]:
+        return list(StepSampler(10, batch_size=4, segment_steps=5, seed=1, total_steps=None, part=part))
+
+    whole, first, second = batches((0, 1)), batches((0, 2)), batches((1, 2))
+    for batch, a, b in zip(whole, first, second, strict=True):
+        assert len(a) == len(b) == 2
+        assert sorted(a + b) == sorted(batch)
