@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def signal_handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def output_mode() -> None:
+    """Let each test speak as usual, whatever --quiet or --json a command of the test before it had."""
+    module = sys.modules.get("lexiseg.cli.output_mode")
+    if module is not None:
+        module.set_output_mode(quiet=False, json=False)
 
 
 @pytest.fixture(scope="session")

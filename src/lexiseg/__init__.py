@@ -38,10 +38,12 @@ if TYPE_CHECKING:
     from lexiseg.evaluation.suspicions import find_suspicions as find_suspicions
     from lexiseg.inference.batch import predict_to_files as predict_to_files
     from lexiseg.inference.explain import explain as explain
+    from lexiseg.inference.forecast import forecast_prediction as forecast_prediction
     from lexiseg.inference.options import PredictionOptions as PredictionOptions
     from lexiseg.inference.predictor import Predictor as Predictor
     from lexiseg.inference.result import Prediction as Prediction
     from lexiseg.inference.targets import find_targets as find_targets
+    from lexiseg.installation.check import check_installation as check_installation
     from lexiseg.refinement.refine import Refinement as Refinement
     from lexiseg.refinement.refine import refine as refine
     from lexiseg.refinement.write import refine_to_files as refine_to_files
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from lexiseg.sharing.repository import push as push
     from lexiseg.studies.audit import audit as audit
     from lexiseg.studies.fold_suspicions import find_suspicions_by_folds as find_suspicions_by_folds
+    from lexiseg.training.forecast import forecast_training as forecast_training
     from lexiseg.training.train import train as train
 
 # Where each name of the public interface is; a test holds it against the imports above, which are for type
@@ -73,6 +76,7 @@ _HOMES = {
     "audit": "lexiseg.studies.audit",
     "calibrate": "lexiseg.evaluation.fit_calibration",
     "check_dataset": "lexiseg.data.check",
+    "check_installation": "lexiseg.installation.check",
     "compare": "lexiseg.evaluation.compare",
     "convert_cotexnet": "lexiseg.runs.conversion.cotexnet",
     "convert_stpnet": "lexiseg.runs.conversion.stpnet",
@@ -86,6 +90,8 @@ _HOMES = {
     "find_suspicions_by_folds": "lexiseg.studies.fold_suspicions",
     "find_targets": "lexiseg.inference.targets",
     "fit_training_images": "lexiseg.evaluation.fit_training_images",
+    "forecast_prediction": "lexiseg.inference.forecast",
+    "forecast_training": "lexiseg.training.forecast",
     "get_dataset": "lexiseg.data.public.dataset_import",
     "import_dataset": "lexiseg.data.public.dataset_import",
     "load_registry": "lexiseg.data.public.registry",

@@ -236,12 +236,17 @@ def _constraints(annotation: Any) -> list[Any]:
 def _bounds(stated: Sequence[Any]) -> list[str]:
     """Return the bounds of a number in words: "above 0 and at most 1"; nothing where there are none."""
     parts = [
-        f"{words} {getattr(bound, name)}"
+        f"{words} {_plain_number(getattr(bound, name))}"
         for bound in stated
         for name, words in _BOUNDS.items()
         if getattr(bound, name, None) is not None
     ]
     return [" and ".join(parts)] if parts else []
+
+
+def _plain_number(value: Any) -> Any:
+    """Return a number without its fraction if that is 0: some versions of pydantic give bounds as 1.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _from_pydantic(message: str) -> str:

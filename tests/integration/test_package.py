@@ -57,6 +57,7 @@ _COMMANDS = {
     ("convert",): ("stpnet", "cotexnet"),
     ("convert", "cotexnet"): ("FILE", "RUN", "--clipseg", "--class-name", "--image-size"),
     ("convert", "stpnet"): ("FILE", "RUN", "--banks", "--text-encoder"),
+    ("doctor",): ("--json", "--quiet"),
     ("demo",): ("DATA", "--out", "--minutes", "--image-size", "[default: a phantom that the demo creates]"),
 }
 

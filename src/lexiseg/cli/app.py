@@ -16,6 +16,7 @@ from lexiseg.cli.calibrate_command import calibrate
 from lexiseg.cli.command_registration import register
 from lexiseg.cli.compare_command import compare
 from lexiseg.cli.demo_command import demo
+from lexiseg.cli.doctor_command import doctor
 from lexiseg.cli.evaluate_command import evaluate
 from lexiseg.cli.examples import examples_text
 from lexiseg.cli.export_command import export
@@ -97,6 +98,7 @@ app.add_typer(token_commands.app, name="token")
 app.add_typer(data_commands.app, name="data")
 app.add_typer(convert_commands.app, name="convert")
 register(app, "demo", demo)
+register(app, "doctor", doctor)
 
 
 def _with_home(argument: str) -> str:

@@ -123,6 +123,12 @@ Frame = Annotated[
     int | None,
     typer.Option(help="DICOM: number of the frame, from 1, in files with several frames."),
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Only say what would be done: images, time and files. Nothing is written."
+    ),
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]
 
 

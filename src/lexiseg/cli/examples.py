@@ -12,10 +12,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "": (
         "lexiseg predict covid-xray image.png --overlays",
         "lexiseg demo --minutes 3",
+        "lexiseg doctor",
     ),
     "train": (
         "lexiseg train my-data -o runs/first",
         "lexiseg train my-data -o runs/first --text none --max-minutes 30",
+        "lexiseg train my-data -o runs/first --dry-run",
         "lexiseg train my-data -o runs/first --resume",
     ),
     "evaluate": (
@@ -34,6 +36,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "lexiseg predict runs/first 'images/*.png' --write mask,overlay,card",
         "lexiseg predict runs/first image.dcm --write seg,sr --json",
         "lexiseg predict runs/first ct-folder --write nifti,seg --window 40,400 --axis axial",
+        "lexiseg predict runs/first images --dry-run",
     ),
     "join": ("lexiseg join predictions",),
     "refine": ("lexiseg refine covid-xray image.png --say 'no lesion on the right; lower left only'",),
@@ -61,6 +64,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "token list": ("lexiseg token list",),
     "token revoke": ("lexiseg token revoke jane",),
     "demo": ("lexiseg demo", "lexiseg demo my-data -o demo --minutes 10"),
+    "doctor": ("lexiseg doctor", "lexiseg doctor --json"),
     "data": ("lexiseg data list", "lexiseg data check my-data"),
     "data describe": (
         "lexiseg data describe my-data -o words.jsonl",

@@ -14,6 +14,7 @@ from lexiseg.cli.common_options import (
     AverageWith,
     BatchSize,
     Device,
+    DryRun,
     EngineName,
     EngineOption,
     FlipAverage,
@@ -36,9 +37,11 @@ from lexiseg.words.description import Side
 
 if TYPE_CHECKING:
     from lexiseg.inference.batch_summary import BatchSummary
+    from lexiseg.inference.predictor import Predictor
     from lexiseg.inference.remote_folder import RemoteFolder
     from lexiseg.inference.target_list import Shard
     from lexiseg.inference.targets import SkippedFiles
+    from lexiseg.inference.volumes.batch import VolumeSummary
 
 
 def predict(
@@ -120,6 +123,7 @@ def predict(
     precision: PrecisionOption = PrecisionName.FLOAT32,
     flip_average: FlipAverage = False,
     average_with: AverageWith = None,
+    dry_run: DryRun = False,
     shared: Shared = False,
 ) -> None:
     """Segment images and volumes: write masks in their size, the retrieved words, and a review flag."""
@@ -133,7 +137,7 @@ def predict(
     check_formats(formats)
     view = parse_view(window, frame)
 
-    from lexiseg import load, predict_to_files
+    from lexiseg import forecast_prediction, load, predict_to_files
     from lexiseg.inference.image_sources import is_url
     from lexiseg.inference.shards import predict_shard
     from lexiseg.inference.sources.local_sources import local_sources
@@ -148,7 +152,7 @@ def predict(
     remote = None
     if is_url(out):
         remote = _remote_folder(out, part, f"{run} {paths} {write} {tar} {spacing_mm} {window} {frame}")
-        if remote.is_predicted:
+        if remote.is_predicted and not dry_run:
             say("The images were predicted before; the upload was left.")
             _upload(remote)
             return
@@ -180,14 +184,24 @@ def predict(
         spacing_mm=spacing_mm,
         view=view,
     )
+    if dry_run:
+        forecast = forecast_prediction(
+            predictor, targets, place, formats=formats, volumes=len(volumes.targets)
+        )
+        show_result(forecast)
+        for sentence in forecast.sentences():
+            say(sentence)
+        for error in forecast.unreadable.values():
+            warn(f"Would be skipped: {error}")
+        return
     if ray is not None:
         on_ray = load_module("lexiseg.inference.ray_predictor")
         on_ray.refuse_sources(targets)
         predictor = on_ray.RayPredictor(predictor, ray)
     say(f"Engine: {predictor.engine.description}.")
-    volume_failure = None
+    volumes_done = volume_failure = None
     if volumes.targets:
-        volume_failure = predict_volumes(
+        volumes_done, volume_failure = predict_volumes(
             predictor,
             volumes.targets,
             place,
@@ -197,9 +211,10 @@ def predict(
             smooth=smooth_slices,
             named=sources.named,
         )
-        if volume_failure is not None and not targets:
-            raise volume_failure
         if not targets:
+            show_result(_result(None, volumes_done, predictor))
+            if volume_failure is not None:
+                raise volume_failure
             return
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(targets))
@@ -228,21 +243,7 @@ def predict(
             ) from interrupt
     results = str(summary.results) if remote is None else _upload(remote)
     _say_tries(summary)
-    show_result(
-        {
-            "done": summary.done,
-            "flagged": summary.flagged,
-            "unlike": summary.unlike,
-            "failed": [{"image": image, "error": error} for image, error in summary.failed],
-            "refused": [
-                {"image": image, "format": name, "reason": reason} for image, name, reason in summary.refused
-            ],
-            "results": results,
-            "resumed": summary.resumed,
-            "recovered": summary.recovered,
-            "engine": str(predictor.engine.description),
-        }
-    )
+    show_result(_result(summary, results, volumes_done, predictor))
     compares = predictor.compares_images
     can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None or compares
     review = f"; {summary.flagged} flagged for review" if can_flag else ""
@@ -287,6 +288,30 @@ def predict(
         )
     if volume_failure is not None:
         raise volume_failure
+
+
+def _result(
+    images: BatchSummary | None, results: str | None, volumes: VolumeSummary | None, predictor: Predictor
+) -> dict[str, object]:
+    """Return what --json prints: the counts of images, of volumes, or of both."""
+    found: dict[str, object] = {"engine": str(predictor.engine.description)}
+    if images is not None:
+        found |= {"done": images.done, "flagged": images.flagged, "unlike": images.unlike}
+        found |= {"failed": _failed(images.failed), "refused": _refused(images.refused)}
+        found |= {"results": results, "resumed": images.resumed, "recovered": images.recovered}
+    if volumes is not None:
+        counts = {"done": volumes.done, "slices": volumes.slices, "flagged": volumes.flagged}
+        files = {"failed": _failed(volumes.failed), "refused": _refused(volumes.refused)}
+        found["volumes"] = {**counts, **files, "results": volumes.results}
+    return found
+
+
+def _failed(failed: Sequence[tuple[Path, str]]) -> list[dict[str, object]]:
+    return [{"image": image, "error": error} for image, error in failed]
+
+
+def _refused(refused: Sequence[tuple[Path, str, str]]) -> list[dict[str, object]]:
+    return [{"image": image, "format": name, "reason": reason} for image, name, reason in refused]
 
 
 def _remote_folder(url: str, part: Shard | None, command: str) -> RemoteFolder:

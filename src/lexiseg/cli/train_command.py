@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lexiseg.cli.common_options import AllowLeak, Shared, narrator, say
+from lexiseg.cli.common_options import AllowLeak, DryRun, Shared, narrator, say
 from lexiseg.cli.output_mode import show_result
-from lexiseg.errors import DiskError
+from lexiseg.errors import DiskError, UsageError
 from lexiseg.systems.registry import DEFAULT, names, systems
+
+if TYPE_CHECKING:
+    from lexiseg.training.options import TrainOptions
 
 
 class _Unmasked(StrEnum):
@@ -168,39 +171,47 @@ def train(
     ] = None,
     allow_leak: AllowLeak = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")] = False,
+    dry_run: DryRun = False,
     shared: Shared = False,
 ) -> None:
     """Train a model on a folder of images and masks."""
+    from lexiseg import forecast_training
     from lexiseg import train as run_training
 
+    options: TrainOptions = {
+        "model": model,
+        "preset": preset,
+        "text": text,
+        "vocabulary": vocabulary,
+        "epochs": epochs,
+        "max_minutes": max_minutes,
+        "steps": steps,
+        "masks": masks,
+        "unmasked": None if unmasked is None else unmasked.value,
+        "image_size": image_size,
+        "fit": None if fit is None else fit.value,
+        "batch_size": batch_size,
+        "encoder": encoder,
+        "text_encoder": text_encoder,
+        "encoder_weights": encoder_weights,
+        "seed": seed,
+        "workers": workers,
+        "devices": devices,
+        "accumulate": accumulate,
+        "allow_leak": allow_leak or None,
+    }
+    if dry_run:
+        if resume:
+            raise UsageError(
+                "--dry-run says what a new training would do. Leave out --resume.", code="LEX-USE-1170"
+            )
+        forecast = forecast_training(data, out, config_file=config, console=narrator(), **options)
+        show_result(forecast)
+        for sentence in forecast.sentences():
+            say(sentence)
+        return
     try:
-        run = run_training(
-            data,
-            out,
-            resume=resume,
-            config_file=config,
-            console=narrator(),
-            model=model,
-            preset=preset,
-            text=text,
-            vocabulary=vocabulary,
-            epochs=epochs,
-            max_minutes=max_minutes,
-            steps=steps,
-            masks=masks,
-            unmasked=None if unmasked is None else unmasked.value,
-            image_size=image_size,
-            fit=None if fit is None else fit.value,
-            batch_size=batch_size,
-            encoder=encoder,
-            text_encoder=text_encoder,
-            encoder_weights=encoder_weights,
-            seed=seed,
-            workers=workers,
-            devices=devices,
-            accumulate=accumulate,
-            allow_leak=allow_leak or None,
-        )
+        run = run_training(data, out, resume=resume, config_file=config, console=narrator(), **options)
     except KeyboardInterrupt as interrupt:
         # Lightning does not let two interrupts pass; the state of the last segment is on disk.
         if (out / "run.json").is_file():

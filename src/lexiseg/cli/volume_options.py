@@ -15,6 +15,7 @@ from lexiseg.errors import LexisegError, PartialFailureError
 
 if TYPE_CHECKING:
     from lexiseg.inference.predictor import Predictor
+    from lexiseg.inference.volumes.batch import VolumeSummary
     from lexiseg.inference.volumes.targets import VolumeTarget
 
 
@@ -64,8 +65,8 @@ def predict_volumes(
     axis: AxisOption,
     smooth: bool,
     named: Callable[[str], str],
-) -> PartialFailureError | None:
-    """Predict volumes and say what was done; return the error of those that failed.
+) -> tuple[VolumeSummary, PartialFailureError | None]:
+    """Predict volumes and say what was done; return that, and the error of those that failed.
 
     Args:
         predictor: The predictor.
@@ -115,16 +116,16 @@ def predict_volumes(
     for path, name, reason in summary.refused:
         warn(f"The {name} of {named(str(path))} is not written: {reason}")
     if summary.failed:
-        return PartialFailureError(
+        return summary, PartialFailureError(
             f"{len(summary.failed)} of {len(targets)} volumes could not be predicted; each is named above "
             "and in "
             f"{summary.results}.",
             code="LEX-PART-1180",
         )
     if summary.refused:
-        return PartialFailureError(
+        return summary, PartialFailureError(
             f"{len(summary.refused)} outputs of volumes were not written; each is named above and in "
             f"{summary.results}.",
             code="LEX-PART-1181",
         )
-    return None
+    return summary, None

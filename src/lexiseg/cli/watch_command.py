@@ -38,7 +38,10 @@ def watch(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", envvar="MERCURE_OUT_DIR", help="Folder for DICOM objects and result.json of --once."
+            "--out",
+            "-o",
+            envvar="MERCURE_OUT_DIR",
+            help="Folder for DICOM objects and result.json of --once.",
         ),
     ] = None,
 ) -> None:

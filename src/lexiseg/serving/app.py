@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from importlib.resources import files
-from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from lexiseg._version import __version__
@@ -26,14 +23,12 @@ from lexiseg.serving.limits import Budget
 from lexiseg.serving.metrics import Metrics
 from lexiseg.serving.models import Models
 from lexiseg.serving.options import ServeOptions
+from lexiseg.serving.page_files import add_page
 from lexiseg.serving.routes import health, jobs, models, prediction
 from lexiseg.serving.security import SecurityHeaders
 from lexiseg.serving.service import Service
 from lexiseg.serving.tokens import Tokens
 from lexiseg.serving.tracing import Tracing
-
-#: Folder of the page, in the package.
-PAGE = "page"
 
 
 def make_app(options: ServeOptions) -> FastAPI:
@@ -91,10 +86,7 @@ def make_app(options: ServeOptions) -> FastAPI:
     app.state.service = service
     for routes in (prediction, models, jobs, health):
         app.include_router(routes.router)
-    page = Path(str(files("lexiseg.serving") / PAGE))
-    app.mount("/page_style", StaticFiles(directory=str(files("lexiseg") / "page_style")), name="page_style")
-    if page.is_dir():
-        app.mount("/", StaticFiles(directory=page, html=True), name="page")
+    add_page(app)
     describe_interface(app)
     app.add_middleware(Gate, limits=limits, metrics=metrics, names=options.names)
     if options.trace:

@@ -88,13 +88,7 @@ def train(
 def _train_folder(
     data: str | Path, config: TrainConfig, out: Path, *, resume: bool, console: Console, ranks: Ranks
 ) -> Run:
-    index = open_dataset(data, seed=config.seed, allow_missing_masks=True, masks=config.masks)
-    for assumption in index.assumptions:
-        console.print(assumption, style="dim", markup=False, highlight=False)
-    if not resume:
-        index = refuse_leaks(index, allow=config.allow_leak)
-    for leak in index.leaks:
-        console.print(leak, style="yellow", markup=False, highlight=False)
+    index = open_for_training(data, config, console, resume=resume)
     return train_on(index, config, out, resume=resume, console=console, ranks=ranks)
 
 
@@ -116,6 +110,30 @@ def train_as_rank() -> None:
             )
     except LexisegError as error:
         sys.exit(f"{error} [{error.code}]")
+
+
+def open_for_training(
+    data: str | Path, config: TrainConfig, console: Console, *, resume: bool
+) -> DatasetIndex:
+    """Open a data set as a training does, and say what is assumed and what its splits share.
+
+    Args:
+        data: The data set's folder.
+        config: The configuration.
+        console: Where to say it.
+        resume: Whether the training was started earlier, when leaks were refused or allowed.
+
+    Raises:
+        DataError: The data set cannot be used, or its splits share images or patients.
+    """
+    index = open_dataset(data, seed=config.seed, allow_missing_masks=True, masks=config.masks)
+    for assumption in index.assumptions:
+        console.print(assumption, style="dim", markup=False, highlight=False)
+    if not resume:
+        index = refuse_leaks(index, allow=config.allow_leak)
+    for leak in index.leaks:
+        console.print(leak, style="yellow", markup=False, highlight=False)
+    return index
 
 
 def train_on(

@@ -64,6 +64,15 @@ def test_unknown_addresses_and_methods_are_refused_in_the_same_way(client: TestC
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
+def test_the_page_and_its_files(client: TestClient) -> None:
+    start = client.get("/")
+    assert start.headers["content-type"].startswith("text/html")
+    assert client.get("/modules/main.js").headers["content-type"].startswith("text/javascript")
+    assert client.get("/modules/..%2findex.html").status_code == 404
+    assert client.get("/styles/missing.css").json()["error"]["code"] == "LEX-REQ-1135"
+    assert client.post("/").status_code == 405
+
+
 def test_health(client: TestClient) -> None:
     assert client.get("/healthz").json()["status"] == "ok"
     assert client.get("/readyz").json()["status"] == "ok"

@@ -296,3 +296,15 @@ def test_axis_holds_every_interval(content: AuditResult) -> None:
     assert axis.reach == pytest.approx(0.03)
     assert [axis.x(value) for value in (-0.03, 0.0, 0.03, 9.0)] == [0.0, 150.0, 300.0, 300.0]
     assert axis_of([]) == Axis(reach=0.001)
+
+
+def test_groups_without_an_effect_are_folded(content: AuditResult) -> None:
+    none = tuple(
+        c.model_copy(update={"verdict": "no measurable gain"}) if c.group == "one lesion" else c
+        for c in content.comparisons
+    )
+    folded = re.findall(r"<summary>(.*?): no comparison shows a gain or harm</summary>", build_page(content))
+    assert folded == []
+    page = build_page(content.model_copy(update={"comparisons": none}))
+    folded = re.findall(r"<summary>(.*?) \(\d+ cases\): no comparison shows a gain or harm</summary>", page)
+    assert folded == ["One lesion"]

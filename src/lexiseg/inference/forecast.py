@@ -1,0 +1,110 @@
+"""What a prediction of many images would do: how many images, how long, which files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lexiseg.console import duration_text
+from lexiseg.errors import LexisegError
+from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.writers.base import Target
+from lexiseg.inference.writers.registry import image_formats
+from lexiseg.json_records import Record
+
+#: Images that are predicted to measure the time, after one that is not counted.
+_MEASURED = 4
+
+
+class PredictionForecast(Record):
+    """What a prediction would do; nothing is written.
+
+    Attributes:
+        images: Number of images.
+        volumes: Number of volumes; no time is estimated for them.
+        engine: What would compute the network.
+        seconds_per_image: Time to read and predict an image, measured on the first ones; the files that are
+            written take more. None if none of the first images can be read.
+        minutes: Estimate for all images.
+        out: The output folder.
+        exists: Whether the folder exists; outputs of these images that an earlier prediction wrote there
+            would be replaced.
+        files: What would be written, with the number of files.
+        unreadable: Those of the first images that cannot be read, with the reason.
+    """
+
+    images: int
+    volumes: int
+    engine: str
+    seconds_per_image: float | None
+    minutes: float | None
+    out: str
+    exists: bool
+    files: dict[str, int]
+    unreadable: dict[str, str]
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return the forecast for people, one sentence per subject."""
+        images = "1 image" if self.images == 1 else f"{self.images} images"
+        said = [f"{images} would be predicted by {self.engine}."]
+        if self.volumes:
+            volumes = "1 volume" if self.volumes == 1 else f"{self.volumes} volumes"
+            said.append(f"{volumes} would be predicted slice by slice; the time of volumes is not estimated.")
+        if self.minutes is not None and self.seconds_per_image is not None:
+            said.append(
+                f"Time: about {duration_text(60 * self.minutes)} ({self.seconds_per_image:.2f} s per image, "
+                "without the writing of files)."
+            )
+        files = ", ".join(f"{number} in {place}" for place, number in self.files.items())
+        said.append(f"Files: {files}.")
+        if self.exists:
+            said.append(f"{self.out} exists: what an earlier prediction of these images wrote is replaced.")
+        return tuple(said)
+
+
+def forecast_prediction(
+    predictor: Predictor,
+    targets: Sequence[Target],
+    out: str | Path,
+    *,
+    formats: Sequence[str],
+    volumes: int = 0,
+) -> PredictionForecast:
+    """Return what `predict_to_files` would do; the first images are predicted, and nothing is written.
+
+    Args:
+        predictor: A loaded run.
+        targets: From `find_targets`.
+        out: Output folder.
+        formats: Names of output formats.
+        volumes: Number of volumes that would be predicted too.
+    """
+    out = Path(out)
+    # Images of other computers are not fetched for a forecast.
+    first = [target.image for target in targets[: _MEASURED + 1] if target.origin is None]
+    unreadable: dict[str, str] = {}
+    seconds: list[float] = []
+    for path in first:
+        started = time.perf_counter()
+        try:
+            predictor.predict(path)
+        except LexisegError as error:
+            unreadable[str(path)] = str(error)
+        else:
+            seconds.append(time.perf_counter() - started)
+    # The first pass through a network takes longer than the others.
+    counted = seconds[1:] or seconds
+    each = sum(counted) / len(counted) if counted else None
+    places = [form.folder for form in image_formats() if form.name in formats and form.folder is not None]
+    return PredictionForecast(
+        images=len(targets),
+        volumes=volumes,
+        engine=str(predictor.engine.description),
+        seconds_per_image=each,
+        minutes=None if each is None else each * len(targets) / 60,
+        out=str(out),
+        exists=out.is_dir(),
+        files={**{str(out / place): len(targets) for place in places}, str(out / "predictions.jsonl"): 1},
+        unreadable=unreadable,
+    )

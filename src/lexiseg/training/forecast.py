@@ -1,0 +1,204 @@
+"""What a training would do: which images and words, how many steps, how long, which files."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Unpack
+
+import torch
+from rich.console import Console
+from torch import nn
+
+from lexiseg.console import PrintableConsole, duration_text
+from lexiseg.json_records import Record
+from lexiseg.runs.run import Run
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training.checks import check_splits
+from lexiseg.training.config import make_config
+from lexiseg.training.fit_choice import kept_pixels
+from lexiseg.training.loop import Training
+from lexiseg.training.options import TrainOptions
+from lexiseg.training.plan import plan_run
+from lexiseg.training.resources import settle_resources
+from lexiseg.training.teachers import STUDENT_TIME_SHARE
+from lexiseg.training.train import open_for_training
+from lexiseg.training.unmasked_images import take_part
+
+#: A pass without gradients takes about this share of a training step.
+_FORWARD_SHARE = 1 / 3
+
+#: Steps that are measured, after one that is not counted.
+_MEASURED_STEPS = 2
+
+
+class TrainingForecast(Record):
+    """What a training would do; nothing is written.
+
+    Attributes:
+        data: Name of the data set.
+        images: Images per split.
+        with_mask: Number of training images with a mask.
+        classes: Class names, the background first.
+        model: The system.
+        preset: Its preset.
+        text: Source of the words: "reports", "concepts", "lmm" or "none".
+        vocabulary: Name of the vocabulary; None without words.
+        epochs: Passes over the training images.
+        steps: Number of steps; an estimate where `max_minutes` sets the length.
+        seconds_per_step: Measured on images of noise.
+        minutes: Estimate of the whole training, validation and teachers included.
+        device: Where it would be computed.
+        precision: "fp32" or "bf16".
+        out: The run folder.
+        files: Files and folders that it would write there, without those that only some data allow.
+    """
+
+    data: str
+    images: dict[str, int]
+    with_mask: int
+    classes: tuple[str, ...]
+    model: str
+    preset: str
+    text: str
+    vocabulary: str | None
+    epochs: float
+    steps: int
+    seconds_per_step: float
+    minutes: float
+    device: str
+    precision: str
+    out: str
+    files: tuple[str, ...]
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return the forecast for people, one sentence per subject."""
+        images = ", ".join(f"{count} {split}" for split, count in self.images.items())
+        words = "no words"
+        if self.vocabulary is not None:
+            words = f"words of {self.text}, vocabulary {self.vocabulary}"
+        return (
+            f"Data: {self.data}; images: {images}; {self.with_mask} training images have a mask.",
+            f"Model: {self.model} {self.preset}; classes: {', '.join(self.classes[1:])}; {words}.",
+            f"Length: {self.steps} steps, {self.epochs:.1f} passes over the training images.",
+            f"Time: about {duration_text(60 * self.minutes)} on {self.device} in {self.precision} "
+            f"({self.seconds_per_step:.2f} s per step).",
+            f"Files in {self.out}: {', '.join(self.files)}; zone_atlas.safetensors and "
+            "training_images.safetensors where the data allow them.",
+        )
+
+
+def forecast_training(
+    data: str | Path,
+    out: str | Path,
+    *,
+    config_file: str | Path | None = None,
+    console: Console | None = None,
+    **options: Unpack[TrainOptions],
+) -> TrainingForecast:
+    """Return what `lexiseg.train` would do with the same arguments; nothing is written.
+
+    The data set is opened and checked, the words are read and the network is built as for the training, so
+    that most errors of a training are found. A few steps are measured.
+
+    Args:
+        data: The data set's folder, in any known layout.
+        out: The run folder that would be made.
+        config_file: YAML file with fields of the system's configuration.
+        console: Where assumptions are said; None says nothing.
+        **options: As for `lexiseg.train`.
+
+    Raises:
+        DataError: The data set cannot be used.
+        UsageError: An option is not possible, or the training needs more memory than is free.
+        RunError: `out` exists.
+        WeightsError: Encoder weights cannot be found.
+    """
+    console = console or PrintableConsole(quiet=True)
+    out = Path(out)
+    config = make_config(options, config_file)
+    Run.refuse_existing(out)
+    index = open_for_training(data, config, console, resume=False)
+    check_splits(index)
+    use = take_part(index, config)
+    plan = plan_run(use, config, console)
+    training = Training(use, plan, config, out=out, resume=False, console=console)
+    module = training.module()
+    pixels = kept_pixels(index, config)
+    _, config = settle_resources(module, config, pixels=pixels, resume=False, console=console)
+    device = "cuda" if torch.cuda.is_available() and config.accelerator != "cpu" else "cpu"
+    seconds = step_seconds(module.network, config, device=device)
+    steps, minutes = _length(training, config, seconds)
+    return TrainingForecast(
+        data=index.name,
+        images={split: len(index.split(split)) for split in ("train", "val", "test")},
+        with_mask=len(use.with_mask),
+        classes=index.class_names,
+        model=config.model,
+        preset=config.preset,
+        text=plan.text,
+        vocabulary=None if plan.vocabulary is None else plan.vocabulary.name,
+        epochs=steps / training.steps_per_epoch,
+        steps=steps,
+        seconds_per_step=seconds,
+        minutes=minutes,
+        device=device,
+        precision=config.precision,
+        out=str(out),
+        files=_files(training),
+    )
+
+
+def step_seconds(network: nn.Module, config: TrainConfig, *, device: str) -> float:
+    """Return the time of a training step on images of noise, in seconds.
+
+    The statistics of the network change, so it is of no use afterwards.
+
+    Args:
+        network: The network.
+        config: The configuration; its precision is settled.
+        device: Where to compute.
+    """
+    network.to(device).train()
+    size = config.image_size
+    image = torch.rand(config.batch_size, 3, size, size, device=device)
+    image = image.contiguous(memory_format=torch.channels_last)
+    times = []
+    for _ in range(1 + _MEASURED_STEPS):
+        started = time.perf_counter()
+        with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bf16"):
+            loss = network(image).logits.float().mean()
+        loss.backward()
+        network.zero_grad(set_to_none=True)
+        loss.item()  # waits for a GPU
+        times.append(time.perf_counter() - started)
+    return min(times[1:])
+
+
+def _length(training: Training, config: TrainConfig, seconds: float) -> tuple[int, float]:
+    """Return the number of steps and the minutes, validation and teachers included."""
+    per_image = seconds / config.batch_size * _FORWARD_SHARE
+    cases = len(training.index.split("val"))
+    validation = min(cases, config.val_cases) * per_image
+    per_step = seconds + validation / training.segment_steps
+    progress = training.progress
+    if progress.total_steps is None:
+        assert config.max_minutes is not None
+        assert progress.max_minutes is not None
+        return max(1, math.floor(60 * progress.max_minutes / per_step)), config.max_minutes
+    minutes = (progress.total_steps * per_step + cases * per_image) / 60
+    return progress.total_steps, minutes if training.plan.unmasked is None else minutes / STUDENT_TIME_SHARE
+
+
+def _files(training: Training) -> tuple[str, ...]:
+    """Return what a training writes into its run folder; `lexiseg.runs` says what each is."""
+    words = training.plan.bank is not None
+    unmasked = training.plan.unmasked is not None
+    return (
+        *("run.json", "config.yaml", "splits.json", "weights.safetensors", "history.csv", "model_card.md"),
+        *("checkpoint.ckpt", "tensorboard"),
+        *(("bank.safetensors",) if words else ()),
+        *(("masks.json",) if training.use.sentence() is not None else ()),
+        *(("pseudo_labels.safetensors",) if unmasked else ()),
+    )

@@ -1,0 +1,68 @@
+"""A dry run says what a prediction would do, and writes nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from torch import nn
+from typer.testing import CliRunner
+
+from lexiseg.cli.app import app
+from lexiseg.inference import forecast
+from lexiseg.inference.forecast import forecast_prediction
+from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.targets import find_targets
+from lexiseg.runs.run import Run
+
+
+class Clock:
+    """Each image takes 2 s, the first one 10 s."""
+
+    def __init__(self) -> None:
+        self.times = iter([0.0, 10.0, 10.0, 12.0, 12.0, 14.0, 14.0, 16.0, 16.0, 18.0])
+
+    def __call__(self) -> float:
+        return next(self.times)
+
+
+def test_time_and_files(
+    made: tuple[Run, nn.Module], images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor, targets = Predictor(made[0]), find_targets(images)
+    monkeypatch.setattr(forecast.time, "perf_counter", Clock())
+    found = forecast_prediction(predictor, targets, tmp_path / "out", formats=["mask", "card", "records"])
+    assert found.images == 5
+    # The first pass is not counted.
+    assert found.seconds_per_image == 2.0
+    assert found.minutes == pytest.approx(5 * 2 / 60)
+    out = tmp_path / "out"
+    assert found.files == {str(out / "masks"): 5, str(out / "cards"): 5, str(out / "predictions.jsonl"): 1}
+    assert (found.exists, found.unreadable) == (False, {})
+    assert found.sentences() == (
+        f"5 images would be predicted by {predictor.engine.description}.",
+        "Time: about 10 s (2.00 s per image, without the writing of files).",
+        f"Files: 5 in {out}/masks, 5 in {out}/cards, 1 in {out}/predictions.jsonl.",
+    )
+    assert not out.exists()
+
+
+def test_images_that_cannot_be_read(made: tuple[Run, nn.Module], tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    found = forecast_prediction(
+        Predictor(made[0]), find_targets([tmp_path / "broken.png"]), tmp_path, formats=["mask"]
+    )
+    assert (found.seconds_per_image, found.minutes) == (None, None)
+    assert "broken.png is not a readable image" in found.unreadable[str(tmp_path / "broken.png")]
+    assert found.sentences()[0].startswith("1 image would be predicted by")
+    assert found.sentences()[-1].startswith(f"{tmp_path} exists")
+
+
+def test_the_command(made: tuple[Run, nn.Module], images: list[Path], tmp_path: Path) -> None:
+    line = ["predict", str(made[0].path), *map(str, images), "-o", str(tmp_path / "out"), "--dry-run"]
+    done = CliRunner().invoke(app, [*line, "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["images"] == 5
+    assert "5 images would be predicted" in done.stderr
+    assert list(tmp_path.iterdir()) == []

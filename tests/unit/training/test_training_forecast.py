@@ -1,0 +1,76 @@
+"""A dry run says what a training would do, and writes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from lexiseg.cli.app import app
+from lexiseg.data.sample import DatasetIndex
+from lexiseg.training import forecast
+from lexiseg.training.forecast import TrainingForecast, forecast_training
+from refusals import refuses
+
+
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step takes 2 s."""
+    monkeypatch.setattr(forecast, "step_seconds", lambda network, config, device: 2.0)
+
+
+def forecast_of(index: DatasetIndex, out: Path, options: dict[str, Any], **changes: Any) -> TrainingForecast:
+    return forecast_training(index.root, out, **{**options, **changes})
+
+
+@pytest.mark.usefixtures("seconds")
+def test_steps_minutes_and_files(index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
+    train, val = len(index.split("train")), len(index.split("val"))
+    options = {**tiny_options, "text": "reports"}
+    found = forecast_of(index, tmp_path / "run", {**options, "epochs": None}, steps=50)
+    assert found.images == {"train": train, "val": val, "test": len(index.split("test"))}
+    assert (found.with_mask, found.steps, found.text, found.vocabulary) == (train, 50, "reports", "chest")
+    # 50 steps of 2 s; validation every 25 steps and at the end, a third of the time of a step per image.
+    assert found.minutes == pytest.approx((50 * 2 + 3 * val * 2 / 8 / 3) / 60)
+    assert {"run.json", "weights.safetensors", "bank.safetensors"} <= set(found.files)
+    assert "pseudo_labels.safetensors" not in found.files
+    assert "Length: 50 steps" in found.sentences()[2]
+    assert list(tmp_path.iterdir()) == []
+
+    timed = forecast_of(index, tmp_path / "run", {**options, "epochs": None}, max_minutes=5.0)
+    assert timed.minutes == 5.0
+    assert timed.steps == int(300 / (2 + val * 2 / 8 / 3 / 25))
+
+    plain = forecast_of(index, tmp_path / "run", {**options, "text": "none"})
+    assert (plain.text, plain.vocabulary) == ("none", None)
+    assert "bank.safetensors" not in plain.files
+    assert "no words" in plain.sentences()[1]
+
+
+@pytest.mark.usefixtures("seconds")
+def test_errors_of_the_training_are_found(
+    index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any]
+) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").write_text("x", encoding="utf-8")
+    with refuses("LEX-RUN-006", "already exists"):
+        forecast_of(index, tmp_path / "taken", tiny_options)
+    root = shutil.copytree(index.root, tmp_path / "data")
+    for mask in (root / "Val_Folder" / "labelcol").iterdir():
+        mask.unlink()
+    with refuses("LEX-DATA-125", "Missing masks"):
+        forecast_training(root, tmp_path / "run", **tiny_options)
+
+
+def test_a_step_is_measured(index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
+    found = forecast_of(index, tmp_path / "run", {**tiny_options, "text": "none"})
+    assert 0 < found.seconds_per_step < 60
+
+
+def test_a_dry_run_does_not_resume(tmp_path: Path) -> None:
+    line = ["train", str(tmp_path), "-o", str(tmp_path / "run"), "--dry-run", "--resume"]
+    done = CliRunner().invoke(app, line)
+    assert getattr(done.exception, "code", None) == "LEX-USE-1170"
