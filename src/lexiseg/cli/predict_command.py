@@ -212,7 +212,7 @@ def predict(
             named=sources.named,
         )
         if not targets:
-            show_result(_result(None, volumes_done, predictor))
+            show_result(_result(None, None, volumes_done, predictor))
             if volume_failure is not None:
                 raise volume_failure
             return

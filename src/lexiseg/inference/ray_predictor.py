@@ -148,7 +148,7 @@ def _connect(address: str) -> None:
     if ray.is_initialized():
         return
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise ResourceError(
             f"There is no Ray cluster at {address} ({str(error).strip().splitlines()[0]}). Start one with "

@@ -36,10 +36,10 @@ def archive_images(archive: str) -> Iterator[TarMember]:
         length = file.seek(0, os.SEEK_END)
         file.seek(0)
         try:
-            with tarfile.open(fileobj=file, mode="r:") as members:  # type: ignore[call-overload]
+            with tarfile.open(fileobj=file, mode="r:") as members:
                 for member in members:
                     # The list of all members would grow with the archive.
-                    members.members = []
+                    members.members = []  # type: ignore[attr-defined]
                     if member.offset_data + member.size > length:
                         raise tarfile.ReadError("unexpected end of data")
                     if member.isreg() and not member.issparse() and _is_image(archive, member.name):
