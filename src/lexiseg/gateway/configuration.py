@@ -9,15 +9,15 @@ import regex
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lexiseg.errors import UsageError
-from lexiseg.inference.writers.registry import FORMATS, format_names
+from lexiseg.inference.writers.registry import FORMATS, image_formats
 from lexiseg.structured_text import UnusableTextError, read_yaml
 from lexiseg.validation import explain
 
 #: Formats that archives take.
 DICOM_FORMATS = frozenset(known.name for known in FORMATS if known.extra == "dicom")
 
-#: Formats that a rule may write: a card needs the engine torch, and the record is always kept.
-WRITABLE = tuple(name for name in format_names() if name not in ("card", "records"))
+#: Formats that a rule may write: those with a file per image; a card needs the engine torch.
+WRITABLE = tuple(known.name for known in image_formats() if known.name != "card")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]

@@ -27,8 +27,8 @@ class Parcel:
     @property
     def objects(self) -> list[Path]:
         """The DICOM objects: segmentations first, as reports refer to them."""
-        order = ("seg.dcm", "labelmap.dcm", "sr.dcm", "sc.dcm")
-        return [self.results / name for name in order if (self.results / name).exists()]
+        first = ("seg.dcm", "labelmap.dcm")
+        return sorted(self.results.glob("*.dcm"), key=lambda file: (file.name not in first, file.name))
 
 
 @dataclass(frozen=True, kw_only=True)
