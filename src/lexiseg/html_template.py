@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from lexiseg.printable import printable_block
 
@@ -40,11 +41,11 @@ class PageScript:
     """A script of a page, and the policy under which a browser runs it and nothing else.
 
     Attributes:
-        code: The script: the content of a script element, which is not escaped (`{{ script.code | safe }}`).
+        code: The script: the content of a script element, which is not escaped.
         policy: Content Security Policy: this script, inline styles and pictures of the page; no requests.
     """
 
-    code: str
+    code: Markup
     policy: str
 
 
@@ -60,7 +61,7 @@ def page_script(name: str) -> PageScript:
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    return PageScript(code=code, policy=policy)
+    return PageScript(code=Markup(code), policy=policy)
 
 
 def _printable(value: Any) -> Any:

@@ -27,7 +27,11 @@ _CODE = re.compile(r"`([^`\n]+)`")
 WHOLE = {"--version", "--install-completion", "--show-completion", "--help"}
 
 #: Options of other programs that texts name: pip, MONAI, containers.
-OTHERS = {"--force-reinstall", "--upgrade", "--bundle", "--dataset", "--network", "--output"}
+OTHERS = {
+    *("--force-reinstall", "--upgrade", "--bundle", "--dataset", "--network", "--output"),
+    # Of ray, of docker and systemd, and of the tests of the gateway.
+    *("--head", "--address", "--signal", "--kills"),
+}
 
 
 class Text(NamedTuple):

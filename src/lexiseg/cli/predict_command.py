@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -205,14 +205,13 @@ def predict(
             predictor,
             volumes.targets,
             place,
-            alone=not targets,
             formats=formats,
             axis=axis,
             smooth=smooth_slices,
             named=sources.named,
         )
         if not targets:
-            show_result(_result(None, None, volumes_done, predictor))
+            show_result(_result(None, None, volumes_done, predictor, sources.named))
             if volume_failure is not None:
                 raise volume_failure
             return
@@ -243,7 +242,7 @@ def predict(
             ) from interrupt
     results = str(summary.results) if remote is None else _upload(remote)
     _say_tries(summary)
-    show_result(_result(summary, results, volumes_done, predictor))
+    show_result(_result(summary, results, volumes_done, predictor, sources.named))
     compares = predictor.compares_images
     can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None or compares
     review = f"; {summary.flagged} flagged for review" if can_flag else ""
@@ -291,27 +290,30 @@ def predict(
 
 
 def _result(
-    images: BatchSummary | None, results: str | None, volumes: VolumeSummary | None, predictor: Predictor
+    images: BatchSummary | None,
+    results: str | None,
+    volumes: VolumeSummary | None,
+    predictor: Predictor,
+    named: Callable[[str], str],
 ) -> dict[str, object]:
     """Return what --json prints: the counts of images, of volumes, or of both."""
+
+    def lists(summary: BatchSummary | VolumeSummary) -> dict[str, object]:
+        failed = [{"image": named(str(image)), "error": named(error)} for image, error in summary.failed]
+        refused = [
+            {"image": named(str(image)), "format": name, "reason": reason}
+            for image, name, reason in summary.refused
+        ]
+        return {"failed": failed, "refused": refused}
+
     found: dict[str, object] = {"engine": str(predictor.engine.description)}
     if images is not None:
-        found |= {"done": images.done, "flagged": images.flagged, "unlike": images.unlike}
-        found |= {"failed": _failed(images.failed), "refused": _refused(images.refused)}
+        found |= {"done": images.done, "flagged": images.flagged, "unlike": images.unlike, **lists(images)}
         found |= {"results": results, "resumed": images.resumed, "recovered": images.recovered}
     if volumes is not None:
         counts = {"done": volumes.done, "slices": volumes.slices, "flagged": volumes.flagged}
-        files = {"failed": _failed(volumes.failed), "refused": _refused(volumes.refused)}
-        found["volumes"] = {**counts, **files, "results": volumes.results}
+        found["volumes"] = {**counts, **lists(volumes), "results": volumes.results}
     return found
-
-
-def _failed(failed: Sequence[tuple[Path, str]]) -> list[dict[str, object]]:
-    return [{"image": image, "error": error} for image, error in failed]
-
-
-def _refused(refused: Sequence[tuple[Path, str, str]]) -> list[dict[str, object]]:
-    return [{"image": image, "format": name, "reason": reason} for image, name, reason in refused]
 
 
 def _remote_folder(url: str, part: Shard | None, command: str) -> RemoteFolder:

@@ -30,6 +30,7 @@ from lexiseg.serving.records import (
     RefineResponse,
     RefusalRecord,
 )
+from lexiseg.structured_text import UnusableTextError, parse_json
 
 Pixels = npt.NDArray[np.uint8]
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -164,9 +165,9 @@ class Client:
     def _read(self, answer: httpx2.Response, kind: type[AnyRecord]) -> AnyRecord:
         try:
             if answer.is_success:
-                return kind.model_validate_json(answer.content)
-            refused = RefusalRecord.model_validate_json(answer.content)
-        except ValidationError as error:
+                return kind.model_validate(parse_json(answer.content))
+            refused = RefusalRecord.model_validate(parse_json(answer.content))
+        except (ValidationError, UnusableTextError) as error:
             raise RequestError(
                 f"{self._http.base_url} answers with something else than a server of this version of Lexiseg "
                 f"(status {answer.status_code}). Check the address, and use the version of the server.",

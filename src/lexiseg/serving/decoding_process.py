@@ -26,6 +26,7 @@ from lexiseg.errors import DataError, LexisegError
 from lexiseg.extras import is_installed
 from lexiseg.json_records import Record
 from lexiseg.serving.declared_size import check_declared_size
+from lexiseg.structured_text import parse_json
 
 HEAD = struct.Struct(">QQ")
 
@@ -74,7 +75,7 @@ def main() -> None:
     sys.stdout = sys.stderr
     while head := read.read(HEAD.size):
         size, length = HEAD.unpack(head)
-        request = DecodingRequest.model_validate_json(read.read(size))
+        request = DecodingRequest.model_validate(parse_json(read.read(size)))
         _answer(write, *_decode(request, read.read(length)))
 
 

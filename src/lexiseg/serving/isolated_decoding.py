@@ -17,6 +17,7 @@ from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import DataError, ResourceError, rebuilt
 from lexiseg.serving.decoding_process import HEAD, DecodingAnswer, DecodingRequest
 from lexiseg.serving.limits import Limits
+from lexiseg.structured_text import parse_json
 
 # What a decoding process needs of the environment; secrets of the server are not among it.
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL", "VIRTUAL_ENV")
@@ -123,7 +124,7 @@ class IsolatedDecoding:
         process.stdin.writelines((HEAD.pack(len(about), len(upload.content)), about, upload.content))
         await process.stdin.drain()
         size, length = HEAD.unpack(await process.stdout.readexactly(HEAD.size))
-        answer = DecodingAnswer.model_validate_json(await process.stdout.readexactly(size))
+        answer = DecodingAnswer.model_validate(parse_json(await process.stdout.readexactly(size)))
         return answer, await process.stdout.readexactly(length)
 
     async def _new(self) -> Process:

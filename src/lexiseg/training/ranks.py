@@ -23,6 +23,7 @@ import torch
 import torch.distributed as dist
 
 from lexiseg.errors import LexisegError, ResourceError, UsageError
+from lexiseg.structured_text import parse_json
 from lexiseg.systems.configuration import TrainConfig
 
 #: A rank that waits longer for the others than this has lost them.
@@ -257,7 +258,7 @@ def _other_rank(request: Mapping[str, Any], threads: str) -> Iterator[_OtherRank
 
 def rank_request() -> dict[str, Any]:
     """Return what a rank that rank 0 started reads from its standard input."""
-    request: dict[str, Any] = json.loads(sys.stdin.buffer.read())
+    request: dict[str, Any] = parse_json(sys.stdin.buffer.read())
     return request
 
 

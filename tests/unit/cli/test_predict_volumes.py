@@ -63,8 +63,9 @@ def test_the_result_as_json(tmp_path: Path) -> None:
     done = RUNNER.invoke(app, arguments)
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
-    assert (result["volumes"], result["slices"], result["failed"]) == (1, 8, [])
-    assert result["results"] == str(tmp_path / "out" / "volumes.jsonl")
+    volumes = result["volumes"]
+    assert (volumes["done"], volumes["slices"], volumes["failed"]) == (1, 8, [])
+    assert volumes["results"] == str(tmp_path / "out" / "volumes.jsonl")
 
 
 def test_refused_series_name_the_way_out(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_a_record_by_hand() -> None:
         "not_written": {},
         "engine": "onnx 1.32.0, float32 on cpu",
         "unlike_training_images": ["content"],
+        "archive": None,
     }
     assert record.model_dump(mode="json") == line
     assert list(record.model_dump()) == list(line)

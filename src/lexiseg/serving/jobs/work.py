@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from lexiseg.inference.writers.registry import format_names
 from lexiseg.printable import printable_json
 from lexiseg.serving.jobs.job import Job
 from lexiseg.serving.jobs.private_folder import open_private
+from lexiseg.structured_text import parse_json
 
 #: Called after each image.
 OnResult = Callable[[Prediction | LexisegError], None]
@@ -104,7 +104,7 @@ def _lines(file: Path, images: Mapping[Path, str]) -> str:
     names = {str(path): name for path, name in images.items()}
     lines = []
     for line in file.read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
+        record = parse_json(line)
         path = record["image"]
         record["image"] = names[path]
         if "error" in record:
