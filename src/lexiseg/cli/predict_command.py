@@ -205,7 +205,6 @@ def predict(
             predictor,
             volumes.targets,
             place,
-            alone=not targets,
             formats=formats,
             axis=axis,
             smooth=smooth_slices,

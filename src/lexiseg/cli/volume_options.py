@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lexiseg.cli.common_options import progress_bar, say, warn
-from lexiseg.cli.output_mode import show_result
 from lexiseg.errors import LexisegError, PartialFailureError
 
 if TYPE_CHECKING:
@@ -60,7 +59,6 @@ def predict_volumes(
     targets: Sequence[VolumeTarget],
     out: Path,
     *,
-    alone: bool,
     formats: Sequence[str],
     axis: AxisOption,
     smooth: bool,
@@ -72,7 +70,6 @@ def predict_volumes(
         predictor: The predictor.
         targets: The volumes.
         out: The output folder.
-        alone: Whether the command predicts no images besides; then the volumes are its result.
         formats: Output formats.
         axis: The slices.
         smooth: Whether labels are smoothed between slices.
@@ -90,20 +87,6 @@ def predict_volumes(
 
         summary = predict_volumes_to_files(
             predictor, targets, out, formats=formats, axis=axis.value, smooth=smooth, on_result=show
-        )
-    if alone:
-        show_result(
-            {
-                "volumes": summary.done,
-                "slices": summary.slices,
-                "flagged": summary.flagged,
-                "failed": [{"volume": named(str(path)), "error": error} for path, error in summary.failed],
-                "refused": [
-                    {"volume": named(str(path)), "format": name, "reason": reason}
-                    for path, name, reason in summary.refused
-                ],
-                "results": summary.results,
-            }
         )
     planes = ", ".join(f"{plane}: {count}" for plane, count in summary.planes)
     say(

@@ -62,8 +62,8 @@ def test_the_result_as_json(tmp_path: Path) -> None:
     arguments = ["predict", "covid-xray", str(tmp_path / "ct"), "--out", str(tmp_path / "out"), "--json"]
     done = RUNNER.invoke(app, arguments)
     assert done.exit_code == 0, done.output
-    result = json.loads(done.stdout)
-    assert (result["volumes"], result["slices"], result["failed"]) == (1, 8, [])
+    result = json.loads(done.stdout)["volumes"]
+    assert (result["done"], result["slices"], result["failed"]) == (1, 8, [])
     assert result["results"] == str(tmp_path / "out" / "volumes.jsonl")
 
 
