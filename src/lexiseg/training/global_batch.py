@@ -66,10 +66,10 @@ def gather(part: Tensor) -> Tensor:
     if part.dtype == torch.bool:
         return gather(part.to(torch.uint8)).bool()
     if part.requires_grad:
-        found: Tensor = _Gathered.apply(part)  # type: ignore[no-untyped-call]
+        found: Tensor = _Gathered.apply(part)
         return found
     with torch.no_grad():
-        found = _Gathered.apply(part)  # type: ignore[no-untyped-call]
+        found = _Gathered.apply(part)
     return found
 
 
@@ -116,7 +116,7 @@ def _normalised(norm: _BatchNorm, images: Tensor) -> Tensor:
 
 
 def _total(part: Tensor) -> Tensor:
-    found: Tensor = _Summed.apply(part)  # type: ignore[no-untyped-call]
+    found: Tensor = _Summed.apply(part)
     return found
 
 
@@ -137,14 +137,14 @@ def share_batch_norms(network: nn.Module) -> None:
     Raises:
         UsageError: It has batch norms of another kind.
     """
-    from timm.layers import BatchNormAct2d
+    from timm.layers.norm_act import BatchNormAct2d
 
-    class _GlobalNormAct(BatchNormAct2d):  # type: ignore[misc]
+    class _GlobalNormAct(BatchNormAct2d):
         """A batch norm of timm over the whole batch in training, with its activation."""
 
         def forward(self, x: Tensor) -> Tensor:
             if not self.training:
-                found: Tensor = super().forward(x)
+                found: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
                 return found
             acted: Tensor = self.act(self.drop(_normalised(self, x)))
             return acted
