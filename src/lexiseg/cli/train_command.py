@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from lexiseg.training.options import TrainOptions
 
 
+class _DeviceName(StrEnum):
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 class _Unmasked(StrEnum):
     WORDS = "words"
     PSEUDO_LABELS = "pseudo_labels"
@@ -148,6 +154,13 @@ def train(
             min=0, help=r"Number of processes that load data. \[default: chosen by the number of cores]"
         ),
     ] = None,
+    device: Annotated[
+        _DeviceName | None,
+        typer.Option(
+            help=r"Where to train: auto (on a GPU if torch finds one, else on the CPU), cpu, cuda. "
+            r"\[default: auto]"
+        ),
+    ] = None,
     devices: Annotated[
         int | None,
         typer.Option(
@@ -196,6 +209,7 @@ def train(
         "encoder_weights": encoder_weights,
         "seed": seed,
         "workers": workers,
+        "accelerator": None if device is None else device.value,
         "devices": devices,
         "accumulate": accumulate,
         "allow_leak": allow_leak or None,

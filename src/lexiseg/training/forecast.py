@@ -21,6 +21,7 @@ from lexiseg.training.fit_choice import kept_pixels
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
 from lexiseg.training.plan import plan_run
+from lexiseg.training.ranks import check_devices
 from lexiseg.training.resources import settle_resources
 from lexiseg.training.teachers import STUDENT_TIME_SHARE
 from lexiseg.training.train import open_for_training
@@ -118,6 +119,7 @@ def forecast_training(
     console = console or PrintableConsole(quiet=True)
     out = Path(out)
     config = make_config(options, config_file)
+    check_devices(config, None)
     Run.refuse_existing(out)
     index = open_for_training(data, config, console, resume=False)
     check_splits(index)

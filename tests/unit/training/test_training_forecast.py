@@ -74,3 +74,12 @@ def test_a_dry_run_does_not_resume(tmp_path: Path) -> None:
     line = ["train", str(tmp_path), "-o", str(tmp_path / "run"), "--dry-run", "--resume"]
     done = CliRunner().invoke(app, line)
     assert getattr(done.exception, "code", None) == "LEX-USE-1170"
+
+
+def test_a_gpu_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    for dry in ([], ["--dry-run"]):
+        line = ["train", str(tmp_path), "-o", str(tmp_path / "run"), "--device", "cuda", *dry]
+        done = CliRunner().invoke(app, line)
+        assert getattr(done.exception, "code", None) == "LEX-USE-1289"
+    assert list(tmp_path.glob("run/*")) == []
