@@ -17,6 +17,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "train": (
         "lexiseg train my-data -o runs/first",
         "lexiseg train my-data -o runs/first --text none --max-minutes 30",
+        "lexiseg train my-data -o runs/first --device cuda --precision bf16",
         "lexiseg train my-data -o runs/first --dry-run",
         "lexiseg train my-data -o runs/first --resume",
     ),

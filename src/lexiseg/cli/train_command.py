@@ -12,6 +12,7 @@ import typer
 from lexiseg.cli.common_options import AllowLeak, DryRun, Shared, narrator, say
 from lexiseg.cli.output_mode import show_result
 from lexiseg.errors import DiskError, UsageError
+from lexiseg.systems.configuration import Precision
 from lexiseg.systems.registry import DEFAULT, names, systems
 
 if TYPE_CHECKING:
@@ -35,6 +36,20 @@ class _Fit(StrEnum):
     PAD = "pad"
     TILES = "tiles"
     AUTO = "auto"
+
+
+class _Precision(StrEnum):
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BF16 = "bf16"
+
+
+#: Values of the field `precision` of the configuration.
+_PRECISION_FIELDS: dict[_Precision, Precision] = {
+    _Precision.AUTO: "auto",
+    _Precision.FLOAT32: "fp32",
+    _Precision.BF16: "bf16",
+}
 
 
 def _one_of(known: tuple[str, ...]) -> Callable[[str | None], str | None]:
@@ -161,6 +176,13 @@ def train(
             r"\[default: auto]"
         ),
     ] = None,
+    precision: Annotated[
+        _Precision | None,
+        typer.Option(
+            help=r"Type of the numbers to compute with; auto: bf16 on a GPU, and on the CPU the faster one. "
+            r"\[default: auto]"
+        ),
+    ] = None,
     devices: Annotated[
         int | None,
         typer.Option(
@@ -210,6 +232,7 @@ def train(
         "seed": seed,
         "workers": workers,
         "accelerator": None if device is None else device.value,
+        "precision": None if precision is None else _PRECISION_FIELDS[precision],
         "devices": devices,
         "accumulate": accumulate,
         "allow_leak": allow_leak or None,

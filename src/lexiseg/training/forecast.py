@@ -21,7 +21,7 @@ from lexiseg.training.fit_choice import kept_pixels
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
 from lexiseg.training.plan import plan_run
-from lexiseg.training.ranks import check_devices
+from lexiseg.training.ranks import check_devices, uses_cuda
 from lexiseg.training.resources import settle_resources
 from lexiseg.training.teachers import STUDENT_TIME_SHARE
 from lexiseg.training.train import open_for_training
@@ -129,7 +129,7 @@ def forecast_training(
     module = training.module()
     pixels = kept_pixels(index, config)
     _, config = settle_resources(module, config, pixels=pixels, resume=False, console=console)
-    device = "cuda" if torch.cuda.is_available() and config.accelerator != "cpu" else "cpu"
+    device = "cuda" if uses_cuda(config) else "cpu"
     seconds = step_seconds(module.network, config, device=device)
     steps, minutes = _length(training, config, seconds)
     return TrainingForecast(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import lexiseg
 from lexiseg.cli.app import app
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.training import forecast
@@ -83,3 +84,26 @@ def test_a_gpu_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         done = CliRunner().invoke(app, line)
         assert getattr(done.exception, "code", None) == "LEX-USE-1289"
     assert list(tmp_path.glob("run/*")) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "fields"),
+    [
+        ((), {"accelerator": None, "precision": None}),
+        (("--device", "cpu", "--precision", "float32"), {"accelerator": "cpu", "precision": "fp32"}),
+        (("--device", "cuda", "--precision", "bf16"), {"accelerator": "cuda", "precision": "bf16"}),
+        (("--device", "auto", "--precision", "auto"), {"accelerator": "auto", "precision": "auto"}),
+    ],
+)
+def test_device_and_precision_of_the_command(
+    given: tuple[str, ...], fields: dict[str, str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def note(data: Path, out: Path, **options: Any) -> None:
+        asked.update(options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lexiseg, "train", note)
+    CliRunner().invoke(app, ["train", str(tmp_path), "-o", str(tmp_path / "run"), *given])
+    assert {name: asked[name] for name in fields} == fields
