@@ -126,6 +126,7 @@ class Stub:
             is_default=name == _MODELS[0],
             classes=("background", "lesion"),
             image_size=224,
+            fit="stretch",
             side="image",
             vocabulary=records.VocabularyRecord(name="chest", title="Chest infection", factors=factors),
             can_refine=True,

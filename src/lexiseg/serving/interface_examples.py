@@ -63,6 +63,37 @@ _JOB = {
     "error": None,
     "expires": None,
 }
+_MODEL_RECORD = {
+    "name": "covid-xray",
+    "version": _MODEL["version"],
+    "weights_sha256": "51d0" + 60 * "0",
+    "loaded": "2026-01-31T08:59:00+00:00",
+    "trained_with": "0.1.0",
+    "is_default": True,
+    "classes": ["background", "infection"],
+    "image_size": 224,
+    "fit": "stretch",
+    "side": "image",
+    "vocabulary": {
+        "name": "chest",
+        "title": "chest infection",
+        "factors": [
+            {
+                "name": "left",
+                "title": "left lung",
+                "phrases": [
+                    {"index": 0, "phrase": "upper left lung", "moves_mask": True, "has_zone": True},
+                    {"index": 1, "phrase": "lower left lung", "moves_mask": True, "has_zone": True},
+                ],
+            }
+        ],
+    },
+    "can_refine": True,
+    "is_calibrated": True,
+    "knows_training_images": True,
+    "engine": "onnx 1.20.0, float32 on cpu",
+    "card": "# covid-xray",
+}
 
 #: An example per record, by the name of its class.
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -106,6 +137,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "exact": None,
         },
     },
+    "ModelsResponse": {"models": [_MODEL_RECORD]},
     "JobRecord": _JOB,
     "RefusalRecord": {
         "error": {"code": "LEX-REQ-1107", "message": "64 images wait for this model already."},

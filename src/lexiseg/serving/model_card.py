@@ -53,6 +53,7 @@ def model_record(
         is_default=is_default,
         classes=run.class_names,
         image_size=run.manifest.image_size,
+        fit=run.manifest.fit,
         side=None if vocabulary is None else run.side,
         vocabulary=words,
         can_refine=words is not None and any(p.moves_mask for f in words.factors for p in f.phrases),

@@ -38,6 +38,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lexiseg.data.image_fit import Fit
 from lexiseg.inference.predictions_file import DicomRecord
 from lexiseg.inference.training_images import Aspect
 from lexiseg.json_records import Record
@@ -161,7 +162,7 @@ class PreviewRecord(Record):
     """An image as a person sees it, with the mask in the same frame.
 
     Attributes:
-        image: The image with 8 bits per channel, as the network gets it before it is resized.
+        image: The image with 8 bits per channel, before it is made to fit the network.
         size: Its rows and columns.
         mask: The mask in the displayed frame: the label of each pixel.
         outlines: Its outlines in the displayed frame.
@@ -427,7 +428,9 @@ class ModelRecord(Record):
         trained_with: Version of Lexiseg that wrote the run.
         is_default: Whether requests that name no model get it.
         classes: Name per label; index 0 is the background.
-        image_size: Rows and columns to which images are resized for the network.
+        image_size: Rows and columns of the square pictures that the network sees.
+        fit: How an image fits them: "stretch": it is resized; "pad": it is resized with its aspect ratio
+            kept, with black beside it; "tiles": windows at its own pixels, and the whole image once.
         side: Whose left is meant in its words; None without words.
         vocabulary: Its vocabulary; None for a model without words.
         can_refine: Whether words can move its masks.
@@ -445,6 +448,7 @@ class ModelRecord(Record):
     is_default: bool
     classes: tuple[str, ...]
     image_size: int
+    fit: Fit
     side: Side | None
     vocabulary: VocabularyRecord | None
     can_refine: bool

@@ -23,6 +23,7 @@ def test_models_say_what_their_words_can_do(client: TestClient) -> None:
     assert all(phrase["moves_mask"] and phrase["has_zone"] for phrase in factors["left"])
     assert not any(phrase["moves_mask"] or phrase["has_zone"] for phrase in factors["count"])
     assert model["card"].startswith("#")
+    assert (model["image_size"], model["fit"]) == (224, "stretch")
 
 
 def test_a_zone_lies_in_its_half(client: TestClient) -> None:
