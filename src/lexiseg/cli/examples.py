@@ -52,6 +52,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "pack": (
         "lexiseg pack runs/first -o first.lexiseg.zip --license CC-BY-4.0",
         "lexiseg pack runs/first --format monai -o bundle",
+        "lexiseg pack runs/first --without-image-names --strict",
     ),
     "unpack": ("lexiseg unpack first.lexiseg.zip -o runs/first",),
     "push": ("lexiseg push runs/first hf://jane/first --license CC-BY-4.0",),

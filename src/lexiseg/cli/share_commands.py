@@ -22,6 +22,10 @@ _License = Annotated[
         help="Licence of the weights, such as CC-BY-4.0. Without it, none is stated.",
     ),
 ]
+_Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse the run if a name or a path shows a sign of identifying data."),
+]
 _NewRun = Annotated[Path, typer.Option("--out", "-o", metavar="RUN", help="Run folder to create.")]
 _REPOSITORY_HELP = "Repository of the Hugging Face hub: hf://OWNER/NAME or hf://OWNER/NAME@REVISION."
 
@@ -59,6 +63,7 @@ def pack(
             "not recognise these images when the run is evaluated.",
         ),
     ] = False,
+    strict: _Strict = False,
 ) -> None:
     """Write a run as one file that needs no network, or as a MONAI bundle."""
     from lexiseg import Run, export_monai
@@ -66,7 +71,10 @@ def pack(
 
     opened = Run.of(run)
     _mention_names(
-        opened, included=not without_image_names, option="Use --without-image-names to leave them out."
+        opened,
+        included=not without_image_names,
+        option="Use --without-image-names to leave them out.",
+        strict=strict,
     )
     if form is PackFormat.MONAI:
         folder = out or Path(f"{opened.path.resolve().name}-monai")
@@ -110,13 +118,14 @@ def push(
             help="Send the names of the training images too. They can identify patients.",
         ),
     ] = False,
+    strict: _Strict = False,
 ) -> None:
     """Send a run to the Hugging Face hub. No image is sent."""
     from lexiseg import Run
     from lexiseg import push as run_push
 
     opened = Run.of(run)
-    _mention_names(opened, included=with_image_names, option="")
+    _mention_names(opened, included=with_image_names, option="", strict=strict)
     sent = run_push(opened, repository, public=public, license=license, image_names=with_image_names)
     show_result(sent)
     say(f"{len(sent.files)} files ({sent.num_bytes / 1e6:.1f} MB) sent: {sent.url}")
@@ -134,10 +143,19 @@ def pull(
     say(f"The run is in {made.path}.")
 
 
-def _mention_names(run: Run, *, included: bool, option: str) -> None:
-    """Say that the names of images are shared, where they are."""
+def _mention_names(run: Run, *, included: bool, option: str, strict: bool) -> None:
+    """Say that the names of images are shared, where they are, and what looks like identifying data.
+
+    Raises:
+        DataError: With `strict`, something looks like identifying data.
+        RunError: A file of the run is damaged.
+    """
+    from lexiseg.sharing.identifying import check_run
+
     splits = run.splits if included else None
     if splits is not None:
         count = len(splits.train) + len(splits.val) + len(splits.test)
         said = f"The names of {count} images are included. Names of files can identify patients. {option}"
         warn(said.rstrip())
+    for sentence in check_run(run, image_names=included, strict=strict).sentences:
+        warn(f"Sign of identifying data: {sentence}")

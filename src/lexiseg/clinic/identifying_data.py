@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydicom.dataset import Dataset
-
-from lexiseg.clinic.dataset import all_items
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 #: Where a sign is: an attribute of patient, staff or institution; a date; private attributes; the attribute
 #: BurnedInAnnotation; text in the pixels; the path.
@@ -108,6 +107,9 @@ def header_signs(dataset: Dataset) -> tuple[Sign, ...]:
     Args:
         dataset: The file.
     """
+    # Paths are checked without pydicom, which this import needs.
+    from lexiseg.clinic.dataset import all_items
+
     removed = str(dataset.get("PatientIdentityRemoved") or "").upper() == "YES"
     found: dict[Sign, None] = {}
     private = 0

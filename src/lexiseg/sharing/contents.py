@@ -29,6 +29,9 @@ WEIGHTS_FILE = "weights.safetensors"
 #: What a person reads about a run.
 CARD_FILE = "model_card.md"
 
+#: The settings of the training.
+CONFIG_FILE = "config.yaml"
+
 #: Files with the names of images.
 NAMES_FILES = (SPLITS_FILE, MASKS_FILE)
 
@@ -36,7 +39,7 @@ NAMES_FILES = (SPLITS_FILE, MASKS_FILE)
 #: only --resume needs them, and their format can carry code.
 SHARED_FILES = (
     MANIFEST_FILE,
-    "config.yaml",
+    CONFIG_FILE,
     WEIGHTS_FILE,
     "bank.safetensors",
     "zone_atlas.safetensors",

@@ -1,0 +1,104 @@
+"""The check for identifying data of what is shared of a run: names of images, paths, and the model card.
+
+No image is shared with a run, so paths and names are looked at as those of a data set are
+(`lexiseg.data.identifying`). The check warns and removes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import PurePath
+
+from lexiseg.clinic.identifying_data import path_signs
+from lexiseg.data.identifying import IdentifyingReport, IdentifyingSign
+from lexiseg.errors import DataError
+from lexiseg.runs.manifest import MANIFEST_FILE
+from lexiseg.runs.run import Run
+from lexiseg.runs.splits import MASKS_FILE, SPLITS_FILE, read_with_mask
+from lexiseg.sharing.contents import BUNDLE_FILE, CARD_FILE, CONFIG_FILE
+
+_HOME_FOLDER = re.compile(r"(?:^|[\s/\\='\"`])(?:home|Users)[/\\][^/\\\s]")
+#: What a word of a text holds that may be a path, an address or a name of DICOM.
+_PATH_LIKE = re.compile(r"[/\\@^]")
+
+
+def check_run(run: Run, *, image_names: bool, strict: bool = False) -> IdentifyingReport:
+    """Look for identifying data in what is shared of a run.
+
+    Looked at are the name of the run, the command and the data name of `run.json`, paths and addresses in
+    `config.yaml` and `model_card.md`, and the names of images.
+
+    Args:
+        run: The run.
+        image_names: Whether the files with the names of the training images are shared.
+        strict: Whether a sign is an error.
+
+    Returns:
+        The signs; they name files and places, never values.
+
+    Raises:
+        DataError: With `strict`, there is a sign.
+        RunError: A file of the run is damaged.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    texts = _texts(run)
+    for file, values in texts.items():
+        for detail in sorted({detail for value in values for detail in _signs(value)}):
+            found.setdefault(("path", detail), []).append(file)
+    names = _image_names(run) if image_names else {}
+    for file, images in names.items():
+        counts = Counter(detail for image in images for detail in _signs(image))
+        for detail, count in sorted(counts.items()):
+            found[("path", f"{detail} in {count} of {len(images)} names of images")] = [file]
+    report = IdentifyingReport(
+        images=0,
+        others=len(texts) + len(names),
+        unread={},
+        signs=tuple(
+            IdentifyingSign(kind=kind, detail=detail, files=tuple(files))
+            for (kind, detail), files in sorted(found.items())
+        ),
+    )
+    if strict and report.signs:
+        raise DataError(
+            f"{run.shown} shows signs of identifying data: {'; '.join(report.sentences)}. Leave out the "
+            "names of images, or replace paths and names in a copy of the run; or look at the files, and "
+            "share the run without --strict.",
+            code="LEX-DATA-1350",
+        )
+    return report
+
+
+def _texts(run: Run) -> dict[str, list[str]]:
+    """Return what may hold paths, by the file that is shared."""
+    manifest = run.manifest
+    texts = {
+        BUNDLE_FILE: [run.path.resolve().name],
+        MANIFEST_FILE: [manifest.training.command or "", manifest.data.name or ""],
+    }
+    for name in (CONFIG_FILE, CARD_FILE):
+        file = run.path / name
+        if file.is_file():
+            words = file.read_text(encoding="utf-8", errors="replace").split()
+            # Dates and figures of the training stand there too; addresses of the web are meant to be read.
+            texts[name] = [word for word in words if _PATH_LIKE.search(word) and "://" not in word]
+    return texts
+
+
+def _image_names(run: Run) -> dict[str, tuple[str, ...]]:
+    """Return the names of images, by file."""
+    names = {}
+    splits = run.splits
+    if splits is not None:
+        names[SPLITS_FILE] = (*splits.train, *splits.val, *splits.test)
+    if (run.path / MASKS_FILE).is_file():
+        names[MASKS_FILE] = read_with_mask(run.path).with_mask
+    return names
+
+
+def _signs(text: str) -> set[str]:
+    found = {sign.detail for sign in path_signs(PurePath(text))}
+    if _HOME_FOLDER.search(text):
+        found.add("the home folder of a user")
+    return found

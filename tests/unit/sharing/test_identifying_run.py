@@ -1,0 +1,106 @@
+"""What is shared of a run is checked for identifying data."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lexiseg.cli.app import app
+from lexiseg.runs.run import Run
+from lexiseg.runs.shipped import model_folder
+from lexiseg.sharing.identifying import check_run
+from refusals import refuses
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The model that comes with Lexiseg, with images of a name each."""
+    source = model_folder("covid-xray")
+    assert source is not None
+    copied = tmp_path / "chest"
+    shutil.copytree(source, copied)
+    (copied / "splits.json").write_text(json.dumps({"train": ["a", "b"], "val": ["c"]}))
+    return copied
+
+
+def _signs(folder: Path, *, image_names: bool = True) -> list[tuple[str, tuple[str, ...]]]:
+    report = check_run(Run.open(folder), image_names=image_names)
+    return [(sign.detail, sign.files) for sign in report.signs]
+
+
+def _command(folder: Path, command: str) -> None:
+    manifest = json.loads((folder / "run.json").read_text())
+    manifest["training"]["command"] = command
+    (folder / "run.json").write_text(json.dumps(manifest))
+
+
+def test_the_shipped_model_shows_no_sign(folder: Path) -> None:
+    assert _signs(folder) == []
+    assert check_run(Run.open(folder), image_names=True, strict=True).others == 5
+
+
+@pytest.mark.parametrize(
+    ("command", "details"),
+    [
+        ("lexiseg train /data/chest --out run", []),
+        ("lexiseg train /home/jane/chest --out run", ["the home folder of a user"]),
+        ("lexiseg train /data/chest --out '/Users/jane doe/run'", ["the home folder of a user"]),
+        (r"lexiseg train 'C:\Users\jane\chest' --out run", ["the home folder of a user"]),
+        ("lexiseg train /data/2023-04-17 --out run", ["a date"]),
+        ("lexiseg train /data/DOE^JANE --out run", ["a name with ^ or a comma"]),
+        ("lexiseg train /data/12345678 --out run", ["a number of 7 digits or more"]),
+    ],
+)
+def test_the_command_of_the_training(folder: Path, command: str, details: list[str]) -> None:
+    _command(folder, command)
+    assert _signs(folder) == [(detail, ("run.json",)) for detail in details]
+
+
+def test_names_of_images_are_counted(folder: Path) -> None:
+    (folder / "splits.json").write_text(json.dumps({"train": ["x-20230417", "b"], "val": ["c-20230418"]}))
+    (folder / "masks.json").write_text(json.dumps({"with_mask": ["x-20230417"]}))
+    assert _signs(folder) == [
+        ("a date in 1 of 1 names of images", ("masks.json",)),
+        ("a date in 2 of 3 names of images", ("splits.json",)),
+    ]
+    assert _signs(folder, image_names=False) == []
+
+
+def test_settings_card_and_name(folder: Path) -> None:
+    named = folder.rename(folder.with_name("chest 1980-01-31"))
+    (named / "config.yaml").write_text("text: /home/jane/words.jsonl\n")
+    card = named / "model_card.md"
+    card.write_text(card.read_text() + "Ask jane@hospital.example; see https://home/Users/1234567\n")
+    assert _signs(named) == [
+        ("a date", ("bundle.json",)),
+        ("an e-mail address", ("model_card.md",)),
+        ("the home folder of a user", ("config.yaml",)),
+    ]
+
+
+def test_pack_warns_and_refuses_with_strict(folder: Path, tmp_path: Path) -> None:
+    _command(folder, "lexiseg train /home/jane/chest --out run")
+    line = ["pack", str(folder), "--out", str(tmp_path / "chest.zip")]
+    done = CliRunner().invoke(app, [*line, "--strict"])
+    assert getattr(done.exception, "code", None) == "LEX-DATA-1350"
+    assert not (tmp_path / "chest.zip").exists()
+    done = CliRunner().invoke(app, line)
+    assert "Sign of identifying data: path: the home folder of a user (1 file: run.json)" in done.stderr
+    assert "jane" not in done.stderr
+    assert (tmp_path / "chest.zip").is_file()
+
+
+def test_push_refuses_with_strict_before_anything_is_sent(folder: Path) -> None:
+    _command(folder, "lexiseg train /home/jane/chest --out run")
+    done = CliRunner().invoke(app, ["push", str(folder), "hf://jane/chest", "--strict"])
+    assert getattr(done.exception, "code", None) == "LEX-DATA-1350"
+
+
+def test_the_message_says_what_to_do(folder: Path) -> None:
+    _command(folder, "lexiseg train /data/2023-04-17 --out run")
+    with refuses("LEX-DATA-1350", "run.json"):
+        check_run(Run.open(folder), image_names=False, strict=True)
