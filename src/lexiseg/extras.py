@@ -29,6 +29,8 @@ PACKAGES = {
     "dicom": ("pydicom", "highdicom"),
     "dicomweb": ("dicomweb_client", "requests"),
     "serve": ("fastapi", "httpx2", "prometheus_client", "python_multipart", "starlette", "uvicorn"),
+    "mlflow": ("mlflow",),
+    "wandb": ("wandb",),
     "gateway": ("pynetdicom", "prometheus_client"),
 }
 

@@ -18,6 +18,7 @@ TEXT_CHOICES = ("auto", "reports", "concepts", "none")
 Precision = Literal["auto", "fp32", "bf16"]
 Unmasked = Literal["words", "pseudo_labels", "leave_out"]
 Selection = Literal["best", "last"]
+CurveLogger = Literal["tensorboard", "mlflow", "wandb", "none"]
 FitChoice = Literal["auto", "stretch", "pad", "tiles"]
 
 #: Fields that set the length of a training; one of them is given at most.
@@ -133,6 +134,8 @@ class TrainConfig(_Fields):
             cores. A launcher such as torchrun decides itself.
         accumulate: Steps whose gradients are added up before the weights change: a batch of `batch_size`
             times as many images, in the memory of one.
+        logger: Where the curves are logged besides `history.csv`: "tensorboard", "mlflow", "wandb" (Weights &
+            Biases), or "none".
     """
 
     model: str
@@ -164,6 +167,7 @@ class TrainConfig(_Fields):
     accelerator: str = "auto"
     devices: int = Field(default=1, ge=1)
     accumulate: int = Field(default=1, ge=1)
+    logger: CurveLogger = "tensorboard"
 
     @model_validator(mode="before")
     @classmethod

@@ -8,12 +8,12 @@ from typing import Any
 
 import lightning
 from lightning.fabric.plugins import ClusterEnvironment
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.callbacks import Checkpoint, quiet_lightning
+from lexiseg.training.curve_loggers import curve_logger
 from lexiseg.training.loading import worker_errors
 from lexiseg.training.module import SegmentationModule
 from lexiseg.training.ranks import ALONE, Ranks
@@ -41,41 +41,44 @@ def fit(
         callbacks: What else happens; the checkpoint comes last.
         checkpoint: Saves the state after each segment.
         goes_on: Whether the training goes on from the checkpoint.
-        logs: Folder of the TensorBoard logs; None: none are written.
+        logs: The run folder, for the logger of the configuration; None: no curves are logged.
         ranks: The place of this process among those of the training.
 
     Raises:
         KeyboardInterrupt: The process was interrupted.
+        UsageError: The package of the logger is missing.
+        ResourceError: The logger fails.
     """
     quiet_lightning()
-    trainer = lightning.Trainer(
-        accelerator=config.accelerator,
-        devices=ranks.local_size,
-        num_nodes=ranks.size // ranks.local_size,
-        strategy=_strategy(ranks) if ranks.several else "auto",
-        accumulate_grad_batches=config.accumulate,
-        precision="bf16-mixed" if config.precision == "bf16" else "32-true",
-        max_epochs=-1,
-        max_steps=-1,
-        num_sanity_val_steps=0,
-        limit_val_batches=None if validation is not None else 0,
-        callbacks=[*callbacks, checkpoint],
-        logger=False if logs is None else TensorBoardLogger(str(logs), name=None, version="tensorboard"),
-        log_every_n_steps=10,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
-    path = checkpoint.file if goes_on else None
-    module.progress.start()
-    try:
-        with worker_errors():
-            trainer.fit(module, training, validation, ckpt_path=path, weights_only=True)
-    except SystemExit as error:  # Lightning's answer to Ctrl-C
-        raise KeyboardInterrupt from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    with curve_logger(config.logger, logs) as logger:
+        trainer = lightning.Trainer(
+            accelerator=config.accelerator,
+            devices=ranks.local_size,
+            num_nodes=ranks.size // ranks.local_size,
+            strategy=_strategy(ranks) if ranks.several else "auto",
+            accumulate_grad_batches=config.accumulate,
+            precision="bf16-mixed" if config.precision == "bf16" else "32-true",
+            max_epochs=-1,
+            max_steps=-1,
+            num_sanity_val_steps=0,
+            limit_val_batches=None if validation is not None else 0,
+            callbacks=[*callbacks, checkpoint],
+            logger=logger,
+            log_every_n_steps=10,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        path = checkpoint.file if goes_on else None
+        module.progress.start()
+        try:
+            with worker_errors():
+                trainer.fit(module, training, validation, ckpt_path=path, weights_only=True)
+        except SystemExit as error:  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from error
+        if trainer.interrupted:
+            raise KeyboardInterrupt
 
 
 def _strategy(ranks: Ranks) -> DDPStrategy:

@@ -14,9 +14,15 @@ from torch import nn
 from lexiseg.console import PrintableConsole, duration_text
 from lexiseg.json_records import Record
 from lexiseg.runs.run import Run
-from lexiseg.systems.configuration import TrainConfig
+from lexiseg.systems.configuration import CurveLogger, TrainConfig
 from lexiseg.training.checks import check_splits
 from lexiseg.training.config import make_config
+from lexiseg.training.curve_loggers import (
+    MLFLOW_FOLDER,
+    TENSORBOARD_FOLDER,
+    WANDB_FOLDER,
+    check_logger,
+)
 from lexiseg.training.fit_choice import kept_pixels
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
@@ -119,6 +125,7 @@ def forecast_training(
     console = console or PrintableConsole(quiet=True)
     out = Path(out)
     config = make_config(options, config_file)
+    check_logger(config.logger)
     check_devices(config, None)
     Run.refuse_existing(out)
     index = open_for_training(data, config, console, resume=False)
@@ -193,13 +200,22 @@ def _length(training: Training, config: TrainConfig, seconds: float) -> tuple[in
     return progress.total_steps, minutes if training.plan.unmasked is None else minutes / STUDENT_TIME_SHARE
 
 
+_CURVES: dict[CurveLogger, tuple[str, ...]] = {
+    "tensorboard": (TENSORBOARD_FOLDER,),
+    "mlflow": (MLFLOW_FOLDER,),
+    "wandb": (WANDB_FOLDER,),
+    "none": (),
+}
+
+
 def _files(training: Training) -> tuple[str, ...]:
     """Return what a training writes into its run folder; `lexiseg.runs` says what each is."""
     words = training.plan.bank is not None
     unmasked = training.plan.unmasked is not None
     return (
         *("run.json", "config.yaml", "splits.json", "weights.safetensors", "history.csv", "model_card.md"),
-        *("checkpoint.ckpt", "tensorboard"),
+        "checkpoint.ckpt",
+        *_CURVES[training.config.logger],
         *(("bank.safetensors",) if words else ()),
         *(("masks.json",) if training.use.sentence() is not None else ()),
         *(("pseudo_labels.safetensors",) if unmasked else ()),

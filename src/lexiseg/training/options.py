@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypedDict
 
-from lexiseg.systems.configuration import AugmentConfig, FitChoice, Precision, Selection, Unmasked
+from lexiseg.systems.configuration import (
+    AugmentConfig,
+    CurveLogger,
+    FitChoice,
+    Precision,
+    Selection,
+    Unmasked,
+)
 from lexiseg.systems.cotexnet.configuration import Teach
 
 
@@ -44,6 +51,7 @@ class TrainOptions(TypedDict, total=False):
     accelerator: str | None
     devices: int | None
     accumulate: int | None
+    logger: CurveLogger | None
     ema_decay: float | None
     unmasked_share: float | None
     teacher_steps: int | None

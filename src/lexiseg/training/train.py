@@ -19,6 +19,7 @@ from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
 from lexiseg.training.checks import check_splits
 from lexiseg.training.config import make_config
+from lexiseg.training.curve_loggers import check_logger
 from lexiseg.training.fit_choice import settle_fit
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
@@ -174,6 +175,7 @@ def train_on(
         return _nothing_to_resume(out, console)
     if ranks.is_first and not resume:
         Run.refuse_existing(out)
+    check_logger(config.logger)
     check_splits(index)
     use = take_part(index, config)
     if not resume:
