@@ -156,7 +156,7 @@ def test_jobs_belong_to_their_token(
 
 def test_folders_of_killed_servers_are_removed(temporary: Path) -> None:
     left = temporary / "lexiseg-jobs-old"
-    left.mkdir()
+    left.mkdir(mode=0o700)
     (left / ".lock").touch()
     (left / "a.png").touch()
     running, other = PrivateFolder(), PrivateFolder()
@@ -167,3 +167,18 @@ def test_folders_of_killed_servers_are_removed(temporary: Path) -> None:
     running.remove()
     other.remove()
     assert list(temporary.glob("lexiseg-jobs-*")) == []
+
+
+def test_a_folder_that_others_may_change_is_left_alone(temporary: Path) -> None:
+    # Its lock file may be a link to a file of this user, which taking the lock would overwrite.
+    notes = temporary / "notes.txt"
+    notes.write_text("mine")
+    planted = temporary / "lexiseg-jobs-planted"
+    planted.mkdir()
+    planted.chmod(0o777)
+    (planted / ".lock").symlink_to(notes)
+    private = PrivateFolder()
+    private.new("1")
+    private.remove()
+    assert notes.read_text() == "mine"
+    assert planted.is_dir()
