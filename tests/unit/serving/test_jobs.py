@@ -19,10 +19,13 @@ from starlette.testclient import TestClient
 
 import lexiseg
 from dicom_files import dicom_dataset
+from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.jobs.private_folder import PrivateFolder
 from lexiseg.serving.limits import Limits
+from lexiseg.serving.metrics import Metrics
 from lexiseg.serving.tokens import new_token
 from pictures import png_file, soft_picture
+from refusals import refuses
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +137,14 @@ def test_refused_jobs_leave_nothing(
     answer = client.post("/v1/jobs", files={"image": ("a.png", picture)}, data=fields)
     assert answer.json()["error"]["code"] == code
     assert list(temporary.rglob("*.png")) == []
+
+
+def test_jobs_whose_images_arrive_take_their_places() -> None:
+    jobs = JobList(Limits(jobs=2), Metrics())
+    with jobs.place(), jobs.place(), refuses("LEX-REQ-1137", "2 jobs"), jobs.place():
+        pass
+    with jobs.place(), jobs.place():
+        pass
 
 
 def test_jobs_belong_to_their_token(
