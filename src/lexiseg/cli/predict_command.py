@@ -150,9 +150,14 @@ def predict(
     part = None if shard is None else Shard.parse(shard)
     writers = into_archives(formats, tar) if tar is not None else formats
     remote = None
-    if is_url(out):
-        remote = _remote_folder(out, part, f"{run} {paths} {write} {tar} {spacing_mm} {window} {frame}")
-        if remote.is_predicted and not dry_run:
+    if is_url(out) and not dry_run:
+        # All that decides about the results: an upload goes on for the same command only.
+        command = (
+            f"{run} {paths} {formats} {tar} {spacing_mm} {view} {axis} {smooth_slices} {single_slices} "
+            f"{engine} {precision} {flip_average} {average_with}"
+        )
+        remote = _remote_folder(out, part, command)
+        if remote.is_predicted:
             say("The images were predicted before; the upload was left.")
             _upload(remote)
             return
@@ -167,6 +172,13 @@ def predict(
         with_dicom=not single_slices and frame is None,
         labels=sources.labels,
     )
+    if volumes.targets and part is not None:
+        raise UsageError(
+            f"--shard predicts a part of the images, and {volumes.targets[0].label} is a volume. Predict "
+            "volumes with a command without --shard, or the slices of DICOM series as images with "
+            "--single-slices.",
+            code="LEX-USE-1185",
+        )
     images = find_images(sources.patterns, out=place, of_volumes=volumes.files, labels=sources.labels)
     targets = images.targets if part is None else images.targets.chosen(part.holds)
     check_apart(volumes.targets, targets)
@@ -211,6 +223,8 @@ def predict(
             named=sources.named,
         )
         if not targets:
+            if remote is not None:
+                _upload(remote)
             show_result(_result(None, None, volumes_done, predictor, sources.named))
             if volume_failure is not None:
                 raise volume_failure

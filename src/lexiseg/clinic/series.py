@@ -97,7 +97,11 @@ def slice_headers(path: Path) -> tuple[SliceHeader, ...]:
         dataset = dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
         if str(dataset.get("Modality", "")).upper() not in SECTIONS:
             return ()
-        return tuple(_header(dataset, path, frame) for frame in range(number_of_frames(dataset)))
+        frames = number_of_frames(dataset)
+        # A damaged number could be in the thousands of millions; each frame takes a byte at least.
+        if frames > path.stat().st_size:
+            return ()
+        return tuple(_header(dataset, path, frame) for frame in range(frames))
     except BROKEN:
         return ()
 

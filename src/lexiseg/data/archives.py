@@ -26,7 +26,7 @@ DEPTH = 2
 
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 #: What Python's readers raise for damaged, encrypted or unknown content; a full disk is reported separately.
-_BROKEN = (
+BROKEN = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
@@ -103,7 +103,7 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
             raise DataError(
                 f"{archive} is not a .zip or .tar archive{page}. Download it again.", code="LEX-DATA-053"
             )
-    except _BROKEN as error:
+    except BROKEN as error:
         raise DataError(
             f"{archive} is damaged and cannot be extracted: {error}. Download it again.", code="LEX-DATA-054"
         ) from error

@@ -321,10 +321,12 @@ class Queue:
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database
+                self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                # Some errors of SQLite, such as a full disk, have ended the transaction already.
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
                 raise
-            self._database.execute("COMMIT")
 
     def _all(self, statement: str, *values: object) -> list[sqlite3.Row]:
         with self._lock:

@@ -14,6 +14,7 @@ from lexiseg.errors import DataError
 from lexiseg.files import make_folder, write_text
 from lexiseg.inference.image_sources import file_system, remote_errors
 from lexiseg.inference.predictions_file import RESULTS_FILE
+from lexiseg.inference.volumes.volumes_file import VOLUMES_FILE
 from lexiseg.json_records import FileRecord, record_text
 from lexiseg.structured_text import UnusableTextError, read_json
 
@@ -93,7 +94,7 @@ class RemoteFolder:
                 self._system.pipe_file(theirs, marker.read_bytes())
 
     def upload(self) -> int:
-        """Upload all results, `predictions.jsonl` last, and remove the folder of this computer.
+        """Upload all results, the lists of them last, and remove the folder of this computer.
 
         Returns:
             The number of files.
@@ -103,13 +104,15 @@ class RemoteFolder:
             UsageError: There are no credentials.
         """
         files = list(self._results())
+        lists = [file for file in (VOLUMES_FILE, RESULTS_FILE) if file in files]
         with remote_errors(self.url):
             folders = {f"{self._path}/{file}".rpartition("/")[0] for file in files}
             for folder in sorted(folders):
                 self._system.makedirs(folder, exist_ok=True)
         with ThreadPoolExecutor(_UPLOADS, thread_name_prefix="lexiseg-upload") as pool:
-            list(pool.map(self._put, (file for file in files if file != RESULTS_FILE)))
-        self._put(RESULTS_FILE)
+            list(pool.map(self._put, (file for file in files if file not in lists)))
+        for file in lists:
+            self._put(file)
         with remote_errors(self.url):
             self._system.rm_file(f"{self._path}/{UPLOAD_FILE}")
         self._remove_work()

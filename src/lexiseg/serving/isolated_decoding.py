@@ -62,7 +62,8 @@ class IsolatedDecoding:
 
     def __init__(self, processes: int, limits: Limits) -> None:
         self._count, self._limits = processes, limits
-        self._free: asyncio.Queue[Process] = asyncio.Queue()
+        # None stands for a process that is started when the next image comes.
+        self._free: asyncio.Queue[Process | None] = asyncio.Queue()
         self._all: set[Process] = set()
 
     async def start(self) -> None:
@@ -84,16 +85,17 @@ class IsolatedDecoding:
         Raises:
             DataError: It cannot be read, is above a limit, takes too long, or ends its process.
             UsageError: It is a DICOM file, and pydicom is not installed.
+            ResourceError: The machine starts no more processes.
         """
-        process = await self._free.get()
+        process = await self._running()
         try:
             async with asyncio.timeout(self._limits.decode_seconds):
                 answer, pixels = await self._ask(process, upload)
         except BaseException as error:
             # Its answer would be taken for that of the next image.
             _kill(process)
-            self._all.discard(process)
-            self._free.put_nowait(await asyncio.shield(self._new()))
+            # Nothing is awaited here: a request that is cancelled meanwhile must not lose the place.
+            self._free.put_nowait(None)
             if isinstance(error, TimeoutError):
                 raise DataError(
                     f"{upload.name} takes longer to decode than {self._limits.decode_seconds:g} seconds, the "
@@ -113,6 +115,21 @@ class IsolatedDecoding:
         return ReceivedImage(
             image=DecodedImage(pixels=decoded, facts=answer.facts), orientation=answer.orientation
         )
+
+    async def _running(self) -> Process:
+        """Return a process that waits for an image; one that has ended meanwhile is replaced.
+
+        Raises:
+            ResourceError: The machine starts no more processes.
+        """
+        process = await self._free.get()
+        if process is not None and process.returncode is None:
+            return process
+        try:
+            return await self._new()
+        except BaseException:
+            self._free.put_nowait(None)
+            raise
 
     async def _ask(self, process: Process, upload: UploadedImage) -> tuple[DecodingAnswer, bytes]:
         assert process.stdin is not None
@@ -154,7 +171,7 @@ class IsolatedDecoding:
                 "processes.",
                 code="LEX-RES-1100",
             ) from error
-        self._all.add(process)
+        self._all = {known for known in self._all if known.returncode is None} | {process}
         return process
 
 

@@ -12,6 +12,8 @@ from lexiseg.inference.result import Prediction
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2, 0.4, 0.8, 1.5, 3, 6, 15, 60)
+# A client may send any word as its method, and each value of a label stays in memory.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SHARES = tuple(step / 10 for step in range(1, 11))
 
 
@@ -79,12 +81,13 @@ class Metrics:
 
         Args:
             route: Its route, with placeholders.
-            method: Its method.
+            method: Its method; one that HTTP does not define counts as "other".
             status: Status of the answer.
             seconds: Its time.
         """
         self._in_flight.dec()
-        self._requests.labels(route, method, str(status)).inc()
+        known = method if method in _METHODS else "other"
+        self._requests.labels(route, known, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def refused(self, code: str) -> None:

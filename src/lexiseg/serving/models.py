@@ -77,6 +77,7 @@ class Models:
         self._options, self._batches = options, batches
         self._executor, self._decoding, self._on_batch = executor, decoding, on_batch
         self._loaded: dict[str, ServedModel] = {}
+        self._one_load = asyncio.Lock()
 
     async def load(self) -> None:
         """Load all models, and then replace those that were loaded before.
@@ -87,11 +88,13 @@ class Models:
             LexisegError: A run cannot be loaded.
         """
         loop = asyncio.get_running_loop()
-        loaded = {}
-        for name, run in self._runs.items():
-            # Not in the thread that computes: requests go on meanwhile.
-            loaded[name] = await asyncio.to_thread(self._load, name, run, loop)
-        self._loaded = loaded
+        # One after the other: else the models of an earlier signal could replace those of a later one.
+        async with self._one_load:
+            loaded = {}
+            for name, run in self._runs.items():
+                # Not in the thread that computes: requests go on meanwhile.
+                loaded[name] = await asyncio.to_thread(self._load, name, run, loop)
+            self._loaded = loaded
 
     def all(self) -> tuple[ServedModel, ...]:
         """Return the models, the default one first; empty until they are loaded."""

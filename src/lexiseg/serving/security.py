@@ -69,7 +69,7 @@ def check_sender(method: str, headers: Headers, *, names: frozenset[str] | None)
     site = headers.get("sec-fetch-site")
     origin = headers.get("origin")
     other_site = site not in (None, "same-origin", "none")
-    other_origin = site is None and origin is not None and urlsplit(origin).netloc != host
+    other_origin = site is None and origin is not None and _address(origin) != host
     follows_link = method == "GET" and headers.get("sec-fetch-mode") == "navigate"
     if (other_site and not follows_link) or other_origin:
         raise RequestError(
@@ -106,6 +106,14 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, add if scope["type"] == "http" else send)
+
+
+def _address(origin: str) -> str | None:
+    """Return host and port of an origin; None for a text that is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _host_name(url: str) -> str | None:

@@ -110,8 +110,16 @@ def serve(options: ServeOptions, *, on_start: Callable[[str], None]) -> None:
     with listening, asyncio.Runner() as runner:
         loop = runner.get_loop()
 
+        # The loop itself keeps no task alive.
+        reloads: set[asyncio.Task[None]] = set()
+
+        def reload() -> None:
+            task = loop.create_task(reload_models(service))
+            reloads.add(task)
+            task.add_done_callback(reloads.discard)
+
         def hangup() -> None:
-            loop.call_soon_threadsafe(lambda: loop.create_task(reload_models(service)))
+            loop.call_soon_threadsafe(reload)
 
         def stop() -> None:
             service.stopping = True
@@ -128,6 +136,9 @@ async def reload_models(service: Service) -> None:
         await service.models.load()
     except LexisegError as error:
         _log.error("the models are not replaced", extra={"code": error.code})
+        return
+    except Exception as error:
+        _log.error("the models are not replaced, for a defect of the server", exc_info=error)
         return
     versions = {model.record.name: model.record.version[:12] for model in service.models.all()}
     _log.info("the models are replaced", extra={"versions": versions})

@@ -7,6 +7,8 @@ import hmac
 import logging
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +18,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from lexiseg.errors import DataError, UsageError
 from lexiseg.json_records import FileRecord, Record, reason, write_record
+from lexiseg.outputs.folder_lock import FolderLock
 from lexiseg.serving.records import Scope
 from lexiseg.structured_text import UnusableTextError, read_json
 
@@ -101,10 +104,16 @@ def new_token(path: Path, name: str, scopes: tuple[Scope, ...], *, days: float |
         days: Days after which it ends; None for one that does not.
 
     Raises:
-        UsageError: The name is not possible or taken, or the days are not above 0.
+        UsageError: The name is not possible or taken, the days are not above 0, or another process changes
+            the file.
         DataError: The file is damaged.
         DiskError: It cannot be written.
     """
+    with _changing(path):
+        return _with_new_token(path, name, scopes, days)
+
+
+def _with_new_token(path: Path, name: str, scopes: tuple[Scope, ...], days: float | None) -> str:
     found = read_token_file(path)
     if any(token.name == name for token in found.tokens):
         raise UsageError(
@@ -136,16 +145,33 @@ def revoke_token(path: Path, name: str) -> None:
     """Remove a token from a token file.
 
     Raises:
-        UsageError: It holds no such token.
+        UsageError: It holds no such token, or another process changes it.
         DataError: It is damaged.
         DiskError: It cannot be written.
     """
-    found = read_token_file(path)
-    left = tuple(token for token in found.tokens if token.name != name)
-    if len(left) == len(found.tokens):
-        names = ", ".join(token.name for token in found.tokens) or "none"
-        raise UsageError(f"{path} holds no token '{name}'. Its tokens: {names}.", code="LEX-USE-1106")
-    write_record(path, TokenFile(tokens=left))
+    with _changing(path):
+        found = read_token_file(path)
+        left = tuple(token for token in found.tokens if token.name != name)
+        if len(left) == len(found.tokens):
+            names = ", ".join(token.name for token in found.tokens) or "none"
+            raise UsageError(f"{path} holds no token '{name}'. Its tokens: {names}.", code="LEX-USE-1106")
+        write_record(path, TokenFile(tokens=left))
+
+
+@contextmanager
+def _changing(path: Path) -> Iterator[None]:
+    """Let no other process change a token file meanwhile: it could bring a revoked token back."""
+    lock = FolderLock.beside(path)
+    holder = lock.take()
+    if holder is not None:
+        raise UsageError(
+            f"{path} is being changed by {holder}. Run the command again when that one has ended.",
+            code="LEX-USE-1114",
+        )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class Tokens:

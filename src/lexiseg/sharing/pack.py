@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from lexiseg.data.archives import BROKEN
 from lexiseg.engines.choice import ONNX_FILE
 from lexiseg.errors import DataError
 from lexiseg.extras import load_module
@@ -31,9 +32,6 @@ _MAX_RECORD_BYTES = 1 << 20
 _COPY_BYTES = 1 << 20
 #: Zip files state a time for each file; this is the earliest that they can state.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
-
-#: What zipfile raises for damaged, encrypted or unknown content.
-_BROKEN = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, NotImplementedError)
 
 
 def pack(
@@ -152,7 +150,7 @@ def _opened(bundle: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(bundle) as archive:
             yield archive
-    except _BROKEN as error:
+    except BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the disk, not of the file
         raise DataError(

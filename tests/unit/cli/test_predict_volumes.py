@@ -7,13 +7,16 @@ import json
 import zipfile
 from pathlib import Path
 
+import fsspec
 import nibabel
 import numpy as np
 import pydicom
+import pytest
 from typer.testing import CliRunner
 
 from dicom_files import dicom_file, ramp
 from lexiseg.cli.app import app
+from lexiseg.errors import UsageError
 from volume_files import body, ct_series, nifti, stored
 
 RUNNER = CliRunner()
@@ -107,3 +110,29 @@ def test_an_archive_is_predicted_under_its_own_name(tmp_path: Path) -> None:
     assert volume["slices"][0]["file"] == f"{study}/ct/s00.dcm"
     assert [image["image"] for image in images] == [f"{study}/bad.dcm", f"{study}/cr.dcm"]
     assert images[0]["error"].startswith(f"{study}/bad.dcm")
+
+
+def test_volumes_are_uploaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ct_series(tmp_path / "ct")
+    memory, url = fsspec.filesystem("memory"), "memory://volumes/out"
+    arguments = ["predict", "covid-xray", str(tmp_path / "ct"), "--out", url]
+    forecast = RUNNER.invoke(app, [*arguments, "--dry-run"])
+    assert forecast.exit_code == 0, forecast.output
+    assert not memory.exists("/volumes")
+    assert [path.name for path in tmp_path.iterdir()] == ["ct"]
+    done = RUNNER.invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert sorted(memory.find("/volumes")) == ["/volumes/out/nifti/ct.nii.gz", "/volumes/out/volumes.jsonl"]
+    assert [path.name for path in tmp_path.iterdir()] == ["ct"]
+    memory.rm("/volumes", recursive=True)
+
+
+def test_volumes_have_no_shards(tmp_path: Path) -> None:
+    # Each shard would predict all of them, into the same files.
+    ct_series(tmp_path / "ct")
+    arguments = ["predict", "covid-xray", str(tmp_path / "ct"), "--out", str(tmp_path / "out")]
+    refused = RUNNER.invoke(app, [*arguments, "--shard", "1/2"])
+    assert isinstance(refused.exception, UsageError)
+    assert refused.exception.code == "LEX-USE-1185"
+    assert not (tmp_path / "out").exists()

@@ -151,3 +151,11 @@ def test_too_large_a_series_is_refused_before_it_is_read(
     monkeypatch.setattr(volume, "LARGEST_VOLUME", 12 * 10 * 8 - 1)
     with refuses("LEX-DATA-1190", "12 x 10 x 8 voxels", "limit of 959"):
         series_slices.open_series(headers, tmp_path)
+
+
+def test_a_file_that_cannot_hold_its_frames_is_no_series(tmp_path: Path) -> None:
+    path = dicom_file(tmp_path / "a.dcm", ramp(), modality="CT")
+    change(path, NumberOfFrames=2**31 - 1)
+    assert slice_headers(path) == ()
+    change(path, NumberOfFrames=3)
+    assert len(slice_headers(path)) == 3

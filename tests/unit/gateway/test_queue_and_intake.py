@@ -182,3 +182,20 @@ def test_no_name_and_no_id_is_in_queue_or_log(tmp_path: Path) -> None:
     for text in (secret, "Q-4711", "Secret"):
         assert text not in said
         assert text.encode() not in stored
+
+
+def test_a_change_that_cannot_be_written_ends_its_transaction(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "queue.sqlite3")
+    queue.add("a", uid_hash="1", content_hash="1", source="s")
+    # SQLite looks at these references only when a transaction is written.
+    queue._database.execute("PRAGMA foreign_keys = ON")
+    statements = (
+        "PRAGMA defer_foreign_keys = ON",
+        "INSERT INTO delivery (image, destination) VALUES ('none', 'd')",
+    )
+    with pytest.raises(sqlite3.IntegrityError), queue._transaction() as database:
+        list(map(database.execute, statements))
+    assert queue.due("d", 1) == []
+    queue.settle("a", "done")
+    assert queue.counts() == {"done": 1}
+    queue.close()

@@ -3,17 +3,20 @@ from __future__ import annotations
 import asyncio
 import io
 import zlib
+from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import pytest
 import tifffile
 from pydicom.uid import JPEG2000Lossless
 
 from dicom_files import dicom_dataset
 from lexiseg.clinic.view import AS_STORED
 from lexiseg.data.decoded_image import decode_with_facts
+from lexiseg.errors import ResourceError
 from lexiseg.serving.declared_size import check_declared_size
 from lexiseg.serving.isolated_decoding import IsolatedDecoding, UploadedImage
 from lexiseg.serving.limits import Limits
@@ -113,6 +116,45 @@ def test_a_process_that_ends_is_replaced() -> None:
         with refuses("LEX-DATA-1105", "ends its decoder"):
             await decoding.decode(upload(picture))
         assert (await decoding.decode(upload(picture))).orientation == 1
+        # One that ends between two images says nothing about the next one.
+        (process,) = (known for known in decoding._all if known.returncode is None)
+        process.kill()
+        await process.wait()
+        assert (await decoding.decode(upload(picture))).orientation == 1
+
+    with_decoder(Limits(), use)
+
+
+def test_no_place_is_lost_where_requests_are_cancelled_and_no_process_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    picture = png_file(soft_picture(1))
+
+    async def use(decoding: IsolatedDecoding) -> None:
+        started = decoding._new
+
+        async def slow() -> Process:
+            await asyncio.sleep(60)
+            raise AssertionError
+
+        async def refused() -> Process:
+            raise ResourceError("No process.", code="LEX-RES-1100")
+
+        (process,) = decoding._all
+        process.kill()
+        await process.wait()
+        monkeypatch.setattr(decoding, "_new", slow)
+        for _ in range(2):  # the second one finds no process to replace
+            waiting = asyncio.create_task(decoding.decode(upload(picture)))
+            await asyncio.sleep(0.01)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        monkeypatch.setattr(decoding, "_new", refused)
+        with refuses("LEX-RES-1100"):
+            await decoding.decode(upload(picture))
+        monkeypatch.setattr(decoding, "_new", started)
+        found = await asyncio.wait_for(decoding.decode(upload(picture)), 30)
+        assert found.orientation == 1
 
     with_decoder(Limits(), use)
 

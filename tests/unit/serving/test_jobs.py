@@ -19,10 +19,13 @@ from starlette.testclient import TestClient
 
 import lexiseg
 from dicom_files import dicom_dataset
+from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.jobs.private_folder import PrivateFolder
 from lexiseg.serving.limits import Limits
+from lexiseg.serving.metrics import Metrics
 from lexiseg.serving.tokens import new_token
 from pictures import png_file, soft_picture
+from refusals import refuses
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +139,14 @@ def test_refused_jobs_leave_nothing(
     assert list(temporary.rglob("*.png")) == []
 
 
+def test_jobs_whose_images_arrive_take_their_places() -> None:
+    jobs = JobList(Limits(jobs=2), Metrics())
+    with jobs.place(), jobs.place(), refuses("LEX-REQ-1137", "2 jobs"), jobs.place():
+        pass
+    with jobs.place(), jobs.place():
+        pass
+
+
 def test_jobs_belong_to_their_token(
     serving: Callable[..., TestClient], tmp_path: Path, picture: bytes
 ) -> None:
@@ -156,7 +167,7 @@ def test_jobs_belong_to_their_token(
 
 def test_folders_of_killed_servers_are_removed(temporary: Path) -> None:
     left = temporary / "lexiseg-jobs-old"
-    left.mkdir()
+    left.mkdir(mode=0o700)
     (left / ".lock").touch()
     (left / "a.png").touch()
     running, other = PrivateFolder(), PrivateFolder()
@@ -167,3 +178,18 @@ def test_folders_of_killed_servers_are_removed(temporary: Path) -> None:
     running.remove()
     other.remove()
     assert list(temporary.glob("lexiseg-jobs-*")) == []
+
+
+def test_a_folder_that_others_may_change_is_left_alone(temporary: Path) -> None:
+    # Its lock file may be a link to a file of this user, which taking the lock would overwrite.
+    notes = temporary / "notes.txt"
+    notes.write_text("mine")
+    planted = temporary / "lexiseg-jobs-planted"
+    planted.mkdir()
+    planted.chmod(0o777)
+    (planted / ".lock").symlink_to(notes)
+    private = PrivateFolder()
+    private.new("1")
+    private.remove()
+    assert notes.read_text() == "mine"
+    assert planted.is_dir()

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import io
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +12,14 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 from starlette.testclient import TestClient
 
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.runs.run import Run
 from lexiseg.serving import records
+from lexiseg.serving.batching import BatchSettings
 from lexiseg.serving.interface_examples import EXAMPLES
+from lexiseg.serving.isolated_decoding import IsolatedDecoding
+from lexiseg.serving.limits import Limits
+from lexiseg.serving.models import Models
 from lexiseg.serving.zone_picture import zone_picture
 
 
@@ -101,3 +110,30 @@ def test_the_interface_describes_itself(client: TestClient) -> None:
             assert about.get("description"), f"{name}.{field}"
     body = interface["paths"]["/v1/predict"]["post"]["requestBody"]["content"]
     assert set(body) == {"multipart/form-data", "application/json"}
+
+
+def test_the_models_of_a_later_signal_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits, began = Limits(), list[str]()
+    with ThreadPoolExecutor(1) as executor:
+        models = Models(
+            ("chest",),
+            PredictionOptions(),
+            BatchSettings(most=1, max_wait=0, waiting=1),
+            executor=executor,
+            decoding=IsolatedDecoding(1, limits),
+            on_batch=lambda name, images, seconds: None,
+        )
+
+        def load(name: str, path: Path, loop: object) -> str:
+            number = len(began)
+            began.append(name)
+            time.sleep(0.2 if number == 0 else 0)  # the earlier one takes longer
+            return f"{name} {number}"
+
+        monkeypatch.setattr(models, "_load", load)
+
+        async def load_twice() -> None:
+            await asyncio.gather(models.load(), models.load())
+
+        asyncio.run(load_twice())
+    assert models.all() == ("chest 1",)

@@ -58,6 +58,7 @@ def test_answers_have_headers_that_limit_browsers(client: TestClient) -> None:
         ({"Host": "localhost:8000"}, 200),
         ({"Origin": "https://other.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://[::1"}, 403),
         ({"Origin": "http://127.0.0.1:8000"}, 200),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
@@ -67,6 +68,14 @@ def test_answers_have_headers_that_limit_browsers(client: TestClient) -> None:
 )
 def test_pages_of_other_sites_are_kept_away(client: TestClient, headers: dict[str, str], status: int) -> None:
     assert client.get("/v1/models", headers=headers).status_code == status
+
+
+def test_methods_that_nobody_knows_are_counted_together(client: TestClient) -> None:
+    for method in ("BREW", "WHEN", "A" * 200):
+        assert client.request(method, "/v1/models").status_code == 405
+    found = client.get("/metrics").text
+    assert 'method="other",route="/v1/models",status="405"} 3.0' in found
+    assert "BREW" not in found
 
 
 def test_a_form_of_another_site_is_refused(client: TestClient, picture: bytes) -> None:

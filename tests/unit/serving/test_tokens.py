@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from lexiseg.cli.app import app
 from lexiseg.json_records import write_record
+from lexiseg.outputs.folder_lock import FolderLock
 from lexiseg.serving.tokens import TokenFile, Tokens, new_token, read_token_file, revoke_token
 from refusals import refuses
 
@@ -49,6 +50,20 @@ def test_a_running_server_follows_the_file(tmp_path: Path) -> None:
     assert tokens.holder(second) is not None
     file.unlink()
     assert tokens.holder(second) is None
+
+
+def test_two_processes_do_not_change_a_file_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    new_token(file, "ward", ("predict",))
+    lock = FolderLock.beside(file)
+    assert lock.take() is None
+    for change in (lambda: new_token(file, "other", ("jobs",)), lambda: revoke_token(file, "ward")):
+        with refuses("LEX-USE-1114", "process"):
+            change()
+    lock.release()
+    assert [token.name for token in read_token_file(file).tokens] == ["ward"]
+    revoke_token(file, "ward")
+    assert [path.name for path in tmp_path.iterdir()] == ["tokens.json"]
 
 
 def test_refused_tokens(tmp_path: Path) -> None:

@@ -150,6 +150,20 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, bundle: Path) -> None:
         unpack(tmp_path / "half.zip", tmp_path / "run")
 
 
+def test_a_compressed_bundle_that_is_damaged_is_refused(tmp_path: Path, bundle: Path) -> None:
+    file = tmp_path / "damaged.zip"
+    with zipfile.ZipFile(bundle) as archive, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in archive.namelist():
+            packed.writestr(name, archive.read(name))
+        entry = packed.getinfo("run.json")
+    content = bytearray(file.read_bytes())
+    at = entry.header_offset + 30 + len("run.json")
+    content[at : at + 40] = b"\xff" * 40
+    file.write_bytes(content)
+    with refuses("LEX-DATA-1052", "damaged"):
+        unpack(file, tmp_path / "run")
+
+
 def test_a_folder_with_something_in_it_is_kept(tmp_path: Path, bundle: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import secrets
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,21 +44,29 @@ class JobList:
         self._private = PrivateFolder()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lexiseg-job")
         self._running: set[asyncio.Task[None]] = set()
+        self._arriving = 0
 
-    def check_room(self) -> None:
-        """Refuse a new job where too many are waiting or running.
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Keep a place for a job while its images arrive; `add` is called before it is given back.
 
         Raises:
-            RequestError: There are.
+            RequestError: Too many jobs are arriving, waiting or running.
         """
-        active = sum(not job.is_final for job in self._jobs.values())
+        active = self._arriving + sum(not job.is_final for job in self._jobs.values())
         if active >= self._limits.jobs:
             raise RequestError(
-                f"{active} jobs are waiting or running already. Send the job again when one has ended.",
+                f"{active} jobs are arriving, waiting or running already. Send the job again when one has "
+                "ended.",
                 status=429,
                 retry_after=30,
                 code="LEX-REQ-1137",
             )
+        self._arriving += 1
+        try:
+            yield
+        finally:
+            self._arriving -= 1
 
     def new_folder(self) -> tuple[str, Path]:
         """Return the number of a new job, and its private folder.

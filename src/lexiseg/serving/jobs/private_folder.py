@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
+import sys
 import tempfile
 from pathlib import Path
 from typing import BinaryIO
@@ -71,11 +73,23 @@ def open_private(path: Path) -> BinaryIO:
 def _remove_abandoned() -> None:
     """Remove the folders of servers of this user that are not running any more."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_BEGINNING}*"):
-        # Those of other users cannot be opened, and are none of our concern.
         with contextlib.suppress(OSError, DiskError):
             lock = FolderLock(folder / _LOCK)
             # A folder without a lock file is one that another server has just made.
-            if folder.is_symlink() or not lock.file.exists() or lock.take() is not None:
+            if not _is_private(folder) or not lock.file.exists() or lock.take() is not None:
                 continue
             shutil.rmtree(folder, ignore_errors=True)
             lock.release()
+
+
+def _is_private(folder: Path) -> bool:
+    """Return whether a folder is this user's alone.
+
+    In a folder of another user, the lock file could be a link to a file of this user, which taking the lock
+    would overwrite.
+    """
+    found = folder.lstat()
+    if sys.platform == "win32":  # each user has a temporary folder of their own
+        return stat.S_ISDIR(found.st_mode)
+    is_ours = found.st_uid == os.getuid() and not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    return stat.S_ISDIR(found.st_mode) and is_ours

@@ -42,18 +42,20 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 async def create_job(request: Request, owner: _Owner) -> Response:
     """Keep images in a private folder until they are predicted; their outputs become one zip file."""
     service = service_of(request)
-    service.jobs.check_room()
-    number, folder = service.jobs.new_folder()
-    try:
-        images, fields = await _store(request, folder, service.limits)
-        formats = fields.names
-        check_served(formats)
-        make_writers(formats)
-        model = service.models.get(fields.model)
-        job = service.jobs.add(number, folder, owner=owner.name, model=model, formats=formats, images=images)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    with service.jobs.place():
+        number, folder = service.jobs.new_folder()
+        try:
+            images, fields = await _store(request, folder, service.limits)
+            formats = fields.names
+            check_served(formats)
+            make_writers(formats)
+            model = service.models.get(fields.model)
+            job = service.jobs.add(
+                number, folder, owner=owner.name, model=model, formats=formats, images=images
+            )
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     facts = facts_of(request.scope)
     facts.model, facts.version, facts.images = model.record.name, model.record.version[:12], len(images)
     return json_answer(job.record(), 202)
