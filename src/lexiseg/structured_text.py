@@ -158,10 +158,18 @@ def parse_yaml(
     except RecursionError as error:
         raise UnusableTextError(_too_deep()) from error
     except _YAML_FAULTS as error:
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = _yaml_problem(error)
         raise UnusableTextError(f"not valid YAML: {said}") from error
     _check_plain_values(value)
     return value
+
+
+def _yaml_problem(error: Exception) -> str:
+    """Return what is wrong in a YAML text, with the place where the reader knows it."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is not None and problem:
+        return f"line {mark.line + 1}, column {mark.column + 1}: {' '.join(str(problem).split())}"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def read_yaml(

@@ -41,7 +41,11 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
         model: The model that was validated.
         error: What pydantic raised.
     """
-    return "; ".join(dict.fromkeys(problem(model, found) for found in error.errors()))
+    found = error.errors()
+    # pydantic counts an entry that it refuses as missing, so a list of one wrong entry is also too short.
+    wrong = {one["loc"][:depth] for one in found for depth in range(len(one["loc"]))}
+    said = [one for one in found if one["type"] != "too_short" or one["loc"] not in wrong]
+    return "; ".join(dict.fromkeys(problem(model, one) for one in said))
 
 
 def problem(model: type[BaseModel], error: ErrorDetails) -> str:

@@ -86,6 +86,7 @@ def test_numbers_of_values_and_bytes_are_limited(monkeypatch: pytest.MonkeyPatch
     ("text", "reason"),
     [
         ("a: [", "not valid YAML"),
+        ("a: b\n  c: d", "not valid YAML: line 2, column 4: mapping values are not allowed here"),
         (b"\xff", "not UTF-8"),
         (ALIAS_BOMB, "aliases written out"),
         ("a: &a [*a]", "contains it"),

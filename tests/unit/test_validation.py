@@ -33,6 +33,7 @@ class Scene(_Strict):
     class_name: Literal["lesion", "organ"] = Field(default="lesion", alias="class")
     identifier: str = Field(default="a", pattern=r"^[a-z]+$")
     tags: list[str] = Field(default=[], min_length=2)
+    sizes: tuple[int, ...] = Field(default=(1,), min_length=1)
 
     @field_validator("identifier")
     @classmethod
@@ -74,8 +75,10 @@ class Scene(_Strict):
         (
             {"name": "a", "mood": 1, "masks": 0},
             "masks: expected a whole number of at least 1; got 0; mood: there is no such field. The fields "
-            "are: name, shapes, masks, keyword, colours, class, identifier, tags",
+            "are: name, shapes, masks, keyword, colours, class, identifier, tags, sizes",
         ),
+        ({"name": "a", "sizes": ["big"]}, "sizes.0: expected a whole number; got 'big'"),
+        ({"name": "a", "sizes": []}, "sizes: expected a list of at least 1 whole numbers; got []"),
     ],
 )
 def test_place_expectation_and_value_are_named(values: dict[str, Any], said: str) -> None:

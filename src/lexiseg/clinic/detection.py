@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lexiseg.errors import UsageError
 
-#: Endings of DICOM files. Many archives write files without an ending, or with an UID as name.
+#: Endings of DICOM files. Many archives write files without an ending, or with a UID as name.
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})
 
 #: The index of a disc, which is no image.
@@ -59,7 +59,7 @@ def is_dicom_file(path: Path) -> bool:
 
 
 def may_be_dicom(path: Path) -> bool:
-    """Return whether a name says nothing about the kind of file: no ending, or a number, as in an UID."""
+    """Return whether a name says nothing about the kind of file: no ending, or a number, as in a UID."""
     return path.suffix == "" or path.suffix[1:].isdigit()
 
 

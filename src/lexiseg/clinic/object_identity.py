@@ -55,7 +55,7 @@ class ObjectIdentity:
 
 
 def derived_uid(*parts: str) -> str:
-    """Return an UID that is the same exactly for the same parts (PS3.5 B.2, a UUID of version 5)."""
+    """Return a UID that is the same exactly for the same parts (PS3.5 B.2, a UUID of version 5)."""
     return f"2.25.{uuid.uuid5(_NAMESPACE, chr(31).join(parts)).int}"
 
 

@@ -152,8 +152,7 @@ def series_volume(headers: Sequence[SliceHeader], name: Path) -> Series:
     if off > _UNEVEN * np.linalg.norm(step) + _SAME_MM:
         raise DataError(
             f"{name}: the slices do not lie on one even grid (one of them is {off:.2f} mm beside it), so "
-            "they are "
-            f"no volume.{_ONE_BY_ONE}",
+            f"they are no volume.{_ONE_BY_ONE}",
             code="LEX-DATA-1187",
         )
     return Series(slices=tuple(ordered), grid=_grid(ordered[0], across, down, step, len(ordered)))
@@ -189,7 +188,8 @@ def _check_same(headers: Sequence[SliceHeader], name: Path) -> None:
     if not all(placed):
         raise DataError(
             f"{name}: {placed.count(False)} of {len(headers)} slices state no position, orientation or pixel "
-            f"spacing, so they cannot be sorted. Export the series from the archive.{_ONE_BY_ONE}",
+            f"spacing, the first of them {headers[placed.index(False)].path.name}, so they cannot be sorted. "
+            f"Export the series from the archive.{_ONE_BY_ONE}",
             code="LEX-DATA-1180",
         )
     seen: dict[tuple[str, int], SliceHeader] = {}
@@ -198,29 +198,30 @@ def _check_same(headers: Sequence[SliceHeader], name: Path) -> None:
         if first is not header:
             raise DataError(
                 f"{header.path} and {first.path} have the same SOP instance UID. Remove one of them, or "
-                "export "
-                "the series again.",
+                "export the series again.",
                 code="LEX-DATA-1181",
             )
     for what, values in (
-        ("size", {f"{h.size[1]} x {h.size[0]} pixels" for h in headers}),
-        ("pixel spacing", {f"{h.spacing_mm[0]:.3f} x {h.spacing_mm[1]:.3f} mm" for h in headers}),
-        ("frame of reference", {h.frame_of_reference or "(none)" for h in headers}),
+        ("size", [f"{h.size[1]} x {h.size[0]} pixels" for h in headers]),
+        ("pixel spacing", [f"{h.spacing_mm[0]:.3f} x {h.spacing_mm[1]:.3f} mm" for h in headers]),
+        ("frame of reference", [h.frame_of_reference or "(none)" for h in headers]),
     ):
-        if len(values) > 1:
+        (usual, count), *others = Counter(values).most_common()
+        if others:
+            odd = next(index for index, value in enumerate(values) if value != usual)
             raise DataError(
-                f"{name}: the slices of one series differ in {what}: {', '.join(sorted(values)[:3])}. They "
-                "are no "
-                f"volume.{_ONE_BY_ONE}",
+                f"{name}: the slices of one series differ in {what}: {count} of {len(headers)} have {usual}, "
+                f"{headers[odd].path.name} has {values[odd]}. They are no volume.{_ONE_BY_ONE}",
                 code="LEX-DATA-1182",
             )
     cosines = np.array([header.cosines for header in headers])
-    turned = int((np.abs(cosines - cosines[0]).max(axis=1) > _SAME_COSINE).sum())
-    if turned:
+    turned = np.abs(cosines - cosines[0]).max(axis=1) > _SAME_COSINE
+    if turned.any():
         raise DataError(
-            f"{name}: the slices of one series differ in orientation ({turned} of {len(headers)} from the "
-            "first "
-            f"one), as in a localizer. They are no volume.{_ONE_BY_ONE}",
+            f"{name}: the slices of one series differ in orientation: {int(turned.sum())} of {len(headers)} "
+            f"lie in another direction than {headers[0].path.name}, such as "
+            f"{headers[int(turned.argmax())].path.name}. The series may contain a localizer. They are no "
+            f"volume.{_ONE_BY_ONE}",
             code="LEX-DATA-1184",
         )
 
@@ -256,8 +257,7 @@ def _check_steps(ordered: Sequence[SliceHeader], heights: npt.NDArray[np.float64
         raise DataError(
             f"{name}: {max(1, missing)} slices are missing, the first of them between {before.path.name} and "
             f"{after.path.name} (a step of {steps[gaps[0]]:.2f} mm instead of {usual:.2f} mm). Export the "
-            "whole "
-            f"series.{_ONE_BY_ONE}",
+            f"whole series.{_ONE_BY_ONE}",
             code="LEX-DATA-1186",
         )
 

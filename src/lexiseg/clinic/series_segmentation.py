@@ -33,7 +33,7 @@ def series_sources(slices: Sequence[SliceHeader]) -> list[Dataset]:
     """Return the headers of the slices of a series, without their pixels.
 
     Raises:
-        DataError: A file cannot be read any more, or lacks an UID.
+        DataError: A file cannot be read any more, or lacks a UID.
     """
     found = []
     for header in slices:

@@ -17,6 +17,7 @@ from PIL import Image
 from lexiseg.data.decode import decode_header, decode_image, read_content
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
+from lexiseg.data.splits import SPLITS_FILE
 from lexiseg.errors import DataError
 
 #: Splits that a run has learned from, or was selected on, when a split is scored.
@@ -104,11 +105,13 @@ def refuse_leaks(index: DatasetIndex, *, allow: bool, scored: Split | None = Non
     leaks = find_leaks(index.samples, scored=scored)
     said = leaks.sentences(index.root)
     if leaks and not allow:
+        has_file = (index.root / SPLITS_FILE).is_file()
+        new_split = f" Remove {SPLITS_FILE}, and Lexiseg makes a new split." if has_file else ""
         raise DataError(
             f"The splits of {index.root} are not independent, so scores would be too high. {' '.join(said)} "
-            "Keep each image and each patient in one split. If these are not patient ids, state the patients "
-            "in cases.csv. To use the splits as they are, add --allow-leak (in Python, allow_leak=True); all "
-            "results then say so.",
+            f"Keep each image and each patient in one split.{new_split} If these are not patient "
+            "ids, state the patients in cases.csv. To use the splits as they are, add --allow-leak "
+            "(in Python, allow_leak=True); all results then say so.",
             code="LEX-DATA-700",
         )
     return dataclasses.replace(index, leaks=said)

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import regex
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from lexiseg.errors import UsageError
 from lexiseg.inference.writers.registry import FORMATS, image_formats
@@ -21,9 +29,19 @@ WRITABLE = tuple(known.name for known in image_formats() if known.name != "card"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
-AeTitle = Annotated[
-    str, Field(pattern=r"^[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?$")
-]
+_AE_TITLE = regex.compile(r"[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
+
+
+def _checked_title(value: str) -> str:
+    if _AE_TITLE.fullmatch(value) is None:
+        raise ValueError(
+            f"{value!r} is no AE title: expected 1 to 16 ASCII characters, without a backslash and without a "
+            "space at either end"
+        )
+    return value
+
+
+AeTitle = Annotated[str, AfterValidator(_checked_title)]
 
 
 class _Settings(BaseModel):
@@ -195,7 +213,7 @@ class Rule(_Settings):
             ProtocolName, in upper or lower case.
         run: Run folder, or a model that comes with Lexiseg.
         write: Output formats, such as `[seg, sr]`.
-        send_to: Names of destinations.
+        send_to: Names of destinations. Without one, the results stay in the state folder and are not sent.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
@@ -319,6 +337,12 @@ class GatewayConfiguration(_Settings):
                         f"rule {rule.name!r} writes nothing that {name!r} takes: add one of "
                         f"{', '.join(sorted(DICOM_FORMATS))} to `write`"
                     )
+            lost = [name for name in rule.write if name not in DICOM_FORMATS]
+            if lost and rule.send_to and all(self.destinations[n].kind != "folder" for n in rule.send_to):
+                raise ValueError(
+                    f"rule {rule.name!r}: only a folder takes {', '.join(lost)}, and the rule sends to none: "
+                    "remove it from `write`, or add a destination of the kind folder to `send_to`"
+                )
         return self
 
 
@@ -331,7 +355,11 @@ def read_configuration(path: Path) -> GatewayConfiguration:
     try:
         values = read_yaml(path)
     except (OSError, UnusableTextError) as error:
-        raise UsageError(f"{path} cannot be read as YAML: {error}", code="LEX-USE-1230") from error
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise UsageError(
+            f"The configuration {path} cannot be read: {said}. Correct it, or give another file.",
+            code="LEX-USE-1230",
+        ) from error
     if not isinstance(values, dict):
         raise UsageError(
             f"{path} must hold fields such as `state: ...`, not a {type(values).__name__}.",

@@ -63,7 +63,7 @@ class DicomReceiver:
                 code="LEX-USE-1241",
             ) from error
         assert isinstance(server, ThreadedAssociationServer)
-        self._server = server
+        self._settings, self._server = settings, server
         self.port = int(server.server_address[1])
 
     def close(self) -> None:
@@ -97,8 +97,15 @@ class DicomReceiver:
         return SUCCESS
 
     def _rejected(self, event: Event) -> None:
-        peer = str(event.assoc.requestor.ae_title)
-        self._state.log.write("peer_rejected", level="warning", source=self._name, peer=peer)
+        requestor = event.assoc.requestor
+        peer, called = str(requestor.ae_title), str(getattr(requestor.primitive, "called_ae_title", ""))
+        if called.strip() != self._settings.ae_title.strip():
+            error = "the called AE title is not the ae_title of this source"
+        elif _ANY_PEER not in self._settings.allow and peer not in self._settings.allow:
+            error = "the calling AE title is not in allow"
+        else:
+            error = "there are too many connections"
+        self._state.log.write("peer_rejected", level="warning", source=self._name, peer=peer, error=error)
 
     def _aborted(self, event: Event) -> None:
         peer = str(event.assoc.requestor.ae_title)

@@ -63,7 +63,8 @@ class EventLog:
             peer: AE title or address of another system.
             count: Number of things.
             seconds: How long it took.
-            error: Kind of an error of the machine or the network, such as "ConnectionRefusedError".
+            error: Kind of an error of the machine or the network, such as "ConnectionRefusedError", or why a
+                peer was rejected.
         """
         fields = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),

@@ -58,7 +58,7 @@ class FolderClient:
 
 
 def _folder_name(uid: str) -> str:
-    """Return an UID as the name of a folder.
+    """Return a UID as the name of a folder.
 
     Raises:
         DataError: It is none, so it may name another place.

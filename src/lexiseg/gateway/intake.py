@@ -79,7 +79,7 @@ class Intake:
 def _conflict() -> DataError:
     return DataError(
         "Another image with the same SOP instance UID and another content came before. Their results would "
-        "replace each other. Give this image an UID of its own, or remove the other one.",
+        "replace each other. Give this image a UID of its own, or remove the other one.",
         code="LEX-DATA-1232",
     )
 

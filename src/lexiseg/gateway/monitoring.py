@@ -60,12 +60,15 @@ class Figures:
         self._oldest = Gauge(
             "lexiseg_oldest_open_seconds", "Age of the oldest open image", registry=self.registry
         )
+        self._shown: set[str] = set()
         self._free = Gauge("lexiseg_free_disk_bytes", "Free space on the disk", registry=self.registry)
 
     def show(self, health: Health) -> None:
         """Take over the state of the gateway at this moment."""
-        for state, count in health.images.items():
-            self._images.labels(state).set(count)
+        # A state that no image is in any more is not in the counts.
+        for state in {*self._shown, *health.images}:
+            self._images.labels(state).set(health.images.get(state, 0))
+        self._shown.update(health.images)
         self._oldest.set(health.oldest_open_s)
         self._free.set(health.free_bytes)
 

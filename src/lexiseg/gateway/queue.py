@@ -138,7 +138,7 @@ class Queue:
             self._database.close()
 
     def find(self, uid_hash: str) -> QueuedImage | None:
-        """Return the first image that came with an UID; None if there is none."""
+        """Return the first image that came with a UID; None if there is none."""
         row = self._one("SELECT * FROM image WHERE uid_hash = ? ORDER BY number LIMIT 1", uid_hash)
         return None if row is None else _image(row)
 

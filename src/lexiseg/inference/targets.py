@@ -355,7 +355,7 @@ def _target(
     image: Path, name: Path, *, source: str | None = None, origin: ImageSource | None = None
 ) -> Target:
     """Return an image under its name without suffix, shortened so that every output of it can be stored."""
-    # The last number of an UID is no ending.
+    # The last number of a UID is no ending.
     stem = volume_stem(name.name) if is_volume_file(name) else name.name if may_be_dicom(name) else name.stem
     fitting = name.with_name(fitting_name(stem, room=_LONGEST_SUFFIX))
     return Target(image=image, name=fitting, source=source, origin=origin)

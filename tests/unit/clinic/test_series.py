@@ -82,11 +82,19 @@ REFUSED: list[tuple[Callable[[list[Path]], object], str, tuple[str, ...]]] = [
     (
         lambda f: change(f[0], ImageOrientationPatient=[1, 0, 0, 0, 0, -1]),
         "LEX-DATA-1184",
-        ("differ in orientation (7 of 8",),
+        ("differ in orientation: 7 of 8 lie in another direction than s00.dcm, such as s01.dcm",),
     ),
-    (lambda f: change(f[2], PixelSpacing=[0.75, 0.6]), "LEX-DATA-1182", ("pixel spacing", "0.750 x 0.600")),
+    (
+        lambda f: change(f[2], PixelSpacing=[0.75, 0.6]),
+        "LEX-DATA-1182",
+        ("pixel spacing", "7 of 8 have 0.750 x 0.500 mm, s02.dcm has 0.750 x 0.600"),
+    ),
     (lambda f: change(f[2], FrameOfReferenceUID="2.25.78"), "LEX-DATA-1182", ("frame of reference",)),
-    (lambda f: change(f[2], ImagePositionPatient=None), "LEX-DATA-1180", ("1 of 8 slices",)),
+    (
+        lambda f: change(f[2], ImagePositionPatient=None),
+        "LEX-DATA-1180",
+        ("1 of 8 slices", "the first of them s02.dcm"),
+    ),
     (
         lambda f: [change(p, ImageOrientationPatient=[1, 0, 0, 0.8, 0.6, 0]) for p in f],
         "LEX-DATA-1183",
@@ -116,7 +124,7 @@ def test_slices_of_other_sizes_are_refused(tmp_path: Path) -> None:
     dataset = pydicom.dcmread(files[1])
     dataset.set_pixel_data(np.zeros((6, 6), np.uint16), "MONOCHROME2", 16, generate_instance_uid=False)
     dataset.save_as(files[1])
-    with refuses("LEX-DATA-1182", "size", "12 x 10 pixels, 6 x 6 pixels"):
+    with refuses("LEX-DATA-1182", "size", "7 of 8 have 12 x 10 pixels, s01.dcm has 6 x 6 pixels"):
         series_of(tmp_path)
 
 

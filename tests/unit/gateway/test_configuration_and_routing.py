@@ -53,6 +53,17 @@ def test_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
         ({"sources": {"a": {"kind": "ftp"}}}, ["expected one of dicom, folder, dicomweb"]),
         ({"destinations": {"out": {"kind": "dicom", "host": "h", "port": 0, "ae_title": "A"}}}, ["port"]),
         ({"destinations": {"out": {"kind": "dicomweb", "url": "archive"}}}, ["url"]),
+        (
+            {"destinations": {"out": {"kind": "dicom", "host": "h", "port": 1, "ae_title": "A" * 17}}},
+            ["destinations.out.ae_title", "is no AE title: expected 1 to 16 ASCII characters"],
+        ),
+        (
+            {
+                "destinations": {"out": {"kind": "dicom", "host": "h", "port": 1, "ae_title": "A"}},
+                "rules": [{**RULE, "write": ["seg", "mask"], "send_to": ["out"]}],
+            },
+            ["only a folder takes mask", "remove it from `write`"],
+        ),
         ({"colour": "red"}, ["colour", "no such field"]),
     ],
 )
@@ -80,7 +91,7 @@ def test_an_archive_needs_dicom_objects(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_configuration(tmp_path: Path) -> None:
-    with refuses("LEX-USE-1230", "missing.yaml"):
+    with refuses("LEX-USE-1230", "missing.yaml cannot be read: No such file or directory."):
         read_configuration(tmp_path / "missing.yaml")
     path = tmp_path / "list.yaml"
     path.write_text("- a\n", encoding="utf-8")

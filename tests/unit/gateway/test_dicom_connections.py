@@ -69,7 +69,11 @@ def test_only_known_peers_send_to_the_right_title(tmp_path: Path) -> None:
     with opened(settings(tmp_path)) as (state, events), receiver(state) as port:
         assert connected(port.port, calling="STRANGER").is_rejected
         assert connected(port.port, called="OTHER").is_rejected
-        assert [event["event"] for event in events()] == ["peer_rejected", "peer_rejected"]
+        said = [(event["event"], event["peer"], event["error"]) for event in events()]
+        assert said == [
+            ("peer_rejected", "STRANGER", "the calling AE title is not in allow"),
+            ("peer_rejected", "PACS", "the called AE title is not the ae_title of this source"),
+        ]
     with opened(settings(tmp_path)) as (state, _), receiver(state, allow=["*"]) as port:
         peer = connected(port.port, calling="STRANGER")
         assert peer.is_established

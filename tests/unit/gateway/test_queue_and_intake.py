@@ -6,9 +6,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
 from gateway_setup import image_bytes, opened, settings
 from lexiseg.gateway.intake import Intake, data_set_bytes
+from lexiseg.gateway.monitoring import Figures, Health
 from lexiseg.gateway.queue import Queue
 from lexiseg.gateway.service import delete_old, requeue_quarantine
 from lexiseg.gateway.state import GatewayState
@@ -199,3 +201,15 @@ def test_a_change_that_cannot_be_written_ends_its_transaction(tmp_path: Path) ->
     queue.settle("a", "done")
     assert queue.counts() == {"done": 1}
     queue.close()
+
+
+def test_a_state_without_images_is_shown_as_0() -> None:
+    def shown(images: dict[str, int]) -> str:
+        figures.show(Health(problems=(), images=images, oldest_open_s=0.0, free_bytes=1))
+        return generate_latest(figures.registry).decode()
+
+    figures = Figures()
+    assert 'lexiseg_images{state="waiting"} 2.0' in shown({"waiting": 2})
+    later = shown({"done": 2})
+    assert 'lexiseg_images{state="waiting"} 0.0' in later
+    assert 'lexiseg_images{state="done"} 2.0' in later

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DATASET_FILE, DatasetYaml
 from lexiseg.data.layouts.case_facts import CASE_FACTS_FILE, CaseFacts, match_case_facts
+from lexiseg.data.layouts.known_patients import known_patients
 from lexiseg.data.layouts.pairing import plain_stem
-from lexiseg.data.layouts.volume_slices import file_spacing, volume_patient
+from lexiseg.data.layouts.volume_slices import file_spacing
 from lexiseg.data.naming import shared_beginnings, sources
 from lexiseg.data.sample import SPLITS, Sample, Split
 
@@ -60,7 +61,7 @@ def assemble(
     """
     stems = [item.stem for item in found]
     known = match_case_facts(cases, stems)
-    patient_ids, note = known.patients(stems, stated.patient)
+    patients = known_patients([item.image for item in found], known, stated.patient)
     spacings = {stem: facts.spacing_mm for stem, facts in known.facts.items()}
     prefixes = sources(stems)
     samples = [
@@ -70,15 +71,15 @@ def assemble(
             mask=item.mask,
             report=item.report,
             split=item.split,
-            patient=patient or volume_patient(item.image),
+            patient=patient,
             source=item.source or prefix,
             spacing_mm=spacings.get(item.stem) or stated.spacing_mm or file_spacing(item.image),
         )
-        for name, item, patient, prefix in zip(_ids(found), found, patient_ids, prefixes, strict=True)
+        for name, item, patient, prefix in zip(_ids(found), found, patients.ids, prefixes, strict=True)
     ]
     samples.sort(key=lambda sample: (SPLITS.index(sample.split), sample.id))
     unsure = perhaps_patients(samples)
-    return tuple(samples), [*known.notes, *(said for said in (note, unsure) if said)]
+    return tuple(samples), [*known.notes, *patients.notes, *([unsure] if unsure else [])]
 
 
 def perhaps_patients(samples: Sequence[Sample]) -> str | None:

@@ -9,13 +9,14 @@ from pathlib import Path
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.layouts.assemble import ImageRecord, assemble
 from lexiseg.data.layouts.case_facts import CaseFacts, match_case_facts
+from lexiseg.data.layouts.known_patients import known_patients
 from lexiseg.data.layouts.layout import Layout
 from lexiseg.data.layouts.name_hints import name_hint
 from lexiseg.data.layouts.pairing import differing, find, image_files, pair, plain_stem
 from lexiseg.data.layouts.report_sheets import attach_reports
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.unread_files import unread_files
-from lexiseg.data.layouts.volume_slices import labels_of_series, volume_patient, volume_slices
+from lexiseg.data.layouts.volume_slices import labels_of_series, volume_slices
 from lexiseg.data.left_out import LeftOut, left_out
 from lexiseg.data.naming import shared_beginnings
 from lexiseg.data.sample import SPLITS, Split
@@ -146,8 +147,7 @@ def _make_split(
 ) -> None:
     """Make a split that keeps the images of a patient together, and write it to `splits.json`."""
     stems = list(images)
-    ids, _ = match_case_facts(cases, stems).patients(stems, stated.patient)
-    ids = [patient or volume_patient(images[stem]) for stem, patient in zip(stems, ids, strict=True)]
+    ids = known_patients(list(images.values()), match_case_facts(cases, stems), stated.patient).ids
     starts = shared_beginnings(stems)
     if any(ids) or len(set(starts)) < len(SPLITS):
         starts = [None] * len(stems)

@@ -84,18 +84,21 @@ def labels_of_series(images: Sequence[Path], masks: Sequence[Path]) -> tuple[lis
         The masks that are files of one image, and the paths of the labels of the images of segmented series
         (`lexiseg.data.volumes.segmented_images`).
     """
-    of_dicom = [mask for mask in masks if _is_dicom(mask)]
+    of_dicom = [mask for mask in masks if is_dicom_image(mask)]
     if not of_dicom or find_spec("pydicom") is None:
         return list(masks), []
     from lexiseg.data.volumes.segmented_images import segmented_paths, series_of_segmentation
 
     segmented = {mask: series for mask in of_dicom if (series := series_of_segmentation(mask))}
-    named = [(image, plain_stem(image.name)) for image in images if _is_dicom(image)] if segmented else []
+    named = (
+        [(image, plain_stem(image.name)) for image in images if is_dicom_image(image)] if segmented else []
+    )
     labels = [path for mask, series in segmented.items() for path in segmented_paths(mask, series, named)]
     return [mask for mask in masks if mask not in segmented], labels
 
 
-def _is_dicom(path: Path) -> bool:
+def is_dicom_image(path: Path) -> bool:
+    """Return whether a file is read as DICOM, by its ending or else by its preamble."""
     return path.suffix.lower() in DICOM_SUFFIXES or (may_be_dicom(path) and is_dicom_file(path))
 
 
@@ -112,7 +115,7 @@ def file_spacing(image: Path) -> tuple[float, float] | None:
     try:
         if is_slice(image):
             return slice_spacing(image)
-        if _is_dicom(image):
+        if is_dicom_image(image):
             return open_dicom_image(read_content(image), image).facts.spacing.body_mm
     except DataError:
         return None

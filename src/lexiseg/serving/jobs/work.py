@@ -76,7 +76,7 @@ def _targets(images: Mapping[Path, str]) -> list[Target]:
     taken: set[str] = set()
     targets = []
     for file, name in images.items():
-        # The last number of an UID is no ending.
+        # The last number of a UID is no ending.
         stem = fitting_name(name if may_be_dicom(Path(name)) else Path(name).stem, room=_ROOM)
         own, number = stem, 1
         while own.lower() in taken:
