@@ -122,7 +122,12 @@ def serve(options: ServeOptions, *, on_start: Callable[[str], None]) -> None:
 
         # Before the server is one: what goes wrong here is an error of the command.
         runner.run(service.start())
-        server = Server(config, on_start=lambda: on_start(address), on_hangup=hangup, on_stop=stop)
+
+        def start() -> None:
+            _log.info("listening", extra={"address": address})
+            on_start(address)
+
+        server = Server(config, on_start=start, on_hangup=hangup, on_stop=stop)
         runner.run(server.serve([listening]))
 
 
