@@ -224,7 +224,7 @@ def main() -> None:
         try:
             assert server.stdout is not None
             line = server.stdout.readline()
-            found = re.search(r":(\d+)\. Ctrl-C", line)
+            found = re.search(r":(\d+) \(Ctrl-C", line)
             if found is None:
                 sys.exit(f"The server did not start: {line}")
             asyncio.run(measure(int(found[1]), server.pid, speed, options))

@@ -68,7 +68,7 @@ def served(*arguments: object, **variables: str) -> Iterator[ServerProcess]:
             try:
                 assert process.stdout is not None
                 line = process.stdout.readline()
-                found = re.search(r"at (https?://\S+)\. Ctrl-C", line)
+                found = re.search(r"at (https?://\S+) \(Ctrl-C", line)
                 assert found, f"{line}\n{log.read_text()}"
                 yield ServerProcess(found[1], process, log)
             finally:

@@ -209,6 +209,32 @@ def test_tokens_and_tls(tmp_path: Path) -> None:
             assert "max-age" in answer.headers["Strict-Transport-Security"]
 
 
+def test_the_address_is_in_the_result_and_in_the_log() -> None:
+    import sys
+
+    command = [
+        sys.executable,
+        "-m",
+        "lexiseg",
+        "serve",
+        "covid-xray",
+        "--port",
+        "0",
+        "--json",
+        "--decoders",
+        "1",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(6)]
+        process.send_signal(signal.SIGTERM)
+        rest, said = process.communicate(timeout=60)
+    result = json.loads("".join(lines) + rest)
+    assert result["runs"] == ["covid-xray"]
+    events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    assert [event["address"] for event in events if event["event"] == "listening"] == [result["address"]]
+
+
 def test_a_server_that_cannot_start_says_why() -> None:
     import sys
 

@@ -96,6 +96,6 @@ def read(page: Page) -> Callable[[list[FilePayload]], None]:
         before = page.locator(".case").count()
         page.set_input_files("#files", files)
         expect(page.locator(".case")).to_have_count(before + len(files))
-        expect(page.locator("#queue-count")).not_to_contain_text("in work")
+        expect(page.locator("#queue-count")).not_to_contain_text("in progress")
 
     return add

@@ -61,7 +61,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
         "#files", [*images[:2], {"name": "no.txt", "mimeType": "text/plain", "buffer": b"no"}]
     )
     expect(page.locator("#queue-count")).to_contain_text("1 not read")
-    expect(page.locator("#queue-count")).not_to_contain_text("in work")
+    expect(page.locator("#queue-count")).not_to_contain_text("in progress")
     check()
     page.locator('.word[data-factor="left"] .chip').click()
     expect(page.locator("#zone-caption")).to_be_visible()

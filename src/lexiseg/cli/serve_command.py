@@ -19,6 +19,7 @@ from lexiseg.cli.common_options import (
     say,
     warn,
 )
+from lexiseg.cli.output_mode import show_result
 from lexiseg.extras import load_module
 
 
@@ -98,7 +99,8 @@ def serve(
         warn("Tokens and images cross the network unencrypted: add --tls-certificate and --tls-key.")
 
     def started(address: str) -> None:
-        say(f"Serving {', '.join(str(run) for run in runs)} at {address}. Ctrl-C ends it.")
+        show_result({"address": address, "runs": runs})
+        say(f"Serving {', '.join(str(run) for run in runs)} at {address} (Ctrl-C ends it).")
 
     server.serve(chosen, on_start=started)
     say("The server has ended.")

@@ -11,7 +11,7 @@ import typer
 from lexiseg.cli.command_registration import register
 from lexiseg.cli.common_options import say
 from lexiseg.cli.examples import examples_text
-from lexiseg.cli.output_mode import show_result
+from lexiseg.cli.output_mode import output_mode, show_result
 
 app = typer.Typer(
     help="Make, list and revoke the tokens of a server.", epilog=examples_text("token"), no_args_is_help=True
@@ -45,18 +45,22 @@ def new(
 
     token = new_token(file, name, tuple(found.value for found in dict.fromkeys(scope)), days=days)
     show_result({"name": name, "token": token})
-    say(token)
+    if not output_mode().json:
+        # With --quiet too: nobody can read the token later.
+        typer.echo(token)
 
 
 def list_tokens(file: _File = _TOKENS) -> None:
     """List the tokens of a file: names, scopes and ends."""
-    from lexiseg.serving.tokens import read_token_file
+    from lexiseg.serving.tokens import existing_token_file
 
-    tokens = read_token_file(file).tokens
+    tokens = existing_token_file(file).tokens
     show_result([{"name": token.name, "scopes": token.scopes, "expires": token.expires} for token in tokens])
     for token in tokens:
         ends = "does not end" if token.expires is None else f"ends {token.expires:%Y-%m-%d %H:%M} UTC"
         say(f"{token.name}: {', '.join(token.scopes)}; {ends}")
+    if not tokens:
+        say(f"{file} holds no tokens. Make one with `lexiseg token new NAME --file {file}`.")
 
 
 def revoke(name: _Name, file: _File = _TOKENS) -> None:

@@ -45,7 +45,19 @@ def by_extra(stated: Sequence[str]) -> dict[str, tuple[Requirement, ...]]:
             wanted = needed.marker is None or needed.marker.evaluate({"extra": extra})
             if wanted and extra not in _LEFT_OUT:
                 found[extra].append(needed)
-    return {extra: tuple(needed) for extra, needed in found.items()}
+    return {extra: _with_included(extra, found) for extra in found}
+
+
+def _with_included(extra: str, found: Mapping[str, Sequence[Requirement]]) -> tuple[Requirement, ...]:
+    """Return the packages of an extra, and those of the extras that it includes."""
+    packages: dict[str, Requirement] = {}
+    for needed in found.get(extra, ()):
+        if needed.name != "lexiseg":
+            packages.setdefault(needed.name, needed)
+        else:
+            for included in sorted(needed.extras):
+                packages |= {package.name: package for package in _with_included(included, found)}
+    return tuple(packages.values())
 
 
 def extra_states(needed: Mapping[str, Sequence[Requirement]]) -> tuple[ExtraState, ...]:
@@ -82,8 +94,12 @@ def package_findings(needed: Mapping[str, Sequence[Requirement]]) -> list[Findin
                     text=f"{package.name} {version} is installed; Lexiseg needs {package.specifier}.",
                     remedy=f"pip install '{package.name}{package.specifier}'",
                 )
-    for state in extra_states(needed):
-        if state.installed and state.missing:
+    states = extra_states(needed)
+    # Packages that are there for something else say nothing about an extra that shares them.
+    explained = {package.name for package in needed.get("", ())}
+    explained.update(name for state in states if not state.missing for name in state.installed)
+    for state in states:
+        if state.missing and state.installed.keys() - explained:
             found[f"[{state.name}]"] = Finding(
                 kind="note",
                 text=f"The extra {state.name} is installed in part: {', '.join(state.missing)} missing.",

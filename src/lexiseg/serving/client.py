@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from lexiseg.data.decode import read_content
-from lexiseg.errors import RequestError
+from lexiseg.errors import RequestError, UsageError
 from lexiseg.inference.image_inputs import image_pixels
 from lexiseg.inference.result import Prediction
 from lexiseg.json_records import Record
@@ -36,6 +37,9 @@ Pixels = npt.NDArray[np.uint8]
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 _SECONDS = 120.0
+_ADDRESS = re.compile(r"https?://[^/\s]", re.IGNORECASE)
+# What a header may hold (RFC 6750).
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 class Client:
@@ -47,6 +51,9 @@ class Client:
         model: Name of the model; None takes the default one of the server.
         timeout: Seconds to wait for an answer.
 
+    Raises:
+        UsageError: The address is not one of http or https, or the token holds characters that no token has.
+
     Examples:
         >>> with lexiseg.Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
         ...     prediction = client.predict("image.png")
@@ -55,6 +62,18 @@ class Client:
     def __init__(
         self, url: str, *, token: str | None = None, model: str | None = None, timeout: float = _SECONDS
     ) -> None:
+        if not _ADDRESS.match(url):
+            raise UsageError(
+                f"Expected the address of a server, such as http://127.0.0.1:8000, got {url!r}.",
+                code="LEX-USE-1115",
+            )
+        if token is not None and not _TOKEN.fullmatch(token):
+            # The message does not hold it: messages are kept in logs.
+            raise UsageError(
+                "The token holds characters that no token has, such as a space or the end of a line. Pass it "
+                "as `lexiseg token new` printed it.",
+                code="LEX-USE-1116",
+            )
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         # The address is stated, so no proxy of the environment is asked.
         self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout, trust_env=False)
@@ -169,8 +188,8 @@ class Client:
             refused = RefusalRecord.model_validate(parse_json(answer.content))
         except (ValidationError, UnusableTextError) as error:
             raise RequestError(
-                f"{self._http.base_url} answers with something else than a server of this version of Lexiseg "
-                f"(status {answer.status_code}). Check the address, and use the version of the server.",
+                f"{self._http.base_url} does not answer as a server of this version of Lexiseg does (status "
+                f"{answer.status_code}). Check the address, and use the version of the server.",
                 status=answer.status_code,
                 code="LEX-REQ-1142",
             ) from error

@@ -19,6 +19,8 @@ _COMPRESSED_FRAME = re.compile(rb"\xfe\xff\x00\xe0.{4}(\xff\x4f\xff\x51|\xff\xd8
 # Markers of JPEG frames: SOF0 to SOF15 without DHT, JPG and DAC, and SOF55 of JPEG-LS.
 _FRAMES = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 _MOST_FRAMES = 4096
+# Codes of images above the limit of the decoder; its message names an option that a client of a server lacks.
+_ABOVE_EVERY_LIMIT = frozenset({"LEX-DATA-012", "LEX-DATA-018"})
 
 
 def check_declared_size(content: bytes, path: Path, *, pixels: int, frames: int) -> None:
@@ -44,17 +46,25 @@ def check_declared_size(content: bytes, path: Path, *, pixels: int, frames: int)
         _check_frames(content, path, frames)
         for height, width in _compressed_sizes(content):
             _check_pixels(height, width, path, pixels)
-    header = decode_header(content, path)
+    try:
+        header = decode_header(content, path)
+    except DataError as error:
+        if error.code in _ABOVE_EVERY_LIMIT:
+            raise _too_many_pixels(path, "suspiciously many pixels", pixels) from error
+        raise
     _check_pixels(header.height, header.width, path, pixels)
 
 
 def _check_pixels(height: int, width: int, path: Path, most: int) -> None:
     if height * width > most:
-        raise DataError(
-            f"{path} declares {width} x {height} pixels; the server takes at most {most:,} pixels. Save it "
-            "with fewer pixels.",
-            code="LEX-DATA-1102",
-        )
+        raise _too_many_pixels(path, f"{width} x {height} pixels", most)
+
+
+def _too_many_pixels(path: Path, declared: str, most: int) -> DataError:
+    return DataError(
+        f"{path} declares {declared}; the server takes at most {most:,} pixels. Save it with fewer pixels.",
+        code="LEX-DATA-1102",
+    )
 
 
 def _check_frames(content: bytes, path: Path, most: int) -> None:

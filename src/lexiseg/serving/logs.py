@@ -1,4 +1,4 @@
-"""The log of the server: one line of JSON per event, without names of files, addresses or patient data."""
+"""The log of a server: a line of JSON per event, without names of files or data of patients and clients."""
 
 from __future__ import annotations
 

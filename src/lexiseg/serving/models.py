@@ -110,7 +110,7 @@ class Models:
             return next(iter(self._loaded.values()))
         if name not in self._loaded:
             raise RequestError(
-                f"There is no model {printable(name)[:80]!r}: expected one of {', '.join(self._loaded)}.",
+                f"There is no model {printable(name)[:80]!r}. The models are: {', '.join(self._loaded)}.",
                 status=404,
                 code="LEX-REQ-1109",
             )

@@ -87,8 +87,9 @@ class FormReader(Generic[AnySink]):
         boundary = options.get(b"boundary", b"")
         if kind != b"multipart/form-data" or not boundary:
             raise RequestError(
-                f"Expected a body of the type multipart/form-data, got "
-                f"{printable(content_type)[:80]!r}. Send each image as a file in the field 'image'.",
+                "Expected a body of the type multipart/form-data with a boundary, got "
+                f"{repr(printable(content_type)[:80]) if content_type else 'no type'}. Send each image as a "
+                "file in the field 'image', as curl -F image=@FILE does.",
                 status=415,
                 code="LEX-REQ-1101",
             )

@@ -204,7 +204,8 @@ def check_image_fields(form: Form[AnySink]) -> None:
     if others or not form.files:
         raise RequestError(
             "Expected one or several files in the field 'image'"
-            + (f", found files in {', '.join(map(repr, others))[:200]}." if others else "."),
+            + (f", found files in {', '.join(map(repr, others))[:200]}." if others else ".")
+            + " With curl: -F image=@FILE, with the sign @ before the path.",
             status=422,
             code="LEX-REQ-1117",
         )

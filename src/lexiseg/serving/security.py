@@ -62,7 +62,8 @@ def check_sender(method: str, headers: Headers, *, names: frozenset[str] | None)
     host = headers.get("host", "")
     if names is not None and _host_name(f"//{host}") not in names:
         raise RequestError(
-            f"The request names another host; expected one of {', '.join(sorted(names))}.",
+            f"The request names another host; expected one of {', '.join(sorted(names))}. Use one of them in "
+            "the address. For another name, the server needs --token-file or --behind-proxy.",
             status=421,
             code="LEX-REQ-1110",
         )
@@ -73,7 +74,8 @@ def check_sender(method: str, headers: Headers, *, names: frozenset[str] | None)
     follows_link = method == "GET" and headers.get("sec-fetch-mode") == "navigate"
     if (other_site and not follows_link) or other_origin:
         raise RequestError(
-            "The request comes from a page of another site, which this server does not answer.",
+            "The request comes from a page of another site, which this server does not answer. Use the page "
+            "of the server itself, or a program.",
             status=403,
             code="LEX-REQ-1111",
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -84,10 +86,12 @@ def serve(options: ServeOptions, *, on_start: Callable[[str], None]) -> None:
         on_start: Told the address, once requests are taken.
 
     Raises:
-        UsageError: The address cannot be listened on, or an option is not possible.
+        UsageError: The address cannot be listened on, the certificate or its key cannot be used, or an
+            option is not possible.
         LexisegError: A run cannot be loaded.
     """
     log_to()
+    _check_certificate(options)
     app = make_app(options)
     service: Service = app.state.service
     listening = _listen(options.host, options.port)
@@ -126,7 +130,12 @@ def serve(options: ServeOptions, *, on_start: Callable[[str], None]) -> None:
 
         # Before the server is one: what goes wrong here is an error of the command.
         runner.run(service.start())
-        server = Server(config, on_start=lambda: on_start(address), on_hangup=hangup, on_stop=stop)
+
+        def start() -> None:
+            _log.info("listening", extra={"address": address})
+            on_start(address)
+
+        server = Server(config, on_start=start, on_hangup=hangup, on_stop=stop)
         runner.run(server.serve([listening]))
 
 
@@ -144,6 +153,26 @@ async def reload_models(service: Service) -> None:
     _log.info("the models are replaced", extra={"versions": versions})
 
 
+def _check_certificate(options: ServeOptions) -> None:
+    """Refuse a certificate and a key that cannot be used, before any model is loaded.
+
+    Raises:
+        UsageError: A file is missing, is no PEM file, or asks for a password; or the two do not fit together.
+    """
+    certificate, key = options.tls_certificate, options.tls_key
+    if certificate is None or key is None:
+        return
+    try:
+        # A password that is none: a server that starts by itself has nobody who could type one.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"The certificate {certificate} and the key {key} cannot be used ({error}). Give two PEM files "
+            "that belong together, with a key that has no password.",
+            code="LEX-USE-1114",
+        ) from error
+
+
 def _listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens.
 
@@ -155,8 +184,9 @@ def _listen(host: str, port: int) -> socket.socket:
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512
         )
     except (OSError, OverflowError) as error:
+        taken = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES)
+        remedy = "Choose another --port, or 0 for a free one." if taken else "Choose another --host."
         raise UsageError(
-            f"The server cannot listen at {host}, port {port} ({error}). Choose another --port, or 0 for a "
-            "free one.",
+            f"The server cannot listen at {host}, port {port} ({error}). {remedy}",
             code="LEX-USE-1112",
         ) from error

@@ -94,6 +94,21 @@ def read_token_file(path: Path) -> TokenFile:
         ) from error
 
 
+def existing_token_file(path: Path) -> TokenFile:
+    """Read a token file that must exist.
+
+    Raises:
+        UsageError: It does not exist.
+        DataError: It is damaged.
+    """
+    if not path.is_file():
+        raise UsageError(
+            f"There is no token file {path}. Make one with `lexiseg token new NAME --file {path}`.",
+            code="LEX-USE-1107",
+        )
+    return read_token_file(path)
+
+
 def new_token(path: Path, name: str, scopes: tuple[Scope, ...], *, days: float | None = None) -> str:
     """Add a token to a token file and return it.
 
@@ -145,12 +160,12 @@ def revoke_token(path: Path, name: str) -> None:
     """Remove a token from a token file.
 
     Raises:
-        UsageError: It holds no such token, or another process changes it.
+        UsageError: It does not exist, holds no such token, or another process changes it.
         DataError: It is damaged.
         DiskError: It cannot be written.
     """
     with _changing(path):
-        found = read_token_file(path)
+        found = existing_token_file(path)
         left = tuple(token for token in found.tokens if token.name != name)
         if len(left) == len(found.tokens):
             names = ", ".join(token.name for token in found.tokens) or "none"
@@ -166,7 +181,7 @@ def _changing(path: Path) -> Iterator[None]:
     if holder is not None:
         raise UsageError(
             f"{path} is being changed by {holder}. Run the command again when that one has ended.",
-            code="LEX-USE-1114",
+            code="LEX-USE-1129",
         )
     try:
         yield
@@ -186,14 +201,9 @@ class Tokens:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise UsageError(
-                f"There is no token file {path}. Make one with `lexiseg token new NAME --file {path}`.",
-                code="LEX-USE-1107",
-            )
         self._path = path
         self._state = _state(path)
-        self._tokens = read_token_file(path).tokens
+        self._tokens = existing_token_file(path).tokens
 
     def holder(self, token: str) -> Holder | None:
         """Return who holds a token; None for one that is unknown or has ended."""

@@ -54,6 +54,26 @@ def test_nothing_is_wrong_without_an_extra(installed: dict[str, str]) -> None:
     assert states["train"].missing == ("torch", "timm")
 
 
+def test_an_extra_that_includes_another_one_needs_its_packages(installed: dict[str, str]) -> None:
+    stated = (
+        "pydicom>=3; extra == 'dicom'",
+        "lexiseg[dicom]; extra == 'gateway'",
+        "pynetdicom>=3; extra == 'gateway'",
+    )
+    needed = by_extra(stated)
+    assert names(needed) == {"dicom": ["pydicom"], "gateway": ["pydicom", "pynetdicom"]}
+    # Lexiseg itself is installed wherever this runs, and is no part of the extra.
+    installed |= {"lexiseg": "0.1.0"}
+    assert package_findings(needed) == []
+    # The extra dicom is complete; that gateway shares its package does not make a half of gateway.
+    installed |= {"pydicom": "3.0.1"}
+    assert package_findings(needed) == []
+    del installed["pydicom"]
+    installed |= {"pynetdicom": "3.0.1"}
+    (found,) = package_findings(needed)
+    assert found.text == "The extra gateway is installed in part: pydicom missing."
+
+
 def test_missing_old_and_partial(installed: dict[str, str]) -> None:
     installed |= {"torch": "2.5.1"}
     found = package_findings(by_extra(STATED))

@@ -153,3 +153,19 @@ def test_refused_bodies(client: TestClient, picture: bytes) -> None:
     assert code(files=[("image", ("a.png", b""))] * 65) == (413, "LEX-REQ-1104")
     assert code(json={"urls": ["https://images.example.org/1.png"]}) == (403, "LEX-REQ-1127")
     assert code(json={"urls": []}) == (422, "LEX-REQ-1116")
+
+
+def test_messages_say_how_to_send_an_image(client: TestClient) -> None:
+    def message(**content: Any) -> str:
+        return str(client.post("/v1/predict", **content).json()["error"]["message"])
+
+    for sent, got in (
+        ({}, "got no type"),
+        (
+            {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
+            "with a boundary, got 'multipart",
+        ),
+        ({"data": {"image": "case.png"}, "files": {"other": b"x"}}, "other"),
+    ):
+        assert got in message(**sent)
+        assert "-F image=@FILE" in message(**sent)

@@ -101,10 +101,10 @@ def test_limits_refuse_before_decoding(serving: Callable[..., TestClient], pictu
     assert post(picture) == (200, "")
     assert post(picture + b"\0") == (413, "LEX-REQ-1106")
     assert post(picture, picture, picture) == (413, "LEX-REQ-1121")
-    for height, width, code in ((65, 80, "LEX-DATA-1102"), (65_535, 65_535, "LEX-DATA-012")):
+    for height, width in ((65, 80), (65_535, 65_535)):
         header = b"IHDR" + height.to_bytes(4, "big") + width.to_bytes(4, "big") + picture[24:29]
         bomb = picture[:12] + header + zlib.crc32(header).to_bytes(4, "big") + picture[33:]
-        assert post(bomb) == (200, code)
+        assert post(bomb) == (200, "LEX-DATA-1102")
 
 
 def test_a_budget_is_given_back() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from lexiseg.cli.app import app
+from lexiseg.errors import UsageError
 from lexiseg.json_records import write_record
 from lexiseg.outputs.folder_lock import FolderLock
 from lexiseg.serving.tokens import TokenFile, Tokens, new_token, read_token_file, revoke_token
@@ -58,7 +60,7 @@ def test_two_processes_do_not_change_a_file_at_once(tmp_path: Path) -> None:
     lock = FolderLock.beside(file)
     assert lock.take() is None
     for change in (lambda: new_token(file, "other", ("jobs",)), lambda: revoke_token(file, "ward")):
-        with refuses("LEX-USE-1114", "process"):
+        with refuses("LEX-USE-1129", "process"):
             change()
     lock.release()
     assert [token.name for token in read_token_file(file).tokens] == ["ward"]
@@ -94,7 +96,28 @@ def test_the_commands_make_list_and_revoke(tmp_path: Path) -> None:
     assert token.startswith("lxs_")
     assert "ward: predict, jobs; ends 20" in run("list")
     run("revoke", "ward")
-    assert run("list") == ""
+    assert "holds no tokens" in run("list")
+
+
+def test_a_new_token_is_printed_exactly_once(tmp_path: Path) -> None:
+    def run(*words: str) -> tuple[str, str]:
+        done = CliRunner().invoke(app, ["token", "new", *words, "--file", str(tmp_path / "t.json")])
+        assert done.exit_code == 0, done.output
+        return done.stdout, done.stderr
+
+    printed, said = run("quiet", "--quiet")
+    assert printed.startswith("lxs_")
+    assert said == ""
+    printed, said = run("json", "--json")
+    assert json.loads(printed)["token"].startswith("lxs_")
+    assert "lxs_" not in said
+
+
+@pytest.mark.parametrize("words", [["list"], ["revoke", "ward"]])
+def test_a_token_file_that_does_not_exist_is_named(tmp_path: Path, words: list[str]) -> None:
+    done = CliRunner().invoke(app, ["token", *words, "--file", str(tmp_path / "none.json")])
+    assert isinstance(done.exception, UsageError)
+    assert done.exception.code == "LEX-USE-1107"
 
 
 @pytest.fixture

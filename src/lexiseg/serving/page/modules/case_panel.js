@@ -20,7 +20,7 @@ function statusOf(item) {
 // Long names differ at their ends, so the middle is left out.
 const END = 12;
 const nameOf = ({ name }) => element(
-  "span", { class: "case-name" }, element("span", { class: "name-start" }, name.slice(0, -END)), name.slice(-END),
+  "span", { class: "case-name" }, name.length > END ? element("span", { class: "name-start" }, name.slice(0, -END)) : null, name.slice(-END),
 );
 
 const mark = (kind) => element("span", { class: `mark ${kind}` }, text(`status.${kind}`));
