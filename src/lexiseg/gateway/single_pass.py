@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from lexiseg.clinic.dataset import read_dataset
 from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS
 from lexiseg.data.decode import read_content
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.files import disk_errors, make_folder, write_json
+from lexiseg.files import disk_errors, remove_leftovers, temporary_folder, write_json
 from lexiseg.gateway.batch_prediction import (
     RECORD_FILE,
     FailedImage,
@@ -34,10 +33,13 @@ from lexiseg.gateway.routing import Header
 from lexiseg.inference.predictions_file import PredictionRecord
 from lexiseg.inference.predictor import Predictor
 from lexiseg.json_records import FileRecord, Record
+from lexiseg.outputs.new_folder import reserved
 
 #: What mercure keeps of a pass.
 RESULT_FILE = "result.json"
 
+#: Where the results of a pass are made, in the folder for results; its name is temporary.
+_WORK = "pass"
 #: Files that mercure puts beside the images.
 _NOT_IMAGES = (".json", ".tags", ".error")
 
@@ -117,15 +119,16 @@ def predict_folder(configuration: GatewayConfiguration, images: Path, out: Path)
     Raises:
         DataError: The folder of images does not exist.
         RunError: A run is missing or damaged.
+        UsageError: Another pass writes to `out`.
         DiskError: There is no space or no permission.
     """
     if not images.is_dir():
         raise DataError(f"The folder of images {images} does not exist.", code="LEX-DATA-1250")
     predictors = load_predictors(configuration)
-    with disk_errors(out):
-        make_folder(out)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=out) as folder:
-            found = list(_outcomes(configuration, predictors, images, out, Path(folder)))
+    work = out / _WORK
+    with disk_errors(out), reserved(work), temporary_folder(work) as folder:
+        remove_leftovers(out)
+        found = list(_outcomes(configuration, predictors, images, out, folder))
     summary = _summary(found)
     text = (
         f"{summary.predicted} images segmented, {summary.flagged} to be looked at, {summary.left_out} left "

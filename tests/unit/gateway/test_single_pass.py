@@ -11,6 +11,7 @@ from pydicom import dcmread
 from gateway_setup import image_bytes, settings
 from lexiseg.gateway.single_pass import predict_folder
 from lexiseg.inference.predictor import Predictor
+from lexiseg.outputs.folder_lock import FolderLock
 from refusals import refuses
 
 
@@ -48,6 +49,23 @@ def test_objects_and_result_json_are_what_mercure_takes(tmp_path: Path) -> None:
     # Nothing else is there, and the input is as it was.
     assert len(list(out.iterdir())) == 5
     assert len(list(images.iterdir())) == 6
+
+
+def test_what_a_killed_pass_left_is_removed(tmp_path: Path) -> None:
+    images, out = tmp_path / "in", tmp_path / "out"
+    images.mkdir()
+    (images / "a.dcm").write_bytes(image_bytes())
+    (out / ".partial-pass-ab12cd34" / "0-0").mkdir(parents=True)
+    (out / ".partial-ab12cd34.json").write_text("{")
+    predict_folder(settings(tmp_path), images, out)
+    assert [file.name for file in out.iterdir() if file.name.startswith(".")] == []
+    lock = FolderLock.beside(out / "pass")
+    assert lock.take() is None
+    try:
+        with refuses("LEX-USE-746", "in use"):
+            predict_folder(settings(tmp_path), images, out)
+    finally:
+        lock.release()
 
 
 def test_a_pass_that_is_repeated_writes_the_same(tmp_path: Path) -> None:
