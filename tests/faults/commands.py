@@ -194,6 +194,22 @@ COMMANDS: tuple[CommandCase, ...] = (
         kept=("predictions.jsonl.partial",),
     ),
     CommandCase(
+        name="predict volumes",
+        arguments=lambda shop: ("predict", str(shop.run), str(shop.volumes), "--out", str(shop.out)),
+        result=lambda shop, said: _files(shop.out),
+        finished="volumes.jsonl",
+        kept=("volumes.jsonl.partial",),
+    ),
+    CommandCase(
+        name="watch --once",
+        arguments=lambda shop: (
+            *("watch", str(shop.gateway), "--once"),
+            *("--in", str(shop.radiographs), "--out", str(shop.out)),
+        ),
+        result=lambda shop, said: _files(shop.out),
+        finished="result.json",
+    ),
+    CommandCase(
         name="join",
         arguments=lambda shop: ("join", str(shop.out)),
         prepare=_predict_shards,

@@ -7,8 +7,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel
 import numpy as np
 from PIL import Image
+from tests.dicom_files import dicom_dataset
 
 SPLITS = {"train": 8, "val": 3, "test": 3}
 #: Trains in a second on images of this size.
@@ -44,6 +46,21 @@ class Workshop:
     def images(self) -> Path:
         """Images to predict."""
         return self.data / "images"
+
+    @property
+    def volumes(self) -> Path:
+        """NIfTI volumes to predict."""
+        return self.folder / "volumes"
+
+    @property
+    def radiographs(self) -> Path:
+        """DICOM images for a pass of the gateway."""
+        return self.folder / "radiographs"
+
+    @property
+    def gateway(self) -> Path:
+        """The configuration of a gateway, whose only rule takes the radiographs."""
+        return self.folder / "gateway.yaml"
 
     @property
     def download(self) -> Path:
@@ -85,6 +102,9 @@ def furnish(shop: Workshop) -> None:
     """Write data and configuration."""
     _write_data(shop.data)
     _write_download(shop.download)
+    _write_volumes(shop.volumes)
+    _write_radiographs(shop.radiographs)
+    shop.gateway.write_text(_gateway(shop))
     shop.config.write_text(CONFIG)
 
 
@@ -104,6 +124,36 @@ def _write_data(root: Path) -> None:
         splits.setdefault(split, []).append(name)
     (root / "splits.json").write_text(json.dumps(splits))
     (root / "dataset.yaml").write_text("vocabulary: polyp\nkeyword: polyp\n")
+
+
+def _write_volumes(root: Path) -> None:
+    """Write two volumes of noise with three slices each."""
+    root.mkdir()
+    for number in range(2):
+        values = np.random.default_rng(2000 + number).integers(0, 256, (SIZE, SIZE, 3), dtype=np.int16)
+        image = nibabel.Nifti1Image(values, np.diag([1.0, 1.0, 4.0, 1.0]))
+        image.header.set_xyzt_units("mm")
+        nibabel.save(image, root / f"ct-{number}.nii.gz")
+
+
+def _write_radiographs(root: Path) -> None:
+    """Write three radiographs of noise."""
+    root.mkdir()
+    for number in range(1, 4):
+        pixels = np.random.default_rng(3000 + number).integers(0, 256, (SIZE, SIZE), dtype=np.uint8)
+        image = dicom_dataset(pixels, number=number)
+        image.save_as(root / f"{number}.dcm", enforce_file_format=True)
+
+
+def _gateway(shop: Workshop) -> str:
+    rule = {"name": "all", "modality": ["CR"], "run": str(shop.run), "write": ["seg"], "send_to": ["out"]}
+    settings = {
+        "state": str(shop.folder / "state"),
+        "rules": [rule],
+        "destinations": {"out": {"kind": "folder", "path": str(shop.folder / "sent")}},
+        "batch": 2,
+    }
+    return json.dumps(settings)  # which is YAML too
 
 
 def _write_download(root: Path) -> None:
