@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import highdicom
+import numpy as np
+import numpy.typing as npt
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
 from pydicom import uid
 from pydicom.dataset import Dataset
@@ -54,27 +57,9 @@ def build_segmentation(
     if frame is not None:
         # Of a class of several frames, highdicom wants all of them; one frame is segmented here.
         header.SOPClassUID = _SLICE if "FrameOfReferenceUID" in header else _PICTURE
-    kind = SegmentationTypeValues.LABELMAP if as_labels else SegmentationTypeValues.BINARY
-    # Several classes do not overlap, so one label per pixel holds all of them.
     try:
-        segmentation = Segmentation(
-            source_images=[header],
-            pixel_array=content.labels[None],
-            segmentation_type=kind,
-            segment_descriptions=descriptions(source, content),
-            series_instance_uid=identity.series_uid,
-            series_number=identity.series_number,
-            sop_instance_uid=identity.instance_uid,
-            instance_number=identity.instance_number,
-            manufacturer=MANUFACTURER,
-            manufacturer_model_name=content.algorithm.name[:LONGEST_LABEL],
-            software_versions=content.algorithm.software_version,
-            device_serial_number=derived_uid(content.algorithm.identity)[-16:],
-            content_description=NOT_FOR_DIAGNOSIS,
-            content_label="SEGMENTATION",
-            omit_empty_frames=False,
-            series_description=f"Lexiseg segmentation. {NOT_FOR_DIAGNOSIS}"[:LONGEST_LABEL],
-            content_qualification=RESEARCH,
+        segmentation = segmentation_of(
+            [header], content.labels[None], source, content, identity, as_labels=as_labels
         )
     except LACKING as error:
         raise DataError(
@@ -85,6 +70,51 @@ def build_segmentation(
     if frame is not None:
         _name_source_frame(segmentation, source, frame)
     return segmentation
+
+
+def segmentation_of(
+    headers: Sequence[Dataset],
+    labels: npt.NDArray[np.uint8],
+    described: Dataset,
+    content: ResultContent,
+    identity: ObjectIdentity,
+    *,
+    as_labels: bool,
+    omit_empty_frames: bool = False,
+) -> Segmentation:
+    """Return a segmentation of one image or of a series; `finish` completes it.
+
+    Args:
+        headers: The headers of the source images, in order.
+        labels: `(frames, rows, columns)`: classes do not overlap, so one label per pixel holds all of them.
+        described: The source image that the segments are derived from.
+        content: What the segmentation says of its segments and algorithm; its masks are not used.
+        identity: What identifies the object.
+        as_labels: Whether it is a LABELMAP instead of BINARY.
+        omit_empty_frames: Whether frames without a segment are left out.
+
+    Raises:
+        LACKING: The headers lack what a segmentation needs.
+    """
+    return Segmentation(
+        source_images=list(headers),
+        pixel_array=labels,
+        segmentation_type=SegmentationTypeValues.LABELMAP if as_labels else SegmentationTypeValues.BINARY,
+        segment_descriptions=descriptions(described, content),
+        series_instance_uid=identity.series_uid,
+        series_number=identity.series_number,
+        sop_instance_uid=identity.instance_uid,
+        instance_number=identity.instance_number,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=content.algorithm.name[:LONGEST_LABEL],
+        software_versions=content.algorithm.software_version,
+        device_serial_number=derived_uid(content.algorithm.identity)[-16:],
+        content_description=NOT_FOR_DIAGNOSIS,
+        content_label="SEGMENTATION",
+        omit_empty_frames=omit_empty_frames,
+        series_description=f"Lexiseg segmentation. {NOT_FOR_DIAGNOSIS}"[:LONGEST_LABEL],
+        content_qualification=RESEARCH,
+    )
 
 
 def finish(written: Dataset, header: Dataset, source: Dataset, identity: ObjectIdentity) -> None:

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from highdicom.seg import Segmentation, SegmentationTypeValues
+from highdicom.seg import Segmentation
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from lexiseg.clinic.dataset import BROKEN, LACKING, first_value, number_of_frames, numbers, read_dataset
 from lexiseg.clinic.frame_pixels import decode_frame
 from lexiseg.clinic.image import stored_directions
-from lexiseg.clinic.object_identity import derived_uid, identity_of
+from lexiseg.clinic.object_identity import identity_of
 from lexiseg.clinic.orientation import share_on_patient_left
-from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS, ResultContent
+from lexiseg.clinic.result_content import ResultContent
 from lexiseg.clinic.segmentation_mask import segment_number
-from lexiseg.clinic.segmentation_object import LONGEST_LABEL, MANUFACTURER, RESEARCH, descriptions, finish
+from lexiseg.clinic.segmentation_object import finish, segmentation_of
 from lexiseg.clinic.series import SliceHeader
 from lexiseg.clinic.source_header import source_header
 from lexiseg.clinic.verification import validate
@@ -70,27 +70,17 @@ def build_series_segmentation(
     """
     first = sources[0]
     identity = identity_of(first, content, "seg")
-    kind = SegmentationTypeValues.LABELMAP if as_labels else SegmentationTypeValues.BINARY
+    # Frames are (rows, columns): (K, J, I).
+    frames = np.ascontiguousarray(labels.T)
     try:
-        segmentation = Segmentation(
-            source_images=list(sources),
-            # Frames are (rows, columns): (K, J, I).
-            pixel_array=np.ascontiguousarray(labels.T),
-            segmentation_type=kind,
-            segment_descriptions=descriptions(first, content),
-            series_instance_uid=identity.series_uid,
-            series_number=identity.series_number,
-            sop_instance_uid=identity.instance_uid,
-            instance_number=identity.instance_number,
-            manufacturer=MANUFACTURER,
-            manufacturer_model_name=content.algorithm.name[:LONGEST_LABEL],
-            software_versions=content.algorithm.software_version,
-            device_serial_number=derived_uid(content.algorithm.identity)[-16:],
-            content_description=NOT_FOR_DIAGNOSIS,
-            content_label="SEGMENTATION",
+        segmentation = segmentation_of(
+            sources,
+            frames,
+            first,
+            content,
+            identity,
+            as_labels=as_labels,
             omit_empty_frames=bool(labels.any()),
-            series_description=f"Lexiseg segmentation. {NOT_FOR_DIAGNOSIS}"[:LONGEST_LABEL],
-            content_qualification=RESEARCH,
         )
     except LACKING as error:
         raise DataError(

@@ -16,8 +16,8 @@ from lexiseg.json_records import FileRecord, Record
 
 #: What the check cannot see.
 LIMITS = (
-    "The check reads headers, paths and pixels. It does not see faces, handwriting, and all text. It removes "
-    "nothing."
+    "The check reads headers and paths, and the pixels of images; of a file with several frames, it looks at "
+    "the first. It does not see faces, handwriting, and all text. It removes nothing."
 )
 
 _FIRST_FRAME = View(frame=1)
