@@ -288,6 +288,8 @@ def predict(
         )
     for image, name, reason in summary.refused:
         warn(f"The {name} of {sources.named(str(image))} is not written: {reason}")
+    if volume_failure is not None and (summary.refused or summary.failed):
+        warn(str(volume_failure))
     if summary.refused and not summary.failed:
         raise PartialFailureError(
             f"{len(summary.refused)} outputs were not written; each is named above and in {results}.",

@@ -54,6 +54,12 @@ def watch(
             raise UsageError("--once needs the folders --in and --out.", code="LEX-USE-1244")
         _predict_once(settings, images, out)
         return
+    if not settings.sources:
+        raise UsageError(
+            f"{configuration} has no sources, so no image can come. Add a folder, a DICOM port or a DICOMweb "
+            "service under `sources`, or segment one folder with --once.",
+            code="LEX-USE-1245",
+        )
     service = load_module("lexiseg.gateway.service")
     log = load_module("lexiseg.gateway.event_log").EventLog(sys.stdout)
     with service.opened_state(settings, log) as state:

@@ -62,7 +62,7 @@ class ImageOutcome(Record):
         state: It was predicted; no rule fits it, or Lexiseg made it; or it failed.
         rule: Name of its rule; empty without one.
         code: Stable code of the reason why it failed, or why an object was not written; empty without one.
-        reason: The reason.
+        reason: The reason why it failed or was left out, or why an object was not written.
         objects: Names of the files that were written of it.
         prediction: The prediction without its pixels; None where there is none.
     """
@@ -155,7 +155,8 @@ def _outcomes(
             yield ImageOutcome(file=file.name, state="failed", code=error.code, reason=str(error))
             continue
         if found.rule is None:
-            yield ImageOutcome(file=file.name, state="left_out")
+            reason = "It is a result of Lexiseg." if found.header.is_own else "No rule fits it."
+            yield ImageOutcome(file=file.name, state="left_out", reason=reason)
         else:
             by_rule.setdefault(found.rule.name, []).append((file, found.header))
     for rule in configuration.rules:
@@ -218,5 +219,7 @@ def _summary(found: list[ImageOutcome]) -> PassSummary:
         predicted=len(predicted),
         flagged=sum(image.prediction is not None and image.prediction.flagged for image in predicted),
         left_out=sum(image.state == "left_out" for image in found),
-        failed=tuple((image.file, image.reason) for image in found if image.reason),
+        failed=tuple(
+            (image.file, image.reason) for image in found if image.reason and image.state != "left_out"
+        ),
     )

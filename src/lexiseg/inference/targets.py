@@ -297,9 +297,10 @@ def _nothing_found(pattern: str, earlier: int) -> str:
             f"No image found at {pattern}: an earlier prediction wrote the pictures there (number of them: "
             f"{earlier}). To predict such a picture, give its path."
         )
+    endings = ", ".join(sorted(IMAGE_SUFFIXES | set(VOLUME_SUFFIXES)))
     return (
         f"No image found at {pattern}. Expected an image file, a folder with images, a quoted glob pattern, "
-        f"a .tar archive or a URL; known endings: {', '.join(sorted(IMAGE_SUFFIXES | set(VOLUME_SUFFIXES)))}."
+        f"an archive (.zip, .tar), a DICOMDIR or a URL; known endings: {endings}."
     )
 
 

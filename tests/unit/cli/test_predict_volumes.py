@@ -136,3 +136,12 @@ def test_volumes_have_no_shards(tmp_path: Path) -> None:
     assert isinstance(refused.exception, UsageError)
     assert refused.exception.code == "LEX-USE-1185"
     assert not (tmp_path / "out").exists()
+
+
+def test_failures_of_images_and_of_volumes_are_both_counted(tmp_path: Path) -> None:
+    for name in ("picture.png", "volume.nii.gz"):
+        (tmp_path / name).write_bytes(b"no image")
+    files = [str(tmp_path / name) for name in ("picture.png", "volume.nii.gz")]
+    done = RUNNER.invoke(app, ["predict", "covid-xray", *files, "--out", str(tmp_path / "out")])
+    assert "1 of 1 volumes could not be predicted" in done.output
+    assert "1 of 1 images could not be read" in done.output + str(done.exception)

@@ -40,6 +40,8 @@ def test_objects_and_result_json_are_what_mercure_takes(tmp_path: Path) -> None:
     by_file = {image["file"]: image for image in result["images"]}
     assert by_file["text.dcm"]["code"] == "LEX-DATA-1233"
     assert by_file["ultrasound.dcm"]["state"] == "left_out"
+    assert by_file["ultrasound.dcm"]["reason"] == "No rule fits it."
+    assert [name for name, _ in summary.failed] == ["text.dcm"]
     objects = by_file["2.25.2#2.25.10001.dcm"]["objects"]
     assert sorted(dcmread(out / name).Modality for name in objects) == ["SEG", "SR"]
     for name in objects:
