@@ -94,8 +94,12 @@ class Run:
         return run if isinstance(run, Run) else cls.open(run)
 
     @staticmethod
-    def refuse_existing(path: str | Path) -> None:
+    def refuse_existing(path: str | Path, *, resumable: bool = False) -> None:
         """Refuse a place for a new run that already holds something.
+
+        Args:
+            path: The place.
+            resumable: Whether the command can go on with a run that it finds there.
 
         Raises:
             RunError: `path` is a file, or a folder that is not empty.
@@ -104,11 +108,11 @@ class Run:
         path = Path(path)
         refuse_blocked(path.parent)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            advice = (
-                "Add --resume to go on with it" if (path / MANIFEST_FILE).is_file() else "Choose a new folder"
-            )
+            advice = "Choose another --out."
+            if resumable and (path / MANIFEST_FILE).is_file():
+                advice = "Add --resume to go on with it, or choose another --out."
             raise RunError(
-                f"{path} already exists and is not empty. {advice}, or choose another --out.",
+                f"{path} already exists and is not empty. {advice}",
                 code="LEX-RUN-006",
             )
 

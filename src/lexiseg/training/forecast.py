@@ -127,7 +127,7 @@ def forecast_training(
     config = make_config(options, config_file)
     check_logger(config.logger)
     check_devices(config, None)
-    Run.refuse_existing(out)
+    Run.refuse_existing(out, resumable=True)
     index = open_for_training(data, config, console, resume=False)
     check_splits(index)
     use = take_part(index, config)

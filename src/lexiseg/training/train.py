@@ -81,7 +81,7 @@ def train(
         if config is None or (resume and is_finished(out)):
             return _nothing_to_resume(out, console)
         if is_first and not resume:
-            Run.refuse_existing(out)
+            Run.refuse_existing(out, resumable=True)
         with process_group(config, request_of(data, out, config, resume=resume)) as ranks:
             return _train_folder(data, config, out, resume=resume, console=console, ranks=ranks)
 
@@ -174,7 +174,7 @@ def train_on(
     if resume and is_finished(out):
         return _nothing_to_resume(out, console)
     if ranks.is_first and not resume:
-        Run.refuse_existing(out)
+        Run.refuse_existing(out, resumable=True)
     check_logger(config.logger)
     check_splits(index)
     use = take_part(index, config)

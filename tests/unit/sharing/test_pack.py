@@ -170,3 +170,10 @@ def test_a_folder_with_something_in_it_is_kept(tmp_path: Path, bundle: Path) -> 
     with refuses("LEX-RUN-006", "not empty"):
         unpack(bundle, tmp_path / "run")
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+
+
+def test_a_run_in_the_place_of_a_bundle_is_not_said_to_be_resumable(tmp_path: Path, bundle: Path) -> None:
+    unpack(bundle, tmp_path / "run")
+    with refuses("LEX-RUN-006", "Choose another --out") as caught:
+        unpack(bundle, tmp_path / "run")
+    assert "--resume" not in str(caught.value)

@@ -199,7 +199,7 @@ class TestRefusals:
         with refuses("LEX-RUN-006", "empty. Add --resume"):
             train(phantom, tiny_run.path)
         (tmp_path / "notes.txt").write_text("mine")
-        with refuses("LEX-RUN-006", "choose another --out"):
+        with refuses("LEX-RUN-006", "Choose another --out"):
             train(phantom, tmp_path)
         with refuses("LEX-RUN-006", "already exists"):
             train(phantom, tmp_path / "notes.txt")
