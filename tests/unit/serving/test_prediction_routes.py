@@ -159,13 +159,14 @@ def test_messages_say_how_to_send_an_image(client: TestClient) -> None:
     def message(**content: Any) -> str:
         return str(client.post("/v1/predict", **content).json()["error"]["message"])
 
-    for sent, got in (
+    refused: tuple[tuple[dict[str, Any], str], ...] = (
         ({}, "got no type"),
         (
             {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}},
             "with a boundary, got 'multipart",
         ),
         ({"data": {"image": "case.png"}, "files": {"other": b"x"}}, "other"),
-    ):
+    )
+    for sent, got in refused:
         assert got in message(**sent)
         assert "-F image=@FILE" in message(**sent)
