@@ -32,8 +32,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.events import Event
+from tests.gateway_setup import image_bytes
 
-from gateway_setup import image_bytes
 from lexiseg.gateway.configuration import read_configuration
 from lexiseg.gateway.event_log import EventLog
 from lexiseg.gateway.service import opened_state

@@ -97,6 +97,7 @@ def _result(facts: ImageFacts, shape: tuple[int, ...]) -> ResultContent:
         expected_dice=None,
         flagged=False,
         reasons=(),
+        draft="",
         algorithm=Algorithm(name="a", version="0", software_version="0", parameters=()),
         fallback_date="20260101000000",
     )

@@ -304,7 +304,7 @@ def _archive_seeds() -> list[Files]:
 
 
 def _read_archive(folder: Path) -> None:
-    from lexiseg.data.public.archives import extract
+    from lexiseg.data.archives import extract
 
     (path,) = folder.iterdir()
     try:
@@ -394,7 +394,7 @@ TARGETS = {
         seeds=_archive_seeds,
         changed=_by_ending,
         read=_read_archive,
-        imports=("lexiseg.data.public.archives",),
+        imports=("lexiseg.data.archives",),
     ),
     "records": Target(
         seeds=_record_seeds,

@@ -149,7 +149,7 @@ def test_import_and_check(cli: Command, tmp_path: Path) -> None:
     outcome = cli("data", "import", "acdc", tmp_path / "original", "--out", tmp_path / "acdc", "--seed", 3)
     assert outcome.code == 0
     assert "Val was split off train by patient with seed 3" in outcome.stdout
-    assert f"Next: lexiseg data check {tmp_path / 'acdc'}" in outcome.stdout
+    assert f"Next: `lexiseg data check {tmp_path / 'acdc'}`" in outcome.stdout
     assert json.loads((tmp_path / "acdc/splits.json").read_text())["seed"] == 3
     assert cli("data", "check", tmp_path / "acdc").code == 0
 
