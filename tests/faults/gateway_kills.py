@@ -32,8 +32,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.events import Event
-from tests.gateway_setup import image_bytes
 
+from gateway_setup import image_bytes
 from lexiseg.gateway.configuration import read_configuration
 from lexiseg.gateway.event_log import EventLog
 from lexiseg.gateway.service import opened_state
@@ -203,7 +203,16 @@ class Gateways:
         self.log = file.parent / "gateway.log"
         self.log.touch()
         command = [sys.executable, "-m", "tests.faults.gateway_kills", "--serve", str(file)]
-        self._server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        # The modules of tests, where pytest is not there to add their folder.
+        paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        self._server = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        )
 
     def start(self) -> None:
         """Start a gateway."""

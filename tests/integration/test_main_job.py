@@ -166,7 +166,7 @@ class TestEvaluate:
         assert all(source.startswith(("data:", "#")) for source in sources), sources
         # The script of the table of cases, and no other.
         assert page.count("<script") == 1
-        assert "script-src 'sha256-" in page
+        assert "script-src &#39;sha256-" in page
         assert "@import" not in page
 
     def test_leaves_nothing_else(self, evaluation: Path) -> None:
