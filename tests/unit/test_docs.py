@@ -252,9 +252,13 @@ def test_disagreement_flags_nothing_in_the_shipped_model() -> None:
 
 
 def test_configuration_example_loads(tmp_path: Path) -> None:
-    file = tmp_path / "training.yaml"
-    file.write_text(one("yaml config"), encoding="utf-8")
-    assert make_config({}, file).augment.max_angle_deg == 8
+    loaded = []
+    for block in blocks("yaml config"):
+        file = tmp_path / "training.yaml"
+        file.write_text(block.text, encoding="utf-8")
+        loaded.append(make_config({}, file))
+    assert [config.augment.max_angle_deg for config in loaded].count(8) == 1
+    assert [config.logger for config in loaded].count("mlflow") == 1
 
 
 @pytest.mark.parametrize("block", blocks("yaml dataset"), ids=lambda block: block.page)
