@@ -123,7 +123,7 @@ class Shelf:
             case ["runs", _, "val" | "test"]:
                 shutil.copytree(self.evaluation, target)
             case ["training.yaml"]:
-                (block,) = [block for block in blocks_of(page) if block.kind == "yaml config"]
+                block = next(block for block in blocks_of(page) if block.kind == "yaml config")
                 target.write_text(block.text, encoding="utf-8")
             case ["Downloads", "bkai-igh-neopolyp.zip"]:
                 originals.MAKERS["bkai"](Path("bkai"))
