@@ -115,8 +115,7 @@ Window = Annotated[
     str | None,
     typer.Option(
         help="DICOM and volumes: centre and width of the grey values shown, such as 40,400; or body-part for "
-        "CT "
-        "images. Default: the window of the file."
+        "CT images. Default: the window of the file."
     ),
 ]
 Frame = Annotated[

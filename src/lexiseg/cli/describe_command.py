@@ -39,8 +39,7 @@ def describe(
         _Source,
         typer.Option(
             help="concepts: measure mask and pixels; reports: read the sheet; lmm: a multimodal model "
-            "describes "
-            "each region of interest."
+            "describes each region of interest."
         ),
     ] = _Source.CONCEPTS,
     split: Annotated[

@@ -76,8 +76,7 @@ def predict(
         typer.Option(
             "--explain",
             help="Also write a card per image, as the format card does: the words by scale, the place where "
-            "each word "
-            "acts, and the masks that other words would give.",
+            "each word acts, and the masks that other words would give.",
         ),
     ] = False,
     spacing_mm: Annotated[

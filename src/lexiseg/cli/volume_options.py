@@ -101,8 +101,7 @@ def predict_volumes(
     if summary.failed:
         return summary, PartialFailureError(
             f"{len(summary.failed)} of {len(targets)} volumes could not be predicted; each is named above "
-            "and in "
-            f"{summary.results}.",
+            f"and in {summary.results}.",
             code="LEX-PART-1180",
         )
     if summary.refused:

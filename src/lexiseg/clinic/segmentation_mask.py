@@ -114,15 +114,13 @@ def _images_of_frame(dataset: Dataset, path: Path, index: int) -> set[str]:
     except BROKEN as error:
         raise DataError(
             f"{path} is a damaged segmentation: frame {index + 1} has no functional groups ({error}). Export "
-            "it "
-            "again.",
+            "it again.",
             code="LEX-DATA-1227",
         ) from error
     if not found:
         raise DataError(
             f"{path} does not say to which image its frame {index + 1} belongs (DerivationImageSequence). "
-            "Save one "
-            "segmentation per image.",
+            "Save one segmentation per image.",
             code="LEX-DATA-1228",
         )
     return found

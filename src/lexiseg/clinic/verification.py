@@ -99,8 +99,7 @@ def verify_presentation_state(written: Path, source: Dataset, content: ResultCon
     if differing:
         raise DataError(
             f"The outlines of the written presentation state differ from the mask in {differing} pixels. It "
-            "is "
-            "not kept.",
+            "is not kept.",
             code="LEX-DATA-1221",
         )
     validate(written, found)

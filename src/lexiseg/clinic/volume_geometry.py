@@ -43,13 +43,11 @@ _COARSER = 1.1
 _ALONG_BODY = 0.95
 _OBLIQUE = (
     "The volume lies oblique to the body; its slices are those of the voxel grid, named after the nearest "
-    "plane "
-    "of the body."
+    "plane of the body."
 )
 _UNKNOWN = (
     "The volume does not say where the patient's left is; its slices are read as they are stored, and the "
-    "side "
-    "of their words is unknown."
+    "side of their words is unknown."
 )
 _NO_SIDES = "The patient's left and right do not lie in sagittal slices; the side of their words is unknown."
 _UNEVEN = "Pixels of the slices are not square; shapes are measured as if they were."
@@ -175,8 +173,7 @@ def chosen_axis(grid: VolumeGrid, name: AxisName, acquired: int | None = None) -
         if name not in planes:
             raise UsageError(
                 f"--axis {name}: the volume does not say where the patient's head, front and left are. "
-                "Choose "
-                f"a voxel axis: --axis {', '.join(_VOXEL_AXES)}.",
+                f"Choose a voxel axis: --axis {', '.join(_VOXEL_AXES)}.",
                 code="LEX-USE-1181",
             )
         return planes.index(name)

@@ -238,8 +238,7 @@ class System:
         if not with_text and not self.has_form_without_text:
             raise UsageError(
                 f"The {self.preset} preset of {self.title} cannot be trained without text. Choose another "
-                f"--preset "
-                f"with --text none.",
+                "--preset with --text none.",
                 code="LEX-USE-019",
             )
         if spec.out_channels != 1 and not self.several_classes:

@@ -83,8 +83,7 @@ def worker_errors() -> Iterator[None]:
         if "DataLoader worker (pid" in str(error):
             raise DataError(
                 f"A data worker process ended: {error} The usual cause is too little memory. Continue with "
-                f"`--resume "
-                f"--workers 0`.",
+                "`--resume --workers 0`.",
                 code="LEX-DATA-129",
             ) from error
         raise

@@ -281,18 +281,15 @@ def sentence(record: TeacherRecord) -> str:
     """Return for people what the teachers are worth."""
     if record.gain is None or record.gain_ci95 is None or record.dice_with_words is None:
         return (
-            f"Teachers: Dice {record.dice_without_words:.3f} on {record.images} images with a mask that "
-            f"they were "
-            f"not trained on."
+            f"Teachers: Dice {record.dice_without_words:.3f} on {record.images} images with a mask that they "
+            "were not trained on."
         )
     low, high = record.gain_ci95
     verdict = "their pseudo labels teach" if record.used else "the images without mask are left out"
     return (
-        f"Teachers: with words, Dice {record.dice_with_words:.3f} on {record.images} images with a mask "
-        f"that they "
-        f"were not trained on; without, {record.dice_without_words:.3f}. Gain {record.gain:+.3f} "
-        f"({low:+.3f} to "
-        f"{high:+.3f}): {verdict}."
+        f"Teachers: with words, Dice {record.dice_with_words:.3f} on {record.images} images with a mask that "
+        f"they were not trained on; without, {record.dice_without_words:.3f}. Gain {record.gain:+.3f} "
+        f"({low:+.3f} to {high:+.3f}): {verdict}."
     )
 
 

@@ -72,8 +72,7 @@ class PseudoLabels:
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise RunError(
                 f"The pseudo labels {path} cannot be read ({error}). Delete the file and resume: they are "
-                f"drawn "
-                f"again.",
+                "drawn again.",
                 code="LEX-RUN-832",
             ) from error
         return labels

@@ -111,8 +111,7 @@ def _check_same_masks(use: MaskUse, run: Run, config: TrainConfig) -> None:
     if not same or run.with_mask not in (None, use.with_mask):
         raise RunError(
             f"The run in {run.path} was started with other masks: the same training images must have a mask "
-            f"as then. "
-            f"Restore the data, or start a new run.",
+            "as then. Restore the data, or start a new run.",
             code="LEX-RUN-013",
         )
 

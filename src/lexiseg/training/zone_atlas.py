@@ -114,8 +114,7 @@ def add_atlas(
         if words is not None:
             console.print(
                 f"The words of the vocabulary '{words.vocabulary.name}' name no places in the training "
-                f"images: "
-                f"the run has no zone atlas.",
+                "images: the run has no zone atlas.",
                 style="dim",
                 markup=False,
                 highlight=False,

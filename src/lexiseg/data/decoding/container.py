@@ -55,8 +55,7 @@ def open_image(content: bytes, path: Path) -> Image.Image | None:
         if content[:4] in _TIFF_STARTS:
             return None
         raise DataError(
-            f"{path} is not a readable image: expected PNG, JPEG, TIFF, BMP, WebP or DICOM, "
-            f"got "
+            f"{path} is not a readable image: expected PNG, JPEG, TIFF, BMP, WebP or DICOM, got "
             f"{_looks_like(content)}.",
             code="LEX-DATA-013",
         ) from error

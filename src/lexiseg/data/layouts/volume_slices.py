@@ -65,8 +65,7 @@ def volume_slices(images: Path, masks: Path) -> VolumeSlices:
             else:
                 faults.append(
                     f"{mask} is no label map of {by_stem[stem]}: they have {differs}. Save the labels on the "
-                    "grid "
-                    "of the volume."
+                    "grid of the volume."
                 )
         except DataError as error:
             faults.append(str(error))

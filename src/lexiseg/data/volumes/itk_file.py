@@ -101,8 +101,7 @@ def _damaged(path: Path, error: Exception) -> DataError:
     kind = "NRRD" if _is_nrrd(path) else "MetaImage"
     return DataError(
         f"{path} cannot be read as {kind}: {(lines or [type(error).__name__])[-1].rstrip('.')}. Replace it, "
-        "and "
-        "the data file that its header may name.",
+        "and the data file that its header may name.",
         code="LEX-DATA-1199",
     )
 

@@ -120,8 +120,7 @@ def _grid(image: Any, shape: tuple[int, int, int], *, placed: bool, unit: str, p
     ):
         raise DataError(
             f"{path} has an affine that gives voxels no place or no size. Save the volume again with the "
-            "program "
-            "that made it.",
+            "program that made it.",
             code="LEX-DATA-1197",
         )
     zooms = tuple(float(step) for step in image.header.get_zooms()[:3])

@@ -108,8 +108,7 @@ def check_size(shape: tuple[int, ...], path: Path) -> None:
     if count > LARGEST_VOLUME:
         raise DataError(
             f"{path} declares {' x '.join(map(str, shape))} voxels, above the limit of {LARGEST_VOLUME:,}. "
-            "Cut it "
-            "into parts, or resample it, and predict those.",
+            "Cut it into parts, or resample it, and predict those.",
             code="LEX-DATA-1190",
         )
 

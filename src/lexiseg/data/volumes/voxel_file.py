@@ -85,8 +85,7 @@ class VoxelFile:
         if shape[axis] and int(np.prod(shape)) // shape[axis] > pixel_limit():
             raise DataError(
                 f"{self.path}: its slices have more than {pixel_limit():,} pixels. Resample the volume, or "
-                "cut it "
-                "into parts, and predict those.",
+                "cut it into parts, and predict those.",
                 code="LEX-DATA-1191",
             )
         grey = chosen_range(self.view)

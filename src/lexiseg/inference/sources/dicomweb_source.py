@@ -68,8 +68,7 @@ class DicomwebAddress:
         if parts.username or parts.password:
             raise UsageError(
                 f"The address of {parts.hostname} holds a user or password, which would be written into "
-                "results. "
-                f"Put a token into the variable {TOKEN_VARIABLE}.",
+                f"results. Put a token into the variable {TOKEN_VARIABLE}.",
                 code="LEX-USE-1182",
             )
         service, studies, rest = parts.path.rpartition("/studies")
@@ -131,8 +130,7 @@ def copy_images(text: str, folder: Path) -> int:
     except (requests.RequestException, *BROKEN) as error:
         raise DataError(
             f"The images of {text} cannot be fetched: {_reason(error)}. Check the address, the network and "
-            "the "
-            f"token in {TOKEN_VARIABLE}.",
+            f"the token in {TOKEN_VARIABLE}.",
             code="LEX-DATA-1214",
         ) from error
     if not count:
@@ -145,8 +143,7 @@ def _client(address: DicomwebAddress) -> DICOMwebClient:
     if token and not address.service.startswith("https://") and not _is_loopback(address.service):
         raise UsageError(
             f"{address.service} is not encrypted, and the token in {TOKEN_VARIABLE} would be readable on the "
-            "way. "
-            "Use an address that begins with https://.",
+            "way. Use an address that begins with https://.",
             code="LEX-USE-1184",
         )
     headers = {"Authorization": f"Bearer {token}"} if token else None

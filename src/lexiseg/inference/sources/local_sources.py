@@ -87,8 +87,7 @@ def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
                 if missing:
                     notes.append(
                         f"{path} names {len(missing)} files that are not there, such as {missing[0]}; the "
-                        "others "
-                        "are read."
+                        "others are read."
                     )
                 patterns.append(path.parent)
             else:

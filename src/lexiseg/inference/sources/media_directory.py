@@ -43,8 +43,7 @@ def missing_of_disc(index: Path) -> tuple[str, ...]:
         ):
             raise DataError(
                 f"{index} names {'/'.join(map(str, part))!r}, a file outside of its folder. Give the folder "
-                "that "
-                "holds the images.",
+                "that holds the images.",
                 code="LEX-DATA-1212",
             )
     return tuple("/".join(map(str, part)) for part in parts if not index.parent.joinpath(*part).is_file())

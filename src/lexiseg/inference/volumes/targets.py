@@ -192,7 +192,6 @@ def _check_names(targets: Sequence[VolumeTarget]) -> None:
         if other is not target:
             raise DataError(
                 f"{other.path} and {target.path} would both write files of the name '{target.name}'. Predict "
-                "them "
-                "with two commands and two --out folders, or give their parent folder.",
+                "them with two commands and two --out folders, or give their parent folder.",
                 code="LEX-DATA-1200",
             )

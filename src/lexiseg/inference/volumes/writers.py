@@ -111,8 +111,7 @@ class SegmentationVolumeWriter(VolumeWriter):
         if not isinstance(volume, SeriesVolume) or volume.has_frames:
             raise DataError(
                 f"{volume.path} is no series of DICOM files, so it gets no DICOM segmentation. Write its "
-                "labels as "
-                "NIfTI (--write nifti).",
+                "labels as NIfTI (--write nifti).",
                 code="LEX-DATA-1206",
             )
         sources = series_sources(volume.series.slices)
