@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tiny_options import TINY
 
 import lexiseg
 
 pytestmark = pytest.mark.slow
-
-TINY: dict[str, Any] = {
-    "batch_size": 4,
-    "image_size": 64,
-    "width": 16,
-    "encoder": "lcnet_050",
-    "encoder_weights": "none",
-    "precision": "fp32",
-    "accelerator": "cpu",
-    "workers": 0,
-    "text": "concepts",
-}
 
 
 def test_mlflow_logs_curves_into_the_run_folder(

@@ -9,28 +9,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from command_line import environment
 from safetensors.numpy import load_file
+from tiny_options import TINY
 
 import lexiseg
 from refusals import refuses
 
 pytestmark = pytest.mark.slow
-
-TINY: dict[str, Any] = {
-    "batch_size": 4,
-    "image_size": 64,
-    "width": 16,
-    "encoder": "lcnet_050",
-    "encoder_weights": "none",
-    "precision": "fp32",
-    "accelerator": "cpu",
-    "workers": 0,
-    "text": "concepts",
-}
 
 
 def curve(run: Path) -> list[dict[str, float]]:

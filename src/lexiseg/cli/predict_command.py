@@ -140,7 +140,7 @@ def predict(
     from lexiseg.inference.image_sources import is_url
     from lexiseg.inference.shards import predict_shard
     from lexiseg.inference.sources.local_sources import local_sources
-    from lexiseg.inference.tar_archives import is_archive
+    from lexiseg.inference.tar_archives import is_plain_tar
     from lexiseg.inference.target_list import Shard
     from lexiseg.inference.targets import find_images
     from lexiseg.inference.volumes.targets import check_apart, find_volumes
@@ -166,7 +166,7 @@ def predict(
     for note in sources.notes:
         warn(note)
     volumes = find_volumes(
-        [path for path in sources.patterns if not is_url(str(path)) and not is_archive(str(path))],
+        [path for path in sources.patterns if not is_url(str(path)) and not is_plain_tar(str(path))],
         out=place,
         with_dicom=not single_slices and frame is None,
         labels=sources.labels,

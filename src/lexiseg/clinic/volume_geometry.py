@@ -26,6 +26,10 @@ PlaneName = Literal["axial", "coronal", "sagittal", "unknown"]
 #: From DICOM's directions (left, back, head) to NIfTI's (right, front, head), and back.
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
+#: Millimetres of the units that NIfTI has; files without a unit are in millimetres, as all programs take
+#: them.
+NIFTI_MILLIMETRES = {"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001}
+
 _VOXEL_AXES = ("i", "j", "k")
 _POSITIVE: tuple[Letter, ...] = ("R", "A", "H")
 _NEGATIVE: tuple[Letter, ...] = ("L", "P", "F")

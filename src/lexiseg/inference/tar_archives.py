@@ -13,7 +13,7 @@ from lexiseg.inference.image_sources import TarMember, opened_archive
 from lexiseg.inference.writers.registry import format_names
 
 
-def is_archive(path: str) -> bool:
+def is_plain_tar(path: str) -> bool:
     """Return whether a path or URL names a tar archive that is not compressed."""
     return path.lower().endswith(".tar")
 

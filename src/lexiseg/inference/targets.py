@@ -21,7 +21,7 @@ from lexiseg.inference.earlier_outputs import EarlierOutputs
 from lexiseg.inference.folder_walk import FoundFile, files_below
 from lexiseg.inference.image_sources import ImageSource, RemoteFile, TarMember, is_url
 from lexiseg.inference.remote_listing import remote_files
-from lexiseg.inference.tar_archives import archive_images, is_archive
+from lexiseg.inference.tar_archives import archive_images, is_plain_tar
 from lexiseg.inference.target_list import SHARD_FOLDER, TargetList
 from lexiseg.inference.writers.base import Target
 from lexiseg.inference.writers.registry import image_folders, image_formats
@@ -165,7 +165,7 @@ class _Listing:
         for file in self._matches(pattern):
             if file.real in self.of_volumes:
                 self.volume_files += 1
-            elif is_archive(file.path):
+            elif is_plain_tar(file.path):
                 self._add_archive(file.path)
             elif self._is_input(file, pattern=pattern):
                 self._take(kind, file.path, file.real)
@@ -173,7 +173,7 @@ class _Listing:
     def _add_url(self, url: str) -> None:
         kind = self.targets.add_kind(_remote_target)
         for found, name in remote_files(url):
-            if is_archive(found):
+            if is_plain_tar(found):
                 self._add_archive(found)
             elif Path(name).suffix.lower() in IMAGE_SUFFIXES:
                 self._take(kind, f"{found}\0{name}", found)
@@ -201,7 +201,7 @@ class _Listing:
             if hidden or not os.path.isfile(match):
                 continue
             file = _found(match, real_folder)
-            if file.real in self.of_volumes or is_archive(match) or _is_image(match):
+            if file.real in self.of_volumes or is_plain_tar(match) or _is_image(match):
                 yield file
 
     def _is_input(self, file: FoundFile, *, pattern: Path) -> bool:

@@ -11,7 +11,7 @@ import nibabel
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.clinic.volume_geometry import VolumeGrid
+from lexiseg.clinic.volume_geometry import NIFTI_MILLIMETRES, VolumeGrid
 from lexiseg.data.volumes.volume import check_size, three
 from lexiseg.data.volumes.voxel_file import StoredVoxels
 from lexiseg.errors import DataError
@@ -31,10 +31,6 @@ _BROKEN = (
     _NIB.filebasedimages.ImageFileError,
     _NIB.spatialimages.HeaderDataError,
 )
-
-#: Millimetres of the units that NIfTI has; files without a unit are in millimetres, as all programs take
-#: them.
-_MILLIMETRES = {"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +105,7 @@ def read_voxels(path: Path) -> StoredVoxels:
 
 
 def _grid(image: Any, shape: tuple[int, int, int], *, placed: bool, unit: str, path: Path) -> VolumeGrid:
-    scale = _MILLIMETRES.get(unit, 1.0)
+    scale = NIFTI_MILLIMETRES.get(unit, 1.0)
     affine: npt.NDArray[np.float64] = np.array(image.affine, dtype=np.float64)
     affine[:3] *= scale
     steps = affine[:3, :3]

@@ -15,7 +15,7 @@ from lexiseg.data.decode import IMAGE_SUFFIXES
 from lexiseg.extras import load_module
 from lexiseg.files import disk_errors
 from lexiseg.inference.image_sources import is_url
-from lexiseg.inference.tar_archives import is_archive as is_plain_archive
+from lexiseg.inference.tar_archives import is_plain_tar
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _PACKAGE = "lexiseg.inference.sources"
@@ -76,7 +76,7 @@ def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
                 load_module(f"{_PACKAGE}.dicomweb_source").copy_images(str(source), folder)
                 labels[folder] = _studies(str(source))
                 patterns.append(folder)
-            elif path.is_file() and is_archive(path) and not is_plain_archive(str(path)):
+            elif path.is_file() and is_archive(path) and not is_plain_tar(str(path)):
                 folder = Path(private, str(number), path.name.split(".")[0] or "archive")
                 extract(path, folder)
                 labels[folder] = str(path)
@@ -97,7 +97,7 @@ def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
 
 def _is_service(url: str) -> bool:
     """Return whether a URL is the address of a DICOMweb service."""
-    is_file = Path(url).suffix.lower() in IMAGE_SUFFIXES or is_plain_archive(url)
+    is_file = Path(url).suffix.lower() in IMAGE_SUFFIXES or is_plain_tar(url)
     return _ADDRESS.match(url) is not None and not is_file
 
 

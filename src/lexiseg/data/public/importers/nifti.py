@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.clinic.volume_geometry import NIFTI_MILLIMETRES
 from lexiseg.data.public.importers.masks import labels_of
 from lexiseg.data.public.importers.source import (
     SourceCase,
@@ -41,7 +42,6 @@ _CAMUS_LISTS: dict[str, Split] = {
 }
 _ACDC_FOLDERS: dict[str, Split] = {"training": "train", "testing": "test"}
 _BROKEN = (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError, MemoryError, zlib.error)
-_MILLIMETRES = {"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 0.001}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ def read_nifti(path: Path) -> Volume:
         )
     # In NIfTI the first index varies fastest: it runs along the rows of a picture.
     stack = values.T if values.ndim == 3 else values.T[None]
-    column, row = (float(step) * _MILLIMETRES[unit] for step in zooms[:2])
+    column, row = (float(step) * NIFTI_MILLIMETRES[unit] for step in zooms[:2])
     is_known = all(0 < step < float("inf") for step in (row, column))
     return Volume(values=stack, spacing_mm=(row, column) if is_known else None)
 
