@@ -1,4 +1,4 @@
-"""Where the curves of a training are logged; MLflow itself is in tests/integration/test_curve_loggers.py."""
+"""Where the curves of a training are logged; MLflow itself is in tests/integration."""
 
 from __future__ import annotations
 
