@@ -19,9 +19,13 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _PATIENCE = 30_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Return Chromium; tests skip where there is none. LEXISEG_CHROMIUM gives its path."""
+    """Return Chromium; tests skip where there is none. LEXISEG_CHROMIUM gives its path.
+
+    It ends with the file of tests: while it is there, an event loop runs in this thread, and tests of other
+    files could not start one.
+    """
     path = os.environ.get("LEXISEG_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
         pytest.skip("needs Chromium: install it, or give its path in LEXISEG_CHROMIUM")

@@ -10,6 +10,11 @@ from stub_server import PageServer
 
 Read = Callable[[list[FilePayload]], None]
 
+#: What is drawn, after the next frame.
+_DRAWN = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(
+    () => done(document.getElementById("canvas").toDataURL()))))"""
+_LOOKS, _MILLISECONDS = 50, 100
+
 
 def chip(page: Page, factor: str) -> Locator:
     return page.locator(f'.word[data-factor="{factor}"] .chip')
@@ -22,8 +27,14 @@ def choose(page: Page, factor: str, phrase: str) -> None:
 
 
 def drawn(page: Page) -> str:
-    """Return what is drawn on the image."""
-    return str(page.evaluate("document.getElementById('canvas').toDataURL()"))
+    """Return what is drawn on the image, once it stays the same: images arrive and frames come later."""
+    found = str(page.evaluate(_DRAWN))
+    for _ in range(_LOOKS):
+        page.wait_for_timeout(_MILLISECONDS)
+        found, before = str(page.evaluate(_DRAWN)), found
+        if found == before:
+            return found
+    raise AssertionError("the image does not come to rest")
 
 
 def test_words_stand_coarse_to_fine_with_their_probability(

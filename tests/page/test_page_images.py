@@ -70,8 +70,8 @@ def test_the_most_doubtful_image_is_shown_first_and_a_key_goes_on(
     page.keyboard.press("n")
     expect(page.locator(".case").nth(1)).to_have_attribute("aria-current", "true")
     page.select_option("#order", "added")
-    names = [row.get_attribute("title") for row in page.locator(".case").all()]
-    assert names == [file["name"] for file in images]
+    for row, file in enumerate(images):
+        expect(page.locator(".case").nth(row)).to_have_attribute("title", file["name"])
 
 
 def test_fifty_images_with_some_unreadable_ones(page: Page, images: list[FilePayload], read: Read) -> None:

@@ -29,8 +29,8 @@ WHOLE = {"--version", "--install-completion", "--show-completion", "--help"}
 #: Options of other programs that texts name: pip, MONAI, containers.
 OTHERS = {
     *("--force-reinstall", "--upgrade", "--bundle", "--dataset", "--network", "--output"),
-    # Of ray, of docker and systemd, and of the tests of the gateway.
-    *("--head", "--address", "--signal", "--kills"),
+    # Of ray, of docker and systemd, and of the tests of the gateway and of faults.
+    *("--head", "--address", "--signal", "--kills", "--only", "--fault"),
 }
 
 
