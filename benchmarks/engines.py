@@ -32,6 +32,14 @@ from lexiseg.inference.result import Prediction
 from lexiseg.runs.run import Run
 
 _TURNS = 5
+#: Runs its arguments as a command, and prints what it took.
+_WATCH = """
+import resource, subprocess, sys, time
+started = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+wall, used = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+print(f"{wall:.2f} s wall, {used.ru_utime + used.ru_stime:.2f} s processor, {used.ru_maxrss / 1024:.0f} MB")
+"""
 _ENGINES: tuple[tuple[EngineChoice, Precision], ...] = (
     ("torch", "float32"),
     ("onnx", "float32"),
@@ -100,14 +108,10 @@ def cold_start(run: str, image: Path, engine: str) -> str:
     """Predict one image in a process of its own; return its wall time, processor time and peak memory."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "lexiseg", "predict", run, str(image), "--out", f"{folder}/out"]
-        started = time.perf_counter()
-        child = subprocess.Popen([*command, "--engine", engine], stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        wall = time.perf_counter() - started
-        assert child.returncode == 0, f"the command failed with {child.returncode}"
-    cpu = usage.ru_utime + usage.ru_stime
-    return f"{engine}: {wall:.2f} s wall, {cpu:.2f} s processor, {usage.ru_maxrss / 1024:.0f} MB"
+        # Through a small process: a child's peak is at least the memory of the process that starts it.
+        watched = [sys.executable, "-c", _WATCH, *command, "--engine", engine]
+        lines = subprocess.run(watched, check=True, capture_output=True, text=True).stdout.splitlines()
+    return f"{engine}: {lines[-1]}"
 
 
 def main() -> None:

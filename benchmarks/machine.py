@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import platform
 from datetime import UTC, datetime
-
-import torch
+from importlib.metadata import version
 
 import lexiseg
+from lexiseg.engines.threads import cpu_threads
+from lexiseg.extras import is_installed
+
+#: Packages that compute; torch itself is not imported, which would count as memory of what is measured.
+_PACKAGES = ("torch", "onnxruntime", "openvino")
 
 
 def describe_machine() -> str:
@@ -20,7 +24,8 @@ def describe_machine() -> str:
     except (OSError, StopIteration):
         pass  # not Linux: the platform's name stands
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES if is_installed(name))
     return (
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {model}, {os.cpu_count()} cores, {torch.get_num_threads()} "
-        f"threads, load {load}; torch {torch.__version__}, lexiseg {lexiseg.__version__}"
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {model}, {os.cpu_count()} cores, {cpu_threads()} threads, "
+        f"load {load}; {versions}, lexiseg {lexiseg.__version__}"
     )

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_fill_holes, label
+from scipy.ndimage import find_objects, label
 from skimage.draw import polygon2mask
-from skimage.measure import approximate_polygon, find_contours
+from skimage.measure import find_contours
 
 #: At most this many regions of a segment get an outline, the largest first.
 MOST_OUTLINES = 50
-
-# Corners closer than this to the line of their neighbours are left out: none that changes a pixel.
-_COLLINEAR = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +36,9 @@ def outlines(mask: npt.NDArray[np.bool_]) -> tuple[tuple[Outline, ...], int]:
     """
     regions, count = label(mask, structure=np.ones((3, 3)))
     sizes = np.bincount(regions.ravel(), minlength=count + 1)[1:]
-    largest = np.argsort(-sizes, kind="stable")[:MOST_OUTLINES] + 1
-    return tuple(_outline(regions == number) for number in largest), int(count)
+    largest = np.argsort(-sizes, kind="stable")[:MOST_OUTLINES]
+    boxes = find_objects(regions)
+    return tuple(_outline(regions[boxes[i]] == i + 1, boxes[i]) for i in largest), int(count)
 
 
 def region_of(outline: Outline, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
@@ -49,12 +47,23 @@ def region_of(outline: Outline, shape: tuple[int, int]) -> npt.NDArray[np.bool_]
     return np.asarray(inside, dtype=np.bool_)
 
 
-def _outline(region: npt.NDArray[np.bool_]) -> Outline:
-    filled = np.pad(binary_fill_holes(region), 1)
+def _outline(region: npt.NDArray[np.bool_], box: tuple[slice, slice]) -> Outline:
+    """Return the outline of a region, which fills its box of the image."""
     # Regions are joined at corners, and so is their outline.
     lines = find_contours(  # type: ignore[no-untyped-call]
-        filled.astype(np.float64), 0.5, fully_connected="high"
+        np.pad(region, 1).astype(np.float64), 0.5, fully_connected="high"
     )
-    longest = max(lines, key=len)
-    corners = approximate_polygon(longest, _COLLINEAR)  # type: ignore[no-untyped-call]
-    return Outline(points=corners[:, ::-1] - 1 + 0.5, area_px=int(np.count_nonzero(region)))
+    outer = max(lines, key=lambda line: float(np.ptp(line[:, 0])))  # the others surround holes
+    corner = np.array([box[1].start, box[0].start])
+    return Outline(points=_corners(outer)[:, ::-1] - 1 + 0.5 + corner, area_px=int(np.count_nonzero(region)))
+
+
+def _corners(line: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the points of a line `(N, 2)` at which it turns, and both its ends.
+
+    Contours of masks run through multiples of 1/2, so the products below are exact.
+    """
+    steps = np.diff(line, axis=0)
+    turns = steps[:-1, 0] * steps[1:, 1] != steps[:-1, 1] * steps[1:, 0]
+    corners: npt.NDArray[np.float64] = line[np.concatenate([[True], turns, [True]])]
+    return corners

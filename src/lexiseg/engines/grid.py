@@ -39,7 +39,8 @@ def foreground_probability(logits: FloatArray) -> FloatArray:
     """
     if len(logits) == 1:
         small = np.exp(-np.abs(logits))  # never above 1, so that nothing overflows
-        return np.where(logits >= 0, 1 / (1 + small), small / (1 + small))
+        probability: FloatArray = np.where(logits >= 0, np.float32(1), small) / (1 + small)
+        return probability
     powers = np.exp(logits - logits.max(axis=0))
     shares: FloatArray = powers[1:] / powers.sum(axis=0)
     return shares

@@ -254,8 +254,11 @@ class Predictor:
     ) -> Prediction:
         """Turn logits `(1, C, h, w)` and phrase probabilities `N_f x (N_f,)` into a prediction."""
         mask, probability = self.on_grid(logits, (image.shape[0], image.shape[1]))
-        counts = np.bincount(mask.ravel(), minlength=len(self.run.class_names))
-        area_px = {name: int(counts[label]) for label, name in enumerate(self.run.class_names) if label > 0}
+        area_px = {
+            name: int(np.count_nonzero(mask == label))
+            for label, name in enumerate(self.run.class_names)
+            if label > 0
+        }
         lesion, words = bool(mask.any()), self._words(scores)
         measured, share, disagrees = None, None, None
         vocabulary = self.run.spoken_vocabulary

@@ -23,4 +23,9 @@ def normalise(
     """
     scale = np.array([1 / (255 * s) for s in std], dtype=np.float32)
     shift = np.array([m / s for m, s in zip(mean, std, strict=True)], dtype=np.float32)
-    return (images.astype(np.float32) * scale - shift).transpose(0, 3, 1, 2)
+    # A table of the results of all 256 values is faster than the arithmetic, and gives the same numbers.
+    tables = np.arange(256, dtype=np.float32)[:, None] * scale - shift
+    found = np.empty(images.shape, dtype=np.float32)
+    for channel in range(images.shape[-1]):
+        found[..., channel] = tables[:, channel][images[..., channel]]
+    return found.transpose(0, 3, 1, 2)

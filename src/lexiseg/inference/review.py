@@ -255,6 +255,6 @@ def _lesion(logits: FloatArray) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
     scores = logits.astype(np.float64)
     if len(scores) == 1:
         small = np.exp(-np.abs(scores[0]))  # never above 1, so that nothing overflows
-        return np.where(scores[0] >= 0, 1 / (1 + small), small / (1 + small)), scores[0] > 0
+        return np.where(scores[0] >= 0, 1, small) / (1 + small), scores[0] > 0
     powers = np.exp(scores - scores.max(axis=0))
     return 1 - powers[0] / powers.sum(axis=0), scores.argmax(axis=0) > 0
