@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from lexiseg.printable import counted
+
 #: Longer values are cut in messages.
 _LONGEST_VALUE = 80
 
@@ -206,7 +208,7 @@ def _expected(annotation: Any) -> str:
 def _expected_list(kind: Any, inner: Sequence[Any], bounds: Sequence[Any]) -> str:
     entry = _expected(inner[0]) or "entry"
     if get_origin(kind) is tuple and Ellipsis not in get_args(kind):
-        return f"a list of {len(inner)} entries, each {entry}"
+        return f"a list of {counted(len(inner), 'entry', 'entries')}, each {entry}"
     least = next((b.min_length for b in bounds if getattr(b, "min_length", None)), None)
     number = "" if least is None else f"at least {least} "
     return f"a list of {number}{_PLURALS.get(entry, f'entries, each {entry}')}"

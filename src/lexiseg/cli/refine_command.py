@@ -10,6 +10,7 @@ import typer
 from lexiseg.cli.common_options import RUN_HELP, Device, FlipAverage, Frame, Shared, Window, say, warn
 from lexiseg.cli.output_mode import show_result
 from lexiseg.clinic.view import parse_view
+from lexiseg.printable import counted
 
 if TYPE_CHECKING:
     from lexiseg.refinement.refine import Refinement
@@ -73,7 +74,10 @@ def _say_refinement(done: Refinement) -> None:
             who = "said by you" if word.said_by == "person" else "follows from what you said"
             say(f"{word.title}: '{word.phrase}' ({who}; the model: '{word.retrieved}')")
     before, after = sum(found.area_px.values()), sum(done.area_px.values())
-    say(f"The mask has {after} pixels, {before} before; the Dice of the two masks is {done.overlap:.2f}.")
+    say(
+        f"The mask has {counted(after, 'pixel')}, {before:,} before; the Dice of the two masks is "
+        f"{done.overlap:.2f}."
+    )
     if done.expected_dice is not None and found.expected_dice is not None:
         say(f"Expected Dice: {done.expected_dice:.2f}, {found.expected_dice:.2f} before.")
     for reason in done.reasons:
