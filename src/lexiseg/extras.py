@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from dataclasses import dataclass
@@ -140,7 +139,10 @@ def _origin() -> _Origin:
         return _Origin(folder=Path(__file__).resolve().parents[2], editable=True)
     if recorded is None:
         return _Origin()
-    facts = json.loads(recorded)
+    # It loads a parser of YAML, for which no command should wait that needs no extra.
+    from lexiseg.structured_text import parse_json
+
+    facts = parse_json(recorded)
     url = facts["url"]
     if "dir_info" in facts:
         folder = Path(url2pathname(urlsplit(url).path))

@@ -148,7 +148,8 @@ def test_messages_count_with_the_helper() -> None:
 def test_every_console_and_every_page_is_one_that_escapes() -> None:
     """Other consoles and templates may not be made anywhere in the package."""
     for file in SRC.rglob("*.py"):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        tree = ast.parse(text if "Console(" in text or "Environment(" in text else "")
         made = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         assert "Console" not in made, file
         assert "Environment" not in made or file.name == "html_template.py", file

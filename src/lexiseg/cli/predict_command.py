@@ -25,6 +25,7 @@ from lexiseg.cli.common_options import (
     Window,
     progress_bar,
     say,
+    say_side,
     warn,
 )
 from lexiseg.cli.output_mode import show_result
@@ -367,7 +368,7 @@ def _say_sides(side: Side, done: int, unknown: int) -> None:
         return
     images = counted(unknown, "image")
     but = f", except in the {images} whose side is unknown" if unknown else ""
-    say(f"Left and right in all words are the {side}'s{but}.")
+    say_side(side, but)
 
 
 def _say_earlier(earlier: Sequence[Path]) -> None:

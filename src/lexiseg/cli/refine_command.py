@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lexiseg.cli.common_options import RUN_HELP, Device, FlipAverage, Frame, Shared, Window, say, warn
+from lexiseg.cli.common_options import (
+    RUN_HELP,
+    Device,
+    FlipAverage,
+    Frame,
+    Shared,
+    Window,
+    say,
+    say_side,
+    warn,
+)
 from lexiseg.cli.output_mode import show_result
 from lexiseg.clinic.view import parse_view
 from lexiseg.printable import counted
@@ -85,4 +95,4 @@ def _say_refinement(done: Refinement) -> None:
     if found.shown_side == "unknown":
         warn("The file does not say where the patient's left is: left and right are those of the picture.")
     else:
-        say(f"Left and right in all words are the {found.shown_side}'s.")
+        say_side(found.shown_side)

@@ -205,7 +205,7 @@ def _in_words(stated: Side | None, evidence: SideEvidence) -> str | None:
     """Return a sentence on the side convention of the reports and how it is known."""
     if stated is not None:
         seen = (
-            f"; so do {evidence.share:.1%} of {counted(evidence.cases, 'one-sided case')}"
+            f"; {evidence.share:.1%} of {counted(evidence.cases, 'one-sided case')} agree"
             if evidence.side == stated
             else ""
         )
