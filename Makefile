@@ -29,14 +29,15 @@ test: $(VENV)/.installed-dev
 coverage:
 	$(MAKE) test PYTEST_OPTIONS="--cov --cov-report=term --cov-fail-under=90"
 
-## Unit and parity tests with the oldest allowed version of every dependency, in an environment of its own (takes
-## a while to install; pip downloads about 3 GB).
+## Unit and parity tests, and trainings, with the oldest allowed version of every dependency, in an environment of
+## its own (takes a while to install; pip downloads about 3 GB).
 test-oldest:
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet --upgrade pip
 	$(PYTHON) .ci/oldest.py > .venv-oldest/oldest.txt
 	.venv-oldest/bin/python -m pip install --quiet --constraint .venv-oldest/oldest.txt -e '.[dev]'
-	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/parity
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n $(JOBS) --dist loadfile tests/unit tests/parity \
+		tests/integration/training
 
 ## Many damaged and hostile inputs of every kind (images, masks, sheets, YAML, run folders, archives, records) in a
 ## process with limits; FUZZ="--minutes 10 sheets" changes how many and which. Prints a table; about half an hour.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import cache
 from typing import Any
 
 import typer
@@ -10,9 +11,15 @@ import typer
 from lexiseg.cli.app import app
 
 
+@cache
+def whole_command() -> Any:
+    """Return the command of the whole command line; it takes long to build."""
+    return typer.main.get_command(app)
+
+
 def command_of(words: list[str]) -> tuple[Any, Any, list[str]]:
     """Return the command that a line names, its context, and what follows the command's name."""
-    command: Any = typer.main.get_command(app)
+    command = whole_command()
     context = command.context_class(command, info_name="lexiseg")
     while hasattr(command, "commands"):
         assert words, "no command is named"
@@ -49,4 +56,4 @@ def command_words() -> list[tuple[str, ...]]:
             return [words]
         return [found for name, inner in command.commands.items() for found in below(inner, (*words, name))]
 
-    return below(typer.main.get_command(app), ())
+    return below(whole_command(), ())

@@ -1,10 +1,16 @@
-"""The extras of the installation: which packages each one adds, and the message where one is missing."""
+"""The extras of the installation: which packages each one adds, and how to install one that is missing."""
 
 from __future__ import annotations
 
-from importlib import import_module
+import os
+import shlex
+from dataclasses import dataclass
+from importlib import import_module, metadata
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from lexiseg.errors import UsageError
 
@@ -34,6 +40,26 @@ PACKAGES = {
     "gateway": ("pynetdicom", "prometheus_client"),
 }
 
+# What pip and others record of an installation that does not come from an index (PEP 610).
+_ORIGIN_FILE = "direct_url.json"
+# Its command line does not know single quotes.
+_IS_WINDOWS = os.name == "nt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Origin:
+    """Where the installation of Lexiseg comes from: a folder, an address, or else an index.
+
+    Attributes:
+        folder: The folder.
+        editable: Whether Lexiseg runs in the folder itself instead of a copy.
+        address: The address of a package file or a repository, in the form that pip takes.
+    """
+
+    folder: Path | None = None
+    editable: bool = False
+    address: str = ""
+
 
 def is_installed(package: str) -> bool:
     """Return whether a package is installed; it is not imported."""
@@ -61,8 +87,73 @@ def missing_package(error: ModuleNotFoundError) -> UsageError | None:
     for extra, packages in PACKAGES.items():
         if package in packages:
             return UsageError(
-                f"This needs the package '{package}', which is not installed. Install it with: pip install "
-                f"'lexiseg[{extra}]'",
+                f"This needs the package '{package}', which is not installed. {install_hint(extra)}",
                 code="LEX-USE-860",
             )
     return None
+
+
+def install_hint(extra: str) -> str:
+    """Return the sentence that says how an extra is installed; it ends with the command."""
+    return f"Install the extra '{extra}' with: {install_command(extra)}"
+
+
+def install_command(extra: str = "") -> str:
+    """Return the command that installs Lexiseg with an extra, from where this installation comes.
+
+    Args:
+        extra: The extra; several are separated by commas; empty for the base installation.
+
+    Returns:
+        The command, such as "pip install -e '/home/jane/lexiseg[train]'". Where the folder of the
+        installation is gone, the words that say in which folder to run it follow.
+    """
+    origin, names = _origin(), f"[{extra}]" if extra else ""
+    if origin.address:
+        return f"pip install {_quoted(f'lexiseg{names} @ {origin.address}')}"
+    if origin.folder is None:
+        return f"pip install {_quoted(f'lexiseg{names}')}"
+    if not (origin.folder / "pyproject.toml").is_file():
+        return f"pip install {_quoted(f'.{names}')}, in the source folder of Lexiseg"
+    return f"pip install {'-e ' if origin.editable else ''}{_quoted(f'{origin.folder}{names}')}"
+
+
+def upgrade_hint() -> str:
+    """Return the sentence that says how Lexiseg is upgraded, from where this installation comes."""
+    origin = _origin()
+    if origin.address:
+        return f"Upgrade Lexiseg: it is installed from {origin.address}; install the newer version from there"
+    if origin.folder is None:
+        return "Upgrade Lexiseg with: pip install --upgrade lexiseg"
+    return (
+        f"Upgrade Lexiseg: it is installed from the folder {origin.folder}; get the newer version there, "
+        f"then run: {install_command()}"
+    )
+
+
+def _origin() -> _Origin:
+    try:
+        recorded = metadata.distribution("lexiseg").read_text(_ORIGIN_FILE)
+    except metadata.PackageNotFoundError:
+        # Run from a source folder without installation.
+        return _Origin(folder=Path(__file__).resolve().parents[2], editable=True)
+    if recorded is None:
+        return _Origin()
+    # It loads a parser of YAML, for which no command should wait that needs no extra.
+    from lexiseg.structured_text import parse_json
+
+    facts = parse_json(recorded)
+    url = facts["url"]
+    if "dir_info" in facts:
+        folder = Path(url2pathname(urlsplit(url).path))
+        return _Origin(folder=folder, editable=bool(facts["dir_info"].get("editable")))
+    if "vcs_info" in facts:
+        source = facts["vcs_info"]
+        version = source.get("requested_revision") or source["commit_id"]
+        return _Origin(address=f"{source['vcs']}+{url}@{version}")
+    return _Origin(address=url)
+
+
+def _quoted(text: str) -> str:
+    """Return a text as one word of a command line."""
+    return f'"{text}"' if _IS_WINDOWS else shlex.quote(text)

@@ -60,6 +60,23 @@ def brief(value: object, *facts: str | None) -> str:
     return f"{name}({text if len(text) <= room else text[: room - 3] + '...'})"
 
 
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """Return a number with its noun: "1 image", "3 images".
+
+    Args:
+        number: The number, 0 or more; thousands are separated by commas.
+        one: What follows the number 1: a noun, with an adjective before it or a verb after it.
+        several: What follows every other number; without it, `one` and an "s".
+
+    Examples:
+        >>> counted(1, "image"), counted(2500, "image"), counted(0, "box", "boxes")
+        ('1 image', '2,500 images', '0 boxes')
+        >>> counted(1, "mask is", "masks are")
+        '1 mask is'
+    """
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {several or one + 's'}"
+
+
 def markdown_text(text: str) -> str:
     """Return a text that Markdown shows as it is: no HTML, links or code."""
     return _MARKDOWN.sub(r"\\\1", printable(text))

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from lexiseg.printable import counted
+
 #: Longer values are cut in messages.
 _LONGEST_VALUE = 80
 
@@ -30,8 +32,16 @@ _BOUNDS = {
     "multiple_of": "a multiple of",
 }
 
+# What a YAML or JSON file holds where fields are expected.
+_CONTENTS: dict[type, str] = {NoneType: "nothing", str: "a text", list: "a list", bool: "true or false"}
+
 #: A place in the validated values, as pydantic gives it: field names, keys and positions.
 Place = tuple[int | str, ...]
+
+
+def content_of(value: object) -> str:
+    """Return what a YAML or JSON file holds instead of fields: "a list"."""
+    return _CONTENTS.get(type(value), "a number")
 
 
 def explain(model: type[BaseModel], error: ValidationError) -> str:
@@ -206,8 +216,11 @@ def _expected(annotation: Any) -> str:
 def _expected_list(kind: Any, inner: Sequence[Any], bounds: Sequence[Any]) -> str:
     entry = _expected(inner[0]) or "entry"
     if get_origin(kind) is tuple and Ellipsis not in get_args(kind):
-        return f"a list of {len(inner)} entries, each {entry}"
+        return f"a list of {counted(len(inner), 'entry', 'entries')}, each {entry}"
     least = next((b.min_length for b in bounds if getattr(b, "min_length", None)), None)
+    if least == 1:
+        one = entry.removeprefix("a ") if entry in _PLURALS else f"entry, each {entry}"
+        return f"a list of at least one {one}"
     number = "" if least is None else f"at least {least} "
     return f"a list of {number}{_PLURALS.get(entry, f'entries, each {entry}')}"
 

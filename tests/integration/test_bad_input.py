@@ -12,6 +12,7 @@ from command_line import Command, Trained
 from small_data import phantom_cases, save, truncate, write_folders, write_sheet
 
 from lexiseg.data.readers import read_image
+from lexiseg.extras import upgrade_hint
 
 USAGE, DATA, RUN, WEIGHTS = 2, 3, 4, 5
 
@@ -58,9 +59,9 @@ class TestData:
         for text in ("concepts", "none"):
             train("--text", text).refuses(DATA, "2 training images have no mask", "--unmasked leave_out")
         (folders / "masks" / f"{splits['val'][0]}.png").rename(folders / "masks" / "other.png")
-        train().refuses(DATA, "3 of 14 images have none", "other.png", "lexiseg data check")
+        train().refuses(DATA, "no mask for 3 of 14 images", "other.png", "lexiseg data check")
         (folders / "masks" / "other.png").unlink()
-        train().refuses(DATA, "1 of 3 val images have none", "lexiseg data check")
+        train().refuses(DATA, "no mask for 1 of 3 val images", "lexiseg data check")
 
     def test_sheet_without_the_columns(self, train: Command, folders: Path) -> None:
         write_sheet(folders / "reports.csv", {"a.png": "nothing"}, ("picture", "remark"))
@@ -193,7 +194,7 @@ class TestRun:
             "evaluate": lambda: cli("evaluate", run, phantom, "--out", tmp_path / "out"),
             "resume": lambda: cli("train", phantom, "--out", run, "--resume"),
         }[command]()
-        outcome.refuses(RUN, "newer Lexiseg (9.9.9, format 99)", "pip install --upgrade lexiseg")
+        outcome.refuses(RUN, "newer Lexiseg (9.9.9, format 99)", upgrade_hint())
 
     def test_damaged_manifest(self, cli: Command, trained: Trained, images: Path, tmp_path: Path) -> None:
         run = Path(shutil.copytree(trained.run, tmp_path / "run"))

@@ -83,7 +83,7 @@ class TestAssumptions:
     def test_left_out_data_sets_are_said(self, cli: Command, tmp_path: Path) -> None:
         data = write_csvs(tmp_path / "data", phantom_cases())
         outcome = cli("data", "check", data, "--json")
-        assert "CAMUS (1 rows)" in json.dumps(json.loads(outcome.stdout)["findings"])
+        assert "CAMUS (1 row)" in json.dumps(json.loads(outcome.stdout)["findings"])
 
     def test_scaling_of_16_bits_is_said(self, cli: Command, tmp_path: Path) -> None:
         data = write_folders(tmp_path / "data", phantom_cases(), ending=".tif", pixels=deep)

@@ -62,7 +62,7 @@ def test_images_without_mask_are_left_out_of_file_and_training(
     out = tmp_path / "words.jsonl"
     made = cli("data", "describe", folders, "--out", out, "--vocabulary", "chest")
     assert made.code == 0, made.stderr
-    assert "3 of 14 images have no mask (" in made.stdout
+    assert "No mask for 3 of 14 images (" in made.stdout
     assert "11 descriptions written to" in made.stdout
     options = ("--text", out, "--epochs", 1, "--config", tiny_config, "--encoder-weights", "none")
     cli("train", folders, "--out", tmp_path / "run", *options).refuses(
@@ -96,12 +96,12 @@ def test_a_model_that_fails_some_ends_with_their_count(cli: Command, folders: Pa
             "--concurrency", 1, *model,
         )  # fmt: skip
     assert described.code == 1
-    assert "2 of 14 descriptions are measured" in described.message
+    assert "Measured instead: 2 of 14 descriptions" in described.message
     assert described.stdout.index(f"Sent to {server.url}, and nowhere else") < described.stdout.index(
         "written"
     )
     # 12 answers at the first try and two regions asked three times, of 100 + 20 tokens each
-    assert "14 of 14 described, 2 measured instead, 2160 tokens, cost 0.0054" in described.stdout
+    assert "14 of 14 described, 2 measured instead, 2,160 tokens, cost 0.0054" in described.stdout
     lines = lines_of(tmp_path / "d.jsonl")
     assert sum(line["provenance"]["fell_back"] is not None for line in lines) == 2
     assert all(line["provenance"]["prompt_version"] == 1 for line in lines)
@@ -148,7 +148,7 @@ def test_killed_and_run_again_nothing_is_asked_twice(folders: Path, tmp_path: Pa
     assert len(server.asked) >= 14
     lines = lines_of(out)
     assert [line["provenance"]["replies"] for line in lines] == [1] * 14
-    assert "14 of 14 described, 1680 tokens" in again.stdout
+    assert "14 of 14 described, 1,680 tokens" in again.stdout
     assert not journal.exists()
 
 

@@ -207,7 +207,7 @@ class TestPredict:
         assert str(mixed / "broken.png") in skipped
         assert error.startswith("Error: 1 of 4 images could not be read")
         assert "3 of 4 images segmented" in outcome.stdout
-        assert "Left and right in all words are the image's" in outcome.stdout
+        assert "Left and right in all words are those of the image as it is displayed" in outcome.stdout
         for number, size in enumerate([(50, 70), (96, 96), (130, 33)]):
             with Image.open(out / "masks" / f"exam{number}" / "front.png") as mask:
                 assert mask.size == size[::-1]

@@ -1,10 +1,12 @@
-"""The three published COVID-Xray sheets, read by the shipped chest grammar."""
+"""The published COVID-Xray folder, and its three sheets read by the shipped chest grammar."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from lexiseg.data import open_dataset
 from lexiseg.words.reading.reports import ParsedSheet, parse_sheet
 from lexiseg.words.reading.sentence_groups import choose_vocabulary
 from lexiseg.words.vocabulary import load_vocabulary
@@ -69,3 +71,12 @@ def test_the_chest_grammar_is_chosen(rows: dict[str, dict[str, str]]) -> None:
     chosen = choose_vocabulary(list(rows[SHEETS[1]].values()))
     assert chosen is not None
     assert chosen.name == "chest"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names differ in case only")
+def test_the_published_folder_is_one_data_set(shared_dir: Path) -> None:
+    data = open_dataset(shared_dir / "data" / "COVID-Xray")
+    assert [len(data.split(split)) for split in ("train", "val", "test")] == [5713, 1429, 1065]
+    assert all(sample.report for sample in data.samples)
+    assert {sample.source for sample in data.samples} == {"cxr", "covid"}
+    assert data.coding.values == (0, 255)

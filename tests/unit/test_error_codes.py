@@ -59,6 +59,7 @@ def raised_in(tree: ast.AST, file: str) -> Iterator[Raised]:
             yield Raised(f"{file}:{node.lineno}", name, literal if isinstance(literal, str) else None)
 
 
+@pytest.fixture(scope="module")
 def sources() -> list[tuple[str, ast.Module]]:
     return [
         (path.relative_to(SRC).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
@@ -67,8 +68,8 @@ def sources() -> list[tuple[str, ast.Module]]:
 
 
 @pytest.fixture(scope="module")
-def raised() -> list[Raised]:
-    return [found for file, tree in sources() for found in raised_in(tree, file)]
+def raised(sources: list[tuple[str, ast.Module]]) -> list[Raised]:
+    return [found for file, tree in sources for found in raised_in(tree, file)]
 
 
 def catalogue_text() -> str:
@@ -100,7 +101,7 @@ raise ValueError("d")
     ]
 
 
-def test_error_classes_are_all_known() -> None:
+def test_error_classes_are_all_known(sources: list[tuple[str, ast.Module]]) -> None:
     defined = {
         name
         for name, kind in vars(errors).items()
@@ -109,7 +110,7 @@ def test_error_classes_are_all_known() -> None:
     assert defined == {"LexisegError", *PREFIXES}, "add the new class to PREFIXES"
     elsewhere = [
         f"{file}: {node.name}"
-        for file, tree in sources()
+        for file, tree in sources
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
         and file != "errors.py"

@@ -5,16 +5,15 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import typer
 
 import lexiseg
-from command_lines import command_of, command_words
+from command_lines import command_of, command_words, whole_command
 from doc_blocks import FENCE, PAGES, ROOT
-from lexiseg.cli.app import app
 
 SRC = Path(lexiseg.__file__).parent
 
@@ -57,6 +56,7 @@ def texts_of(tree: ast.AST, file: str) -> Iterator[Text]:
             yield Text(f"{file}:{node.lineno}", node.value)
 
 
+@cache
 def texts() -> list[Text]:
     """Return the texts of the package, its catalogue of errors and its templates."""
     found = []
@@ -104,7 +104,7 @@ ALL_OPTIONS = options_of([]) | WHOLE | OTHERS
 def wrong_in(span: str) -> str | None:
     """Return what is wrong with the text of a command after "lexiseg"; None if nothing is."""
     words: list[str] = []
-    command = typer.main.get_command(app)
+    command = whole_command()
     for word in span.split():
         inner = getattr(command, "commands", None)
         if inner is None or word.startswith(("-", "...")):

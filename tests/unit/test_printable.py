@@ -17,6 +17,7 @@ import lexiseg
 from lexiseg.console import PrintableConsole
 from lexiseg.printable import (
     cell,
+    counted,
     markdown_text,
     printable,
     printable_block,
@@ -28,6 +29,20 @@ from lexiseg.printable import (
 #: Clears the screen, sets the title, rings, goes back over the line, reverses the reading direction, hides.
 HOSTILE = "a\x1b[2J\x1b]0;title\x07\r\x08\x9b31m\u202egnp.exe\u2066\u200b\ufeff\x00\n\u2028b\x7f"
 SRC = Path(lexiseg.__file__).parent
+#: Counts in messages that are only shown for two and more.
+ALWAYS_SEVERAL = {
+    "{len(fields[twice[0]])} times",
+    "{len(found)} columns",
+    "{len(found)} different ones",
+    "{len(mixed)} colours",
+    "{len(numbers)} patients",
+    "{len(own)} tensors",
+    "{len(samples)} images",
+    "{len(splits)} beginnings",
+    "{len(splits)} patients",
+    "{len(totals)} different values",
+    "{len(totals)} values",
+}
 
 
 @pytest.mark.parametrize(
@@ -112,10 +127,29 @@ def test_a_console_shows_hostile_texts() -> None:
     assert "[blink]" in shown
 
 
+def test_a_count_agrees_with_its_noun() -> None:
+    assert [counted(number, "image") for number in (0, 1, 2, 12345)] == [
+        "0 images",
+        "1 image",
+        "2 images",
+        "12,345 images",
+    ]
+    assert counted(1, "box is", "boxes are") == "1 box is"
+    assert counted(3, "box is", "boxes are") == "3 boxes are"
+
+
+def test_messages_count_with_the_helper() -> None:
+    """A length before a plural noun, as in "{len(images)} images", also comes out as "1 images"."""
+    pattern = re.compile(r"(?<!of )\{len\([^{}]*\)[^{}]*\} (?:[a-z]+-?[a-z]* )?(?!its\b)[a-z]+[^s\W]s\b")
+    found = {match[0] for file in SRC.rglob("*.py") for match in pattern.finditer(file.read_text("utf-8"))}
+    assert found == ALWAYS_SEVERAL
+
+
 def test_every_console_and_every_page_is_one_that_escapes() -> None:
     """Other consoles and templates may not be made anywhere in the package."""
     for file in SRC.rglob("*.py"):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        tree = ast.parse(text if "Console(" in text or "Environment(" in text else "")
         made = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         assert "Console" not in made, file
         assert "Environment" not in made or file.name == "html_template.py", file

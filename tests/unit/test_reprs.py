@@ -77,7 +77,7 @@ def test_data_set_and_its_check(tmp_path: Path) -> None:
     assert fits_a_line(index) == "DatasetIndex(phantom (seed 0), published, 4 images, opacity)"
     report = lexiseg.check_dataset(tmp_path / "ph")
     assert (
-        fits_a_line(report) == "CheckReport(phantom (seed 0), published, 2 train, 1 val, 1 test, 1 findings)"
+        fits_a_line(report) == "CheckReport(phantom (seed 0), published, 2 train, 1 val, 1 test, 1 finding)"
     )
 
 

@@ -78,7 +78,7 @@ class Scene(_Strict):
             "are: name, shapes, masks, keyword, colours, class, identifier, tags, sizes",
         ),
         ({"name": "a", "sizes": ["big"]}, "sizes.0: expected a whole number; got 'big'"),
-        ({"name": "a", "sizes": []}, "sizes: expected a list of at least 1 whole numbers; got []"),
+        ({"name": "a", "sizes": []}, "sizes: expected a list of at least one whole number; got []"),
     ],
 )
 def test_place_expectation_and_value_are_named(values: dict[str, Any], said: str) -> None:

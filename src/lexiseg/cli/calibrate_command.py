@@ -18,6 +18,7 @@ from lexiseg.cli.common_options import (
     warn,
 )
 from lexiseg.cli.output_mode import show_result
+from lexiseg.printable import counted
 
 
 def calibrate(
@@ -52,7 +53,7 @@ def calibrate(
     show_result(fitted)
     review = fitted.review
     say(
-        f"Temperature {fitted.temperature:.3f}, fitted on {fitted.data.samples} validation cases; "
+        f"Temperature {fitted.temperature:.3f}, fitted on {counted(fitted.data.samples, 'validation case')}; "
         f"expected calibration error of the same cases {fitted.ece_before:.4f} before, "
         f"{fitted.ece_after:.4f} after."
     )

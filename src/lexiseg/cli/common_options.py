@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -177,3 +177,14 @@ def result_console(**options: Any) -> PrintableConsole:
 def say(message: str) -> None:
     """Print one message, as it is: not with --quiet, and on standard error with --json."""
     message_console(soft_wrap=True, highlight=False).print(message)
+
+
+def say_side(side: Literal["image", "patient"], but: str = "") -> None:
+    """Say whose left and right the words mean.
+
+    Args:
+        side: Side convention of the words.
+        but: Which images are excepted, as the end of the sentence.
+    """
+    whose = "the patient's" if side == "patient" else "those of the image as it is displayed"
+    say(f"Left and right in all words are {whose}{but}.")

@@ -20,6 +20,7 @@ from lexiseg.cli.common_options import (
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.result_tables import show_comparison
 from lexiseg.errors import PartialFailureError
+from lexiseg.printable import counted
 
 
 def compare(
@@ -64,6 +65,6 @@ def compare(
     show_comparison(found)
     if found.failed:
         raise PartialFailureError(
-            f"{len(found.failed)} cases could not be scored: {', '.join(found.failed[:5])}.",
+            f"{counted(len(found.failed), 'case')} could not be scored: {', '.join(found.failed[:5])}.",
             code="LEX-PART-006",
         )

@@ -11,6 +11,7 @@ from lexiseg.cli.command_registration import register
 from lexiseg.cli.common_options import say
 from lexiseg.cli.examples import examples_text
 from lexiseg.cli.output_mode import show_result
+from lexiseg.printable import counted
 
 app = typer.Typer(
     help="Create a run folder from published weights.",
@@ -40,7 +41,10 @@ def convert_stpnet(
 
     run, dropped = convert(checkpoint, out, banks=banks, text_encoder=text_encoder)
     show_result({"run": run.path, "dropped": dropped})
-    say(f"{dropped} published tensors that the network never uses were dropped. The run is in {run.path}.")
+    say(
+        f"Left out, as the network never uses them: {counted(dropped, 'published tensor')}. The run is in "
+        f"{run.path}."
+    )
 
 
 def convert_cotexnet(
@@ -67,7 +71,10 @@ def convert_cotexnet(
 
     run, dropped = convert(checkpoint, out, clipseg=clipseg, class_names=class_name, image_size=image_size)
     show_result({"run": run.path, "dropped": dropped})
-    say(f"{dropped} published tensors that prediction never uses were dropped. The run is in {run.path}.")
+    say(
+        f"Left out, as prediction never uses them: {counted(dropped, 'published tensor')}. The run is in "
+        f"{run.path}."
+    )
 
 
 register(app, "convert stpnet", convert_stpnet)

@@ -23,6 +23,7 @@ from lexiseg.cli.suspicion_options import (
     check_with,
     show_suspicions,
 )
+from lexiseg.printable import counted
 
 app = typer.Typer(
     help="Check, describe, download and import data sets.",
@@ -90,7 +91,7 @@ def phantom(
 
     write_phantom(folder, num_train=train, num_val=val, num_test=test, size=size, seed=seed, classes=classes)
     show_result({"folder": folder, "images": {"train": train, "val": val, "test": test}})
-    say(f"{train + val + test} images written to {folder}.")
+    say(f"{counted(train + val + test, 'image')} written to {folder}.")
 
 
 def croissant(

@@ -12,6 +12,7 @@ from lexiseg.cli.result_tables import interval_text
 from lexiseg.data.sample import Split
 from lexiseg.errors import UsageError
 from lexiseg.files import write_text
+from lexiseg.printable import counted
 
 _NUM_TRAIN, _NUM_VAL, _NUM_TEST = 400, 60, 80
 _PREDICTED = 12
@@ -42,11 +43,12 @@ def run_demo(
         console.rule("1. A phantom data set: chest-like images, exact masks, true report sentences")
         lexiseg.write_phantom(data, num_train=_NUM_TRAIN, num_val=_NUM_VAL, num_test=_NUM_TEST)
         console.print(f"{_NUM_TRAIN + _NUM_VAL + _NUM_TEST} images in {data}")
-    console.rule(f"2. Training for {minutes:g} minutes")
+    console.rule(f"2. Training for {minutes:g} min")
     run = lexiseg.train(data, out / "run", max_minutes=minutes, image_size=image_size, console=console)
     fitted = lexiseg.calibrate(run.path, data)
     console.print(
-        f"Calibrated on {fitted.data.samples} validation cases: temperature {fitted.temperature:.2f}"
+        f"Calibrated on {counted(fitted.data.samples, 'validation case')}: temperature "
+        f"{fitted.temperature:.2f}"
     )
     index = lexiseg.open_dataset(data)
     split: Split = "test" if index.split("test") else "val"
@@ -54,7 +56,8 @@ def run_demo(
     result = lexiseg.evaluate(run.path, data, split=split, out=out / "evaluation")
     dice = result.metrics.dice
     console.print(
-        f"Dice, mean of {len(result.cases)} cases: {dice.mean:.3f} ({interval_text(dice.ci95, '.3f')})"
+        f"Dice, mean of {counted(len(result.cases), 'case')}: {dice.mean:.3f} "
+        f"({interval_text(dice.ci95, '.3f')})"
     )
     console.rule("4. Prediction, from images alone")
     predictor = lexiseg.load(run.path)
@@ -62,7 +65,7 @@ def run_demo(
     summary = lexiseg.predict_to_files(
         predictor, lexiseg.find_targets(images), out / "predictions", writers=("mask", "overlay", "card")
     )
-    console.print(f"{summary.done} images segmented, {summary.flagged} flagged for review")
+    console.print(f"{counted(summary.done, 'image')} segmented, {summary.flagged} flagged for review")
     places = {
         "report": out / "evaluation" / "report.html",
         "overlays": out / "predictions" / "overlays",

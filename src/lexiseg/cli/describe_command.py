@@ -13,6 +13,7 @@ from rich.progress import BarColumn
 from lexiseg.cli.common_options import Shared, message_console
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.progress import HeartbeatProgress
+from lexiseg.printable import counted
 
 if TYPE_CHECKING:
     from lexiseg.describing.multimodal.model import LmmOptions, Tally
@@ -139,7 +140,7 @@ def describe(
             "fell_back": [line.id for line in described.fell_back],
         }
     )
-    console.print(f"{len(described.lines)} descriptions written to {described.path}.")
+    console.print(f"{counted(len(described.lines), 'description')} written to {described.path}.")
     if described.tally is not None:
         console.print(
             f"{described.tally.sentence()}; the mask corrected {len(described.corrected)} of them, each "

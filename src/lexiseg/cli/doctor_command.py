@@ -32,10 +32,14 @@ def doctor() -> None:
 
 def _show(found: InstallationReport) -> None:
     """Print the facts, one line per subject."""
+    from lexiseg.extras import install_command
+
     say(f"Lexiseg {found.lexiseg}, Python {found.python}, {found.platform}")
     say(f"Packages: {_versions(found.packages)}")
     for extra in found.extras:
         say(f"Extra {extra.name}: {_versions(extra.installed) if extra.installed else 'not installed'}")
+    if any(extra.missing for extra in found.extras):
+        say(f"To add an extra, such as dicom: {install_command('dicom')}")
     for device in found.devices:
         memory = "" if device.memory_gb is None else f", {device.memory_gb:.1f} GB"
         say(f"Device {device.name}: {device.title}{memory}")

@@ -26,6 +26,7 @@ from lexiseg.cli.common_options import (
 )
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.result_tables import interval_text, show_runs
+from lexiseg.printable import counted
 
 if TYPE_CHECKING:
     from lexiseg.evaluation.options import EvaluationKeywords
@@ -87,7 +88,7 @@ def evaluate(
     else:
         metrics = results[0].metrics
         say(
-            f"Dice, mean of {metrics.num_cases} cases: {metrics.dice.mean:.4f} "
+            f"Dice, mean of {counted(metrics.num_cases, 'case')}: {metrics.dice.mean:.4f} "
             f"({interval_text(metrics.dice.ci95)}); pooled over all pixels: {metrics.pooled_dice:.4f}."
         )
         say(f"Report: {out / 'report.html'}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lexiseg.cli.common_options import progress_bar, say, warn
 from lexiseg.cli.output_mode import show_result
+from lexiseg.printable import counted
 
 
 def show_identifying(folder: Path, *, strict: bool) -> None:
@@ -33,6 +34,7 @@ def show_identifying(folder: Path, *, strict: bool) -> None:
     for reason in report.unread.values():
         warn(f"Not read: {reason}")
     say(
-        f"{report.images} images and the paths of {report.others} other files looked at, "
-        f"{len(report.unread)} images not read; {len(report.signs)} kinds of signs. {LIMITS}"
+        f"{counted(report.images, 'image')} and the paths of {counted(report.others, 'other file')} looked "
+        f"at, {counted(len(report.unread), 'image')} not read; {counted(len(report.signs), 'kind')} of "
+        f"signs. {LIMITS}"
     )

@@ -9,6 +9,7 @@ import typer
 
 from lexiseg.cli.common_options import Shared, say
 from lexiseg.cli.output_mode import show_result
+from lexiseg.printable import counted
 
 
 def join(
@@ -30,4 +31,7 @@ def join(
         }
     )
     failed = f", of which {joined.failed} could not be read" if joined.failed else ""
-    say(f"{joined.shards} shards joined: {joined.images} images{failed}. Results: {joined.results}")
+    say(
+        f"{counted(joined.shards, 'shard')} joined: {counted(joined.images, 'image')}{failed}. Results: "
+        f"{joined.results}"
+    )

@@ -25,6 +25,7 @@ from lexiseg.cli.common_options import (
     Window,
     progress_bar,
     say,
+    say_side,
     warn,
 )
 from lexiseg.cli.output_mode import show_result
@@ -33,6 +34,7 @@ from lexiseg.clinic.view import parse_view
 from lexiseg.errors import LexisegError, PartialFailureError, UsageError
 from lexiseg.extras import load_module
 from lexiseg.inference.writers.registry import check_formats, format_names
+from lexiseg.printable import counted
 from lexiseg.words.description import Side
 
 if TYPE_CHECKING:
@@ -259,16 +261,13 @@ def predict(
     compares = predictor.compares_images
     can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None or compares
     review = f"; {summary.flagged} flagged for review" if can_flag else ""
-    say(f"{summary.done} of {len(targets)} images segmented{review}. Results: {results}")
+    say(f"{summary.done} of {counted(len(targets), 'image')} segmented{review}. Results: {results}")
     for sentence, count in summary.assumptions:
-        say(f"{sentence} ({count} {'image' if count == 1 else 'images'})")
+        say(f"{sentence} ({counted(count, 'image')})")
     if summary.unlike:
         say(
-            "1 image is unlike the training images of the run. It is flagged, and its expected Dice is "
-            "unknown."
-            if summary.unlike == 1
-            else f"{summary.unlike} images are unlike the training images of the run. They are flagged, and "
-            "their expected Dice is unknown."
+            f"{counted(summary.unlike, 'image is', 'images are')} unlike the training images of the run: "
+            "flagged, and the expected Dice is unknown."
         )
     if not compares:
         say(
@@ -281,7 +280,7 @@ def predict(
         warn(f"The disk of {place} supports no locks: start no second prediction into this folder meanwhile.")
     if summary.turned:
         say(
-            f"{'1 image has' if summary.turned == 1 else f'{summary.turned} images have'} an EXIF "
+            f"{counted(summary.turned, 'image has', 'images have')} an EXIF "
             "orientation, with which viewers rotate or mirror images. Masks, sizes, left and right are those "
             "of the image as the file stores it (see exif_orientation in the results)."
         )
@@ -291,12 +290,13 @@ def predict(
         warn(str(volume_failure))
     if summary.refused and not summary.failed:
         raise PartialFailureError(
-            f"{len(summary.refused)} outputs were not written; each is named above and in {results}.",
+            f"{counted(len(summary.refused), 'output was', 'outputs were')} not written; each is named above "
+            f"and in {results}.",
             code="LEX-PART-940",
         )
     if summary.failed:
         raise PartialFailureError(
-            f"{len(summary.failed)} of {len(targets)} images could not be read; "
+            f"{len(summary.failed)} of {counted(len(targets), 'image')} could not be read; "
             f"each is named above and in {results}.",
             code="LEX-PART-005",
         )
@@ -349,10 +349,10 @@ def _upload(remote: RemoteFolder) -> str:
 def _say_tries(summary: BatchSummary) -> None:
     """Say how many images were finished before, and how many needed a second try."""
     if summary.resumed:
-        images = "1 image" if summary.resumed == 1 else f"{summary.resumed} images"
+        images = counted(summary.resumed, "image")
         say(f"Not predicted again, as an interrupted command had finished them: {images}.")
     if summary.recovered:
-        images = "1 image" if summary.recovered == 1 else f"{summary.recovered} images"
+        images = counted(summary.recovered, "image")
         say(f"{images} failed at first and succeeded at the second try.")
 
 
@@ -366,15 +366,15 @@ def _say_sides(side: Side, done: int, unknown: int) -> None:
     """
     if done == unknown:
         return
-    images = "1 image" if unknown == 1 else f"{unknown} images"
+    images = counted(unknown, "image")
     but = f", except in the {images} whose side is unknown" if unknown else ""
-    say(f"Left and right in all words are the {side}'s{but}.")
+    say_side(side, but)
 
 
 def _say_earlier(earlier: Sequence[Path]) -> None:
     """Name the pictures that are not read because an earlier prediction wrote them."""
     if earlier:
-        pictures_are = "1 picture is" if len(earlier) == 1 else f"{len(earlier)} pictures are"
+        pictures_are = counted(len(earlier), "picture is", "pictures are")
         warn(
             f"{pictures_are} not read because an earlier prediction wrote them: {earlier[0]}"
             + (" and others. " if len(earlier) > 1 else ". ")
@@ -390,5 +390,5 @@ def _say_skipped(skipped: Mapping[str, SkippedFiles]) -> None:
             for ending, files in sorted(skipped.items())
         )
         count = sum(files.count for files in skipped.values())
-        files_are = "1 file is" if count == 1 else f"{count} files are"
+        files_are = counted(count, "file is", "files are")
         warn(f"{files_are} not read because of the ending: {shown}. Save images as PNG or JPEG.")

@@ -15,6 +15,7 @@ from rich.table import Table
 from lexiseg.cli.common_options import progress_bar, result_console, say
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.progress import downloads_progress
+from lexiseg.printable import counted
 
 if TYPE_CHECKING:
     from lexiseg.data.public.dataset_import import ImportResult
@@ -84,7 +85,7 @@ def get(
             raise KeyboardInterrupt("Run the same command again to resume.") from interrupt
     for file, known in zip(imported.downloads, entry.downloads, strict=True):
         checked = "as expected" if known.sha256 is not None else "no expected value: note it to compare later"
-        say(f"{known.name}: {file.size} bytes, SHA-256 {file.sha256} ({checked}).")
+        say(f"{known.name}: {counted(file.size, 'byte')}, SHA-256 {file.sha256} ({checked}).")
     _report(imported)
 
 
@@ -159,7 +160,8 @@ def _show(entry: Entry, console: Console) -> None:
         console.print(f"{title}: {text}")
     for file in entry.downloads:
         console.print(
-            f"download: {file.url} ({file.size or 'unknown'} bytes, SHA-256 {file.sha256 or 'unknown'})"
+            f"download: {file.url} ({counted(file.size, 'byte') if file.size else 'size unknown'}, SHA-256 "
+            f"{file.sha256 or 'unknown'})"
         )
     for title, sentences in {
         "by hand": entry.steps,

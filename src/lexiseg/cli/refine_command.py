@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lexiseg.cli.common_options import RUN_HELP, Device, FlipAverage, Frame, Shared, Window, say, warn
+from lexiseg.cli.common_options import (
+    RUN_HELP,
+    Device,
+    FlipAverage,
+    Frame,
+    Shared,
+    Window,
+    say,
+    say_side,
+    warn,
+)
 from lexiseg.cli.output_mode import show_result
 from lexiseg.clinic.view import parse_view
+from lexiseg.printable import counted
 
 if TYPE_CHECKING:
     from lexiseg.refinement.refine import Refinement
@@ -73,7 +84,10 @@ def _say_refinement(done: Refinement) -> None:
             who = "said by you" if word.said_by == "person" else "follows from what you said"
             say(f"{word.title}: '{word.phrase}' ({who}; the model: '{word.retrieved}')")
     before, after = sum(found.area_px.values()), sum(done.area_px.values())
-    say(f"The mask has {after} pixels, {before} before; the Dice of the two masks is {done.overlap:.2f}.")
+    say(
+        f"The mask has {counted(after, 'pixel')}, {before:,} before; the Dice of the two masks is "
+        f"{done.overlap:.2f}."
+    )
     if done.expected_dice is not None and found.expected_dice is not None:
         say(f"Expected Dice: {done.expected_dice:.2f}, {found.expected_dice:.2f} before.")
     for reason in done.reasons:
@@ -81,4 +95,4 @@ def _say_refinement(done: Refinement) -> None:
     if found.shown_side == "unknown":
         warn("The file does not say where the patient's left is: left and right are those of the picture.")
     else:
-        say(f"Left and right in all words are the {found.shown_side}'s.")
+        say_side(found.shown_side)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lexiseg.cli.common_options import result_console, say
+from lexiseg.printable import counted
 
 if TYPE_CHECKING:
     from lexiseg.evaluation.comparison_file import Comparison
@@ -69,7 +70,7 @@ def show_comparison(found: Comparison) -> None:
         found: The comparison of two runs.
     """
     a, b = found.runs.a.name, found.runs.b.name
-    say(f"A: {a}; B: {b}; Dice of {found.n} cases, {found.split} split; A - B.")
+    say(f"A: {a}; B: {b}; Dice of {counted(found.n, 'case')}, {found.split} split; A - B.")
     table = _table("cases", "n", "A", "B", "difference", "95 % interval", "p (Holm)")
     for group in found.groups:
         table.add_row(

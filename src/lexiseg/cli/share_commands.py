@@ -10,6 +10,7 @@ import typer
 
 from lexiseg.cli.common_options import RUN_HELP, say, warn
 from lexiseg.cli.output_mode import show_result
+from lexiseg.printable import counted
 
 if TYPE_CHECKING:
     from lexiseg import Run
@@ -128,7 +129,7 @@ def push(
     _mention_names(opened, included=with_image_names, option="", strict=strict)
     sent = run_push(opened, repository, public=public, license=license, image_names=with_image_names)
     show_result(sent)
-    say(f"{len(sent.files)} files ({sent.num_bytes / 1e6:.1f} MB) sent: {sent.url}")
+    say(f"{counted(len(sent.files), 'file')} ({sent.num_bytes / 1e6:.1f} MB) sent: {sent.url}")
 
 
 def pull(
@@ -155,7 +156,8 @@ def _mention_names(run: Run, *, included: bool, option: str, strict: bool) -> No
     splits = run.splits if included else None
     if splits is not None:
         count = len(splits.train) + len(splits.val) + len(splits.test)
-        said = f"The names of {count} images are included. Names of files can identify patients. {option}"
+        names = counted(count, "image name is", "image names are")
+        said = f"{names} included. Names of files can identify patients. {option}"
         warn(said.rstrip())
     for sentence in check_run(run, image_names=included, strict=strict).sentences:
         warn(f"Sign of identifying data: {sentence}")

@@ -9,6 +9,7 @@ import typer
 
 from lexiseg.cli.common_options import narrator, progress_bar, say, warn
 from lexiseg.errors import PartialFailureError, UsageError
+from lexiseg.printable import counted
 
 if TYPE_CHECKING:
     from lexiseg.evaluation.suspicion_file import Suspicions
@@ -98,15 +99,20 @@ def show_suspicions(found: Suspicions, out: Path) -> None:
     for note in found.notes:
         say(note)
     if found.nothing_to_check:
-        say(f"{found.nothing_to_check} images have neither a mask nor a report that can be read.")
+        say(
+            f"{counted(found.nothing_to_check, 'image has', 'images have')} neither a mask nor a report that "
+            "can be read."
+        )
     if found.left_out:
-        say(f"{found.left_out} images were left out, as the run was trained on them.")
-    say(f"{found.checked} cases checked. The first ones are shown in {out / 'suspicions.html'}.")
+        say(
+            f"{counted(found.left_out, 'image was', 'images were')} left out, as the run was trained on them."
+        )
+    say(f"{counted(found.checked, 'case')} checked. The first ones are shown in {out / 'suspicions.html'}.")
     if found.failed:
         for failed in found.failed:
             warn(f"{failed.id}: {failed.error}")
         raise PartialFailureError(
-            f"{len(found.failed)} cases could not be checked; each is named above and in "
+            f"{counted(len(found.failed), 'case')} could not be checked; each is named above and in "
             f"{out / 'suspicions.json'}.",
             code="LEX-PART-900",
         )

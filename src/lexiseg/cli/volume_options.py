@@ -11,6 +11,7 @@ import typer
 
 from lexiseg.cli.common_options import progress_bar, say, warn
 from lexiseg.errors import LexisegError, PartialFailureError
+from lexiseg.printable import counted
 
 if TYPE_CHECKING:
     from lexiseg.inference.predictor import Predictor
@@ -90,24 +91,24 @@ def predict_volumes(
         )
     planes = ", ".join(f"{plane}: {count}" for plane, count in summary.planes)
     say(
-        f"{summary.done} of {len(targets)} volumes segmented, {summary.slices} slices"
+        f"{summary.done} of {counted(len(targets), 'volume')} segmented, {counted(summary.slices, 'slice')}"
         f"{f' ({planes})' if planes else ''}; {summary.flagged} flagged for review. Results: "
         f"{summary.results}"
     )
     for sentence, count in summary.assumptions:
-        say(f"{sentence} ({count} {'volume' if count == 1 else 'volumes'})")
+        say(f"{sentence} ({counted(count, 'volume')})")
     for path, name, reason in summary.refused:
         warn(f"The {name} of {named(str(path))} is not written: {reason}")
     if summary.failed:
         return summary, PartialFailureError(
-            f"{len(summary.failed)} of {len(targets)} volumes could not be predicted; each is named above "
-            f"and in {summary.results}.",
+            f"{len(summary.failed)} of {counted(len(targets), 'volume')} could not be predicted; each is "
+            f"named above and in {summary.results}.",
             code="LEX-PART-1180",
         )
     if summary.refused:
         return summary, PartialFailureError(
-            f"{len(summary.refused)} outputs of volumes were not written; each is named above and in "
-            f"{summary.results}.",
+            f"{counted(len(summary.refused), 'output of volumes was', 'outputs of volumes were')} not "
+            f"written; each is named above and in {summary.results}.",
             code="LEX-PART-1181",
         )
     return summary, None

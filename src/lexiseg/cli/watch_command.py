@@ -11,6 +11,7 @@ import typer
 from lexiseg.cli.common_options import say, warn
 from lexiseg.errors import PartialFailureError, UsageError
 from lexiseg.extras import load_module
+from lexiseg.printable import counted
 
 
 def watch(
@@ -80,8 +81,8 @@ def _predict_once(settings: object, images: Path, out: Path) -> None:
     for name, reason in summary.failed:
         warn(f"{name}: {reason}")
     say(
-        f"{summary.predicted} images segmented, {summary.flagged} flagged for review, {summary.left_out} "
-        f"left out, {len(summary.failed)} problems. Results: {out}"
+        f"{counted(summary.predicted, 'image')} segmented, {summary.flagged} flagged for review, "
+        f"{summary.left_out} left out, {counted(len(summary.failed), 'problem')}. Results: {out}"
     )
     if summary.failed and summary.predicted == 0:
         raise PartialFailureError(

@@ -7,6 +7,6 @@ large a pixel is and where the patient's left is. `image` puts all of it togethe
 Writing: `segmentation_object`, `structured_report` and `secondary_capture` build the objects, `verification`
 and `laterality_guard` check them before they get their names.
 
-Everything needs `pip install lexiseg[dicom]`, except `detection`, `view`, `facts` and `orientation`, which
+Everything needs the extra `dicom`, except `detection`, `view`, `facts` and `orientation`, which
 other modules may import without it. No module imports torch.
 """

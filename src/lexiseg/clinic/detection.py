@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lexiseg.errors import UsageError
+from lexiseg.extras import install_hint
 
 #: Endings of DICOM files. Many archives write files without an ending, or with a UID as name.
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".dic", ".ima"})
@@ -71,7 +72,6 @@ def require_dicom(path: Path | str) -> None:
     """
     if find_spec("pydicom") is None:
         raise UsageError(
-            f"{path} is a DICOM file, and pydicom is not installed. Install it with: pip install "
-            "'lexiseg[dicom]'",
+            f"{path} is a DICOM file, and the package 'pydicom' is not installed. {install_hint('dicom')}",
             code="LEX-USE-940",
         )

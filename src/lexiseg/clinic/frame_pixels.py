@@ -16,6 +16,8 @@ from pydicom.pixels.utils import pixel_array
 
 from lexiseg.clinic.dataset import BROKEN, number_of_frames, numbers
 from lexiseg.errors import DataError
+from lexiseg.extras import install_hint
+from lexiseg.printable import counted
 
 #: Photometric interpretations of grey images.
 GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -52,7 +54,9 @@ def frame_index(dataset: Dataset, path: Path, frame: int | None) -> int:
             code="LEX-DATA-948",
         )
     if frame is not None and frame > frames:
-        raise DataError(f"{path} has {frames} frames; there is no frame {frame}.", code="LEX-DATA-949")
+        raise DataError(
+            f"{path} has {counted(frames, 'frame')}; there is no frame {frame}.", code="LEX-DATA-949"
+        )
     return 0 if frame is None else frame - 1
 
 
@@ -162,8 +166,7 @@ def _decoder_plugin(dataset: Dataset, path: Path) -> str:
         if plugin in decoder.available_plugins:
             return plugin
     raise DataError(
-        f"{path} is compressed ({syntax.name}), and no decoder for it is installed. Install one with: pip "
-        "install 'lexiseg[dicom]'",
+        f"{path} is compressed ({syntax.name}), and no decoder for it is installed. {install_hint('dicom')}",
         code="LEX-DATA-956",
     )
 

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from lexiseg.clinic.dataset import BROKEN, first_value, number_of_frames, numbers
 from lexiseg.clinic.volume_geometry import LPS_RAS, VolumeGrid
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 #: Modalities whose series are volumes.
 SECTIONS = frozenset({"CT", "MR", "PT", "NM"})
@@ -187,9 +188,9 @@ def _check_same(headers: Sequence[SliceHeader], name: Path) -> None:
     placed = [len(h.cosines) == 6 and len(h.position) == 3 and len(h.spacing_mm) == 2 for h in headers]
     if not all(placed):
         raise DataError(
-            f"{name}: {placed.count(False)} of {len(headers)} slices state no position, orientation or pixel "
-            f"spacing, the first of them {headers[placed.index(False)].path.name}, so they cannot be sorted. "
-            f"Export the series from the archive.{_ONE_BY_ONE}",
+            f"{name}: {placed.count(False)} of {counted(len(headers), 'slice')} state no position, "
+            f"orientation or pixel spacing, the first of them {headers[placed.index(False)].path.name}, so "
+            f"they cannot be sorted. Export the series from the archive.{_ONE_BY_ONE}",
             code="LEX-DATA-1180",
         )
     seen: dict[tuple[str, int], SliceHeader] = {}
@@ -244,9 +245,9 @@ def _check_steps(ordered: Sequence[SliceHeader], heights: npt.NDArray[np.float64
             else f"{first.path.name} and {second.path.name}"
         )
         raise DataError(
-            f"{name}: {twice.size} slices of one series lie at the place of another one, such as {which}. A "
-            "volume has one slice at each place; export phases and echoes as series of their own."
-            f"{_ONE_BY_ONE}",
+            f"{name}: {counted(twice.size, 'slice of one series lies', 'slices of one series lie')} at the "
+            f"place of another one, such as {which}. A volume has one slice at each place; export phases and "
+            f"echoes as series of their own.{_ONE_BY_ONE}",
             code="LEX-DATA-1185",
         )
     usual = float(np.median(steps))
@@ -255,9 +256,9 @@ def _check_steps(ordered: Sequence[SliceHeader], heights: npt.NDArray[np.float64
         missing = int(sum(round(float(steps[gap]) / usual) - 1 for gap in gaps))
         before, after = ordered[int(gaps[0])], ordered[int(gaps[0]) + 1]
         raise DataError(
-            f"{name}: {max(1, missing)} slices are missing, the first of them between {before.path.name} and "
-            f"{after.path.name} (a step of {steps[gaps[0]]:.2f} mm instead of {usual:.2f} mm). Export the "
-            f"whole series.{_ONE_BY_ONE}",
+            f"{name}: {counted(max(1, missing), 'slice is', 'slices are')} missing, the first of them "
+            f"between {before.path.name} and {after.path.name} (a step of {steps[gaps[0]]:.2f} mm instead of "
+            f"{usual:.2f} mm). Export the whole series.{_ONE_BY_ONE}",
             code="LEX-DATA-1186",
         )
 

@@ -11,7 +11,7 @@ from highdicom.seg import Segmentation
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import BROKEN, LACKING, first_value, number_of_frames, numbers, read_dataset
+from lexiseg.clinic.dataset import BROKEN, LACKING, first_value, number_of_frames, numbers
 from lexiseg.clinic.frame_pixels import decode_frame
 from lexiseg.clinic.image import stored_directions
 from lexiseg.clinic.object_identity import identity_of
@@ -21,8 +21,9 @@ from lexiseg.clinic.segmentation_mask import segment_number
 from lexiseg.clinic.segmentation_object import finish, segmentation_of
 from lexiseg.clinic.series import SliceHeader
 from lexiseg.clinic.source_header import source_header
-from lexiseg.clinic.verification import validate
+from lexiseg.clinic.verification import read_back
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 #: Frames and slices whose positions differ by less lie at the same place.
 _SAME_MM = 1e-2
@@ -104,34 +105,33 @@ def verify_series_segmentation(
     Raises:
         DataError: They differ, or the file breaks the standard; it must not be kept.
     """
-    found = read_dataset(written.read_bytes(), written)
-    read = np.zeros_like(labels)
-    positions = np.array([header.position for header in slices])
-    is_labelmap = str(found.get("SegmentationType", "")).upper() == "LABELMAP"
-    instances = [header.instance for header in slices]
-    for index in range(number_of_frames(found)):
-        place = _slice_of_frame(found, index, positions)
-        named = _named_instances(found, index)
-        if named and instances[place] not in named:
-            raise _differs("a frame names another slice than the one at its position")
-        frame = decode_frame(found, written, index, pixel_limit=_NO_LIMIT)
-        target = read[:, :, place].T
-        if is_labelmap:
-            target[:] = frame
-        else:
-            target[frame > 0] = segment_number(found, written, index)
-    if not np.array_equal(read, labels):
-        raise _differs(f"{int((read != labels).sum())} voxels are not the same")
-    stated = stored_directions(found, 0)
-    first = stored_directions(dcmread(slices[0].path, stop_before_pixels=True), slices[0].frame)
-    flat = np.asarray(labels.any(axis=2)).T
-    if (
-        stated is None
-        or first is None
-        or share_on_patient_left(flat, stated) != share_on_patient_left(flat, first)
-    ):
-        raise _differs("it lies on another side of the patient")
-    validate(written, found)
+    with read_back(written) as found:
+        read = np.zeros_like(labels)
+        positions = np.array([header.position for header in slices])
+        is_labelmap = str(found.get("SegmentationType", "")).upper() == "LABELMAP"
+        instances = [header.instance for header in slices]
+        for index in range(number_of_frames(found)):
+            place = _slice_of_frame(found, index, positions)
+            named = _named_instances(found, index)
+            if named and instances[place] not in named:
+                raise _differs("a frame names another slice than the one at its position")
+            frame = decode_frame(found, written, index, pixel_limit=_NO_LIMIT)
+            target = read[:, :, place].T
+            if is_labelmap:
+                target[:] = frame
+            else:
+                target[frame > 0] = segment_number(found, written, index)
+        if not np.array_equal(read, labels):
+            raise _differs(f"{counted(int((read != labels).sum()), 'voxel is', 'voxels are')} not the same")
+        stated = stored_directions(found, 0)
+        first = stored_directions(dcmread(slices[0].path, stop_before_pixels=True), slices[0].frame)
+        flat = np.asarray(labels.any(axis=2)).T
+        if (
+            stated is None
+            or first is None
+            or share_on_patient_left(flat, stated) != share_on_patient_left(flat, first)
+        ):
+            raise _differs("it lies on another side of the patient")
 
 
 def _slice_of_frame(found: Dataset, index: int, positions: npt.NDArray[np.float64]) -> int:

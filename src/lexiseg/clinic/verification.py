@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from lexiseg.clinic.outlines import Outline, outlines, region_of
 from lexiseg.clinic.result_content import ResultContent
 from lexiseg.clinic.segmentation_mask import segmentation_labels
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 #: The checker of dicom3tools.
 VALIDATOR = "dciodvfy"
@@ -38,18 +41,17 @@ def verify_segmentation(written: Path, source: Dataset, content: ResultContent) 
     Raises:
         DataError: They differ; the file must not be kept.
     """
-    found = read_dataset(written.read_bytes(), written)
-    labels = segmentation_labels(found, written, pixel_limit=_NO_LIMIT)
-    wanted = content.labels
-    if labels.shape != wanted.shape or not np.array_equal(labels, wanted):
-        differing = int((labels != wanted).sum()) if labels.shape == wanted.shape else wanted.size
-        raise DataError(
-            f"The written segmentation differs from the mask in {differing} pixels. It is not kept.",
-            code="LEX-DATA-977",
-        )
-    _check_source(found, source)
-    check_written_side(content, labels > 0, stored_directions(found, 0))
-    validate(written, found)
+    with read_back(written, source) as found:
+        labels = segmentation_labels(found, written, pixel_limit=_NO_LIMIT)
+        wanted = content.labels
+        if labels.shape != wanted.shape or not np.array_equal(labels, wanted):
+            differing = int((labels != wanted).sum()) if labels.shape == wanted.shape else wanted.size
+            raise DataError(
+                f"The written segmentation differs from the mask in {counted(differing, 'pixel')}. It is not "
+                "kept.",
+                code="LEX-DATA-977",
+            )
+        check_written_side(content, labels > 0, stored_directions(found, 0))
 
 
 def verify_report(
@@ -66,20 +68,19 @@ def verify_report(
     Raises:
         DataError: They differ; the file must not be kept.
     """
-    found = read_dataset(written.read_bytes(), written)
-    _check_source(found, source)
-    differing = _differing_outlines(found, content)
-    if differing:
-        raise DataError(
-            f"The outlines of the written report differ from the mask in {differing} pixels. It is not kept.",
-            code="LEX-DATA-978",
-        )
-    named = {str(item.get("ReferencedSOPInstanceUID", "")) for item in _references(found)}
-    if segmentation is not None and content.labels.any() and segmentation.SOPInstanceUID not in named:
-        raise DataError(
-            "The written report does not refer to the segmentation. It is not kept.", code="LEX-DATA-979"
-        )
-    validate(written, found)
+    with read_back(written, source) as found:
+        differing = _differing_outlines(found, content)
+        if differing:
+            raise DataError(
+                "The outlines of the written report differ from the mask in "
+                f"{counted(differing, 'pixel')}. It is not kept.",
+                code="LEX-DATA-978",
+            )
+        named = _named_instances(found)
+        if segmentation is not None and content.labels.any() and segmentation.SOPInstanceUID not in named:
+            raise DataError(
+                "The written report does not refer to the segmentation. It is not kept.", code="LEX-DATA-979"
+            )
 
 
 def verify_presentation_state(written: Path, source: Dataset, content: ResultContent) -> None:
@@ -93,16 +94,14 @@ def verify_presentation_state(written: Path, source: Dataset, content: ResultCon
     Raises:
         DataError: They differ; the file must not be kept.
     """
-    found = read_dataset(written.read_bytes(), written)
-    _check_source(found, source)
-    differing = _differing_outlines(found, content)
-    if differing:
-        raise DataError(
-            f"The outlines of the written presentation state differ from the mask in {differing} pixels. It "
-            "is not kept.",
-            code="LEX-DATA-1221",
-        )
-    validate(written, found)
+    with read_back(written, source) as found:
+        differing = _differing_outlines(found, content)
+        if differing:
+            raise DataError(
+                "The outlines of the written presentation state differ from the mask in "
+                f"{counted(differing, 'pixel')}. It is not kept.",
+                code="LEX-DATA-1221",
+            )
 
 
 def verify_capture(
@@ -113,14 +112,31 @@ def verify_capture(
     Raises:
         DataError: They differ; the file must not be kept.
     """
+    with read_back(written) as found:
+        if (
+            not np.array_equal(found.pixel_array, picture)
+            or stored_directions(found, 0) != content.facts.directions
+        ):
+            raise DataError(
+                "The written secondary capture differs from its picture. It is not kept.", code="LEX-DATA-980"
+            )
+
+
+@contextmanager
+def read_back(written: Path, source: Dataset | None = None) -> Iterator[Dataset]:
+    """Yield a written object for a comparison with what it should hold; then check it against the standard.
+
+    Args:
+        written: The file.
+        source: The source image, where the object refers to one image.
+
+    Raises:
+        DataError: The object is damaged, does not refer to its source, or breaks the standard.
+    """
     found = read_dataset(written.read_bytes(), written)
-    if (
-        not np.array_equal(found.pixel_array, picture)
-        or stored_directions(found, 0) != content.facts.directions
-    ):
-        raise DataError(
-            "The written secondary capture differs from its picture. It is not kept.", code="LEX-DATA-980"
-        )
+    if source is not None:
+        _check_source(found, source)
+    yield found
     validate(written, found)
 
 
@@ -152,8 +168,8 @@ def validate(written: Path, found: Dataset) -> None:
     errors = [line for line in ran.stderr.splitlines() if line.startswith("Error")]
     if errors:
         raise DataError(
-            f"{VALIDATOR} finds {len(errors)} errors in the written object, such as: {errors[0]}. It is not "
-            "kept.",
+            f"{VALIDATOR} finds {counted(len(errors), 'error')} in the written object, such as: {errors[0]}. "
+            "It is not kept.",
             code="LEX-DATA-981",
         )
 
@@ -173,14 +189,15 @@ def _differing_outlines(found: Dataset, content: ResultContent) -> int:
 
 
 def _check_source(found: Dataset, source: Dataset) -> None:
-    named = {str(item.get("ReferencedSOPInstanceUID", "")) for item in _references(found)}
     same_study = found.StudyInstanceUID == source.StudyInstanceUID
-    if not same_study or str(source.SOPInstanceUID) not in named:
+    if not same_study or str(source.SOPInstanceUID) not in _named_instances(found):
         raise DataError(
             "The written object does not refer to its source image. It is not kept.", code="LEX-DATA-982"
         )
 
 
-def _references(dataset: Dataset) -> list[Dataset]:
-    """Return all items that refer to an instance, at any depth."""
-    return [item for item in all_items(dataset) if "ReferencedSOPInstanceUID" in item]
+def _named_instances(found: Dataset) -> set[str]:
+    """Return all instances to which an object refers, at any depth."""
+    return {
+        str(item.ReferencedSOPInstanceUID) for item in all_items(found) if "ReferencedSOPInstanceUID" in item
+    }

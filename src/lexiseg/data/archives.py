@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from lexiseg.errors import DataError, DiskError
 from lexiseg.files import disk_errors
+from lexiseg.printable import counted
 
 #: An archive may declare `FREE_BYTES` whatever its own size; a larger sum is limited to `MAX_RATIO` times its
 #: own size.
@@ -148,14 +149,15 @@ def _check_size(archive: Path, members: list[_Member], folder: Path) -> None:
     allowed = max(FREE_BYTES, MAX_RATIO * archive.stat().st_size)
     if declared > allowed:
         raise DataError(
-            f"{archive} declares {declared} bytes; an archive of its size may hold at most {allowed}. "
-            f"Nothing was extracted.",
+            f"{archive} declares {counted(declared, 'byte')}; an archive of its size may hold at most "
+            f"{allowed:,}. Nothing was extracted.",
             code="LEX-DATA-057",
         )
     free = shutil.disk_usage(folder).free
     if declared > free:
         raise DiskError(
-            f"{archive} needs {declared} bytes when extracted, but the disk has only {free} free.",
+            f"{archive} needs {counted(declared, 'byte')} when extracted, but the disk has only {free:,} "
+            "free.",
             code="LEX-DISK-004",
         )
 
@@ -172,7 +174,7 @@ def _write(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile, member: _Me
     size = (folder / member.name).stat().st_size
     if size != member.size:
         raise DataError(
-            f"{archive}: expected {member.size} bytes for {member.name}, as declared, got {size}. Download "
-            f"the archive again.",
+            f"{archive}: expected {counted(member.size, 'byte')} for {member.name}, as declared, got "
+            f"{size:,}. Download the archive again.",
             code="LEX-DATA-058",
         )

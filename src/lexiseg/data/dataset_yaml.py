@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from lexiseg.errors import DataError
 from lexiseg.structured_text import UnusableTextError, read_yaml
-from lexiseg.validation import explain
+from lexiseg.validation import content_of, explain
 from lexiseg.words.description import Side
 
 DATASET_FILE = "dataset.yaml"
@@ -114,7 +114,7 @@ def read_dataset_yaml(folder: Path) -> DatasetYaml:
         return DatasetYaml()
     if not isinstance(values, dict):
         raise DataError(
-            f"{path} must hold fields such as `name: ...`, not a {type(values).__name__}.",
+            f"{path} must hold fields such as `name: ...`, not {content_of(values)}.",
             code="LEX-DATA-007",
         )
     try:

@@ -8,6 +8,7 @@ from typing import Literal
 from lexiseg.data.mask_coding import LOSSY_THRESHOLD, MaskCoding
 from lexiseg.data.mask_histograms import MaskHistogram
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 #: A mask with more values is treated as a picture, unless `dataset.yaml` lists its classes.
 MAX_INFERRED_CLASSES = 32
@@ -120,13 +121,15 @@ def _several_bit_depths(
         )
     counts = {value: sum(value in h.counts for h in histograms) for value in foreground}
     shown = " and ".join(
-        f"some as {value} ({count} masks)" for value, count in counts.items() if value != foreground[0]
+        f"some as {value} ({counted(count, 'mask')})"
+        for value, count in counts.items()
+        if value != foreground[0]
     )
     return (
         MaskCoding(kind="values", values=(0, *foreground), labels=(0, *(1 for _ in foreground))),
         [
-            f"Some masks write the lesion as {foreground[0]} ({counts[foreground[0]]} masks) and {shown}; "
-            "all are read as lesion."
+            f"Some masks write the lesion as {foreground[0]} ({counted(counts[foreground[0]], 'mask')}) and "
+            f"{shown}; all are read as lesion."
         ],
     )
 
@@ -189,7 +192,8 @@ def _lossy_set(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, list[st
         return coding, notes
     return MaskCoding(kind="binary"), [
         *notes,
-        f"{len(labels)} masks are not lossy and hold 0 and 1: 1 is read as lesion there.",
+        f"{counted(len(labels), 'mask is not lossy and holds', 'masks are not lossy and hold')} 0 and 1: 1 "
+        "is read as lesion there.",
     ]
 
 
@@ -242,8 +246,8 @@ def _refuse_dark_masks(histograms: Sequence[MaskHistogram]) -> None:
     dark = [h for h in histograms if 0 < max(h.counts) <= LOSSY_THRESHOLD]
     if dark:
         raise DataError(
-            f"{len(dark)} of {len(histograms)} masks (such as {dark[0].path}) hold no value above "
-            f"{max(dark[0].counts)}, while the lesion is 255 in the others. Save all masks as PNG with the "
-            "same values, 0 and 255.",
+            f"No value in {len(dark)} of {counted(len(histograms), 'mask')} (such as {dark[0].path}) is "
+            f"above {max(dark[0].counts)}, while the lesion is 255 in the others. Save all masks as PNG with "
+            "the same values, 0 and 255.",
             code="LEX-DATA-658",
         )

@@ -13,6 +13,7 @@ from lexiseg.data.decode import is_image_file, read_content
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import DataError
 from lexiseg.json_records import FileRecord, Record
+from lexiseg.printable import counted
 
 #: What the check cannot see.
 LIMITS = (
@@ -170,4 +171,4 @@ def _refuse(root: Path, report: IdentifyingReport) -> None:
 
 
 def _counted(files: tuple[str, ...]) -> str:
-    return "1 file" if len(files) == 1 else f"{len(files)} files"
+    return counted(len(files), "file")

@@ -13,6 +13,7 @@ from lexiseg.data.grey_masks import MAX_INFERRED_CLASSES, grey_coding
 from lexiseg.data.mask_coding import UNKNOWN_LABEL, Kind, MaskCoding, colour_name
 from lexiseg.data.mask_histograms import MaskHistogram, mask_histograms
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 #: With fewer masks, nothing is said about what most of them have in common.
 _FEW = 3
@@ -204,8 +205,8 @@ def _as_shown(histograms: Sequence[MaskHistogram]) -> list[str]:
     if not inverted:
         return []
     return [
-        f"{len(inverted)} masks (such as {inverted[0].path.name}) are TIFFs of the kind WhiteIsZero: their "
-        "stored numbers are read, and viewers show them inverted. If the lesion is what viewers show as "
+        f"TIFFs of the kind WhiteIsZero: {counted(len(inverted), 'mask')}, such as {inverted[0].path.name}. "
+        "The stored numbers are read, and viewers show them inverted. If the lesion is what viewers show as "
         "white, save these masks as PNG."
     ]
 
@@ -219,8 +220,8 @@ def _as_expected(histograms: Sequence[MaskHistogram], coding: MaskCoding) -> lis
     if large < 0.9 * len(shares):
         return []
     return [
-        f"The lesion covers more than half of the picture in {large} of {len(shares)} masks. If the lesion "
-        "is 0 in these files, invert the files; `lexiseg data check` lists them."
+        f"The lesion covers more than half of the picture in {large} of {counted(len(shares), 'mask')}. If "
+        "the lesion is 0 in these files, invert the files; `lexiseg data check` lists them."
     ]
 
 

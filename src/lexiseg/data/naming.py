@@ -74,7 +74,6 @@ def patients(stems: Sequence[str], pattern: str | None) -> tuple[list[str | None
 def _patients_of_known_forms(stems: Sequence[str]) -> tuple[list[str | None], str | None]:
     """Find patient ids in names of a known form; unknown where the form is not certain."""
     ids = [_first_group(PATIENT_PATTERNS, stem) for stem in stems]
-    example = "s123-e456-r1"
     if not any(ids):
         ids = [_first_group((_PATIENT_WORD,), stem.lower()) for stem in stems]
         if not any(ids):
@@ -85,8 +84,8 @@ def _patients_of_known_forms(stems: Sequence[str]) -> tuple[list[str | None], st
             patient is not None for patient in ids
         ):
             return [None] * len(stems), None
-        example = next(stem for stem, patient in zip(stems, ids, strict=True) if patient)
     known = sum(patient is not None for patient in ids)
+    example = next(stem for stem, patient in zip(stems, ids, strict=True) if patient)
     return ids, f"Patient ids are read from file names such as {example} ({known} of {len(ids)} images)."
 
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from lexiseg.data.left_out import LeftOut
 from lexiseg.data.mask_coding import MaskCoding
-from lexiseg.printable import brief
+from lexiseg.printable import brief, counted
 from lexiseg.words.description import Side
 
 Split = Literal["train", "val", "test"]
@@ -75,7 +75,11 @@ class DatasetIndex:
 
     def __repr__(self) -> str:
         return brief(
-            self, self.name, self.layout, f"{len(self.samples)} images", ", ".join(self.class_names[1:])
+            self,
+            self.name,
+            self.layout,
+            counted(len(self.samples), "image"),
+            ", ".join(self.class_names[1:]),
         )
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.errors import DataError, DiskError
 from lexiseg.files import write_json
+from lexiseg.printable import counted
 from lexiseg.structured_text import read_json
 
 SPLITS_FILE = "splits.json"
@@ -18,7 +19,11 @@ SHARES: dict[Split, float] = {"train": 0.7, "val": 0.15, "test": 0.15}
 
 
 def seeded_split(
-    groups: Mapping[str, str], *, seed: int, splits: Sequence[Split] = SPLITS
+    groups: Mapping[str, str],
+    *,
+    seed: int,
+    splits: Sequence[Split] = SPLITS,
+    notes: Sequence[str] = (),
 ) -> dict[str, Split]:
     """Split images so that no group (patient) is in two splits.
 
@@ -30,6 +35,7 @@ def seeded_split(
             shares with others, or the id itself.
         seed: Any whole number.
         splits: The splits to make, including "train".
+        notes: Where the patients come from, one sentence each, for the error.
 
     Returns:
         Split per image id.
@@ -41,10 +47,13 @@ def seeded_split(
     for image, group in sorted(groups.items()):
         members.setdefault(group, []).append(image)
     if len(members) < len(splits):
+        found_in = " ".join(notes) or "An image without a known patient counts as a patient."
+        others = " If these are not the patients, state them in cases.csv." if notes else ""
         raise DataError(
-            f"Cannot split {len(groups)} images of {len(members)} patients into {', '.join(splits[:-1])} and "
-            f"{splits[-1]}: at least {len(splits)} patients are needed. (An image without a known patient "
-            f"counts as one.) Add images, or name the split of each image in splits.json.",
+            f"Cannot split {counted(len(groups), 'image')} of {counted(len(members), 'patient')} into "
+            f"{', '.join(splits[:-1])} and {splits[-1]}: at least {len(splits)} patients are needed. "
+            f"{found_in}{others} Add images of more patients, or name the split of each image in "
+            f"{SPLITS_FILE}.",
             code="LEX-DATA-095",
         )
     order = sorted(members, key=lambda group: hashlib.sha256(f"{seed}:{group}".encode()).digest())

@@ -34,7 +34,7 @@ from lexiseg.describing.vocabulary_choice import (
 )
 from lexiseg.errors import DataError, PartialFailureError, UsageError
 from lexiseg.files import refuse_blocked
-from lexiseg.printable import brief
+from lexiseg.printable import brief, counted
 from lexiseg.words.description import DESCRIPTIONS_SUFFIX
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -56,7 +56,7 @@ class DescriptionResult:
     tally: Tally | None = None
 
     def __repr__(self) -> str:
-        return brief(self, str(self.path), f"{len(self.lines)} descriptions")
+        return brief(self, str(self.path), counted(len(self.lines), "description"))
 
     @property
     def fell_back(self) -> tuple[DescriptionLine, ...]:
@@ -74,9 +74,9 @@ class DescriptionResult:
             first = self.fell_back[0]
             assert isinstance(first.provenance, ModelProvenance)
             raise PartialFailureError(
-                f"{len(self.fell_back)} of {len(self.lines)} descriptions are measured, because the model "
-                f"gave no usable answer; each is marked in {self.path} (fell_back). The first is "
-                f"'{first.id}': {first.provenance.fell_back}",
+                f"Measured instead: {len(self.fell_back)} of {counted(len(self.lines), 'description')}, "
+                f"because the model gave no usable answer; each is marked in {self.path} (fell_back). The "
+                f"first is '{first.id}': {first.provenance.fell_back}",
                 code="LEX-PART-001",
             )
 
@@ -181,7 +181,7 @@ def _describable(
     without = tuple(sample.id for sample in samples if sample.mask is None)
     if not without:
         return samples, ()
-    found = f"{len(without)} of {len(samples)} images have no mask ({some(without)})"
+    found = f"No mask for {len(without)} of {counted(len(samples), 'image')} ({some(without)})"
     if source == "reports":
         say(f"{found}: their reports are not checked.")
         return samples, ()
@@ -196,7 +196,7 @@ def _describable(
             f"--source reports, which needs no masks.",
             code="LEX-DATA-103",
         )
-    say(f"{found} and are left out: {why}.")
+    say(f"{found}: left out, as {why}.")
     return [sample for sample in samples if sample.mask is not None], without
 
 
@@ -257,8 +257,8 @@ def _rows(
     unnamed = [label for label in labels if index.class_names[label] == f"class {label}"]
     if several and unnamed:
         raise DataError(
-            f"The masks of {index.root} hold {len(labels)} classes, and no name is given for label "
-            f"{', '.join(map(str, unnamed))}. Name them in dataset.yaml, for example "
+            f"The masks of {index.root} hold {counted(len(labels), 'class', 'classes')}, and no name is "
+            f"given for label {', '.join(map(str, unnamed))}. Name them in dataset.yaml, for example "
             f"`classes: {{0: background, 1: kidney, 2: tumor}}`.",
             code="LEX-DATA-104",
         )

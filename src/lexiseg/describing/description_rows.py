@@ -26,6 +26,7 @@ from lexiseg.describing.description_file import (
 from lexiseg.describing.regions_of_interest import roi_image, write_roi
 from lexiseg.errors import DataError
 from lexiseg.outputs.output_folder import OutputFolder
+from lexiseg.printable import counted
 from lexiseg.words.description import UNKNOWN, Description, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure, measure_indices
@@ -137,7 +138,7 @@ def describe_reports(
     without = [row.sample.id for row in rows if not row.sample.report]
     if without:
         raise DataError(
-            f"{len(without)} of {len(rows)} images have no report ({', '.join(without[:5])}"
+            f"No report for {len(without)} of {counted(len(rows), 'image')} ({', '.join(without[:5])}"
             f"{', ...' if without[5:] else ''}). Add them to the sheet, or use --source concepts.",
             code="LEX-DATA-115",
         )

@@ -8,6 +8,7 @@ from typing import Literal
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.embeddings.text_encoders import TextEncoder
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 from lexiseg.words.grammar import Keyword
 from lexiseg.words.reading.sentence_groups import choose_vocabulary, group_sentences
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
@@ -111,8 +112,8 @@ def _find(
         sentences, lambda texts: encoder.embed_sentences(texts).numpy(), side=index.side or "image"
     )
     note = (
-        f"The sheet has no known grammar: its {len(set(sentences))} distinct sentences form one factor with "
-        f"{grouped.sizes[0]} phrases."
+        f"The sheet has no known grammar: its {counted(len(set(sentences)), 'distinct sentence')} form one "
+        f"factor with {counted(grouped.sizes[0], 'phrase')}."
     )
     return grouped, (note,)
 

@@ -10,7 +10,7 @@ import numpy as np
 from lexiseg.engines.engine import Engine, EngineChoice, Precision
 from lexiseg.engines.model_file import ModelFile
 from lexiseg.errors import RunError, UsageError
-from lexiseg.extras import is_installed, load_module
+from lexiseg.extras import install_hint, is_installed, load_module
 from lexiseg.runs.run import Run
 
 #: Names of the model files in a run folder.
@@ -75,7 +75,7 @@ def _fastest(run: Run, device: str) -> Engine:
             raise RunError(
                 f"{run.shown} holds no {ONNX_FILE}, and the engine torch is not installed. Write the file "
                 f"with `lexiseg export {run.shown} --to onnx` where torch is installed, or install torch "
-                f"with: pip install 'lexiseg[train]'",
+                f"here. {install_hint('train')}",
                 code="LEX-RUN-872",
             )
         return _torch_engine(run, device)

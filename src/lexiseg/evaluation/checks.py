@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lexiseg.data import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, UsageError
+from lexiseg.printable import counted
 from lexiseg.runs.run import Run
 
 
@@ -52,9 +53,9 @@ def check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
             f"scores would say nothing"
         )
         raise DataError(
-            f"{len(seen)} images of the {split} split of {index.root} {how}: this is not the split of the "
-            f"training. Copy {run.path / 'splits.json'} beside the data, or, if this is another "
-            f"data set, give it a name of its own in dataset.yaml.",
+            f"{counted(len(seen), 'image')} of the {split} split of {index.root} {how}: this is not the "
+            f"split of the training. Copy {run.path / 'splits.json'} beside the data, or, if this is another "
+            "data set, give it a name of its own in dataset.yaml.",
             code="LEX-DATA-139",
         )
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from lexiseg.data.sample import Split
 from lexiseg.evaluation.metrics_file import Interval
 from lexiseg.json_records import FileRecord, Record
-from lexiseg.printable import brief
+from lexiseg.printable import brief, counted
 
 
 class ComparedRun(Record):
@@ -126,7 +126,7 @@ class Comparison(FileRecord):
         return brief(
             self,
             f"{self.runs.a.name} against {self.runs.b.name}",
-            f"{self.n} cases",
+            counted(self.n, "case"),
             f"difference {self.groups[0].mean:+.4f}" if self.groups else None,
         )
 

@@ -42,7 +42,7 @@ from lexiseg.files import refuse_blocked
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.json_records import record_text
-from lexiseg.printable import brief
+from lexiseg.printable import brief, counted
 from lexiseg.runs.run import Run
 
 #: Called after each case with the number of cases done and the number in all.
@@ -64,7 +64,9 @@ class Evaluation:
     cases: tuple[ScoredCase, ...]
 
     def __repr__(self) -> str:
-        return brief(self, str(self.out), f"{len(self.cases)} cases", f"Dice {self.metrics.dice.mean:.4f}")
+        return brief(
+            self, str(self.out), counted(len(self.cases), "case"), f"Dice {self.metrics.dice.mean:.4f}"
+        )
 
     def raise_for_failures(self) -> None:
         """Raise an error if any case failed; all files have been written by then.
@@ -77,7 +79,7 @@ class Evaluation:
             names = ", ".join(case.id for case in failed[:5])
             more = ", ..." if len(failed) > 5 else ""
             raise PartialFailureError(
-                f"{len(failed)} of {len(failed) + len(self.cases)} cases could not be evaluated "
+                f"{len(failed)} of {counted(len(failed) + len(self.cases), 'case')} could not be evaluated "
                 f"({names}{more}). The others were evaluated. The reasons are under `failed` in "
                 f"{self.out / 'metrics.json'}.",
                 code="LEX-PART-004",
@@ -156,8 +158,8 @@ def evaluate_on(
         cases, failed = _score(predictor, samples, scorer, options.batch_size, progress)
         if not cases:
             raise DataError(
-                f"None of the {len(samples)} cases of the {options.split} split of {index.root} could be "
-                f"evaluated. First reason: {failed[0].error}",
+                f"No case of the {options.split} split of {index.root} could be evaluated (of "
+                f"{counted(len(samples), 'case')}). First reason: {failed[0].error}",
                 code="LEX-DATA-143",
             )
         figures = draw_cases(choose_cases(cases), predictor, index=index, references=scorer.references)

@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.metrics_file import ConfusionMatrix, ReliabilityScores, SizeStratum
+from lexiseg.printable import counted
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -192,8 +193,8 @@ def distillation(history: Sequence[Mapping[str, str]]) -> Picture | None:
         below.plot(steps, gap, color=ORANGE, marker="s", markersize=3)
         below.set(ylabel="gap, validation", xlabel="training step", ylim=(0, None))
     alt = (
-        f"Two curves over {len(rows)} validations: the distillation loss went from {loss[0]:.3f} to "
-        f"{loss[-1]:.3f}; the gap between image and text embeddings, 1 - cosine similarity, on validation "
+        f"Two curves over {counted(len(rows), 'validation')}: the distillation loss went from {loss[0]:.3f} "
+        f"to {loss[-1]:.3f}; the gap between image and text embeddings, 1 - cosine similarity, on validation "
         f"images went from {gap[0]:.3f} to {gap[-1]:.3f}."
     )
     return Picture(uri=_svg_uri(figure), alt=alt)
@@ -218,9 +219,9 @@ def _histogram(
         axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     low, high = np.quantile(values, [0.25, 0.75])
     alt = (
-        f"Histogram of {what} over {values.size} cases: mean {mean:{form}}, median {median:{form}}, half of "
-        f"the cases between {low:{form}} and {high:{form}}, lowest {values.min():{form}}, highest "
-        f"{values.max():{form}}."
+        f"Histogram of {what} over {counted(values.size, 'case')}: mean {mean:{form}}, median "
+        f"{median:{form}}, half of the cases between {low:{form}} and {high:{form}}, lowest "
+        f"{values.min():{form}}, highest {values.max():{form}}."
     )
     return Picture(uri=_svg_uri(figure), alt=alt)
 
@@ -262,7 +263,7 @@ def _over_size(
     said = ", ".join(f"{name} {mean:{form}}" for name, mean in means.items())
     low, high = (100 * cut for cut in cuts)
     alt = (
-        f"Scatter of {what} over lesion size for {number} cases; dashed lines at {low:.2g} % and "
+        f"Scatter of {what} over lesion size for {counted(number, 'case')}; dashed lines at {low:.2g} % and "
         f"{high:.2g} % of the image part the terciles. Mean by tercile: {said}."
     )
     return Picture(uri=_svg_uri(figure), alt=alt)

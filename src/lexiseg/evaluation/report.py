@@ -14,7 +14,7 @@ from lexiseg.evaluation.report_cases import MOST_ROWS, case_anchors, case_rows
 from lexiseg.evaluation.report_findings import findings
 from lexiseg.html_template import html_template, page_script
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
-from lexiseg.printable import printable_json
+from lexiseg.printable import counted, printable_json
 from lexiseg.runs.manifest import DataRecord, TrainingRecord
 from lexiseg.systems.registry import get
 from lexiseg.words.description import SIDE_NOTES, names_sides
@@ -137,7 +137,7 @@ def _about(metrics: Metrics) -> list[tuple[str, str]]:
         ),
         (
             "Data",
-            f"{metrics.data.name}, {metrics.split} split: {metrics.data.samples} images, "
+            f"{metrics.data.name}, {metrics.split} split: {counted(metrics.data.samples, 'image')}, "
             f"{metrics.num_cases} scored, {failed or 'none'} failed",
         ),
     ]

@@ -7,6 +7,7 @@ from statistics import median
 
 from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.metrics_file import Metrics
+from lexiseg.printable import counted
 
 
 def findings(metrics: Metrics, cases: Sequence[ScoredCase]) -> tuple[str, str, str]:
@@ -47,4 +48,4 @@ def _flag(metrics: Metrics) -> str:
 
 
 def _cases(number: int) -> str:
-    return "1 case" if number == 1 else f"{number:,} cases"
+    return counted(number, "case")

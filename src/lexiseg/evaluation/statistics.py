@@ -21,6 +21,7 @@ from scipy.stats import wilcoxon
 from lexiseg.errors import UsageError
 from lexiseg.evaluation.metrics import CaseScores, overlap
 from lexiseg.evaluation.metrics_file import MeanScore
+from lexiseg.printable import counted
 
 #: Number of bootstrap draws behind each 95 % interval.
 RESAMPLES = 2000
@@ -91,7 +92,11 @@ def few_cases(clusters: Sequence[Hashable | None]) -> str | None:
     if drawn >= FEW_CASES:
         return None
     known = any(cluster is not None for cluster in clusters)
-    what = f"{len(clusters)} images of {drawn} patients" if known else f"{drawn} images"
+    what = (
+        f"{counted(len(clusters), 'image')} of {counted(drawn, 'patient')}"
+        if known
+        else counted(drawn, "image")
+    )
     if drawn < 2:
         return f"Few cases: {'one patient' if known else 'one image'}, so there is no 95 % interval."
     return f"Few cases: {what}. Their 95 % intervals are rough, and mostly too narrow."

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from lexiseg.evaluation.suspicion_signs import Kind
 from lexiseg.json_records import FileRecord, Record
-from lexiseg.printable import brief
+from lexiseg.printable import brief, counted
 from lexiseg.words.description import Side
 
 
@@ -85,7 +85,9 @@ class Suspicions(FileRecord):
     failed: tuple[SuspicionFailure, ...]
 
     def __repr__(self) -> str:
-        return brief(self, self.data, f"{self.checked} cases checked", f"{len(self.failed)} failed")
+        return brief(
+            self, self.data, f"{counted(self.checked, 'case')} checked", f"{len(self.failed)} failed"
+        )
 
     def table(self) -> str:
         """Return the cases as CSV, one row per case."""

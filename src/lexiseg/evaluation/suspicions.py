@@ -38,6 +38,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder
+from lexiseg.printable import counted
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.measure import measure_indices
@@ -138,8 +139,8 @@ def find_suspicions(
     samples = tuple(sample for sample in index.samples if sample.id not in learned)
     if not samples:
         raise DataError(
-            f"{run.shown} was trained on all {len(index.samples)} images of {index.root}, so it cannot check "
-            "any. Use --folds 5 instead, which trains runs on parts of the data set.",
+            f"{run.shown} was trained on {counted(len(index.samples), 'image')}, all of {index.root}, so it "
+            "cannot check any. Use --folds 5 instead, which trains runs on parts of the data set.",
             code="LEX-DATA-901",
         )
     part = Part(predictor=Predictor(run, PredictionOptions(**options)), samples=samples)

@@ -7,5 +7,5 @@ they arrived. `prediction` routes (`routing`) and predicts them, `delivery` send
 same once for a folder, without a queue. `event_log` and `monitoring` show what happens, without data of
 patients.
 
-Everything needs `pip install 'lexiseg[gateway]'`.
+Everything needs the extra `gateway`.
 """

@@ -19,7 +19,7 @@ from pydantic import (
 from lexiseg.errors import UsageError
 from lexiseg.inference.writers.registry import FORMATS, image_formats
 from lexiseg.structured_text import UnusableTextError, read_yaml
-from lexiseg.validation import explain
+from lexiseg.validation import content_of, explain
 
 #: Formats that archives take.
 DICOM_FORMATS = frozenset(known.name for known in FORMATS if known.extra == "dicom")
@@ -362,7 +362,7 @@ def read_configuration(path: Path) -> GatewayConfiguration:
         ) from error
     if not isinstance(values, dict):
         raise UsageError(
-            f"{path} must hold fields such as `state: ...`, not a {type(values).__name__}.",
+            f"{path} must hold fields such as `state: ...`, not {content_of(values)}.",
             code="LEX-USE-1231",
         )
     try:

@@ -68,7 +68,7 @@ class DeliveryWorker:
         state, image, retries = self._state, delivery.image, self._state.configuration.retries
         if time.time() - image.changed > retries.give_up_h * _SECONDS_PER_HOUR:
             error = DataError(
-                f"{self._name} did not take the results within {retries.give_up_h:g} hours: {outcome.error}",
+                f"{self._name} did not take the results within {retries.give_up_h:g} h: {outcome.error}",
                 code="LEX-DATA-1242",
             )
             self._refused(delivery, Undelivered(error=error, final=True))

@@ -34,6 +34,7 @@ from lexiseg.inference.predictions_file import PredictionRecord
 from lexiseg.inference.predictor import Predictor
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.outputs.new_folder import reserved
+from lexiseg.printable import counted
 
 #: What mercure keeps of a pass.
 RESULT_FILE = "result.json"
@@ -131,8 +132,8 @@ def predict_folder(configuration: GatewayConfiguration, images: Path, out: Path)
         found = list(_outcomes(configuration, predictors, images, out, folder))
     summary = _summary(found)
     text = (
-        f"{summary.predicted} images segmented, {summary.flagged} to be looked at, {summary.left_out} left "
-        f"out, {len(summary.failed)} problems. {NOT_FOR_DIAGNOSIS}"
+        f"{counted(summary.predicted, 'image')} segmented, {summary.flagged} to be looked at, "
+        f"{summary.left_out} left out, {counted(len(summary.failed), 'problem')}. {NOT_FOR_DIAGNOSIS}"
     )
     record = PassRecord(images=tuple(found), notification=Notification(text=text))
     write_json(out / RESULT_FILE, record.model_dump(mode="json", by_alias=True))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lexiseg.inference.predictions_file import PredictionRecord
 from lexiseg.inference.writers.base import PredictedImage
-from lexiseg.printable import brief
+from lexiseg.printable import brief, counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class BatchSummary:
     def __repr__(self) -> str:
         return brief(
             self,
-            f"{self.done} images",
+            counted(self.done, "image"),
             f"{self.flagged} flagged",
             f"{len(self.failed)} failed",
             str(self.results),

@@ -10,9 +10,10 @@ from pydantic import Field
 
 from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import RunError
+from lexiseg.extras import upgrade_hint
 from lexiseg.inference.review import ReviewRule
 from lexiseg.json_records import Record, reason, write_record
-from lexiseg.printable import brief
+from lexiseg.printable import brief, counted
 from lexiseg.runs.run import Run
 from lexiseg.structured_text import read_json
 
@@ -83,7 +84,7 @@ class Calibration(Record):
         return brief(
             self,
             f"temperature {self.temperature:.3f}",
-            f"{self.data.samples} validation cases",
+            f"{counted(self.data.samples, 'validation case')}",
             f"calibration error {self.ece_before:.4f} to {self.ece_after:.4f}",
         )
 
@@ -92,7 +93,7 @@ class Calibration(Record):
         said = []
         before, after = self.ece_unseen_before, self.ece_unseen_after
         if self.data.samples < FEW_CASES:
-            cases = "1 validation case is" if self.data.samples == 1 else f"{self.data.samples} cases are"
+            cases = counted(self.data.samples, "validation case is", "validation cases are")
             said.append(
                 f"{cases} few for a calibration: below {FEW_CASES}, temperature, expected Dice and review "
                 f"flag are rough."
@@ -185,6 +186,6 @@ def _read(run: Run) -> CalibrationFile | None:
         ) from error
     raise RunError(
         f"{file} was written by a newer Lexiseg (format {version}); this version reads formats up to "
-        f"{_FORMAT_VERSION}. Upgrade with: pip install --upgrade lexiseg",
+        f"{_FORMAT_VERSION}. {upgrade_hint()}",
         code="LEX-RUN-011",
     )

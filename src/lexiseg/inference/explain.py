@@ -17,7 +17,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.report_draft import draft_of
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.word_correction import can_correct, correct_mask
-from lexiseg.printable import brief
+from lexiseg.printable import brief, counted
 from lexiseg.systems.registry import get
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary
@@ -104,7 +104,7 @@ class ExplainedWord:
             self,
             self.factor,
             "no heat" if self.heat is None else "heat",
-            f"{len(self.what_if)} other phrases",
+            counted(len(self.what_if), "other phrase"),
         )
 
 
@@ -138,9 +138,9 @@ class Explanation:
         return brief(
             self,
             " x ".join(map(str, self.plain.shape)),
-            f"{len(self.words)} words",
+            counted(len(self.words), "word"),
             None if self.heat_kind is None else f"heat by {self.heat_kind}",
-            f"{len(self.notes)} notes",
+            counted(len(self.notes), "note"),
         )
 
 

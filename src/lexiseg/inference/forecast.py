@@ -12,6 +12,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.writers.base import Target
 from lexiseg.inference.writers.registry import image_formats
 from lexiseg.json_records import Record
+from lexiseg.printable import counted
 
 #: Images that are predicted to measure the time, after one that is not counted.
 _MEASURED = 4
@@ -46,10 +47,10 @@ class PredictionForecast(Record):
 
     def sentences(self) -> tuple[str, ...]:
         """Return the forecast for people, one sentence per subject."""
-        images = "1 image" if self.images == 1 else f"{self.images} images"
+        images = counted(self.images, "image")
         said = [f"{images} would be predicted by {self.engine}."]
         if self.volumes:
-            volumes = "1 volume" if self.volumes == 1 else f"{self.volumes} volumes"
+            volumes = counted(self.volumes, "volume")
             said.append(f"{volumes} would be predicted slice by slice; the time of volumes is not estimated.")
         if self.minutes is not None and self.seconds_per_image is not None:
             said.append(

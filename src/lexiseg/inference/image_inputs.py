@@ -20,6 +20,7 @@ from lexiseg.data.decoded_image import DecodedImage, decode_with_facts
 from lexiseg.data.decoding.stored import StoredPixels, to_8bit
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import UsageError
+from lexiseg.printable import counted
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -194,8 +195,8 @@ def _from_unit_range(array: npt.NDArray[Any]) -> Pixels:
     """Return numbers of 0..1 as 0..255, rounded."""
     if not np.isfinite(array).all():
         raise UsageError(
-            f"Expected numbers of 0..1, got {int((~np.isfinite(array)).sum())} NaN or infinite values. "
-            "Replace them, for example with `numpy.nan_to_num(image)`.",
+            f"Expected numbers of 0..1, got {counted(int((~np.isfinite(array)).sum()), 'value')} that are "
+            "NaN or infinite. Replace them, for example with `numpy.nan_to_num(image)`.",
             code="LEX-USE-1167",
         )
     low, high = float(array.min()), float(array.max())

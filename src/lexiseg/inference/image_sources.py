@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lexiseg.errors import DataError, LexisegError, UsageError
+from lexiseg.extras import install_hint
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -143,8 +144,7 @@ def file_system(url: str) -> tuple[AbstractFileSystem, str]:
             system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
         raise UsageError(
-            f"{url} needs packages that are not installed ({error}). Install them with: pip install "
-            "'lexiseg[cloud]'",
+            f"{url} needs packages that are not installed ({error}). {install_hint('cloud')}",
             code="LEX-USE-1282",
         ) from error
     except ValueError as error:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lexiseg.clinic.facts import ImageFacts
 from lexiseg.inference.training_images import Aspect
-from lexiseg.printable import brief
+from lexiseg.printable import brief, counted
 from lexiseg.words.description import Description, Side
 
 
@@ -98,7 +98,7 @@ class Prediction:
             self,
             " x ".join(map(str, self.mask.shape)),
             *(f"{name} {count} px" for name, count in self.area_px.items()),
-            f"{len(self.words)} words",
+            counted(len(self.words), "word"),
             "flagged" if self.flagged else "not flagged",
             None if self.expected_dice is None else f"expected Dice {self.expected_dice:.2f}",
         )

@@ -21,7 +21,7 @@ from lexiseg.inference.target_list import SHARD_FOLDER, Shard, TargetList
 from lexiseg.inference.writers.base import Batch, PredictedImage, Target, Writer
 from lexiseg.json_records import FileRecord, read_record, record_text
 from lexiseg.outputs.output_folder import owned_folder
-from lexiseg.printable import printable_json
+from lexiseg.printable import counted, printable_json
 from lexiseg.structured_text import UnusableTextError, parse_json
 
 #: Name of the file in the folder of a shard.
@@ -178,8 +178,9 @@ def join_shards(out: str | Path) -> JoinedShards:
                     failed += isinstance(line, FailureRecord)
             if images != records[0].images:
                 raise DataError(
-                    f"The shards in {out} hold {images} lines, but were made of {records[0].images} images. "
-                    f"A {RESULTS_FILE} was changed or cut. Predict the shards again.",
+                    f"The shards in {out} hold {counted(images, 'line')}, but were made of "
+                    f"{counted(records[0].images, 'image')}. A {RESULTS_FILE} was changed or cut. Predict "
+                    "the shards again.",
                     code="LEX-DATA-1282",
                 )
     return JoinedShards(shards=len(records), images=images, failed=failed, results=results)
@@ -204,7 +205,7 @@ def _finished_shards(out: Path) -> list[ShardRecord]:
     missing = [str(shard) for shard in shards if not _is_finished(out / shard.folder)]
     if missing:
         raise DataError(
-            f"Of {counts[0]} shards in {out}, {len(missing)} are missing or not finished: "
+            f"Missing or not finished: {len(missing)} of {counted(counts[0], 'shard')} in {out}: "
             f"{', '.join(missing[:20])}. Run `lexiseg predict` with --shard for each of them; a shard that "
             "was interrupted goes on where it stopped.",
             code="LEX-DATA-1284",

@@ -27,6 +27,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from lexiseg.errors import RunError
+from lexiseg.extras import upgrade_hint
 from lexiseg.files import write_bytes
 from lexiseg.json_records import Record, reason
 from lexiseg.runs.run import Run
@@ -259,7 +260,7 @@ def load_training_images(run: Run) -> TrainingImages | None:
     if found is None:
         raise RunError(
             f"{file} was written by a newer Lexiseg (format {version}); this version reads formats up to "
-            f"{_FORMAT_VERSION}. Upgrade with: pip install --upgrade lexiseg",
+            f"{_FORMAT_VERSION}. {upgrade_hint()}",
             code="LEX-RUN-901",
         )
     if found.record.weights_sha256 != run.weights_sha256():

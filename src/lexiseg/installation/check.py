@@ -7,6 +7,7 @@ import platform
 
 from lexiseg._version import __version__
 from lexiseg.engines.threads import cpu_threads
+from lexiseg.extras import install_command
 from lexiseg.installation.machine import device_findings, devices, folder_findings, folders
 from lexiseg.installation.packages import by_extra, extra_states, package_findings, requirements, version_of
 from lexiseg.installation.report import Finding, InstallationReport
@@ -54,6 +55,6 @@ def _unknown_packages(known: bool) -> list[Finding]:
         Finding(
             kind="note",
             text="Lexiseg is not installed as a package, so the versions of other packages are not checked.",
-            remedy="pip install lexiseg",
+            remedy=install_command(),
         )
     ]

@@ -9,6 +9,7 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
+from lexiseg.extras import install_command
 from lexiseg.installation.report import ExtraState, Finding
 
 #: Extras of developers.
@@ -103,6 +104,6 @@ def package_findings(needed: Mapping[str, Sequence[Requirement]]) -> list[Findin
             found[f"[{state.name}]"] = Finding(
                 kind="note",
                 text=f"The extra {state.name} is installed in part: {', '.join(state.missing)} missing.",
-                remedy=f"If you need it: pip install 'lexiseg[{state.name}]'",
+                remedy=f"If you need it: {install_command(state.name)}",
             )
     return list(found.values())

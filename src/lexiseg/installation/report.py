@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 from lexiseg.json_records import Record
-from lexiseg.printable import brief
+from lexiseg.printable import brief, counted
 
 
 class ExtraState(Record):
     """An extra of the installation.
 
     Attributes:
-        name: Its name, as in `pip install 'lexiseg[NAME]'`.
+        name: Its name, such as "dicom".
         installed: Its installed packages with their versions.
         missing: Its packages that are not installed.
     """
@@ -123,4 +123,4 @@ class InstallationReport(Record):
         return tuple(finding for finding in self.findings if finding.kind == "problem")
 
     def __repr__(self) -> str:
-        return brief(self, f"Lexiseg {self.lexiseg}", f"{len(self.problems)} problems", self.platform)
+        return brief(self, f"Lexiseg {self.lexiseg}", counted(len(self.problems), "problem"), self.platform)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lexiseg.errors import UsageError, WeightsError
 from lexiseg.hub import hub_file, packaged_path
 from lexiseg.models.normalisation import Normalisation
+from lexiseg.printable import counted
 
 _SHOWN = 10
 
@@ -98,8 +99,9 @@ def load_encoder_weights(name: str, encoder: nn.Module, *, path: str | Path | No
         bad = missing + misshapen
         more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
         raise WeightsError(
-            f"The weights {path or 'found'} do not fit the encoder '{name}': {len(missing)} tensors are "
-            f"missing and {len(misshapen)} have another shape: {', '.join(bad[:_SHOWN])}{more}.",
+            f"The weights {path or 'found'} do not fit the encoder '{name}': "
+            f"{counted(len(missing), 'tensor')} missing, {counted(len(misshapen), 'tensor')} of another "
+            f"shape: {', '.join(bad[:_SHOWN])}{more}.",
             code="LEX-WEIGHTS-006",
         )
     encoder.load_state_dict({key: value for key, value in chosen.items() if value is not None})

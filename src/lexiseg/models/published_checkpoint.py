@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
+from lexiseg.printable import counted
+
 _SHOWN = 10
 
 
@@ -21,4 +23,4 @@ def listed(names: Iterable[str], what: str) -> str:
     names = list(names)
     shown = ", ".join(names[:_SHOWN])
     more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{len(names)} {what}{'s' if len(names) > 1 else ''}: {shown}{more}"
+    return f"{counted(len(names), what)}: {shown}{more}"

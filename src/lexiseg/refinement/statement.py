@@ -26,6 +26,7 @@ _ONLY = re.compile(r"\b(only|just|nur)\b", re.IGNORECASE)
 _NEGATION = re.compile(r"\b(no|not|without|never|kein\w*|nicht|ohne)\b", re.IGNORECASE)
 _NEXT_FACTOR = re.compile(r"[;\n]|,(?=[^,;:]*:)")
 _CLAUSES = re.compile(r"([.;])")
+_PARTS = re.compile(r"[,.;!\n]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,8 @@ class Statement:
     Attributes:
         texts: What was said, as it was written.
         indices: One index per factor of the vocabulary; `UNKNOWN` where nothing was said.
-        problems: What could not be read, or was read as another word, one sentence each.
+        problems: What could not be read, what is not used for this reason, and what was read as another word,
+            one sentence each.
     """
 
     texts: tuple[str, ...]
@@ -80,8 +82,9 @@ def read_statement(said: Said, vocabulary: Vocabulary, *, side: Side) -> Stateme
     if all(index == UNKNOWN for index in indices):
         why = f" ({'; '.join(problems)})" if problems else ""
         raise UsageError(
-            f"Nothing could be read in {_quoted(texts)}{why}. Say a phrase of the vocabulary, such as "
-            f"{_example(vocabulary)!r}.",
+            f"Nothing could be read in {_quoted(texts)}{why}. "
+            f"{'Leave out what cannot be read, or say' if problems else 'Say'} a phrase of the vocabulary, "
+            f"such as {_example(vocabulary)!r}.",
             code="LEX-USE-301",
         )
     _check_halves(vocabulary, indices)
@@ -109,10 +112,27 @@ def _free_text(text: str, vocabulary: Vocabulary, side: Side) -> tuple[tuple[int
     clauses = [
         clause if _NEGATION.search(clause) else _ONLY.sub(" ", clause) for clause in _CLAUSES.split(text)
     ]
-    description = parse_report("".join(clauses), vocabulary, side=side)
+    kept = "".join(clauses)
+    description = parse_report(kept, vocabulary, side=side)
     silent = _silent(vocabulary, description)
     unread = tuple(p for p in description.problems if not p.startswith(silent))
-    return description.indices, (*unread, *_repairs(description))
+    unused = _unused(kept, description.indices, vocabulary, side) if unread else ()
+    return description.indices, (*unread, *unused, *_repairs(description))
+
+
+def _unused(text: str, indices: Sequence[int], vocabulary: Vocabulary, side: Side) -> tuple[str, ...]:
+    """Name the parts that state something by themselves, but nothing beside a part that cannot be read.
+
+    The parser does not guess what "wrong" means in "lower left lung, wrong", so it reads none of it.
+    """
+    unused = []
+    for part in filter(str.strip, _PARTS.split(text)):
+        alone = parse_report(part, vocabulary, side=side).indices
+        if any(
+            by_itself != UNKNOWN and used == UNKNOWN for by_itself, used in zip(alone, indices, strict=True)
+        ):
+            unused.append(f"'{part.strip()}' is therefore not used")
+    return tuple(unused)
 
 
 def _factor(name: str, vocabulary: Vocabulary) -> int:

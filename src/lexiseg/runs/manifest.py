@@ -9,6 +9,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, mode
 
 from lexiseg.data.image_fit import Fit
 from lexiseg.errors import RunError
+from lexiseg.extras import upgrade_hint
 from lexiseg.json_records import PartlyWritten, Record, reason
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.structured_text import read_json
@@ -286,8 +287,8 @@ def read_manifest(folder: Path) -> Manifest:
     if version > FORMAT_VERSION:
         raise RunError(
             f"{folder} was written by a newer Lexiseg ({value.get('lexiseg_version', 'unknown')}, format "
-            f"{version}); this version reads formats up to {FORMAT_VERSION}. Upgrade with: "
-            f"pip install --upgrade lexiseg",
+            f"{version}); this version reads formats up to {FORMAT_VERSION}. "
+            f"{upgrade_hint()}",
             code="LEX-RUN-004",
         )
     try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from lexiseg.errors import RequestError
+from lexiseg.printable import counted
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -77,7 +78,8 @@ class Batcher(Generic[Item, Result]):
         # A request that is larger than the queue may still come when nothing else waits.
         if self.reserved and self.reserved + items > self._settings.waiting:
             raise RequestError(
-                f"{self.reserved} images wait for this model already. Send the request again later.",
+                f"{counted(self.reserved, 'image waits', 'images wait')} for this model already. Send the "
+                "request again later.",
                 status=429,
                 retry_after=self.retry_after(),
                 code="LEX-REQ-1107",

@@ -98,7 +98,7 @@ class IsolatedDecoding:
             self._free.put_nowait(None)
             if isinstance(error, TimeoutError):
                 raise DataError(
-                    f"{upload.name} takes longer to decode than {self._limits.decode_seconds:g} seconds, the "
+                    f"{upload.name} takes longer to decode than {self._limits.decode_seconds:g} s, the "
                     "limit of the server. Save it as PNG without compression.",
                     code="LEX-DATA-1104",
                 ) from error

@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from lexiseg.errors import LexisegError, RequestError
 from lexiseg.inference.result import Prediction
+from lexiseg.printable import counted
 from lexiseg.refinement.refine import refine_decoded, statement_for
 from lexiseg.serving.answers import failed_image, prediction_answer, refined_answer
 from lexiseg.serving.image_addresses import ImageAddresses
@@ -115,7 +116,7 @@ class Service:
                 yield
         except TimeoutError as error:
             raise RequestError(
-                f"The request takes longer than {self.limits.seconds:g} seconds, the limit of the server. "
+                f"The request takes longer than {self.limits.seconds:g} s, the limit of the server. "
                 "Send it again, with fewer images, or as a job.",
                 status=503,
                 retry_after=5,
@@ -136,7 +137,8 @@ class Service:
             )
         if len(urls) > self.limits.images:
             raise RequestError(
-                f"The request names {len(urls)} images; the server takes at most {self.limits.images}.",
+                f"The request names {counted(len(urls), 'image')}; the server takes at most "
+                f"{self.limits.images}.",
                 status=413,
                 code="LEX-REQ-1128",
             )

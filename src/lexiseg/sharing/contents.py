@@ -16,6 +16,7 @@ from lexiseg.errors import DataError, RunError
 from lexiseg.inference.calibration import CALIBRATION_FILE
 from lexiseg.inference.training_images import TRAINING_IMAGES_FILE
 from lexiseg.json_records import FileRecord, Record
+from lexiseg.printable import counted
 from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import MASKS_FILE, SPLITS_FILE
@@ -201,9 +202,10 @@ def check_file(path: Path, name: str, expected: SharedFileRecord, *, source: str
     found = _described(path)
     if found != expected:
         raise DataError(
-            f"{name} of {source} is not the file that {BUNDLE_FILE} describes: expected {expected.bytes} "
-            f"bytes with SHA-256 {expected.sha256[:12]}..., got {found.bytes} bytes with "
-            f"{found.sha256[:12]}... The copy is damaged or was changed. Get it again from its owner.",
+            f"{name} of {source} is not the file that {BUNDLE_FILE} describes: expected "
+            f"{counted(expected.bytes, 'byte')} with SHA-256 {expected.sha256[:12]}..., got "
+            f"{counted(found.bytes, 'byte')} with {found.sha256[:12]}... The copy is damaged or was changed. "
+            "Get it again from its owner.",
             code="LEX-DATA-1050",
         )
 

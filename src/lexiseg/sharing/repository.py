@@ -225,7 +225,7 @@ def _card(run: Run, contents: Contents, address: Address) -> str:
         head["license"] = license
     return (
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n{model_card(run).rstrip()}\n\n## Use\n\n"
-        "Research software, not a medical device: not for clinical use.\n\n```bash\n"
-        "pip install 'lexiseg[share]'\n"
+        "Research software, not a medical device: not for clinical use.\n\n"
+        "With Lexiseg and its extra `share`:\n\n```bash\n"
         f"lexiseg pull hf://{address.name} --out RUN\nlexiseg predict RUN image.png --out predictions\n```\n"
     )

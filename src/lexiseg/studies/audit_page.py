@@ -12,6 +12,7 @@ from lexiseg.evaluation import figures
 from lexiseg.evaluation.cases import TERCILES
 from lexiseg.evaluation.tables import ALL
 from lexiseg.html_template import html_template
+from lexiseg.printable import counted
 from lexiseg.studies.arms import ARM_TABLE
 from lexiseg.studies.audit_file import (
     ArmComparison,
@@ -170,9 +171,9 @@ def _budget(training: SharedTraining) -> str:
     if training.epochs is not None:
         return f"{training.epochs} passes over the training images, the same steps in every arm"
     if training.steps is not None:
-        return f"{training.steps} steps in every arm"
+        return f"{counted(training.steps, 'step')} in every arm"
     if training.max_minutes is not None:
-        return f"{training.max_minutes:g} minutes of wall-clock time per arm"
+        return f"{training.max_minutes:g} min of wall-clock time per arm"
     return "the same number of steps in every arm"
 
 

@@ -20,6 +20,7 @@ from lexiseg.evaluation.evaluate import evaluate_on
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.files import remove_leftover_folders, remove_leftovers
 from lexiseg.outputs.folder_lock import FolderLock
+from lexiseg.printable import counted
 from lexiseg.studies.arm_locks import STALE_MINUTES, Claims, share_out
 from lexiseg.studies.study_data import with_hidden
 from lexiseg.systems.configuration import TrainConfig
@@ -245,6 +246,6 @@ def train_and_evaluate(study: Study, trial: Trial, *, console: Console) -> None:
     evaluation = evaluate_on(index, run, study.evaluation, out=study.evaluation_folder(trial))
     console.print(
         f"{folder.name}: {study.evaluation.split} Dice {evaluation.metrics.dice.mean:.4f} over "
-        f"{evaluation.metrics.num_cases} cases.",
+        f"{counted(evaluation.metrics.num_cases, 'case')}.",
         highlight=False,
     )

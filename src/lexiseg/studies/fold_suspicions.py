@@ -23,6 +23,7 @@ from lexiseg.evaluation.suspicions import (
 from lexiseg.files import refuse_blocked
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
+from lexiseg.printable import counted
 from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
@@ -106,9 +107,10 @@ def fold_indices(index: DatasetIndex, folds: int) -> list[DatasetIndex]:
     sizes = [sum(place[_group(sample)] % folds == fold for sample in index.samples) for fold in range(folds)]
     if min(sizes) < index.num_classes or len(groups) < 2 * folds:
         raise DataError(
-            f"{index.root} has {len(index.samples)} images of {len(groups)} patients. With {folds} folds the "
-            f"smallest fold has {min(sizes)} images; it needs at least {index.num_classes} (one per class, "
-            f"with the background), and at least {2 * folds} patients are needed. Choose fewer --folds.",
+            f"{index.root} has {counted(len(index.samples), 'image')} of {counted(len(groups), 'patient')}. "
+            f"With {folds} folds the smallest fold has {counted(min(sizes), 'image')}; it needs at least "
+            f"{index.num_classes} (one per class, with the background), and at least {2 * folds} patients "
+            "are needed. Choose fewer --folds.",
             code="LEX-DATA-903",
         )
     found = []

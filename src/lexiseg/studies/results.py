@@ -15,6 +15,7 @@ from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.metrics_file import Metrics
 from lexiseg.evaluation.tables import read_cases
 from lexiseg.json_records import read_record
+from lexiseg.printable import counted
 from lexiseg.runs.manifest import FinishedTraining
 from lexiseg.runs.run import Run
 from lexiseg.studies.engine import Study
@@ -96,7 +97,7 @@ def same_cases(results: Sequence[TrialResult]) -> None:
     for result in results[1:]:
         if set(result.cases.index) != set(first.cases.index):
             raise RunError(
-                f"{result.name} was evaluated on {len(result.cases)} cases and {first.name} on "
+                f"{result.name} was evaluated on {counted(len(result.cases), 'case')} and {first.name} on "
                 f"{len(first.cases)}, and these are not the same cases. Remove their evaluations, and run "
                 f"the command again.",
                 code="LEX-RUN-018",

@@ -12,6 +12,7 @@ from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
 from lexiseg.data.layouts.open_dataset import scan_folder
 from lexiseg.data.mask_hiding import hide_masks
 from lexiseg.errors import DataError, UsageError
+from lexiseg.printable import counted
 from lexiseg.systems.configuration import TrainConfig
 
 
@@ -70,7 +71,7 @@ def limited(index: DatasetIndex, limit: int | None) -> DatasetIndex:
     train = index.split("train")
     if limit > len(train):
         raise UsageError(
-            f"--limit {limit} is more than the {len(train)} training images of {index.root}.",
+            f"--limit {limit} is more than the {counted(len(train), 'training image')} of {index.root}.",
             code="LEX-USE-101",
         )
     return replace(index, samples=_first(index.samples, limit))

@@ -15,7 +15,7 @@ from lexiseg.structured_text import UnusableTextError, read_yaml
 from lexiseg.systems.configuration import LENGTHS, TrainConfig
 from lexiseg.systems.registry import DEFAULT, get, systems
 from lexiseg.systems.system import System
-from lexiseg.validation import problem
+from lexiseg.validation import content_of, problem
 
 #: The resolved configuration in a run folder.
 CONFIG_FILE = "config.yaml"
@@ -127,7 +127,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise UsageError(
-            f"The configuration {file} must hold fields such as `seed: 0`, not a {type(value).__name__}.",
+            f"The configuration {file} must hold fields such as `seed: 0`, not {content_of(value)}.",
             code="LEX-USE-072",
         )
     return value

@@ -13,6 +13,7 @@ from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.describing.description_file import DescriptionFile, DescriptionLine, read_descriptions
 from lexiseg.describing.vocabulary_choice import with_keyword_of
 from lexiseg.errors import DataError, RunError
+from lexiseg.printable import counted
 from lexiseg.runs.manifest import DescriptionsRecord
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN, Side
@@ -67,9 +68,9 @@ def check_described(file: DescriptionFile, index: DatasetIndex, vocabulary: Voca
         others = described - {sample.id for sample in index.samples}
         raise DataError(
             f"{file.path} describes {len(needed) - len(missing)} of the {len(needed)} training and "
-            f"validation images of {index.root}; not {some(missing)}. {len(others)} of its {len(described)} "
-            f"images are not in the data set{f' ({some(sorted(others))})' if others else ''}. Describe them "
-            f"all: lexiseg data describe {index.root} --out FILE{_from_reports(index, missing)}",
+            f"validation images of {index.root}; not {some(missing)}. Not in the data set: {len(others)} of "
+            f"its {counted(len(described), 'image')}{f' ({some(sorted(others))})' if others else ''}. "
+            f"Describe all: lexiseg data describe {index.root} --out FILE{_from_reports(index, missing)}",
             code="LEX-DATA-120",
         )
     for where, line in file.located():
@@ -146,9 +147,10 @@ def _check_not_measured(file: DescriptionFile, index: DatasetIndex) -> None:
     ]
     if measured:
         raise DataError(
-            f"{file.path} holds words that were measured on the masks of {len(measured)} training images "
-            f"which have no mask in this training ({some(measured)}): they would reveal the hidden masks. "
-            f"Describe these images from reports, or leave them out: --unmasked leave_out",
+            f"{file.path} holds words that were measured on the masks of "
+            f"{counted(len(measured), 'training image')} without a mask in this training ({some(measured)}): "
+            "they would reveal the hidden masks. Describe these images from reports, or leave them out: "
+            "--unmasked leave_out",
             code="LEX-DATA-124",
         )
 

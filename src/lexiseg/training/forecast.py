@@ -13,6 +13,7 @@ from torch import nn
 
 from lexiseg.console import PrintableConsole, duration_text
 from lexiseg.json_records import Record
+from lexiseg.printable import counted
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import CurveLogger, TrainConfig
 from lexiseg.training.checks import check_splits
@@ -86,9 +87,10 @@ class TrainingForecast(Record):
         if self.vocabulary is not None:
             words = f"words of {self.text}, vocabulary {self.vocabulary}"
         return (
-            f"Data: {self.data}; images: {images}; {self.with_mask} training images have a mask.",
+            f"Data: {self.data}; images: {images}; "
+            f"{counted(self.with_mask, 'training image has', 'training images have')} a mask.",
             f"Model: {self.model} {self.preset}; classes: {', '.join(self.classes[1:])}; {words}.",
-            f"Length: {self.steps} steps, {self.epochs:.1f} passes over the training images.",
+            f"Length: {counted(self.steps, 'step')}, {self.epochs:.1f} passes over the training images.",
             f"Time: about {duration_text(60 * self.minutes)} on {self.device} in {self.precision} "
             f"({self.seconds_per_step:.2f} s per step).",
             f"Files in {self.out}: {', '.join(self.files)}; zone_atlas.safetensors and "

@@ -21,6 +21,7 @@ from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.training_images import save_training_images
 from lexiseg.models.network_weights import channels_last, count_parameters
+from lexiseg.printable import counted
 from lexiseg.runs.manifest import TeacherRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import write_splits_record
@@ -288,7 +289,7 @@ class Training:
         run.save()  # last: from here on the run counts as finished
         shutil.rmtree(self.out / TEACHERS_FOLDER, ignore_errors=True)
         self.console.print(
-            f"Validation Dice {scores.dice:.4f} over all {scores.cases} cases (weights of step "
+            f"Validation Dice {scores.dice:.4f} over {counted(scores.cases, 'case')} (weights of step "
             f"{keeper.kept_step}).",
             highlight=False,
         )

@@ -14,6 +14,7 @@ from torch import nn
 from lexiseg.data.sample import Sample
 from lexiseg.evaluation.statistics import paired_difference
 from lexiseg.json_records import read_record, write_record
+from lexiseg.printable import counted
 from lexiseg.runs.manifest import TeacherRecord
 from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.training.examples import Words
@@ -208,7 +209,8 @@ class PseudoLabelling:
             if done - said >= _SAID_EVERY or done == 1:
                 said = done
                 self._console.print(
-                    f"Pseudo labels: {100 * done:.0f} % of {len(positions)} images.", highlight=False
+                    f"Pseudo labels: {100 * done:.0f} % of {counted(len(positions), 'image')}.",
+                    highlight=False,
                 )
         return PseudoLabels(
             ids=tuple(self._samples[p].id for p in positions),
@@ -281,15 +283,15 @@ def sentence(record: TeacherRecord) -> str:
     """Return for people what the teachers are worth."""
     if record.gain is None or record.gain_ci95 is None or record.dice_with_words is None:
         return (
-            f"Teachers: Dice {record.dice_without_words:.3f} on {record.images} images with a mask that they "
-            "were not trained on."
+            f"Teachers: Dice {record.dice_without_words:.3f} on {counted(record.images, 'image')} with a "
+            "mask that they were not trained on."
         )
     low, high = record.gain_ci95
     verdict = "their pseudo labels teach" if record.used else "the images without mask are left out"
     return (
-        f"Teachers: with words, Dice {record.dice_with_words:.3f} on {record.images} images with a mask that "
-        f"they were not trained on; without, {record.dice_without_words:.3f}. Gain {record.gain:+.3f} "
-        f"({low:+.3f} to {high:+.3f}): {verdict}."
+        f"Teachers: with words, Dice {record.dice_with_words:.3f} on {counted(record.images, 'image')} with "
+        f"a mask that they were not trained on; without, {record.dice_without_words:.3f}. Gain "
+        f"{record.gain:+.3f} ({low:+.3f} to {high:+.3f}): {verdict}."
     )
 
 

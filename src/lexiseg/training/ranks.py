@@ -23,6 +23,7 @@ import torch
 import torch.distributed as dist
 
 from lexiseg.errors import LexisegError, ResourceError, UsageError
+from lexiseg.printable import counted
 from lexiseg.structured_text import parse_json
 from lexiseg.systems.configuration import TrainConfig
 
@@ -100,8 +101,8 @@ def check_devices(config: TrainConfig, ranks: Ranks | None) -> None:
     size = config.devices if ranks is None else ranks.size
     if ranks is not None and config.devices not in (1, ranks.local_size):
         raise UsageError(
-            f"devices: the launcher started {ranks.local_size} processes on this machine, but devices is "
-            f"{config.devices}. Leave --devices out: the launcher decides.",
+            f"devices: the launcher started {counted(ranks.local_size, 'process', 'processes')} on this "
+            f"machine, but devices is {config.devices}. Leave --devices out: the launcher decides.",
             code="LEX-USE-1287",
         )
     if config.batch_size % size:
@@ -114,8 +115,8 @@ def check_devices(config: TrainConfig, ranks: Ranks | None) -> None:
     local = config.devices if ranks is None else ranks.local_size
     if uses_cuda(config) and local > found:
         raise UsageError(
-            f"devices: this machine has {found} CUDA devices, and {local} are asked for. Choose a smaller "
-            "--devices, or --device cpu.",
+            f"devices: this machine has {counted(found, 'CUDA device')}; asked for: {local}. Choose a "
+            "smaller --devices, or --device cpu.",
             code="LEX-USE-1289",
         )
 

@@ -11,6 +11,7 @@ from lexiseg.describing.description_file import DescriptionFile
 from lexiseg.embeddings.text_encoders import load_text_encoder
 from lexiseg.errors import RunError, UsageError
 from lexiseg.models.text_bank import TextBank
+from lexiseg.printable import counted
 from lexiseg.runs.manifest import Manifest
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
@@ -131,9 +132,9 @@ def _check_same_data(use: MaskUse, run: Run) -> None:
         found = {sample.id for sample in index.split(split)}
         if expected != found:
             raise RunError(
-                f"The run in {run.path} was started on other data: of its {len(expected)} {split} images "
-                f"{len(expected - found)} are not in the {split} split of {index.root}, which holds "
-                f"{len(found - expected)} others. Resume with the same data.",
+                f"The run in {run.path} was started on other data: the {split} split of {index.root} "
+                f"lacks {len(expected - found)} of its {counted(len(expected), 'image')} and holds "
+                f"{counted(len(found - expected), 'other image')}. Resume with the same data.",
                 code="LEX-RUN-015",
             )
 

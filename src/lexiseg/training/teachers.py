@@ -15,6 +15,7 @@ from torch import nn
 from lexiseg.data.sample import Sample
 from lexiseg.models.network_weights import channels_last, load_weights, save_weights
 from lexiseg.models.told_network import HasEncoder, ToldNetwork
+from lexiseg.printable import counted
 from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.registry import get
 from lexiseg.systems.system import TrainingInputs, TrainingParts
@@ -132,12 +133,12 @@ class Teachers:
         config = self._config.model_copy(update={"seed": seed})
         progress = Progress(total_steps=self._steps(len(members)), max_minutes=self._minutes())
         length = (
-            f"{progress.total_steps} steps"
+            counted(progress.total_steps, "step")
             if progress.total_steps is not None
             else f"{progress.max_minutes:.1f} minutes"
         )
         self._console.print(
-            f"Teacher {number + 1} of {FOLDS}: {len(members)} images with mask, {length}"
+            f"Teacher {number + 1} of {FOLDS}: {counted(len(members), 'image')} with mask, {length}"
             f"{', told the words of three quarters of its images' if self.told else ''}.",
             highlight=False,
         )

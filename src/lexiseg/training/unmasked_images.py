@@ -11,6 +11,7 @@ from typing import Literal
 
 from lexiseg.data.sample import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, UsageError
+from lexiseg.printable import counted
 from lexiseg.runs.manifest import MasksRecord, TextSource
 from lexiseg.runs.splits import SplitsRecord, WithMaskRecord, write_with_mask
 from lexiseg.systems.compact_configuration import UnmaskedConfig
@@ -60,7 +61,8 @@ class MaskUse:
             "pseudo_labels": "for the others, teachers draw masks without words",
             None: "the others are left out",
         }[self.unmasked]
-        return f"{shown} of {total} training images have a mask ({100 * shown / total:.3g} %); {how}."
+        have = "has" if shown == 1 else "have"
+        return f"{shown} of {total} training images {have} a mask ({100 * shown / total:.3g} %); {how}."
 
     def with_masks_only(self) -> MaskUse:
         """Return this use with the images without mask left out, as the check of the teachers may decide."""
@@ -114,7 +116,7 @@ def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
         missing = [str(sample.image) for sample in index.split(split) if sample.mask is None]
         if missing:
             raise DataError(
-                f"Missing masks: {len(missing)} of {len(index.split(split))} {split} images have none: "
+                f"Missing masks: no mask for {len(missing)} of {len(index.split(split))} {split} images: "
                 f"{some(missing)}. Training images may lack a mask, but {split} images need one for "
                 f"their scores. `lexiseg data check {index.root}` lists all of them.",
                 code="LEX-DATA-125",
@@ -123,7 +125,7 @@ def take_part(index: DatasetIndex, config: TrainConfig) -> MaskUse:
     without = [sample for sample in train if sample.mask is None]
     if train and len(without) == len(train):
         raise DataError(
-            f"Missing masks: none of the {len(train)} training images of {index.root} has a mask. "
+            f"Missing masks: no training image of {index.root} has a mask ({counted(len(train), 'image')}). "
             f"Add at least one.",
             code="LEX-DATA-126",
         )
@@ -151,9 +153,9 @@ def _check_folds(index: DatasetIndex, with_mask: int) -> None:
     groups = {s.patient or s.id for s in index.split("train") if s.mask is not None}
     if len(groups) < FOLDS:
         raise UsageError(
-            f"Too few training images have a mask ({with_mask}, of {len(groups)} patients): teachers that "
-            f"draw masks for the other images are checked on {FOLDS} parts of them, and a patient is in one "
-            f"part. Add masks, or leave the other images out: --unmasked leave_out.",
+            f"Too few training images have a mask ({with_mask}, of {counted(len(groups), 'patient')}): "
+            f"teachers that draw masks for the other images are checked on {FOLDS} parts of them, and a "
+            "patient is in one part. Add masks, or leave the other images out: --unmasked leave_out.",
             code="LEX-USE-830",
         )
 
@@ -162,8 +164,9 @@ def _check_network(config: TrainConfig, count: int) -> None:
     if not isinstance(config, UnmaskedConfig):
         system = get(config.model, config.preset)
         raise UsageError(
-            f"{count} training images have no mask, and the {system.preset} preset of {system.title} learns "
-            f"from masks only. Use another --preset, or leave these images out: --unmasked leave_out.",
+            f"{counted(count, 'training image has', 'training images have')} no mask, and the "
+            f"{system.preset} preset of {system.title} learns from masks only. Use another --preset, or "
+            "leave these images out: --unmasked leave_out.",
             code="LEX-USE-073",
         )
 
@@ -184,10 +187,10 @@ def check_words_for_unmasked(use: MaskUse, text: TextSource, *, from_file: bool)
     missing = len(use.index.split("train")) - len(use.with_mask)
     why = "concepts are measured from masks" if text == "concepts" else "this training has no words"
     raise DataError(
-        f"Missing masks: {missing} training images have no mask, and no words either: {why}. Only a report "
-        f"sheet or a description file (--text FILE.jsonl) gives words to images without mask. Add one, or "
-        f"leave these images out (--unmasked leave_out), or train on their pseudo labels only (--unmasked "
-        f"pseudo_labels).",
+        f"Missing masks: {counted(missing, 'training image has', 'training images have')} no mask, and no "
+        f"words either: {why}. Only a report sheet or a description file (--text FILE.jsonl) gives words to "
+        "images without mask. Add one, or leave these images out (--unmasked leave_out), or train on their "
+        "pseudo labels only (--unmasked pseudo_labels).",
         code="LEX-DATA-127",
     )
 

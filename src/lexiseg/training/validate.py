@@ -14,7 +14,7 @@ from lexiseg.evaluation.metrics import mean_dice
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE
-from lexiseg.printable import markdown_text, printable
+from lexiseg.printable import counted, markdown_text, printable
 from lexiseg.runs.manifest import FinishedTraining, ValidationRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.registry import get
@@ -158,10 +158,10 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
   ({manifest.fit}), {words}.
 - Classes: {markdown_text(", ".join(manifest.class_names))}.
 - Data: {markdown_text(str(manifest.data.model_dump()))}.
-- Training: {training.steps} steps in {training.minutes} minutes, seed {training.seed},
+- Training: {counted(training.steps, "step")} in {training.minutes} minutes, seed {training.seed},
   {training.machine}, torch {training.torch}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.
 - Selected: {selected_weights(training, averaged=averaged)}.
-- Validation (not test): mean per-case Dice {scores.dice:.4f} over {scores.cases} cases.
+- Validation (not test): mean per-case Dice {scores.dice:.4f} over {counted(scores.cases, "case")}.
 - {review}
 - Method: {system.title}, {system.preset} preset. {system.citation}
 - Limits: {" ".join(system.limits)}

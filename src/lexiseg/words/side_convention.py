@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from lexiseg.printable import counted
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.half_features import Half
 from lexiseg.words.vocabulary import Vocabulary
@@ -41,7 +42,7 @@ class SideEvidence:
     @property
     def summary(self) -> str:
         """How clear the evidence is, in words."""
-        return f"{100 * self.share:.1f} % of {self.cases} one-sided cases"
+        return f"{100 * self.share:.1f} % of {counted(self.cases, 'one-sided case')}"
 
     def contradicts(self, side: Side) -> bool:
         """Return whether the masks show the other convention."""

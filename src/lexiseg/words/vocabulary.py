@@ -23,7 +23,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
 from lexiseg.errors import DataError, UsageError
-from lexiseg.printable import brief
+from lexiseg.printable import brief, counted
 from lexiseg.structured_text import MAX_YAML_BYTES, UnusableTextError, parse_yaml, read_bytes
 from lexiseg.validation import locate
 from lexiseg.words.codes import Codes
@@ -69,8 +69,8 @@ class Vocabulary(VocabularyData):
         return brief(
             self,
             self.name,
-            f"{len(self.factors)} factors",
-            f"{sum(len(factor.phrases) for factor in self.factors)} phrases",
+            counted(len(self.factors), "factor"),
+            counted(sum(len(factor.phrases) for factor in self.factors), "phrase"),
             f"left and right of the {self.side}",
         )
 

@@ -27,6 +27,7 @@ from scipy import ndimage
 from lexiseg.errors import DataError, RunError
 from lexiseg.files import write_bytes
 from lexiseg.json_records import FileRecord, reason
+from lexiseg.printable import counted
 from lexiseg.structured_text import parse_json
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.factor import Factor
@@ -257,8 +258,8 @@ def make_atlas(
                     counts[name][said[position]] += 1
     if not any(count.any() for count in counts.values()):
         raise DataError(
-            f"No zone atlas can be made: none of the {images} images with a mask has words about places "
-            f"({', '.join(places)}). Add their words, or use --unmasked leave_out.",
+            f"No zone atlas can be made: no image has words about places ({', '.join(places)}), of "
+            f"{counted(images, 'image')} with a mask. Add their words, or use --unmasked leave_out.",
             code="LEX-DATA-831",
         )
     overall = _smooth(total / (images * len(mirrors)))

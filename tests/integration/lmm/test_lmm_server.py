@@ -28,7 +28,9 @@ from lexiseg.describing.multimodal.journal import Journal
 from lexiseg.describing.multimodal.model import LmmOptions
 from lexiseg.describing.multimodal.server import KEY_VARIABLE, ServerModel, _retry_after
 from lexiseg.errors import PartialFailureError, UsageError
+from lexiseg.extras import install_hint
 from lmm_answers import answer
+from refusals import refuses
 from vision_server import Asked, Reply, VisionServer, fails, says, serving
 
 Behaviour = Callable[[Asked], Reply]
@@ -170,7 +172,7 @@ def test_who_never_answers_properly_is_measured_and_marked(ask: Callable[..., De
     assert line.provenance.fell_back.startswith("no valid reply in 2: ")  # type: ignore[union-attr]
     assert line.check is not None
     assert line.check.how == "measured"
-    with pytest.raises(PartialFailureError, match=r"3 of 3 descriptions are measured.*d\.jsonl"):
+    with pytest.raises(PartialFailureError, match=r"Measured instead: 3 of 3 descriptions.*d\.jsonl"):
         described.raise_for_failures()
 
 
@@ -455,7 +457,7 @@ def test_a_missing_client_names_the_extra(
     ask: Callable[..., DescriptionResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "openai", None)
-    with pytest.raises(UsageError, match=r"pip install 'lexiseg\[lmm\]'"):
+    with refuses("LEX-USE-064", install_hint("lmm")):
         ask("http://127.0.0.1:9/v1")
 
 

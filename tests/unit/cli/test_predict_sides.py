@@ -10,7 +10,7 @@ from lexiseg.cli.predict_command import _say_sides
 @pytest.mark.parametrize(
     ("side", "done", "unknown", "said"),
     [
-        ("image", 3, 0, "Left and right in all words are the image's."),
+        ("image", 3, 0, "Left and right in all words are those of the image as it is displayed."),
         (
             "patient",
             3,
@@ -21,7 +21,8 @@ from lexiseg.cli.predict_command import _say_sides
             "image",
             3,
             2,
-            "Left and right in all words are the image's, except in the 2 images whose side is unknown.",
+            "Left and right in all words are those of the image as it is displayed, except in the 2 images "
+            "whose side is unknown.",
         ),
         ("image", 3, 3, ""),
         ("image", 0, 0, ""),

@@ -31,7 +31,7 @@ def test_a_folder_of_volumes_series_and_images(tmp_path: Path) -> None:
     done = RUNNER.invoke(app, ["predict", "covid-xray", str(root), "--out", str(out), "--smooth-slices"])
     assert done.exit_code == 0, done.output
     assert "2 of 2 volumes segmented, 16 slices (axial (k): 2)" in done.output
-    assert "1 of 1 images segmented" in done.output
+    assert "1 of 1 image segmented" in done.output
     records = [json.loads(line) for line in (out / "volumes.jsonl").read_text().splitlines()]
     assert [record["name"] for record in records] == ["mr", "ct"]
     assert [len(record["slices"]) for record in records] == [8, 8]
@@ -76,7 +76,7 @@ def test_refused_series_name_the_way_out(tmp_path: Path) -> None:
     arguments = ["predict", "covid-xray", str(tmp_path / "ct"), "--out", str(tmp_path / "out")]
     done = RUNNER.invoke(app, arguments)
     assert done.exit_code == 1
-    assert "1 slices are missing" in done.output
+    assert "1 slice is missing" in done.output
     alone = RUNNER.invoke(app, [*arguments, "--single-slices"])
     assert alone.exit_code == 0, alone.output
     assert "7 of 7 images segmented" in alone.output
@@ -143,5 +143,5 @@ def test_failures_of_images_and_of_volumes_are_both_counted(tmp_path: Path) -> N
         (tmp_path / name).write_bytes(b"no image")
     files = [str(tmp_path / name) for name in ("picture.png", "volume.nii.gz")]
     done = RUNNER.invoke(app, ["predict", "covid-xray", *files, "--out", str(tmp_path / "out")])
-    assert "1 of 1 volumes could not be predicted" in done.output
-    assert "1 of 1 images could not be read" in done.output + str(done.exception)
+    assert "1 of 1 volume could not be predicted" in done.output
+    assert "1 of 1 image could not be read" in done.output + str(done.exception)

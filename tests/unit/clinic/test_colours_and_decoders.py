@@ -14,6 +14,7 @@ from dicom_files import dicom_dataset, dicom_file, shipped
 from lexiseg.clinic import frame_pixels
 from lexiseg.clinic.view import View
 from lexiseg.data.readers import read_image, read_image_with_facts
+from lexiseg.extras import install_hint
 from refusals import refuses
 
 
@@ -125,7 +126,7 @@ def test_a_missing_decoder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = shipped("SC_rgb_jpeg_gdcm.dcm")
     decoder = get_decoder(pydicom.dcmread(path).file_meta.TransferSyntaxUID)
     monkeypatch.setattr(decoder, "_available", {})
-    with refuses("LEX-DATA-956", "JPEG", "lexiseg[dicom]"):
+    with refuses("LEX-DATA-956", "JPEG", install_hint("dicom")):
         read_image(path)
 
 

@@ -28,6 +28,7 @@ from lexiseg.data.readers import (
     read_pair,
 )
 from lexiseg.data.sample import Sample
+from lexiseg.extras import install_hint
 from lexiseg.inference.targets import find_images, find_targets
 from lexiseg.inference.writers.dicom_objects import source_dataset
 from refusals import refuses
@@ -168,7 +169,7 @@ def test_of_an_enormous_multiframe_one_frame_is_decoded(tmp_path: Path) -> None:
 
 def test_without_pydicom_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detection, "find_spec", lambda name: None)
-    with refuses("LEX-USE-940", "pip install 'lexiseg[dicom]'"):
+    with refuses("LEX-USE-940", install_hint("dicom")):
         read_image(dicom_file(tmp_path / "a.dcm", ramp()))
 
 

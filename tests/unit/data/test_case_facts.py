@@ -47,7 +47,7 @@ def test_it_counts_in_the_published_layout_too(published_folder: Path) -> None:
 def test_images_that_are_not_there_are_said(plain_folder: Tree) -> None:
     root = plain_folder("a", "b", "c")
     (root / "cases.csv").write_text("image,patient\na,p1\ngone,p2\n")
-    assert "1 images named in cases.csv do not exist: gone." in open_dataset(root).assumptions
+    assert "cases.csv names 1 image that does not exist: gone." in open_dataset(root).assumptions
 
 
 def test_a_name_in_two_splits_is_not_guessed(plain_folder: Tree, tmp_path: Path) -> None:

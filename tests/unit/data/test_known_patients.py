@@ -94,3 +94,13 @@ def test_a_split_file_with_a_patient_in_two_splits_says_how_to_get_a_new_one(tmp
     (root / "splits.json").write_text('{"train": ["x00", "x01"], "val": ["x02"], "test": ["x03"]}')
     with refuses("LEX-DATA-700", "Remove splits.json, and Lexiseg makes a new split"):
         refuse_leaks(open_dataset(root), allow=False)
+
+
+def test_too_few_patients_say_where_patients_are_read(tmp_path: Path) -> None:
+    with refuses(
+        "LEX-DATA-025",
+        "Cannot split 6 images of 2 patients into train, val and test: at least 3 patients are needed.",
+        "Patients of 6 images are read from their DICOM headers (PatientID)",
+        "If these are not the patients, state them in cases.csv.",
+    ):
+        open_dataset(_data(tmp_path / "data", ["A", "B"] * 3))

@@ -77,7 +77,7 @@ def test_a_listed_layout_is_found_and_opened(flat_folder: Path) -> None:
 @pytest.mark.usefixtures("with_flat")
 def test_a_listed_layout_is_checked_and_named_as_the_others_are(flat_folder: Path, tmp_path: Path) -> None:
     (flat_folder / "val_c_truth.png").unlink()
-    with refuses("LEX-DATA-027", "1 of 4 images have none"):
+    with refuses("LEX-DATA-027", "no mask for 1 of 4 images"):
         open_dataset(flat_folder)
     (tmp_path / "none").mkdir()
     with refuses("LEX-DATA-023", "or NAME_photo.png beside NAME_truth.png"):

@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -29,7 +28,9 @@ def test_published_layout(published_folder: Path) -> None:
     assert sample.report == "Unilateral pulmonary infection, one infected area, middle left lung."
     assert (sample.patient, sample.source) == ("s00002", "cxr")
     assert data.class_names == ("background", "lesion")
-    assert data.assumptions == ("Patient ids are read from file names such as s123-e456-r1 (6 of 6 images).",)
+    assert data.assumptions == (
+        "Patient ids are read from file names such as cxr_s00000-e1-r1 (6 of 6 images).",
+    )
 
 
 def test_published_layout_with_csv_lower_case_columns_and_masks_named_as_images(
@@ -153,7 +154,7 @@ def test_split_json_with_endings_and_left_out_images(plain_folder: Tree) -> None
         ("b", "val"),
         ("c", "test"),
     ]
-    assert any("1 images are not listed" in said and "d.png" in said for said in data.assumptions)
+    assert any("1 image is not listed" in said and "d.png" in said for said in data.assumptions)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_split_json_with_endings_and_left_out_images(plain_folder: Tree) -> None
         ("[]", "must hold lists of image names"),
         ('{"train": "a"}', "must hold lists of image names"),
         ('{"train": ["a"], "val": ["a"]}', "names a in two splits, train and val"),
-        ('{"train": ["a", "zz"]}', "names 1 images that do not exist: zz"),
+        ('{"train": ["a", "zz"]}', "names 1 image that does not exist: zz"),
     ],
 )
 def test_bad_splits_json(plain_folder: Tree, content: str, message: str) -> None:
@@ -218,7 +219,7 @@ def test_cotexnet_csvs(tmp_path: Path) -> None:
         ("b", "val", "kvasir"),
         ("c", "test", "kvasir"),
     ]
-    assert any("isic (1 rows)" in said for said in data.assumptions)
+    assert any("isic (1 row)" in said for said in data.assumptions)
 
 
 def test_cotexnet_csvs_of_two_data_sets_and_flat_folders(tmp_path: Path) -> None:
@@ -258,14 +259,14 @@ def test_missing_masks_are_listed_with_their_number(plain_folder: Tree) -> None:
     data = open_dataset(root, allow_missing_masks=True)
     assert sum(sample.mask is None for sample in data.samples) == 7
     (root / "masks" / "h.png").unlink()
-    with refuses("LEX-DATA-028", "none of the 8 images"):
+    with refuses("LEX-DATA-028", "no image of", "has a mask (8 images)"):
         open_dataset(root, allow_missing_masks=True)
 
 
 def test_missing_masks_beside_masks_without_image_are_wrong_names(plain_folder: Tree) -> None:
     root = plain_folder(*"abcd")
     (root / "masks" / "a.png").rename(root / "masks" / "elsewhere.png")
-    with refuses("LEX-DATA-029", "1 of 4 images have none"):
+    with refuses("LEX-DATA-029", "no mask for 1 of 4 images", "1 mask belongs to no image"):
         open_dataset(root, allow_missing_masks=True)
 
 
@@ -464,12 +465,3 @@ def test_images_that_need_assumptions_say_so_once(plain_folder: Tree) -> None:
     said = open_dataset(root).assumptions
     assert sum("more than 8 bits" in text for text in said) == 1
     assert sum("drawn on black" in text for text in said) == 1
-
-
-@pytest.mark.skipif(os.name == "nt", reason="file names differ in case only")
-def test_covid_xray(shared_dir: Path) -> None:
-    data = open_dataset(shared_dir / "data" / "COVID-Xray")
-    assert [len(data.split(split)) for split in ("train", "val", "test")] == [5713, 1429, 1065]
-    assert all(sample.report for sample in data.samples)
-    assert {sample.source for sample in data.samples} == {"cxr", "covid"}
-    assert data.coding.values == (0, 255)

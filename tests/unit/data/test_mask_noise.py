@@ -104,7 +104,7 @@ def test_lossless_masks_of_0_and_1_beside_lossy_ones_keep_their_lesion(
     paths += [save(tmp_path, "3.png", disc(3)), save(tmp_path, "4.png", disc(4) * 255)]
     coding, said = infer_mask_coding(paths)
     assert coding.kind == "binary"
-    assert "1 masks are not lossy" in said[1]
+    assert "1 mask is not lossy and holds 0 and 1" in said[1]
     for number, path in enumerate(paths):
         assert (read_mask(path, coding) != disc(number)).sum() <= 20
 
@@ -164,7 +164,7 @@ def test_numbered_masks_are_joined_and_said(tmp_path: Path) -> None:
     assert first_part(first) is None
     index = open_dataset(root)
     assert any(
-        "1 images have several masks, such as b (1)_mask.png and b (1)_mask_1.png" in note
+        "1 image has several masks, such as b (1)_mask.png and b (1)_mask_1.png" in note
         for note in index.assumptions
     )
     np.testing.assert_array_equal(read_mask(first, index.coding), disc() | disc(30))

@@ -242,7 +242,7 @@ def test_images_without_mask_cannot_be_measured(gaps: tuple[Path, list[str]], tm
     assert [line.id for line in described.lines] == [s.id for s in samples if s.id not in missing]
     assert described.left_out == tuple(missing)
     names = ", ".join(missing)
-    assert f"2 of 10 images have no mask ({names}) and are left out: words are measured" in said.getvalue()
+    assert f"No mask for 2 of 10 images ({names}): left out, as words are measured" in said.getvalue()
     assert len(list((tmp_path / "rois").glob("*.png"))) == 8
 
 
@@ -255,7 +255,7 @@ def test_the_sheet_speaks_of_images_without_mask_too(gaps: tuple[Path, list[str]
     assert (len(described.lines), described.left_out) == (10, ())
     assert [line.id for line in described.lines if line.check is None] == missing
     assert read_descriptions(tmp_path / "d.jsonl").lines == described.lines
-    assert f"2 of 10 images have no mask ({', '.join(missing)}): their reports are not" in said.getvalue()
+    assert f"No mask for 2 of 10 images ({', '.join(missing)}): their reports are not" in said.getvalue()
 
 
 def test_where_no_image_has_a_mask_nothing_is_measured(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +10,7 @@ import torch
 
 from lexiseg.engines import choice, openvino_engine, threads
 from lexiseg.engines.choice import load_engine
-from lexiseg.extras import load_module, missing_package
+from lexiseg.extras import install_hint
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.runs.run import Run
 from refusals import refuses
@@ -31,7 +29,7 @@ def test_the_model_file_decides(monkeypatch: pytest.MonkeyPatch, shipped: Run) -
     with refuses("LEX-RUN-873", "covid-xray holds no none.onnx", "lexiseg export covid-xray"):
         load_engine(shipped, "onnx")
     monkeypatch.setattr(choice, "is_installed", lambda package: False)
-    with refuses("LEX-RUN-872", "lexiseg export covid-xray --to onnx", "lexiseg[train]"):
+    with refuses("LEX-RUN-872", "lexiseg export covid-xray --to onnx", install_hint("train")):
         load_engine(shipped)
 
 
@@ -97,26 +95,6 @@ def test_threads_are_those_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
         assert threads.cpu_threads() == number
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
     assert threads.cpu_threads() >= 1
-
-
-def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.delitem(sys.modules, "lexiseg.engines.openvino_engine", raising=False)
-    with refuses("LEX-USE-860", "'openvino'", "pip install 'lexiseg[openvino]'"):
-        load_module("lexiseg.engines.openvino_engine")
-    with refuses("LEX-USE-860", "'timm'", "pip install 'lexiseg[train]'"):
-        raise missing_package(ModuleNotFoundError("no", name="timm.layers")) or AssertionError
-    assert missing_package(ModuleNotFoundError("no", name="yaml")) is None
-    with pytest.raises(ModuleNotFoundError, match=r"lexiseg\.nothing"):
-        load_module("lexiseg.nothing")
-
-
-def test_every_package_of_an_extra_exists() -> None:
-    from lexiseg.extras import PACKAGES
-
-    # Ray is large, so developers install it by themselves.
-    names = {name for names in PACKAGES.values() for name in names} - {"ray"}
-    assert [name for name in sorted(names) if importlib.util.find_spec(name) is None] == []
 
 
 def test_a_model_file_of_other_weights_is_refused(shipped: Run, monkeypatch: pytest.MonkeyPatch) -> None:

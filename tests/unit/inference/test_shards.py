@@ -97,7 +97,7 @@ def test_more_shards_than_images(images: Path, tmp_path: Path) -> None:
 
 def test_a_missing_shard_is_named(images: Path, tmp_path: Path) -> None:
     predict(images, tmp_path / "out", 1, 3)
-    with refuses("LEX-DATA-1284", "2/3", "missing or not finished"):
+    with refuses("LEX-DATA-1284", "2/3", "Missing or not finished: 1 of 3 shards"):
         join_shards(tmp_path / "out")
     assert not (tmp_path / "out" / "predictions.jsonl").exists()
 

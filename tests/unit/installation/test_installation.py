@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import lexiseg
 from lexiseg.cli.app import app
+from lexiseg.extras import install_command
 from lexiseg.installation import machine, packages, self_test
 from lexiseg.installation.machine import device_findings, devices, folder_findings, folders
 from lexiseg.installation.packages import by_extra, extra_states, package_findings, requirements
@@ -85,7 +86,7 @@ def test_missing_old_and_partial(installed: dict[str, str]) -> None:
     assert [finding.remedy for finding in found] == [
         "pip install 'numpy<3,>=1.26'",
         "pip install 'torch<3,>=2.6'",
-        "If you need it: pip install 'lexiseg[train]'",
+        f"If you need it: {install_command('train')}",
     ]
 
 

@@ -68,6 +68,32 @@ def test_what_cannot_be_read_is_said_beside_what_can() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "unread", "unused"),
+    [
+        ("lower left lung, and a pony", "'pony'", "lower left lung"),
+        ("lower left lung, wrong", "'wrong'", "lower left lung"),
+        ("no lesion in right lung, lower left lung, and a pony", "'pony'", "lower left lung"),
+        ("a pony, lower left lung", "'pony'", "lower left lung"),
+    ],
+)
+def test_a_part_beside_what_cannot_be_read_is_not_used_and_named(said: str, unread: str, unused: str) -> None:
+    with refuses("LEX-USE-301", unread, f"'{unused}' is therefore not used", "Leave out what cannot be read"):
+        read_statement(said, CHEST, side="image")
+
+
+def test_the_unread_part_of_a_sentence_is_named_as_a_whole() -> None:
+    with refuses("LEX-USE-301", "'lower left lung and a pony' has the word 'pony'"):
+        read_statement("lower left lung and a pony", CHEST, side="image")
+
+
+def test_a_sentence_that_is_read_is_used_beside_one_that_is_not() -> None:
+    statement = read_statement("no lesion on the right; lower left, and a pony", CHEST, side="image")
+    assert statement.indices == (UNKNOWN, UNKNOWN, UNKNOWN, RIGHT.index("no lesion in right lung"))
+    assert any("'pony'" in problem for problem in statement.problems)
+    assert "'lower left' is therefore not used" in statement.problems
+
+
+@pytest.mark.parametrize(
     ("code", "word", "said"),
     [
         ("LEX-USE-300", "contradict", ["left: upper left lung", "left: lower left lung"]),

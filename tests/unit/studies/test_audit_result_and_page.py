@@ -243,7 +243,7 @@ def test_page_says_that_steps_differ(content: AuditResult, tmp_path: Path) -> No
     text = Page(build_page(changed)).text
     assert "The trainings took different numbers of steps." in text
     assert "690 to 715" in text
-    assert "30 minutes of wall-clock time per arm" in text
+    assert "30 min of wall-clock time per arm" in text
 
 
 def test_page_of_one_seed(compared: Compared, results: Callable[..., list[ArmResults]]) -> None:

@@ -1,16 +1,12 @@
-"""Batch norms and losses of a batch that two processes share are those of the whole batch."""
+"""Batch norms that processes share: not in prediction, and only those whose sums are known."""
 
 from __future__ import annotations
 
-import socket
-from pathlib import Path
-
 import torch
-import torch.distributed as dist
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from lexiseg.training.global_batch import gather, share_batch_norms
+from lexiseg.training.global_batch import share_batch_norms
 from refusals import refuses
 
 
@@ -23,45 +19,6 @@ def network() -> nn.Sequential:
 
 def images() -> torch.Tensor:
     return torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-
-
-def loss(output: torch.Tensor) -> torch.Tensor:
-    """A loss that no mean of parts gives: it compares all images with each other."""
-    flat = output.flatten(1)
-    return (flat @ flat.T).square().mean() + output.max()
-
-
-def _half(rank: int, port: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    net = network()
-    share_batch_norms(net)
-    total = loss(gather(net(images()[rank * 3 : rank * 3 + 3])))
-    total.backward()
-    for parameter in net.parameters():
-        dist.all_reduce(parameter.grad)
-        parameter.grad /= 2
-    state = {"loss": total.detach(), **net.state_dict()}
-    state |= {f"grad.{name}": parameter.grad for name, parameter in net.named_parameters()}
-    torch.save(state, f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
-
-
-def test_two_halves_are_the_whole(tmp_path: Path) -> None:
-    net = network()
-    total = loss(net(images()))
-    total.backward()
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    torch.multiprocessing.spawn(_half, args=(port, str(tmp_path)), nprocs=2)
-    for rank in (0, 1):
-        shared = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        torch.testing.assert_close(shared["loss"], total.detach())
-        for name, value in net.state_dict().items():
-            torch.testing.assert_close(shared[name], value, msg=name)
-        for name, parameter in net.named_parameters():
-            torch.testing.assert_close(shared[f"grad.{name}"], parameter.grad, atol=1e-4, rtol=1e-4)
 
 
 def test_in_prediction_nothing_is_shared() -> None:

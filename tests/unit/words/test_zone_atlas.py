@@ -169,7 +169,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
 def test_no_atlas_without_places() -> None:
     with refuses("LEX-DATA-830", "opposites"):
         make_atlas([], CHEST.only(["count"]), classes=1)
-    with refuses("LEX-DATA-831", "none of the 1 images"):
+    with refuses("LEX-DATA-831", "no image has words about places", "of 1 image with a mask"):
         make_atlas([(block(0, 0), (1, 0, UNKNOWN, UNKNOWN))], CHEST, classes=1)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lexiseg.data.check.inspection import Inspection
 from lexiseg.data.check.report import FileNote, Finding, make_finding
+from lexiseg.printable import counted
 
 #: A mask looks inverted if its lesion covers more than this share of the picture ...
 LARGE = 0.5
@@ -30,7 +31,11 @@ def check_plausibility(inspections: Sequence[Inspection], name: Callable[[Path],
     empty = [item for item in known if item.is_empty]
     findings = []
     if inverted:
-        which = "all masks" if len(inverted) == len(known) else f"{len(inverted)} of {len(known)} masks"
+        which = (
+            "all masks"
+            if len(inverted) == len(known)
+            else f"{len(inverted)} of {counted(len(known), 'mask')}"
+        )
         findings.append(
             make_finding(
                 "inverted-mask",

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lexiseg.printable import brief, printable
+from lexiseg.printable import brief, counted, printable
 
 Severity = Literal["error", "warning", "info"]
 
@@ -91,7 +91,7 @@ class CheckReport:
             self.name,
             self.layout,
             *(f"{count} {split}" for split, count in self.samples.items()),
-            f"{len(self.findings)} findings",
+            counted(len(self.findings), "finding"),
         )
 
     @property
@@ -145,7 +145,7 @@ def render(report: CheckReport, console: Console) -> None:
 
 
 def _kinds(number: int, severity: Severity) -> str:
-    return f"1 kind of {severity}" if number == 1 else f"{number} kinds of {severity}s"
+    return counted(number, f"kind of {severity}", f"kinds of {severity}s")
 
 
 def _render_words(report: CheckReport, console: Console) -> None:

@@ -14,6 +14,7 @@ from lexiseg.data.check.report import FileNote, Finding, make_finding
 from lexiseg.data.dataset_yaml import DatasetYaml
 from lexiseg.data.sample import Sample
 from lexiseg.data.side_check import other_side
+from lexiseg.printable import counted
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.measure import measure_indices
@@ -204,14 +205,14 @@ def _in_words(stated: Side | None, evidence: SideEvidence) -> str | None:
     """Return a sentence on the side convention of the reports and how it is known."""
     if stated is not None:
         seen = (
-            f"; so do {evidence.share:.1%} of {evidence.cases} one-sided cases"
+            f"; {evidence.share:.1%} of {counted(evidence.cases, 'one-sided case')} agree"
             if evidence.side == stated
             else ""
         )
         return f"Left and right in the reports are the {stated}'s, as dataset.yaml states{seen}."
     if evidence.side is None:
         return None
-    share = f"{evidence.share:.1%} of {evidence.cases} one-sided cases"
+    share = f"{evidence.share:.1%} of {counted(evidence.cases, 'one-sided case')}"
     return f"Left and right in the reports are the {evidence.side}'s, in {share}."
 
 

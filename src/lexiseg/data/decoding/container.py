@@ -35,6 +35,24 @@ _one_thread = Lock()
 
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+# What files of other kinds begin with, what they are, and what to do with them.
+_OTHER_KINDS = (
+    (b"\x89PNG", "a damaged PNG file. Copy it again, or remove it."),
+    (b"\xff\xd8\xff", "a damaged JPEG file. Copy it again, or remove it."),
+    (b"GIF8", "a GIF file. Save it as PNG."),
+    (b"%PDF", "a PDF document. Export its pictures as PNG."),
+    (b"PK\x03\x04", "a ZIP archive or an Office document. Unpack it, or export its pictures as PNG."),
+    (b"\x1f\x8b", "a compressed file (gzip). Unpack it."),
+    (b"version https://git-lfs", "a Git LFS pointer. Run: git lfs pull"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 file. Export it as PNG."),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 file. Export it as PNG."),
+    (b"8BPS", "a Photoshop file. Export it as PNG."),
+    (b"NRRD", "a volume (NRRD). Give it a name that ends in .nrrd."),
+    (b"\x89HDF", "an HDF5 file. Export its images as PNG or TIFF."),
+    (b"\x93NUMPY", "a NumPy array. Save its images as PNG or TIFF."),
+)
+# Bytes in which a text is told from other files.
+_TEXT_BYTES = 512
 
 
 def open_image(content: bytes, path: Path) -> Image.Image | None:
@@ -56,7 +74,7 @@ def open_image(content: bytes, path: Path) -> Image.Image | None:
             return None
         raise DataError(
             f"{path} is not a readable image: expected PNG, JPEG, TIFF, BMP, WebP or DICOM, got "
-            f"{_looks_like(content)}.",
+            f"{_kind_of(content)}",
             code="LEX-DATA-013",
         ) from error
     except BROKEN as error:
@@ -125,17 +143,21 @@ def broken(path: Path, error: BaseException) -> DataError:
     )
 
 
-def _looks_like(content: bytes) -> str:
-    """Return what a file that is not an image seems to be."""
+def _kind_of(content: bytes) -> str:
+    """Return what a file that is not an image seems to be, and what to do with it, in two sentences."""
     if not content:
-        return "an empty file"
+        return "an empty file. Copy it again, or remove it."
     if content[4:8] == b"ftyp":
         kind = "HEIC" if content[8:12] in _HEIF_BRANDS else "AVIF" if content[8:12] == b"avif" else "video"
-        return f"a file of the kind {kind} (export it as PNG or JPEG)"
-    if content[:4] == b"GIF8":
-        return "a GIF file (save it as PNG)"
-    if content.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer (run: git lfs pull)"
+        return f"a file of the kind {kind}. Export it as PNG or JPEG."
+    for start, kind in _OTHER_KINDS:
+        if content.startswith(start):
+            return kind
     if content.lstrip()[:1] == b"<":
-        return "an HTML or XML page"
-    return f"bytes starting with {content[:8]!r}"
+        return "an HTML, XML or SVG file. Download or export the image itself."
+    if content[:_TEXT_BYTES].isascii() and not any(byte in content[:_TEXT_BYTES] for byte in range(9)):
+        return "a text file. Remove it from the images."
+    return (
+        "a file of an unknown kind. Open it in the program that wrote it and export it as PNG, or remove it "
+        "from the images."
+    )

@@ -19,6 +19,7 @@ from lexiseg.data.decoding.container import BROKEN, broken, pixel_limit, too_lar
 from lexiseg.data.decoding.orientation import load_as_stored
 from lexiseg.data.decoding.stored import StoredPixels
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK = 0, 1, 2, 3, 5
 #: Photometric interpretations whose values are used as they are, with their number of channels.
@@ -182,8 +183,8 @@ def _demand_constant(extra: npt.NDArray[np.generic], page: tifffile.TiffPage, pa
 
 def _unknown_channels(page: tifffile.TiffPage, path: Path) -> DataError:
     return DataError(
-        f"{path} is a TIFF with {page.samplesperpixel} channels; expected 1 (grey), 3 (RGB) or 4 (RGBA), or "
-        "2 (grey with transparency). Save the channels to segment as a grey or RGB image.",
+        f"{path} is a TIFF with {counted(page.samplesperpixel, 'channel')}; expected 1 (grey), 3 (RGB) or 4 "
+        "(RGBA), or 2 (grey with transparency). Save the channels to segment as a grey or RGB image.",
         code="LEX-DATA-015",
     )
 
@@ -192,8 +193,8 @@ def _unsupported(page: tifffile.TiffPage, path: Path) -> DataError:
     kind = getattr(page.photometric, "name", page.photometric)
     compression = getattr(page.compression, "name", page.compression)
     return DataError(
-        f"{path} is a TIFF that cannot be read without loss: {page.samplesperpixel} channels of "
-        f"{page.dtype} ({page.bitspersample} bits), {kind}, compression {compression}. Save it as grey or "
-        "RGB, without compression or with Deflate, or as PNG.",
+        f"{path} is a TIFF that cannot be read without loss: {counted(page.samplesperpixel, 'channel')} of "
+        f"{page.dtype} ({counted(page.bitspersample, 'bit')}), {kind}, compression {compression}. Save it as "
+        "grey or RGB, without compression or with Deflate, or as PNG.",
         code="LEX-DATA-653",
     )

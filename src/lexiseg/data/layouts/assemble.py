@@ -14,6 +14,7 @@ from lexiseg.data.layouts.pairing import plain_stem
 from lexiseg.data.layouts.volume_slices import file_spacing
 from lexiseg.data.naming import shared_beginnings, sources
 from lexiseg.data.sample import SPLITS, Sample, Split
+from lexiseg.printable import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +102,10 @@ def perhaps_patients(samples: Sequence[Sample]) -> str | None:
     several = sum(len(of_start) > 1 for of_start in splits.values())
     return (
         f"Patients are not known: each image counts as a patient of its own. But {len(samples)} images share "
-        f"{len(splits)} beginnings of their names, such as {start} ({count} images); beginnings in more than "
-        f"one split: {several}. If a beginning is a patient, write `patient: '^(.+)[_. -][^_. -]*$'` into "
-        f"{DATASET_FILE}, or state the patients in {CASE_FACTS_FILE}; else the images of a patient may be in "
-        "several splits, and intervals are too narrow."
+        f"{len(splits)} beginnings of their names, such as {start} ({counted(count, 'image')}); beginnings "
+        f"in more than one split: {several}. If a beginning is a patient, write `patient: '^(.+)[_. -][^_. "
+        f"-]*$'` into {DATASET_FILE}, or state the patients in {CASE_FACTS_FILE}; else the images of a "
+        "patient may be in several splits, and intervals are too narrow."
     )
 
 

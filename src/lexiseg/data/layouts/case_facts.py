@@ -16,6 +16,7 @@ from lexiseg.data.layouts.table import TableRow
 from lexiseg.data.naming import patients
 from lexiseg.errors import DataError
 from lexiseg.files import atomic_path
+from lexiseg.printable import counted
 
 CASE_FACTS_FILE = "cases.csv"
 
@@ -165,7 +166,10 @@ def match_case_facts(cases: Mapping[str, CaseFacts], stems: Sequence[str]) -> Ma
         )
     hint = name_hint(missing, counts)
     notes = (
-        (f"{len(missing)} images named in {CASE_FACTS_FILE} do not exist: {some(missing)}.{hint}",)
+        (
+            f"{CASE_FACTS_FILE} names {counted(len(missing), 'image that does', 'images that do')} not "
+            f"exist: {some(missing)}.{hint}",
+        )
         if missing
         else ()
     )

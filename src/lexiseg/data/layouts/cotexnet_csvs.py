@@ -20,6 +20,7 @@ from lexiseg.data.left_out import LeftOut, left_out
 from lexiseg.data.mask_parts import first_part
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 _COLUMNS = ("dataset", "img_name", "mask_name")
 _IMAGES, _MASKS, _REPORTS = "images", "masks", "reports"
@@ -85,7 +86,7 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
             _rows(files, root, path, split)
         except DataError as error:
             files.faults.append(str(error))
-    absent = [f"{name} ({count} rows)" for name, count in files.absent.items()]
+    absent = [f"{name} ({counted(count, 'row')})" for name, count in files.absent.items()]
     if absent and not files.found and not files.faults:
         files.faults.append(
             f"Data sets of the CSVs have no folder here: {some(absent)}. Expected "

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lexiseg.data.layouts.table import Table, TableRow
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 #: Marks at the beginning of a file that tell its encoding; longer ones first.
 _MARKS = (
@@ -83,8 +84,8 @@ def read_csv_table(path: Path) -> Table:
     for row in rows[1:]:
         if any(row.cells[len(titles) :]):
             raise DataError(
-                f"{path}, row {row.number}, has {len(row.cells)} cells, but there are {len(titles)} titles. "
-                "Put a sentence that holds the separator in double quotes.",
+                f"{path}, row {row.number}, has {counted(len(row.cells), 'cell')}, but the first row has "
+                f"{counted(len(titles), 'title')}. Put a sentence that holds the separator in double quotes.",
                 code="LEX-DATA-703",
             )
     return Table(path=path, titles=titles, rows=tuple(rows[1:]))

@@ -10,6 +10,7 @@ from pathlib import Path
 from lexiseg.data.layouts.case_facts import CASE_FACTS_FILE, MatchedFacts
 from lexiseg.data.layouts.pairing import plain_stem
 from lexiseg.data.layouts.volume_slices import is_dicom_image, volume_patient
+from lexiseg.printable import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ def known_patients(images: Sequence[Path], stated: MatchedFacts, pattern: str | 
             patient or numbers.get(headers.get(image, "")) for image, patient in zip(images, ids, strict=True)
         ]
         notes.append(
-            f"Patients of {len(headers)} images are read from their DICOM headers (PatientID): "
+            f"Patients of {counted(len(headers), 'image')} are read from their DICOM headers (PatientID): "
             f"{len(numbers)} patients, named by a number and their first image."
         )
     elif len(headers) > 1:

@@ -21,6 +21,7 @@ from lexiseg.data.mask_inference import explicit_coding, infer_mask_coding
 from lexiseg.data.mask_parts import mask_parts
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 #: Number of images whose headers are read, to note how they are stored.
 HEADERS_READ = 64
@@ -173,8 +174,8 @@ def _joined(masks: Sequence[Path]) -> tuple[str, ...]:
     if not several:
         return ()
     return (
-        f"{len(several)} images have several masks, such as {several[0][0].name} and {several[0][1].name}; "
-        "they are joined to one mask per image.",
+        f"{counted(len(several), 'image has', 'images have')} several masks, such as {several[0][0].name} "
+        f"and {several[0][1].name}; they are joined to one mask per image.",
     )
 
 
@@ -209,32 +210,35 @@ def _demand_complete(scan: Scan, *, allow_missing_masks: bool) -> None:
     if scan.faults:
         raise DataError(
             " ".join(scan.faults[:3])
-            + (f" {len(scan.faults) - 3} more faults; {advice}" if scan.faults[3:] else ""),
+            + (f" {counted(len(scan.faults) - 3, 'more fault')}; {advice}" if scan.faults[3:] else ""),
             code="LEX-DATA-025",
         )
     if scan.missing_files:
         names = [str(path) for path in scan.missing_files]
         raise DataError(
-            f"{len(names)} files named in the CSVs do not exist: {some(names)}. {advice}", code="LEX-DATA-026"
+            f"The CSVs name {counted(len(names), 'file that does', 'files that do')} not exist: "
+            f"{some(names)}. {advice}",
+            code="LEX-DATA-026",
         )
     without = [str(sample.image) for sample in scan.samples if sample.mask is None]
     if without and not allow_missing_masks:
         raise DataError(
-            f"Missing masks: {len(without)} of {len(scan.samples)} images have none: {some(without)}. "
-            f"A mask is named like its image, or mask_NAME or NAME_mask.{_differing_names(scan)}"
-            f"{_unread(scan)} {advice}",
+            f"Missing masks: no mask for {len(without)} of {counted(len(scan.samples), 'image')}: "
+            f"{some(without)}. A mask is named like its image, or mask_NAME or "
+            f"NAME_mask.{_differing_names(scan)}{_unread(scan)} {advice}",
             code="LEX-DATA-027",
         )
     if len(without) == len(scan.samples):
         raise DataError(
-            f"Missing masks: none of the {len(without)} images of {scan.root} has a mask. {advice}",
+            f"Missing masks: no image of {scan.root} has a mask ({counted(len(without), 'image')}). {advice}",
             code="LEX-DATA-028",
         )
     if without and scan.masks_without_image:
         strays = [str(path) for path in scan.masks_without_image]
         raise DataError(
-            f"Missing masks: {len(without)} of {len(scan.samples)} images have none ({some(without)}), while "
-            f"{len(strays)} masks belong to no image ({some(strays)}). A mask is named like its image, or "
+            f"Missing masks: no mask for {len(without)} of {counted(len(scan.samples), 'image')} "
+            f"({some(without)}), while {counted(len(strays), 'mask belongs', 'masks belong')} to no image "
+            f"({some(strays)}). A mask is named like its image, or "
             f"mask_NAME or NAME_mask. Rename or remove these masks. {advice}",
             code="LEX-DATA-029",
         )

@@ -22,6 +22,7 @@ from lexiseg.data.naming import shared_beginnings
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.data.splits import SPLITS_FILE, read_splits, seeded_split, write_splits
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 _IMAGES, _MASKS, _REPORTS = "images", "masks", "reports"
 _ADVICE = "Reports are read from reports.csv or reports.xlsx; to use another table, save it under this name."
@@ -147,18 +148,19 @@ def _make_split(
 ) -> None:
     """Make a split that keeps the images of a patient together, and write it to `splits.json`."""
     stems = list(images)
-    ids = known_patients(list(images.values()), match_case_facts(cases, stems), stated.patient).ids
+    patients = known_patients(list(images.values()), match_case_facts(cases, stems), stated.patient)
+    ids = patients.ids
     starts = shared_beginnings(stems)
     if any(ids) or len(set(starts)) < len(SPLITS):
         starts = [None] * len(stems)
     groups = {stem: patient or start or stem for stem, patient, start in zip(stems, ids, starts, strict=True)}
-    splits = seeded_split(groups, seed=seed)
+    splits = seeded_split(groups, seed=seed, notes=patients.notes)
     files.splits.update({images[stem]: split for stem, split in splits.items()})
     known = sum(patient is not None for patient in ids)
     if known == len(ids):
         how = "by patient"
     elif known:
-        how = f"by patient where it is known ({known} of {len(ids)} images; the others each stand alone)"
+        how = f"by patient where it is known ({known} of {len(ids)} images; each other image stands alone)"
     elif any(starts):
         how = "by the beginning of their names, as no patient is known"
     else:
@@ -177,8 +179,8 @@ def _read_split(files: _Files, images: dict[str, Path], path: Path) -> None:
             files.splits[images[stem]] = split
     if unknown:
         raise DataError(
-            f"{path} names {len(unknown)} images that do not exist: {some(unknown)}."
-            f"{name_hint(unknown, images)}",
+            f"{path} names {counted(len(unknown), 'image that does', 'images that do')} not exist: "
+            f"{some(unknown)}.{name_hint(unknown, images)}",
             code="LEX-DATA-039",
         )
     unlisted = [image.name for image in files.masks if image not in files.splits]
@@ -187,8 +189,8 @@ def _read_split(files: _Files, images: dict[str, Path], path: Path) -> None:
             left_out(
                 "unlisted",
                 unlisted,
-                f"{len(unlisted)} images are not listed in {path} and are left out: {some(unlisted)}. "
-                "Delete the file to make a new split.",
+                f"{counted(len(unlisted), 'image is', 'images are')} not listed in {path} and left out: "
+                f"{some(unlisted)}. Delete the file to make a new split.",
             )
         )
 

@@ -12,6 +12,7 @@ from lexiseg.data.layouts.scan import some
 from lexiseg.data.layouts.sheets import find_sheet, read_sheet
 from lexiseg.data.left_out import LeftOut
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +72,8 @@ def attach_reports(folder: Path, images: Sequence[Path], *, stem: str | None = N
     if not sheet.rows:
         # Not a fault: training can measure its words in the masks.
         notes += (
-            f"{path} holds no sentence, so it gives no report to the {len(images)} images of {folder}. Write "
-            "the sentences into the sheet, or remove it.",
+            f"{path} holds no sentence, so it gives no report to the {counted(len(images), 'image')} of "
+            f"{folder}. Write the sentences into the sheet, or remove it.",
         )
     return AttachedReports(
         sheet=path,

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from lexiseg.errors import DataError, DiskError
 from lexiseg.files import disk_errors, write_json
+from lexiseg.printable import counted
 from lexiseg.structured_text import read_json
 
 #: Called with the number of bytes received, and of all bytes (None where the server does not state it).
@@ -178,7 +179,11 @@ def _fetch_all(
         tries = 1 if after > most else tries + 1
         most = max(most, after)
         if tries >= TRIES:
-            there = f" {after} bytes are in {part}; run the command again to resume." if after else ""
+            there = (
+                f" {counted(after, 'byte is', 'bytes are')} in {part}; run the command again to resume."
+                if after
+                else ""
+            )
             raise DataError(
                 f"{url} cannot be downloaded: {reason}, {TRIES} times in a row.{there}", code="LEX-DATA-065"
             )
@@ -210,7 +215,8 @@ def _fetch(url: str, part: Path, *, size: int | None, progress: Progress | None)
         if size is not None and total is not None and total != size:
             _remove(part)
             raise DataError(
-                f"{url}: expected {size} bytes, got {total}. The file was changed at its source.",
+                f"{url}: expected {counted(size, 'byte')}, got {total:,}. The file was changed at its "
+                "source.",
                 code="LEX-DATA-066",
             )
         if not start:
@@ -223,8 +229,8 @@ def _fetch(url: str, part: Path, *, size: int | None, progress: Progress | None)
         except _Oversized as error:
             _remove(part)
             raise DataError(
-                f"{url}: expected {most} bytes, but the server sends more. Compare with the data set's home "
-                f"page.",
+                f"{url}: expected {counted(most, 'byte')}, but the server sends more. Compare with the data "
+                "set's home page.",
                 code="LEX-DATA-777",
             ) from error
 
@@ -242,8 +248,8 @@ def _receive(
     with disk_errors(part):
         if total is not None and shutil.disk_usage(part.parent).free < total - start:
             raise DiskError(
-                f"{part} needs {total - start} more bytes, but the disk has only "
-                f"{shutil.disk_usage(part.parent).free} free.",
+                f"{part} needs {counted(total - start, 'more byte')}, but the disk has only "
+                f"{shutil.disk_usage(part.parent).free:,} free.",
                 code="LEX-DISK-005",
             )
         file = part.open("ab" if start else "wb")
@@ -260,7 +266,7 @@ def _receive(
             if progress is not None:
                 progress(done, total)
     if total is not None and done != total:
-        raise ConnectionError(f"the connection ended after {done} of {total} bytes")
+        raise ConnectionError(f"the connection ended after {done:,} of {counted(total, 'byte')}")
 
 
 def _total_of_range(headers: Message, start: int, state: _State | None) -> int | None:
@@ -324,7 +330,7 @@ def _checksum(path: Path) -> str:
 def _wrong(found: Download, size: int | None, sha256: str | None) -> str:
     """Return what differs from the expected size or checksum; empty if nothing does."""
     if size is not None and found.size != size:
-        return f"expected {size} bytes, got {found.size}"
+        return f"expected {counted(size, 'byte')}, got {found.size:,}"
     if sha256 is not None and found.sha256 != sha256:
         return f"expected the SHA-256 {sha256}, got {found.sha256}"
     return ""

@@ -13,6 +13,7 @@ from lexiseg.clinic.volume_geometry import LPS_RAS, VolumeGrid
 from lexiseg.data.volumes.volume import check_size, three
 from lexiseg.data.volumes.voxel_file import StoredVoxels
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 # SimpleITK has no types.
 _ITK: Any = SimpleITK
@@ -56,8 +57,8 @@ def read_header(path: Path) -> ItkHeader:
         raise _damaged(path, error) from error
     if len(size) not in (2, 3) or 0 in size or numbers != 1:
         raise DataError(
-            f"{path} has {' x '.join(map(str, size))} voxels of {numbers} numbers; expected a grey volume of "
-            "three dimensions. Save one time point or channel per file.",
+            f"{path} has {' x '.join(map(str, size))} voxels of {counted(numbers, 'number')}; expected a "
+            "grey volume of three dimensions. Save one time point or channel per file.",
             code="LEX-DATA-1198",
         )
     check_size(size, path)

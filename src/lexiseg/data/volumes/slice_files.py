@@ -23,6 +23,7 @@ from lexiseg.clinic.volume_geometry import VolumeGrid, chosen_axis, slice_of
 from lexiseg.data.volumes.volume_names import LABELS_ENDING, is_volume_file
 from lexiseg.data.volumes.voxel_file import StoredVoxels, VoxelSlices, open_volume_file, read_grid
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 _NAME = re.compile(r"_[ijk]([0-9]+)(_label)?\.png$")
 _LARGEST_LABEL = 2**16 - 1
@@ -92,7 +93,8 @@ def slice_content(path: Path) -> bytes:
         slices = _slices(path.parent, axis, stat.st_mtime_ns, stat.st_size)
     if index >= len(slices):
         raise DataError(
-            f"{path.parent} has {len(slices)} slices; there is no slice {index}.", code="LEX-DATA-1225"
+            f"{path.parent} has {counted(len(slices), 'slice')}; there is no slice {index}.",
+            code="LEX-DATA-1225",
         )
     turn = turn_to_display(slices.volume.grid.directions(axis))
     if is_label:

@@ -13,6 +13,7 @@ from lexiseg.describing.multimodal.model import NoAnswerError, Tally, VisionMode
 from lexiseg.describing.multimodal.prompt import Question
 from lexiseg.describing.multimodal.schema import MAX_REPLY, InvalidReplyError, Value
 from lexiseg.errors import PartialFailureError
+from lexiseg.printable import counted
 
 #: Number of consecutive regions without any answer after which the run is stopped.
 GONE_AFTER = 5
@@ -98,8 +99,8 @@ class Interviewer:
         self._unanswered += 1
         if self._unanswered >= GONE_AFTER:
             raise PartialFailureError(
-                f"Stopped because {self._unanswered} questions in a row had no answer: {reason} All replies "
-                f"are stored; run the same command again to resume.",
+                f"Stopped because {counted(self._unanswered, 'question')} in a row had no answer: {reason} "
+                "All replies are stored; run the same command again to resume.",
                 code="LEX-PART-002",
             )
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from lexiseg.console import duration_text
 from lexiseg.describing.multimodal.prompt import Question
 from lexiseg.errors import UsageError
+from lexiseg.printable import counted
 
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
@@ -159,7 +160,7 @@ class Tally:
         if self.fell_back:
             parts.append(f"{self.fell_back} measured instead")
         if self.tokens_in + self.tokens_out:
-            parts.append(f"{self.tokens_in + self.tokens_out} tokens")
+            parts.append(f"{counted(self.tokens_in + self.tokens_out, 'token')}")
         if self.cost is not None:
             parts.append(f"cost {self.cost:.4g}")
         if self.seconds_left is not None and self.done < self.total:

@@ -21,6 +21,7 @@ from lexiseg.describing.multimodal.key_redaction import KeyRedaction
 from lexiseg.describing.multimodal.model import MAX_ANSWER_BYTES, Answer, LmmOptions, NoAnswerError
 from lexiseg.describing.multimodal.prompt import Question, complaint
 from lexiseg.errors import PartialFailureError, UsageError
+from lexiseg.extras import install_hint
 from lexiseg.printable import printable
 from lexiseg.structured_text import parse_json
 
@@ -292,7 +293,7 @@ def _openai() -> ModuleType:
         import openai
     except ImportError as error:
         raise UsageError(
-            "Asking a server needs the openai client, which is not installed: pip install 'lexiseg[lmm]'.",
+            f"Asking a server needs the package 'openai', which is not installed. {install_hint('lmm')}",
             code="LEX-USE-064",
         ) from error
     return openai

@@ -16,6 +16,7 @@ from lexiseg.extras import load_module
 from lexiseg.files import disk_errors
 from lexiseg.inference.image_sources import is_url
 from lexiseg.inference.tar_archives import is_plain_tar
+from lexiseg.printable import counted
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _PACKAGE = "lexiseg.inference.sources"
@@ -86,8 +87,8 @@ def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
                 missing = load_module(f"{_PACKAGE}.media_directory").missing_of_disc(path)
                 if missing:
                     notes.append(
-                        f"{path} names {len(missing)} files that are not there, such as {missing[0]}; the "
-                        "others are read."
+                        f"{path} names {counted(len(missing), 'file that is', 'files that are')} not there, "
+                        f"such as {missing[0]}; the others are read."
                     )
                 patterns.append(path.parent)
             else:

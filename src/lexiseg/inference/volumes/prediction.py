@@ -19,6 +19,7 @@ from lexiseg.inference.read_ahead import read_ahead
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.inference.volumes.smoothing import smoothed_labels
 from lexiseg.inference.volumes.words import VolumeWords
+from lexiseg.printable import counted
 
 #: Reasons for review that a volume names at most, the most frequent first.
 _NAMED_REASONS = 5
@@ -150,7 +151,7 @@ def predict_volume(
         side=first.shown_side,
         flagged=any(found.flagged for found in results),
         reasons=tuple(
-            f"{count} of {len(results)} slices: {reason}"
+            f"{count} of {counted(len(results), 'slice')}: {reason}"
             for reason, count in reasons.most_common(_NAMED_REASONS)
         ),
         engine=first.engine,

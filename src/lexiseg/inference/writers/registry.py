@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from lexiseg.errors import UsageError
+from lexiseg.extras import install_hint
 
 if TYPE_CHECKING:
     from lexiseg.inference.writers.base import Writer
@@ -224,8 +225,8 @@ def unwritten_formats(chosen: Sequence[Writer]) -> tuple[Writer, ...]:
 def _load(known: Format) -> Writer:
     if known.extra is not None and any(find_spec(name) is None for name in _PACKAGES[known.extra]):
         raise UsageError(
-            f"The output format {known.name} needs packages that are not installed. Install them with: pip "
-            f"install 'lexiseg[{known.extra}]'",
+            f"The output format {known.name} needs packages that are not installed. "
+            f"{install_hint(known.extra)}",
             code="LEX-USE-943",
         )
     module, name = known.writer

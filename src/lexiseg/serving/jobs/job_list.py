@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lexiseg.errors import LexisegError, RequestError
 from lexiseg.inference.result import Prediction
+from lexiseg.printable import counted
 from lexiseg.serving.answers import error_record
 from lexiseg.serving.jobs.job import Job
 from lexiseg.serving.jobs.private_folder import PrivateFolder
@@ -56,8 +57,8 @@ class JobList:
         active = self._arriving + sum(not job.is_final for job in self._jobs.values())
         if active >= self._limits.jobs:
             raise RequestError(
-                f"{active} jobs are arriving, waiting or running already. Send the job again when one has "
-                "ended.",
+                f"{counted(active, 'job is', 'jobs are')} arriving, waiting or running already. Send the job "
+                "again when one has ended.",
                 status=429,
                 retry_after=30,
                 code="LEX-REQ-1137",

@@ -10,6 +10,7 @@ from lexiseg.models.encoder_weights import read_state_dict
 from lexiseg.models.network_weights import count_parameters
 from lexiseg.models.published_checkpoint import without_prefix
 from lexiseg.models.spec import NetworkSpec
+from lexiseg.printable import counted
 from lexiseg.systems.cotexnet.clipseg_weights import clipseg_config
 from lexiseg.systems.cotexnet.configuration import PUBLISHED_CLIPSEG
 from lexiseg.systems.cotexnet.published_keys import load_published, num_classes_of
@@ -72,8 +73,8 @@ def _names(given: Sequence[str] | None, classes: int) -> tuple[str, ...]:
         given = ["lesion"] if classes == 2 else [f"class {label}" for label in range(1, classes)]
     if len(given) != classes - 1 or len(set(given)) != len(given):
         raise UsageError(
-            f"The checkpoint segments {classes - 1} foreground class{'es' if classes > 2 else ''}, but the "
-            f"names given are {', '.join(given)}. Name each once, in the order of the labels.",
+            f"The checkpoint segments {counted(classes - 1, 'foreground class', 'foreground classes')}, but "
+            f"the names given are {', '.join(given)}. Name each once, in the order of the labels.",
             code="LEX-USE-037",
         )
     return ("background", *given)

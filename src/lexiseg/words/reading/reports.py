@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from lexiseg.printable import counted
 from lexiseg.words.description import UNKNOWN, Description, Reading, Repair, Side
 from lexiseg.words.factor import Factor
 from lexiseg.words.grammar import ChoiceRule, CountRule, SentenceRule, SubsetRule
@@ -55,7 +56,7 @@ class ParsedSheet:
         """Return the most frequent repairs in words, such as "lowoer -> lower (3 reports)"."""
         repairs = self.repairs
         shown = [
-            f"{repair.found} -> {repair.meant} ({rows} report{'s' * (rows > 1)})"
+            f"{repair.found} -> {repair.meant} ({counted(rows, 'report')})"
             for repair, rows in list(repairs.items())[:most]
         ]
         return ", ".join([*shown, f"and {len(repairs) - most} more"] if len(repairs) > most else shown)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 from lexiseg.words.description import Side
 from lexiseg.words.factor import Factor
 from lexiseg.words.flips import AXES
@@ -117,9 +118,10 @@ def _refuse_unsuitable(spellings: Mapping[tuple[str, ...], Counter[str]]) -> Non
     open_language = len(spellings) > MAX_GROUPS and different > MANY_WORDS
     if unrepeated or open_language:
         raise DataError(
-            f"The report sheet is free text: {len(spellings)} distinct sentences in {rows} rows, of "
-            f"{length:g} words (median), with {different} different words. Sentences without a known grammar "
-            f"are grouped into at most {MAX_GROUPS} groups, which is not possible here. {_ADVICE}",
+            f"The report sheet is free text: {counted(len(spellings), 'distinct sentence')} in "
+            f"{counted(rows, 'row')}, of {length:g} words (median), with {different} different words. "
+            f"Sentences without a known grammar are grouped into at most {MAX_GROUPS} groups, which is not "
+            f"possible here. {_ADVICE}",
             code="LEX-DATA-002",
         )
 

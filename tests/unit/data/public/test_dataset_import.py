@@ -164,7 +164,7 @@ def test_lvit_layout_with_a_subject_in_train_and_val(done: Callable[[str], Done]
     samples = found.samples.values()
     assert {s.patient for s in samples if s.split == "test"} == {"s00005", "s00006"}
     assert len({s.split for s in samples if s.patient == "s00001"}) == 1
-    assert any("train and val share 1 patients" in sentence for sentence in found.result.notes)
+    assert any("train and val share 1 patient;" in sentence for sentence in found.result.notes)
     assert all(s.report for s in samples)
 
 

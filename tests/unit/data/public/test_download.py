@@ -66,7 +66,7 @@ def test_cut_connections_are_taken_up_where_they_ended(tmp_path: Path) -> None:
 def test_a_later_run_goes_on(tmp_path: Path) -> None:
     with serving(Served(CONTENT, cuts=[100_000] + [0] * 20)) as served:
         with pytest.raises(
-            DataError, match=rf"{TRIES} times in a row\. 100000 bytes are in .*run the command"
+            DataError, match=rf"{TRIES} times in a row\. 100,000 bytes are in .*run the command"
         ):
             download(served.url, tmp_path / "a.zip", pause=no_pause)
         served.cuts.clear()
@@ -87,7 +87,7 @@ def test_a_server_that_always_cuts_is_given_up(tmp_path: Path) -> None:
     # Without ranges each connection starts anew, so the same bytes are no progress.
     with (
         serving(Served(CONTENT, cuts=[500, 400] * 20, ranges=False)) as served,
-        pytest.raises(DataError, match=r"the connection ended after \d+ of 300000 bytes"),
+        pytest.raises(DataError, match=r"the connection ended after [\d,]+ of 300,000 bytes"),
     ):
         download(served.url, tmp_path / "a.zip", pause=no_pause)
     assert len(served.requests) == TRIES
@@ -142,7 +142,7 @@ def test_bytes_of_an_older_file_never_pass_for_the_newer(
             served.content, served.etag = other, '"two"'
             monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage(1000, 900, 100))
 
-        with refuses("LEX-DISK-005", "needs 300000 more bytes"):
+        with refuses("LEX-DISK-005", "needs 300,000 more bytes"):
             download(served.url, tmp_path / "a.zip", pause=change)
         monkeypatch.undo()
         found = download(served.url, tmp_path / "a.zip", pause=no_pause)
@@ -191,7 +191,7 @@ def test_bytes_of_another_address_are_not_used(tmp_path: Path) -> None:
 def test_a_stated_size_that_differs_is_seen_before_a_byte_is_kept(tmp_path: Path) -> None:
     with (
         serving(Served(CONTENT)) as served,
-        refuses("LEX-DATA-066", "expected 299999 bytes,"),
+        refuses("LEX-DATA-066", "expected 299,999 bytes,"),
     ):
         download(served.url, tmp_path / "a.zip", size=299_999, pause=no_pause)
     assert list(tmp_path.iterdir()) == []
@@ -200,7 +200,7 @@ def test_a_stated_size_that_differs_is_seen_before_a_byte_is_kept(tmp_path: Path
 def test_a_size_that_nobody_stated_is_checked_at_the_end(tmp_path: Path) -> None:
     with (
         serving(Served(CONTENT, stated_length=False)) as served,
-        refuses("LEX-DATA-063", "expected 300001 bytes, got 300000"),
+        refuses("LEX-DATA-063", "expected 300,001 bytes, got 300,000"),
     ):
         download(served.url, tmp_path / "a.zip", size=300_001, pause=no_pause)
     assert list(tmp_path.iterdir()) == []
@@ -282,14 +282,14 @@ def test_redirects_on_the_web_are_followed(tmp_path: Path) -> None:
 def test_a_full_disk_is_seen_before_it_fills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage(1000, 900, 100))
-    with serving(Served(CONTENT)) as served, refuses("LEX-DISK-005", "needs 300000 more bytes"):
+    with serving(Served(CONTENT)) as served, refuses("LEX-DISK-005", "needs 300,000 more bytes"):
         download(served.url, tmp_path / "a.zip", pause=no_pause)
 
 
 def test_a_server_that_never_ends_is_stopped_at_the_expected_size(tmp_path: Path) -> None:
     with (
         serving(Served(CONTENT, stated_length=False)) as served,
-        refuses("LEX-DATA-777", "expected 1000 bytes", "sends more"),
+        refuses("LEX-DATA-777", "expected 1,000 bytes", "sends more"),
     ):
         download(served.url, tmp_path / "a.zip", size=1000, pause=no_pause)
     assert list(tmp_path.iterdir()) == []

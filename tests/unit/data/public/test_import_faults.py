@@ -21,7 +21,8 @@ from lexiseg.data.public.dataset_import import import_dataset
 from lexiseg.data.public.importers.source import SourceCase, SourceDataset
 from lexiseg.data.public.importers.write import write_dataset
 from lexiseg.data.public.registry import find_entry
-from lexiseg.errors import DataError, UsageError
+from lexiseg.errors import DataError
+from lexiseg.extras import install_hint
 from lexiseg.outputs.folder_lock import FolderLock
 from refusals import refuses
 
@@ -77,7 +78,7 @@ def test_ddti_image_that_is_not_there(tmp_path: Path) -> None:
     xml = tmp_path / "original/thyroid/8.xml"
     xml.write_text(xml.read_text().replace("<image>2</image>", "<image>../../2</image>"))
     imported = import_dataset("ddti", tmp_path / "original", tmp_path / "out")
-    assert "1 outlined images do not exist: 8_../../2." in imported.notes
+    assert "1 outlined image does not exist: 8_../../2." in imported.notes
     assert any("8_2.jpg" in sentence for sentence in imported.notes)
 
 
@@ -150,8 +151,7 @@ def test_sentences_that_fit_no_image_are_said(tmp_path: Path) -> None:
     (tmp_path / "original/other.csv").write_text("Image,Description\ngone.png,One infected area.\n")
     imported = import_dataset("qata", tmp_path / "original", tmp_path / "again")
     assert any(
-        s.startswith("1 sentences in ") and s.endswith("other.csv belong to no image: gone.png.")
-        for s in imported.notes
+        s.endswith("other.csv holds 1 sentence that belongs to no image: gone.png.") for s in imported.notes
     )
 
 
@@ -198,7 +198,7 @@ def test_glas_with_patients_in_train_and_test(tmp_path: Path) -> None:
     grades = tmp_path / "original/Warwick_QU_Dataset/Grade.csv"
     grades.write_text(grades.read_text().replace("testA_1, 4", "testA_1, 0"))
     imported = import_dataset("glas", tmp_path / "original", tmp_path / "out")
-    assert any("The published split was not used: 1 patients" in sentence for sentence in imported.notes)
+    assert any("The published split was not used: 1 patient is in" in sentence for sentence in imported.notes)
     samples = {s.id: s for s in open_dataset(tmp_path / "out").samples}
     assert samples["testA_1"].split == samples["train_1"].split
     kept = import_dataset("glas", tmp_path / "original", tmp_path / "kept", published_split=True)
@@ -294,7 +294,7 @@ def test_a_missing_extra_is_named(
 ) -> None:
     originals.MAKERS[name](tmp_path / "original")
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UsageError, match=rf"needs {package}, .* pip install 'lexiseg\[volumes\]'"):
+    with refuses("LEX-USE-011", f"needs the package '{package}'", install_hint("volumes")):
         import_dataset(name, tmp_path / "original", tmp_path / "out")
 
 
@@ -340,7 +340,7 @@ def test_pictures_whose_mask_has_another_size_are_left_out(tmp_path: Path) -> No
     originals.kvasir(tmp_path / "original")
     originals.save(tmp_path / "original/Kvasir-SEG/masks/cju3.jpg", np.zeros((5, 5), np.uint8))
     imported = import_dataset("kvasir", tmp_path / "original", tmp_path / "out")
-    assert "1 images were left out: image and mask differ in size: cju3." in imported.notes
+    assert "1 image was left out: image and mask differ in size: cju3." in imported.notes
     assert sum(imported.counts.values()) == 3
 
 

@@ -67,7 +67,7 @@ def test_the_index_of_a_disc_stands_for_its_folder(tmp_path: Path) -> None:
         assert len(find_images(sources.patterns).targets) == 2
     next(path for path in (tmp_path / "disc").rglob("*") if path.is_file() and path != index).unlink()
     with local_sources([index]) as sources:
-        assert "names 1 files that are not there" in sources.notes[0]
+        assert "names 1 file that is not there" in sources.notes[0]
         assert len(find_images(sources.patterns).targets) == 1
 
 

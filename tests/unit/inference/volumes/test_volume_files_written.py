@@ -188,7 +188,7 @@ def test_one_bad_volume_does_not_stop_the_rest(tmp_path: Path, predictor: Predic
     assert summary.done == 1
     assert sorted(seen) == ["b.nii.gz", "ct"]
     ((path, reason),) = summary.failed
-    assert (path.name, "1 slices are missing" in reason) == ("ct", True)
+    assert (path.name, "1 slice is missing" in reason) == ("ct", True)
     assert [line.get("code") for line in lines(out)] == [None, "LEX-DATA-1186"]
     # A NIfTI volume gets no DICOM segmentation.
     ((_, name, reason),) = summary.refused

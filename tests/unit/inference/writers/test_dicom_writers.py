@@ -29,6 +29,7 @@ from lexiseg.clinic.segmentation_object import build_segmentation
 from lexiseg.clinic.verification import verify_report, verify_segmentation
 from lexiseg.clinic.view import AS_STORED, View, Window
 from lexiseg.data.readers import read_image_with_facts
+from lexiseg.extras import install_hint
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.earlier_outputs import earlier_outputs
 from lexiseg.inference.options import PredictionOptions
@@ -669,7 +670,7 @@ def test_a_batch_goes_on_after_a_refusal_and_names_it(
 
 def test_without_highdicom_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "highdicom" else True)
-    with refuses("LEX-USE-943", "lexiseg[dicom]"):
+    with refuses("LEX-USE-943", install_hint("dicom")):
         make_writers(["seg"])
     assert make_writers(["mask"])
 

@@ -27,6 +27,7 @@ from lexiseg.data.public.importers.source import (
 from lexiseg.data.public.importers.volumes import in_window, need, to_pixels
 from lexiseg.data.public.registry import Entry
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 #: Exceptions of pydicom for damaged files; they have no common base class.
 _BROKEN = (
@@ -144,7 +145,8 @@ def _slices(images: Path, ground: Path) -> tuple[tuple[Path, Path], ...]:
     labels = sorted(image_files(ground), key=natural)
     if len(files) != len(labels):
         raise DataError(
-            f"{images} holds {len(files)} slices, but {ground} {len(labels)} pictures of labels.",
+            f"{images} holds {counted(len(files), 'slice')}, but {ground} {counted(len(labels), 'picture')} "
+            "of labels.",
             code="LEX-DATA-069",
         )
     by_name = {plain_stem(path.name): path for path in labels}

@@ -27,6 +27,7 @@ from lexiseg.data.public.importers.source import (
 from lexiseg.data.public.registry import Entry, PairFolders
 from lexiseg.data.sample import Split
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 _SHEETS = (".xlsx", ".csv")
 
@@ -99,7 +100,10 @@ def _pairs(root: Path, wanted: PairFolders, notes: list[str]) -> list[Picture]:
     note_left_out(notes, (p.name for p, mask in pairs.masks.items() if mask is None), "they have no mask")
     if pairs.orphans:
         names = [path.name for path in pairs.orphans]
-        notes.append(f"{len(names)} masks of {masks} belong to no image: {some(names)}.")
+        notes.append(
+            f"{masks} holds {counted(len(names), 'mask that belongs', 'masks that belong')} to no image: "
+            f"{some(names)}."
+        )
     return [
         Picture(image=image, mask=mask, split=wanted.split)
         for image, mask in pairs.masks.items()
@@ -226,4 +230,7 @@ def _sentences(folder: Path, images: list[Path], notes: list[str]) -> dict[Path,
 
 def _note_orphans(notes: list[str], keys: Sequence[str], where: Path) -> None:
     if keys:
-        notes.append(f"{len(keys)} sentences in {where} belong to no image: {some(list(keys))}.")
+        notes.append(
+            f"{where} holds {counted(len(keys), 'sentence that belongs', 'sentences that belong')} to no "
+            f"image: {some(list(keys))}."
+        )

@@ -15,6 +15,7 @@ from lexiseg.data.layouts.scan import some
 from lexiseg.data.public.registry import Entry
 from lexiseg.data.sample import Split
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 Labels = npt.NDArray[np.uint8]
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -143,4 +144,4 @@ def note_left_out(notes: list[str], names: Iterable[str], why: str) -> None:
     """Add a note on the images that are left out, if there are any."""
     listed = sorted(names)
     if listed:
-        notes.append(f"{len(listed)} images were left out: {why}: {some(listed)}.")
+        notes.append(f"{counted(len(listed), 'image was', 'images were')} left out: {why}: {some(listed)}.")

@@ -9,6 +9,7 @@ from lexiseg.data.layouts.scan import some
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.data.splits import seeded_split
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +64,8 @@ def choose_splits(records: Sequence[SplitRecord], *, seed: int, keep_published: 
     dropped = _later_copies(records)
     if dropped:
         notes.append(
-            f"{len(dropped)} images were left out, because the same file is in a later split: "
-            f"{some(dropped)}."
+            f"{counted(len(dropped), 'image was', 'images were')} left out, because the same file is in a "
+            f"later split: {some(dropped)}."
         )
     kept = [record for record in records if record.name not in set(dropped)]
     stated = {record.name: record.split for record in kept if record.split is not None}
@@ -74,17 +75,20 @@ def choose_splits(records: Sequence[SplitRecord], *, seed: int, keep_published: 
     shared = _shared(kept)
     if shared and keep_published:
         notes.append(
-            f"The published split was kept as requested, although {len(shared)} patients are in several "
-            f"splits; `lexiseg data check` reports this as an error."
+            "The published split was kept as requested, although "
+            f"{counted(len(shared), 'patient is', 'patients are')} in several splits; `lexiseg data check` "
+            "reports this as an error."
         )
     elif any("test" in splits for splits in shared.values()):
         notes.append(
-            f"The published split was not used: {len(shared)} patients are in test and in another split, "
-            f"such as {sorted(shared)[0]}. Images were split again {_how(kept, seed)}."
+            f"The published split was not used: {counted(len(shared), 'patient is', 'patients are')} in test "
+            f"and in another split, such as {sorted(shared)[0]}. Images were split again {_how(kept, seed)}."
         )
         return SplitChoice(of=seeded_split(_groups(kept), seed=seed), dropped=dropped, notes=notes)
     elif shared:
-        notes.append(f"The published train and val share {len(shared)} patients; both were joined.")
+        notes.append(
+            f"The published train and val share {counted(len(shared), 'patient')}; both were joined."
+        )
         stated = {name: "train" if split == "val" else split for name, split in stated.items()}
     return SplitChoice(of=_completed(kept, stated, seed, notes), dropped=dropped, notes=notes)
 

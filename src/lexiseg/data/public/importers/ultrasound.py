@@ -29,6 +29,7 @@ from lexiseg.data.public.importers.source import (
 )
 from lexiseg.data.public.registry import Entry
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 from lexiseg.structured_text import parse_json
 
 #: Corners (x, y) in pixels.
@@ -90,7 +91,10 @@ def read_ddti(folder: Path, entry: Entry) -> SourceDataset:
     without = [path.name for stem, path in images.items() if not outlines.get(stem)]
     note_left_out(notes, without, "no nodule is outlined in their XML")
     if missing := sorted(outlines.keys() - images.keys()):
-        notes.append(f"{len(missing)} outlined images do not exist: {some(missing)}.")
+        notes.append(
+            f"{counted(len(missing), 'outlined image does', 'outlined images do')} not exist: "
+            f"{some(missing)}."
+        )
     outlined = [stem for stem in images if outlines.get(stem)]
     if not outlined:
         raise not_found(folder, entry)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from lexiseg.data.public.importers.source import Pixels
 from lexiseg.errors import UsageError
+from lexiseg.extras import install_hint
 
 _DEEPEST = 65535
 
@@ -29,8 +30,8 @@ def need(package: str) -> Any:
         return importlib.import_module(package)
     except ImportError as error:
         raise UsageError(
-            f"Reading these volumes needs {package}, which the extra 'volumes' installs: "
-            f"pip install 'lexiseg[volumes]'.",
+            f"Reading these volumes needs the package '{package}', which is not installed. "
+            f"{install_hint('volumes')}",
             code="LEX-USE-011",
         ) from error
 

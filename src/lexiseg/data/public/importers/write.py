@@ -25,7 +25,7 @@ from lexiseg.data.sample import SPLITS, Split
 from lexiseg.data.splits import SPLITS_FILE, split_lists
 from lexiseg.errors import DataError
 from lexiseg.files import disk_errors, write_json, write_text
-from lexiseg.printable import cell, printable
+from lexiseg.printable import cell, counted, printable
 
 IMAGES, MASKS, REPORTS = "images", "masks", "reports.csv"
 
@@ -121,7 +121,8 @@ def _store_all(
     if len(absent) == entry.num_classes - 1:
         wanted = ", ".join(f"{value} for {named.name}" for named in entry.classes for value in named.original)
         raise DataError(
-            f"None of {len(stored)} masks holds a class of {entry.title}; expected the values {wanted}.",
+            f"None of {counted(len(stored), 'mask')} holds a class of {entry.title}; expected the values "
+            f"{wanted}.",
             code="LEX-DATA-090",
         )
     notes += [f"No mask holds the class {entry.classes[label - 1].name}." for label in sorted(absent)]
