@@ -1,9 +1,11 @@
 """Load of a gateway on loopback: studies per second, latency, memory.
 
-`python benchmarks/gateway_load.py --minutes 1 --studies-per-second 2` sends studies of one image to a gateway
-in a process of its own, by C-STORE, and receives its results in an archive. It prints what was sent and came
-back, the latency from the confirmation of an image to its last object (median and 95th percentile), and the
-memory of the gateway when it is warm, at most, and at the end.
+`python benchmarks/gateway_load.py --minutes 60 --studies-per-second 2` sends studies of one image to a
+gateway in a process of its own, by C-STORE, and receives its results in an archive. It prints, as JSON, what
+was sent and what was lost, the latency from the confirmation of an image to its last object (median and 95th
+percentile), and the memory of the gateway: the highest of each minute, and how it grew per hour over the
+second half of the time. After each minute a line on the standard error says how far it is. The exit code is 1
+if anything was lost.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import quantiles
+from statistics import linear_regression, quantiles
 from typing import Any
 
 import numpy as np
@@ -33,10 +36,10 @@ from pynetdicom.events import Event
 import lexiseg
 
 COMPUTED_RADIOGRAPHY = "1.2.840.10008.5.1.4.1.1.1"
-#: A gateway is warm after this share of the time; memory is compared from then on.
-WARM_SHARE = 0.2
 OBJECTS_PER_IMAGE = 2
 LONGEST_REST_S = 120.0
+#: A shorter time says nothing about the growth of memory.
+LEAST_SECONDS = 590.0
 
 
 def image(number: int, size: int) -> Dataset:
@@ -101,17 +104,43 @@ def memory_mb(process: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def load(
-    port: int, minutes: float, per_second: float, size: int, process: int
-) -> tuple[dict[str, float], list[float]]:
-    """Send studies at a steady rate; return when each was confirmed, and the memory each second."""
+@dataclass
+class Load:
+    """What was sent, and the memory of the gateway meanwhile.
+
+    Attributes:
+        confirmed: When each study was confirmed, by its UID.
+        memory: Seconds since the start and resident memory in MB, at each study.
+    """
+
+    confirmed: dict[str, float] = field(default_factory=dict)
+    memory: list[tuple[float, float]] = field(default_factory=list)
+
+    def by_minute(self) -> list[int]:
+        """Return the highest memory of each minute in MB."""
+        highest: dict[int, float] = {}
+        for second, megabytes in self.memory:
+            highest[int(second // 60)] = max(megabytes, highest.get(int(second // 60), 0.0))
+        return [round(highest[minute]) for minute in sorted(highest)]
+
+    def growth_per_hour(self) -> int | None:
+        """Return the slope of the memory over the second half in MB per hour; None below ten minutes."""
+        last = self.memory[-1][0]
+        if last < LEAST_SECONDS:
+            return None
+        half = [(second, value) for second, value in self.memory if second > last / 2]
+        seconds, values = zip(*half, strict=True)
+        return round(linear_regression(seconds, values).slope * 3600)
+
+
+def send_load(port: int, minutes: float, per_second: float, size: int, process: int) -> Load:
+    """Send studies at a steady rate."""
     entity = AE(ae_title="ARCHIVE")
     entity.add_requested_context(COMPUTED_RADIOGRAPHY, ExplicitVRLittleEndian)
-    confirmed: dict[str, float] = {}
-    memory: list[float] = []
+    found = Load()
     began = time.monotonic()
     peer = entity.associate("127.0.0.1", port, ae_title="LEXISEG")
-    number = 0
+    number, said = 0, 0
     while time.monotonic() - began < 60 * minutes:
         number += 1
         dataset = image(number, size)
@@ -122,11 +151,15 @@ def load(
             if "Status" in answer and answer.Status == 0:
                 break
             time.sleep(0.5)
-        confirmed[str(dataset.StudyInstanceUID)] = time.monotonic()
-        memory.append(memory_mb(process))
+        now = time.monotonic()
+        found.confirmed[str(dataset.StudyInstanceUID)] = now
+        found.memory.append((now - began, memory_mb(process)))
+        if int((now - began) // 60) > said:
+            said += 1
+            print(f"minute {said}: {number} studies, {found.memory[-1][1]:.0f} MB", file=sys.stderr)
         time.sleep(max(0.0, began + number / per_second - time.monotonic()))
     peer.release()
-    return confirmed, memory
+    return found
 
 
 def main() -> None:
@@ -157,26 +190,23 @@ def main() -> None:
             if '"started"' in line:
                 break
         # The log is read to its end, so that the gateway never waits for its reader.
-        threading.Thread(target=process.stdout.read, daemon=True).start()
+        threading.Thread(target=drain, args=[process.stdout], daemon=True).start()
         began = time.monotonic()
-        confirmed, memory = load(port, given.minutes, given.studies_per_second, given.size, process.pid)
+        sent = send_load(port, given.minutes, given.studies_per_second, given.size, process.pid)
         end = time.monotonic() + LONGEST_REST_S
-        while time.monotonic() < end and not _all_back(confirmed, archive):
+        while time.monotonic() < end and not _all_back(sent.confirmed, archive):
             time.sleep(0.2)
         seconds = time.monotonic() - began
         last_memory = memory_mb(process.pid)
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=120)
     server.shutdown()
-    latency = [max(archive.came[study]) - at for study, at in confirmed.items() if study in archive.came]
-    cuts = quantiles(latency, n=100) if len(latency) > 1 else [0.0] * 99
-    warm = memory[int(len(memory) * WARM_SHARE) :]
-    result = {
-        "studies": len(confirmed),
-        "lost": sum(len(archive.came.get(study, [])) < OBJECTS_PER_IMAGE for study in confirmed),
-        "studies_per_second": round(len(confirmed) / seconds, 2),
-        "latency_s": {"p50": round(cuts[49], 2), "p95": round(cuts[94], 2)},
-        "memory_mb": {"warm": round(warm[0]), "most": round(max(memory)), "end": round(last_memory)},
+    result = figures(sent, archive, seconds) | {
+        "memory_mb": {
+            "by_minute": sent.by_minute(),
+            "growth_per_hour": sent.growth_per_hour(),
+            "end": round(last_memory),
+        },
         "minutes": given.minutes,
         "asked_per_second": given.studies_per_second,
         "cores": os.cpu_count(),
@@ -184,6 +214,25 @@ def main() -> None:
         "version": lexiseg.__version__,
     }
     print(json.dumps(result, indent=2))
+    raise SystemExit(int(result["lost"] > 0))
+
+
+def figures(sent: Load, archive: Archive, seconds: float) -> dict[str, Any]:
+    """Return what came back, and how fast."""
+    latency = [max(archive.came[study]) - at for study, at in sent.confirmed.items() if study in archive.came]
+    cuts = quantiles(latency, n=100) if len(latency) > 1 else [0.0] * 99
+    return {
+        "studies": len(sent.confirmed),
+        "lost": sum(len(archive.came.get(study, [])) < OBJECTS_PER_IMAGE for study in sent.confirmed),
+        "studies_per_second": round(len(sent.confirmed) / seconds, 2),
+        "latency_s": {"p50": round(cuts[49], 2), "p95": round(cuts[94], 2)},
+    }
+
+
+def drain(lines: Iterable[str]) -> None:
+    """Read lines to their end and keep none."""
+    for _ in lines:
+        pass
 
 
 def _all_back(confirmed: dict[str, float], archive: Archive) -> bool:

@@ -41,7 +41,7 @@ SCHEMAS = {
     "volume": "lexiseg.inference.volumes.volumes_file:VolumeRecord",
     "refinement": "lexiseg.refinement.refinement_file:RefinementRecord",
     "output": "lexiseg.outputs.manifest:OutputRecord",
-    "quarantine": "lexiseg.gateway.spool:QuarantineRecord",
+    "quarantine": "lexiseg.gateway.quarantine_record:QuarantineRecord",
 }
 
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+)$")

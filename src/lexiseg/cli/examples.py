@@ -47,6 +47,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "watch": (
         "lexiseg watch gateway.yaml",
+        "lexiseg watch gateway.yaml --quarantine list",
         "lexiseg watch module.yaml --once --in images --out results",
     ),
     "pack": (

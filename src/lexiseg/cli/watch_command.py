@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lexiseg.cli.common_options import say, warn
+from lexiseg.cli.watch_quarantine import QuarantineAction, manage_quarantine
 from lexiseg.errors import PartialFailureError, UsageError
 from lexiseg.extras import load_module
 from lexiseg.printable import counted
+
+if TYPE_CHECKING:
+    from lexiseg.gateway.configuration import GatewayConfiguration
 
 
 def watch(
     configuration: Annotated[
         Path, typer.Argument(metavar="CONFIG", help="Configuration of the gateway, a YAML file.")
     ],
-    requeue: Annotated[
-        bool,
+    quarantine: Annotated[
+        QuarantineAction | None,
         typer.Option(
-            "--requeue", help="Before the start, put all images of the quarantine into the queue again."
+            "--quarantine",
+            help="list: show the objects in quarantine, what is wrong with each, and what to do. retry: "
+            "segment and send them again. drop: remove those that --image names. A gateway that runs goes "
+            "on.",
         ),
-    ] = False,
+    ] = None,
+    chosen: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--image",
+            metavar="ID",
+            help="An object for --quarantine: its id, or the first digits of it. Repeat it.",
+        ),
+    ] = None,
     once: Annotated[
         bool,
         typer.Option(
@@ -49,23 +64,24 @@ def watch(
     """Run a gateway beside an archive: images in, predictions out. Its log is on the standard output."""
     # First the module that needs a package of the extra, so that the message names it.
     load_module("lexiseg.gateway.dicom_receiver")
+    if (once and quarantine is not None) or (chosen and quarantine is None):
+        raise UsageError(
+            "--image belongs to --quarantine, and --quarantine does not go with --once. Leave one out.",
+            code="LEX-USE-1406",
+        )
     settings = load_module("lexiseg.gateway.configuration").read_configuration(configuration)
+    if quarantine is not None:
+        manage_quarantine(settings, quarantine, chosen or ())
+        return
     if once:
         if images is None or out is None:
             raise UsageError("--once needs the folders --in and --out.", code="LEX-USE-1244")
         _predict_once(settings, images, out)
         return
-    if not settings.sources:
-        raise UsageError(
-            f"{configuration} has no sources, so no image can come. Add a folder, a DICOM port or a DICOMweb "
-            "service under `sources`, or segment one folder with --once.",
-            code="LEX-USE-1245",
-        )
+    _require_work(settings, configuration)
     service = load_module("lexiseg.gateway.service")
     log = load_module("lexiseg.gateway.event_log").EventLog(sys.stdout)
     with service.opened_state(settings, log) as state:
-        if requeue:
-            service.requeue_quarantine(state)
         gateway = service.Gateway(state)
         try:
             if gateway.monitoring_port is not None:
@@ -75,7 +91,26 @@ def watch(
             gateway.close()
 
 
-def _predict_once(settings: object, images: Path, out: Path) -> None:
+def _require_work(settings: GatewayConfiguration, configuration: Path) -> None:
+    """Refuse a gateway to which no image can come or which sends nothing; name rules that send nothing."""
+    if not settings.sources:
+        raise UsageError(
+            f"{configuration} has no sources, so no image can come. Add a folder, a DICOM port or a DICOMweb "
+            "service under `sources`, or segment one folder with --once.",
+            code="LEX-USE-1245",
+        )
+    silent = [rule.name for rule in settings.rules if not rule.send_to]
+    if len(silent) == len(settings.rules):
+        raise UsageError(
+            f"No rule of {configuration} sends its results anywhere. Name a destination in `send_to` of a "
+            "rule; for a trial, a destination of the kind folder.",
+            code="LEX-USE-1403",
+        )
+    for name in silent:
+        warn(f"The rule {name!r} has no `send_to`: its results stay in {settings.state / 'results'}.")
+
+
+def _predict_once(settings: GatewayConfiguration, images: Path, out: Path) -> None:
     """Segment one folder; fail only if no image gave a result, because mercure then drops all results."""
     summary = load_module("lexiseg.gateway.single_pass").predict_folder(settings, images, out)
     for name, reason in summary.failed:

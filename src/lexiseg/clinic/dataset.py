@@ -11,13 +11,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydicom import config, dcmread, uid
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from lexiseg.clinic.detection import has_preamble
+from lexiseg.clinic.detection import HEAD_BYTES, has_preamble
 from lexiseg.errors import DataError
 
 # Values that break the standard are common and mostly without effect; what matters is checked at its use.
@@ -55,6 +55,9 @@ _PRESENTATION_STATE = "1.2.840.10008.5.1.4.1.1.11."
 _REPORT = "1.2.840.10008.5.1.4.1.1.88."
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 
+# Values from this size on stay on the disk where only the other ones are needed.
+_LARGE_BYTES = 1 << 16
+
 
 def read_dataset(content: bytes, path: Path) -> Dataset:
     """Read a DICOM file of any kind.
@@ -66,12 +69,24 @@ def read_dataset(content: bytes, path: Path) -> Dataset:
     Raises:
         DataError: The file is damaged.
     """
-    with damage_named(path):
-        dataset = dcmread(io.BytesIO(content), force=not has_preamble(content))
-        dataset.get("SOPClassUID")
-        if "TransferSyntaxUID" not in dataset.file_meta:
-            dataset.file_meta.TransferSyntaxUID = _assumed_syntax(dataset)
-    return dataset
+    return _read(io.BytesIO(content), path, is_bare=not has_preamble(content))
+
+
+def read_without_large_values(file: BinaryIO, path: Path) -> Dataset:
+    """Read a DICOM file of any kind; large values, such as pixels, stay on the disk.
+
+    So memory does not grow with the number of frames. Whether the pixels are complete is not known.
+
+    Args:
+        file: The opened file, at its start.
+        path: Its name, for messages.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    return _read(file, path, is_bare=not has_preamble(head), defer_size=_LARGE_BYTES)
 
 
 @contextmanager
@@ -116,8 +131,7 @@ def read_image_dataset(content: bytes, path: Path) -> Dataset:
             an index or something else without pixels.
     """
     dataset = read_dataset(content, path)
-    with damage_named(path):
-        _refuse_other_kinds(dataset, path)
+    refuse_other_kinds(dataset, path)
     return dataset
 
 
@@ -172,8 +186,32 @@ def number_of_frames(dataset: Dataset) -> int:
     return max(1, int(found[0])) if found else 1
 
 
+def refuse_other_kinds(dataset: Dataset, path: Path) -> None:
+    """Refuse a file without image by its kind.
+
+    Args:
+        dataset: The file.
+        path: Its name, for messages.
+
+    Raises:
+        DataError: It is a document, a presentation state, a report, a segmentation, an index or something
+            else without pixels, or it is damaged.
+    """
+    with damage_named(path):
+        _refuse_other_kinds(dataset, path)
+
+
+def _read(file: BinaryIO, path: Path, *, is_bare: bool, defer_size: int | None = None) -> Dataset:
+    """Read a file whose large values stay on the disk if `defer_size` is given."""
+    with damage_named(path):
+        dataset = dcmread(file, defer_size=defer_size, force=is_bare)
+        dataset.get("SOPClassUID")
+        if "TransferSyntaxUID" not in dataset.file_meta:
+            dataset.file_meta.TransferSyntaxUID = _assumed_syntax(dataset)
+    return dataset
+
+
 def _refuse_other_kinds(dataset: Dataset, path: Path) -> None:
-    """Refuse a file without image by its kind."""
     kind = str(dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID", ""))
     if kind.startswith(_DOCUMENT):
         raise DataError(

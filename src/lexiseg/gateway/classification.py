@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lexiseg.clinic.dataset import read_dataset, read_image_dataset
-from lexiseg.clinic.detection import is_dicom
-from lexiseg.data.decode import read_content
+from lexiseg.clinic.dataset import number_of_frames, read_without_large_values, refuse_other_kinds
+from lexiseg.clinic.detection import HEAD_BYTES, is_dicom
 from lexiseg.errors import DataError
+from lexiseg.files import disk_error
 from lexiseg.gateway.configuration import Rule
 from lexiseg.gateway.routing import Header, rule_for
 
@@ -28,23 +29,37 @@ class Classified:
 
 
 def classify(path: Path, rules: Sequence[Rule]) -> Classified:
-    """Return the rule of an image.
+    """Return the rule of an image. Its pixels are not read.
 
     Args:
         path: The file.
         rules: All rules.
 
     Raises:
-        DataError: The file is no DICOM file, is damaged, or holds no image.
+        DataError: The file is gone, is no DICOM file, is damaged, holds no image, or holds several frames.
         UsageError: The regular expression of a rule takes too long.
     """
-    content = read_content(path)
-    if not is_dicom(content):
-        raise DataError(
-            f"{path} is no DICOM file. The gateway takes DICOM images only.", code="LEX-DATA-1233"
-        )
-    header = Header.of(read_dataset(content, path))
+    try:
+        with open(path, "rb") as file:
+            if not is_dicom(file.read(HEAD_BYTES)):
+                raise DataError(
+                    f"{path} is no DICOM file. The gateway takes DICOM images only.", code="LEX-DATA-1233"
+                )
+            file.seek(0)
+            dataset = read_without_large_values(file, path)
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # it says nothing about this file
+            raise disk_error(path, error) from error
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.", code="LEX-DATA-1402") from error
+    header = Header.of(dataset)
     if header.is_own:
         return Classified(header=header, rule=None)
-    read_image_dataset(content, path)
-    return Classified(header=header, rule=rule_for(header, rules))
+    refuse_other_kinds(dataset, path)
+    rule = rule_for(header, rules)
+    frames = number_of_frames(dataset)
+    if rule is not None and frames > 1:
+        raise DataError(
+            f"{path} holds {frames} frames, and a rule cannot choose one. Send single frames.",
+            code="LEX-DATA-1401",
+        )
+    return Classified(header=header, rule=rule)

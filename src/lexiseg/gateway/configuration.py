@@ -73,6 +73,7 @@ class DicomSource(_Settings):
         host: Address to listen on. `0.0.0.0` is every network of the machine.
         port: Port to listen on; 0 is a free one.
         allow: AE titles of the peers that may send; `["*"]` allows all.
+        associations: Largest number of associations at one time; a further peer is rejected and tries again.
         tls: Encryption; without it, images travel unencrypted.
     """
 
@@ -81,6 +82,7 @@ class DicomSource(_Settings):
     host: str = "127.0.0.1"
     port: Port = 11112
     allow: tuple[AeTitle, ...] = Field(min_length=1)
+    associations: Annotated[int, Field(ge=1, le=1000)] = 10
     tls: Tls | None = None
 
     @model_validator(mode="after")

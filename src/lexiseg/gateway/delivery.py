@@ -88,8 +88,7 @@ class DeliveryWorker:
 
     def _refused(self, delivery: DueDelivery, outcome: Undelivered) -> None:
         state, image, error = self._state, delivery.image, outcome.error
-        reason = f"{self._name}: {error}"
-        state.spool.explain(image.id, source=image.source, rule=image.rule, code=error.code, reason=reason)
+        state.explain(image.id, error, source=image.source, rule=image.rule, destination=self._name)
         if state.queue.refused(image.id, self._name, error.code) == "quarantined":
             code = image.code or error.code
             state.note_quarantine(image.id, code, source=image.source, rule=image.rule)

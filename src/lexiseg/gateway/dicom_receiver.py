@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from pydicom.dataset import Dataset
 from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.dimse_primitives import C_STORE
@@ -10,24 +13,31 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
-from lexiseg.errors import LexisegError, UsageError
+from lexiseg.errors import DataError, LexisegError, UsageError
 from lexiseg.gateway.configuration import DicomSource
+from lexiseg.gateway.incoming_data_set import (
+    IncomingDataSet,
+    discard_unfinished,
+    limit_pdus,
+    write_to_files,
+)
 from lexiseg.gateway.intake import NO_ROOM, Intake
 from lexiseg.gateway.state import GatewayState
 from lexiseg.gateway.tls_contexts import server_context
 
-#: Status of C-STORE (PS3.4 B.2.3).
+#: Status of C-STORE (PS3.4 B.2.3). Senders try again after the second one; the third one is final.
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
 
 _ANY_PEER = "*"
-_MOST_ASSOCIATIONS = 25
 _NETWORK_TIMEOUT_S = 60.0
 
 
 class DicomReceiver:
     """Receives images by C-STORE; each is in the queue before its sender gets the status of success.
 
-    Where a limit is reached, the sender gets the status "out of resources" and tries again later.
+    Images go to the disk while they arrive, so that memory does not grow with their size. Where the queue or
+    the disk is full, the sender gets the status "out of resources" and tries again later. An image above the
+    limit of size gets the status "cannot understand"; the other images of its association are taken.
 
     Args:
         state: The shared parts of the gateway.
@@ -49,8 +59,12 @@ class DicomReceiver:
             server = _entity(settings).start_server(
                 (settings.host, settings.port),
                 block=False,
+                contexts=_contexts(),
                 ssl_context=context,
                 evt_handlers=[
+                    (evt.EVT_CONN_OPEN, limit_pdus),
+                    (evt.EVT_PDU_RECV, write_to_files, [partial(intake.begin, name)]),
+                    (evt.EVT_CONN_CLOSE, discard_unfinished),
                     (evt.EVT_C_STORE, self._store),
                     (evt.EVT_REJECTED, self._rejected),
                     (evt.EVT_ABORTED, self._aborted),
@@ -70,31 +84,33 @@ class DicomReceiver:
         """Take no more images."""
         self._server.shutdown()
 
-    def _store(self, event: Event) -> int:
+    def _store(self, event: Event) -> Dataset | int:
         """Take one image; return the status for its sender."""
-        peer = str(event.assoc.requestor.ae_title)
-        most = self._state.configuration.limits.largest_image_mb
         assert isinstance(event.request, C_STORE)
-        content = event.encoded_dataset()
-        if len(content) > most * 1e6:
-            self._state.log.write("too_large", level="warning", source=self._name, peer=peer)
-            return CANNOT_UNDERSTAND
+        data_set = event.request.DataSet
+        assert isinstance(data_set, IncomingDataSet)
         try:
-            self._intake.take(
-                content, source=self._name, sop_uid=str(event.request.AffectedSOPInstanceUID or "")
-            )
+            with data_set.complete() as incoming:
+                self._intake.finish(
+                    incoming, source=self._name, sop_uid=str(event.request.AffectedSOPInstanceUID or "")
+                )
+        except DataError as error:
+            self._note("too_large", event, error)
+            return _status(CANNOT_UNDERSTAND, "The image is larger than this gateway takes.")
         except NO_ROOM as error:
-            code = error.code if isinstance(error, LexisegError) else None
-            self._state.log.write(
-                "put_off",
-                level="warning",
-                source=self._name,
-                peer=peer,
-                code=code,
-                error=type(error).__name__,
-            )
-            return OUT_OF_RESOURCES
+            self._note("put_off", event, error)
+            return _status(OUT_OF_RESOURCES, "There is no room at the moment. Send it again later.")
         return SUCCESS
+
+    def _note(self, name: str, event: Event, error: Exception) -> None:
+        self._state.log.write(
+            name,
+            level="warning",
+            source=self._name,
+            peer=str(event.assoc.requestor.ae_title),
+            code=error.code if isinstance(error, LexisegError) else None,
+            error=type(error).__name__,
+        )
 
     def _rejected(self, event: Event) -> None:
         requestor = event.assoc.requestor
@@ -113,25 +129,43 @@ class DicomReceiver:
 
 
 def _entity(settings: DicomSource) -> AE:
-    """Return an application entity that takes images of all kinds in all transfer syntaxes."""
+    """Return the application entity of a source."""
     entity = AE(ae_title=settings.ae_title)
     entity.require_called_aet = True
     if _ANY_PEER not in settings.allow:
         entity.require_calling_aet = list(settings.allow)
-    entity.maximum_associations = _MOST_ASSOCIATIONS
+    entity.maximum_associations = settings.associations
     entity.network_timeout = _NETWORK_TIMEOUT_S
-    entity.supported_contexts = _contexts()
     return entity
 
 
+def _status(status: int, comment: str) -> Dataset:
+    """Return a status with a comment, which archives show to a person."""
+    answer = Dataset()
+    answer.Status, answer.ErrorComment = status, comment
+    return answer
+
+
+class _SharedContext(PresentationContext):
+    """A context that all associations share, as they only read it.
+
+    pynetdicom copies all contexts for each association: ten thousand UIDs, which take 2 MB until they are
+    collected as garbage.
+    """
+
+    def __deepcopy__(self, memo: dict[int, object]) -> _SharedContext:
+        return self
+
+
 def _contexts() -> list[PresentationContext]:
-    found = []
+    """Return contexts for images of all kinds in all transfer syntaxes, and for C-ECHO."""
+    found: list[PresentationContext] = []
     for known in AllStoragePresentationContexts:
-        context = PresentationContext()
+        context = _SharedContext()
         context.abstract_syntax = known.abstract_syntax
         context.transfer_syntax = [str(syntax) for syntax in AllTransferSyntaxes]
         found.append(context)
-    echo = PresentationContext()
+    echo = _SharedContext()
     echo.abstract_syntax = Verification
     echo.transfer_syntax = [str(syntax) for syntax in AllTransferSyntaxes[:3]]
     return [*found, echo]

@@ -10,16 +10,16 @@ from datetime import date, timedelta
 import requests
 
 from lexiseg.clinic.dataset import BROKEN
-from lexiseg.errors import LexisegError
+from lexiseg.clinic.dicomweb_client import AS_STORED, IMAGE_UID, SERIES_UID, STUDY_UID
+from lexiseg.errors import DataError, LexisegError
 from lexiseg.gateway.configuration import DicomwebSource
 from lexiseg.gateway.intake import NO_ROOM, Intake
 from lexiseg.gateway.state import GatewayState
 from lexiseg.gateway.web_session import web_client
 
 _PAGE = 200
-_STUDY, _SERIES, _IMAGE = "0020000D", "0020000E", "00080018"
-#: Any transfer syntax: images are fetched as they are stored.
-_AS_STORED = (("application/dicom", "*"),)
+# An answer holds one image and a few lines around it.
+_AROUND_MB = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,9 @@ class DicomwebReader:
 
     def __init__(self, state: GatewayState, name: str, settings: DicomwebSource, intake: Intake) -> None:
         self._state, self._name, self._settings, self._intake = state, name, settings, intake
-        self._client = web_client(settings)
+        largest = state.configuration.limits.largest_image_mb
+        self._client = web_client(settings, largest_mb=largest + _AROUND_MB)
+        self._too_large: set[str] = set()
 
     def step(self) -> bool:
         """Ask for new images and fetch them; return False, so that the next question waits."""
@@ -54,7 +56,7 @@ class DicomwebReader:
             for found in self._new_images():
                 if self._state.full() is not None or not self._fetch(found):
                     break
-        except (requests.RequestException, ValueError, KeyError, IndexError) as error:
+        except (requests.RequestException, DataError, ValueError, KeyError, IndexError) as error:
             # Also an answer that is no DICOMweb; the next question comes after the usual pause.
             self._state.log.write(
                 "source_unreachable", level="warning", source=self._name, error=type(error).__name__
@@ -71,11 +73,11 @@ class DicomwebReader:
                 page = self._client.search_for_instances(search_filters=filters, limit=_PAGE, offset=offset)
                 for answer in page:
                     found = _Found(
-                        study=answer[_STUDY]["Value"][0],
-                        series=answer[_SERIES]["Value"][0],
-                        image=answer[_IMAGE]["Value"][0],
+                        study=answer[STUDY_UID]["Value"][0],
+                        series=answer[SERIES_UID]["Value"][0],
+                        image=answer[IMAGE_UID]["Value"][0],
                     )
-                    if not self._intake.is_known(found.image):
+                    if found.image not in self._too_large and not self._intake.is_known(found.image):
                         yield found
                 if len(page) < _PAGE:
                     break
@@ -84,13 +86,11 @@ class DicomwebReader:
     def _fetch(self, found: _Found) -> bool:
         """Fetch one image; return whether the next one can be fetched now."""
         try:
-            dataset = self._client.retrieve_instance(
-                found.study, found.series, found.image, media_types=_AS_STORED
-            )
-            buffer = io.BytesIO()
-            dataset.save_as(buffer, enforce_file_format=True)
+            content = self._content(found)
         except requests.RequestException:
             raise
+        except DataError as error:
+            return self._leave_out(found, error)
         except BROKEN as error:
             # Asked for again next time: what the service has of it may be mended there.
             self._state.log.write(
@@ -98,11 +98,27 @@ class DicomwebReader:
             )
             return True
         try:
-            self._intake.take(buffer.getvalue(), source=self._name, sop_uid=found.image)
+            self._intake.take(content, source=self._name, sop_uid=found.image)
+        except DataError as error:
+            return self._leave_out(found, error)
         except NO_ROOM as error:
             code = error.code if isinstance(error, LexisegError) else None
             self._state.log.write(
                 "put_off", level="warning", source=self._name, code=code, error=type(error).__name__
             )
             return False
+        return True
+
+    def _content(self, found: _Found) -> bytes:
+        dataset = self._client.retrieve_instance(
+            found.study, found.series, found.image, media_types=AS_STORED
+        )
+        buffer = io.BytesIO()
+        dataset.save_as(buffer, enforce_file_format=True)
+        return buffer.getvalue()
+
+    def _leave_out(self, found: _Found, error: DataError) -> bool:
+        """Note an image above the limit of size; it is not fetched again before the next start."""
+        self._too_large.add(found.image)
+        self._state.log.write("too_large", level="warning", source=self._name, code=error.code)
         return True

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Literal, Protocol
 
-from lexiseg.printable import printable_json
+from lexiseg.log_lines import log_line
 
 Level = Literal["info", "warning", "error"]
 
@@ -67,9 +67,6 @@ class EventLog:
                 peer was rejected.
         """
         fields = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "level": level,
-            "event": event,
             "image": image,
             "source": source,
             "destination": destination,
@@ -82,7 +79,8 @@ class EventLog:
             "seconds": None if seconds is None else round(seconds, 3),
             "error": error,
         }
-        line = printable_json({name: value for name, value in fields.items() if value is not None})
+        known = {name: value for name, value in fields.items() if value is not None}
+        line = log_line(event, level=level, moment=datetime.now(UTC), fields=known)
         with self._one_line:
             self._stream.write(line + "\n")
             self._stream.flush()

@@ -11,10 +11,10 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from lexiseg.errors import UsageError
 from lexiseg.gateway.configuration import Monitoring
+from lexiseg.prometheus_text import PROMETHEUS_TYPE, prometheus_text
 
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
@@ -135,8 +135,8 @@ class MonitoringServer:
         health = self._health()
         if path == "/metrics":
             self._figures.show(health)
-            start("200 OK", [("Content-Type", CONTENT_TYPE_LATEST)])
-            return [generate_latest(self._figures.registry)]
+            start("200 OK", [("Content-Type", PROMETHEUS_TYPE)])
+            return [prometheus_text(self._figures.registry)]
         start(
             "503 Service Unavailable" if health.problems else "200 OK",
             [("Content-Type", "application/json")],

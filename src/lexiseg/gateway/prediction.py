@@ -75,8 +75,8 @@ class PredictionWorker:
         try:
             if image.attempts >= state.configuration.retries.predictions:
                 raise DataError(
-                    f"The prediction of this image was begun {image.attempts} times and never ended: the "
-                    "process was ended each time. The file may be damaged in a way that ends a decoder.",
+                    f"The prediction of the object was begun {image.attempts} times, and the process ended "
+                    "each time. The object may be damaged in a way that ends a decoder.",
                     code="LEX-DATA-1235",
                 )
             found = classify(state.spool.image(image.id), state.configuration.rules)
@@ -114,9 +114,7 @@ class PredictionWorker:
         state.spool.keep_results(image.id, found.folder)
         refused = found.refused
         if refused is not None:
-            state.spool.explain(
-                image.id, source=image.source, rule=rule.name, code=refused.code, reason=str(refused)
-            )
+            state.explain(image.id, refused, source=image.source, rule=rule.name)
         settled = state.queue.predicted(
             image.id,
             rule=rule.name,

@@ -273,6 +273,12 @@ class Queue:
                 (time.time(), id),
             )
 
+    def forget(self, id: str) -> None:
+        """Remove an image; one with the same UID is a new one afterwards."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM delivery WHERE image = ?", (id,))
+            database.execute("DELETE FROM image WHERE id = ?", (id,))
+
     def ids(self, *states: State, before: float | None = None) -> list[str]:
         """Return the images in some states, oldest first.
 

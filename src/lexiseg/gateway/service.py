@@ -36,6 +36,7 @@ from lexiseg.gateway.folder_source import FolderReader
 from lexiseg.gateway.intake import Intake
 from lexiseg.gateway.monitoring import Figures, Health, MonitoringServer
 from lexiseg.gateway.prediction import MACHINE_FAILURES, PredictionWorker
+from lexiseg.gateway.quarantine import answer_requests
 from lexiseg.gateway.queue import QUEUE_FILE, Queue
 from lexiseg.gateway.site_key import SiteKey
 from lexiseg.gateway.spool import Spool
@@ -45,7 +46,6 @@ from lexiseg.outputs.folder_lock import FolderLock
 _LOCK_FILE = ".lexiseg.lock"
 _IDLE_S = 0.2
 _AFTER_FAILURE_S = 5.0
-_HOUSEKEEPING_S = 60.0
 _SECONDS_PER_DAY = 86_400.0
 
 
@@ -91,17 +91,6 @@ def opened_state(configuration: GatewayConfiguration, log: EventLog) -> Iterator
         lock.release()
 
 
-def requeue_quarantine(state: GatewayState) -> int:
-    """Let all images of the quarantine wait for their prediction again; return how many there are."""
-    ids = state.queue.ids("quarantined")
-    for id in ids:
-        state.spool.from_quarantine(id)
-        state.queue.requeue(id)
-    if ids:
-        state.log.write("requeued", count=len(ids))
-    return len(ids)
-
-
 def delete_old(state: GatewayState) -> int:
     """Delete the files of images that are done or left out and old enough; return how many there are."""
     days = state.configuration.delete_after_days
@@ -115,6 +104,10 @@ def delete_old(state: GatewayState) -> int:
     if ids:
         state.log.write("deleted", count=len(ids))
     return len(ids)
+
+
+#: What is done now and then, and the seconds between.
+_TASKS: Mapping[Callable[[GatewayState], object], float] = {answer_requests: 2.0, delete_old: 60.0}
 
 
 class Gateway:
@@ -167,6 +160,9 @@ class Gateway:
             self._run(name, step, pause)
         for name, source in configuration.sources.items():
             self._start_source(name, source, intake)
+        for rule in configuration.rules:
+            if not rule.send_to:
+                self._state.log.write("rule_sends_nowhere", level="warning", rule=rule.name)
         self._state.log.write("started", count=self._state.queue.open_images())
 
     def _start_source(self, name: str, source: Source, intake: Intake) -> None:
@@ -202,12 +198,12 @@ class Gateway:
         Raises:
             BaseException: What ended a part of the gateway that nothing handles.
         """
-        last = 0.0
+        due = dict.fromkeys(_TASKS, 0.0)
         while not self._stop.wait(_IDLE_S):
-            if time.monotonic() - last >= _HOUSEKEEPING_S:
-                last = time.monotonic()
-                with contextlib.suppress(*MACHINE_FAILURES):  # it is tried again a minute later
-                    delete_old(self._state)
+            for task in [task for task, moment in due.items() if time.monotonic() >= moment]:
+                due[task] = time.monotonic() + _TASKS[task]
+                with contextlib.suppress(*MACHINE_FAILURES):  # it is tried again after the pause
+                    task(self._state)
         if self._failure is not None:
             raise self._failure
 

@@ -17,6 +17,26 @@ _LEAST_CHARACTERS = 32
 _DIGITS = 32
 
 
+class KeyedHash:
+    """The hash of a text or of a file that comes piece by piece.
+
+    Args:
+        secret: The secret.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._hash, self._is_empty = hmac.new(secret, digestmod=hashlib.sha256), True
+
+    def update(self, piece: bytes | memoryview) -> None:
+        """Add the next piece."""
+        self._hash.update(piece)
+        self._is_empty = self._is_empty and len(piece) == 0
+
+    def text(self) -> str:
+        """Return the hash of all pieces, 32 hexadecimal digits; without any content, it is empty."""
+        return "" if self._is_empty else self._hash.hexdigest()[:_DIGITS]
+
+
 class SiteKey:
     """Hashes texts with a secret (HMAC-SHA256).
 
@@ -59,9 +79,12 @@ class SiteKey:
             )
         return cls(secret)
 
-    def hashed(self, text: str | bytes) -> str:
+    def hashed(self, text: str) -> str:
         """Return the hash of a text, 32 hexadecimal digits; an empty text stays empty."""
-        if not text:
-            return ""
-        content = text if isinstance(text, bytes) else text.encode(errors="surrogateescape")
-        return hmac.new(self._secret, content, hashlib.sha256).hexdigest()[:_DIGITS]
+        found = self.hashing()
+        found.update(text.encode(errors="surrogateescape"))
+        return found.text()
+
+    def hashing(self) -> KeyedHash:
+        """Return the hash of nothing, to which content is added piece by piece."""
+        return KeyedHash(self._secret)

@@ -10,34 +10,17 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from lexiseg._version import __version__
-from lexiseg.files import disk_errors, make_folder, remove_leftovers, write_bytes, write_json
-from lexiseg.json_records import FileRecord
+from lexiseg.files import disk_errors, make_folder, remove_leftovers
+from lexiseg.gateway.quarantine_record import QuarantineRecord
+from lexiseg.json_records import write_record
+
+#: The folder of the quarantine in the state folder.
+QUARANTINE = "quarantine"
 
 #: Ending of all images, whatever they are.
-_SUFFIX = ".dcm"
-_REASON_SUFFIX = ".json"
-
-
-class QuarantineRecord(FileRecord):
-    """Why an image is in quarantine: a file `quarantine/ID.json` beside the image.
-
-    Attributes:
-        schema_version: Version of this schema.
-        image: The image file.
-        source: Name of the source that it came from.
-        rule: Name of its rule; empty where none was applied.
-        code: Stable code of the reason.
-        reason: The reason.
-        lexiseg_version: Version of Lexiseg.
-    """
-
-    image: str
-    source: str
-    rule: str
-    code: str
-    reason: str
-    lexiseg_version: str = __version__
+IMAGE_SUFFIX = ".dcm"
+#: Ending of the reason beside an image in quarantine.
+REASON_SUFFIX = ".json"
 
 
 class Spool:
@@ -56,14 +39,14 @@ class Spool:
     def __init__(self, state: Path) -> None:
         self.state = state
         self._received, self._results = state / "received", state / "results"
-        self._quarantine, self._work = state / "quarantine", state / "work"
+        self._quarantine, self._work = state / QUARANTINE, state / "work"
         for folder in (self._received, self._results, self._quarantine, self._work):
             with disk_errors(folder):
                 make_folder(folder)
 
     def image(self, id: str) -> Path:
         """Return where a received image is that is not in quarantine."""
-        return self._received / f"{id}{_SUFFIX}"
+        return self._received / f"{id}{IMAGE_SUFFIX}"
 
     def results(self, id: str) -> Path:
         """Return the folder of the results of an image, one file per format."""
@@ -73,20 +56,15 @@ class Spool:
         """Return a folder for a batch; `tidy` removes it if it is left behind."""
         return self._work / name
 
-    def store(self, id: str, content: bytes) -> None:
-        """Write a received image; it is on the disk when this returns.
-
-        Raises:
-            DiskError: There is no space or no permission.
-        """
-        write_bytes(self.image(id), content)
+    def sync_received(self) -> None:
+        """Have the names of received images on the disk, where the system can do that."""
         _sync(self._received)
 
     def drop(self, id: str) -> None:
         """Remove the image and the results of an image."""
         self.image(id).unlink(missing_ok=True)
-        (self._quarantine / f"{id}{_SUFFIX}").unlink(missing_ok=True)
-        (self._quarantine / f"{id}{_REASON_SUFFIX}").unlink(missing_ok=True)
+        (self._quarantine / f"{id}{IMAGE_SUFFIX}").unlink(missing_ok=True)
+        (self._quarantine / f"{id}{REASON_SUFFIX}").unlink(missing_ok=True)
         shutil.rmtree(self.results(id), ignore_errors=True)
 
     def keep_results(self, id: str, made: Path) -> None:
@@ -101,7 +79,7 @@ class Spool:
             os.replace(made, place)
         _sync(self._results)
 
-    def explain(self, id: str, *, source: str, rule: str, code: str, reason: str) -> None:
+    def explain(self, id: str, record: QuarantineRecord) -> None:
         """Write why an image goes into quarantine, before the queue says that it is there.
 
         The first reason of an image stays.
@@ -109,24 +87,21 @@ class Spool:
         Raises:
             DiskError: There is no space or no permission.
         """
-        file = self._quarantine / f"{id}{_REASON_SUFFIX}"
+        file = self._quarantine / f"{id}{REASON_SUFFIX}"
         if not file.exists():
-            record = QuarantineRecord(
-                image=f"{id}{_SUFFIX}", source=source, rule=rule, code=code, reason=reason
-            )
-            write_json(file, record.model_dump(mode="json"))
+            write_record(file, record)
 
     def to_quarantine(self, id: str) -> None:
         """Move an image that the queue says is in quarantine."""
         if self.image(id).exists():
-            os.replace(self.image(id), self._quarantine / f"{id}{_SUFFIX}")
+            os.replace(self.image(id), self._quarantine / f"{id}{IMAGE_SUFFIX}")
 
     def from_quarantine(self, id: str) -> None:
         """Move an image back; its results are removed, as they are made again."""
-        kept = self._quarantine / f"{id}{_SUFFIX}"
+        kept = self._quarantine / f"{id}{IMAGE_SUFFIX}"
         if kept.exists():
             os.replace(kept, self.image(id))
-        (self._quarantine / f"{id}{_REASON_SUFFIX}").unlink(missing_ok=True)
+        (self._quarantine / f"{id}{REASON_SUFFIX}").unlink(missing_ok=True)
         shutil.rmtree(self.results(id), ignore_errors=True)
 
     def free_bytes(self) -> int:

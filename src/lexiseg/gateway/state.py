@@ -9,6 +9,7 @@ from lexiseg.errors import LexisegError
 from lexiseg.gateway.configuration import GatewayConfiguration
 from lexiseg.gateway.event_log import EventLog
 from lexiseg.gateway.monitoring import Figures, Health
+from lexiseg.gateway.quarantine_record import QuarantineRecord, identity_of, reason_and_advice
 from lexiseg.gateway.queue import Queue
 from lexiseg.gateway.site_key import SiteKey
 from lexiseg.gateway.spool import Spool
@@ -46,9 +47,41 @@ class GatewayState:
         Raises:
             DiskError: There is no space or no permission.
         """
-        self.spool.explain(id, source=source, rule=rule, code=error.code, reason=str(error))
+        self.explain(id, error, source=source, rule=rule)
         self.queue.settle(id, "quarantined", code=error.code, rule=rule)
         self.note_quarantine(id, error.code, source=source, rule=rule)
+
+    def explain(
+        self, id: str, error: LexisegError, *, source: str, rule: str = "", destination: str = ""
+    ) -> None:
+        """Write the reason of an image that goes into quarantine, before the queue says that it is there.
+
+        Args:
+            id: The image.
+            error: The reason.
+            source: Name of its source.
+            rule: Name of its rule; empty where none was applied.
+            destination: Name of the destination that has not got its results; empty where the reason is
+                another one.
+
+        Raises:
+            DiskError: There is no space or no permission.
+        """
+        reason, advice = reason_and_advice(error, self.spool.state)
+        image = self.spool.image(id)
+        self.spool.explain(
+            id,
+            QuarantineRecord(
+                image=image.name,
+                object=identity_of(image),
+                source=source,
+                rule=rule,
+                destination=destination,
+                code=error.code,
+                reason=reason,
+                advice=advice,
+            ),
+        )
 
     def note_quarantine(self, id: str, code: str, *, source: str, rule: str) -> None:
         """Move an image that the queue says is in quarantine, and write it into log and figures."""

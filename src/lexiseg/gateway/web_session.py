@@ -7,12 +7,17 @@ from pathlib import Path
 import requests
 from dicomweb_client.web import DICOMwebClient
 
+from lexiseg.clinic.dicomweb_client import dicomweb_client
 from lexiseg.errors import UsageError
 from lexiseg.gateway.configuration import WebAccess
 
 
-def web_client(access: WebAccess) -> DICOMwebClient:
-    """Return a client of a DICOMweb service; it does not try again by itself.
+def web_client(access: WebAccess, *, largest_mb: float | None = None) -> DICOMwebClient:
+    """Return a client of a DICOMweb service; it does not try again by itself, as the queue does.
+
+    Args:
+        access: How the service is reached.
+        largest_mb: Largest answer in MB; None is no limit.
 
     Raises:
         UsageError: A file that the configuration names cannot be read, or holds no credentials.
@@ -24,9 +29,6 @@ def web_client(access: WebAccess) -> DICOMwebClient:
         if access.tls.certificate is not None:
             key = access.tls.key or access.tls.certificate
             session.cert = (str(access.tls.certificate), str(key))
-    headers = {}
-    if access.token_file is not None:
-        headers["Authorization"] = f"Bearer {_secret(access.token_file)}"
     if access.user_file is not None:
         name, colon, password = _secret(access.user_file).partition(":")
         if not colon:
@@ -34,10 +36,13 @@ def web_client(access: WebAccess) -> DICOMwebClient:
                 f"{access.user_file} must hold `name:password` in one line.", code="LEX-USE-1242"
             )
         session.auth = (name, password)
-    client = DICOMwebClient(access.url, session=session, headers=headers or None, timeout=access.timeout_s)
-    # The queue waits and tries again.
-    client.set_http_retry_params(retry=False)
-    return client
+    return dicomweb_client(
+        access.url,
+        timeout_s=access.timeout_s,
+        token="" if access.token_file is None else _secret(access.token_file),
+        session=session,
+        largest_mb=largest_mb,
+    )
 
 
 def _secret(file: Path) -> str:

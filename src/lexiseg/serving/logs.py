@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TextIO
+
+from lexiseg.log_lines import log_line
 
 #: Number of the request that is being worked on; empty outside of requests.
 request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -24,19 +25,19 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-        }
+        fields: dict[str, Any] = {}
         if number := request_id.get():
-            line["request_id"] = number
-        line |= {name: value for name, value in vars(record).items() if name not in _OWN}
+            fields["request_id"] = number
+        fields |= {name: value for name, value in vars(record).items() if name not in _OWN}
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
-            line["error"] = type(error).__name__
-            line["at"] = _place(error)
-        return json.dumps(line, default=str)
+            fields |= {"error": type(error).__name__, "at": _place(error)}
+        return log_line(
+            record.getMessage(),
+            level=record.levelname.lower(),
+            moment=datetime.fromtimestamp(record.created, UTC),
+            fields=fields,
+        )
 
 
 def log_to(stream: TextIO = sys.stderr) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import generate_latest
 
 from lexiseg._version import __version__
 from lexiseg.inference.result import Prediction
-
-#: Content type of the metrics.
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from lexiseg.prometheus_text import prometheus_text
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2, 0.4, 0.8, 1.5, 3, 6, 15, 60)
 # A client may send any word as its method, and each value of a label stays in memory.
@@ -70,7 +67,7 @@ class Metrics:
         """
         for model, images in waiting.items():
             self._waiting.labels(model).set(images)
-        return generate_latest(self.registry)
+        return prometheus_text(self.registry)
 
     def request_begins(self) -> None:
         """Count a request that is worked on."""

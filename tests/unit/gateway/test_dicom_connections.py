@@ -94,7 +94,7 @@ def test_a_full_queue_and_a_full_disk_answer_out_of_resources(
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patched:
-            patched.setattr(state.spool.__class__, "store", full)
+            patched.setattr("lexiseg.gateway.incoming_file.IncomingFile.keep", full)
             assert peer.send_c_store(image(2)).Status == 0xA700
         assert peer.send_c_store(image(2)).Status == 0
         peer.release()

@@ -9,10 +9,10 @@ import pytest
 from prometheus_client import generate_latest
 
 from gateway_setup import image_bytes, opened, settings
-from lexiseg.gateway.intake import Intake, data_set_bytes
+from lexiseg.gateway.intake import Intake, data_set_start
 from lexiseg.gateway.monitoring import Figures, Health
 from lexiseg.gateway.queue import Queue
-from lexiseg.gateway.service import delete_old, requeue_quarantine
+from lexiseg.gateway.service import delete_old
 from lexiseg.gateway.state import GatewayState
 from refusals import refuses
 
@@ -36,7 +36,7 @@ def test_the_same_image_again_is_one_image(tmp_path: Path) -> None:
     # The file meta information of the second one differs, as that of an image that another system sent.
     content = image_bytes()
     other_meta = content.replace(b"PYDICOM ", b"OTHERSYS")
-    assert data_set_bytes(other_meta) == data_set_bytes(content)
+    assert other_meta[data_set_start(other_meta) :] == content[data_set_start(content) :] != content
     with opened(settings(tmp_path)) as (state, events):
         intake = Intake(state)
         assert intake.take(content, source="s", sop_uid="2.25.10001") == "new"
@@ -72,7 +72,7 @@ def test_files_follow_the_queue_after_a_kill(tmp_path: Path) -> None:
     with opened(settings(tmp_path)) as (state, _):
         first, second = take(state, image_bytes(1), "1"), take(state, image_bytes(2), "2")
         # A kill after the file and before the queue; in the middle of a file; in a batch; before a move.
-        state.spool.store("f" * 32, b"not acknowledged")
+        state.spool.image("f" * 32).write_bytes(b"not acknowledged")
         (tmp_path / "state/received/.partial-abcdefgh.dcm").write_bytes(b"half")
         (state.spool.work("batch")).mkdir()
         (state.spool.results(first)).mkdir()
@@ -84,33 +84,6 @@ def test_files_follow_the_queue_after_a_kill(tmp_path: Path) -> None:
         assert (tmp_path / "state/quarantine" / f"{second}.dcm").exists()
         assert not state.spool.work("batch").exists()
         assert not state.spool.results(first).exists()
-
-
-def test_the_quarantine_can_be_tried_again(tmp_path: Path) -> None:
-    with opened(settings(tmp_path)) as (state, _):
-        id = take(state, image_bytes())
-        with refuses("LEX-RES-1230") as caught:
-            Intake(GatewayStateFull.of(state)).take(b"", source="s", sop_uid="")
-        state.quarantine(id, caught.value, source="s")
-        assert not state.spool.image(id).exists()
-        assert requeue_quarantine(state) == 1
-        assert state.queue.ids("waiting") == [id]
-        assert state.spool.image(id).exists()
-        assert list((tmp_path / "state/quarantine").iterdir()) == []
-
-
-class GatewayStateFull:
-    """A state whose disk is full."""
-
-    @staticmethod
-    def of(state: GatewayState) -> GatewayState:
-        changed = state.configuration.model_copy(
-            update={"limits": state.configuration.limits.model_copy(update={"free_disk_mb": 1e12})}
-        )
-        return GatewayState(
-            configuration=changed, queue=state.queue, spool=state.spool, key=state.key, log=state.log,
-            figures=state.figures,
-        )  # fmt: skip
 
 
 def test_old_images_are_deleted_and_still_known(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from dicomweb_client.web import DICOMwebClient
 from pydicom.dataset import Dataset
 
 from lexiseg.clinic.dataset import BROKEN
+from lexiseg.clinic.dicomweb_client import AS_STORED, MODALITY, SERIES_UID, STUDY_UID, dicomweb_client
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import disk_errors, make_folder
 
@@ -28,13 +29,10 @@ MOST_IMAGES = 20_000
 MOST_BYTES = 8 << 30
 
 _TIMEOUT_S = 60.0
-_STUDY, _SERIES, _MODALITY = "0020000D", "0020000E", "00080060"
 #: Modalities of objects without an image.
 _NO_IMAGES = frozenset(
     {"SR", "PR", "KO", "SEG", "DOC", "RTSTRUCT", "RTPLAN", "RTDOSE", "REG", "AU", "ECG", "PLAN"}
 )
-#: Any transfer syntax: images are copied as they are stored.
-_AS_STORED = (("application/dicom", "*"),)
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _FORM = "such as https://HOST/dicom-web/studies/UID, .../studies/UID/series/UID or .../studies?PatientID=NAME"
 
@@ -146,10 +144,7 @@ def _client(address: DicomwebAddress) -> DICOMwebClient:
             "way. Use an address that begins with https://.",
             code="LEX-USE-1184",
         )
-    headers = {"Authorization": f"Bearer {token}"} if token else None
-    client = DICOMwebClient(address.service, headers=headers, timeout=_TIMEOUT_S)
-    client.set_http_retry_params(retry=False)
-    return client
+    return dicomweb_client(address.service, timeout_s=_TIMEOUT_S, token=token)
 
 
 def _datasets(client: DICOMwebClient, address: DicomwebAddress) -> Iterator[Dataset]:
@@ -157,16 +152,16 @@ def _datasets(client: DICOMwebClient, address: DicomwebAddress) -> Iterator[Data
     if address.study is not None and address.series is not None:
         if address.instance is not None:
             yield client.retrieve_instance(
-                address.study, address.series, address.instance, media_types=_AS_STORED
+                address.study, address.series, address.instance, media_types=AS_STORED
             )
         else:
-            yield from client.iter_series(address.study, address.series, media_types=_AS_STORED)
+            yield from client.iter_series(address.study, address.series, media_types=AS_STORED)
         return
     studies = [address.study] if address.study is not None else _found_studies(client, address)
     for study in studies:
         for answer in client.search_for_series(study, get_remaining=True):
-            if _value(answer, _MODALITY) not in _NO_IMAGES:
-                yield from client.iter_series(study, str(_value(answer, _SERIES)), media_types=_AS_STORED)
+            if _value(answer, MODALITY) not in _NO_IMAGES:
+                yield from client.iter_series(study, str(_value(answer, SERIES_UID)), media_types=AS_STORED)
 
 
 def _found_studies(client: DICOMwebClient, address: DicomwebAddress) -> list[str]:
@@ -177,7 +172,7 @@ def _found_studies(client: DICOMwebClient, address: DicomwebAddress) -> list[str
             "fewer.",
             code="LEX-DATA-1216",
         )
-    return [str(_value(answer, _STUDY)) for answer in answers]
+    return [str(_value(answer, STUDY_UID)) for answer in answers]
 
 
 def _value(answer: dict[str, Any], tag: str) -> Any:

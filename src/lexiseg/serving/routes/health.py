@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from lexiseg._version import __version__
+from lexiseg.prometheus_text import PROMETHEUS_TYPE
 from lexiseg.serving.access import needs
 from lexiseg.serving.interface import REFUSALS, json_answer
-from lexiseg.serving.metrics import METRICS_TYPE
 from lexiseg.serving.records import HealthRecord
 from lexiseg.serving.service import service_of
 from lexiseg.serving.tokens import Holder
@@ -54,4 +54,4 @@ async def metrics(request: Request, holder: Annotated[Holder, Depends(needs("met
     """Return latency, queue, images, flags, images that are unlike the training images, and words."""
     service = service_of(request)
     waiting = {model.record.name: model.batcher.reserved for model in service.models.all()}
-    return Response(service.metrics.text(waiting), media_type=METRICS_TYPE)
+    return Response(service.metrics.text(waiting), media_type=PROMETHEUS_TYPE)

@@ -1,0 +1,68 @@
+"""Clients of DICOMweb services (PS3.18), for images that are read and for results that are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import requests
+from dicomweb_client.web import DICOMwebClient
+
+from lexiseg.errors import DataError
+
+#: Tags of answers to a search.
+STUDY_UID, SERIES_UID, IMAGE_UID, MODALITY = "0020000D", "0020000E", "00080018", "00080060"
+
+#: Any transfer syntax: images are fetched as they are stored.
+AS_STORED = (("application/dicom", "*"),)
+
+
+def dicomweb_client(
+    service: str,
+    *,
+    timeout_s: float,
+    token: str = "",
+    session: requests.Session | None = None,
+    largest_mb: float | None = None,
+) -> DICOMwebClient:
+    """Return a client of a service; it does not try again by itself.
+
+    Args:
+        service: Base address, such as `https://archive.example/dicom-web`.
+        timeout_s: Longest wait for an answer in seconds.
+        token: Bearer token; empty sends none.
+        session: Certificates and credentials; by default those of the system, and none.
+        largest_mb: Largest answer in MB; a larger one is refused while it arrives, with a `DataError`. None
+            is no limit.
+    """
+    session = session or requests.Session()
+    if largest_mb is not None:
+        session.hooks["response"].append(_limited(largest_mb))
+    headers = {"Authorization": f"Bearer {token}"} if token else None
+    client = DICOMwebClient(service, session=session, headers=headers, timeout=timeout_s)
+    client.set_http_retry_params(retry=False)
+    return client
+
+
+def _limited(largest_mb: float) -> Callable[..., None]:
+    """Return a hook that limits the answers of a session; it is called before their content is read."""
+
+    def limit(response: requests.Response, **options: Any) -> None:
+        read_pieces = response.raw.stream
+
+        def stream(*arguments: Any, **settings: Any) -> Iterator[bytes]:
+            size = 0
+            for piece in read_pieces(*arguments, **settings):
+                size += len(piece)
+                if size > largest_mb * 1e6:
+                    response.close()
+                    raise DataError(
+                        f"A DICOMweb service sends more than {largest_mb:g} MB at once, the limit of one "
+                        "answer. The rest is not read.",
+                        code="LEX-DATA-1403",
+                    )
+                yield piece
+
+        response.raw.stream = stream
+
+    return limit
