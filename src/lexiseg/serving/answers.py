@@ -12,19 +12,16 @@ from lexiseg.inference.result import Prediction
 from lexiseg.refinement.refine import Refinement
 from lexiseg.serving.isolated_decoding import ReceivedImage
 from lexiseg.serving.pictures import class_outlines, floats_text, png_text
-from lexiseg.serving.records import (
-    ErrorRecord,
+from lexiseg.serving.records.common import ErrorRecord, PreviewChoice
+from lexiseg.serving.records.predictions import (
     ExactRecord,
-    ExactRefinement,
     FailedImage,
     MeasuredRecord,
     PredictionAnswer,
-    PreviewChoice,
     PreviewRecord,
-    RefinedAnswer,
-    RefinedWordAnswer,
     WordAnswer,
 )
+from lexiseg.serving.records.refinements import ExactRefinement, RefinedAnswer, RefinedWordAnswer
 from lexiseg.words.description import Description
 
 

@@ -23,14 +23,10 @@ from lexiseg.inference.result import Prediction
 from lexiseg.json_records import Record
 from lexiseg.refinement.refine import Refinement
 from lexiseg.serving.client_results import prediction_of, refinement_of
-from lexiseg.serving.records import (
-    ModelRecord,
-    ModelsResponse,
-    PredictionAnswer,
-    PredictResponse,
-    RefineResponse,
-    RefusalRecord,
-)
+from lexiseg.serving.records.common import RefusalRecord
+from lexiseg.serving.records.models import ModelRecord, ModelsResponse
+from lexiseg.serving.records.predictions import PredictionAnswer, PredictResponse
+from lexiseg.serving.records.refinements import RefineResponse
 from lexiseg.structured_text import UnusableTextError, parse_json
 
 Pixels = npt.NDArray[np.uint8]

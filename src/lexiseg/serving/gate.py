@@ -19,7 +19,7 @@ from lexiseg.serving.answers import error_record
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.logs import request_id
 from lexiseg.serving.metrics import Metrics
-from lexiseg.serving.records import ErrorRecord, RefusalRecord
+from lexiseg.serving.records.common import ErrorRecord, RefusalRecord
 from lexiseg.serving.security import check_sender
 
 _log = logging.getLogger("lexiseg.serving")

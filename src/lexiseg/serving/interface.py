@@ -8,20 +8,28 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
-from pydantic import BaseModel
 
 from lexiseg._version import __version__
 from lexiseg.json_records import Record
 from lexiseg.schemas import attribute_texts
-from lexiseg.serving import records, request_body
+from lexiseg.serving import request_body
 from lexiseg.serving.interface_examples import EXAMPLES
-from lexiseg.serving.records import RefusalRecord
+from lexiseg.serving.records import common, health, jobs, models, predictions, refinements
+from lexiseg.serving.records.common import RefusalRecord
 
 _ABOUT = """Segments medical images by models that were taught with words. Research software, not a medical \
 device: not for clinical use.
 
 Every answer with a status from 400 up has the same body: a stable code, and a message that says how to \
 correct the request."""
+
+#: The records of the interface, by name.
+RECORDS: dict[str, type[Record]] = {
+    name: kind
+    for module in (common, predictions, refinements, models, jobs, health, request_body)
+    for name, kind in vars(module).items()
+    if inspect.isclass(kind) and issubclass(kind, Record)
+}
 
 _STATUSES = {
     400: "The body of the request is damaged.",
@@ -114,17 +122,11 @@ def describe_interface(app: FastAPI) -> None:
 
 def _described(description: dict[str, Any]) -> dict[str, Any]:
     """Add the texts of the records and the examples."""
-    kinds = {
-        name: kind
-        for module in (records, request_body)
-        for name, kind in vars(module).items()
-        if inspect.isclass(kind) and issubclass(kind, BaseModel)
-    }
     for name, schema in description["components"]["schemas"].items():
-        if name not in kinds:
+        if name not in RECORDS:
             continue
-        texts = _texts(kinds[name])
-        summary = inspect.getdoc(kinds[name]) or ""
+        texts = _texts(RECORDS[name])
+        summary = inspect.getdoc(RECORDS[name]) or ""
         schema["description"] = " ".join(summary.partition("\n\n")[0].split())
         for field, about in schema.get("properties", {}).items():
             about.pop("title", None)
@@ -135,7 +137,7 @@ def _described(description: dict[str, Any]) -> dict[str, Any]:
     return description
 
 
-def _texts(kind: type[BaseModel]) -> dict[str, str]:
+def _texts(kind: type[Record]) -> dict[str, str]:
     texts: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         texts |= attribute_texts(base.__doc__ or "")

@@ -8,7 +8,7 @@ from pathlib import Path
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.word_correction import can_correct
 from lexiseg.runs.run import Run
-from lexiseg.serving.records import FactorRecord, ModelRecord, PhraseRecord, VocabularyRecord
+from lexiseg.serving.records.models import FactorRecord, ModelRecord, PhraseRecord, VocabularyRecord
 from lexiseg.serving.zone_picture import has_zone
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary

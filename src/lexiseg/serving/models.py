@@ -19,7 +19,8 @@ from lexiseg.runs.run import Run
 from lexiseg.serving.batching import Batcher, BatchSettings
 from lexiseg.serving.isolated_decoding import IsolatedDecoding
 from lexiseg.serving.model_card import model_record, run_version
-from lexiseg.serving.records import ModelRecord, ModelVersion
+from lexiseg.serving.records.common import ModelVersion
+from lexiseg.serving.records.models import ModelRecord
 from lexiseg.serving.served_predictor import ServedPredictor
 
 #: Told the name of a model, and the number of images and the seconds of a batch.

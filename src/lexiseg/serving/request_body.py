@@ -17,7 +17,7 @@ from lexiseg.json_records import Record
 from lexiseg.serving.isolated_decoding import UploadedImage
 from lexiseg.serving.limits import Holding, Limits
 from lexiseg.serving.multipart import AnySink, Form, FormLimits, FormReader
-from lexiseg.serving.records import PreviewChoice
+from lexiseg.serving.records.common import PreviewChoice
 from lexiseg.structured_text import UnusableTextError, parse_json
 from lexiseg.validation import explain
 

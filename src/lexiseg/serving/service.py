@@ -22,12 +22,9 @@ from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.limits import Budget, Holding, Limits
 from lexiseg.serving.metrics import Metrics
 from lexiseg.serving.models import Models, ServedModel
-from lexiseg.serving.records import (
-    FailedImage,
-    PredictionAnswer,
-    PreviewChoice,
-    RefinedAnswer,
-)
+from lexiseg.serving.records.common import PreviewChoice
+from lexiseg.serving.records.predictions import FailedImage, PredictionAnswer
+from lexiseg.serving.records.refinements import RefinedAnswer
 from lexiseg.serving.tokens import Tokens
 
 _log = logging.getLogger("lexiseg.serving")

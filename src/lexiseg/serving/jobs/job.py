@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lexiseg.serving.records import ErrorRecord, JobRecord, JobState, ModelVersion
+from lexiseg.serving.records.common import ErrorRecord, ModelVersion
+from lexiseg.serving.records.jobs import JobRecord, JobState
 
 #: States in which nothing happens any more.
 FINAL: frozenset[JobState] = frozenset({"done", "failed", "cancelled"})

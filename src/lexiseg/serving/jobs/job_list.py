@@ -21,7 +21,8 @@ from lexiseg.serving.jobs.work import StoppedError, run_job
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.metrics import Metrics
 from lexiseg.serving.models import ServedModel
-from lexiseg.serving.records import ErrorRecord, JobState
+from lexiseg.serving.records.common import ErrorRecord
+from lexiseg.serving.records.jobs import JobState
 from lexiseg.serving.served_predictor import ServedPredictor
 
 _log = logging.getLogger("lexiseg.serving")

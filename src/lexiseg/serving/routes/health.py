@@ -11,7 +11,7 @@ from lexiseg._version import __version__
 from lexiseg.serving.access import needs
 from lexiseg.serving.interface import REFUSALS, json_answer
 from lexiseg.serving.metrics import METRICS_TYPE
-from lexiseg.serving.records import HealthRecord
+from lexiseg.serving.records.health import HealthRecord
 from lexiseg.serving.service import service_of
 from lexiseg.serving.tokens import Holder
 

@@ -20,7 +20,7 @@ from lexiseg.serving.jobs.job import Job
 from lexiseg.serving.jobs.private_folder import open_private
 from lexiseg.serving.jobs.work import check_served
 from lexiseg.serving.limits import Limits
-from lexiseg.serving.records import JobRecord, JobsResponse
+from lexiseg.serving.records.jobs import JobRecord, JobsResponse
 from lexiseg.serving.request_body import JobForm, read_fields, read_files
 from lexiseg.serving.service import service_of
 from lexiseg.serving.tokens import Holder

@@ -14,7 +14,8 @@ from lexiseg.serving.gate import RequestFacts, facts_of
 from lexiseg.serving.interface import REFUSALS, form_body, json_answer, json_body
 from lexiseg.serving.logs import request_id
 from lexiseg.serving.models import ServedModel
-from lexiseg.serving.records import FailedImage, PredictionAnswer, PredictResponse, RefineResponse, UrlRequest
+from lexiseg.serving.records.predictions import FailedImage, PredictionAnswer, PredictResponse, UrlRequest
+from lexiseg.serving.records.refinements import RefineResponse
 from lexiseg.serving.request_body import (
     ImageForm,
     PredictForm,
