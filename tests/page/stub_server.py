@@ -92,7 +92,7 @@ def moved(mask: Labels, vocabulary: Vocabulary, stated: dict[str, str]) -> Label
 
 
 class Stub:
-    """The answers. `seen` lists the paths of requests to the interface, in order.
+    """The answers. `seen` lists the paths of requests to the interface, in order; `job_words` what jobs say.
 
     Attributes:
         busy: That many requests to predict are refused with 429 before the next one is answered.
@@ -105,6 +105,7 @@ class Stub:
         self.known: dict[str, Labels] = {}
         self.seen: list[str] = []
         self.said: list[str] = []
+        self.job_words: list[str] = []
         self.asked_models: list[str] = []
         self.busy = 0
         self.token: str | None = None
@@ -292,9 +293,12 @@ class Stub:
             area_px={"lesion": int(mask.sum())},
             area_mm2=None,
         )
-        return RefineResponse(
-            request_id="r2", model=self.version(model), prediction=found, refined=refined
-        )
+        return RefineResponse(request_id="r2", model=self.version(model), prediction=found, refined=refined)
+
+    def begin_job(self, parts: dict[str, tuple[str, bytes]]) -> JobRecord:
+        if "say" in parts:
+            self.job_words.append(parts["say"][1].decode())
+        return self.job(0)
 
     def job(self, done: int) -> JobRecord:
         return JobRecord(
@@ -304,9 +308,12 @@ class Stub:
             formats=("seg", "sr"),
             created="2026-01-01T00:00:00Z",
             images=1,
+            notes=(),
             done=done,
             failed=0,
             flagged=0,
+            slices=0,
+            slices_done=0,
             bytes=4 if done else None,
             error=None,
             expires=None,
@@ -351,7 +358,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/v1/refine": lambda: self.stub.refine(
                 *parts["image"], say=parts["say"][1].decode(), model=model
             ),
-            "/v1/jobs": lambda: self.stub.job(0),
+            "/v1/jobs": lambda: self.stub.begin_job(parts),
             "/v1/jobs/job-1/result": lambda: b"PK\x05\x06",
         }
         if path == "/v1/predict":

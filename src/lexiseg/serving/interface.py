@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from lexiseg._version import __version__
 from lexiseg.json_records import Record
 from lexiseg.schemas import attribute_texts
-from lexiseg.serving import request_body
+from lexiseg.serving import request_forms
 from lexiseg.serving.interface_examples import EXAMPLES
 from lexiseg.serving.records import common, health, jobs, models, predictions, refinements
 from lexiseg.serving.records.common import RefusalRecord
@@ -26,22 +26,25 @@ correct the request."""
 #: The records of the interface, by name.
 RECORDS: dict[str, type[Record]] = {
     name: kind
-    for module in (common, predictions, refinements, models, jobs, health, request_body)
+    for module in (common, predictions, refinements, models, jobs, health, request_forms)
     for name, kind in vars(module).items()
     if inspect.isclass(kind) and issubclass(kind, Record)
 }
 
+_KINDS = "A PNG, JPEG, TIFF, BMP, WebP or DICOM file."
 _STATUSES = {
     400: "The body of the request is damaged.",
     401: "The server asks for a token, or does not know this one.",
     403: "The token, or the page that sends the request, may not do this.",
     404: "There is no such model, phrase or job.",
+    408: "The upload of a job takes too long, or pauses too long.",
     413: "The request is larger than the server takes.",
     415: "The body has another type than expected.",
     421: "The request names another host.",
     422: "The request is understood and cannot be carried out.",
     429: "The server has no place left. The header Retry-After says when to send the request again.",
-    503: "The request takes too long, or the disk of the server is full.",
+    503: "The request takes too long, or the machine has no memory or process left.",
+    507: "The disk space for jobs, or the disk of the server, is full.",
 }
 
 #: The answers that refuse a request, for any route.
@@ -56,21 +59,26 @@ def json_answer(record: Record, status: int = 200) -> Response:
 
 
 def form_body(
-    fields: type[Record], *, several: bool, also: dict[str, Any] | None = None, required: bool = True
+    fields: type[Record],
+    *,
+    several: bool,
+    kinds: str = _KINDS,
+    also: dict[str, Any] | None = None,
+    required: bool = True,
 ) -> dict[str, Any]:
     """Return the description of a multipart body with images.
 
     Args:
         fields: Its other fields.
         several: Whether it takes several images.
+        kinds: Which kinds of files it takes, as a sentence.
         also: Descriptions of bodies of other types.
         required: Whether a request needs a body.
     """
     file = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
-    about = "A PNG, JPEG, TIFF, BMP, WebP or DICOM file."
-    image: dict[str, Any] = {**file, "description": about}
+    image: dict[str, Any] = {**file, "description": kinds}
     if several:
-        image = {"type": "array", "items": file, "minItems": 1, "description": f"Each is: {about}"}
+        image = {"type": "array", "items": file, "minItems": 1, "description": f"Each is: {kinds}"}
     texts = _texts(fields)
     schema = fields.model_json_schema()
     properties: dict[str, Any] = {"image": image}

@@ -13,6 +13,8 @@ Size = tuple[int, int]
 Point = tuple[float, float]
 #: A PNG file in base64.
 Png = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"})]
+#: The bytes of a file in base64.
+Base64 = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
 #: Whose left is meant in words.
 ShownSide = Side | Literal["unknown"]
 #: Which images come back with a preview: DICOM files, all, or none.

@@ -9,7 +9,15 @@ from pydantic import Field
 from lexiseg.inference.predictions_file import DicomRecord
 from lexiseg.inference.training_images import Aspect
 from lexiseg.json_records import Record
-from lexiseg.serving.records.common import ErrorRecord, ModelVersion, Png, Point, PreviewChoice, ShownSide, Size
+from lexiseg.serving.records.common import (
+    ErrorRecord,
+    ModelVersion,
+    Png,
+    Point,
+    PreviewChoice,
+    ShownSide,
+    Size,
+)
 from lexiseg.words.description import Side
 
 

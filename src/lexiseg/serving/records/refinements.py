@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from lexiseg.json_records import Record
-from lexiseg.serving.records.common import ModelVersion, Png
+from lexiseg.serving.records.common import Base64, ModelVersion, Png
 from lexiseg.serving.records.predictions import ClassOutlines, MeasuredRecord, PredictionAnswer
 
 
@@ -47,6 +49,20 @@ class ExactRefinement(Record):
     measured: MeasuredRecord
 
 
+class OutputFile(Record):
+    """A file that is part of an answer.
+
+    Attributes:
+        format: Its format, as in `lexiseg predict --write`.
+        name: Its name.
+        content: Its bytes in base64.
+    """
+
+    format: str
+    name: str
+    content: Base64
+
+
 class RefinedAnswer(Record):
     """The mask that follows from what a person said.
 
@@ -66,6 +82,8 @@ class RefinedAnswer(Record):
         expected_dice: Dice that is expected of the refined mask; None where none can be expected.
         area_px: Pixels per foreground class.
         area_mm2: Square millimetres per foreground class; None if the spacing is not known.
+        files: DICOM objects of the refined mask, in the order of the field `formats` of the request.
+        not_written: Why an object is not written, by format.
         exact: See `ExactRefinement`; None unless the request has `exact=true`.
     """
 
@@ -84,6 +102,8 @@ class RefinedAnswer(Record):
     expected_dice: float | None
     area_px: dict[str, int]
     area_mm2: dict[str, float] | None
+    files: tuple[OutputFile, ...] = ()
+    not_written: dict[str, str] = Field(default_factory=dict)
     exact: ExactRefinement | None = None
 
 
