@@ -1,4 +1,4 @@
-"""JSON schemas of the files that Lexiseg writes.
+"""JSON schemas of the files that Lexiseg writes, and of the result of `lexiseg serve --json`.
 
 `SCHEMAS` is the registry: name of the schema to the model that the file is read and written with, as
 "module:class". A model is imported when its schema is asked for, so this module imports nothing else.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.json_schema import GenerateJsonSchema
 
-#: The model of each kind of file, as "module:class".
+#: The model of each kind of file or result, as "module:class".
 SCHEMAS = {
     "metrics": "lexiseg.evaluation.metrics_file:Metrics",
     "comparison": "lexiseg.evaluation.comparison_file:Comparison",
@@ -41,7 +41,12 @@ SCHEMAS = {
     "volume": "lexiseg.inference.volumes.volumes_file:VolumeRecord",
     "refinement": "lexiseg.refinement.refinement_file:RefinementRecord",
     "output": "lexiseg.outputs.manifest:OutputRecord",
+<<<<<<< HEAD
     "quarantine": "lexiseg.gateway.quarantine_record:QuarantineRecord",
+=======
+    "quarantine": "lexiseg.gateway.spool:QuarantineRecord",
+    "serve": "lexiseg.cli.serve_result:ServeResult",
+>>>>>>> serve2
 }
 
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+)$")

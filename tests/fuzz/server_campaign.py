@@ -12,13 +12,16 @@ import argparse
 import io
 import subprocess
 import sys
+import tempfile
 import time
+import zipfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
 import numpy as np
+import SimpleITK
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -31,6 +34,7 @@ from mutations import BYTES, TOKENS, Change, apply, changes
 from dicom_files import dicom_dataset
 from pictures import soft_picture
 from server_process import served
+from volume_files import body, ct_series, nifti
 
 #: What every answer must keep to, by the names of schemathesis.
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
@@ -54,22 +58,40 @@ class Uploads:
 
 
 def images() -> dict[str, bytes]:
-    """Return a small image of each kind that the server reads."""
+    """Return a small image of each kind that the server reads, and volumes and zip files, by file name."""
     grey = soft_picture(0, 40, 48)
     found = {}
     for kind in ("PNG", "JPEG", "TIFF", "BMP", "WEBP"):
         buffer = io.BytesIO()
         Image.fromarray(np.dstack([grey] * 3)).save(buffer, format=kind)
-        found[kind.lower()] = buffer.getvalue()
+        found[f"a.{kind.lower()}"] = buffer.getvalue()
     for kind, pixels in (("PNG", grey.astype(np.uint16) * 257), ("TIFF", grey.astype(np.float32))):
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, format=kind)
-        found[f"deep {kind.lower()}"] = buffer.getvalue()
+        found[f"deep.{kind.lower()}"] = buffer.getvalue()
     buffer = io.BytesIO()
     dicom_dataset(grey, PatientOrientation=["L", "F"], PixelSpacing=[1, 1]).save_as(
         buffer, enforce_file_format=True
     )
-    found["dicom"] = buffer.getvalue()
+    found["a.dcm"] = buffer.getvalue()
+    return found | volumes()
+
+
+def volumes() -> dict[str, bytes]:
+    """Return a small volume of each kind that jobs take, by file name."""
+    found = {}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        scan = nifti(folder / "a.nii", body(), np.diag([0.5, 0.75, 2.0, 1.0]))
+        for name in ("a.nii.gz", "a.mha", "a.nrrd"):
+            SimpleITK.WriteImage(SimpleITK.ReadImage(str(scan)), str(folder / name))
+            found[name] = (folder / name).read_bytes()
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in ct_series(folder / "ct")[:3]:
+                archive.write(file, f"ct/{file.name}")
+            archive.write(scan, "a.nii")
+        found["a.zip"] = buffer.getvalue()
     return found
 
 
@@ -100,10 +122,16 @@ def send_changed_uploads(address: str, count: int, *, start: int = 0) -> Uploads
             st.booleans(),
             st.sampled_from(("/v1/predict", "/v1/refine", "/v1/jobs")),
             st.one_of(st.just("left: lower left lung"), texts),
+            st.sampled_from(
+                ({}, {"formats": "mask,seg"}, {"axis": "i", "window": "40,400"}, {"single_slices": "true"})
+            ),
         )
-        def draw(kind: str, chosen: list[Change], whole: bool, route: str, said: str) -> None:
+        def draw(
+            kind: str, chosen: list[Change], whole: bool, route: str, said: str, job: dict[str, str]
+        ) -> None:
             content = originals[kind] if whole else apply(originals[kind], chosen)
-            body = _body(content, {"say": said} if route == "/v1/refine" else {})
+            fields = {"/v1/refine": {"say": said, "formats": "seg,sr"}, "/v1/jobs": job}.get(route, {})
+            body = _body(kind, content, fields)
             if whole:
                 body = apply(body, chosen)
             _send(http, route, body, f"{kind}, seed {start}", found)
@@ -112,11 +140,9 @@ def send_changed_uploads(address: str, count: int, *, start: int = 0) -> Uploads
     return found
 
 
-def _body(content: bytes, fields: dict[str, str]) -> bytes:
-    parts = [
-        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'.encode()
-        + content
-    ]
+def _body(name: str, content: bytes, fields: dict[str, str]) -> bytes:
+    head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n\r\n'
+    parts = [head.encode() + content]
     parts += [
         f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}'.encode(
             "utf-8", "replace"
@@ -165,6 +191,13 @@ def run_described_cases(address: str, count: int, *, start: int = 0) -> subproce
     )  # fmt: skip
 
 
+def has_defects(log: Path) -> bool:
+    """Return whether the log of a server names a defect, of a job for example; print its lines."""
+    lines = [line for line in log.read_text().splitlines() if "defect" in line]
+    print("\n".join(lines[:20]))
+    return bool(lines)
+
+
 def main() -> int:
     """Run both, print what came, and return the exit code."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -184,6 +217,7 @@ def main() -> int:
             done = run_described_cases(server.address, chosen.cases, start=chosen.seed)
             print(done.stdout[-5000:])
             failed |= done.returncode != 0
+        failed |= has_defects(server.log)
         failed |= server.end() != 0
     print("faults were found" if failed else "no fault")
     return int(failed)

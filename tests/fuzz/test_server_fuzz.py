@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
-from server_campaign import run_described_cases, send_changed_uploads
+from server_campaign import has_defects, run_described_cases, send_changed_uploads
 
 from server_process import served
 
@@ -21,4 +21,5 @@ def test_changed_uploads_and_described_requests_meet_no_defect() -> None:
         assert len(found.answers) > 3, found.answers
         done = run_described_cases(server.address, 60, start=20261129)
         assert done.returncode == 0, done.stdout
+        assert not has_defects(server.log)
         assert server.end() == 0

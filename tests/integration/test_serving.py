@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import shutil
 import signal
@@ -18,10 +19,13 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
+from pydicom import dcmread
 
 import lexiseg
 from dicom_files import dicom_file
 from lexiseg.runs.run import Run
+from lexiseg.schemas import schema
 from lexiseg.serving.tokens import new_token
 from pictures import png_file, soft_picture
 from refusals import refuses
@@ -49,6 +53,8 @@ def assert_same(found: Any, expected: Any) -> None:
 
 def test_the_client_gives_the_results_of_the_package(server: ServerProcess, tmp_path: Path) -> None:
     predictor = lexiseg.load("covid-xray", engine="onnx")
+    plain = tmp_path / "plain.png"
+    plain.write_bytes(png_file(soft_picture(1)))
     mirrored = dicom_file(
         tmp_path / "a.dcm", soft_picture(3), PatientOrientation=["R", "F"], PixelSpacing=[0.2, 0.1]
     )
@@ -57,6 +63,10 @@ def test_the_client_gives_the_results_of_the_package(server: ServerProcess, tmp_
             assert_same(client.predict(image), predictor.predict(image))
         expected = lexiseg.refine(predictor, mirrored, say={"left": "lower left lung"})
         assert_same(client.refine(mirrored, say={"left": "lower left lung"}), expected)
+        objects = client.corrected_objects(mirrored, say={"left": "lower left lung"})
+        assert [str(dcmread(io.BytesIO(content)).Modality) for content in objects.values()] == ["SEG", "SR"]
+        with refuses("LEX-REQ-1459", "seg", "is no DICOM file"):
+            client.corrected_objects(plain, say={"left": "lower left lung"}, formats=("seg",))
         images = [soft_picture(seed, 50 + seed, 70) for seed in range(9)]
         for found, image in zip(client.predict_many(images), images, strict=True):
             assert_same(found, predictor.predict(image))
@@ -230,6 +240,7 @@ def test_the_address_is_in_the_result_and_in_the_log() -> None:
         process.send_signal(signal.SIGTERM)
         rest, said = process.communicate(timeout=60)
     result = json.loads("".join(lines) + rest)
+    Draft202012Validator(schema("serve")).validate(result)
     assert result["runs"] == ["covid-xray"]
     events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     assert [event["address"] for event in events if event["event"] == "listening"] == [result["address"]]

@@ -11,12 +11,15 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import TIMEOUT_S, environment
 
+from dicom_files import dicom_file
 from doc_blocks import DOCS, Block, blocks_of
 from pictures import png_file, soft_picture
 from server_process import ServerProcess, served
+from volume_files import ct_series, nifti
 
 PAGE = blocks_of(DOCS / "serve.md")
 WRITTEN = "http://127.0.0.1:8000"
@@ -57,7 +60,7 @@ def needs(program: str) -> None:
 
 def test_curl_predicts_and_refines(server: ServerProcess, folder: Path) -> None:
     needs("curl")
-    (block,) = examples("text", "/v1/refine")
+    block = examples("text", "/v1/refine")[0]
     run(["bash", "-ec", block.text.replace(WRITTEN, server.address)], folder)
     answer = json.loads((folder / "answer.json").read_text())
     assert [result["name"] for result in answer["results"]] == ["case-1.png", "case-2.png"]
@@ -67,12 +70,30 @@ def test_curl_predicts_and_refines(server: ServerProcess, folder: Path) -> None:
 
 def test_curl_follows_a_job(server: ServerProcess, folder: Path) -> None:
     needs("curl")
-    (block,) = examples("text", "/v1/jobs")
+    block = examples("text", "/v1/jobs")[0]
     shown = run(["bash", "-ec", block.text.replace(WRITTEN, server.address)], folder)
     assert "event: end" in shown
     names = zipfile.ZipFile(folder / "outputs.zip").namelist()
     assert names == ["predictions.jsonl", "masks/case-1.png", "masks/case-2.png", "overlays/case-1.png",
                      "overlays/case-2.png"]  # fmt: skip
+
+
+def test_curl_sends_volumes_and_corrections(server: ServerProcess, folder: Path) -> None:
+    needs("curl")
+    values = np.stack([soft_picture(k, 32, 40) for k in range(3)], axis=-1)
+    nifti(folder / "scan.nii.gz", values, np.diag([1.0, 1, 3, 1]))
+    with zipfile.ZipFile(folder / "study.zip", "w") as study:
+        for file in ct_series(folder / "ct"):
+            study.write(file, f"ct/{file.name}")
+    dicom_file(folder / "chest.dcm", soft_picture(2), PatientOrientation=["L", "F"])
+    blocks = examples("text", "scan.nii.gz") + examples("text", "formats=mask,seg,sr")
+    assert len(blocks) == 2
+    shown = run(["bash", "-ec", blocks[0].text.replace(WRITTEN, server.address)], folder)
+    assert shown.count('"state":"queued"') == 2
+    shown = run(["bash", "-ec", blocks[1].text.replace(WRITTEN, server.address)], folder)
+    assert '"formats":["mask","seg","sr"]' in shown
+    refined = json.loads((folder / "refined.json").read_text())["refined"]
+    assert [file["format"] for file in refined["files"]] == ["seg", "sr"], refined["not_written"]
 
 
 def test_javascript_predicts(server: ServerProcess, folder: Path) -> None:

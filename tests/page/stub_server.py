@@ -28,8 +28,26 @@ from scipy import ndimage
 from lexiseg.clinic.outlines import outlines
 from lexiseg.data.decoded_image import decode_with_facts
 from lexiseg.errors import LexisegError
+from lexiseg.inference.predictions_file import DicomRecord
 from lexiseg.json_records import Record
-from lexiseg.serving import records
+from lexiseg.serving.records.common import ErrorRecord, ModelVersion, RefusalRecord
+from lexiseg.serving.records.jobs import JobRecord
+from lexiseg.serving.records.models import (
+    FactorRecord,
+    ModelRecord,
+    ModelsResponse,
+    PhraseRecord,
+    VocabularyRecord,
+)
+from lexiseg.serving.records.predictions import (
+    ClassOutlines,
+    FailedImage,
+    PredictionAnswer,
+    PredictResponse,
+    PreviewRecord,
+    WordAnswer,
+)
+from lexiseg.serving.records.refinements import RefinedAnswer, RefinedWordAnswer, RefineResponse
 from lexiseg.words.measure import measure
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
@@ -74,7 +92,7 @@ def moved(mask: Labels, vocabulary: Vocabulary, stated: dict[str, str]) -> Label
 
 
 class Stub:
-    """The answers. `seen` lists the paths of requests to the interface, in order.
+    """The answers. `seen` lists the paths of requests to the interface, in order; `job_words` what jobs say.
 
     Attributes:
         busy: That many requests to predict are refused with 429 before the next one is answered.
@@ -87,6 +105,7 @@ class Stub:
         self.known: dict[str, Labels] = {}
         self.seen: list[str] = []
         self.said: list[str] = []
+        self.job_words: list[str] = []
         self.asked_models: list[str] = []
         self.busy = 0
         self.token: str | None = None
@@ -97,13 +116,13 @@ class Stub:
         """Let the stub know the mask of an image file."""
         self.known[hashlib.sha256(content).hexdigest()] = labels
 
-    def models(self) -> records.ModelsResponse:
+    def models(self) -> ModelsResponse:
         factors = tuple(
-            records.FactorRecord(
+            FactorRecord(
                 name=factor.name,
                 title=factor.title,
                 phrases=tuple(
-                    records.PhraseRecord(index=i, phrase=p, moves_mask=sided, has_zone=sided)
+                    PhraseRecord(index=i, phrase=p, moves_mask=sided, has_zone=sided)
                     for i, p in enumerate(factor.phrases)
                 ),
             )
@@ -111,13 +130,13 @@ class Stub:
             for sided in [factor.name in ("left", "right")]
         )
         found = tuple(self.model(name, factors) for name in _MODELS)
-        return records.ModelsResponse(models=found)
+        return ModelsResponse(models=found)
 
-    def version(self, name: str) -> records.ModelVersion:
-        return records.ModelVersion(name=name, version="5e" * 32, lexiseg_version="0.2.0")
+    def version(self, name: str) -> ModelVersion:
+        return ModelVersion(name=name, version="5e" * 32, lexiseg_version="0.2.0")
 
-    def model(self, name: str, factors: tuple[records.FactorRecord, ...]) -> records.ModelRecord:
-        return records.ModelRecord(
+    def model(self, name: str, factors: tuple[FactorRecord, ...]) -> ModelRecord:
+        return ModelRecord(
             name=name,
             version=self.version(name).version,
             weights_sha256="ab" * 32,
@@ -128,7 +147,7 @@ class Stub:
             image_size=224,
             fit="stretch",
             side="image",
-            vocabulary=records.VocabularyRecord(name="chest", title="Chest infection", factors=factors),
+            vocabulary=VocabularyRecord(name="chest", title="Chest infection", factors=factors),
             can_refine=True,
             is_calibrated=True,
             knows_training_images=True,
@@ -143,16 +162,16 @@ class Stub:
             png((ndimage.gaussian_filter(filled.astype(float), 4) * 255).astype(np.uint8))
         )
 
-    def predict(self, name: str, content: bytes, model: str) -> records.PredictResponse:
+    def predict(self, name: str, content: bytes, model: str) -> PredictResponse:
         self.asked_models.append(model)
         try:
-            result: records.PredictionAnswer | records.FailedImage = self.prediction(name, content)
+            result: PredictionAnswer | FailedImage = self.prediction(name, content)
         except LexisegError as error:
-            message = records.ErrorRecord(code=error.code, message=str(error))
-            result = records.FailedImage(name=name, error=message)
-        return records.PredictResponse(request_id="r1", model=self.version(model), results=(result,))
+            message = ErrorRecord(code=error.code, message=str(error))
+            result = FailedImage(name=name, error=message)
+        return PredictResponse(request_id="r1", model=self.version(model), results=(result,))
 
-    def prediction(self, name: str, content: bytes) -> records.PredictionAnswer:
+    def prediction(self, name: str, content: bytes) -> PredictionAnswer:
         decoded = decode_with_facts(content, Path(name))
         digest = hashlib.sha256(content).hexdigest()
         doubt = int(digest[:4], 16) / 0xFFFF
@@ -171,13 +190,13 @@ class Stub:
             reasons.append("low confidence: the outline is uncertain, and the left word is unsure")
         shape = (mask.shape[0], mask.shape[1])
         lines = self.outlines(mask)
-        return records.PredictionAnswer(
+        return PredictionAnswer(
             name=name,
             size=shape,
             classes=("background", "lesion"),
             mask=png(mask),
             outlines=lines,
-            preview=records.PreviewRecord(
+            preview=PreviewRecord(
                 image=png(decoded.displayed), size=shape, mask=png(mask), outlines=lines, turned="not turned"
             ),
             words=words,
@@ -191,7 +210,7 @@ class Stub:
             area_mm2=None,
             side="image",
             exif_orientation=1,
-            dicom=None if decoded.facts is None else records.DicomRecord.of(decoded.facts),
+            dicom=None if decoded.facts is None else DicomRecord.of(decoded.facts),
             assumptions=(),
             engine="stub 1.0, float32 on cpu",
         )
@@ -202,19 +221,19 @@ class Stub:
             return np.asarray(np.roll(known > 0, 3, axis=0), np.uint8)
         return np.asarray(pixels[..., 0] > 200, np.uint8)
 
-    def outlines(self, mask: Labels) -> tuple[records.ClassOutlines, ...]:
+    def outlines(self, mask: Labels) -> tuple[ClassOutlines, ...]:
         found, number = outlines(mask > 0)
         polygons = tuple(tuple((float(x), float(y)) for x, y in line.points) for line in found)
-        return (records.ClassOutlines(label=1, name="lesion", polygons=polygons, regions=number),)
+        return (ClassOutlines(label=1, name="lesion", polygons=polygons, regions=number),)
 
-    def word(self, position: int, index: int, doubt: float) -> records.WordAnswer:
+    def word(self, position: int, index: int, doubt: float) -> WordAnswer:
         factor = self.vocabulary.factors[position]
         index = max(index, 0)
         share = round(0.95 - 0.5 * doubt - 0.05 * position, 3)
         rest = (1 - share) / (len(factor.phrases) - 1)
         probabilities = tuple(share if i == index else rest for i in range(len(factor.phrases)))
         others = tuple((p, rest) for i, p in enumerate(factor.phrases) if i != index)[:3]
-        return records.WordAnswer(
+        return WordAnswer(
             factor=factor.name,
             title=factor.title,
             index=index,
@@ -224,7 +243,7 @@ class Stub:
             probabilities=probabilities,
         )
 
-    def refine(self, name: str, content: bytes, say: str, model: str) -> records.RefineResponse | str:
+    def refine(self, name: str, content: bytes, say: str, model: str) -> RefineResponse | str:
         """Return the answer, or a message of refusal."""
         self.said.append(say)
         unread: list[str] = []
@@ -245,7 +264,7 @@ class Stub:
         before = np.asarray(Image.open(io.BytesIO(base64.b64decode(found.mask))))
         mask = moved(before, self.vocabulary, stated)
         words = tuple(
-            records.RefinedWordAnswer(
+            RefinedWordAnswer(
                 factor=word.factor,
                 title=word.title,
                 index=factor.phrases.index(stated.get(word.factor, word.phrase)),
@@ -257,7 +276,7 @@ class Stub:
             for word, factor in zip(found.words, self.vocabulary.factors, strict=True)
         )
         both = int(mask.sum()) + int(before.sum())
-        refined = records.RefinedAnswer(
+        refined = RefinedAnswer(
             mask=png(mask),
             outlines=self.outlines(mask),
             preview_mask=png(mask),
@@ -274,21 +293,27 @@ class Stub:
             area_px={"lesion": int(mask.sum())},
             area_mm2=None,
         )
-        return records.RefineResponse(
-            request_id="r2", model=self.version(model), prediction=found, refined=refined
-        )
+        return RefineResponse(request_id="r2", model=self.version(model), prediction=found, refined=refined)
 
-    def job(self, done: int) -> records.JobRecord:
-        return records.JobRecord(
+    def begin_job(self, parts: dict[str, tuple[str, bytes]]) -> JobRecord:
+        if "say" in parts:
+            self.job_words.append(parts["say"][1].decode())
+        return self.job(0)
+
+    def job(self, done: int) -> JobRecord:
+        return JobRecord(
             id="job-1",
             state="done" if done else "running",
             model=self.version(_MODELS[0]),
             formats=("seg", "sr"),
             created="2026-01-01T00:00:00Z",
             images=1,
+            notes=(),
             done=done,
             failed=0,
             flagged=0,
+            slices=0,
+            slices_done=0,
             bytes=4 if done else None,
             error=None,
             expires=None,
@@ -333,7 +358,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/v1/refine": lambda: self.stub.refine(
                 *parts["image"], say=parts["say"][1].decode(), model=model
             ),
-            "/v1/jobs": lambda: self.stub.job(0),
+            "/v1/jobs": lambda: self.stub.begin_job(parts),
             "/v1/jobs/job-1/result": lambda: b"PK\x05\x06",
         }
         if path == "/v1/predict":
@@ -371,8 +396,8 @@ class _Handler(BaseHTTPRequestHandler):
         return found
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        error = records.ErrorRecord(code=code, message=message)
-        record = records.RefusalRecord(error=error, request_id="r0")
+        error = ErrorRecord(code=code, message=message)
+        record = RefusalRecord(error=error, request_id="r0")
         self._send(status, "application/json", record.model_dump_json().encode())
 
     def _send(self, status: int, kind: str, content: bytes) -> None:

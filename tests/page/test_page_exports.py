@@ -107,9 +107,12 @@ def test_dicom_objects_come_from_the_server(page: Page, server: PageServer, read
         "GET /v1/jobs/job-1/result",
     ]
     correct(page)
-    expect(page.locator("#export-note")).to_contain_text(
-        "hold the mask of the model, without your corrections"
-    )
+    expect(page.locator("#export-note")).to_contain_text("hold the corrected mask")
+    name, _ = saved(page, "#export-dicom")
+    assert name == "chest_corrected_dicom.zip"
+    assert [json.loads(said) for said in server.stub.job_words] == [{"left": "upper middle lower left lung"}]
+    page.click("#undo")
+    expect(page.locator("#export-note")).to_be_empty()
 
 
 def test_other_images_have_no_dicom_objects(page: Page, images: list[FilePayload], read: Read) -> None:

@@ -20,6 +20,25 @@ from lexiseg.cli.common_options import (
     warn,
 )
 from lexiseg.cli.output_mode import show_result
+from lexiseg.cli.serve_limits import (
+    MEGABYTE,
+    JobDiskMb,
+    KeepJobs,
+    KeepMinutes,
+    MaxFileMb,
+    MaxJobMb,
+    MaxJobs,
+    MaxJobSeconds,
+    MaxPixels,
+    MaxSeconds,
+    MaxSlices,
+    MaxUnpackedMb,
+    MaxVolumeMb,
+    MaxVoxels,
+    MaxWaiting,
+    WatchSeconds,
+)
+from lexiseg.cli.serve_result import ServeResult
 from lexiseg.extras import load_module
 
 
@@ -41,10 +60,21 @@ def serve(
             metavar="HOST", help="Fetch images by their address from this host. Repeat it for several hosts."
         ),
     ] = None,
-    max_file_mb: Annotated[float, typer.Option(min=0.001, help="Largest image, in megabytes.")] = 64,
-    max_pixels: Annotated[int, typer.Option(min=1, help="Most pixels of an image.")] = 40_000_000,
-    max_seconds: Annotated[float, typer.Option(min=0.1, help="Longest request, in seconds.")] = 60,
-    max_waiting: Annotated[int, typer.Option(min=1, help="Most images that wait for a model.")] = 64,
+    max_file_mb: MaxFileMb = 64,
+    max_pixels: MaxPixels = 40_000_000,
+    max_seconds: MaxSeconds = 60,
+    max_waiting: MaxWaiting = 64,
+    max_jobs: MaxJobs = 16,
+    max_job_mb: MaxJobMb = 2000,
+    max_job_seconds: MaxJobSeconds = 900,
+    max_volume_mb: MaxVolumeMb = 1000,
+    max_unpacked_mb: MaxUnpackedMb = 4000,
+    max_voxels: MaxVoxels = 500_000_000,
+    max_slices: MaxSlices = 2000,
+    keep_jobs: KeepJobs = 200,
+    keep_minutes: KeepMinutes = 60,
+    job_disk_mb: JobDiskMb = 16_000,
+    watch_seconds: WatchSeconds = 5,
     max_wait_ms: Annotated[
         float, typer.Option(min=0, help="Longest time that an image waits for others of its batch.")
     ] = 5,
@@ -85,21 +115,32 @@ def serve(
         max_wait=max_wait_ms / 1000,
         decoders=decoders,
         limits=limits.Limits(
-            file_bytes=int(max_file_mb * 1_000_000),
-            request_bytes=int(4 * max_file_mb * 1_000_000),
+            file_bytes=int(max_file_mb * MEGABYTE),
+            request_bytes=int(4 * max_file_mb * MEGABYTE),
             pixels=max_pixels,
             seconds=max_seconds,
             waiting=max_waiting,
+            jobs=max_jobs,
+            job_bytes=int(max_job_mb * MEGABYTE),
+            job_seconds=max_job_seconds,
+            volume_bytes=int(max_volume_mb * MEGABYTE),
+            unpacked_bytes=int(max_unpacked_mb * MEGABYTE),
+            voxels=max_voxels,
+            slices=max_slices,
+            kept_jobs=keep_jobs,
+            job_minutes=keep_minutes,
+            job_disk_bytes=int(job_disk_mb * MEGABYTE),
         ),
         image_hosts=tuple(addresses.AllowedHost.parse(text) for text in allow_images_from or ()),
         stop_seconds=stop_seconds,
+        watch_seconds=watch_seconds,
         trace=trace,
     )
     if tls_certificate is None and not behind_proxy and not options.is_loopback(host):
         warn("Tokens and images cross the network unencrypted: add --tls-certificate and --tls-key.")
 
     def started(address: str) -> None:
-        show_result({"address": address, "runs": runs})
+        show_result(ServeResult(address=address, runs=tuple(map(str, runs))))
         say(f"Serving {', '.join(str(run) for run in runs)} at {address} (Ctrl-C ends it).")
 
     server.serve(chosen, on_start=started)

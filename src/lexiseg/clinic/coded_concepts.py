@@ -39,6 +39,10 @@ REASON = CodedConcept("reason", LOCAL_SCHEME, "Reason for doubt")
 DRAFT = CodedConcept("draft", LOCAL_SCHEME, "Draft of a report sentence")
 SIDE_OF_WORDS = CodedConcept("side-of-words", LOCAL_SCHEME, "Whose left and right the words mean")
 NO_AREA = CodedConcept("no-area", LOCAL_SCHEME, "Reason why no area in mm2 is given")
+CORRECTED = CodedConcept("corrected", LOCAL_SCHEME, "Words corrected by a person")
+CORRECTED_BY = CodedConcept("corrected-by", LOCAL_SCHEME, "Who corrected the words")
+WORD_ORIGIN = CodedConcept("word-origin", LOCAL_SCHEME, "Who said the word")
+MODEL_PHRASE = CodedConcept("model-phrase", LOCAL_SCHEME, "Phrase that the model retrieved")
 
 
 def concept(code: Code) -> CodedConcept:

@@ -12,7 +12,7 @@ from highdicom.sr import (
 from highdicom.sr.value_types import ContentItem
 
 from lexiseg.clinic import coded_concepts as concepts
-from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS, ResultContent, WordContent
+from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS, ResultContent, WordContent, WordOrigin
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
 _HAS_PROPERTIES = RelationshipTypeValues.HAS_PROPERTIES
@@ -22,12 +22,19 @@ _IMAGE_SIDE = (
     "Left and right in all words are those of the image as it is displayed; where the patient's left is, is "
     "not known."
 )
+_NOT_KNOWN = "not known"
+_ORIGINS: dict[WordOrigin, str] = {
+    "model": "the model",
+    "person": "a person",
+    "derived": "follows from what a person said",
+}
 
 
 def word_items(content: ResultContent) -> list[ContentItem]:
-    """Return one item per retrieved word: coded where there is a code, else text.
+    """Return one item per word: coded where there is a code, else text.
 
-    Each has its confidence as a certainty in percent, and the patient's side where it names one.
+    A retrieved word has its confidence as a certainty in percent; each has the patient's side where it names
+    one. Where a person changed words, each says who said it, and what the model had retrieved.
     """
     return [_word_item(content, word) for word in content.words]
 
@@ -39,6 +46,12 @@ def summary_items(content: ResultContent) -> list[ContentItem]:
         TextContentItem(concepts.COMMENT, NOT_FOR_DIAGNOSIS, relationship_type=_CONTAINS),
         CodeContentItem(concepts.REVIEW, flag, relationship_type=_CONTAINS),
     ]
+    if content.correction is not None:
+        who = content.correction.who or _NOT_KNOWN
+        items += [
+            CodeContentItem(concepts.CORRECTED, concepts.YES, relationship_type=_CONTAINS),
+            TextContentItem(concepts.CORRECTED_BY, who, relationship_type=_CONTAINS),
+        ]
     items += [
         TextContentItem(concepts.REASON, reason, relationship_type=_CONTAINS) for reason in content.reasons
     ]
@@ -69,13 +82,7 @@ def _word_item(content: ResultContent, word: WordContent) -> ContentItem:
         item = CodeContentItem(name, concepts.concept(word.phrase_code), relationship_type=_CONTAINS)
     else:
         item = TextContentItem(name, word.phrase, relationship_type=_CONTAINS)
-    certainty = NumContentItem(
-        concepts.CERTAINTY,
-        round(100 * word.confidence, 2),
-        unit=concepts.PERCENT,
-        relationship_type=_HAS_PROPERTIES,
-    )
-    item.ContentSequence = ContentSequence([certainty])
+    item.ContentSequence = ContentSequence(_properties(content, word))
     # The side of the image is no laterality of the patient.
     if word.sides and content.side == "patient":
         item.ContentSequence.append(
@@ -84,3 +91,26 @@ def _word_item(content: ResultContent, word: WordContent) -> ContentItem:
             )
         )
     return item
+
+
+def _properties(content: ResultContent, word: WordContent) -> list[ContentItem]:
+    """Return the certainty of a retrieved word; of a corrected prediction, also who said the word."""
+    items: list[ContentItem] = []
+    # The model is not certain of what a person said.
+    if word.said_by == "model":
+        items.append(
+            NumContentItem(
+                concepts.CERTAINTY,
+                round(100 * word.confidence, 2),
+                unit=concepts.PERCENT,
+                relationship_type=_HAS_PROPERTIES,
+            )
+        )
+    if content.correction is not None:
+        origin = _ORIGINS[word.said_by]
+        items.append(TextContentItem(concepts.WORD_ORIGIN, origin, relationship_type=_HAS_PROPERTIES))
+    if word.model_phrase:
+        items.append(
+            TextContentItem(concepts.MODEL_PHRASE, word.model_phrase, relationship_type=_HAS_PROPERTIES)
+        )
+    return items

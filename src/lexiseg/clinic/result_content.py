@@ -15,6 +15,9 @@ from lexiseg.words.codes import Code
 #: Whose left the words mean: the patient's, or that of the image where the patient's is not known.
 WordSide = Literal["patient", "image"]
 
+#: Who said a word.
+WordOrigin = Literal["model", "person", "derived"]
+
 #: Said in every object that is written.
 NOT_FOR_DIAGNOSIS = "Research use only. Not for diagnosis."
 
@@ -44,8 +47,19 @@ class SegmentContent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Correction:
+    """What is said of the person who changed words of a prediction.
+
+    Attributes:
+        who: Who it is; empty where that is not known.
+    """
+
+    who: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class WordContent:
-    """One retrieved word.
+    """One word.
 
     Attributes:
         factor: Name of the factor.
@@ -55,6 +69,8 @@ class WordContent:
         factor_code: Code of the factor; None without one.
         phrase_code: Code of the phrase; None without one.
         sides: Sides on which it places a lesion; empty if it names none.
+        said_by: The model retrieved it, a person stated it, or it follows from what the person stated.
+        model_phrase: The phrase that the model retrieved, where a person changed it; else empty.
     """
 
     factor: str
@@ -64,6 +80,8 @@ class WordContent:
     factor_code: Code | None
     phrase_code: Code | None
     sides: tuple[PatientSide, ...]
+    said_by: WordOrigin = "model"
+    model_phrase: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +113,7 @@ class ResultContent:
     Attributes:
         facts: What the source says about its image.
         segments: One per foreground class, empty ones included.
-        words: The retrieved words, in the convention of `side`.
+        words: The words, in the convention of `side`.
         side: Whose left the words mean.
         agreement: Share of the factors in which words and mask agree, 0..1; None if not known.
         expected_dice: Dice that is expected of the mask, 0..1; None for a run that is not calibrated.
@@ -105,6 +123,7 @@ class ResultContent:
             without words.
         algorithm: What made it.
         fallback_date: Date and time for objects of sources that state none, as YYYYMMDDHHMMSS.
+        correction: Who changed words, where a person did; the mask and all figures follow from them.
     """
 
     facts: ImageFacts
@@ -118,6 +137,7 @@ class ResultContent:
     draft: str
     algorithm: Algorithm
     fallback_date: str
+    correction: Correction | None = None
 
     @property
     def labels(self) -> npt.NDArray[np.uint8]:

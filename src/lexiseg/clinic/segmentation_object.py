@@ -112,7 +112,7 @@ def segmentation_of(
         content_description=NOT_FOR_DIAGNOSIS,
         content_label="SEGMENTATION",
         omit_empty_frames=omit_empty_frames,
-        series_description=f"Lexiseg segmentation. {NOT_FOR_DIAGNOSIS}"[:LONGEST_LABEL],
+        series_description=f"Lexiseg {_kind(content)}. {NOT_FOR_DIAGNOSIS}"[:LONGEST_LABEL],
         content_qualification=RESEARCH,
     )
 
@@ -130,6 +130,11 @@ def finish(written: Dataset, header: Dataset, source: Dataset, identity: ObjectI
 def descriptions(source: Dataset, content: ResultContent) -> list[SegmentDescription]:
     """Return what a segmentation says of its segments; their tracking UIDs are derived from the source."""
     algorithm = content.algorithm
+    kind = (
+        SegmentAlgorithmTypeValues.AUTOMATIC
+        if content.correction is None
+        else SegmentAlgorithmTypeValues.SEMIAUTOMATIC
+    )
     identification = highdicom.AlgorithmIdentificationSequence(
         name=algorithm.name[:LONGEST_LABEL],
         family=ARTIFICIAL_INTELLIGENCE,
@@ -143,13 +148,17 @@ def descriptions(source: Dataset, content: ResultContent) -> list[SegmentDescrip
             segment_label=segment.name[:LONGEST_LABEL],
             segmented_property_category=ABNORMAL_STRUCTURE,
             segmented_property_type=concept(segment.code) if segment.code is not None else ABNORMAL_STRUCTURE,
-            algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+            algorithm_type=kind,
             algorithm_identification=identification,
             tracking_uid=tracking_uid(source, content, segment.number),
             tracking_id=tracking_name(segment.number, segment.name),
         )
         for segment in content.segments
     ]
+
+
+def _kind(content: ResultContent) -> str:
+    return "segmentation" if content.correction is None else "corrected mask"
 
 
 def tracking_uid(source: Dataset, content: ResultContent, number: int) -> str:

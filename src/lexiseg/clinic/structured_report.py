@@ -22,6 +22,7 @@ from highdicom.sr import (
     MeasurementsAndQualitativeEvaluations,
     ObservationContext,
     ObserverContext,
+    PersonObserverIdentifyingAttributes,
     PlanarROIMeasurementsAndQualitativeEvaluations,
     ReferencedSegment,
     SourceImageForMeasurementGroup,
@@ -104,7 +105,7 @@ def build_report(
             is_complete=True,
             is_final=False,
             is_verified=False,
-            series_description=f"Lexiseg report. {NOT_FOR_DIAGNOSIS}"[:_LONGEST_LABEL],
+            series_description=f"Lexiseg {_kind(content)}. {NOT_FOR_DIAGNOSIS}"[:_LONGEST_LABEL],
             manufacturer_model_name=content.algorithm.name[:_LONGEST_LABEL],
             software_versions=content.algorithm.software_version,
             content_qualification=RESEARCH,
@@ -234,6 +235,10 @@ def _algorithm(content: ResultContent) -> AlgorithmIdentification:
     )
 
 
+def _kind(content: ResultContent) -> str:
+    return "report" if content.correction is None else "corrected report"
+
+
 def _observer(content: ResultContent) -> ObservationContext:
     attributes = DeviceObserverIdentifyingAttributes(
         uid=derived_uid("device", content.algorithm.identity),
@@ -242,8 +247,16 @@ def _observer(content: ResultContent) -> ObservationContext:
         model_name=content.algorithm.name,
         serial_number=content.algorithm.software_version,
     )
-    return ObservationContext(
-        observer_device_context=ObserverContext(
-            observer_type=codes.DCM.Device, observer_identifying_attributes=attributes
-        )
+    device = ObserverContext(observer_type=codes.DCM.Device, observer_identifying_attributes=attributes)
+    if content.correction is None or not content.correction.who:
+        return ObservationContext(observer_device_context=device)
+    who = content.correction.who
+    person = ObserverContext(
+        observer_type=codes.DCM.Person,
+        observer_identifying_attributes=PersonObserverIdentifyingAttributes(
+            # A name of one part ends with a caret.
+            name=f"{who}^",
+            login_name=who,
+        ),
     )
+    return ObservationContext(observer_person_context=person, observer_device_context=device)

@@ -54,6 +54,29 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(_SUFFIXES) and not path.name.startswith(".")
 
 
+@dataclass(frozen=True)
+class ArchivedFile:
+    """A file inside an archive.
+
+    Attributes:
+        name: Its path in the archive.
+        size: The bytes that it declares.
+    """
+
+    name: str
+    size: int
+
+
+def archived_files(archive: Path) -> tuple[ArchivedFile, ...]:
+    """Return the files of an archive; nothing is extracted.
+
+    Raises:
+        DataError: It is damaged, or a member is a link, a device or a path outside the target folder.
+    """
+    with _opened(archive) as opened:
+        return tuple(ArchivedFile(member.name, member.size) for member in _members(archive, opened))
+
+
 def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> None:
     """Extract a .zip or .tar archive, and the archives inside it, each into a folder of its own name.
 

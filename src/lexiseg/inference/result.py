@@ -40,7 +40,7 @@ class RetrievedWord:
         return brief(self, f"{self.factor}: {self.phrase!r} {self.confidence:.2f}")
 
     @property
-    def said_by(self) -> Literal["model"]:
+    def said_by(self) -> Literal["model", "person", "derived"]:
         """Who said it; a person may state words too (see `lexiseg.refinement`)."""
         return "model"
 

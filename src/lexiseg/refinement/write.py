@@ -63,30 +63,36 @@ def refine_to_files(predictor: Predictor, image: str | Path, out: str | Path, *,
         DiskError: There is no space or no permission.
     """
     image, out = Path(image), Path(out)
-    name = fitting_name(image.stem, room=len(_OVERLAY))
-    record, mask, model_mask, overlay = (
-        out / f"{name}{ending}" for ending in (_RECORD, _MASK, _MODEL_MASK, _OVERLAY)
-    )
+    record, *others = _paths(out, image)
     statement = statement_for(predictor, say)
     decoded = read_image_with_facts(image, predictor.options.view)
     with owned_folder(out) as folder:
-        folder.refuse_others((record, mask, model_mask, overlay))
+        folder.refuse_others((record, *others))
         _refuse_other_image(image, record)
-        files = RefinedFiles(
-            refinement=refine_decoded(predictor, decoded, statement),
-            mask=mask,
-            model_mask=model_mask,
-            overlay=overlay,
-            record=record,
-        )
-        _write(folder, files, predictor, image, decoded.pixels)
-    return files
+        refinement = refine_decoded(predictor, decoded, statement)
+        return write_refinement(folder, refinement, predictor=predictor, image=image, pixels=decoded.pixels)
 
 
-def _write(
-    folder: OutputFolder, files: RefinedFiles, predictor: Predictor, image: Path, pixels: Pixels
-) -> None:
-    found, classes = files.refinement, len(predictor.run.class_names)
+def write_refinement(
+    folder: OutputFolder, refinement: Refinement, *, predictor: Predictor, image: Path, pixels: Pixels
+) -> RefinedFiles:
+    """Write a refinement into a folder that this process owns.
+
+    Args:
+        folder: The folder.
+        refinement: The refinement.
+        predictor: The predictor.
+        image: What the record calls the image; names of files begin with its stem.
+        pixels: The image, `(H, W, 3)` uint8, on the grid of the mask.
+
+    Raises:
+        DiskError: There is no space or no permission.
+    """
+    record, mask, model_mask, overlay = _paths(folder.path, image)
+    files = RefinedFiles(
+        refinement=refinement, mask=mask, model_mask=model_mask, overlay=overlay, record=record
+    )
+    found, classes = refinement, len(predictor.run.class_names)
     for file, labels in ((files.mask, found.mask), (files.model_mask, found.prediction.mask)):
         with folder.writing(file) as beside:
             save_mask(beside, labels, num_classes=classes)
@@ -100,6 +106,16 @@ def _write(
         model_mask=files.model_mask.name,
     )
     folder.write_text(files.record, record_text(about))
+    return files
+
+
+def _paths(out: Path, image: Path) -> tuple[Path, Path, Path, Path]:
+    """Return where the record, both masks and the overlay of an image go."""
+    name = fitting_name(image.stem, room=len(_OVERLAY))
+    record, mask, model_mask, overlay = (
+        out / f"{name}{ending}" for ending in (_RECORD, _MASK, _MODEL_MASK, _OVERLAY)
+    )
+    return record, mask, model_mask, overlay
 
 
 def _refuse_other_image(image: Path, record: Path) -> None:

@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from lexiseg.errors import RequestError
 from lexiseg.serving.gate import facts_of
-from lexiseg.serving.records import Scope
+from lexiseg.serving.records.common import Scope
 from lexiseg.serving.service import service_of
 from lexiseg.serving.tokens import ANYBODY, Holder
 

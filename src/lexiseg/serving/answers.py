@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,21 +12,19 @@ from lexiseg.errors import DiskError, LexisegError
 from lexiseg.inference.predictions_file import DicomRecord
 from lexiseg.inference.result import Prediction
 from lexiseg.refinement.refine import Refinement
+from lexiseg.serving.corrected_files import CorrectedObjects
 from lexiseg.serving.isolated_decoding import ReceivedImage
 from lexiseg.serving.pictures import class_outlines, floats_text, png_text
-from lexiseg.serving.records import (
-    ErrorRecord,
+from lexiseg.serving.records.common import ErrorRecord, PreviewChoice
+from lexiseg.serving.records.predictions import (
     ExactRecord,
-    ExactRefinement,
     FailedImage,
     MeasuredRecord,
     PredictionAnswer,
-    PreviewChoice,
     PreviewRecord,
-    RefinedAnswer,
-    RefinedWordAnswer,
     WordAnswer,
 )
+from lexiseg.serving.records.refinements import ExactRefinement, OutputFile, RefinedAnswer, RefinedWordAnswer
 from lexiseg.words.description import Description
 
 
@@ -105,8 +105,9 @@ def refined_answer(
     classes: tuple[str, ...],
     preview: PreviewChoice,
     exact: bool,
+    objects: CorrectedObjects | None = None,
 ) -> RefinedAnswer:
-    """Return the mask that follows from what a person said; see `prediction_answer`."""
+    """Return the mask that follows from what a person said, with its files; see `prediction_answer`."""
     displayed = image.turn.apply(refinement.mask) if wants_preview(image, preview) else None
     return RefinedAnswer(
         mask=png_text(refinement.mask),
@@ -135,6 +136,8 @@ def refined_answer(
         expected_dice=refinement.expected_dice,
         area_px=refinement.area_px,
         area_mm2=refinement.area_mm2,
+        files=() if objects is None else _output_files(objects),
+        not_written={} if objects is None else objects.refused,
         exact=ExactRefinement(
             probability=floats_text(refinement.probability),
             probability_shape=_shape(refinement.probability),
@@ -143,6 +146,13 @@ def refined_answer(
         )
         if exact
         else None,
+    )
+
+
+def _output_files(objects: CorrectedObjects) -> tuple[OutputFile, ...]:
+    return tuple(
+        OutputFile(format=kind, name=name, content=base64.b64encode(content).decode())
+        for kind, (name, content) in objects.files.items()
     )
 
 

@@ -21,6 +21,7 @@ from lexiseg.serving.isolated_decoding import IsolatedDecoding
 from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.limits import Budget
 from lexiseg.serving.metrics import Metrics
+from lexiseg.serving.model_watch import ModelWatch
 from lexiseg.serving.models import Models
 from lexiseg.serving.options import ServeOptions
 from lexiseg.serving.page_files import add_page
@@ -44,20 +45,21 @@ def make_app(options: ServeOptions) -> FastAPI:
     limits, metrics = options.limits, Metrics()
     decoding = IsolatedDecoding(options.decoders, limits)
     computing = ThreadPoolExecutor(1, thread_name_prefix="lexiseg-compute")
+    served = Models(
+        options.runs,
+        options.prediction,
+        BatchSettings(most=options.prediction.batch_size, max_wait=options.max_wait, waiting=limits.waiting),
+        executor=computing,
+        decoding=decoding,
+        on_batch=metrics.batch,
+        on_load=metrics.model_loaded,
+    )
     service = Service(
         limits=limits,
         metrics=metrics,
         tokens=None if options.token_file is None else Tokens(options.token_file),
-        models=Models(
-            options.runs,
-            options.prediction,
-            BatchSettings(
-                most=options.prediction.batch_size, max_wait=options.max_wait, waiting=limits.waiting
-            ),
-            executor=computing,
-            decoding=decoding,
-            on_batch=metrics.batch,
-        ),
+        models=served,
+        watch=ModelWatch(served, options.watch_seconds),
         decoding=decoding,
         computing=computing,
         encoding=ThreadPoolExecutor(2, thread_name_prefix="lexiseg-encode"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -23,14 +24,10 @@ from lexiseg.inference.result import Prediction
 from lexiseg.json_records import Record
 from lexiseg.refinement.refine import Refinement
 from lexiseg.serving.client_results import prediction_of, refinement_of
-from lexiseg.serving.records import (
-    ModelRecord,
-    ModelsResponse,
-    PredictionAnswer,
-    PredictResponse,
-    RefineResponse,
-    RefusalRecord,
-)
+from lexiseg.serving.records.common import RefusalRecord
+from lexiseg.serving.records.models import ModelRecord, ModelsResponse
+from lexiseg.serving.records.predictions import PredictionAnswer, PredictResponse
+from lexiseg.serving.records.refinements import RefineResponse
 from lexiseg.structured_text import UnusableTextError, parse_json
 
 Pixels = npt.NDArray[np.uint8]
@@ -115,9 +112,40 @@ class Client:
             UsageError: The array is not an image.
             RequestError: The server refuses the image or the words, or cannot be reached.
         """
-        said = say if isinstance(say, str) else json.dumps(dict(say))
-        answer = self._post("/v1/refine", [_upload(image)], {"say": said}, RefineResponse)
+        answer = self._post("/v1/refine", [_upload(image)], {"say": _said(say)}, RefineResponse)
         return refinement_of(answer)
+
+    def corrected_objects(
+        self,
+        image: str | Path,
+        *,
+        say: str | Mapping[str, str],
+        formats: Sequence[str] = ("seg", "sr"),
+    ) -> dict[str, bytes]:
+        """Segment a DICOM image on the server, correct its mask, and return DICOM objects of that mask.
+
+        Args:
+            image: A DICOM file.
+            say: What is right; see `refine`.
+            formats: Some of "seg", "labelmap" and "sr".
+
+        Returns:
+            The content of each object, by format. The report names the token of this client as the person.
+
+        Raises:
+            DataError: The file cannot be opened.
+            RequestError: The server refuses, cannot be reached, or cannot write an object.
+        """
+        fields = {"say": _said(say), "formats": ",".join(formats), "exact": "false"}
+        answer = self._post("/v1/refine", [_upload(image)], fields, RefineResponse).refined
+        if answer.not_written:
+            raise RequestError(
+                "The server cannot write an object of the corrected mask: "
+                + "; ".join(f"{kind}: {why}" for kind, why in answer.not_written.items()),
+                status=422,
+                code="LEX-REQ-1459",
+            )
+        return {file.format: base64.b64decode(file.content) for file in answer.files}
 
     def models(self) -> tuple[ModelRecord, ...]:
         """Return what the server says of its models.
@@ -200,6 +228,10 @@ class Client:
             retry_after=int(waits) if waits.isdecimal() else None,
             code="LEX-REQ-1143",
         )
+
+
+def _said(say: str | Mapping[str, str]) -> str:
+    return say if isinstance(say, str) else json.dumps(dict(say))
 
 
 def _upload(image: str | Path | Pixels) -> tuple[str, bytes]:

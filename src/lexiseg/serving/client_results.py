@@ -16,7 +16,8 @@ from lexiseg.clinic.orientation import Directions, Letter, Turn
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.refinement.refine import RefinedWord, Refinement
 from lexiseg.refinement.statement import Statement
-from lexiseg.serving.records import ExactRecord, MeasuredRecord, PredictionAnswer, RefineResponse
+from lexiseg.serving.records.predictions import ExactRecord, MeasuredRecord, PredictionAnswer
+from lexiseg.serving.records.refinements import RefineResponse
 from lexiseg.words.description import Description, Reading, Side
 
 

@@ -37,7 +37,7 @@ def check_declared_size(content: bytes, path: Path, *, pixels: int, frames: int)
             is no image.
     """
     if is_dicom(content):
-        if _DEFLATED in content[: 64 << 10]:
+        if is_deflated(content):
             raise DataError(
                 f"{path} is a DICOM file that is compressed as a whole (Deflated Explicit VR Little Endian), "
                 "which the server does not read. Export it without compression.",
@@ -53,6 +53,15 @@ def check_declared_size(content: bytes, path: Path, *, pixels: int, frames: int)
             raise _too_many_pixels(path, "suspiciously many pixels", pixels) from error
         raise
     _check_pixels(header.height, header.width, path, pixels)
+
+
+def is_deflated(content: bytes) -> bool:
+    """Return whether a file is a DICOM file that is compressed as a whole.
+
+    Args:
+        content: The file, or at least its first 64 KiB.
+    """
+    return is_dicom(content) and _DEFLATED in content[: 64 << 10]
 
 
 def _check_pixels(height: int, width: int, path: Path, most: int) -> None:

@@ -1,8 +1,7 @@
 """A process that decodes images which came over the network, and nothing else.
 
-A damaged or hostile image can make a decoder crash, hang or ask for all memory. It then ends this process,
-and not the server. The process reads requests from its standard input and writes answers to its standard
-output. Each message is two lengths (8 bytes each, big-endian), JSON, and bytes.
+It reads requests from its standard input and writes answers to its standard output; see
+`lexiseg.serving.child_process`.
 
 Examples:
     python -m lexiseg.serving.decoding_process LIMIT_BYTES
@@ -10,12 +9,8 @@ Examples:
 
 from __future__ import annotations
 
-import struct
 import sys
 from pathlib import Path
-from typing import BinaryIO
-
-from pydantic import TypeAdapter
 
 from lexiseg.clinic.detection import is_dicom
 from lexiseg.clinic.facts import ImageFacts
@@ -25,12 +20,9 @@ from lexiseg.data.decoded_image import decode_with_facts
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.extras import is_installed
 from lexiseg.json_records import Record
+from lexiseg.serving.child_process import HEAD, limit_memory, write_message
 from lexiseg.serving.declared_size import check_declared_size
 from lexiseg.structured_text import parse_json
-
-HEAD = struct.Struct(">QQ")
-
-_VIEW = TypeAdapter(View)
 
 
 class DecodingRequest(Record):
@@ -67,7 +59,7 @@ class DecodingAnswer(Record):
 
 def main() -> None:
     """Decode one image after the other until the standard input ends."""
-    _limit(int(sys.argv[1]))
+    limit_memory(int(sys.argv[1]))
     if is_installed("pydicom"):  # takes a second, which the first DICOM file should not wait
         import lexiseg.clinic.image  # noqa: F401
     read, write = sys.stdin.buffer, sys.stdout.buffer
@@ -76,15 +68,7 @@ def main() -> None:
     while head := read.read(HEAD.size):
         size, length = HEAD.unpack(head)
         request = DecodingRequest.model_validate(parse_json(read.read(size)))
-        _answer(write, *_decode(request, read.read(length)))
-
-
-def _answer(write: BinaryIO, answer: DecodingAnswer, pixels: bytes) -> None:
-    about = answer.model_dump_json().encode()
-    write.write(HEAD.pack(len(about), len(pixels)))
-    write.write(about)
-    write.write(pixels)
-    write.flush()
+        write_message(write, *_decode(request, read.read(length)))
 
 
 def _decode(request: DecodingRequest, content: bytes) -> tuple[DecodingAnswer, bytes]:
@@ -105,22 +89,6 @@ def _decode(request: DecodingRequest, content: bytes) -> tuple[DecodingAnswer, b
     height, width, channels = image.pixels.shape
     answer = DecodingAnswer(shape=(height, width, channels), facts=image.facts, orientation=orientation)
     return answer, image.pixels.tobytes()
-
-
-def _limit(memory: int) -> None:
-    """Limit the memory of this process, and let it write no file; where the system can."""
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows
-        return
-    for kind, most in (
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _, hard = resource.getrlimit(kind)
-        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (limit, hard))
 
 
 if __name__ == "__main__":

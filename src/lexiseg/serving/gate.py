@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import time
@@ -19,14 +18,14 @@ from lexiseg.serving.answers import error_record
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.logs import request_id
 from lexiseg.serving.metrics import Metrics
-from lexiseg.serving.records import ErrorRecord, RefusalRecord
+from lexiseg.serving.records.common import ErrorRecord, RefusalRecord
+from lexiseg.serving.request_content import RequestContent
 from lexiseg.serving.security import check_sender
 
 _log = logging.getLogger("lexiseg.serving")
 
 _FACTS = "lexiseg.facts"
 _NUMBER = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_DISCARD_SECONDS = 5.0
 # These answer also where the server has no place left: they say whether it lives.
 _ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -75,7 +74,9 @@ def refusal_of(error: LexisegError) -> Response:
         status, retry_after = error.status, error.retry_after
     elif isinstance(error, UsageError | DataError):
         status = 422
-    elif isinstance(error, DiskError | ResourceError):
+    elif isinstance(error, DiskError):
+        status, retry_after = 507, 60
+    elif isinstance(error, ResourceError):
         status, retry_after = 503, 5
     return refusal(error_record(error), status, retry_after=retry_after)
 
@@ -115,21 +116,20 @@ class Gate:
                 MutableHeaders(scope=message)["X-Request-Id"] = number
             await send(message)
 
-        body = _Body(receive)
+        content = RequestContent(receive, headers)
         started = time.monotonic()
         self._metrics.request_begins()
         self._in_flight += 1
         try:
             try:
                 self._let_in(scope, headers)
-                await self._app(scope, body.receive, note)
+                await self._app(scope, content.receive, note)
             except Exception as error:
                 if status:  # the answer has begun, and cannot become another one
                     _log.exception("an answer broke off")
                     raise
-                # A client that is still sending does not see an answer: its connection would be reset.
-                await body.discard(self._limits.request_bytes)
-                await self._answer(error, facts)(scope, receive, note)
+                answer = self._answer(error, facts)
+                await content.refuse(answer, note, most=self._limits.request_bytes)
         finally:
             self._in_flight -= 1
             seconds = time.monotonic() - started
@@ -171,34 +171,6 @@ class Gate:
         facts.code = defect.code
         self._metrics.refused(defect.code)
         return refusal_of(defect)
-
-
-class _Body:
-    """The body of a request, of which a rest may be thrown away.
-
-    Args:
-        receive: Gives the next piece.
-    """
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._ended = False
-
-    async def receive(self) -> Message:
-        """Return the next piece."""
-        message = await self._receive()
-        self._ended = message["type"] != "http.request" or not message.get("more_body", False)
-        return message
-
-    async def discard(self, most: int) -> None:
-        """Read what is left without keeping it, up to a number of bytes and for a few seconds."""
-        left = most
-        try:
-            async with asyncio.timeout(_DISCARD_SECONDS):
-                while not self._ended and left > 0:
-                    left -= len((await self.receive()).get("body", b""))
-        except TimeoutError:
-            return
 
 
 def route_of(scope: Scope) -> str:

@@ -8,14 +8,14 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
-from pydantic import BaseModel
 
 from lexiseg._version import __version__
 from lexiseg.json_records import Record
 from lexiseg.schemas import attribute_texts
-from lexiseg.serving import records, request_body
+from lexiseg.serving import request_forms
 from lexiseg.serving.interface_examples import EXAMPLES
-from lexiseg.serving.records import RefusalRecord
+from lexiseg.serving.records import common, health, jobs, models, predictions, refinements
+from lexiseg.serving.records.common import RefusalRecord
 
 _ABOUT = """Segments medical images by models that were taught with words. Research software, not a medical \
 device: not for clinical use.
@@ -23,17 +23,28 @@ device: not for clinical use.
 Every answer with a status from 400 up has the same body: a stable code, and a message that says how to \
 correct the request."""
 
+#: The records of the interface, by name.
+RECORDS: dict[str, type[Record]] = {
+    name: kind
+    for module in (common, predictions, refinements, models, jobs, health, request_forms)
+    for name, kind in vars(module).items()
+    if inspect.isclass(kind) and issubclass(kind, Record)
+}
+
+_KINDS = "A PNG, JPEG, TIFF, BMP, WebP or DICOM file."
 _STATUSES = {
     400: "The body of the request is damaged.",
     401: "The server asks for a token, or does not know this one.",
     403: "The token, or the page that sends the request, may not do this.",
     404: "There is no such model, phrase or job.",
+    408: "The upload of a job takes too long, or pauses too long.",
     413: "The request is larger than the server takes.",
     415: "The body has another type than expected.",
     421: "The request names another host.",
     422: "The request is understood and cannot be carried out.",
     429: "The server has no place left. The header Retry-After says when to send the request again.",
-    503: "The request takes too long, or the disk of the server is full.",
+    503: "The request takes too long, or the machine has no memory or process left.",
+    507: "The disk space for jobs, or the disk of the server, is full.",
 }
 
 #: The answers that refuse a request, for any route.
@@ -48,21 +59,26 @@ def json_answer(record: Record, status: int = 200) -> Response:
 
 
 def form_body(
-    fields: type[Record], *, several: bool, also: dict[str, Any] | None = None, required: bool = True
+    fields: type[Record],
+    *,
+    several: bool,
+    kinds: str = _KINDS,
+    also: dict[str, Any] | None = None,
+    required: bool = True,
 ) -> dict[str, Any]:
     """Return the description of a multipart body with images.
 
     Args:
         fields: Its other fields.
         several: Whether it takes several images.
+        kinds: Which kinds of files it takes, as a sentence.
         also: Descriptions of bodies of other types.
         required: Whether a request needs a body.
     """
     file = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
-    about = "A PNG, JPEG, TIFF, BMP, WebP or DICOM file."
-    image: dict[str, Any] = {**file, "description": about}
+    image: dict[str, Any] = {**file, "description": kinds}
     if several:
-        image = {"type": "array", "items": file, "minItems": 1, "description": f"Each is: {about}"}
+        image = {"type": "array", "items": file, "minItems": 1, "description": f"Each is: {kinds}"}
     texts = _texts(fields)
     schema = fields.model_json_schema()
     properties: dict[str, Any] = {"image": image}
@@ -114,17 +130,11 @@ def describe_interface(app: FastAPI) -> None:
 
 def _described(description: dict[str, Any]) -> dict[str, Any]:
     """Add the texts of the records and the examples."""
-    kinds = {
-        name: kind
-        for module in (records, request_body)
-        for name, kind in vars(module).items()
-        if inspect.isclass(kind) and issubclass(kind, BaseModel)
-    }
     for name, schema in description["components"]["schemas"].items():
-        if name not in kinds:
+        if name not in RECORDS:
             continue
-        texts = _texts(kinds[name])
-        summary = inspect.getdoc(kinds[name]) or ""
+        texts = _texts(RECORDS[name])
+        summary = inspect.getdoc(RECORDS[name]) or ""
         schema["description"] = " ".join(summary.partition("\n\n")[0].split())
         for field, about in schema.get("properties", {}).items():
             about.pop("title", None)
@@ -135,7 +145,7 @@ def _described(description: dict[str, Any]) -> dict[str, Any]:
     return description
 
 
-def _texts(kind: type[BaseModel]) -> dict[str, str]:
+def _texts(kind: type[Record]) -> dict[str, str]:
     texts: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         texts |= attribute_texts(base.__doc__ or "")

@@ -56,9 +56,12 @@ _JOB = {
     "formats": ["mask", "seg"],
     "created": "2026-01-31T09:00:00+00:00",
     "images": 200,
+    "notes": ["Files of a.zip that are not read because of their ending: 1 .txt (such as notes.txt)."],
     "done": 57,
     "failed": 1,
     "flagged": 9,
+    "slices": 240,
+    "slices_done": 96,
     "bytes": None,
     "error": None,
     "expires": None,
@@ -134,11 +137,32 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "expected_dice": 0.7,
             "area_px": {"infection": 280},
             "area_mm2": None,
+            "files": [{"format": "seg", "name": "chest.dcm", "content": "RElDTQ=="}],
+            "not_written": {"sr": "chest.dcm lacks what a report needs: no StudyInstanceUID."},
             "exact": None,
         },
     },
     "ModelsResponse": {"models": [_MODEL_RECORD]},
     "JobRecord": _JOB,
+    "JobsResponse": {"jobs": [_JOB]},
+    "HealthRecord": {"status": "ok", "version": "0.1.0"},
+    "ReadyRecord": {
+        "status": "ok",
+        "version": "0.1.0",
+        "models": [
+            {
+                "name": "covid-xray",
+                "version": _MODEL["version"],
+                "loaded": "2026-01-31T08:59:00+00:00",
+                "problem": {
+                    "code": "LEX-RUN-003",
+                    "message": "The files of this model have changed and cannot be loaded. The model "
+                    "that was loaded before answers. See the list of error codes for the cause, and "
+                    "correct the run folder.",
+                },
+            }
+        ],
+    },
     "RefusalRecord": {
         "error": {"code": "LEX-REQ-1107", "message": "64 images wait for this model already."},
         "request_id": "a1b2c5",

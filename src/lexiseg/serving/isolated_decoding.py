@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from asyncio.subprocess import PIPE, Process
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -15,13 +12,10 @@ from lexiseg import errors
 from lexiseg.clinic.view import View
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import DataError, ResourceError, rebuilt
-from lexiseg.serving.decoding_process import HEAD, DecodingAnswer, DecodingRequest
+from lexiseg.serving.child_process import CHILD_FOLDER, HEAD, child_command, child_environment
+from lexiseg.serving.decoding_process import DecodingAnswer, DecodingRequest
 from lexiseg.serving.limits import Limits
 from lexiseg.structured_text import parse_json
-
-# What a decoding process needs of the environment; secrets of the server are not among it.
-_ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL", "VIRTUAL_ENV")
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,18 +144,14 @@ class IsolatedDecoding:
         Raises:
             ResourceError: The machine starts no more processes.
         """
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "lexiseg.serving.decoding_process",
-                str(self._limits.decode_bytes),
+                *child_command("lexiseg.serving.decoding_process", self._limits.decode_bytes),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
-                env={**environment, **_ONE_THREAD},
-                cwd=Path(sys.prefix),
+                env=child_environment(),
+                cwd=CHILD_FOLDER,
                 # Signals of the terminal are for the server, which ends its processes itself.
                 start_new_session=True,
             )

@@ -25,10 +25,20 @@ class Limits:
         decode_bytes: Memory of one process that decodes images.
         requests: Requests that are worked on at a time.
         waiting: Images that wait for a model at a time.
-        jobs: Jobs that are waiting or running at a time.
-        job_bytes: Bytes of the images of one job.
-        job_images: Images of one job.
-        job_minutes: Minutes after which the result of a job is removed.
+        jobs: Jobs that are arriving, waiting or running at a time.
+        job_bytes: Bytes of the files of one job.
+        job_images: Files of one job; also those that a zip file holds.
+        job_seconds: Seconds that the upload of one job may take.
+        silent_seconds: Seconds that the upload of a job may pause.
+        job_minutes: Minutes after which a finished job is removed.
+        kept_jobs: Finished jobs that are kept; the oldest ones go first.
+        job_disk_bytes: Bytes that the files of all jobs may take on the disk, results included.
+        result_bytes: Bytes of the outputs of one job.
+        volume_bytes: Bytes of one volume file or zip file of a job.
+        unpacked_bytes: Bytes that the zip files of one job may hold; more are refused before unpacking.
+        voxels: Voxels of one volume; it is refused before they are read.
+        slices: Slices of one volume.
+        volume_seconds: Seconds that reading of a volume, or of one of its slices, may take.
 
     Raises:
         UsageError: A limit is not above 0.
@@ -46,9 +56,19 @@ class Limits:
     requests: int = 64
     waiting: int = 64
     jobs: int = 16
-    job_bytes: int = 2 << 30
+    job_bytes: int = 2_000_000_000
     job_images: int = 5000
+    job_seconds: float = 900.0
+    silent_seconds: float = 30.0
     job_minutes: float = 60.0
+    kept_jobs: int = 200
+    job_disk_bytes: int = 16_000_000_000
+    result_bytes: int = 4_000_000_000
+    volume_bytes: int = 1_000_000_000
+    unpacked_bytes: int = 4_000_000_000
+    voxels: int = 500_000_000
+    slices: int = 2000
+    volume_seconds: float = 120.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from lexiseg._version import __version__
 from lexiseg.inference.result import Prediction
+<<<<<<< HEAD
 from lexiseg.prometheus_text import prometheus_text
+=======
+from lexiseg.inference.volumes.prediction import VolumePrediction
+
+#: Content type of the metrics.
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+>>>>>>> serve2
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2, 0.4, 0.8, 1.5, 3, 6, 15, 60)
 # A client may send any word as its method, and each value of a label stays in memory.
@@ -58,16 +67,34 @@ class Metrics:
         )
         self._refined = Counter("lexiseg_refined_images", "Masks that words corrected.", labels, registry=own)
         self._jobs = Counter("lexiseg_jobs", "Jobs by their end.", ["state"], registry=own)
+        self._loads = Counter("lexiseg_model_loads", "Loaded models.", ["model", "result"], registry=own)
+        self._problems = Gauge(
+            "lexiseg_model_problem",
+            "1 if the present files of a model cannot be loaded, and the model of before answers.",
+            ["model"],
+            registry=own,
+        )
+        self._volumes = Counter("lexiseg_volumes", "Volumes that were predicted.", labels, registry=own)
+        self._slices = Counter("lexiseg_slices", "Slices of these volumes.", labels, registry=own)
+        self._flagged_volumes = Counter(
+            "lexiseg_flagged_volumes", "Volumes that a person should see.", labels, registry=own
+        )
 
-    def text(self, waiting: dict[str, int]) -> bytes:
+    def text(self, waiting: dict[str, int], *, problems: Collection[str] = ()) -> bytes:
         """Return all metrics.
 
         Args:
             waiting: Images that wait, by model.
+            problems: Names of the models whose present files cannot be loaded.
         """
         for model, images in waiting.items():
             self._waiting.labels(model).set(images)
+<<<<<<< HEAD
         return prometheus_text(self.registry)
+=======
+            self._problems.labels(model).set(model in problems)
+        return generate_latest(self.registry)
+>>>>>>> serve2
 
     def request_begins(self) -> None:
         """Count a request that is worked on."""
@@ -107,6 +134,13 @@ class Metrics:
         if prediction.expected_dice is not None:
             self._expected.labels(model, version).observe(prediction.expected_dice)
 
+    def predicted_volume(self, model: str, version: str, prediction: VolumePrediction) -> None:
+        """Count a volume and its slices."""
+        version = version[:12]
+        self._volumes.labels(model, version).inc()
+        self._slices.labels(model, version).inc(len(prediction.slices))
+        self._flagged_volumes.labels(model, version).inc(int(prediction.flagged))
+
     def failed(self, model: str, version: str) -> None:
         """Count an image that could not be predicted."""
         self._failed.labels(model, version[:12]).inc()
@@ -114,6 +148,10 @@ class Metrics:
     def refined(self, model: str, version: str) -> None:
         """Count a mask that words corrected."""
         self._refined.labels(model, version[:12]).inc()
+
+    def model_loaded(self, model: str, loaded: bool) -> None:
+        """Count that a model was loaded, or could not be."""
+        self._loads.labels(model, "done" if loaded else "failed").inc()
 
     def job_ended(self, state: str) -> None:
         """Count a job."""

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.word_correction import can_correct
 from lexiseg.runs.run import Run
-from lexiseg.serving.records import FactorRecord, ModelRecord, PhraseRecord, VocabularyRecord
+from lexiseg.serving.model_files import CARD_FILE
+from lexiseg.serving.records.models import FactorRecord, ModelRecord, PhraseRecord, VocabularyRecord
 from lexiseg.serving.zone_picture import has_zone
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary
 
-_CARD = "model_card.md"
-# Files of a run that its predictions do not depend on.
-_WITHOUT_EFFECT = frozenset({_CARD, "config.yaml", "history.csv", "splits.json", "masks.json"})
 _LARGEST_CARD = 1 << 20
-
-
-def run_version(run: Run) -> str:
-    """Return the SHA-256 of the files of a run that its predictions depend on, and of their names."""
-    total = hashlib.sha256()
-    for file in sorted(run.path.iterdir()):
-        if file.is_file() and file.name not in _WITHOUT_EFFECT and not file.name.startswith("."):
-            with open(file, "rb") as content:
-                total.update(f"{file.name}\0{hashlib.file_digest(content, 'sha256').hexdigest()}\0".encode())
-    return total.hexdigest()
 
 
 def model_record(
@@ -60,7 +47,7 @@ def model_record(
         is_calibrated=predictor.calibration is not None,
         knows_training_images=predictor.compares_images,
         engine=str(predictor.engine.description),
-        card=_card(run.path / _CARD),
+        card=_card(run.path / CARD_FILE),
     )
 
 

@@ -11,19 +11,23 @@ from pathlib import Path
 
 from lexiseg._version import __version__
 from lexiseg.data.decoded_image import DecodedImage
-from lexiseg.errors import RequestError, UsageError
+from lexiseg.errors import LexisegError, RequestError, UsageError
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.result import Prediction
 from lexiseg.printable import printable
 from lexiseg.runs.run import Run
 from lexiseg.serving.batching import Batcher, BatchSettings
 from lexiseg.serving.isolated_decoding import IsolatedDecoding
-from lexiseg.serving.model_card import model_record, run_version
-from lexiseg.serving.records import ModelRecord, ModelVersion
+from lexiseg.serving.model_card import model_record
+from lexiseg.serving.model_files import FolderState, folder_state, run_version
+from lexiseg.serving.records.common import ErrorRecord, ModelVersion
+from lexiseg.serving.records.models import ModelRecord
 from lexiseg.serving.served_predictor import ServedPredictor
 
 #: Told the name of a model, and the number of images and the seconds of a batch.
 OnBatch = Callable[[str, int, float], None]
+#: Told the name of a model, and whether it was loaded.
+OnLoad = Callable[[str, bool], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,11 +40,18 @@ class ServedModel:
         predictor: The predictor.
         record: What the server says of it.
         batcher: Its queue.
+        files: State of its files before they were read.
     """
 
     predictor: ServedPredictor
     record: ModelRecord
     batcher: Batcher[DecodedImage, Prediction]
+    files: FolderState | None
+
+    @property
+    def folder(self) -> Path:
+        """Its run folder."""
+        return self.predictor.run.path
 
     @property
     def version(self) -> ModelVersion:
@@ -58,6 +69,10 @@ class Models:
         executor: Its one thread computes.
         decoding: Decodes the images of jobs.
         on_batch: Told of each batch.
+        on_load: Told of each model that is loaded, or that cannot be.
+
+    Attributes:
+        problems: By name, why the present files of a model are not used: the one before them answers.
 
     Raises:
         UsageError: No run is given, or two have the same name.
@@ -72,11 +87,14 @@ class Models:
         executor: Executor,
         decoding: IsolatedDecoding,
         on_batch: OnBatch,
+        on_load: OnLoad = lambda name, loaded: None,
     ) -> None:
         self._runs = _by_name(runs)
         self._options, self._batches = options, batches
         self._executor, self._decoding, self._on_batch = executor, decoding, on_batch
+        self._on_load = on_load
         self._loaded: dict[str, ServedModel] = {}
+        self.problems: dict[str, ErrorRecord] = {}
         self._one_load = asyncio.Lock()
 
     async def load(self) -> None:
@@ -93,8 +111,56 @@ class Models:
             loaded = {}
             for name, run in self._runs.items():
                 # Not in the thread that computes: requests go on meanwhile.
-                loaded[name] = await asyncio.to_thread(self._load, name, run, loop)
+                loaded[name] = await self._noted(name, run, loop)
             self._loaded = loaded
+            self.problems.clear()
+
+    async def reload(self, name: str) -> bool:
+        """Load one model again, and then replace it; where it cannot be loaded, it stays.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            Whether it was replaced; not if its files changed while they were read.
+
+        Raises:
+            LexisegError: The run cannot be loaded.
+        """
+        async with self._one_load:
+            loop = asyncio.get_running_loop()
+            model = await self._noted(name, self._runs[name], loop)
+            if await asyncio.to_thread(folder_state, model.folder) != model.files:
+                return False
+            # Another dictionary: who goes through the models meanwhile sees those of before.
+            self._loaded = {**self._loaded, name: model}
+            self.problems.pop(name, None)
+            return True
+
+    async def _noted(self, name: str, run: str | Path, loop: asyncio.AbstractEventLoop) -> ServedModel:
+        """Load a model; note why, where that fails."""
+        try:
+            model = await asyncio.to_thread(self._load, name, run, loop)
+        except Exception as error:
+            self.note_problem(name, error)
+            raise
+        self._on_load(name, True)
+        return model
+
+    def note_problem(self, name: str, error: Exception) -> None:
+        """Note why the present files of a model are not used; places on the disk of the server are left out.
+
+        Args:
+            name: Name of the model.
+            error: Why.
+        """
+        code = error.code if isinstance(error, LexisegError) else "LEX-REQ-1113"
+        self.problems[name] = ErrorRecord(
+            code=code,
+            message="The files of this model have changed and cannot be loaded. The model that was loaded "
+            "before answers. See the list of error codes for the cause, and correct the run folder.",
+        )
+        self._on_load(name, False)
 
     def all(self) -> tuple[ServedModel, ...]:
         """Return the models, the default one first; empty until they are loaded."""
@@ -118,7 +184,8 @@ class Models:
 
     def _load(self, name: str, path: str | Path, loop: asyncio.AbstractEventLoop) -> ServedModel:
         run = Run.open(path)
-        version = run_version(run)
+        files = folder_state(run.path)
+        version = run_version(run.path)
         predictor = ServedPredictor(
             run, self._options, executor=self._executor, decoding=self._decoding, loop=loop
         )
@@ -135,7 +202,7 @@ class Models:
             self._batches,
             on_batch=lambda images, seconds: self._on_batch(name, images, seconds),
         )
-        return ServedModel(predictor=predictor, record=record, batcher=batcher)
+        return ServedModel(predictor=predictor, record=record, batcher=batcher, files=files)
 
 
 def _by_name(runs: Sequence[str | Path]) -> dict[str, str | Path]:

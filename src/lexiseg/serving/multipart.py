@@ -34,11 +34,11 @@ class FormLimits:
     """Limits of a form.
 
     Attributes:
-        file_bytes: Bytes of one file.
+        file_bytes: Returns the bytes that a file of a name may have.
         files: Number of files.
     """
 
-    file_bytes: int
+    file_bytes: Callable[[str], int]
     files: int
 
 
@@ -100,7 +100,7 @@ class FormReader(Generic[AnySink]):
         self._name = ""
         self._sink: AnySink | None = None
         self._value = bytearray()
-        self._written = 0
+        self._written = self._most = 0
         self._ended = False
         self._parser = MultipartParser(
             boundary,
@@ -167,6 +167,7 @@ class FormReader(Generic[AnySink]):
             )
         stated = options[b"filename"].decode("utf-8", errors="replace")
         name = _file_name(stated, len(files) + 1)
+        self._most = self._limits.file_bytes(name)
         self._sink = self._open_file(name)
         files.append(FormFile(self._name, name, self._sink))
 
@@ -181,10 +182,10 @@ class FormReader(Generic[AnySink]):
                 )
             self._value += data[start:end]
             return
-        if self._written > self._limits.file_bytes:
+        if self._written > self._most:
             raise RequestError(
-                f"The file {self._form.files[-1].name!r} is larger than {self._limits.file_bytes:,} bytes, "
-                "the limit of the server. Send a smaller one.",
+                f"The file {self._form.files[-1].name!r} is larger than {self._most:,} bytes, the limit of "
+                "the server. Send a smaller one.",
                 status=413,
                 code="LEX-REQ-1106",
             )

@@ -30,6 +30,8 @@ class ServeOptions:
         limits: Limits of the server.
         image_hosts: Hosts from which images are fetched by their address; empty: none are fetched.
         stop_seconds: Seconds that requests have to end when the server stops.
+        watch_seconds: Seconds between two looks at the run folders; a model whose files have changed is
+            replaced; 0: never look.
         trace: Whether requests are traced with OpenTelemetry.
 
     Raises:
@@ -49,6 +51,7 @@ class ServeOptions:
     limits: Limits = field(default_factory=Limits)
     image_hosts: tuple[AllowedHost, ...] = ()
     stop_seconds: int = 30
+    watch_seconds: float = 5.0
     trace: bool = False
 
     def __post_init__(self) -> None:

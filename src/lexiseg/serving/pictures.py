@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lexiseg.clinic.outlines import outlines
-from lexiseg.serving.records import ClassOutlines
+from lexiseg.serving.records.predictions import ClassOutlines
 
 # Fast: the answer is made while its request waits.
 _PNG_LEVEL, _ZLIB_LEVEL = 1, 1

@@ -2,109 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from lexiseg.clinic.view import View, parse_view
+from lexiseg.clinic.view import View
+from lexiseg.data.volumes.volume_names import is_volume_file
 from lexiseg.errors import RequestError
 from lexiseg.files import disk_errors
 from lexiseg.json_records import Record
 from lexiseg.serving.isolated_decoding import UploadedImage
+from lexiseg.serving.jobs.archives import is_zip
 from lexiseg.serving.limits import Holding, Limits
 from lexiseg.serving.multipart import AnySink, Form, FormLimits, FormReader
-from lexiseg.serving.records import PreviewChoice
 from lexiseg.structured_text import UnusableTextError, parse_json
 from lexiseg.validation import explain
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
-
-
-class PredictForm(Record):
-    """The fields of POST /v1/predict besides the images.
-
-    Attributes:
-        model: Name of the model; None takes the default one.
-        preview: Which results get a preview.
-        exact: Whether results hold an `ExactRecord`.
-        window: DICOM: centre and width of the grey values shown, such as "40,400", or "body-part"; None for
-            the window of the file.
-        frame: DICOM: number of the frame, from 1, in files with several frames.
-    """
-
-    model: str | None = None
-    preview: PreviewChoice = "dicom"
-    exact: bool = False
-    window: str | None = None
-    frame: int | None = Field(default=None, ge=1)
-
-    @property
-    def view(self) -> View:
-        """What of a DICOM file is shown.
-
-        Raises:
-            UsageError: The window cannot be read.
-        """
-        return parse_view(self.window, self.frame)
-
-
-class RefineForm(PredictForm):
-    """The fields of POST /v1/refine besides the image; see `PredictForm`.
-
-    Attributes:
-        say: What is right: free text, or a JSON object with a phrase per factor.
-    """
-
-    say: str = Field(min_length=1, max_length=10_000)
-
-    @property
-    def said(self) -> str | dict[str, str]:
-        """What is right, as text, or as a phrase per factor.
-
-        Raises:
-            RequestError: It begins like a JSON object and is none of texts.
-        """
-        if not self.say.lstrip().startswith("{"):
-            return self.say
-        try:
-            said = parse_json(self.say)
-        except UnusableTextError as error:
-            raise RequestError(
-                f"The field 'say' begins like a JSON object and cannot be read ({error}). Send free text, or "
-                'an object such as {"left": "lower left lung"}.',
-                status=422,
-                code="LEX-REQ-1114",
-            ) from error
-        if not said or not all(isinstance(phrase, str) for phrase in said.values()):
-            raise RequestError(
-                "The field 'say' must hold a phrase for each factor that it names, such as "
-                '{"left": "lower left lung"}.',
-                status=422,
-                code="LEX-REQ-1115",
-            )
-        return dict(said)
-
-
-class JobForm(Record):
-    """The fields of POST /v1/jobs besides the images.
-
-    Attributes:
-        model: Name of the model; None takes the default one.
-        formats: The outputs, separated by commas, as in `lexiseg predict --write`.
-    """
-
-    model: str | None = None
-    formats: str = Field(default="mask", max_length=200)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The outputs, each once."""
-        names = (name.strip() for name in self.formats.split(","))
-        return tuple(dict.fromkeys(name for name in names if name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +58,7 @@ async def read_images(request: Request, limits: Limits, holding: Holding) -> Ima
     reader = FormReader(
         request.headers.get("content-type", ""),
         open_file=lambda name: io.BytesIO(),
-        limits=FormLimits(file_bytes=limits.file_bytes, files=limits.images),
+        limits=FormLimits(file_bytes=lambda name: limits.file_bytes, files=limits.images),
     )
     await _feed(request, reader, limits.request_bytes, holding)
     form = reader.finish()
@@ -165,10 +85,10 @@ async def read_files(
     reader = FormReader(
         request.headers.get("content-type", ""),
         open_file=open_file,
-        limits=FormLimits(file_bytes=limits.file_bytes, files=limits.job_images),
+        limits=FormLimits(file_bytes=lambda name: job_file_bytes(name, limits), files=limits.job_images),
     )
     with disk_errors("the private folder of jobs"):
-        await _feed(request, reader, limits.job_bytes, None)
+        await _feed(request, reader, limits.job_bytes, None, silent=limits.silent_seconds)
     form = reader.finish()
     check_image_fields(form)
     return form
@@ -234,23 +154,36 @@ def read_fields(kind: type[AnyRecord], fields: Mapping[str, Sequence[str]]) -> A
         ) from error
 
 
-async def _feed(request: Request, reader: FormReader[AnySink], most: int, holding: Holding | None) -> None:
-    async for piece in _pieces(request, most, holding):
+async def _feed(
+    request: Request,
+    reader: FormReader[AnySink],
+    most: int,
+    holding: Holding | None,
+    *,
+    silent: float | None = None,
+) -> None:
+    async for piece in _pieces(request, most, holding, silent=silent):
         reader.feed(piece)
 
 
-async def _pieces(request: Request, most: int, holding: Holding | None) -> AsyncIterator[bytes]:
+async def _pieces(
+    request: Request, most: int, holding: Holding | None, *, silent: float | None = None
+) -> AsyncIterator[bytes]:
     """Yield the body of a request piece by piece.
 
+    Args:
+        request: The request.
+        most: Most bytes.
+        holding: What the request holds of the memory for bodies; None for what is written to the disk.
+        silent: Seconds that the client may pause; None for any.
+
     Raises:
-        RequestError: It is above the limit, or the client has gone.
+        RequestError: It is above the limit, the client pauses too long, or it has gone.
     """
-    stated = request.headers.get("content-length", "")
-    if stated.isdecimal() and int(stated) > most:
-        raise _too_large(most)
-    size = 0
+    stated_bytes(request, most)
+    size, pieces = 0, request.stream()
     try:
-        async for piece in request.stream():
+        while (piece := await _next(pieces, silent)) is not None:
             size += len(piece)
             if size > most:
                 raise _too_large(most)
@@ -260,6 +193,51 @@ async def _pieces(request: Request, most: int, holding: Holding | None) -> Async
     except ClientDisconnect as error:
         raise RequestError(
             "The client has gone before its request was read.", status=400, code="LEX-REQ-1120"
+        ) from error
+
+
+def stated_bytes(request: Request, most: int) -> int:
+    """Return the bytes of a body, as the request states them; the most that it may have where it does not.
+
+    Args:
+        request: The request.
+        most: Most bytes.
+
+    Raises:
+        RequestError: It states more.
+    """
+    stated = request.headers.get("content-length", "")
+    if not stated.isdecimal():
+        return most
+    if int(stated) > most:
+        raise _too_large(most)
+    return int(stated)
+
+
+def job_file_bytes(name: str, limits: Limits) -> int:
+    """Return the bytes that a file of a job may have: volumes and zip files may be larger than images.
+
+    Args:
+        name: Its name.
+        limits: Limits of the server.
+    """
+    return limits.volume_bytes if is_zip(name) or is_volume_file(Path(name)) else limits.file_bytes
+
+
+async def _next(pieces: AsyncIterator[bytes], silent: float | None) -> bytes | None:
+    """Return the next piece of a body; None after the last one.
+
+    Raises:
+        RequestError: It does not come in time.
+    """
+    try:
+        async with asyncio.timeout(silent):
+            return await anext(pieces, None)
+    except TimeoutError as error:
+        raise RequestError(
+            f"The upload has paused for {silent:g} seconds, the limit of the server. Send the job again.",
+            status=408,
+            code="LEX-REQ-1451",
         ) from error
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 
+from lexiseg.clinic.view import View
 from lexiseg.data.decode import read_content
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import LexisegError
@@ -46,9 +49,32 @@ class ServedPredictor(Predictor):
         On a CPU the images go through the network one by one: a batch is not faster there, and the last
         digits of a result would depend on the other images of its batch.
         """
+        predict = super().predict_decoded
         if self.engine.description.device == "cpu":
-            return [self.predict_decoded([image])[0] for image in images]
-        return self.predict_decoded(images)
+            return [predict([image])[0] for image in images]
+        return predict(images)
+
+    def for_job(self, view: View) -> ServedPredictor:
+        """Return this predictor with the view of a job; both share the network.
+
+        Args:
+            view: The window and the frame of DICOM files, and the window of volumes.
+        """
+        own = copy.copy(self)
+        # One image or slice at a time: so progress is told, and a job is cancelled, after each.
+        own.options = replace(self.options, view=view, batch_size=1)
+        return own
+
+    def predict_decoded(
+        self, images: Sequence[DecodedImage], *, spacing_mm: tuple[float, float] | None = None
+    ) -> list[Prediction]:
+        """Predict images of a job, one after the other, between the images of requests.
+
+        Args:
+            images: The images.
+            spacing_mm: It has no effect: jobs state no spacing.
+        """
+        return [self._executor.submit(self.compute, [image]).result()[0] for image in images]
 
     def predict_paths(
         self,
@@ -69,12 +95,17 @@ class ServedPredictor(Predictor):
         """
         for path in map(Path, paths):
             try:
-                image = self._decoded(path)
-                yield path, self._executor.submit(self.compute, [image]).result()[0]
+                image = self.decoded(path)
+                yield path, self.predict_decoded([image])[0]
             except LexisegError as error:
                 yield path, error
 
-    def _decoded(self, path: Path) -> DecodedImage:
+    def decoded(self, path: Path) -> DecodedImage:
+        """Return an image of a job, decoded in a process of its own; not to be called in the loop.
+
+        Raises:
+            LexisegError: It cannot be read, or is above a limit.
+        """
         upload = UploadedImage(name=path.name, content=read_content(path), view=self.options.view)
         decoding = asyncio.run_coroutine_threadsafe(self._decoding.decode(upload), self._loop)
         return decoding.result().image

@@ -17,18 +17,17 @@ from lexiseg.inference.result import Prediction
 from lexiseg.printable import counted
 from lexiseg.refinement.refine import refine_decoded, statement_for
 from lexiseg.serving.answers import failed_image, prediction_answer, refined_answer
+from lexiseg.serving.corrected_files import check_corrected, corrected_objects
 from lexiseg.serving.image_addresses import ImageAddresses
 from lexiseg.serving.isolated_decoding import IsolatedDecoding, ReceivedImage, UploadedImage
 from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.limits import Budget, Holding, Limits
 from lexiseg.serving.metrics import Metrics
+from lexiseg.serving.model_watch import ModelWatch
 from lexiseg.serving.models import Models, ServedModel
-from lexiseg.serving.records import (
-    FailedImage,
-    PredictionAnswer,
-    PreviewChoice,
-    RefinedAnswer,
-)
+from lexiseg.serving.records.common import PreviewChoice
+from lexiseg.serving.records.predictions import FailedImage, PredictionAnswer
+from lexiseg.serving.records.refinements import RefinedAnswer
 from lexiseg.serving.tokens import Tokens
 
 _log = logging.getLogger("lexiseg.serving")
@@ -56,6 +55,7 @@ class Service:
         metrics: What it counts.
         tokens: Its tokens; None where it asks for none.
         models: Its models.
+        watch: Replaces models whose files change.
         decoding: Decodes images.
         computing: Its one thread computes.
         encoding: Threads that make answers.
@@ -70,6 +70,7 @@ class Service:
     metrics: Metrics
     tokens: Tokens | None
     models: Models
+    watch: ModelWatch
     decoding: IsolatedDecoding
     computing: ThreadPoolExecutor
     encoding: ThreadPoolExecutor
@@ -94,11 +95,13 @@ class Service:
         except BaseException:
             await self.stop()
             raise
+        self.watch.start()
         _log.info("ready", extra={"models": [model.record.name for model in self.models.all()]})
 
     async def stop(self) -> None:
         """End jobs, processes and threads."""
         self.stopping = True
+        self.watch.stop()
         await self.jobs.stop()
         await self.decoding.stop()
         for threads in (self.computing, self.encoding):
@@ -121,6 +124,24 @@ class Service:
                 status=503,
                 retry_after=5,
                 code="LEX-REQ-1126",
+            ) from error
+
+    @asynccontextmanager
+    async def upload_time(self) -> AsyncIterator[None]:
+        """Refuse the upload of a job that takes longer than the limit.
+
+        Raises:
+            RequestError: It does.
+        """
+        try:
+            async with asyncio.timeout(self.limits.job_seconds):
+                yield
+        except TimeoutError as error:
+            raise RequestError(
+                f"The upload of the job takes longer than {self.limits.job_seconds:g} seconds, the limit of "
+                "the server. Send several jobs.",
+                status=408,
+                code="LEX-REQ-1450",
             ) from error
 
     async def fetch(self, urls: Sequence[str], holding: Holding) -> tuple[tuple[str, bytes], ...]:
@@ -161,28 +182,57 @@ class Service:
             return await asyncio.gather(*(self._predict_one(model, upload, options) for upload in uploads))
 
     async def refine(
-        self, model: ServedModel, upload: UploadedImage, said: str | dict[str, str], options: AnswerOptions
+        self,
+        model: ServedModel,
+        upload: UploadedImage,
+        said: str | dict[str, str],
+        options: AnswerOptions,
+        *,
+        formats: tuple[str, ...] = (),
+        who: str = "",
     ) -> tuple[PredictionAnswer, RefinedAnswer]:
         """Predict an image, and refine its mask by what a person says.
+
+        Args:
+            model: The model.
+            upload: The image.
+            said: What the person says.
+            options: What the answer holds.
+            formats: DICOM objects of the refined mask that it holds too.
+            who: Name of the token of the person; empty where that is not known.
 
         Raises:
             RequestError: Too many images wait for the model.
             DataError: The image cannot be read.
             UsageError: What is said cannot be read, contradicts itself, or can move no mask.
+            DiskError: There is no space for the DICOM objects.
         """
+        check_corrected(formats)
         statement = await asyncio.to_thread(statement_for, model.predictor, said)
         with model.batcher.place(1):
             received, prediction = await self._computed(model, upload)
+            folder = self.jobs.new_folder()[1] if formats else None
 
             def answer() -> tuple[PredictionAnswer, RefinedAnswer]:
                 image = received.image
                 refinement = refine_decoded(model.predictor, image, statement, prediction=prediction)
+                objects = None
+                if folder is not None:
+                    objects = corrected_objects(
+                        model.predictor,
+                        refinement,
+                        upload=upload,
+                        who=who,
+                        formats=formats,
+                        folder=folder,
+                    )
                 refined = refined_answer(
                     refinement,
                     image,
                     classes=model.record.classes,
                     preview=options.preview,
                     exact=options.exact,
+                    objects=objects,
                 )
                 return _answer(model, upload.name, received, prediction, options), refined
 

@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 from lexiseg.errors import DataError, UsageError
 from lexiseg.json_records import FileRecord, Record, reason, write_record
 from lexiseg.outputs.folder_lock import FolderLock
-from lexiseg.serving.records import Scope
+from lexiseg.serving.records.common import Scope
 from lexiseg.structured_text import UnusableTextError, read_json
 
 _log = logging.getLogger("lexiseg.serving")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import stat
 import tempfile
 import time
@@ -193,3 +194,11 @@ def test_a_folder_that_others_may_change_is_left_alone(temporary: Path) -> None:
     private.remove()
     assert notes.read_text() == "mine"
     assert planted.is_dir()
+
+
+def test_a_folder_that_a_cleaning_program_removed_is_made_again(temporary: Path) -> None:
+    private = PrivateFolder()
+    shutil.rmtree(private.new("1").parent)
+    assert private.new("2").is_dir()
+    private.remove()
+    assert list(temporary.glob("lexiseg-jobs-*")) == []

@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.runs.run import Run
-from lexiseg.serving import records
 from lexiseg.serving.batching import BatchSettings
+from lexiseg.serving.interface import RECORDS
 from lexiseg.serving.interface_examples import EXAMPLES
 from lexiseg.serving.isolated_decoding import IsolatedDecoding
 from lexiseg.serving.limits import Limits
@@ -102,10 +102,10 @@ def test_the_interface_describes_itself(client: TestClient) -> None:
     assert interface["openapi"] == "3.1.0"
     schemas = interface["components"]["schemas"]
     for name, example in EXAMPLES.items():
-        record = getattr(records, name).model_validate(example)
+        record = RECORDS[name].model_validate(example)
         assert record.model_dump(mode="json") == example, name
         Draft202012Validator({"$ref": f"#/components/schemas/{name}", **interface}).validate(example)
-    for name in set(schemas) & set(vars(records)):
+    for name in set(schemas) & set(RECORDS):
         for field, about in schemas[name].get("properties", {}).items():
             assert about.get("description"), f"{name}.{field}"
     body = interface["paths"]["/v1/predict"]["post"]["requestBody"]["content"]

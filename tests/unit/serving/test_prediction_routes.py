@@ -16,7 +16,8 @@ from starlette.testclient import TestClient
 import lexiseg
 from dicom_files import dicom_dataset
 from lexiseg.inference.predictor import Predictor
-from lexiseg.serving.records import PredictResponse, RefineResponse
+from lexiseg.serving.records.predictions import PredictResponse
+from lexiseg.serving.records.refinements import RefineResponse
 from pictures import png_file, soft_picture
 
 

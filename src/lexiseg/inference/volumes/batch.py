@@ -67,6 +67,7 @@ def predict_volumes_to_files(
     axis: AxisName = "auto",
     smooth: bool = False,
     on_result: Callable[[Path, VolumePrediction | LexisegError], None] | None = None,
+    on_slice: Callable[[], None] | None = None,
 ) -> VolumeSummary:
     """Segment volumes and write the predictions, one volume at a time.
 
@@ -83,6 +84,7 @@ def predict_volumes_to_files(
         axis: The slices (`lexiseg.clinic.volume_geometry.chosen_axis`).
         smooth: Whether to average each probability with those of the neighbouring slices.
         on_result: Called after each volume, for progress.
+        on_slice: Called after each slice, for progress.
 
     Returns:
         Counts, and the failures with their reasons.
@@ -110,7 +112,9 @@ def predict_volumes_to_files(
                     folder.remove(kind().file(target.name, out))
                 try:
                     volume = target.open(predictor.options.view)
-                    prediction = predict_volume(predictor, volume, axis=axis, smooth=smooth)
+                    prediction = predict_volume(
+                        predictor, volume, axis=axis, smooth=smooth, on_slice=on_slice
+                    )
                 except DataError as error:
                     message = target.named(str(error))
                     failed.append((target.path, message))

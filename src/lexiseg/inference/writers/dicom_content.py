@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from lexiseg._version import __version__
 from lexiseg.clinic.facts import ImageFacts
-from lexiseg.clinic.result_content import Algorithm, ResultContent, SegmentContent, WordContent, WordSide
+from lexiseg.clinic.result_content import (
+    Algorithm,
+    Correction,
+    ResultContent,
+    SegmentContent,
+    WordContent,
+    WordSide,
+)
+from lexiseg.inference.corrected_prediction import CorrectedPrediction, CorrectedWord
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.report_draft import report_draft
 from lexiseg.inference.result import Prediction, RetrievedWord
@@ -45,6 +54,7 @@ def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predict
         if label > 0
     )
     words, reasons = prediction.words, prediction.reasons
+    correction = Correction(who=prediction.who) if isinstance(prediction, CorrectedPrediction) else None
     measured = None if prediction.measured is None else prediction.measured.indices
     if vocabulary is not None and run.side != side:
         words, reasons = _words_of_other_side(prediction, vocabulary)
@@ -58,9 +68,10 @@ def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predict
         expected_dice=prediction.expected_dice,
         flagged=prediction.flagged,
         reasons=reasons,
-        draft="" if vocabulary is None else report_draft(words, measured, vocabulary),
-        algorithm=algorithm_of(predictor, facts.shown),
+        draft="" if vocabulary is None else report_draft(_as_said(words), measured, vocabulary),
+        algorithm=algorithm_of(predictor, facts.shown, *_said(words, correction)),
         fallback_date=fallback_date(predictor),
+        correction=correction,
     )
 
 
@@ -86,7 +97,7 @@ def _words_of_other_side(
         target = vocabulary.flip_tables["horizontal"][position][word.index]
         to, index = (position, word.index) if target is None else target
         factor = vocabulary.factors[to]
-        by_factor[to] = dataclasses.replace(
+        other = dataclasses.replace(
             word,
             factor=factor.name,
             title=factor.title,
@@ -96,6 +107,10 @@ def _words_of_other_side(
             runners_up=(),
             probabilities=(),
         )
+        if isinstance(other, CorrectedWord):
+            retrieved = _converted_index(vocabulary, position, other.model_index, to)
+            other = dataclasses.replace(other, model_index=retrieved)
+        by_factor[to] = other
     words = tuple(by_factor[position] for position in sorted(by_factor))
     if prediction.measured is None or len(words) != len(vocabulary.factors):
         return words, prediction.reasons
@@ -108,11 +123,42 @@ def _words_of_other_side(
     return words, tuple(reason for reason in reasons if reason is not None)
 
 
+def _converted_index(vocabulary: Vocabulary, position: int, index: int | None, to: int) -> int | None:
+    """Return the index of a phrase in another factor in the other left and right; None without one.
+
+    Args:
+        vocabulary: The vocabulary.
+        position: Position of the factor of the phrase.
+        index: Index of the phrase; None for none.
+        to: Position of the other factor.
+    """
+    if index is None:
+        return None
+    place = vocabulary.flip_tables["horizontal"][position][index] or (position, index)
+    return place[1] if place[0] == to else None
+
+
+def _as_said(words: Sequence[RetrievedWord]) -> list[RetrievedWord]:
+    """Return words for the draft of a report; the model is not asked how sure it is of what a person said."""
+    return [word if word.said_by == "model" else dataclasses.replace(word, confidence=1.0) for word in words]
+
+
+def _said(words: Sequence[RetrievedWord], correction: Correction | None) -> tuple[tuple[str, str], ...]:
+    """Return what decides a corrected result besides the model: what was said, and who said it."""
+    if correction is None:
+        return ()
+    said = "; ".join(f"{word.factor}: {word.phrase}" for word in words if word.said_by == "person")
+    return (("corrected by words", said), ("corrected by", correction.who or "not known"))
+
+
 def _word(word: RetrievedWord, vocabulary: Vocabulary, codes: Codes) -> WordContent:
     factor = vocabulary.factor(word.factor)
     halves: dict[Half, bool] = {}
     if factor.measure is not None:
         halves = factor.measure.lesion_in_halves(factor.phrases, word.index)
+    model_phrase = ""
+    if isinstance(word, CorrectedWord) and word.model_index is not None and word.model_index != word.index:
+        model_phrase = factor.phrases[word.model_index]
     return WordContent(
         factor=factor.name,
         title=factor.title,
@@ -121,6 +167,8 @@ def _word(word: RetrievedWord, vocabulary: Vocabulary, codes: Codes) -> WordCont
         factor_code=codes.factors.get(factor.name),
         phrase_code=codes.phrases.get(word.phrase),
         sides=tuple(half for half, lesion in halves.items() if lesion),
+        said_by=word.said_by,
+        model_phrase=model_phrase,
     )
 
 

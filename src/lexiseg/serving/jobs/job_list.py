@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,21 +14,50 @@ from pathlib import Path
 
 from lexiseg.errors import LexisegError, RequestError
 from lexiseg.inference.result import Prediction
+from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.printable import counted
+from lexiseg.refinement.refine import Refinement
 from lexiseg.serving.answers import error_record
-from lexiseg.serving.jobs.job import Job
+from lexiseg.serving.jobs.job import Job, JobSettings
 from lexiseg.serving.jobs.private_folder import PrivateFolder
 from lexiseg.serving.jobs.work import StoppedError, run_job
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.metrics import Metrics
 from lexiseg.serving.models import ServedModel
-from lexiseg.serving.records import ErrorRecord, JobState
+from lexiseg.serving.records.common import ErrorRecord
+from lexiseg.serving.records.jobs import JobState
 from lexiseg.serving.served_predictor import ServedPredictor
 
 _log = logging.getLogger("lexiseg.serving")
 
 # Seconds between two events of progress, and between two signs of life of a stream without news.
 _EVENT_SECONDS, _ALIVE_SECONDS = 0.2, 15.0
+# Seconds after which a job that found no space may be sent again.
+_FULL_SECONDS = 60
+
+
+class JobPlace:
+    """The place of a job whose files arrive.
+
+    Args:
+        make_room: Refuses a number of bytes, besides those of all jobs, that the disk has no room for.
+
+    Attributes:
+        held_bytes: Bytes on the disk that are kept for it.
+    """
+
+    def __init__(self, make_room: Callable[[int], None]) -> None:
+        self._make_room = make_room
+        self.held_bytes = 0
+
+    def hold(self, amount: int) -> None:
+        """Keep more bytes of the disk for the job.
+
+        Raises:
+            RequestError: There are not as many, also without the finished jobs.
+        """
+        self._make_room(amount)
+        self.held_bytes += amount
 
 
 class JobList:
@@ -45,16 +74,16 @@ class JobList:
         self._private = PrivateFolder()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lexiseg-job")
         self._running: set[asyncio.Task[None]] = set()
-        self._arriving = 0
+        self._arriving: set[JobPlace] = set()
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Keep a place for a job while its images arrive; `add` is called before it is given back.
+    def place(self) -> Iterator[JobPlace]:
+        """Keep a place for a job while its files arrive; `add` is called before it is given back.
 
         Raises:
             RequestError: Too many jobs are arriving, waiting or running.
         """
-        active = self._arriving + sum(not job.is_final for job in self._jobs.values())
+        active = len(self._arriving) + sum(not job.is_final for job in self._jobs.values())
         if active >= self._limits.jobs:
             raise RequestError(
                 f"{counted(active, 'job is', 'jobs are')} arriving, waiting or running already. Send the job "
@@ -63,11 +92,12 @@ class JobList:
                 retry_after=30,
                 code="LEX-REQ-1137",
             )
-        self._arriving += 1
+        place = JobPlace(self._make_room)
+        self._arriving.add(place)
         try:
-            yield
+            yield place
         finally:
-            self._arriving -= 1
+            self._arriving.discard(place)
 
     def new_folder(self) -> tuple[str, Path]:
         """Return the number of a new job, and its private folder.
@@ -85,8 +115,9 @@ class JobList:
         *,
         owner: str,
         model: ServedModel,
-        formats: tuple[str, ...],
-        images: dict[Path, str],
+        settings: JobSettings,
+        uploads: dict[Path, str],
+        held_bytes: int,
     ) -> Job:
         """Add a job and begin it as soon as those before it have ended.
 
@@ -95,17 +126,20 @@ class JobList:
             folder: Likewise.
             owner: Name of the token with which it is made.
             model: The model.
-            formats: The outputs.
-            images: Its image files in `folder`, each with the name that it came with.
+            settings: What it writes, and how.
+            uploads: Its files, each in a folder of its own in `folder`, with the name that it came with.
+            held_bytes: Bytes of its files, unpacked.
         """
         job = Job(
             id=number,
             owner=owner,
             version=model.version,
-            formats=formats,
+            settings=settings,
             folder=folder,
-            images=images,
+            uploads=uploads,
+            held_bytes=held_bytes,
             created=datetime.now(UTC),
+            images=len(uploads),
         )
         self._jobs[job.id] = job
         task = asyncio.create_task(self._run(job, model.predictor))
@@ -126,15 +160,15 @@ class JobList:
         job = self._jobs.get(number)
         if job is None or job.owner != owner:
             raise RequestError(
-                "There is no such job. Jobs are removed some time after their end; /v1/jobs lists those "
-                "that are there.",
+                "There is no such job. Jobs are removed some time after their end, or earlier where newer "
+                "ones need their place; /v1/jobs lists those that are there.",
                 status=404,
                 code="LEX-REQ-1138",
             )
         return job
 
     def remove(self, job: Job) -> None:
-        """Cancel a job and remove it with its files; one that runs ends after its present image."""
+        """Cancel a job and remove it with its files; one that runs ends after its present image or slice."""
         self._jobs.pop(job.id, None)
         job.stop.set()
         if job.state == "running":
@@ -168,14 +202,11 @@ class JobList:
     async def _run(self, job: Job, predictor: ServedPredictor) -> None:
         loop = asyncio.get_running_loop()
 
-        def after(result: Prediction | LexisegError) -> None:
-            loop.call_soon_threadsafe(self._count, job, result)
-
         def work() -> int:
             if job.stop.is_set():
                 raise StoppedError
             loop.call_soon_threadsafe(_begin, job)
-            return run_job(job, predictor, after)
+            return run_job(job, predictor, self._limits, _Reports(job, loop, self._metrics))
 
         try:
             job.bytes = await loop.run_in_executor(self._thread, work)
@@ -187,6 +218,7 @@ class JobList:
         except Exception as error:
             _log.error("a job met a defect of the server", exc_info=error)
             job.error, state = _DEFECT, "failed"
+        job.held_bytes = job.bytes or 0
         if job.state != "cancelled":
             self._end(job, "cancelled" if job.stop.is_set() else state)
         if job.stop.is_set() or state != "done":
@@ -200,17 +232,91 @@ class JobList:
         asyncio.get_running_loop().call_later(60 * minutes, self.remove, job)
         self._metrics.job_ended(state)
         _log.info("job", extra={"job": job.id, "state": state, "images": job.done, "failed": job.failed})
+        self._keep_few()
 
-    def _count(self, job: Job, result: Prediction | LexisegError) -> None:
-        version = job.version
+    def _finished(self) -> list[Job]:
+        """Return the finished jobs, the oldest first."""
+        finished = [(job.expires, job.id) for job in self._jobs.values() if job.expires is not None]
+        return [self._jobs[number] for _, number in sorted(finished)]
+
+    def _keep_few(self) -> None:
+        """Remove the oldest finished jobs where there are too many, or they take too much of the disk."""
+        finished = self._finished()
+        for job in finished[: -self._limits.kept_jobs]:
+            self.remove(job)
+        # The newest one stays: somebody waits for it.
+        for job in finished[-self._limits.kept_jobs : -1]:
+            if self._held_bytes() <= self._limits.job_disk_bytes:
+                return
+            self.remove(job)
+
+    def _held_bytes(self) -> int:
+        return sum(job.held_bytes for job in self._jobs.values()) + sum(p.held_bytes for p in self._arriving)
+
+    def _make_room(self, amount: int) -> None:
+        """Remove the oldest finished jobs until a number of bytes fits.
+
+        Raises:
+            RequestError: It does not fit without all of them; then none is removed.
+        """
+        finished, most = self._finished(), self._limits.job_disk_bytes
+        if self._held_bytes() - sum(job.held_bytes for job in finished) + amount > most:
+            raise RequestError(
+                f"The files of the jobs that are arriving, waiting or running leave no space for {amount:,} "
+                f"bytes; the server gives {most:,} bytes to jobs. Send the job again later.",
+                status=507,
+                retry_after=_FULL_SECONDS,
+                code="LEX-REQ-1452",
+            )
+        for job in finished:
+            if self._held_bytes() + amount <= most:
+                return
+            self.remove(job)
+
+
+class _Reports:
+    """What the thread of a job tells the loop; see `lexiseg.serving.jobs.work.JobProgress`."""
+
+    def __init__(self, job: Job, loop: asyncio.AbstractEventLoop, metrics: Metrics) -> None:
+        self._job, self._loop, self._metrics = job, loop, metrics
+
+    def found(self, images: int, notes: tuple[str, ...]) -> None:
+        """Take the number of images and volumes, and what is left out."""
+        self._loop.call_soon_threadsafe(self._job.note_inputs, images, notes)
+
+    def opened(self, slices: int) -> None:
+        """Take the number of slices of a volume."""
+        self._loop.call_soon_threadsafe(self._job.note_volume, slices)
+
+    def slice_done(self) -> None:
+        """Take note of a slice that is predicted."""
+        self._loop.call_soon_threadsafe(self._job.note_slice)
+
+    def ended(self, result: Prediction | VolumePrediction | LexisegError) -> None:
+        """Take the result of an image or of a volume."""
+        self._loop.call_soon_threadsafe(self._count, result)
+
+    def refined(self, refinement: Refinement) -> None:
+        """Take the result of an image whose mask was corrected."""
+        self._loop.call_soon_threadsafe(self._count_refined, refinement)
+
+    def _count_refined(self, refinement: Refinement) -> None:
+        name, version = self._job.version.name, self._job.version.version
+        self._job.note_result(flagged=refinement.flagged)
+        self._metrics.predicted(name, version, refinement.prediction)
+        self._metrics.refined(name, version)
+
+    def _count(self, result: Prediction | VolumePrediction | LexisegError) -> None:
+        name, version = self._job.version.name, self._job.version.version
         if isinstance(result, LexisegError):
-            job.failed += 1
-            self._metrics.failed(version.name, version.version)
+            self._job.note_failure()
+            self._metrics.failed(name, version)
+            return
+        self._job.note_result(flagged=result.flagged)
+        if isinstance(result, VolumePrediction):
+            self._metrics.predicted_volume(name, version, result)
         else:
-            job.done += 1
-            job.flagged += result.flagged
-            self._metrics.predicted(version.name, version.version, result)
-        job.changes += 1
+            self._metrics.predicted(name, version, result)
 
 
 _DEFECT = ErrorRecord(code="LEX-REQ-1113", message="The server has a defect, which this job met.")

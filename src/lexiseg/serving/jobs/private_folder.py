@@ -23,8 +23,9 @@ _OWNER_ONLY = 0o600
 class PrivateFolder:
     """A folder of this server in the temporary folder of the system.
 
-    It is made when it is first needed. Folders of servers that were killed are removed then: they hold images
-    of patients that nobody asks for any more.
+    It is made when it is first needed, and again where a program that cleans the temporary folder has removed
+    it. Folders of servers that were killed are removed then: they hold images of patients that nobody asks
+    for any more.
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,8 @@ class PrivateFolder:
         self._path = self._lock = None
 
     def _opened(self) -> Path:
+        if self._path is not None and not self._path.is_dir():
+            self.remove()
         if self._path is None:
             _remove_abandoned()
             with disk_errors(Path(tempfile.gettempdir())):

@@ -1,38 +1,64 @@
-"""The work of a job: its images are predicted to files, and these become one zip file."""
+"""The work of a job: its images and volumes are predicted to files, and these become one zip file."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
-from lexiseg.clinic.detection import may_be_dicom
-from lexiseg.errors import DataError, LexisegError
-from lexiseg.files import disk_errors, fitting_name
+from lexiseg.errors import DataError, LexisegError, RequestError
+from lexiseg.files import disk_errors
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.predictions_file import RESULTS_FILE
-from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.writers.base import Target
+from lexiseg.inference.volumes.batch import predict_volumes_to_files
+from lexiseg.inference.volumes.prediction import VolumePrediction
+from lexiseg.inference.volumes.volumes_file import VOLUMES_FILE
 from lexiseg.inference.writers.registry import format_names
 from lexiseg.printable import printable_json
+from lexiseg.refinement.refine import Refinement, refine_decoded, statement_for
+from lexiseg.serving.corrected_files import CORRECTED_FORMATS, write_corrected, write_masks
 from lexiseg.serving.jobs.job import Job
+from lexiseg.serving.jobs.job_inputs import JobInputs, job_inputs
 from lexiseg.serving.jobs.private_folder import open_private
+from lexiseg.serving.limits import Limits
+from lexiseg.serving.served_predictor import ServedPredictor
+from lexiseg.serving.volumes.process_client import VolumeProcesses
 from lexiseg.structured_text import parse_json
 
-#: Called after each image.
-OnResult = Callable[[Prediction | LexisegError], None]
-
-# Bytes of a file name that suffixes of outputs, and numbers of equal names, need.
-_ROOM = 24
 # Formats that only the command line writes: cards look into the network, which needs torch; a table of many
 # images is for batches of many thousands.
 _NOT_SERVED = frozenset({"card", "parquet"})
+# Seconds between two looks at the size of the outputs.
+_LOOK_SECONDS = 5.0
 
 
 class StoppedError(Exception):
     """The job was cancelled while it ran."""
+
+
+class JobProgress(Protocol):
+    """What is told of a job while it runs."""
+
+    def found(self, images: int, notes: tuple[str, ...]) -> None:
+        """Take the number of images and volumes, and what is left out."""
+
+    def opened(self, slices: int) -> None:
+        """Take the number of slices of a volume."""
+
+    def slice_done(self) -> None:
+        """Take note of a slice that is predicted."""
+
+    def ended(self, result: Prediction | VolumePrediction | LexisegError) -> None:
+        """Take the result of an image or of a volume."""
+
+    def refined(self, refinement: Refinement) -> None:
+        """Take the result of an image whose mask was corrected."""
 
 
 def served_formats() -> tuple[str, ...]:
@@ -40,62 +66,155 @@ def served_formats() -> tuple[str, ...]:
     return tuple(name for name in format_names() if name not in _NOT_SERVED)
 
 
-def run_job(job: Job, predictor: Predictor, on_result: OnResult) -> int:
-    """Predict the images of a job and pack their outputs; the images are removed.
+def run_job(job: Job, predictor: ServedPredictor, limits: Limits, progress: JobProgress) -> int:
+    """Predict the images and volumes of a job and pack their outputs; its files are removed.
 
     Args:
         job: The job.
         predictor: Its model.
-        on_result: Called after each image.
+        limits: Limits of the server.
+        progress: Told what happens.
 
     Returns:
         The size of the zip file in bytes.
 
     Raises:
         StoppedError: It was cancelled.
-        LexisegError: An output cannot be written.
+        LexisegError: It cannot be carried out, or an output cannot be written.
     """
-    out = job.folder / "out"
-
-    def after(path: Path, result: Prediction | LexisegError) -> None:
-        on_result(result)
-        if job.stop.is_set():
-            raise StoppedError
-
+    out, own = job.folder / "out", predictor.for_job(job.settings.view)
+    watch = _Watch(job, out, limits)
     try:
-        predict_to_files(predictor, _targets(job.images), out, writers=job.formats, on_result=after)
-        return _pack(out, job.zip_file, job.images)
+        with VolumeProcesses(limits, job.stop) as processes:
+            inputs = job_inputs(job, processes, progress.opened)
+            progress.found(len(inputs.images) + len(inputs.volumes), inputs.notes)
+            if job.settings.said is None:
+                _predict(inputs, job, own, out, watch, progress)
+            else:
+                _refine(inputs, job, own, out, progress)
+        return _pack(out, job.zip_file, inputs.names)
     finally:
-        for file in job.images:
-            file.unlink(missing_ok=True)
+        for file in job.uploads:
+            shutil.rmtree(file.parent, ignore_errors=True)
         shutil.rmtree(out, ignore_errors=True)
 
 
-def _targets(images: Mapping[Path, str]) -> list[Target]:
-    """Return the images with names of their outputs, each name once."""
-    taken: set[str] = set()
-    targets = []
-    for file, name in images.items():
-        # The last number of a UID is no ending.
-        stem = fitting_name(name if may_be_dicom(Path(name)) else Path(name).stem, room=_ROOM)
-        own, number = stem, 1
-        while own.lower() in taken:
-            number += 1
-            own = f"{stem}-{number}"
-        taken.add(own.lower())
-        targets.append(Target(image=file, name=Path(own)))
-    return targets
+class _Watch:
+    """Ends a job that was cancelled, or whose outputs become too large."""
+
+    def __init__(self, job: Job, out: Path, limits: Limits) -> None:
+        self._job, self._out, self._most = job, out, limits.result_bytes
+        self._looked = time.monotonic()
+
+    def look(self) -> None:
+        """Look whether the job may go on.
+
+        Raises:
+            StoppedError: It was cancelled.
+            RequestError: Its outputs are too large.
+        """
+        if self._job.stop.is_set():
+            raise StoppedError
+        if time.monotonic() - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        self.check_size()
+
+    def check_size(self) -> None:
+        """Look at the size of the outputs.
+
+        Raises:
+            RequestError: They are too large.
+        """
+        if _bytes_below(self._out) > self._most:
+            raise RequestError(
+                f"The outputs of the job are larger than {self._most:,} bytes, the limit of the server. Send "
+                "several jobs, or choose fewer formats.",
+                status=413,
+                code="LEX-REQ-1453",
+            )
 
 
-def _pack(out: Path, packed: Path, images: Mapping[Path, str]) -> int:
+def _bytes_below(folder: Path) -> int:
+    """Return the size of all files in a folder; those that are renamed meanwhile may be left out."""
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += os.stat(os.path.join(place, name)).st_size
+    return size
+
+
+def _predict(
+    inputs: JobInputs, job: Job, predictor: ServedPredictor, out: Path, watch: _Watch, progress: JobProgress
+) -> None:
+    def ended(path: Path, result: Prediction | VolumePrediction | LexisegError) -> None:
+        progress.ended(result)
+        watch.look()
+
+    def slice_done() -> None:
+        progress.slice_done()
+        watch.look()
+
+    settings = job.settings
+    if inputs.volumes:
+        predict_volumes_to_files(
+            predictor,
+            inputs.volumes,
+            out,
+            formats=settings.formats,
+            axis=settings.axis,
+            smooth=settings.smooth_slices,
+            on_result=ended,
+            on_slice=slice_done,
+        )
+    if inputs.images:
+        predict_to_files(predictor, inputs.images, out, writers=settings.formats, on_result=ended)
+    watch.check_size()
+
+
+def _refine(
+    inputs: JobInputs, job: Job, predictor: ServedPredictor, out: Path, progress: JobProgress
+) -> None:
+    """Correct the mask of the only image.
+
+    Raises:
+        LexisegError: There are others, the image cannot be read, or the words cannot move its mask.
+    """
+    settings = job.settings
+    assert settings.said is not None
+    if len(inputs.images) != 1 or inputs.volumes:
+        raise DataError(
+            f"Words correct the mask of one image; the job holds {len(inputs.images)} images and "
+            f"{len(inputs.volumes)} volumes. Send one image, or leave out the field 'say'.",
+            code="LEX-DATA-1459",
+        )
+    (target,) = inputs.images
+    name = inputs.names[target.image]
+    statement = statement_for(predictor, settings.said)
+    image = predictor.decoded(target.image)
+    refinement = refine_decoded(predictor, image, statement, prediction=predictor.predict_decoded([image])[0])
+    write_masks(predictor, refinement, name=Path(name).name, pixels=image.pixels, out=out / "refined")
+    formats = [name for name in settings.formats if name in CORRECTED_FORMATS]
+    refused = write_corrected(
+        predictor, refinement, image=target.image, name=name, who=settings.who, formats=formats, out=out
+    )
+    notes = tuple(f"The {kind} is not written: {why}" for kind, why in refused.items())
+    progress.found(1, (*inputs.notes, *notes))
+    progress.refined(refinement)
+
+
+def _pack(out: Path, packed: Path, names: Mapping[Path, str]) -> int:
     """Write the outputs as a zip file, without the places of this server in them."""
-    folders = {path.name for path in out.iterdir() if path.is_dir() and not path.name.startswith(".")}
     with disk_errors(packed), open_private(packed) as file, zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(RESULTS_FILE, _lines(out / RESULTS_FILE, images), zipfile.ZIP_DEFLATED)
-        for folder in sorted(folders):
-            for output in sorted((out / folder).rglob("*")):
-                if output.is_file():
-                    archive.write(output, output.relative_to(out).as_posix(), zipfile.ZIP_DEFLATED)
+        for name in (RESULTS_FILE, VOLUMES_FILE):
+            if (out / name).is_file():
+                archive.writestr(name, _lines(out / name, names), zipfile.ZIP_DEFLATED)
+        for output in sorted(out.rglob("*")):
+            inside = output.relative_to(out)
+            hidden = any(part.startswith(".") for part in inside.parts)
+            if output.is_file() and len(inside.parts) > 1 and not hidden:
+                archive.write(output, inside.as_posix(), zipfile.ZIP_DEFLATED)
     return packed.stat().st_size
 
 
@@ -106,6 +225,9 @@ def _lines(file: Path, images: Mapping[Path, str]) -> str:
     for line in file.read_text(encoding="utf-8").splitlines():
         record = parse_json(line)
         path = record["image"]
+        if path not in names:
+            lines.append(line + "\n")  # a volume, which has its name already
+            continue
         record["image"] = names[path]
         if "error" in record:
             record["error"] = record["error"].replace(path, names[path])

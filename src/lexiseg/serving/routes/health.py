@@ -11,14 +11,19 @@ from lexiseg._version import __version__
 from lexiseg.prometheus_text import PROMETHEUS_TYPE
 from lexiseg.serving.access import needs
 from lexiseg.serving.interface import REFUSALS, json_answer
+<<<<<<< HEAD
 from lexiseg.serving.records import HealthRecord
+=======
+from lexiseg.serving.metrics import METRICS_TYPE
+from lexiseg.serving.records.health import HealthRecord, ModelState, ReadyRecord
+>>>>>>> serve2
 from lexiseg.serving.service import service_of
 from lexiseg.serving.tokens import Holder
 
 router = APIRouter(tags=["health"])
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {
-    503: {"model": HealthRecord, "description": "The server is stopping."}
+    503: {"model": ReadyRecord, "description": "The server is stopping."}
 }
 
 
@@ -31,14 +36,26 @@ async def health() -> Response:
 @router.get(
     "/readyz",
     summary="Say whether the server takes requests",
-    response_model=HealthRecord,
+    response_model=ReadyRecord,
     responses=_NOT_READY,
 )
 async def ready(request: Request) -> Response:
-    """Return "ok" until the server begins to end."""
-    if service_of(request).stopping:
-        return json_answer(HealthRecord(status="stopping", version=__version__), 503)
-    return json_answer(HealthRecord(status="ok", version=__version__))
+    """Return "ok" until the server begins to end, and the state of each model."""
+    service = service_of(request)
+    found = ReadyRecord(
+        status="stopping" if service.stopping else "ok",
+        version=__version__,
+        models=tuple(
+            ModelState(
+                name=model.record.name,
+                version=model.record.version,
+                loaded=model.record.loaded,
+                problem=service.models.problems.get(model.record.name),
+            )
+            for model in service.models.all()
+        ),
+    )
+    return json_answer(found, 503 if service.stopping else 200)
 
 
 @router.get(
@@ -54,4 +71,10 @@ async def metrics(request: Request, holder: Annotated[Holder, Depends(needs("met
     """Return latency, queue, images, flags, images that are unlike the training images, and words."""
     service = service_of(request)
     waiting = {model.record.name: model.batcher.reserved for model in service.models.all()}
+<<<<<<< HEAD
     return Response(service.metrics.text(waiting), media_type=PROMETHEUS_TYPE)
+=======
+    return Response(
+        service.metrics.text(waiting, problems=service.models.problems.keys()), media_type=METRICS_TYPE
+    )
+>>>>>>> serve2

@@ -1,7 +1,8 @@
-"""The routes about jobs: many images at once, in the background."""
+"""The routes about jobs: many images, and volumes, in the background."""
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,16 +13,22 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from lexiseg.errors import RequestError
 from lexiseg.files import disk_errors, fitting_name
+from lexiseg.inference.writers.mask import MaskWriter
 from lexiseg.inference.writers.registry import make_writers
+from lexiseg.refinement.refine import statement_for
 from lexiseg.serving.access import needs
+from lexiseg.serving.corrected_files import check_corrected
 from lexiseg.serving.gate import facts_of
 from lexiseg.serving.interface import REFUSALS, form_body, json_answer
-from lexiseg.serving.jobs.job import Job
+from lexiseg.serving.jobs.archives import check_zip, is_zip
+from lexiseg.serving.jobs.job import Job, JobSettings
 from lexiseg.serving.jobs.private_folder import open_private
 from lexiseg.serving.jobs.work import check_served
 from lexiseg.serving.limits import Limits
-from lexiseg.serving.records import JobRecord, JobsResponse
-from lexiseg.serving.request_body import JobForm, read_fields, read_files
+from lexiseg.serving.models import ServedModel
+from lexiseg.serving.records.jobs import JobRecord, JobsResponse
+from lexiseg.serving.request_body import read_fields, read_files, stated_bytes
+from lexiseg.serving.request_forms import JobForm
 from lexiseg.serving.service import service_of
 from lexiseg.serving.tokens import Holder
 
@@ -29,35 +36,47 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _Owner = Annotated[Holder, Depends(needs("jobs"))]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+_KINDS = (
+    "A PNG, JPEG, TIFF, BMP, WebP, DICOM, NIfTI, MHA or NRRD file, or a zip file of such files or of DICOM "
+    "series."
+)
 
 
 @router.post(
     "",
-    summary="Predict many images in the background",
+    summary="Predict many images, or volumes, in the background",
     status_code=202,
     response_model=JobRecord,
     responses=REFUSALS,
-    openapi_extra=form_body(JobForm, several=True),
+    openapi_extra=form_body(JobForm, several=True, kinds=_KINDS),
 )
 async def create_job(request: Request, owner: _Owner) -> Response:
-    """Keep images in a private folder until they are predicted; their outputs become one zip file."""
+    """Keep images and volumes in a private folder until they are predicted; outputs become one zip file."""
     service = service_of(request)
-    with service.jobs.place():
+    limits = service.limits
+    stated = stated_bytes(request, limits.job_bytes)
+    with service.jobs.place() as place:
+        place.hold(stated)
         number, folder = service.jobs.new_folder()
         try:
-            images, fields = await _store(request, folder, service.limits)
-            formats = fields.names
-            check_served(formats)
-            make_writers(formats)
-            model = service.models.get(fields.model)
+            async with service.upload_time():
+                uploads, fields = await _store(request, folder, limits)
+            settings, model = fields.settings(owner.name), service.models.get(fields.model)
+            place.hold(await asyncio.to_thread(_checked, settings, model, uploads, limits))
             job = service.jobs.add(
-                number, folder, owner=owner.name, model=model, formats=formats, images=images
+                number,
+                folder,
+                owner=owner.name,
+                model=model,
+                settings=settings,
+                uploads=uploads,
+                held_bytes=place.held_bytes,
             )
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
     facts = facts_of(request.scope)
-    facts.model, facts.version, facts.images = model.record.name, model.record.version[:12], len(images)
+    facts.model, facts.version, facts.images = model.record.name, model.record.version[:12], len(uploads)
     return json_answer(job.record(), 202)
 
 
@@ -130,11 +149,11 @@ async def delete_job(request: Request, owner: _Owner, number: str) -> Response:
 
 
 async def _store(request: Request, folder: Path, limits: Limits) -> tuple[dict[Path, str], JobForm]:
-    """Write the images of a request into a folder; return them with their names, and the other fields."""
+    """Write the files of a request into a folder; return them with their names, and the other fields."""
     opened: list[tuple[Path, BinaryIO]] = []
 
     def open_next(name: str) -> BinaryIO:
-        # A folder of its own: several images may have the same name.
+        # A folder of its own: several files may have the same name.
         own = folder / f"{len(opened) + 1}"
         with disk_errors(own):
             own.mkdir(mode=0o700)
@@ -147,8 +166,22 @@ async def _store(request: Request, folder: Path, limits: Limits) -> tuple[dict[P
     finally:
         for _, file in opened:
             file.close()
-    images = {path: file.name for (path, _), file in zip(opened, form.files, strict=True)}
-    return images, read_fields(JobForm, form.fields)
+    uploads = {path: file.name for (path, _), file in zip(opened, form.files, strict=True)}
+    return uploads, read_fields(JobForm, form.fields)
+
+
+def _checked(settings: JobSettings, model: ServedModel, uploads: dict[Path, str], limits: Limits) -> int:
+    """Refuse a job that cannot be carried out; return the bytes that its zip files hold.
+
+    Raises:
+        LexisegError: An output is not written, words cannot be read, or a zip file holds too much.
+    """
+    check_served(settings.formats)
+    make_writers(settings.formats)
+    if settings.said is not None:
+        check_corrected([name for name in settings.formats if name != MaskWriter.name])
+        statement_for(model.predictor, settings.said)
+    return sum(check_zip(path, name, limits) for path, name in uploads.items() if is_zip(name))
 
 
 def _event(name: str, job: Job) -> str:

@@ -12,7 +12,7 @@ from lexiseg.printable import printable
 from lexiseg.serving.access import needs
 from lexiseg.serving.interface import REFUSALS, json_answer
 from lexiseg.serving.pictures import png
-from lexiseg.serving.records import ModelsResponse
+from lexiseg.serving.records.models import ModelsResponse
 from lexiseg.serving.service import service_of
 from lexiseg.serving.tokens import Holder
 from lexiseg.serving.zone_picture import zone_picture

@@ -14,15 +14,10 @@ from lexiseg.serving.gate import RequestFacts, facts_of
 from lexiseg.serving.interface import REFUSALS, form_body, json_answer, json_body
 from lexiseg.serving.logs import request_id
 from lexiseg.serving.models import ServedModel
-from lexiseg.serving.records import FailedImage, PredictionAnswer, PredictResponse, RefineResponse, UrlRequest
-from lexiseg.serving.request_body import (
-    ImageForm,
-    PredictForm,
-    RefineForm,
-    read_fields,
-    read_images,
-    read_json_body,
-)
+from lexiseg.serving.records.predictions import FailedImage, PredictionAnswer, PredictResponse, UrlRequest
+from lexiseg.serving.records.refinements import RefineResponse
+from lexiseg.serving.request_body import ImageForm, read_fields, read_images, read_json_body
+from lexiseg.serving.request_forms import PredictForm, RefineForm
 from lexiseg.serving.service import AnswerOptions, service_of
 from lexiseg.serving.tokens import Holder
 
@@ -81,7 +76,12 @@ async def refine(request: Request, holder: _Predicting) -> Response:
             model = service.models.get(fields.model)
             options = AnswerOptions(preview=fields.preview, exact=fields.exact)
             prediction, refined = await service.refine(
-                model, form.uploads(fields.view)[0], fields.said, options
+                model,
+                form.uploads(fields.view)[0],
+                fields.said,
+                options,
+                formats=fields.names,
+                who=holder.name,
             )
     _note(facts_of(request.scope), model, [prediction])
     return json_answer(

@@ -1,5 +1,6 @@
 // What a person saves: pictures, JSON, DICOM objects. Each file says what it is not for.
 import { canvasOf, drawScene, pixelsOf } from "./pictures.js";
+import { statedIn } from "./readings.js";
 import { outputs } from "./server.js";
 import { text } from "./texts.js";
 
@@ -96,8 +97,23 @@ export function saveJson(items, name) {
 
 export const saveOneJson = (item) => saveJson([item], `${stem(item)}_lexiseg.json`);
 
-/** Lets the server write a DICOM segmentation and a structured report, and saves them as a zip. */
-export async function saveDicom(item, onProgress) {
-  const zip = await outputs(item.file, item.model.name, "seg,sr", (job) => onProgress(job.done / job.images));
-  return save(zip, `${stem(item)}_dicom.zip`);
+/** Returns whether what a person said moved the mask; words that name no place do not. */
+export const isMoved = (item) => item.reading.overlap !== null;
+
+/**
+ * Lets the server write a DICOM segmentation and a structured report, and saves them as a zip. After a correction
+ * they hold the corrected mask, and say that a person changed the words.
+ * @param {(share: number) => void} onProgress Gets the share that is done.
+ * @param {(notes: string[]) => void} onNotes Gets what could not be written, where there is such.
+ */
+export async function saveDicom(item, onProgress, onNotes) {
+  const said = isMoved(item) ? JSON.stringify(Object.fromEntries(statedIn(item.reading))) : null;
+  // The frame that is shown, also of a file that would be read as a volume.
+  const fields = { model: item.model.name, formats: "seg,sr", frame: item.result.dicom.frame };
+  const onJob = (job) => {
+    onProgress(job.done / job.images);
+    if (job.notes.length) onNotes(job.notes);
+  };
+  const zip = await outputs(item.file, said ? { ...fields, say: said } : fields, onJob);
+  return save(zip, `${stem(item)}${said ? "_corrected" : ""}_dicom.zip`);
 }

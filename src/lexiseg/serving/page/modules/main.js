@@ -3,7 +3,7 @@ import { CaseList } from "./cases.js";
 import { showCases } from "./case_panel.js";
 import { canRedo, canUndo, sayFreely, sayPhrase } from "./corrections.js";
 import { byId, element, speak } from "./elements.js";
-import { saveDicom, saveJson, saveMask, saveOneJson, savePicture } from "./exports.js";
+import { isMoved, saveDicom, saveJson, saveMask, saveOneJson, savePicture } from "./exports.js";
 import { findingSentence, showFinding } from "./finding_panel.js";
 import { showHistory, stepText } from "./history_panel.js";
 import { startIntake } from "./intake.js";
@@ -11,6 +11,7 @@ import { showKeys, startKeys } from "./keys.js";
 import { clearNotice, notice } from "./notices.js";
 import { startOffline } from "./offline.js";
 import { PredictionQueue } from "./prediction_queue.js";
+import { statedIn } from "./readings.js";
 import { models } from "./server.js";
 import { Stage } from "./stage.js";
 import { currentLanguage, languages, number, percent, setLanguage, showTexts, text } from "./texts.js";
@@ -93,11 +94,16 @@ function unreadBox(unread) {
 function showExport(item) {
   const dicom = item.result.dicom !== null;
   byId("export-dicom").disabled = !dicom;
-  byId("export-note").textContent =
-    dicom ? (item.isCorrected ? text("export.dicom.model") : "") : text("export.dicom.needs");
+  byId("export-note").textContent = dicom ? dicomNote(item) : text("export.dicom.needs");
   const { engine } = item.result;
   const { name, version } = item.model;
   byId("provenance").textContent = text("provenance", { model: name, version: version.slice(0, 12), engine });
+}
+
+/** Returns what the DICOM objects of an image hold where a person said something; else an empty text. */
+function dicomNote(item) {
+  if (!statedIn(item.reading).size) return "";
+  return text(isMoved(item) ? "export.dicom.corrected" : "export.dicom.model");
 }
 
 /** Lets a person say something of the image that is shown; the page says what follows. */
@@ -144,6 +150,7 @@ function goFurther(distance) {
 /** Runs an export and says that the file is saved, or why not. */
 async function saved(run) {
   clearNotice("export");
+  clearNotice("export-notes");
   try {
     notice("export", text("export.done", { name: await run() }));
   } catch (problem) {
@@ -157,8 +164,11 @@ function startExports() {
     "export-mask": () => saveMask(list.shown),
     "export-json": () => saveOneJson(list.shown),
     "export-all": () => saveJson(list.sorted.filter(({ status }) => status === "done"), "lexiseg.json"),
-    "export-dicom": () => saveDicom(list.shown, (share) =>
-      notice("export", text("export.running", { percent: percent(share) }))),
+    "export-dicom": () => saveDicom(
+      list.shown,
+      (share) => notice("export", text("export.running", { percent: percent(share) })),
+      (notes) => notice("export-notes", notes.join(" "), { bad: true }),
+    ),
   };
   for (const [id, run] of Object.entries(actions)) byId(id).addEventListener("click", () => saved(run));
   byId("export-print").addEventListener("click", () => print());

@@ -75,10 +75,11 @@ export async function zone(model, factor, index) {
 
 /**
  * Lets the server write files for an image, and returns them as a zip.
+ * @param {object} fields The fields of the job.
  * @param {(job: object) => void} onProgress Gets the record of the job whenever it changes.
  */
-export async function outputs(file, model, formats, onProgress) {
-  const job = await asJson("v1/jobs", form(file, { model, formats }));
+export async function outputs(file, fields, onProgress) {
+  const job = await asJson("v1/jobs", form(file, fields));
   const events = await request(`v1/jobs/${encodeURIComponent(job.id)}/events`, {
     headers: { Accept: "text/event-stream" },
   });

@@ -132,7 +132,8 @@ export default {
   "export.dicom": "DICOM SEG + SR",
   "export.all": "Alle Bilder (JSON)",
   "export.dicom.needs": "DICOM SEG und SR brauchen ein DICOM-Bild.",
-  "export.dicom.model": "DICOM SEG und SR enthalten die Maske des Modells, ohne Ihre Korrekturen.",
+  "export.dicom.model": "DICOM SEG und SR enthalten Maske und Worte des Modells: Ihre Worte nennen keinen Ort.",
+  "export.dicom.corrected": "DICOM SEG und SR enthalten die korrigierte Maske und den Hinweis, dass ein Mensch die Worte ge\u00e4ndert hat.",
   "export.running": "Der Server schreibt die DICOM-Dateien: {percent}",
   "export.done": "{name} ist gespeichert.",
 

@@ -132,7 +132,8 @@ export default {
   "export.dicom": "DICOM SEG + SR",
   "export.all": "All images (JSON)",
   "export.dicom.needs": "DICOM SEG and SR need a DICOM image.",
-  "export.dicom.model": "DICOM SEG and SR hold the mask of the model, without your corrections.",
+  "export.dicom.model": "DICOM SEG and SR hold the mask and the words of the model: your words name no place.",
+  "export.dicom.corrected": "DICOM SEG and SR hold the corrected mask, and say that a person changed the words.",
   "export.running": "The server writes the DICOM files: {percent}",
   "export.done": "{name} is saved.",
 

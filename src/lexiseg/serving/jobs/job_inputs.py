@@ -1,0 +1,174 @@
+"""What a job predicts: images and volumes, also those in zip files, which are unpacked here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lexiseg.clinic.detection import may_be_dicom
+from lexiseg.errors import DataError, LexisegError
+from lexiseg.files import fitting_name
+from lexiseg.inference.staging import named
+from lexiseg.inference.targets import FoundImages, find_images
+from lexiseg.inference.volumes.targets import FoundVolumes, VolumeTarget, find_volumes
+from lexiseg.inference.writers.base import Target
+from lexiseg.serving.declared_size import is_deflated
+from lexiseg.serving.jobs.archives import is_zip, unpack
+from lexiseg.serving.jobs.job import Job
+from lexiseg.serving.volumes.isolated_volumes import IsolatedTarget
+from lexiseg.serving.volumes.process_client import VolumeProcesses
+
+# Bytes of a file name that suffixes of outputs, and numbers of equal names, need.
+_ROOM = 24
+# Bytes in which a DICOM file says how it is coded.
+_HEAD_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobInputs:
+    """What a job predicts.
+
+    Attributes:
+        images: The images, with names of their outputs.
+        volumes: The volumes, likewise; no two of all names are the same.
+        names: What results call the files of the images.
+        notes: What is left out, one sentence each.
+    """
+
+    images: tuple[Target, ...]
+    volumes: tuple[IsolatedTarget, ...]
+    names: dict[Path, str]
+    notes: tuple[str, ...]
+
+
+def job_inputs(job: Job, processes: VolumeProcesses, on_open: Callable[[int], None]) -> JobInputs:
+    """Unpack the zip files of a job, and find its images and volumes.
+
+    Args:
+        job: The job.
+        processes: Read its volumes.
+        on_open: Told the number of slices of each volume that is opened.
+
+    Raises:
+        DataError: A zip file is damaged, or holds neither images nor volumes.
+        DiskError: There is no space.
+    """
+    images: list[Target] = []
+    volumes: list[VolumeTarget] = []
+    names: dict[Path, str] = {}
+    notes: list[str] = []
+    for file, name in job.uploads.items():
+        found = _of_zip(job, file, name) if is_zip(name) else _of_file(job, file, name)
+        images += found.images
+        volumes += found.volumes
+        names |= found.names
+        notes += found.notes
+    taken: set[str] = set()
+    return JobInputs(
+        images=tuple(replace(target, name=_free(target.name, taken)) for target in images),
+        volumes=tuple(
+            IsolatedTarget(
+                path=target.path,
+                name=_free(target.name, taken),
+                slices=target.slices,
+                source=target.source,
+                processes=processes,
+                on_open=on_open,
+            )
+            for target in volumes
+        ),
+        names=names,
+        notes=tuple(notes),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    images: tuple[Target, ...] = ()
+    volumes: tuple[VolumeTarget, ...] = ()
+    names: Mapping[Path, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def _of_file(job: Job, file: Path, name: str) -> _Found:
+    """Return the volume or the image of one file."""
+    # Reading the header of a deflated file would inflate it, within no limit; as an image it is refused.
+    volumes = () if _is_deflated(file) else _volumes(job, file, {}).targets
+    if volumes:
+        return _Found(volumes=tuple(replace(one, source=name) for one in volumes))
+    # The last number of a UID is no ending.
+    stem = name if may_be_dicom(Path(name)) else Path(name).stem
+    target = Target(image=file, name=Path(fitting_name(stem, room=_ROOM)))
+    return _Found(images=(target,), names={file: name})
+
+
+def _of_zip(job: Job, file: Path, name: str) -> _Found:
+    """Unpack a zip file and return its volumes and images; outputs keep its folders."""
+    folder = file.parent / "unpacked" / fitting_name(Path(name).stem or "archive", room=_ROOM)
+    labels = {folder: name}
+    try:
+        unpack(file, folder)
+        file.unlink()
+        _refuse_deflated(folder, name)
+        found = _volumes(job, folder, labels)
+        images = find_images([folder], of_volumes=found.files, labels=labels)
+    except LexisegError as error:
+        raise named(named(error, folder, name), file, name) from error
+    return _Found(
+        images=tuple(replace(target, source=None) for target in images.targets),
+        volumes=found.targets,
+        names={target.image: target.label for target in images.targets},
+        notes=_notes(images, name),
+    )
+
+
+def _volumes(job: Job, place: Path, labels: Mapping[Path, str]) -> FoundVolumes:
+    settings = job.settings
+    with_dicom = not settings.single_slices and settings.view.frame is None
+    return find_volumes([place], with_dicom=with_dicom, labels=labels)
+
+
+def _refuse_deflated(folder: Path, name: str) -> None:
+    """Refuse DICOM files that reading of their headers would inflate, within no limit.
+
+    Raises:
+        DataError: There is one.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file() and _is_deflated(path):
+            raise DataError(
+                f"{name} holds {path.relative_to(folder)}, a DICOM file that is compressed as a whole "
+                "(Deflated Explicit VR Little Endian), which the server does not read. Export it without "
+                "compression.",
+                code="LEX-DATA-1457",
+            )
+
+
+def _is_deflated(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return is_deflated(file.read(_HEAD_BYTES))
+
+
+def _notes(found: FoundImages, name: str) -> tuple[str, ...]:
+    """Return what of a zip file is not read, one sentence each."""
+    skipped = ", ".join(
+        f"{files.count} {ending or 'without ending'} (such as {files.example.name})"
+        for ending, files in sorted(found.skipped.items())
+    )
+    earlier = len(found.earlier_outputs)
+    said = (
+        (f"Files of {name} that are not read because of their ending: {skipped}.", bool(skipped)),
+        (f"Pictures of {name} that are not read because a prediction wrote them: {earlier}.", earlier > 0),
+    )
+    return tuple(sentence for sentence, holds in said if holds)
+
+
+def _free(name: Path, taken: set[str]) -> Path:
+    """Return a name of outputs that no other one has, and note it."""
+    own, number = name, 1
+    while own.as_posix().lower() in taken:
+        number += 1
+        own = name.with_name(f"{name.name}-{number}")
+    taken.add(own.as_posix().lower())
+    return own

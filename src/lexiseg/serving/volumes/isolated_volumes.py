@@ -1,0 +1,135 @@
+"""Volumes that are read in a process of their own; only their slices reach the server, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lexiseg.clinic.view import View
+from lexiseg.clinic.volume_geometry import VolumeGrid
+from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.data.volumes.volume import Volume
+from lexiseg.data.volumes.voxel_file import StoredVoxels, VoxelFile
+from lexiseg.errors import DataError
+from lexiseg.extras import load_module
+from lexiseg.inference.volumes.targets import VolumeTarget
+from lexiseg.serving.volumes.data_files import check_data_file
+from lexiseg.serving.volumes.process_client import VolumeProcess, VolumeProcesses
+from lexiseg.serving.volumes.reading_process import VolumeRequest
+
+_NIFTI_2_BYTES = 540
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsolatedSlices:
+    """The slices of a volume along one voxel axis.
+
+    Attributes:
+        process: Reads them.
+        count: Number of slices.
+    """
+
+    process: VolumeProcess
+    count: int
+
+    def __len__(self) -> int:
+        """Return the number of slices."""
+        return self.count
+
+    def read(self, index: int) -> DecodedImage:
+        """Return one slice, see `lexiseg.data.volumes.volume.Slices`.
+
+        Raises:
+            LexisegError: It cannot be read.
+        """
+        answer, pixels = self.process.ask(VolumeRequest(wanted="slice", index=index))
+        return DecodedImage(pixels=np.frombuffer(pixels, np.uint8).reshape(answer.shape), facts=answer.facts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsolatedTarget(VolumeTarget):
+    """A volume of a job.
+
+    Attributes:
+        processes: Read it.
+        on_open: Told the number of its slices before the first one is read.
+    """
+
+    processes: VolumeProcesses = field(compare=False)
+    on_open: Callable[[int], None] = field(compare=False)
+
+    def open(self, view: View) -> Volume:
+        """Open the volume in a process of its own.
+
+        Raises:
+            LexisegError: It cannot be read, or is above a limit.
+        """
+        if self.slices:
+            from lexiseg.serving.volumes.isolated_series import open_isolated_series
+
+            return open_isolated_series(self, view)
+        check_data_file(self.path)
+        process = self.processes.next(self.label)
+        voxels = self.processes.limits.voxels
+        answer, header = process.ask(
+            VolumeRequest(wanted="volume", path=str(self.path), view=view, voxels=voxels)
+        )
+        grid = VolumeGrid(
+            shape=answer.shape,
+            affine=np.array(answer.affine, np.float64).reshape(4, 4),
+            is_placed=answer.is_placed,
+            has_spacing=answer.has_spacing,
+        )
+        stored = StoredVoxels(
+            kind=answer.kind,
+            grid=grid,
+            # They stay in the process.
+            values=np.zeros((0, 0, 0), np.uint8),
+            header=_nifti_header(header) if header else None,
+        )
+        return IsolatedVoxelFile(path=self.path, stored=stored, view=view, target=self, process=process)
+
+    def choose_slices(self, volume: Volume, axis: int, process: VolumeProcess) -> IsolatedSlices:
+        """Return the slices of the volume along a voxel axis.
+
+        Raises:
+            LexisegError: There are too many, or the volume cannot be read.
+        """
+        count, most = volume.grid.shape[axis], self.processes.limits.slices
+        if count > most:
+            raise DataError(
+                f"{self.path} has {count:,} slices; the server takes at most {most:,}. Cut the volume into "
+                "parts, or choose other slices with the field 'axis'.",
+                code="LEX-DATA-1454",
+            )
+        self.on_open(count)
+        process.ask(VolumeRequest(wanted="slices", axis=axis))
+        return IsolatedSlices(process=process, count=count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IsolatedVoxelFile(VoxelFile):
+    """A volume in one file; its header is known here, its voxels are not.
+
+    Attributes:
+        target: What it was opened from.
+        process: Reads its slices.
+    """
+
+    target: IsolatedTarget
+    process: VolumeProcess
+
+    def slices(self, axis: int) -> IsolatedSlices:  # type: ignore[override]
+        """Return the slices along a voxel axis; see `IsolatedTarget.choose_slices`."""
+        return self.target.choose_slices(self, axis, self.process)
+
+
+def _nifti_header(content: bytes) -> Any:
+    """Return a header of nibabel, which a written mask repeats."""
+    nibabel: Any = load_module("nibabel")
+    kind = nibabel.Nifti2Header if len(content) == _NIFTI_2_BYTES else nibabel.Nifti1Header
+    # The process has read the file with it already.
+    return kind(content, check=False)
