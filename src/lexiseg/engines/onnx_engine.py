@@ -23,6 +23,8 @@ class OnnxEngine:
     """
 
     def __init__(self, file: ModelFile) -> None:
+        # Where a program imported onnxruntime before Lexiseg, the variable of `lexiseg.engines` comes too late.
+        onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = cpu_threads()
         # Waiting threads sleep: they do not take the processor from decoding and writing.
