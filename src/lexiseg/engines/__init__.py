@@ -4,3 +4,9 @@
 `openvino_engine` run a model file that `lexiseg export` wrote; they need no torch, and `grid` resizes their
 scores. `model_file` reads and checks such files, `choice` decides which engine predicts.
 """
+
+import os
+
+# onnxruntime 1.32 and newer reports its use to its maker, and keeps a number of the device in the cache folder,
+# unless this is set before it is imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -29,6 +29,8 @@ class OnnxEngine:
     """
 
     def __init__(self, file: ModelFile) -> None:
+        # Where a program imported onnxruntime before Lexiseg, the variable of `lexiseg.engines` comes too late.
+        onnxruntime.disable_telemetry_events()
         self._file, threads = file, cpu_threads()
         self._session = _session(file, threads)
         self._together = min(_TOGETHER, threads)
