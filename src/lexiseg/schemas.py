@@ -41,12 +41,8 @@ SCHEMAS = {
     "volume": "lexiseg.inference.volumes.volumes_file:VolumeRecord",
     "refinement": "lexiseg.refinement.refinement_file:RefinementRecord",
     "output": "lexiseg.outputs.manifest:OutputRecord",
-<<<<<<< HEAD
     "quarantine": "lexiseg.gateway.quarantine_record:QuarantineRecord",
-=======
-    "quarantine": "lexiseg.gateway.spool:QuarantineRecord",
     "serve": "lexiseg.cli.serve_result:ServeResult",
->>>>>>> serve2
 }
 
 _ATTRIBUTE = re.compile(r"^    (\w+): (.+)$")

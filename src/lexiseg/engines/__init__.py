@@ -7,6 +7,6 @@ scores. `model_file` reads and checks such files, `choice` decides which engine 
 
 import os
 
-# onnxruntime 1.32 and newer reports its use to its maker, and keeps a number of the device in the cache folder,
-# unless this is set before it is imported.
+# onnxruntime 1.32 and newer reports its use to its maker, and keeps a number of the device in the cache
+# folder, unless this is set before it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -29,7 +29,7 @@ class OnnxEngine:
     """
 
     def __init__(self, file: ModelFile) -> None:
-        # Where a program imported onnxruntime before Lexiseg, the variable of `lexiseg.engines` comes too late.
+        # Where a program imported onnxruntime first, the variable of `lexiseg.engines` comes too late.
         onnxruntime.disable_telemetry_events()
         self._file, threads = file, cpu_threads()
         self._session = _session(file, threads)

@@ -8,14 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from lexiseg._version import __version__
 from lexiseg.inference.result import Prediction
-<<<<<<< HEAD
-from lexiseg.prometheus_text import prometheus_text
-=======
 from lexiseg.inference.volumes.prediction import VolumePrediction
-
-#: Content type of the metrics.
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
->>>>>>> serve2
+from lexiseg.prometheus_text import prometheus_text
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2, 0.4, 0.8, 1.5, 3, 6, 15, 60)
 # A client may send any word as its method, and each value of a label stays in memory.
@@ -89,12 +83,8 @@ class Metrics:
         """
         for model, images in waiting.items():
             self._waiting.labels(model).set(images)
-<<<<<<< HEAD
-        return prometheus_text(self.registry)
-=======
             self._problems.labels(model).set(model in problems)
-        return generate_latest(self.registry)
->>>>>>> serve2
+        return prometheus_text(self.registry)
 
     def request_begins(self) -> None:
         """Count a request that is worked on."""

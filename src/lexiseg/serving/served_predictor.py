@@ -46,13 +46,9 @@ class ServedPredictor(Predictor):
     def compute(self, images: Sequence[DecodedImage]) -> list[Prediction]:
         """Predict a batch of images; only the thread of `executor` calls it.
 
-        On a CPU the images go through the network one by one: a batch is not faster there, and the last
-        digits of a result would depend on the other images of its batch.
+        On a CPU no digit of a result depends on the other images of its batch.
         """
-        predict = super().predict_decoded
-        if self.engine.description.device == "cpu":
-            return [predict([image])[0] for image in images]
-        return predict(images)
+        return super().predict_decoded(images)
 
     def for_job(self, view: View) -> ServedPredictor:
         """Return this predictor with the view of a job; both share the network.

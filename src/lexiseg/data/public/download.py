@@ -70,7 +70,7 @@ class _Restart(Exception):  # noqa: N818 (not an error: the download starts agai
 
 
 class _Oversized(Exception):  # noqa: N818 (a signal inside this module)
-    """The server sends more bytes than expected."""
+    """The server sends more bytes than expected; its text is the expectation."""
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
@@ -229,7 +229,7 @@ def _fetch(url: str, part: Path, *, size: int | None, progress: Progress | None)
         except _Oversized as error:
             _remove(part)
             raise DataError(
-                f"{url}: expected {counted(most, 'byte')}, but the server sends more. Compare with the data "
+                f"{url}: expected {error}, but the server sends more. Compare with the data "
                 "set's home page.",
                 code="LEX-DATA-777",
             ) from error
@@ -262,7 +262,7 @@ def _receive(
                 file.flush()
             done += len(piece)
             if most is not None and done > most:
-                raise _Oversized
+                raise _Oversized(counted(most, "byte"))
             if progress is not None:
                 progress(done, total)
     if total is not None and done != total:

@@ -11,12 +11,7 @@ from lexiseg._version import __version__
 from lexiseg.prometheus_text import PROMETHEUS_TYPE
 from lexiseg.serving.access import needs
 from lexiseg.serving.interface import REFUSALS, json_answer
-<<<<<<< HEAD
-from lexiseg.serving.records import HealthRecord
-=======
-from lexiseg.serving.metrics import METRICS_TYPE
 from lexiseg.serving.records.health import HealthRecord, ModelState, ReadyRecord
->>>>>>> serve2
 from lexiseg.serving.service import service_of
 from lexiseg.serving.tokens import Holder
 
@@ -71,10 +66,6 @@ async def metrics(request: Request, holder: Annotated[Holder, Depends(needs("met
     """Return latency, queue, images, flags, images that are unlike the training images, and words."""
     service = service_of(request)
     waiting = {model.record.name: model.batcher.reserved for model in service.models.all()}
-<<<<<<< HEAD
-    return Response(service.metrics.text(waiting), media_type=PROMETHEUS_TYPE)
-=======
     return Response(
-        service.metrics.text(waiting, problems=service.models.problems.keys()), media_type=METRICS_TYPE
+        service.metrics.text(waiting, problems=service.models.problems.keys()), media_type=PROMETHEUS_TYPE
     )
->>>>>>> serve2
