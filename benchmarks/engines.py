@@ -41,10 +41,10 @@ wall, used = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_C
 print(f"{wall:.2f} s wall, {used.ru_utime + used.ru_stime:.2f} s processor, {used.ru_maxrss / 1024:.0f} MB")
 """
 _ENGINES: tuple[tuple[EngineChoice, Precision], ...] = (
-    ("torch", "float32"),
-    ("onnx", "float32"),
-    ("openvino", "float32"),
-    ("openvino", "bfloat16"),
+    ("torch", "fp32"),
+    ("onnx", "fp32"),
+    ("openvino", "fp32"),
+    ("openvino", "bf16"),
 )
 
 

@@ -118,7 +118,7 @@ def load(
     *,
     device: str = "cpu",
     engine: Literal["auto", "torch", "onnx", "openvino"] = "auto",
-    precision: Literal["float32", "bfloat16"] = "float32",
+    precision: Literal["auto", "fp32", "bf16"] = "fp32",
     flip_average: bool = False,
     average_with: str | Path | None = None,
     batch_size: int | None = None,
@@ -132,7 +132,7 @@ def load(
             `lexiseg.runs.shipped.model_names()` lists them.
         device: "auto" (a GPU if there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
         engine: "torch", "onnx" or "openvino"; "auto" chooses. docs/engines.md says how they differ.
-        precision: "float32", or "bfloat16" with the engine openvino.
+        precision: "fp32", or "bf16" with the engine openvino; "auto" is bf16 where that is possible.
         flip_average: Whether to average over each image and its mirror image.
         average_with: A second run folder, or such a name, to average with.
         batch_size: Images per pass through the network; by default 8.

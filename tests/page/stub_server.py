@@ -151,7 +151,7 @@ class Stub:
             can_refine=True,
             is_calibrated=True,
             knows_training_images=True,
-            engine="stub 1.0, float32 on cpu",
+            engine="stub 1.0, fp32 on cpu",
             card="",
         )
 
@@ -212,7 +212,7 @@ class Stub:
             exif_orientation=1,
             dicom=None if decoded.facts is None else DicomRecord.of(decoded.facts),
             assumptions=(),
-            engine="stub 1.0, float32 on cpu",
+            engine="stub 1.0, fp32 on cpu",
         )
 
     def mask(self, content: bytes, pixels: npt.NDArray[np.uint8]) -> Labels:

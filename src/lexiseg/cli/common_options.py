@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 from rich.console import Console
@@ -14,8 +15,31 @@ from rich.progress import Progress
 from lexiseg.cli.output_mode import WarningsConsole, output_mode
 from lexiseg.cli.progress import counted_progress
 from lexiseg.console import PrintableConsole
+from lexiseg.engines.option_names import advice
 from lexiseg.files import share_files
 from lexiseg.runs.shipped import model_names
+
+Name = TypeVar("Name", bound=StrEnum)
+
+
+def name_parser(kind: type[Name]) -> Callable[[str], Name]:
+    """Return what reads one of some names; for a name of another program it says which one is meant."""
+
+    def parse(text: str) -> Name:
+        try:
+            return kind(text)
+        except ValueError as error:
+            known = ", ".join(f"'{name.value}'" for name in kind)
+            raise typer.BadParameter(f"'{text}' is not one of {known}.{advice(text)}") from error
+
+    return parse
+
+
+def _checked_device(text: str) -> str:
+    """Refuse the name that other programs have for a device; torch knows all others."""
+    if meant := advice(text):
+        raise typer.BadParameter(f"'{text}' is no device here.{meant}")
+    return text
 
 
 class SplitName(StrEnum):
@@ -38,8 +62,13 @@ class EngineName(StrEnum):
 class PrecisionName(StrEnum):
     """A type of numbers, as an option."""
 
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
+#: How `--help` shows the values of `--precision`.
+PRECISION_NAMES = "|".join(PrecisionName)
 
 
 #: Help of an argument that names a trained model.
@@ -64,6 +93,7 @@ Device = Annotated[
     str,
     typer.Option(
         "--device",
+        parser=_checked_device,
         metavar="auto|cpu|cuda",
         help="Where the network is computed. auto: on a GPU if torch finds one, else on the CPU; cuda:1: on "
         "the second GPU.",
@@ -79,7 +109,13 @@ EngineOption = Annotated[
 ]
 PrecisionOption = Annotated[
     PrecisionName,
-    typer.Option("--precision", help="Type of the numbers to compute with; bfloat16 needs openvino."),
+    typer.Option(
+        "--precision",
+        parser=name_parser(PrecisionName),
+        metavar=PRECISION_NAMES,
+        help="Type of the numbers to compute with; bf16 needs openvino; auto: bf16 where the engine is "
+        "openvino and the processor has it.",
+    ),
 ]
 AverageWith = Annotated[
     Path | None,

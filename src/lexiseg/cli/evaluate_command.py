@@ -50,7 +50,7 @@ def evaluate(
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     engine: EngineOption = EngineName.AUTO,
-    precision: PrecisionOption = PrecisionName.FLOAT32,
+    precision: PrecisionOption = PrecisionName.FP32,
     flip_average: FlipAverage = False,
     average_with: AverageWith = None,
     tolerance: Tolerance = 2.0,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import RUN_HELP, say, warn
+from lexiseg.cli.common_options import RUN_HELP, name_parser, say, warn
 from lexiseg.cli.output_mode import show_result
 
 
@@ -22,8 +22,8 @@ class FormatName(StrEnum):
 class WeightsName(StrEnum):
     """How a model file holds its weights, as an option."""
 
-    FLOAT32 = "float32"
-    FLOAT16 = "float16"
+    FP32 = "fp32"
+    FP16 = "fp16"
     SHARED = "shared"
 
 
@@ -49,9 +49,11 @@ def export(
     weights: Annotated[
         WeightsName,
         typer.Option(
-            help="Type of the numbers that hold the weights; shared: the file reads those of the run folder."
+            parser=name_parser(WeightsName),
+            metavar="|".join(WeightsName),
+            help="Type of the numbers that hold the weights; shared: the file reads those of the run folder.",
         ),
-    ] = WeightsName.FLOAT32,
+    ] = WeightsName.FP32,
     allow: Annotated[
         bool,
         typer.Option("--allow", help="Write the file even if it differs from torch by more than allowed."),

@@ -121,7 +121,7 @@ def predict(
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     engine: EngineOption = EngineName.AUTO,
-    precision: PrecisionOption = PrecisionName.FLOAT32,
+    precision: PrecisionOption = PrecisionName.FP32,
     flip_average: FlipAverage = False,
     average_with: AverageWith = None,
     dry_run: DryRun = False,

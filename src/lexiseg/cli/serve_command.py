@@ -88,7 +88,7 @@ def serve(
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     engine: EngineOption = EngineName.AUTO,
-    precision: PrecisionOption = PrecisionName.FLOAT32,
+    precision: PrecisionOption = PrecisionName.FP32,
     flip_average: FlipAverage = False,
 ) -> None:
     """Serve models over HTTP: an interface for programs, and a page on which a person corrects words."""

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lexiseg.cli.common_options import AllowLeak, DryRun, Shared, narrator, say
+from lexiseg.cli.common_options import (
+    PRECISION_NAMES,
+    AllowLeak,
+    DryRun,
+    PrecisionName,
+    Shared,
+    name_parser,
+    narrator,
+    say,
+)
 from lexiseg.cli.output_mode import show_result
 from lexiseg.errors import DiskError, UsageError
-from lexiseg.systems.configuration import Precision
 from lexiseg.systems.registry import DEFAULT, names, systems
 
 if TYPE_CHECKING:
@@ -36,20 +44,6 @@ class _Fit(StrEnum):
     PAD = "pad"
     TILES = "tiles"
     AUTO = "auto"
-
-
-class _Precision(StrEnum):
-    AUTO = "auto"
-    FLOAT32 = "float32"
-    BF16 = "bf16"
-
-
-#: Values of the field `precision` of the configuration.
-_PRECISION_FIELDS: dict[_Precision, Precision] = {
-    _Precision.AUTO: "auto",
-    _Precision.FLOAT32: "fp32",
-    _Precision.BF16: "bf16",
-}
 
 
 def _one_of(known: tuple[str, ...]) -> Callable[[str | None], str | None]:
@@ -172,15 +166,19 @@ def train(
     device: Annotated[
         _DeviceName | None,
         typer.Option(
+            parser=name_parser(_DeviceName),
+            metavar="|".join(_DeviceName),
             help=r"Where to train: auto (on a GPU if torch finds one, else on the CPU), cpu, cuda. "
-            r"\[default: auto]"
+            r"\[default: auto]",
         ),
     ] = None,
     precision: Annotated[
-        _Precision | None,
+        PrecisionName | None,
         typer.Option(
+            parser=name_parser(PrecisionName),
+            metavar=PRECISION_NAMES,
             help=r"Type of the numbers to compute with; auto: bf16 on a GPU, and on the CPU the faster one. "
-            r"\[default: auto]"
+            r"\[default: auto]",
         ),
     ] = None,
     devices: Annotated[
@@ -232,7 +230,7 @@ def train(
         "seed": seed,
         "workers": workers,
         "accelerator": None if device is None else device.value,
-        "precision": None if precision is None else _PRECISION_FIELDS[precision],
+        "precision": None if precision is None else precision.value,
         "devices": devices,
         "accumulate": accumulate,
         "allow_leak": allow_leak or None,

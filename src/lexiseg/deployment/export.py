@@ -65,7 +65,7 @@ def export(
     to: ExportFormat = "onnx",
     out: str | Path | None = None,
     check: Sequence[str | Path] = (),
-    weights: WeightsType = "float32",
+    weights: WeightsType = "fp32",
     allow: bool = False,
 ) -> Export:
     """Write the network of a run as one file that computes without torch.
@@ -105,7 +105,7 @@ def export(
     if weights == "shared" and (to != "onnx" or file.parent.resolve() != run.path.resolve()):
         raise UsageError(
             f"Shared weights need an ONNX file in the run folder {run.path}, beside its weights. Choose "
-            f"--weights float32 or float16 for {file}.",
+            f"--weights fp32 or fp16 for {file}.",
             code="LEX-USE-878",
         )
     images = (
@@ -154,7 +154,7 @@ def _content(model: onnx.ModelProto, record: ModelRecord, run: Run, to: ExportFo
     if to == "openvino":
         archive: bytes = load_module("lexiseg.deployment.openvino_archive").make_archive(model, record)
         return archive
-    if record.weights == "float16":
+    if record.weights == "fp16":
         halve_weights(model)
     elif record.weights == "shared":
         share_weights(model, run.weights_file)
@@ -175,6 +175,6 @@ def _compare(
         reference,
         Predictor(run, reference.options, engine=engine),
         images or drawn_images(run.manifest.image_size, run.manifest.fit),
-        limits=ROUNDED if file.record.weights == "float16" else EXACT,
+        limits=ROUNDED if file.record.weights == "fp16" else EXACT,
         drawn=not images,
     )

@@ -32,7 +32,7 @@ def make_archive(model: onnx.ModelProto, record: ModelRecord) -> bytes:
     converted = openvino.Core().read_model(model.SerializeToString())
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder) / ARCHIVE_XML
-        openvino.save_model(converted, xml, compress_to_fp16=record.weights == "float16")
+        openvino.save_model(converted, xml, compress_to_fp16=record.weights == "fp16")
         parts = {
             ARCHIVE_RECORD: record.model_dump_json().encode("utf-8"),
             ARCHIVE_XML: xml.read_bytes(),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lexiseg.engines.engine import Engine, EngineChoice, Precision
+from lexiseg.engines.engine import Engine, EngineChoice, PrecisionChoice
 from lexiseg.engines.model_file import ModelFile
 from lexiseg.errors import RunError, UsageError
 from lexiseg.extras import install_hint, is_installed, load_module
@@ -21,7 +21,7 @@ _PASSES, _IMAGES = 3, 2
 
 
 def load_engine(
-    run: Run, choice: EngineChoice = "auto", *, device: str = "cpu", precision: Precision = "float32"
+    run: Run, choice: EngineChoice = "auto", *, device: str = "cpu", precision: PrecisionChoice = "fp32"
 ) -> Engine:
     """Load the engine that computes a run.
 
@@ -33,19 +33,20 @@ def load_engine(
         run: The run.
         choice: The engine.
         device: "auto", or a torch device such as "cpu", "cuda" or "cuda:1".
-        precision: Type of the numbers to compute with; "bfloat16" needs openvino.
+        precision: Type of the numbers to compute with: "fp32"; "bf16", which needs openvino; or "auto", which
+            is bf16 where the chosen engine is openvino and the processor has it.
 
     Raises:
         RunError: The run folder holds no model file for the engine.
         WeightsError: Weights, text bank or model file are missing, damaged or do not belong together.
         UsageError: A package is not installed, or the engine does not have the device or the precision.
     """
-    if precision != "float32":
-        choice = _with_bfloat16(choice)
+    if precision == "bf16":
+        choice = _with_bf16(choice)
     if device == "auto":
         device = "cpu" if choice in ("onnx", "openvino") else _found_device()
     if choice == "auto":
-        return _fastest(run, device)
+        return _fastest(run, device, precision)
     if choice == "torch":
         return _torch_engine(run, device)
     if device != "cpu":
@@ -66,7 +67,7 @@ def _found_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _fastest(run: Run, device: str) -> Engine:
+def _fastest(run: Run, device: str, precision: PrecisionChoice) -> Engine:
     """Return the engine that "auto" takes, see `load_engine`."""
     has_onnx = _find(run, ONNX_FILE) is not None
     has_openvino = _find(run, OPENVINO_FILE) is not None and is_installed("openvino")
@@ -80,15 +81,15 @@ def _fastest(run: Run, device: str) -> Engine:
             )
         return _torch_engine(run, device)
     engines = [_onnx_engine(run)] if has_onnx else []
-    engines += [_openvino_engine(run, "float32")] if has_openvino else []
+    engines += [_openvino_engine(run, precision)] if has_openvino else []
     return engines[0] if len(engines) == 1 else min(engines, key=lambda engine: _seconds(engine, run))
 
 
-def _with_bfloat16(choice: EngineChoice) -> EngineChoice:
+def _with_bf16(choice: EngineChoice) -> EngineChoice:
     if choice in ("auto", "openvino"):
         return "openvino"
     raise UsageError(
-        f"The engine {choice} computes with float32 only. Use --engine openvino for bfloat16.",
+        f"The engine {choice} computes with fp32 only. Use --engine openvino for bf16.",
         code="LEX-USE-871",
     )
 
@@ -103,7 +104,7 @@ def _onnx_engine(run: Run) -> Engine:
     return engine
 
 
-def _openvino_engine(run: Run, precision: Precision) -> Engine:
+def _openvino_engine(run: Run, precision: PrecisionChoice) -> Engine:
     module = load_module("lexiseg.engines.openvino_engine")
     name = ONNX_FILE if _find(run, OPENVINO_FILE) is None else OPENVINO_FILE
     engine: Engine = module.OpenVinoEngine(_open(run, name), precision)

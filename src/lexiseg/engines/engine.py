@@ -18,8 +18,10 @@ FloatArray = npt.NDArray[np.float32]
 EngineName = Literal["torch", "onnx", "openvino"]
 #: An engine, or the choice of Lexiseg.
 EngineChoice = Literal["auto", "torch", "onnx", "openvino"]
-#: The type of number that an engine computes with.
-Precision = Literal["float32", "bfloat16"]
+#: The type of numbers that an engine computes with: 32 bits, or the 16 bits of bfloat16.
+Precision = Literal["fp32", "bf16"]
+#: Such a type, or "auto": bf16 where engine and processor have it, else fp32.
+PrecisionChoice = Literal["auto", "fp32", "bf16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ class EngineDescription:
     device: str
 
     def __str__(self) -> str:
-        """Return it in one line, such as "onnx 1.32.0, float32 on cpu"."""
+        """Return it in one line, such as "onnx 1.32.0, fp32 on cpu"."""
         return f"{self.name} {self.version}, {self.precision} on {self.device}"
 
 

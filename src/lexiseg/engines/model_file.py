@@ -52,7 +52,7 @@ _ZIP = b"PK"
 # Bytes of a length in a protobuf.
 _LONGEST_VARINT = 10
 
-WeightsType = Literal["float32", "float16", "shared"]
+WeightsType = Literal["fp32", "fp16", "shared"]
 
 
 class ModelRecord(PartlyWritten, Record):

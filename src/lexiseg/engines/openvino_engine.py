@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import openvino
 
-from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray, Precision
+from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray, Precision, PrecisionChoice
 from lexiseg.engines.grid import foreground_probability, resize_scores
 from lexiseg.engines.model_file import (
     ARCHIVE_WEIGHTS,
@@ -23,7 +23,7 @@ from lexiseg.errors import WeightsError
 
 _log = logging.getLogger(__name__)
 
-_HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
+_HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
 
 
 class OpenVinoEngine:
@@ -31,14 +31,14 @@ class OpenVinoEngine:
 
     Args:
         file: The model file, an ONNX model or an archive for OpenVINO.
-        precision: Type of the numbers to compute with. A processor without bfloat16 computes with float32;
-            this is logged once.
+        precision: Type of the numbers to compute with; "auto": bf16 where the processor has it. A processor
+            without bf16 computes with fp32; for "bf16" this is logged once.
 
     Raises:
         WeightsError: OpenVINO cannot load it.
     """
 
-    def __init__(self, file: ModelFile, precision: Precision = "float32") -> None:
+    def __init__(self, file: ModelFile, precision: PrecisionChoice = "fp32") -> None:
         core = openvino.Core()
         self._precision = _possible(precision, tuple(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")))
         settings = {
@@ -86,12 +86,12 @@ def _read(core: Any, file: ModelFile) -> Any:
 
 
 @cache
-def _possible(precision: Precision, capabilities: tuple[str, ...]) -> Precision:
-    """Return the precision, or float32 where the processor has no bfloat16; cached, to say it once."""
-    if precision == "bfloat16" and "BF16" not in capabilities:
-        _log.warning("This processor has no bfloat16: OpenVINO computes with float32.")
-        return "float32"
-    return precision
+def _possible(precision: PrecisionChoice, capabilities: tuple[str, ...]) -> Precision:
+    """Return the precision, or fp32 where the processor has no bf16; cached, to say it once."""
+    has_bf16 = "BF16" in capabilities
+    if precision == "bf16" and not has_bf16:
+        _log.warning("This processor has no bf16: OpenVINO computes with fp32.")
+    return "fp32" if precision == "fp32" or not has_bf16 else "bf16"
 
 
 def _version() -> str:

@@ -52,7 +52,7 @@ class TorchEngine:
         return EngineDescription(
             name="torch",
             version=torch.__version__.split("+")[0],
-            precision="float32",
+            precision="fp32",
             device=str(self.device),
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from lexiseg.data.sample import Split
-from lexiseg.engines.engine import EngineChoice, Precision
+from lexiseg.engines.engine import EngineChoice, PrecisionChoice
 from lexiseg.evaluation.metrics import DEFAULT_TOLERANCE
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.runs.run import Run
@@ -19,7 +19,7 @@ class PredictionKeywords(TypedDict, total=False):
     batch_size: int
     device: str
     engine: EngineChoice
-    precision: Precision
+    precision: PrecisionChoice
     flip_average: bool
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import get_args
 
 from lexiseg.clinic.view import AS_STORED, View
-from lexiseg.engines.engine import EngineChoice, Precision
+from lexiseg.engines.engine import EngineChoice, PrecisionChoice
+from lexiseg.engines.option_names import advice
 from lexiseg.errors import UsageError
 from lexiseg.runs.run import Run
 
@@ -24,7 +25,8 @@ class PredictionOptions:
         device: "auto" (a GPU if there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
         engine: What computes the network: "torch", "onnx" or "openvino"; "auto" chooses
             (`lexiseg.engines.choice.load_engine`).
-        precision: Type of the numbers that it computes with; "bfloat16" needs the engine openvino.
+        precision: Type of the numbers that it computes with: "fp32"; "bf16", which needs the engine openvino;
+            or "auto", which is bf16 where the engine is openvino and the processor has it.
         flip_average: Whether to average the answers to each image and to its mirror image (words are
             mirrored back): about half as fast. For networks trained with horizontal flips.
         average_with: A second run with the same classes and words, whose answers are averaged with those of
@@ -41,7 +43,7 @@ class PredictionOptions:
 
     device: str = "cpu"
     engine: EngineChoice = "auto"
-    precision: Precision = "float32"
+    precision: PrecisionChoice = "fp32"
     flip_average: bool = False
     average_with: Run | str | Path | None = None
     batch_size: int = BATCH_SIZE
@@ -52,11 +54,12 @@ class PredictionOptions:
         check_spacing(self.spacing_mm)
         for name, value, known in (
             ("engine", self.engine, get_args(EngineChoice)),
-            ("precision", self.precision, get_args(Precision)),
+            ("precision", self.precision, get_args(PrecisionChoice)),
         ):
             if value not in known:
                 raise UsageError(
-                    f"{name}: expected one of {', '.join(known)}; got {value!r}.", code="LEX-USE-874"
+                    f"{name}: expected one of {', '.join(known)}; got {value!r}.{advice(str(value))}",
+                    code="LEX-USE-874",
                 )
         if self.batch_size < 1:
             raise UsageError(

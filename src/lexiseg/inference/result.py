@@ -69,7 +69,7 @@ class Prediction:
             "layout" (light, dark and contrast), "colour"; empty if in none; None where the run does not hold
             what its training images look like.
         signals: Measures of how sure the network is, by name (`lexiseg.inference.review`).
-        engine: What computed the (first) network, such as "onnx 1.32.0, float32 on cpu".
+        engine: What computed the (first) network, such as "onnx 1.32.0, fp32 on cpu".
         area_px: Pixels per foreground class name.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
         facts: What a DICOM file says about its image; None for other files.

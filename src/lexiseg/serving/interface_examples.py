@@ -46,7 +46,7 @@ _PREDICTION = {
     "exif_orientation": 1,
     "dicom": None,
     "assumptions": [],
-    "engine": "onnx 1.20.0, float32 on cpu",
+    "engine": "onnx 1.20.0, fp32 on cpu",
     "exact": None,
 }
 _JOB = {
@@ -94,7 +94,7 @@ _MODEL_RECORD = {
     "can_refine": True,
     "is_calibrated": True,
     "knows_training_images": True,
-    "engine": "onnx 1.20.0, float32 on cpu",
+    "engine": "onnx 1.20.0, fp32 on cpu",
     "card": "# covid-xray",
 }
 

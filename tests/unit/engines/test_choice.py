@@ -50,8 +50,9 @@ def test_devices_and_precisions(shipped: Run) -> None:
             load_engine(shipped, name, device="cuda:0")
     for name in ("onnx", "torch"):
         with refuses("LEX-USE-871", f"engine {name}", "--engine openvino"):
-            load_engine(shipped, name, precision="bfloat16")
-    assert load_engine(shipped, precision="bfloat16").description.name == "openvino"
+            load_engine(shipped, name, precision="bf16")
+    assert load_engine(shipped, precision="bf16").description.name == "openvino"
+    assert load_engine(shipped, "onnx", precision="auto").description.precision == "fp32"
 
 
 def test_the_device_auto(monkeypatch: pytest.MonkeyPatch, shipped: Run) -> None:
@@ -67,7 +68,7 @@ def test_the_device_auto(monkeypatch: pytest.MonkeyPatch, shipped: Run) -> None:
     assert asked == ["cpu", "cuda", "cuda"]
     # An engine that computes on the CPU needs no GPU, and without torch there is none to find.
     assert load_engine(shipped, "onnx", device="auto").description.device == "cpu"
-    assert load_engine(shipped, device="auto", precision="bfloat16").description.device == "cpu"
+    assert load_engine(shipped, device="auto", precision="bf16").description.device == "cpu"
     monkeypatch.setattr(choice, "is_installed", lambda package: package != "torch")
     assert load_engine(shipped, device="auto").description.device == "cpu"
 
@@ -76,16 +77,20 @@ def test_unknown_names_are_refused() -> None:
     options: Any = PredictionOptions
     with refuses("LEX-USE-874", "engine: expected one of auto, torch, onnx, openvino; got 'tensorrt'"):
         options(engine="tensorrt")
-    with refuses("LEX-USE-874", "precision: expected one of float32, bfloat16; got 'int8'"):
+    with refuses("LEX-USE-874", "precision: expected one of auto, fp32, bf16; got 'int8'."):
         options(precision="int8")
+    with refuses("LEX-USE-874", "got 'bfloat16'. Write bf16."):
+        options(precision="bfloat16")
 
 
-def test_a_processor_without_bfloat16_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_processor_without_bf16_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     openvino_engine._possible.cache_clear()
-    assert openvino_engine._possible("bfloat16", ("FP32", "BF16")) == "bfloat16"
-    assert [openvino_engine._possible("bfloat16", ("FP32",)) for _ in range(3)] == ["float32"] * 3
+    possible = openvino_engine._possible
+    assert [possible(name, ("FP32", "BF16")) for name in ("fp32", "bf16", "auto")] == ["fp32", "bf16", "bf16"]
+    assert [possible("bf16", ("FP32",)) for _ in range(3)] == ["fp32"] * 3
+    assert [possible(name, ("FP32",)) for name in ("auto", "fp32")] == ["fp32", "fp32"]
     assert [record.message for record in caplog.records] == [
-        "This processor has no bfloat16: OpenVINO computes with float32."
+        "This processor has no bf16: OpenVINO computes with fp32."
     ]
 
 

@@ -29,7 +29,7 @@ _RECORD: dict[str, Any] = {
     "run": "chest",
     "system": ("stpnet", "compact"),
     "weights_sha256": "0" * 64,
-    "weights": "float32",
+    "weights": "fp32",
     "image_size": 64,
     "mean": (0.5, 0.5, 0.5),
     "std": (0.25, 0.25, 0.25),

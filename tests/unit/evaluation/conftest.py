@@ -57,7 +57,7 @@ class FakePredictor:
     def __init__(self, run: Run, answers: dict[str, tuple[np.ndarray, tuple[int, ...]]]) -> None:
         self.run = run
         self.runs: tuple[Run, ...] = (run,)
-        self.engine: Any = SimpleNamespace(description="fake 1, float32 on cpu")
+        self.engine: Any = SimpleNamespace(description="fake 1, fp32 on cpu")
         self.calibration: Calibration | None = None
         self.answers = answers
         self.asked: list[list[str]] = []

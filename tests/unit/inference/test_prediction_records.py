@@ -21,7 +21,7 @@ def test_a_record_by_hand() -> None:
         mask=np.ones((2, 3), np.uint8), probability=np.ones((1, 2, 3), np.float32), words=(word,),
         measured=measured, side="patient", agreement=1 / 3, flagged=True, area_px={"lesion": 6},
         area_mm2={"lesion": 1.5}, reasons=("why",), expected_dice=0.123456,
-        engine="onnx 1.32.0, float32 on cpu",
+        engine="onnx 1.32.0, fp32 on cpu",
         unlike_training_images=("content",),
     )  # fmt: skip
     record = PredictionRecord.of(prediction, image=Path("in/a.png"), name="a", mask="masks/a.png")
@@ -55,7 +55,7 @@ def test_a_record_by_hand() -> None:
         "expected_dice": 0.1235,
         "dicom": None,
         "not_written": {},
-        "engine": "onnx 1.32.0, float32 on cpu",
+        "engine": "onnx 1.32.0, fp32 on cpu",
         "unlike_training_images": ["content"],
         "archive": None,
     }

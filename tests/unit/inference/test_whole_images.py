@@ -34,7 +34,7 @@ FITS = ("stretch", "pad", "tiles")
 class BrightPixels:
     """A network that looks at one pixel at a time: bright ones are lesion. It names what it measures."""
 
-    description = EngineDescription(name="torch", version="0", precision="float32", device="cpu")
+    description = EngineDescription(name="torch", version="0", precision="fp32", device="cpu")
 
     def __init__(self, vocabulary: Vocabulary | None = None) -> None:
         self._vocabulary = vocabulary

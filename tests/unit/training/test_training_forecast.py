@@ -90,7 +90,7 @@ def test_a_gpu_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ("given", "fields"),
     [
         ((), {"accelerator": None, "precision": None}),
-        (("--device", "cpu", "--precision", "float32"), {"accelerator": "cpu", "precision": "fp32"}),
+        (("--device", "cpu", "--precision", "fp32"), {"accelerator": "cpu", "precision": "fp32"}),
         (("--device", "cuda", "--precision", "bf16"), {"accelerator": "cuda", "precision": "bf16"}),
         (("--device", "auto", "--precision", "auto"), {"accelerator": "auto", "precision": "auto"}),
     ],
