@@ -1,22 +1,23 @@
-"""Prediction on a Ray cluster: the machines decode and compute, and this process writes."""
+"""Prediction on a Ray cluster: the machines decode and compute, and this process writes.
+
+What is sent between them is text and bytes (`lexiseg.inference.ray_messages`); Ray itself sends the code.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
-import pickle
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pyarrow
 import ray
 import ray.data
 
 from lexiseg.errors import LexisegError, ResourceError, UsageError
-from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.ray_messages import decode_options, decode_result, encode_options, encode_result
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.writers.base import Target
 
@@ -66,10 +67,11 @@ class RayPredictor(Predictor):
     def _results(
         self, paths: list[Path], batch_size: int, spacing_mm: tuple[float, float] | None
     ) -> Iterator[Prediction | LexisegError]:
-        options = dataclasses.replace(
+        options = encode_options(
             self.options,
             # What was chosen here is used everywhere.
             engine=self.engine.description.name,
+            precision=self.engine.description.precision,
             average_with=self.runs[1].shown if len(self.runs) > 1 else None,
             spacing_mm=spacing_mm or self.options.spacing_mm,
         )
@@ -83,7 +85,7 @@ class RayPredictor(Predictor):
         try:
             rows = (
                 ray.data.from_items(
-                    [{"path": os.fspath(path.absolute())} for path in paths],
+                    [{"path": os.fsencode(path.absolute())} for path in paths],
                     override_num_blocks=max(1, min(-(-len(paths) // batch_size), 1000)),
                 )
                 .map_batches(
@@ -97,9 +99,7 @@ class RayPredictor(Predictor):
                 .iter_rows()
             )
             for row in rows:
-                # Written by our own actors; Ray itself sends its messages in the same form.
-                result: Prediction | LexisegError = pickle.loads(row["result"])
-                yield result
+                yield decode_result(row["message"], row["arrays"])
         except (ray.exceptions.RayError, ConnectionError) as error:
             raise ResourceError(
                 f"The Ray cluster {self._address} is gone or fails ({str(error).strip().splitlines()[0]}). "
@@ -109,17 +109,25 @@ class RayPredictor(Predictor):
 
 
 class _Actor:
-    """Predicts batches of files in a process of the cluster."""
+    """Predicts batches of files in a process of the cluster.
 
-    def __init__(self, run: str, options: PredictionOptions) -> None:
-        self._predictor = Predictor(run, options)
+    Args:
+        run: The run folder, or the name of a shipped run.
+        options: How images are predicted, as `encode_options` returns it.
+    """
 
-    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        paths = [str(path) for path in batch["path"]]
-        results = [pickle.dumps(result) for _, result in self._predictor.predict_paths(paths)]
-        content = np.empty(len(results), dtype=object)
-        content[:] = results
-        return {"result": content}
+    def __init__(self, run: str, options: str) -> None:
+        self._predictor = Predictor(run, decode_options(options))
+
+    def __call__(self, batch: Mapping[str, Any]) -> pyarrow.Table:
+        paths = [os.fsdecode(path) for path in batch["path"]]
+        results = [encode_result(result) for _, result in self._predictor.predict_paths(paths)]
+        return pyarrow.table(
+            {
+                "message": pyarrow.array([message for message, _ in results], pyarrow.large_string()),
+                "arrays": pyarrow.array([arrays for _, arrays in results], pyarrow.large_binary()),
+            }
+        )
 
 
 def refuse_sources(targets: Iterable[Target]) -> None:
