@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import lzma
 import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
 
+from lexiseg.data.file_limits import TarStream
 from lexiseg.errors import DataError, DiskError
 from lexiseg.files import disk_errors
 from lexiseg.printable import counted
@@ -25,6 +29,12 @@ MAX_RATIO = 50
 #: Archives inside archives are extracted to this depth.
 DEPTH = 2
 
+#: How compressed archives begin, and what decompresses them.
+_COMPRESSIONS: tuple[tuple[bytes, Callable[[Path], object]], ...] = (
+    (b"\x1f\x8b", gzip.open),
+    (b"BZh", bz2.open),
+    (b"\xfd7zXZ\0", lzma.open),
+)
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 #: What Python's readers raise for damaged, encrypted or unknown content; a full disk is reported separately.
 BROKEN = (
@@ -115,27 +125,45 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as opened:
                 yield opened
-        elif tarfile.is_tarfile(archive):
-            with tarfile.open(archive) as tar:
+        else:
+            with _decompressed(archive) as file, _opened_tar(archive, file) as tar:
                 # Python before 3.11.4 has no filter; the checks of `_members` hold with all versions.
                 tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
                 yield tar
-        else:
-            with archive.open("rb") as file:
-                is_page = file.read(64).lstrip().startswith(b"<")
-            page = " but a web page, perhaps a login page" if is_page else ""
-            raise DataError(
-                f"{archive} is not a .zip or .tar archive{page}. Download it again.", code="LEX-DATA-053"
-            )
     except BROKEN as error:
         raise DataError(
             f"{archive} is damaged and cannot be extracted: {error}. Download it again.", code="LEX-DATA-054"
         ) from error
 
 
+def _decompressed(archive: Path) -> BinaryIO:
+    """Open an archive for reading, decompressed where its first bytes are those of a compressed file."""
+    with archive.open("rb") as file:
+        start = file.read(6)
+    opener = next((opener for magic, opener in _COMPRESSIONS if start.startswith(magic)), None)
+    return archive.open("rb") if opener is None else cast(BinaryIO, opener(archive))
+
+
+def _opened_tar(archive: Path, file: BinaryIO) -> tarfile.TarFile:
+    """Open a .tar archive, which reads its first header.
+
+    Raises:
+        DataError: It is none.
+    """
+    try:
+        return tarfile.open(fileobj=TarStream(file), mode="r:")
+    except tarfile.TarError as error:
+        with archive.open("rb") as content:
+            is_page = content.read(64).lstrip().startswith(b"<")
+        page = " but a web page, perhaps a login page" if is_page else ""
+        raise DataError(
+            f"{archive} is not a .zip or .tar archive{page}. Download it again.", code="LEX-DATA-053"
+        ) from error
+
+
 def _members(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile) -> Iterator[_Member]:
     """Yield the files; refuse everything except plain files and folders below the target folder."""
-    entries = opened.infolist() if isinstance(opened, zipfile.ZipFile) else opened.getmembers()
+    entries = opened.infolist() if isinstance(opened, zipfile.ZipFile) else _tar_entries(archive, opened)
     for entry in entries:
         if isinstance(entry, zipfile.ZipInfo):
             mode = stat.S_IFMT(entry.external_attr >> 16)
@@ -158,6 +186,22 @@ def _members(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile) -> Iterat
             yield _Member(name, size, entry)
 
 
+def _tar_entries(archive: Path, opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Yield the entries of a .tar archive, until they declare too many bytes.
+
+    What lies behind a content is found by reading it, so a compressed bomb would be decompressed.
+
+    Raises:
+        DataError: They declare more bytes than an archive of its size may hold.
+    """
+    declared, allowed = 0, _allowed_bytes(archive)
+    for entry in opened:
+        declared += entry.size
+        if declared > allowed:
+            raise _too_large(archive, declared, allowed)
+        yield entry
+
+
 def _stays_inside(name: str) -> bool:
     """Return whether a member's name is a relative path without "..", on every operating system."""
     path = PurePosixPath(name)
@@ -169,13 +213,9 @@ def _stays_inside(name: str) -> bool:
 def _check_size(archive: Path, members: list[_Member], folder: Path) -> None:
     """Refuse an archive that declares more bytes than its size allows, or than fit on the disk."""
     declared = sum(member.size for member in members)
-    allowed = max(FREE_BYTES, MAX_RATIO * archive.stat().st_size)
+    allowed = _allowed_bytes(archive)
     if declared > allowed:
-        raise DataError(
-            f"{archive} declares {counted(declared, 'byte')}; an archive of its size may hold at most "
-            f"{allowed:,}. Nothing was extracted.",
-            code="LEX-DATA-057",
-        )
+        raise _too_large(archive, declared, allowed)
     free = shutil.disk_usage(folder).free
     if declared > free:
         raise DiskError(
@@ -183,6 +223,18 @@ def _check_size(archive: Path, members: list[_Member], folder: Path) -> None:
             "free.",
             code="LEX-DISK-004",
         )
+
+
+def _allowed_bytes(archive: Path) -> int:
+    return max(FREE_BYTES, MAX_RATIO * archive.stat().st_size)
+
+
+def _too_large(archive: Path, declared: int, allowed: int) -> DataError:
+    return DataError(
+        f"{archive} declares {counted(declared, 'byte')}; an archive of its size may hold at most {allowed:,}. "
+        "Nothing was extracted.",
+        code="LEX-DATA-057",
+    )
 
 
 def _write(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile, member: _Member, folder: Path) -> None:

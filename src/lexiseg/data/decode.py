@@ -23,6 +23,7 @@ from lexiseg.data.decoding.orientation import QUARTER_TURNS, load_as_stored, ori
 from lexiseg.data.decoding.png import deep_png, is_deep_png
 from lexiseg.data.decoding.stored import CLIP_PERCENT, StoredPixels, fully_transparent, scale_to_8bit, to_8bit
 from lexiseg.data.decoding.tiff import deep_tiff, is_inverted, is_lossy, tiff_page
+from lexiseg.data.file_limits import refuse_large
 from lexiseg.data.volumes.volume_names import LABELS_ENDING, is_volume_file
 from lexiseg.errors import DataError
 from lexiseg.files import disk_error
@@ -106,7 +107,7 @@ def read_content(path: Path) -> bytes:
     """Return the bytes of a file; of a slice or labels in a larger file (`lexiseg.data.volumes`), a PNG.
 
     Raises:
-        DataError: The file does not exist or cannot be read.
+        DataError: The file does not exist, cannot be read, or is too large.
     """
     if is_volume_file(path.parent):
         from lexiseg.data.volumes.slice_files import is_slice, slice_content
@@ -118,6 +119,7 @@ def read_content(path: Path) -> bytes:
 
         return segmented_image(path)
     try:
+        refuse_large(path, path.stat().st_size)
         return path.read_bytes()
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist.", code="LEX-DATA-009") from error
