@@ -57,40 +57,43 @@ def serving(served: Served) -> Iterator[Served]:
             self._send(served.content)
 
         def _send(self, content: bytes) -> None:
-            start = self._start(len(content))
-            if start is None:
+            part = self._part(len(content))
+            if part is None:
                 self.send_response(416)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
+            start, end = part
             if start and served.wrong_range:  # another range than was asked for
                 start += 1
-            self.send_response(206 if start else 200)
-            if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+            is_part = (start, end) != (0, len(content))
+            self.send_response(206 if is_part else 200)
+            if is_part:
+                self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
             if served.stated_length:
-                self.send_header("Content-Length", str(len(content) - start))
+                self.send_header("Content-Length", str(end - start))
             if served.etag is not None:
                 self.send_header("ETag", served.etag)
-            if served.modified is not None and (served.modified_in_parts or not start):
+            if served.modified is not None and (served.modified_in_parts or not is_part):
                 self.send_header("Last-Modified", served.modified)
             self.end_headers()
-            body = content[start:]
+            body = content[start:end]
             if served.cuts:
                 body = body[: served.cuts.pop(0)]
             self.wfile.write(body)
             self.wfile.flush()
             self.close_connection = True
 
-        def _start(self, length: int) -> int | None:
-            """Return where to begin; None for a range that is not there."""
+        def _part(self, length: int) -> tuple[int, int] | None:
+            """Return where to begin and to end; None for a range that is not there."""
             asked = self.headers.get("Range")
             if asked is None or not served.ranges:
-                return 0
+                return 0, length
             if served.conditional and self.headers.get("If-Range") not in (served.etag, served.modified):
-                return 0
-            start = int(asked.removeprefix("bytes=").rstrip("-"))
-            return start if start < length else None
+                return 0, length
+            start, _, last = asked.removeprefix("bytes=").partition("-")
+            end = min(int(last) + 1, length) if last else length
+            return (int(start), end) if int(start) < length else None
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

@@ -231,8 +231,8 @@ def _allowed_bytes(archive: Path) -> int:
 
 def _too_large(archive: Path, declared: int, allowed: int) -> DataError:
     return DataError(
-        f"{archive} declares {counted(declared, 'byte')}; an archive of its size may hold at most {allowed:,}. "
-        "Nothing was extracted.",
+        f"{archive} declares {counted(declared, 'byte')}; an archive of its size may hold at most "
+        f"{allowed:,}. Nothing was extracted.",
         code="LEX-DATA-057",
     )
 

@@ -54,12 +54,13 @@ class EarlierOutputs:
             DataError: The manifest of a folder above is damaged or cannot be read.
         """
         # Most folders are below no results: this is then all that is done for an image.
-        place = os.path.abspath(image)
-        return any(results.hold(Path(place)) for results in self._results_above(os.path.dirname(place)))
+        above = self._results_above(os.path.dirname(image))
+        return bool(above) and any(results.hold(Path(os.path.abspath(image))) for results in above)
 
     def _find_results(self, folder: str) -> tuple[_Results, ...]:
         """Return the results of the folders from one upwards."""
-        places = (Path(folder), *Path(folder).parents)
+        place = Path(os.path.abspath(folder))
+        places = (place, *place.parents)
         return tuple(found for place in places if (found := self._results(place)) is not None)
 
 

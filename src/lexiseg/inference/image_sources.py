@@ -1,41 +1,24 @@
 """Where images come from that are no files of this computer: URLs, and members of tar archives.
 
-URLs are read through fsspec, so every file system that it knows works, such as s3, gs, https and memory.
+URLs are read through fsspec, so every file system that it knows works, such as s3, gs, https and memory. An
+image is copied to a file in small parts, and never more than `MAX_IMAGE_BYTES` of it.
 """
 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
-from lexiseg.errors import DataError, LexisegError, UsageError
-from lexiseg.extras import install_hint
+from lexiseg.data.file_limits import refuse_large
+from lexiseg.errors import DataError
+from lexiseg.inference.file_systems import file_system, is_url, is_web_address, remote_errors, shown_url
 
-if TYPE_CHECKING:
-    from fsspec import AbstractFileSystem
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-
-#: Errors of credentials, by the names of their classes: their packages need not be installed.
-_NO_CREDENTIALS = {
-    "NoCredentialsError",
-    "PartialCredentialsError",
-    "CredentialRetrievalError",
-    "TokenRetrievalError",
-    "DefaultCredentialsError",
-    "RefreshError",
-}
-_REFUSED = {401, 403}
-
-
-def is_url(path: str) -> bool:
-    """Return whether a text is a URL, such as "s3://bucket/a.png"."""
-    return _URL.match(path) is not None
+#: Bytes of an archive that are read at a time.
+_PART_BYTES = 8 << 20
 
 
 class ImageSource(Protocol):
@@ -51,12 +34,16 @@ class ImageSource(Protocol):
         """The file of this computer that holds the image; None for a URL."""
         ...
 
-    def read(self) -> bytes:
-        """Return the content of the image file.
+    def copy_to(self, file: Path) -> None:
+        """Write the content of the image file to a file.
+
+        Args:
+            file: An empty file.
 
         Raises:
-            DataError: It is gone or cannot be read.
+            DataError: It is gone, cannot be read, or is too large.
             UsageError: There are no credentials.
+            OSError: The file cannot be written.
         """
         ...
 
@@ -69,20 +56,29 @@ class RemoteFile:
 
     @property
     def label(self) -> str:
-        """The URL."""
-        return self.url
+        """The URL, without a key."""
+        return shown_url(self.url)
 
     @property
     def local_file(self) -> Path | None:
         """None: it is on another computer."""
         return None
 
-    def read(self) -> bytes:
-        """Return the content of the image file; see `ImageSource.read`."""
+    def copy_to(self, file: Path) -> None:
+        """Write the content of the image file to a file; see `ImageSource.copy_to`."""
+        from fsspec.callbacks import Callback
+
+        label = self.label
+
+        class Bounded(Callback):  # type: ignore[misc]  # fsspec has no types
+            """Stops a transfer that is too large, at the latest when too much has come."""
+
+            def call(self, *_: object, **__: object) -> None:
+                refuse_large(label, max(self.size or 0, self.value))
+
         system, path = file_system(self.url)
         with remote_errors(self.url):
-            content: bytes = system.cat_file(path)
-        return content
+            system.get_file(path, str(file), callback=Bounded())
 
 
 @dataclass(frozen=True)
@@ -104,101 +100,69 @@ class TarMember:
     @property
     def label(self) -> str:
         """The archive and the member, as in "shard.tar::a.png"."""
-        return f"{self.archive}::{self.name}"
+        return f"{shown_url(self.archive)}::{self.name}"
 
     @property
     def local_file(self) -> Path | None:
         """The archive, where it is a file of this computer."""
         return None if is_url(self.archive) else Path(self.archive)
 
-    def read(self) -> bytes:
-        """Return the content of the member; see `ImageSource.read`."""
-        if is_url(self.archive):
-            system, path = file_system(self.archive)
-            with remote_errors(self.archive):
-                content: bytes = system.cat_file(path, start=self.offset, end=self.offset + self.size)
-        else:
-            with tar_errors(self.archive), open(self.archive, "rb") as file:
-                file.seek(self.offset)
-                content = file.read(self.size)
-        if len(content) != self.size:
+    def copy_to(self, file: Path) -> None:
+        """Write the content of the member to a file; see `ImageSource.copy_to`."""
+        refuse_large(self.label, self.size)
+        with open(file, "wb") as copy:
+            for part in self._parts():
+                copy.write(part)
+            written = copy.tell()
+        if written != self.size:
             raise DataError(
-                f"{self.archive} ends in the middle of {self.name}: the archive was cut or changed. Copy it "
-                "again.",
+                f"{shown_url(self.archive)} ends in the middle of {self.name}: the archive was cut or "
+                "changed. Copy it again.",
                 code="LEX-DATA-1287",
             )
-        return content
+
+    def _parts(self) -> Iterator[bytes]:
+        """Yield the content in parts; fewer bytes than `size` where the archive ends before."""
+        end = self.offset + self.size
+        if not is_url(self.archive):
+            with tar_errors(self.archive), open(self.archive, "rb") as archive:
+                archive.seek(self.offset)
+                while part := archive.read(min(_PART_BYTES, end - archive.tell())):
+                    yield part
+            return
+        for start in range(self.offset, end, _PART_BYTES):
+            with remote_errors(self.archive):
+                part = _remote_part(self.archive, start, min(start + _PART_BYTES, end))
+            yield part
 
 
-def file_system(url: str) -> tuple[AbstractFileSystem, str]:
-    """Return the file system of a URL, and the path in it.
+def _remote_part(archive: str, start: int, end: int) -> bytes:
+    """Return the bytes of an archive at a URL from one position to another.
 
     Raises:
-        UsageError: The kind of URL is unknown, its package is not installed, or there are no credentials.
+        DataError: The server of the archive sends whole files only.
     """
-    scheme = url.partition("://")[0]
+    system, path = file_system(archive)
+    if not is_web_address(archive):
+        part: bytes = system.cat_file(path, start=start, end=end)
+        return part
+    # A web server may answer with the whole file, of which `cat_file` would read all.
     try:
-        import fsspec.core
-
-        with remote_errors(url):
-            system, path = fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        raise UsageError(
-            f"{url} needs packages that are not installed ({error}). {install_hint('cloud')}",
-            code="LEX-USE-1282",
-        ) from error
+        with system.open(path, "rb", cache_type="none", size=end) as file:
+            file.seek(start)
+            part = file.read(end - start)
     except ValueError as error:
-        raise UsageError(
-            f"{url} cannot be used: {error}. Expected a path, or a URL such as s3://, gs:// or https://; "
-            f"'{scheme}' is none that is known here.",
-            code="LEX-USE-1283",
-        ) from error
-    return system, str(path)
+        raise whole_files_only(archive) from error
+    return part
 
 
-@contextmanager
-def remote_errors(url: str) -> Iterator[None]:
-    """Turn errors of reading or writing a URL into errors meant for the user.
-
-    Raises:
-        UsageError: Credentials are missing or not accepted.
-        DataError: It does not exist, or the network or the server failed.
-    """
-    try:
-        yield
-    except (LexisegError, ImportError, ValueError):
-        raise
-    except Exception as error:  # each file system of fsspec has errors of its own
-        if _lacks_credentials(error):
-            raise UsageError(
-                f"No access to {url}: credentials are missing or not accepted ({_short(error)}). For s3://, "
-                "run `aws configure` or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for gs://, run "
-                "`gcloud auth application-default login`.",
-                code="LEX-USE-1284",
-            ) from error
-        if isinstance(error, FileNotFoundError):
-            raise DataError(f"{url} does not exist.", code="LEX-DATA-1288") from error
-        raise DataError(
-            f"{url} cannot be reached ({_short(error)}). Check the address and the network; finished work is "
-            "kept, so run the command again then.",
-            code="LEX-DATA-1289",
-        ) from error
-
-
-def _lacks_credentials(error: BaseException) -> bool:
-    """Return whether an error, or one that caused it, is about credentials."""
-    seen: Any = error
-    while seen is not None:
-        status = getattr(seen, "status", None) or getattr(seen, "code", None)
-        if isinstance(seen, PermissionError) or type(seen).__name__ in _NO_CREDENTIALS or status in _REFUSED:
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
-
-
-def _short(error: BaseException) -> str:
-    said = str(error).strip().splitlines()
-    return (said[0] if said else type(error).__name__)[:200]
+def whole_files_only(archive: str) -> DataError:
+    """Return the error of an archive at a URL of which no parts can be read."""
+    return DataError(
+        f"{shown_url(archive)} cannot be read in parts: its server sends whole files only. Download the "
+        "archive, and predict the copy.",
+        code="LEX-DATA-1478",
+    )
 
 
 @contextmanager

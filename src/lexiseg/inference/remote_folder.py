@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lexiseg.errors import DataError
-from lexiseg.files import make_folder, write_text
-from lexiseg.inference.image_sources import file_system, remote_errors
+from lexiseg.files import TEMPORARY_PREFIX, make_folder, write_text
+from lexiseg.inference.file_systems import file_system, remote_errors
 from lexiseg.inference.predictions_file import RESULTS_FILE
 from lexiseg.inference.volumes.volumes_file import VOLUMES_FILE
 from lexiseg.json_records import FileRecord, record_text
@@ -23,6 +24,12 @@ UPLOAD_FILE = ".lexiseg-upload.json"
 
 #: Files that are uploaded at the same time.
 _UPLOADS = 8
+
+#: File systems on which a file that is being written has its name already, and that rename files. On others,
+#: such as s3 and gs, a file is there once it is whole.
+_WITH_PARTIAL_FILES = frozenset(
+    {"file", "local", "sftp", "ssh", "ftp", "smb", "hdfs", "arrow_hdfs", "webhdfs", "webHDFS"}
+)
 
 
 class UploadRecord(FileRecord):
@@ -63,6 +70,9 @@ class RemoteFolder:
         self.work = Path(f"lexiseg-upload-{hashlib.sha256(self.url.encode()).hexdigest()[:10]}")
         self._made = self.work / inner
         self._system, self._path = file_system(self.url)
+        protocol = self._system.protocol
+        protocols = {protocol} if isinstance(protocol, str) else {*protocol}
+        self._shows_partial_files = not _WITH_PARTIAL_FILES.isdisjoint(protocols)
         self._begin(command)
         self.is_predicted = (self._made / RESULTS_FILE).is_file()
 
@@ -91,6 +101,8 @@ class RemoteFolder:
             make_folder(self.work)
             write_text(marker, record_text(UploadRecord(id=uuid.uuid4().hex, command=command)))
             with remote_errors(self.url):
+                if self._shows_partial_files:  # and has folders, other than object stores
+                    self._system.makedirs(self._path, exist_ok=True)
                 self._system.pipe_file(theirs, marker.read_bytes())
 
     def upload(self) -> int:
@@ -119,8 +131,18 @@ class RemoteFolder:
         return len(files)
 
     def _put(self, file: str) -> None:
+        """Upload one file, in parts where it is large; where it can be, a part of it never has its name."""
+        name, made = f"{self._path}/{file}", str(self._made / file)
         with remote_errors(self.url):
-            self._system.pipe_file(f"{self._path}/{file}", (self._made / file).read_bytes())
+            if not self._shows_partial_files:
+                self._system.put_file(made, name)
+                return
+            folder, _, last = name.rpartition("/")
+            beside = f"{folder}/{TEMPORARY_PREFIX}{hashlib.sha256(os.fsencode(last)).hexdigest()[:10]}"
+            self._system.put_file(made, beside)
+            if self._system.exists(name):  # of an interrupted upload; some systems replace nothing
+                self._system.rm_file(name)
+            self._system.mv(beside, name)
 
     def _results(self) -> Iterator[str]:
         """Yield the files of the work folder that are results, from the folder."""

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
-from lexiseg.inference.image_sources import file_system, remote_errors
+from lexiseg.inference.file_systems import file_system, is_web_address, remote_errors, web_file_name
 
 _MAGIC = frozenset("*?[")
+
+
+def names_one_file(url: str) -> bool:
+    """Return whether a URL names one file by its form: an address of the web, no folder and no pattern."""
+    if not is_web_address(url):
+        return False
+    path = urlsplit(url).path
+    return path != "" and not path.endswith("/") and "*" not in path
 
 
 def remote_files(url: str) -> Iterator[tuple[str, str]]:
@@ -24,6 +33,9 @@ def remote_files(url: str) -> Iterator[tuple[str, str]]:
         UsageError: There are no credentials, or the kind of URL is not known.
     """
     system, path = file_system(url)
+    if names_one_file(url):
+        yield url, web_file_name(url)
+        return
     with remote_errors(url):
         if _MAGIC & set(path):
             found = [(each, PurePosixPath(each).name) for each in sorted(system.glob(path))]

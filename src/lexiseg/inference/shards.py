@@ -52,11 +52,11 @@ class ShardWriter:
 
     name = "shard"
 
-    def __init__(self, shard: Shard, targets: Sequence[Target]) -> None:
+    def __init__(self, shard: Shard, targets: TargetList) -> None:
         self._shard, self._images = shard, len(targets)
         names = hashlib.sha256()
-        for target in targets:
-            names.update(target.name.as_posix().encode("utf-8", "surrogatepass") + b"\0")
+        for name in targets.names():
+            names.update(name.encode("utf-8", "surrogatepass") + b"\0")
         self._names_sha256 = names.hexdigest()
 
     def open(self, batch: Batch) -> None:
@@ -125,7 +125,7 @@ def predict_shard(
     """
     return predict_to_files(
         predictor,
-        targets.chosen(shard.holds),
+        targets.chosen(shard.holds_name),
         Path(out) / shard.folder,
         writers=(*writers, ShardWriter(shard, targets)),
         on_result=on_result,

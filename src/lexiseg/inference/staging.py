@@ -18,25 +18,28 @@ _SUFFIX = re.compile(r"\.\w{1,10}")
 
 
 def stage(source: ImageSource, folder: Path) -> Path:
-    """Write the content of an image to a temporary file, which a killed command leaves to the next one.
+    """Copy an image to a temporary file, which a killed command leaves to the next one.
 
     Args:
         source: The image.
         folder: The output folder, which this process owns.
 
     Raises:
-        DataError: The image cannot be read.
+        DataError: The image cannot be read, or is too large.
         UsageError: There are no credentials.
         DiskError: There is no space or no permission.
     """
-    content = source.read()
     suffix = Path(source.label).suffix
     with disk_errors(folder):
         handle, name = tempfile.mkstemp(
             dir=folder, prefix=TEMPORARY_PREFIX, suffix=suffix if _SUFFIX.fullmatch(suffix) else ""
         )
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
+        os.close(handle)
+        try:
+            source.copy_to(Path(name))
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
     return Path(name)
 
 

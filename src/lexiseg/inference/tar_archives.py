@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from lexiseg.data.decode import IMAGE_SUFFIXES
+from lexiseg.data.file_limits import TarStream
 from lexiseg.errors import DataError
-from lexiseg.inference.image_sources import TarMember, opened_archive
+from lexiseg.inference.file_systems import is_web_address, shown_url
+from lexiseg.inference.image_sources import TarMember, opened_archive, whole_files_only
 from lexiseg.inference.writers.registry import format_names
 
 
 def is_plain_tar(path: str) -> bool:
     """Return whether a path or URL names a tar archive that is not compressed."""
-    return path.lower().endswith(".tar")
+    return shown_url(path).lower().endswith(".tar")
 
 
 def archive_images(archive: str) -> Iterator[TarMember]:
@@ -28,28 +30,36 @@ def archive_images(archive: str) -> Iterator[TarMember]:
         archive: Path or URL of the archive.
 
     Raises:
-        DataError: It is no tar archive, is compressed or cut, or a member has a name that leads out of the
-            folder.
+        DataError: It is no tar archive, is compressed or cut, its server sends whole files only, or a member
+            has a name that leads out of the folder.
         UsageError: There are no credentials.
     """
+    shown = shown_url(archive)
     with opened_archive(archive) as file:
-        length = file.seek(0, os.SEEK_END)
-        file.seek(0)
         try:
-            with tarfile.open(fileobj=file, mode="r:") as members:
+            length = file.seek(0, os.SEEK_END)
+            if is_web_address(archive) and length:
+                file.seek(length - 1)
+                file.read(1)  # asks for a part, which not every web server sends
+            file.seek(0)
+            with tarfile.open(fileobj=TarStream(file), mode="r:") as members:
                 for member in members:
                     # The list of all members would grow with the archive.
                     members.members = []  # type: ignore[attr-defined]
                     if member.offset_data + member.size > length:
                         raise tarfile.ReadError("unexpected end of data")
-                    if member.isreg() and not member.issparse() and _is_image(archive, member.name):
+                    if member.isreg() and not member.issparse() and _is_image(shown, member.name):
                         yield TarMember(archive, member.name, member.offset_data, member.size)
         except tarfile.TarError as error:
             raise DataError(
-                f"{archive} cannot be read as a tar archive ({error}). Expected one that is whole and not "
+                f"{shown} cannot be read as a tar archive ({error}). Expected one that is whole and not "
                 "compressed. Copy it again, or unpack it.",
                 code="LEX-DATA-1291",
             ) from error
+        except ValueError as error:
+            if not is_web_address(archive):
+                raise
+            raise whole_files_only(archive) from error
 
 
 def _is_image(archive: str, name: str) -> bool:

@@ -18,6 +18,9 @@ from lexiseg.inference.writers.base import Target
 #: Turns the text of an entry into its image.
 Reading = Callable[[str], Target]
 
+#: Turns the text of an entry into the name of its outputs, with "/" between folders.
+Naming = Callable[[str], str]
+
 #: Name of the folder of a shard: its number and the number of shards.
 SHARD_FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")
 
@@ -71,13 +74,20 @@ class Shard:
         return f"shard-{self.number:0{len(str(self.count))}}-of-{self.count}"
 
     def holds(self, target: Target) -> bool:
-        """Return whether an image belongs to the shard.
+        """Return whether an image belongs to the shard."""
+        return self.holds_name(target.name.as_posix())
+
+    def holds_name(self, name: str) -> bool:
+        """Return whether the image with a name belongs to the shard.
 
         The name of its outputs decides alone, so every image is in one shard, also where the shards list
         their images at different times.
+
+        Args:
+            name: Its name, with "/" between folders.
         """
-        name = target.name.as_posix().encode("utf-8", "surrogatepass")
-        return int.from_bytes(hashlib.sha256(name).digest()[:8], "big") % self.count == self.number - 1
+        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.number - 1
 
 
 class TargetList(Sequence[Target]):
@@ -86,16 +96,19 @@ class TargetList(Sequence[Target]):
     def __init__(self) -> None:
         self._texts = bytearray()
         self._ends = array("Q")
-        self._kinds = array("H")
+        self._kinds = array("I")
         self._readings: list[Reading] = []
+        self._namings: list[Naming] = []
 
-    def add_kind(self, reading: Reading) -> int:
+    def add_kind(self, reading: Reading, naming: Naming | None = None) -> int:
         """Add a kind of entries and return its number.
 
         Args:
             reading: Turns the text of such an entry into its image.
+            naming: Turns it into the name of the image's outputs; None where only `reading` can.
         """
         self._readings.append(reading)
+        self._namings.append(naming or (lambda text: reading(text).name.as_posix()))
         return len(self._readings) - 1
 
     def append(self, kind: int, text: str) -> None:
@@ -109,16 +122,21 @@ class TargetList(Sequence[Target]):
         self._ends.append(len(self._texts))
         self._kinds.append(kind)
 
-    def chosen(self, chosen: npt.NDArray[np.bool_] | Callable[[Target], bool]) -> TargetList:
+    def names(self) -> Iterator[str]:
+        """Yield the name of the outputs of each image, with "/" between folders."""
+        return (self._namings[kind](self._text(position)) for position, kind in enumerate(self._kinds))
+
+    def chosen(self, chosen: npt.NDArray[np.bool_] | Callable[[str], bool]) -> TargetList:
         """Return the list of some images, in the same order.
 
         Args:
-            chosen: One value per image, or a function that decides.
+            chosen: One value per image, or a function that decides by the name of its outputs.
         """
         part = TargetList()
-        part._readings = self._readings
-        for position in range(len(self)):
-            if chosen(self[position]) if callable(chosen) else chosen[position]:
+        part._readings, part._namings = self._readings, self._namings
+        decided = map(chosen, self.names()) if callable(chosen) else chosen
+        for position, is_chosen in enumerate(decided):
+            if is_chosen:
                 part.append(self._kinds[position], self._text(position))
         return part
 

@@ -13,14 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from lexiseg.clinic.detection import may_be_dicom
+from lexiseg.data.archives import is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
 from lexiseg.data.volumes.volume_names import VOLUME_SUFFIXES, is_volume_file, volume_stem
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.earlier_outputs import EarlierOutputs
+from lexiseg.inference.file_systems import is_url, shown_url
 from lexiseg.inference.folder_walk import FoundFile, files_below
-from lexiseg.inference.image_sources import ImageSource, RemoteFile, TarMember, is_url
-from lexiseg.inference.remote_listing import remote_files
+from lexiseg.inference.image_sources import ImageSource, RemoteFile, TarMember
+from lexiseg.inference.remote_listing import names_one_file, remote_files
 from lexiseg.inference.tar_archives import archive_images, is_plain_tar
 from lexiseg.inference.target_list import SHARD_FOLDER, TargetList
 from lexiseg.inference.writers.base import Target
@@ -101,7 +103,8 @@ def find_images(
         before = len(listing.targets), len(listing.earlier), listing.volume_files
         listing.add(pattern)
         if len(listing.targets) == before[0] and listing.volume_files == before[2]:
-            raise DataError(_nothing_found(pattern, len(listing.earlier) - before[1]), code="LEX-DATA-099")
+            earlier = len(listing.earlier) - before[1]
+            raise DataError(_nothing_found(shown_url(pattern), earlier), code="LEX-DATA-099")
     return FoundImages(
         targets=_without_doubles(listing.targets, listing.real_paths),
         earlier_outputs=tuple(listing.earlier),
@@ -135,6 +138,8 @@ class _Listing:
 
     def __post_init__(self) -> None:
         self._outputs = EarlierOutputs()
+        self._real_folder = cache(os.path.realpath)
+        self._files = self.targets.add_kind(lambda path: _target(Path(path), os.path.basename(path)))
         place = None if self.out is None else os.path.realpath(self.out)
         self._out = None if place is None else os.path.join(place, "")
         self._written = () if place is None else tuple(os.path.join(place, n, "") for n in image_folders())
@@ -150,9 +155,9 @@ class _Listing:
 
             def of_folder(name: str) -> Target:
                 source = None if label is None else f"{label}/{name}"
-                return _target(pattern / name, Path(name), source=source)
+                return _target(pattern / name, name, source=source)
 
-            kind = self.targets.add_kind(of_folder)
+            kind = self.targets.add_kind(of_folder, _output_name)
             for file in files_below(str(pattern)):
                 if file.real in self.of_volumes:
                     self.volume_files += 1
@@ -161,21 +166,28 @@ class _Listing:
                 elif self._is_input(file, pattern=pattern):
                     self._take(kind, file.name, file.real)
             return
-        kind = self.targets.add_kind(lambda path: _target(Path(path), Path(os.path.basename(path))))
         for file in self._matches(pattern):
             if file.real in self.of_volumes:
                 self.volume_files += 1
             elif is_plain_tar(file.path):
                 self._add_archive(file.path)
             elif self._is_input(file, pattern=pattern):
-                self._take(kind, file.path, file.real)
+                self._take(self._files, file.path, file.real)
 
     def _add_url(self, url: str) -> None:
         kind = self.targets.add_kind(_remote_target)
+        one_file = names_one_file(url)
         for found, name in remote_files(url):
             if is_plain_tar(found):
                 self._add_archive(found)
-            elif Path(name).suffix.lower() in IMAGE_SUFFIXES:
+            elif one_file and is_archive(Path(name)):
+                raise DataError(
+                    f"{shown_url(url)} is an archive that cannot be read where it is. Expected a .tar "
+                    "archive that is not compressed. Download this one, and predict the copy.",
+                    code="LEX-DATA-1479",
+                )
+            # The path of a single file says that it is meant; its content decides whether it is an image.
+            elif one_file or Path(name).suffix.lower() in IMAGE_SUFFIXES:
                 self._take(kind, f"{found}\0{name}", found)
 
     def _add_archive(self, archive: str) -> None:
@@ -183,8 +195,8 @@ class _Listing:
             name, offset, size = text.split("\0")
             source = TarMember(archive, name, int(offset), int(size))
             # Archives of one data set can hold the same names.
-            folder = os.path.basename(archive)[: -len(".tar")]
-            return _target(Path(source.label), Path(folder, name), origin=source)
+            folder = os.path.basename(shown_url(archive))[: -len(".tar")]
+            return _target(Path(source.label), f"{folder}/{name}", origin=source)
 
         kind = self.targets.add_kind(target)
         for member in archive_images(archive):
@@ -193,14 +205,13 @@ class _Listing:
     def _matches(self, pattern: Path) -> Iterator[FoundFile]:
         """Yield the file of this path, or the images that a glob pattern names."""
         if pattern.is_file():
-            yield _found(str(pattern), os.path.realpath)
+            yield _found(str(pattern), self._real_folder)
             return
-        real_folder = cache(os.path.realpath)
         for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
             hidden = os.path.basename(match).startswith(".")
             if hidden or not os.path.isfile(match):
                 continue
-            file = _found(match, real_folder)
+            file = _found(match, self._real_folder)
             if file.real in self.of_volumes or is_plain_tar(match) or _is_image(match):
                 yield file
 
@@ -264,11 +275,13 @@ def _without_doubles(targets: TargetList, real_paths: array[int]) -> TargetList:
         is_first = np.zeros(len(targets), dtype=bool)
         is_first[first] = True
         targets = targets.chosen(is_first)
-    names = np.fromiter((hash(target.name) for target in targets), dtype=np.int64, count=len(targets))
+    # As disks compare names: on Windows, "a" and "A" are one name.
+    keys = (hash(os.path.normcase(name)) for name in targets.names())
+    names = np.fromiter(keys, dtype=np.int64, count=len(targets))
     found, counts = np.unique(names, return_counts=True)
     if len(found) < len(targets):
-        doubled = set(found[counts > 1].tolist())
-        _refuse_same_name([target for target in targets if hash(target.name) in doubled])
+        doubled = np.isin(names, found[counts > 1])
+        _refuse_same_name(targets.chosen(doubled))
     return targets
 
 
@@ -304,7 +317,7 @@ def _nothing_found(pattern: str, earlier: int) -> str:
     )
 
 
-def expand(pattern: Path, is_wanted: Callable[[Path], bool]) -> Iterator[Target]:
+def expand(pattern: Path, is_wanted: Callable[[str], bool]) -> Iterator[Target]:
     """Yield the files that a file, folder or glob pattern names, sorted; without hidden files.
 
     Args:
@@ -313,15 +326,15 @@ def expand(pattern: Path, is_wanted: Callable[[Path], bool]) -> Iterator[Target]
     """
     if pattern.is_dir():
         for found in files_below(str(pattern)):
-            if is_wanted(Path(found.path)):
-                yield _target(pattern / found.name, Path(found.name))
+            if is_wanted(found.path):
+                yield _target(pattern / found.name, found.name)
     elif pattern.is_file():
-        yield _target(pattern, Path(pattern.name))
+        yield _target(pattern, pattern.name)
     else:
         for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
             file = Path(match)
-            if not file.name.startswith(".") and file.is_file() and is_wanted(file):
-                yield _target(file, Path(file.name))
+            if not file.name.startswith(".") and file.is_file() and is_wanted(match):
+                yield _target(file, file.name)
 
 
 def source_of(file: Path, folder: Path, labels: Mapping[Path, str] | None) -> str | None:
@@ -349,14 +362,29 @@ def _literal_folders(pattern: Path) -> str:
 
 def _remote_target(text: str) -> Target:
     url, name = text.split("\0")
-    return _target(Path(name), Path(name), origin=RemoteFile(url))
+    return _target(Path(name), name, origin=RemoteFile(url))
 
 
 def _target(
-    image: Path, name: Path, *, source: str | None = None, origin: ImageSource | None = None
+    image: Path, name: str, *, source: str | None = None, origin: ImageSource | None = None
 ) -> Target:
-    """Return an image under its name without suffix, shortened so that every output of it can be stored."""
-    # The last number of a UID is no ending.
-    stem = volume_stem(name.name) if is_volume_file(name) else name.name if may_be_dicom(name) else name.stem
-    fitting = name.with_name(fitting_name(stem, room=_LONGEST_SUFFIX))
-    return Target(image=image, name=fitting, source=source, origin=origin)
+    """Return an image.
+
+    Args:
+        image: Its file.
+        name: Its path from the folder that was searched, with "/" between folders.
+        source: What results call it where its file is a private copy.
+        origin: Where it comes from if it is no file of this computer.
+    """
+    return Target(image=image, name=Path(_output_name(name)), source=source, origin=origin)
+
+
+def _output_name(name: str) -> str:
+    """Return the path of an image without suffix, shortened so that every output of it can be stored."""
+    folder, slash, last = name.rpartition("/")
+    stem, ending = os.path.splitext(last)
+    if ending.lower() not in IMAGE_SUFFIXES:
+        path = Path(last)
+        # The last number of a UID is no ending.
+        stem = volume_stem(last) if is_volume_file(path) else last if may_be_dicom(path) else path.stem
+    return f"{folder}{slash}{fitting_name(stem, room=_LONGEST_SUFFIX)}"

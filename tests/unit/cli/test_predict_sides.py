@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lexiseg.cli.predict_command import _say_sides
+from lexiseg.cli.predict_summary import _say_sides
 
 
 @pytest.mark.parametrize(

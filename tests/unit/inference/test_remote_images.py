@@ -14,7 +14,8 @@ import fsspec
 import pytest
 
 from lexiseg.inference.batch import predict_to_files
-from lexiseg.inference.image_sources import RemoteFile, file_system, is_url
+from lexiseg.inference.file_systems import file_system, is_url
+from lexiseg.inference.image_sources import RemoteFile
 from lexiseg.inference.remote_folder import UPLOAD_FILE, RemoteFolder
 from lexiseg.inference.targets import find_images
 from refusals import refuses
@@ -152,9 +153,9 @@ def test_other_failures(memory: Any, tmp_path: Path) -> None:
     with refuses("LEX-USE-1283", "nothing"):
         file_system("nothing://x")
     with refuses("LEX-DATA-1288", "does not exist"):
-        RemoteFile("memory://bucket/in/x.png").read()
+        RemoteFile("memory://bucket/in/x.png").copy_to(tmp_path / "x.png")
     with refuses("LEX-DATA-1289", "cannot be reached"):
-        RemoteFile("http://127.0.0.1:9/x.png").read()
+        RemoteFile("http://127.0.0.1:9/x.png").copy_to(tmp_path / "x.png")
     targets = find_images(["memory://bucket/in"]).targets
     memory.rm("/bucket/in/exam/b.png")
     summary = predict_to_files(Thresholds(), targets, tmp_path / "out")  # type: ignore[arg-type]

@@ -114,14 +114,14 @@ def test_archives_that_are_cut_compressed_or_none(archive: Path, tmp_path: Path)
         find_images([archive])
 
 
-def test_an_archive_that_is_cut_later(archive: Path) -> None:
+def test_an_archive_that_is_cut_later(archive: Path, tmp_path: Path) -> None:
     *_, last = archive_images(str(archive))
     archive.write_bytes(archive.read_bytes()[: last.offset + 3])
     with refuses("LEX-DATA-1287", "z.png"):
-        last.read()
+        last.copy_to(tmp_path / "z.png")
     archive.unlink()
     with refuses("LEX-DATA-1290", "shard-7.tar"):
-        last.read()
+        last.copy_to(tmp_path / "z.png")
 
 
 class TestWritten:

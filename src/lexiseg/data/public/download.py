@@ -229,8 +229,7 @@ def _fetch(url: str, part: Path, *, size: int | None, progress: Progress | None)
         except _Oversized as error:
             _remove(part)
             raise DataError(
-                f"{url}: expected {error}, but the server sends more. Compare with the data "
-                "set's home page.",
+                f"{url}: expected {error}, but the server sends more. Compare with the data set's home page.",
                 code="LEX-DATA-777",
             ) from error
 

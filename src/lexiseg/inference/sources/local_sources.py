@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from lexiseg.clinic.detection import DICOMDIR, require_dicom
 from lexiseg.data.archives import extract, is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES
 from lexiseg.extras import load_module
 from lexiseg.files import disk_errors
-from lexiseg.inference.image_sources import is_url
+from lexiseg.inference.file_systems import is_url, is_web_address
 from lexiseg.inference.tar_archives import is_plain_tar
 from lexiseg.printable import counted
 
-_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _PACKAGE = "lexiseg.inference.sources"
 
 
@@ -48,8 +47,8 @@ def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
     """Make all sources local; private folders are removed in the end.
 
     - A .zip or .tar.gz archive is unpacked within limits (`lexiseg.data.archives`).
-    - An address that begins with http:// or https:// is asked as a DICOMweb service, unless it ends like an
-      image file or an archive.
+    - An address of the web whose path has a part "studies" is asked as a DICOMweb service, unless the path
+      ends like an image file or an archive.
     - Other URLs and .tar archives stay as they are: `find_images` reads them image by image.
     - A DICOMDIR stands for the folder that holds it.
     - Files, folders and glob patterns stay as they are.
@@ -70,13 +69,13 @@ def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
             private = stack.enter_context(tempfile.TemporaryDirectory(prefix="lexiseg-"))
         for number, source in enumerate(sources):
             path = Path(source)
-            if is_url(str(source)) and not _is_service(str(source)):
-                patterns.append(source)
-            elif _ADDRESS.match(str(source)):
+            if _is_service(str(source)):
                 folder = Path(private, str(number), "dicomweb")
                 load_module(f"{_PACKAGE}.dicomweb_source").copy_images(str(source), folder)
                 labels[folder] = _studies(str(source))
                 patterns.append(folder)
+            elif is_url(str(source)):
+                patterns.append(source)
             elif path.is_file() and is_archive(path) and not is_plain_tar(str(path)):
                 folder = Path(private, str(number), path.name.split(".")[0] or "archive")
                 extract(path, folder)
@@ -97,9 +96,15 @@ def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
 
 
 def _is_service(url: str) -> bool:
-    """Return whether a URL is the address of a DICOMweb service."""
-    is_file = Path(url).suffix.lower() in IMAGE_SUFFIXES or is_plain_tar(url)
-    return _ADDRESS.match(url) is not None and not is_file
+    """Return whether a URL is the address of studies, a series or an image of a DICOMweb service.
+
+    Its path decides, as what follows "?" can be a search or a key.
+    """
+    if not is_web_address(url):
+        return False
+    path = PurePosixPath(urlsplit(url).path)
+    is_file = path.suffix.lower() in IMAGE_SUFFIXES or is_archive(Path(path.name))
+    return "studies" in path.parts and not is_file
 
 
 def _studies(address: str) -> str:

@@ -134,13 +134,16 @@ def find_volumes(
     return FoundVolumes(targets=tuple(targets), files=frozenset(seen))
 
 
-def check_apart(volumes: Iterable[VolumeTarget], images: Iterable[Target]) -> None:
+def check_apart(volumes: Sequence[VolumeTarget], images: Iterable[Target]) -> None:
     """Refuse volumes and images that would write the same files.
 
     Raises:
         DataError: A volume and an image have the same name.
     """
-    by_name = {image.name: image for image in images}
+    wanted = {volume.name for volume in volumes}
+    if not wanted:
+        return
+    by_name = {image.name: image for image in images if image.name in wanted}
     for volume in volumes:
         if volume.name in by_name:
             raise DataError(
@@ -150,10 +153,13 @@ def check_apart(volumes: Iterable[VolumeTarget], images: Iterable[Target]) -> No
             )
 
 
-def _may_belong(file: Path) -> bool:
+def _may_belong(file: str | Path) -> bool:
     """Return whether a file may be a volume or a slice of one; pictures are known by their endings."""
-    ending = file.suffix.lower()
-    return ending not in _PICTURES and (is_volume_file(file) or is_image_file(file))
+    # Pictures, which may be many, are known without an object for each path.
+    if os.path.splitext(file)[1].lower() in _PICTURES:
+        return False
+    path = Path(file)
+    return is_volume_file(path) or is_image_file(path)
 
 
 def _series(pattern: Path, files: Sequence[Target]) -> list[VolumeTarget]:

@@ -1,0 +1,95 @@
+"""What `lexiseg predict` predicts: the volumes and images that its paths name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lexiseg.cli.common_options import warn
+from lexiseg.errors import UsageError
+from lexiseg.printable import counted
+
+if TYPE_CHECKING:
+    from lexiseg.cli.predict_options import PredictRequest
+    from lexiseg.inference.sources.local_sources import LocalSources
+    from lexiseg.inference.target_list import TargetList
+    from lexiseg.inference.targets import SkippedFiles
+    from lexiseg.inference.volumes.targets import VolumeTarget
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictInputs:
+    """What is predicted.
+
+    Attributes:
+        volumes: The volumes.
+        all_images: The images of all shards together.
+        images: The images of this command.
+    """
+
+    volumes: tuple[VolumeTarget, ...]
+    all_images: TargetList
+    images: TargetList
+
+
+def find_inputs(request: PredictRequest, sources: LocalSources, out: Path) -> PredictInputs:
+    """Return what is predicted, and name the files that are not read.
+
+    Args:
+        request: The request.
+        sources: Its paths, each on this computer or at a URL.
+        out: The output folder on this computer.
+
+    Raises:
+        DataError: Nothing is found, or two images or volumes would write the same files.
+        UsageError: A part of volumes is asked for, or a URL needs credentials or packages that are missing.
+    """
+    from lexiseg.inference.file_systems import is_url
+    from lexiseg.inference.tar_archives import is_plain_tar
+    from lexiseg.inference.targets import find_images
+    from lexiseg.inference.volumes.targets import check_apart, find_volumes
+
+    volumes = find_volumes(
+        [path for path in sources.patterns if not is_url(str(path)) and not is_plain_tar(str(path))],
+        out=out,
+        with_dicom=not request.single_slices and request.view.frame is None,
+        labels=sources.labels,
+    )
+    if volumes.targets and request.shard is not None:
+        raise UsageError(
+            f"--shard predicts a part of the images, and {volumes.targets[0].label} is a volume. Predict "
+            "volumes with a command without --shard, or the slices of DICOM series as images with "
+            "--single-slices.",
+            code="LEX-USE-1185",
+        )
+    found = find_images(sources.patterns, out=out, of_volumes=volumes.files, labels=sources.labels)
+    images = found.targets if request.shard is None else found.targets.chosen(request.shard.holds_name)
+    check_apart(volumes.targets, images)
+    _say_skipped(found.skipped)
+    _say_earlier(found.earlier_outputs)
+    return PredictInputs(volumes=volumes.targets, all_images=found.targets, images=images)
+
+
+def _say_earlier(earlier: Sequence[Path]) -> None:
+    """Name the pictures that are not read because an earlier prediction wrote them."""
+    if earlier:
+        pictures_are = counted(len(earlier), "picture is", "pictures are")
+        warn(
+            f"{pictures_are} not read because an earlier prediction wrote them: {earlier[0]}"
+            + (" and others. " if len(earlier) > 1 else ". ")
+            + "To predict such a picture, give its path."
+        )
+
+
+def _say_skipped(skipped: Mapping[str, SkippedFiles]) -> None:
+    """Name the files in folders of images that are not read because of their ending."""
+    if skipped:
+        shown = ", ".join(
+            f"{files.count} {ending or 'without ending'} ({files.example.name})"
+            for ending, files in sorted(skipped.items())
+        )
+        count = sum(files.count for files in skipped.values())
+        files_are = counted(count, "file is", "files are")
+        warn(f"{files_are} not read because of the ending: {shown}. Save images as PNG or JPEG.")

@@ -1,0 +1,206 @@
+"""The work of `lexiseg predict`: paths become inputs, and inputs become files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from lexiseg.cli.common_options import EngineName, progress_bar, say, warn
+from lexiseg.cli.output_mode import show_result
+from lexiseg.cli.predict_inputs import PredictInputs, find_inputs
+from lexiseg.cli.predict_options import PredictRequest
+from lexiseg.cli.predict_summary import PredictOutcome, raise_for_failures, say_outcome
+from lexiseg.cli.predict_upload import remote_folder, upload
+from lexiseg.cli.volume_options import predict_volumes
+from lexiseg.errors import LexisegError
+from lexiseg.extras import load_module
+
+if TYPE_CHECKING:
+    from lexiseg.inference.batch_summary import BatchSummary
+    from lexiseg.inference.predictor import Predictor
+    from lexiseg.inference.writers.base import Writer
+
+
+def run_prediction(context: typer.Context, request: PredictRequest) -> None:
+    """Predict what a request names, and say what was done.
+
+    Args:
+        context: The context of the command, whose end removes private copies.
+        request: The request.
+
+    Raises:
+        LexisegError: Nothing can be predicted, or a part of it failed.
+    """
+    from lexiseg.inference.sources.local_sources import local_sources
+
+    writers = _writers(request)
+    remote = remote_folder(request)
+    if remote is not None and remote.is_predicted:
+        say("The images were predicted before; the upload was left.")
+        upload(remote)
+        return
+    place = Path(request.out) if remote is None else remote.work
+    sources = context.with_resource(local_sources(request.paths))
+    for note in sources.notes:
+        warn(note)
+    inputs = find_inputs(request, sources, place)
+    predictor = _loaded(request)
+    if request.dry_run:
+        _say_forecast(request, predictor, inputs, place)
+        return
+    if request.ray is not None:
+        predictor = _on_cluster(predictor, inputs, request.ray)
+    say(f"Engine: {predictor.engine.description}.")
+    outcome = _predict(request, predictor, inputs, place, writers=writers, named=sources.named)
+    if remote is not None:
+        outcome = replace(outcome, results=upload(remote))
+    say_outcome(outcome, predictor, place)
+    raise_for_failures(outcome)
+
+
+def _predict(
+    request: PredictRequest,
+    predictor: Predictor,
+    inputs: PredictInputs,
+    place: Path,
+    *,
+    writers: Sequence[str | Writer],
+    named: Callable[[str], str],
+) -> PredictOutcome:
+    """Predict volumes and images to files of this computer.
+
+    Args:
+        request: The request.
+        predictor: The predictor.
+        inputs: What is predicted.
+        place: The output folder on this computer.
+        writers: Output formats of images.
+        named: Returns a message in which private copies have the names of their sources.
+    """
+    volumes = volume_failure = images = None
+    if inputs.volumes:
+        volumes, volume_failure = predict_volumes(
+            predictor,
+            inputs.volumes,
+            place,
+            formats=request.formats,
+            axis=request.axis,
+            smooth=request.smooth_slices,
+            named=named,
+        )
+    if inputs.images or not inputs.volumes:
+        images = _predict_images(request, predictor, inputs, place, writers=writers, named=named)
+    return PredictOutcome(
+        images=images,
+        named_images=len(inputs.images),
+        results=None if images is None else str(images.results),
+        volumes=volumes,
+        volume_failure=volume_failure,
+        named=named,
+    )
+
+
+def _writers(request: PredictRequest) -> Sequence[str | Writer]:
+    """Return the output formats, or what writes them into tar archives."""
+    from lexiseg.inference.writers.tar import into_archives
+
+    return request.formats if request.tar is None else into_archives(request.formats, request.tar)
+
+
+def _loaded(request: PredictRequest) -> Predictor:
+    """Load the run."""
+    from lexiseg import load
+
+    # Cards look into the network, which only torch allows.
+    needs_torch = "card" in request.formats and request.engine == EngineName.AUTO
+    return load(
+        request.run,
+        device=request.device,
+        engine="torch" if needs_torch else request.engine.value,
+        precision=request.precision.value,
+        flip_average=request.flip_average,
+        average_with=request.average_with,
+        batch_size=request.batch_size,
+        spacing_mm=request.spacing_mm,
+        view=request.view,
+    )
+
+
+def _on_cluster(predictor: Predictor, inputs: PredictInputs, address: str) -> Predictor:
+    """Return the predictor on a Ray cluster."""
+    on_ray = load_module("lexiseg.inference.ray_predictor")
+    on_ray.refuse_sources(inputs.images)
+    on_cluster: Predictor = on_ray.RayPredictor(predictor, address)
+    return on_cluster
+
+
+def _say_forecast(request: PredictRequest, predictor: Predictor, inputs: PredictInputs, place: Path) -> None:
+    """Say what would be done."""
+    from lexiseg import forecast_prediction
+
+    forecast = forecast_prediction(
+        predictor, inputs.images, place, formats=request.formats, volumes=len(inputs.volumes)
+    )
+    show_result(forecast)
+    for sentence in forecast.sentences():
+        say(sentence)
+    for error in forecast.unreadable.values():
+        warn(f"Would be skipped: {error}")
+
+
+def _predict_images(
+    request: PredictRequest,
+    predictor: Predictor,
+    inputs: PredictInputs,
+    place: Path,
+    *,
+    writers: Sequence[str | Writer],
+    named: Callable[[str], str],
+) -> BatchSummary:
+    """Predict the images, with a progress bar.
+
+    Args:
+        request: The request.
+        predictor: The predictor.
+        inputs: What is predicted.
+        place: The output folder on this computer.
+        writers: Output formats.
+        named: Returns a message in which private copies have the names of their sources.
+
+    Raises:
+        KeyboardInterrupt: A person stopped it; the message says how it goes on.
+    """
+    from lexiseg import predict_to_files
+    from lexiseg.inference.shards import predict_shard
+
+    shard = request.shard
+    with progress_bar() as progress:
+        task = progress.add_task("predicting", total=len(inputs.images))
+
+        def show(path: Path, result: object) -> None:
+            progress.advance(task)
+            if isinstance(result, LexisegError):
+                warn(f"Skipped: {named(str(result))}")
+
+        try:
+            predict_all = predict_to_files if shard is None else partial(predict_shard, shard=shard)
+            return predict_all(
+                predictor,
+                inputs.all_images,
+                place,
+                writers=writers,
+                on_result=show,
+                on_resumed=lambda path: progress.advance(task),
+            )
+        except KeyboardInterrupt as interrupt:
+            done = place if shard is None else place / shard.folder
+            has_masks = "mask" in request.formats and request.tar is None
+            files = f"masks so far are in {done / 'masks'}" if has_masks else f"files so far are in {done}"
+            raise KeyboardInterrupt(
+                f"The {files}. Run the command again: it goes on with the rest."
+            ) from interrupt

@@ -1,0 +1,163 @@
+"""What `lexiseg predict` says at its end, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lexiseg.cli.common_options import say, say_side, warn
+from lexiseg.cli.output_mode import show_result
+from lexiseg.errors import PartialFailureError
+from lexiseg.printable import counted
+from lexiseg.words.description import Side
+
+if TYPE_CHECKING:
+    from lexiseg.inference.batch_summary import BatchSummary
+    from lexiseg.inference.predictor import Predictor
+    from lexiseg.inference.volumes.batch import VolumeSummary
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOutcome:
+    """What was done.
+
+    Attributes:
+        images: The counts of images; None if only volumes were predicted.
+        named_images: Number of images that the paths name.
+        results: The file or the URL of the lines of images.
+        volumes: The counts of volumes; None without volumes.
+        volume_failure: The error of the volumes that failed; None without one.
+        named: Returns a message in which private copies have the names of their sources.
+    """
+
+    images: BatchSummary | None
+    named_images: int
+    results: str | None
+    volumes: VolumeSummary | None
+    volume_failure: PartialFailureError | None
+    named: Callable[[str], str]
+
+
+def say_outcome(outcome: PredictOutcome, predictor: Predictor, place: Path) -> None:
+    """Say what was done; with --json, print it.
+
+    Args:
+        outcome: What was done.
+        predictor: The predictor.
+        place: The output folder on this computer.
+    """
+    summary = outcome.images
+    if summary is None:
+        show_result(_record(outcome, predictor))
+        return
+    _say_tries(summary)
+    show_result(_record(outcome, predictor))
+    _say_counts(outcome, summary, predictor)
+    if predictor.run.spoken_vocabulary is not None:
+        _say_sides(predictor.run.side, summary.done, summary.sides_unknown)
+    if not summary.locked:
+        warn(f"The disk of {place} supports no locks: start no second prediction into this folder meanwhile.")
+    if summary.turned:
+        say(
+            f"{counted(summary.turned, 'image has', 'images have')} an EXIF "
+            "orientation, with which viewers rotate or mirror images. Masks, sizes, left and right are those "
+            "of the image as the file stores it (see exif_orientation in the results)."
+        )
+    for image, name, reason in summary.refused:
+        warn(f"The {name} of {outcome.named(str(image))} is not written: {reason}")
+    if outcome.volume_failure is not None and (summary.refused or summary.failed):
+        warn(str(outcome.volume_failure))
+
+
+def raise_for_failures(outcome: PredictOutcome) -> None:
+    """Raise the error of what failed.
+
+    Raises:
+        PartialFailureError: An image, a volume or an output failed.
+    """
+    summary = outcome.images
+    if summary is not None and summary.refused and not summary.failed:
+        raise PartialFailureError(
+            f"{counted(len(summary.refused), 'output was', 'outputs were')} not written; each is named above "
+            f"and in {outcome.results}.",
+            code="LEX-PART-940",
+        )
+    if summary is not None and summary.failed:
+        raise PartialFailureError(
+            f"{len(summary.failed)} of {counted(outcome.named_images, 'image')} could not be read; "
+            f"each is named above and in {outcome.results}.",
+            code="LEX-PART-005",
+        )
+    if outcome.volume_failure is not None:
+        raise outcome.volume_failure
+
+
+def _record(outcome: PredictOutcome, predictor: Predictor) -> dict[str, object]:
+    """Return what --json prints: the counts of images, of volumes, or of both."""
+
+    def lists(summary: BatchSummary | VolumeSummary) -> dict[str, object]:
+        named = outcome.named
+        failed = [{"image": named(str(image)), "error": named(error)} for image, error in summary.failed]
+        refused = [
+            {"image": named(str(image)), "format": name, "reason": reason}
+            for image, name, reason in summary.refused
+        ]
+        return {"failed": failed, "refused": refused}
+
+    found: dict[str, object] = {"engine": str(predictor.engine.description)}
+    images, volumes = outcome.images, outcome.volumes
+    if images is not None:
+        found |= {"done": images.done, "flagged": images.flagged, "unlike": images.unlike, **lists(images)}
+        found |= {"results": outcome.results, "resumed": images.resumed, "recovered": images.recovered}
+    if volumes is not None:
+        counts = {"done": volumes.done, "slices": volumes.slices, "flagged": volumes.flagged}
+        found["volumes"] = {**counts, **lists(volumes), "results": volumes.results}
+    return found
+
+
+def _say_tries(summary: BatchSummary) -> None:
+    """Say how many images were finished before, and how many needed a second try."""
+    if summary.resumed:
+        images = counted(summary.resumed, "image")
+        say(f"Not predicted again, as an interrupted command had finished them: {images}.")
+    if summary.recovered:
+        images = counted(summary.recovered, "image")
+        say(f"{images} failed at first and succeeded at the second try.")
+
+
+def _say_counts(outcome: PredictOutcome, summary: BatchSummary, predictor: Predictor) -> None:
+    """Say how many images were segmented, what was assumed, and which are unlike the training images."""
+    compares = predictor.compares_images
+    can_flag = predictor.run.spoken_vocabulary is not None or predictor.calibration is not None or compares
+    review = f"; {summary.flagged} flagged for review" if can_flag else ""
+    images = counted(outcome.named_images, "image")
+    say(f"{summary.done} of {images} segmented{review}. Results: {outcome.results}")
+    for sentence, count in summary.assumptions:
+        say(f"{sentence} ({counted(count, 'image')})")
+    if summary.unlike:
+        say(
+            f"{counted(summary.unlike, 'image is', 'images are')} unlike the training images of the run: "
+            "flagged, and the expected Dice is unknown."
+        )
+    if not compares:
+        say(
+            "The run does not hold what its training images look like, so images unlike them are not "
+            "noticed. `lexiseg calibrate RUN DATA` adds it."
+        )
+
+
+def _say_sides(side: Side, done: int, unknown: int) -> None:
+    """Say whose left and right the words mean; nothing where the side of all words is unknown.
+
+    Args:
+        side: Side convention of the run.
+        done: Number of images segmented.
+        unknown: Number of them of which the side is unknown. An assumption names the reason of each.
+    """
+    if done == unknown:
+        return
+    images = counted(unknown, "image")
+    but = f", except in the {images} whose side is unknown" if unknown else ""
+    say_side(side, but)

@@ -1,0 +1,175 @@
+"""File systems of other computers, which fsspec reads and writes: their URLs and their errors."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from lexiseg.data.archives import is_archive
+from lexiseg.data.decode import IMAGE_SUFFIXES
+from lexiseg.errors import DataError, LexisegError, UsageError
+from lexiseg.extras import install_hint
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_WEB = re.compile(r"https?://", re.IGNORECASE)
+# What follows "?" in an address of the web that stands in a message.
+_QUERY = re.compile(r"(https?://[^\s'\"?]*)\?[^\s'\"]*", re.IGNORECASE)
+
+#: Errors of credentials, by the names of their classes: their packages need not be installed.
+_NO_CREDENTIALS = {
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "CredentialRetrievalError",
+    "TokenRetrievalError",
+    "DefaultCredentialsError",
+    "RefreshError",
+}
+_REFUSED = {401, 403}
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def is_url(path: str) -> bool:
+    """Return whether a text is a URL, such as "s3://bucket/a.png"."""
+    return _URL.match(path) is not None
+
+
+def is_web_address(path: str) -> bool:
+    """Return whether a text is an address of the web, such as "https://host/a.png"."""
+    return _WEB.match(path) is not None
+
+
+def shown_url(url: str) -> str:
+    """Return a path or URL as results and messages show it.
+
+    An address of the web is shown without what follows "?", which can hold a key. Where the path ends like an
+    image file or an archive, it tells the image alone, so that a new key does not make it another image;
+    else some digits stand for what follows "?".
+    """
+    if not is_web_address(url):
+        return url
+    scheme, host, path, _, _ = urlsplit(url)
+    shown = urlunsplit((scheme, host, path, "", ""))
+    digits = _digits(url)
+    return f"{shown}?({digits})" if digits else shown
+
+
+def web_file_name(url: str) -> str:
+    """Return the name of the file at an address of the web; it differs where `shown_url` does."""
+    path, digits = PurePosixPath(urlsplit(url).path), _digits(url)
+    return f"{path.stem}-{digits}{path.suffix}" if digits else path.name
+
+
+def _digits(url: str) -> str:
+    """Return digits that stand for what follows "?" in an address; empty where the path tells the image."""
+    parts = urlsplit(url)
+    name = PurePosixPath(parts.path)
+    if not parts.query or name.suffix.lower() in IMAGE_SUFFIXES or is_archive(Path(name.name)):
+        return ""
+    return hashlib.sha256(parts.query.encode()).hexdigest()[:10]
+
+
+def file_system(url: str) -> tuple[AbstractFileSystem, str]:
+    """Return the file system of a URL, and the path in it.
+
+    Raises:
+        UsageError: The kind of URL is unknown, its package is not installed, there are no credentials, or an
+            address of the web holds a password.
+    """
+    _refuse_password(url)
+    scheme = url.partition("://")[0]
+    try:
+        import fsspec.core
+
+        with remote_errors(url):
+            system, path = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        raise UsageError(
+            f"{shown_url(url)} needs packages that are not installed ({error}). {install_hint('cloud')}",
+            code="LEX-USE-1282",
+        ) from error
+    except ValueError as error:
+        raise UsageError(
+            f"{shown_url(url)} cannot be used: {error}. Expected a path, or a URL such as s3://, gs:// or "
+            f"https://; '{scheme}' is none that is known here.",
+            code="LEX-USE-1283",
+        ) from error
+    return system, str(path)
+
+
+def _refuse_password(url: str) -> None:
+    """Refuse an address of the web that holds a user or password.
+
+    Raises:
+        UsageError: It does.
+    """
+    parts = urlsplit(url) if is_web_address(url) else None
+    if parts is not None and (parts.username or parts.password):
+        raise UsageError(
+            f"The address of {parts.hostname} holds a user or password, which would be written into results. "
+            "Download the images first, or use addresses with a key after the `?`, which results leave out.",
+            code="LEX-USE-1476",
+        )
+
+
+@contextmanager
+def remote_errors(url: str) -> Iterator[None]:
+    """Turn errors of reading or writing a URL into errors meant for the user.
+
+    Raises:
+        UsageError: Credentials are missing or not accepted.
+        DataError: It does not exist, the network or the server failed, or a web server refuses it.
+    """
+    try:
+        yield
+    except (LexisegError, ImportError, ValueError):
+        raise
+    except Exception as error:  # each file system of fsspec has errors of its own
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            raise  # it says nothing about the URL
+        shown = shown_url(url)
+        if _lacks_credentials(error) and is_web_address(url):
+            raise DataError(  # the keys of other addresses may be accepted
+                f"The server refuses {shown} ({_short(error)}). If the address has a key after the `?`, ask "
+                "for a new one: keys expire.",
+                code="LEX-DATA-1477",
+            ) from error
+        if _lacks_credentials(error):
+            raise UsageError(
+                f"No access to {shown}: credentials are missing or not accepted ({_short(error)}). For "
+                "s3://, run `aws configure` or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for gs://, "
+                "run `gcloud auth application-default login`.",
+                code="LEX-USE-1284",
+            ) from error
+        if isinstance(error, FileNotFoundError):
+            raise DataError(f"{shown} does not exist.", code="LEX-DATA-1288") from error
+        raise DataError(
+            f"{shown} cannot be reached ({_short(error)}). Check the address and the network; finished work "
+            "is kept, so run the command again then.",
+            code="LEX-DATA-1289",
+        ) from error
+
+
+def _lacks_credentials(error: BaseException) -> bool:
+    """Return whether an error, or one that caused it, is about credentials."""
+    seen: Any = error
+    while seen is not None:
+        status = getattr(seen, "status", None) or getattr(seen, "code", None)
+        if isinstance(seen, PermissionError) or type(seen).__name__ in _NO_CREDENTIALS or status in _REFUSED:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _short(error: BaseException) -> str:
+    """Return the first line of an error, without what follows "?" in addresses of the web."""
+    said = str(error).strip().splitlines()
+    return _QUERY.sub(r"\1", said[0] if said else type(error).__name__)[:200]
