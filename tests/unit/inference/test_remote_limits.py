@@ -62,6 +62,8 @@ class TestBytes:
         assert (summary.done, len(summary.failed)) == (2, 1)
         assert [line.get("code") for line in lines] == [None, "LEX-DATA-1475", None]
         assert lines[1]["error"].startswith("memory:///limits/b.png is too large: expected")
+        with refuses("LEX-DATA-1475"):
+            RemoteFile("memory://limits/b.png").copy_to(tmp_path / "copy.png")
         assert left(tmp_path / "out") == []
 
     @pytest.mark.parametrize("stated_length", [True, False])
@@ -89,6 +91,10 @@ class TestBytes:
         assert [line.get("code") for line in lines] == [None, "LEX-DATA-1475", None]
         assert "x.tar::b.png is too large: expected an image file of at most 5,000 bytes" in lines[1]["error"]
         assert left(tmp_path / "out") == []
+        # It is refused by its header, before anything is copied.
+        with refuses("LEX-DATA-1475", "::b.png is too large"):
+            TarMember(archive, "b.png", 512, 6000).copy_to(tmp_path / "copy.png")
+        assert not (tmp_path / "copy.png").exists()
 
 
 def tar(members: dict[str, bytes], mode: Any = "w") -> bytes:
