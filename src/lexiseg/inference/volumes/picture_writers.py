@@ -13,6 +13,8 @@ from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWrite
 from lexiseg.inference.writers.overlay import save_overlay
 
 _SMOOTHED = "The labels of the volume are smoothed between slices; the mask here is that of the slice alone."
+_SIDES = "The patient's left is on the right of the pictures."
+_NO_SIDES = "Where the patient's left is, is not known, or does not lie in the slice."
 
 
 class OverlayVolumeWriter(VolumeWriter):
@@ -66,6 +68,9 @@ def _notes(prediction: VolumePrediction) -> tuple[str, ...]:
         f"{_place(prediction)}. Words, areas and the flag on this card are those of this slice.",
         f"The whole volume: {'; '.join(sizes)}.",
     ]
+    facts = prediction.shown.image.facts
+    assert facts is not None
+    said.append(_SIDES if facts.knows_sides else _NO_SIDES)
     if prediction.words:
         words = "; ".join(f"{word.title}: {word.phrase}" for word in prediction.words)
         said.append(f"Words of the volume: {words}.")

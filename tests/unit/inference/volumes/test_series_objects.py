@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ from lexiseg.clinic.laterality_guard import share_of_volume_on_left
 from lexiseg.clinic.outlines import Outline, region_of
 from lexiseg.clinic.result_content import VolumeContent
 from lexiseg.clinic.volume_geometry import VolumeGrid
+from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.result import Prediction
+from lexiseg.inference.volumes import series_content
 from lexiseg.inference.volumes.batch import predict_volumes_to_files
 from lexiseg.inference.volumes.targets import find_volumes
 from lexiseg.runs.run import Run
@@ -150,6 +154,51 @@ def test_a_volume_without_lesions_has_a_report(tmp_path: Path, predictor: Predic
     assert [item.TextValue for item in named(report, "Left lung")] == ["upper left lung"]
     # The middle slice stands for the volume.
     assert written["sc"].SourceImageSequence[0].ReferencedSOPInstanceUID == "2.25.10005"
+
+
+def test_a_volume_without_millimetres_says_why(
+    tmp_path: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = series_content.series_content
+
+    def unknown(*given: Any) -> VolumeContent:
+        return dataclasses.replace(content(*given), volume_mm3=None, no_volume="the reason")
+
+    monkeypatch.setattr(series_content, "series_content", unknown)
+    ct_series(tmp_path / "ct")
+    record, written = write(predictor, tmp_path / "ct", tmp_path / "out", "sr")
+    assert record["not_written"] == {}
+    assert [number(item) for item in named(written["sr"], "Volume")] == [(8.0, "{voxels}")]
+    (reason,) = named(written["sr"], "Reason why no volume in mm3 is given")
+    assert reason.TextValue == "the reason"
+
+
+def test_several_classes_share_the_words_of_the_volume(
+    tmp_path: Path, make_run: Callable[..., tuple[Run, nn.Module]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = Predictor(make_run(tmp_path / "run", classes=4)[0])
+
+    def classes(images: Sequence[DecodedImage]) -> list[Prediction]:
+        found = spoken(images)
+        for prediction in found:
+            # One half of each lesion, by columns, is of the third class.
+            prediction.mask[:, 10:] *= 3
+        return found
+
+    monkeypatch.setattr(several, "predict_decoded", classes)
+    ct_series(tmp_path / "ct")
+    record, written = write(several, tmp_path / "ct", tmp_path / "out", "seg", "sr")
+    assert record["not_written"] == {}
+    assert record["volume_mm3"] == {"lesion": 3.0, "nodule": 0.0, "scar": 3.0}
+    report = written["sr"]
+    assert [number(item) for item in named(report, "Volume")] == [(3.0, "mm3")] * 2
+    numbers = [
+        item.ReferencedSOPSequence[0].ReferencedSegmentNumber for item in named(report, "Referenced Segment")
+    ]
+    assert numbers == [1, 3]
+    (volume_group, *others) = named(report, "Measurement Group")
+    assert named(volume_group, "Left lung")
+    assert not any(named(group, "Left lung") for group in others)
 
 
 def test_words_of_the_wrong_side_stop_all_objects(

@@ -121,6 +121,7 @@ def test_the_card_is_that_of_the_slice(
     page = (tmp_path / "out" / "cards" / "in.html").read_text()
     assert "Axial slice 2 of 8 (k): largest area of lesions." in page
     assert "The whole volume: lesion: 8 voxels, 6.0 mm3." in page
+    assert "left is on the right of the pictures." in page
     assert "6 of 8 slices are flagged." in page
     # Both are known as outputs, so a second prediction takes neither for an input.
     assert [target.path.name for target in find_volumes([tmp_path], out=tmp_path / "out").targets] == [
