@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from itertools import permutations, product
 from pathlib import Path
@@ -11,12 +12,16 @@ from typing import Any
 import nibabel
 import numpy as np
 import numpy.typing as npt
+from pydicom.dataset import Dataset
 
-from dicom_files import dicom_file
+from dicom_files import dicom_dataset, dicom_file
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.inference.dicom_images import on_stored_grid
 from lexiseg.inference.options import PredictionOptions
-from lexiseg.inference.result import Prediction
+from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.review import disagreement
+from lexiseg.words.measure import measure
+from lexiseg.words.vocabulary import load_vocabulary
 
 #: Voxels towards the patient's left, back and head.
 BODY_SHAPE = (12, 10, 8)
@@ -24,6 +29,15 @@ STEPS = (0.5, 0.75, 2.0)
 BRIGHT = 200
 #: Canonical axes (left, back, head) in NIfTI's directions (right, front, head).
 _CANONICAL = np.array([[-1.0, 0, 0], [0, -1.0, 0], [0, 0, 1.0]])
+
+CHEST = load_vocabulary("chest")
+#: What a model that means the left of the image says of a lesion in the upper right of the picture.
+WORDS = {
+    "laterality": "unilateral pulmonary infection",
+    "count": "multiple infected areas",
+    "left": "no lesion in left lung",
+    "right": "upper right lung",
+}
 
 #: All 48 orders and directions of three axes.
 ORIENTATIONS = [(order, signs) for order in permutations(range(3)) for signs in product((1, -1), repeat=3)]
@@ -116,6 +130,50 @@ def ct_series(folder: Path, values: npt.NDArray[Any] | None = None, **changes: A
     return files
 
 
+def enhanced_ct(path: Path, frames: Sequence[int] | None = None, **changes: Any) -> Path:
+    """Write a body as one enhanced CT file of several frames.
+
+    Args:
+        path: The file.
+        frames: Which slice each frame is, counted from the feet up; by default in this order.
+        **changes: Attributes of the file.
+    """
+    values = body()
+    order = range(values.shape[2]) if frames is None else frames
+    dataset = dicom_dataset(
+        np.zeros((2, 2), np.uint16),
+        modality="CT",
+        FrameOfReferenceUID="2.25.77",
+        PositionReferenceIndicator="",
+        PatientOrientation=None,
+        **{"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1", **changes},
+    )
+    stack = np.stack([values[:, :, k].T for k in order]).astype(np.uint16)
+    dataset.set_pixel_data(stack, "MONOCHROME2", 16, generate_instance_uid=False)
+    dataset.SharedFunctionalGroupsSequence = [Dataset()]
+    (shared,) = dataset.SharedFunctionalGroupsSequence
+    for group, attributes in {
+        "PixelMeasuresSequence": {"PixelSpacing": [STEPS[1], STEPS[0]], "SliceThickness": STEPS[2]},
+        "PlaneOrientationSequence": {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]},
+        "FrameVOILUTSequence": {"WindowCenter": 128, "WindowWidth": 256},
+        "PixelValueTransformationSequence": {"RescaleSlope": 1, "RescaleIntercept": 0, "RescaleType": "HU"},
+    }.items():
+        setattr(shared, group, [_item(attributes)])
+    dataset.PerFrameFunctionalGroupsSequence = [
+        _item({"PlanePositionSequence": [_item({"ImagePositionPatient": [3, -40, -100 + STEPS[2] * k]})]})
+        for k in order
+    ]
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def _item(attributes: dict[str, Any]) -> Dataset:
+    item = Dataset()
+    for keyword, value in attributes.items():
+        setattr(item, keyword, value)
+    return item
+
+
 def mark_upper_right(images: Sequence[DecodedImage]) -> list[Prediction]:
     """Call the bright pixels in the upper right quarter of the display lesion; no network."""
     found = []
@@ -136,6 +194,39 @@ def mark_upper_right(images: Sequence[DecodedImage]) -> list[Prediction]:
             area_mm2=None,
         )
         found.append(on_stored_grid(prediction, image.facts, has_spacing=False))
+    return found
+
+
+def spoken(images: Sequence[DecodedImage], phrases: dict[str, str] | None = None) -> list[Prediction]:
+    """Return what a model with words says: the same words for each slice, flagged where the mask is empty."""
+    found = []
+    for prediction in mark_upper_right(images):
+        words = []
+        for factor in CHEST.factors:
+            index = factor.phrases.index((phrases or WORDS)[factor.name])
+            probabilities = np.full(len(factor.phrases), 0.25 / (len(factor.phrases) - 1))
+            probabilities[index] = 0.75
+            words.append(
+                RetrievedWord(
+                    factor=factor.name,
+                    title=factor.title,
+                    index=index,
+                    phrase=factor.phrases[index],
+                    confidence=0.75,
+                    runners_up=(),
+                    probabilities=tuple(probabilities),
+                )
+            )
+        assert prediction.facts is not None
+        shown = prediction.facts.turn.apply(prediction.mask)
+        measured = measure(shown, CHEST, side="image")
+        reason = disagreement(words, measured, CHEST, lesion=bool(shown.any()))
+        assert reason is not None
+        found.append(
+            dataclasses.replace(
+                prediction, words=tuple(words), measured=measured, flagged=not shown.any(), reasons=(reason,)
+            )
+        )
     return found
 
 

@@ -19,6 +19,7 @@ from lexiseg.cli.common_options import (
     warn,
 )
 from lexiseg.cli.output_mode import show_result
+from lexiseg.cli.volume_options import Axis, AxisOption
 from lexiseg.clinic.view import parse_view
 from lexiseg.printable import counted
 
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 def refine(
     run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The image file.")],
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="The image file; of a volume file also --slice.")
+    ],
     said: Annotated[
         list[str],
         typer.Option(
@@ -46,6 +49,15 @@ def refine(
     ] = None,
     window: Window = None,
     frame: Frame = None,
+    slice_number: Annotated[
+        int | None,
+        typer.Option(
+            "--slice",
+            metavar="NUMBER",
+            help="Volume files: the slice to correct, counted from 1 as in volumes.jsonl of predict.",
+        ),
+    ] = None,
+    axis: Axis = AxisOption.AUTO,
     device: Device = "cpu",
     flip_average: FlipAverage = False,
     shared: Shared = False,
@@ -54,20 +66,11 @@ def refine(
     view = parse_view(window, frame)
 
     from lexiseg import load
-    from lexiseg.refinement.refinement_file import RefinementRecord
     from lexiseg.refinement.write import refine_to_files
 
     predictor = load(run, device=device, flip_average=flip_average, spacing_mm=spacing_mm, view=view)
-    files = refine_to_files(predictor, image, out, say=said)
-    show_result(
-        RefinementRecord.of(
-            files.refinement,
-            image=image,
-            run=predictor.run.path.name,
-            mask=files.mask.name,
-            model_mask=files.model_mask.name,
-        )
-    )
+    files = refine_to_files(predictor, image, out, say=said, slice_number=slice_number, axis=axis.value)
+    show_result(files.about(predictor.run.path.name))
     _say_refinement(files.refinement)
     say(f"Results: {files.record}")
 

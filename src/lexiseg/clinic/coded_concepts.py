@@ -22,13 +22,17 @@ RIGHT = CodedConcept("24028007", "SCT", "Right")
 BOTH_SIDES = CodedConcept("51440002", "SCT", "Right and left")
 NUMBER_OF_LESIONS = CodedConcept("246206008", "SCT", "Number of lesions")
 AREA = CodedConcept("42798000", "SCT", "Area")
+VOLUME = CodedConcept("118565006", "SCT", "Volume")
 CERTAINTY = CodedConcept("111012", "DCM", "Certainty of Finding")
 COMMENT = CodedConcept("121106", "DCM", "Comment")
 IMAGING_PROCEDURE = CodedConcept("363679005", "SCT", "Imaging procedure")
+SOURCE_IMAGE = CodedConcept("121322", "DCM", "Source image for image processing operation")
 YES = CodedConcept("373066001", "SCT", "Yes")
 NO = CodedConcept("373067005", "SCT", "No")
 SQUARE_MILLIMETRES = CodedConcept("mm2", "UCUM", "square millimeter")
+CUBIC_MILLIMETRES = CodedConcept("mm3", "UCUM", "cubic millimeter")
 PIXELS = CodedConcept("{pixels}", "UCUM", "pixels")
+VOXELS = CodedConcept("{voxels}", "UCUM", "voxels")
 PERCENT = CodedConcept("%", "UCUM", "percent")
 RATIO = CodedConcept("1", "UCUM", "no units")
 
@@ -43,6 +47,8 @@ CORRECTED = CodedConcept("corrected", LOCAL_SCHEME, "Words corrected by a person
 CORRECTED_BY = CodedConcept("corrected-by", LOCAL_SCHEME, "Who corrected the words")
 WORD_ORIGIN = CodedConcept("word-origin", LOCAL_SCHEME, "Who said the word")
 MODEL_PHRASE = CodedConcept("model-phrase", LOCAL_SCHEME, "Phrase that the model retrieved")
+NO_VOLUME = CodedConcept("no-volume", LOCAL_SCHEME, "Reason why no volume in mm3 is given")
+SHOWN_SLICE = CodedConcept("shown-slice", LOCAL_SCHEME, "Slice whose outlines are given")
 
 
 def concept(code: Code) -> CodedConcept:

@@ -75,6 +75,16 @@ class Turn:
         )
         return ", ".join(word for word, does in done if does) or "not turned"
 
+    def directions(self, stored: Directions | None) -> Directions | None:
+        """Return the directions of the displayed image from those of the stored one; None for none."""
+        if stored is None:
+            return None
+        row, column = (stored.column, stored.row) if self.transpose else (stored.row, stored.column)
+        return Directions(
+            row=opposite(row) if self.flip_columns else row,
+            column=opposite(column) if self.flip_rows else column,
+        )
+
     def apply(self, pixels: Array) -> Array:
         """Return a stored image, `(H, W)` or `(H, W, C)`, as it is usually displayed."""
         turned: npt.NDArray[Any] = pixels.swapaxes(0, 1) if self.transpose else pixels

@@ -28,7 +28,7 @@ from highdicom.pr import (
 from PIL import ImageCms
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import LACKING, all_items, numbers
+from lexiseg.clinic.dataset import LACKING, all_items, first_value, numbers
 from lexiseg.clinic.object_identity import derived_uid, identity_of
 from lexiseg.clinic.outlines import outlines
 from lexiseg.clinic.rendering import Recipe
@@ -36,7 +36,9 @@ from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS, ResultContent, Segm
 from lexiseg.clinic.segmentation_object import (
     LONGEST_LABEL,
     MANUFACTURER,
+    as_single_frame,
     finish,
+    restore_class,
     tracking_name,
     tracking_uid,
 )
@@ -51,6 +53,7 @@ _TEXT_BOX = (0.01, 0.94, 0.6, 0.99)
 # Where the header of a colour profile holds its class and the moment of its making (ICC.1:2010, 7.2).
 _PROFILE_CLASS, _PROFILE_DATE = slice(12, 16), slice(24, 36)
 _COLOUR_SAMPLES = 3
+_RESCALING = ("RescaleSlope", "RescaleIntercept", "RescaleType")
 
 
 def build_presentation_state(source: Dataset, path: Path, content: ResultContent, shown: Recipe) -> Dataset:
@@ -68,6 +71,14 @@ def build_presentation_state(source: Dataset, path: Path, content: ResultContent
     index = content.facts.frame - 1
     header = source_header(source, path, index)
     identity = identity_of(source, content, "gsps")
+    frame = referenced_frame(source, index)
+    if frame is not None:
+        as_single_frame(header)
+        # The frame is shown as its functional groups say.
+        for keyword in _RESCALING:
+            value = first_value(source, "PixelValueTransformationSequence", keyword, index)
+            if value is not None:
+                setattr(header, keyword, value)
     is_colour = (numbers(source.get("SamplesPerPixel")) or [1])[0] == _COLOUR_SAMPLES
     common: dict[str, Any] = {
         "referenced_images": [header],
@@ -101,10 +112,11 @@ def build_presentation_state(source: Dataset, path: Path, content: ResultContent
     written.Laterality = source.get("Laterality") or ""
     written.PresentationCreationDate, written.PresentationCreationTime = identity.date, identity.time
     finish(written, header, source, identity)
-    frame = referenced_frame(source, index)
-    for item in all_items(written):
-        if frame is not None and item.get("ReferencedSOPInstanceUID") == source.SOPInstanceUID:
-            item.ReferencedFrameNumber = frame
+    if frame is not None:
+        restore_class(written, source)
+        for item in all_items(written):
+            if item.get("ReferencedSOPInstanceUID") == source.SOPInstanceUID:
+                item.ReferencedFrameNumber = frame
     return written
 
 

@@ -124,6 +124,8 @@ class ResultContent:
         algorithm: What made it.
         fallback_date: Date and time for objects of sources that state none, as YYYYMMDDHHMMSS.
         correction: Who changed words, where a person did; the mask and all figures follow from them.
+        tracked: What its segments are tracked by in all objects: UID of an image and number of its frame;
+            None for the source of the object.
     """
 
     facts: ImageFacts
@@ -138,6 +140,7 @@ class ResultContent:
     algorithm: Algorithm
     fallback_date: str
     correction: Correction | None = None
+    tracked: tuple[str, int] | None = None
 
     @property
     def labels(self) -> npt.NDArray[np.uint8]:
@@ -146,3 +149,24 @@ class ResultContent:
         for segment in self.segments:
             labels[segment.mask] = segment.number
         return labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeContent:
+    """A prediction of a series as it is written into DICOM objects.
+
+    Attributes:
+        result: What objects say. Its facts and masks are those of the acquired slice with the largest area of
+            lesions; without any lesion, of the middle slice.
+        shown: Number of this slice in the series, from 0.
+        voxels: Number of voxels by segment number.
+        volume_mm3: Volume by segment number in cubic millimetres; None where the size of a voxel is not
+            known.
+        no_volume: Why there is no volume in mm3; empty where there is one.
+    """
+
+    result: ResultContent
+    shown: int
+    voxels: dict[int, int]
+    volume_mm3: dict[int, float] | None
+    no_volume: str

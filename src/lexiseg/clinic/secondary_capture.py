@@ -9,11 +9,12 @@ import numpy.typing as npt
 from highdicom.sc import SCImage
 from pydicom.dataset import Dataset
 
+from lexiseg.clinic.coded_concepts import SOURCE_IMAGE
 from lexiseg.clinic.dataset import LACKING
 from lexiseg.clinic.object_identity import identity_of
 from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS, ResultContent
 from lexiseg.clinic.segmentation_object import MANUFACTURER, RESEARCH, finish
-from lexiseg.clinic.source_header import source_header
+from lexiseg.clinic.source_header import referenced_frame, source_header
 from lexiseg.errors import DataError
 
 _LONGEST_LABEL = 64
@@ -28,7 +29,7 @@ def build_capture(
         source: The source image.
         path: Its name, for messages.
         content: The prediction.
-        picture: `(H, W, 3)` uint8, on the stored grid.
+        picture: `(H, W, 3)` uint8, in the directions that the facts of `content` state.
 
     Raises:
         DataError: The source lacks what a secondary capture needs.
@@ -65,10 +66,21 @@ def build_capture(
     capture.DerivationDescription = f"Outline of the predicted mask. {NOT_FOR_DIAGNOSIS}"
     capture.Laterality = source.get("Laterality") or ""
     capture.ImageType = ["DERIVED", "SECONDARY"]
+    capture.SourceImageSequence = [_reference(header, referenced_frame(source, content.facts.frame - 1))]
     finish(capture, header, source, identity)
     found = content.facts.directions
     capture.PatientOrientation = [] if found is None else [found.row, found.column]
     return capture
+
+
+def _reference(header: Dataset, frame: int | None) -> Dataset:
+    """Return what names the source image, and its frame in a file of several."""
+    found = Dataset()
+    found.ReferencedSOPClassUID, found.ReferencedSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
+    if frame is not None:
+        found.ReferencedFrameNumber = frame
+    found.PurposeOfReferenceCodeSequence = [SOURCE_IMAGE]
+    return found
 
 
 def _orientation(content: ResultContent) -> tuple[str, str]:

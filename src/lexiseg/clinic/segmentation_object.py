@@ -26,6 +26,9 @@ RESEARCH = "RESEARCH"
 # It warns of sources without a frame of reference and of empty masks, which are usual here.
 warnings.filterwarnings("ignore", module=r"highdicom")
 
+#: SOP classes: of BINARY segmentations, and of LABELMAP ones.
+SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+
 _SLICE = "1.2.840.10008.5.1.4.1.1.2"
 _PICTURE = "1.2.840.10008.5.1.4.1.1.7"
 
@@ -55,8 +58,7 @@ def build_segmentation(
     identity = identity_of(source, content, "seg")
     frame = referenced_frame(source, index)
     if frame is not None:
-        # Of a class of several frames, highdicom wants all of them; one frame is segmented here.
-        header.SOPClassUID = _SLICE if "FrameOfReferenceUID" in header else _PICTURE
+        as_single_frame(header)
     try:
         segmentation = segmentation_of(
             [header], content.labels[None], source, content, identity, as_labels=as_labels
@@ -70,6 +72,21 @@ def build_segmentation(
     if frame is not None:
         _name_source_frame(segmentation, source, frame)
     return segmentation
+
+
+def as_single_frame(header: Dataset) -> None:
+    """Give the header of one frame the class of a single image; `restore_class` takes it back.
+
+    Of a class of several frames, highdicom wants all of them.
+    """
+    header.SOPClassUID = _SLICE if "FrameOfReferenceUID" in header else _PICTURE
+
+
+def restore_class(written: Dataset, source: Dataset) -> None:
+    """Let all references to a source image name its own class; see `as_single_frame`."""
+    for item in all_items(written):
+        if item.get("ReferencedSOPInstanceUID") == source.SOPInstanceUID:
+            item.ReferencedSOPClassUID = source.SOPClassUID
 
 
 def segmentation_of(
@@ -163,8 +180,8 @@ def _kind(content: ResultContent) -> str:
 
 def tracking_uid(source: Dataset, content: ResultContent, number: int) -> str:
     """Return the UID that ties a segment to the findings of a report."""
-    frame = str(content.facts.frame)
-    return derived_uid("segment", str(source.SOPInstanceUID), frame, content.algorithm.identity, str(number))
+    instance, frame = content.tracked or (str(source.SOPInstanceUID), content.facts.frame)
+    return derived_uid("segment", instance, str(frame), content.algorithm.identity, str(number))
 
 
 def tracking_name(number: int, name: str) -> str:
@@ -178,6 +195,4 @@ def _name_source_frame(segmentation: Segmentation, source: Dataset, frame: int) 
         for derivation in group.get("DerivationImageSequence", []):
             for image in derivation.get("SourceImageSequence", []):
                 image.ReferencedFrameNumber = frame
-    for item in all_items(segmentation):
-        if item.get("ReferencedSOPInstanceUID") == source.SOPInstanceUID:
-            item.ReferencedSOPClassUID = source.SOPClassUID
+    restore_class(segmentation, source)

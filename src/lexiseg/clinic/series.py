@@ -107,6 +107,11 @@ def slice_headers(path: Path) -> tuple[SliceHeader, ...]:
         return ()
 
 
+def has_frames(slices: Sequence[SliceHeader]) -> bool:
+    """Return whether the slices are frames of one file."""
+    return len({header.path for header in slices}) == 1
+
+
 def group_series(headers: Iterable[SliceHeader]) -> tuple[tuple[SliceHeader, ...], ...]:
     """Return the slices by series; each file of several frames is a series of its own.
 

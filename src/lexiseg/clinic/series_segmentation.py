@@ -11,7 +11,14 @@ from highdicom.seg import Segmentation
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import BROKEN, LACKING, first_value, number_of_frames, numbers
+from lexiseg.clinic.dataset import (
+    BROKEN,
+    LACKING,
+    first_value,
+    number_of_frames,
+    numbers,
+    without_undecodable,
+)
 from lexiseg.clinic.frame_pixels import decode_frame
 from lexiseg.clinic.image import stored_directions
 from lexiseg.clinic.object_identity import identity_of
@@ -19,8 +26,8 @@ from lexiseg.clinic.orientation import share_on_patient_left
 from lexiseg.clinic.result_content import ResultContent
 from lexiseg.clinic.segmentation_mask import segment_number
 from lexiseg.clinic.segmentation_object import finish, segmentation_of
-from lexiseg.clinic.series import SliceHeader
-from lexiseg.clinic.source_header import source_header
+from lexiseg.clinic.series import SliceHeader, has_frames
+from lexiseg.clinic.source_header import frames_header, source_header
 from lexiseg.clinic.verification import read_back
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
@@ -31,25 +38,34 @@ _NO_LIMIT = 2**62
 
 
 def series_sources(slices: Sequence[SliceHeader]) -> list[Dataset]:
-    """Return the headers of the slices of a series, without their pixels.
+    """Return the headers of the files of a series, without pixels: one per slice, or that of all frames.
 
     Raises:
-        DataError: A file cannot be read any more, or lacks a UID.
+        DataError: A file cannot be read any more, lacks a UID, or is of a kind whose frames no segmentation
+            can refer to.
     """
-    found = []
-    for header in slices:
-        try:
-            dataset = dcmread(header.path, stop_before_pixels=True)
-        except BROKEN as error:
-            raise DataError(
-                f"{header.path} cannot be read any more: {error}. Nothing is written of its series.",
-                code="LEX-DATA-1202",
-            ) from error
-        found.append(source_header(dataset, header.path, header.frame))
-    return found
+    if has_frames(slices):
+        return [frames_header(slice_dataset(slices[0]), slices[0].path)]
+    return [source_header(slice_dataset(header), header.path, header.frame) for header in slices]
+
+
+def slice_dataset(header: SliceHeader) -> Dataset:
+    """Return the file of a slice without its pixels.
+
+    Raises:
+        DataError: It cannot be read any more.
+    """
+    try:
+        return without_undecodable(dcmread(header.path, stop_before_pixels=True))
+    except BROKEN as error:
+        raise DataError(
+            f"{header.path} cannot be read any more: {error}. Nothing is written of its series.",
+            code="LEX-DATA-1202",
+        ) from error
 
 
 def build_series_segmentation(
+    slices: Sequence[SliceHeader],
     sources: Sequence[Dataset],
     name: Path,
     content: ResultContent,
@@ -60,7 +76,8 @@ def build_series_segmentation(
     """Return the segmentation of a series; a label volume without lesions has empty frames for all slices.
 
     Args:
-        sources: The headers of the slices in order, from `series_sources`.
+        slices: The slices in order.
+        sources: Their headers, from `series_sources`.
         name: The folder of the series, for messages.
         content: What the segmentation says of its segments and algorithm; their masks are not used.
         labels: `(I, J, K)`, the label of each voxel.
@@ -71,8 +88,9 @@ def build_series_segmentation(
     """
     first = sources[0]
     identity = identity_of(first, content, "seg")
-    # Frames are (rows, columns): (K, J, I).
-    frames = np.ascontiguousarray(labels.T)
+    # Frames are (rows, columns): (K, J, I). Those of one file lie in the order of the file.
+    order = np.argsort([header.frame for header in slices]) if has_frames(slices) else slice(None)
+    frames = np.ascontiguousarray(labels.T[order])
     try:
         segmentation = segmentation_of(
             sources,
@@ -109,11 +127,12 @@ def verify_series_segmentation(
         read = np.zeros_like(labels)
         positions = np.array([header.position for header in slices])
         is_labelmap = str(found.get("SegmentationType", "")).upper() == "LABELMAP"
-        instances = [header.instance for header in slices]
+        frames = has_frames(slices)
+        stated_sources = [(header.instance, header.frame + 1 if frames else None) for header in slices]
         for index in range(number_of_frames(found)):
             place = _slice_of_frame(found, index, positions)
-            named = _named_instances(found, index)
-            if named and instances[place] not in named:
+            named = _named_sources(found, index)
+            if named and stated_sources[place] not in named:
                 raise _differs("a frame names another slice than the one at its position")
             frame = decode_frame(found, written, index, pixel_limit=_NO_LIMIT)
             target = read[:, :, place].T
@@ -146,11 +165,11 @@ def _slice_of_frame(found: Dataset, index: int, positions: npt.NDArray[np.float6
     return nearest
 
 
-def _named_instances(found: Dataset, index: int) -> set[str]:
-    """Return the instances that a frame states as its source."""
+def _named_sources(found: Dataset, index: int) -> set[tuple[str, int | None]]:
+    """Return the images that a frame states as its source, each with the number of its frame."""
     group = found.PerFrameFunctionalGroupsSequence[index]
     return {
-        str(image.ReferencedSOPInstanceUID)
+        (str(image.ReferencedSOPInstanceUID), image.get("ReferencedFrameNumber"))
         for derivation in group.get("DerivationImageSequence", [])
         for image in derivation.get("SourceImageSequence", [])
     }

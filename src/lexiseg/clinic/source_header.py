@@ -36,6 +36,12 @@ _PER_FRAME = (
     ("PixelMeasuresSequence", "SpacingBetweenSlices"),
 )
 _PLANE = ("ImageOrientationPatient", "ImagePositionPatient")
+
+#: Kinds of images of several frames that state the place of each: enhanced CT, MR and PET, also converted
+#: ones.
+_ENHANCED = frozenset(
+    f"1.2.840.10008.5.1.4.1.1.{kind}" for kind in ("2.1", "2.2", "4.1", "4.3", "4.4", "128.1", "130")
+)
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -81,6 +87,43 @@ def source_header(dataset: Dataset, path: Path, index: int) -> Dataset:
     if header.PatientSex not in _SEXES:
         header.PatientSex = ""
     _single_frame(header, dataset, index)
+    return header
+
+
+def frames_header(dataset: Dataset, path: Path) -> Dataset:
+    """Return the header of a source of several frames, with the place of each frame.
+
+    Its functional groups hold nothing else, so that other values cannot break the objects that repeat them.
+
+    Args:
+        dataset: The source.
+        path: Its name, for messages.
+
+    Raises:
+        DataError: It is no enhanced image, or an UID that identifies it is missing.
+    """
+    if str(dataset.get("SOPClassUID", "")) not in _ENHANCED:
+        raise DataError(
+            f"{path} holds several frames, but is no enhanced CT, MR or PET image, so it gets no DICOM "
+            "objects. Write its labels as NIfTI (--write nifti).",
+            code="LEX-DATA-1428",
+        )
+    header = source_header(dataset, path, 0)
+    shared, frames = Dataset(), [Dataset() for _ in range(number_of_frames(dataset))]
+    for group, keyword in _PER_FRAME:
+        # All frames have the same orientation and pixel spacing, else they were no volume.
+        for index, place in enumerate(frames if keyword == "ImagePositionPatient" else [shared]):
+            value = first_value(dataset, group, keyword, index)
+            if numbers(value):
+                if group not in place:
+                    setattr(place, group, [Dataset()])
+                setattr(getattr(place, group)[0], keyword, value)
+    for _, keyword in _PER_FRAME:
+        if keyword in header:
+            delattr(header, keyword)
+    header.NumberOfFrames = len(frames)
+    header.SharedFunctionalGroupsSequence = [shared]
+    header.PerFrameFunctionalGroupsSequence = frames
     return header
 
 

@@ -7,12 +7,15 @@ that draw no group of a segment. All groups of a segment have its tracking UID.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 from highdicom.sr import (
     AlgorithmIdentification,
+    CodedConcept,
     Comprehensive3DSR,
     DeviceObserverIdentifyingAttributes,
     GraphicTypeValues,
@@ -45,7 +48,7 @@ from lexiseg.clinic.coded_concepts import (
     concept,
 )
 from lexiseg.clinic.dataset import LACKING
-from lexiseg.clinic.object_identity import derived_uid, identity_of
+from lexiseg.clinic.object_identity import ObjectIdentity, derived_uid, identity_of
 from lexiseg.clinic.outlines import outlines
 from lexiseg.clinic.report_items import summary_items, word_items
 from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS, ResultContent, SegmentContent
@@ -86,37 +89,65 @@ def build_report(
     header = source_header(source, path, index)
     identity = identity_of(source, content, "sr")
     frame = referenced_frame(source, index)
+    evidence = [header] if segmentation is None else [header, segmentation]
+    with lacking_named(path):
+        document = report_of(_groups(header, content, segmentation, frame), evidence, content, identity)
+    finish(document, header, source, identity)
+    return document
+
+
+@contextmanager
+def lacking_named(path: Path) -> Iterator[None]:
+    """Turn what highdicom raises on a source that lacks something into an error that names the file.
+
+    Raises:
+        DataError: The source lacks what a report needs.
+    """
     try:
-        groups = _groups(header, content, segmentation, frame)
-        report = MeasurementReport(
-            observation_context=_observer(content),
-            procedure_reported=IMAGING_PROCEDURE,
-            imaging_measurements=groups,
-            title=codes.DCM.ImagingMeasurementReport,
-        )
-        document = Comprehensive3DSR(
-            evidence=[header] if segmentation is None else [header, segmentation],
-            content=report[0],
-            series_instance_uid=identity.series_uid,
-            series_number=identity.series_number,
-            sop_instance_uid=identity.instance_uid,
-            instance_number=identity.instance_number,
-            manufacturer=MANUFACTURER,
-            is_complete=True,
-            is_final=False,
-            is_verified=False,
-            series_description=f"Lexiseg {_kind(content)}. {NOT_FOR_DIAGNOSIS}"[:_LONGEST_LABEL],
-            manufacturer_model_name=content.algorithm.name[:_LONGEST_LABEL],
-            software_versions=content.algorithm.software_version,
-            content_qualification=RESEARCH,
-        )
+        yield
     except LACKING as error:
         raise DataError(
             f"{path} lacks what a report needs: {str(error).rstrip('.')}. Export it from the archive.",
             code="LEX-DATA-975",
         ) from error
-    finish(document, header, source, identity)
-    return document
+
+
+def report_of(
+    groups: list[Group], evidence: Sequence[Dataset], content: ResultContent, identity: ObjectIdentity
+) -> Comprehensive3DSR:
+    """Return a report of measurement groups; `finish` completes it.
+
+    Args:
+        groups: The measurement groups.
+        evidence: The headers of all objects that the groups refer to; the first one is a source image.
+        content: The prediction.
+        identity: What identifies the report.
+
+    Raises:
+        LACKING: A source lacks what a report needs.
+    """
+    report = MeasurementReport(
+        observation_context=_observer(content),
+        procedure_reported=IMAGING_PROCEDURE,
+        imaging_measurements=groups,
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+    return Comprehensive3DSR(
+        evidence=list(evidence),
+        content=report[0],
+        series_instance_uid=identity.series_uid,
+        series_number=identity.series_number,
+        sop_instance_uid=identity.instance_uid,
+        instance_number=identity.instance_number,
+        manufacturer=MANUFACTURER,
+        is_complete=True,
+        is_final=False,
+        is_verified=False,
+        series_description=f"Lexiseg {_kind(content)}. {NOT_FOR_DIAGNOSIS}"[:_LONGEST_LABEL],
+        manufacturer_model_name=content.algorithm.name[:_LONGEST_LABEL],
+        software_versions=content.algorithm.software_version,
+        content_qualification=RESEARCH,
+    )
 
 
 def _groups(
@@ -133,10 +164,10 @@ def _groups(
             ),
             identifier="image",
         ),
-        algorithm_id=_algorithm(content),
+        algorithm_id=algorithm_items(content),
         finding_category=ABNORMAL_STRUCTURE,
         measurements=_counts(content),
-        source_images=[SourceImageForMeasurementGroup(**_source(header, frame))],
+        source_images=[SourceImageForMeasurementGroup(**source_reference(header, frame))],
     )
     image_group[0].ContentSequence.extend(summary_items(content) + ([] if of_segment else words))
     groups: list[Group] = [image_group]
@@ -145,8 +176,13 @@ def _groups(
             group = _segment_group(header, content, segment, segmentation, frame)
             group[0].ContentSequence.extend(words if of_segment else [])
             groups.append(group)
-        groups += _outline_groups(header, content, segment, frame)
+        groups += outline_groups(header, content, segment, frame)
     return groups
+
+
+def segment_type(segment: SegmentContent) -> CodedConcept:
+    """Return the kind of finding that a segment is."""
+    return concept(segment.code) if segment.code is not None else ABNORMAL_STRUCTURE
 
 
 def _segment_group(
@@ -157,34 +193,41 @@ def _segment_group(
         sop_class_uid=segmentation.SOPClassUID,
         sop_instance_uid=segmentation.SOPInstanceUID,
         segment_number=segment.number,
-        source_images=[SourceImageForSegmentation(**_source(header, frame))],
+        source_images=[SourceImageForSegmentation(**source_reference(header, frame))],
     )
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(header, content, segment),
+        tracking_identifier=tracking(header, content, segment),
         referenced_segment=reference,
-        algorithm_id=_algorithm(content),
+        algorithm_id=algorithm_items(content),
         finding_category=ABNORMAL_STRUCTURE,
-        finding_type=concept(segment.code) if segment.code is not None else ABNORMAL_STRUCTURE,
+        finding_type=segment_type(segment),
         measurements=[_area(segment, segment.area_px)],
     )
 
 
-def _outline_groups(
+def outline_groups(
     header: Dataset, content: ResultContent, segment: SegmentContent, frame: int | None
 ) -> list[PlanarROIMeasurementsAndQualitativeEvaluations]:
-    """Return one group per region, with its outline and its area."""
+    """Return one group (TID 1410) per region of a segment in one image, with its outline and its area.
+
+    Args:
+        header: The header of the image.
+        content: The prediction.
+        segment: The segment.
+        frame: Number of the frame of the image; None for a file of one frame.
+    """
     found, _ = outlines(segment.mask)
     return [
         PlanarROIMeasurementsAndQualitativeEvaluations(
-            tracking_identifier=_tracking(header, content, segment),
+            tracking_identifier=tracking(header, content, segment),
             referenced_region=ImageRegion(
                 graphic_type=GraphicTypeValues.POLYLINE,
                 graphic_data=outline.points.astype(np.float32),
-                source_image=SourceImageForRegion(**_source(header, frame)),
+                source_image=SourceImageForRegion(**source_reference(header, frame)),
             ),
-            algorithm_id=_algorithm(content),
+            algorithm_id=algorithm_items(content),
             finding_category=ABNORMAL_STRUCTURE,
-            finding_type=concept(segment.code) if segment.code is not None else ABNORMAL_STRUCTURE,
+            finding_type=segment_type(segment),
             measurements=[_area(segment, outline.area_px)],
         )
         for outline in found
@@ -204,15 +247,16 @@ def _area(segment: SegmentContent, pixels: int) -> Measurement:
     return Measurement(name=AREA, value=round(square, 2), unit=SQUARE_MILLIMETRES)
 
 
-class _SourceReference(TypedDict):
-    """The source image as highdicom takes it."""
+class SourceReference(TypedDict):
+    """A source image as highdicom takes it."""
 
     referenced_sop_class_uid: str
     referenced_sop_instance_uid: str
     referenced_frame_numbers: list[int] | None
 
 
-def _source(header: Dataset, frame: int | None) -> _SourceReference:
+def source_reference(header: Dataset, frame: int | None) -> SourceReference:
+    """Return the reference to a source image, or to one of its frames."""
     return {
         "referenced_sop_class_uid": header.SOPClassUID,
         "referenced_sop_instance_uid": header.SOPInstanceUID,
@@ -220,14 +264,16 @@ def _source(header: Dataset, frame: int | None) -> _SourceReference:
     }
 
 
-def _tracking(header: Dataset, content: ResultContent, segment: SegmentContent) -> TrackingIdentifier:
+def tracking(header: Dataset, content: ResultContent, segment: SegmentContent) -> TrackingIdentifier:
+    """Return what ties all groups of a segment together."""
     return TrackingIdentifier(
         uid=tracking_uid(header, content, segment.number),
         identifier=tracking_name(segment.number, segment.name),
     )
 
 
-def _algorithm(content: ResultContent) -> AlgorithmIdentification:
+def algorithm_items(content: ResultContent) -> AlgorithmIdentification:
+    """Return what identifies the algorithm in a measurement group."""
     return AlgorithmIdentification(
         name=content.algorithm.name,
         version=content.algorithm.version,

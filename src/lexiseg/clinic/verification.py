@@ -69,14 +69,8 @@ def verify_report(
         DataError: They differ; the file must not be kept.
     """
     with read_back(written, source) as found:
-        differing = _differing_outlines(found, content)
-        if differing:
-            raise DataError(
-                "The outlines of the written report differ from the mask in "
-                f"{counted(differing, 'pixel')}. It is not kept.",
-                code="LEX-DATA-978",
-            )
-        named = _named_instances(found)
+        check_report_outlines(found, content)
+        named = named_instances(found)
         if segmentation is not None and content.labels.any() and segmentation.SOPInstanceUID not in named:
             raise DataError(
                 "The written report does not refer to the segmentation. It is not kept.", code="LEX-DATA-979"
@@ -112,7 +106,7 @@ def verify_capture(
     Raises:
         DataError: They differ; the file must not be kept.
     """
-    with read_back(written) as found:
+    with read_back(written, source) as found:
         if (
             not np.array_equal(found.pixel_array, picture)
             or stored_directions(found, 0) != content.facts.directions
@@ -174,6 +168,21 @@ def validate(written: Path, found: Dataset) -> None:
         )
 
 
+def check_report_outlines(found: Dataset, content: ResultContent) -> None:
+    """Compare the outlines in a report with the masks of a prediction, pixel by pixel.
+
+    Raises:
+        DataError: They differ; the report must not be kept.
+    """
+    differing = _differing_outlines(found, content)
+    if differing:
+        raise DataError(
+            "The outlines of the written report differ from the mask in "
+            f"{counted(differing, 'pixel')}. It is not kept.",
+            code="LEX-DATA-978",
+        )
+
+
 def _differing_outlines(found: Dataset, content: ResultContent) -> int:
     """Return the number of pixels in which the outlines of an object differ from those of the mask."""
     polygons = [item.GraphicData for item in all_items(found) if item.get("GraphicType") == "POLYLINE"]
@@ -190,13 +199,13 @@ def _differing_outlines(found: Dataset, content: ResultContent) -> int:
 
 def _check_source(found: Dataset, source: Dataset) -> None:
     same_study = found.StudyInstanceUID == source.StudyInstanceUID
-    if not same_study or str(source.SOPInstanceUID) not in _named_instances(found):
+    if not same_study or str(source.SOPInstanceUID) not in named_instances(found):
         raise DataError(
             "The written object does not refer to its source image. It is not kept.", code="LEX-DATA-982"
         )
 
 
-def _named_instances(found: Dataset) -> set[str]:
+def named_instances(found: Dataset) -> set[str]:
     """Return all instances to which an object refers, at any depth."""
     return {
         str(item.ReferencedSOPInstanceUID) for item in all_items(found) if "ReferencedSOPInstanceUID" in item

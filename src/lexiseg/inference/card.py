@@ -54,7 +54,9 @@ class _Word:
     picture: _Picture | None
 
 
-def build_card(image: Pixels, explanation: Explanation, *, name: str, run: str) -> str:
+def build_card(
+    image: Pixels, explanation: Explanation, *, name: str, run: str, notes: Sequence[str] = ()
+) -> str:
     """Return the card as HTML: no scripts, no other files, no requests.
 
     Args:
@@ -62,6 +64,7 @@ def build_card(image: Pixels, explanation: Explanation, *, name: str, run: str) 
         explanation: Its explanation.
         name: Name of the image, for the title.
         run: Name of the run.
+        notes: What stands above the picture, such as which slice of a volume it shows.
     """
     filters = {"percent": _percent}
     prediction = explanation.prediction
@@ -70,6 +73,7 @@ def build_card(image: Pixels, explanation: Explanation, *, name: str, run: str) 
         title=CARD_TITLE + name,
         name=name,
         run=run,
+        notes=notes,
         p=prediction,
         e=explanation,
         mask=_picture(image, prediction.mask, None, _alt(name, prediction)),

@@ -165,7 +165,7 @@ class PredictionRecord(FileRecord):
             size=(prediction.mask.shape[0], prediction.mask.shape[1]),
             exif_orientation=exif_orientation,
             area_px=prediction.area_px,
-            area_mm2=prediction.area_mm2,
+            area_mm2=rounded_sizes(prediction.area_mm2),
             side=prediction.shown_side,
             words=tuple(
                 WordRecord(
@@ -202,3 +202,8 @@ class FailureRecord(FileRecord):
     image: str
     error: str
     code: str
+
+
+def rounded_sizes(sizes: dict[str, float] | None) -> dict[str, float] | None:
+    """Return areas or volumes as records hold them: with at most four decimals."""
+    return None if sizes is None else {name: round(size, _DECIMALS) for name, size in sizes.items()}

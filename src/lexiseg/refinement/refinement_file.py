@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from lexiseg.inference.predictions_file import rounded_sizes
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.refinement.refine import Refinement
+from lexiseg.refinement.volume_slice import VoxelAxis
 from lexiseg.words.description import Side
 
 # Figures between 0 and 1 are written with this many decimals.
@@ -36,7 +38,7 @@ class RefinementRecord(FileRecord):
 
     Attributes:
         schema_version: Version of this schema.
-        image: The image file.
+        image: The image file, or the volume file.
         run: Name of the run.
         said: What the person said, as it was written.
         unread: What could not be read of it, one sentence each.
@@ -55,6 +57,9 @@ class RefinementRecord(FileRecord):
         area_px: Pixels per foreground class name, of the refined mask.
         model_area_px: The same of the mask of the model.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
+        axis: The voxel axis along which the slices of a volume are counted; None for an image.
+        slice: Number of the slice of a volume, from 1; its masks lie as the slice is displayed. None for an
+            image.
     """
 
     image: str
@@ -75,10 +80,20 @@ class RefinementRecord(FileRecord):
     area_px: dict[str, int]
     model_area_px: dict[str, int]
     area_mm2: dict[str, float] | None
+    axis: VoxelAxis | None = None
+    slice: int | None = None
 
     @classmethod
     def of(
-        cls, refinement: Refinement, *, image: Path, run: str, mask: str, model_mask: str
+        cls,
+        refinement: Refinement,
+        *,
+        image: Path,
+        run: str,
+        mask: str,
+        model_mask: str,
+        axis: VoxelAxis | None = None,
+        number: int | None = None,
     ) -> RefinementRecord:
         """Return the record of a refinement.
 
@@ -88,6 +103,8 @@ class RefinementRecord(FileRecord):
             run: Name of the run.
             mask: File name of the refined mask.
             model_mask: File name of the mask of the model.
+            axis: The voxel axis along which the slices of a volume are counted.
+            number: Number of the slice of a volume, from 1.
         """
         found = refinement.prediction
         return cls(
@@ -117,7 +134,9 @@ class RefinementRecord(FileRecord):
             model_expected_dice=_rounded(found.expected_dice),
             area_px=refinement.area_px,
             model_area_px=found.area_px,
-            area_mm2=refinement.area_mm2,
+            area_mm2=rounded_sizes(refinement.area_mm2),
+            axis=axis,
+            slice=number,
         )
 
 

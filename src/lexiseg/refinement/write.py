@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lexiseg.data.readers import read_image_with_facts, save_mask
+from lexiseg.clinic.volume_geometry import AxisName
+from lexiseg.data.readers import save_mask
 from lexiseg.errors import UsageError
 from lexiseg.files import fitting_name
-from lexiseg.inference.image_inputs import Pixels
 from lexiseg.inference.overlay import draw_overlay
 from lexiseg.inference.predictor import Predictor
 from lexiseg.json_records import read_record, record_text
@@ -17,6 +17,7 @@ from lexiseg.printable import brief
 from lexiseg.refinement.refine import Refinement, refine_decoded, statement_for
 from lexiseg.refinement.refinement_file import RefinementRecord
 from lexiseg.refinement.statement import Said
+from lexiseg.refinement.volume_slice import RefinedImage, refined_image
 
 _RECORD, _MASK, _MODEL_MASK, _OVERLAY = ".json", "_refined.png", "_model.png", "_overlay.png"
 
@@ -26,6 +27,7 @@ class RefinedFiles:
     """The files of a refinement.
 
     Attributes:
+        source: The image, or the slice of a volume.
         refinement: The refinement.
         mask: The refined mask, a grey PNG: 0 and 255 for one class, else the label of each pixel.
         model_mask: The mask of the model, likewise.
@@ -33,6 +35,7 @@ class RefinedFiles:
         record: What was said, by whom each word is, and the figures; see `RefinementRecord`.
     """
 
+    source: RefinedImage
     refinement: Refinement
     mask: Path
     model_mask: Path
@@ -42,9 +45,33 @@ class RefinedFiles:
     def __repr__(self) -> str:
         return brief(self, str(self.record), repr(self.refinement))
 
+    def about(self, run: str) -> RefinementRecord:
+        """Return the content of the record.
 
-def refine_to_files(predictor: Predictor, image: str | Path, out: str | Path, *, say: Said) -> RefinedFiles:
-    """Refine the prediction of an image file, and write the result into a folder.
+        Args:
+            run: Name of the run.
+        """
+        return RefinementRecord.of(
+            self.refinement,
+            image=self.source.path,
+            axis=self.source.axis,
+            number=self.source.slice,
+            run=run,
+            mask=self.mask.name,
+            model_mask=self.model_mask.name,
+        )
+
+
+def refine_to_files(
+    predictor: Predictor,
+    image: str | Path,
+    out: str | Path,
+    *,
+    say: Said,
+    slice_number: int | None = None,
+    axis: AxisName = "auto",
+) -> RefinedFiles:
+    """Refine the prediction of an image, or of a slice of a volume, and write the result into a folder.
 
     An earlier refinement of the same image in this folder is replaced. Names that are too long are shortened,
     as those of predictions are.
@@ -54,27 +81,30 @@ def refine_to_files(predictor: Predictor, image: str | Path, out: str | Path, *,
         image: The image file.
         out: The folder; it is made if it is missing.
         say: What is right; see `refine`.
+        slice_number: Number of the slice of a volume file, from 1; its masks are those of the slice as it is
+            displayed.
+        axis: The slices of a volume file (`lexiseg.clinic.volume_geometry.chosen_axis`).
 
     Raises:
         DataError: The image cannot be read, or a file has the place of a result and Lexiseg did not write it,
             or it was changed since.
-        UsageError: See `refine`; another process writes into the folder; or the folder holds a refinement of
-            another image of this name.
+        UsageError: See `refine` and `lexiseg.refinement.volume_slice.refined_image`; another process writes
+            into the folder; or the folder holds a refinement of another image of this name.
         DiskError: There is no space or no permission.
     """
     image, out = Path(image), Path(out)
-    record, *others = _paths(out, image)
     statement = statement_for(predictor, say)
-    decoded = read_image_with_facts(image, predictor.options.view)
+    source = refined_image(image, predictor.options.view, number=slice_number, axis=axis)
+    record, *others = _paths(out, source)
     with owned_folder(out) as folder:
         folder.refuse_others((record, *others))
         _refuse_other_image(image, record)
-        refinement = refine_decoded(predictor, decoded, statement)
-        return write_refinement(folder, refinement, predictor=predictor, image=image, pixels=decoded.pixels)
+        refinement = refine_decoded(predictor, source.decoded, statement)
+        return write_refinement(folder, refinement, predictor=predictor, source=source)
 
 
 def write_refinement(
-    folder: OutputFolder, refinement: Refinement, *, predictor: Predictor, image: Path, pixels: Pixels
+    folder: OutputFolder, refinement: Refinement, *, predictor: Predictor, source: RefinedImage
 ) -> RefinedFiles:
     """Write a refinement into a folder that this process owns.
 
@@ -82,36 +112,34 @@ def write_refinement(
         folder: The folder.
         refinement: The refinement.
         predictor: The predictor.
-        image: What the record calls the image; names of files begin with its stem.
-        pixels: The image, `(H, W, 3)` uint8, on the grid of the mask.
+        source: The image.
 
     Raises:
         DiskError: There is no space or no permission.
     """
-    record, mask, model_mask, overlay = _paths(folder.path, image)
+    record, mask, model_mask, overlay = _paths(folder.path, source)
     files = RefinedFiles(
-        refinement=refinement, mask=mask, model_mask=model_mask, overlay=overlay, record=record
+        source=source,
+        refinement=refinement,
+        mask=mask,
+        model_mask=model_mask,
+        overlay=overlay,
+        record=record,
     )
     found, classes = refinement, len(predictor.run.class_names)
     for file, labels in ((files.mask, found.mask), (files.model_mask, found.prediction.mask)):
         with folder.writing(file) as beside:
             save_mask(beside, labels, num_classes=classes)
     with folder.writing(files.overlay) as beside:
-        draw_overlay(pixels, found.mask, found.prediction.mask).save(beside, format="PNG")
-    about = RefinementRecord.of(
-        found,
-        image=image,
-        run=predictor.run.path.name,
-        mask=files.mask.name,
-        model_mask=files.model_mask.name,
-    )
-    folder.write_text(files.record, record_text(about))
+        picture = draw_overlay(source.decoded.pixels, found.mask, found.prediction.mask)
+        picture.save(beside, format="PNG")
+    folder.write_text(files.record, record_text(files.about(predictor.run.path.name)))
     return files
 
 
-def _paths(out: Path, image: Path) -> tuple[Path, Path, Path, Path]:
+def _paths(out: Path, source: RefinedImage) -> tuple[Path, Path, Path, Path]:
     """Return where the record, both masks and the overlay of an image go."""
-    name = fitting_name(image.stem, room=len(_OVERLAY))
+    name = fitting_name(source.name, room=len(_OVERLAY))
     record, mask, model_mask, overlay = (
         out / f"{name}{ending}" for ending in (_RECORD, _MASK, _MODEL_MASK, _OVERLAY)
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import DataError
 from lexiseg.files import disk_errors, fitting_name
 from lexiseg.inference.image_inputs import Pixels
@@ -16,6 +17,7 @@ from lexiseg.inference.writers.registry import make_writers
 from lexiseg.outputs.output_folder import owned_folder
 from lexiseg.refinement.corrected import corrected_prediction
 from lexiseg.refinement.refine import Refinement
+from lexiseg.refinement.volume_slice import RefinedImage
 from lexiseg.refinement.write import write_refinement
 from lexiseg.serving.isolated_decoding import UploadedImage
 from lexiseg.serving.jobs.private_folder import open_private
@@ -99,7 +101,9 @@ def write_masks(
         DiskError: There is no space or no permission.
     """
     with owned_folder(out) as folder:
-        write_refinement(folder, refinement, predictor=predictor, image=Path(name), pixels=pixels)
+        image = DecodedImage(pixels=pixels, facts=None)
+        source = RefinedImage(path=Path(name), name=Path(name).stem, decoded=image)
+        write_refinement(folder, refinement, predictor=predictor, source=source)
 
 
 @dataclass(frozen=True, kw_only=True)

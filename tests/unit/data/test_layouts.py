@@ -250,6 +250,16 @@ def test_cotexnet_csv_errors(tmp_path: Path) -> None:
         open_dataset(tmp_path)
 
 
+def test_cotexnet_csvs_name_no_folder_outside_of_the_data_set(tmp_path: Path) -> None:
+    save_image(tmp_path / "other" / "images" / "a.png", 0)
+    save_mask(tmp_path / "other" / "masks" / "a.png")
+    (tmp_path / "set").mkdir()
+    for name in ("../other", str(tmp_path / "other")):
+        write_csvs(tmp_path / "set", train=[(name, "a.png", "a.png")])
+        with refuses("LEX-DATA-025", "no folder here"):
+            open_dataset(tmp_path / "set")
+
+
 def test_missing_masks_are_listed_with_their_number(plain_folder: Tree) -> None:
     root = plain_folder(*"abcdefgh")
     for stem in "abcdefg":

@@ -171,7 +171,10 @@ def _rows(files: _Files, root: Path, path: Path, split: Split) -> None:
     columns = [table.column(title) for title in _COLUMNS]
     for row in table.rows:
         name, image_name, mask_name = (row.cell(column) for column in columns)
-        folder = next((place for place in (root / name, root) if (place / _IMAGES).is_dir()), None)
+        # A name that leads out of the folder has no folder of its own.
+        inside = not Path(name).is_absolute() and ".." not in Path(name).parts
+        places = (root / name, root) if inside else (root,)
+        folder = next((place for place in places if (place / _IMAGES).is_dir()), None)
         if folder is None:
             files.absent[name] = files.absent.get(name, 0) + 1
             continue

@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK
 
 from lexiseg.clinic.volume_geometry import LPS_RAS, VolumeGrid
+from lexiseg.data.volumes.data_files import check_data_files
 from lexiseg.data.volumes.volume import check_size, three
 from lexiseg.data.volumes.voxel_file import StoredVoxels
 from lexiseg.errors import DataError
@@ -43,9 +44,11 @@ def read_header(path: Path) -> ItkHeader:
     A NRRD file without `space`, and a MetaImage without a matrix, do not say where the patient's left is.
 
     Raises:
-        DataError: It is damaged, is no volume of real numbers, or is too large.
+        DataError: It is damaged, is no volume of real numbers, is too large, or names a data file outside of
+            its folder.
     """
     is_nrrd = _is_nrrd(path)
+    check_data_files(path, is_nrrd=is_nrrd)
     reader = _ITK.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO("NrrdImageIO" if is_nrrd else "MetaImageIO")
@@ -81,7 +84,7 @@ def read_voxels(path: Path) -> StoredVoxels:
     """Read a MetaImage or NRRD file as a whole.
 
     Raises:
-        DataError: It is damaged, is no volume of real numbers, or is too large.
+        DataError: As for `read_header`.
     """
     opened = read_header(path)
     try:

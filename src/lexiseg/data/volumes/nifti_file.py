@@ -70,7 +70,7 @@ def read_header(path: Path) -> NiftiHeader:
         raise DataError(
             f"{path} has {' x '.join(map(str, shape))} voxels; expected a volume of three dimensions. Save "
             "one time point or channel per file.",
-            code="LEX-DATA-1195",
+            code="LEX-DATA-075",
         )
     if dtype.kind not in "iuf":
         raise DataError(
@@ -133,5 +133,5 @@ def _damaged(path: Path, error: Exception) -> DataError:
     reason = str(error).strip().splitlines()
     return DataError(
         f"{path} cannot be read as NIfTI: {(reason or [type(error).__name__])[0].rstrip('.')}. Replace it.",
-        code="LEX-DATA-1194",
+        code="LEX-DATA-074",
     )

@@ -1,5 +1,6 @@
 """Prediction of volumes: slice by slice, with one label volume, and words per slice and for the volume.
 
-`targets` finds volumes, `prediction` predicts one, `words` and `smoothing` join its slices, `writers` and
-`volumes_file` are its outputs, and `batch` predicts many to files.
+`targets` finds volumes, `prediction` predicts one, `words` and `smoothing` join its slices. `writers` lists
+its formats: `nifti_writer`, `dicom_writers` with `series_content` and `series_slice_objects`, and
+`picture_writers` with `pictures`. `volumes_file` is its record, and `batch` predicts many to files.
 """

@@ -1,4 +1,4 @@
-"""Predicting many volumes to files: label volumes, segmentations, and `volumes.jsonl`."""
+"""Predicting many volumes to files: label volumes, DICOM objects, pictures, and `volumes.jsonl`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from lexiseg.files import disk_errors, private_opener
 from lexiseg.inference.earlier_outputs import earlier_outputs
 from lexiseg.inference.predictions_file import FailureRecord
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.volumes.nifti_writer import NiftiVolumeWriter
 from lexiseg.inference.volumes.prediction import VolumePrediction, predict_volume
 from lexiseg.inference.volumes.targets import VolumeTarget
+from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
 from lexiseg.inference.volumes.volumes_file import PARTIAL_VOLUMES_FILE, VOLUMES_FILE, VolumeRecord
-from lexiseg.inference.volumes.writers import VOLUME_WRITERS, NiftiVolumeWriter, VolumeWriter
+from lexiseg.inference.volumes.writers import VOLUME_WRITERS
 from lexiseg.json_records import FileRecord
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
 from lexiseg.printable import printable_json
@@ -28,8 +30,8 @@ from lexiseg.printable import printable_json
 #: What the format `mask`, the default, is for volumes.
 _FORMS = {"mask": NiftiVolumeWriter.name}
 _IMAGES_ONLY = (
-    "This format is one of single images. Volumes have nifti, and DICOM series also seg and labelmap; "
-    "--single-slices predicts the slices of a DICOM series as images."
+    "This format is one of single images. Volumes have nifti, overlay and card, and DICOM series also seg, "
+    "labelmap, sr, sc and gsps; --single-slices predicts the slices of a DICOM series as images."
 )
 
 
@@ -79,8 +81,9 @@ def predict_volumes_to_files(
         predictor: A loaded run; its options hold the window and the batch size.
         targets: From `find_volumes`.
         out: Output folder, created if needed.
-        formats: Output formats: "nifti" (also named "mask"), "seg" and "labelmap" for DICOM series. Others
-            are those of single images; they are noted as not written.
+        formats: Output formats: "nifti" (also named "mask"), "overlay" and "card"; for DICOM series also
+            "seg", "labelmap", "sr", "sc" and "gsps". Others are those of single images; they are noted as not
+            written.
         axis: The slices (`lexiseg.clinic.volume_geometry.chosen_axis`).
         smooth: Whether to average each probability with those of the neighbouring slices.
         on_result: Called after each volume, for progress.
@@ -153,14 +156,20 @@ def _write(
     writers: Sequence[VolumeWriter],
 ) -> dict[str, str]:
     """Write the outputs of one volume; return why an output was refused, by format."""
-    refused: dict[str, str] = {}
+    predicted = PredictedVolume(
+        name=target.name,
+        prediction=prediction,
+        volume=volume,
+        predictor=predictor,
+        formats=tuple(writer.name for writer in writers),
+    )
     for writer in writers:
         try:
             with folder.writing(writer.file(target.name, folder.path)) as beside:
-                writer.save(prediction, volume, predictor, beside)
+                writer.save(predicted, beside)
         except DataError as error:
-            refused[writer.name] = target.named(f"{error} [{error.code}]")
-    return refused
+            predicted.refused[writer.name] = target.named(f"{error} [{error.code}]")
+    return predicted.refused
 
 
 def _record(

@@ -17,9 +17,11 @@ from lexiseg.data.volumes.volume import Slices, Volume
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.read_ahead import read_ahead
 from lexiseg.inference.result import Prediction, RetrievedWord
+from lexiseg.inference.review import share_of_agreement
 from lexiseg.inference.volumes.smoothing import smoothed_labels
 from lexiseg.inference.volumes.words import VolumeWords
-from lexiseg.printable import counted
+from lexiseg.inference.word_sides import reasons_of_other_side
+from lexiseg.words.description import Description
 
 #: Reasons for review that a volume names at most, the most frequent first.
 _NAMED_REASONS = 5
@@ -47,6 +49,23 @@ class SliceResult:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class ShownSlice:
+    """The slice that pictures of a volume show: that with the largest area, else the middle one.
+
+    Attributes:
+        number: Its number along the axis, from 1.
+        image: Its pixels, and what the volume says about them.
+        prediction: Its prediction, before smoothing, on the grid of the slice.
+        mask: Its labels in the volume, `(H, W)`, after smoothing.
+    """
+
+    number: int
+    image: DecodedImage
+    prediction: Prediction
+    mask: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class VolumePrediction:
     """A label volume with the words of its slices.
 
@@ -57,7 +76,11 @@ class VolumePrediction:
         plane: The plane of the body that is nearest to the slices.
         smoothed: Whether labels are smoothed between slices.
         slices: One per slice, in order.
+        shown: The slice that pictures show.
         words: The words of the volume (`VolumeWords`); empty without words.
+        measured: What the labels of the slices measure (`VolumeWords`); None without words.
+        agreement: Share of factors on which both agree, 0..1; None without words, or where the vocabulary
+            holds nothing that can be measured.
         voxels: Voxels per foreground class name.
         volume_mm3: Cubic millimetres per foreground class name; None if the voxel size is not known.
         facts: What the volume says about its first slice.
@@ -65,6 +88,7 @@ class VolumePrediction:
         side: Whose left is meant in words, "unknown" where the volume does not say it.
         flagged: Whether a person should look at it: any slice is flagged.
         reasons: The most frequent reasons of flagged slices, each with the number of slices.
+        other_side_reasons: The same with words in the other side convention.
         engine: What computed the (first) network.
     """
 
@@ -74,7 +98,10 @@ class VolumePrediction:
     plane: PlaneName
     smoothed: bool
     slices: tuple[SliceResult, ...]
+    shown: ShownSlice
     words: tuple[RetrievedWord, ...]
+    measured: Description | None
+    agreement: float | None
     voxels: dict[str, int]
     volume_mm3: dict[str, float] | None
     facts: ImageFacts
@@ -82,6 +109,7 @@ class VolumePrediction:
     side: str
     flagged: bool
     reasons: tuple[str, ...]
+    other_side_reasons: tuple[str, ...]
     engine: str | None
 
 
@@ -96,7 +124,7 @@ def predict_volume(
     """Segment a volume slice by slice.
 
     Slices are read ahead in the background and leave the memory once they are predicted; only the labels of
-    the whole volume are kept, one byte per voxel.
+    the whole volume are kept, one byte per voxel, and the slice that pictures show.
 
     Args:
         predictor: A loaded run.
@@ -112,49 +140,102 @@ def predict_volume(
     grid = volume.grid
     along = chosen_axis(grid, axis, volume.acquired_axis)
     slices = volume.slices(along)
-    names = [name for label, name in enumerate(predictor.run.class_names) if label > 0]
     labels = np.zeros(grid.shape, np.uint8, order="F")
-    words = VolumeWords(predictor.run.spoken_vocabulary)
-    results: list[SliceResult] = []
-    assumed: dict[str, None] = {}
-    reasons: Counter[str] = Counter()
-    first: Prediction | None = None
+    seen = _SeenSlices(predictor, len(slices))
     for prediction, mask in _labelled(_predictions(predictor, slices), smooth=smooth):
-        first = first or prediction
-        slice_of(labels, along, len(results))[:] = mask
-        counts = np.bincount(mask.ravel(), minlength=len(names) + 1)
-        area_px = {name: int(counts[label]) for label, name in enumerate(names, 1)}
-        words.add(prediction.words, int(counts[1:].sum()))
-        assert prediction.facts is not None
-        assumed |= dict.fromkeys(prediction.facts.assumptions)
-        if prediction.flagged:
-            reasons.update(prediction.reasons)
-        results.append(_slice_result(len(results) + 1, prediction, area_px))
+        slice_of(labels, along, len(seen.results))[:] = mask
+        seen.add(prediction, mask)
         if on_slice is not None:
             on_slice()
-    assert first is not None
-    assert first.facts is not None
-    voxels = {name: sum(found.area_px[name] for found in results) for name in names}
+    words, measured = seen.words.words(), seen.words.measured()
+    voxels = {name: sum(found.area_px[name] for found in seen.results) for name in seen.names}
     mm3 = grid.voxel_mm3
+    number, shown, mask = seen.shown
     return VolumePrediction(
         labels=labels,
         grid=grid,
         axis=along,
         plane=grid.plane(along),
         smoothed=smooth,
-        slices=tuple(results),
-        words=words.words(),
+        slices=tuple(seen.results),
+        shown=ShownSlice(number=number, image=slices.read(number - 1), prediction=shown, mask=mask),
+        words=words,
+        measured=measured,
+        agreement=_agreement(predictor, words, measured, lesion=any(voxels.values())),
         voxels=voxels,
         volume_mm3=None if mm3 is None else {name: count * mm3 for name, count in voxels.items()},
-        facts=first.facts,
-        assumptions=tuple(assumed),
-        side=first.shown_side,
-        flagged=any(found.flagged for found in results),
-        reasons=tuple(
-            f"{count} of {counted(len(results), 'slice')}: {reason}"
-            for reason, count in reasons.most_common(_NAMED_REASONS)
-        ),
-        engine=first.engine,
+        facts=seen.facts,
+        assumptions=tuple(seen.assumptions),
+        side=seen.side,
+        flagged=any(found.flagged for found in seen.results),
+        reasons=_counted(seen.reasons, len(slices)),
+        other_side_reasons=_counted(seen.other_side_reasons, len(slices)),
+        engine=seen.engine,
+    )
+
+
+class _SeenSlices:
+    """What is kept of the slices of a volume, one after another.
+
+    Args:
+        predictor: The predictor.
+        count: Number of slices.
+    """
+
+    def __init__(self, predictor: Predictor, count: int) -> None:
+        self._vocabulary = predictor.run.spoken_vocabulary
+        self._middle, self._largest = count // 2, 0
+        self.names = [name for label, name in enumerate(predictor.run.class_names) if label > 0]
+        self.words = VolumeWords(self._vocabulary)
+        self.results: list[SliceResult] = []
+        self.assumptions: dict[str, None] = {}
+        self.reasons: Counter[str] = Counter()
+        self.other_side_reasons: Counter[str] = Counter()
+        self.facts: ImageFacts
+        self.side: str
+        self.engine: str | None
+        #: Number from 1, prediction and labels of the slice that pictures show.
+        self.shown: tuple[int, Prediction, npt.NDArray[np.uint8]]
+
+    def add(self, prediction: Prediction, mask: npt.NDArray[np.uint8]) -> None:
+        """Add the next slice.
+
+        Args:
+            prediction: Its prediction.
+            mask: Its labels, `(H, W)`, after smoothing.
+        """
+        facts, index = prediction.facts, len(self.results)
+        assert facts is not None
+        if not self.results:
+            self.facts, self.side, self.engine = facts, prediction.shown_side, prediction.engine
+        counts = np.bincount(mask.ravel(), minlength=len(self.names) + 1)
+        area = int(counts[1:].sum())
+        if area > self._largest or (index == self._middle and not self._largest):
+            self._largest, self.shown = area, (index + 1, prediction, mask)
+        self.words.add(prediction.words, prediction.measured, area)
+        self.assumptions |= dict.fromkeys(facts.assumptions)
+        if prediction.flagged:
+            self.reasons.update(prediction.reasons)
+            if self._vocabulary is not None:
+                self.other_side_reasons.update(reasons_of_other_side(prediction, self._vocabulary))
+        area_px = {name: int(counts[label]) for label, name in enumerate(self.names, 1)}
+        self.results.append(_slice_result(index + 1, prediction, area_px))
+
+
+def _agreement(
+    predictor: Predictor, words: tuple[RetrievedWord, ...], measured: Description | None, *, lesion: bool
+) -> float | None:
+    """Return the share of factors on which the words of a volume and its labels agree."""
+    vocabulary = predictor.run.spoken_vocabulary
+    if vocabulary is None or measured is None:
+        return None
+    return share_of_agreement(vocabulary, [word.index for word in words], measured, lesion=lesion)
+
+
+def _counted(reasons: Counter[str], slices: int) -> tuple[str, ...]:
+    """Return the most frequent reasons, each with the number of slices."""
+    return tuple(
+        f"{count} of {slices} slices: {reason}" for reason, count in reasons.most_common(_NAMED_REASONS)
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from lexiseg.clinic.orientation import Letter
 from lexiseg.clinic.volume_geometry import PlaneName
 from lexiseg.data.volumes.volume import Volume
-from lexiseg.inference.predictions_file import WordRecord
+from lexiseg.inference.predictions_file import WordRecord, rounded_sizes
 from lexiseg.inference.result import RetrievedWord
 from lexiseg.inference.volumes.prediction import SliceResult, VolumePrediction
 from lexiseg.json_records import FileRecord, Record
@@ -70,6 +70,9 @@ class VolumeRecord(FileRecord):
         side: Whose left is meant in every word; "unknown" where left and right are not known or do not lie in
             the slices.
         words: One phrase per factor: the mean of the slices, weighted with the area of their lesions.
+        measured: What the labels of most of the lesion measure, phrase per factor name; None without words.
+        agreement: Share of factors on which words and measured phrases agree, 0..1; None without words, or
+            where nothing can be measured.
         flagged: Whether a person should look at the volume: at least one slice is flagged.
         flagged_slices: Number of flagged slices.
         reasons: The most frequent reasons of flagged slices, each with the number of slices.
@@ -94,6 +97,8 @@ class VolumeRecord(FileRecord):
     volume_mm3: dict[str, float] | None
     side: Side | Literal["unknown"]
     words: tuple[WordRecord, ...]
+    measured: dict[str, str | None] | None
+    agreement: float | None
     flagged: bool
     flagged_slices: int
     reasons: tuple[str, ...]
@@ -139,9 +144,11 @@ class VolumeRecord(FileRecord):
             smoothed=prediction.smoothed,
             shown=prediction.facts.shown,
             voxels=prediction.voxels,
-            volume_mm3=prediction.volume_mm3,
+            volume_mm3=rounded_sizes(prediction.volume_mm3),
             side=prediction.side,
             words=_words(prediction.words),
+            measured=None if prediction.measured is None else prediction.measured.phrases,
+            agreement=prediction.agreement,
             flagged=prediction.flagged,
             flagged_slices=sum(found.flagged for found in prediction.slices),
             reasons=prediction.reasons,
@@ -161,7 +168,7 @@ def _slice(found: SliceResult, file: str | None) -> SliceRecord:
         number=found.number,
         file=file,
         area_px=found.area_px,
-        area_mm2=found.area_mm2,
+        area_mm2=rounded_sizes(found.area_mm2),
         words=_words(found.words),
         agreement=found.agreement,
         flagged=found.flagged,

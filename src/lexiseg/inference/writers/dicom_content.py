@@ -20,7 +20,7 @@ from lexiseg.inference.corrected_prediction import CorrectedPrediction, Correcte
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.report_draft import report_draft
 from lexiseg.inference.result import Prediction, RetrievedWord
-from lexiseg.inference.review import disagreement
+from lexiseg.inference.word_sides import reasons_of_other_side, words_of_other_side
 from lexiseg.words.codes import Codes
 from lexiseg.words.flips import flip
 from lexiseg.words.half_features import Half
@@ -57,12 +57,13 @@ def result_content(prediction: Prediction, facts: ImageFacts, predictor: Predict
     correction = Correction(who=prediction.who) if isinstance(prediction, CorrectedPrediction) else None
     measured = None if prediction.measured is None else prediction.measured.indices
     if vocabulary is not None and run.side != side:
-        words, reasons = _words_of_other_side(prediction, vocabulary)
+        words = words_of_other_side(prediction.words, vocabulary)
+        reasons = reasons_of_other_side(prediction, vocabulary)
         measured = None if measured is None else flip(vocabulary, measured, "horizontal")
     return ResultContent(
         facts=facts,
         segments=segments,
-        words=() if vocabulary is None else tuple(_word(word, vocabulary, codes) for word in words),
+        words=() if vocabulary is None else word_contents(words, vocabulary, codes),
         side=side,
         agreement=prediction.agreement,
         expected_dice=prediction.expected_dice,
@@ -85,57 +86,17 @@ def vocabulary_codes(vocabulary: Vocabulary) -> Codes:
     return load_vocabulary(vocabulary.name).codes
 
 
-def _words_of_other_side(
-    prediction: Prediction, vocabulary: Vocabulary
-) -> tuple[tuple[RetrievedWord, ...], tuple[str, ...]]:
-    """Return words and reasons in the patient's left and right from those of the image, or the reverse.
-
-    A phrase without a mirrored one, as of a sheet's vocabulary, keeps its words.
-    """
-    by_factor: dict[int, RetrievedWord] = {}
-    for position, word in enumerate(prediction.words):
-        target = vocabulary.flip_tables["horizontal"][position][word.index]
-        to, index = (position, word.index) if target is None else target
-        factor = vocabulary.factors[to]
-        other = dataclasses.replace(
-            word,
-            factor=factor.name,
-            title=factor.title,
-            index=index,
-            phrase=factor.phrases[index],
-            # Those of the other phrases would have to be converted too, and no object holds them.
-            runners_up=(),
-            probabilities=(),
-        )
-        if isinstance(other, CorrectedWord):
-            retrieved = _converted_index(vocabulary, position, other.model_index, to)
-            other = dataclasses.replace(other, model_index=retrieved)
-        by_factor[to] = other
-    words = tuple(by_factor[position] for position in sorted(by_factor))
-    if prediction.measured is None or len(words) != len(vocabulary.factors):
-        return words, prediction.reasons
-    lesion = bool(prediction.mask.any())
-    stated = disagreement(prediction.words, prediction.measured, vocabulary, lesion=lesion)
-    indices = flip(vocabulary, prediction.measured.indices, "horizontal")
-    measured = vocabulary.describe(indices, source="concepts", side="patient")
-    converted = disagreement(words, measured, vocabulary, lesion=lesion)
-    reasons = (converted if reason == stated else reason for reason in prediction.reasons)
-    return words, tuple(reason for reason in reasons if reason is not None)
-
-
-def _converted_index(vocabulary: Vocabulary, position: int, index: int | None, to: int) -> int | None:
-    """Return the index of a phrase in another factor in the other left and right; None without one.
+def word_contents(
+    words: Sequence[RetrievedWord], vocabulary: Vocabulary, codes: Codes
+) -> tuple[WordContent, ...]:
+    """Return words as objects hold them, with the sides on which they place a lesion.
 
     Args:
-        vocabulary: The vocabulary.
-        position: Position of the factor of the phrase.
-        index: Index of the phrase; None for none.
-        to: Position of the other factor.
+        words: In the side convention of the object.
+        vocabulary: Their vocabulary.
+        codes: Codes of its factors and phrases.
     """
-    if index is None:
-        return None
-    place = vocabulary.flip_tables["horizontal"][position][index] or (position, index)
-    return place[1] if place[0] == to else None
+    return tuple(_word(word, vocabulary, codes) for word in words)
 
 
 def _as_said(words: Sequence[RetrievedWord]) -> list[RetrievedWord]:

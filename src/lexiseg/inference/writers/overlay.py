@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import PngImagePlugin
+from PIL import Image, PngImagePlugin
 
 from lexiseg.inference.overlay import draw_overlay
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
@@ -23,7 +23,11 @@ class OverlayWriter(ImageWriter):
         Raises:
             DataError: The image cannot be read any more.
         """
-        picture = draw_overlay(image.pixels, image.prediction.mask)
-        about = PngImagePlugin.PngInfo()
-        about.add_text("Software", _KIND)
-        picture.save(path, pnginfo=about)
+        save_overlay(draw_overlay(image.pixels, image.prediction.mask), path)
+
+
+def save_overlay(picture: Image.Image, path: Path) -> None:
+    """Write a picture as PNG, marked as an overlay of Lexiseg, so that it is not taken for an input."""
+    about = PngImagePlugin.PngInfo()
+    about.add_text("Software", _KIND)
+    picture.save(path, format="PNG", pnginfo=about)

@@ -114,15 +114,15 @@ def test_what_is_no_grey_volume_is_refused(tmp_path: Path, monkeypatch: pytest.M
     with refuses("LEX-DATA-1192", "no.nii does not exist"):
         open_volume_file(tmp_path / "no.nii")
     (tmp_path / "text.nii").write_text("no NIfTI")
-    with refuses("LEX-DATA-1194", "text.nii", "NIfTI"):
+    with refuses("LEX-DATA-074", "text.nii", "NIfTI"):
         open_volume_file(tmp_path / "text.nii")
-    with refuses("LEX-DATA-1195", "4 x 4 x 2 x 3 voxels", "time point"):
+    with refuses("LEX-DATA-075", "4 x 4 x 2 x 3 voxels", "time point"):
         open_volume_file(nifti(tmp_path / "time.nii", np.zeros((4, 4, 2, 3), np.uint8), AFFINE))
     with refuses("LEX-DATA-1196", "complex64"):
         open_volume_file(nifti(tmp_path / "complex.nii", np.zeros((4, 4, 2), np.complex64), AFFINE))
     whole = nifti(tmp_path / "cut.nii.gz", np.arange(4096, dtype=np.int32).reshape(16, 16, 16), AFFINE)
     whole.write_bytes(whole.read_bytes()[:-600])
-    with refuses("LEX-DATA-1194", "cut.nii.gz"):
+    with refuses("LEX-DATA-074", "cut.nii.gz"):
         open_volume_file(whole)
     for ending, kind in ((".mha", "MetaImage"), (".nrrd", "NRRD")):
         (tmp_path / f"text{ending}").write_text("no volume")

@@ -58,7 +58,7 @@ def test_a_segmentation_lies_on_the_slices_of_its_series(tmp_path: Path, predict
     targets = find_volumes([tmp_path / "ct"]).targets
     out = tmp_path / "out"
     summary = predict_volumes_to_files(
-        predictor, targets, out, formats=["mask", "seg", "labelmap", "sr"], axis="axial"
+        predictor, targets, out, formats=["mask", "seg", "labelmap", "probability"], axis="axial"
     )
     assert (summary.done, summary.slices, summary.failed) == (1, 8, ())
     wanted = corners(left=True, front=True)
@@ -72,9 +72,9 @@ def test_a_segmentation_lies_on_the_slices_of_its_series(tmp_path: Path, predict
     assert record["kind"] == "DICOM series, CT"
     assert [found["area_px"]["lesion"] for found in record["slices"]] == [0, 4, 0, 0, 0, 0, 4, 0]
     assert record["slices"][6]["file"] == str(files[6])
-    assert record["volume_mm3"] == {"lesion": pytest.approx(8 * 0.5 * 0.75 * 2)}
-    assert list(record["not_written"]) == ["sr"]
-    assert "--single-slices" in record["not_written"]["sr"]
+    assert record["volume_mm3"] == {"lesion": 8 * 0.5 * 0.75 * 2}
+    assert list(record["not_written"]) == ["probability"]
+    assert "--single-slices" in record["not_written"]["probability"]
     VolumeRecord.model_validate(record)
     segmentation = pydicom.dcmread(out / "seg" / "ct.dcm")
     assert segmentation.NumberOfFrames == 2  # empty slices are left out
@@ -162,8 +162,8 @@ def test_a_segmentation_that_differs_is_not_kept(
     targets = find_volumes([tmp_path / "ct"]).targets
     build = series_segmentation.build_series_segmentation
 
-    def shifted(sources: Any, name: Any, content: Any, labels: Any, **more: Any) -> Any:
-        return build(sources, name, content, np.asfortranarray(np.roll(labels, 1, axis=2)), **more)
+    def shifted(slices: Any, sources: Any, name: Any, content: Any, labels: Any, **more: Any) -> Any:
+        return build(slices, sources, name, content, np.asfortranarray(np.roll(labels, 1, axis=2)), **more)
 
     monkeypatch.setattr(series_segmentation, "build_series_segmentation", shifted)
     summary = predict_volumes_to_files(predictor, targets, tmp_path / "out", formats=["seg"])
@@ -198,7 +198,17 @@ def test_one_bad_volume_does_not_stop_the_rest(tmp_path: Path, predictor: Predic
         predict_volumes_to_files(predictor, find_volumes([tmp_path / "in"]).targets, out)
 
 
-def test_a_file_of_several_frames_is_a_volume(tmp_path: Path, predictor: Predictor) -> None:
+def test_sizes_in_records_are_rounded(tmp_path: Path, predictor: Predictor) -> None:
+    values, affine = stored(body(), (0, 1, 2), (1, 1, 1))
+    nifti(tmp_path / "a.nii", values, affine @ np.diag([1 / 3, 1, 1, 1]))
+    predict_volumes_to_files(predictor, find_volumes([tmp_path / "a.nii"]).targets, tmp_path / "out")
+    (record,) = lines(tmp_path / "out")
+    # 8 voxels of 0.25 mm3, and 4 pixels of 0.125 mm2; the header holds single precision.
+    assert record["volume_mm3"] == {"lesion": 2.0}
+    assert record["slices"][1]["area_mm2"] == {"lesion": 0.5}
+
+
+def test_a_file_of_several_frames_is_a_volume(predictor: Predictor) -> None:
     path = shipped("eCT_Supplemental.dcm")
     (target,) = find_volumes([path]).targets
     volume = target.open(predictor.options.view)
@@ -206,7 +216,3 @@ def test_a_file_of_several_frames_is_a_volume(tmp_path: Path, predictor: Predict
     found = predict_volume(predictor, volume)
     assert found.labels.shape == (512, 512, 2)
     assert found.plane == "axial"
-    with refuses("LEX-DATA-1206", "--write nifti"):
-        from lexiseg.inference.volumes.writers import SegmentationVolumeWriter
-
-        SegmentationVolumeWriter().save(found, volume, predictor, tmp_path / "a.dcm")

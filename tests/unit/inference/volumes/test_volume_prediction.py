@@ -14,12 +14,14 @@ from lexiseg.clinic.volume_geometry import AxisName
 from lexiseg.data.volumes.voxel_file import open_volume_file
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction, RetrievedWord
-from lexiseg.inference.volumes.prediction import predict_volume
+from lexiseg.inference.volumes.nifti_writer import NiftiVolumeWriter
+from lexiseg.inference.volumes.prediction import VolumePrediction, predict_volume
 from lexiseg.inference.volumes.smoothing import most_probable, smoothed_labels
 from lexiseg.inference.volumes.targets import check_apart, find_volumes
+from lexiseg.inference.volumes.volume_writer import PredictedVolume
 from lexiseg.inference.volumes.words import VolumeWords
-from lexiseg.inference.volumes.writers import NiftiVolumeWriter
 from lexiseg.inference.writers.base import Target
+from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
 from volume_files import ORIENTATIONS, STEPS, UpperRight, as_body, body, corners, ct_series, nifti, stored
@@ -36,6 +38,10 @@ SEEN: dict[AxisName, Any] = {
 }
 
 
+def predicted(volume: Any, prediction: VolumePrediction) -> PredictedVolume:
+    return PredictedVolume(name=Path("a"), prediction=prediction, volume=volume, predictor=PREDICTOR)
+
+
 @pytest.mark.parametrize("axis", list(SEEN))
 def test_the_mask_lands_on_its_voxels_in_every_orientation(tmp_path: Path, axis: AxisName) -> None:
     for number, (order, signs) in enumerate(ORIENTATIONS):
@@ -46,7 +52,7 @@ def test_the_mask_lands_on_its_voxels_in_every_orientation(tmp_path: Path, axis:
         assert np.array_equal(as_body(found.labels, order, signs) > 0, SEEN[axis]), (order, signs)
         # The written file states the same voxels and the same place.
         path = tmp_path / "labels.nii.gz"
-        NiftiVolumeWriter().save(found, volume, PREDICTOR, path)
+        NiftiVolumeWriter().save(predicted(volume, found), path)
         written = nibabel.nifti1.Nifti1Image.from_filename(path)
         assert np.array_equal(written.affine, nibabel.nifti1.load(tmp_path / f"{number}.nii").affine)
         assert np.array_equal(np.asarray(written.dataobj), found.labels)
@@ -66,13 +72,13 @@ def test_oblique_volumes_keep_their_voxels_and_affine(tmp_path: Path, degrees: f
     assert any("oblique" in note for note in found.assumptions) == (degrees != 0)
     assert found.volume_mm3 == pytest.approx({"lesion": SEEN["axial"].sum() * np.prod(STEPS)})
     out = tmp_path / "labels.nii.gz"
-    NiftiVolumeWriter().save(found, volume, PREDICTOR, out)
+    NiftiVolumeWriter().save(predicted(volume, found), out)
     header, source = nibabel.nifti1.load(out).header, nibabel.nifti1.load(path).header
     for form in ("get_sform", "get_qform"):
         assert np.array_equal(getattr(header, form)(), getattr(source, form)())
     assert header["sform_code"] == source["sform_code"] == 1
     first = out.read_bytes()
-    NiftiVolumeWriter().save(found, volume, PREDICTOR, out)
+    NiftiVolumeWriter().save(predicted(volume, found), out)
     assert out.read_bytes() == first
 
 
@@ -84,7 +90,7 @@ def test_names_in_the_header_are_not_copied(tmp_path: Path) -> None:
     image.to_filename(tmp_path / "a.nii")
     assert b"Doe" in (tmp_path / "a.nii").read_bytes()
     volume = open_volume_file(tmp_path / "a.nii")
-    NiftiVolumeWriter().save(predict_volume(PREDICTOR, volume), volume, PREDICTOR, tmp_path / "b.nii")
+    NiftiVolumeWriter().save(predicted(volume, predict_volume(PREDICTOR, volume)), tmp_path / "b.nii")
     assert b"Doe" not in gzip.decompress((tmp_path / "b.nii").read_bytes())
 
 
@@ -173,13 +179,22 @@ def test_words_of_a_volume_are_weighted_with_the_area() -> None:
 
     volume = VolumeWords(vocabulary)
     assert volume.words() == ()
-    volume.add(words(0.2), 0)
-    volume.add(words(0.4), 0)
+    assert volume.measured() is None
+    measures = [
+        vocabulary.describe([first, *[UNKNOWN] * (len(vocabulary.factors) - 1)], source="concepts")
+        for first in (0, 1, 1, 0)
+    ]
+    volume.add(words(0.2), measures[0], 0)
+    volume.add(words(0.4), measures[1], 0)
     # Without any lesion, all slices count the same.
     assert volume.words()[0].phrase == vocabulary.factors[0].phrases[1]
     assert volume.words()[0].confidence == pytest.approx(0.7)
-    volume.add(words(0.9), 30)
-    volume.add(words(0.5), 10)
+    volume.add(words(0.9), measures[2], 30)
+    volume.add(words(0.5), measures[3], 10)
+    # 30 pixels of lesion measure the second phrase, 10 the first one; the others measure nothing.
+    measured = volume.measured()
+    assert measured is not None
+    assert measured.indices == (1, *[UNKNOWN] * (len(vocabulary.factors) - 1))
     assert volume.words()[0].phrase == vocabulary.factors[0].phrases[0]
     assert volume.words()[0].confidence == pytest.approx((0.9 * 30 + 0.5 * 10) / 40)
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +26,7 @@ from lexiseg.data.public.importers.source import (
 from lexiseg.data.public.importers.volumes import need, to_pixels
 from lexiseg.data.public.registry import Entry
 from lexiseg.data.sample import Split
+from lexiseg.data.volumes.voxel_file import StoredVoxels, read_stored
 from lexiseg.errors import DataError
 
 _SUFFIXES = (".nii", ".nii.gz")
@@ -41,7 +40,6 @@ _CAMUS_LISTS: dict[str, Split] = {
     "subgroup_testing.txt": "test",
 }
 _ACDC_FOLDERS: dict[str, Split] = {"training": "train", "testing": "test"}
-_BROKEN = (OSError, EOFError, ValueError, KeyError, TypeError, OverflowError, MemoryError, zlib.error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,49 +69,31 @@ class Frame:
         return self.image.name.split(".nii")[0]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Volume:
-    """A NIfTI file.
-
-    Attributes:
-        values: (slices, rows, columns) numbers in stored order.
-        spacing_mm: Pixel spacing (row, column) in millimetres; None where the file states none.
-    """
-
-    values: npt.NDArray[np.generic]
-    spacing_mm: tuple[float, float] | None
-
-
-def read_nifti(path: Path) -> Volume:
+def read_slices(path: Path) -> tuple[npt.NDArray[np.generic], tuple[float, float] | None]:
     """Read a NIfTI file of two dimensions, or of three.
 
+    Returns:
+        `(slices, rows, columns)` numbers in stored order, and the pixel spacing (row, column) in millimetres;
+        None where the file states none.
+
     Raises:
-        DataError: It cannot be read, has more dimensions, or holds NaN or infinities.
-        UsageError: nibabel is not installed.
+        DataError: It cannot be read (`lexiseg.data.volumes.nifti_file`), or holds NaN or infinities.
     """
-    nibabel = need("nibabel")
-    try:
-        image: Any = nibabel.load(path)
-        values = np.asanyarray(image.dataobj)
-        zooms, unit = image.header.get_zooms(), image.header.get_xyzt_units()[0]
-    except (*_BROKEN, nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError) as error:
-        raise DataError(f"{path} cannot be read as NIfTI: {error}", code="LEX-DATA-074") from error
-    while values.ndim > 2 and values.shape[-1] == 1:
-        values = values[..., 0]
-    if values.ndim not in (2, 3) or not values.size:
-        raise DataError(
-            f"{path} has the shape {values.shape}; expected two or three dimensions.",
-            code="LEX-DATA-075",
-        )
-    if values.dtype.kind not in "iuf" or (values.dtype.kind == "f" and not np.isfinite(values).all()):
+    stored = read_stored(path)
+    values = stored.scaled(stored.values)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise DataError(
             f"{path} holds values that are not finite numbers ({values.dtype}).", code="LEX-DATA-076"
         )
     # In NIfTI the first index varies fastest: it runs along the rows of a picture.
-    stack = values.T if values.ndim == 3 else values.T[None]
-    column, row = (float(step) * NIFTI_MILLIMETRES[unit] for step in zooms[:2])
-    is_known = all(0 < step < float("inf") for step in (row, column))
-    return Volume(values=stack, spacing_mm=(row, column) if is_known else None)
+    return values.T, _pixel_spacing(stored)
+
+
+def _pixel_spacing(stored: StoredVoxels) -> tuple[float, float] | None:
+    """Return what the header states, also in files without an affine: published data sets are in mm."""
+    unit = stored.header.get_xyzt_units()[0]
+    column, row = (float(step) * NIFTI_MILLIMETRES[unit] for step in stored.header.get_zooms()[:2])
+    return (row, column) if all(0 < step < float("inf") for step in (row, column)) else None
 
 
 def read_camus(folder: Path, entry: Entry) -> SourceDataset:
@@ -191,17 +171,17 @@ def _source(folder: Path, frames: list[Frame], entry: Entry, notes: list[str]) -
 def _cases(folder: Path, frames: list[Frame], entry: Entry, notes: list[str]) -> Iterator[SourceCase]:
     """Yield the slices of each frame."""
     for frame in frames:
-        image, mask = read_nifti(frame.image), read_nifti(frame.mask)
-        if image.values.shape != mask.values.shape:
+        (values, spacing_mm), (label_values, _) = read_slices(frame.image), read_slices(frame.mask)
+        if values.shape != label_values.shape:
             raise DataError(
-                f"{frame.image} has the shape {image.values.shape} (slices, rows, columns), but "
-                f"{frame.mask.name} has {mask.values.shape}.",
+                f"{frame.image} has the shape {values.shape} (slices, rows, columns), but "
+                f"{frame.mask.name} has {label_values.shape}.",
                 code="LEX-DATA-077",
             )
-        pixels, done = to_pixels(image.values)
+        pixels, done = to_pixels(values)
         if done is not None:
             notes.append(f"{frame.image.name}: {done}.")
-        labels = labels_of(mask.values, entry, frame.mask)
+        labels = labels_of(label_values, entry, frame.mask)
         where = frame.image.relative_to(folder).as_posix() + (f" {frame.phase}" if frame.phase else "")
         for number in range(len(pixels)):
             is_stack = len(pixels) > 1
@@ -211,6 +191,6 @@ def _cases(folder: Path, frames: list[Frame], entry: Entry, notes: list[str]) ->
                 labels=labels[number],
                 original=f"{where} slice {number}" if is_stack else where,
                 patient=frame.patient,
-                spacing_mm=image.spacing_mm,
+                spacing_mm=spacing_mm,
                 split=frame.split,
             )

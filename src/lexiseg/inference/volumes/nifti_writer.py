@@ -1,0 +1,79 @@
+"""The labels of a volume as NIfTI, on its grid and with its affine."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+
+from lexiseg.data.volumes.volume import Volume
+from lexiseg.data.volumes.voxel_file import VoxelFile
+from lexiseg.errors import DataError
+from lexiseg.inference.volumes.prediction import VolumePrediction
+from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
+
+# nibabel has no types.
+_NIB: Any = nibabel
+
+#: Codes of NIfTI for what an affine means: nothing, or the coordinates of the scanner.
+_UNKNOWN, _SCANNER = 0, 1
+# A text of the header; it names no patient.
+_DESCRIPTION = b"Lexiseg NIfTI mask. Not for diagnosis."
+_TEXTS_OF_SOURCE = ("db_name", "aux_file", "intent_name")
+
+
+class NiftiVolumeWriter(VolumeWriter):
+    """Writes `nifti/NAME.nii.gz`: the labels as uint8, on the grid and with the affine of the volume.
+
+    The header of a NIfTI volume is repeated, without its texts and extensions, which may name a patient.
+    """
+
+    name, folder, suffix = "nifti", "nifti", ".nii.gz"
+
+    def save(self, predicted: PredictedVolume, path: Path) -> None:
+        """Write the labels, and compare every voxel and the affine.
+
+        Raises:
+            DataError: The written file differs.
+        """
+        prediction, volume = predicted.prediction, predicted.volume
+        image = _labelled(prediction, volume)
+        # Without the moment of writing, so that a repetition gives the same bytes.
+        with open(path, "wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
+            image.to_stream(packed)
+        with gzip.open(path) as packed:
+            found = type(image).from_stream(packed)
+            same = found.shape == prediction.labels.shape and np.allclose(found.affine, image.affine)
+            for k in range(found.shape[2] if same else 0):
+                written = np.asarray(found.dataobj[..., k])
+                same = same and np.array_equal(written, prediction.labels[..., k])
+        if not same:
+            raise DataError(
+                f"The written NIfTI labels of {volume.path} differ from the prediction. They are not kept.",
+                code="LEX-DATA-1205",
+            )
+
+
+def _labelled(prediction: VolumePrediction, volume: Volume) -> Any:
+    """Return the labels as an image of nibabel."""
+    header = volume.stored.header if isinstance(volume, VoxelFile) else None
+    if header is not None:
+        kept = header.copy()
+        kept.extensions.clear()
+        for keyword in _TEXTS_OF_SOURCE:
+            kept[keyword] = b""
+        kept["cal_min"] = kept["cal_max"] = 0
+        kind = _NIB.Nifti2Image if isinstance(header, _NIB.Nifti2Header) else _NIB.Nifti1Image
+        image = kind(prediction.labels, kept.get_best_affine(), kept)
+        image.set_data_dtype(np.uint8)
+    else:
+        grid = prediction.grid
+        image = _NIB.Nifti1Image(prediction.labels, grid.affine)
+        for set_form in (image.set_sform, image.set_qform):
+            set_form(grid.affine, code=_SCANNER if grid.is_placed else _UNKNOWN)
+        image.header.set_xyzt_units("mm" if grid.has_spacing else "unknown")
+    image.header["descrip"] = _DESCRIPTION
+    return image

@@ -1,0 +1,79 @@
+"""Overlay and card of a volume: of its slice with the largest area, in the usual display."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lexiseg.inference.card import build_card
+from lexiseg.inference.dicom_images import as_displayed
+from lexiseg.inference.explain import explain
+from lexiseg.inference.volumes.pictures import place_of, slice_picture
+from lexiseg.inference.volumes.prediction import VolumePrediction
+from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
+from lexiseg.inference.writers.overlay import save_overlay
+
+_SMOOTHED = "The labels of the volume are smoothed between slices; the mask here is that of the slice alone."
+_SIDES = "The patient's left is on the right of the pictures."
+_NO_SIDES = "Where the patient's left is, is not known, or does not lie in the slice."
+
+
+class OverlayVolumeWriter(VolumeWriter):
+    """Writes `overlays/NAME.png`: the slice with the largest area, with the outline of its labels."""
+
+    name, folder, suffix = "overlay", "overlays", ".png"
+
+    def save(self, predicted: PredictedVolume, path: Path) -> None:
+        """Write the picture, which says which slice it shows."""
+        shown = predicted.prediction.shown
+        save_overlay(slice_picture(shown.image, shown.mask, _place(predicted.prediction)), path)
+
+
+class CardVolumeWriter(VolumeWriter):
+    """Writes `cards/NAME.html`: the card of the slice with the largest area."""
+
+    name, folder, suffix = "card", "cards", ".html"
+
+    def save(self, predicted: PredictedVolume, path: Path) -> None:
+        """Explain the prediction of the slice and write its card, which says which slice it shows."""
+        predictor, prediction = predicted.predictor, predicted.prediction
+        pixels = prediction.shown.image.displayed
+        explained = explain(predictor, pixels, prediction=as_displayed(prediction.shown.prediction))
+        page = build_card(
+            pixels,
+            explained,
+            name=str(predicted.name),
+            run=predictor.run.path.name,
+            notes=_notes(prediction),
+        )
+        path.write_text(page, encoding="utf-8", errors="backslashreplace")
+
+
+def _place(prediction: VolumePrediction) -> str:
+    return place_of(
+        prediction.plane,
+        prediction.shown.number,
+        len(prediction.slices),
+        axis=prediction.axis,
+        lesion=any(prediction.voxels.values()),
+    )
+
+
+def _notes(prediction: VolumePrediction) -> tuple[str, ...]:
+    """Return what the card of a slice says about the volume."""
+    sizes = []
+    for name, count in prediction.voxels.items():
+        mm3 = "" if prediction.volume_mm3 is None else f", {prediction.volume_mm3[name]:,.1f} mm3"
+        sizes.append(f"{name}: {count:,} voxels{mm3}")
+    said = [
+        f"{_place(prediction)}. Words, areas and the flag on this card are those of this slice.",
+        f"The whole volume: {'; '.join(sizes)}.",
+    ]
+    facts = prediction.shown.image.facts
+    assert facts is not None
+    said.append(_SIDES if facts.knows_sides else _NO_SIDES)
+    if prediction.words:
+        words = "; ".join(f"{word.title}: {word.phrase}" for word in prediction.words)
+        said.append(f"Words of the volume: {words}.")
+    flagged = sum(found.flagged for found in prediction.slices)
+    said.append(f"{flagged} of {len(prediction.slices)} slices are flagged.")
+    return (*said, _SMOOTHED) if prediction.smoothed else tuple(said)

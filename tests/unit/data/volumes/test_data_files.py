@@ -1,0 +1,139 @@
+"""The data files that MetaImage and NRRD headers name: only those in the folder of the header are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lexiseg.data.volumes import data_files
+from lexiseg.data.volumes.voxel_file import read_grid, read_stored
+from refusals import refuses
+
+META = b"""ObjectType = Image
+NDims = 3
+DimSize = 2 3 4
+ElementType = MET_UCHAR
+TransformMatrix = 1 0 0 0 1 0 0 0 1
+"""
+NRRD = b"""NRRD0005
+type: uint8
+dimension: 3
+sizes: 2 3 4
+encoding: raw
+"""
+VOXELS = np.arange(24, dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with data files, beside one that must not be read."""
+    inner = tmp_path / "in"
+    (inner / "data").mkdir(parents=True)
+    for place in ("a.raw", "data/a.raw", "a b.raw", "../secret.raw"):
+        (inner / place).write_bytes(VOXELS.tobytes())
+    for k in range(4):
+        (inner / f"s{k:02}.raw").write_bytes(VOXELS[6 * k : 6 * k + 6].tobytes())
+    return inner
+
+
+LISTED = b"LIST\ns00.raw\ns01.raw\ns02.raw\ns03.raw\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.mhd", META + b"ElementDataFile = a.raw\n"),
+        ("a.mhd", META + b"ElementDataFile = data/a.raw"),
+        ("a.mhd", META + b"Comment = \nModality = MET_MOD_CT\nElementDataFile = a b.raw\r\n"),
+        ("a.mhd", META + b"ElementDataFile = s%02d.raw 0 3 1\n"),
+        ("a.mhd", META + b"ElementDataFile = " + LISTED),
+        ("a.mha", META + b"ElementDataFile = LOCAL\n" + VOXELS.tobytes()),
+        ("a.nhdr", NRRD + b"data file: a.raw\n"),
+        ("a.nhdr", NRRD + b"datafile: ./data/a.raw\n"),
+        ("a.nhdr", NRRD + b"data file: s%02d.raw 0 3 1\n"),
+        ("a.nhdr", NRRD + b"data file: " + LISTED),
+        ("a.nrrd", NRRD + b"\n" + VOXELS.tobytes()),
+    ],
+)
+def test_data_files_in_the_folder_are_read(folder: Path, name: str, content: bytes) -> None:
+    (folder / name).write_bytes(content)
+    assert np.array_equal(read_stored(folder / name).values, VOXELS.reshape(2, 3, 4, order="F"))
+
+
+OUTSIDE = [
+    b"../secret.raw",
+    b"data/../../secret.raw",
+    b"/etc/passwd",
+    b"C:\\secret.raw",
+    b"..\\secret.raw",
+    b"",
+]
+
+
+@pytest.mark.parametrize("named", OUTSIDE)
+def test_data_files_outside_of_the_folder_are_refused(folder: Path, named: bytes) -> None:
+    for name, content in (
+        ("a.mhd", META + b"ElementDataFile = " + named + b"\n"),
+        ("b.mha", META + b"ElementDataFile = " + named + b"\n" + VOXELS.tobytes()),
+        ("c.nhdr", NRRD + b"data file: " + named + b"\n"),
+        ("d.nrrd", NRRD + b"DataFile:" + named + b"\n\n" + VOXELS.tobytes()),
+    ):
+        (folder / name).write_bytes(content)
+        with refuses("LEX-DATA-1426", name, "folder of the header"):
+            read_grid(folder / name)
+
+
+@pytest.mark.parametrize("named", [name for name in OUTSIDE if name])
+def test_lists_and_patterns_are_checked_name_by_name(folder: Path, named: bytes) -> None:
+    listed = b"LIST\ns00.raw\n" + named + b"\ns02.raw\ns03.raw\n"
+    (folder / "a.mhd").write_bytes(META + b"ElementDataFile = " + listed)
+    (folder / "b.nhdr").write_bytes(NRRD + b"data file: " + listed)
+    for name in ("a.mhd", "b.nhdr"):
+        with refuses("LEX-DATA-1426", name):
+            read_stored(folder / name)
+    (folder / "c.mhd").write_bytes(META + b"ElementDataFile = ../s%02d.raw 0 3 1\n")
+    with refuses("LEX-DATA-1426", "c.mhd", "s%02d"):
+        read_stored(folder / "c.mhd")
+
+
+@pytest.mark.parametrize("pattern", [b"s%s.raw", b"s%999d.raw", b"%d%d.raw", b"s%.raw", b"%n"])
+def test_patterns_hold_one_number(folder: Path, pattern: bytes) -> None:
+    (folder / "a.mhd").write_bytes(META + b"ElementDataFile = " + pattern + b" 0 3 1\n")
+    (folder / "b.nhdr").write_bytes(NRRD + b"data file: " + pattern + b" 0 3 1\n")
+    for name in ("a.mhd", "b.nhdr"):
+        with refuses("LEX-DATA-1425", name, "one number"):
+            read_stored(folder / name)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        # The reader takes the next line for the value of a field without one.
+        META + b"Comment =\nElementDataFile = LOCAL\nElementDataFile = ../secret.raw\n",
+        META + b"Comment\nElementDataFile = LOCAL\nElementDataFile = ../secret.raw\n",
+        META + b"Comment = ElementDataFile = LOCAL\nElementDataFile = ../secret.raw\n",
+        META + b"ElementDataFile = a.raw\nElementDataFile = ../secret.raw\n",
+        META + b"x" * 501 + b"ElementDataFile = ../secret.raw\n",
+        META + b"ElementDataFile\0 = a.raw\n",
+        META + b"ElementDataFile = a.raw\0/../../secret.raw\n",
+        META + b"Comment = x\n" * (1 << 17) + b"ElementDataFile = ../secret.raw\n",
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "a.mhd").write_bytes(content)
+    with refuses("LEX-DATA-1427", "a.mhd", "clearly"):
+        read_stored(folder / "a.mhd")
+
+
+def test_the_end_of_a_nrrd_header_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The voxels may hold what looks like a field.
+    (folder / "a.nrrd").write_bytes(NRRD + b"\r\n\r\n" + b"data file: ../secret.raw"[:24])
+    data_files.check_data_files(folder / "a.nrrd", is_nrrd=True)
+    (folder / "b.nhdr").write_bytes(NRRD + b"content: x\rdata file: ../secret.raw\n")
+    with refuses("LEX-DATA-1426", "b.nhdr"):
+        read_stored(folder / "b.nhdr")
+    monkeypatch.setattr(data_files, "LARGEST_HEADER", 40)
+    with refuses("LEX-DATA-1427", "40 bytes"):
+        read_stored(folder / "b.nhdr")
