@@ -14,12 +14,12 @@ _OTHER_KIND = (
     "Let the archive send images only: leave this kind of object out of the rule that sends to the gateway. "
     "Then drop it here."
 )
+_SENT_AGAIN = "Look it up in the archive. If it is displayed there, send it again. Then drop it here."
 _NO_IMAGE = "Look it up in the archive. If it should be an image, send it again. Then drop it here."
 
 # What a person beside an archive does. The messages themselves end with advice for who works with files; here
 # it takes the place of that sentence.
 _ADVICE = {
-    "LEX-DATA-940": "Look it up in the archive. If it is displayed there, send it again. Then drop it here.",
     "LEX-DATA-941": _OTHER_KIND,
     "LEX-DATA-942": _OTHER_KIND,
     "LEX-DATA-943": _OTHER_KIND,
@@ -37,6 +37,8 @@ _ADVICE = {
         "here."
     ),
 }
+# The last sentence of messages about damaged files.
+_EXPORTED_AGAIN = ("Export it again.", "Export the file again.")
 _OTHER_ADVICE = "Correct the cause, then try it again; or drop it."
 
 # A path ends before a blank or a punctuation mark that a sentence adds.
@@ -110,8 +112,8 @@ def reason_and_advice(error: LexisegError, state: Path) -> tuple[str, str]:
     """
     text = re.sub(re.escape(str(state)) + _REST_OF_PATH, "the object", str(error))
     text = text[:1].upper() + text[1:]
-    advice = _ADVICE.get(error.code)
+    said, point, last = text.rpartition(". ")
+    advice = _ADVICE.get(error.code, _SENT_AGAIN if last in _EXPORTED_AGAIN else None)
     if advice is None:
         return text, _OTHER_ADVICE
-    said, point, _ = text.rpartition(". ")
     return (f"{said}." if point else text), advice

@@ -25,6 +25,7 @@ from lexiseg.gateway.destination import Parcel
 from lexiseg.gateway.dicom_receiver import DicomReceiver
 from lexiseg.gateway.dicom_sender import DicomSender
 from lexiseg.gateway.intake import Intake
+from lexiseg.gateway.quarantine import quarantined_objects
 from lexiseg.gateway.state import GatewayState
 from refusals import refuses
 
@@ -114,6 +115,31 @@ def test_a_peer_that_aborts_loses_nothing_that_was_confirmed(tmp_path: Path) -> 
         third.release()
         wait_until(lambda: any(event["event"] == "peer_aborted" for event in events()))
         assert len(state.queue.ids("waiting")) == 2
+
+
+def test_two_images_with_one_uid_are_both_kept_and_one_waits_for_a_person(tmp_path: Path) -> None:
+    with opened(settings(tmp_path)) as (state, events), receiver(state) as port:
+        peer = connected(port.port)
+        assert peer.send_c_store(image(1)).Status == 0
+        assert peer.send_c_store(image(1, PatientID="other")).Status == 0
+        assert peer.send_c_store(image(2)).Status == 0
+        peer.release()
+        assert state.queue.counts() == {"waiting": 2, "quarantined": 1}
+        said = [(event["event"], event.get("code")) for event in events()]
+        (found,) = quarantined_objects(tmp_path / "state")
+    assert said == [
+        ("received", None),
+        ("quarantined", "LEX-DATA-1232"),
+        ("received", None),
+        ("received", None),
+    ]
+    assert found.why is not None
+    assert found.why.reason == (
+        "Another image with the same SOP instance UID and another content came before. Their results would "
+        "replace each other."
+    )
+    assert found.why.object.sop_instance_uid == "2.25.10001"
+    assert found.why.advice.startswith("Compare both in the archive")
 
 
 def test_a_port_in_use_is_refused(tmp_path: Path) -> None:

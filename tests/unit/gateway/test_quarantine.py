@@ -70,6 +70,8 @@ def test_a_reason_names_the_object_the_problem_and_the_remedy(tmp_path: Path, sh
     [
         ("LEX-DATA-940", "/s/received/ab.dcm is a damaged DICOM file: 1. 2. Export it again.",
          "The object is a damaged DICOM file: 1. 2."),
+        ("LEX-DATA-953", "/s/received/ab.dcm is damaged: no frame (0). Export the file again.",
+         "The object is damaged: no frame (0)."),
         ("LEX-DATA-946", "/s/received/ab.dcm is not a readable DICOM file: no known element is in it.",
          "The object is not a readable DICOM file: no known element is in it."),
         ("LEX-DATA-955", "The seg is not written: /s/work/1f/batch/seg/ab.dcm differs.",
