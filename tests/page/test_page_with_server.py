@@ -104,3 +104,25 @@ def test_dicom_objects_of_the_real_server(context: BrowserContext, address: str)
             if name.endswith(".dcm")
         }
     assert kinds == {"SEG", "SR"}
+
+    chip = page.locator('.word[data-factor="left"] .chip')
+    said = chip.locator(".chip-phrase").inner_text()
+    other = next(p for p in ("lower left lung", "upper left lung") if p != said)
+    chip.click()
+    page.get_by_role("option", name=re.compile(rf"^(\S )?{other}")).click()
+    expect(page.locator("#history .step")).to_have_count(2)
+    expect(page.locator("#export-note")).to_contain_text("hold the corrected mask")
+    with page.expect_download() as download:
+        page.click("#export-dicom")
+    expect(page.locator("#notices")).to_contain_text("chest_corrected_dicom.zip is saved.")
+    with zipfile.ZipFile(Path(download.value.path())) as zipped:
+        segmentation, report = (
+            pydicom.dcmread(io.BytesIO(zipped.read(f"{kind}/chest.dcm"))) for kind in ("seg", "sr")
+        )
+        refined = np.asarray(Image.open(io.BytesIO(zipped.read("refined/chest_refined.png"))))
+    assert segmentation.SegmentSequence[0].SegmentAlgorithmType == "SEMIAUTOMATIC"
+    assert "Words corrected by a person" in str(report)
+    with page.expect_download() as download:
+        page.click("#export-mask")
+    mask = np.asarray(Image.open(download.value.path()).convert("L"))
+    np.testing.assert_array_equal(refined > 0, mask > 0)

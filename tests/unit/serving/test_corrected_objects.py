@@ -89,6 +89,18 @@ def texts(report: Dataset) -> dict[str, list[str]]:
     return found
 
 
+def words_of_person(report: Dataset) -> dict[str, str]:
+    """Return each word that a person said, with the phrase that the model had retrieved."""
+    found = {}
+    for item in all_items(report):
+        inside = texts(item) if "ContentSequence" in item else {}
+        if inside.get("Who said the word") == ["a person"]:
+            codes = item.get("ConceptCodeSequence")
+            word = str(codes[0].CodeMeaning) if codes else str(item.TextValue)
+            found[word] = inside["Phrase that the model retrieved"][0]
+    return found
+
+
 def ended(client: TestClient, number: str) -> dict[str, Any]:
     for _ in range(600):
         job: dict[str, Any] = client.get(f"/v1/jobs/{number}").json()
@@ -114,10 +126,13 @@ def test_objects_hold_the_corrected_mask(client: TestClient, temporary: Path) ->
     said = texts(found["sr"])
     assert said["Words corrected by a person"] == ["Yes"]
     assert said["Who corrected the words"] == ["not known"]
-    # The words of this model mean the left of the image, which is the right of the patient.
     origins = said["Who said the word"]
-    assert origins.count("a person") == 1
     assert len(origins) == len(answer["words"])
+    assert len(said.get("Certainty of Finding", ())) == origins.count("the model")
+    # The words of this model mean the left of the image, which is the right of the patient.
+    (left,) = (word for word in answer["words"] if word["factor"] == "left")
+    assert left["retrieved"] != "lower left lung"
+    assert words_of_person(found["sr"]) == {"lower right lung": left["retrieved"].replace("left", "right")}
     assert "Person Observer Name" not in said
     assert found["sr"].SeriesDescription.startswith("Lexiseg corrected report.")
     # Nothing of the image stays on the disk.
