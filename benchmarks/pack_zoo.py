@@ -1,19 +1,21 @@
 """Pack a run as a model that comes with Lexiseg: half-precision weights, calibration, a model card.
 
-    python benchmarks/pack_zoo.py RUN DATA --name NAME [--data-set qata-cov19] [--config FILE]
-                                  [--average-with RUN2]
+    python benchmarks/pack_zoo.py RUN DATA --name NAME --version VERSION [--data-set qata-cov19]
+                                  [--config FILE] [--average-with RUN2]
 
 Matrices and kernels take 16 bits; vectors (biases, statistics of norms) keep 32. The packed model is scored
 on the validation split beside the run, and refused if its mean Dice moves by more than 0.001. Then it is
 calibrated on validation and evaluated on test, plainly, flip-averaged and, with `--average-with`, averaged
 with a second run; the card holds these figures, and the images per second of each way. `--config` names the
 file the run was trained with, which is checked against the run. `model.onnx`, for the engines without torch,
-shares the weights. Writes src/lexiseg/runs/shipped/NAME.
+shares the weights. Writes src/lexiseg/runs/shipped/NAME. A model of that name with another version becomes
+NAME@ITS_VERSION, and stays loadable by that name.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import shutil
 import tempfile
@@ -31,6 +33,7 @@ from lexiseg.data import open_dataset
 from lexiseg.data.public.registry import Entry, find_entry
 from lexiseg.inference.calibration import load_calibration
 from lexiseg.runs.run import Run
+from lexiseg.runs.shipped import VERSION_MARK, VERSIONS_FILE
 from lexiseg.runs.splits import MASKS_FILE, SPLITS_FILE
 from lexiseg.training.config import CONFIG_FILE, make_config
 
@@ -51,6 +54,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--name", required=True)
+    parser.add_argument("--version", required=True, help="numbers with points, such as 0.2")
     parser.add_argument("--data-set", default="qata-cov19", help="name in `lexiseg data list`")
     parser.add_argument("--config", type=Path, help="file the run was trained with, for the card")
     parser.add_argument("--average-with", type=Path, metavar="RUN2", help="for the card's test table")
@@ -81,9 +85,22 @@ def main() -> None:
             commands=commands,
         )
         (packed / "model_card.md").write_text(card, encoding="utf-8")
-        shutil.rmtree(_ZOO / options.name, ignore_errors=True)
-        shutil.copytree(packed, _ZOO / options.name)
+        place(packed, _ZOO, options.name, options.version)
     print(card)
+
+
+def place(packed: Path, zoo: Path, name: str, version: str) -> None:
+    """Put a packed run among the shipped models as the newest version of one; another version is kept."""
+    file = zoo / VERSIONS_FILE
+    versions = json.loads(file.read_text(encoding="utf-8"))
+    before = versions.get(name)
+    if (zoo / f"{name}{VERSION_MARK}{version}").is_dir():
+        raise SystemExit(f"{name}{VERSION_MARK}{version} exists: choose a newer --version. Nothing written.")
+    if (zoo / name).is_dir() and before != version:
+        (zoo / name).rename(zoo / f"{name}{VERSION_MARK}{before}")
+    shutil.rmtree(zoo / name, ignore_errors=True)
+    shutil.copytree(packed, zoo / name)
+    file.write_text(json.dumps({**versions, name: version}, indent=2) + "\n", encoding="utf-8")
 
 
 def training_command(run: Path, file: Path | None) -> str:
@@ -108,7 +125,7 @@ def training_command(run: Path, file: Path | None) -> str:
 def packing_command(options: argparse.Namespace) -> str:
     """Return the command that makes such a card, without the names of this machine's folders."""
     command = ["python", "benchmarks/pack_zoo.py", "RUN", "DATA", "--name", options.name]
-    command += ["--data-set", options.data_set]
+    command += ["--version", options.version, "--data-set", options.data_set]
     command += [] if options.config is None else ["--config", str(options.config)]
     return shlex.join([*command, *([] if options.average_with is None else ["--average-with", "RUN2"])])
 
@@ -224,6 +241,9 @@ def facts(run: Run, about: Entry, *, size: float, move: float) -> dict[str, str]
     manifest, training = run.manifest, run.finished_training
     network, validation = manifest.network, training.validation
     config = yaml.safe_load((run.path / CONFIG_FILE).read_text(encoding="utf-8"))
+    selected_by = "Dice"
+    if training.selection == "size_standardised_dice":
+        selected_by = "Dice standardised by lesion size"
     energy = _WATTS * training.minutes / 60_000
     return {
         "What": f"{network.model}, {network.preset} preset, encoder {network.encoder}, "
@@ -238,7 +258,7 @@ def facts(run: Run, about: Entry, *, size: float, move: float) -> dict[str, str]
         "Trained on": f"{about.title}, {manifest.data.samples['train']:,} images with masks and report "
         f"sentences",
         "Licence of the data": licence(about),
-        "Selected": f"weights of step {training.selected_step} of {training.steps}, by Dice on "
+        "Selected": f"weights of step {training.selected_step} of {training.steps}, by {selected_by} on "
         f"{config['val_cases']} of {validation.cases:,} validation images (on all: "
         f"{validation.dice:.4f}); nothing was chosen on test",
         "Training": f"{training.minutes} minutes, seed {training.seed}, {training.machine}, torch "

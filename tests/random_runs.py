@@ -34,6 +34,7 @@ def make_run() -> MakeRun:
         classes: int = 2,
         model: str = "stpnet",
         prompted: bool = False,
+        encoder: str = "lcnet_050",
         **manifest: Any,
     ) -> tuple[Run, nn.Module]:
         vocabulary = load_vocabulary("chest") if text != "none" else None
@@ -47,7 +48,7 @@ def make_run() -> MakeRun:
             },
         )
         spec = NetworkSpec(
-            model=model, encoder="lcnet_050", width=16, out_channels=1 if classes == 2 else classes
+            model=model, encoder=encoder, width=16, out_channels=1 if classes == 2 else classes
         )
         torch.manual_seed(0)
         network = build_network(spec, bank).eval()

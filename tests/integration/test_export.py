@@ -76,6 +76,29 @@ def test_the_engines_agree(exported: Run, random_images: list[Path]) -> None:
         np.testing.assert_allclose(found, features[0], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "encoder"), [("stpnet", "tf_efficientnet_lite1"), ("cotexnet", "tf_efficientnet_lite2")]
+)
+def test_networks_with_larger_encoders_are_exported(
+    tmp_path: Path, make_run: Any, random_images: list[Path], model: str, encoder: str
+) -> None:
+    run = make_run(tmp_path / "run", model=model, encoder=encoder, prompted=True)[0]
+    export(run)
+    ours, theirs = (
+        [
+            prediction
+            for _, prediction in Predictor(run, PredictionOptions(engine=name)).predict_paths(random_images)
+        ]
+        for name in ("onnx", "torch")
+    )
+    for exported, original in zip(ours, theirs, strict=True):
+        assert 0 < original.mask.mean() < 1
+        assert np.mean(exported.mask != original.mask) < 1e-3
+        np.testing.assert_allclose(exported.probability, original.probability, atol=1e-3)
+        assert [word.index for word in exported.words] == [word.index for word in original.words]
+
+
 def test_the_record_holds_what_prediction_needs(exported: Run) -> None:
     record = ModelFile.open(exported.path / "model.onnx").record
     manifest = exported.manifest

@@ -138,6 +138,49 @@ def test_a_training_with_pseudo_labels_goes_on_from_each_stage(
     assert_equal_runs(unbroken.path, killed)
 
 
+#: Three image sizes in 8 steps: 64 px, 96 px from step 3 on, 128 px from step 6 on.
+PHASES: dict[str, Any] = {
+    "image_size": 128, "main_size": 96, "small_first": 0.3, "full_last": 0.3, "freeze_early": False,
+    "selection": "size_standardised_dice", "augment": {"elastic": 1, "noise": 1, "cutout": 1},
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_training_in_phases_goes_on_in_each_of_them(tiny_data: Path, tmp_path: Path) -> None:
+    unbroken = train(tiny_data, tmp_path / "unbroken", "reports", **PHASES)
+    assert unbroken.manifest.image_size == 128
+    assert unbroken.manifest.training.selection == "size_standardised_dice"
+    assert unbroken.finished_training.validation.dice_size_standardised is not None
+    scores = {int(row["step"]): float(row["val/dice_size_standardised"]) for row in unbroken.history}
+    assert scores[unbroken.finished_training.selected_step] == max(scores.values())
+    killed = tmp_path / "killed"
+    for step, more in ((2, []), (5, ["resume"]), (7, ["resume"])):
+        fields = [] if more else [f"fields={json.dumps(PHASES)}"]
+        train_until_killed(tiny_data, killed, "reports", f"die_at={step}", *fields, *more)
+    train(tiny_data, killed, "reports", resume=True)
+    assert_equal_runs(unbroken.path, killed)
+
+
+@pytest.mark.slow
+def test_a_training_with_teachers_goes_on_from_each_stage(tiny_data: Path, tmp_path: Path) -> None:
+    teachers = [
+        str(train(tiny_data, tmp_path / f"teacher{seed}", "reports", seed=seed).path) for seed in (1, 2)
+    ]
+    fields = {"teachers": teachers}
+    unbroken = train(tiny_data, tmp_path / "unbroken", "reports", **fields)
+    killed = tmp_path / "killed"
+    train_until_killed(tiny_data, killed, "reports", f"fields={json.dumps(fields)}", "die_in=second_run")
+    drawn = killed / "teachers" / "run_1.safetensors"
+    first = drawn.stat().st_mtime_ns
+    assert not (killed / "teachers" / "run_2.safetensors").exists()
+    train_until_killed(tiny_data, killed, "reports", "resume", "die_at=5")
+    assert drawn.stat().st_mtime_ns == first
+    train(tiny_data, killed, "reports", resume=True)
+    assert_equal_runs(unbroken.path, killed)
+    assert "train/soft" in history(killed)[-1]
+    assert not drawn.exists()
+
+
 @pytest.mark.slow
 def test_a_training_killed_after_its_last_step_only_ends(
     tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

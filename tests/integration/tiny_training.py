@@ -1,12 +1,13 @@
 """One tiny training, in a process that can be killed.
 
-python tiny_training.py DATA OUT TEXT [resume] [die_at=N] [die_in=second_teacher|drawing] [model=cotexnet]
-[masks=0.25]
+python tiny_training.py DATA OUT TEXT [resume] [die_at=N] [die_in=second_teacher|drawing|second_run]
+[model=cotexnet] [masks=0.25] [fields=JSON]
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import sys
@@ -75,15 +76,25 @@ def die_at(step: int) -> None:
 
 
 def die_in(stage: str) -> None:
-    """Kill this process in the first step of the second teacher, or before drawn pseudo labels are saved."""
-    if stage == "drawing":
+    """Kill this process at a stage of teachers: see the branches."""
+    if stage == "second_run":  # before the masks of the second run that teaches are saved
+        save = PseudoLabels.save
+
+        def save_first(self: PseudoLabels, path: Path) -> None:
+            if path.name == "run_2.safetensors":
+                os.kill(os.getpid(), signal.SIGKILL)
+            save(self, path)
+
+        PseudoLabels.save = save_first  # type: ignore[method-assign]
+        return
+    if stage == "drawing":  # before drawn pseudo labels are saved
 
         def kill(self: PseudoLabels, path: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
         PseudoLabels.save = kill  # type: ignore[method-assign]
         return
-    train_one = Teachers._train
+    train_one = Teachers._train  # "second_teacher": in its first step
 
     def killing(self: Teachers, number: int) -> None:
         if number == 1:
@@ -105,4 +116,6 @@ if __name__ == "__main__":
             options["model"] = argument.removeprefix("model=")
         if argument.startswith("masks="):
             options |= {"masks": float(argument.removeprefix("masks=")), "unmasked": "words"}
+        if argument.startswith("fields="):
+            options |= json.loads(argument.removeprefix("fields="))
     train(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], resume="resume" in sys.argv, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -105,13 +106,31 @@ def test_the_command_is_that_of_the_configuration_the_run_was_trained_with(
 
 def test_the_packing_command_names_no_folder_of_this_machine(pack_zoo: ModuleType) -> None:
     options = argparse.Namespace(
-        run=Path("/home/me/run"), data=Path("/data"), name="n", data_set="qata-cov19",
+        run=Path("/home/me/run"), data=Path("/data"), name="n", version="0.2", data_set="qata-cov19",
         config=Path("c.yaml"), average_with=Path("/home/me/second"),
     )  # fmt: skip
     assert pack_zoo.packing_command(options) == (
-        "python benchmarks/pack_zoo.py RUN DATA --name n --data-set qata-cov19 --config c.yaml "
+        "python benchmarks/pack_zoo.py RUN DATA --name n --version 0.2 --data-set qata-cov19 --config c.yaml "
         "--average-with RUN2"
     )
+
+
+def test_a_new_version_leaves_the_older_one_beside_it(pack_zoo: ModuleType, tmp_path: Path) -> None:
+    zoo = tmp_path / "zoo"
+    (zoo / "lung").mkdir(parents=True)
+    (zoo / "lung" / "run.json").write_text("old")
+    (zoo / "versions.json").write_text('{"lung": "0.1", "skin": "0.3"}')
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    for content, version in (("new", "0.2"), ("new again", "0.2")):
+        (packed / "run.json").write_text(content)
+        pack_zoo.place(packed, zoo, "lung", version)
+        assert json.loads((zoo / "versions.json").read_text()) == {"lung": "0.2", "skin": "0.3"}
+        assert (zoo / "lung" / "run.json").read_text() == content
+        assert (zoo / "lung@0.1" / "run.json").read_text() == "old"
+    with pytest.raises(SystemExit, match=r"lung@0\.1"):
+        pack_zoo.place(packed, zoo, "lung", "0.1")
+    assert (zoo / "lung" / "run.json").read_text() == "new again"
 
 
 @pytest.mark.parametrize(

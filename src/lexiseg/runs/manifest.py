@@ -149,7 +149,35 @@ class AtlasSummary(Record):
     strength: float
 
 
-class ValidationRecord(Record):
+class TeacherRunRecord(Record):
+    """A finished run that taught another one.
+
+    Attributes:
+        name: Name of its folder.
+        encoder: Its image encoder.
+        image_size: Height and width in pixels of the pictures that its network sees.
+        weights_sha256: SHA-256 of its weights.
+    """
+
+    name: str
+    encoder: str
+    image_size: int
+    weights_sha256: str
+
+
+class DistillationRecord(Record):
+    """The finished runs whose averaged soft masks taught a network beside the true masks.
+
+    Attributes:
+        teachers: The runs.
+        share: Weight of the loss on their soft masks, 0..1; that of the losses on the true masks is the rest.
+    """
+
+    teachers: tuple[TeacherRunRecord, ...]
+    share: float
+
+
+class ValidationRecord(PartlyWritten, Record):
     """Scores of the selected weights on all validation cases.
 
     Attributes:
@@ -160,6 +188,8 @@ class ValidationRecord(Record):
         flagged: Share of the cases that are flagged.
         dice_flagged: Mean Dice of the flagged cases; None if there are none.
         dice_rest: Mean Dice of the other cases; None if there are none.
+        dice_size_standardised: Mean Dice after small, medium and large lesions weigh as in the training
+            split; None, and not written, where the training did not select by it.
     """
 
     cases: int
@@ -169,6 +199,12 @@ class ValidationRecord(Record):
     flagged: float
     dice_flagged: float | None
     dice_rest: float | None
+    dice_size_standardised: float | None = None
+
+    @model_serializer(mode="wrap")
+    def _what_was_scored(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        optional = "dice_size_standardised"
+        return {name: v for name, v in handler(self).items() if v is not None or name != optional}
 
 
 class TrainingRecord(PartlyWritten, Record):
@@ -180,8 +216,9 @@ class TrainingRecord(PartlyWritten, Record):
         steps: Number of steps.
         minutes: Wall-clock minutes.
         selected_step: Step whose weights were selected.
-        selection: Which weights were selected: "best": those with the best validation Dice; "last": those of
-            the last step. None for a converted run; runs of early versions do not state it and have the best.
+        selection: Which weights were selected: "best": those with the best validation Dice;
+            "size_standardised_dice": the same, standardised by lesion size; "last": those of the last step.
+            None for a converted run; runs of early versions do not state it and have the best.
         validation: Scores of the selected weights.
         machine: Processor and number of cores.
         torch: Version of torch.
@@ -189,6 +226,7 @@ class TrainingRecord(PartlyWritten, Record):
         converted_from: File name of the published checkpoint; None for a run that Lexiseg trained.
         sha256: SHA-256 of that checkpoint.
         text_encoder: Text encoder that embedded the phrases of a converted run.
+        distillation: The runs that taught it; None without any.
     """
 
     finished: bool = False
@@ -196,7 +234,7 @@ class TrainingRecord(PartlyWritten, Record):
     steps: int | None = None
     minutes: float | None = None
     selected_step: int | None = None
-    selection: Literal["best", "last"] | None = None
+    selection: Literal["best", "size_standardised_dice", "last"] | None = None
     validation: ValidationRecord | None = None
     machine: str | None = None
     torch: str | None = None
@@ -204,6 +242,7 @@ class TrainingRecord(PartlyWritten, Record):
     converted_from: str | None = None
     sha256: str | None = None
     text_encoder: str | None = None
+    distillation: DistillationRecord | None = None
 
     @model_serializer(mode="wrap")
     def _what_is_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from lexiseg.errors import RunError, WeightsError
 from lexiseg.files import refuse_blocked, write_json
 from lexiseg.printable import brief
 from lexiseg.runs.manifest import MANIFEST_FILE, FinishedTraining, Manifest, TextSource, read_manifest
-from lexiseg.runs.shipped import model_folder, model_names, shown_folder
+from lexiseg.runs.shipped import known_versions, model_folder, model_names, shown_folder
 from lexiseg.runs.splits import SplitsRecord, read_splits_record, read_with_mask
 from lexiseg.structured_text import read_bytes
 from lexiseg.systems.registry import get
@@ -61,12 +61,20 @@ class Run:
         """Open a run folder, or a model that comes with Lexiseg.
 
         Args:
-            path: The folder, or the name of a shipped model (a folder of that name comes first).
+            path: The folder, or the name of a shipped model (a folder of that name comes first): the newest
+                version ("covid-xray"), or a certain one ("covid-xray@0.1").
 
         Raises:
-            RunError: The folder is missing, is no run, is incomplete, or was written by a newer version.
+            RunError: The folder is missing, is no run, is incomplete, or was written by a newer version; or
+                the model has no such version.
         """
         shipped = None if Path(path).is_dir() else model_folder(str(path))
+        versions = () if Path(path).is_dir() else known_versions(str(path))
+        if versions:
+            raise RunError(
+                f"Lexiseg comes with no model {path}; the versions it comes with are: {', '.join(versions)}.",
+                code="LEX-RUN-1560",
+            )
         path = shipped or Path(path)
         if not path.is_dir():
             names = ", ".join(model_names())

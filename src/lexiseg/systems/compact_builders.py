@@ -17,7 +17,6 @@ from lexiseg.models.plain_network import PlainNetwork
 from lexiseg.models.pyramid import PyramidLevels, pyramid_levels
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.systems.compact_configuration import CompactConfig
-from lexiseg.systems.configuration import small_size
 
 
 def compact_spec(config: CompactConfig, out_channels: int) -> NetworkSpec:
@@ -66,10 +65,7 @@ def start_encoder(config: CompactConfig, encoder: nn.Module, *, pretrained: bool
     """
     if pretrained and config.encoder_weights not in ("imagenet", "none"):
         load_encoder_weights(config.encoder, encoder, path=config.encoder_weights)
-    sizes = {config.image_size}
-    if config.small_first > 0:
-        sizes.add(small_size(config.image_size))
-    check_encoder_takes(encoder, name=config.encoder, sizes=sizes)
+    check_encoder_takes(encoder, name=config.encoder, sizes=config.loop.sizes(config.image_size))
 
 
 def compact_optimizer(config: CompactConfig, modules: nn.Module) -> torch.optim.Optimizer:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
 
 from lexiseg.systems.configuration import LoopSettings, TrainConfig
 
@@ -39,9 +42,16 @@ class CompactConfig(UnmaskedConfig):
         width: Width of retrieval and prompts.
         weight_decay: AdamW's weight decay.
         retrieval_weight: Weight of the retrieval loss.
-        small_first: Share of the training at 5/7 of the image size, which is twice as fast.
-        freeze_early: Whether the encoder's layers up to stride 4 stop learning after that first phase, which
+        small_first: Share of the training at 5/7 of the image size (of `main_size`, if there is one), which
+            is twice as fast.
+        main_size: Image size of the training between that first phase and the last one, smaller than
+            `image_size`; None: `image_size`.
+        full_last: Share of the training, at its end, at `image_size`, where there is a `main_size`.
+        freeze_early: Whether the encoder's layers up to stride 4 stop learning after the first phase, which
             makes a step at full size a third faster.
+        teachers: Folders of finished runs, whose averaged soft masks teach beside the true masks.
+        teacher_share: Weight of the loss on these soft masks; that of the losses on the true masks is the
+            rest of 1.
     """
 
     encoder: str = "tf_efficientnet_lite0"
@@ -50,7 +60,34 @@ class CompactConfig(UnmaskedConfig):
     weight_decay: float = Field(default=0.01, ge=0)
     retrieval_weight: float = Field(default=0.4, ge=0)
     small_first: float = Field(default=0.5, ge=0, le=1)
+    main_size: int | None = Field(default=None, ge=64, multiple_of=32)
+    full_last: float = Field(default=0.15, gt=0, lt=1)
     freeze_early: bool = True
+    teachers: tuple[str, ...] = ()
+    teacher_share: float = Field(default=0.5, gt=0, le=1)
+
+    @field_validator("teachers", mode="before")
+    @classmethod
+    def _absolute(cls, value: Any) -> Any:
+        # As a run is also resumed from other folders. What is no folder may be the name of a shipped model.
+        if not isinstance(value, list | tuple) or not all(isinstance(name, str | Path) for name in value):
+            return value
+        return tuple(str(Path(name).absolute() if Path(name).is_dir() else name) for name in value)
+
+    @model_validator(mode="after")
+    def _phases(self) -> Self:
+        if self.main_size is None:
+            return self
+        if self.main_size >= self.image_size:
+            raise ValueError(
+                f"main_size: expected a size below image_size ({self.image_size}); got {self.main_size}"
+            )
+        if self.small_first + self.full_last > 1:
+            raise ValueError(
+                f"small_first and full_last: expected a sum of at most 1; got "
+                f"{self.small_first + self.full_last:g}"
+            )
+        return self
 
     @property
     def loop(self) -> LoopSettings:
@@ -58,6 +95,8 @@ class CompactConfig(UnmaskedConfig):
         return LoopSettings(
             ema_decay=self.ema_decay,
             small_first=self.small_first,
+            main_size=self.main_size,
+            full_last=0.0 if self.main_size is None else self.full_last,
             freeze_early=self.freeze_early and self.small_first > 0,
             clip_norm=_CLIP_NORM,
         )

@@ -17,7 +17,7 @@ from lexiseg.words.description import DESCRIPTIONS_SUFFIX
 TEXT_CHOICES = ("auto", "reports", "concepts", "none")
 Precision = Literal["auto", "fp32", "bf16"]
 Unmasked = Literal["words", "pseudo_labels", "leave_out"]
-Selection = Literal["best", "last"]
+Selection = Literal["best", "size_standardised_dice", "last"]
 CurveLogger = Literal["tensorboard", "mlflow", "wandb", "none"]
 FitChoice = Literal["auto", "stretch", "pad", "tiles"]
 
@@ -73,14 +73,36 @@ class LoopSettings:
     Attributes:
         ema_decay: Decay of the averaged weights that are validated and saved, 0..1; 0: no averaging.
         small_first: Share of the training at the smaller size of `small_size`, 0..1.
-        freeze_early: Whether the layers of `network.encoder` up to stride 4 stop learning after that phase.
+        main_size: Image size between the first and the last phase; None: the full one.
+        full_last: Share of the training, at its end, at the full image size, 0..1; used with `main_size`.
+        freeze_early: Whether the layers of `network.encoder` up to stride 4 stop learning after the first
+            phase.
         clip_norm: Largest norm of the gradients; larger ones are scaled down. None: no limit.
     """
 
     ema_decay: float = 0.0
     small_first: float = 0.0
+    main_size: int | None = None
+    full_last: float = 0.0
     freeze_early: bool = False
     clip_norm: float | None = None
+
+    def size(self, share: float, image_size: int) -> int:
+        """Return the image size of a step in pixels.
+
+        Args:
+            share: Share of the training that is done, 0..1.
+            image_size: The full image size.
+        """
+        main = self.main_size or image_size
+        if share < self.small_first:
+            return small_size(main)
+        return main if share < 1 - self.full_last else image_size
+
+    def sizes(self, image_size: int) -> set[int]:
+        """Return all image sizes of a training in pixels, given the full one."""
+        phases = (0.0, self.small_first, 1 - self.full_last, 1.0)
+        return {self.size(share, image_size) for share in phases}
 
 
 class TrainConfig(_Fields):
@@ -120,9 +142,10 @@ class TrainConfig(_Fields):
         allow_leak: Whether to train although splits share images or patients; the run and all results say so.
         augment: Random changes of the training images.
         patience: Stop after this many passes over the data without a better validation Dice; None: never.
-        selection: Which weights are saved: "best": those with the best validation Dice; "last": those of the
-            last step. None: "last" where pseudo labels teach, as there are few masks to select on, else
-            "best".
+        selection: Which weights are saved: "best": those with the best validation Dice;
+            "size_standardised_dice": those with the best validation Dice after small, medium and large
+            lesions weigh as in the training split; "last": those of the last step. None: "last" where pseudo
+            labels teach, as there are few masks to select on, else "best".
         val_cases: Validation cases scored after each segment, a seeded choice; all are scored at the end.
             With tiles, as many pictures, at least 8 cases.
         seed: Seed of everything random.

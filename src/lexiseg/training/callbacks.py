@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
 from lexiseg.console import duration_text
+from lexiseg.evaluation.lesion_sizes import STANDARDISED_DICE
 from lexiseg.files import atomic_path, write_text
 from lexiseg.models.network_weights import save_weights
 from lexiseg.systems.configuration import Selection
@@ -80,7 +81,8 @@ class KeepWeights(lightning.Callback):
     Args:
         weights: Where they go.
         training: How far the training is.
-        selection: "best": the weights with the best validation Dice; "last": those of the last step.
+        selection: "best": the weights with the best validation Dice; "size_standardised_dice": those with the
+            best one standardised by lesion size; "last": those of the last step.
         patience_steps: Stop after this many steps without a better score; None: never.
         writes: Whether this process writes; of several processes, the first one does.
     """
@@ -115,7 +117,8 @@ class KeepWeights(lightning.Callback):
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep the weights if they are to be kept, and stop if the best ones were too long ago."""
         assert isinstance(pl_module, SegmentationModule)
-        dice = _logged(trainer, "val/")["dice"]
+        by_size = self.selection == "size_standardised_dice"
+        dice = _logged(trainer, "val/")[STANDARDISED_DICE if by_size else "dice"]
         better = dice > self.best_dice
         if better:
             self.best_dice, self.best_step = dice, self._training.step
@@ -224,6 +227,11 @@ class Display(lightning.Callback):
         )
         self._console.print(
             f"      step {self._training.step}: validation Dice {scores['dice']:.4f}"
+            + (
+                f" ({scores[STANDARDISED_DICE]:.4f} standardised by lesion size)"
+                if STANDARDISED_DICE in scores
+                else ""
+            )
             + (f"; retrieval {retrieval}" if retrieval else "")
             + (f"; gap {scores['gap']:.3f}" if "gap" in scores else ""),
             highlight=False,

@@ -14,6 +14,7 @@ from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import UsageError
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
+from lexiseg.training.teacher_runs import teachers_of
 from lexiseg.training.unmasked_images import MaskUse
 
 #: Training images that are looked at, a seeded choice.
@@ -30,12 +31,13 @@ def settle_fit(use: MaskUse, config: TrainConfig, console: Console) -> TrainConf
 
     Raises:
         DataError: An image or mask cannot be read.
-        UsageError: The system does not take the fit, or images without mask are to teach under it.
+        UsageError: The system does not take the fit, or teachers are to draw masks under it.
     """
     system = get(config.model, config.preset)
     chosen: Fit
     if config.fit == "auto" or config.fit == "stretch":
-        possible = system.fits if use.unmasked is None else ("stretch",)
+        drawn = use.unmasked is not None or bool(teachers_of(config))
+        possible = ("stretch",) if drawn else system.fits
         found = _suggestion(use.index, config) if len(possible) > 1 else FitSuggestion(fit="stretch")
         if found.fit not in possible:
             found = FitSuggestion(fit="stretch")
@@ -49,6 +51,12 @@ def settle_fit(use: MaskUse, config: TrainConfig, console: Console) -> TrainConf
                 f"fit: {chosen} cannot be used while teachers draw masks for images without mask: they draw "
                 f"on stretched images. Add --fit stretch, or leave these images out: --unmasked leave_out.",
                 code="LEX-USE-1333",
+            )
+        if teachers_of(config):
+            raise UsageError(
+                f"fit: {chosen} cannot be used with teachers: they draw on stretched images. Add --fit "
+                f"stretch, or leave `teachers` out.",
+                code="LEX-USE-1567",
             )
     if chosen == "tiles":
         _say_small_images(use.index, config, console)

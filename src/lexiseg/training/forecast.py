@@ -28,8 +28,9 @@ from lexiseg.training.fit_choice import kept_pixels
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
 from lexiseg.training.plan import plan_run
-from lexiseg.training.ranks import check_devices, uses_cuda
+from lexiseg.training.ranks import ALONE, check_devices, uses_cuda
 from lexiseg.training.resources import settle_resources
+from lexiseg.training.teacher_runs import check_distillation, open_teachers
 from lexiseg.training.teachers import STUDENT_TIME_SHARE
 from lexiseg.training.train import open_for_training
 from lexiseg.training.unmasked_images import take_part
@@ -133,8 +134,11 @@ def forecast_training(
     index = open_for_training(data, config, console, resume=False)
     check_splits(index)
     use = take_part(index, config)
+    teachers = open_teachers(index, config, console)
+    if teachers:
+        check_distillation(use, ALONE)
     plan = plan_run(use, config, console)
-    training = Training(use, plan, config, out=out, resume=False, console=console)
+    training = Training(use, plan, config, out=out, resume=False, console=console, teachers=teachers)
     module = training.module()
     pixels = kept_pixels(index, config)
     _, config = settle_resources(module, config, pixels=pixels, resume=False, console=console)
@@ -172,7 +176,7 @@ def step_seconds(network: nn.Module, config: TrainConfig, *, device: str) -> flo
         device: Where to compute.
     """
     network.to(device).train()
-    size = config.image_size
+    size = config.loop.main_size or config.image_size
     image = torch.rand(config.batch_size, 3, size, size, device=device)
     image = image.contiguous(memory_format=torch.channels_last)
     times = []
@@ -198,7 +202,9 @@ def _length(training: Training, config: TrainConfig, seconds: float) -> tuple[in
         assert config.max_minutes is not None
         assert progress.max_minutes is not None
         return max(1, math.floor(60 * progress.max_minutes / per_step)), config.max_minutes
-    minutes = (progress.total_steps * per_step + cases * per_image) / 60
+    # Finished runs that teach draw each training image and its mirror image once.
+    drawn = 2 * len(training.teachers) * len(training.samples)
+    minutes = (progress.total_steps * per_step + (cases + drawn) * per_image) / 60
     return progress.total_steps, minutes if training.plan.unmasked is None else minutes / STUDENT_TIME_SHARE
 
 

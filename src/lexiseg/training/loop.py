@@ -7,6 +7,7 @@ import os
 import platform
 import shlex
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.evaluation.fit_training_images import describe_training_images
+from lexiseg.evaluation.lesion_sizes import LesionSizes
 from lexiseg.evaluation.statistics import FEW_CASES
 from lexiseg.files import atomic_folder, write_text
 from lexiseg.inference.options import PredictionOptions
@@ -25,12 +27,13 @@ from lexiseg.printable import counted
 from lexiseg.runs.manifest import TeacherRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import write_splits_record
-from lexiseg.systems.compact_configuration import UnmaskedConfig
+from lexiseg.systems.compact_configuration import CompactConfig, UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
 from lexiseg.systems.system import TrainingInputs
 from lexiseg.training.callbacks import CHECKPOINT, Checkpoint, Display, History, KeepWeights
 from lexiseg.training.config import CONFIG_FILE
+from lexiseg.training.distillation import DistillationModule, SoftTargets, soft_targets
 from lexiseg.training.examples import PlainExamples, TrainingExamples
 from lexiseg.training.fit_choice import fit_of, kept_pixels
 from lexiseg.training.fitting import fit
@@ -46,9 +49,11 @@ from lexiseg.training.resources import settle_resources
 from lexiseg.training.sample_cache import PixelSource
 from lexiseg.training.sampler import Group, StepSampler, mask_groups
 from lexiseg.training.sampling_weights import draw_weights
+from lexiseg.training.teacher_runs import with_teachers
 from lexiseg.training.teachers import STUDENT_TIME_SHARE
 from lexiseg.training.unmasked_images import MaskUse, write_masks
 from lexiseg.training.validate import NOT_A_MODEL, model_card, validate_run
+from lexiseg.training.validation_sizes import lesion_sizes
 from lexiseg.training.zone_atlas import add_atlas, with_atlas
 from lexiseg.words.zone_atlas import ZoneAtlas
 
@@ -72,12 +77,14 @@ class Training:
         resume: bool,
         console: Console,
         ranks: Ranks = ALONE,
+        teachers: Sequence[Run] = (),
     ) -> None:
-        self.ranks = ranks
+        self.ranks, self.teachers = ranks, teachers
         self.use, self.plan, self.config = use, plan, config
         self.index: DatasetIndex = use.index
         self.teacher_record: TeacherRecord | None = None
         self.atlas: ZoneAtlas | None = None
+        self.sizes: LesionSizes | None = None
         self.out, self.resume, self.console = out, resume, console
         # A run that was killed before its first checkpoint starts again from the beginning.
         self.goes_on = resume and (out / CHECKPOINT).is_file()
@@ -113,6 +120,7 @@ class Training:
         kind = fit_of(config)
         pixels, plain = pixel_sources(self.index, size=config.image_size, fit=kind, cached=cached)
         picture_fit = None if kind == "stretch" else PictureFit(fit=kind, side=config.image_size)
+        self.sizes = module.sizes = lesion_sizes(self.index, config, pixels, plain, self.console)
         run = self._open_run(config, count_parameters(module.network)) if self.ranks.is_first else None
         self.ranks.agree(None)  # the run folder is there
         run = Run.open(self.out) if run is None else run
@@ -124,9 +132,7 @@ class Training:
             self.plan.train,
             augment=config.augment,
             seed=config.seed,
-            companions=None
-            if labelled is None
-            else SoftMasks(labelled, self.samples, size=config.image_size),
+            companions=self._companions(config, pixels, labelled),
             fit=picture_fit,
         )
         patience = config.patience
@@ -174,6 +180,25 @@ class Training:
         self.atlas = labelling.atlas
         return labels
 
+    def _companions(
+        self, config: TrainConfig, pixels: PixelSource, labelled: PseudoLabels | None
+    ) -> SoftMasks | SoftTargets | None:
+        """Return the soft masks that move with the training images; None where there are none."""
+        if labelled is not None:
+            return SoftMasks(labelled, self.samples, size=config.image_size)
+        if not self.teachers:
+            return None
+        assert isinstance(config, CompactConfig)
+        return soft_targets(
+            self.teachers,
+            config,
+            pixels=pixels,
+            samples=self.samples,
+            coding=self.index.coding,
+            folder=self.out / TEACHERS_FOLDER,
+            console=self.console,
+        )
+
     def _with_decision(self, run: Run) -> Run:
         """Write to the run what images without mask do, where the check of the teachers decides it."""
         if self.teacher_record is None or not self.use.checked:
@@ -218,7 +243,8 @@ class Training:
             pretrained=not self.goes_on,
         )
         parts = get(config.model, config.preset).builders.training(config, inputs)
-        return SegmentationModule(
+        kind = DistillationModule if self.teachers else SegmentationModule
+        return kind(
             channels_last(parts.network),
             parts.objective,
             config=config,
@@ -245,7 +271,7 @@ class Training:
         """Make the run folder, or open the one to resume."""
         if self.resume:
             return Run.open(self.out)
-        manifest = self.plan.manifest
+        manifest = with_teachers(self.plan.manifest, self.teachers, self.config)
         spec = manifest.network.model_copy(update={"num_parameters": num_parameters})
         with atomic_folder(self.out) as beside:
             if self.plan.bank is not None:
@@ -260,7 +286,7 @@ class Training:
         """Score all validation cases with the selected weights and complete the manifest."""
         # A calibration of earlier weights, in a run that was resumed, says nothing of these.
         predictor = Predictor(run, PredictionOptions(engine="torch"), calibrated=False)
-        scores = validate_run(predictor, self.index)
+        scores = validate_run(predictor, self.index, self.sizes)
         run = self._with_atlas(run)
         images = describe_training_images(self.index, run)
         if images is not None:
@@ -279,6 +305,7 @@ class Training:
                     machine=f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
                     torch=torch.__version__,
                     command=_command_again(self.index.root, self.out),
+                    distillation=run.manifest.training.distillation,
                 ),
             }
         )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from lexiseg.errors import UsageError
+from lexiseg.evaluation.lesion_sizes import STANDARDISED_DICE, LesionSizes
 from lexiseg.inference.whole_images import WholeImages
 from lexiseg.models.losses import soft_label_loss
 from lexiseg.models.output import SegmentationOutput
@@ -46,6 +47,8 @@ class SegmentationModule(lightning.LightningModule):
         text_inputs: Turns phrase indices into what the teacher reads; given with a teacher.
         pseudo_weight: Weight of the loss on pseudo labels of images without mask.
         vocabulary: The vocabulary of the words that the network names; None where it names none.
+        sizes: The lesion sizes of the training, by which validation Dice is standardised too; None: it is
+            not.
         ranks: The place of this process among those that share each batch.
     """
 
@@ -63,6 +66,7 @@ class SegmentationModule(lightning.LightningModule):
         text_inputs: TextInputs | None = None,
         pseudo_weight: float = 1.0,
         vocabulary: Vocabulary | None = None,
+        sizes: LesionSizes | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
         super().__init__()
@@ -79,6 +83,7 @@ class SegmentationModule(lightning.LightningModule):
         self.steps_per_epoch = steps_per_epoch
         self.mean, self.std = mean, std
         self.vocabulary = vocabulary
+        self.sizes = sizes
         self.average: AveragedModel | None = None
         self.average_teacher: AveragedModel | None = None
         if self.loop.ema_decay > 0:
@@ -92,6 +97,7 @@ class SegmentationModule(lightning.LightningModule):
                 self.average_teacher = AveragedModel(teacher, avg_fn=blend, use_buffers=True)
         self.early = early_layers(network) if self.loop.freeze_early else []
         self._scores: dict[str, list[Tensor]] = {}
+        self._lesions: list[Tensor] = []
         self._averaged_at = 0
 
     @property
@@ -146,7 +152,7 @@ class SegmentationModule(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of one batch."""
-        batch = shrink(batch) if self.small_phase else batch
+        batch = shrink(batch, self.loop.size(self.progress.share, batch["image"].shape[-1]))
         image = batch["image"]
         parts = self.loss_parts(batch)
         self.log_dict(
@@ -171,17 +177,8 @@ class SegmentationModule(lightning.LightningModule):
                 (B, K, S, S)` in 0..255, and `weight (B,)`. Where images are not stretched also `inside (B, 1,
                 S, S)`, 1 where a picture shows its image.
         """
-        labels, indices = batch["labels"], batch["indices"]
         shown = batch["masked"] if "picture" in batch else None
-        seen = normalise(batch["image"], self.mean, self.std)
-        if self.teacher is None:
-            output = self.network(seen)
-        else:
-            assert self.text_inputs is not None
-            text = self.text_inputs(indices)
-            output = self.teacher(self.network, seen, labels, text, alone=self.progress.share, masked=shown)
-        if self.ranks.several:
-            output, labels, indices = gather_output(output), gather(labels), gather(indices)
+        output, labels, indices = self.answers(batch, masked=shown)
         if shown is None:
             inside = {"inside": batch["inside"] > 0} if "inside" in batch else {}
             if self.ranks.several:
@@ -192,6 +189,30 @@ class SegmentationModule(lightning.LightningModule):
         wanted = batch["picture"][~shown].float() / 255
         pseudo = soft_label_loss(output.logits[~shown], wanted, batch["weight"][~shown])
         return {**parts, "pseudo": pseudo, "total": parts["total"] + self.pseudo_weight * pseudo}
+
+    def answers(
+        self, batch: dict[str, Tensor], *, masked: Tensor | None = None
+    ) -> tuple[SegmentationOutput, Tensor, Tensor]:
+        """Return the output of a training pass for a batch, its labels and its phrases.
+
+        Args:
+            batch: As `loss_parts` takes it.
+            masked: Which images have a mask, `(B,)` bool; None: all have.
+
+        Returns:
+            The output; labels `(B, 1, S, S)`; phrases `(B, factors)`. Of several processes, those of all.
+        """
+        labels, indices = batch["labels"], batch["indices"]
+        seen = normalise(batch["image"], self.mean, self.std)
+        if self.teacher is None:
+            output = self.network(seen)
+        else:
+            assert self.text_inputs is not None
+            text = self.text_inputs(indices)
+            output = self.teacher(self.network, seen, labels, text, alone=self.progress.share, masked=masked)
+        if self.ranks.several:
+            output, labels, indices = gather_output(output), gather(labels), gather(indices)
+        return output, labels, indices
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Limit the norm of the gradients, so that one batch cannot change the weights too much."""
@@ -219,7 +240,7 @@ class SegmentationModule(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the scores of the last validation."""
-        self._scores = {}
+        self._scores, self._lesions = {}, []
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Score one batch of validation cases, segmented as in prediction: the network sees images only.
@@ -236,6 +257,7 @@ class SegmentationModule(lightning.LightningModule):
         else:
             inside = batch["inside"] > 0 if "inside" in batch else None
             self._scores.setdefault("dice", []).append(case_dice(output.logits, batch["labels"], inside))
+            self._lesions.append(lesion_shares(batch["labels"], inside))
         if self.selected_teacher is not None and self.text_inputs is not None:
             text, told = self.selected_teacher.eval().text_embedding(
                 network, output, image, batch["labels"], self.text_inputs(batch["indices"])
@@ -260,6 +282,7 @@ class SegmentationModule(lightning.LightningModule):
         for output, truth in zip(found, batch["truth"], strict=True):
             dice = case_dice(torch.from_numpy(output.logits), truth[None, None].cpu())
             self._scores.setdefault("dice", []).append(dice)
+            self._lesions.append(lesion_shares(truth[None, None].cpu()))
         by_factor = zip(*(output.words for output in found), strict=True)
         device = batch["indices"].device
         return {
@@ -268,11 +291,26 @@ class SegmentationModule(lightning.LightningModule):
         }
 
     def on_validation_epoch_end(self) -> None:
-        """Log the means over cases."""
+        """Log the means over cases, and the mean Dice standardised by lesion size if it is wanted."""
         for name, values in self._scores.items():
             joined = torch.cat(values)
             if len(joined):
                 self.log(f"val/{name}", joined.mean())
+        if self.sizes is not None:
+            dice, lesions = (torch.cat(v).cpu().numpy() for v in (self._scores["dice"], self._lesions))
+            standardised = self.sizes.standardised(dice, lesions)
+            self.log(f"val/{STANDARDISED_DICE}", torch.tensor(standardised, dtype=torch.float32))
+
+
+def lesion_shares(labels: Tensor, inside: Tensor | None = None) -> Tensor:
+    """Return the share of each image that is lesion, `(B,)` float32 in 0..1.
+
+    Args:
+        labels: `(B, 1, H, W)` integers, 0 where there is no image.
+        inside: Where there is an image, `(B, 1, H, W)` bool; None: everywhere.
+    """
+    lesion = (labels > 0).float().sum(dim=(1, 2, 3))
+    return lesion / (labels[0].numel() if inside is None else inside.float().sum(dim=(1, 2, 3)))
 
 
 def case_dice(logits: Tensor, labels: Tensor, inside: Tensor | None = None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -63,7 +64,11 @@ class TrainOptions(TypedDict, total=False):
     weight_decay: float | None
     retrieval_weight: float | None
     small_first: float | None
+    main_size: int | None
+    full_last: float | None
     freeze_early: bool | None
+    teachers: Sequence[str | Path] | None
+    teacher_share: float | None
     teach: Teach | None
     distillation_weight: float | None
     reference_compat: bool | None

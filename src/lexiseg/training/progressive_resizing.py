@@ -1,4 +1,4 @@
-"""The two phases of a compact training: first small images with all layers, then early layers frozen."""
+"""The phases of a compact training: small images first, and early layers that may freeze after them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from lexiseg.systems.configuration import small_size
 
 #: Entries of a batch that are resized as images are.
 _PICTURES = ("image", "picture")
@@ -47,18 +45,20 @@ def freeze(layers: list[nn.Module]) -> None:
             parameter.requires_grad_(False)
 
 
-def shrink(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Resize a batch to the size of the first phase; see `small_size`.
+def shrink(batch: dict[str, Tensor], size: int) -> dict[str, Tensor]:
+    """Resize a batch to the smaller size of a phase.
 
     Args:
         batch: `image (B, 3, S, S)` uint8; `labels (B, 1, S, S)` integers, and `inside (B, 1, S, S)` uint8 if
             there is one, resized with nearest; `picture (B, K, S, S)` uint8 if there is one, resized as the
             image; others stay as they are.
+        size: Height and width in pixels; a batch that has them already stays as it is.
 
     Returns:
-        The batch, image and picture as float in 0..255.
+        The batch, image and picture as float in 0..255 where it was resized.
     """
-    size = small_size(batch["image"].shape[-1])
+    if batch["image"].shape[-1] == size:
+        return batch
 
     def smooth(pixels: Tensor) -> Tensor:
         return F.interpolate(

@@ -21,7 +21,14 @@ from lexiseg.training.examples import Words
 from lexiseg.training.plan import Plan
 from lexiseg.training.pseudo_labels import PSEUDO_LABELS_FILE, PseudoLabels, most_probable
 from lexiseg.training.sample_cache import PixelSource
-from lexiseg.training.teacher_masks import TeacherMasks, fit_shift, probability_of, shifted
+from lexiseg.training.teacher_masks import (
+    TeacherMasks,
+    as_bytes,
+    fit_shift,
+    halved,
+    probability_of,
+    shifted,
+)
 from lexiseg.training.teachers import Teachers, fold_numbers
 from lexiseg.training.unmasked_images import FOLDS
 from lexiseg.training.word_maps import WordMaps
@@ -323,20 +330,3 @@ def shifted_dice(
     shift = fit_shift(scores, covered)
     pairs = zip(cases, scores, strict=True)
     return shift, np.array([case.dice_of(shifted(drawn, shift)) for case, drawn in pairs])
-
-
-def halved(probability: Scores) -> npt.NDArray[np.uint8]:
-    """Return probabilities `(K, S, S)` at half the size, times 255, `(K, S / 2, S / 2)` uint8.
-
-    Networks compute their finest features at stride 2, so nothing is lost.
-    """
-    classes, height, width = probability.shape
-    cells = probability[:, : height // 2 * 2, : width // 2 * 2].reshape(
-        classes, height // 2, 2, width // 2, 2
-    )
-    return as_bytes(cells.mean(axis=(2, 4)))
-
-
-def as_bytes(probability: Scores) -> npt.NDArray[np.uint8]:
-    """Return probabilities times 255, rounded."""
-    return np.asarray(np.rint(255 * probability), dtype=np.uint8)

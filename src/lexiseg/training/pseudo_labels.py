@@ -99,12 +99,7 @@ class SoftMasks:
         stored = self._labels.probability
         if row is None:
             return np.zeros((self._size, self._size, stored.shape[1]), np.uint8)
-        wanted = (self._size, self._size)
-        channels = [
-            np.asarray(Image.fromarray(channel).resize(wanted, Image.Resampling.BILINEAR))
-            for channel in stored[row]
-        ]
-        return np.stack(channels, axis=-1)
+        return resized_channels(stored[row], self._size)
 
     def labels(self, position: int) -> Pixels:
         """Return the most probable class of each pixel, `(S, S)` uint8."""
@@ -114,6 +109,16 @@ class SoftMasks:
         """Return how far a sample counts, 0..1."""
         row = self._rows[position]
         return 1.0 if row is None else float(self._labels.weight[row])
+
+
+def resized_channels(probability: npt.NDArray[np.uint8], size: int) -> Pixels:
+    """Return probabilities times 255, `(K, s, s)` uint8, at another size, `(size, size, K)` uint8."""
+    wanted = (size, size)
+    channels = [
+        np.asarray(Image.fromarray(channel).resize(wanted, Image.Resampling.BILINEAR))
+        for channel in probability
+    ]
+    return np.stack(channels, axis=-1)
 
 
 def most_probable(probability: Pixels) -> Pixels:

@@ -58,8 +58,11 @@ def resumed_config(
     written_by_0_1 = Run.open(out.absolute()).manifest.format_version == 1
     stored = make_config({}, out / CONFIG_FILE, ignore_foreign=written_by_0_1)
     given = {name: value for name, value in options.items() if value is not None and name != "workers"}
-    if "text" in given:  # a file's path may be written in several ways
-        given["text"] = make_config({"text": given["text"]}).text
+    # Paths may be written in several ways.
+    for name in ("text", "teachers"):
+        if name in given and name in type(stored).model_fields:
+            model = {"model": stored.model, "preset": stored.preset}
+            given[name] = getattr(make_config({**model, name: given[name]}), name)
     unknown = given.keys() - type(stored).model_fields.keys()
     differing = {name for name, value in given.items() if name in unknown or getattr(stored, name) != value}
     if differing or config_file is not None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -91,6 +92,23 @@ def shifted(scores: Scores, shift: float) -> Scores:
     changed = scores.copy()
     changed[1:] += np.float32(shift)
     return changed
+
+
+def halved(probability: Scores) -> npt.NDArray[np.uint8]:
+    """Return probabilities `(K, S, S)` at half the size, times 255, `(K, S / 2, S / 2)` uint8.
+
+    Networks compute their finest features at stride 2, so nothing is lost.
+    """
+    classes, height, width = probability.shape
+    cells = probability[:, : height // 2 * 2, : width // 2 * 2].reshape(
+        classes, height // 2, 2, width // 2, 2
+    )
+    return as_bytes(cells.mean(axis=(2, 4)))
+
+
+def as_bytes(probability: Scores) -> npt.NDArray[np.uint8]:
+    """Return probabilities times 255, rounded."""
+    return np.asarray(np.rint(255 * probability), dtype=np.uint8)
 
 
 def fit_shift(scores: Sequence[Scores], covered: float) -> float:

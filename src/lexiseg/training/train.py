@@ -35,6 +35,7 @@ from lexiseg.training.ranks import (
 )
 from lexiseg.training.resume import continue_run, is_finished, resumed_config
 from lexiseg.training.run_lock import training_lock
+from lexiseg.training.teacher_runs import check_distillation, check_same_teachers, open_teachers
 from lexiseg.training.unmasked_images import take_part
 
 
@@ -178,16 +179,24 @@ def train_on(
     check_logger(config.logger)
     check_splits(index)
     use = take_part(index, config)
+    teachers = open_teachers(index, config, console)
     if not resume:
         config = settle_fit(use, config, console)
     plan = continue_run(use, Run.open(out), config) if resume else plan_run(use, config, console)
+    if resume:
+        check_same_teachers(Run.open(out), teachers, config)
+    if teachers:
+        check_distillation(use, ranks)
     if ranks.several and plan.unmasked is not None:
         raise UsageError(
             "unmasked: teachers draw masks for images without one, and teachers train on one device. Train "
             "with --devices 1, or with --unmasked leave_out.",
             code="LEX-USE-1291",
         )
-    return Training(use, plan, config, out=out, resume=resume, console=console, ranks=ranks).run()
+    training = Training(
+        use, plan, config, out=out, resume=resume, console=console, ranks=ranks, teachers=teachers
+    )
+    return training.run()
 
 
 def _nothing_to_resume(out: Path, console: Console) -> Run:

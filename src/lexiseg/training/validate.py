@@ -10,6 +10,7 @@ import numpy as np
 from lexiseg.data.readers import read_mask
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError
+from lexiseg.evaluation.lesion_sizes import LesionSizes
 from lexiseg.evaluation.metrics import mean_dice
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
@@ -38,6 +39,7 @@ class ValidationScores:
         flagged: Share of the validation cases that are flagged.
         dice_flagged: Their mean Dice; None if there are none.
         dice_rest: Mean Dice of the others; None if there are none.
+        dice_size_standardised: Mean Dice standardised by lesion size; None without sizes.
     """
 
     cases: int
@@ -47,6 +49,7 @@ class ValidationScores:
     flagged: float
     dice_flagged: float | None
     dice_rest: float | None
+    dice_size_standardised: float | None = None
 
     def record(self) -> ValidationRecord:
         """Return the scores with five digits, as a run's manifest holds them."""
@@ -55,18 +58,21 @@ class ValidationScores:
         )
 
 
-def validate_run(predictor: Predictor, index: DatasetIndex) -> ValidationScores:
+def validate_run(
+    predictor: Predictor, index: DatasetIndex, sizes: LesionSizes | None = None
+) -> ValidationScores:
     """Predict every validation image and score it.
 
     Args:
         predictor: The run, loaded.
         index: The data set.
+        sizes: Lesion sizes by which the mean Dice is standardised too; None: it is not.
 
     Raises:
         DataError: An image or mask cannot be read.
     """
     samples = index.split("val")
-    dice, agreements = [], []
+    dice, lesions, agreements = [], [], []
     for sample, (path, result) in zip(
         samples, predictor.predict_paths([sample.image for sample in samples]), strict=True
     ):
@@ -75,13 +81,15 @@ def validate_run(predictor: Predictor, index: DatasetIndex) -> ValidationScores:
         assert sample.mask is not None
         truth = read_mask(sample.mask, index.coding)
         dice.append(mean_dice(result.mask, truth, index.num_classes))
+        lesions.append(np.count_nonzero(truth) / truth.size)
         if result.agreement is not None:
             agreements.append(result.agreement)
     score = np.array(dice)
+    standardised = None if sizes is None else sizes.standardised(score, lesions)
     if not agreements:
         return ValidationScores(
             cases=len(score), dice=float(score.mean()), agreement=None, review_below=0.0, flagged=0.0,
-            dice_flagged=None, dice_rest=float(score.mean()),
+            dice_flagged=None, dice_rest=float(score.mean()), dice_size_standardised=standardised,
         )  # fmt: skip
     share = np.array(agreements)
     below = review_threshold(share)
@@ -94,6 +102,7 @@ def validate_run(predictor: Predictor, index: DatasetIndex) -> ValidationScores:
         flagged=float(flagged.mean()),
         dice_flagged=float(score[flagged].mean()) if flagged.any() else None,
         dice_rest=float(score[~flagged].mean()) if not flagged.all() else None,
+        dice_size_standardised=standardised,
     )
 
 
@@ -117,7 +126,8 @@ def selected_weights(training: FinishedTraining, *, averaged: bool) -> str:
     weights = f"{'averaged ' if averaged else ''}weights of step {training.selected_step}"
     if training.selection == "last":
         return f"{weights}, the last step; validation Dice selects nothing"
-    return f"{weights}, by validation Dice"
+    by_size = training.selection == "size_standardised_dice"
+    return f"{weights}, by validation Dice{' standardised by lesion size' if by_size else ''}"
 
 
 def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
@@ -149,6 +159,16 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
         else "No validation case is flagged for review"
         + ("." if scores.agreement is None else f"; predictions with an agreement below {below} are.")
     )
+    by_size = ""
+    if scores.dice_size_standardised is not None:
+        by_size = f"; {scores.dice_size_standardised:.4f} with lesions of each size weighed as in training"
+    taught = ""
+    if training.distillation is not None:
+        names = ", ".join(
+            f"{markdown_text(teacher.name)} ({teacher.encoder}, {teacher.image_size} px)"
+            for teacher in training.distillation.teachers
+        )
+        taught = f"\n- Taught by the soft masks of {names}, which weigh {training.distillation.share:g}."
     command = (training.command or "").replace("`", "'")
     return f"""# {markdown_text(manifest.data.name or "run")}: {network.model}, {network.preset}
 
@@ -158,10 +178,17 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
   ({manifest.fit}), {words}.
 - Classes: {markdown_text(", ".join(manifest.class_names))}.
 - Data: {markdown_text(str(manifest.data.model_dump()))}.
+<<<<<<< HEAD
 - Training: {counted(training.steps, "step")} in {training.minutes} minutes, seed {training.seed},
   {training.machine}, torch {training.torch}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.
 - Selected: {selected_weights(training, averaged=averaged)}.
 - Validation (not test): mean per-case Dice {scores.dice:.4f} over {counted(scores.cases, "case")}.
+=======
+- Training: {training.steps} steps in {training.minutes} minutes, seed {training.seed},
+  {training.machine}, torch {training.torch}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.{taught}
+- Selected: {selected_weights(training, averaged=averaged)}.
+- Validation (not test): mean per-case Dice {scores.dice:.4f} over {scores.cases} cases{by_size}.
+>>>>>>> ccb49f5 (feat: selection by lesion size, phases at several sizes, finished runs as teachers, versions of shipped models)
 - {review}
 - Method: {system.title}, {system.preset} preset. {system.citation}
 - Limits: {" ".join(system.limits)}

@@ -164,7 +164,7 @@ def test_validation_examples_hold_the_whole_image() -> None:
 def test_inside_shrinks_with_the_labels() -> None:
     inside = torch.zeros(1, 1, 224, 224, dtype=torch.uint8)
     inside[..., :112] = 1
-    small = shrink({"image": torch.zeros(1, 3, 224, 224), "labels": inside, "inside": inside})
+    small = shrink({"image": torch.zeros(1, 3, 224, 224), "labels": inside, "inside": inside}, 160)
     assert small["inside"].shape == (1, 1, 160, 160)
     assert torch.equal(small["inside"], small["labels"])
     assert small["inside"][..., :80].all()

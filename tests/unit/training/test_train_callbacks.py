@@ -104,6 +104,19 @@ def test_the_best_weights_are_kept(tmp_path: Path, progress: Progress, module: S
     assert load_file(tmp_path / "w.safetensors")["weight"].item() == 20
 
 
+def test_the_weights_can_be_kept_by_the_standardised_dice(
+    tmp_path: Path, progress: Progress, module: SegmentationModule
+) -> None:
+    keeper = KeepWeights(
+        tmp_path / "w.safetensors", progress, selection="size_standardised_dice", patience_steps=None
+    )
+    for progress.step, dice, standardised in ((10, 0.9, 0.5), (20, 0.6, 0.8), (30, 0.7, 0.7)):
+        module.network.weight.data.fill_(progress.step)
+        keeper.on_validation_end(validated(dice, **{"val/dice_size_standardised": standardised}), module)
+    assert (keeper.best_dice, keeper.best_step) == (pytest.approx(0.8), 20)
+    assert load_file(tmp_path / "w.safetensors")["weight"].item() == 20
+
+
 def test_the_last_weights_are_kept_where_nothing_is_selected(
     tmp_path: Path, progress: Progress, module: SegmentationModule
 ) -> None:
@@ -142,6 +155,14 @@ def test_display_says_the_scores(progress: Progress) -> None:
     display.on_validation_end(validated(0.5, **{"val/retrieval/left": 0.25}), None)
     display.on_fit_end()
     assert "step 25: validation Dice 0.5000; retrieval left 0.250" in console.export_text()
+
+
+def test_display_says_the_standardised_dice(progress: Progress) -> None:
+    console = Console(record=True, width=200, force_terminal=False, file=open("/dev/null", "w"))  # noqa: SIM115
+    display = Display(console, progress, steps_per_epoch=10, batch_size=4)
+    progress.step = 25
+    display.on_validation_end(validated(0.5, **{"val/dice_size_standardised": 0.625}), None)
+    assert "step 25: validation Dice 0.5000 (0.6250 standardised by lesion size)" in console.export_text()
 
 
 def test_display_shows_a_bar_on_a_terminal_and_takes_it_down(progress: Progress) -> None:

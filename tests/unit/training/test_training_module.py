@@ -80,7 +80,7 @@ def test_the_first_phase_is_smaller() -> None:
         "picture": torch.full((2, 2, 224, 224), 7, dtype=torch.uint8),
         "indices": torch.tensor([[1], [2]]),
     }
-    small = shrink(batch)
+    small = shrink(batch, small_size(224))
     for name, value, channels in (("image", 9, 3), ("picture", 7, 2)):
         assert (small[name].shape, small[name].dtype) == ((2, channels, 160, 160), torch.float32)
         torch.testing.assert_close(small[name], torch.full_like(small[name], value))

@@ -1,0 +1,143 @@
+"""Finished runs as the teachers of a training: which can teach it, and what a run keeps of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from lexiseg.data.sample import DatasetIndex
+from lexiseg.errors import RunError, UsageError
+from lexiseg.evaluation.checks import check_classes, check_unseen
+from lexiseg.runs.manifest import DistillationRecord, Manifest, TeacherRunRecord
+from lexiseg.runs.run import Run
+from lexiseg.systems.compact_configuration import CompactConfig
+from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training.ranks import Ranks
+from lexiseg.training.unmasked_images import MaskUse
+
+
+def open_teachers(index: DatasetIndex, config: TrainConfig, console: Console) -> tuple[Run, ...]:
+    """Open the teachers that a configuration names, and refuse those that cannot teach it.
+
+    Args:
+        index: The data set of the training.
+        config: Its configuration.
+        console: Where it is said that the images of a teacher cannot be compared with those of the training.
+
+    Returns:
+        The teachers; none where the configuration names none.
+
+    Raises:
+        RunError: A teacher is no finished run, or does not say which images it was trained on.
+        UsageError: A run is named twice, or fits images in another way.
+        DataError: A teacher has other classes, was trained on validation or test images of the training, or
+            was selected on its test images.
+    """
+    runs = tuple(Run.open(name) for name in teachers_of(config))
+    twice = [path for path, count in Counter(run.path.resolve() for run in runs).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"teachers: the run {twice[0]} is named twice. Name each run once.", code="LEX-USE-1562"
+        )
+    for run in runs:
+        _check_teacher(run, index, console)
+    return runs
+
+
+def teachers_of(config: TrainConfig) -> tuple[str, ...]:
+    """Return the runs that a configuration names as teachers."""
+    return config.teachers if isinstance(config, CompactConfig) else ()
+
+
+def _check_teacher(run: Run, index: DatasetIndex, console: Console) -> None:
+    manifest = run.manifest
+    if not manifest.training.finished:
+        raise RunError(
+            f"teachers: the training of {run.shown} is not finished. Finish it with `lexiseg train DATA "
+            f"--out {run.shown} --resume`, or name another run.",
+            code="LEX-RUN-1563",
+        )
+    if manifest.fit != "stretch":
+        raise UsageError(
+            f"teachers: the run {run.shown} was trained with `fit: {manifest.fit}`, but a teacher must draw "
+            "masks of whole stretched images. Name runs that were trained with `fit: stretch`.",
+            code="LEX-USE-1564",
+        )
+    check_classes(index, run)
+    if run.splits is None:
+        raise RunError(
+            f"teachers: {run.shown} does not say which images it was trained on, so it may have learned the "
+            "validation or test images of this training. Name a run that holds a splits.json.",
+            code="LEX-RUN-1565",
+        )
+    if manifest.data.name != index.name:
+        console.print(
+            f"The teacher {run.shown} was trained on data named {manifest.data.name}, and this training is "
+            f"on data named {index.name}: image names of two data sets cannot be compared. Make sure that "
+            f"the teacher has not learned validation or test images of this training.",
+            style="yellow",
+            markup=False,
+            highlight=False,
+        )
+    check_unseen(index, run, "val")
+    check_unseen(index, run, "test")
+
+
+def check_distillation(use: MaskUse, ranks: Ranks) -> None:
+    """Refuse trainings in which teachers cannot take part.
+
+    Raises:
+        UsageError: Images without mask take part too, or several processes train.
+    """
+    if use.unmasked is not None:
+        raise UsageError(
+            "teachers: every training image needs a mask, as true and soft masks teach together. Leave the "
+            "images without mask out (--unmasked leave_out), or leave `teachers` out.",
+            code="LEX-USE-1568",
+        )
+    if ranks.several:
+        raise UsageError(
+            "teachers: they draw their masks on one device. Train with --devices 1, or leave `teachers` out.",
+            code="LEX-USE-1569",
+        )
+
+
+def with_teachers(manifest: Manifest, runs: Sequence[Run], config: TrainConfig) -> Manifest:
+    """Return the manifest of a training with what it keeps of its teachers."""
+    if not runs:
+        return manifest
+    training = manifest.training.model_copy(update={"distillation": distillation_record(runs, config)})
+    return manifest.model_copy(update={"training": training})
+
+
+def check_same_teachers(run: Run, runs: Sequence[Run], config: TrainConfig) -> None:
+    """Refuse to resume a training whose teachers have changed.
+
+    Raises:
+        RunError: They have.
+    """
+    if runs and run.manifest.training.distillation != distillation_record(runs, config):
+        raise RunError(
+            f"The run in {run.path} was started with other weights of its teachers "
+            f"({', '.join(teacher.shown for teacher in runs)}). Restore these runs, or start a new run.",
+            code="LEX-RUN-1566",
+        )
+
+
+def distillation_record(runs: Sequence[Run], config: TrainConfig) -> DistillationRecord:
+    """Return what a run keeps of its teachers."""
+    assert isinstance(config, CompactConfig)
+    return DistillationRecord(
+        share=config.teacher_share,
+        teachers=tuple(
+            TeacherRunRecord(
+                name=run.path.resolve().name,
+                encoder=run.manifest.network.encoder,
+                image_size=run.manifest.image_size,
+                weights_sha256=run.weights_sha256(),
+            )
+            for run in runs
+        ),
+    )

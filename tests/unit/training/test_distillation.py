@@ -1,0 +1,259 @@
+"""Distillation: the loss by hand, the averaged masks, and the runs that cannot teach."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from lexiseg.data.sample import DatasetIndex
+from lexiseg.runs.run import Run
+from lexiseg.runs.splits import SplitsRecord, write_splits_record
+from lexiseg.systems.compact_configuration import CompactConfig
+from lexiseg.training import distillation
+from lexiseg.training.config import make_config
+from lexiseg.training.distillation import DistillationModule, SoftTargets, soft_targets
+from lexiseg.training.progress import Progress
+from lexiseg.training.ranks import ALONE, Ranks
+from lexiseg.training.sample_cache import DecodedSamples
+from lexiseg.training.teacher_runs import (
+    check_distillation,
+    check_same_teachers,
+    open_teachers,
+    with_teachers,
+)
+from lexiseg.training.train import train
+from lexiseg.training.unmasked_images import MaskUse
+from refusals import refuses
+
+QUIET = Console(quiet=True)
+
+
+class Fixed(nn.Module):
+    """Answers with given logits."""
+
+    def __init__(self, logits: Tensor) -> None:
+        super().__init__()
+        self.answer = SimpleNamespace(logits=logits, retrieval={})
+
+    def forward(self, image: Tensor) -> Any:
+        return self.answer
+
+
+def config_of(**fields: Any) -> CompactConfig:
+    config = make_config({"steps": 2, "freeze_early": False, "ema_decay": 0, **fields})
+    assert isinstance(config, CompactConfig)
+    return config
+
+
+def test_true_and_soft_masks_share_the_loss() -> None:
+    def objective(output: Any, labels: Tensor, indices: Tensor) -> dict[str, Tensor]:
+        return {
+            "cross_entropy": torch.tensor(0.5), "dice": torch.tensor(0.25), "total": torch.tensor(0.75 + 0.1)
+        }  # fmt: skip
+
+    # A score of 0 is a probability of 1/2; the first soft mask is certain, the second is 102/255.
+    module = DistillationModule(
+        Fixed(torch.zeros(2, 1, 2, 2)), objective, config=config_of(teacher_share=0.25),  # type: ignore[arg-type]
+        progress=Progress(total_steps=2, max_minutes=None), steps_per_epoch=2, mean=(0, 0, 0), std=(1, 1, 1),
+    )  # fmt: skip
+    picture = torch.full((2, 1, 2, 2), 255, dtype=torch.uint8)
+    picture[1] = 102
+    batch = {
+        "image": torch.zeros(2, 3, 2, 2, dtype=torch.uint8),
+        "labels": torch.zeros(2, 1, 2, 2, dtype=torch.uint8),
+        "indices": torch.zeros(2, 0, dtype=torch.int64),
+        "masked": torch.tensor([True, True]),
+        "picture": picture,
+        "weight": torch.ones(2),
+    }
+    parts = module.loss_parts(batch)
+    # Cross-entropy log 2 for both; differences over sums plus 1: 2 / (2 + 4 + 1) and 0.4 / (2 + 1.6 + 1).
+    soft = math.log(2) + (2 / 7 + 0.4 / 4.6) / 2
+    assert parts["soft"].item() == pytest.approx(soft)
+    assert parts["total"].item() == pytest.approx(0.75 * 0.75 + 0.25 * soft + 0.1)
+
+
+def test_soft_masks_are_shown_at_the_training_size() -> None:
+    stored = np.full((2, 2, 4, 4), 60, np.uint8)
+    stored[1, 1] = 200
+    targets = SoftTargets(stored, size=8)
+    assert targets.picture(0).shape == (8, 8, 2)
+    assert targets.picture(1)[..., 0].tolist() == [[60] * 8] * 8
+    assert targets.picture(1)[..., 1].tolist() == [[200] * 8] * 8
+
+
+@pytest.fixture
+def second(tiny_run: Run, tmp_path: Path) -> Run:
+    """A copy of the tiny run that may be changed."""
+    return Run.open(shutil.copytree(tiny_run.path, tmp_path / "second"))
+
+
+def test_teachers_are_averaged_and_drawn_once(
+    tiny_run: Run, second: Run, index: DatasetIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def drawn(run: Run, pixels: Any, config: Any, *, title: str, console: Console) -> npt.NDArray[np.uint8]:
+        calls.append(title)
+        # 60 by the first; 121 by the second, which sees images of twice the size.
+        own = run.path == tiny_run.path
+        return np.full(
+            (len(pixels), 1, 32, 32) if own else (len(pixels), 1, 64, 64), 60 if own else 121, np.uint8
+        )
+
+    monkeypatch.setattr(distillation, "_drawn", drawn)
+    large = Run(second.path, second.manifest.model_copy(update={"image_size": 128}))
+    samples = index.split("train")
+    pixels = DecodedSamples(samples, index.coding, size=64)
+    for _ in range(2):
+        found = soft_targets(
+            [tiny_run, large], config_of(image_size=64), pixels=pixels, samples=samples, coding=index.coding,
+            folder=tmp_path / "teachers", console=QUIET,
+        )  # fmt: skip
+        assert found.picture(3).shape == (64, 64, 1)
+        assert set(np.unique(found.picture(3))) == {91}  # 90.5, rounded up
+    assert [title.split(" (")[0] for title in calls] == ["Teacher 1 of 2", "Teacher 2 of 2"]
+
+
+def test_a_teacher_draws_what_it_predicts(tiny_run: Run, index: DatasetIndex, tmp_path: Path) -> None:
+    """Without mirroring, the soft mask is the probability map of the prediction, at half the size."""
+    from lexiseg import load
+
+    samples = index.split("train")[:2]
+    pixels = DecodedSamples(samples, index.coding, size=64)
+    config = config_of(image_size=64, augment={"horizontal_flip": 0}, accelerator="cpu")
+    targets = soft_targets(
+        [tiny_run],
+        config,
+        pixels=pixels,
+        samples=samples,
+        coding=index.coding,
+        folder=tmp_path,
+        console=QUIET,
+    )
+    predictor = load(tiny_run.path, engine="torch")
+    for position, sample in enumerate(samples):
+        wanted = predictor.predict(sample.image).probability[
+            0
+        ]  # images of 64 px are neither stretched nor shrunk
+        halves = wanted.reshape(32, 2, 32, 2).mean(axis=(1, 3))
+        stored = targets._probability[position, 0]
+        assert np.abs(stored / 255 - halves).max() <= 0.5 / 255 + 1e-4
+
+
+def test_a_finished_run_of_the_same_split_can_teach(tiny_run: Run, second: Run, index: DatasetIndex) -> None:
+    config = config_of(teachers=[str(tiny_run.path), str(second.path)])
+    runs = open_teachers(index, config, QUIET)
+    assert [run.path for run in runs] == [tiny_run.path, second.path]
+    manifest = with_teachers(tiny_run.manifest, runs, config)
+    assert manifest.training.distillation is not None
+    names = [(teacher.name, teacher.image_size) for teacher in manifest.training.distillation.teachers]
+    assert names == [(tiny_run.path.name, 64), ("second", 64)]
+    check_same_teachers(Run(tiny_run.path, manifest), runs, config)
+    assert with_teachers(tiny_run.manifest, (), config) == tiny_run.manifest
+
+
+def test_teachers_whose_weights_changed_are_refused(tiny_run: Run, second: Run, index: DatasetIndex) -> None:
+    config = config_of(teachers=[str(second.path)])
+    started = Run(tiny_run.path, with_teachers(tiny_run.manifest, [second], config))
+    with open(second.weights_file, "r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x00")
+    with refuses("LEX-RUN-1566", "other weights"):
+        check_same_teachers(started, open_teachers(index, config, QUIET), config)
+
+
+def test_runs_that_cannot_teach_are_refused(second: Run, index: DatasetIndex) -> None:
+    config = config_of(teachers=[str(second.path)])
+    with refuses("LEX-USE-1562", "named twice"):
+        open_teachers(index, config_of(teachers=[str(second.path)] * 2), QUIET)
+    with refuses("LEX-RUN-001", "run folder at runs/none"):
+        open_teachers(index, config_of(teachers=["runs/none"]), QUIET)
+    kept = second.manifest
+    second.updated(training=kept.training.model_copy(update={"finished": False}))
+    with refuses("LEX-RUN-1563", "is not finished"):
+        open_teachers(index, config, QUIET)
+    second.updated(fit="pad")
+    with refuses("LEX-USE-1564", "fit: pad"):
+        open_teachers(index, config, QUIET)
+    second.updated(class_names=("background", "lesion", "scar"))
+    with refuses("LEX-DATA-140", "segments lesion, scar"):
+        open_teachers(index, config, QUIET)
+    second.save()
+    (second.path / "splits.json").unlink()
+    with refuses("LEX-RUN-1565", "does not say which images"):
+        open_teachers(index, config, QUIET)
+
+
+@pytest.mark.parametrize(
+    ("learned", "leaks"),
+    [("val", True), ("test", True), ("train", False)],
+)
+def test_a_teacher_of_validation_or_test_images_is_refused(
+    second: Run, index: DatasetIndex, learned: Any, leaks: bool
+) -> None:
+    ids = tuple(sample.id for sample in index.split(learned))
+    write_splits_record(second.path, SplitsRecord(train=ids[:1]))
+    config = config_of(teachers=[str(second.path)])
+    if leaks:
+        with refuses("LEX-DATA-139", f"1 images of the {learned} split", "used to train or select"):
+            open_teachers(index, config, QUIET)
+    else:
+        open_teachers(index, config, QUIET)
+
+
+def test_a_teacher_that_was_selected_on_test_images_is_refused(second: Run, index: DatasetIndex) -> None:
+    write_splits_record(second.path, SplitsRecord(val=tuple(sample.id for sample in index.split("test"))))
+    with refuses("LEX-DATA-139", "of the test split"):
+        open_teachers(index, config_of(teachers=[str(second.path)]), QUIET)
+
+
+def test_a_teacher_of_other_data_is_said(second: Run, index: DatasetIndex) -> None:
+    console = Console(record=True, width=400, file=open("/dev/null", "w"))  # noqa: SIM115
+    named = dataclasses.replace(index, name="another name")
+    open_teachers(named, config_of(teachers=[str(second.path)]), console)
+    assert "image names of two data sets cannot be compared" in console.export_text()
+
+
+def test_teachers_need_masks_and_one_process(index: DatasetIndex) -> None:
+    few = MaskUse(index=index, images_per_pass=16, left_out=(), unmasked="words")
+    with refuses("LEX-USE-1568", "--unmasked leave_out"):
+        check_distillation(few, ALONE)
+    whole = dataclasses.replace(few, unmasked=None)
+    check_distillation(whole, ALONE)
+    with refuses("LEX-USE-1569", "--devices 1"):
+        check_distillation(whole, Ranks(size=2))
+
+
+def test_teachers_draw_on_stretched_images(
+    phantom: Path, tiny_run: Run, tmp_path: Path, tiny_options: dict[str, Any]
+) -> None:
+    with refuses("LEX-USE-1567", "fit: pad"):
+        train(phantom, tmp_path / "run", **{**tiny_options, "fit": "pad", "teachers": [tiny_run.path]})
+
+
+@pytest.mark.parametrize("model", ["stpnet", "cotexnet"])
+def test_a_student_is_trained_and_its_run_names_its_teachers(
+    phantom: Path, tiny_run: Run, tmp_path: Path, tiny_options: dict[str, Any], model: str
+) -> None:
+    run = train(phantom, tmp_path / "run", **{**tiny_options, "model": model, "teachers": [tiny_run.path]})
+    record = run.manifest.training.distillation
+    assert record is not None
+    assert record.share == 0.5
+    assert [teacher.weights_sha256 for teacher in record.teachers] == [tiny_run.weights_sha256()]
+    assert "train/soft" in run.history[-1]
+    assert not (run.path / "teachers").exists()
+    assert "Taught by the soft masks of tiny (lcnet_050, 64 px), which weigh 0.5." in (
+        run.path / "model_card.md"
+    ).read_text(encoding="utf-8")
