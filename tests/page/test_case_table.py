@@ -45,7 +45,7 @@ def test_numbers_sort_as_numbers_and_rows_without_a_value_stay_last(table: Page)
         table.get_by_role("button", name="HD95").click()
         assert names(table)[0] == first
         assert names(table)[2] == 'b9, "x"'
-    table.get_by_role("button", name="Case").click()
+    table.get_by_role("button", name="Case", exact=True).click()
     assert names(table) == ["a_1", 'b9, "x"', "b10"]
 
 
