@@ -139,9 +139,7 @@ def _difference(whole: GroupDifference) -> str:
 def _counts(whole: GroupDifference) -> str:
     if whole.equal == whole.n:
         return "Every case has the same Dice with both runs." if whole.n > 1 else "Both Dice are equal."
-    equal = (
-        f", and {counted(whole.equal, 'case is', 'cases are')} equal" if whole.equal else ""
-    )
+    equal = f", and {counted(whole.equal, 'case is', 'cases are')} equal" if whole.equal else ""
     return f"A is better in {counted(whole.better, 'case')}, B in {counted(whole.worse, 'case')}{equal}."
 
 

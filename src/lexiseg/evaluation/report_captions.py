@@ -87,7 +87,8 @@ def distribution_caption(cases: Sequence[ScoredCase]) -> str:
         return "Dice of each case. No case has a Dice below 0.5."
     if low == len(cases):
         return "Dice of each case. Every case has a Dice below 0.5."
-    return f"Dice of each case. {counted(low, 'case has', 'cases have')} a Dice below 0.5, on the left, which the mean does not show."
+    some = counted(low, "case has", "cases have")
+    return f"Dice of each case. {some} a Dice below 0.5, on the left, which the mean does not show."
 
 
 def size_caption(counts: Mapping[str, int]) -> str:

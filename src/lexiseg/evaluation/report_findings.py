@@ -49,6 +49,6 @@ def _flag(review: ReviewMetrics | None) -> str:
         return f"The review flag marks {'the only case' if review.n == 1 else f'all {review.n:,} cases'}."
     their = "its" if review.n == 1 else "their mean"
     return (
-        f"The review flag marks {counted(review.n, 'case')}: {their} Dice is {review.dice_flagged.mean:.3f}, the "
-        f"mean of the others {review.dice_rest.mean:.3f}."
+        f"The review flag marks {counted(review.n, 'case')}: {their} Dice is "
+        f"{review.dice_flagged.mean:.3f}, the mean of the others {review.dice_rest.mean:.3f}."
     )
