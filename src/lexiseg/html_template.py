@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -11,8 +12,9 @@ from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
+from PIL import Image
 
-from lexiseg.printable import printable_block
+from lexiseg.printable import counted, printable_block
 
 
 def html_template(package: str, name: str, filters: Mapping[str, Callable[..., Any]]) -> Template:
@@ -32,7 +34,7 @@ def html_template(package: str, name: str, filters: Mapping[str, Callable[..., A
         lstrip_blocks=True,
         finalize=_printable,
     )
-    environment.filters |= filters
+    environment.filters |= {"counted": counted, **filters}
     return environment.get_template(name)
 
 
@@ -49,6 +51,12 @@ class PageScript:
     policy: str
 
 
+#: The policy of a page without scripts: inline styles and pictures of the page; no requests.
+NO_SCRIPTS = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+)
+
+
 def page_script(name: str) -> PageScript:
     """Return a script of the folder `page_style`.
 
@@ -57,11 +65,20 @@ def page_script(name: str) -> PageScript:
     """
     code = (files("lexiseg") / "page_style" / name).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    policy = NO_SCRIPTS.replace("; ", f"; script-src 'sha256-{digest}'; ", 1)
     return PageScript(code=Markup(code), policy=policy)
+
+
+def jpeg_uri(picture: Image.Image, *, quality: int = 88) -> str:
+    """Return a picture as a data URI, for a page that loads nothing.
+
+    Args:
+        picture: The picture, in RGB.
+        quality: Quality of the JPEG, 1..95.
+    """
+    buffer = io.BytesIO()
+    picture.save(buffer, format="JPEG", quality=quality, subsampling=0)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _printable(value: Any) -> Any:

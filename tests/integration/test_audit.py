@@ -103,8 +103,10 @@ def test_what_an_audit_writes(audited: tuple[Path, Outcome]) -> None:
     assert whole[0]["words"] in page
     (pair,) = content["differences"]["pairs"]
     assert sum(pair["values"]) / 4 == pytest.approx(whole[0]["mean"], abs=1e-5)
-    linked = re.findall(r'href="([^"]+)"', page)
+    linked = re.findall(r'href="([^"#]+)"', page)
     assert len(linked) == 4
+    assert "no text, seed 0" in page
+    assert len(re.findall(r"<img src=.data:image/jpeg", page)) == 6
     assert all((out / file).is_file() for file in linked)
     assert not leftovers(out / "arms" / "stpnet-none-s1")
 

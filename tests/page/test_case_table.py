@@ -22,7 +22,8 @@ def table(context: BrowserContext, tmp_path: Path) -> Page:
     file.write_text(
         f"""<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>t</title>
 <meta http-equiv="Content-Security-Policy" content="{script.policy}"></head><body>
-<table class="cases"><thead><tr><th>Case</th><th>Dice</th><th>HD95, px</th></tr></thead>
+<table class="cases" aria-label="Cases">
+<thead><tr><th>Case</th><th class="n">Dice</th><th class="n">HD95, px</th></tr></thead>
 <tbody>{_ROWS}</tbody></table><script>{script.code}</script></body></html>"""
     )
     page = context.new_page()
@@ -44,12 +45,12 @@ def test_numbers_sort_as_numbers_and_rows_without_a_value_stay_last(table: Page)
         table.get_by_role("button", name="HD95").click()
         assert names(table)[0] == first
         assert names(table)[2] == 'b9, "x"'
-    table.get_by_role("button", name="Case").click()
+    table.get_by_role("button", name="Case", exact=True).click()
     assert names(table) == ["a_1", 'b9, "x"', "b10"]
 
 
 def test_names_and_flags_filter(table: Page) -> None:
-    status = table.get_by_role("status")
+    status = table.locator(".count")
     expect(status).to_have_text("3 of 3 cases")
     table.get_by_role("searchbox").fill("B")
     assert names(table) == ["b10", 'b9, "x"']
@@ -60,9 +61,10 @@ def test_names_and_flags_filter(table: Page) -> None:
 
 def test_what_is_shown_can_be_copied(table: Page) -> None:
     table.get_by_role("searchbox").fill("b9")
+    said = table.locator(".copy").get_by_role("status")
     for name in ("CSV", "LaTeX"):
-        table.get_by_role("button", name=f"Copy as {name}").click()
-        expect(table.get_by_role("button", name=f"{name} is copied")).to_be_visible()
+        table.get_by_role("button", name=f"Copy as {name}: Cases").click()
+        expect(said).to_have_text(f"Copied as {name}.")
         if name == "CSV":
             assert table.evaluate("navigator.clipboard.readText()") == (
                 'Case,Dice,"HD95, px"\n"b9, ""x""",0.500,'
@@ -72,3 +74,30 @@ def test_what_is_shown_can_be_copied(table: Page) -> None:
     copied = table.evaluate("navigator.clipboard.readText()")
     assert copied.splitlines()[4] == r"a\_1 & 0.125 & 3.0 \\"
     assert copied.startswith(r"\begin{tabular}{lrr}")
+
+
+def test_no_cell_becomes_a_formula_or_a_command(table: Page) -> None:
+    row = table.locator("tbody tr").nth(0)
+    row.locator("th").evaluate("(cell) => { cell.textContent = '=cmd|A1'; }")
+    row.locator("td").nth(0).evaluate("(cell) => { cell.textContent = '-0.1 to +0.2'; }")
+    row.locator("td").nth(1).evaluate("(cell) => { cell.textContent = '\\\\input{x} ~ ^ <'; }")
+    table.get_by_role("button", name="CSV").click()
+    assert "'=cmd|A1,-0.1 to +0.2," in table.evaluate("navigator.clipboard.readText()")
+    table.get_by_role("button", name="LaTeX").click()
+    assert (
+        r"\textbackslash{}input\{x\} \textasciitilde{} \textasciicircum{} \textless{} \\"
+        in table.evaluate("navigator.clipboard.readText()")
+    )
+
+
+def test_where_a_browser_forbids_copying_the_text_is_selected(table: Page) -> None:
+    table.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    for _ in range(2):
+        table.get_by_role("button", name="CSV").click()
+        expect(table.locator("textarea")).to_have_count(1)
+    expect(table.get_by_label("Table as CSV")).to_be_focused()
+    expect(table.locator(".copy").get_by_role("status")).to_contain_text("Ctrl+C")
+    chosen = table.locator("textarea").evaluate(
+        "(field) => field.value.slice(field.selectionStart, field.selectionEnd)"
+    )
+    assert chosen.startswith("Case,Dice,")

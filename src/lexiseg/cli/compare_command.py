@@ -16,6 +16,7 @@ from lexiseg.cli.common_options import (
     SplitName,
     Tolerance,
     progress_bar,
+    say,
 )
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.result_tables import show_comparison
@@ -63,6 +64,8 @@ def compare(
         )
     show_result(found)
     show_comparison(found)
+    if out is not None:
+        say(f"Page: {out / 'comparison.html'}")
     if found.failed:
         raise PartialFailureError(
             f"{counted(len(found.failed), 'case')} could not be scored: {', '.join(found.failed[:5])}.",

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from PIL import Image
 
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.data.sample import DatasetIndex
@@ -15,6 +11,7 @@ from lexiseg.errors import LexisegError
 from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.retrieval import References
+from lexiseg.html_template import jpeg_uri
 from lexiseg.inference.overlay import draw_overlay
 from lexiseg.inference.result import Prediction
 
@@ -22,7 +19,6 @@ from lexiseg.inference.result import Prediction
 PER_GROUP = 3
 
 _LONGEST_SIDE = 448
-_JPEG_QUALITY = 88
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,22 +72,32 @@ def choose_cases(cases: Sequence[ScoredCase], per_group: int = PER_GROUP) -> dic
         per_group: Most cases in one group; small sets give fewer, so that groups overlap little.
 
     Returns:
-        Cases by title of the group: best, median, worst, most disagreeing. A case may be in several groups.
+        Cases by title of the group: "Best", "Median" (of three cases or more), "Worst", "Most disagreeing".
+        A single case is the "Only case"; cases of one Dice are those of the "Same Dice". A case may be in
+        several groups.
     """
     count = max(1, min(per_group, len(cases) // 4))
     ranked = sorted(cases, key=lambda case: (case.scores.dice, case.sample.id))
-    middle = max(0, (len(ranked) - count) // 2)
-    groups = {
-        "Best": ranked[::-1][:count],
-        "Median": ranked[middle : middle + count],
-        "Worst": ranked[:count],
-    }
+    if len(ranked) == 1:
+        return {"Only case": ranked}
+    groups = _by_dice(ranked, count)
     # The sort is stable: among equal agreements, the worse mask comes first.
     with_words = [(case.agreement, case) for case in ranked if case.agreement is not None]
     disagreeing = sorted((pair for pair in with_words if pair[0] < 1), key=lambda pair: pair[0])
     if disagreeing:
         groups["Most disagreeing"] = [case for _, case in disagreeing[:count]]
     return groups
+
+
+def _by_dice(ranked: list[ScoredCase], count: int) -> dict[str, list[ScoredCase]]:
+    """Return the groups that the Dice makes of two cases or more, lowest Dice first."""
+    if ranked[0].scores.dice == ranked[-1].scores.dice:
+        return {"Same Dice": ranked[:PER_GROUP]}
+    middle = (len(ranked) - count) // 2
+    groups = {"Best": ranked[::-1][:count]}
+    if len(ranked) > 2:
+        groups["Median"] = ranked[middle : middle + count]
+    return groups | {"Worst": ranked[:count]}
 
 
 def draw_cases(
@@ -136,7 +142,7 @@ def _draw(
         )
     return CaseFigure(
         case=case,
-        uri=_data_uri(draw_overlay(image, prediction.mask, truth, longest_side=_LONGEST_SIDE)),
+        uri=jpeg_uri(draw_overlay(image, prediction.mask, truth, longest_side=_LONGEST_SIDE)),
         alt=(
             f"Image {sample.id} with {'the' if case.predicted_px else 'no'} predicted outline (solid orange) "
             f"and {'the' if case.truth_px else 'no'} true outline (dashed blue); Dice "
@@ -145,9 +151,3 @@ def _draw(
         words=words,
         reasons=prediction.reasons,
     )
-
-
-def _data_uri(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=_JPEG_QUALITY, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

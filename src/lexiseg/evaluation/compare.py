@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -13,19 +14,23 @@ import pandas as pd
 
 from lexiseg.data import DatasetIndex
 from lexiseg.errors import DataError, UsageError
+from lexiseg.evaluation.change_figures import CaseChange, ComparedModel, draw_changes
 from lexiseg.evaluation.comparison_file import ComparedRun, Comparison, GroupDifference, RunPair
+from lexiseg.evaluation.comparison_page import build_comparison
 from lexiseg.evaluation.evaluate import Progress
 from lexiseg.evaluation.options import ComparisonKeywords, EvaluationOptions
+from lexiseg.evaluation.provenance import options_of_command
 from lexiseg.evaluation.result_folder import result_folder
 from lexiseg.evaluation.run_table import TABLE_FILES, evaluate_runs_into, open_for_table, run_names
 from lexiseg.evaluation.statistics import few_cases, holm, paired_difference
 from lexiseg.evaluation.tables import ALL, case_groups, most_different, patients_of, read_cases
+from lexiseg.inference.predictor import Predictor
 from lexiseg.json_records import record_text
 from lexiseg.printable import cell
 from lexiseg.runs.run import Run
 
 #: The files of a comparison.
-COMPARISON_FILES = (*TABLE_FILES, "differences.csv", "comparison.json")
+COMPARISON_FILES = (*TABLE_FILES, "differences.csv", "comparison.html", "comparison.json")
 #: Cases named in each direction.
 _SHOWN = 5
 
@@ -45,7 +50,8 @@ def compare(
         run_a: A run, or its folder.
         run_b: Another one; differences are a - b.
         data: A data set folder.
-        out: Folder for both evaluations, `comparison.json` and `differences.csv`; None writes nothing.
+        out: Folder for both evaluations, `comparison.html`, `comparison.json` and `differences.csv`; None
+            writes nothing.
         progress: Called after each case, with the cases of both runs counted.
         **options: Fields of `EvaluationOptions` but `average_with`, such as `split="val"`.
 
@@ -116,8 +122,38 @@ def compare_on(
             failed=tuple(sorted({case.id for metrics in (first, second) for case in metrics.failed})),
         )
         folder.write_text(folder.path / "differences.csv", _differences(a, b))
+        if out is not None:
+            changes = _changes(index, runs, options, (a, b))
+            page = build_comparison(
+                comparison, (a, b), by_size=second.by_size, changes=changes,
+                command=_command(index, runs, options, out),
+            )  # fmt: skip
+            folder.write_text(folder.path / "comparison.html", page)
+        # Last: its presence means that the comparison is complete.
         folder.write_text(folder.path / "comparison.json", record_text(comparison))
     return comparison
+
+
+def _changes(
+    index: DatasetIndex,
+    runs: Mapping[str, Run],
+    options: EvaluationOptions,
+    cases: tuple[pd.DataFrame, pd.DataFrame],
+) -> list[CaseChange]:
+    """Return the cases that the page shows, predicted again by both runs."""
+    a, b = (_dice(of_run) for of_run in cases)
+    models = [
+        ComparedModel(title=title, predictor=Predictor(run, options), dice=dice)
+        for title, run, dice in zip("AB", runs.values(), (a, b), strict=True)
+    ]
+    return draw_changes({case: a[case] - b[case] for case in a}, models, index, options.split)
+
+
+def _command(index: DatasetIndex, runs: Mapping[str, Run], options: EvaluationOptions, out: Path) -> str:
+    """Return the command line that compares the same."""
+    command = ["lexiseg", "compare", *(run.shown for run in runs.values()), str(index.root)]
+    command += ["--split", options.split, "--out", str(out)]
+    return shlex.join([*command, *options_of_command(options, ("seed", "tolerance", "device"))])
 
 
 def _run_pair(runs: Mapping[str, Run]) -> RunPair:

@@ -1,6 +1,7 @@
 """Figures of the report, as pictures that need no other file.
 
-Colours are Okabe and Ito's (readable by colour-blind people); nothing is told by colour alone.
+Colours are Okabe and Ito's (readable by colour-blind people); nothing is told by colour alone. Each picture
+has light and dark colours, and follows the page that shows it.
 """
 
 from __future__ import annotations
@@ -15,17 +16,34 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.metrics_file import ConfusionMatrix, ReliabilityScores, SizeStratum
+from lexiseg.evaluation.training_trend import curve_of
 from lexiseg.printable import counted
 
 FloatArray = npt.NDArray[np.float64]
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#595959"
+BLUE, ORANGE = "#0072b2", "#e69f00"
+_INK, _GREY, _LINE, _SURFACE = "#15191e", "#4c5661", "#d3d9e0", "#ffffff"
+# Ground under counts: in the dark less bright than lines and bars.
+_CELL = "#0073b2"
+# What a picture draws in place of these colours where the page is dark.
+_DARK_COLOURS = {
+    BLUE: "#4aa8e8", _CELL: "#1f6fae", _INK: "#e9edf2", _GREY: "#a9b4c0", _LINE: "#2c343e",
+    _SURFACE: "#171c22",
+}  # fmt: skip
 
 _STYLE: Any = {
+    "figure.facecolor": _SURFACE,
+    "axes.facecolor": _SURFACE,
+    "text.color": _INK,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
     "font.family": "DejaVu Sans",
     "font.size": 11,
     "axes.spines.top": False,
@@ -37,10 +55,10 @@ _STYLE: Any = {
 }
 # Inches; at 390 pixels wide the text is still at least 10 pixels high.
 _SIZE = (4.8, 3.2)
-_MANY_POINTS = 1500
+_FEW_POINTS, _MANY_POINTS = 60, 1500
 _COUNTS_UP_TO = 12
-# Share of the row from which the blue is dark enough to ask for white figures.
-_DARK = 0.55
+# A row's share in a confusion matrix is drawn at this strength at most: the counts on it stay legible.
+_STRONGEST = 0.8
 # Odd, so that cases without any difference lie in the middle of a bar, not on its edge.
 _DIFFERENCE_BINS = 21
 _DIFFERENCE_TICKS = 5
@@ -80,16 +98,31 @@ def difference_distribution(differences: FloatArray) -> Picture:
 
 
 def size_against_dice(cases: Sequence[ScoredCase], by_size: Sequence[SizeStratum]) -> Picture | None:
-    """Draw each case's Dice over its lesion's size, with the tercile cuts; None without any lesion."""
+    """Draw each case's Dice over its lesion's size; None without any lesion.
+
+    Args:
+        cases: The scored cases.
+        by_size: Their strata by size; lines separate small, medium and large lesions if there are all three.
+    """
     return _over_size(
         np.array([case.truth_share for case in cases]),
         np.array([case.scores.dice for case in cases]),
-        cuts=[stratum.share[1] for stratum in by_size[:2]],
+        cuts=tercile_cuts_of(by_size),
         means={s.tercile: s.dice.mean for s in by_size[:3] if s.dice is not None},
         what="Dice",
         ends=(-0.03, 1.03),
         form=".3f",
     )
+
+
+def tercile_cuts_of(by_size: Sequence[SizeStratum]) -> list[float]:
+    """Return the shares that separate small, medium and large lesions; none unless there are all three.
+
+    Args:
+        by_size: The strata by size, small first.
+    """
+    whole = all(stratum.n for stratum in by_size[:3])
+    return [stratum.share[1] for stratum in by_size[:2]] if whole else []
 
 
 def size_against_difference(
@@ -100,7 +133,7 @@ def size_against_difference(
     Args:
         shares: Share of the image that is lesion, per case, `(n,)` in 0..1.
         differences: Difference in Dice per case, `(n,)`.
-        cuts: Shares that part small, medium and large lesions.
+        cuts: Shares that separate small, medium and large lesions; empty for no lines.
         means: Mean difference per tercile, for the alternative text.
     """
     reach = 1.05 * _reach(differences)
@@ -126,12 +159,12 @@ def reliability(calibration: ReliabilityScores) -> Picture:
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(4.8, 4.4), layout="constrained")
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        above.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfect")
+        above.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle="--", label="perfect")
         above.plot(*zip(*bins, strict=True), color=BLUE, marker="o", markersize=5, label="this evaluation")
         above.set(ylabel="share that is lesion", xlim=(0, 1), ylim=(0, 1))
         above.legend(frameon=False, loc="upper left")
         counts = [found.pixels for found in calibration.bins]
-        below.bar(edges, counts, width=1 / len(edges), align="edge", color=BLUE, edgecolor="white")
+        below.bar(edges, counts, width=1 / len(edges), align="edge", color=BLUE, edgecolor=_SURFACE)
         below.set(ylabel="pixels", xlabel="probability given to a pixel")
         below.set_yscale("log")
     probability, lesion = max(bins, key=lambda pair: abs(pair[0] - pair[1]))
@@ -152,7 +185,13 @@ def confusion(scores: ConfusionMatrix) -> Picture:
         side = float(np.clip(1.6 + 0.34 * size, 2.6, 4.4))
         figure = Figure(figsize=(side, side), layout="constrained")
         axes = figure.add_subplot()
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), share in np.ndenumerate(shares):
+            if share:
+                ground = Rectangle(
+                    (column - 0.5, row - 0.5), 1, 1, facecolor=_CELL, linewidth=0, alpha=_STRONGEST * share
+                )
+                axes.add_patch(ground)
+        axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), aspect="equal")
         ticks = np.arange(0, size, 1 if size <= _COUNTS_UP_TO else 5)
         labels = [str(tick + 1) for tick in ticks]
         axes.set_xticks(ticks, labels)
@@ -160,9 +199,8 @@ def confusion(scores: ConfusionMatrix) -> Picture:
         axes.set(xlabel="retrieved phrase", ylabel="reference phrase")
         if size <= _COUNTS_UP_TO:
             for (row, column), count in np.ndenumerate(counts):
-                ink = "white" if shares[row, column] > _DARK else "black"
-                axes.text(column, row, str(count or ""), ha="center", va="center", color=ink, fontsize=9)
-        axes.spines[:].set_visible(False)
+                axes.text(column, row, str(count or ""), ha="center", va="center", fontsize=9)
+        axes.spines[:].set(visible=True, color=_LINE)
     hits = int(np.trace(counts))
     alt = (
         f"Confusion matrix of {scores.title}: {size} reference phrases in rows, retrieved phrases in "
@@ -180,23 +218,56 @@ def distillation(history: Sequence[Mapping[str, str]]) -> Picture | None:
     Returns:
         The loss above, the gap on validation below, over the steps; None for a run that distilled nothing.
     """
-    rows = [row for row in history if row.get("val/gap") and row.get("train/distillation")]
-    if not rows:
+    loss, gap = curve_of(history, "train/distillation"), curve_of(history, "val/gap")
+    if not loss or not gap:
         return None
-    steps = [int(row["step"]) for row in rows]
-    loss, gap = ([float(row[name]) for row in rows] for name in ("train/distillation", "val/gap"))
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=_SIZE, layout="constrained")
         above, below = figure.subplots(2, 1, sharex=True)
-        above.plot(steps, loss, color=BLUE, marker="o", markersize=3)
+        above.plot(*zip(*loss, strict=True), color=BLUE, marker="o", markersize=3)
         above.set(ylabel="loss, training", ylim=(0, None))
-        below.plot(steps, gap, color=ORANGE, marker="s", markersize=3)
+        below.plot(*zip(*gap, strict=True), color=ORANGE, marker="s", markersize=3)
         below.set(ylabel="gap, validation", xlabel="training step", ylim=(0, None))
     alt = (
-        f"Two curves over {counted(len(rows), 'validation')}: the distillation loss went from {loss[0]:.3f} "
-        f"to {loss[-1]:.3f}; the gap between image and text embeddings, 1 - cosine similarity, on validation "
-        f"images went from {gap[0]:.3f} to {gap[-1]:.3f}."
+        f"Two curves over {counted(len(gap), 'validation')}: the distillation loss went from "
+        f"{loss[0][1]:.3f} to {loss[-1][1]:.3f}; the gap between image and text embeddings, 1 - cosine "
+        f"similarity, on validation images went from {gap[0][1]:.3f} to {gap[-1][1]:.3f}."
     )
+    return Picture(uri=_svg_uri(figure), alt=alt)
+
+
+def training(
+    dice: Sequence[tuple[float, float]], loss: Sequence[tuple[float, float]], selected_step: int | None
+) -> Picture:
+    """Draw the validation Dice of a training over its steps, and its loss below, if there is one.
+
+    Args:
+        dice: Step and validation Dice of each validation, at least one.
+        loss: Step and training loss; empty if it is not known.
+        selected_step: Step whose weights were selected, which a line marks; None: no line.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(4.8, 3.8 if loss else 3.2), layout="constrained")
+        panels = figure.subplots(2 if loss else 1, 1, sharex=True, squeeze=False)[:, 0]
+        panels[0].plot(*zip(*dice, strict=True), color=BLUE, marker="o", markersize=3)
+        panels[0].set(ylabel="Dice, validation")
+        if loss:
+            panels[1].plot(*zip(*loss, strict=True), color=ORANGE, marker="s", markersize=3)
+            panels[1].set(ylabel="loss, training")
+        for panel in panels:
+            panel.grid(axis="y", color=_LINE, linewidth=0.8)
+            if selected_step is not None:
+                panel.axvline(selected_step, color=_GREY, linewidth=1.2, linestyle="--")
+        panels[-1].set(xlabel="training step")
+        panels[-1].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        figure.align_ylabels(panels)
+    best_step, best = max(dice, key=lambda point: point[1])
+    alt = (
+        f"Validation Dice at {counted(len(dice), 'step')}: first {dice[0][1]:.3f}, last "
+        f"{dice[-1][1]:.3f}, highest {best:.3f} at step {best_step:g}."
+    )
+    if loss:
+        alt += f" Training loss: first {loss[0][1]:.3f}, last {loss[-1][1]:.3f}."
     return Picture(uri=_svg_uri(figure), alt=alt)
 
 
@@ -207,11 +278,11 @@ def _histogram(
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=_SIZE, layout="constrained")
         axes = figure.add_subplot()
-        axes.hist(values, bins=bins, range=ends, color=BLUE, edgecolor="white", linewidth=0.5)
+        axes.hist(values, bins=bins, range=ends, color=BLUE, edgecolor=_SURFACE, linewidth=0.5)
         if _about_zero(ends):
-            axes.axvline(0, color="black", linewidth=1)
+            axes.axvline(0, color=_INK, linewidth=1)
             axes.xaxis.set_major_locator(MaxNLocator(_DIFFERENCE_TICKS))  # labels with a sign are wide
-        axes.axvline(mean, color="black", linewidth=2, label=f"mean {mean:{form}}")
+        axes.axvline(mean, color=_INK, linewidth=2, label=f"mean {mean:{form}}")
         axes.axvline(median, color=ORANGE, linewidth=2, linestyle="--", label=f"median {median:{form}}")
         axes.set(xlabel=xlabel, ylabel="cases", xlim=ends)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -246,27 +317,25 @@ def _over_size(
         axes.scatter(
             100 * shares[lesions],
             values[lesions],
-            s=14,
+            s=30 if number < _FEW_POINTS else 14,
             color=BLUE,
-            alpha=0.45,
+            alpha=0.8 if number < _FEW_POINTS else 0.45,
             linewidths=0,
             rasterized=number > _MANY_POINTS,
         )
         for cut in cuts:
-            axes.axvline(100 * cut, color=GREY, linewidth=1, linestyle="--")
+            axes.axvline(100 * cut, color=_GREY, linewidth=1, linestyle="--")
         if _about_zero(ends):
-            axes.axhline(0, color="black", linewidth=1)
+            axes.axhline(0, color=_INK, linewidth=1)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set(xlabel="true lesion, % of the image (log scale)", ylabel=what, ylim=ends)
-        axes.grid(axis="y", color="#E0E0E0", linewidth=0.8)
+        axes.grid(axis="y", color=_LINE, linewidth=0.8)
     said = ", ".join(f"{name} {mean:{form}}" for name, mean in means.items())
-    low, high = (100 * cut for cut in cuts)
-    alt = (
-        f"Scatter of {what} over lesion size for {counted(number, 'case')}; dashed lines at {low:.2g} % and "
-        f"{high:.2g} % of the image part the terciles. Mean by tercile: {said}."
-    )
-    return Picture(uri=_svg_uri(figure), alt=alt)
+    lines = " and ".join(f"{100 * cut:.2g} %" for cut in cuts)
+    alt = f"Scatter of {what} over lesion size for {counted(number, 'case')}"
+    alt += f"; dashed lines at {lines} of the image separate the terciles." if cuts else "."
+    return Picture(uri=_svg_uri(figure), alt=f"{alt} Mean by tercile: {said}." if means else alt)
 
 
 def _about_zero(ends: tuple[float, float]) -> bool:
@@ -282,4 +351,17 @@ def _svg_uri(figure: Figure) -> str:
     buffer = io.BytesIO()
     with matplotlib.rc_context(_STYLE):
         figure.savefig(buffer, format="svg", dpi=150, metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    drawn = _with_dark_colours(buffer.getvalue().decode("utf-8"))
+    return "data:image/svg+xml;base64," + base64.b64encode(drawn.encode("utf-8")).decode("ascii")
+
+
+def _with_dark_colours(svg: str) -> str:
+    """Return a drawing whose colours follow the page that shows it, light or dark."""
+    light = dark = ""
+    for number, (colour, in_the_dark) in enumerate(_DARK_COLOURS.items()):
+        svg = svg.replace(colour, f"var(--c{number})")
+        light += f"--c{number}:{colour};"
+        dark += f"--c{number}:{in_the_dark};"
+    style = f"<style>:root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
+    head, opening, rest = svg.partition("<defs>")
+    return head + style + opening + rest

@@ -93,6 +93,28 @@ def in_sample(predictor: PathPredictor, index: DatasetIndex, split: Split) -> st
     return " ".join(said) or None
 
 
+def options_of_command(options: EvaluationOptions, names: Sequence[str]) -> list[str]:
+    """Return the options of a command line that are not the usual ones.
+
+    Args:
+        options: The options of an evaluation.
+        names: Those with a value that the command has.
+    """
+    defaults = EvaluationOptions()
+    given = [(name, getattr(options, name)) for name in names]
+    found = [
+        part
+        for name, value in given
+        if value != getattr(defaults, name)
+        for part in (f"--{name}", str(value))
+    ]
+    if options.flip_average:
+        found.append("--flip-average")
+    if options.allow_leak:
+        found.append("--allow-leak")
+    return found
+
+
 def describe_execution(
     predictor: PathPredictor, data: Path, options: EvaluationOptions, *, out: Path, seconds: float
 ) -> Execution:
@@ -108,15 +130,7 @@ def describe_execution(
     """
     first, *others = (run.shown for run in predictor.runs)
     command = ["lexiseg", "evaluate", first, str(data), "--split", options.split, "--out", str(out)]
-    defaults = EvaluationOptions()
-    for option in ("seed", "tolerance", "device", "engine", "precision"):
-        value = getattr(options, option)
-        if value != getattr(defaults, option):
-            command += [f"--{option}", str(value)]
-    if options.flip_average:
-        command.append("--flip-average")
-    if options.allow_leak:
-        command.append("--allow-leak")
+    command += options_of_command(options, ("seed", "tolerance", "device", "engine", "precision"))
     for other in others:
         command += ["--average-with", other]
     return Execution(

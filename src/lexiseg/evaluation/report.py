@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.case_figures import CaseFigure
 from lexiseg.evaluation.cases import ScoredCase
-from lexiseg.evaluation.metrics_file import Metrics, Stratum
+from lexiseg.evaluation.metrics_file import Metrics, RetrievalScores
+from lexiseg.evaluation.report_captions import (
+    GROUP_HEADINGS,
+    distribution_caption,
+    size_caption,
+    strata_tables,
+)
 from lexiseg.evaluation.report_cases import MOST_ROWS, case_anchors, case_rows
 from lexiseg.evaluation.report_findings import findings
+from lexiseg.evaluation.training_curves import training_curves
 from lexiseg.html_template import html_template, page_script
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.printable import counted, printable_json
@@ -49,7 +56,7 @@ def build_report(
     *,
     history: Sequence[Mapping[str, str]] = (),
 ) -> str:
-    """Return the report as HTML: no other files, no requests, and one script, which sorts the table of cases.
+    """Return the report as HTML: no other files, no requests, and one script, for its tables.
 
     Args:
         metrics: The content of `metrics.json`.
@@ -64,51 +71,58 @@ def build_report(
         "percent": _percent,
     }
     retrieval = metrics.retrieval
-    manifest = metrics.run.manifest.model_dump(mode="json")
     anchors = case_anchors(shown)
     return html_template("lexiseg.evaluation", "report.html.j2", filters).render(
         m=metrics,
         findings=findings(metrics, cases),
-        first_screen=[
-            (title, shown[title][len(shown[title]) // 2 if title == "Median" else 0])
-            for title in ("Best", "Median", "Worst")
-            if title in shown
-        ],
+        first_screen=_first_screen(shown),
+        headings=GROUP_HEADINGS,
         anchors=anchors,
         rows=case_rows(cases, anchors),
         most_rows=MOST_ROWS,
         script=page_script("case_table.js"),
-        side_note=SIDE_NOTES[metrics.side],
-        sided=names_sides(text for scores in retrieval.values() for text in (scores.title, *scores.phrases)),
+        words_side=SIDE_NOTES[metrics.side] if _names_sides(retrieval.values()) else None,
         notices=_notices(metrics),
         signals=_signals(metrics.calibration.signals),
         training=_training(metrics.run.manifest.training),
         distribution=figures.dice_distribution(cases),
+        distribution_caption=distribution_caption(cases),
         scatter=figures.size_against_dice(cases, metrics.by_size),
+        scatter_caption=size_caption({stratum.tercile: stratum.n for stratum in metrics.by_size}),
         reliability=figures.reliability(metrics.calibration),
         empties=_empties(cases),
         about=_about(metrics),
         confusions={name: figures.confusion(scores) for name, scores in retrieval.items() if scores.n},
+        constant_factors={name: _only_reference(scores) for name, scores in retrieval.items()},
+        curves=training_curves(history, metrics.run.manifest.training.selected_step),
         distillation=figures.distillation(history),
-        strata=_strata(metrics),
+        strata=strata_tables(metrics),
         shown=shown,
-        manifest=printable_json(manifest, indent=2),
+        manifest=printable_json(metrics.run.manifest.model_dump(mode="json"), indent=2),
         predicted_colour=PREDICTED_COLOUR,
         truth_colour=TRUTH_COLOUR,
     )
 
 
-def _strata(metrics: Metrics) -> dict[str, list[tuple[str, Stratum]]]:
-    """Return the rows of each table by stratum: heading to (name, scores)."""
-    tables: dict[str, list[tuple[str, Stratum]]] = {
-        "Lesion size (terciles)": [
-            (f"{stratum.tercile}: {_range(stratum.share)}", stratum) for stratum in metrics.by_size
-        ],
-        "Lesions in the image": list(metrics.by_count.items()),
-    }
-    if metrics.sources is not None:
-        tables["Source of the image"] = list(metrics.sources.items())
-    return tables
+def _first_screen(shown: Mapping[str, Sequence[CaseFigure]]) -> list[tuple[str, CaseFigure]]:
+    """Return the pictures of the first screen with titles: best, median and worst case, if they differ."""
+    if "Same Dice" in shown:
+        return [(f"Case {number}", figure) for number, figure in enumerate(shown["Same Dice"], start=1)]
+    return [
+        (title, shown[title][len(shown[title]) // 2 if title == "Median" else 0])
+        for title in ("Only case", "Best", "Median", "Worst")
+        if title in shown
+    ]
+
+
+def _names_sides(retrieval: Iterable[RetrievalScores]) -> bool:
+    return names_sides(text for scores in retrieval for text in (scores.title, *scores.phrases))
+
+
+def _only_reference(scores: RetrievalScores) -> str | None:
+    """Return the reference phrase of a factor that is the same in all cases; None where there are several."""
+    found = [phrase for phrase, row in zip(scores.phrases, scores.confusion, strict=True) if sum(row)]
+    return found[0] if len(found) == 1 else None
 
 
 def _about(metrics: Metrics) -> list[tuple[str, str]]:
@@ -225,17 +239,6 @@ def _empties(cases: Sequence[ScoredCase]) -> list[_Empty]:
         for title, meaning, found in kinds
         if found
     ]
-
-
-def _range(share: Sequence[float]) -> str:
-    low, high = share
-    if high == 0:
-        return "empty mask"
-    if high == 1:
-        return f"above {100 * low:.2g} % of the image"
-    if low == 0:
-        return f"up to {100 * high:.2g} % of the image"
-    return f"{100 * low:.2g} to {100 * high:.2g} % of the image"
 
 
 def _score(value: float | None, digits: int = 3) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from lexiseg.evaluation.cases import ScoredCase
-from lexiseg.evaluation.metrics_file import Metrics
+from lexiseg.evaluation.metrics_file import Metrics, ReviewMetrics
 from lexiseg.printable import counted
 
 
@@ -17,35 +17,38 @@ def findings(metrics: Metrics, cases: Sequence[ScoredCase]) -> tuple[str, str, s
         metrics: The content of `metrics.json`.
         cases: The scored cases, at least one.
     """
-    return _level(metrics), _spread([case.scores.dice for case in cases]), _flag(metrics)
+    return _level(metrics, cases), _spread([case.scores.dice for case in cases]), _flag(metrics.review)
 
 
-def _level(metrics: Metrics) -> str:
+def _level(metrics: Metrics, cases: Sequence[ScoredCase]) -> str:
     interval = metrics.dice.ci95
     ends = "" if interval is None else f" (95 % interval: {interval[0]:.3f} to {interval[1]:.3f})"
-    return f"The mean Dice of {_cases(metrics.num_cases)} is {metrics.dice.mean:.3f}{ends}."
+    level = f"The mean Dice of {counted(metrics.num_cases, 'case')} is {metrics.dice.mean:.3f}{ends}"
+    if any(case.truth_px for case in cases):
+        return f"{level}."
+    empty = sum(case.predicted_px == 0 for case in cases)
+    return f"{level}; no case has a lesion (empty predictions: {empty:,} of {len(cases):,})."
 
 
 def _spread(dice: Sequence[float]) -> str:
+    if len(dice) == 1:
+        return "One case does not show how much cases differ."
+    if min(dice) == max(dice):
+        return f"Every case has a Dice of {dice[0]:.3f}."
     failed = sum(value == 0 for value in dice)
-    zero = f"; {_cases(failed)} {'has' if failed == 1 else 'have'} a Dice of 0" if failed else ""
+    zero = f"; {counted(failed, 'case has', 'cases have')} a Dice of 0" if failed else ""
     return f"The median is {median(dice):.3f}, the lowest {min(dice):.3f}, the highest {max(dice):.3f}{zero}."
 
 
-def _flag(metrics: Metrics) -> str:
-    review = metrics.review
+def _flag(review: ReviewMetrics | None) -> str:
     if review is None:
         return "This run cannot flag cases for review."
     if review.dice_flagged is None:
         return "The review flag marks no case."
-    marked = f"The review flag marks {_cases(review.n)}"
     if review.dice_rest is None:
-        return f"{marked}, which are all."
+        return f"The review flag marks {'the only case' if review.n == 1 else f'all {review.n:,} cases'}."
+    their = "its" if review.n == 1 else "their mean"
     return (
-        f"{marked}: their mean Dice is {review.dice_flagged.mean:.3f}, that of the others "
-        f"{review.dice_rest.mean:.3f}."
+        f"The review flag marks {counted(review.n, 'case')}: {their} Dice is "
+        f"{review.dice_flagged.mean:.3f}, the mean of the others {review.dice_rest.mean:.3f}."
     )
-
-
-def _cases(number: int) -> str:
-    return counted(number, "case")

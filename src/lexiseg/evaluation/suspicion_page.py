@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import base64
-import io
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from lexiseg.data import DatasetIndex, Sample
 from lexiseg.data.readers import read_image, read_mask
+from lexiseg.evaluation.report_cases import MOST_ROWS
 from lexiseg.evaluation.suspicion_file import Suspicion, Suspicions
-from lexiseg.html_template import html_template
+from lexiseg.evaluation.suspicion_signs import KINDS
+from lexiseg.html_template import html_template, jpeg_uri, page_script
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR, draw_overlay
 from lexiseg.inference.result import Prediction
+from lexiseg.printable import counted
 from lexiseg.words.description import SIDE_NOTES, names_sides
 
 #: At most this many cases are shown.
 MOST_SHOWN = 50
 
+# A score of 1 is what a tenth of the cases exceeds; twice as much stands out.
+_HIGH = 2.0
 _LONGEST_SIDE = 320
-_JPEG_QUALITY = 85
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class ShownCase:
 
 
 def build_page(found: Suspicions, drawn: Mapping[str, tuple[Sample, Prediction]], index: DatasetIndex) -> str:
-    """Return the page as HTML: no scripts, no other files, no requests.
+    """Return the page as HTML: no other files, no requests, and one script, for its table.
 
     Args:
         found: The ranked cases.
@@ -57,11 +59,51 @@ def build_page(found: Suspicions, drawn: Mapping[str, tuple[Sample, Prediction]]
     )  # fmt: skip
     return html_template("lexiseg.evaluation", "suspicions.html.j2", {}).render(
         found=found,
+        findings=suspicion_findings(found),
+        kinds=_kinds(found),
         shown=shown,
+        anchors={item.case.id: f"case-{item.case.rank}" for item in shown},
+        rows=found.cases[:MOST_ROWS],
+        script=page_script("case_table.js"),
         side_note=SIDE_NOTES[found.side] if found.side is not None and sided else None,
         predicted_colour=PREDICTED_COLOUR,
         truth_colour=TRUTH_COLOUR,
     )
+
+
+def suspicion_findings(found: Suspicions) -> tuple[str, str, str]:
+    """Return what was checked, what looks wrong most often, and the most suspicious case, as three sentences.
+
+    Args:
+        found: The ranked cases.
+    """
+    if not found.cases:
+        return (
+            "No case was checked.",
+            "So nothing is known of the masks and reports.",
+            f"Not checked: {counted(found.left_out + found.nothing_to_check + len(found.failed), 'case')}.",
+        )
+    first = found.cases[0]
+    high = [case for case in found.cases if case.score >= _HIGH]
+    stand_out = (
+        f"{counted(len(high), 'case has', 'cases have')} a score of {_HIGH:g} or more"
+        if high
+        else f"No case has a score of {_HIGH:g} or more"
+    )
+    kinds = Counter(case.kind for case in high)
+    named = ", ".join(f"{kind}: {number}" for kind, number in kinds.most_common())
+    return (
+        f"{counted(found.checked, 'case was', 'cases were')} checked.",
+        f"{stand_out}{f' ({named})' if named else ''}.",
+        f"The most suspicious case is {first.id}: {first.kind}, score {first.score:.1f}.",
+    )
+
+
+def _kinds(found: Suspicions) -> dict[str, int]:
+    """Return for each error that was looked for in how many cases it is suspected most."""
+    counts = Counter(case.kind for case in found.cases)
+    looked_for = {kind for case in found.cases for kind in case.scores}
+    return {kind: counts[kind] for kind in KINDS if kind in looked_for}
 
 
 def _shown(case: Suspicion, sample: Sample, prediction: Prediction, index: DatasetIndex) -> ShownCase:
@@ -70,16 +112,10 @@ def _shown(case: Suspicion, sample: Sample, prediction: Prediction, index: Datas
     nothing = np.zeros(image.shape[:2], np.uint8)
     return ShownCase(
         case=case,
-        plain=_data_uri(draw_overlay(image, nothing, longest_side=_LONGEST_SIDE)),
-        outlined=_data_uri(draw_overlay(image, prediction.mask, given, longest_side=_LONGEST_SIDE)),
+        plain=jpeg_uri(draw_overlay(image, nothing, longest_side=_LONGEST_SIDE)),
+        outlined=jpeg_uri(draw_overlay(image, prediction.mask, given, longest_side=_LONGEST_SIDE)),
         words=tuple(
             (word.title, case.told.get(word.factor), word.phrase, case.measured.get(word.factor))
             for word in prediction.words
         ),
     )
-
-
-def _data_uri(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=_JPEG_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from lexiseg.html_template import html_template
+from lexiseg.html_template import NO_SCRIPTS, html_template, jpeg_uri
 from lexiseg.inference.explain import ExplainedWord, Explanation, WhatIf
 from lexiseg.inference.image_inputs import Pixels
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR, draw_heat, draw_overlay
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.words.description import SIDE_NOTES, names_sides
 
-#: What the title of a card begins with; no other page is taken for one.
-CARD_TITLE = "Lexiseg card: "
 #: What a card does not show: of places where phrases act, and of masks under other phrases.
 LIMIT_OF_HEAT = (
     "The colours show where a phrase acts in the network. They do not show whether the phrase is right."
@@ -31,7 +26,6 @@ LIMIT_OF_WHAT_IF = (
 # Masks whose Dice is above this are told apart by nobody who looks at them.
 _HARDLY = 0.98
 _LONGEST_SIDE = 400
-_JPEG_QUALITY = 85
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +45,7 @@ class _Word:
     what_if: tuple[WhatIf, ...]
     effect: str | None
     pictured: WhatIf | None
+    change_note: str
     picture: _Picture | None
 
 
@@ -70,8 +65,9 @@ def build_card(
     prediction = explanation.prediction
     by_factor = {word.factor: word for word in prediction.words}
     return html_template("lexiseg.inference", "card.html.j2", filters).render(
-        title=CARD_TITLE + name,
         name=name,
+        policy=NO_SCRIPTS,
+        findings=card_findings(prediction),
         run=run,
         notes=notes,
         p=prediction,
@@ -91,12 +87,51 @@ def build_card(
     )
 
 
+def card_findings(prediction: Prediction) -> tuple[str, str, str]:
+    """Return what the mask marks, what the words are, and whether a person should check, as three sentences.
+
+    Args:
+        prediction: The prediction.
+    """
+    return _mask_finding(prediction), _word_finding(prediction), _review_finding(prediction)
+
+
+def _mask_finding(prediction: Prediction) -> str:
+    marked = {name: area for name, area in prediction.area_px.items() if area}
+    if not marked:
+        return "The mask is empty: no lesion was found."
+    parts = [
+        f"{name} in {area:,} pixels ({100 * area / prediction.mask.size:.1f} % of the image)"
+        for name, area in marked.items()
+    ]
+    return f"The mask marks {' and '.join(parts)}."
+
+
+def _word_finding(prediction: Prediction) -> str:
+    if not prediction.words:
+        return "This run names no words."
+    return f"The words are: {'; '.join(f'{word.title}: {word.phrase}' for word in prediction.words)}."
+
+
+def _review_finding(prediction: Prediction) -> str:
+    flag = "A person should check this" if prediction.flagged else "The review flag is not set"
+    if prediction.unlike_training_images:
+        return f"{flag}: the image is unlike the training images, so the expected Dice is unknown."
+    if prediction.expected_dice is not None:
+        return f"{flag}; the expected Dice of the mask is {prediction.expected_dice:.2f}."
+    if prediction.agreement is not None:
+        return f"{flag}; {_percent(prediction.agreement)} of the words agree with the mask."
+    return (
+        "This run cannot tell how good the mask is: it is not calibrated, and no words are compared with it."
+    )
+
+
 def _word(image: Pixels, explanation: Explanation, word: RetrievedWord, explained: ExplainedWord) -> _Word:
     measured = explanation.prediction.measured
     heat = None
     if explained.heat is not None:
         heat = _Picture(
-            uri=_data_uri(draw_heat(image, explained.heat, explanation.plain, longest_side=_LONGEST_SIDE)),
+            uri=jpeg_uri(draw_heat(image, explained.heat, explanation.plain, longest_side=_LONGEST_SIDE)),
             alt=f"Where '{word.phrase}' acts: {_where(explained.heat)}.",
         )
     changed = [other for other in explained.what_if if other.overlap is not None and other.overlap < 1]
@@ -113,6 +148,7 @@ def _word(image: Pixels, explanation: Explanation, word: RetrievedWord, explaine
         what_if=explained.what_if,
         effect=_effect(explained.what_if),
         pictured=pictured,
+        change_note=_change_note(explained.what_if, len(changed)),
         picture=picture,
     )
 
@@ -132,12 +168,21 @@ def _limits(explanation: Explanation) -> list[str]:
 def _effect(what_if: Sequence[WhatIf]) -> str | None:
     """Say that other phrases change the mask hardly or not at all; None where one does or none was forced."""
     overlaps = [other.overlap for other in what_if if other.overlap is not None]
-    which = "these" if len(overlaps) == len(what_if) else "those that could be forced"
+    which = "other phrase" if len(overlaps) == len(what_if) else "other phrase that could be forced"
     if not overlaps or min(overlaps) <= _HARDLY:
         return None
     if min(overlaps) == 1:
-        return f"None of {which} changes the mask."
-    return f"The mask hardly changes under any of {which}: the Dice stays above {_HARDLY}."
+        return f"No {which} changes the mask."
+    return f"The mask hardly changes under any {which}: the Dice stays above {_HARDLY}."
+
+
+def _change_note(what_if: Sequence[WhatIf], changed: int) -> str:
+    """Say how the phrase that is drawn compares with the other phrases; `changed` of them change the mask."""
+    if any(other.overlap is None for other in what_if):
+        return "Of the phrases that could be forced, this one changes the mask the most."
+    if changed == 1 < len(what_if):
+        return "No phrase but this one changes the mask."
+    return "This phrase changes the mask the most."
 
 
 def _where(heat: npt.NDArray[np.float32]) -> str:
@@ -155,13 +200,7 @@ def _where(heat: npt.NDArray[np.float32]) -> str:
 def _picture(
     image: Pixels, mask: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8] | None, alt: str
 ) -> _Picture:
-    return _Picture(uri=_data_uri(draw_overlay(image, mask, other, longest_side=_LONGEST_SIDE)), alt=alt)
-
-
-def _data_uri(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=_JPEG_QUALITY, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return _Picture(uri=jpeg_uri(draw_overlay(image, mask, other, longest_side=_LONGEST_SIDE)), alt=alt)
 
 
 def _percent(share: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,14 @@ import numpy as np
 
 from lexiseg.evaluation import figures
 from lexiseg.evaluation.cases import TERCILES
+from lexiseg.evaluation.change_figures import CaseChange
+from lexiseg.evaluation.comparison_page import p_value
+from lexiseg.evaluation.interval_axis import Axis, axis_to
+from lexiseg.evaluation.report_captions import size_caption
+from lexiseg.evaluation.report_cases import MOST_ROWS
 from lexiseg.evaluation.tables import ALL
-from lexiseg.html_template import html_template
+from lexiseg.html_template import html_template, page_script
+from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.printable import counted
 from lexiseg.studies.arms import ARM_TABLE
 from lexiseg.studies.audit_file import (
@@ -22,27 +28,9 @@ from lexiseg.studies.audit_file import (
     PairDifferences,
     SharedTraining,
 )
-from lexiseg.studies.verdict import ALPHA
+from lexiseg.studies.audit_findings import audit_findings, key_figures
 from lexiseg.systems.registry import get
 from lexiseg.words.description import SIDE_NOTES, names_sides
-
-_WIDTH = 300.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Axis:
-    """The common axis of all drawn intervals: differences in Dice, symmetric about 0.
-
-    Attributes:
-        reach: Its right end; the left end is `-reach`.
-    """
-
-    reach: float
-
-    def x(self, value: float) -> float:
-        """Return a difference's place in a drawing 300 wide, kept inside it."""
-        inside = min(max(value, -self.reach), self.reach)
-        return round((inside / self.reach + 1) * _WIDTH / 2, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,17 +67,48 @@ class FirstTrainingFigures:
     sided: bool
 
 
-def build_page(result: AuditResult) -> str:
-    """Return the page as HTML: no scripts, no requests; it links to the arms' own reports below it.
+@dataclass(frozen=True, kw_only=True)
+class AuditedCase:
+    """A row of the table of cases.
+
+    Attributes:
+        id: The case.
+        anchor: Id of its pictures in the page; None where the page shows none.
+        share: Share of the image that is lesion, 0..1.
+        differences: Difference in Dice by pair of arms, in the order of the pairs.
+    """
+
+    id: str
+    anchor: str | None
+    share: float
+    differences: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownChanges:
+    """Cases in pictures, under the first seed of two arms.
+
+    Attributes:
+        pair: The two arms.
+        cases: The cases.
+    """
+
+    pair: PairDifferences
+    cases: tuple[CaseChange, ...]
+
+
+def build_page(result: AuditResult, changes: ShownChanges | None = None) -> str:
+    """Return the page as HTML: no requests, and one script, for its tables; it links to the arms' reports.
 
     Args:
         result: The content of `audit.json`.
+        changes: Cases in pictures; None for a page without.
     """
     filters: dict[str, Callable[..., Any]] = {
         "signed": lambda value: f"{value:+.4f}",
         "score": lambda value: f"{value:.4f}",
         "percent": lambda value: "not known" if value is None else f"{100 * value:.1f}\N{NO-BREAK SPACE}%",
-        "p": lambda value: "below 0.0001" if value < 0.0001 else f"{value:.4f}",
+        "p": p_value,
         "span": _span,
         "arm": {arm.arm: arm.title for arm in result.arms}.__getitem__,
         "model": lambda name: get(name).title,
@@ -97,13 +116,24 @@ def build_page(result: AuditResult) -> str:
     }
     whole = [c for c in result.comparisons if c.group == ALL]
     strata = [c for c in result.comparisons if c.group != ALL]
+    anchors = {change.id: f"case-{number}" for number, change in enumerate(changes.cases if changes else ())}
     return html_template("lexiseg.studies", "audit.html.j2", filters).render(
         a=result,
         whole=whole,
         strata={group: [c for c in strata if c.group == group] for group in _in_order(strata)},
         whole_axis=axis_of(whole),
         strata_axis=axis_of(strata),
-        alpha=ALPHA,
+        findings=audit_findings(result),
+        key_figures=key_figures(result),
+        changes=changes,
+        anchors=anchors,
+        rows=_rows(result, anchors),
+        most_rows=MOST_ROWS,
+        script=page_script("case_table.js"),
+        predicted_colour=PREDICTED_COLOUR,
+        truth_colour=TRUTH_COLOUR,
+        has_all_sizes=_has_all_sizes(result),
+        size_caption=size_caption({tercile.name: tercile.n for tercile in result.cases.terciles}),
         over="patients" if result.cases.patients else "images",
         case_by_case=_difference_figures(result),
         first_trainings=[_first_training(arm) for arm in result.arms],
@@ -115,16 +145,13 @@ def build_page(result: AuditResult) -> str:
 
 def axis_of(comparisons: Sequence[ArmComparison]) -> Axis:
     """Return an axis that holds every interval, with a round end."""
-    ends = [abs(end) for c in comparisons for end in (*(c.ci95 or c.ci95_trained), c.mean)]
-    longest = max([*ends, 0.001])
-    steps = [factor * 10.0**power for power in range(-3, 1) for factor in (1, 2, 3, 4, 5, 6, 8)]
-    return Axis(reach=next((step for step in steps if step >= longest), 1.0))
+    return axis_to(end for c in comparisons for end in (*(c.ci95 or c.ci95_trained), c.mean))
 
 
 def _difference_figures(result: AuditResult) -> list[DifferenceFigures]:
     found = result.differences
     shares = np.array(found.sizes)
-    cuts = [size.share[1] for size in result.cases.terciles[:2]]
+    cuts = [size.share[1] for size in result.cases.terciles[:2]] if _has_all_sizes(result) else []
     return [
         DifferenceFigures(
             entry=entry,
@@ -135,6 +162,24 @@ def _difference_figures(result: AuditResult) -> list[DifferenceFigures]:
         )
         for entry in found.pairs
     ]
+
+
+def _rows(result: AuditResult, anchors: Mapping[str, str]) -> list[AuditedCase]:
+    """Return the rows of the table, largest difference first, at most `MOST_ROWS`."""
+    found = result.differences
+    if not found.pairs:
+        return []
+    by_case = zip(*(pair.values for pair in found.pairs), strict=True)
+    rows = [
+        AuditedCase(id=case, anchor=anchors.get(case), share=share, differences=values)
+        for case, share, values in zip(found.ids, found.sizes, by_case, strict=True)
+    ]
+    return sorted(rows, key=lambda row: (-max(map(abs, row.differences)), row.id))[:MOST_ROWS]
+
+
+def _has_all_sizes(result: AuditResult) -> bool:
+    """Return whether there are small, medium and large lesions."""
+    return all(size.n for size in result.cases.terciles[: len(TERCILES)])
 
 
 def _tercile_means(result: AuditResult, entry: PairDifferences) -> dict[str, float]:

@@ -12,11 +12,7 @@ from PIL import Image
 
 from lexiseg.data import DatasetIndex, Split
 from lexiseg.data.readers import read_mask
-
-#: A curve still rises if the best validation Dice of its last quarter is higher by more than this.
-STILL_RISING = 0.01
-#: Fewer validations say nothing of the end of a curve.
-_FEWEST_VALIDATIONS = 4
+from lexiseg.evaluation.training_trend import STILL_RISING, curve_of, rise_at_end
 
 # Constant masks are compared on a coarse grid: they have no fine outlines.
 _GRID = 64
@@ -69,13 +65,7 @@ def last_rise(history: Path) -> float | None:
     if not history.is_file():
         return None
     with open(history, encoding="utf-8", newline="") as file:
-        curve = [(int(row["step"]), float(row["val/dice"])) for row in csv.DictReader(file)]
-    if len(curve) < _FEWEST_VALIDATIONS:
-        return None
-    end = 0.75 * curve[-1][0]
-    before = [dice for step, dice in curve if step <= end]
-    after = [dice for step, dice in curve if step > end]
-    return max(after) - max(before) if before and after else None
+        return rise_at_end(curve_of(list(csv.DictReader(file)), "val/dice"))
 
 
 def undertrained(dice: float, constant: float, rises: Sequence[float | None]) -> str | None:

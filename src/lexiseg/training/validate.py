@@ -178,17 +178,10 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
   ({manifest.fit}), {words}.
 - Classes: {markdown_text(", ".join(manifest.class_names))}.
 - Data: {markdown_text(str(manifest.data.model_dump()))}.
-<<<<<<< HEAD
 - Training: {counted(training.steps, "step")} in {training.minutes} minutes, seed {training.seed},
-  {training.machine}, torch {training.torch}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.
-- Selected: {selected_weights(training, averaged=averaged)}.
-- Validation (not test): mean per-case Dice {scores.dice:.4f} over {counted(scores.cases, "case")}.
-=======
-- Training: {training.steps} steps in {training.minutes} minutes, seed {training.seed},
   {training.machine}, torch {training.torch}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.{taught}
 - Selected: {selected_weights(training, averaged=averaged)}.
-- Validation (not test): mean per-case Dice {scores.dice:.4f} over {scores.cases} cases{by_size}.
->>>>>>> ccb49f5 (feat: selection by lesion size, phases at several sizes, finished runs as teachers, versions of shipped models)
+- Validation (not test): mean per-case Dice {scores.dice:.4f} over {counted(scores.cases, "case")}{by_size}.
 - {review}
 - Method: {system.title}, {system.preset} preset. {system.citation}
 - Limits: {" ".join(system.limits)}

@@ -25,6 +25,7 @@ from lexiseg.evaluation.report import SIGNAL_TITLES, build_report
 from lexiseg.evaluation.report_cases import MOST_ROWS, case_rows
 from lexiseg.evaluation.report_findings import findings
 from lexiseg.evaluation.summary import summarise
+from lexiseg.evaluation.training_curves import training_curves
 from lexiseg.inference.review import DOUBTS
 from lexiseg.json_records import read_record
 from lexiseg.runs.manifest import DataRecord, TrainingRecord
@@ -80,6 +81,51 @@ def test_distillation_is_drawn_where_there_was_some() -> None:
     assert figures.distillation([{"step": "25", "train/dice": "0.5", "val/dice": "0.1"}]) is None
 
 
+@pytest.mark.parametrize(
+    ("dice", "said"),
+    [
+        ((0.1, 0.5, 0.6, 0.65), "The Dice still rises at the end: its best value in the last quarter of the "
+         "steps is 0.050 higher than the best value before."),
+        ((0.1, 0.5, 0.6, 0.605), "The Dice hardly changes at the end: its best value in the last quarter of "
+         "the steps is 0.005 higher than the best value before."),
+        ((0.1, 0.5, 0.6, 0.6), "its best value in the last quarter of the steps is the same as the best"),
+        ((0.1, 0.7, 0.6, 0.5), "The Dice falls at the end: its best value in the last quarter of the steps "
+         "is 0.200 lower than the best value before."),
+        ((0.1, 0.5, 0.9), "3 validations are too few to say whether the Dice still rises at the end."),
+        ((0.1,), "1 validation is too few to say"),
+    ],
+)  # fmt: skip
+def test_the_caption_of_a_training_is_true_of_its_curve(dice: tuple[float, ...], said: str) -> None:
+    rows = [
+        {"step": str(10 * number), "val/dice": str(value), "train/total": "0.5"}
+        for number, value in enumerate(dice, start=1)
+    ]
+    curves = training_curves(rows, 20)
+    assert curves is not None
+    assert said in curves.caption
+    assert curves.caption.startswith("Above: Dice of validation images. Below: loss of training images.")
+    assert ("marks step 20, whose weights the run holds" in curves.caption) == (len(dice) > 1)
+    assert f"last {dice[-1]:.3f}, highest {max(dice):.3f}" in curves.picture.alt
+    alone = training_curves([{key: row[key] for key in ("step", "val/dice")} for row in rows], None)
+    assert alone is not None
+    assert alone.caption.startswith("Dice of validation images. ")
+    assert "loss" not in alone.picture.alt
+
+
+def test_a_history_with_gaps_is_drawn_as_far_as_it_is_known() -> None:
+    rows = [
+        {"step": "10", "val/dice": "nan", "train/total": ""},
+        {"val/dice": "0.5"},
+        {"step": "20.0", "val/dice": "0.25", "train/total": "inf"},
+    ]
+    curves = training_curves(rows, 10)
+    assert curves is not None
+    assert "Validation Dice at 1 step: first 0.250" in curves.picture.alt
+    assert "dashed line" not in curves.caption
+    assert training_curves([], None) is None
+    assert training_curves([{"step": "10", "train/total": "0.5"}], None) is None
+
+
 def test_one_file_without_requests_and_with_one_script(report: str) -> None:
     page = Page(report)
     assert not {"link", "iframe", "object"} & {tag for tag, _ in page.elements}
@@ -122,9 +168,10 @@ def test_the_first_screen_says_the_finding_and_shows_three_cases(report: str, me
         f"The mean Dice of 11 cases is {metrics.dice.mean:.3f} (95 % interval: {low:.3f} to {high:.3f}).",
         "The median is 0.451, the lowest 0.000, the highest 1.000; 2 cases have a Dice of 0.",
         f"The review flag marks {metrics.review.n} cases: their mean Dice is "
-        f"{metrics.review.dice_flagged.mean:.3f}, that of the others {metrics.review.dice_rest.mean:.3f}.",
+        f"{metrics.review.dice_flagged.mean:.3f}, the mean of the others "
+        f"{metrics.review.dice_rest.mean:.3f}.",
     ]
-    captions = re.findall(r"<strong>(Best|Median|Worst): Dice ([\d.]+)</strong>", head)
+    captions = re.findall(r"<strong>(\w+): Dice ([\d.]+)</strong>", head)
     assert captions == [("Best", "1.000"), ("Median", "0.451"), ("Worst", "0.000")]
 
 
@@ -134,13 +181,24 @@ def test_the_finding_says_nothing_that_is_not_known(metrics: Metrics) -> None:
     one = one.model_copy(update={"dice": MeanScore(mean=0.5, ci95=None)})
     assert findings(one, cases) == (
         "The mean Dice of 1 case is 0.500.",
-        "The median is 0.400, the lowest 0.400, the highest 0.400.",
+        "One case does not show how much cases differ.",
         "This run cannot flag cases for review.",
     )
     assert metrics.review is not None
     flags = metrics.review.model_copy(update={"n": 0, "dice_flagged": None})
     unmarked = metrics.model_copy(update={"review": flags})
     assert findings(unmarked, cases)[2] == "The review flag marks no case."
+    one_flag = metrics.review.model_copy(update={"n": 1, "dice_flagged": MeanScore(mean=0.2, ci95=None)})
+    said = findings(metrics.model_copy(update={"review": one_flag}), cases)[2]
+    assert said.startswith("The review flag marks 1 case: its Dice is 0.200, the mean of the others ")
+    all_flags = one_flag.model_copy(update={"dice_rest": None})
+    assert findings(metrics.model_copy(update={"review": all_flags}), cases)[2].endswith("the only case.")
+
+
+def test_the_finding_of_cases_without_lesions_says_so(metrics: Metrics) -> None:
+    level, spread, _ = findings(metrics, [make_case("a", 1.0, size=0), make_case("b", 1.0, size=0)])
+    assert level.endswith("; no case has a lesion (empty predictions: 2 of 2).")
+    assert spread == "Every case has a Dice of 1.000."
 
 
 def test_the_table_holds_every_case_and_links_to_its_picture(report: str) -> None:
@@ -171,6 +229,7 @@ def test_says_what_must_be_said(report: str) -> None:
         "Mean of cases: every case counts the same",
         "Pooled: the pixels of all cases are summed first",
         "Why the two differ.",
+        "Dice of each case. ",
         "Majority of training",
         "lexiseg evaluate runs/fake",
         "numpy " + np.__version__,
@@ -214,13 +273,22 @@ SECTIONS = (
 def test_every_section_is_there_and_linked(report: str) -> None:
     page = Page(report)
     assert tuple(section["id"] for section in page.all("section")) == SECTIONS
-    links = [link["href"] for link in page.all("a")]
-    assert links[: len(SECTIONS) - 1] == [f"#{name}" for name in SECTIONS[1:]]
+    navigation = report[report.index("<nav") : report.index("</nav>")]
+    assert re.findall(r'href="#(\w+)"', navigation) == [*SECTIONS[1:]]
+
+
+def test_a_run_with_a_history_shows_its_training(metrics: Metrics) -> None:
+    rows = [{"step": str(n), "val/dice": str(n / 10), "train/total": "1"} for n in range(1, 9)]
+    cases = [make_case(f"c{n}", 0.5 + n / 20, size=1 + n) for n in range(9)]
+    page = build_report(metrics, cases, {}, history=rows)
+    assert "The Dice still rises at the end" in sections(page)["training"]
+    assert '<a href="#training">' in page
 
 
 def test_every_drawing_in_the_text_has_a_title(report: str) -> None:
     drawings = re.findall(r"<svg.*?</svg>", report, re.DOTALL)
-    assert len(drawings) == 2
+    # A legend on the first screen and one above the cases.
+    assert len(drawings) == 4
     assert all(re.search(r"<title>.{10,}</title>", drawing) for drawing in drawings)
 
 
@@ -267,13 +335,13 @@ def test_foreign_text_is_escaped(report: str) -> None:
 
 def test_phone_and_print_styles(report: str) -> None:
     # Without `screen` a sheet of paper, which is narrower, would get the layout of a phone.
-    kinds = ["screen and (max-width: 900px)", "screen and (max-width: 620px)", "print"]
+    kinds = ["screen and (max-width: 900px)", "screen and (max-width: 720px)", "print"]
     assert re.findall(r"@media ([^{]+) \{", report) == kinds
     assert "@page { margin:" in report
     paper = report[report.index("@media print") : report.index("</style>")]
     assert ".cards { grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 4mm; }" in paper
     assert ":root { color-scheme: light; }" in paper
-    assert "h2, h3, caption, thead, .lead { break-after: avoid; }" in paper
+    assert "h2, h3, h4, caption, thead, summary, .lead { break-after: avoid; }" in paper
     # What stands between the heading and the first cards must keep with them.
     between = sections(report)["cases"].split("<h3>")[0]
     assert all("lead" in classes for classes in re.findall(r'<p class="([^"]*)"', between))
@@ -388,6 +456,16 @@ def test_most_disagreeing_prefers_the_worse_mask_and_few_cases_give_few() -> Non
     assert "Most disagreeing" not in choose_cases([make_case("only", 0.5)])
 
 
+def test_groups_of_cases_have_titles_that_are_true() -> None:
+    one, other = make_case("one", 0.5, 0.0), make_case("other", 0.25, 1.0)
+    assert names(choose_cases([one])) == {"Only case": ["one"]}
+    assert names(choose_cases([one, other])) == {
+        "Best": ["one"], "Worst": ["other"], "Most disagreeing": ["one"],
+    }  # fmt: skip
+    equal = [make_case(f"c{number}", 0.5) for number in range(9)]
+    assert names(choose_cases(equal)) == {"Same Dice": ["c0", "c1", "c2"]}
+
+
 def matrix(title: str, counts: list[list[int]]) -> ConfusionMatrix:
     phrases = tuple(f"phrase {number}" for number, _ in enumerate(counts))
     return ConfusionMatrix(
@@ -443,6 +521,22 @@ def test_many_points_do_not_make_a_huge_file() -> None:
     scatter = figures.size_against_dice(cases, summary.by_size)
     assert scatter is not None
     assert len(scatter.uri) < 200_000
+
+
+def test_pictures_follow_the_colours_of_the_page() -> None:
+    """The page's own policy reaches no picture: its dark colours are inside it."""
+    picture = figures.dice_distribution([make_case(f"c{n}", 0.5 + n / 20) for n in range(9)])
+    svg = base64.b64decode(picture.uri.split(",")[1]).decode()
+    ElementTree.fromstring(svg)
+    [style] = re.findall(r"<style>(:root.*?)</style>", svg)
+    light, dark = style.split("@media (prefers-color-scheme:dark)")
+    assert (
+        dict(re.findall(r"(--c\d):(#\w+)", light)).keys() == dict(re.findall(r"(--c\d):(#\w+)", dark)).keys()
+    )
+    drawn = set(re.findall(r"(?:fill|stroke): ([^;\"]+)", svg.replace(style, "")))
+    assert {"var(--c0)", "none"} < drawn
+    # What has no colour for the dark is one that both show: of lines that stand out on light and on dark.
+    assert {colour for colour in drawn if colour.startswith("#")} == {figures.ORANGE}
 
 
 def test_without_lesions_there_is_no_scatter() -> None:

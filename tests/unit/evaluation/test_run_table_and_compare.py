@@ -192,7 +192,8 @@ def test_each_command_opens_the_data_once(
     monkeypatch.setattr(figures, "_svg_uri", lambda figure: "data:,")
     answers = {"test-1": (np.zeros((32, 32), np.uint8), (0, 0, 2, 7))}
     module = importlib.import_module("lexiseg.evaluation.evaluate")
-    monkeypatch.setattr(module, "Predictor", lambda run, options: fake_predictor(run, answers))
+    for loads in (module, importlib.import_module("lexiseg.evaluation.compare")):
+        monkeypatch.setattr(loads, "Predictor", lambda run, options: fake_predictor(run, answers))
     a, b = (replace(fake_run(), path=tmp_path / name) for name in "ab")
     out = tmp_path / "out"
     if command == "evaluate":
@@ -203,6 +204,11 @@ def test_each_command_opens_the_data_once(
         compare(a, b, data, out=out)
     assert opened == [data]
     assert list(out.rglob("metrics.json"))
+    assert (out / "comparison.html").is_file() == (command == "compare")
+    if command == "compare":
+        page = (out / "comparison.html").read_text()
+        assert f"lexiseg compare {a.path} {b.path} {data} --split test --out {out}" in page
+        assert "Only case: +0.0000" in page
     for file, name, kind in (
         ("comparison.json", "comparison", Comparison), ("table.json", "run-table", RunTable),
     ):  # fmt: skip

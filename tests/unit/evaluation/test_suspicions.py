@@ -188,7 +188,11 @@ def test_wrong_cases_come_first_with_their_reasons(
     assert len(page.all("img")) == 2 * 11
     assert all(image["alt"] for image in page.all("img"))
     assert "1. case0" in page.text
-    assert not page.all("script")
+    assert page.all("script") == [{}]
+    assert "11 cases were checked." in page.text
+    assert f"The most suspicious case is {found.cases[0].id}: {found.cases[0].kind}, score" in page.text
+    links = [link["href"] for link in page.all("a")]
+    assert [f"#case-{rank}" for rank in range(1, 12)] == links[2:]
 
 
 def test_without_words_only_masks_are_checked(

@@ -14,7 +14,7 @@ import torch
 from html_page import Page
 from lexiseg.data.readers import read_image
 from lexiseg.inference.batch import predict_to_files
-from lexiseg.inference.card import LIMIT_OF_HEAT, LIMIT_OF_WHAT_IF, build_card
+from lexiseg.inference.card import LIMIT_OF_HEAT, LIMIT_OF_WHAT_IF, build_card, card_findings
 from lexiseg.inference.explain import (
     AVERAGED,
     CORRECTED,
@@ -289,10 +289,10 @@ def with_effects(explained: Explanation, *overlaps: float | None) -> Explanation
 @pytest.mark.parametrize(
     ("overlaps", "said", "pictured"),
     [
-        ((1.0, 1.0, 1.0), "None of these changes the mask.", None),
-        ((1.0, None, 1.0), "None of those that could be forced changes the mask.", None),
+        ((1.0, 1.0, 1.0), "No other phrase changes the mask.", None),
+        ((1.0, None, 1.0), "No other phrase that could be forced changes the mask.", None),
         ((None, None, None), None, None),
-        ((1.0, 0.981, 0.99), "The mask hardly changes under any of these: the Dice stays above 0.98.", 1),
+        ((1.0, 0.981, 0.99), "The mask hardly changes under any other phrase: the Dice stays above 0.98.", 1),
         ((1.0, 0.98, 0.5), None, 2),
         ((0.0, 0.98, 0.5), None, 0),
     ],
@@ -309,10 +309,14 @@ def test_the_card_says_how_much_other_phrases_change(
     section = card[card.rindex("<section") : card.rindex("</main>")]
     text = Page(section).text
     if said is None:
-        assert "None of" not in text
+        assert "No other phrase" not in text
         assert "hardly changes" not in text
+        assert "<details>" not in section
     else:
         assert said in text
+        # One line, which a reader can open.
+        assert section.index("<details>") < section.index("<table")
+        assert said in html.unescape(section[: section.index("</summary>")])
     assert section.count("<img") == 1 + (pictured is not None)
     if pictured is not None:
         assert f"What if \N{LEFT DOUBLE QUOTATION MARK}{found.words[-1].what_if[pictured].phrase}" in text
@@ -343,7 +347,7 @@ def test_what_is_not_enough_for_the_flag_has_a_heading(explained: Explanation, i
         prediction = replace(explained.prediction, flagged=flagged, reasons=reasons)
         card = build_card(read_image(images[1]), replace(explained, prediction=prediction), name="a", run="b")
         assert (heading in card) == headed
-        assert ("A person should check this." in card) == flagged
+        assert ("A person should check this" in card) == flagged
 
 
 def test_the_card_says_what_it_does_not_show(explained: Explanation, images: list[Path]) -> None:
@@ -352,6 +356,44 @@ def test_the_card_says_what_it_does_not_show(explained: Explanation, images: lis
     dark = replace(explained, heat_kind=None, words=tuple(replace(w, heat=None) for w in explained.words))
     text = Page(build_card(read_image(images[1]), dark, name="a", run="b")).text
     assert f"What this card does not show. {LIMIT_OF_WHAT_IF}" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"flagged": True, "expected_dice": 0.312}, "A person should check this; the expected Dice of the "
+         "mask is 0.31."),
+        ({"flagged": False, "expected_dice": 0.9}, "The review flag is not set; the expected Dice of the "
+         "mask is 0.90."),
+        ({"flagged": True, "unlike_training_images": ("colour",)}, "A person should check "
+         "this: the image is unlike the training images, so the expected Dice is unknown."),
+        ({"flagged": False, "agreement": 0.75}, "The review flag is not set; 75\N{NO-BREAK SPACE}% of "
+         "the words agree"),
+        ({"agreement": None, "flagged": False}, "This run cannot tell how good the mask is"),
+        ({"words": ()}, "This run names no words."),
+        ({"area_px": {"lesion": 0}}, "The mask is empty: no lesion was found."),
+        ({"area_px": {"lesion": 64, "nodule": 0}}, "The mask marks lesion in 64 pixels ("),
+    ],
+)  # fmt: skip
+def test_the_finding_of_a_card_is_true_of_its_prediction(
+    explained: Explanation, changes: dict[str, Any], said: str
+) -> None:
+    plain = replace(explained.prediction, expected_dice=None, unlike_training_images=None)
+    sentences = card_findings(replace(plain, **changes))
+    assert len(sentences) == 3
+    assert any(sentence.startswith(said) for sentence in sentences)
+
+
+def test_a_drawn_phrase_is_compared_with_what_could_be_forced(
+    explained: Explanation, images: list[Path]
+) -> None:
+    for overlaps, said in (
+        ((1.0, 0.5, 1.0), "No phrase but this one changes the mask."),
+        ((0.9, 0.5, 1.0), "This phrase changes the mask the most."),
+        ((None, 0.5, 1.0), "Of the phrases that could be forced, this one changes the mask the most."),
+    ):
+        card = build_card(read_image(images[1]), with_effects(explained, *overlaps), name="a", run="b")
+        assert said in Page(card[card.rindex("<section") : card.rindex("</main>")]).text
 
 
 def test_notes_have_no_marks_of_another_format() -> None:
@@ -372,9 +414,10 @@ def test_notes_have_no_marks_of_another_format() -> None:
 def test_the_card_on_a_phone_and_on_paper(explained: Explanation, images: list[Path]) -> None:
     card = build_card(read_image(images[1]), explained, name="a", run="b")
     # Without `screen` a sheet of paper, which is narrower, would get the layout of a phone.
-    assert re.findall(r"@media ([^{]+) \{", card) == ["screen and (max-width: 620px)", "print"]
+    kinds = ["screen and (max-width: 900px)", "screen and (max-width: 720px)", "print"]
+    assert re.findall(r"@media ([^{]+) \{", card) == [*kinds, *kinds[1:]]
     assert "@page { margin:" in card
-    assert re.search(r"[, ]tr \{ break-inside: avoid; \}", card)
+    assert re.search(r"[, ]tr, [^{]*\{ break-inside: avoid; \}", card)
     tables = re.findall(r"<table class=\"stack\">.*?</table>", card, re.DOTALL)
     assert len(tables) == 1 + len(FACTORS)
     cells = [cell for table in tables[1:] for cell in re.findall(r"<td([^>]*)>([^<]+)</td>", table)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -14,13 +15,16 @@ import pytest
 
 from html_page import Page
 from lexiseg.evaluation import figures
+from lexiseg.evaluation.change_figures import CaseChange, CaseMask
+from lexiseg.evaluation.interval_axis import Axis
 from lexiseg.json_records import read_record, write_record
 from lexiseg.schemas import schema
 from lexiseg.studies.arm_summary import ArmResults
 from lexiseg.studies.audit import all_cases
 from lexiseg.studies.audit_file import ArmSummary, AuditResult
+from lexiseg.studies.audit_findings import audit_findings, key_figures
 from lexiseg.studies.audit_options import AuditOptions
-from lexiseg.studies.audit_page import Axis, axis_of, build_page
+from lexiseg.studies.audit_page import ShownChanges, axis_of, build_page
 from lexiseg.studies.results import same_cases
 from lexiseg.words.description import SIDE_NOTES
 from refusals import refuses
@@ -142,12 +146,13 @@ def test_arms_on_other_cases_are_refused(results: Callable[..., list[ArmResults]
 def test_page(content: AuditResult) -> None:
     page = build_page(content)
     read = Page(page)
-    # Self-contained: nothing is fetched, nothing runs; it links to the arms' own reports alone.
-    assert "<script" not in page
+    # Self-contained: nothing is fetched, and only the script of the tables runs; it links to reports.
+    assert page.count("<script") == 1
+    assert "default-src 'none'; script-src 'sha256-" in html.unescape(page)
     assert all(
         (a["src"] or "").startswith("data:image/svg+xml;base64,") for _, a in read.elements if "src" in a
     )
-    links = [a["href"] for _, a in read.elements if "href" in a]
+    links = [a["href"] for _, a in read.elements if "href" in a and not (a["href"] or "").startswith("#")]
     assert len(links) == len(set(links)) == 2 * 4 * 3
     assert all(re.fullmatch(r"arms/[a-z]+-[a-z]+-s\d/test/report\.html", link or "") for link in links)
     assert "url(" not in page
@@ -256,7 +261,8 @@ def test_page_of_one_seed(compared: Compared, results: Callable[..., list[ArmRes
 def test_the_page_on_a_phone_and_on_paper(content: AuditResult) -> None:
     page = build_page(content)
     # Without `screen` a sheet of paper, which is narrower, would get the layout of a phone.
-    assert re.findall(r"@media ([^{]+) \{", page) == ["screen and (max-width: 760px)", "print"]
+    kinds = ["screen and (max-width: 900px)", "screen and (max-width: 720px)", "print"]
+    assert re.findall(r"@media ([^{]+) \{", page) == [*kinds, *kinds[1:]]
     assert "@page { margin:" in page
     # On a phone the label stands beside the drawing, where an axis must not read as an interval.
     labels = re.findall(r'<td class="draw" data-label="([^"]*)"', page)
@@ -308,3 +314,78 @@ def test_groups_without_an_effect_are_folded(content: AuditResult) -> None:
     page = build_page(content.model_copy(update={"comparisons": none}))
     folded = re.findall(r"<summary>(.*?) \(\d+ cases\): no comparison shows a gain or harm</summary>", page)
     assert folded == ["One lesion"]
+
+
+def test_the_first_screen_says_the_finding_in_three_sentences(content: AuditResult) -> None:
+    whole = [c for c in content.comparisons if c.group == "all"]
+    means = [c.mean for c in whole if c.arm in ("reports", "concepts") and c.against == "none"]
+    kinds = [c.verdict for c in whole]
+    assert [kinds.count(kind) for kind in ("gain", "harm", "no measurable gain")] == [3, 1, 4]
+    assert audit_findings(content) == (
+        "STPNet: gain; CoTexNet: no measurable gain.",
+        f"With true words, the mean Dice differs by {min(means):+.4f} to {max(means):+.4f} from that without "
+        "text, in 4 comparisons.",
+        "Of 8 comparisons on 90 cases, 3 show a gain, 1 shows harm and 4 show no measurable gain.",
+    )
+    page = build_page(content)
+    head = page[: page.index('<section id="verdict">')]
+    assert [html.unescape(found) for found in re.findall(r'<p class="finding">(.*?)</p>', head)] == [
+        *audit_findings(content)
+    ]
+    figures_of = {figure.title: figure for figure in key_figures(content)}
+    assert figures_of["Trainings"].value == "24"
+    assert figures_of["Trainings"].note == "8 arms, 3 seeds each"
+    best = max((a for a in content.arms if a.model == "stpnet"), key=lambda arm: arm.dice.mean)
+    assert figures_of["Dice of STPNet, reports"].value == f"{best.dice.mean:.4f}"
+    assert figures_of["Failed cases"].value == "1"
+
+
+def test_the_finding_of_one_pair_gives_its_interval(
+    compared: Compared, results: Callable[..., list[ArmResults]]
+) -> None:
+    few = [arm for arm in results(models=("stpnet",)) if arm.arm.spec.name in ("none", "concepts")]
+    found = compared(few)
+    (comparison,) = [c for c in found.comparisons if c.group == "all"]
+    assert comparison.ci95 is not None
+    low, high = comparison.ci95
+    _, effect, counted = audit_findings(found)
+    assert effect.endswith(
+        f"differs by {comparison.mean:+.4f} from that without text "
+        f"(95 % interval: {low:+.4f} to {high:+.4f})."
+    )
+    assert counted.startswith("Of 1 comparison on 90 cases, 1 ")
+
+
+def test_an_audit_without_true_words_says_so(content: AuditResult) -> None:
+    bare = content.model_copy(
+        update={
+            "differences": content.differences.model_copy(update={"pairs": ()}),
+            "comparisons": tuple(c for c in content.comparisons if c.arm == "shuffled"),
+        }
+    )
+    assert audit_findings(bare)[1].startswith("No arm with true words was trained")
+    page = Page(build_page(bare))
+    assert "No arm with true words was trained." in page.text
+    assert "Table of cases" not in page.text
+
+
+def test_the_table_of_cases_holds_every_difference(content: AuditResult) -> None:
+    picture = figures.Picture(uri="data:,", alt="both outlines")
+    shown = CaseChange(
+        title="Largest gain", id="c7", difference=0.25,
+        masks=tuple(CaseMask(title=name, dice=0.5, picture=picture) for name in ("no text", "reports")),
+    )  # fmt: skip
+    page = build_page(content, ShownChanges(pair=content.differences.pairs[0], cases=(shown,)))
+    table = page[page.index('<table class="cases"') :]
+    table = table[: table.index("</table>")]
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', table)
+    assert len(rows) == 90
+    links = [name for name, _ in rows if name.startswith("<a")]
+    assert links == ['<a href="#case-0">c7</a>']
+    assert page.count(' id="case-0"') == 1
+    position = content.differences.ids.index("c7")
+    (cells,) = [cells for name, cells in rows if ">c7<" in name]
+    values = re.findall(r'data-value="([^"]+)"', cells)[1:]
+    assert [float(value) for value in values] == [pair.values[position] for pair in content.differences.pairs]
+    assert "Largest gain: +0.2500" in Page(page).text
+    assert "mean over the seeds; the pictures show one seed" in Page(page).text

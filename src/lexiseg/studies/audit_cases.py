@@ -1,0 +1,48 @@
+"""The cases that an audit shows in pictures: the masks of the first seed, with and without words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lexiseg.evaluation.change_figures import ComparedModel, draw_changes
+from lexiseg.inference.predictor import Predictor
+from lexiseg.runs.run import Run
+from lexiseg.studies.audit_file import AuditResult
+from lexiseg.studies.audit_page import ShownChanges
+from lexiseg.studies.engine import Study
+from lexiseg.studies.results import TrialResult
+
+
+def shown_changes(result: AuditResult, results: Sequence[TrialResult], study: Study) -> ShownChanges | None:
+    """Return the largest gain, the median and the largest loss of the first pair of arms, in pictures.
+
+    Args:
+        result: The content of `audit.json`.
+        results: The results of all trainings.
+        study: The study, with the run folders of the trainings.
+
+    Returns:
+        The cases; None for an audit without true words.
+
+    Raises:
+        LexisegError: A run or an image can no longer be read.
+    """
+    if not result.differences.pairs:
+        return None
+    pair = result.differences.pairs[0]
+    titles = {arm.arm: arm.title for arm in result.arms}
+    models = []
+    for arm in (pair.against, pair.arm):
+        trial = next(trial for trial in results if trial.arm == f"{pair.model}-{arm}")
+        run = Run.open(study.folder / trial.name)
+        dice = trial.cases["dice"]
+        models.append(
+            ComparedModel(
+                title=f"{titles[arm]}, seed {trial.seed}",
+                predictor=Predictor(run, study.evaluation),
+                dice={str(case): float(value) for case, value in dice.items()},
+            )
+        )
+    differences = dict(zip(result.differences.ids, pair.values, strict=True))
+    cases = draw_changes(differences, models, study.index, study.evaluation.split)
+    return ShownChanges(pair=pair, cases=tuple(cases))
