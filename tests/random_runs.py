@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,48 @@ from lexiseg.words.vocabulary import load_vocabulary
 MakeRun = Callable[..., tuple[Run, nn.Module]]
 
 
+def _spec(model: str, encoder: str, channels: int) -> NetworkSpec:
+    return NetworkSpec(model=model, encoder=encoder, width=16, out_channels=channels)
+
+
+@cache
+def _random_network(
+    model: str, encoder: str, channels: int, has_words: bool, prompted: bool
+) -> tuple[nn.Module, TextBank | None]:
+    """Return a network with random weights whose masks are neither empty nor full, and its bank."""
+    generator = torch.Generator().manual_seed(0)
+    bank = (
+        TextBank(
+            encoder="noise",
+            phrases={factor.name: factor.phrases for factor in load_vocabulary("chest").factors},
+            embeddings={
+                factor.name: torch.randn(len(factor.phrases), 1, 4, 16, generator=generator)
+                for factor in load_vocabulary("chest").factors
+            },
+        )
+        if has_words
+        else None
+    )
+    torch.manual_seed(0)
+    network = build_network(_spec(model, encoder, channels), bank).eval()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):  # statistics that do something
+                module.running_mean.normal_(std=0.2)
+                module.running_var.uniform_(0.5, 2)
+        if prompted:  # modulations start at zero, where no prompt reaches the mask
+            for modulation in network.decoder.modulations:
+                modulation.scale_shift.weight.normal_(std=0.3)
+        # Spread the scores about 0.
+        coarse = torch.randn(4, 3, 8, 8, generator=generator)
+        logits = network(nn.functional.interpolate(coarse, size=64, mode="bicubic")).logits
+        mean, scale = logits.mean(dim=(0, 2, 3)), 3 / logits.std(dim=(0, 2, 3))
+        head = network.decoder.head
+        head.weight.mul_(scale[:, None, None, None])
+        head.bias.sub_(mean).mul_(scale)
+    return network, bank
+
+
 @pytest.fixture(scope="session")
 def make_run() -> MakeRun:
     """Make a run folder and return it with the network whose weights it holds."""
@@ -38,35 +82,11 @@ def make_run() -> MakeRun:
         **manifest: Any,
     ) -> tuple[Run, nn.Module]:
         vocabulary = load_vocabulary("chest") if text != "none" else None
-        generator = torch.Generator().manual_seed(0)
-        bank = vocabulary and TextBank(
-            encoder="noise",
-            phrases={factor.name: factor.phrases for factor in vocabulary.factors},
-            embeddings={
-                factor.name: torch.randn(len(factor.phrases), 1, 4, 16, generator=generator)
-                for factor in vocabulary.factors
-            },
-        )
-        spec = NetworkSpec(
-            model=model, encoder=encoder, width=16, out_channels=1 if classes == 2 else classes
-        )
+        channels = 1 if classes == 2 else classes
+        spec = _spec(model, encoder, channels)
+        network, bank = _random_network(model, encoder, channels, vocabulary is not None, prompted)
+        network = copy.deepcopy(network)  # a test may change it
         torch.manual_seed(0)
-        network = build_network(spec, bank).eval()
-        with torch.no_grad():
-            for module in network.modules():
-                if isinstance(module, nn.BatchNorm2d):  # statistics that do something
-                    module.running_mean.normal_(std=0.2)
-                    module.running_var.uniform_(0.5, 2)
-            if prompted:  # modulations start at zero, where no prompt reaches the mask
-                for modulation in network.decoder.modulations:
-                    modulation.scale_shift.weight.normal_(std=0.3)
-            # Spread the scores about 0, so that masks are neither empty nor full.
-            coarse = torch.randn(4, 3, 8, 8, generator=generator)
-            logits = network(nn.functional.interpolate(coarse, size=64, mode="bicubic")).logits
-            mean, scale = logits.mean(dim=(0, 2, 3)), 3 / logits.std(dim=(0, 2, 3))
-            head = network.decoder.head
-            head.weight.mul_(scale[:, None, None, None])
-            head.bias.sub_(mean).mul_(scale)
         folder.mkdir(parents=True, exist_ok=True)
         save_weights(network, folder / "weights.safetensors")
         if bank is not None:

@@ -50,7 +50,7 @@ class LesionSizes:
         Raises:
             UsageError: No image has a lesion.
         """
-        cuts = size_terciles(shares)
+        cuts = size_terciles(np.asarray(shares, dtype=np.float64))
         counts = np.bincount(_groups(shares, cuts), minlength=len(GROUPS))
         none, small, medium, large = (float(count) / len(shares) for count in counts)
         return cls(images=len(shares), cuts=cuts, weights=(none, small, medium, large))

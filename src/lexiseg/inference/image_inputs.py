@@ -195,8 +195,9 @@ def _from_unit_range(array: npt.NDArray[Any]) -> Pixels:
     """Return numbers of 0..1 as 0..255, rounded."""
     if not np.isfinite(array).all():
         raise UsageError(
-            f"Expected numbers of 0..1, got {counted(int((~np.isfinite(array)).sum()), 'value')} that are "
-            "NaN or infinite. Replace them, for example with `numpy.nan_to_num(image)`.",
+            "Expected numbers of 0..1, got NaN or infinity in "
+            f"{counted(int((~np.isfinite(array)).sum()), 'value')}. Replace them, for example with "
+            "`numpy.nan_to_num(image)`.",
             code="LEX-USE-1167",
         )
     low, high = float(array.min()), float(array.max())

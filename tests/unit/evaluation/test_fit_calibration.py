@@ -166,7 +166,7 @@ def test_sees_validation_only(scene: Scene) -> None:
     assert set(fitted.review.signals) == {"overlap", "words"}
     assert fitted.review.flagged <= REVIEW_SHARE
     (said,) = fitted.warnings()
-    assert said.startswith("10 cases are few for a calibration: below 30,")
+    assert said.startswith("10 validation cases are few for a calibration: below 30,")
     stays = fitted.model_copy(update={"ece_unseen_before": 0.01, "ece_unseen_after": 0.02})
     assert "The temperature stays 1" in stays.warnings()[1]
     enough = fitted.model_copy(update={"data": fitted.data.model_copy(update={"samples": 30})})

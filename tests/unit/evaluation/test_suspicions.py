@@ -238,6 +238,6 @@ def test_runs_that_cannot_check_are_refused(data: Path, fake_run: Any, tmp_path:
     named = manifest.model_copy(update={"data": manifest.data.model_copy(update={"name": "data"})})
     write_splits_record(run.path, SplitsRecord(train=tuple(f"case{n:02}" for n in range(12))))
     learned = dataclasses.replace(fake_run(), path=run.path, manifest=named)
-    with refuses("LEX-DATA-901", "all 12 images", "--folds 5"):
+    with refuses("LEX-DATA-901", "12 images, all of", "--folds 5"):
         find_suspicions(learned, data, tmp_path / "out")
     assert not (tmp_path / "out").exists()

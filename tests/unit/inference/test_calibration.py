@@ -82,10 +82,12 @@ def test_probabilities_are_tempered_and_masks_are_not(
     tmp_path: Path, make_run: Any, images: list[Path], temperature: float
 ) -> None:
     run, _ = make_run(tmp_path / "run")
-    before = [Predictor(run).predict(path) for path in images]
+    uncalibrated = Predictor(run)
+    before = [uncalibrated.predict(path) for path in images]
     save_calibration(run, calibration(temperature), flip_average=False)
+    calibrated = Predictor(run)
     for path, plain in zip(images, before, strict=True):
-        tempered = Predictor(run).predict(path)
+        tempered = calibrated.predict(path)
         assert np.array_equal(tempered.mask, plain.mask)
         expected = expit(logit(plain.probability.astype(np.float64)) / temperature)
         np.testing.assert_allclose(tempered.probability, expected, atol=1e-3)

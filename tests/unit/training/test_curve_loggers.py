@@ -13,6 +13,7 @@ import pytest
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from lexiseg.data.sample import DatasetIndex
+from lexiseg.extras import install_hint
 from lexiseg.training import curve_loggers
 from lexiseg.training.config import make_config
 from lexiseg.training.curve_loggers import curve_logger
@@ -81,7 +82,7 @@ def test_a_missing_package_names_its_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(curve_loggers, "is_installed", lambda package: False)
-    with refuses("LEX-USE-860", f"lexiseg[{kind}]"):
+    with refuses("LEX-USE-860", install_hint(kind)):
         train_on(index, make_config({**tiny_options, "logger": kind}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
