@@ -196,7 +196,7 @@ class TestKeys:
             summary, lines = predict([served.url.replace("file.zip", "get?id=7")], tmp_path / "out")
         assert summary.done == 0
         assert lines[0]["code"] == "LEX-DATA-013"
-        assert "an HTML or XML page" in lines[0]["error"]
+        assert "an HTML, XML or SVG file" in lines[0]["error"]
 
     def test_a_refused_key_is_one_failure(self, tmp_path: Path) -> None:
         good = png(tmp_path)
