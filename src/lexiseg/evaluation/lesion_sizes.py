@@ -22,7 +22,7 @@ STANDARDISED_DICE = "dice_size_standardised"
 #: Size groups, in the order of `LesionSizes.weights`.
 GROUPS = (NO_LESION, *TERCILES)
 
-Shares = Sequence[float] | npt.NDArray[np.floating]
+Shares = Sequence[float] | npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

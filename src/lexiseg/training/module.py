@@ -297,7 +297,9 @@ class SegmentationModule(lightning.LightningModule):
             if len(joined):
                 self.log(f"val/{name}", joined.mean())
         if self.sizes is not None:
-            dice, lesions = (torch.cat(v).cpu().numpy() for v in (self._scores["dice"], self._lesions))
+            dice, lesions = (
+                torch.cat(v).cpu().double().numpy() for v in (self._scores["dice"], self._lesions)
+            )
             standardised = self.sizes.standardised(dice, lesions)
             self.log(f"val/{STANDARDISED_DICE}", torch.tensor(standardised, dtype=torch.float32))
 

@@ -207,7 +207,7 @@ def test_a_teacher_of_validation_or_test_images_is_refused(
     write_splits_record(second.path, SplitsRecord(train=ids[:1]))
     config = config_of(teachers=[str(second.path)])
     if leaks:
-        with refuses("LEX-DATA-139", f"1 images of the {learned} split", "used to train or select"):
+        with refuses("LEX-DATA-139", f"1 image of the {learned} split", "used to train or select"):
             open_teachers(index, config, QUIET)
     else:
         open_teachers(index, config, QUIET)
