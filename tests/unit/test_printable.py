@@ -34,6 +34,7 @@ ALWAYS_SEVERAL = {
     "{len(fields[twice[0]])} times",
     "{len(fitting)} objects",
     "{len(found)} columns",
+    "{len(found)} comparisons",
     "{len(found)} different ones",
     "{len(mixed)} colours",
     "{len(numbers)} patients",
