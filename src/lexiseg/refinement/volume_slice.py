@@ -90,8 +90,8 @@ def _slice(path: Path, view: View, number: int, axis: AxisName) -> RefinedImage:
     slices = volume.slices(along)
     if not 1 <= number <= len(slices):
         raise UsageError(
-            f"{path} has {counted(len(slices), 'slice')} along {_AXES[along]}; there is no slice {number}. Give "
-            f"a number from 1 to {len(slices)}.",
+            f"{path} has {counted(len(slices), 'slice')} along {_AXES[along]}; there is no slice {number}. "
+            f"Give a number from 1 to {len(slices)}.",
             code="LEX-USE-1433",
         )
     digits = len(str(len(slices)))
