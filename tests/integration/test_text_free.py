@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from command_line import TIMEOUT_S, Command, Trained, environment
 
+from fake_bank import fake_bank
+
 _BLOCKED = """
 import sys
 
@@ -80,3 +82,15 @@ def test_predicts_with_text_and_training_blocked(
     assert len(list((tmp_path / "blocked" / "cards").iterdir())) == 6
     assert cli("predict", run, images, "--out", tmp_path / "free").code == 0
     assert _fingerprint(tmp_path / "blocked") == _fingerprint(tmp_path / "free")
+
+
+def test_a_text_bank_loads_without_text_packages(tmp_path: Path) -> None:
+    fake_bank().save(tmp_path / "b.safetensors")
+    script = (
+        "import sys\n"
+        "for name in 'transformers', 'lexiseg.embeddings', 'lexiseg.words': sys.modules[name] = None\n"
+        "from lexiseg.models.text_bank import TextBank\n"
+        f"print(TextBank.load({str(tmp_path / 'b.safetensors')!r}).width)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "384"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from importlib.util import find_spec
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from doc_blocks import PAGES
 from lexiseg import extras
 from lexiseg.extras import PACKAGES, install_command, install_hint, load_module, missing_package, upgrade_hint
 from refusals import refuses
@@ -115,3 +117,11 @@ def test_every_package_of_an_extra_exists() -> None:
     # Ray is large, so developers install it by themselves.
     names = {name for names in PACKAGES.values() for name in names} - {"ray"}
     assert [name for name in sorted(names) if find_spec(name) is None] == []
+
+
+def test_no_text_names_the_command_of_one_kind_of_installation() -> None:
+    """Messages take `install_command`; pages name the extra, and one page shows the commands."""
+    source = Path(extras.__file__).parent
+    files = [*source.rglob("*.py"), *source.rglob("*.yaml"), *PAGES]
+    holding = {file.name for file in files if re.search(r"lexiseg\[[a-z,{]", file.read_text("utf-8"))}
+    assert holding - {"CHANGELOG.md"} == {"extras.py", "engines.md"}

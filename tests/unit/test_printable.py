@@ -32,7 +32,9 @@ SRC = Path(lexiseg.__file__).parent
 #: Counts in messages that are only shown for two and more.
 ALWAYS_SEVERAL = {
     "{len(fields[twice[0]])} times",
+    "{len(fitting)} objects",
     "{len(found)} columns",
+    "{len(found)} comparisons",
     "{len(found)} different ones",
     "{len(mixed)} colours",
     "{len(numbers)} patients",

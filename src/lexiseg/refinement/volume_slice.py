@@ -19,6 +19,7 @@ from lexiseg.data.readers import read_image_with_facts
 from lexiseg.data.volumes.volume_names import is_volume_file, volume_stem
 from lexiseg.data.volumes.voxel_file import open_volume_file
 from lexiseg.errors import UsageError
+from lexiseg.printable import counted
 
 VoxelAxis = Literal["i", "j", "k"]
 
@@ -89,8 +90,8 @@ def _slice(path: Path, view: View, number: int, axis: AxisName) -> RefinedImage:
     slices = volume.slices(along)
     if not 1 <= number <= len(slices):
         raise UsageError(
-            f"{path} has {len(slices)} slices along {_AXES[along]}; there is no slice {number}. Give a "
-            f"number from 1 to {len(slices)}.",
+            f"{path} has {counted(len(slices), 'slice')} along {_AXES[along]}; there is no slice {number}. "
+            f"Give a number from 1 to {len(slices)}.",
             code="LEX-USE-1433",
         )
     digits = len(str(len(slices)))

@@ -136,7 +136,7 @@ def _check_same_data(use: MaskUse, run: Run) -> None:
         if expected != found:
             raise RunError(
                 f"The run in {run.path} was started on other data: the {split} split of {index.root} "
-                f"lacks {len(expected - found)} of its {counted(len(expected), 'image')} and holds "
+                f"lacks {len(expected - found)} of the run's {counted(len(expected), 'image')} and holds "
                 f"{counted(len(found - expected), 'other image')}. Resume with the same data.",
                 code="LEX-RUN-015",
             )

@@ -256,7 +256,7 @@ class TestRefusals:
         splits = json.loads((interrupted / "splits.json").read_text())
         splits["val"][0] = "renamed"
         (interrupted / "splits.json").write_text(json.dumps(splits))
-        with refuses("LEX-RUN-015", ", which holds 1 others"):
+        with refuses("LEX-RUN-015", "lacks 1 of the run's 5 images and holds 1 other image"):
             train(phantom, interrupted, resume=True)
         (interrupted / "splits.json").write_text("[]")
         with refuses("LEX-RUN-008", "splits.json is damaged"):

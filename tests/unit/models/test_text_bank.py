@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -85,15 +83,3 @@ def test_files_that_are_no_bank_are_refused(bank: TextBank, tmp_path: Path) -> N
     path.write_bytes(path.read_bytes()[:-8])
     with refuses("LEX-WEIGHTS-003", "cannot be read"):
         TextBank.load(path)
-
-
-def test_loading_needs_no_text_package(bank: TextBank, tmp_path: Path) -> None:
-    bank.save(tmp_path / "b.safetensors")
-    script = (
-        "import sys\n"
-        "for name in 'transformers', 'lexiseg.embeddings', 'lexiseg.words': sys.modules[name] = None\n"
-        "from lexiseg.models.text_bank import TextBank\n"
-        f"print(TextBank.load({str(tmp_path / 'b.safetensors')!r}).width)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "4"

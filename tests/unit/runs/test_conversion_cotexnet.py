@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from tiny_clipseg import CONFIG, write_clipseg
 PIXELS = np.random.default_rng(0).integers(0, 256, (80, 64, 3), dtype=np.uint8)
 
 
+@cache
 def network(classes: int) -> CoTexNet:
     torch.manual_seed(3)
     return CoTexNet(CLIPSegConfig.from_dict(CONFIG), classes).eval()

@@ -20,7 +20,7 @@ from lexiseg.inference.volumes.batch import predict_volumes_to_files
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.inference.volumes.volumes_file import VOLUMES_FILE
 from lexiseg.inference.writers.registry import format_names
-from lexiseg.printable import printable_json
+from lexiseg.printable import counted, printable_json
 from lexiseg.refinement.refine import Refinement, refine_decoded, statement_for
 from lexiseg.serving.corrected_files import CORRECTED_FORMATS, write_corrected, write_masks
 from lexiseg.serving.jobs.job import Job
@@ -185,8 +185,8 @@ def _refine(
     assert settings.said is not None
     if len(inputs.images) != 1 or inputs.volumes:
         raise DataError(
-            f"Words correct the mask of one image; the job holds {len(inputs.images)} images and "
-            f"{len(inputs.volumes)} volumes. Send one image, or leave out the field 'say'.",
+            f"Words correct the mask of one image; the job holds {counted(len(inputs.images), 'image')} and "
+            f"{counted(len(inputs.volumes), 'volume')}. Send one image, or leave out the field 'say'.",
             code="LEX-DATA-1459",
         )
     (target,) = inputs.images
