@@ -79,12 +79,13 @@ def read_bytes(path: str | Path, most: int) -> bytes:
     return content
 
 
-def parse_json(content: bytes | str, *, most: int = MAX_JSON_BYTES) -> Any:
+def parse_json(content: bytes | str, *, most: int = MAX_JSON_BYTES, finite: bool = True) -> Any:
     """Return the value of a JSON text.
 
     Args:
         content: The text; bytes are UTF-8, with or without a byte order mark.
         most: Largest number of bytes, or of characters of a `str`.
+        finite: Whether NaN and infinite numbers are refused.
 
     Raises:
         UnusableTextError: It is no JSON, exceeds a limit of this module, has a key twice in one object, a
@@ -98,8 +99,8 @@ def parse_json(content: bytes | str, *, most: int = MAX_JSON_BYTES) -> Any:
         value = json.loads(
             text,
             object_pairs_hook=_object,
-            parse_constant=_no_constant,
-            parse_float=_finite,
+            parse_constant=_no_constant if finite else float,
+            parse_float=_finite if finite else float,
             parse_int=_whole,
         )
     except UnicodeDecodeError as error:

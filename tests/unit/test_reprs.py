@@ -38,7 +38,7 @@ def test_predictor_run_and_vocabulary(predictor: Predictor) -> None:
     assert fits_a_line(predictor.run) == "Run(covid-xray, stpnet compact, lesion, 224 px, text reports)"
     vocabulary = fits_a_line(load_vocabulary("chest"))
     assert vocabulary == "Vocabulary(chest, 4 factors, 20 phrases, left and right of the image)"
-    assert fits_a_line(predictor.calibration).startswith("Calibration(temperature 1.559, 1429 validation")
+    assert fits_a_line(predictor.calibration).startswith("Calibration(temperature 1.559, 1,429 validation")
 
 
 def test_prediction_and_refinement(predictor: Predictor) -> None:

@@ -46,14 +46,14 @@ def check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
     seen = [sample.id for sample in index.split(split) if sample.id in used]
     if seen:
         how = (
-            f"belong to the training split of the run in {run.shown}, which left them out as they had no "
-            f"mask (for example {seen[0]}), and others of the same patients may have been learned from"
+            f"of the training split of the run in {run.shown}, which left them out as they had no mask (for "
+            f"example {seen[0]}); others of the same patients may have been learned from"
             if set(run.splits.left_out).issuperset(seen)
-            else f"were used to train or select the run in {run.shown} (for example {seen[0]}), so their "
+            else f"on which the run in {run.shown} was trained or selected (for example {seen[0]}), so their "
             f"scores would say nothing"
         )
         raise DataError(
-            f"{counted(len(seen), 'image')} of the {split} split of {index.root} {how}: this is not the "
+            f"The {split} split of {index.root} holds {counted(len(seen), 'image')} {how}: this is not the "
             f"split of the training. Copy {run.path / 'splits.json'} beside the data, or, if this is another "
             "data set, give it a name of its own in dataset.yaml.",
             code="LEX-DATA-139",

@@ -17,6 +17,7 @@ from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.inference.training_images import Aspect
 from lexiseg.json_records import Record
+from lexiseg.structured_text import UnusableTextError, parse_json
 from lexiseg.words.description import Description, Side
 
 _ERRORS = {kind.__name__: kind for kind in LexisegError.__subclasses__()}
@@ -98,8 +99,8 @@ def decode_options(message: str) -> PredictionOptions:
         ResourceError: It is no such message.
     """
     try:
-        found = OptionsMessage.model_validate_json(message)
-    except ValidationError as error:
+        found = OptionsMessage.model_validate(parse_json(message))
+    except (UnusableTextError, ValidationError) as error:
         raise _not_understood(error) from error
     return PredictionOptions(**{name: getattr(found, name) for name in OptionsMessage.model_fields})
 
@@ -127,7 +128,7 @@ def decode_result(message: str, arrays: bytes) -> Prediction | LexisegError:
         ResourceError: They are no such messages.
     """
     try:
-        result = ResultMessage.model_validate_json(message).result
+        result = ResultMessage.model_validate(parse_json(message, finite=False)).result
         if isinstance(result, ErrorMessage):
             said = result.message.encode("ascii").decode("unicode_escape")
             return _ERRORS.get(result.kind, LexisegError)(said, code=result.code)
@@ -135,7 +136,7 @@ def decode_result(message: str, arrays: bytes) -> Prediction | LexisegError:
         found = {name: values.copy() for name, values in load(arrays).items()}
         fields = {name: getattr(result, name) for name in PredictionMessage.model_fields}
         return Prediction(mask=found["mask"], probability=found["probability"], **fields)
-    except (ValidationError, SafetensorError, KeyError, UnicodeError) as error:
+    except (UnusableTextError, ValidationError, SafetensorError, KeyError, UnicodeError) as error:
         raise _not_understood(error) from error
 
 

@@ -133,7 +133,7 @@ def test_all_runs_are_checked_before_one_is_scored(
     (tmp_path / "seen" / "splits.json").write_text(json.dumps({"train": ["test-1"]}))
     manifest = fits.manifest.model_copy(update={"data": DataRecord(name="lungs")})
     seen = replace(fake_run(), path=tmp_path / "seen", manifest=manifest)
-    with pytest.raises(DataError, match=rf"used to train or select the run in {seen.path} "):
+    with pytest.raises(DataError, match=rf"on which the run in {seen.path} was trained or selected "):
         evaluate_runs([fits, seen], data, out=tmp_path / "out")
     assert scored == []
     with pytest.raises(InterruptedError):

@@ -207,7 +207,7 @@ def test_a_teacher_of_validation_or_test_images_is_refused(
     write_splits_record(second.path, SplitsRecord(train=ids[:1]))
     config = config_of(teachers=[str(second.path)])
     if leaks:
-        with refuses("LEX-DATA-139", f"1 image of the {learned} split", "used to train or select"):
+        with refuses("LEX-DATA-139", f"The {learned} split", "holds 1 image", "trained or selected"):
             open_teachers(index, config, QUIET)
     else:
         open_teachers(index, config, QUIET)
@@ -215,7 +215,7 @@ def test_a_teacher_of_validation_or_test_images_is_refused(
 
 def test_a_teacher_that_was_selected_on_test_images_is_refused(second: Run, index: DatasetIndex) -> None:
     write_splits_record(second.path, SplitsRecord(val=tuple(sample.id for sample in index.split("test"))))
-    with refuses("LEX-DATA-139", "of the test split"):
+    with refuses("LEX-DATA-139", "The test split"):
         open_teachers(index, config_of(teachers=[str(second.path)]), QUIET)
 
 
