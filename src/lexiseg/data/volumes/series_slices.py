@@ -13,7 +13,6 @@ from pydicom.dataset import Dataset
 
 from lexiseg.clinic.dataset import read_image_dataset
 from lexiseg.clinic.image import DicomImage, image_of
-from lexiseg.clinic.rendering import Recipe
 from lexiseg.clinic.series import Series, SliceHeader, has_frames, series_volume
 from lexiseg.clinic.view import AS_STORED, View, Window
 from lexiseg.clinic.volume_geometry import VolumeGrid, slice_of
@@ -113,30 +112,16 @@ class AcquiredSlices:
             DataError: Its file cannot be read.
         """
         image = self._image(index)
-        ranged, found = self._ranged(image), self._range
-        if found is None or ranged is image:
+        if self._range is None or not _has_no_window(image):
             return DecodedImage(pixels=dicom_pixels(image), facts=image.facts), image.chosen.assumptions
+        found = self._range
+        width = max(found.high - found.low, _NARROWEST)
+        window = Window(center=(found.low + found.high) / 2, width=width, function="LINEAR_EXACT")
+        ranged = image_of(image.dataset, image.path, image.index, View(window=window))
         notes = (*ranged.chosen.assumptions, *found.assumptions)
         others = [note for note in image.facts.assumptions if note not in image.chosen.assumptions]
         facts = dataclasses.replace(ranged.facts, shown=found.shown, assumptions=(*notes, *others))
         return DecodedImage(pixels=dicom_pixels(ranged), facts=facts), notes
-
-    def recipe(self, index: int) -> Recipe:
-        """Return how the grey values of one slice are shown.
-
-        Raises:
-            DataError: Its file cannot be read.
-        """
-        return self._ranged(self._image(index)).chosen
-
-    def _ranged(self, image: DicomImage) -> DicomImage:
-        """Return a slice without a window with the shared range as its window; others as they are."""
-        found = self._range
-        if found is None or not _has_no_window(image):
-            return image
-        width = max(found.high - found.low, _NARROWEST)
-        window = Window(center=(found.low + found.high) / 2, width=width, function="LINEAR_EXACT")
-        return image_of(image.dataset, image.path, image.index, View(window=window))
 
     def _image(self, index: int) -> DicomImage:
         header = self.volume.series.slices[index]

@@ -96,7 +96,7 @@ class CaptureVolumeWriter(VolumeWriter):
         """
         from lexiseg.inference.volumes.series_slice_objects import save_capture
 
-        save_capture(predicted.series, predicted.dicom, path)
+        save_capture(predicted.series, predicted.dicom, predicted.prediction, path)
 
 
 class PresentationStateVolumeWriter(VolumeWriter):

@@ -289,6 +289,20 @@ def test_pictures_of_the_slice_with_the_largest_area(
     assert len(files) == 8
 
 
+def test_objects_of_slices_across_the_acquired_ones_show_an_acquired_slice(
+    tmp_path: Path, predictor: Predictor
+) -> None:
+    ct_series(tmp_path / "ct", WindowCenter=None, WindowWidth=None)
+    targets = find_volumes([tmp_path / "ct"]).targets
+    out = tmp_path / "out"
+    summary = predict_volumes_to_files(predictor, targets, out, formats=["sc", "gsps"], axis="coronal")
+    assert summary.refused == ()
+    capture = pydicom.dcmread(out / "sc" / "ct.dcm")
+    # The head was marked, at the front and at the back: slice 7 is the only one with lesions.
+    assert capture.SourceImageSequence[0].ReferencedSOPInstanceUID == "2.25.10007"
+    assert list(capture.PatientOrientation) == ["L", "P"]
+
+
 SHUFFLED = (5, 2, 7, 0, 1, 6, 3, 4)
 
 
