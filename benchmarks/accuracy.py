@@ -83,6 +83,7 @@ def trial_of(options: argparse.Namespace, name: str) -> Trial:
         "seed": options.seed,
         "image_size": options.image_size,
         "selection": "size_standardised_dice",
+        "precision": "bf16",
         **changes,
         **dict(options.set),
     }
