@@ -6,6 +6,8 @@ MINUTES ?= 3
 # Kills of `make faults`, and the seed of their moments.
 KILLS ?= 100
 SEED ?= 0
+# Builds and starts the images of `make test-containers`: docker or podman.
+CONTAINERS ?= docker
 
 # Tests run in as many processes as there are cores; each computes with one thread.
 JOBS ?= auto
@@ -15,7 +17,10 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 LOCK := $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--custom-compile-command 'make lock' --constraint locks/pins.txt
 
-.PHONY: demo test coverage test-oldest faults gateway-kills test-clinic fuzz fuzz-server check lock audit-dependencies docs clean
+# What only evaluation, figures and sheets need stays out of the images of deploy/Dockerfile.
+NOT_IN_IMAGES := pandas matplotlib contourpy cycler fonttools kiwisolver pyparsing python-dateutil openpyxl et-xmlfile
+
+.PHONY: demo test coverage test-oldest faults gateway-kills test-clinic test-containers fuzz fuzz-server check lock audit-dependencies docs clean
 
 ## Train, evaluate and predict in a few minutes; DATA=folder uses your own data set.
 demo: $(VENV)/.installed
@@ -69,11 +74,17 @@ gateway-kills: $(VENV)/.installed-dev
 test-clinic: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs tests/clinic
 
+## The images of deploy/Dockerfile: their size, and prediction without rights (takes some minutes).
+test-containers: $(VENV)/.installed-dev
+	LEXISEG_CONTAINERS=$(CONTAINERS) $(BIN)/python -m pytest -rs tests/containers
+
 ## New versions of all locked packages, within the bounds of pyproject.toml, with their hashes.
 lock: $(VENV)/.installed-dev
 	$(LOCK) pyproject.toml --extra train locks/build.in --output-file locks/runtime.txt
 	$(LOCK) pyproject.toml --extra dev --constraint locks/runtime.txt --output-file locks/dev.txt
-	$(LOCK) pyproject.toml --extra gateway --constraint locks/dev.txt --output-file locks/gateway.txt
+	$(LOCK) locks/build.in --constraint locks/runtime.txt --output-file locks/build.txt
+	$(LOCK) pyproject.toml --extra gateway --extra serve $(NOT_IN_IMAGES:%=--no-emit-package %) \
+		--constraint locks/dev.txt --output-file locks/container.txt
 	$(LOCK) pyproject.toml --extra docs --constraint locks/dev.txt --output-file locks/docs.txt
 
 ## The locked packages against the known vulnerabilities (needs the service of PyPI).
