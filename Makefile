@@ -56,8 +56,8 @@ fuzz-server: $(VENV)/.installed-dev
 
 ## Style, types, the direction of imports, and no secrets in tracked files (without git, in all files).
 check: $(VENV)/.installed-dev
-	$(BIN)/ruff check --no-cache src tests benchmarks docs .ci
-	$(BIN)/ruff format --no-cache --check src tests benchmarks docs .ci
+	$(BIN)/ruff check --no-cache src tests benchmarks docs deploy .ci
+	$(BIN)/ruff format --no-cache --check src tests benchmarks docs deploy .ci
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python .ci/scan_secrets.py $(BIN)/detect-secrets-hook --baseline .secrets.baseline
