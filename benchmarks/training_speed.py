@@ -104,9 +104,9 @@ class Variant:
 
 
 def batches_of(training: Training) -> Iterator[dict[str, Any]]:
-    """Yield the batches of a training, loaded by this process; images are read as they come."""
+    """Yield the batches of a training, loaded by this process from images in memory."""
     config = training.config.model_copy(update={"workers": 0})
-    pixels, _ = pixel_sources(training.index, size=config.image_size, cached=False)
+    pixels, _ = pixel_sources(training.index, size=config.image_size, cached=True)
     examples = TrainingExamples(pixels, training.plan.train, augment=config.augment, seed=config.seed)
     sampler = StepSampler(
         len(pixels), batch_size=config.batch_size, segment_steps=1_000_000, seed=config.seed, total_steps=None

@@ -17,7 +17,7 @@ from lexiseg.runs.run import Run
 ONNX_FILE, OPENVINO_FILE = "model.onnx", "model.openvino"
 
 # Passes of the probe, after one that is not counted, and images of each.
-_PASSES, _IMAGES = 3, 2
+_PASSES, _IMAGES = 2, 8
 
 
 def load_engine(

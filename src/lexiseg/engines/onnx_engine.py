@@ -34,7 +34,7 @@ class OnnxEngine:
         self._file, threads = file, cpu_threads()
         self._session = _session(file, threads)
         self._together = min(_TOGETHER, threads)
-        self._threads_of_each = threads // self._together
+        self._threads_of_each = -(-threads // self._together)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -52,7 +52,8 @@ class OnnxEngine:
 
     def run(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features; see `Engine.run`."""
-        if len(images) < 2 or self._together < 2:
+        # Fewer images than go side by side would leave processors unused.
+        if len(images) < max(2, self._together):
             return run_singly(partial(_run, self._session), images, inside)
         # Images side by side, each with few threads, are faster than one after the other with all threads:
         # threads that share an image wait for each other after every layer. The numbers are the same.

@@ -153,7 +153,9 @@ def _command(index: DatasetIndex, runs: Mapping[str, Run], options: EvaluationOp
     """Return the command line that compares the same."""
     command = ["lexiseg", "compare", *(run.shown for run in runs.values()), str(index.root)]
     command += ["--split", options.split, "--out", str(out)]
-    return shlex.join([*command, *options_of_command(options, ("seed", "tolerance", "device"))])
+    return shlex.join(
+        [*command, *options_of_command(options, ("seed", "tolerance", "device", "engine", "precision"))]
+    )
 
 
 def _run_pair(runs: Mapping[str, Run]) -> RunPair:

@@ -154,12 +154,14 @@ class TeacherRunRecord(Record):
 
     Attributes:
         name: Name of its folder.
+        data: Name of the data set that it was trained on.
         encoder: Its image encoder.
         image_size: Height and width in pixels of the pictures that its network sees.
         weights_sha256: SHA-256 of its weights.
     """
 
     name: str
+    data: str
     encoder: str
     image_size: int
     weights_sha256: str

@@ -136,7 +136,7 @@ def forecast_training(
     use = take_part(index, config)
     teachers = open_teachers(index, config, console)
     if teachers:
-        check_distillation(use, ALONE)
+        check_distillation(use, ALONE, teachers)
     plan = plan_run(use, config, console)
     training = Training(use, plan, config, out=out, resume=False, console=console, teachers=teachers)
     module = training.module()

@@ -47,9 +47,11 @@ class SegmentationModule(lightning.LightningModule):
         text_inputs: Turns phrase indices into what the teacher reads; given with a teacher.
         pseudo_weight: Weight of the loss on pseudo labels of images without mask.
         vocabulary: The vocabulary of the words that the network names; None where it names none.
+        ranks: The place of this process among those that share each batch.
+
+    Attributes:
         sizes: The lesion sizes of the training, by which validation Dice is standardised too; None: it is
             not.
-        ranks: The place of this process among those that share each batch.
     """
 
     def __init__(
@@ -66,7 +68,6 @@ class SegmentationModule(lightning.LightningModule):
         text_inputs: TextInputs | None = None,
         pseudo_weight: float = 1.0,
         vocabulary: Vocabulary | None = None,
-        sizes: LesionSizes | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
         super().__init__()
@@ -83,7 +84,7 @@ class SegmentationModule(lightning.LightningModule):
         self.steps_per_epoch = steps_per_epoch
         self.mean, self.std = mean, std
         self.vocabulary = vocabulary
-        self.sizes = sizes
+        self.sizes: LesionSizes | None = None
         self.average: AveragedModel | None = None
         self.average_teacher: AveragedModel | None = None
         if self.loop.ema_decay > 0:

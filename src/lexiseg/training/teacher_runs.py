@@ -10,6 +10,7 @@ from rich.console import Console
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import RunError, UsageError
 from lexiseg.evaluation.checks import check_classes, check_unseen
+from lexiseg.printable import counted
 from lexiseg.runs.manifest import DistillationRecord, Manifest, TeacherRunRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.compact_configuration import CompactConfig
@@ -66,6 +67,12 @@ def _check_teacher(run: Run, index: DatasetIndex, console: Console) -> None:
             code="LEX-USE-1564",
         )
     check_classes(index, run)
+    if manifest.training.distillation is not None:
+        raise UsageError(
+            f"teachers: the run {run.shown} had teachers itself, and what these have learned is not known. "
+            "Name runs that were trained without teachers.",
+            code="LEX-USE-1581",
+        )
     if run.splits is None:
         raise RunError(
             f"teachers: {run.shown} does not say which images it was trained on, so it may have learned the "
@@ -85,11 +92,12 @@ def _check_teacher(run: Run, index: DatasetIndex, console: Console) -> None:
     check_unseen(index, run, "test")
 
 
-def check_distillation(use: MaskUse, ranks: Ranks) -> None:
+def check_distillation(use: MaskUse, ranks: Ranks, teachers: Sequence[Run]) -> None:
     """Refuse trainings in which teachers cannot take part.
 
     Raises:
-        UsageError: Images without mask take part too, or several processes train.
+        UsageError: Images without mask take part too, a teacher has learned masks that are left out, or
+            several processes train.
     """
     if use.unmasked is not None:
         raise UsageError(
@@ -97,6 +105,17 @@ def check_distillation(use: MaskUse, ranks: Ranks) -> None:
             "images without mask out (--unmasked leave_out), or leave `teachers` out.",
             code="LEX-USE-1568",
         )
+    for run in teachers:
+        assert run.splits is not None  # `open_teachers` refuses runs without
+        learned = set(run.splits.train) - set(run.splits.left_out)
+        revealed = sorted(learned.intersection(use.left_out))
+        if revealed:
+            raise UsageError(
+                f"teachers: {run.shown} was trained on {counted(len(revealed), 'image')} whose masks this "
+                f"training leaves out (for example {revealed[0]}), and would reveal them. Name a run that "
+                "was trained with the same --masks and --seed, or leave `teachers` out.",
+                code="LEX-USE-1580",
+            )
     if ranks.several:
         raise UsageError(
             "teachers: they draw their masks on one device. Train with --devices 1, or leave `teachers` out.",
@@ -118,12 +137,20 @@ def check_same_teachers(run: Run, runs: Sequence[Run], config: TrainConfig) -> N
     Raises:
         RunError: They have.
     """
-    if runs and run.manifest.training.distillation != distillation_record(runs, config):
+    if not runs:
+        return
+    kept, now = run.manifest.training.distillation, distillation_record(runs, config)
+    # Not their names: a folder may move.
+    if kept is None or kept.share != now.share or _weights(kept) != _weights(now):
         raise RunError(
             f"The run in {run.path} was started with other weights of its teachers "
             f"({', '.join(teacher.shown for teacher in runs)}). Restore these runs, or start a new run.",
             code="LEX-RUN-1566",
         )
+
+
+def _weights(record: DistillationRecord) -> list[str]:
+    return [teacher.weights_sha256 for teacher in record.teachers]
 
 
 def distillation_record(runs: Sequence[Run], config: TrainConfig) -> DistillationRecord:
@@ -134,6 +161,7 @@ def distillation_record(runs: Sequence[Run], config: TrainConfig) -> Distillatio
         teachers=tuple(
             TeacherRunRecord(
                 name=run.path.resolve().name,
+                data=run.manifest.data.name,
                 encoder=run.manifest.network.encoder,
                 image_size=run.manifest.image_size,
                 weights_sha256=run.weights_sha256(),

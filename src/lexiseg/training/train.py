@@ -186,7 +186,7 @@ def train_on(
     if resume:
         check_same_teachers(Run.open(out), teachers, config)
     if teachers:
-        check_distillation(use, ranks)
+        check_distillation(use, ranks, teachers)
     if ranks.several and plan.unmasked is not None:
         raise UsageError(
             "unmasked: teachers draw masks for images without one, and teachers train on one device. Train "

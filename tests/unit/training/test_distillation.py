@@ -229,11 +229,29 @@ def test_a_teacher_of_other_data_is_said(second: Run, index: DatasetIndex) -> No
 def test_teachers_need_masks_and_one_process(index: DatasetIndex) -> None:
     few = MaskUse(index=index, images_per_pass=16, left_out=(), unmasked="words")
     with refuses("LEX-USE-1568", "--unmasked leave_out"):
-        check_distillation(few, ALONE)
+        check_distillation(few, ALONE, [])
     whole = dataclasses.replace(few, unmasked=None)
-    check_distillation(whole, ALONE)
+    check_distillation(whole, ALONE, [])
     with refuses("LEX-USE-1569", "--devices 1"):
-        check_distillation(whole, Ranks(size=2))
+        check_distillation(whole, Ranks(size=2), [])
+
+
+def test_a_teacher_reveals_no_hidden_masks(second: Run, index: DatasetIndex) -> None:
+    """It was trained on two images; the masks of one of them, or of none, are left out here."""
+    known, hidden, other = (sample.id for sample in index.split("train")[:3])
+    write_splits_record(second.path, SplitsRecord(train=(known, hidden, other), left_out=(other,)))
+    (teacher,) = open_teachers(index, config_of(teachers=[str(second.path)]), QUIET)
+    use = MaskUse(index=index, images_per_pass=16, left_out=(hidden, other), unmasked=None)
+    with refuses("LEX-USE-1580", "1 image", hidden):
+        check_distillation(use, ALONE, [teacher])
+    check_distillation(dataclasses.replace(use, left_out=(other,)), ALONE, [teacher])
+
+
+def test_a_teacher_with_teachers_is_refused(second: Run, index: DatasetIndex) -> None:
+    config = config_of(teachers=[str(second.path)])
+    taught = with_teachers(second.manifest, [second], config)
+    with refuses("LEX-USE-1581", "had teachers itself"):
+        open_teachers(index, config_of(teachers=[str(Run.create(second.path, taught).path)]), QUIET)
 
 
 def test_teachers_draw_on_stretched_images(
