@@ -10,8 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
-#: What is removed: tests of packages, sources in Cython, and what onnxruntime has for programs in C and for the
-#: conversion of models.
+#: What is removed: tests of packages, sources in Cython, and what onnxruntime has for programs in C and for
+#: the conversion of models.
 _NOT_USED = (
     "**/tests",
     "**/*.pyx",
