@@ -78,7 +78,9 @@ class ContainerProgram:
 
     def becomes_healthy(self, container: str, image: str) -> bool:
         """Return whether the health check of an image succeeds in a container within two minutes."""
-        kind, *check = self.inspected(image)["Config"]["Healthcheck"]["Test"]
+        found = self.inspected(image)
+        # docker and podman keep it in different places.
+        kind, *check = (found["Config"].get("Healthcheck") or found["Healthcheck"])["Test"]
         assert kind == "CMD"
         end = time.monotonic() + _SECONDS
         while time.monotonic() < end:

@@ -80,10 +80,8 @@ def test_a_module_of_mercure_needs_no_network_and_no_user_of_its_own(
     )
     found = sorted(dcmread(path).Modality for path in out.glob("*.dcm"))
     assert found == ["OT", "SEG", "SR"]
-    assert (
-        "1 images segmented"
-        in json.loads((out / "result.json").read_text())["__mercure_notification"]["text"]
-    )
+    result = json.loads((out / "result.json").read_text())
+    assert result["__mercure_notification"]["text"].startswith("1 image segmented")
     assert program.inspected(mercure)["Config"].get("Volumes") is None
 
 
