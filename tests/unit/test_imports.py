@@ -127,3 +127,10 @@ def test_the_two_lists_of_the_public_interface_agree() -> None:
     assert set(lexiseg.__all__) == {*for_type_checkers, "LexisegError", "__version__", "load"}
     for name, home in for_type_checkers.items():
         assert getattr(lexiseg, name) is getattr(import_module(home), name)
+
+
+@pytest.mark.parametrize("module", ["lexiseg.serving.server", "lexiseg.cli.serve_command"])
+def test_a_server_for_images_needs_no_other_extra(module: str) -> None:
+    """The extra `serve` holds no packages for DICOM files and volumes, and neither torch nor pandas."""
+    absent = ("torch", "pandas", "pydicom", "highdicom", "pynetdicom", "nibabel", "SimpleITK")
+    loaded(f"import sys\nsys.modules.update(dict.fromkeys({absent}))\nimport {module}")

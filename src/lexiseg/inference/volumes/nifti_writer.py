@@ -6,7 +6,6 @@ import gzip
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 
 from lexiseg.data.volumes.volume import Volume
@@ -15,8 +14,11 @@ from lexiseg.errors import DataError
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
 
-# nibabel has no types.
-_NIB: Any = nibabel
+
+def _nib() -> Any:
+    """Return nibabel, which has no types; only writing needs it, and it is an extra."""
+    return load_module("nibabel")
+
 
 #: Codes of NIfTI for what an affine means: nothing, or the coordinates of the scanner.
 _UNKNOWN, _SCANNER = 0, 1
@@ -66,12 +68,12 @@ def _labelled(prediction: VolumePrediction, volume: Volume) -> Any:
         for keyword in _TEXTS_OF_SOURCE:
             kept[keyword] = b""
         kept["cal_min"] = kept["cal_max"] = 0
-        kind = _NIB.Nifti2Image if isinstance(header, _NIB.Nifti2Header) else _NIB.Nifti1Image
+        kind = _nib().Nifti2Image if isinstance(header, _nib().Nifti2Header) else _nib().Nifti1Image
         image = kind(prediction.labels, kept.get_best_affine(), kept)
         image.set_data_dtype(np.uint8)
     else:
         grid = prediction.grid
-        image = _NIB.Nifti1Image(prediction.labels, grid.affine)
+        image = _nib().Nifti1Image(prediction.labels, grid.affine)
         for set_form in (image.set_sform, image.set_qform):
             set_form(grid.affine, code=_SCANNER if grid.is_placed else _UNKNOWN)
         image.header.set_xyzt_units("mm" if grid.has_spacing else "unknown")

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Protocol
 
 from lexiseg.errors import DataError, LexisegError, RequestError
+from lexiseg.extras import load_module
 from lexiseg.files import disk_errors
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.predictions_file import RESULTS_FILE
 from lexiseg.inference.result import Prediction
-from lexiseg.inference.volumes.batch import predict_volumes_to_files
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.inference.volumes.volumes_file import VOLUMES_FILE
 from lexiseg.inference.writers.registry import format_names
@@ -158,7 +158,9 @@ def _predict(
 
     settings = job.settings
     if inputs.volumes:
-        predict_volumes_to_files(
+        # Volumes need packages of extras, which a server for images is without.
+        volumes = load_module("lexiseg.inference.volumes.batch")
+        volumes.predict_volumes_to_files(
             predictor,
             inputs.volumes,
             out,
