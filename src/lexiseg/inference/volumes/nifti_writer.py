@@ -11,6 +11,7 @@ import numpy as np
 from lexiseg.data.volumes.volume import Volume
 from lexiseg.data.volumes.voxel_file import VoxelFile
 from lexiseg.errors import DataError
+from lexiseg.extras import load_module
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
 
