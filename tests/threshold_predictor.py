@@ -18,7 +18,7 @@ from lexiseg.inference.result import Prediction
 class Thresholds:
     """Calls bright pixels lesion; flags images whose name says so."""
 
-    run = SimpleNamespace(class_names=("background", "lesion"), path=Path("runs/bright"))
+    run = SimpleNamespace(class_names=("background", "lesion"), path=Path("runs/bright"), name="bright")
 
     options = PredictionOptions()
     calibration = None

@@ -70,7 +70,7 @@ def refine(
 
     predictor = load(run, device=device, flip_average=flip_average, spacing_mm=spacing_mm, view=view)
     files = refine_to_files(predictor, image, out, say=said, slice_number=slice_number, axis=axis.value)
-    show_result(files.about(predictor.run.path.name))
+    show_result(files.about(predictor.run.name))
     _say_refinement(files.refinement)
     say(f"Results: {files.record}")
 

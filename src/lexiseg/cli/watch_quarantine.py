@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,12 @@ _STOPPED = {
     "retry": "Objects that the gateway tries again when it starts",
     "drop": "Objects that are removed",
 }
+# Why `retry` leaves an object where it is.
+_STAY = (
+    "Objects stay in quarantine while the gateway knows another one with the same SOP instance UID, because "
+    "the results would have one UID. Where both are in quarantine, drop the wrong one; else correct the UID "
+    "in the system that made the object, and send it again"
+)
 
 
 class QuarantineAction(StrEnum):
@@ -69,24 +75,39 @@ def manage_quarantine(
         say("The quarantine is empty.")
         show_result([])
         return
-    _act(settings, ids, "retry" if action is QuarantineAction.RETRY else "drop")
-    show_result(ids)
+    conflicts = {one.id for one in found if one.why is not None and one.why.code == quarantine.CONFLICT}
+    show_result(_act(settings, ids, "retry" if action is QuarantineAction.RETRY else "drop", conflicts))
 
 
-def _act(settings: GatewayConfiguration, ids: Sequence[str], action: Action) -> None:
-    """Act on objects, or ask the gateway that runs to do so."""
+def _act(
+    settings: GatewayConfiguration, ids: Sequence[str], action: Action, conflicts: Set[str]
+) -> list[str]:
+    """Act on objects, or ask the gateway that runs to do so; return those that were acted on or asked for.
+
+    Args:
+        settings: The configuration of the gateway.
+        ids: The objects.
+        action: What is done.
+        conflicts: Objects that came with the UID of another one.
+    """
     quarantine, service = load_module("lexiseg.gateway.quarantine"), load_module("lexiseg.gateway.service")
     log = load_module("lexiseg.gateway.event_log").EventLog(io.StringIO())
     try:
         with service.opened_state(settings, log) as state:
-            count = quarantine.act(state, ids, action)
+            done: list[str] = quarantine.act(state, ids, action)
     except UsageError as error:
         if error.code != _IN_USE:
             raise
         quarantine.request(settings.state, ids, action)
         say(f"{_RUNNING[action]}: {len(ids)}.")
-        return
-    say(f"{_STOPPED[action]}: {count}.")
+        if action == "retry" and conflicts.intersection(ids):
+            say(f"{_STAY}.")
+        return list(ids)
+    say(f"{_STOPPED[action]}: {len(done)}.")
+    kept = conflicts.intersection(ids).difference(done)
+    if action == "retry" and kept:
+        say(f"{_STAY}: {len(kept)}.")
+    return done
 
 
 def _show(found: Sequence[QuarantinedObject]) -> None:

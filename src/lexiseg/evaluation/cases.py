@@ -13,7 +13,7 @@ from scipy.ndimage import label as label_components
 
 from lexiseg.data.sample import Sample
 from lexiseg.evaluation.metrics import METRICS, CaseScores
-from lexiseg.evaluation.statistics import size_terciles
+from lexiseg.evaluation.statistics import size_groups, size_terciles
 from lexiseg.printable import row_of_cells
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary
@@ -22,6 +22,8 @@ from lexiseg.words.vocabulary import Vocabulary
 TERCILES = ("small", "medium", "large")
 #: Size stratum of a case whose true mask is empty.
 NO_LESION = "no lesion"
+#: All size strata, in the order of `statistics.size_groups`.
+SIZE_GROUPS = (NO_LESION, *TERCILES)
 
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
 
@@ -86,10 +88,8 @@ def tercile_cuts(cases: Sequence[ScoredCase]) -> tuple[float, float] | None:
 
 
 def size_stratum(case: ScoredCase, cuts: tuple[float, float] | None) -> str:
-    """Return the name of a case's size stratum: one of `TERCILES`, or `NO_LESION`."""
-    if cuts is None or case.truth_px == 0:
-        return NO_LESION
-    return TERCILES[int(np.searchsorted(cuts, case.truth_share, side="left"))]
+    """Return the name of a case's size stratum, one of `SIZE_GROUPS`."""
+    return NO_LESION if cuts is None else SIZE_GROUPS[int(size_groups([case.truth_share], cuts)[0])]
 
 
 def case_table(

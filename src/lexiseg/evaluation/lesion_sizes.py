@@ -13,14 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.evaluation.cases import NO_LESION, TERCILES
-from lexiseg.evaluation.statistics import size_terciles
+from lexiseg.evaluation.cases import SIZE_GROUPS
+from lexiseg.evaluation.statistics import size_groups, size_terciles
 
 #: Name of the standardised mean in `history.csv` (after "val/") and in `run.json`.
 STANDARDISED_DICE = "dice_size_standardised"
-
-#: Size groups, in the order of `LesionSizes.weights`.
-GROUPS = (NO_LESION, *TERCILES)
 
 Shares = Sequence[float] | npt.NDArray[np.float64]
 
@@ -33,7 +30,7 @@ class LesionSizes:
         images: Number of images that were counted.
         cuts: Shares of the image, 0..1, at which small lesions end and large ones begin: the terciles of the
             images with a lesion. A lesion of exactly that size is in the lower group.
-        weights: Share of the images in each of `GROUPS`; their sum is 1.
+        weights: Share of the images in each of `SIZE_GROUPS`; their sum is 1.
     """
 
     images: int
@@ -51,7 +48,7 @@ class LesionSizes:
             UsageError: No image has a lesion.
         """
         cuts = size_terciles(np.asarray(shares, dtype=np.float64))
-        counts = np.bincount(_groups(shares, cuts), minlength=len(GROUPS))
+        counts = np.bincount(size_groups(shares, cuts), minlength=len(SIZE_GROUPS))
         none, small, medium, large = (float(count) / len(shares) for count in counts)
         return cls(images=len(shares), cuts=cuts, weights=(none, small, medium, large))
 
@@ -66,19 +63,13 @@ class LesionSizes:
             The mean of the groups' means, weighed. Groups without a case are left out, and the others weigh
             more in proportion; where all groups with a case have no weight, the mean of all cases.
         """
-        values, groups = np.asarray(scores, dtype=np.float64), _groups(shares, self.cuts)
-        weights = np.array(self.weights)[groups] / np.bincount(groups, minlength=len(GROUPS))[groups]
+        values, groups = np.asarray(scores, dtype=np.float64), size_groups(shares, self.cuts)
+        weights = np.array(self.weights)[groups] / np.bincount(groups, minlength=len(SIZE_GROUPS))[groups]
         total = weights.sum()
         return float(values.mean() if total == 0 else (weights * values).sum() / total)
 
     def absent(self, shares: Shares) -> tuple[str, ...]:
         """Return the size groups that have weight, but none of some cases."""
-        there = set(_groups(shares, self.cuts).tolist())
-        pairs = zip(GROUPS, self.weights, strict=True)
+        there = set(size_groups(shares, self.cuts).tolist())
+        pairs = zip(SIZE_GROUPS, self.weights, strict=True)
         return tuple(name for number, (name, weight) in enumerate(pairs) if weight and number not in there)
-
-
-def _groups(shares: Shares, cuts: tuple[float, float]) -> npt.NDArray[np.intp]:
-    """Return the position in `GROUPS` of each case."""
-    values = np.asarray(shares, dtype=np.float64)
-    return np.where(values == 0, 0, 1 + np.searchsorted(cuts, values, side="left"))

@@ -226,6 +226,17 @@ def size_terciles(shares: Sequence[float] | FloatArray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def size_groups(shares: Sequence[float] | FloatArray, cuts: tuple[float, float]) -> npt.NDArray[np.intp]:
+    """Return the size group of each case: 0 without lesion, 1 small, 2 medium, 3 large.
+
+    Args:
+        shares: Share of the image that is lesion per case, in 0..1.
+        cuts: See `size_terciles`.
+    """
+    values = np.asarray(shares, dtype=np.float64)
+    return np.where(values == 0, 0, 1 + np.searchsorted(cuts, values, side="left"))
+
+
 def pooled(cases: Sequence[CaseScores]) -> tuple[float, float]:
     """Return pooled Dice and IoU: pixels of all cases are summed first, as if they were one large image.
 

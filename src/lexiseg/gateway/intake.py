@@ -66,7 +66,8 @@ class Intake:
             sop_uid: Its SOP instance UID; empty where it has none, as in a file that is no DICOM file.
 
         Raises:
-            DiskError: There is no space or no permission.
+            DiskError: There is no space or no permission; nothing of the image is kept.
+            sqlite3.OperationalError: The queue cannot be written; nothing of the image is kept.
         """
         state, id = self._state, incoming.place.stem
         content_hash = incoming.content_hash()
@@ -78,20 +79,23 @@ class Intake:
                 state.figures.repeated.labels(source).inc()
                 state.log.write("repeated", image=earlier.id, source=source)
                 return "repeated"
+            error = None if earlier is None else _conflict()
             incoming.keep()
-            state.spool.sync_received()
-            if earlier is None:
-                state.queue.add(id, uid_hash=uid_hash, content_hash=content_hash, source=source)
-            else:
-                error = _conflict()
-                state.explain(id, error, source=source)
-                state.queue.add(
-                    id, uid_hash=uid_hash, content_hash=content_hash, source=source, code=error.code
-                )
+            try:
+                state.spool.sync_received()
+                if error is not None:
+                    state.explain(id, error, source=source)
+                code = "" if error is None else error.code
+                state.queue.add(id, uid_hash=uid_hash, content_hash=content_hash, source=source, code=code)
+            except Exception:
+                # The sender hears of the error and sends the image again, under another id.
+                state.spool.drop(id)
+                raise
+            if error is not None:
                 state.note_quarantine(id, error.code, source=source, rule="")
         state.figures.received.labels(source).inc()
         state.log.write("received", image=id, source=source)
-        return "new" if earlier is None else "conflicting"
+        return "new" if error is None else "conflicting"
 
     def take(self, content: bytes, *, source: str, sop_uid: str) -> Taken:
         """Take an image that is in memory; when this returns, it cannot get lost.

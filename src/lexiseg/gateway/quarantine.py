@@ -22,7 +22,11 @@ from lexiseg.json_records import Record, read_record
 #: What a person asks for: the image is segmented and sent again; the image and its results are removed.
 Action = Literal["retry", "drop"]
 
-_ACTIONS: tuple[Action, ...] = ("retry", "drop")
+# First what is removed: another object with the same UID can be tried again afterwards.
+_ACTIONS: tuple[Action, ...] = ("drop", "retry")
+
+#: Code of an object whose UID an object with another content has.
+CONFLICT = "LEX-DATA-1232"
 
 
 class QuarantinedObject(Record):
@@ -101,8 +105,10 @@ def answer_requests(state: GatewayState) -> None:
             file.unlink(missing_ok=True)
 
 
-def act(state: GatewayState, ids: Sequence[str], action: Action) -> int:
+def act(state: GatewayState, ids: Sequence[str], action: Action) -> list[str]:
     """Let objects of the quarantine be segmented again, or remove them.
+
+    An object whose UID another object has is not segmented: the results of both would have one UID.
 
     Args:
         state: The shared parts of the gateway.
@@ -110,18 +116,27 @@ def act(state: GatewayState, ids: Sequence[str], action: Action) -> int:
         action: What becomes of them.
 
     Returns:
-        The number of objects.
+        The objects that were acted on.
     """
     present = set(state.queue.ids("quarantined"))
-    done = [id for id in ids if id in present]
-    for id in done:
-        if action == "retry":
-            state.spool.from_quarantine(id)
-            state.queue.requeue(id)
-        else:
+    done = []
+    for id in filter(present.__contains__, ids):
+        if action == "drop":
             # First the queue: files without a place in it are removed at the next start.
             state.queue.forget(id)
             state.spool.drop(id)
+        elif _is_in_conflict(state, id):
+            state.log.write("stays_in_quarantine", level="warning", image=id, code=CONFLICT)
+            continue
+        else:
+            state.spool.from_quarantine(id)
+            state.queue.requeue(id)
+        done.append(id)
     if done:
         state.log.write("requeued" if action == "retry" else "dropped", count=len(done))
-    return len(done)
+    return done
+
+
+def _is_in_conflict(state: GatewayState, id: str) -> bool:
+    image = state.queue.get(id)
+    return image is not None and image.code == CONFLICT and state.queue.shares_uid(id)

@@ -142,6 +142,15 @@ class Queue:
         row = self._one("SELECT * FROM image WHERE uid_hash = ? ORDER BY number LIMIT 1", uid_hash)
         return None if row is None else _image(row)
 
+    def shares_uid(self, id: str) -> bool:
+        """Return whether another image came with the UID of an image."""
+        row = self._one(
+            "SELECT 1 FROM image AS one JOIN image AS other ON other.uid_hash = one.uid_hash "
+            "WHERE one.id = ? AND other.id != one.id LIMIT 1",
+            id,
+        )
+        return row is not None
+
     def get(self, id: str) -> QueuedImage | None:
         """Return an image by its id; None if there is none."""
         row = self._one("SELECT * FROM image WHERE id = ?", id)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from lexiseg.data.archives import is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES
@@ -23,6 +23,21 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 # What follows "?" in an address of the web that stands in a message.
 _QUERY = re.compile(r"(https?://[^\s'\"?]*)\?[^\s'\"]*", re.IGNORECASE)
+
+# Parameters of addresses that are keys or belong to one, in small letters: those of AWS, Google and Azure,
+# and usual ones of other servers.
+_KEY_PREFIXES = ("x-amz-", "x-goog-")
+_SIGNATURES = {"sig", "signature"}
+_KEYS = _SIGNATURES | {
+    *("expires", "key-pair-id", "awsaccesskeyid", "googleaccessid", "access_token", "api_key"),
+}
+# They are short words that can mean anything; beside a signature they belong to it.
+_SIGNED = {
+    *("se", "sp", "sv", "sr", "st", "ss", "srt", "spr", "sip", "sdd", "saoid", "suoid", "scid"),
+    *("skoid", "sktid", "skt", "ske", "sks", "skv", "policy"),
+}
+# They can also be the key of an object or of a shared image; not so where the path tells the image.
+_AMBIGUOUS_KEYS = {"key", "token"}
 
 #: Errors of credentials, by the names of their classes: their packages need not be installed.
 _NO_CREDENTIALS = {
@@ -50,9 +65,9 @@ def is_web_address(path: str) -> bool:
 def shown_url(url: str) -> str:
     """Return a path or URL as results and messages show it.
 
-    An address of the web is shown without what follows "?", which can hold a key. Where the path ends like an
-    image file or an archive, it tells the image alone, so that a new key does not make it another image;
-    else some digits stand for what follows "?".
+    An address of the web is shown without what follows "?", which can hold a key. Digits stand for the
+    parameters that can tell one image from another; keys and signatures are left out of them, so that a new
+    key does not make it another image.
     """
     if not is_web_address(url):
         return url
@@ -69,12 +84,22 @@ def web_file_name(url: str) -> str:
 
 
 def _digits(url: str) -> str:
-    """Return digits that stand for what follows "?" in an address; empty where the path tells the image."""
+    """Return digits for the parameters that tell images at one path apart; empty where there are none."""
     parts = urlsplit(url)
-    name = PurePosixPath(parts.path)
-    if not parts.query or name.suffix.lower() in IMAGE_SUFFIXES or is_archive(Path(name.name)):
-        return ""
-    return hashlib.sha256(parts.query.encode()).hexdigest()[:10]
+    pairs = [(_name_of(pair), pair) for pair in parts.query.split("&") if pair]
+    left_out = set(_KEYS)
+    if _SIGNATURES.intersection(name for name, _ in pairs):
+        left_out |= _SIGNED
+    path = PurePosixPath(parts.path)
+    if path.suffix.lower() in IMAGE_SUFFIXES or is_archive(Path(path.name)):
+        left_out |= _AMBIGUOUS_KEYS
+    telling = [pair for name, pair in pairs if name not in left_out and not name.startswith(_KEY_PREFIXES)]
+    return hashlib.sha256("&".join(telling).encode()).hexdigest()[:10] if telling else ""
+
+
+def _name_of(pair: str) -> str:
+    """Return the name of a parameter, such as "token" of "Token=1"."""
+    return unquote(pair.partition("=")[0]).lower()
 
 
 def file_system(url: str) -> tuple[AbstractFileSystem, str]:

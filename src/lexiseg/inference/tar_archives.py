@@ -6,6 +6,7 @@ import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 from lexiseg.data.decode import IMAGE_SUFFIXES
 from lexiseg.data.file_limits import TarStream
@@ -17,7 +18,7 @@ from lexiseg.inference.writers.registry import format_names
 
 def is_plain_tar(path: str) -> bool:
     """Return whether a path or URL names a tar archive that is not compressed."""
-    return shown_url(path).lower().endswith(".tar")
+    return (urlsplit(path).path if is_web_address(path) else path).lower().endswith(".tar")
 
 
 def archive_images(archive: str) -> Iterator[TarMember]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from lexiseg.data.volumes.volume_names import VOLUME_SUFFIXES, is_volume_file, v
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.earlier_outputs import EarlierOutputs
-from lexiseg.inference.file_systems import is_url, shown_url
+from lexiseg.inference.file_systems import is_url, is_web_address, shown_url, web_file_name
 from lexiseg.inference.folder_walk import FoundFile, files_below
 from lexiseg.inference.image_sources import ImageSource, RemoteFile, TarMember
 from lexiseg.inference.remote_listing import names_one_file, remote_files
@@ -180,7 +181,7 @@ class _Listing:
         for found, name in remote_files(url):
             if is_plain_tar(found):
                 self._add_archive(found)
-            elif one_file and is_archive(Path(name)):
+            elif one_file and is_archive(Path(urlsplit(url).path)):
                 raise DataError(
                     f"{shown_url(url)} is an archive that cannot be read where it is. Expected a .tar "
                     "archive that is not compressed. Download this one, and predict the copy.",
@@ -195,7 +196,8 @@ class _Listing:
             name, offset, size = text.split("\0")
             source = TarMember(archive, name, int(offset), int(size))
             # Archives of one data set can hold the same names.
-            folder = os.path.basename(shown_url(archive))[: -len(".tar")]
+            file = web_file_name(archive) if is_web_address(archive) else os.path.basename(archive)
+            folder = file[: -len(".tar")]
             return _target(Path(source.label), f"{folder}/{name}", origin=source)
 
         kind = self.targets.add_kind(target)

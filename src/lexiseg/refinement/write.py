@@ -133,7 +133,7 @@ def write_refinement(
     with folder.writing(files.overlay) as beside:
         picture = draw_overlay(source.decoded.pixels, found.mask, found.prediction.mask)
         picture.save(beside, format="PNG")
-    folder.write_text(files.record, record_text(files.about(predictor.run.path.name)))
+    folder.write_text(files.record, record_text(files.about(predictor.run.name)))
     return files
 
 

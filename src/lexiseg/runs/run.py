@@ -9,7 +9,7 @@ import csv
 import hashlib
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from lexiseg.errors import RunError, WeightsError
 from lexiseg.files import refuse_blocked, write_json
 from lexiseg.printable import brief
 from lexiseg.runs.manifest import MANIFEST_FILE, FinishedTraining, Manifest, TextSource, read_manifest
-from lexiseg.runs.shipped import known_versions, model_folder, model_names, shown_folder
+from lexiseg.runs.shipped import VERSION_MARK, known_versions, model_folder, model_names, shown_folder
 from lexiseg.runs.splits import SplitsRecord, read_splits_record, read_with_mask
 from lexiseg.structured_text import read_bytes
 from lexiseg.systems.registry import get
@@ -41,10 +41,13 @@ class Run:
     Attributes:
         path: The folder.
         manifest: Contents of its `run.json`.
+        version_name: Name and version by which a shipped model was opened, such as "covid-xray@0.1"; None
+            where no version was named.
     """
 
     path: Path
     manifest: Manifest
+    version_name: str | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return brief(
@@ -75,6 +78,7 @@ class Run:
                 f"Lexiseg comes with no model {path}; the versions it comes with are: {', '.join(versions)}.",
                 code="LEX-RUN-1560",
             )
+        version_name = str(path) if shipped is not None and VERSION_MARK in str(path) else None
         path = shipped or Path(path)
         if not path.is_dir():
             names = ", ".join(model_names())
@@ -90,7 +94,7 @@ class Run:
                 + (f" Rename it to use the model '{path}' that comes with Lexiseg." if hidden else ""),
                 code="LEX-RUN-002",
             )
-        return cls(path, read_manifest(path))
+        return cls(path, read_manifest(path), version_name)
 
     @classmethod
     def of(cls, run: Run | str | Path) -> Run:
@@ -265,8 +269,16 @@ class Run:
 
     @property
     def shown(self) -> str:
-        """What it is called where a person reads or types it: a shipped model's name, else the folder."""
-        return shown_folder(self.path)
+        """What it is called where a person reads or types it: a shipped model's name, else the folder.
+
+        The name has a version where the run was opened by one, so that it means the same model later.
+        """
+        return self.version_name or shown_folder(self.path)
+
+    @property
+    def name(self) -> str:
+        """Name of its folder; of a shipped model also the version, where it was opened by one."""
+        return self.version_name or self.path.name
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -51,15 +51,22 @@ def training_loader(
     return DataLoader(examples, batch_sampler=sampler, collate_fn=collate, num_workers=workers)
 
 
-def validation_loader(examples: PlainExamples, config: TrainConfig) -> DataLoader[Any]:
-    """Return the validation cases that are scored after each segment; all are scored at the end."""
+def scored_cases(examples: PlainExamples, config: TrainConfig) -> list[int]:
+    """Return the positions of the validation cases that are scored after each segment, ascending."""
     # A seeded choice keeps the validations between segments short; with tiles a case is many pictures.
     most = config.val_cases
     if examples.pictures_per_case > 1:
         most = min(most, max(_FEWEST_CASES, most // examples.pictures_per_case))
-    chosen = random.Random(config.seed).sample(range(len(examples)), min(most, len(examples)))
+    return sorted(random.Random(config.seed).sample(range(len(examples)), min(most, len(examples))))
+
+
+def validation_loader(examples: PlainExamples, config: TrainConfig) -> DataLoader[Any]:
+    """Return the validation cases that are scored after each segment; all are scored at the end."""
     return DataLoader(
-        Subset(examples, sorted(chosen)), batch_size=config.batch_size, collate_fn=collate, num_workers=0
+        Subset(examples, scored_cases(examples, config)),
+        batch_size=config.batch_size,
+        collate_fn=collate,
+        num_workers=0,
     )
 
 

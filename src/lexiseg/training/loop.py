@@ -37,7 +37,7 @@ from lexiseg.training.distillation import DistillationModule, SoftTargets, soft_
 from lexiseg.training.examples import PlainExamples, TrainingExamples
 from lexiseg.training.fit_choice import fit_of, kept_pixels
 from lexiseg.training.fitting import fit
-from lexiseg.training.loading import pixel_sources, training_loader, validation_loader
+from lexiseg.training.loading import pixel_sources, scored_cases, training_loader, validation_loader
 from lexiseg.training.module import SegmentationModule
 from lexiseg.training.picture_fit import PictureFit
 from lexiseg.training.plan import Plan
@@ -120,7 +120,9 @@ class Training:
         kind = fit_of(config)
         pixels, plain = pixel_sources(self.index, size=config.image_size, fit=kind, cached=cached)
         picture_fit = None if kind == "stretch" else PictureFit(fit=kind, side=config.image_size)
-        self.sizes = module.sizes = lesion_sizes(self.index, config, pixels, plain, self.console)
+        validation = PlainExamples(plain, self.plan.val, picture_fit)
+        scored = scored_cases(validation, config)
+        self.sizes = module.sizes = lesion_sizes(self.index, config, pixels, plain, scored, self.console)
         run = self._open_run(config, count_parameters(module.network)) if self.ranks.is_first else None
         self.ranks.agree(None)  # the run folder is there
         run = Run.open(self.out) if run is None else run
@@ -151,7 +153,7 @@ class Training:
             module,
             config,
             training_loader(examples, config, sampler=sampler),
-            validation_loader(PlainExamples(plain, self.plan.val, picture_fit), config),
+            validation_loader(validation, config),
             [*shown, keeper],
             Checkpoint(self.out, self.progress, sampler),
             goes_on=self.goes_on,

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from rich.console import Console
 
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import UsageError
 from lexiseg.evaluation.lesion_sizes import LesionSizes
+from lexiseg.printable import counted
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.sample_cache import PixelSource
 
 
 def lesion_sizes(
-    index: DatasetIndex, config: TrainConfig, training: PixelSource, validation: PixelSource, console: Console
+    index: DatasetIndex,
+    config: TrainConfig,
+    training: PixelSource,
+    validation: PixelSource,
+    scored: Sequence[int],
+    console: Console,
 ) -> LesionSizes | None:
     """Return the sizes of the training split's lesions; None where the training does not select by them.
 
@@ -25,7 +33,8 @@ def lesion_sizes(
         config: The configuration.
         training: Images and labels of its training split.
         validation: Images and labels of its validation split.
-        console: Where the sizes, and size groups without a validation image, are said.
+        scored: Positions of the validation images that are scored after each segment.
+        console: Where the sizes, and size groups without one of these images, are said.
 
     Raises:
         UsageError: No mask of the training split holds a lesion.
@@ -36,8 +45,8 @@ def lesion_sizes(
     samples = index.split("train")
     sources = {sample.source for sample in index.split("val")}
     masked = [p for p, sample in enumerate(samples) if sample.mask is not None]
-    counted = [p for p in masked if samples[p].source in sources] or masked
-    shares = _shares(training, counted)
+    chosen = [p for p in masked if samples[p].source in sources] or masked
+    shares = _shares(training, chosen)
     if not any(shares):
         raise UsageError(
             f"selection: size_standardised_dice needs lesions in the training masks, but the {len(shares)} "
@@ -51,17 +60,18 @@ def lesion_sizes(
         f"{small:.1f} % of the image, large above {large:.1f} %.",
         highlight=False,
     )
-    absent = sizes.absent(_shares(validation, range(len(validation))))
+    absent = sizes.absent(_shares(validation, scored))
     if absent:
         console.print(
-            f"No validation image is in the size group {' or '.join(absent)}: the others weigh more instead.",
+            f"None of the {counted(len(scored), 'validation image')} that the training scores after each "
+            f"segment is in the size group {' or '.join(absent)}: the other groups weigh more instead.",
             style="yellow",
             highlight=False,
         )
     return sizes
 
 
-def _shares(pixels: PixelSource, positions: list[int] | range) -> list[float]:
+def _shares(pixels: PixelSource, positions: Sequence[int]) -> list[float]:
     """Return the share of each image that is lesion, 0..1."""
     shares = []
     for position in positions:

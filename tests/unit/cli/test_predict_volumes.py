@@ -3,6 +3,7 @@ Lexiseg."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import zipfile
 from pathlib import Path
@@ -45,6 +46,24 @@ def test_a_folder_of_volumes_series_and_images(tmp_path: Path) -> None:
     again = RUNNER.invoke(app, ["predict", "covid-xray", str(tmp_path), "--out", str(out)])
     assert again.exit_code == 0, again.output
     assert "2 of 2 volumes segmented" in again.output
+
+
+def test_a_nifti_2_volume_is_segmented_like_one_of_nifti_1(tmp_path: Path) -> None:
+    values, affine = stored(body(), (0, 1, 2), (1, 1, 1))
+    (tmp_path / "in").mkdir()
+    nifti(tmp_path / "in" / "one.nii", values, affine)
+    image = nibabel.nifti2.Nifti2Image(values, affine)
+    image.header["descrip"] = image.header["aux_file"] = b"Doe^Jane"
+    image.to_filename(tmp_path / "in" / "two.nii.gz")
+    out = tmp_path / "out"
+    done = RUNNER.invoke(app, ["predict", "covid-xray", str(tmp_path / "in"), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "2 of 2 volumes segmented" in done.output
+    one = nibabel.nifti1.Nifti1Image.from_filename(out / "nifti" / "one.nii.gz")
+    two = nibabel.nifti2.Nifti2Image.from_filename(out / "nifti" / "two.nii.gz")
+    assert np.array_equal(np.asarray(one.dataobj), np.asarray(two.dataobj))
+    assert np.array_equal(two.affine, affine)
+    assert b"Doe" not in gzip.decompress((out / "nifti" / "two.nii.gz").read_bytes())
 
 
 def test_a_window_an_axis_and_a_segmentation(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from lexiseg.data import Sample
-from lexiseg.evaluation.cases import ScoredCase, count_lesions, size_stratum, tercile_cuts
+from lexiseg.evaluation.cases import SIZE_GROUPS, ScoredCase, count_lesions, size_stratum, tercile_cuts
 from lexiseg.evaluation.metrics import case_metrics
+from lexiseg.evaluation.statistics import size_groups
 
 
 def case_of(truth_px: int) -> ScoredCase:
@@ -49,6 +50,13 @@ def test_lesions_that_touch_at_a_corner_are_one() -> None:
 )
 def test_cut_points_belong_to_the_smaller_stratum(truth_px: int, stratum: str) -> None:
     assert size_stratum(case_of(truth_px), (0.2, 0.4)) == stratum
+
+
+def test_scores_and_training_group_lesions_alike() -> None:
+    cases, cuts = [case_of(px) for px in range(101)], (0.2, 0.4)
+    groups = size_groups([case.truth_share for case in cases], cuts)
+    assert [size_stratum(case, cuts) for case in cases] == [SIZE_GROUPS[group] for group in groups]
+    assert np.bincount(groups).tolist() == [1, 20, 20, 60]
 
 
 def test_cuts_come_from_lesions_only() -> None:

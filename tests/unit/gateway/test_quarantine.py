@@ -93,15 +93,65 @@ def test_objects_are_tried_again_or_dropped(tmp_path: Path, shipped: Predictor) 
         assert sorted(file.name for file in folder.iterdir()) == sorted(
             f"{one.id}{suffix}" for one in (first, second) for suffix in (".dcm", ".json")
         )
-        assert act(state, [first.id, "absent"], "retry") == 1
+        assert act(state, [first.id, "absent"], "retry") == [first.id]
         assert state.queue.ids("waiting") == [first.id]
         assert state.spool.image(first.id).exists()
-        assert act(state, [second.id], "drop") == 1
+        assert act(state, [second.id], "drop") == [second.id]
         assert list(folder.iterdir()) == []
         assert state.queue.get(second.id) is None
         # The archive can send the mended object again.
         assert Intake(state).take(image_bytes(2), source="port", sop_uid="2.25.10002") == "new"
         assert [event["event"] for event in events()][-3:] == ["requeued", "dropped", "received"]
+
+
+def in_conflict(state: GatewayState, shipped: Predictor) -> tuple[str, str]:
+    """Take two objects with one UID; both are in quarantine, the second as it is in conflict."""
+    first = quarantine(state, shipped, report_bytes(1), "2.25.10001").id
+    Intake(state).take(image_bytes(1), source="port", sop_uid="2.25.10001")
+    (second,) = set(state.queue.ids("quarantined")) - {first}
+    return first, second
+
+
+def test_of_two_objects_with_one_uid_one_stays(tmp_path: Path, shipped: Predictor) -> None:
+    with opened(settings(tmp_path)) as (state, events):
+        first, second = in_conflict(state, shipped)
+        assert act(state, [second], "retry") == []
+        assert events()[-1]["event"] == "stays_in_quarantine"
+        assert (events()[-1]["image"], events()[-1]["code"]) == (second, "LEX-DATA-1232")
+        why = next(one.why for one in quarantined_objects(tmp_path / "state") if one.id == second)
+        assert why is not None
+        assert why.code == "LEX-DATA-1232"
+        # The one that came first is tried again, and the other one stays as long as it is known.
+        assert act(state, [second, first], "retry") == [first]
+        for known in ("waiting", "done", "deleted"):
+            state.queue.settle(first, known)  # type: ignore[arg-type]
+            assert act(state, [second], "retry") == []
+        assert state.queue.ids("quarantined") == [second]
+
+
+def test_of_two_objects_with_one_uid_the_other_goes_on(tmp_path: Path, shipped: Predictor) -> None:
+    with opened(settings(tmp_path)) as (state, _):
+        first, second = in_conflict(state, shipped)
+        request(tmp_path / "state", [first], "drop")
+        request(tmp_path / "state", [second], "retry")
+        answer_requests(state)
+        assert state.queue.ids("waiting") == [second]
+        assert state.queue.get(first) is None
+
+
+def test_the_command_says_why_an_object_stays(tmp_path: Path, shipped: Predictor) -> None:
+    file = str(configured(tmp_path))
+    with opened(settings(tmp_path)) as (state, _):
+        first, second = in_conflict(state, shipped)
+        asked = said(file, "--quarantine", "retry", "--image", second)
+        assert "tries again within seconds: 1. Objects stay in quarantine" in " ".join(asked.split())
+        answer_requests(state)
+        assert state.queue.ids("waiting") == []
+    done = " ".join(said(file, "--quarantine", "retry").split())
+    assert "tries again when it starts: 1. Objects stay in quarantine" in done
+    assert done.endswith("and send it again: 1.")
+    with opened(settings(tmp_path)) as (state, _):
+        assert (state.queue.ids("waiting"), state.queue.ids("quarantined")) == ([first], [second])
 
 
 def test_a_running_gateway_does_what_is_asked(tmp_path: Path, shipped: Predictor) -> None:

@@ -13,6 +13,7 @@ from lexiseg.gateway.intake import Intake, data_set_start
 from lexiseg.gateway.monitoring import Figures, Health
 from lexiseg.gateway.queue import Queue
 from lexiseg.gateway.service import delete_old
+from lexiseg.gateway.spool import Spool
 from lexiseg.gateway.state import GatewayState
 from refusals import refuses
 
@@ -53,6 +54,33 @@ def test_another_image_with_the_same_uid_goes_into_quarantine(tmp_path: Path) ->
         (id,) = state.queue.ids("quarantined")
         assert (tmp_path / "state" / "quarantine" / f"{id}.dcm").exists()
         assert '"LEX-DATA-1232"' in (tmp_path / "state" / "quarantine" / f"{id}.json").read_text()
+
+
+@pytest.mark.parametrize("step", ["sync_received", "explain", "add"])
+def test_nothing_is_left_of_an_image_that_could_not_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with opened(settings(tmp_path)) as (state, _):
+        take(state, image_bytes())
+        before = kept_files(tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(Queue if step == "add" else Spool, step, fail)
+            for uid in ("2.25.10001", "2.25.10002") if step != "explain" else ("2.25.10001",):
+                with pytest.raises(sqlite3.OperationalError):
+                    take(state, image_bytes(2), uid)
+        assert kept_files(tmp_path) == before
+        # The next attempt of the sender finds room.
+        assert Intake(state).take(image_bytes(2), source="s", sop_uid="2.25.10002") == "new"
+
+
+def kept_files(folder: Path) -> set[str]:
+    """Return the names of all images and reasons in the state folder."""
+    return {
+        path.name for path in (folder / "state").rglob("*") if path.is_file() and "queue" not in path.name
+    }
 
 
 def test_a_full_queue_takes_nothing(tmp_path: Path) -> None:

@@ -168,10 +168,17 @@ def test_an_archive_whose_server_sends_parts(tmp_path: Path, monkeypatch: pytest
     assert "bytes=512-561" in asked  # the first part of the first image
 
 
+def digits_of(text: str) -> str:
+    """Return the digits that stand for parameters of an address."""
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
 class TestKeys:
     """Addresses with a key after the "?", as object stores sign them."""
 
     KEY = "X-Amz-Signature=SECRET%2Fabc&name=/studies/1.2&file=b.png"
+    #: What of it can tell an image.
+    REST = "name=/studies/1.2&file=b.png"
 
     def test_the_path_says_that_it_is_a_file(self, tmp_path: Path) -> None:
         with serving(Served(png(tmp_path))) as served:
@@ -180,16 +187,17 @@ class TestKeys:
             urls = [f"{base}in/a.png?{self.KEY}", f"{base}get?id=7&{self.KEY}", f"{base}get.php?id=8"]
             summary, lines = predict(urls, tmp_path / "out")
         assert summary.done == 3
-        digits = [hashlib.sha256(text.encode()).hexdigest()[:10] for text in (f"id=7&{self.KEY}", "id=8")]
+        digits = [digits_of(text) for text in (self.REST, f"id=7&{self.REST}", "id=8")]
         assert [line["image"] for line in lines] == [
-            f"{base}in/a.png", f"{base}get?({digits[0]})", f"{base}get.php?({digits[1]})",
-        ]  # fmt: skip
+            f"{base}{name}?({number})"
+            for name, number in zip(("in/a.png", "get", "get.php"), digits, strict=True)
+        ]
         assert [line["mask"] for line in lines] == [
-            "masks/a.png", f"masks/get-{digits[0]}.png", f"masks/get-{digits[1]}.png",
-        ]  # fmt: skip
+            f"masks/{name}-{number}.png" for name, number in zip(("a", "get", "get"), digits, strict=True)
+        ]
         assert "range" not in served.requests[0]
         for file in (path for path in (tmp_path / "out").rglob("*") if path.is_file()):
-            assert b"SECRET" not in file.read_bytes()
+            assert not any(value in file.read_bytes() for value in (b"SECRET", b"studies", b"b.png"))
 
     def test_content_that_is_no_image_is_one_failure(self, tmp_path: Path) -> None:
         with serving(Served(b"<html>sign in</html>")) as served:
@@ -223,9 +231,49 @@ class TestKeys:
         assert first.label != second.label
         assert len({target.name for target in find_images([first.url, second.url]).targets}) == 2
 
+    def test_parameters_that_are_no_key_tell_images_apart(self, tmp_path: Path) -> None:
+        with serving(Served(png(tmp_path))) as served:
+            url = served.url.replace("file.zip", "get.png")
+            summary, lines = predict([f"{url}?id={n}&Token=SECRET" for n in (1, 2)], tmp_path / "out")
+        assert summary.done == 2
+        assert [line["image"] for line in lines] == [f"{url}?({digits_of(f'id={n}')})" for n in (1, 2)]
+        assert len({line["mask"] for line in lines}) == 2
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "X-Amz-Date=1&x-amz-signature=2&X-Amz-Security-Token=3",
+            "X-Goog-Signature=1&X-Goog-Expires=2",
+            "sv=1&st=2&se=3&sr=b&sp=r&sig=4%3D&skoid=5&sktid=6&ske=7",
+            "Expires=1&Signature=2&Key-Pair-Id=3&Policy=4",
+            "AWSAccessKeyId=1&Expires=2&Signature=3",
+            "TOKEN=1&access%5Ftoken=2&key=3&api_key=4",
+        ],
+    )
+    def test_a_key_is_no_part_of_the_image(self, key: str) -> None:
+        assert shown_url(f"https://host/a.png?{key}") == "https://host/a.png"
+        shown = f"https://host/a.png?({digits_of('id=1&v=2')})"
+        assert shown_url(f"https://host/a.png?id=1&{key}&v=2") == shown
+
+    @pytest.mark.parametrize("address", ["get?key={}", "get?token={}", "a.png?se={}", "a.png?sr={}&im=1"])
+    def test_what_may_be_no_key_tells_images_apart(self, address: str) -> None:
+        """The key of an object, and the number of a series."""
+        assert len({shown_url("https://host/" + address.format(number)) for number in (1, 2)}) == 2
+
     def test_an_archive_with_a_key(self) -> None:
         member = TarMember("https://host/x.tar?key=1", "a.png", 0, 0)
         assert member.label == "https://host/x.tar::a.png"
+
+    def test_archives_behind_one_path(self, tmp_path: Path) -> None:
+        content = tar({"a.png": png(tmp_path)})
+        with serving(Served(content, conditional=False)) as served:
+            urls = [served.url.replace("file.zip", f"x.tar?id={n}") for n in (1, 2)]
+            summary, lines = predict(urls, tmp_path / "out")
+        assert summary.done == 2
+        assert [line["name"] for line in lines] == [f"x-{digits_of(f'id={n}')}/a" for n in (1, 2)]
+        for name in ("x.zip", "x.tar.gz"):
+            with refuses("LEX-DATA-1479", f"host/{name}?("):
+                find_images([f"https://host/{name}?id=1"])
 
     def test_passwords_are_refused(self) -> None:
         with refuses("LEX-USE-1476", "host", "password") as caught:
@@ -233,6 +281,6 @@ class TestKeys:
         assert "secret" not in str(caught.value)
 
     def test_what_is_shown(self) -> None:
-        assert shown_url("HTTPS://host/a.png?x=1#y") == "https://host/a.png"
+        assert shown_url("HTTPS://host/a.png?key=1#y") == "https://host/a.png"
         for same in ("s3://b/a?.png", "a?.png", "memory://b/a.png", "https://host/a%20b.png"):
             assert shown_url(same) == same

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lexiseg.evaluation.provenance import describe_run
 from lexiseg.runs import shipped
 from lexiseg.runs.run import Run
 from lexiseg.runs.shipped import known_versions, model_folder, model_names, model_versions, shown_folder
@@ -56,6 +57,15 @@ def test_the_model_in_the_box_has_a_version() -> None:
         Run.open("covid-xray@9")
     with refuses("LEX-RUN-001", "Lexiseg comes with: covid-xray"):
         Run.open("covid-xrays@0.1")
+
+
+def test_a_run_that_was_opened_by_its_version_is_called_by_it() -> None:
+    """A later release of the newest version does not change what a command means."""
+    versioned, newest = Run.open("covid-xray@0.1"), Run.open("covid-xray")
+    assert (versioned.shown, versioned.name) == ("covid-xray@0.1", "covid-xray@0.1")
+    assert (newest.shown, newest.name) == ("covid-xray", "covid-xray")
+    assert describe_run(versioned).folder == "covid-xray@0.1"
+    assert versioned == newest
 
 
 def test_a_folder_with_the_name_of_a_version_comes_first(

@@ -25,7 +25,8 @@ def _nib() -> Any:
 _UNKNOWN, _SCANNER = 0, 1
 # A text of the header; it names no patient.
 _DESCRIPTION = b"Lexiseg NIfTI mask. Not for diagnosis."
-_TEXTS_OF_SOURCE = ("db_name", "aux_file", "intent_name")
+# The other texts of a header. NIfTI-1 has no `unused_str`, and NIfTI-2 has none of the first three.
+_TEXTS_OF_SOURCE = ("data_type", "db_name", "regular", "aux_file", "intent_name", "unused_str")
 
 
 class NiftiVolumeWriter(VolumeWriter):
@@ -66,7 +67,7 @@ def _labelled(prediction: VolumePrediction, volume: Volume) -> Any:
     if header is not None:
         kept = header.copy()
         kept.extensions.clear()
-        for keyword in _TEXTS_OF_SOURCE:
+        for keyword in set(_TEXTS_OF_SOURCE).intersection(kept.keys()):
             kept[keyword] = b""
         kept["cal_min"] = kept["cal_max"] = 0
         kind = _nib().Nifti2Image if isinstance(header, _nib().Nifti2Header) else _nib().Nifti1Image

@@ -42,7 +42,7 @@ class CardVolumeWriter(VolumeWriter):
             pixels,
             explained,
             name=str(predicted.name),
-            run=predictor.run.path.name,
+            run=predictor.run.name,
             notes=_notes(prediction),
         )
         path.write_text(page, encoding="utf-8", errors="backslashreplace")

@@ -23,5 +23,5 @@ class CardWriter(ImageWriter):
         predictor, name = batch.predictor, str(image.target.name)
         pixels, prediction = image.displayed
         explained = explain(predictor, pixels, prediction=prediction)
-        page = build_card(pixels, explained, name=name, run=predictor.run.path.name)
+        page = build_card(pixels, explained, name=name, run=predictor.run.name)
         path.write_text(page, encoding="utf-8", errors="backslashreplace")
