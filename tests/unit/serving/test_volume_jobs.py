@@ -30,7 +30,7 @@ from lexiseg.serving.volumes.process_client import VolumeProcess
 from lexiseg.serving.volumes.reading_process import VolumeRequest
 from pictures import png_file, soft_picture
 from refusals import refuses
-from volume_files import body, ct_series, nifti, stored
+from volume_files import body, ct_series, enhanced_ct, nifti, stored
 
 IDENTITY = ((0, 1, 2), (1, 1, 1))
 
@@ -168,6 +168,33 @@ def test_limits_of_volumes_are_those_of_the_server(serving: Callable[..., TestCl
     refused = small.post("/v1/jobs", files={"image": ("a.nii", bytes(100))})
     assert (refused.status_code, refused.json()["error"]["code"]) == (413, "LEX-REQ-1106")
     assert small.post("/v1/jobs", files={"image": ("a.png", bytes(100))}).status_code == 202
+
+
+def test_frames_of_dicom_files_are_counted_before_anything_is_made_of_them(
+    serving: Callable[..., TestClient], tmp_path: Path
+) -> None:
+    content = enhanced_ct(tmp_path / "frames.dcm").read_bytes()  # 8 frames
+    # Almost as many as the file has bytes: an object for each of them would fill the memory.
+    many = enhanced_ct(tmp_path / "many.dcm")
+    stated = pydicom.dcmread(many)
+    stated.NumberOfFrames = frames = len(content) - 1000
+    stated.save_as(many)
+    client = serving(limits=Limits(slices=10, job_images=10))
+    assert run(client, ("frames.dcm", content))["slices"] == 8
+    job = run(client, ("many.dcm", many.read_bytes()))
+    assert (job["state"], job["error"]["code"]) == ("failed", "LEX-DATA-1590")
+    assert job["error"]["message"].startswith(f"many.dcm has {frames:,} frames; at most 10 are read.")
+    job = run(client, ("a.dcm", content), ("both.zip", zipped({"b.dcm": content})))
+    assert (job["state"], job["error"]["code"]) == ("failed", "LEX-DATA-1591")
+    assert "up to both.zip/b.dcm have 16 slices" in job["error"]["message"]
+
+
+def test_headers_of_dicom_files_are_read_in_another_process(
+    serving: Callable[..., TestClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lexiseg.clinic.series.slice_headers", lambda path, most=None: 1 / 0)
+    content = zipped({file.name: file.read_bytes() for file in ct_series(tmp_path / "ct")})
+    assert run(serving(), ("study.zip", content))["slices_done"] == 8
 
 
 def test_a_process_that_ends_or_has_no_memory_says_so(

@@ -16,6 +16,7 @@ from lexiseg.inference.writers.base import Target
 from lexiseg.serving.declared_size import is_deflated
 from lexiseg.serving.jobs.archives import is_zip, unpack
 from lexiseg.serving.jobs.job import Job
+from lexiseg.serving.volumes.isolated_headers import IsolatedHeaders
 from lexiseg.serving.volumes.isolated_volumes import IsolatedTarget
 from lexiseg.serving.volumes.process_client import VolumeProcesses
 
@@ -58,8 +59,9 @@ def job_inputs(job: Job, processes: VolumeProcesses, on_open: Callable[[int], No
     volumes: list[VolumeTarget] = []
     names: dict[Path, str] = {}
     notes: list[str] = []
+    headers = IsolatedHeaders(processes)
     for file, name in job.uploads.items():
-        found = _of_zip(job, file, name) if is_zip(name) else _of_file(job, file, name)
+        found = (_of_zip if is_zip(name) else _of_file)(job, file, name, headers)
         images += found.images
         volumes += found.volumes
         names |= found.names
@@ -91,10 +93,13 @@ class _Found:
     notes: tuple[str, ...] = ()
 
 
-def _of_file(job: Job, file: Path, name: str) -> _Found:
+def _of_file(job: Job, file: Path, name: str, headers: IsolatedHeaders) -> _Found:
     """Return the volume or the image of one file."""
-    # Reading the header of a deflated file would inflate it, within no limit; as an image it is refused.
-    volumes = () if _is_deflated(file) else _volumes(job, file, {}).targets
+    try:
+        # Reading the header of a deflated file would inflate it, within no limit; as an image it is refused.
+        volumes = () if _is_deflated(file) else _volumes(job, file, {}, headers).targets
+    except LexisegError as error:
+        raise named(error, file, name) from error
     if volumes:
         return _Found(volumes=tuple(replace(one, source=name) for one in volumes))
     # The last number of a UID is no ending.
@@ -103,7 +108,7 @@ def _of_file(job: Job, file: Path, name: str) -> _Found:
     return _Found(images=(target,), names={file: name})
 
 
-def _of_zip(job: Job, file: Path, name: str) -> _Found:
+def _of_zip(job: Job, file: Path, name: str, headers: IsolatedHeaders) -> _Found:
     """Unpack a zip file and return its volumes and images; outputs keep its folders."""
     folder = file.parent / "unpacked" / fitting_name(Path(name).stem or "archive", room=_ROOM)
     labels = {folder: name}
@@ -111,7 +116,7 @@ def _of_zip(job: Job, file: Path, name: str) -> _Found:
         unpack(file, folder)
         file.unlink()
         _refuse_deflated(folder, name)
-        found = _volumes(job, folder, labels)
+        found = _volumes(job, folder, labels, headers)
         images = find_images([folder], of_volumes=found.files, labels=labels)
     except LexisegError as error:
         raise named(named(error, folder, name), file, name) from error
@@ -123,10 +128,10 @@ def _of_zip(job: Job, file: Path, name: str) -> _Found:
     )
 
 
-def _volumes(job: Job, place: Path, labels: Mapping[Path, str]) -> FoundVolumes:
+def _volumes(job: Job, place: Path, labels: Mapping[Path, str], headers: IsolatedHeaders) -> FoundVolumes:
     settings = job.settings
     with_dicom = not settings.single_slices and settings.view.frame is None
-    return find_volumes([place], with_dicom=with_dicom, labels=labels)
+    return find_volumes([place], with_dicom=with_dicom, labels=labels, read_headers=headers.read)
 
 
 def _refuse_deflated(folder: Path, name: str) -> None:
