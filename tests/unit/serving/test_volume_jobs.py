@@ -297,9 +297,15 @@ def test_a_zip_file_without_images_fails_the_job(serving: Callable[..., TestClie
 def test_deflated_dicom_files_are_not_read(serving: Callable[..., TestClient]) -> None:
     buffer = io.BytesIO()
     dicom_dataset(soft_picture(0)).save_as(buffer, enforce_file_format=True)
-    deflated = buffer.getvalue().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99")
+    deflated = buffer.getvalue().replace(b"\x14\0001.2.840.10008.1.2.1\0", b"\x16\0001.2.840.10008.1.2.1.99")
     client = serving()
     job = run(client, ("a.zip", zipped({"a.dcm": deflated})))
+    assert (job["state"], job["error"]["code"]) == ("failed", "LEX-DATA-1457")
+    # 70 kB before the element that says it.
+    late = (
+        deflated[:144] + b"\2\0\1\0OB\0\0" + (70_000).to_bytes(4, "little") + bytes(70_000) + deflated[144:]
+    )
+    job = run(client, ("a.zip", zipped({"a.dcm": late})))
     assert (job["state"], job["error"]["code"]) == ("failed", "LEX-DATA-1457")
     job = run(client, ("a.dcm", deflated))
     (line,) = lines(outputs(client, job), "predictions.jsonl")

@@ -13,7 +13,7 @@ from lexiseg.inference.staging import named
 from lexiseg.inference.targets import FoundImages, find_images
 from lexiseg.inference.volumes.targets import FoundVolumes, VolumeTarget, find_volumes
 from lexiseg.inference.writers.base import Target
-from lexiseg.serving.declared_size import is_deflated
+from lexiseg.serving.declared_size import META_BYTES, unread_coding
 from lexiseg.serving.jobs.archives import is_zip, unpack
 from lexiseg.serving.jobs.job import Job
 from lexiseg.serving.volumes.isolated_headers import IsolatedHeaders
@@ -22,8 +22,6 @@ from lexiseg.serving.volumes.process_client import VolumeProcesses
 
 # Bytes of a file name that suffixes of outputs, and numbers of equal names, need.
 _ROOM = 24
-# Bytes in which a DICOM file says how it is coded.
-_HEAD_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +95,7 @@ def _of_file(job: Job, file: Path, name: str, headers: IsolatedHeaders) -> _Foun
     """Return the volume or the image of one file."""
     try:
         # Reading the header of a deflated file would inflate it, within no limit; as an image it is refused.
-        volumes = () if _is_deflated(file) else _volumes(job, file, {}, headers).targets
+        volumes = () if _unread_coding(file) else _volumes(job, file, {}, headers).targets
     except LexisegError as error:
         raise named(error, file, name) from error
     if volumes:
@@ -141,18 +139,18 @@ def _refuse_deflated(folder: Path, name: str) -> None:
         DataError: There is one.
     """
     for path in folder.rglob("*"):
-        if path.is_file() and _is_deflated(path):
+        why = _unread_coding(path) if path.is_file() else None
+        if why is not None:
             raise DataError(
-                f"{name} holds {path.relative_to(folder)}, a DICOM file that is compressed as a whole "
-                "(Deflated Explicit VR Little Endian), which the server does not read. Export it without "
-                "compression.",
+                f"{name} holds {path.relative_to(folder)}, a DICOM file that {why}, which the server does "
+                "not read. Export it without compression.",
                 code="LEX-DATA-1457",
             )
 
 
-def _is_deflated(path: Path) -> bool:
+def _unread_coding(path: Path) -> str | None:
     with open(path, "rb") as file:
-        return is_deflated(file.read(_HEAD_BYTES))
+        return unread_coding(file.read(META_BYTES + 1))
 
 
 def _notes(found: FoundImages, name: str) -> tuple[str, ...]:
