@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -141,10 +142,13 @@ def corrected_objects(
     Raises:
         DiskError: There is no space or no permission.
     """
-    image, out = folder / fitting_name(upload.name), folder / "out"
+    # A folder of its own: the image may have any name.
+    image, out = folder / "image" / fitting_name(upload.name), folder / "out"
     try:
-        with disk_errors(image), open_private(image) as file:
-            file.write(upload.content)
+        with disk_errors(image):
+            image.parent.mkdir(mode=0o700)
+            with open_private(image) as file:
+                file.write(upload.content)
         refused = write_corrected(
             predictor, refinement, image=image, name=upload.name, who=who, formats=formats, out=out
         )
@@ -153,6 +157,8 @@ def corrected_objects(
             for kind in formats
             for file in sorted((out / kind).glob("*.dcm"))
         }
+        # Checks of the objects name the file that they read back.
+        refused = {kind: why.replace(f"{out}{os.sep}", "") for kind, why in refused.items()}
         return CorrectedObjects(files=files, refused=refused)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

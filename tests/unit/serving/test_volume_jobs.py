@@ -279,6 +279,7 @@ def test_zip_files_that_hold_too_much_are_refused_before_they_are_unpacked(
         began = time.monotonic()
         answer = client.post("/v1/jobs", files={"image": ("a.zip", content)})
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+        assert answer.json()["error"]["message"].startswith("a.zip ")
         assert time.monotonic() - began < 5
     # A list of files that is longer than any that is taken is not read.
     long = zipped({f"{number}{'x' * 2000}.png": b"" for number in range(10)})
