@@ -157,7 +157,7 @@ class _Listing:
                 source = None if label is None else f"{label}/{name}"
                 return _target(pattern / name, name, source=source)
 
-            kind = self.targets.add_kind(of_folder, _output_name)
+            kind = self.targets.add_kind(of_folder, output_name)
             for file in files_below(str(pattern)):
                 if file.real in self.of_volumes:
                     self.volume_files += 1
@@ -376,15 +376,20 @@ def _target(
         source: What results call it where its file is a private copy.
         origin: Where it comes from if it is no file of this computer.
     """
-    return Target(image=image, name=Path(_output_name(name)), source=source, origin=origin)
+    return Target(image=image, name=Path(output_name(name)), source=source, origin=origin)
 
 
-def _output_name(name: str) -> str:
-    """Return the path of an image without suffix, shortened so that every output of it can be stored."""
+def output_name(name: str, *, room: int = _LONGEST_SUFFIX) -> str:
+    """Return the path of an image without suffix, shortened so that every output of it can be stored.
+
+    Args:
+        name: The path, with "/" between folders.
+        room: Bytes of a file name that suffixes of outputs need.
+    """
     folder, slash, last = name.rpartition("/")
     stem, ending = os.path.splitext(last)
     if ending.lower() not in IMAGE_SUFFIXES:
         path = Path(last)
         # The last number of a UID is no ending.
         stem = volume_stem(last) if is_volume_file(path) else last if may_be_dicom(path) else path.stem
-    return f"{folder}{slash}{fitting_name(stem, room=_LONGEST_SUFFIX)}"
+    return f"{folder}{slash}{fitting_name(stem, room=room)}"

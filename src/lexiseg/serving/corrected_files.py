@@ -13,6 +13,7 @@ from lexiseg.errors import DataError
 from lexiseg.files import disk_errors, fitting_name
 from lexiseg.inference.image_inputs import Pixels
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.targets import output_name
 from lexiseg.inference.writers.base import Batch, PredictedImage, Target
 from lexiseg.inference.writers.registry import make_writers
 from lexiseg.outputs.output_folder import owned_folder
@@ -26,8 +27,8 @@ from lexiseg.serving.jobs.private_folder import open_private
 #: The DICOM objects that say that a person changed the words.
 CORRECTED_FORMATS = ("seg", "labelmap", "sr")
 
-# Bytes of a file name that suffixes of outputs need.
-_ROOM = 24
+#: Bytes of a file name that suffixes of outputs, and numbers of equal names, need.
+OUTPUT_ROOM = 24
 
 
 def check_corrected(formats: Sequence[str]) -> None:
@@ -72,7 +73,7 @@ def write_corrected(
     Raises:
         DiskError: There is no space or no permission.
     """
-    target = Target(image=image, name=Path(fitting_name(Path(name).stem, room=_ROOM)), source=name)
+    target = Target(image=image, name=Path(output_name(Path(name).name, room=OUTPUT_ROOM)), source=name)
     writers = make_writers(tuple(formats))
     with owned_folder(out) as folder:
         batch = Batch(folder=folder, predictor=predictor, formats=tuple(formats))
@@ -103,7 +104,9 @@ def write_masks(
     """
     with owned_folder(out) as folder:
         image = DecodedImage(pixels=pixels, facts=None)
-        source = RefinedImage(path=Path(name), name=Path(name).stem, decoded=image)
+        source = RefinedImage(
+            path=Path(name), name=output_name(Path(name).name, room=OUTPUT_ROOM), decoded=image
+        )
         write_refinement(folder, refinement, predictor=predictor, source=source)
 
 

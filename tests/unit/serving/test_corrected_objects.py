@@ -140,7 +140,7 @@ def test_objects_hold_the_corrected_mask(client: TestClient, temporary: Path) ->
     assert list(temporary.rglob("*.dcm")) == []
 
 
-@pytest.mark.parametrize("name", ["out", "image", "seg"])
+@pytest.mark.parametrize("name", ["out", "image", "1.2.840.113619.2.55"])
 def test_an_image_may_have_any_name(client: TestClient, temporary: Path, name: str) -> None:
     answer = client.post(
         "/v1/refine", files={"image": (name, dicom())}, data={"say": json.dumps(SAID), "formats": "seg"}
@@ -148,6 +148,21 @@ def test_an_image_may_have_any_name(client: TestClient, temporary: Path, name: s
     assert answer.status_code == 200, answer.text
     assert [file["name"] for file in answer.json()["refined"]["files"]] == [f"{name}.dcm"]
     assert str(temporary) not in answer.text
+
+
+def test_outputs_have_the_whole_name_of_a_file_that_is_named_by_its_uid(client: TestClient) -> None:
+    uid = "1.2.840.113619.2.55"
+    job = client.post(
+        "/v1/jobs",
+        files={"image": (uid, dicom())},
+        data={"formats": "mask,seg", "say": json.dumps(SAID)},
+    ).json()
+    ended(client, job["id"])
+    archive = zipfile.ZipFile(io.BytesIO(client.get(f"/v1/jobs/{job['id']}/result").content))
+    assert archive.namelist() == [
+        f"refined/{uid}.json", f"refined/{uid}_model.png", f"refined/{uid}_overlay.png",
+        f"refined/{uid}_refined.png", f"seg/{uid}.dcm",
+    ]  # fmt: skip
 
 
 def test_checks_that_fail_name_no_place_of_the_server(

@@ -6,22 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lexiseg.clinic.detection import may_be_dicom
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import fitting_name
 from lexiseg.inference.staging import named
-from lexiseg.inference.targets import FoundImages, find_images
+from lexiseg.inference.targets import FoundImages, find_images, output_name
 from lexiseg.inference.volumes.targets import FoundVolumes, VolumeTarget, find_volumes
 from lexiseg.inference.writers.base import Target
+from lexiseg.serving.corrected_files import OUTPUT_ROOM
 from lexiseg.serving.declared_size import META_BYTES, unread_coding
 from lexiseg.serving.jobs.archives import is_zip, unpack
 from lexiseg.serving.jobs.job import Job
 from lexiseg.serving.volumes.isolated_headers import IsolatedHeaders
 from lexiseg.serving.volumes.isolated_volumes import IsolatedTarget
 from lexiseg.serving.volumes.process_client import VolumeProcesses
-
-# Bytes of a file name that suffixes of outputs, and numbers of equal names, need.
-_ROOM = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,15 +97,17 @@ def _of_file(job: Job, file: Path, name: str, headers: IsolatedHeaders) -> _Foun
         raise named(error, file, name) from error
     if volumes:
         return _Found(volumes=tuple(replace(one, source=name) for one in volumes))
-    # The last number of a UID is no ending.
-    stem = name if may_be_dicom(Path(name)) else Path(name).stem
-    target = Target(image=file, name=Path(fitting_name(stem, room=_ROOM)))
+    target = Target(image=file, name=Path(output_name(name, room=OUTPUT_ROOM)))
     return _Found(images=(target,), names={file: name})
 
 
 def _of_zip(job: Job, file: Path, name: str, headers: IsolatedHeaders) -> _Found:
     """Unpack a zip file and return its volumes and images; outputs keep its folders."""
-    folder = file.parent / "unpacked" / fitting_name(Path(name).stem or "archive", room=_ROOM)
+    folder = (
+        file.parent
+        / "unpacked"
+        / fitting_name(name[: -len(".zip")].strip(".") or "archive", room=OUTPUT_ROOM)
+    )
     labels = {folder: name}
     try:
         unpack(file, folder)
