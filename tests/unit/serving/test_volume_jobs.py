@@ -140,6 +140,16 @@ def test_a_zip_of_a_series_is_a_volume_beside_images(
     assert (written.Modality, written.PatientName) == ("SEG", "Test^Phantom")
 
 
+def test_slices_that_outputs_read_are_not_counted(serving: Callable[..., TestClient], tmp_path: Path) -> None:
+    files = ct_series(tmp_path / "ct")
+    content = zipped({file.name: file.read_bytes() for file in files})
+    client = serving()
+    job = run(client, ("study.zip", content), formats="sc", axis="i")
+    assert (job["done"], job["failed"], job["slices"]) == (1, 0, pydicom.dcmread(files[0]).Columns)
+    assert job["slices_done"] == job["slices"]
+    assert [name for name in outputs(client, job).namelist() if name.startswith("sc/")] != []
+
+
 def test_slices_of_a_series_can_be_images_of_their_own(
     serving: Callable[..., TestClient], tmp_path: Path
 ) -> None:
