@@ -9,6 +9,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from gzip import decompress as gunzip
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 import pydicom
 import pytest
 import SimpleITK
+from PIL import Image
 from starlette.testclient import TestClient
 
 import lexiseg
@@ -296,6 +298,27 @@ def test_zip_files_that_hold_too_much_are_refused_before_they_are_unpacked(
     answer = client.post("/v1/jobs", files={"image": ("a.zip", long)})
     assert answer.json()["error"]["code"] == "LEX-REQ-1455"
     assert list(temporary.rglob("*.png")) == []
+
+
+def test_equal_names_in_a_zip_file_are_numbered(serving: Callable[..., TestClient], source: Path) -> None:
+    picture, volume = soft_picture(0), source.read_bytes()
+    jpeg = io.BytesIO()
+    Image.fromarray(picture).save(jpeg, "JPEG")
+    files = {
+        "a.png": png_file(picture),
+        "a.jpg": jpeg.getvalue(),
+        "s.nii.gz": volume,
+        "s.nii": gunzip(volume),
+    }
+    client = serving()
+    job = run(client, ("study.zip", zipped(files)))
+    assert (job["images"], job["done"]) == (4, 4)
+    archive = outputs(client, job)
+    assert [name for name in archive.namelist() if "/" in name] == [
+        "masks/a-2.png", "masks/a.png", "nifti/s-2.nii.gz", "nifti/s.nii.gz",
+    ]  # fmt: skip
+    written = {line["image"]: line["mask"] for line in lines(archive, "predictions.jsonl")}
+    assert written == {"study.zip/a.jpg": "masks/a.png", "study.zip/a.png": "masks/a-2.png"}
 
 
 def test_a_zip_file_without_images_fails_the_job(serving: Callable[..., TestClient]) -> None:

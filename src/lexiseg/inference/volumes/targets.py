@@ -91,6 +91,7 @@ def find_volumes(
     with_dicom: bool = True,
     labels: Mapping[Path, str] | None = None,
     read_headers: Callable[[Path], tuple[SliceHeader, ...]] | None = None,
+    same_names: bool = False,
 ) -> FoundVolumes:
     """Find the volumes that files, folders and glob patterns name.
 
@@ -103,6 +104,7 @@ def find_volumes(
         with_dicom: Whether DICOM series and files of several frames count.
         labels: What the folders of private copies are called (`lexiseg.inference.sources.local_sources`).
         read_headers: Returns the slices in a DICOM file; None takes `lexiseg.clinic.series.slice_headers`.
+        same_names: Whether several volumes may have one name of outputs; the caller then gives them others.
 
     Raises:
         DataError: Two volumes would write the same files, or a manifest of earlier outputs is damaged.
@@ -132,7 +134,8 @@ def find_volumes(
             found = _series(pattern, dicom, read_headers)
             seen.update(header.path.resolve() for target in found for header in target.slices)
             targets += [replace(one, source=source_of(one.path, pattern, labels)) for one in found]
-    _check_names(targets)
+    if not same_names:
+        _check_names(targets)
     return FoundVolumes(targets=tuple(targets), files=frozenset(seen))
 
 

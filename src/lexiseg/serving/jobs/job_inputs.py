@@ -114,7 +114,7 @@ def _of_zip(job: Job, file: Path, name: str, headers: IsolatedHeaders) -> _Found
         file.unlink()
         _refuse_deflated(folder, name)
         found = _volumes(job, folder, labels, headers)
-        images = find_images([folder], of_volumes=found.files, labels=labels)
+        images = find_images([folder], of_volumes=found.files, labels=labels, same_names=True)
     except LexisegError as error:
         raise named(named(error, folder, name), file, name) from error
     return _Found(
@@ -128,7 +128,9 @@ def _of_zip(job: Job, file: Path, name: str, headers: IsolatedHeaders) -> _Found
 def _volumes(job: Job, place: Path, labels: Mapping[Path, str], headers: IsolatedHeaders) -> FoundVolumes:
     settings = job.settings
     with_dicom = not settings.single_slices and settings.view.frame is None
-    return find_volumes([place], with_dicom=with_dicom, labels=labels, read_headers=headers.read)
+    return find_volumes(
+        [place], with_dicom=with_dicom, labels=labels, read_headers=headers.read, same_names=True
+    )
 
 
 def _refuse_deflated(folder: Path, name: str) -> None:
