@@ -89,10 +89,17 @@ class Series:
     grid: VolumeGrid
 
 
-def slice_headers(path: Path) -> tuple[SliceHeader, ...]:
+def slice_headers(path: Path, *, most: int | None = None) -> tuple[SliceHeader, ...]:
     """Return the slices in a DICOM file of a modality of sections; empty for other and unreadable files.
 
     Pixels are not read. A file that cannot be read is reported where its pixels are.
+
+    Args:
+        path: The file.
+        most: Most frames of the file; None for no limit.
+
+    Raises:
+        DataError: It has more frames.
     """
     try:
         dataset = dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
@@ -102,6 +109,12 @@ def slice_headers(path: Path) -> tuple[SliceHeader, ...]:
         # A damaged number could be in the thousands of millions; each frame takes a byte at least.
         if frames > path.stat().st_size:
             return ()
+        if most is not None and frames > most:
+            raise DataError(
+                f"{path} has {frames:,} frames; at most {most:,} are read. Split it into files of fewer "
+                "frames.",
+                code="LEX-DATA-1590",
+            )
         return tuple(_header(dataset, path, frame) for frame in range(frames))
     except BROKEN:
         return ()

@@ -76,6 +76,7 @@ def find_images(
     out: str | Path | None = None,
     of_volumes: frozenset[Path] = frozenset(),
     labels: Mapping[Path, str] | None = None,
+    same_names: bool = False,
 ) -> FoundImages:
     """Turn files, folders and glob patterns into a list of images.
 
@@ -91,6 +92,7 @@ def find_images(
             a batch may be predicted again into a folder below its images.
         of_volumes: Resolved paths of the files that belong to volumes; they are no images of their own.
         labels: What the folders of private copies are called (`lexiseg.inference.sources.local_sources`).
+        same_names: Whether several images may have one name of outputs; the caller then gives them others.
 
     Raises:
         DataError: Nothing is found, two images would write the same mask, the manifest of earlier outputs
@@ -106,8 +108,11 @@ def find_images(
         if len(listing.targets) == before[0] and listing.volume_files == before[2]:
             earlier = len(listing.earlier) - before[1]
             raise DataError(_nothing_found(shown_url(pattern), earlier), code="LEX-DATA-099")
+    targets = _without_doubles(listing.targets, listing.real_paths)
+    if not same_names:
+        _refuse_same_names(targets)
     return FoundImages(
-        targets=_without_doubles(listing.targets, listing.real_paths),
+        targets=targets,
         earlier_outputs=tuple(listing.earlier),
         skipped=listing.skipped,
     )
@@ -158,7 +163,7 @@ class _Listing:
                 source = None if label is None else f"{label}/{name}"
                 return _target(pattern / name, name, source=source)
 
-            kind = self.targets.add_kind(of_folder, _output_name)
+            kind = self.targets.add_kind(of_folder, output_name)
             for file in files_below(str(pattern)):
                 if file.real in self.of_volumes:
                     self.volume_files += 1
@@ -266,33 +271,33 @@ def _is_image(path: str) -> bool:
 
 
 def _without_doubles(targets: TargetList, real_paths: array[int]) -> TargetList:
-    """Return the images, each once, under its first name.
-
-    Raises:
-        DataError: Two images would write the same mask.
-    """
+    """Return the images, each once, under its first name."""
     paths = np.array(real_paths, dtype=np.int64)
     _, first = np.unique(paths, return_index=True)
     if len(first) < len(targets):
         is_first = np.zeros(len(targets), dtype=bool)
         is_first[first] = True
-        targets = targets.chosen(is_first)
+        return targets.chosen(is_first)
+    return targets
+
+
+def _refuse_same_names(targets: TargetList) -> None:
+    """Refuse images of which two would write the same mask.
+
+    Raises:
+        DataError: Two would.
+    """
     # As disks compare names: on Windows, "a" and "A" are one name.
     keys = (hash(os.path.normcase(name)) for name in targets.names())
     names = np.fromiter(keys, dtype=np.int64, count=len(targets))
     found, counts = np.unique(names, return_counts=True)
     if len(found) < len(targets):
         doubled = np.isin(names, found[counts > 1])
-        _refuse_same_name(targets.chosen(doubled))
-    return targets
+        _refuse_doubled(targets.chosen(doubled))
 
 
-def _refuse_same_name(targets: Sequence[Target]) -> None:
-    """Refuse images of which two would write the same mask.
-
-    Raises:
-        DataError: Two would.
-    """
+def _refuse_doubled(targets: Sequence[Target]) -> None:
+    """Refuse the images among these of which two would write the same mask."""
     by_name: dict[Path, Target] = {}
     for target in targets:
         other = by_name.setdefault(target.name, target)
@@ -378,15 +383,20 @@ def _target(
         source: What results call it where its file is a private copy.
         origin: Where it comes from if it is no file of this computer.
     """
-    return Target(image=image, name=Path(_output_name(name)), source=source, origin=origin)
+    return Target(image=image, name=Path(output_name(name)), source=source, origin=origin)
 
 
-def _output_name(name: str) -> str:
-    """Return the path of an image without suffix, shortened so that every output of it can be stored."""
+def output_name(name: str, *, room: int = _LONGEST_SUFFIX) -> str:
+    """Return the path of an image without suffix, shortened so that every output of it can be stored.
+
+    Args:
+        name: The path, with "/" between folders.
+        room: Bytes of a file name that suffixes of outputs need.
+    """
     folder, slash, last = name.rpartition("/")
     stem, ending = os.path.splitext(last)
     if ending.lower() not in IMAGE_SUFFIXES:
         path = Path(last)
         # The last number of a UID is no ending.
         stem = volume_stem(last) if is_volume_file(path) else last if may_be_dicom(path) else path.stem
-    return f"{folder}{slash}{fitting_name(stem, room=_LONGEST_SUFFIX)}"
+    return f"{folder}{slash}{fitting_name(stem, room=room)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from lexiseg.errors import DataError
 from lexiseg.files import disk_errors, fitting_name
 from lexiseg.inference.image_inputs import Pixels
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.targets import output_name
 from lexiseg.inference.writers.base import Batch, PredictedImage, Target
 from lexiseg.inference.writers.registry import make_writers
 from lexiseg.outputs.output_folder import owned_folder
@@ -25,8 +27,8 @@ from lexiseg.serving.jobs.private_folder import open_private
 #: The DICOM objects that say that a person changed the words.
 CORRECTED_FORMATS = ("seg", "labelmap", "sr")
 
-# Bytes of a file name that suffixes of outputs need.
-_ROOM = 24
+#: Bytes of a file name that suffixes of outputs, and numbers of equal names, need.
+OUTPUT_ROOM = 24
 
 
 def check_corrected(formats: Sequence[str]) -> None:
@@ -71,7 +73,7 @@ def write_corrected(
     Raises:
         DiskError: There is no space or no permission.
     """
-    target = Target(image=image, name=Path(fitting_name(Path(name).stem, room=_ROOM)), source=name)
+    target = Target(image=image, name=Path(output_name(Path(name).name, room=OUTPUT_ROOM)), source=name)
     writers = make_writers(tuple(formats))
     with owned_folder(out) as folder:
         batch = Batch(folder=folder, predictor=predictor, formats=tuple(formats))
@@ -102,7 +104,9 @@ def write_masks(
     """
     with owned_folder(out) as folder:
         image = DecodedImage(pixels=pixels, facts=None)
-        source = RefinedImage(path=Path(name), name=Path(name).stem, decoded=image)
+        source = RefinedImage(
+            path=Path(name), name=output_name(Path(name).name, room=OUTPUT_ROOM), decoded=image
+        )
         write_refinement(folder, refinement, predictor=predictor, source=source)
 
 
@@ -141,10 +145,13 @@ def corrected_objects(
     Raises:
         DiskError: There is no space or no permission.
     """
-    image, out = folder / fitting_name(upload.name), folder / "out"
+    # A folder of its own: the image may have any name.
+    image, out = folder / "image" / fitting_name(upload.name), folder / "out"
     try:
-        with disk_errors(image), open_private(image) as file:
-            file.write(upload.content)
+        with disk_errors(image):
+            image.parent.mkdir(mode=0o700)
+            with open_private(image) as file:
+                file.write(upload.content)
         refused = write_corrected(
             predictor, refinement, image=image, name=upload.name, who=who, formats=formats, out=out
         )
@@ -153,6 +160,8 @@ def corrected_objects(
             for kind in formats
             for file in sorted((out / kind).glob("*.dcm"))
         }
+        # Checks of the objects name the file that they read back.
+        refused = {kind: why.replace(f"{out}{os.sep}", "") for kind, why in refused.items()}
         return CorrectedObjects(files=files, refused=refused)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -10,9 +11,13 @@ from pathlib import Path
 from lexiseg.clinic.detection import is_dicom
 from lexiseg.data.decode import decode_header
 from lexiseg.errors import DataError
+from lexiseg.extras import is_installed
+
+#: Bytes at the start of a DICOM file in which it says how it is coded; mostly some hundred are enough.
+META_BYTES = 64 << 10
 
 # Inflating is not limited by the size that such a file declares.
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_DEFLATED = "1.2.840.10008.1.2.1.99"
 _JPEG_2000 = b"\xff\x4f\xff\x51"
 # An item of encapsulated pixels that begins with a stream of JPEG 2000 or JPEG.
 _COMPRESSED_FRAME = re.compile(rb"\xfe\xff\x00\xe0.{4}(\xff\x4f\xff\x51|\xff\xd8\xff)", re.DOTALL)
@@ -33,14 +38,15 @@ def check_declared_size(content: bytes, path: Path, *, pixels: int, frames: int)
         frames: Most frames of a DICOM file.
 
     Raises:
-        DataError: It declares more pixels or frames; it is a DICOM file that is compressed as a whole; or it
-            is no image.
+        DataError: It declares more pixels or frames; it is a DICOM file that is compressed as a whole, or
+            that says too late how it is coded; or it is no image.
     """
     if is_dicom(content):
-        if is_deflated(content):
+        why = unread_coding(content)
+        if why is not None:
             raise DataError(
-                f"{path} is a DICOM file that is compressed as a whole (Deflated Explicit VR Little Endian), "
-                "which the server does not read. Export it without compression.",
+                f"{path} is a DICOM file that {why}, which the server does not read. Export it without "
+                "compression.",
                 code="LEX-DATA-1101",
             )
         _check_frames(content, path, frames)
@@ -55,13 +61,50 @@ def check_declared_size(content: bytes, path: Path, *, pixels: int, frames: int)
     _check_pixels(header.height, header.width, path, pixels)
 
 
-def is_deflated(content: bytes) -> bool:
-    """Return whether a file is a DICOM file that is compressed as a whole.
+def unread_coding(content: bytes) -> str | None:
+    """Return why the server does not read the coding of a DICOM file; None if it does, and for other files.
 
     Args:
-        content: The file, or at least its first 64 KiB.
+        content: The file, or at least one byte more than its first `META_BYTES`.
     """
-    return is_dicom(content) and _DEFLATED in content[: 64 << 10]
+    if not is_dicom(content) or not is_installed("pydicom"):  # without it nothing reads the file
+        return None
+    from lexiseg.clinic.dataset import BROKEN
+
+    try:
+        syntax, is_complete = _transfer_syntax(content[:META_BYTES])
+    except BROKEN:
+        syntax, is_complete = "", False
+    if syntax == _DEFLATED:
+        return "is compressed as a whole (Deflated Explicit VR Little Endian)"
+    if not is_complete and len(content) > META_BYTES:
+        return f"does not say within its first {META_BYTES:,} bytes how it is coded"
+    return None
+
+
+def _transfer_syntax(head: bytes) -> tuple[str, bool]:
+    """Return the transfer syntax with which pydicom reads a file, and whether other elements follow it."""
+    from pydicom.filereader import read_dataset, read_preamble
+
+    others = 0
+
+    def is_other(tag: int, vr: str | None, length: int) -> bool:
+        nonlocal others
+        others += tag >> 16 != 2
+        return tag >> 16 != 2
+
+    file = io.BytesIO(head)
+    read_preamble(file, force=True)
+    begin = file.tell()
+    meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=is_other)
+    try:
+        for tag in list(meta.keys())[:1]:
+            meta[tag]
+    except NotImplementedError:  # as pydicom tells that the elements state no VR
+        others = 0
+        file.seek(begin)
+        meta = read_dataset(file, is_implicit_VR=True, is_little_endian=True, stop_when=is_other)
+    return str(meta.get("TransferSyntaxUID", "")), others > 0
 
 
 def _check_pixels(height: int, width: int, path: Path, most: int) -> None:

@@ -119,11 +119,9 @@ class Gate:
         content = RequestContent(receive, headers)
         started = time.monotonic()
         self._metrics.request_begins()
-        self._in_flight += 1
         try:
             try:
-                self._let_in(scope, headers)
-                await self._app(scope, content.receive, note)
+                await self._in_place(scope, headers, content.receive, note)
             except Exception as error:
                 if status:  # the answer has begun, and cannot become another one
                     _log.exception("an answer broke off")
@@ -131,7 +129,6 @@ class Gate:
                 answer = self._answer(error, facts)
                 await content.refuse(answer, note, most=self._limits.request_bytes)
         finally:
-            self._in_flight -= 1
             seconds = time.monotonic() - started
             route = route_of(scope)
             self._metrics.request_ends(route, scope["method"], status, seconds)
@@ -145,6 +142,15 @@ class Gate:
                     **{name: value for name, value in asdict(facts).items() if value},
                 },
             )
+
+    async def _in_place(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """Answer a request in one of the places; a refused one holds none while its rest is awaited."""
+        self._in_flight += 1
+        try:
+            self._let_in(scope, headers)
+            await self._app(scope, receive, send)
+        finally:
+            self._in_flight -= 1
 
     def _let_in(self, scope: Scope, headers: Headers) -> None:
         check_sender(scope["method"], headers, names=self._names)

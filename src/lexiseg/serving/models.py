@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lexiseg._version import __version__
 from lexiseg.data.decoded_image import DecodedImage
-from lexiseg.errors import LexisegError, RequestError, UsageError
+from lexiseg.errors import LexisegError, RequestError, RunError, UsageError
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.result import Prediction
 from lexiseg.printable import printable
@@ -103,7 +103,7 @@ class Models:
         Where a model cannot be loaded, all that were loaded before stay.
 
         Raises:
-            LexisegError: A run cannot be loaded.
+            LexisegError: A run cannot be loaded, or its files changed while they were read.
         """
         loop = asyncio.get_running_loop()
         # One after the other: else the models of an earlier signal could replace those of a later one.
@@ -111,7 +111,16 @@ class Models:
             loaded = {}
             for name, run in self._runs.items():
                 # Not in the thread that computes: requests go on meanwhile.
-                loaded[name] = await self._noted(name, run, loop)
+                model = loaded[name] = await self._noted(name, run, loop)
+                if not await _is_current(model):
+                    changed = RunError(
+                        f"The files of the run {run} changed while they were read. Wait until they are "
+                        "complete, and load them again.",
+                        code="LEX-RUN-1592",
+                    )
+                    self.note_problem(name, changed)
+                    raise changed
+                self._on_load(name, True)
             self._loaded = loaded
             self.problems.clear()
 
@@ -130,8 +139,9 @@ class Models:
         async with self._one_load:
             loop = asyncio.get_running_loop()
             model = await self._noted(name, self._runs[name], loop)
-            if await asyncio.to_thread(folder_state, model.folder) != model.files:
+            if not await _is_current(model):
                 return False
+            self._on_load(name, True)
             # Another dictionary: who goes through the models meanwhile sees those of before.
             self._loaded = {**self._loaded, name: model}
             self.problems.pop(name, None)
@@ -140,12 +150,10 @@ class Models:
     async def _noted(self, name: str, run: str | Path, loop: asyncio.AbstractEventLoop) -> ServedModel:
         """Load a model; note why, where that fails."""
         try:
-            model = await asyncio.to_thread(self._load, name, run, loop)
+            return await asyncio.to_thread(self._load, name, run, loop)
         except Exception as error:
             self.note_problem(name, error)
             raise
-        self._on_load(name, True)
-        return model
 
     def note_problem(self, name: str, error: Exception) -> None:
         """Note why the present files of a model are not used; places on the disk of the server are left out.
@@ -183,8 +191,10 @@ class Models:
         return self._loaded[name]
 
     def _load(self, name: str, path: str | Path, loop: asyncio.AbstractEventLoop) -> ServedModel:
-        run = Run.open(path)
-        files = folder_state(run.path)
+        # Before the first file is read: a file that is replaced from here on is noticed.
+        folder = Run.open(path).path
+        files = folder_state(folder)
+        run = Run.open(folder)
         version = run_version(run.path)
         predictor = ServedPredictor(
             run, self._options, executor=self._executor, decoding=self._decoding, loop=loop
@@ -203,6 +213,11 @@ class Models:
             on_batch=lambda images, seconds: self._on_batch(name, images, seconds),
         )
         return ServedModel(predictor=predictor, record=record, batcher=batcher, files=files)
+
+
+async def _is_current(model: ServedModel) -> bool:
+    """Return whether the files of a model are those that were read."""
+    return await asyncio.to_thread(folder_state, model.folder) == model.files
 
 
 def _by_name(runs: Sequence[str | Path]) -> dict[str, str | Path]:

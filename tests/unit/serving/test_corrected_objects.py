@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 from dicom_files import dicom_dataset
 from lexiseg.clinic.dataset import all_items
 from lexiseg.clinic.segmentation_mask import segmentation_labels
+from lexiseg.errors import DataError
 from lexiseg.serving.app import make_app
 from lexiseg.serving.options import ServeOptions
 from lexiseg.serving.tokens import new_token
@@ -137,6 +138,50 @@ def test_objects_hold_the_corrected_mask(client: TestClient, temporary: Path) ->
     assert found["sr"].SeriesDescription.startswith("Lexiseg corrected report.")
     # Nothing of the image stays on the disk.
     assert list(temporary.rglob("*.dcm")) == []
+
+
+@pytest.mark.parametrize("name", ["out", "image", "1.2.840.113619.2.55"])
+def test_an_image_may_have_any_name(client: TestClient, temporary: Path, name: str) -> None:
+    answer = client.post(
+        "/v1/refine", files={"image": (name, dicom())}, data={"say": json.dumps(SAID), "formats": "seg"}
+    )
+    assert answer.status_code == 200, answer.text
+    assert [file["name"] for file in answer.json()["refined"]["files"]] == [f"{name}.dcm"]
+    assert str(temporary) not in answer.text
+
+
+def test_outputs_have_the_whole_name_of_a_file_that_is_named_by_its_uid(client: TestClient) -> None:
+    uid = "1.2.840.113619.2.55"
+    job = client.post(
+        "/v1/jobs",
+        files={"image": (uid, dicom())},
+        data={"formats": "mask,seg", "say": json.dumps(SAID)},
+    ).json()
+    ended(client, job["id"])
+    archive = zipfile.ZipFile(io.BytesIO(client.get(f"/v1/jobs/{job['id']}/result").content))
+    assert archive.namelist() == [
+        f"refined/{uid}.json", f"refined/{uid}_model.png", f"refined/{uid}_overlay.png",
+        f"refined/{uid}_refined.png", f"seg/{uid}.dcm",
+    ]  # fmt: skip
+
+
+def test_checks_that_fail_name_no_place_of_the_server(
+    client: TestClient, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def differs(path: Path, *_: object, **__: object) -> None:
+        raise DataError(f"{path} differs.", code="LEX-DATA-1429")
+
+    monkeypatch.setattr("lexiseg.inference.writers.sr.verify_report", differs)
+    refused = refined(client, dicom(), "sr")["not_written"]["sr"]
+    assert "differs." in refused
+    assert str(temporary) not in refused
+    twice = [("image", (name, dicom())) for name in ("a.dcm", "b.dcm")]
+    job = client.post("/v1/jobs", files=twice, data={"formats": "sr"}).json()
+    ended(client, job["id"])
+    archive = zipfile.ZipFile(io.BytesIO(client.get(f"/v1/jobs/{job['id']}/result").content))
+    text = archive.read("predictions.jsonl").decode()
+    assert ("differs." in text, "has the same SOP instance UID as" in text) == (True, True)
+    assert str(temporary) not in text
 
 
 def test_an_answer_without_formats_has_no_files(client: TestClient) -> None:

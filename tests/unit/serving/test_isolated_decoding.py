@@ -171,9 +171,22 @@ def test_declared_sizes() -> None:
     check_declared_size(plain, path, pixels=72, frames=1)
     with refuses("LEX-DATA-1102", "9 x 8"):
         check_declared_size(plain, path, pixels=71, frames=1)
-    deflated = plain.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99")
+    deflated = plain.replace(b"\x14\0001.2.840.10008.1.2.1\0", b"\x16\0001.2.840.10008.1.2.1.99")
     with refuses("LEX-DATA-1101", "Deflated"):
         check_declared_size(deflated, path, pixels=72, frames=1)
+    # An element before the transfer syntax does not hide it.
+    for size, words in (
+        (100, "compressed as a whole"),
+        (70_000, "does not say within its first 65,536 bytes"),
+    ):
+        element = b"\2\0\1\0OB\0\0" + size.to_bytes(4, "little") + bytes(size)
+        with refuses("LEX-DATA-1101", words):
+            check_declared_size(deflated[:144] + element + deflated[144:], path, pixels=72, frames=1)
+    # The text alone says nothing: here the UID is a comment of the image.
+    commented = dicom_dataset(np.zeros((8, 9), np.uint8), ImageComments="1.2.840.10008.1.2.1.99")
+    buffer = io.BytesIO()
+    commented.save_as(buffer, enforce_file_format=True)
+    check_declared_size(buffer.getvalue(), path, pixels=72, frames=1)
 
 
 def test_a_compressed_frame_may_not_be_larger_than_its_file_says() -> None:

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from lexiseg.runs.run import Run
 from lexiseg.serving.model_files import folder_state
 from lexiseg.serving.service import Service
+from refusals import refuses
 
 
 @pytest.fixture
@@ -130,6 +131,38 @@ def test_a_run_whose_files_change_while_they_are_read_is_read_again(
     first = states(client)["chest"]["version"]
     assert first != before
     assert json.loads((run / "run.json").read_text())["review_below"] == 0.2
+
+
+def test_a_file_that_is_replaced_after_it_was_read_is_noticed(
+    client: TestClient, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service: Service = client.app.state.service  # type: ignore[attr-defined]
+    before = states(client)
+    opened, changes = Run.open, iter(range(10, 99))
+
+    def open_and_change(path: str | Path) -> Run:
+        found = opened(path)
+        if found.path == run:
+            change(run, review_below=next(changes) / 100)
+        return found
+
+    change(run, review_below=0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "open", open_and_change)
+        look(client)
+        assert states(client)["chest"]["version"] == before["chest"]["version"]
+        assert client.portal is not None
+        with refuses("LEX-RUN-1592", "changed while they were read"):
+            client.portal.call(service.models.load)
+    found = states(client)
+    assert {name: model["version"] for name, model in found.items()} == {
+        name: model["version"] for name, model in before.items()
+    }
+    assert found["chest"]["problem"]["code"] == "LEX-RUN-1592"
+    client.portal.call(service.models.load)
+    assert states(client)["chest"]["problem"] is None
+    manifest = service.models.get("chest").predictor.run.manifest
+    assert manifest.review_below == json.loads((run / "run.json").read_text())["review_below"]
 
 
 def test_the_watch_looks_by_itself(serving: Callable[..., TestClient], run: Path) -> None:

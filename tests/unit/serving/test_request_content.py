@@ -10,10 +10,13 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message
+from starlette.types import Message, Receive, Scope, Send
 
+from lexiseg.errors import RequestError
 from lexiseg.serving import request_content
+from lexiseg.serving.gate import Gate
 from lexiseg.serving.limits import Limits
+from lexiseg.serving.metrics import Metrics
 from lexiseg.serving.request_body import read_files
 from lexiseg.serving.request_content import RequestContent
 from refusals import refuses
@@ -99,3 +102,36 @@ def test_an_upload_that_pauses_is_refused() -> None:
     with refuses("LEX-REQ-1451", "0.05 seconds") as caught:
         asyncio.run(read_files(request, Limits(silent_seconds=0.05), lambda name: io.BytesIO()))
     assert caught.value.status == 408  # type: ignore[attr-defined]
+
+
+def test_a_refused_request_holds_no_place_while_its_content_is_awaited() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/refused":
+            raise RequestError("no", status=413, code="LEX-REQ-1106")
+        await Response(b"yes")(scope, receive, send)
+
+    gate = Gate(app, limits=Limits(requests=1), metrics=Metrics(), names=None)
+    statuses: asyncio.Queue[int] = asyncio.Queue()
+
+    async def receive() -> Message:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        if "status" in message:
+            statuses.put_nowait(message["status"])
+
+    async def run() -> tuple[int, int, bool]:
+        def ask(path: str) -> asyncio.Task[None]:
+            headers = [(b"content-length", b"9")]
+            scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
+            return asyncio.create_task(gate(scope, receive, send))
+
+        refused = ask("/refused")
+        first = await statuses.get()
+        taken = ask("/taken")
+        second, is_waiting = await statuses.get(), not refused.done()
+        await asyncio.gather(refused, taken)
+        return first, second, is_waiting
+
+    assert asyncio.run(run()) == (413, 200, True)

@@ -9,6 +9,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from gzip import decompress as gunzip
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 import pydicom
 import pytest
 import SimpleITK
+from PIL import Image
 from starlette.testclient import TestClient
 
 import lexiseg
@@ -30,7 +32,7 @@ from lexiseg.serving.volumes.process_client import VolumeProcess
 from lexiseg.serving.volumes.reading_process import VolumeRequest
 from pictures import png_file, soft_picture
 from refusals import refuses
-from volume_files import body, ct_series, nifti, stored
+from volume_files import body, ct_series, enhanced_ct, nifti, stored
 
 IDENTITY = ((0, 1, 2), (1, 1, 1))
 
@@ -140,6 +142,16 @@ def test_a_zip_of_a_series_is_a_volume_beside_images(
     assert (written.Modality, written.PatientName) == ("SEG", "Test^Phantom")
 
 
+def test_slices_that_outputs_read_are_not_counted(serving: Callable[..., TestClient], tmp_path: Path) -> None:
+    files = ct_series(tmp_path / "ct")
+    content = zipped({file.name: file.read_bytes() for file in files})
+    client = serving()
+    job = run(client, ("study.zip", content), formats="sc", axis="i")
+    assert (job["done"], job["failed"], job["slices"]) == (1, 0, pydicom.dcmread(files[0]).Columns)
+    assert job["slices_done"] == job["slices"]
+    assert [name for name in outputs(client, job).namelist() if name.startswith("sc/")] != []
+
+
 def test_slices_of_a_series_can_be_images_of_their_own(
     serving: Callable[..., TestClient], tmp_path: Path
 ) -> None:
@@ -168,6 +180,33 @@ def test_limits_of_volumes_are_those_of_the_server(serving: Callable[..., TestCl
     refused = small.post("/v1/jobs", files={"image": ("a.nii", bytes(100))})
     assert (refused.status_code, refused.json()["error"]["code"]) == (413, "LEX-REQ-1106")
     assert small.post("/v1/jobs", files={"image": ("a.png", bytes(100))}).status_code == 202
+
+
+def test_frames_of_dicom_files_are_counted_before_anything_is_made_of_them(
+    serving: Callable[..., TestClient], tmp_path: Path
+) -> None:
+    content = enhanced_ct(tmp_path / "frames.dcm").read_bytes()  # 8 frames
+    # Almost as many as the file has bytes: an object for each of them would fill the memory.
+    many = enhanced_ct(tmp_path / "many.dcm")
+    stated = pydicom.dcmread(many)
+    stated.NumberOfFrames = frames = len(content) - 1000
+    stated.save_as(many)
+    client = serving(limits=Limits(slices=10, job_images=10))
+    assert run(client, ("frames.dcm", content))["slices"] == 8
+    job = run(client, ("many.dcm", many.read_bytes()))
+    assert (job["state"], job["error"]["code"]) == ("failed", "LEX-DATA-1590")
+    assert job["error"]["message"].startswith(f"many.dcm has {frames:,} frames; at most 10 are read.")
+    job = run(client, ("a.dcm", content), ("both.zip", zipped({"b.dcm": content})))
+    assert (job["state"], job["error"]["code"]) == ("failed", "LEX-DATA-1591")
+    assert "up to both.zip/b.dcm have 16 slices" in job["error"]["message"]
+
+
+def test_headers_of_dicom_files_are_read_in_another_process(
+    serving: Callable[..., TestClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lexiseg.clinic.series.slice_headers", lambda path, most=None: 1 / 0)
+    content = zipped({file.name: file.read_bytes() for file in ct_series(tmp_path / "ct")})
+    assert run(serving(), ("study.zip", content))["slices_done"] == 8
 
 
 def test_a_process_that_ends_or_has_no_memory_says_so(
@@ -252,12 +291,34 @@ def test_zip_files_that_hold_too_much_are_refused_before_they_are_unpacked(
         began = time.monotonic()
         answer = client.post("/v1/jobs", files={"image": ("a.zip", content)})
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+        assert answer.json()["error"]["message"].startswith("a.zip ")
         assert time.monotonic() - began < 5
     # A list of files that is longer than any that is taken is not read.
     long = zipped({f"{number}{'x' * 2000}.png": b"" for number in range(10)})
     answer = client.post("/v1/jobs", files={"image": ("a.zip", long)})
     assert answer.json()["error"]["code"] == "LEX-REQ-1455"
     assert list(temporary.rglob("*.png")) == []
+
+
+def test_equal_names_in_a_zip_file_are_numbered(serving: Callable[..., TestClient], source: Path) -> None:
+    picture, volume = soft_picture(0), source.read_bytes()
+    jpeg = io.BytesIO()
+    Image.fromarray(picture).save(jpeg, "JPEG")
+    files = {
+        "a.png": png_file(picture),
+        "a.jpg": jpeg.getvalue(),
+        "s.nii.gz": volume,
+        "s.nii": gunzip(volume),
+    }
+    client = serving()
+    job = run(client, ("study.zip", zipped(files)))
+    assert (job["images"], job["done"]) == (4, 4)
+    archive = outputs(client, job)
+    assert [name for name in archive.namelist() if "/" in name] == [
+        "masks/a-2.png", "masks/a.png", "nifti/s-2.nii.gz", "nifti/s.nii.gz",
+    ]  # fmt: skip
+    written = {line["image"]: line["mask"] for line in lines(archive, "predictions.jsonl")}
+    assert written == {"study.zip/a.jpg": "masks/a.png", "study.zip/a.png": "masks/a-2.png"}
 
 
 def test_a_zip_file_without_images_fails_the_job(serving: Callable[..., TestClient]) -> None:
@@ -270,9 +331,15 @@ def test_a_zip_file_without_images_fails_the_job(serving: Callable[..., TestClie
 def test_deflated_dicom_files_are_not_read(serving: Callable[..., TestClient]) -> None:
     buffer = io.BytesIO()
     dicom_dataset(soft_picture(0)).save_as(buffer, enforce_file_format=True)
-    deflated = buffer.getvalue().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.1.99")
+    deflated = buffer.getvalue().replace(b"\x14\0001.2.840.10008.1.2.1\0", b"\x16\0001.2.840.10008.1.2.1.99")
     client = serving()
     job = run(client, ("a.zip", zipped({"a.dcm": deflated})))
+    assert (job["state"], job["error"]["code"]) == ("failed", "LEX-DATA-1457")
+    # 70 kB before the element that says it.
+    late = (
+        deflated[:144] + b"\2\0\1\0OB\0\0" + (70_000).to_bytes(4, "little") + bytes(70_000) + deflated[144:]
+    )
+    job = run(client, ("a.zip", zipped({"a.dcm": late})))
     assert (job["state"], job["error"]["code"]) == ("failed", "LEX-DATA-1457")
     job = run(client, ("a.dcm", deflated))
     (line,) = lines(outputs(client, job), "predictions.jsonl")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -90,6 +90,8 @@ def find_volumes(
     out: str | Path | None = None,
     with_dicom: bool = True,
     labels: Mapping[Path, str] | None = None,
+    read_headers: Callable[[Path], tuple[SliceHeader, ...]] | None = None,
+    same_names: bool = False,
 ) -> FoundVolumes:
     """Find the volumes that files, folders and glob patterns name.
 
@@ -101,6 +103,8 @@ def find_volumes(
         out: The output folder, whose files are left out.
         with_dicom: Whether DICOM series and files of several frames count.
         labels: What the folders of private copies are called (`lexiseg.inference.sources.local_sources`).
+        read_headers: Returns the slices in a DICOM file; None takes `lexiseg.clinic.series.slice_headers`.
+        same_names: Whether several volumes may have one name of outputs; the caller then gives them others.
 
     Raises:
         DataError: Two volumes would write the same files, or a manifest of earlier outputs is damaged.
@@ -127,10 +131,11 @@ def find_volumes(
             else:
                 dicom.append(target)
         if with_dicom and find_spec("pydicom") is not None:
-            found = _series(pattern, dicom)
+            found = _series(pattern, dicom, read_headers)
             seen.update(header.path.resolve() for target in found for header in target.slices)
             targets += [replace(one, source=source_of(one.path, pattern, labels)) for one in found]
-    _check_names(targets)
+    if not same_names:
+        _check_names(targets)
     return FoundVolumes(targets=tuple(targets), files=frozenset(seen))
 
 
@@ -162,12 +167,17 @@ def _may_belong(file: str | Path) -> bool:
     return is_volume_file(path) or is_image_file(path)
 
 
-def _series(pattern: Path, files: Sequence[Target]) -> list[VolumeTarget]:
+def _series(
+    pattern: Path,
+    files: Sequence[Target],
+    read_headers: Callable[[Path], tuple[SliceHeader, ...]] | None,
+) -> list[VolumeTarget]:
     """Return the series among the files of one pattern."""
     from lexiseg.clinic.series import group_series, slice_headers
 
     names = {target.image: target.name for target in files}
-    headers = [header for target in files for header in slice_headers(target.image)]
+    read = read_headers or slice_headers
+    headers = [header for target in files for header in read(target.image)]
     groups = group_series(headers)
     of_folders: list[tuple[Path, tuple[SliceHeader, ...]]] = []
     found: list[VolumeTarget] = []

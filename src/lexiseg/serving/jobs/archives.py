@@ -7,7 +7,8 @@ import zipfile
 from pathlib import Path
 
 from lexiseg.data.archives import archived_files, extract, is_archive
-from lexiseg.errors import RequestError
+from lexiseg.errors import LexisegError, RequestError
+from lexiseg.inference.staging import named
 from lexiseg.serving.limits import Limits
 
 # Bytes of a zip file in which the record at its end lies, and its parts (APPNOTE 4.3.16).
@@ -41,7 +42,10 @@ def check_zip(path: Path, name: str, limits: Limits) -> int:
         DataError: It is damaged, or holds links or paths outside a folder.
     """
     _check_list(path, name, limits)
-    files = archived_files(path)
+    try:
+        files = archived_files(path)
+    except LexisegError as error:
+        raise named(error, path, name) from error
     if len(files) > limits.job_images:
         raise _too_many_files(name, limits)
     declared = sum(file.size for file in files)

@@ -6,23 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lexiseg.clinic.detection import may_be_dicom
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import fitting_name
 from lexiseg.inference.staging import named
-from lexiseg.inference.targets import FoundImages, find_images
+from lexiseg.inference.targets import FoundImages, find_images, output_name
 from lexiseg.inference.volumes.targets import FoundVolumes, VolumeTarget, find_volumes
 from lexiseg.inference.writers.base import Target
-from lexiseg.serving.declared_size import is_deflated
+from lexiseg.serving.corrected_files import OUTPUT_ROOM
+from lexiseg.serving.declared_size import META_BYTES, unread_coding
 from lexiseg.serving.jobs.archives import is_zip, unpack
 from lexiseg.serving.jobs.job import Job
+from lexiseg.serving.volumes.isolated_headers import IsolatedHeaders
 from lexiseg.serving.volumes.isolated_volumes import IsolatedTarget
 from lexiseg.serving.volumes.process_client import VolumeProcesses
-
-# Bytes of a file name that suffixes of outputs, and numbers of equal names, need.
-_ROOM = 24
-# Bytes in which a DICOM file says how it is coded.
-_HEAD_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +54,9 @@ def job_inputs(job: Job, processes: VolumeProcesses, on_open: Callable[[int], No
     volumes: list[VolumeTarget] = []
     names: dict[Path, str] = {}
     notes: list[str] = []
+    headers = IsolatedHeaders(processes)
     for file, name in job.uploads.items():
-        found = _of_zip(job, file, name) if is_zip(name) else _of_file(job, file, name)
+        found = (_of_zip if is_zip(name) else _of_file)(job, file, name, headers)
         images += found.images
         volumes += found.volumes
         names |= found.names
@@ -91,28 +88,33 @@ class _Found:
     notes: tuple[str, ...] = ()
 
 
-def _of_file(job: Job, file: Path, name: str) -> _Found:
+def _of_file(job: Job, file: Path, name: str, headers: IsolatedHeaders) -> _Found:
     """Return the volume or the image of one file."""
-    # Reading the header of a deflated file would inflate it, within no limit; as an image it is refused.
-    volumes = () if _is_deflated(file) else _volumes(job, file, {}).targets
+    try:
+        # Reading the header of a deflated file would inflate it, within no limit; as an image it is refused.
+        volumes = () if _unread_coding(file) else _volumes(job, file, {}, headers).targets
+    except LexisegError as error:
+        raise named(error, file, name) from error
     if volumes:
         return _Found(volumes=tuple(replace(one, source=name) for one in volumes))
-    # The last number of a UID is no ending.
-    stem = name if may_be_dicom(Path(name)) else Path(name).stem
-    target = Target(image=file, name=Path(fitting_name(stem, room=_ROOM)))
+    target = Target(image=file, name=Path(output_name(name, room=OUTPUT_ROOM)))
     return _Found(images=(target,), names={file: name})
 
 
-def _of_zip(job: Job, file: Path, name: str) -> _Found:
+def _of_zip(job: Job, file: Path, name: str, headers: IsolatedHeaders) -> _Found:
     """Unpack a zip file and return its volumes and images; outputs keep its folders."""
-    folder = file.parent / "unpacked" / fitting_name(Path(name).stem or "archive", room=_ROOM)
+    folder = (
+        file.parent
+        / "unpacked"
+        / fitting_name(name[: -len(".zip")].strip(".") or "archive", room=OUTPUT_ROOM)
+    )
     labels = {folder: name}
     try:
         unpack(file, folder)
         file.unlink()
         _refuse_deflated(folder, name)
-        found = _volumes(job, folder, labels)
-        images = find_images([folder], of_volumes=found.files, labels=labels)
+        found = _volumes(job, folder, labels, headers)
+        images = find_images([folder], of_volumes=found.files, labels=labels, same_names=True)
     except LexisegError as error:
         raise named(named(error, folder, name), file, name) from error
     return _Found(
@@ -123,10 +125,12 @@ def _of_zip(job: Job, file: Path, name: str) -> _Found:
     )
 
 
-def _volumes(job: Job, place: Path, labels: Mapping[Path, str]) -> FoundVolumes:
+def _volumes(job: Job, place: Path, labels: Mapping[Path, str], headers: IsolatedHeaders) -> FoundVolumes:
     settings = job.settings
     with_dicom = not settings.single_slices and settings.view.frame is None
-    return find_volumes([place], with_dicom=with_dicom, labels=labels)
+    return find_volumes(
+        [place], with_dicom=with_dicom, labels=labels, read_headers=headers.read, same_names=True
+    )
 
 
 def _refuse_deflated(folder: Path, name: str) -> None:
@@ -136,18 +140,18 @@ def _refuse_deflated(folder: Path, name: str) -> None:
         DataError: There is one.
     """
     for path in folder.rglob("*"):
-        if path.is_file() and _is_deflated(path):
+        why = _unread_coding(path) if path.is_file() else None
+        if why is not None:
             raise DataError(
-                f"{name} holds {path.relative_to(folder)}, a DICOM file that is compressed as a whole "
-                "(Deflated Explicit VR Little Endian), which the server does not read. Export it without "
-                "compression.",
+                f"{name} holds {path.relative_to(folder)}, a DICOM file that {why}, which the server does "
+                "not read. Export it without compression.",
                 code="LEX-DATA-1457",
             )
 
 
-def _is_deflated(path: Path) -> bool:
+def _unread_coding(path: Path) -> str | None:
     with open(path, "rb") as file:
-        return is_deflated(file.read(_HEAD_BYTES))
+        return unread_coding(file.read(META_BYTES + 1))
 
 
 def _notes(found: FoundImages, name: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lexiseg.errors import LexisegError, RequestError
 from lexiseg.inference.result import Prediction
+from lexiseg.inference.staging import named
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.printable import counted
 from lexiseg.refinement.refine import Refinement
@@ -214,7 +215,7 @@ class JobList:
         except StoppedError:
             state = "cancelled"
         except LexisegError as error:
-            job.error, state = error_record(error), "failed"
+            job.error, state = error_record(named(error, job.folder, "the job")), "failed"
         except Exception as error:
             _log.error("a job met a defect of the server", exc_info=error)
             job.error, state = _DEFECT, "failed"

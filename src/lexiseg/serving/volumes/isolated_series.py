@@ -1,4 +1,4 @@
-"""DICOM series of jobs: their headers are read here, their pixels in a process of their own."""
+"""DICOM series of jobs: their pixels are read in a process of their own."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,11 +56,13 @@ class IsolatedTarget(VolumeTarget):
 
     Attributes:
         processes: Read it.
-        on_open: Told the number of its slices before the first one is read.
+        on_open: Told the number of the slices that are predicted before the first one is read, once.
+        is_opened: Set when it was told.
     """
 
     processes: VolumeProcesses = field(compare=False)
     on_open: Callable[[int], None] = field(compare=False)
+    is_opened: threading.Event = field(default_factory=threading.Event, init=False, compare=False)
 
     def open(self, view: View) -> Volume:
         """Open the volume in a process of its own.
@@ -105,7 +108,10 @@ class IsolatedTarget(VolumeTarget):
                 "parts, or choose other slices with the field 'axis'.",
                 code="LEX-DATA-1454",
             )
-        self.on_open(count)
+        # Outputs may read other slices than those that are predicted, which are chosen first.
+        if not self.is_opened.is_set():
+            self.is_opened.set()
+            self.on_open(count)
         process.ask(VolumeRequest(wanted="slices", axis=axis))
         return IsolatedSlices(process=process, count=count)
 

@@ -76,7 +76,8 @@ class VolumeProcess:
                 answer = VolumeAnswer.model_validate(parse_json(self._read(size)))
                 follows = self._read(length)
             except (OSError, EOFError, ValueError) as error:
-                raise self._broken(late=late.is_set()) from error
+                label = request.path if request.wanted == "headers" else self._label
+                raise self._broken(label, late=late.is_set()) from error
             finally:
                 answered.set()
         if answer.error is not None:
@@ -110,15 +111,15 @@ class VolumeProcess:
             raise EOFError
         return found
 
-    def _broken(self, *, late: bool) -> DataError:
+    def _broken(self, label: str, *, late: bool) -> DataError:
         if late:
             return DataError(
-                f"{self._label} takes longer to read than {self._limits.volume_seconds:g} seconds, the limit "
+                f"{label} takes longer to read than {self._limits.volume_seconds:g} seconds, the limit "
                 "of the server. Save it without compression.",
                 code="LEX-DATA-1452",
             )
         return DataError(
-            f"{self._label} is damaged: it ends the process that reads it. Replace the file.",
+            f"{label} is damaged: it ends the process that reads it. Replace the file.",
             code="LEX-DATA-1453",
         )
 

@@ -2,7 +2,7 @@
 
 It reads requests from its standard input and writes answers to its standard output; see
 `lexiseg.serving.child_process`. The first request opens the volume, the second one chooses its slices, and
-each further one reads a slice.
+each further one reads a slice. Another process is asked for nothing but the headers of DICOM files.
 
 Examples:
     python -m lexiseg.serving.volumes.reading_process LIMIT_BYTES
@@ -32,24 +32,27 @@ class VolumeRequest(Record):
     """What is to be read. The headers of a series follow, as JSON, where one is opened.
 
     Attributes:
-        wanted: The volume is opened, its slices are chosen, or one of them is read.
+        wanted: The volume is opened, its slices are chosen, one of them is read, or the headers of the
+            slices in a DICOM file are read.
         path: The file of the volume, or what messages call the series.
         view: The window.
         voxels: Most voxels.
         axis: The voxel axis along which slices are counted.
         index: Number of the slice, from 0.
+        frames: Most frames of a DICOM file whose headers are read.
     """
 
-    wanted: Literal["volume", "slices", "slice"]
+    wanted: Literal["volume", "slices", "slice", "headers"]
     path: str = ""
     view: View = View()
     voxels: int = 0
     axis: int = 0
     index: int = 0
+    frames: int = 0
 
 
 class VolumeAnswer(Record):
-    """What was read. The header of a NIfTI file, or the pixels of a slice, follow.
+    """What was read. The header of a NIfTI file, the pixels of a slice, or headers as JSON follow.
 
     Attributes:
         kind: What the volume is.
@@ -96,6 +99,8 @@ class _Reading:
         try:
             if request.wanted == "volume":
                 return self._opened(request, content)
+            if request.wanted == "headers":
+                return VolumeAnswer(), _headers(Path(request.path), request.frames)
             if request.wanted == "slices":
                 assert self._volume is not None
                 self._slices = self._volume.slices(request.axis)
@@ -137,6 +142,13 @@ class _Reading:
             has_spacing=grid.has_spacing,
         )
         return answer, header
+
+
+def _headers(path: Path, most: int) -> bytes:
+    """Return the headers of the slices in a DICOM file as JSON."""
+    from lexiseg.clinic.series import SliceHeader, slice_headers
+
+    return TypeAdapter(tuple[SliceHeader, ...]).dump_json(slice_headers(path, most=most))
 
 
 def main() -> None:
