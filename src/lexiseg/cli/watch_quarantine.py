@@ -100,11 +100,11 @@ def _act(
             raise
         quarantine.request(settings.state, ids, action)
         say(f"{_RUNNING[action]}: {len(ids)}.")
-        if action == "retry" and conflicts.intersection(ids):
+        if action == "retry" and conflicts & set(ids):
             say(f"{_STAY}.")
         return list(ids)
     say(f"{_STOPPED[action]}: {len(done)}.")
-    kept = conflicts.intersection(ids).difference(done)
+    kept = (conflicts & set(ids)) - set(done)
     if action == "retry" and kept:
         say(f"{_STAY}: {len(kept)}.")
     return done
