@@ -26,7 +26,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from machine import describe_machine
 from rich.console import Console
 from study_table import dice, paired
 from torch.utils.flop_counter import FlopCounterMode
@@ -36,6 +35,7 @@ from lexiseg.evaluation.metrics_file import MeanScore
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.tables import case_groups
 from lexiseg.models.text_bank import TextBank
+from lexiseg.printable import counted
 from lexiseg.runs.run import Run
 from lexiseg.studies.engine import CLAIMS_FOLDER, Study, Trial, run_study
 from lexiseg.studies.results import TrialResult, read_result
@@ -154,22 +154,11 @@ def print_table(options: argparse.Namespace, study: Study) -> None:
     if not results:
         sys.exit(f"No arm is finished in {options.out}.")
     tests = test_results(options, study, list(results)) if options.test else {}
-    print(describe_machine())
     cases = len(next(iter(results.values())).cases)
     print(f"{options.model}, seed {options.seed}; mean per-case Dice on {cases} validation images\n")
     first = next(iter(results))
     base = operations(Run.open(run_folder(options, first)))
-    header = [
-        "arm",
-        "steps",
-        "hours",
-        "parameters",
-        f"operations ({first}: 1)",
-        "Dice, standardised by size",
-        "Dice",
-    ]
-    header += [f"{name} (Dice)" for name in _SIZES] + ["Dice against the row above (95 %)"]
-    header += ["test Dice", *(f"test, {name}" for name in _SIZES), "test, pooled Dice"] if tests else []
+    header = header_of(first, tests)
     rows, before = [], None
     for name, result in results.items():
         run = Run.open(run_folder(options, name))
@@ -178,6 +167,7 @@ def print_table(options: argparse.Namespace, study: Study) -> None:
             name,
             str(result.training.steps),
             f"{result.training.minutes / 60:.1f}",
+            result.training.machine,
             f"{run.manifest.network.num_parameters / 1e6:.2f} M",
             f"{operations(run) / base:.2f}",
             f"{standardised(result):.4f}",
@@ -191,6 +181,30 @@ def print_table(options: argparse.Namespace, study: Study) -> None:
         print(f"| {' | '.join(row)} |")
     best = max(results, key=lambda name: standardised(results[name]))
     print(f"\nChosen on validation (Dice standardised by lesion size): {best}.")
+
+
+def header_of(first: str, tests: Mapping[str, TrialResult]) -> list[str]:
+    """Return the names of the columns.
+
+    Args:
+        first: The arm of the first row.
+        tests: Results on the test split; empty without its columns.
+    """
+    header = [
+        "arm",
+        "steps",
+        "hours",
+        "trained on",
+        "parameters",
+        f"operations ({first}: 1)",
+        "Dice, standardised by size",
+        "Dice",
+    ]
+    header += [f"{name} (Dice)" for name in _SIZES] + ["Dice against the row above (95 %)"]
+    if tests:
+        images = counted(len(tests[first].cases), "image")
+        header += [f"test Dice ({images})", *(f"test, {name}" for name in _SIZES), "test, pooled Dice"]
+    return header
 
 
 def by_size(result: TrialResult) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -37,7 +38,8 @@ def test_arms_are_trained_in_order_and_the_test_split_is_opened_last(folders: Pa
         assert "test Dice" not in done.stdout
     rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
     assert [row[0] for row in rows[2:]] == ["| hour", "| long", "| lite2", "| distilled", "| large"]
-    values = {row[0].removeprefix("| "): float(row[5]) for row in rows[2:]}
+    assert all(row[3] == Run.open(out / f"{row[0][2:]}-s0").manifest.training.machine for row in rows[2:])
+    values = {row[0].removeprefix("| "): float(row[6]) for row in rows[2:]}
     best = max(values, key=lambda name: values[name])
     assert f"Chosen on validation (Dice standardised by lesion size): {best}." in done.stdout
     assert not list(out.glob("*/test"))
@@ -48,5 +50,6 @@ def test_arms_are_trained_in_order_and_the_test_split_is_opened_last(folders: Pa
     assert [t.name for t in large.manifest.training.distillation.teachers] == ["long-s0", "lite2-s0"]
     tested = command("--table-only", "--test")
     assert tested.returncode == 0, tested.stderr
-    assert "| test Dice |" in tested.stdout
-    assert len(list(out.glob("*/test/metrics.json"))) == 5
+    metrics = [json.loads(file.read_text()) for file in out.glob("*/test/metrics.json")]
+    assert len(metrics) == 5
+    assert f"| test Dice ({metrics[0]['data']['samples']} images) |" in tested.stdout
