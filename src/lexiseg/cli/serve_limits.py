@@ -24,7 +24,10 @@ MaxSlices = Annotated[int, typer.Option(min=1, help="Most slices of a volume.")]
 KeepJobs = Annotated[int, typer.Option(min=1, help="Most finished jobs that are kept; the oldest go first.")]
 KeepMinutes = Annotated[float, typer.Option(min=0.01, help="Minutes for which a finished job is kept.")]
 JobDiskMb = Annotated[
-    float, typer.Option(min=0.001, help="Megabytes on the disk that the files of all jobs may take.")
+    float,
+    typer.Option(
+        min=0.001, help="Megabytes on the disk for uploads of all jobs and results of finished ones."
+    ),
 ]
 WatchSeconds = Annotated[
     float,

@@ -177,7 +177,7 @@ def series_volume(headers: Sequence[SliceHeader], name: Path) -> Series:
     return Series(slices=tuple(ordered), grid=_grid(ordered[0], across, down, step, len(ordered)))
 
 
-_ONE_BY_ONE = " To predict each slice as an image of its own, use --single-slices."
+_ONE_BY_ONE = " To predict each slice as an image of its own, choose single slices."
 
 
 def _grid(

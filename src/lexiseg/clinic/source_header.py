@@ -105,7 +105,7 @@ def frames_header(dataset: Dataset, path: Path) -> Dataset:
     if str(dataset.get("SOPClassUID", "")) not in _ENHANCED:
         raise DataError(
             f"{path} holds several frames, but is no enhanced CT, MR or PET image, so it gets no DICOM "
-            "objects. Write its labels as NIfTI (--write nifti).",
+            "objects. Write its labels as NIfTI (format nifti).",
             code="LEX-DATA-1428",
         )
     header = source_header(dataset, path, 0)

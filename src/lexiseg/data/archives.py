@@ -36,7 +36,9 @@ _COMPRESSIONS: tuple[tuple[bytes, Callable[[Path], object]], ...] = (
     (b"\xfd7zXZ\0", lzma.open),
 )
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
-#: What Python's readers raise for damaged, encrypted or unknown content; a full disk is reported separately.
+# Flag of a file in a zip file that needs a password.
+_ENCRYPTED = 0x1
+#: What Python's readers raise for damaged or unknown content; a full disk is reported separately.
 BROKEN = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -132,7 +134,8 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
                 yield tar
     except BROKEN as error:
         raise DataError(
-            f"{archive} is damaged and cannot be extracted: {error}. Download it again.", code="LEX-DATA-054"
+            f"{archive} is damaged and cannot be extracted: {error}. Replace it with a complete copy.",
+            code="LEX-DATA-054",
         ) from error
 
 
@@ -157,7 +160,8 @@ def _opened_tar(archive: Path, file: BinaryIO) -> tarfile.TarFile:
             is_page = content.read(64).lstrip().startswith(b"<")
         page = " but a web page, perhaps a login page" if is_page else ""
         raise DataError(
-            f"{archive} is not a .zip or .tar archive{page}. Download it again.", code="LEX-DATA-053"
+            f"{archive} is not a .zip or .tar archive{page}. Replace it with the archive itself.",
+            code="LEX-DATA-053",
         ) from error
 
 
@@ -169,6 +173,12 @@ def _members(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile) -> Iterat
             mode = stat.S_IFMT(entry.external_attr >> 16)
             name, size, is_folder = entry.filename, entry.file_size, entry.is_dir()
             is_plain = is_folder or mode in (0, stat.S_IFREG)
+            if entry.flag_bits & _ENCRYPTED:
+                raise DataError(
+                    f"{archive} is encrypted: {name!r} in it needs a password. Make the archive again "
+                    "without one.",
+                    code="LEX-DATA-1593",
+                )
         else:
             name, size, is_folder = entry.name, entry.size, entry.isdir()
             is_plain = is_folder or entry.isreg()
@@ -250,6 +260,6 @@ def _write(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile, member: _Me
     if size != member.size:
         raise DataError(
             f"{archive}: expected {counted(member.size, 'byte')} for {member.name}, as declared, got "
-            f"{size:,}. Download the archive again.",
+            f"{size:,}. Replace the archive with a complete copy.",
             code="LEX-DATA-058",
         )

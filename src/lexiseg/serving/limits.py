@@ -32,7 +32,8 @@ class Limits:
         silent_seconds: Seconds that the upload of a job may pause.
         job_minutes: Minutes after which a finished job is removed.
         kept_jobs: Finished jobs that are kept; the oldest ones go first.
-        job_disk_bytes: Bytes that the files of all jobs may take on the disk, results included.
+        job_disk_bytes: Bytes on the disk of the uploads of all jobs, unpacked, and of the results of finished
+            ones. Outputs of the job that runs, and their zip file, come on top: each up to `result_bytes`.
         result_bytes: Bytes of the outputs of one job.
         volume_bytes: Bytes of one volume file or zip file of a job.
         unpacked_bytes: Bytes that the zip files of one job may hold; more are refused before unpacking.

@@ -76,7 +76,7 @@ REFUSED: list[tuple[Callable[[list[Path]], object], str, tuple[str, ...]]] = [
     (
         lambda f: change(f[3], ImagePositionPatient=[3.0, -40.0, -96.0]),
         "LEX-DATA-1185",
-        ("1 slice ", "s02.dcm and s03.dcm", "--single-slices"),
+        ("1 slice ", "s02.dcm and s03.dcm", "single slices"),
     ),
     (lambda f: change(f[3], SOPInstanceUID="2.25.10003"), "LEX-DATA-1181", ("s03.dcm", "same SOP instance")),
     (

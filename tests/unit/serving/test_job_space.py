@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,9 @@ from starlette.testclient import TestClient
 
 from lexiseg.errors import DiskError
 from lexiseg.serving.gate import refusal_of
+from lexiseg.serving.jobs.job import JobSettings
 from lexiseg.serving.jobs.job_list import JobList
+from lexiseg.serving.jobs.work import StoppedError
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.metrics import Metrics
 from refusals import refuses
@@ -80,6 +84,37 @@ def test_bytes_of_jobs_that_arrive_and_run_are_counted() -> None:
             later.hold(10)
 
     asyncio.run(arrive())
+
+
+def test_a_removed_job_counts_until_it_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ends = threading.Event(), threading.Event()
+
+    def run_job(*_: object) -> int:
+        begun.set()
+        ends.wait(30)
+        raise StoppedError
+
+    monkeypatch.setattr("lexiseg.serving.jobs.job_list.run_job", run_job)
+
+    async def remove() -> None:
+        jobs = JobList(Limits(job_disk_bytes=10), Metrics())
+        number, folder = jobs.new_folder()
+        model: Any = SimpleNamespace(predictor=None, version=SimpleNamespace(name="a", version="b"))
+        job = jobs.add(
+            number, folder, owner="", model=model, settings=JobSettings(), uploads={}, held_bytes=6
+        )
+        await asyncio.to_thread(begun.wait, 30)
+        await asyncio.sleep(0)
+        jobs.remove(job)
+        with jobs.place() as place:
+            with refuses("LEX-REQ-1452", "5 bytes"):
+                place.hold(5)
+            ends.set()
+            await asyncio.gather(*jobs._running)
+            place.hold(5)
+        await jobs.stop()
+
+    asyncio.run(remove())
 
 
 def test_outputs_of_a_job_have_a_limit(serving: Callable[..., TestClient], picture: bytes) -> None:

@@ -230,12 +230,13 @@ def test_a_process_that_ends_or_has_no_memory_says_so(
         ("a.mha", "ElementDataFile = /etc/hostname\n", "LEX-DATA-1456"),
         ("a.mhd", "ElementDataFile = ../2/b.png\n", "LEX-DATA-1456"),
         ("a.mha", "ElementDataFile = LIST\n/etc/hostname\n", "LEX-DATA-1456"),
-        ("a.mha", "Comment = x\rElementDataFile = LOCAL\nElementDataFile = /etc/hostname\n", "LEX-DATA-1455"),
-        ("a.mha", "", "LEX-DATA-1455"),
+        ("a.mha", "Comment = x\rElementDataFile = LOCAL\nElementDataFile = /etc/hostname\n", "LEX-DATA-1427"),
+        ("a.mha", "", "LEX-DATA-1199"),
+        ("a.mhd", "ElementDataFile = s%02d.raw 0 1 1\n", "LEX-DATA-1456"),
         ("a.nrrd", "data file: /etc/hostname\n\n", "LEX-DATA-1456"),
         ("a.nhdr", "DataFile: /etc/hostname\n", "LEX-DATA-1456"),
         ("a.nrrd", "data file: LIST\n/etc/hostname\n", "LEX-DATA-1456"),
-        ("a.nrrd", "encoding: raw\n", "LEX-DATA-1455"),
+        ("a.nrrd", "encoding: raw\n", "LEX-DATA-1199"),
     ],
 )
 def test_a_header_cannot_name_files_of_the_server(

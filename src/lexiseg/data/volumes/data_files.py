@@ -7,6 +7,7 @@ is refused too.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -31,12 +32,14 @@ _NUMBERED = re.compile(r"[^%]*%0?[0-9]{0,2}d[^%]*")
 _NO_NAMES = ("", "-", ".")
 
 
-def check_data_files(path: Path, *, is_nrrd: bool) -> None:
+def check_data_files(path: Path, *, is_nrrd: bool, beside_only: bool = False) -> None:
     """Refuse a header that names a data file outside of its folder.
 
     Args:
         path: A MetaImage or NRRD file.
         is_nrrd: Whether it is NRRD.
+        beside_only: Whether each data file must be named by its bare name and lie beside the header; then
+            lists and patterns of several files, and files in folders below, are refused too.
 
     Raises:
         DataError: It names a file outside of its folder, or its names cannot be told with certainty.
@@ -45,6 +48,8 @@ def check_data_files(path: Path, *, is_nrrd: bool) -> None:
         head = file.read(LARGEST_HEADER)
     stated = _nrrd_names(head, path) if is_nrrd else _meta_names(head, path)
     for name in stated:
+        if beside_only:
+            _check_beside(name, path)
         _check_name(name, path)
 
 
@@ -97,6 +102,17 @@ def _listed(stated: str, following: list[bytes], path: Path) -> Iterator[str]:
         for line in following:
             if line.strip():
                 yield _text(line, path)
+
+
+def _check_beside(name: str, path: Path) -> None:
+    """Refuse a name that is not that of a file beside the header, on any operating system."""
+    is_bare = name == PurePosixPath(name).name == PureWindowsPath(name).name
+    if not is_bare or not os.path.isfile(path.parent / name):
+        raise DataError(
+            f"{path} takes its voxels from another file, which does not lie beside it. Save the volume "
+            "as one file (.mha or .nrrd), or send a zip file that holds both.",
+            code="LEX-DATA-1456",
+        )
 
 
 def _check_name(name: str, path: Path) -> None:

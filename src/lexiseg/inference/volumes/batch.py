@@ -31,7 +31,7 @@ from lexiseg.printable import printable_json
 _FORMS = {"mask": NiftiVolumeWriter.name}
 _IMAGES_ONLY = (
     "This format is one of single images. Volumes have nifti, overlay and card, and DICOM series also seg, "
-    "labelmap, sr, sc and gsps; --single-slices predicts the slices of a DICOM series as images."
+    "labelmap, sr, sc and gsps; with single slices, the slices of a DICOM series are predicted as images."
 )
 
 

@@ -49,7 +49,7 @@ class PredictedVolume:
         if isinstance(self.volume, VoxelFile):
             raise DataError(
                 f"{self.volume.path} is no DICOM series, so it gets no DICOM objects. Write its labels as "
-                "NIfTI (--write nifti).",
+                "NIfTI (format nifti).",
                 code="LEX-DATA-1206",
             )
         from lexiseg.data.volumes.series_slices import SeriesVolume

@@ -98,7 +98,7 @@ def dicom_result(image: PredictedImage, batch: Batch) -> DicomResult:
     if facts is None or not is_dicom(content):
         raise DataError(
             f"{path} is no DICOM file; the formats seg, labelmap, sr, sc and gsps need one. Write its mask "
-            "as PNG (--write mask).",
+            "as PNG (format mask).",
             code="LEX-DATA-984",
         )
     return DicomResult(

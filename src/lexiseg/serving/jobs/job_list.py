@@ -76,6 +76,8 @@ class JobList:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lexiseg-job")
         self._running: set[asyncio.Task[None]] = set()
         self._arriving: set[JobPlace] = set()
+        # Removed, but their thread still has files.
+        self._leaving: set[Job] = set()
 
     @contextmanager
     def place(self) -> Iterator[JobPlace]:
@@ -173,6 +175,7 @@ class JobList:
         self._jobs.pop(job.id, None)
         job.stop.set()
         if job.state == "running":
+            self._leaving.add(job)
             return  # its thread removes the files
         if not job.is_final:
             self._end(job, "cancelled")
@@ -224,6 +227,7 @@ class JobList:
             self._end(job, "cancelled" if job.stop.is_set() else state)
         if job.stop.is_set() or state != "done":
             shutil.rmtree(job.folder, ignore_errors=True)
+        self._leaving.discard(job)
 
     def _end(self, job: Job, state: JobState) -> None:
         job.state = state
@@ -252,7 +256,8 @@ class JobList:
             self.remove(job)
 
     def _held_bytes(self) -> int:
-        return sum(job.held_bytes for job in self._jobs.values()) + sum(p.held_bytes for p in self._arriving)
+        jobs = (*self._jobs.values(), *self._leaving)
+        return sum(job.held_bytes for job in jobs) + sum(place.held_bytes for place in self._arriving)
 
     def _make_room(self, amount: int) -> None:
         """Remove the oldest finished jobs until a number of bytes fits.

@@ -12,15 +12,17 @@ import numpy as np
 from lexiseg.clinic.view import View
 from lexiseg.clinic.volume_geometry import VolumeGrid
 from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.data.volumes.data_files import check_data_files
 from lexiseg.data.volumes.volume import Volume
+from lexiseg.data.volumes.volume_names import volume_ending
 from lexiseg.data.volumes.voxel_file import StoredVoxels, VoxelFile
 from lexiseg.errors import DataError
 from lexiseg.extras import load_module
 from lexiseg.inference.volumes.targets import VolumeTarget
-from lexiseg.serving.volumes.data_files import check_data_file
 from lexiseg.serving.volumes.process_client import VolumeProcess, VolumeProcesses
 from lexiseg.serving.volumes.reading_process import VolumeRequest
 
+_META_ENDINGS, _NRRD_ENDINGS = frozenset({".mha", ".mhd"}), frozenset({".nrrd", ".nhdr"})
 _NIFTI_2_BYTES = 540
 
 
@@ -74,7 +76,9 @@ class IsolatedTarget(VolumeTarget):
             from lexiseg.serving.volumes.isolated_series import open_isolated_series
 
             return open_isolated_series(self, view)
-        check_data_file(self.path)
+        ending = volume_ending(self.path.name)
+        if ending in _META_ENDINGS | _NRRD_ENDINGS:
+            check_data_files(self.path, is_nrrd=ending in _NRRD_ENDINGS, beside_only=True)
         process = self.processes.next(self.label)
         voxels = self.processes.limits.voxels
         answer, header = process.ask(

@@ -351,7 +351,7 @@ def test_frames_of_other_kinds_are_refused(tmp_path: Path, predictor: Predictor)
     record, written = write(predictor, path, tmp_path / "out", *OBJECTS, "nifti")
     assert written == {}
     assert sorted(record["not_written"]) == sorted(OBJECTS)
-    assert all("LEX-DATA-1428" in why and "--write nifti" in why for why in record["not_written"].values())
+    assert all("LEX-DATA-1428" in why and "(format nifti)" in why for why in record["not_written"].values())
     assert record["mask"] == "nifti/a.nii.gz"
 
 

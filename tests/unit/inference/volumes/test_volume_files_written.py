@@ -74,7 +74,7 @@ def test_a_segmentation_lies_on_the_slices_of_its_series(tmp_path: Path, predict
     assert record["slices"][6]["file"] == str(files[6])
     assert record["volume_mm3"] == {"lesion": 8 * 0.5 * 0.75 * 2}
     assert list(record["not_written"]) == ["probability"]
-    assert "--single-slices" in record["not_written"]["probability"]
+    assert "with single slices" in record["not_written"]["probability"]
     VolumeRecord.model_validate(record)
     segmentation = pydicom.dcmread(out / "seg" / "ct.dcm")
     assert segmentation.NumberOfFrames == 2  # empty slices are left out
