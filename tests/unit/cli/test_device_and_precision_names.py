@@ -26,7 +26,8 @@ PRECISIONS, DEVICES = options("--precision"), options("--device")
 
 
 def test_the_commands() -> None:
-    assert {words for words, _, _ in PRECISIONS} == {("evaluate",), ("predict",), ("serve",), ("train",)}
+    named = {"compare", "evaluate", "predict", "serve", "train"}
+    assert {words for words, _, _ in PRECISIONS} == {(name,) for name in named}
     commands = ("calibrate", "compare", "evaluate", "predict", "refine", "serve", "train")
     assert {(name,) for name in commands} <= {words for words, _, _ in DEVICES}
 
