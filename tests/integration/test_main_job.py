@@ -103,7 +103,7 @@ class TestTrain:
         assert list(metrics["retrieval"]) == (CHEST if text == "concepts" else [])
         predicted = cli("predict", run, images, "--out", tmp_path / "predicted")
         assert predicted.code == 0, predicted.stderr
-        assert ("the image's" in predicted.stdout) == (text == "concepts")
+        assert ("Left and right in all words" in predicted.stdout) == (text == "concepts")
         assert ("flagged" in predicted.stdout) == (text == "concepts")
 
     def test_finished_run_has_nothing_to_resume(self, cli: Command, phantom: Path, trained: Trained) -> None:
