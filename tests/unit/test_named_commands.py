@@ -29,7 +29,7 @@ WHOLE = {"--version", "--install-completion", "--show-completion", "--help"}
 OTHERS = {
     *("--force-reinstall", "--upgrade", "--bundle", "--dataset", "--network", "--output"),
     # Of ray, of docker and systemd, and of the tests of the gateway and of faults.
-    *("--head", "--address", "--signal", "--kills", "--only", "--fault"),
+    *("--head", "--address", "--signal", "--kills", "--only", "--fault", "--cpus", "--time"),
 }
 
 

@@ -85,7 +85,7 @@ def test_test_images_the_run_has_seen_are_refused(
 
 def test_validation_images_may_have_selected_but_not_trained(run_with: Any, attempt: Any) -> None:
     attempt(run_with({"train": ["t1"], "val": ["v1"]}), "val")
-    with refuses("LEX-DATA-139", "1 image of the val split"):
+    with refuses("LEX-DATA-139", "The val split", "1 image"):
         attempt(run_with({"train": ["v1"], "val": ["t1"]}), "val")
 
 
@@ -97,7 +97,7 @@ def test_images_that_were_left_out_are_of_the_training_split_all_the_same(
         attempt(run_with(lists))
     attempt(run_with(lists), "train")
     attempt(run_with({**lists, "train": ["t1", "t2"], "left_out": ["t2"]}))
-    with refuses("LEX-DATA-139", "1 image of the test split"):
+    with refuses("LEX-DATA-139", "The test split", "1 image"):
         attempt(run_with({**lists, "left_out": ["t2"]}))
 
 

@@ -130,7 +130,11 @@ def test_the_models_of_a_later_signal_stay(monkeypatch: pytest.MonkeyPatch) -> N
             time.sleep(0.2 if number == 0 else 0)  # the earlier one takes longer
             return f"{name} {number}"
 
+        async def is_current(model: str) -> bool:
+            return True
+
         monkeypatch.setattr(models, "_load", load)
+        monkeypatch.setattr("lexiseg.serving.models._is_current", is_current)
 
         async def load_twice() -> None:
             await asyncio.gather(models.load(), models.load())
