@@ -49,9 +49,14 @@ class OpenVinoEngine:
         try:
             self._compiled: Any = core.compile_model(_read(core, file), "CPU", settings)
         except Exception as error:  # OpenVINO raises RuntimeError and errors of its frontends
+            # Some layers, such as the recurrent ones of the published networks, have no bf16.
+            remedy = (
+                "Use --precision fp32, or --engine onnx."
+                if self._precision == "bf16"
+                else "Update openvino, or write the file again with `lexiseg export`."
+            )
             raise WeightsError(
-                f"OpenVINO {_version()} cannot load {file.path}: {error}. Update openvino, or write the file "
-                f"again with `lexiseg export`.",
+                f"OpenVINO {_version()} cannot load {file.path}: {error}. {remedy}",
                 code="LEX-WEIGHTS-869",
             ) from error
 
