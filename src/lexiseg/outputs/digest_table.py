@@ -33,10 +33,10 @@ class DigestTable:
         )
 
     def add(self, name: str, digest: str) -> None:
-        """Add a digest to those of a name."""
+        """Add a digest to those of a name, as the last one; one that is there already moves to the end."""
         self._run(
-            "INSERT INTO digests VALUES (?, ?) "
-            "ON CONFLICT(name) DO UPDATE SET found = found || excluded.found",
+            "INSERT INTO digests VALUES (?, ?) ON CONFLICT(name) "
+            "DO UPDATE SET found = replace(found, excluded.found, '') || excluded.found",
             (_key(name), digest),
         )
 

@@ -142,7 +142,8 @@ class OutputManifest:
         folder = self.file.parent
         for name, digests in self._digests.items():
             if (folder / name).is_file():
-                yield from (_line(OutputRecord(file=name, sha256=found)) for found in digests)
+                kept = digests if len(digests) == 1 else _of_content(digests, folder / name)
+                yield from (_line(OutputRecord(file=name, sha256=found)) for found in kept)
 
     def close(self) -> None:
         """Close the file."""
@@ -192,6 +193,17 @@ class OutputManifest:
                 "files that Lexiseg wrote into this folder. Choose another --out folder.",
                 code="LEX-DATA-743",
             ) from error
+
+
+def _of_content(digests: tuple[str, ...], path: Path) -> tuple[str, ...]:
+    """Return the one of several digests that a file has; all if somebody changed it, or it cannot be read.
+
+    A killed process leaves several digests of a file that the next one need not write again.
+    """
+    with contextlib.suppress(OSError):
+        found = digest(path)
+        return (found,) if found in digests else digests
+    return digests
 
 
 def _line(record: OutputRecord) -> str:

@@ -107,10 +107,42 @@ def test_a_kill_between_line_and_renaming_leaves_no_foreign_file(out: Path) -> N
         assert folder.owns(out / "a.txt")
         folder.refuse_others([out / "a.txt", out / "b.txt"])
         folder.write_text(out / "c.txt", "1")
-    assert [line["file"] for line in lines_of(out)] == ["a.txt", "a.txt", "c.txt"]
+    # The content of a.txt is the old one: the kill came before the renaming.
+    assert [(line["file"], line["sha256"]) for line in lines_of(out)] == [
+        ("a.txt", digest(out / "a.txt")),
+        ("c.txt", digest(out / "c.txt")),
+    ]
     with owned_folder(out) as folder:
         folder.write_text(out / "a.txt", "newer")
     assert lines_of(out)[0] == {"schema_version": 1, "file": "a.txt", "sha256": digest(out / "a.txt")}
+    assert len(lines_of(out)) == 2
+
+
+def test_kills_leave_no_second_line_of_a_file(out: Path) -> None:
+    """A process is killed before a renaming, and the next one after it; the third finds the file finished."""
+    content = out.parent / "new"
+    content.write_text("1")
+    out.mkdir()
+    for _ in range(2):
+        manifest = OutputManifest(out)
+        manifest.add("a.txt", content)
+        manifest.close()
+    (out / "a.txt").write_text("1")
+    with owned_folder(out):
+        pass
+    assert lines_of(out) == [{"schema_version": 1, "file": "a.txt", "sha256": digest(content)}]
+
+
+def test_both_contents_of_a_file_that_somebody_changed_stay(out: Path) -> None:
+    out.mkdir()
+    manifest = OutputManifest(out)
+    for text in ("1", "2", "1"):
+        (out.parent / "new").write_text(text)
+        manifest.add("a.txt", out.parent / "new")
+    manifest.close()
+    (out / "a.txt").write_text("a note")
+    with owned_folder(out) as folder:
+        assert not folder.owns(out / "a.txt")
     assert len(lines_of(out)) == 2
 
 
