@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -174,11 +173,3 @@ def _decoder_plugin(dataset: Dataset, path: Path) -> str:
 def _reason(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__).rstrip(".")
-
-
-def stored_range(dataset: Dataset) -> tuple[float, float]:
-    """Return the smallest and largest stored value that the file's bits allow."""
-    bits = int((numbers(dataset.get("BitsStored")) or numbers(dataset.get("BitsAllocated")) or [16])[0])
-    if dataset.get("PixelRepresentation") == 1:
-        return -math.ldexp(1, bits - 1), math.ldexp(1, bits - 1) - 1
-    return 0.0, math.ldexp(1, bits) - 1

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from lexiseg.errors import UsageError
 from lexiseg.models.normalisation import Normalisation
 from lexiseg.models.spec import NetworkSpec
-from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
 
 if TYPE_CHECKING:
@@ -223,11 +222,6 @@ class System:
                 f"{fit}. Choose another --fit or another --preset.",
                 code="LEX-USE-1330",
             )
-
-    @property
-    def learns_without_masks(self) -> bool:
-        """Whether it can learn from images without mask."""
-        return issubclass(self.configuration, UnmaskedConfig)
 
     def check_network(self, spec: NetworkSpec, *, with_text: bool) -> None:
         """Refuse a network that the system does not have.

@@ -96,10 +96,6 @@ class MeasureKind(VocabularyData):
         """Return the index of the phrase for a number of regions, at least 1; only where `counts_regions`."""
         raise NotImplementedError
 
-    def most_regions(self, index: int) -> int | None:
-        """Return the largest number of regions a phrase stands for; None if it sets no limit."""
-        return None
-
 
 def check_one_per_phrase(key: str, values: Sequence[object], phrases: Sequence[str]) -> None:
     """Raise ValueError unless a list has one entry per phrase."""

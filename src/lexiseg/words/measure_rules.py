@@ -71,12 +71,6 @@ class CountMeasure(MeasureKind):
         """Return the index of the phrase for a number of regions, at least 1."""
         return bisect_right(self.at_least, number) - 1
 
-    def most_regions(self, index: int) -> int | None:
-        """Return the largest number of regions a phrase stands for; None for the last phrase."""
-        if index in (UNKNOWN, len(self.at_least) - 1):
-            return None
-        return self.at_least[index + 1] - 1
-
 
 class LateralityMeasure(MeasureKind):
     """The number of image halves that hold a lesion chooses the phrase.

@@ -73,7 +73,6 @@ def test_every_system_says_what_it_is() -> None:
         fields = system.configuration.model_fields
         assert (fields["model"].default, fields["preset"].default) == (system.name, system.preset)
         assert (system.builders.trace_prompts is not None) == system.names_words
-    assert [s.preset for s in found if s.learns_without_masks] == ["compact", "compact"]
     assert names(without_text=True) == ("stpnet", "cotexnet")
 
 

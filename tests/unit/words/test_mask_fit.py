@@ -8,7 +8,7 @@ import pytest
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import flip
 from lexiseg.words.lesion_scene import lesion_of, scene_of
-from lexiseg.words.mask_fit import mask_fit, remove_denied_regions
+from lexiseg.words.mask_fit import mask_fit
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import load_vocabulary
 
@@ -76,32 +76,3 @@ def test_shapes_and_colours_are_passed_over() -> None:
     assert mask_fit(LEFT_ONE, POLYP, [said[0], (said[1] + 1) % 9, *said[2:]], side="image") == pytest.approx(
         0.1
     )
-
-
-def test_regions_in_a_half_said_to_be_free_are_removed() -> None:
-    none_right = [UNKNOWN, UNKNOWN, UNKNOWN, 7]
-    assert np.array_equal(remove_denied_regions(TWO, CHEST, none_right, side="image"), LEFT_ONE)
-    # the same words from the patient's point of view free the image's left
-    only_right = np.where(TWO == 2, 2, 0)
-    assert np.array_equal(
-        remove_denied_regions(TWO, CHEST, [UNKNOWN, UNKNOWN, UNKNOWN, 7], side="patient"), only_right
-    )
-    # a region that lies mostly on the other side stays, whole
-    over = mask((20, 40, 12, 36))
-    assert np.array_equal(remove_denied_regions(over, CHEST, none_right, side="image"), over)
-
-
-def test_the_smallest_regions_go_where_fewer_are_said() -> None:
-    one = [UNKNOWN, 0, UNKNOWN, UNKNOWN]
-    kept = remove_denied_regions(TWO, CHEST, one, side="image")
-    assert np.array_equal(kept, np.where(TWO == 2, 2, 0))  # 18 x 16 is more than 16 x 14
-    many = [UNKNOWN, 1, UNKNOWN, UNKNOWN]
-    assert np.array_equal(remove_denied_regions(TWO, CHEST, many, side="image"), TWO)
-    # the largest of those that may stay at all
-    kept = remove_denied_regions(TWO, CHEST, [UNKNOWN, 0, UNKNOWN, 7], side="image")
-    assert np.array_equal(kept, LEFT_ONE)
-
-
-def test_nothing_to_remove() -> None:
-    assert remove_denied_regions(mask(), CHEST, [1, 0, 7, 7], side="image").sum() == 0
-    assert np.array_equal(remove_denied_regions(TWO, CHEST, [UNKNOWN] * 4, side="image"), TWO)
