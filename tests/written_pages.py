@@ -27,7 +27,7 @@ from lexiseg.inference.explain import ExplainedWord, Explanation, WhatIf
 from lexiseg.inference.result import Prediction
 from lexiseg.outputs.output_folder import owned_folder
 from lexiseg.runs.run import Run
-from lexiseg.studies.audit_page import ShownChanges, build_page
+from lexiseg.studies.audit_page import AuditPictures, build_page
 from lexiseg.words.measure import measure_indices
 
 Mask = npt.NDArray[np.uint8]
@@ -147,9 +147,7 @@ def _audit(folder: Path) -> None:
     changes = models.draw_changes(
         {case: 0.1 * number - 0.5 for number, case in enumerate(dice)},
         [
-            models.ComparedModel(
-                title=f"{arm}, seed 0", predictor=PhantomPredictor(run, index, step), dice=dice
-            )
+            models.ModelMasks(title=f"{arm}, seed 0", predictor=PhantomPredictor(run, index, step), dice=dice)
             for arm, step in (("no text", 1.5), ("reports", 1))
         ],
         index,
@@ -158,7 +156,7 @@ def _audit(folder: Path) -> None:
     named = tuple(
         replace(change, id=case) for change, case in zip(changes, result.differences.ids, strict=False)
     )
-    page = build_page(result, ShownChanges(pair=pair, cases=named))
+    page = build_page(result, AuditPictures(pair=pair, cases=named))
     (folder / "audit.html").write_text(page, encoding="utf-8")
 
 

@@ -17,7 +17,7 @@ _LONGEST_SIDE = 320
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparedModel:
+class ModelMasks:
     """One of the two models whose masks are compared.
 
     Attributes:
@@ -92,7 +92,7 @@ def _title(difference: float, gain: str, loss: str) -> str:
 
 def draw_changes(
     differences: Mapping[str, float],
-    models: Sequence[ComparedModel],
+    models: Sequence[ModelMasks],
     index: DatasetIndex,
     split: Split,
 ) -> list[CaseChange]:
@@ -120,7 +120,7 @@ def draw_changes(
     ]
 
 
-def _draw(ids: Sequence[str], model: ComparedModel, index: DatasetIndex, split: Split) -> dict[str, CaseMask]:
+def _draw(ids: Sequence[str], model: ModelMasks, index: DatasetIndex, split: Split) -> dict[str, CaseMask]:
     samples = [sample for sample in index.split(split) if sample.id in ids]
     drawn = {}
     predictions = model.predictor.predict_paths([sample.image for sample in samples])

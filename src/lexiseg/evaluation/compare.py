@@ -14,7 +14,7 @@ import pandas as pd
 
 from lexiseg.data import DatasetIndex
 from lexiseg.errors import DataError, UsageError
-from lexiseg.evaluation.change_figures import CaseChange, ComparedModel, draw_changes
+from lexiseg.evaluation.change_figures import CaseChange, ModelMasks, draw_changes
 from lexiseg.evaluation.comparison_file import ComparedRun, Comparison, GroupDifference, RunPair
 from lexiseg.evaluation.comparison_page import build_comparison
 from lexiseg.evaluation.evaluate import Progress
@@ -143,7 +143,7 @@ def _changes(
     """Return the cases that the page shows, predicted again by both runs."""
     a, b = (_dice(of_run) for of_run in cases)
     models = [
-        ComparedModel(title=title, predictor=Predictor(run, options), dice=dice)
+        ModelMasks(title=title, predictor=Predictor(run, options), dice=dice)
         for title, run, dice in zip("AB", runs.values(), (a, b), strict=True)
     ]
     return draw_changes({case: a[case] - b[case] for case in a}, models, index, options.split)

@@ -31,7 +31,7 @@ Clear = Literal["gain", "harm", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparedCase:
+class ComparisonRow:
     """A row of the table of cases.
 
     Attributes:
@@ -157,11 +157,11 @@ def _tercile_means(strata: Sequence[GroupDifference]) -> dict[str, float]:
     return {name: means[f"{name} lesions"] for name in TERCILES if f"{name} lesions" in means}
 
 
-def _rows(cases: tuple[pd.DataFrame, pd.DataFrame], anchors: Mapping[str, str]) -> list[ComparedCase]:
+def _rows(cases: tuple[pd.DataFrame, pd.DataFrame], anchors: Mapping[str, str]) -> list[ComparisonRow]:
     """Return the rows of the table, largest difference first, at most `MOST_ROWS`."""
     a, b = cases
     rows = [
-        ComparedCase(
+        ComparisonRow(
             id=str(case), anchor=anchors.get(str(case)), size=str(size), share=share, a=dice_a, b=dice_b
         )
         for case, size, share, dice_a, dice_b in zip(

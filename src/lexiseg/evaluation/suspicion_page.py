@@ -28,7 +28,7 @@ _LONGEST_SIDE = 320
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShownCase:
+class SuspicionPictures:
     """One case of the page.
 
     Attributes:
@@ -106,11 +106,11 @@ def _kinds(found: Suspicions) -> dict[str, int]:
     return {kind: counts[kind] for kind in KINDS if kind in looked_for}
 
 
-def _shown(case: Suspicion, sample: Sample, prediction: Prediction, index: DatasetIndex) -> ShownCase:
+def _shown(case: Suspicion, sample: Sample, prediction: Prediction, index: DatasetIndex) -> SuspicionPictures:
     image = read_image(sample.image)
     given = None if sample.mask is None else read_mask(sample.mask, index.coding)
     nothing = np.zeros(image.shape[:2], np.uint8)
-    return ShownCase(
+    return SuspicionPictures(
         case=case,
         plain=jpeg_uri(draw_overlay(image, nothing, longest_side=_LONGEST_SIDE)),
         outlined=jpeg_uri(draw_overlay(image, prediction.mask, given, longest_side=_LONGEST_SIDE)),

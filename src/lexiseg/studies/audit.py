@@ -22,7 +22,7 @@ from lexiseg.printable import brief, cell
 from lexiseg.studies.arm_locks import STALE_MINUTES
 from lexiseg.studies.arm_summary import ARMS_FOLDER, ArmResults
 from lexiseg.studies.arms import Arms, AuditArm, Need, known_arms, plan_arms, read_arms
-from lexiseg.studies.audit_cases import shown_changes
+from lexiseg.studies.audit_cases import audit_pictures
 from lexiseg.studies.audit_file import AuditResult
 from lexiseg.studies.audit_options import AuditKeywords, AuditOptions
 from lexiseg.studies.audit_page import build_page
@@ -147,7 +147,7 @@ def audit_on(
     constant = best_constant_dice(index, options.split)
     result = audit_result(by_arm, settings, known, command=command, reports=reports, constant_dice=constant)
     write_text(out / "cases.csv", all_cases(by_arm))
-    write_text(out / "audit.html", build_page(result, shown_changes(result, results, study)))
+    write_text(out / "audit.html", build_page(result, audit_pictures(result, results, study)))
     # Last: its presence means that the audit is complete.
     write_record(out / "audit.json", result)
     return Audit(out=out, result=result)

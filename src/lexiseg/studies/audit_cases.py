@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lexiseg.evaluation.change_figures import ComparedModel, draw_changes
+from lexiseg.evaluation.change_figures import ModelMasks, draw_changes
 from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.run import Run
 from lexiseg.studies.audit_file import AuditResult
-from lexiseg.studies.audit_page import ShownChanges
+from lexiseg.studies.audit_page import AuditPictures
 from lexiseg.studies.engine import Study
 from lexiseg.studies.results import TrialResult
 
 
-def shown_changes(result: AuditResult, results: Sequence[TrialResult], study: Study) -> ShownChanges | None:
+def audit_pictures(result: AuditResult, results: Sequence[TrialResult], study: Study) -> AuditPictures | None:
     """Return the largest gain, the median and the largest loss of the first pair of arms, in pictures.
 
     Args:
@@ -37,7 +37,7 @@ def shown_changes(result: AuditResult, results: Sequence[TrialResult], study: St
         run = Run.open(study.folder / trial.name)
         dice = trial.cases["dice"]
         models.append(
-            ComparedModel(
+            ModelMasks(
                 title=f"{titles[arm]}, seed {trial.seed}",
                 predictor=Predictor(run, study.evaluation),
                 dice={str(case): float(value) for case, value in dice.items()},
@@ -45,4 +45,4 @@ def shown_changes(result: AuditResult, results: Sequence[TrialResult], study: St
         )
     differences = dict(zip(result.differences.ids, pair.values, strict=True))
     cases = draw_changes(differences, models, study.index, study.evaluation.split)
-    return ShownChanges(pair=pair, cases=tuple(cases))
+    return AuditPictures(pair=pair, cases=tuple(cases))

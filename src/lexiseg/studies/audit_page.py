@@ -68,7 +68,7 @@ class FirstTrainingFigures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditedCase:
+class AuditRow:
     """A row of the table of cases.
 
     Attributes:
@@ -85,7 +85,7 @@ class AuditedCase:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShownChanges:
+class AuditPictures:
     """Cases in pictures, under the first seed of two arms.
 
     Attributes:
@@ -97,7 +97,7 @@ class ShownChanges:
     cases: tuple[CaseChange, ...]
 
 
-def build_page(result: AuditResult, changes: ShownChanges | None = None) -> str:
+def build_page(result: AuditResult, changes: AuditPictures | None = None) -> str:
     """Return the page as HTML: no requests, and one script, for its tables; it links to the arms' reports.
 
     Args:
@@ -164,14 +164,14 @@ def _difference_figures(result: AuditResult) -> list[DifferenceFigures]:
     ]
 
 
-def _rows(result: AuditResult, anchors: Mapping[str, str]) -> list[AuditedCase]:
+def _rows(result: AuditResult, anchors: Mapping[str, str]) -> list[AuditRow]:
     """Return the rows of the table, largest difference first, at most `MOST_ROWS`."""
     found = result.differences
     if not found.pairs:
         return []
     by_case = zip(*(pair.values for pair in found.pairs), strict=True)
     rows = [
-        AuditedCase(id=case, anchor=anchors.get(case), share=share, differences=values)
+        AuditRow(id=case, anchor=anchors.get(case), share=share, differences=values)
         for case, share, values in zip(found.ids, found.sizes, by_case, strict=True)
     ]
     return sorted(rows, key=lambda row: (-max(map(abs, row.differences)), row.id))[:MOST_ROWS]

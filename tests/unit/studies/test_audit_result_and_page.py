@@ -24,7 +24,7 @@ from lexiseg.studies.audit import all_cases
 from lexiseg.studies.audit_file import ArmSummary, AuditResult
 from lexiseg.studies.audit_findings import audit_findings, key_figures
 from lexiseg.studies.audit_options import AuditOptions
-from lexiseg.studies.audit_page import ShownChanges, axis_of, build_page
+from lexiseg.studies.audit_page import AuditPictures, axis_of, build_page
 from lexiseg.studies.results import same_cases
 from lexiseg.words.description import SIDE_NOTES
 from refusals import refuses
@@ -375,7 +375,7 @@ def test_the_table_of_cases_holds_every_difference(content: AuditResult) -> None
         title="Largest gain", id="c7", difference=0.25,
         masks=tuple(CaseMask(title=name, dice=0.5, picture=picture) for name in ("no text", "reports")),
     )  # fmt: skip
-    page = build_page(content, ShownChanges(pair=content.differences.pairs[0], cases=(shown,)))
+    page = build_page(content, AuditPictures(pair=content.differences.pairs[0], cases=(shown,)))
     table = page[page.index('<table class="cases"') :]
     table = table[: table.index("</table>")]
     rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', table)
