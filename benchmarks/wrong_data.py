@@ -29,7 +29,7 @@ from lexiseg.data.readers import read_image, read_mask
 from lexiseg.errors import LexisegError
 from lexiseg.evaluation.retrieval import References
 from lexiseg.evaluation.suspicion_signs import KINDS, Expectation, Kind
-from lexiseg.evaluation.suspicions import CheckedCase, judge, rank
+from lexiseg.evaluation.suspicions import CaseFindings, judge, rank
 from lexiseg.inference.predictor import Predictor
 from lexiseg.words.flips import flip
 from lexiseg.words.measure import measure_indices
@@ -187,7 +187,7 @@ def _wrong(
     return None if mirrored == case.told else dataclasses.replace(case, told=mirrored)
 
 
-def judged(case: Case, references: References, *, compare: bool = True) -> CheckedCase:
+def judged(case: Case, references: References, *, compare: bool = True) -> CaseFindings:
     measured = case.measured if compare else None
     return judge(
         case.sample,

@@ -21,7 +21,7 @@ from lexiseg.errors import LexisegError
 from lexiseg.evaluation.compare import compare_on
 from lexiseg.evaluation.evaluate import evaluate_on
 from lexiseg.evaluation.options import EvaluationOptions
-from lexiseg.evaluation.suspicions import Part, check_cases, write_suspicions
+from lexiseg.evaluation.suspicions import RunSamples, check_cases, write_suspicions
 from lexiseg.inference.card import build_card
 from lexiseg.inference.explain import ExplainedWord, Explanation, WhatIf
 from lexiseg.inference.result import Prediction
@@ -103,7 +103,7 @@ def write_pages(folder: Path) -> dict[str, Path]:
     }
     evaluate_on(index, predictors["words"], EvaluationOptions(), out=folder / "report")
     _compare(index, runs, predictors, folder / "comparison")
-    parts = [Part(predictor=predictors["words"], samples=index.split("test"))]
+    parts = [RunSamples(predictor=predictors["words"], samples=index.split("test"))]
     with owned_folder(folder / "suspicions") as out:
         write_suspicions(check_cases(index, parts), index, parts, out)
     _audit(folder)

@@ -35,10 +35,10 @@ class LexisegError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep the code when the error is pickled by a worker process."""
-        return rebuilt, (type(self), str(self), self.code)
+        return rebuild_error, (type(self), str(self), self.code)
 
 
-def rebuilt(kind: type[LexisegError], message: str, code: str) -> LexisegError:
+def rebuild_error(kind: type[LexisegError], message: str, code: str) -> LexisegError:
     """Return an error that another process raised."""
     return kind(message, code=code)
 

@@ -20,11 +20,11 @@ from lexiseg.cli.doctor_command import doctor
 from lexiseg.cli.evaluate_command import evaluate
 from lexiseg.cli.examples import examples_text
 from lexiseg.cli.export_command import export
-from lexiseg.cli.failures import failure_of_the_machine, hush_failures_of_threads
+from lexiseg.cli.failures import failure_of_the_machine, hide_thread_failures
 from lexiseg.cli.join_command import join
 from lexiseg.cli.option_errors import option_error
 from lexiseg.cli.output_mode import set_output_mode, show_error_as_json
-from lexiseg.cli.output_streams import outlive_readers
+from lexiseg.cli.output_streams import ignore_closed_pipes
 from lexiseg.cli.predict_command import predict
 from lexiseg.cli.refine_command import refine
 from lexiseg.cli.serve_command import serve
@@ -128,8 +128,8 @@ def run(handlers: SignalHandlers) -> int:
     Args:
         handlers: The handlers of signals, installed.
     """
-    outlive_readers()
-    hush_failures_of_threads()
+    ignore_closed_pipes()
+    hide_thread_failures()
     # For errors of the command line itself, which come before its options are read.
     set_output_mode(quiet=False, json="--json" in sys.argv)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import AllowLeak, Shared, SplitName, narrator, say
+from lexiseg.cli.common_options import AllowLeak, Shared, SplitName, progress_console, say
 from lexiseg.cli.output_mode import show_result
 from lexiseg.systems.registry import names
 
@@ -111,7 +111,7 @@ def audit(
             allow_leak=allow_leak,
             config_file=config,
             stale_minutes=stale_minutes,
-            console=narrator(),
+            console=progress_console(),
         )
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt("Run the same command again to continue.") from interrupt

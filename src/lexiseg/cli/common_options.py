@@ -172,7 +172,7 @@ def progress_bar() -> Progress:
     return counted_progress()
 
 
-def narrator() -> Console:
+def progress_console() -> Console:
     """Return the console of a long command: with --quiet for warnings only, with --json on standard error.
 
     It wraps lines on a terminal only: in a log, each message is one line.

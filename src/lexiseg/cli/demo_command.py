@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lexiseg.cli.common_options import Shared, narrator
+from lexiseg.cli.common_options import Shared, progress_console
 from lexiseg.cli.output_mode import show_result
 
 
@@ -28,4 +28,4 @@ def demo(
     """Train, evaluate and predict in a few minutes, and list the result files."""
     from lexiseg.cli.demo import run_demo
 
-    show_result(run_demo(data, out, minutes=minutes, image_size=image_size, console=narrator()))
+    show_result(run_demo(data, out, minutes=minutes, image_size=image_size, console=progress_console()))

@@ -16,7 +16,7 @@ from lexiseg.cli.progress import HeartbeatProgress
 from lexiseg.printable import counted
 
 if TYPE_CHECKING:
-    from lexiseg.describing.multimodal.model import LmmOptions, Tally
+    from lexiseg.describing.multimodal.model import LmmOptions, UsageCount
 
 
 class _Source(StrEnum):
@@ -110,7 +110,7 @@ def describe(
         with _progress() as progress:
             task = progress.add_task("describing", total=None)
 
-            def show(tally: Tally) -> None:
+            def show(tally: UsageCount) -> None:
                 progress.update(task, completed=tally.done, total=tally.total, description=tally.sentence())
 
             described = run_describe(

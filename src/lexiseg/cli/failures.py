@@ -39,7 +39,7 @@ def failure_of_the_machine(error: BaseException) -> LexisegError | None:
     return None
 
 
-def hush_failures_of_threads() -> None:
+def hide_thread_failures() -> None:
     """Print no traceback of a thread for a failure of the machine: the main thread meets it too."""
 
     def report(args: threading.ExceptHookArgs) -> None:

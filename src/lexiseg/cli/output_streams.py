@@ -1,4 +1,4 @@
-"""Standard output and error that outlive their reader: a closed pipe ends no work.
+"""Standard output and error whose reader may end first: a closed pipe ends no work.
 
 In `lexiseg predict ... | head -1` the reader ends after one line. Further lines are dropped, the work is
 finished, and the exit code is that of the work.
@@ -29,7 +29,7 @@ class _OpenOutput(io.FileIO):
             return len(memoryview(data))
 
 
-def outlive_readers() -> None:
+def ignore_closed_pipes() -> None:
     """Replace standard output and error; characters that they cannot show are written as escapes."""
     if sys.platform == "win32":
         return

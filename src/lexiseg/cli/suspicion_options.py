@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lexiseg.cli.common_options import narrator, progress_bar, say, warn
+from lexiseg.cli.common_options import progress_bar, progress_console, say, warn
 from lexiseg.errors import PartialFailureError, UsageError
 from lexiseg.printable import counted
 
@@ -83,7 +83,7 @@ def check_with(
             options={"max_minutes": max_minutes},
             prediction=PredictionOptions(device=device),
             progress=show,
-            console=narrator(),
+            console=progress_console(),
         )
 
 

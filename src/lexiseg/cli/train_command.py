@@ -16,7 +16,7 @@ from lexiseg.cli.common_options import (
     PrecisionName,
     Shared,
     name_parser,
-    narrator,
+    progress_console,
     say,
 )
 from lexiseg.cli.output_mode import show_result
@@ -240,13 +240,15 @@ def train(
             raise UsageError(
                 "--dry-run says what a new training would do. Leave out --resume.", code="LEX-USE-1170"
             )
-        forecast = forecast_training(data, out, config_file=config, console=narrator(), **options)
+        forecast = forecast_training(data, out, config_file=config, console=progress_console(), **options)
         show_result(forecast)
         for sentence in forecast.sentences():
             say(sentence)
         return
     try:
-        run = run_training(data, out, resume=resume, config_file=config, console=narrator(), **options)
+        run = run_training(
+            data, out, resume=resume, config_file=config, console=progress_console(), **options
+        )
     except KeyboardInterrupt as interrupt:
         # Lightning does not let two interrupts pass; the state of the last segment is on disk.
         if (out / "run.json").is_file():

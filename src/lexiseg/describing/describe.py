@@ -24,7 +24,7 @@ from lexiseg.describing.description_file import (
 from lexiseg.describing.description_rows import Row, describe_measured, describe_reports
 from lexiseg.describing.multimodal.description import describe_with_model
 from lexiseg.describing.multimodal.journal import journal_path
-from lexiseg.describing.multimodal.model import LmmOptions, Tally
+from lexiseg.describing.multimodal.model import LmmOptions, UsageCount
 from lexiseg.describing.regions_of_interest import roi_folder
 from lexiseg.describing.vocabulary_choice import (
     find_vocabulary,
@@ -53,7 +53,7 @@ class DescriptionResult:
     path: Path
     lines: tuple[DescriptionLine, ...]
     left_out: tuple[str, ...] = ()
-    tally: Tally | None = None
+    tally: UsageCount | None = None
 
     def __repr__(self) -> str:
         return brief(self, str(self.path), counted(len(self.lines), "description"))
@@ -90,7 +90,7 @@ def describe(
     vocabulary: str | None = None,
     rois: str | Path | None = None,
     lmm: LmmOptions | None = None,
-    on_progress: Callable[[Tally], None] | None = None,
+    on_progress: Callable[[UsageCount], None] | None = None,
     console: Console | None = None,
 ) -> DescriptionResult:
     """Describe every image and class of a data set in a file for training (`text=FILE`).
@@ -139,7 +139,7 @@ def describe(
     if folder is not None:
         _check_rois(folder, index)
     rows = _rows(index, samples, chosen, source)
-    tally = Tally(total=len(rows), price=None if lmm is None else lmm.price)
+    tally = UsageCount(total=len(rows), price=None if lmm is None else lmm.price)
 
     def done(line: DescriptionLine) -> DescriptionLine:
         tally.done += 1

@@ -188,7 +188,7 @@ class _ValidationCases:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChosenTemperature:
+class TemperatureFit:
     """A temperature, and what it is worth on cases that it was not fitted on.
 
     Attributes:
@@ -205,7 +205,7 @@ class ChosenTemperature:
 
 def choose_temperature(
     scores: Sequence[npt.NDArray[np.floating]], labels: Sequence[npt.NDArray[np.integer]]
-) -> ChosenTemperature:
+) -> TemperatureFit:
     """Return the temperature of all cases if fitted ones help on cases that they were not fitted on, else 1.
 
     Args:
@@ -214,7 +214,7 @@ def choose_temperature(
     """
     folds = min(_FOLDS, len(scores))
     if folds < 2:
-        return ChosenTemperature(temperature=1.0, ece_before=None, ece_after=None)
+        return TemperatureFit(temperature=1.0, ece_before=None, ece_after=None)
     before, after = [], []
     for fold in range(folds):
         others = [case for case in range(len(scores)) if case % folds != fold]
@@ -223,7 +223,7 @@ def choose_temperature(
         before.append(_ece(*held_out, 1.0))
         after.append(_ece(*held_out, fitted))
     helps = np.mean(after) < np.mean(before)
-    return ChosenTemperature(
+    return TemperatureFit(
         temperature=fit_temperature(np.concatenate(scores), np.concatenate(labels)) if helps else 1.0,
         ece_before=float(np.mean(before)),
         ece_after=float(np.mean(after)),

@@ -57,7 +57,7 @@ _CLEARLY = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class RunSamples:
     """A run, and the samples of a data set that it did not learn from.
 
     Attributes:
@@ -70,7 +70,7 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckedCase:
+class CaseFindings:
     """What was found in one case, before cases are compared with each other.
 
     Attributes:
@@ -143,7 +143,7 @@ def find_suspicions(
             "cannot check any. Use --folds 5 instead, which trains runs on parts of the data set.",
             code="LEX-DATA-901",
         )
-    part = Part(predictor=Predictor(run, PredictionOptions(**options)), samples=samples)
+    part = RunSamples(predictor=Predictor(run, PredictionOptions(**options)), samples=samples)
     with result_folder(Path(out), SUSPICION_FILES) as folder:
         found = check_cases(index, [part], left_out=len(index.samples) - len(samples), progress=progress)
         write_suspicions(found, index, [part], folder)
@@ -151,7 +151,7 @@ def find_suspicions(
 
 
 def check_cases(
-    index: DatasetIndex, parts: Sequence[Part], *, left_out: int = 0, progress: Progress | None = None
+    index: DatasetIndex, parts: Sequence[RunSamples], *, left_out: int = 0, progress: Progress | None = None
 ) -> Suspicions:
     """Rank the cases of a data set that is already open; nothing is written. See `find_suspicions`.
 
@@ -166,7 +166,7 @@ def check_cases(
         check_classes(index, part.predictor.run)
     # The vocabulary of each run is its own: one that is made from report sentences differs between folds.
     references = [_references(index, part.predictor.run) for part in parts]
-    cases: list[CheckedCase] = []
+    cases: list[CaseFindings] = []
     failed: list[SuspicionFailure] = []
     done, total, empty = 0, sum(len(part.samples) for part in parts), 0
     for part, reference in zip(parts, references, strict=True):
@@ -198,7 +198,7 @@ def check_cases(
 
 def check_case(
     sample: Sample, prediction: Prediction, index: DatasetIndex, references: References | None
-) -> CheckedCase:
+) -> CaseFindings:
     """Return the signs of one case.
 
     Raises:
@@ -243,7 +243,7 @@ def judge(
     told: tuple[int, ...] | None = None,
     measured: tuple[int, ...] | None = None,
     vocabulary: Vocabulary | None = None,
-) -> CheckedCase:
+) -> CaseFindings:
     """Return the signs of a case from what its files hold and what the run expects.
 
     Args:
@@ -267,7 +267,7 @@ def judge(
         doubted = float(probability[lesion].mean()) if lesion.any() else None
     if told is not None and expectation.words and vocabulary is not None:
         signs.update(report_signs(told, expectation.words, vocabulary, measured=measured))
-    return CheckedCase(
+    return CaseFindings(
         sample=sample,
         signs={kind: signs[kind] for kind in KINDS if kind in signs},
         told=told,
@@ -280,7 +280,7 @@ def judge(
     )
 
 
-def rank(cases: Sequence[CheckedCase], index: DatasetIndex) -> tuple[Suspicion, ...]:
+def rank(cases: Sequence[CaseFindings], index: DatasetIndex) -> tuple[Suspicion, ...]:
     """Return the cases, most suspicious first.
 
     The sign of each kind is standardised over all cases; the largest value of a case counts. Swapped sides
@@ -301,7 +301,7 @@ def rank(cases: Sequence[CheckedCase], index: DatasetIndex) -> tuple[Suspicion, 
 
 
 def write_suspicions(
-    found: Suspicions, index: DatasetIndex, parts: Sequence[Part], folder: OutputFolder
+    found: Suspicions, index: DatasetIndex, parts: Sequence[RunSamples], folder: OutputFolder
 ) -> None:
     """Write table, page and record; the record last.
 
@@ -314,7 +314,7 @@ def write_suspicions(
     folder.write_text(record, record_text(found))
 
 
-def _to_draw(found: Suspicions, parts: Sequence[Part]) -> dict[str, tuple[Sample, Prediction]]:
+def _to_draw(found: Suspicions, parts: Sequence[RunSamples]) -> dict[str, tuple[Sample, Prediction]]:
     """Predict the cases that the page shows again, by id."""
     shown = {case.id for case in found.cases[:MOST_SHOWN]}
     drawn: dict[str, tuple[Sample, Prediction]] = {}
@@ -356,7 +356,7 @@ def _references(index: DatasetIndex, run: Run) -> References | None:
 
 def _suspicion(
     place: int,
-    case: CheckedCase,
+    case: CaseFindings,
     scores: npt.NDArray[np.float64],
     worst: int,
     index: DatasetIndex,

@@ -33,7 +33,7 @@ from lexiseg.gateway.routing import Header
 from lexiseg.inference.predictions_file import PredictionRecord
 from lexiseg.inference.predictor import Predictor
 from lexiseg.json_records import FileRecord, Record
-from lexiseg.outputs.new_folder import reserved
+from lexiseg.outputs.new_folder import reserve_folder
 from lexiseg.printable import counted
 
 #: What mercure keeps of a pass.
@@ -127,7 +127,7 @@ def predict_folder(configuration: GatewayConfiguration, images: Path, out: Path)
         raise DataError(f"The folder of images {images} does not exist.", code="LEX-DATA-1250")
     predictors = load_predictors(configuration)
     work = out / _WORK
-    with disk_errors(out), reserved(work), temporary_folder(work) as folder:
+    with disk_errors(out), reserve_folder(work), temporary_folder(work) as folder:
         remove_leftovers(out)
         found = list(_outcomes(configuration, predictors, images, out, folder))
     summary = _summary(found)

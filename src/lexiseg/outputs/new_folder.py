@@ -12,7 +12,7 @@ from lexiseg.outputs.folder_lock import FolderLock
 
 
 @contextmanager
-def reserved(out: Path) -> Iterator[None]:
+def reserve_folder(out: Path) -> Iterator[None]:
     """Keep other processes from making a folder meanwhile, and remove what a killed one left beside it.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 from lexiseg import errors
 from lexiseg.clinic.view import View
 from lexiseg.data.decoded_image import DecodedImage
-from lexiseg.errors import DataError, ResourceError, rebuilt
+from lexiseg.errors import DataError, ResourceError, rebuild_error
 from lexiseg.serving.child_process import CHILD_FOLDER, HEAD, child_command, child_environment
 from lexiseg.serving.decoding_process import DecodingAnswer, DecodingRequest
 from lexiseg.serving.limits import Limits
@@ -104,7 +104,7 @@ class IsolatedDecoding:
         self._free.put_nowait(process)
         if answer.error is not None:
             kind, code, message = answer.error
-            raise rebuilt(getattr(errors, kind), message, code)
+            raise rebuild_error(getattr(errors, kind), message, code)
         decoded = np.frombuffer(pixels, np.uint8).reshape(answer.shape)
         return ReceivedImage(
             image=DecodedImage(pixels=decoded, facts=answer.facts), orientation=answer.orientation

@@ -20,7 +20,7 @@ from lexiseg._version import __version__
 from lexiseg.engines.model_file import INPUT_NAME, INSIDE_NAME, LOGITS_NAME
 from lexiseg.files import atomic_folder, write_json, write_text
 from lexiseg.json_records import write_record
-from lexiseg.outputs.new_folder import reserved
+from lexiseg.outputs.new_folder import reserve_folder
 from lexiseg.runs.manifest import Manifest
 from lexiseg.runs.run import Run
 from lexiseg.sharing.contents import BUNDLE_FILE, Contents, model_card
@@ -68,7 +68,7 @@ def export_monai(
     Run.refuse_existing(out)
     with (
         shared_contents(run, license=license, image_names=image_names) as contents,
-        reserved(out),
+        reserve_folder(out),
         atomic_folder(out) as folder,
     ):
         for name in ("configs", "docs", _RUN_FOLDER):

@@ -20,7 +20,7 @@ from lexiseg.errors import DataError
 from lexiseg.extras import load_module
 from lexiseg.files import atomic_folder, atomic_path
 from lexiseg.json_records import read_record, record_text
-from lexiseg.outputs.new_folder import reserved
+from lexiseg.outputs.new_folder import reserve_folder
 from lexiseg.runs.run import Run
 from lexiseg.sharing.contents import BUNDLE_FILE, BundleRecord, Contents, check_file, contents_of
 
@@ -121,7 +121,7 @@ def unpack(bundle: str | Path, out: str | Path) -> Run:
     """
     bundle, out = Path(bundle), Path(out)
     Run.refuse_existing(out)
-    with _opened(bundle) as archive, reserved(out), atomic_folder(out) as folder:
+    with _opened(bundle) as archive, reserve_folder(out), atomic_folder(out) as folder:
         record = _record(archive, bundle, folder)
         for name, expected in record.files.items():
             with archive.open(name) as source, (folder / name).open("wb") as target:

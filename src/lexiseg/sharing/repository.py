@@ -25,7 +25,7 @@ from lexiseg.errors import DataError, UsageError
 from lexiseg.files import atomic_folder
 from lexiseg.hub import hub_is_reachable, why_offline
 from lexiseg.json_records import read_record, record_text
-from lexiseg.outputs.new_folder import reserved
+from lexiseg.outputs.new_folder import reserve_folder
 from lexiseg.runs.run import Run
 from lexiseg.sharing.contents import BUNDLE_FILE, BundleRecord, Contents, check_file, model_card
 from lexiseg.sharing.pack import shared_contents
@@ -159,7 +159,11 @@ def pull(repository: str, out: str | Path) -> Run:
     address, out = Address.parse(repository), Path(out)
     Run.refuse_existing(out)
     _demand_hub(address)
-    with reserved(out), atomic_folder(out) as folder, tempfile.TemporaryDirectory(dir=folder) as fetched:
+    with (
+        reserve_folder(out),
+        atomic_folder(out) as folder,
+        tempfile.TemporaryDirectory(dir=folder) as fetched,
+    ):
         record = read_record(
             _fetch(address, BUNDLE_FILE, Path(fetched)),
             BundleRecord,

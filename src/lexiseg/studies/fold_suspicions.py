@@ -15,8 +15,8 @@ from lexiseg.evaluation.result_folder import result_folder
 from lexiseg.evaluation.suspicion_file import Suspicions
 from lexiseg.evaluation.suspicions import (
     SUSPICION_FILES,
-    Part,
     Progress,
+    RunSamples,
     check_cases,
     write_suspicions,
 )
@@ -86,7 +86,7 @@ def find_suspicions_by_folds(
             for number, part in enumerate(parts, start=1)
         ]
         checks = [
-            Part(predictor=Predictor(run, settings), samples=part.split("test"))
+            RunSamples(predictor=Predictor(run, settings), samples=part.split("test"))
             for run, part in zip(runs, parts, strict=True)
         ]
         found = check_cases(index, checks, progress=progress)

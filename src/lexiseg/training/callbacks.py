@@ -75,7 +75,7 @@ class History(lightning.Callback):
         write_text(self._file, text.getvalue())
 
 
-class KeepWeights(lightning.Callback):
+class BestWeights(lightning.Callback):
     """Writes the weights that the run is to have; a selection sees the validation split only.
 
     Args:

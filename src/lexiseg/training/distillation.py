@@ -31,7 +31,7 @@ from lexiseg.systems.compact_configuration import CompactConfig
 from lexiseg.training.module import SegmentationModule
 from lexiseg.training.pseudo_labels import PseudoLabels, resized_channels
 from lexiseg.training.sample_cache import DecodedSamples, Pixels, PixelSource
-from lexiseg.training.teacher_masks import halved
+from lexiseg.training.teacher_masks import half_size_bytes
 from lexiseg.training.zone_atlas import mirrored_axes
 
 #: Share of the images after which progress is said.
@@ -67,7 +67,7 @@ class DistillationModule(SegmentationModule):
 
 
 class SoftTargets:
-    """The soft masks of teachers as companions of the training images.
+    """The soft masks of teachers as pictures that belong to the training images.
 
     Args:
         probability: Probability of each class times 255, `(N, K, s, s)` uint8, in the order of the samples.
@@ -142,7 +142,9 @@ def _drawn(
     for first in range(0, len(pixels), BATCH_SIZE):
         images = [pixels[p][0] for p in range(first, min(first + BATCH_SIZE, len(pixels)))]
         coloured = [np.broadcast_to(image, (*image.shape[:2], 3)) for image in images]
-        drawn += [halved(probability) for probability in _probabilities(member, coloured, mirror=mirror)]
+        drawn += [
+            half_size_bytes(probability) for probability in _probabilities(member, coloured, mirror=mirror)
+        ]
         done = len(drawn) / len(pixels)
         if done - said >= _SAID_EVERY or done == 1:
             said = done

@@ -57,7 +57,7 @@ class Words:
         return Words(self.vocabulary, self.indices, source="reports", side=self.side)
 
 
-class Companions(Protocol):
+class SamplePictures(Protocol):
     """Pictures that belong to training images, and move with them in every random change."""
 
     def picture(self, position: int) -> Pixels:
@@ -65,8 +65,8 @@ class Companions(Protocol):
 
 
 @runtime_checkable
-class DrawnLabels(Companions, Protocol):
-    """Companions that stand for the masks of images that have none."""
+class SampleLabels(SamplePictures, Protocol):
+    """SamplePictures that stand for the masks of images that have none."""
 
     def labels(self, position: int) -> Pixels:
         """Return labels `(S, S)` uint8 of a sample."""
@@ -83,7 +83,7 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
         words: What is said about them; None trains without text.
         augment: The random changes.
         seed: Seed of the changes.
-        companions: Pictures that move with the images; needed where samples have no mask. Only for
+        sample_pictures: Pictures that move with the images; needed where samples have no mask. Only for
             stretched images.
         fit: How the images fit the pictures that the network sees; None: they are stretched to them.
     """
@@ -95,16 +95,16 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
         *,
         augment: AugmentConfig,
         seed: int,
-        companions: Companions | None = None,
+        sample_pictures: SamplePictures | None = None,
         fit: PictureFit | None = None,
     ) -> None:
-        assert fit is None or companions is None
+        assert fit is None or sample_pictures is None
         self._fit = fit
         self._pixels = pixels
         self._words = words
         self._augment = augment
         self._seed = seed
-        self._companions = companions
+        self._sample_pictures = sample_pictures
         # Labels that nobody drew must not be measured into words, as those of "concepts" are.
         self._stated = None if words is None else words.as_reports()
         # A vocabulary whose places nothing can measure would lose its words in every shift.
@@ -129,11 +129,12 @@ class TrainingExamples(Dataset[dict[str, Tensor]]):
         indices = self._words.indices[position] if self._words is not None else ()
         masked, weight, picture = labels is not None, 1.0, None
         words = self._words if masked else self._stated
-        if self._companions is not None:
-            picture = self._companions.picture(position)
-            if labels is None and isinstance(self._companions, DrawnLabels):
-                labels, weight = self._companions.labels(position), self._companions.weight(position)
-        assert labels is not None, "an image without mask needs the labels of a companion"
+        pictures = self._sample_pictures
+        if pictures is not None:
+            picture = pictures.picture(position)
+            if labels is None and isinstance(pictures, SampleLabels):
+                labels, weight = pictures.labels(position), pictures.weight(position)
+        assert labels is not None, "an image without mask needs labels of its own"
         if self._fit is not None and self._fit.fit == "tiles":
             if self._words is not None and rng.random() < OVERVIEW_SHARE:
                 image, labels = self._fit.overview(image, labels)

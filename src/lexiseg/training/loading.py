@@ -51,7 +51,7 @@ def training_loader(
     return DataLoader(examples, batch_sampler=sampler, collate_fn=collate, num_workers=workers)
 
 
-def scored_cases(examples: PlainExamples, config: TrainConfig) -> list[int]:
+def validation_positions(examples: PlainExamples, config: TrainConfig) -> list[int]:
     """Return the positions of the validation cases that are scored after each segment, ascending."""
     # A seeded choice keeps the validations between segments short; with tiles a case is many pictures.
     most = config.val_cases
@@ -63,7 +63,7 @@ def scored_cases(examples: PlainExamples, config: TrainConfig) -> list[int]:
 def validation_loader(examples: PlainExamples, config: TrainConfig) -> DataLoader[Any]:
     """Return the validation cases that are scored after each segment; all are scored at the end."""
     return DataLoader(
-        Subset(examples, scored_cases(examples, config)),
+        Subset(examples, validation_positions(examples, config)),
         batch_size=config.batch_size,
         collate_fn=collate,
         num_workers=0,

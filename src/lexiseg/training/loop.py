@@ -31,13 +31,13 @@ from lexiseg.systems.compact_configuration import CompactConfig, UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
 from lexiseg.systems.system import TrainingInputs
-from lexiseg.training.callbacks import CHECKPOINT, Checkpoint, Display, History, KeepWeights
+from lexiseg.training.callbacks import CHECKPOINT, BestWeights, Checkpoint, Display, History
 from lexiseg.training.config import CONFIG_FILE
 from lexiseg.training.distillation import DistillationModule, SoftTargets, soft_targets
 from lexiseg.training.examples import PlainExamples, TrainingExamples
 from lexiseg.training.fit_choice import fit_of, kept_pixels
 from lexiseg.training.fitting import fit
-from lexiseg.training.loading import pixel_sources, scored_cases, training_loader, validation_loader
+from lexiseg.training.loading import pixel_sources, training_loader, validation_loader, validation_positions
 from lexiseg.training.module import SegmentationModule
 from lexiseg.training.picture_fit import PictureFit
 from lexiseg.training.plan import Plan
@@ -121,7 +121,7 @@ class Training:
         pixels, plain = pixel_sources(self.index, size=config.image_size, fit=kind, cached=cached)
         picture_fit = None if kind == "stretch" else PictureFit(fit=kind, side=config.image_size)
         validation = PlainExamples(plain, self.plan.val, picture_fit)
-        scored = scored_cases(validation, config)
+        scored = validation_positions(validation, config)
         self.sizes = module.sizes = lesion_sizes(self.index, config, pixels, plain, scored, self.console)
         run = self._open_run(config, count_parameters(module.network)) if self.ranks.is_first else None
         self.ranks.agree(None)  # the run folder is there
@@ -134,11 +134,11 @@ class Training:
             self.plan.train,
             augment=config.augment,
             seed=config.seed,
-            companions=self._companions(config, pixels, labelled),
+            sample_pictures=self._sample_pictures(config, pixels, labelled),
             fit=picture_fit,
         )
         patience = config.patience
-        keeper = KeepWeights(
+        keeper = BestWeights(
             run.weights_file,
             self.progress,
             selection=config.selection or ("best" if labelled is None else "last"),
@@ -182,7 +182,7 @@ class Training:
         self.atlas = labelling.atlas
         return labels
 
-    def _companions(
+    def _sample_pictures(
         self, config: TrainConfig, pixels: PixelSource, labelled: PseudoLabels | None
     ) -> SoftMasks | SoftTargets | None:
         """Return the soft masks that move with the training images; None where there are none."""
@@ -284,7 +284,7 @@ class Training:
             Run.create(beside, manifest.model_copy(update={"network": spec}))
         return Run.open(self.out)
 
-    def _finish(self, run: Run, keeper: KeepWeights) -> Run:
+    def _finish(self, run: Run, keeper: BestWeights) -> Run:
         """Score all validation cases with the selected weights and complete the manifest."""
         # A calibration of earlier weights, in a run that was resumed, says nothing of these.
         predictor = Predictor(run, PredictionOptions(engine="torch"), calibrated=False)

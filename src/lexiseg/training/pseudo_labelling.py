@@ -25,9 +25,9 @@ from lexiseg.training.teacher_masks import (
     TeacherMasks,
     as_bytes,
     fit_shift,
-    halved,
+    half_size_bytes,
     probability_of,
-    shifted,
+    shift_foreground,
 )
 from lexiseg.training.teachers import Teachers, fold_numbers
 from lexiseg.training.unmasked_images import FOLDS
@@ -37,7 +37,7 @@ from lexiseg.words.description import UNKNOWN
 from lexiseg.words.mask_fit import mask_fit
 from lexiseg.words.zone_atlas import ZoneAtlas
 from lexiseg.words.zone_correction import (
-    ScoredCase,
+    CorrectionCase,
     Scores,
     fit_strength,
     halves_without_lesion,
@@ -164,8 +164,8 @@ class PseudoLabelling:
         checked = some(
             [p for p, f in enumerate(self._folds) if f is not None], _MOST_CHECKED, self._config.seed
         )
-        plain: list[ScoredCase] = []
-        told: list[ScoredCase] = []
+        plain: list[CorrectionCase] = []
+        told: list[CorrectionCase] = []
         order: list[int] = []
         for number, network in enumerate(self._teachers.networks()):
             masks = self._masks([network])
@@ -210,7 +210,7 @@ class PseudoLabelling:
             members = positions[first : first + _BATCH]
             for position, scores in zip(members, self._scores(masks, members, atlas), strict=True):
                 probability = self._corrected(position, scores, record)
-                drawn.append(halved(probability))
+                drawn.append(half_size_bytes(probability))
                 weights.append(self._weight(position, probability))
             done = (first + len(members)) / len(positions)
             if done - said >= _SAID_EVERY or done == 1:
@@ -239,14 +239,14 @@ class PseudoLabelling:
 
     def _cases(
         self, positions: Sequence[int], scores: Sequence[Scores], atlas: ZoneAtlas | None
-    ) -> list[ScoredCase]:
+    ) -> list[CorrectionCase]:
         """Return images with a mask as cases for the choice of the strength."""
         cases = []
         for position, logits in zip(positions, scores, strict=True):
             labels = self._pixels[position][1]
             assert labels is not None
             cases.append(
-                ScoredCase(
+                CorrectionCase(
                     logits=logits,
                     correction=self._correction(position, logits, atlas),
                     excluded=self._excluded(position, logits),
@@ -273,7 +273,7 @@ class PseudoLabelling:
         if record.strength > 0:
             scores = scores + np.float32(record.strength) * self._correction(position, scores, self.atlas)
         excluded = self._excluded(position, scores)
-        return probability_of(shifted(without_excluded(scores, excluded), record.shift))
+        return probability_of(shift_foreground(without_excluded(scores, excluded), record.shift))
 
     def _weight(self, position: int, probability: Scores) -> float:
         """Return how far the words of an image agree with its pseudo label, 0..1; 1 without words."""
@@ -315,7 +315,7 @@ def weight_sentence(weight: float) -> str:
 
 
 def shifted_dice(
-    cases: Sequence[ScoredCase], scores: Sequence[Scores]
+    cases: Sequence[CorrectionCase], scores: Sequence[Scores]
 ) -> tuple[float, npt.NDArray[np.float64]]:
     """Return the shift with which masks are as large as the true ones, and the Dice of the shifted masks.
 
@@ -329,4 +329,4 @@ def shifted_dice(
     covered = float(np.mean([(case.labels > 0).mean() for case in cases]))
     shift = fit_shift(scores, covered)
     pairs = zip(cases, scores, strict=True)
-    return shift, np.array([case.dice_of(shifted(drawn, shift)) for case, drawn in pairs])
+    return shift, np.array([case.dice_of(shift_foreground(drawn, shift)) for case, drawn in pairs])

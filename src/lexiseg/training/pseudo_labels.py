@@ -79,7 +79,7 @@ class PseudoLabels:
 
 
 class SoftMasks:
-    """The pseudo labels as companions of the training images; images with a mask have an empty one.
+    """The pseudo labels as pictures that belong to the training images; images with a mask have an empty one.
 
     Args:
         labels: The pseudo labels.

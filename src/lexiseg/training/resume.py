@@ -20,7 +20,7 @@ from lexiseg.training.description_words import recorded_file
 from lexiseg.training.examples import Words
 from lexiseg.training.plan import Plan
 from lexiseg.training.text_source import words_of
-from lexiseg.training.text_supervision import LEARNED_SPLITS, taught
+from lexiseg.training.text_supervision import LEARNED_SPLITS, trained_words
 from lexiseg.training.unmasked_images import MaskUse
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -96,7 +96,7 @@ def continue_run(use: MaskUse, run: Run, config: TrainConfig) -> Plan:
         vocabulary=run.vocabulary,
         bank=bank,
         encoder=encoder,
-        train=None if train is None else taught(train, use, config),
+        train=None if train is None else trained_words(train, use, config),
         val=val,
         manifest=manifest,
         unmasked=use.unmasked,

@@ -85,7 +85,7 @@ def probability_of(scores: Scores) -> Scores:
     return np.asarray((raised / raised.sum(axis=0, keepdims=True))[1:], dtype=np.float32)
 
 
-def shifted(scores: Scores, shift: float) -> Scores:
+def shift_foreground(scores: Scores, shift: float) -> Scores:
     """Return scores `(C, S, S)` with a number added to those of the foreground classes."""
     if len(scores) == 1:
         return scores + np.float32(shift)
@@ -94,7 +94,7 @@ def shifted(scores: Scores, shift: float) -> Scores:
     return changed
 
 
-def halved(probability: Scores) -> npt.NDArray[np.uint8]:
+def half_size_bytes(probability: Scores) -> npt.NDArray[np.uint8]:
     """Return probabilities `(K, S, S)` at half the size, times 255, `(K, S / 2, S / 2)` uint8.
 
     Networks compute their finest features at stride 2, so nothing is lost.
@@ -119,13 +119,13 @@ def fit_shift(scores: Sequence[Scores], covered: float) -> float:
         covered: Share of the pixels that the true masks cover, all images together, 0..1.
 
     Returns:
-        The number for `shifted` at which the mean probability of all classes together is `covered`, within
-        -4..4, to 0.01.
+        The number for `shift_foreground` at which the mean probability of all classes together is `covered`,
+        within -4..4, to 0.01.
     """
     low, high = -4.0, 4.0
     while high - low > 0.01:
         middle = (low + high) / 2
-        mean = np.mean([probability_of(shifted(s, middle)).sum(axis=0).mean() for s in scores])
+        mean = np.mean([probability_of(shift_foreground(s, middle)).sum(axis=0).mean() for s in scores])
         low, high = (middle, high) if mean < covered else (low, middle)
     return round((low + high) / 2, 2)
 

@@ -160,7 +160,7 @@ class Teachers:
             self._plan.train,
             augment=config.augment,
             seed=seed,
-            companions=self._companions(number),
+            sample_pictures=self._sample_pictures(number),
         )
         loader = training_loader(examples, config, sampler=sampler)
         per_pass = max(1, round(len(members) / config.batch_size))
@@ -195,7 +195,7 @@ class Teachers:
             std=plan.manifest.std,
         )
 
-    def _companions(self, number: int) -> WordMaps | None:
+    def _sample_pictures(self, number: int) -> WordMaps | None:
         if self._atlases is None:
             return None
         words = self._plan.train

@@ -27,8 +27,8 @@ from lexiseg.words.vocabulary import Vocabulary
 LEARNED_SPLITS: tuple[Split, ...] = ("train", "val")
 
 
-def taught(words: Words, use: MaskUse, config: TrainConfig) -> Words:
-    """Return the words that training images are taught with: the true ones, unless they are shuffled."""
+def trained_words(words: Words, use: MaskUse, config: TrainConfig) -> Words:
+    """Return the words that teach a network: the true ones, unless the configuration shuffles them."""
     samples = use.index.split("train")
     words = shuffled(words, samples, seed=config.seed) if config.shuffle_words else words
     return words_taught(words, samples, use)
@@ -79,7 +79,7 @@ def settle_words(
             stated=side,
             file=None if descriptions is None else descriptions.path,
         )
-    true, train = train, taught(train, use, config)
+    true, train = train, trained_words(train, use, config)
     if config.shuffle_words:
         _say(console, _true_by_chance(true, train))
     known = _known_factors(vocabulary, train)

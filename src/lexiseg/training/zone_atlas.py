@@ -21,7 +21,12 @@ from lexiseg.training.sample_cache import DecodedSamples, Pixels, PixelSource
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import AXES, Axis
 from lexiseg.words.zone_atlas import ZoneAtlas, make_atlas
-from lexiseg.words.zone_correction import ScoredCase, fit_strength, halves_without_lesion, logit_correction
+from lexiseg.words.zone_correction import (
+    CorrectionCase,
+    fit_strength,
+    halves_without_lesion,
+    logit_correction,
+)
 from lexiseg.words.zones import place_factors
 
 #: More masks hardly change the maps.
@@ -69,9 +74,9 @@ def atlas_of(
     return make_atlas(cases(), vocabulary, classes=classes, side=words.side, axes=mirrored_axes(augment))
 
 
-def scored_case(
+def correction_case(
     logits: torch.Tensor, labels: Pixels, indices: Sequence[int], atlas: ZoneAtlas, words: Words
-) -> ScoredCase:
+) -> CorrectionCase:
     """Return an image's mask scores, with what its words say about them.
 
     Args:
@@ -82,7 +87,7 @@ def scored_case(
         words: The words that the indices are of.
     """
     size = (labels.shape[0], labels.shape[1])
-    return ScoredCase(
+    return CorrectionCase(
         logits=logits.float().cpu().numpy(),
         correction=logit_correction(atlas, indices, size, side=words.side),
         excluded=halves_without_lesion(atlas.vocabulary, indices, size, side=words.side),
@@ -122,7 +127,7 @@ def add_atlas(
         return run
     network = Member(run, load_engine(run, "torch"), BATCH_SIZE)
     strength = fit_strength(
-        scored_case(_logits(network, pixels[p][0]), _labels(pixels, p), words.indices[p], atlas, words)
+        correction_case(_logits(network, pixels[p][0]), _labels(pixels, p), words.indices[p], atlas, words)
         for p in some(chosen, _FITTED_IMAGES, config.seed)
     )
     return with_atlas(run, atlas.with_strength(strength))

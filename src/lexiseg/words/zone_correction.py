@@ -27,7 +27,7 @@ _EXCLUDED = -10.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ScoredCase:
+class CorrectionCase:
     """Mask scores of an image with a mask, and what its words say.
 
     Attributes:
@@ -63,7 +63,7 @@ class ScoredCase:
         return float(np.mean(scores))
 
 
-def fit_strength(cases: Iterable[ScoredCase]) -> float:
+def fit_strength(cases: Iterable[CorrectionCase]) -> float:
     """Return the weight of `STRENGTHS` with the highest mean Dice; of several, the smallest.
 
     Args:

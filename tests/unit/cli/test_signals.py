@@ -113,8 +113,8 @@ def test_an_error_of_a_library_after_a_signal_is_the_signal(
         raise ValueError("a defect")
 
     monkeypatch.setattr(app, "app", serializes)
-    monkeypatch.setattr(app, "outlive_readers", lambda: None)
-    monkeypatch.setattr(app, "hush_failures_of_threads", lambda: None)
+    monkeypatch.setattr(app, "ignore_closed_pipes", lambda: None)
+    monkeypatch.setattr(app, "hide_thread_failures", lambda: None)
     if not interrupted:
         with pytest.raises(ValueError, match="a defect"):
             app.run(handlers)

@@ -24,7 +24,7 @@ from lexiseg.evaluation.suspicion_signs import (
 from lexiseg.evaluation.suspicions import (
     NO_REPORTS,
     NO_WORDS,
-    Part,
+    RunSamples,
     check_cases,
     find_suspicions,
     write_suspicions,
@@ -164,7 +164,7 @@ def test_wrong_cases_come_first_with_their_reasons(
     del answers["case11"]
     predictor: Any = SurePredictor(fake_predictor(fake_run(), answers), answers)
     index = open_dataset(data)
-    part = Part(predictor=predictor, samples=index.samples)
+    part = RunSamples(predictor=predictor, samples=index.samples)
     found = check_cases(index, [part], left_out=2)
     assert (found.checked, found.left_out, found.nothing_to_check, found.side) == (11, 2, 0, "image")
     assert [failed.id for failed in found.failed] == ["case11"]
@@ -200,14 +200,14 @@ def test_without_words_only_masks_are_checked(
 ) -> None:
     index = open_dataset(data)
     silent = fake_predictor(fake_run(text_source="none"), answers)
-    found = check_cases(index, [Part(predictor=silent, samples=index.samples)])
+    found = check_cases(index, [RunSamples(predictor=silent, samples=index.samples)])
     assert found.notes == (NO_WORDS,)
     assert (found.cases[0].id, found.cases[0].kind, found.side) == ("case03", "missing lesion", None)
     assert set(found.cases[0].scores) == {"missing lesion", "invented lesion"}
     (data / "reports.csv").unlink()
     index = open_dataset(data)
     speaking: Any = SurePredictor(fake_predictor(fake_run(), answers), answers)
-    found = check_cases(index, [Part(predictor=speaking, samples=index.samples)])
+    found = check_cases(index, [RunSamples(predictor=speaking, samples=index.samples)])
     assert found.notes == (NO_REPORTS,)
     assert found.cases[0].told == {}
 
@@ -218,7 +218,7 @@ def test_a_mask_of_another_size_is_named(
     answers["case00"] = (disc(32, 20, 20, 5), LEFT)
     predictor: Any = SurePredictor(fake_predictor(fake_run(), answers), answers)
     index = open_dataset(data)
-    found = check_cases(index, [Part(predictor=predictor, samples=index.samples)])
+    found = check_cases(index, [RunSamples(predictor=predictor, samples=index.samples)])
     assert [(failed.id, "size" in failed.error) for failed in found.failed] == [("case00", True)]
 
 
@@ -226,7 +226,7 @@ def test_another_vocabulary_is_refused(data: Path, fake_predictor: Any, fake_run
     (data / "dataset.yaml").write_text("vocabulary: polyp\n", "utf-8")
     index = open_dataset(data)
     with refuses("LEX-USE-900", "'polyp'", "'chest'"):
-        check_cases(index, [Part(predictor=fake_predictor(fake_run(), {}), samples=index.samples)])
+        check_cases(index, [RunSamples(predictor=fake_predictor(fake_run(), {}), samples=index.samples)])
 
 
 def test_runs_that_cannot_check_are_refused(data: Path, fake_run: Any, tmp_path: Path) -> None:

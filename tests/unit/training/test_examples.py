@@ -303,7 +303,7 @@ class TestWithoutMask:
 
     def examples(self, words: Words | None, *, top: int = 8, **augment: float) -> TrainingExamples:
         return TrainingExamples(
-            [(self.PIXELS, None)], words, augment=AugmentConfig(**augment), seed=0, companions=Drawn(top)
+            [(self.PIXELS, None)], words, augment=AugmentConfig(**augment), seed=0, sample_pictures=Drawn(top)
         )
 
     def test_it_says_that_there_is_none(self) -> None:
@@ -313,7 +313,7 @@ class TestWithoutMask:
         assert (one["picture"][0].numpy() == Drawn(8).soft[..., 0]).all()
         assert one["weight"].item() == 0.5
         beside = TrainingExamples(
-            [(self.PIXELS, self.PIXELS[..., 0])], None, augment=STILL, seed=0, companions=Drawn(8)
+            [(self.PIXELS, self.PIXELS[..., 0])], None, augment=STILL, seed=0, sample_pictures=Drawn(8)
         )[0, 0]
         batch = collate([one, beside])
         assert batch["masked"].tolist() == [False, True]
@@ -327,7 +327,7 @@ class TestWithoutMask:
             None,
             augment=AugmentConfig(affine=1, gamma=0, brightness=0),
             seed=0,
-            companions=Drawn(8),
+            sample_pictures=Drawn(8),
         )
         for turn in range(5):
             one = examples[turn, 0]

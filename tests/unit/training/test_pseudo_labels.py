@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from lexiseg.data.sample import Sample
-from lexiseg.training.examples import DrawnLabels
+from lexiseg.training.examples import SampleLabels
 from lexiseg.training.pseudo_labels import PseudoLabels, SoftMasks, most_probable
 from refusals import refuses
 
@@ -49,7 +49,7 @@ def test_they_are_found_by_the_names_of_the_images(labels: PseudoLabels) -> None
     masks = SoftMasks(
         labels, [sample("c", mask=False), sample("a", mask=True), sample("b", mask=False)], size=4
     )
-    assert isinstance(masks, DrawnLabels)
+    assert isinstance(masks, SampleLabels)
     assert masks.picture(0).shape == (4, 4, 1)
     assert (masks.picture(0) == 100).all()
     assert (masks.picture(1) == 0).all()

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from lexiseg.data.sample import Sample
-from lexiseg.training.pseudo_labelling import halved, shifted_dice, weight_sentence
-from lexiseg.training.teacher_masks import TeacherMasks, fit_shift, probability_of, shifted
+from lexiseg.training.pseudo_labelling import half_size_bytes, shifted_dice, weight_sentence
+from lexiseg.training.teacher_masks import TeacherMasks, fit_shift, probability_of, shift_foreground
 from lexiseg.training.teachers import fold_numbers
-from lexiseg.words.zone_correction import ScoredCase
+from lexiseg.words.zone_correction import CorrectionCase
 
 
 def sample(number: int, *, patient: str | None = None, mask: bool = True) -> Sample:
@@ -81,9 +81,9 @@ def test_scores_are_shifted_until_masks_are_as_large_as_true_ones() -> None:
     one = np.zeros((1, 2, 2), np.float32)
     assert fit_shift([one], 0.5) == pytest.approx(0, abs=0.01)
     assert fit_shift([one], 1 / (1 + math.exp(1))) == pytest.approx(-1, abs=0.01)
-    assert (shifted(one, 0.5) == 0.5).all()
+    assert (shift_foreground(one, 0.5) == 0.5).all()
     several = np.log(np.full((3, 1, 1), 1 / 3, np.float32))
-    moved = probability_of(shifted(several, math.log(2)))
+    moved = probability_of(shift_foreground(several, math.log(2)))
     assert moved[:, 0, 0].tolist() == pytest.approx([0.4, 0.4])  # 2 : 2 against 1 of the background
     assert fit_shift([several], 0.8) == pytest.approx(math.log(2), abs=0.01)
 
@@ -91,13 +91,13 @@ def test_scores_are_shifted_until_masks_are_as_large_as_true_ones() -> None:
 def test_pseudo_labels_are_stored_at_half_the_size() -> None:
     probability = np.zeros((1, 2, 4), np.float32)
     probability[0, 0, 0], probability[0, :, 2:] = 1.0, 0.5
-    assert halved(probability).tolist() == [[[64, 128]]]
+    assert half_size_bytes(probability).tolist() == [[[64, 128]]]
 
 
 def test_the_check_scores_the_masks_that_are_drawn() -> None:
     # Unshifted, the mask is the first pixel of the two that are lesion: a Dice of 2/3.
     logits = np.array([[[2.0, -0.5, -6.0, -6.0]]], np.float32)
-    case = ScoredCase(
+    case = CorrectionCase(
         logits=logits,
         correction=np.zeros_like(logits),
         excluded=np.zeros((1, 4), dtype=bool),

@@ -11,7 +11,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 from torch import nn
 
-from lexiseg.training.callbacks import Display, History, KeepWeights
+from lexiseg.training.callbacks import BestWeights, Display, History
 from lexiseg.training.config import make_config
 from lexiseg.training.module import SegmentationModule
 from lexiseg.training.progress import Progress
@@ -92,13 +92,13 @@ def module(progress: Progress) -> SegmentationModule:
 
 
 def test_the_best_weights_are_kept(tmp_path: Path, progress: Progress, module: SegmentationModule) -> None:
-    best = KeepWeights(tmp_path / "w.safetensors", progress, selection="best", patience_steps=None)
+    best = BestWeights(tmp_path / "w.safetensors", progress, selection="best", patience_steps=None)
     for progress.step, dice in ((10, 0.5), (20, 0.7), (30, 0.6), (40, 0.7)):
         module.network.weight.data.fill_(progress.step)
         best.on_validation_end(validated(dice), module)
     assert (best.best_dice, best.best_step) == (pytest.approx(0.7), 20)
     assert load_file(tmp_path / "w.safetensors")["weight"].item() == 20
-    again = KeepWeights(tmp_path / "w.safetensors", progress, selection="best", patience_steps=None)
+    again = BestWeights(tmp_path / "w.safetensors", progress, selection="best", patience_steps=None)
     again.load_state_dict(best.state_dict())
     again.on_validation_end(validated(0.65), module)
     assert load_file(tmp_path / "w.safetensors")["weight"].item() == 20
@@ -107,7 +107,7 @@ def test_the_best_weights_are_kept(tmp_path: Path, progress: Progress, module: S
 def test_the_weights_can_be_kept_by_the_standardised_dice(
     tmp_path: Path, progress: Progress, module: SegmentationModule
 ) -> None:
-    keeper = KeepWeights(
+    keeper = BestWeights(
         tmp_path / "w.safetensors", progress, selection="size_standardised_dice", patience_steps=None
     )
     for progress.step, dice, standardised in ((10, 0.9, 0.5), (20, 0.6, 0.8), (30, 0.7, 0.7)):
@@ -120,19 +120,19 @@ def test_the_weights_can_be_kept_by_the_standardised_dice(
 def test_the_last_weights_are_kept_where_nothing_is_selected(
     tmp_path: Path, progress: Progress, module: SegmentationModule
 ) -> None:
-    last = KeepWeights(tmp_path / "w.safetensors", progress, selection="last", patience_steps=None)
+    last = BestWeights(tmp_path / "w.safetensors", progress, selection="last", patience_steps=None)
     for progress.step, dice in ((10, 0.5), (20, 0.7), (30, 0.6)):
         module.network.weight.data.fill_(progress.step)
         last.on_validation_end(validated(dice), module)
     assert load_file(tmp_path / "w.safetensors")["weight"].item() == 30
     assert (last.best_step, last.kept_step) == (20, 30)
-    again = KeepWeights(tmp_path / "w.safetensors", progress, selection="last", patience_steps=None)
+    again = BestWeights(tmp_path / "w.safetensors", progress, selection="last", patience_steps=None)
     again.load_state_dict({"best_dice": 0.7, "best_step": 20})  # as version 0.1.0 wrote it
     assert (again.state_key, again.kept_step) == ("KeepBest", 20)
 
 
 def test_patience_ends_the_training(tmp_path: Path, progress: Progress, module: SegmentationModule) -> None:
-    best = KeepWeights(tmp_path / "w.safetensors", progress, selection="best", patience_steps=20)
+    best = BestWeights(tmp_path / "w.safetensors", progress, selection="best", patience_steps=20)
     stopped = []
     for progress.step, dice in ((10, 0.5), (20, 0.4), (30, 0.4)):
         now = validated(dice)
@@ -140,7 +140,7 @@ def test_patience_ends_the_training(tmp_path: Path, progress: Progress, module: 
         stopped.append(now.should_stop)
     assert stopped == [False, False, True]
     # killed before the end was written: the resumed training does not go on
-    again = KeepWeights(tmp_path / "w.safetensors", progress, selection="best", patience_steps=20)
+    again = BestWeights(tmp_path / "w.safetensors", progress, selection="best", patience_steps=20)
     again.load_state_dict(best.state_dict())
     now = validated(0)
     again.on_train_start(now, module)

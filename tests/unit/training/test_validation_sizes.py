@@ -14,7 +14,7 @@ from rich.console import Console
 from lexiseg.data import Sample
 from lexiseg.training.config import make_config
 from lexiseg.training.examples import PlainExamples
-from lexiseg.training.loading import scored_cases, validation_loader
+from lexiseg.training.loading import validation_loader, validation_positions
 from lexiseg.training.validation_sizes import lesion_sizes
 
 # Pixels of lesion in images of 100 pixels: two each of small, medium and large lesions.
@@ -41,7 +41,7 @@ def test_absent_groups_are_those_of_the_scored_images(val_cases: int, absent: in
     index = cast(Any, SimpleNamespace(split=splits.__getitem__))
     config = make_config({"selection": "size_standardised_dice", "val_cases": val_cases})
     validation = PlainExamples(pixels(VALIDATION), None)
-    scored, said = scored_cases(validation, config), io.StringIO()
+    scored, said = validation_positions(validation, config), io.StringIO()
     assert len(scored) == min(val_cases, 3)
     # The loader gives these images, whose grey value is the area of their lesion.
     images = np.concatenate([batch["image"].numpy() for batch in validation_loader(validation, config)])

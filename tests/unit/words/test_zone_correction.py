@@ -11,7 +11,7 @@ from lexiseg.words.flips import flip
 from lexiseg.words.vocabulary import load_vocabulary
 from lexiseg.words.zone_atlas import GRID, make_atlas
 from lexiseg.words.zone_correction import (
-    ScoredCase,
+    CorrectionCase,
     corrected,
     fit_strength,
     halves_without_lesion,
@@ -83,7 +83,7 @@ def test_free_halves_follow_the_side() -> None:
 
 def test_the_strength_with_the_best_dice_is_chosen() -> None:
     # One pixel of the lesion has a score of -1.2: the correction of 1 finds it from a weight of 1.5 on.
-    case = ScoredCase(
+    case = CorrectionCase(
         logits=np.array([[[2.0, -1.2, -3.0]]], np.float32),
         correction=np.array([[[0.0, 1.0, 1.0]]], np.float32),
         excluded=np.array([[False, False, False]]),
@@ -92,7 +92,7 @@ def test_the_strength_with_the_best_dice_is_chosen() -> None:
     assert case.dice(1.0) == pytest.approx(2 / 3)
     assert case.dice(1.5) == 1
     assert fit_strength([case]) == 1.5
-    wrong = ScoredCase(**{**vars(case), "labels": np.array([[1, 0, 0]], np.uint8)})
+    wrong = CorrectionCase(**{**vars(case), "labels": np.array([[1, 0, 0]], np.uint8)})
     assert fit_strength([wrong]) == 0
     assert fit_strength([case, wrong, wrong]) == 0
 
@@ -100,7 +100,7 @@ def test_the_strength_with_the_best_dice_is_chosen() -> None:
 def test_a_class_that_neither_mask_holds_counts_as_right() -> None:
     logits = np.array([[[1.0, 0.0]], [[0.0, 1.0]], [[0.0, 0.0]]], np.float32)
     labels = np.array([[0, 1]], np.uint8)
-    case = ScoredCase(
+    case = CorrectionCase(
         logits=logits, correction=np.zeros_like(logits), excluded=np.zeros((1, 2), bool), labels=labels
     )
     assert case.dice(0.0) == 1

@@ -23,7 +23,7 @@ from lexiseg.data.public.registry import Entry, Importer, RemoteFile, find_entry
 from lexiseg.data.sample import Split
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import atomic_folder, refuse_blocked, temporary_folder, write_json
-from lexiseg.outputs.new_folder import reserved
+from lexiseg.outputs.new_folder import reserve_folder
 from lexiseg.printable import brief
 
 __all__ = ["ImportResult", "get_dataset", "import_dataset"]
@@ -104,7 +104,7 @@ def import_dataset(
         raise DataError(
             f"{folder} does not exist; expected the folder or archive of {entry.title}.", code="LEX-DATA-059"
         )
-    with reserved(out), _unpacked(folder, out) as unpacked:
+    with reserve_folder(out), _unpacked(folder, out) as unpacked:
         return _convert(entry, unpacked, out, seed, published_split, progress, ())
 
 
@@ -146,7 +146,7 @@ def get_dataset(
             code="LEX-USE-008",
         )
     out = _free(out)
-    with reserved(out):
+    with reserve_folder(out):
         return _downloaded(entry, out, seed, published_split, keep_archives, on_bytes, progress)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lexiseg.describing.multimodal.journal import Journal, JournalEntry
-from lexiseg.describing.multimodal.model import NoAnswerError, Tally, VisionModel
+from lexiseg.describing.multimodal.model import NoAnswerError, UsageCount, VisionModel
 from lexiseg.describing.multimodal.prompt import Question
 from lexiseg.describing.multimodal.schema import MAX_REPLY, InvalidReplyError, Value
 from lexiseg.errors import PartialFailureError
@@ -37,7 +37,7 @@ class Outcome:
     problem: str | None = None
 
 
-class Interviewer:
+class ReplyCollector:
     """Asks a model until a reply is valid or the limit of replies is reached.
 
     Args:
@@ -47,7 +47,7 @@ class Interviewer:
         tally: Counts replies and tokens.
     """
 
-    def __init__(self, model: VisionModel, journal: Journal, *, tries: int, tally: Tally) -> None:
+    def __init__(self, model: VisionModel, journal: Journal, *, tries: int, tally: UsageCount) -> None:
         self._model = model
         self._journal = journal
         self._tries = tries

@@ -15,11 +15,11 @@ from lexiseg.describing.description_file import (
     write_descriptions,
 )
 from lexiseg.describing.description_rows import LineCallback, Region, Row
-from lexiseg.describing.multimodal.ask_model import Interviewer, Outcome, for_each, run_to_end
+from lexiseg.describing.multimodal.ask_model import Outcome, ReplyCollector, for_each, run_to_end
 from lexiseg.describing.multimodal.journal import Journal, JournalHead, journal_path
 from lexiseg.describing.multimodal.local import LocalModel
 from lexiseg.describing.multimodal.mask_check import check_reply
-from lexiseg.describing.multimodal.model import LmmOptions, Tally, VisionModel
+from lexiseg.describing.multimodal.model import LmmOptions, UsageCount, VisionModel
 from lexiseg.describing.multimodal.prompt import PROMPT_VERSION, Question, make_question
 from lexiseg.describing.multimodal.server import ServerModel
 from lexiseg.describing.regions_of_interest import png, shrunk
@@ -35,7 +35,7 @@ def describe_with_model(
     options: LmmOptions,
     *,
     rois: OutputFolder | None,
-    tally: Tally,
+    tally: UsageCount,
     done: LineCallback,
     say: Callable[[str], None],
 ) -> list[DescriptionLine]:
@@ -82,11 +82,11 @@ async def _ask_about(
     journal: Journal,
     *,
     rois: OutputFolder | None,
-    tally: Tally,
+    tally: UsageCount,
     done: LineCallback,
 ) -> list[DescriptionLine]:
     model: VisionModel = LocalModel(options) if options.base_url is None else ServerModel(options)
-    interviewer = Interviewer(model, journal, tries=options.tries, tally=tally)
+    interviewer = ReplyCollector(model, journal, tries=options.tries, tally=tally)
     questions = {
         row.class_name: make_question(row.vocabulary, row.vocabulary.keyword.singular) for row in rows
     }

@@ -111,7 +111,7 @@ class VisionModel(Protocol):
 
 
 @dataclass(kw_only=True)
-class Tally:
+class UsageCount:
     """Descriptions, replies and tokens so far.
 
     Attributes:

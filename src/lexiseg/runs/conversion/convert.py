@@ -11,7 +11,7 @@ from lexiseg._version import __version__
 from lexiseg.errors import UsageError
 from lexiseg.files import atomic_folder, write_text
 from lexiseg.models.network_weights import save_weights
-from lexiseg.outputs.new_folder import reserved
+from lexiseg.outputs.new_folder import reserve_folder
 from lexiseg.printable import markdown_text
 from lexiseg.runs.manifest import Manifest, TrainingRecord
 from lexiseg.runs.run import Run
@@ -46,7 +46,7 @@ def convert_published(
             code="LEX-USE-505",
         )
     Run.refuse_existing(out)
-    with reserved(out):
+    with reserve_folder(out):
         published = system.builders.read_published(checkpoint, **options)
         system.image_sizes.check(published.image_size)
         manifest = _manifest(system, published, checkpoint)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from lexiseg import errors
-from lexiseg.errors import DataError, ResourceError, rebuilt
+from lexiseg.errors import DataError, ResourceError, rebuild_error
 from lexiseg.serving.child_process import (
     CHILD_FOLDER,
     HEAD,
@@ -82,7 +82,7 @@ class VolumeProcess:
                 answered.set()
         if answer.error is not None:
             kind, code, message = answer.error
-            raise rebuilt(getattr(errors, kind), message, code)
+            raise rebuild_error(getattr(errors, kind), message, code)
         return answer, follows
 
     def close(self) -> None:
