@@ -37,9 +37,9 @@ from lexiseg.evaluation.tables import case_groups
 from lexiseg.models.text_bank import TextBank
 from lexiseg.printable import counted
 from lexiseg.runs.run import Run
-from lexiseg.studies.engine import CLAIMS_FOLDER, Study, Trial, run_study
 from lexiseg.studies.results import TrialResult, read_result
 from lexiseg.studies.study_data import open_study_data
+from lexiseg.studies.trials import CLAIMS_FOLDER, Study, Trial, run_study
 from lexiseg.systems.registry import get
 from lexiseg.training.config import make_config
 

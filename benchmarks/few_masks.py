@@ -39,9 +39,9 @@ from lexiseg.evaluation.tables import ALL, case_groups, patients_of
 from lexiseg.runs.run import Run
 from lexiseg.studies.analysis import adjusted, compare_arms
 from lexiseg.studies.audit_file import ArmComparison
-from lexiseg.studies.engine import CLAIMS_FOLDER, Study, StudyArm, plan_trials, run_study
 from lexiseg.studies.results import TrialResult, dice_table, read_results, same_cases
 from lexiseg.studies.study_data import open_study_data
+from lexiseg.studies.trials import CLAIMS_FOLDER, Study, StudyArm, plan_trials, run_study
 from lexiseg.training.pseudo_labels import PSEUDO_LABELS_FILE, PseudoLabels, SoftMasks
 
 Changes = Mapping[str, object]

@@ -14,9 +14,9 @@ from rich.console import Console
 from lexiseg.evaluation.statistics import paired_difference
 from lexiseg.evaluation.tables import patients_of
 from lexiseg.runs.run import Run
-from lexiseg.studies.engine import CLAIMS_FOLDER, Study, StudyArm, plan_trials, run_study
 from lexiseg.studies.results import TrialResult, read_results
 from lexiseg.studies.study_data import open_study_data
+from lexiseg.studies.trials import CLAIMS_FOLDER, Study, StudyArm, plan_trials, run_study
 
 Changes = Mapping[str, object]
 

@@ -30,13 +30,13 @@ from lexiseg.data import open_dataset
 from lexiseg.systems.configuration import small_size
 from lexiseg.systems.registry import names
 from lexiseg.training.config import make_config
+from lexiseg.training.data_loaders import pixel_sources, training_loader
 from lexiseg.training.examples import TrainingExamples
-from lexiseg.training.loading import pixel_sources, training_loader
 from lexiseg.training.loop import Training
-from lexiseg.training.module import SegmentationModule
 from lexiseg.training.plan import plan_run
 from lexiseg.training.progressive_resizing import freeze, shrink
 from lexiseg.training.sampler import StepSampler
+from lexiseg.training.segmentation_module import SegmentationModule
 from lexiseg.training.unmasked_images import take_part
 
 _WARMUP = 3

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from lexiseg.data.sample import SPLITS
-from lexiseg.describing.multimodal import server
+from lexiseg.describing.multimodal import server_model
 from lexiseg.files import write_json
 
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(server_model, "FIRST_WAIT_S", 0.01)
 
 
 @pytest.fixture

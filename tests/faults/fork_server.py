@@ -33,7 +33,7 @@ _IMPORTED = (
     "lexiseg.data.public.dataset_import",
     "lexiseg.describing.describe",
     "lexiseg.describing.multimodal.ask_model",
-    "lexiseg.describing.multimodal.server",
+    "lexiseg.describing.multimodal.server_model",
     "lexiseg.evaluation",
     "lexiseg.evaluation.fit_calibration",
     "lexiseg.gateway.dicom_receiver",

@@ -189,7 +189,7 @@ def _yaml_seeds() -> list[Files]:
 
 def _read_yaml(folder: Path) -> None:
     from lexiseg.data.dataset_yaml import read_dataset_yaml
-    from lexiseg.data.naming import patients
+    from lexiseg.data.file_names import patients
     from lexiseg.studies.arms import read_arms
     from lexiseg.training.config import make_config
     from lexiseg.words.reading.reports import parse_report

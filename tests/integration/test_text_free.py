@@ -22,7 +22,7 @@ class Block:
         "lexiseg.words.reading", "lexiseg.embeddings", "lexiseg.describing", "lexiseg.training",
         "lexiseg.evaluation", "transformers", "lightning",
         # What a teacher is told words with.
-        "lexiseg.models.told_network",
+        "lexiseg.models.word_map_network",
     )
 
     def find_spec(self, name, path=None, target=None):

@@ -21,8 +21,8 @@ from lexiseg.runs.run import Run
 from lexiseg.training import loop, plan
 from lexiseg.training import resume as continuing
 from lexiseg.training import train as training
-from lexiseg.training.module import SegmentationModule
 from lexiseg.training.pseudo_labels import PseudoLabels
+from lexiseg.training.segmentation_module import SegmentationModule
 from lexiseg.training.teachers import Teachers
 
 

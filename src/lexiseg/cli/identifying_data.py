@@ -19,7 +19,7 @@ def show_identifying(folder: Path, *, strict: bool) -> None:
     Raises:
         DataError: The folder does not exist; or with `strict` there is a sign or an unreadable image.
     """
-    from lexiseg.data.identifying import LIMITS, check_identifying
+    from lexiseg.data.identifying_data import LIMITS, check_identifying
 
     with progress_bar() as progress:
         task = progress.add_task("looking")

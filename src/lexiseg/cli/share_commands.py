@@ -151,7 +151,7 @@ def _mention_names(run: Run, *, included: bool, option: str, strict: bool) -> No
         DataError: With `strict`, something looks like identifying data.
         RunError: A file of the run is damaged.
     """
-    from lexiseg.sharing.identifying import check_run
+    from lexiseg.sharing.identifying_data import check_run
 
     splits = run.splits if included else None
     if splits is not None:

@@ -21,7 +21,13 @@ from lexiseg.data.decoding.container import BROKEN, broken, open_image
 from lexiseg.data.decoding.dicom import dicom_mask_values, dicom_pixels, open_dicom_image
 from lexiseg.data.decoding.orientation import QUARTER_TURNS, load_as_stored, orientation_of
 from lexiseg.data.decoding.png import deep_png, is_deep_png
-from lexiseg.data.decoding.stored import CLIP_PERCENT, StoredPixels, fully_transparent, scale_to_8bit, to_8bit
+from lexiseg.data.decoding.stored_pixels import (
+    CLIP_PERCENT,
+    StoredPixels,
+    fully_transparent,
+    scale_to_8bit,
+    to_8bit,
+)
 from lexiseg.data.decoding.tiff import deep_tiff, is_inverted, is_lossy, tiff_page
 from lexiseg.data.file_limits import refuse_large
 from lexiseg.data.volumes.volume_names import LABELS_ENDING, is_volume_file

@@ -11,7 +11,7 @@ from torch import nn
 from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray
 from lexiseg.engines.single_images import run_singly
 from lexiseg.errors import RunError, UsageError, WeightsError
-from lexiseg.models.folding import example_image, fold_batch_norms
+from lexiseg.models.batch_norm_folding import example_image, fold_batch_norms
 from lexiseg.models.network_weights import channels_last, load_weights
 from lexiseg.models.output import HasImageFeatures, SegmentationOutput
 from lexiseg.models.text_bank import TextBank

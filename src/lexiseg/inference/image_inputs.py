@@ -17,7 +17,7 @@ from PIL import Image
 from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.data.decode import pillow_pixels
 from lexiseg.data.decoded_image import DecodedImage, decode_with_facts
-from lexiseg.data.decoding.stored import StoredPixels, to_8bit
+from lexiseg.data.decoding.stored_pixels import StoredPixels, to_8bit
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import UsageError
 from lexiseg.printable import counted

@@ -17,7 +17,7 @@ from lexiseg.inference.targets import output_name
 from lexiseg.inference.writers.base import Batch, PredictedImage, Target
 from lexiseg.inference.writers.registry import make_writers
 from lexiseg.outputs.output_folder import owned_folder
-from lexiseg.refinement.corrected import corrected_prediction
+from lexiseg.refinement.corrected_prediction import corrected_prediction
 from lexiseg.refinement.refine import Refinement
 from lexiseg.refinement.volume_slice import RefinedImage
 from lexiseg.refinement.write import write_refinement

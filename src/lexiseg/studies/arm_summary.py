@@ -19,7 +19,7 @@ from lexiseg.studies.audit_file import (
     TrainingEvidence,
 )
 from lexiseg.studies.results import TrialResult, dice_table
-from lexiseg.studies.undertrained import undertrained
+from lexiseg.studies.undertraining import undertrained
 
 #: Folder of the run folders, in an audit's folder.
 ARMS_FOLDER = "arms"

@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue, ValidationError
 from lexiseg.errors import UsageError
 from lexiseg.json_records import Record
 from lexiseg.structured_text import read_yaml
-from lexiseg.studies.engine import StudyArm
+from lexiseg.studies.trials import StudyArm
 from lexiseg.systems.registry import names as system_names
 
 #: The arm that all others are compared with.

@@ -27,11 +27,11 @@ from lexiseg.studies.audit_file import AuditResult
 from lexiseg.studies.audit_options import AuditKeywords, AuditOptions
 from lexiseg.studies.audit_page import build_page
 from lexiseg.studies.audit_result import audit_result
-from lexiseg.studies.engine import CLAIMS_FOLDER, Study, run_study
 from lexiseg.studies.results import read_results
 from lexiseg.studies.shared_settings import audit_trials, keep_settings, shared_settings
 from lexiseg.studies.study_data import has_reports, images_without_mask, open_study_data
-from lexiseg.studies.undertrained import best_constant_dice
+from lexiseg.studies.trials import CLAIMS_FOLDER, Study, run_study
+from lexiseg.studies.undertraining import best_constant_dice
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.run import Run
 from lexiseg.studies.audit_file import AuditResult
 from lexiseg.studies.audit_page import AuditPictures
-from lexiseg.studies.engine import Study
 from lexiseg.studies.results import TrialResult
+from lexiseg.studies.trials import Study
 
 
 def audit_pictures(result: AuditResult, results: Sequence[TrialResult], study: Study) -> AuditPictures | None:

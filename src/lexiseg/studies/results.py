@@ -18,8 +18,8 @@ from lexiseg.json_records import read_record
 from lexiseg.printable import counted
 from lexiseg.runs.manifest import FinishedTraining
 from lexiseg.runs.run import Run
-from lexiseg.studies.engine import Study
-from lexiseg.studies.undertrained import last_rise
+from lexiseg.studies.trials import Study
+from lexiseg.studies.undertraining import last_rise
 from lexiseg.training.callbacks import HISTORY
 
 

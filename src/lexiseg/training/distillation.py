@@ -28,9 +28,9 @@ from lexiseg.inference.options import BATCH_SIZE
 from lexiseg.models.losses import soft_label_loss
 from lexiseg.runs.run import Run
 from lexiseg.systems.compact_configuration import CompactConfig
-from lexiseg.training.module import SegmentationModule
 from lexiseg.training.pseudo_labels import PseudoLabels, resized_channels
 from lexiseg.training.sample_cache import DecodedSamples, Pixels, PixelSource
+from lexiseg.training.segmentation_module import SegmentationModule
 from lexiseg.training.teacher_masks import half_size_bytes
 from lexiseg.training.zone_atlas import mirrored_axes
 

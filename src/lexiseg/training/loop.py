@@ -33,12 +33,16 @@ from lexiseg.systems.registry import get
 from lexiseg.systems.system import TrainingInputs
 from lexiseg.training.callbacks import CHECKPOINT, BestWeights, Checkpoint, Display, History
 from lexiseg.training.config import CONFIG_FILE
+from lexiseg.training.data_loaders import (
+    pixel_sources,
+    training_loader,
+    validation_loader,
+    validation_positions,
+)
 from lexiseg.training.distillation import DistillationModule, SoftTargets, soft_targets
 from lexiseg.training.examples import PlainExamples, TrainingExamples
 from lexiseg.training.fit_choice import fit_of, kept_pixels
-from lexiseg.training.fitting import fit
-from lexiseg.training.loading import pixel_sources, training_loader, validation_loader, validation_positions
-from lexiseg.training.module import SegmentationModule
+from lexiseg.training.lightning_fit import fit
 from lexiseg.training.picture_fit import PictureFit
 from lexiseg.training.plan import Plan
 from lexiseg.training.progress import Progress
@@ -49,6 +53,7 @@ from lexiseg.training.resources import settle_resources
 from lexiseg.training.sample_cache import PixelSource
 from lexiseg.training.sampler import Group, StepSampler, mask_groups
 from lexiseg.training.sampling_weights import draw_weights
+from lexiseg.training.segmentation_module import SegmentationModule
 from lexiseg.training.teacher_runs import with_teachers
 from lexiseg.training.teachers import STUDENT_TIME_SHARE
 from lexiseg.training.unmasked_images import MaskUse, write_masks

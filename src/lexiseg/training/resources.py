@@ -11,7 +11,7 @@ from lexiseg.errors import UsageError
 from lexiseg.models.network_weights import count_parameters
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.estimate import MemoryEstimate, activation_bytes, available_memory, faster_in_bf16
-from lexiseg.training.module import SegmentationModule
+from lexiseg.training.segmentation_module import SegmentationModule
 from lexiseg.training.shared_memory import shared_memory_problem
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from lexiseg.models.told_network import ToldNetwork
+from lexiseg.models.word_map_network import WordMapNetwork
 from lexiseg.training.normalisation import normalise
 from lexiseg.training.sample_cache import Pixels
 from lexiseg.words.zone_correction import Scores
@@ -28,7 +28,7 @@ class TeacherMasks:
     """Draws the masks of images with one or several teachers.
 
     Attributes:
-        networks: The teachers, in eval mode; `ToldNetwork` where they may be told words.
+        networks: The teachers, in eval mode; `WordMapNetwork` where they may be told words.
         mean: Normalisation of their input.
         std: Normalisation of their input.
         mirror: Whether the mirrored image is segmented too.
@@ -72,7 +72,7 @@ class TeacherMasks:
 
     @staticmethod
     def _probability(network: nn.Module, image: Tensor, word_map: Tensor) -> Tensor:
-        output = network(image, word_map) if isinstance(network, ToldNetwork) else network(image)
+        output = network(image, word_map) if isinstance(network, WordMapNetwork) else network(image)
         logits: Tensor = output.logits.float()
         return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(dim=1)
 

@@ -14,22 +14,22 @@ from torch import nn
 
 from lexiseg.data.sample import Sample
 from lexiseg.models.network_weights import channels_last, load_weights, save_weights
-from lexiseg.models.told_network import HasEncoder, ToldNetwork
+from lexiseg.models.word_map_network import HasEncoder, WordMapNetwork
 from lexiseg.printable import counted
 from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.registry import get
 from lexiseg.systems.system import TrainingInputs, TrainingParts
 from lexiseg.training.callbacks import CHECKPOINT, Checkpoint, Display
+from lexiseg.training.data_loaders import training_loader
 from lexiseg.training.examples import TrainingExamples, Words
-from lexiseg.training.fitting import fit
-from lexiseg.training.loading import training_loader
-from lexiseg.training.module import SegmentationModule
+from lexiseg.training.lightning_fit import fit
 from lexiseg.training.plan import Plan
 from lexiseg.training.progress import Progress
 from lexiseg.training.sample_cache import PixelSource
 from lexiseg.training.sampler import Group, StepSampler
-from lexiseg.training.told_teacher import ToldTeacherModule
+from lexiseg.training.segmentation_module import SegmentationModule
 from lexiseg.training.unmasked_images import FOLDS
+from lexiseg.training.word_map_teacher import WordMapTeacherModule
 from lexiseg.training.word_maps import WordMaps
 from lexiseg.words.zone_atlas import ZoneAtlas
 
@@ -183,7 +183,7 @@ class Teachers:
             pretrained=not goes_on,
         )
         parts: TrainingParts = get(config.model, config.preset).builders.training(config, inputs)
-        kind = ToldTeacherModule if self.told else SegmentationModule
+        kind = WordMapTeacherModule if self.told else SegmentationModule
         network = _told(parts.network) if self.told else parts.network
         return kind(
             channels_last(network),
@@ -215,6 +215,6 @@ class Teachers:
         return max(1, min(wanted, round(_MOST_OF_STEPS * self._student_steps)))
 
 
-def _told(network: nn.Module) -> ToldNetwork:
+def _told(network: nn.Module) -> WordMapNetwork:
     assert isinstance(network, HasEncoder)
-    return ToldNetwork(network)
+    return WordMapNetwork(network)

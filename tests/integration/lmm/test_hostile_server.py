@@ -18,10 +18,10 @@ import pytest
 
 from lexiseg.console import PrintableConsole
 from lexiseg.describing.describe import DescriptionResult, describe
-from lexiseg.describing.multimodal import server as server_module
+from lexiseg.describing.multimodal import server_model as server_module
 from lexiseg.describing.multimodal.key_redaction import REDACTED, KeyRedaction
 from lexiseg.describing.multimodal.model import MAX_ANSWER_BYTES, LmmOptions
-from lexiseg.describing.multimodal.server import KEY_VARIABLE, _retry_after
+from lexiseg.describing.multimodal.server_model import KEY_VARIABLE, _retry_after
 from lexiseg.errors import LexisegError, PartialFailureError, UsageError
 from lmm_answers import answer
 from vision_server import Asked, Reply, fails, says, serving

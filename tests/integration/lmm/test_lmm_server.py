@@ -23,10 +23,10 @@ from lexiseg.data import open_dataset
 from lexiseg.describing.describe import DescriptionResult, describe
 from lexiseg.describing.multimodal import description as lmm_describe
 from lexiseg.describing.multimodal import journal as journal_module
-from lexiseg.describing.multimodal import server as server_module
+from lexiseg.describing.multimodal import server_model as server_module
 from lexiseg.describing.multimodal.journal import Journal
 from lexiseg.describing.multimodal.model import LmmOptions
-from lexiseg.describing.multimodal.server import KEY_VARIABLE, ServerModel, _retry_after
+from lexiseg.describing.multimodal.server_model import KEY_VARIABLE, ServerModel, _retry_after
 from lexiseg.errors import PartialFailureError, UsageError
 from lexiseg.extras import install_hint
 from lmm_answers import answer

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from dicom_files import dicom_dataset, dicom_file, shipped
 from lexiseg.clinic.burned_in_text import text_regions
 from lexiseg.clinic.identifying_data import Sign, header_signs, path_signs
-from lexiseg.data.identifying import check_identifying
+from lexiseg.data.identifying_data import check_identifying
 from lexiseg.data.readers import read_image
 from refusals import refuses
 

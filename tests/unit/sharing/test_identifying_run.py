@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from lexiseg.cli.app import app
 from lexiseg.runs.run import Run
 from lexiseg.runs.shipped import model_folder
-from lexiseg.sharing.identifying import check_run
+from lexiseg.sharing.identifying_data import check_run
 from refusals import refuses
 
 

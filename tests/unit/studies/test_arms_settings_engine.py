@@ -21,14 +21,14 @@ from lexiseg.data.mask_hiding import hide_masks
 from lexiseg.data.phantom import write_phantom
 from lexiseg.errors import DataError, DiskError, UsageError
 from lexiseg.outputs.folder_lock import FolderLock
-from lexiseg.studies import engine, study_data
 from lexiseg.studies import shared_settings as audit_settings
+from lexiseg.studies import study_data
 from lexiseg.studies.arms import AuditArm, contrasts, known_arms, plan_arms, read_arms
 from lexiseg.studies.audit_file import SharedSettings
-from lexiseg.studies.engine import Study, StudyArm, Trial, check_trial, plan_trials, run_study
 from lexiseg.studies.results import read_results
 from lexiseg.studies.shared_settings import audit_trials, keep_settings, shared_settings
 from lexiseg.studies.study_data import has_reports, limited, open_study_data, seen_by_all
+from lexiseg.studies.trials import Study, StudyArm, Trial, check_trial, plan_trials, run_study
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.examples import TrainingExamples, Words
@@ -351,8 +351,8 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[DatasetIndex, TrainCo
         (out / "metrics.json").touch()
         return SimpleNamespace(metrics=SimpleNamespace(dice=SimpleNamespace(mean=1.0), num_cases=3))
 
-    monkeypatch.setattr(engine, "train_on", train_on)
-    monkeypatch.setattr(engine, "evaluate_on", evaluate_on)
+    monkeypatch.setattr("lexiseg.studies.trials.train_on", train_on)
+    monkeypatch.setattr("lexiseg.studies.trials.evaluate_on", evaluate_on)
     return calls
 
 
@@ -440,7 +440,7 @@ def test_an_arm_that_is_trained_is_not_resumed_by_a_person(
             pass
         raise DataError("seen")
 
-    monkeypatch.setattr("lexiseg.studies.engine.train_and_evaluate", resume)
+    monkeypatch.setattr("lexiseg.studies.trials.train_and_evaluate", resume)
     with pytest.raises(DataError, match="seen"):
         run_study(study, console=QUIET)
     assert not (tmp_path / "runs").exists()

@@ -12,9 +12,9 @@ from lexiseg.models.losses import mask_losses
 from lexiseg.models.plain_network import MaskObjective, PlainOutput
 from lexiseg.systems.configuration import AugmentConfig
 from lexiseg.training.examples import PlainExamples, TrainingExamples, Words, collate
-from lexiseg.training.module import case_dice
 from lexiseg.training.picture_fit import PictureFit, random_window, words_of_part
 from lexiseg.training.progressive_resizing import shrink
+from lexiseg.training.segmentation_module import case_dice
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import load_vocabulary

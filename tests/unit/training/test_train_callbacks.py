@@ -13,8 +13,8 @@ from torch import nn
 
 from lexiseg.training.callbacks import BestWeights, Display, History
 from lexiseg.training.config import make_config
-from lexiseg.training.module import SegmentationModule
 from lexiseg.training.progress import Progress
+from lexiseg.training.segmentation_module import SegmentationModule
 
 
 def trainer(**metrics: float) -> Any:

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from lexiseg.data import Sample
 from lexiseg.training.config import make_config
+from lexiseg.training.data_loaders import validation_loader, validation_positions
 from lexiseg.training.examples import PlainExamples
-from lexiseg.training.loading import validation_loader, validation_positions
 from lexiseg.training.validation_sizes import lesion_sizes
 
 # Pixels of lesion in images of 100 pixels: two each of small, medium and large lesions.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from lexiseg.clinic.detection import require_dicom
 from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.data.decoding.container import pixel_limit
-from lexiseg.data.decoding.stored import scale_to_8bit
+from lexiseg.data.decoding.stored_pixels import scale_to_8bit
 from lexiseg.errors import DataError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lexiseg.data.decoding.container import load, quietly_opened
-from lexiseg.data.decoding.stored import StoredPixels
+from lexiseg.data.decoding.stored_pixels import StoredPixels
 
 _GREY, _RGB, _GREY_ALPHA, _RGBA = 0, 2, 4, 6
 _COLOUR_TYPE_AT = 25

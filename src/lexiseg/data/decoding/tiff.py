@@ -17,7 +17,7 @@ from PIL import Image
 
 from lexiseg.data.decoding.container import BROKEN, broken, pixel_limit, too_large
 from lexiseg.data.decoding.orientation import load_as_stored
-from lexiseg.data.decoding.stored import StoredPixels
+from lexiseg.data.decoding.stored_pixels import StoredPixels
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DATASET_FILE, DatasetYaml
+from lexiseg.data.file_names import shared_beginnings, sources
 from lexiseg.data.layouts.case_facts import CASE_FACTS_FILE, CaseFacts, match_case_facts
 from lexiseg.data.layouts.known_patients import known_patients
 from lexiseg.data.layouts.pairing import plain_stem
 from lexiseg.data.layouts.volume_slices import file_spacing
-from lexiseg.data.naming import shared_beginnings, sources
 from lexiseg.data.sample import SPLITS, Sample, Split
 from lexiseg.printable import counted
 

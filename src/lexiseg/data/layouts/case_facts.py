@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lexiseg.data.file_names import patients
 from lexiseg.data.layouts.csv_table import csv_rows
 from lexiseg.data.layouts.name_hints import lost_zeros, name_hint
 from lexiseg.data.layouts.pairing import find
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.layouts.table import TableRow
-from lexiseg.data.naming import patients
 from lexiseg.errors import DataError
 from lexiseg.files import atomic_path
 from lexiseg.printable import counted

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lexiseg.data.dataset_yaml import DatasetYaml
+from lexiseg.data.file_names import shared_beginnings
 from lexiseg.data.layouts.assemble import ImageRecord, assemble
 from lexiseg.data.layouts.case_facts import CaseFacts, match_case_facts
 from lexiseg.data.layouts.known_patients import known_patients
@@ -18,7 +19,6 @@ from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.unread_files import unread_files
 from lexiseg.data.layouts.volume_slices import labels_of_series, volume_slices
 from lexiseg.data.left_out import LeftOut, left_out
-from lexiseg.data.naming import shared_beginnings
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.data.splits import SPLITS_FILE, read_splits, seeded_split, write_splits
 from lexiseg.errors import DataError

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.clinic.view import View
-from lexiseg.data.decoding.stored import CLIP_PERCENT
+from lexiseg.data.decoding.stored_pixels import CLIP_PERCENT
 
 #: Slices, and values of each, that the range of a volume is computed from.
 SAMPLED_SLICES = 32

@@ -17,11 +17,11 @@ from lexiseg.describing.description_file import (
 from lexiseg.describing.description_rows import LineCallback, Region, Row
 from lexiseg.describing.multimodal.ask_model import Outcome, ReplyCollector, for_each, run_to_end
 from lexiseg.describing.multimodal.journal import Journal, JournalHead, journal_path
-from lexiseg.describing.multimodal.local import LocalModel
+from lexiseg.describing.multimodal.local_model import LocalModel
 from lexiseg.describing.multimodal.mask_check import check_reply
 from lexiseg.describing.multimodal.model import LmmOptions, UsageCount, VisionModel
 from lexiseg.describing.multimodal.prompt import PROMPT_VERSION, Question, make_question
-from lexiseg.describing.multimodal.server import ServerModel
+from lexiseg.describing.multimodal.server_model import ServerModel
 from lexiseg.describing.regions_of_interest import png, shrunk
 from lexiseg.outputs.output_folder import OutputFolder
 

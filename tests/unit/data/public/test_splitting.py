@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lexiseg.data.public.importers.splitting import SplitRecord, choose_splits
+from lexiseg.data.public.importers.split_choice import SplitRecord, choose_splits
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.errors import DataError
 from refusals import refuses

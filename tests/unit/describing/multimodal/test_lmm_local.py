@@ -16,8 +16,8 @@ from huggingface_hub import constants
 from PIL import Image
 
 from lexiseg.describing.describe import describe
-from lexiseg.describing.multimodal import local as local_module
-from lexiseg.describing.multimodal.local import LocalModel
+from lexiseg.describing.multimodal import local_model as local_module
+from lexiseg.describing.multimodal.local_model import LocalModel
 from lexiseg.describing.multimodal.model import LmmOptions
 from lexiseg.describing.multimodal.prompt import make_question
 from lexiseg.errors import WeightsError

@@ -18,7 +18,7 @@ from lexiseg.data.dataset_yaml import DATASET_FILE
 from lexiseg.data.decode import decode_header, read_content
 from lexiseg.data.layouts.case_facts import CaseFacts, write_case_facts
 from lexiseg.data.public.importers.source import Pixels, SourceCase, SourceDataset, note_left_out
-from lexiseg.data.public.importers.splitting import SplitRecord, choose_splits
+from lexiseg.data.public.importers.split_choice import SplitRecord, choose_splits
 from lexiseg.data.public.registry import Entry
 from lexiseg.data.readers import write_mask
 from lexiseg.data.sample import SPLITS, Split
@@ -74,7 +74,7 @@ def write_dataset(
         entry: Its entry in the registry.
         folder: An empty folder.
         seed: Seed of the splits made here.
-        keep_published: See `lexiseg.data.public.importers.splitting.choose_splits`.
+        keep_published: See `lexiseg.data.public.importers.split_choice.choose_splits`.
         progress: Called with the number of written cases and, where known, of all cases.
 
     Raises:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lexiseg.models.folding import example_image, fold_batch_norms
+from lexiseg.models.batch_norm_folding import example_image, fold_batch_norms
 from lexiseg.models.spec import NetworkSpec
 from lexiseg.systems.compact_builders import plain_network
 

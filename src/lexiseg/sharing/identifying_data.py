@@ -1,7 +1,7 @@
 """The check for identifying data of what is shared of a run: names of images, paths, and the model card.
 
 No image is shared with a run, so paths and names are looked at as those of a data set are
-(`lexiseg.data.identifying`). The check warns and removes nothing.
+(`lexiseg.data.identifying_data`). The check warns and removes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import PurePath
 
 from lexiseg.clinic.identifying_data import path_signs
-from lexiseg.data.identifying import IdentifyingReport, IdentifyingSign
+from lexiseg.data.identifying_data import IdentifyingReport, IdentifyingSign
 from lexiseg.errors import DataError
 from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.runs.run import Run

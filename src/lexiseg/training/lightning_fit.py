@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.callbacks import Checkpoint, quiet_lightning
 from lexiseg.training.curve_loggers import curve_logger
-from lexiseg.training.loading import worker_errors
-from lexiseg.training.module import SegmentationModule
+from lexiseg.training.data_loaders import worker_errors
 from lexiseg.training.ranks import ALONE, Ranks
+from lexiseg.training.segmentation_module import SegmentationModule
 
 
 def fit(

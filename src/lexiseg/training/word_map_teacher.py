@@ -5,16 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lexiseg.models.told_network import ToldNetwork
-from lexiseg.training.module import SegmentationModule
+from lexiseg.models.word_map_network import WordMapNetwork
 from lexiseg.training.normalisation import normalise
+from lexiseg.training.segmentation_module import SegmentationModule
 
 #: Share of the images that are told their words; the others are segmented from their pixels alone.
 _TOLD_SHARE = 0.75
 
 
-class ToldTeacherModule(SegmentationModule):
-    """Trains a `ToldNetwork`. Every image has a mask; its `picture` is its word map."""
+class WordMapTeacherModule(SegmentationModule):
+    """Trains a `WordMapNetwork`. Every image has a mask; its `picture` is its word map."""
 
     def loss_parts(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the parts of the loss of a batch, and `total`.
@@ -23,7 +23,7 @@ class ToldTeacherModule(SegmentationModule):
             batch: As `SegmentationModule.loss_parts` takes it; `picture (B, 3, S, S)` in 0..255 is the word
                 map.
         """
-        assert isinstance(self.network, ToldNetwork)
+        assert isinstance(self.network, WordMapNetwork)
         seen = normalise(batch["image"], self.mean, self.std)
         told = torch.rand(len(seen), device=seen.device) < _TOLD_SHARE
         word_map = batch["picture"].float() / 255 * told[:, None, None, None]

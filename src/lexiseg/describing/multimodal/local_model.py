@@ -12,7 +12,7 @@ from PIL import Image
 
 from lexiseg.describing.multimodal.model import Answer, LmmOptions
 from lexiseg.describing.multimodal.prompt import Question, complaint
-from lexiseg.describing.multimodal.server import MAX_TOKENS
+from lexiseg.describing.multimodal.server_model import MAX_TOKENS
 from lexiseg.errors import WeightsError
 from lexiseg.hub import hub_is_reachable, is_cached, why_offline
 

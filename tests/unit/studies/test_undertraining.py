@@ -11,7 +11,7 @@ from lexiseg.data import open_dataset
 from lexiseg.files import write_json
 from lexiseg.studies.arm_summary import ArmResults
 from lexiseg.studies.audit_file import AuditResult
-from lexiseg.studies.undertrained import best_constant_dice, last_rise, undertrained
+from lexiseg.studies.undertraining import best_constant_dice, last_rise, undertrained
 
 
 def test_best_constant_mask_by_hand(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lexiseg.models.encoder_weights import create_encoder
-from lexiseg.models.told_network import ToldNetwork
+from lexiseg.models.word_map_network import WordMapNetwork
 from refusals import refuses
 
 
@@ -31,7 +31,7 @@ def test_a_network_that_is_told_nothing_sees_the_image_alone(name: str) -> None:
     image, word_map = torch.randn(1, 3, size, size), torch.rand(1, 3, size, size)
     network = Deepest(create_encoder(name, pretrained=False)).eval()
     alone = network(image)
-    told = ToldNetwork(network).eval()
+    told = WordMapNetwork(network).eval()
     torch.testing.assert_close(told(image, torch.zeros_like(word_map)), alone)
     assert not torch.allclose(told(image, word_map), alone)
     assert told.encoder is network.encoder
@@ -40,7 +40,7 @@ def test_a_network_that_is_told_nothing_sees_the_image_alone(name: str) -> None:
 def test_the_word_map_has_weights_of_its_own() -> None:
     encoder = create_encoder("lcnet_050", pretrained=False)
     weight = encoder.conv_stem.weight.clone()
-    told = ToldNetwork(Deepest(encoder))
+    told = WordMapNetwork(Deepest(encoder))
     first = told.encoder.conv_stem
     assert torch.equal(first.image.weight, weight)
     assert not torch.equal(first.word_map.weight, weight)
@@ -49,4 +49,4 @@ def test_the_word_map_has_weights_of_its_own() -> None:
 
 def test_an_encoder_without_such_a_convolution_is_refused() -> None:
     with refuses("LEX-USE-831", "word_map: false"):
-        ToldNetwork(SimpleNamespace(encoder=nn.Sequential(nn.Linear(3, 4))))  # type: ignore[arg-type]
+        WordMapNetwork(SimpleNamespace(encoder=nn.Sequential(nn.Linear(3, 4))))  # type: ignore[arg-type]

@@ -47,7 +47,7 @@ class WidenedInput(nn.Module):
         return widened
 
 
-class ToldNetwork(nn.Module):
+class WordMapNetwork(nn.Module):
     """A network whose encoder sees a word map beside the image; nothing else of it changes.
 
     Args:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lexiseg.data.dataset_yaml import read_dataset_yaml
+from lexiseg.data.file_names import patients, shared_beginnings, sources
 from lexiseg.data.layouts.pairing import bare_stem, plain_stem
-from lexiseg.data.naming import patients, shared_beginnings, sources
 from lexiseg.data.splits import seeded_split
 from refusals import refuses
 
