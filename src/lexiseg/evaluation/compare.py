@@ -101,20 +101,14 @@ def compare_on(
     place = tempfile.TemporaryDirectory(prefix="lexiseg-") if out is None else nullcontext(str(out))
     with place as path, result_folder(Path(path), COMPARISON_FILES) as folder:
         evaluations = evaluate_runs_into(folder, index, runs, options, progress=progress)
-        a, b = (read_cases(evaluation.out / "cases.csv") for evaluation in evaluations.values())
-        both = b.index[b.index.isin(a.index)]
-        a, b = a.loc[both], b.loc[both]
-        if not len(both):
-            raise DataError(
-                "No case could be scored for both runs, so there is nothing to compare.", code="LEX-DATA-142"
-            )
+        a, b = _common_cases(*(read_cases(each.out / "cases.csv") for each in evaluations.values()))
         first, second = (evaluation.metrics for evaluation in evaluations.values())
         comparison = Comparison(
             runs=_run_pair(runs),
             data=str(index.root),
             split=options.split,
             flip_average=options.flip_average,
-            n=len(both),
+            n=len(b),
             pooled=(first.pooled_dice, second.pooled_dice),
             groups=_groups(a, b, seed=options.seed),
             most=most_different(_dice(a), _dice(b), shown=_SHOWN),
@@ -132,6 +126,20 @@ def compare_on(
         # Last: its presence means that the comparison is complete.
         folder.write_text(folder.path / "comparison.json", record_text(comparison))
     return comparison
+
+
+def _common_cases(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of two tables for the cases in both, in the order of the second.
+
+    Raises:
+        DataError: There is none.
+    """
+    both = b.index[b.index.isin(a.index)]
+    if not len(both):
+        raise DataError(
+            "No case could be scored for both runs, so there is nothing to compare.", code="LEX-DATA-142"
+        )
+    return a.loc[both], b.loc[both]
 
 
 def _changes(

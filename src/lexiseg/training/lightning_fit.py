@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning
 from lightning.fabric.plugins import ClusterEnvironment
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
@@ -51,25 +52,7 @@ def fit(
     """
     quiet_lightning()
     with curve_logger(config.logger, logs) as logger:
-        trainer = lightning.Trainer(
-            accelerator=config.accelerator,
-            devices=ranks.local_size,
-            num_nodes=ranks.size // ranks.local_size,
-            strategy=_strategy(ranks) if ranks.several else "auto",
-            accumulate_grad_batches=config.accumulate,
-            precision="bf16-mixed" if config.precision == "bf16" else "32-true",
-            max_epochs=-1,
-            max_steps=-1,
-            num_sanity_val_steps=0,
-            limit_val_batches=None if validation is not None else 0,
-            callbacks=[*callbacks, checkpoint],
-            logger=logger,
-            log_every_n_steps=10,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
+        trainer = _trainer(config, ranks, [*callbacks, checkpoint], logger, validates=validation is not None)
         path = checkpoint.file if goes_on else None
         module.progress.start()
         try:
@@ -79,6 +62,36 @@ def fit(
             raise KeyboardInterrupt from error
         if trainer.interrupted:
             raise KeyboardInterrupt
+
+
+def _trainer(
+    config: TrainConfig,
+    ranks: Ranks,
+    callbacks: list[lightning.Callback],
+    logger: Logger | bool,
+    *,
+    validates: bool,
+) -> lightning.Trainer:
+    """Return what runs the steps. Length, checkpoints, samplers and displays are those of Lexiseg."""
+    return lightning.Trainer(
+        accelerator=config.accelerator,
+        devices=ranks.local_size,
+        num_nodes=ranks.size // ranks.local_size,
+        strategy=_strategy(ranks) if ranks.several else "auto",
+        accumulate_grad_batches=config.accumulate,
+        precision="bf16-mixed" if config.precision == "bf16" else "32-true",
+        max_epochs=-1,
+        max_steps=-1,
+        num_sanity_val_steps=0,
+        limit_val_batches=None if validates else 0,
+        callbacks=callbacks,
+        logger=logger,
+        log_every_n_steps=10,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
 
 
 def _strategy(ranks: Ranks) -> DDPStrategy:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import lightning
 import torch
 import yaml
 from rich.console import Console
@@ -114,13 +115,7 @@ class Training:
         """Train, score all validation cases, and write everything."""
         module = self.module()
         self._announce()
-        pixels_kept = kept_pixels(self.index, self.config)
-        settled = None
-        if self.ranks.is_first:
-            settled = settle_resources(
-                module, self.config, pixels=pixels_kept, resume=self.resume, console=self.console
-            )
-        cached, config = self.ranks.agree(settled)
+        cached, config = self._resources(module)
         # Cached images are all read here: a broken one is found before anything is written.
         kind = fit_of(config)
         pixels, plain = pixel_sources(self.index, size=config.image_size, fit=kind, cached=cached)
@@ -143,29 +138,45 @@ class Training:
             fit=picture_fit,
         )
         patience = config.patience
-        keeper = BestWeights(
+        best_weights = BestWeights(
             run.weights_file,
             self.progress,
             selection=config.selection or ("best" if labelled is None else "last"),
             patience_steps=None if patience is None else patience * self.steps_per_epoch,
             writes=self.ranks.is_first,
         )
-        display = Display(
-            self.console, self.progress, steps_per_epoch=self.steps_per_epoch, batch_size=config.batch_size
-        )
-        shown = [display, History(self.out, self.progress)] if self.ranks.is_first else []
         fit(
             module,
             config,
             training_loader(examples, config, sampler=sampler),
             validation_loader(validation, config),
-            [*shown, keeper],
+            [*self._reports(config), best_weights],
             Checkpoint(self.out, self.progress, sampler),
             goes_on=self.goes_on,
             logs=self.out if self.ranks.is_first else None,
             ranks=self.ranks,
         )
-        return self._finish(run, keeper) if self.ranks.is_first else run
+        return self._finish(run, best_weights) if self.ranks.is_first else run
+
+    def _resources(self, module: SegmentationModule) -> tuple[bool, TrainConfig]:
+        """Return whether decoded images stay in memory, and the configuration with all choices made."""
+        pixels = kept_pixels(self.index, self.config)
+        settled = None
+        if self.ranks.is_first:
+            settled = settle_resources(
+                module, self.config, pixels=pixels, resume=self.resume, console=self.console
+            )
+        agreed: tuple[bool, TrainConfig] = self.ranks.agree(settled)
+        return agreed
+
+    def _reports(self, config: TrainConfig) -> list[lightning.Callback]:
+        """Return what shows and writes the progress of the training; the first process does."""
+        if not self.ranks.is_first:
+            return []
+        display = Display(
+            self.console, self.progress, steps_per_epoch=self.steps_per_epoch, batch_size=config.batch_size
+        )
+        return [display, History(self.out, self.progress)]
 
     def _pseudo_labels(self, config: TrainConfig, pixels: PixelSource) -> PseudoLabels | None:
         """Return the pseudo labels of the images without mask; None where these do not teach."""
@@ -289,7 +300,7 @@ class Training:
             Run.create(beside, manifest.model_copy(update={"network": spec}))
         return Run.open(self.out)
 
-    def _finish(self, run: Run, keeper: BestWeights) -> Run:
+    def _finish(self, run: Run, best_weights: BestWeights) -> Run:
         """Score all validation cases with the selected weights and complete the manifest."""
         # A calibration of earlier weights, in a run that was resumed, says nothing of these.
         predictor = Predictor(run, PredictionOptions(engine="torch"), calibrated=False)
@@ -306,8 +317,8 @@ class Training:
                     seed=self.config.seed,
                     steps=self.progress.step,
                     minutes=round(self.progress.elapsed / 60, 2),
-                    selected_step=keeper.kept_step,
-                    selection=keeper.selection,
+                    selected_step=best_weights.kept_step,
+                    selection=best_weights.selection,
                     validation=scores.record(),
                     machine=f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
                     torch=torch.__version__,
@@ -324,7 +335,7 @@ class Training:
         shutil.rmtree(self.out / TEACHERS_FOLDER, ignore_errors=True)
         self.console.print(
             f"Validation Dice {scores.dice:.4f} over {counted(scores.cases, 'case')} (weights of step "
-            f"{keeper.kept_step}).",
+            f"{best_weights.kept_step}).",
             highlight=False,
         )
         if scores.cases < FEW_CASES:

@@ -54,23 +54,29 @@ def settle_resources(
     if config.precision == "auto":
         precision = _faster_precision(module, config, console) if on_cpu else "bf16"
         config = config.model_copy(update={"precision": precision})
+    workers = _data_workers(config, console, cached=cached)
+    return cached, config.model_copy(update={"workers": workers, "cache": cached})
+
+
+def _data_workers(config: TrainConfig, console: Console, *, cached: bool) -> int:
+    """Return the number of processes that load images; 0 where they would not help, or cannot work."""
     workers = config.workers
     if workers is None:
         # Where images are cached, a worker has little to do; on few cores it takes one from the network.
         workers = 0 if cached or (os.cpu_count() or 1) <= 2 else min(8, (os.cpu_count() or 1) - 1)
-    if workers:
-        problem = shared_memory_problem(
-            workers=workers, batch_size=config.batch_size, image_size=config.image_size
-        )
-        if problem is not None:
-            console.print(
-                f"Images are loaded without worker processes, which can be slower: {problem}. Results are "
-                "the same.",
-                markup=False,
-                highlight=False,
-            )
-            workers = 0
-    return cached, config.model_copy(update={"workers": workers, "cache": cached})
+    if not workers:
+        return 0
+    problem = shared_memory_problem(
+        workers=workers, batch_size=config.batch_size, image_size=config.image_size
+    )
+    if problem is None:
+        return workers
+    console.print(
+        f"Images are loaded without worker processes, which can be slower: {problem}. Results are the same.",
+        markup=False,
+        highlight=False,
+    )
+    return 0
 
 
 def _faster_precision(module: SegmentationModule, config: TrainConfig, console: Console) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from rich.console import Console
 
-from lexiseg.data.sample import Split
+from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.data.side_check import check_side
 from lexiseg.describing.description_file import DescriptionFile
 from lexiseg.describing.vocabulary_choice import find_vocabulary, keyword_notes
@@ -49,16 +49,7 @@ def settle_words(
         UsageError: A factor can be learned only from flipped images, and flipping is off.
     """
     index = use.index
-    notes: tuple[str, ...] = ()
-    if descriptions is not None:
-        vocabulary = vocabulary_of_file(descriptions, index, config.vocabulary)
-        check_described(descriptions, index, vocabulary)
-    else:
-        vocabulary, notes = find_vocabulary(index, text=text, wanted=config.vocabulary, encoder=encoder)
-    reads_sentences = get(config.model, config.preset).reads_sentences
-    sentence_notes = keyword_notes(vocabulary, index) if reads_sentences else ()
-    for note in (*notes, *sentence_notes):
-        _say(console, note)
+    vocabulary = _settled_vocabulary(index, config, console, text, descriptions, encoder)
     side = side_of(index, vocabulary, text, descriptions)
     if text == "reports" and descriptions is None and index.side is None:
         _say(console, f"Left and right are taken as the {side}'s; `side:` in dataset.yaml states another.")
@@ -95,6 +86,32 @@ def settle_words(
     for note in val_notes:
         _say(console, note)
     return vocabulary, train, val
+
+
+def _settled_vocabulary(
+    index: DatasetIndex,
+    config: TrainConfig,
+    console: Console,
+    text: Literal["reports", "concepts", "lmm"],
+    descriptions: DescriptionFile | None,
+    encoder: TextEncoder,
+) -> Vocabulary:
+    """Return the vocabulary of a training, and say what was assumed about it.
+
+    Raises:
+        DataError: It does not fit the descriptions or the sheet of the data set.
+    """
+    notes: tuple[str, ...] = ()
+    if descriptions is not None:
+        vocabulary = vocabulary_of_file(descriptions, index, config.vocabulary)
+        check_described(descriptions, index, vocabulary)
+    else:
+        vocabulary, notes = find_vocabulary(index, text=text, wanted=config.vocabulary, encoder=encoder)
+    reads_sentences = get(config.model, config.preset).reads_sentences
+    sentence_notes = keyword_notes(vocabulary, index) if reads_sentences else ()
+    for note in (*notes, *sentence_notes):
+        _say(console, note)
+    return vocabulary
 
 
 def _true_by_chance(true: Words, given: Words) -> str:

@@ -150,15 +150,6 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
     warning = f"**{NOT_A_MODEL}**\n\n" if manifest.data.shuffled_words else ""
     if manifest.data.leaks:
         warning += f"**The splits are not independent. {' '.join(manifest.data.leaks)}**\n\n"
-    below = f"{scores.review_below:.2f}"
-    review = (
-        f"Predictions with an agreement below {below} are flagged: "
-        f"{100 * scores.flagged:.1f} % of the validation cases, mean Dice {scores.dice_flagged:.3f} against "
-        f"{scores.dice_rest:.3f} for the rest."
-        if scores.dice_flagged is not None and scores.dice_rest is not None
-        else "No validation case is flagged for review"
-        + ("." if scores.agreement is None else f"; predictions with an agreement below {below} are.")
-    )
     by_size = ""
     if scores.dice_size_standardised is not None:
         by_size = f"; {scores.dice_size_standardised:.4f} with lesions of each size weighed as in training"
@@ -182,9 +173,22 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
   {training.machine}, torch {training.torch}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.{taught}
 - Selected: {selected_weights(training, averaged=averaged)}.
 - Validation (not test): mean per-case Dice {scores.dice:.4f} over {counted(scores.cases, "case")}{by_size}.
-- {review}
+- {_review_sentence(scores)}
 - Method: {system.title}, {system.preset} preset. {system.citation}
 - Limits: {" ".join(system.limits)}
 
 Repeat it with: `{printable(command)}`
 """
+
+
+def _review_sentence(scores: ValidationScores) -> str:
+    """Say which predictions a person should look at, and how good they were on the validation cases."""
+    below = f"{scores.review_below:.2f}"
+    if scores.dice_flagged is None or scores.dice_rest is None:
+        others = "." if scores.agreement is None else f"; predictions with an agreement below {below} are."
+        return f"No validation case is flagged for review{others}"
+    return (
+        f"Predictions with an agreement below {below} are flagged: "
+        f"{100 * scores.flagged:.1f} % of the validation cases, mean Dice {scores.dice_flagged:.3f} against "
+        f"{scores.dice_rest:.3f} for the rest."
+    )

@@ -10,7 +10,7 @@ of factor f. All maps are in the image's frame: "left" is the left half on scree
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import product
@@ -238,19 +238,12 @@ def make_atlas(
     positions = [vocabulary.names.index(name) for name in places]
     sums = {name: np.zeros((len(vocabulary.factor(name).phrases), classes, GRID, GRID)) for name in places}
     counts = {name: np.zeros(len(vocabulary.factor(name).phrases), np.int64) for name in places}
-    total, images = np.zeros((classes, GRID, GRID)), 0
-    mirrors = list(product(*[(False, True)] * len(axes)))
+    total, images, shown_images = np.zeros((classes, GRID, GRID)), 0, 0
     for label_map, indices in cases:
         images += 1
-        covered = coverage(label_map, classes)
         seen = to_side(vocabulary, indices, given=side or vocabulary.side, wanted="image")
-        for mirror in mirrors:
-            shown, said = covered, seen
-            for axis in (axis for axis, turned in zip(axes, mirror, strict=True) if turned):
-                shown, said = (
-                    np.flip(shown, axis=2 if axis == "horizontal" else 1),
-                    flip(vocabulary, said, axis),
-                )
+        for shown, said in _mirror_images(coverage(label_map, classes), seen, vocabulary, axes):
+            shown_images += 1
             total += shown
             for name, position in zip(places, positions, strict=True):
                 if said[position] != UNKNOWN:
@@ -262,7 +255,7 @@ def make_atlas(
             f"{counted(images, 'image')} with a mask. Add their words, or use --unmasked leave_out.",
             code="LEX-DATA-831",
         )
-    overall = _smooth(total / (images * len(mirrors)))
+    overall = _smooth(total / shown_images)
     return ZoneAtlas(
         vocabulary=vocabulary,
         overall=overall,
@@ -272,6 +265,18 @@ def make_atlas(
         counts=counts,
         images=images,
     )
+
+
+def _mirror_images(
+    covered: npt.NDArray[np.float64], said: Sequence[int], vocabulary: Vocabulary, axes: Sequence[Axis]
+) -> Iterator[tuple[npt.NDArray[np.float64], Sequence[int]]]:
+    """Yield the coverage `(K, G, G)` and the words of an image, then those of all its mirror images."""
+    for mirror in product(*[(False, True)] * len(axes)):
+        shown, words = covered, said
+        for axis in (axis for axis, turned in zip(axes, mirror, strict=True) if turned):
+            shown = np.flip(shown, axis=2 if axis == "horizontal" else 1)
+            words = flip(vocabulary, words, axis)
+        yield shown, words
 
 
 def coverage(label_map: npt.NDArray[np.uint8], classes: int) -> npt.NDArray[np.float64]:
