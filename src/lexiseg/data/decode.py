@@ -19,47 +19,31 @@ from lexiseg.clinic.detection import DICOM_SUFFIXES, is_dicom, is_dicom_file, ma
 from lexiseg.clinic.facts import ImageFacts
 from lexiseg.data.decoding.container import BROKEN, broken, open_image
 from lexiseg.data.decoding.dicom import dicom_mask_values, dicom_pixels, open_dicom_image
+from lexiseg.data.decoding.mask_pixels import (
+    MaskPixels,
+    deep_mask_values,
+    pack_colours,
+    packed_palette,
+    shape_in_alpha,
+    whole_numbers,
+    without_colour_noise,
+)
 from lexiseg.data.decoding.orientation import QUARTER_TURNS, load_as_stored, orientation_of
 from lexiseg.data.decoding.png import deep_png, is_deep_png
-from lexiseg.data.decoding.stored_pixels import (
-    CLIP_PERCENT,
-    StoredPixels,
-    fully_transparent,
-    scale_to_8bit,
-    to_8bit,
-)
+from lexiseg.data.decoding.stored_pixels import StoredPixels, fully_transparent, to_8bit
 from lexiseg.data.decoding.tiff import deep_tiff, is_inverted, is_lossy, tiff_page
 from lexiseg.data.file_limits import refuse_large
 from lexiseg.data.volumes.volume_names import LABELS_ENDING, is_volume_file
 from lexiseg.errors import DataError
 from lexiseg.files import disk_error
 
-__all__ = [
-    "CLIP_PERCENT",
-    "IMAGE_SUFFIXES",
-    "Header",
-    "MaskPixels",
-    "decode_header",
-    "decode_image",
-    "decode_mask",
-    "image_orientation",
-    "is_image_file",
-    "read_content",
-    "resolve_palette",
-    "scale_to_8bit",
-]
-
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}) | DICOM_SUFFIXES
 
 _DEEP_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-_LARGEST_LABEL = 2**32 - 1
 
 #: Tag of a TIFF, and its value for a picture whose lowest value is white.
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
-
-#: Largest difference of the channels of a grey picture that lossy compression makes.
-_COLOUR_NOISE = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,25 +72,6 @@ class Header:
     def turned(self) -> bool:
         """Whether an EXIF tag tells viewers to rotate or mirror the picture."""
         return self.orientation != 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskPixels:
-    """A mask's pixels as stored.
-
-    Attributes:
-        values: (H, W) unsigned integers: grey values, palette indices, or colours packed as 0xRRGGBB.
-        is_colour: Whether `values` are packed colours.
-        palette: Packed colour per palette index where `values` are palette indices, else None.
-        is_lossy: Whether the file's format may have changed values (JPEG, lossy WebP).
-        is_inverted: Whether viewers show the lowest value as white (a TIFF of the kind WhiteIsZero).
-    """
-
-    values: npt.NDArray[np.integer]
-    is_colour: bool
-    palette: tuple[int, ...] | None
-    is_lossy: bool
-    is_inverted: bool = False
 
 
 def read_content(path: Path) -> bytes:
@@ -255,19 +220,19 @@ def decode_mask(content: bytes, path: Path) -> MaskPixels:
         UsageError: It is a DICOM file, and pydicom is not installed.
     """
     if is_dicom(content):
-        values, is_colour = _pack(dicom_mask_values(content, path), path)
+        values, is_colour = pack_colours(dicom_mask_values(content, path), path)
         return MaskPixels(values=values, is_colour=is_colour, palette=None, is_lossy=False)
     image = open_image(content, path)
     stored, inverted = _deep_pixels(image, content, path)
     palette = None
     pixels: npt.NDArray[Any]
     if stored is not None:
-        pixels = _deep_mask(stored, path)
+        pixels = deep_mask_values(stored, path)
     else:
         assert image is not None
         image = load_as_stored(image, path)
         if image.mode == "P":
-            pixels, palette = np.asarray(image), _packed_palette(image)
+            pixels, palette = np.asarray(image), packed_palette(image)
         elif image.mode in ("L", "1"):
             # Pillow inverts a TIFF of the kind WhiteIsZero; a mask's numbers are those that the file stores.
             values = np.asarray(image)
@@ -279,25 +244,15 @@ def decode_mask(content: bytes, path: Path) -> MaskPixels:
         else:
             pixels = np.asarray(image.convert("RGB"))
     is_lossy = _is_lossy(image, content, path)
-    values = _whole(pixels, path)
+    values = whole_numbers(pixels, path)
     is_colour = False
     if values.ndim == 3 and is_lossy:
-        values = _without_colour_noise(values)
+        values = without_colour_noise(values)
     if values.ndim == 3:
-        values, is_colour = _pack(values, path)
+        values, is_colour = pack_colours(values, path)
     return MaskPixels(
         values=values, is_colour=is_colour, palette=palette, is_lossy=is_lossy, is_inverted=inverted
     )
-
-
-def resolve_palette(pixels: MaskPixels) -> MaskPixels:
-    """Replace palette indices by their colours, or by grey values if all colours are grey."""
-    if pixels.palette is None:
-        return pixels
-    packed = np.asarray(pixels.palette, dtype=np.uint32)[pixels.values]
-    colours = np.stack([packed >> 16, (packed >> 8) & 255, packed & 255], axis=-1).astype(np.uint8)
-    values, is_colour = _pack(colours, None)
-    return MaskPixels(values=values, is_colour=is_colour, palette=None, is_lossy=pixels.is_lossy)
 
 
 def _deep_pixels(image: Image.Image | None, content: bytes, path: Path) -> tuple[StoredPixels | None, bool]:
@@ -341,82 +296,5 @@ def _mask_over_black(image: Image.Image, path: Path) -> npt.NDArray[np.uint8]:
     rgba = np.asarray(image.convert("RGBA"))
     drawn = _over_black(image, path)
     if not drawn.any() and rgba[..., 3].min() != rgba[..., 3].max():
-        raise _shape_in_alpha(path)
+        raise shape_in_alpha(path)
     return drawn
-
-
-def _deep_mask(stored: StoredPixels, path: Path) -> npt.NDArray[Any]:
-    """Return a deep mask's values, transparent pixels as background."""
-    if stored.alpha is None:
-        return stored.values
-    opaque = stored.alpha > 0
-    if not opaque.any() and stored.values.any():
-        raise fully_transparent(path)
-    drawn = np.where(opaque if stored.values.ndim == 2 else opaque[..., None], stored.values, 0)
-    if not drawn.any() and not opaque.all():
-        raise _shape_in_alpha(path)
-    return drawn.astype(stored.values.dtype)
-
-
-def _shape_in_alpha(path: Path) -> DataError:
-    return DataError(
-        f"{path} is black everywhere; its shape is in the transparency (alpha channel). Save the alpha "
-        "channel as a grey PNG: 0 for the background, 255 for the lesion.",
-        code="LEX-DATA-654",
-    )
-
-
-def _packed_palette(image: Image.Image) -> tuple[int, ...]:
-    """Return the palette's colours, packed as 0xRRGGBB; black beyond its end."""
-    flat = image.getpalette("RGB") or []
-    colours = [flat[i] << 16 | flat[i + 1] << 8 | flat[i + 2] for i in range(0, len(flat) - 2, 3)]
-    return tuple(colours + [0] * (256 - len(colours)))
-
-
-def _pack(colours: npt.NDArray[np.integer], path: Path | None) -> tuple[npt.NDArray[np.integer], bool]:
-    """Return grey values if all three channels are equal everywhere, otherwise colours as 0xRRGGBB."""
-    red, green, blue = colours[..., 0], colours[..., 1], colours[..., 2]
-    if np.array_equal(red, green) and np.array_equal(red, blue):
-        return np.ascontiguousarray(red), False
-    wide = colours.astype(np.uint32)
-    if wide.max() > 255:
-        # A colour of 8 bits that was saved with 16 bits is repeated in both bytes.
-        if (wide % 257).any():
-            raise DataError(
-                f"{path} is a colour mask of more than 8 bits per channel. Save it with 8 bits or as grey "
-                f"labels.",
-                code="LEX-DATA-011",
-            )
-        wide //= 257
-    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2], True
-
-
-def _without_colour_noise(colours: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
-    """Return the mean of the channels if they differ by little, as in a grey picture after compression."""
-    wide = colours.astype(np.int64)
-    if (wide.max(axis=-1) - wide.min(axis=-1)).max(initial=0) > _COLOUR_NOISE:
-        return colours
-    return np.asarray(np.rint(wide.mean(axis=-1)), dtype=colours.dtype)
-
-
-def _whole(pixels: npt.NDArray[Any], path: Path) -> npt.NDArray[np.integer]:
-    """Return mask pixels as unsigned integers, refusing fractions, negative and very large numbers."""
-    if pixels.dtype == np.bool_:
-        return pixels.astype(np.uint8)
-    if pixels.dtype.kind == "u" and pixels.dtype.itemsize <= 4:
-        return np.asarray(pixels)
-    if pixels.dtype.kind == "f":
-        whole = bool(np.isfinite(pixels).all()) and not (pixels != np.rint(pixels)).any()
-    else:
-        whole = True
-    if not whole or (pixels < 0).any():
-        raise DataError(
-            f"{path} holds fractions or negative numbers; expected whole label values from 0 up.",
-            code="LEX-DATA-020",
-        )
-    if pixels.size and float(pixels.max()) > _LARGEST_LABEL:
-        raise DataError(
-            f"{path} holds numbers up to {pixels.max()}; expected label values from 0 to {_LARGEST_LABEL}.",
-            code="LEX-DATA-655",
-        )
-    return pixels.astype(np.uint32)

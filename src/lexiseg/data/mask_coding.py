@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data.decode import MaskPixels, resolve_palette
+from lexiseg.data.decoding.mask_pixels import MaskPixels, resolve_palette
 
 Kind = Literal["values", "colours", "threshold", "binary", "nearest"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lexiseg.data.decode import MaskPixels
+from lexiseg.data.decoding.mask_pixels import MaskPixels
 from lexiseg.data.grey_masks import MAX_INFERRED_CLASSES, grey_coding
 from lexiseg.data.mask_coding import UNKNOWN_LABEL, Kind, MaskCoding, colour_name
 from lexiseg.data.mask_histograms import MaskHistogram, mask_histograms

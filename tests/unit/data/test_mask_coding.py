@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lexiseg.data.decode import MaskPixels
+from lexiseg.data.decoding.mask_pixels import MaskPixels
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_histograms import mask_histograms
 from lexiseg.data.mask_inference import explicit_coding, infer_mask_coding

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data.decode import MaskPixels, decode_mask, read_content, resolve_palette
+from lexiseg.data.decode import decode_mask, read_content
+from lexiseg.data.decoding.mask_pixels import MaskPixels, resolve_palette
 from lexiseg.data.mask_coding import LOSSY_THRESHOLD
 from lexiseg.data.public.importers.source import Labels
 from lexiseg.data.public.registry import Entry
