@@ -1,10 +1,15 @@
-"""Compare stretched images with tiles on a procedural histology-like set, at an equal length of training.
+"""Compare the fits of images on a procedural histology-like set, at an equal length of training.
 
-    python benchmarks/fit.py --out DIR [--steps 150] [--fits stretch pad tiles]
+    python benchmarks/fit.py --out DIR [--steps 150] [--fits stretch tiles]
+    python benchmarks/fit.py --out DIR --fits stretch pad --shapes 3 1 0.333 --size 336 --nuclei 1500
 
-The set is made in DIR. Every fit has the same number of steps and pictures per step, which is the same work
-for the network; the minutes are printed beside. They hold the validations, in which tiles are more pictures.
-Dice is that of the test images on their own grids.
+Tiles are for small structures in large images; the set is large and square then. Padding is for images of
+different shapes: the second command draws images that are up to three times as wide as high, and as high as
+wide, with fewer pixels. The set is made in DIR.
+
+Every fit has the same number of steps and pictures per step, which is the same work for the network; the
+minutes are printed beside. They hold the validations, in which tiles are more pictures. Dice is that of the
+test images on their own grids.
 """
 
 from __future__ import annotations
@@ -37,12 +42,14 @@ def main() -> None:
             size=options.size,
             nuclei=options.nuclei,
             seed=options.seed,
+            shapes=options.shapes,
         )
     rows = [_row(options, data, fit) for fit in options.fits]
     print(describe_machine())
     print(
-        f"{options.train} training and {options.test} test images of {options.size} px with about "
-        f"{options.nuclei * options.size**2 // 10**6} nuclei each; {options.steps} steps of "
+        f"{options.train} training and {options.test} test images, the longer side {options.size} px, "
+        f"{', '.join(f'{shape:g}' for shape in options.shapes)} times as wide as high, with about "
+        f"{options.nuclei} nuclei per 1,000 x 1,000 px; {options.steps} steps of "
         f"{options.batch_size} pictures of {options.image_size} px, words: {options.text}, seed "
         f"{options.seed}\n"
     )
@@ -84,6 +91,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--test", type=int, default=8)
     parser.add_argument("--size", type=int, default=1000)
     parser.add_argument("--nuclei", type=int, default=500, help="per 1,000 x 1,000 px")
+    parser.add_argument("--shapes", nargs="+", type=float, default=[1.0], help="width / height, in turns")
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--batch-size", type=int, default=8)

@@ -6,6 +6,7 @@ nothing about histology.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,15 @@ _AXES = (6.0, 13.0)
 
 
 def write_histology(
-    folder: Path, *, train: int, val: int, test: int, size: int, nuclei: int, seed: int
+    folder: Path,
+    *,
+    train: int,
+    val: int,
+    test: int,
+    size: int,
+    nuclei: int,
+    seed: int,
+    shapes: Sequence[float] = (1.0,),
 ) -> None:
     """Write images, masks and splits.
 
@@ -34,9 +43,11 @@ def write_histology(
         train: Number of training images.
         val: Number of validation images.
         test: Number of test images.
-        size: Height and width of each image in pixels.
+        size: Longer side of each image in pixels.
         nuclei: Mean number of nuclei per image of 1,000 x 1,000 pixels.
         seed: Seed of everything.
+        shapes: How many times as wide as high the images are; these shapes take turns in each split. Images
+            that are not square are cut from square ones.
     """
     splits: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     for split, count in (("train", train), ("val", val), ("test", test)):
@@ -44,6 +55,9 @@ def write_histology(
             name = f"{split}{number:03}"
             rng = np.random.default_rng((seed, len(split), number))
             image, labels = draw_tissue(size, round(nuclei * (size / 1000) ** 2), rng)
+            shape = shapes[number % len(shapes)]
+            height, width = round(size * min(1, 1 / shape)), round(size * min(1, shape))
+            image, labels = image[:height, :width], labels[:height, :width]
             for kind in ("images", "masks"):
                 (folder / kind).mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(folder / "images" / f"{name}.png")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import openvino
 import pytest
 import torch
 from torch import nn
@@ -222,6 +223,16 @@ def system_of_another_package() -> tuple[nn.Module, int]:
     return ToyNetwork(4, SimpleNamespace(phrases=phrases)), 16
 
 
+def constant_nodes(model: onnx.ModelProto) -> list[str]:
+    """Return the nodes that depend on weights and text bank alone."""
+    known, found = {weights.name for weights in model.graph.initializer}, []
+    for node in model.graph.node:
+        if known.issuperset(filter(None, node.input)):
+            known.update(node.output)
+            found.append(f"{node.op_type} {node.name}")
+    return found
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -243,7 +254,9 @@ def test_every_system_exports(make: Callable[[], tuple[nn.Module, int]], tmp_pat
     )
     engine: Any = SimpleNamespace(network=network, device="cpu")
     file = tmp_path / "model.onnx"
-    file.write_bytes(make_onnx_model(run, engine).SerializeToString())
+    model = make_onnx_model(run, engine)
+    assert not constant_nodes(model)
+    file.write_bytes(model.SerializeToString())
     onnx.checker.check_model(str(file), full_check=True)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     for images in (image, image[:1]):  # of any batch size
@@ -255,6 +268,11 @@ def test_every_system_exports(make: Callable[[], tuple[nn.Module, int]], tmp_pat
         np.testing.assert_allclose(logits, output.logits[: len(images)].numpy(), rtol=1e-4, atol=1e-4)
         for found, scores in zip(words, output.retrieval.values(), strict=True):
             np.testing.assert_allclose(found, scores[: len(images)].softmax(dim=1).numpy(), atol=1e-4)
+
+    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        rounded = openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+        close = 0.1 * float(output.logits.std())
+        np.testing.assert_allclose(rounded(image.numpy())[0], output.logits.numpy(), atol=close)
 
 
 def test_a_constant_batch_size_is_refused() -> None:

@@ -14,6 +14,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from lexiseg.deployment.constant_folding import fold_constants
 from lexiseg.engines.model_file import (
     FEATURES_NAME,
     HASH_KEY,
@@ -97,6 +98,7 @@ def make_onnx_model(run: Run, engine: TorchEngine) -> onnx.ModelProto:
             f"images into a constant, as len(tensor) does. Use tensor.shape[0] in the network.",
             code="LEX-WEIGHTS-876",
         )
+    fold_constants(model)
     _remove_traces(model)
     return model
 

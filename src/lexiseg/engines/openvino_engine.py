@@ -49,7 +49,7 @@ class OpenVinoEngine:
         try:
             self._compiled: Any = core.compile_model(_read(core, file), "CPU", settings)
         except Exception as error:  # OpenVINO raises RuntimeError and errors of its frontends
-            # Some layers, such as the recurrent ones of the published networks, have no bf16.
+            # Some layers, such as recurrent ones, have no bf16.
             remedy = (
                 "Use --precision fp32, or --engine onnx."
                 if self._precision == "bf16"

@@ -33,19 +33,17 @@ def settle_fit(use: MaskUse, config: TrainConfig, console: Console) -> TrainConf
         DataError: An image or mask cannot be read.
         UsageError: The system does not take the fit, or teachers are to draw masks under it.
     """
-    system = get(config.model, config.preset)
     chosen: Fit
     if config.fit == "auto" or config.fit == "stretch":
-        drawn = use.unmasked is not None or bool(teachers_of(config))
-        possible = ("stretch",) if drawn else system.fits
-        found = _suggestion(use.index, config) if len(possible) > 1 else FitSuggestion(fit="stretch")
-        if found.fit not in possible:
+        only_stretch = _why_only_stretch(use, config)
+        found = _suggestion(use.index, config) if only_stretch is None else FitSuggestion(fit="stretch")
+        if found.fit not in get(config.model, config.preset).fits:
             found = FitSuggestion(fit="stretch")
         chosen = found.fit if config.fit == "auto" else "stretch"
-        _say_choice(found, config, console)
+        _say_choice(found, only_stretch, config, console)
     else:
         chosen = config.fit
-        system.check_fit(chosen)
+        get(config.model, config.preset).check_fit(chosen)
         if use.unmasked is not None:
             raise UsageError(
                 f"fit: {chosen} cannot be used while teachers draw masks for images without mask: they draw "
@@ -92,10 +90,23 @@ def _suggestion(index: DatasetIndex, config: TrainConfig) -> FitSuggestion:
     return suggest_fit(facts, config.image_size)
 
 
-def _say_choice(found: FitSuggestion, config: TrainConfig, console: Console) -> None:
+def _why_only_stretch(use: MaskUse, config: TrainConfig) -> str | None:
+    """Return why a training can only stretch its images; None where it can take every fit."""
+    system = get(config.model, config.preset)
+    if system.fits == ("stretch",):
+        return f"the {system.preset} preset of {system.title} takes no other fit"
+    if use.unmasked is not None or teachers_of(config):
+        return "teachers draw masks on stretched images"
+    return None
+
+
+def _say_choice(
+    found: FitSuggestion, only_stretch: str | None, config: TrainConfig, console: Console
+) -> None:
     said = found.sentence()
     if config.fit == "auto":
-        said = f"fit: {found.fit}" + ("." if found.reason is None else f", because {found.reason}.")
+        reason = found.reason if only_stretch is None else only_stretch
+        said = f"fit: {found.fit}" + ("." if reason is None else f", because {reason}.")
     elif said is not None:
         said += " This training stretches its images; --fit chooses."
     if said is not None:

@@ -119,7 +119,11 @@ def test_the_paper_presets_stretch(tmp_path: Path) -> None:
     data = dots(tmp_path / "data", (400, 400))
     with refuses("LEX-USE-1330", "paper preset of STPNet", "stretch only, not tiles", "--fit"):
         settled(data, preset="paper", image_size=224, fit="tiles")
-    assert settled(data, preset="paper", image_size=224, fit="auto")[:2] == ("stretch", "fit: stretch.\n")
+    assert settled(data, preset="paper", image_size=224, fit="auto")[:2] == (
+        "stretch",
+        "fit: stretch, because the paper preset of STPNet takes no other fit.\n",
+    )
+    assert settled(data, preset="paper", image_size=224)[:2] == ("stretch", "")
 
 
 def test_teachers_stretch(tmp_path: Path) -> None:
@@ -130,4 +134,9 @@ def test_teachers_stretch(tmp_path: Path) -> None:
     with refuses("LEX-USE-1333", "pad", "--unmasked leave_out"):
         settled(data, fit="pad", unmasked="pseudo_labels")
     assert settled(data, fit="pad", unmasked="leave_out")[0] == "pad"
-    assert settled(data, fit="auto", unmasked="pseudo_labels")[:2] == ("stretch", "fit: stretch.\n")
+    drawn = "fit: stretch, because teachers draw masks on stretched images.\n"
+    assert settled(data, fit="auto", unmasked="pseudo_labels")[:2] == ("stretch", drawn)
+    runs = {"unmasked": "leave_out", "teachers": ["runs/first"]}
+    with refuses("LEX-USE-1567", "pad", "leave `teachers` out"):
+        settled(data, fit="pad", **runs)
+    assert settled(data, fit="auto", **runs)[:2] == ("stretch", drawn)
