@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,8 @@ def make_folder(path: str | Path, *, private: bool = True) -> list[Path]:
         OSError: It cannot be created; `disk_errors` turns this into an error for the user.
     """
     path = Path(path)
+    if os.path.isdir(path):
+        return []
     mode = 0o700 if private and not _shared else 0o777
     missing = []
     for folder in (path, *path.parents):
@@ -133,24 +136,45 @@ def atomic_path(path: str | Path, *, private: bool = True) -> Iterator[Path]:
         UsageError: A file is in the place of the folder, or a folder in the place of the file.
     """
     path = Path(path)
-    try:
+    handle, beside = _file_beside(path, private=private)
+    os.close(handle)
+    with _becoming(path, beside):
+        yield beside
+        with open(beside, "rb") as written:
+            _settle(written.fileno(), beside, private=private)
+
+
+def _file_beside(path: Path, *, private: bool) -> tuple[int, Path]:
+    """Make an empty temporary file beside `path`, and its folder if needed.
+
+    Returns:
+        Its descriptor, open for writing, and its path.
+    """
+    with disk_errors(path):
         make_folder(path.parent, private=private)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY_PREFIX, suffix=path.suffix)
-        os.close(handle)
-    except OSError as error:
-        raise disk_error(path, error) from error
-    beside = Path(name)
+    return handle, Path(name)
+
+
+@contextlib.contextmanager
+def _becoming(path: Path, beside: Path) -> Iterator[None]:
+    """Rename a temporary file to `path` at the end; remove it on any error."""
     try:
-        yield beside
-        # After writing, as some libraries replace the file that they are given.
-        os.chmod(beside, file_mode(private=private))
-        with open(beside, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        raise disk_error(path, error) from error
-    finally:
+        with disk_errors(path):
+            yield
+            os.replace(beside, path)
+    except BaseException:
         beside.unlink(missing_ok=True)
+        raise
+
+
+def _settle(handle: int, beside: Path, *, private: bool) -> None:
+    """Give a written file its mode, and wait until the disk holds its content."""
+    # After writing, as some libraries replace the file that they are given.
+    mode = file_mode(private=private)
+    if stat.S_IMODE(os.fstat(handle).st_mode) != mode:
+        os.chmod(beside, mode)
+    os.fsync(handle)
 
 
 @contextlib.contextmanager
@@ -329,8 +353,13 @@ def write_text(path: str | Path, text: str, *, private: bool = True) -> None:
 
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write `content`, atomically."""
-    with atomic_path(path) as beside:
-        beside.write_bytes(content)
+    path = Path(path)
+    # As `atomic_path`, with the one descriptor for all.
+    handle, beside = _file_beside(path, private=True)
+    with _becoming(path, beside), open(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        _settle(handle, beside, private=True)
 
 
 def write_json(path: str | Path, value: Any, *, private: bool = True) -> None:

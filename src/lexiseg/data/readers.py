@@ -21,6 +21,7 @@ from lexiseg.data.decoded_image import DecodedImage, decode_with_facts
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_inference import infer_mask_coding
 from lexiseg.data.mask_parts import mask_parts
+from lexiseg.data.mask_png import mask_png
 from lexiseg.data.sample import Sample
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import atomic_path
@@ -30,6 +31,7 @@ __all__ = [
     "MaskCoding",
     "image_size",
     "infer_mask_coding",
+    "mask_content",
     "read_image",
     "read_image_with_facts",
     "read_mask",
@@ -40,7 +42,7 @@ __all__ = [
 
 #: Options with which each format is lossless.
 _LOSSLESS: dict[str, dict[str, Any]] = {
-    ".png": {"compress_level": 4},
+    ".png": {},
     ".bmp": {},
     ".tif": {"compression": "tiff_deflate"},
     ".tiff": {"compression": "tiff_deflate"},
@@ -184,10 +186,28 @@ def save_mask(path: Path, labels: npt.NDArray[np.uint8], *, num_classes: int = 2
     Raises:
         UsageError: The extension is not of a lossless format.
     """
+    if path.suffix.lower() == ".png":
+        path.write_bytes(mask_content(labels, num_classes=num_classes))
+    else:
+        values = np.ascontiguousarray(_mask_values(labels, num_classes))
+        Image.fromarray(values).save(path, **_lossless_options(path))
+
+
+def mask_content(labels: npt.NDArray[np.uint8], *, num_classes: int = 2) -> bytes:
+    """Return the PNG file of labels as a grey mask; see `save_mask`.
+
+    Args:
+        labels: (H, W) uint8 labels below `num_classes`.
+        num_classes: Number of labels of the data set, background included (not of this mask).
+    """
+    return mask_png(_mask_values(labels, num_classes))
+
+
+def _mask_values(labels: npt.NDArray[np.uint8], num_classes: int) -> npt.NDArray[np.uint8]:
+    """Return the grey values (H, W) uint8 of labels."""
     assert labels.ndim == 2
     assert labels.max(initial=0) < num_classes
-    values = labels * np.uint8(255) if num_classes == 2 else labels
-    Image.fromarray(np.ascontiguousarray(values)).save(path, **_lossless_options(path))
+    return labels * np.uint8(255) if num_classes == 2 else labels
 
 
 def _lossless_options(path: Path) -> dict[str, Any]:

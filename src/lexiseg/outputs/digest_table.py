@@ -32,13 +32,24 @@ class DigestTable:
             "CREATE TABLE digests (name BLOB PRIMARY KEY, found TEXT NOT NULL) WITHOUT ROWID"
         )
 
-    def add(self, name: str, digest: str) -> None:
-        """Add a digest to those of a name, as the last one; one that is there already moves to the end."""
-        self._run(
-            "INSERT INTO digests VALUES (?, ?) ON CONFLICT(name) "
-            "DO UPDATE SET found = replace(found, excluded.found, '') || excluded.found",
-            (_key(name), digest),
-        )
+    def add(self, name: str, digest: str) -> bool:
+        """Add a digest to those of a name, as the last one; one that is there already moves to the end.
+
+        Returns:
+            Whether the name is new.
+        """
+        key = _key(name)
+        with self._lock, _disk_errors():
+            # A plain insert first, as nearly all names are new.
+            added = self._database.execute(
+                "INSERT INTO digests VALUES (?, ?) ON CONFLICT DO NOTHING", (key, digest)
+            )
+            if added.rowcount == 1:
+                return True
+            self._database.execute(
+                "UPDATE digests SET found = replace(found, ?, '') || ? WHERE name = ?", (digest, digest, key)
+            )
+        return False
 
     def get(self, name: str) -> tuple[str, ...]:
         """Return the digests of a name, in the order in which they were added; empty if there are none."""

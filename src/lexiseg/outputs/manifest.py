@@ -66,6 +66,7 @@ class OutputManifest:
     def __init__(self, folder: Path) -> None:
         self.file = folder / OUTPUTS_FILE
         self._digests = DigestTable()
+        self._replaced: set[str] = set()  # files of this process that may still have an earlier content
         self._lines: TextIO | None = None
         self._whole_bytes = 0
         self._one_line = Lock()  # several threads may write files
@@ -110,9 +111,16 @@ class OutputManifest:
         """
         self._append(OutputRecord(file=name, sha256=digest(content)))
 
+    def add_bytes(self, name: str, content: bytes) -> None:
+        """Note that a file gets a content that is in memory; see `add`."""
+        self._append(OutputRecord(file=name, sha256=hashlib.sha256(content).hexdigest()))
+
     def confirm(self, name: str) -> None:
         """Take note that a file has the content that was added last."""
-        self._digests.keep_last(name)
+        # A new file has one digest: then there is nothing to forget, and the table is not asked.
+        if name in self._replaced:
+            self._digests.keep_last(name)
+            self._replaced.discard(name)
 
     def forget(self, name: str) -> None:
         """Note that Lexiseg removed a file.
@@ -159,13 +167,15 @@ class OutputManifest:
                 self._lines.truncate(self._whole_bytes)  # an incomplete line of a killed process
             self._lines.write(_line(record))
             self._lines.flush()
-        self._take(record)
+        if self._take(record):
+            self._replaced.add(record.file)
 
-    def _take(self, record: OutputRecord) -> None:
+    def _take(self, record: OutputRecord) -> bool:
+        """Take a line over; return whether the file may still have an earlier content."""
         if record.sha256 is None:
             self._digests.remove(record.file)
-        else:
-            self._digests.add(record.file, record.sha256)
+            return False
+        return not self._digests.add(record.file, record.sha256)
 
     def _read(self) -> None:
         try:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lexiseg.errors import DataError, UsageError
-from lexiseg.files import atomic_path, disk_errors, file_mode, remove_leftovers
+from lexiseg.files import atomic_path, disk_errors, file_mode, remove_leftovers, write_bytes
 from lexiseg.outputs.folder_lock import FolderLock
 from lexiseg.outputs.manifest import OutputManifest
 
@@ -120,9 +120,21 @@ class OutputFolder:
         self._manifest.confirm(self._name(file))
 
     def write_text(self, file: Path, text: str) -> None:
-        """Write a text file as UTF-8, see `writing` and `lexiseg.files.write_text`."""
-        with self.writing(file) as beside:
-            beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+        """Write a text file as UTF-8, see `write_bytes` and `lexiseg.files.write_text`."""
+        self.write_bytes(file, text.encode("utf-8", errors="backslashreplace"))
+
+    def write_bytes(self, file: Path, content: bytes) -> None:
+        """Write a file whose content is in memory, which costs less than `writing`.
+
+        Raises:
+            DataError: A file that Lexiseg did not write is in its place.
+            DiskError: There is no space or no permission.
+        """
+        self._refuse_replacing(file)
+        name = self._name(file)
+        self._manifest.add_bytes(name, content)
+        write_bytes(file, content)
+        self._manifest.confirm(name)
 
     def remove(self, file: Path) -> None:
         """Remove a file if it is as Lexiseg wrote it; any other stays.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lexiseg.data.readers import save_mask
+from lexiseg.data.readers import mask_content
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target
 
 
@@ -22,6 +22,15 @@ class MaskWriter(ImageWriter):
         if self.name not in batch.formats:
             super().remove_stale(target, batch)
 
+    def write(self, image: PredictedImage, batch: Batch) -> None:
+        """Write the mask of one image, whole or not at all; see `ImageWriter.write`."""
+        batch.folder.write_bytes(self.file(image.target, batch.out), _content(image, batch))
+
     def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
-        """Write the mask of one image."""
-        save_mask(path, image.prediction.mask, num_classes=len(batch.predictor.run.class_names))
+        """Write the mask of one image to a path."""
+        path.write_bytes(_content(image, batch))
+
+
+def _content(image: PredictedImage, batch: Batch) -> bytes:
+    """Return the file of one mask."""
+    return mask_content(image.prediction.mask, num_classes=len(batch.predictor.run.class_names))
