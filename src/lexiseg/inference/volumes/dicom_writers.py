@@ -81,7 +81,7 @@ class ReportVolumeWriter(VolumeWriter):
 
 
 class CaptureVolumeWriter(VolumeWriter):
-    """Writes `sc/NAME.dcm`: a picture of the slice with the largest area.
+    """Writes `sc/NAME.dcm`: a picture of the slice with the largest area and of other slices.
 
     It is for viewers that show nothing else.
     """

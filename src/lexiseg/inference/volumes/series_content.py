@@ -14,12 +14,13 @@ from pydicom.dataset import Dataset
 from lexiseg.clinic.image import image_of
 from lexiseg.clinic.laterality_guard import check_volume_sides
 from lexiseg.clinic.result_content import ResultContent, SegmentContent, VolumeContent, WordSide
-from lexiseg.clinic.series import SliceHeader
+from lexiseg.clinic.series import SliceHeader, has_frames
 from lexiseg.clinic.series_segmentation import series_sources, slice_dataset
 from lexiseg.data.volumes.series_slices import ACQUIRED_AXIS, SeriesVolume
 from lexiseg.data.volumes.volume import NO_SPACING
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.report_draft import report_draft
+from lexiseg.inference.volumes.contact_sheet import pictured_indices
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.inference.word_sides import words_of_other_side
 from lexiseg.inference.writers.dicom_content import (
@@ -49,6 +50,16 @@ class SeriesResult:
     sources: Sequence[Dataset]
     labels: npt.NDArray[np.uint8]
     content: VolumeContent
+
+    def reference(self, index: int) -> tuple[Dataset, int | None]:
+        """Return the header of a slice, and the number of its frame in a file of several.
+
+        Args:
+            index: Number of the slice, from 0.
+        """
+        if has_frames(self.slices):
+            return self.sources[0], self.slices[index].frame + 1
+        return self.sources[index], None
 
     @property
     def shown(self) -> SliceHeader:
@@ -96,7 +107,7 @@ def series_content(prediction: VolumePrediction, volume: SeriesVolume, predictor
     """
     run, slices = predictor.run, volume.series.slices
     names = [(label, name) for label, name in enumerate(run.class_names) if label > 0]
-    shown = acquired_slice(prediction.labels)
+    shown = pictured_indices(prediction.labels, ACQUIRED_AXIS)[0]
     across = ("slices", "volume " + "ijk"[prediction.axis] + (", smoothed" if prediction.smoothed else ""))
     result = ResultContent(
         facts=image_of(
@@ -122,18 +133,6 @@ def series_content(prediction: VolumePrediction, volume: SeriesVolume, predictor
         volume_mm3=None if mm3 is None else {label: mm3[name] for label, name in names},
         no_volume=NO_SPACING if mm3 is None else "",
     )
-
-
-def acquired_slice(labels: npt.NDArray[np.uint8]) -> int:
-    """Return the slice along k with the largest area of lesions, the first of equal ones, from 0.
-
-    Without any lesion it is the middle one.
-
-    Args:
-        labels: `(I, J, K)`.
-    """
-    areas = [int(np.count_nonzero(labels[:, :, k])) for k in range(labels.shape[2])]
-    return int(np.argmax(areas)) if any(areas) else len(areas) // 2
 
 
 def _segments(prediction: VolumePrediction, predictor: Predictor, shown: int) -> tuple[SegmentContent, ...]:

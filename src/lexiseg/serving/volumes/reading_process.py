@@ -92,7 +92,7 @@ class _Reading:
 
     def __init__(self) -> None:
         self._volume: Volume | None = None
-        self._slices: Slices | None = None
+        self._slices: dict[int, Slices] = {}
 
     def answer(self, request: VolumeRequest, content: bytes) -> tuple[VolumeAnswer, bytes]:
         """Return an answer, and the bytes that follow it."""
@@ -103,10 +103,10 @@ class _Reading:
                 return VolumeAnswer(), _headers(Path(request.path), request.frames)
             if request.wanted == "slices":
                 assert self._volume is not None
-                self._slices = self._volume.slices(request.axis)
+                if request.axis not in self._slices:
+                    self._slices[request.axis] = self._volume.slices(request.axis)
                 return VolumeAnswer(), b""
-            assert self._slices is not None
-            image = self._slices.read(request.index)
+            image = self._slices[request.axis].read(request.index)
         except LexisegError as error:
             return VolumeAnswer(error=(type(error).__name__, error.code, str(error))), b""
         except MemoryError:
