@@ -15,7 +15,7 @@ from lexiseg.clinic.image import image_of
 from lexiseg.clinic.laterality_guard import check_volume_sides
 from lexiseg.clinic.result_content import ResultContent, SegmentContent, VolumeContent, WordSide
 from lexiseg.clinic.series import SliceHeader, has_frames
-from lexiseg.clinic.series_segmentation import series_sources, slice_dataset
+from lexiseg.clinic.series_segmentation import series_sources
 from lexiseg.data.volumes.series_slices import ACQUIRED_AXIS, SeriesVolume
 from lexiseg.data.volumes.volume import NO_SPACING
 from lexiseg.inference.predictor import Predictor
@@ -40,6 +40,9 @@ class SeriesResult:
     Attributes:
         path: The folder of the series, or its file of several frames.
         slices: Its slices in order.
+        first: The file of the first slice, without pixels.
+        source: The file of the acquired slice with the largest area of lesions, without pixels; without any
+            lesion, of the middle one.
         sources: Their headers (`lexiseg.clinic.series_segmentation.series_sources`).
         labels: `(I, J, K)`, the label of each voxel.
         content: What objects say.
@@ -47,6 +50,8 @@ class SeriesResult:
 
     path: Path
     slices: Sequence[SliceHeader]
+    first: Dataset
+    source: Dataset
     sources: Sequence[Dataset]
     labels: npt.NDArray[np.uint8]
     content: VolumeContent
@@ -79,19 +84,33 @@ def series_result(prediction: VolumePrediction, volume: SeriesVolume, predictor:
         DataError: A file of the series cannot be read any more, its frames cannot be referred to, or the
             words name another side than that of the labels.
     """
-    content = series_content(prediction, volume, predictor)
-    check_volume_sides(content.result, prediction.labels, prediction.grid)
     slices = volume.series.slices
+    source = volume.file_without_pixels(slices[shown_slice(prediction)].path)
+    content = series_content(prediction, volume, predictor, source)
+    check_volume_sides(content.result, prediction.labels, prediction.grid)
     return SeriesResult(
         path=volume.path,
         slices=slices,
-        sources=series_sources(slices),
+        first=volume.file_without_pixels(slices[0].path),
+        source=source,
+        sources=series_sources(slices, volume.file_without_pixels),
         labels=prediction.labels,
         content=content,
     )
 
 
-def series_content(prediction: VolumePrediction, volume: SeriesVolume, predictor: Predictor) -> VolumeContent:
+def shown_slice(prediction: VolumePrediction) -> int:
+    """Return the acquired slice with the largest area of lesions, from 0; without any lesion, the middle one.
+
+    Args:
+        prediction: The prediction of a series.
+    """
+    return pictured_indices(prediction.labels, ACQUIRED_AXIS)[0]
+
+
+def series_content(
+    prediction: VolumePrediction, volume: SeriesVolume, predictor: Predictor, source: Dataset
+) -> VolumeContent:
     """Return what DICOM objects say of a predicted series.
 
     Words and reasons are in the patient's left and right where left and right lie in the predicted slices,
@@ -101,18 +120,14 @@ def series_content(prediction: VolumePrediction, volume: SeriesVolume, predictor
         prediction: The prediction.
         volume: The series.
         predictor: The predictor.
-
-    Raises:
-        DataError: A file of the series cannot be read any more.
+        source: The file of the slice that `shown_slice` returns.
     """
     run, slices = predictor.run, volume.series.slices
     names = [(label, name) for label, name in enumerate(run.class_names) if label > 0]
-    shown = pictured_indices(prediction.labels, ACQUIRED_AXIS)[0]
+    shown = shown_slice(prediction)
     across = ("slices", "volume " + "ijk"[prediction.axis] + (", smoothed" if prediction.smoothed else ""))
     result = ResultContent(
-        facts=image_of(
-            slice_dataset(slices[shown]), slices[shown].path, slices[shown].frame, volume.view
-        ).facts,
+        facts=image_of(source, slices[shown].path, slices[shown].frame, volume.view).facts,
         segments=_segments(prediction, predictor, shown),
         words=(),
         side="image",

@@ -11,7 +11,6 @@ from lexiseg.clinic.image import image_of
 from lexiseg.clinic.orientation import NO_TURN
 from lexiseg.clinic.presentation_state import build_presentation_state
 from lexiseg.clinic.secondary_capture import build_capture
-from lexiseg.clinic.series_segmentation import slice_dataset
 from lexiseg.clinic.verification import verify_capture, verify_presentation_state
 from lexiseg.data.volumes.series_slices import ACQUIRED_AXIS, SeriesVolume
 from lexiseg.inference.volumes.contact_sheet import contact_sheet, pictured_slices
@@ -45,7 +44,7 @@ def save_capture(
     # The picture is turned already; it states the directions in which it is displayed.
     shown = dataclasses.replace(facts, directions=facts.turn.directions(facts.directions), turn=NO_TURN)
     content = dataclasses.replace(result.content.result, facts=shown)
-    source, pixels = slice_dataset(result.shown), np.asarray(picture)
+    source, pixels = result.source, np.asarray(picture)
     others = [result.reference(found.index) for found in pictured[1:]]
     written = build_capture(source, result.shown.path, content, pixels, others)
     written.save_as(path, enforce_file_format=True)
@@ -63,7 +62,7 @@ def save_presentation_state(result: SeriesResult, volume: SeriesVolume, path: Pa
     Raises:
         DataError: The slice lacks what is needed, or a check fails.
     """
-    source, content = slice_dataset(result.shown), result.content.result
+    source, content = result.source, result.content.result
     shown = image_of(source, result.shown.path, result.shown.frame, volume.view).chosen
     written = build_presentation_state(source, result.shown.path, content, shown)
     written.save_as(path, enforce_file_format=True)
