@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,11 @@ _LONGEST_LABEL = 64
 
 
 def build_capture(
-    source: Dataset, path: Path, content: ResultContent, picture: npt.NDArray[np.uint8]
+    source: Dataset,
+    path: Path,
+    content: ResultContent,
+    picture: npt.NDArray[np.uint8],
+    others: Sequence[tuple[Dataset, int | None]] = (),
 ) -> SCImage:
     """Return a picture of the result as a secondary capture of the same study.
 
@@ -30,6 +35,8 @@ def build_capture(
         path: Its name, for messages.
         content: The prediction.
         picture: `(H, W, 3)` uint8, in the directions that the facts of `content` state.
+        others: What else the picture shows of the study: headers of images, each with the number of a frame
+            in a file of several.
 
     Raises:
         DataError: The source lacks what a secondary capture needs.
@@ -66,7 +73,8 @@ def build_capture(
     capture.DerivationDescription = f"Outline of the predicted mask. {NOT_FOR_DIAGNOSIS}"
     capture.Laterality = source.get("Laterality") or ""
     capture.ImageType = ["DERIVED", "SECONDARY"]
-    capture.SourceImageSequence = [_reference(header, referenced_frame(source, content.facts.frame - 1))]
+    shown = [(header, referenced_frame(source, content.facts.frame - 1)), *others]
+    capture.SourceImageSequence = [_reference(image, frame) for image, frame in shown]
     finish(capture, header, source, identity)
     found = content.facts.directions
     capture.PatientOrientation = [] if found is None else [found.row, found.column]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import BROKEN, first_value, number_of_frames, numbers
+from lexiseg.clinic.dataset import BROKEN, first_value, number_of_frames, numbers, without_undecodable
 from lexiseg.clinic.volume_geometry import LPS_RAS, VolumeGrid
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
@@ -118,6 +118,21 @@ def slice_headers(path: Path, *, most: int | None = None) -> tuple[SliceHeader, 
         return tuple(_header(dataset, path, frame) for frame in range(frames))
     except BROKEN:
         return ()
+
+
+def file_without_pixels(path: Path) -> Dataset:
+    """Return a file of a series without its pixels and without the elements that cannot be decoded.
+
+    Raises:
+        DataError: It cannot be read any more.
+    """
+    try:
+        return without_undecodable(dcmread(path, stop_before_pixels=True))
+    except BROKEN as error:
+        raise DataError(
+            f"{path} cannot be read any more: {error}. Nothing is written of its series.",
+            code="LEX-DATA-1202",
+        ) from error
 
 
 def has_frames(slices: Sequence[SliceHeader]) -> bool:

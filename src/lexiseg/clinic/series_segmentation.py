@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from highdicom.seg import Segmentation
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from lexiseg.clinic.dataset import (
-    BROKEN,
     LACKING,
     first_value,
     number_of_frames,
     numbers,
-    without_undecodable,
 )
 from lexiseg.clinic.frame_pixels import decode_frame
 from lexiseg.clinic.image import stored_directions
@@ -37,31 +34,20 @@ _SAME_MM = 1e-2
 _NO_LIMIT = 2**62
 
 
-def series_sources(slices: Sequence[SliceHeader]) -> list[Dataset]:
+def series_sources(slices: Sequence[SliceHeader], read: Callable[[Path], Dataset]) -> list[Dataset]:
     """Return the headers of the files of a series, without pixels: one per slice, or that of all frames.
+
+    Args:
+        slices: The slices in order.
+        read: Returns a file without its pixels, such as `lexiseg.clinic.series.file_without_pixels`.
 
     Raises:
         DataError: A file cannot be read any more, lacks a UID, or is of a kind whose frames no segmentation
             can refer to.
     """
     if has_frames(slices):
-        return [frames_header(slice_dataset(slices[0]), slices[0].path)]
-    return [source_header(slice_dataset(header), header.path, header.frame) for header in slices]
-
-
-def slice_dataset(header: SliceHeader) -> Dataset:
-    """Return the file of a slice without its pixels.
-
-    Raises:
-        DataError: It cannot be read any more.
-    """
-    try:
-        return without_undecodable(dcmread(header.path, stop_before_pixels=True))
-    except BROKEN as error:
-        raise DataError(
-            f"{header.path} cannot be read any more: {error}. Nothing is written of its series.",
-            code="LEX-DATA-1202",
-        ) from error
+        return [frames_header(read(slices[0].path), slices[0].path)]
+    return [source_header(read(header.path), header.path, header.frame) for header in slices]
 
 
 def build_series_segmentation(
@@ -111,13 +97,14 @@ def build_series_segmentation(
 
 
 def verify_series_segmentation(
-    written: Path, slices: Sequence[SliceHeader], labels: npt.NDArray[np.uint8]
+    written: Path, slices: Sequence[SliceHeader], first: Dataset, labels: npt.NDArray[np.uint8]
 ) -> None:
     """Compare a written segmentation with the label volume: every voxel, at the position of its frame.
 
     Args:
         written: The file.
         slices: The slices of the series in order.
+        first: The file of the first slice, with or without pixels.
         labels: `(I, J, K)`, the label of each voxel.
 
     Raises:
@@ -143,12 +130,12 @@ def verify_series_segmentation(
         if not np.array_equal(read, labels):
             raise _differs(f"{counted(int((read != labels).sum()), 'voxel is', 'voxels are')} not the same")
         stated = stored_directions(found, 0)
-        first = stored_directions(dcmread(slices[0].path, stop_before_pixels=True), slices[0].frame)
+        wanted = stored_directions(first, slices[0].frame)
         flat = np.asarray(labels.any(axis=2)).T
         if (
             stated is None
-            or first is None
-            or share_on_patient_left(flat, stated) != share_on_patient_left(flat, first)
+            or wanted is None
+            or share_on_patient_left(flat, stated) != share_on_patient_left(flat, wanted)
         ):
             raise _differs("it lies on another side of the patient")
 

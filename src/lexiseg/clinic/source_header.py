@@ -42,7 +42,8 @@ _PLANE = ("ImageOrientationPatient", "ImagePositionPatient")
 _ENHANCED = frozenset(
     f"1.2.840.10008.5.1.4.1.1.{kind}" for kind in ("2.1", "2.2", "4.1", "4.3", "4.4", "128.1", "130")
 )
-_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+#: The pixels of a file.
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def source_header(dataset: Dataset, path: Path, index: int) -> Dataset:
@@ -63,7 +64,7 @@ def source_header(dataset: Dataset, path: Path, index: int) -> Dataset:
     for tag in list(dataset.keys()):
         try:
             element = dataset[tag]
-            if element.keyword in _PIXELS or element.tag.is_private:
+            if element.keyword in PIXELS or element.tag.is_private:
                 continue
             if element.VR != "SQ":
                 values = element.value if element.VM > 1 else [element.value]

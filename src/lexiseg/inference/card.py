@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from lexiseg.html_template import NO_SCRIPTS, html_template, jpeg_uri
 from lexiseg.inference.explain import ExplainedWord, Explanation, WhatIf
@@ -26,6 +27,21 @@ LIMIT_OF_WHAT_IF = (
 # Masks whose Dice is above this are told apart by nobody who looks at them.
 _HARDLY = 0.98
 _LONGEST_SIDE = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardSheet:
+    """Several slices of a volume in one picture.
+
+    Attributes:
+        picture: The picture, in RGB.
+        alt: What it shows, for those who do not see it.
+        caption: What is said below it.
+    """
+
+    picture: Image.Image
+    alt: str
+    caption: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +66,13 @@ class _Word:
 
 
 def build_card(
-    image: Pixels, explanation: Explanation, *, name: str, run: str, notes: Sequence[str] = ()
+    image: Pixels,
+    explanation: Explanation,
+    *,
+    name: str,
+    run: str,
+    notes: Sequence[str] = (),
+    sheet: CardSheet | None = None,
 ) -> str:
     """Return the card as HTML: no scripts, no other files, no requests.
 
@@ -60,6 +82,7 @@ def build_card(
         name: Name of the image, for the title.
         run: Name of the run.
         notes: What stands above the picture, such as which slice of a volume it shows.
+        sheet: Several slices of the volume that the image is a slice of.
     """
     filters = {"percent": _percent}
     prediction = explanation.prediction
@@ -72,6 +95,8 @@ def build_card(
         notes=notes,
         p=prediction,
         e=explanation,
+        sheet=sheet,
+        sheet_uri=None if sheet is None else jpeg_uri(sheet.picture),
         mask=_picture(image, prediction.mask, None, _alt(name, prediction)),
         words=[
             _word(image, explanation, word, explained)

@@ -26,7 +26,9 @@ import lexiseg
 from dicom_files import dicom_dataset
 from lexiseg.clinic.view import parse_view
 from lexiseg.data.volumes.voxel_file import open_volume_file
+from lexiseg.inference.volumes.batch import predict_volumes_to_files
 from lexiseg.inference.volumes.prediction import predict_volume
+from lexiseg.inference.volumes.targets import find_volumes
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.volumes.process_client import VolumeProcess
 from lexiseg.serving.volumes.reading_process import VolumeRequest
@@ -150,6 +152,58 @@ def test_slices_that_outputs_read_are_not_counted(serving: Callable[..., TestCli
     assert (job["done"], job["failed"], job["slices"]) == (1, 0, pydicom.dcmread(files[0]).Columns)
     assert job["slices_done"] == job["slices"]
     assert [name for name in outputs(client, job).namelist() if name.startswith("sc/")] != []
+
+
+@pytest.mark.parametrize("several_frames", [False, True])
+def test_the_server_reads_no_file_of_a_series_itself(
+    serving: Callable[..., TestClient],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    several_frames: bool,
+) -> None:
+    formats = ("seg", "sr", "sc", "gsps")
+    (tmp_path / "in").mkdir()
+    if several_frames:
+        path = enhanced_ct(tmp_path / "in" / "ct.dcm")
+        upload = ("ct.dcm", path.read_bytes())
+    else:
+        path = tmp_path / "in" / "ct"
+        upload = ("study.zip", zipped({f"ct/{f.name}": f.read_bytes() for f in ct_series(path)}))
+    predictor = lexiseg.load("covid-xray")
+    predict_volumes_to_files(predictor, find_volumes([path]).targets, tmp_path / "out", formats=formats)
+
+    def read(file: Any, *arguments: Any, **keywords: Any) -> Any:
+        raise AssertionError(f"{file} is read in the process of the server")
+
+    monkeypatch.setattr("lexiseg.clinic.series.dcmread", read)
+    monkeypatch.setattr("lexiseg.data.volumes.series_slices.read_content", read)
+    archive = outputs(client := serving(), run(client, upload, formats=",".join(formats)))
+    for name in formats:
+        wanted = pydicom.dcmread(tmp_path / "out" / name / "ct.dcm")
+        found = pydicom.dcmread(io.BytesIO(archive.read(f"{name}/ct.dcm")))
+        # The name of the run differs where it is served; all that comes from the source is the same.
+        assert found == wanted, name
+
+
+def test_a_file_that_ends_the_process_is_refused_and_the_job_goes_on(
+    serving: Callable[..., TestClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = VolumeProcess.ask
+
+    def ends(process: VolumeProcess, request: VolumeRequest, content: bytes = b"") -> Any:
+        if request.wanted == "file":
+            process._process.kill()
+        return ask(process, request, content)
+
+    monkeypatch.setattr(VolumeProcess, "ask", ends)
+    content = zipped({f"ct/{file.name}": file.read_bytes() for file in ct_series(tmp_path / "ct")})
+    client = serving()
+    archive = outputs(client, run(client, ("study.zip", content), formats="mask,seg,sr,sc"))
+    assert archive.namelist() == ["volumes.jsonl", "nifti/ct.nii.gz"]
+    (line,) = lines(archive)
+    assert set(line["not_written"]) == {"seg", "sr", "sc"}
+    assert all("LEX-DATA-1453" in why for why in line["not_written"].values())
+    assert run(client, ("a.png", png_file(soft_picture(0))))["done"] == 1
 
 
 def test_slices_of_a_series_can_be_images_of_their_own(

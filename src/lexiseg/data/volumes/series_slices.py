@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from lexiseg.clinic.dataset import read_image_dataset
 from lexiseg.clinic.image import DicomImage, image_of
-from lexiseg.clinic.series import Series, SliceHeader, has_frames, series_volume
+from lexiseg.clinic.series import Series, SliceHeader, file_without_pixels, has_frames, series_volume
 from lexiseg.clinic.view import AS_STORED, View, Window
 from lexiseg.clinic.volume_geometry import VolumeGrid, slice_of
 from lexiseg.data.decode import read_content
@@ -61,6 +61,17 @@ class SeriesVolume:
     def grid(self) -> VolumeGrid:
         """The voxel grid."""
         return self.series.grid
+
+    def file_without_pixels(self, path: Path) -> Dataset:
+        """Return a file of the series without its pixels, for objects that refer to it.
+
+        Args:
+            path: The file.
+
+        Raises:
+            DataError: It cannot be read any more.
+        """
+        return file_without_pixels(path)
 
     def slices(self, axis: int) -> AcquiredSlices | CrossSlices:
         """Return the slices along a voxel axis.

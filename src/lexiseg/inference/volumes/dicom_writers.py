@@ -32,7 +32,7 @@ class SegmentationVolumeWriter(VolumeWriter):
             as_labels=self.as_labels,
         )
         written.save_as(path, enforce_file_format=True)
-        verify_series_segmentation(path, result.slices, result.labels)
+        verify_series_segmentation(path, result.slices, result.first, result.labels)
 
 
 class LabelmapVolumeWriter(SegmentationVolumeWriter):
@@ -81,7 +81,7 @@ class ReportVolumeWriter(VolumeWriter):
 
 
 class CaptureVolumeWriter(VolumeWriter):
-    """Writes `sc/NAME.dcm`: a picture of the slice with the largest area.
+    """Writes `sc/NAME.dcm`: a picture of the slice with the largest area and of other slices.
 
     It is for viewers that show nothing else.
     """

@@ -1,19 +1,25 @@
-"""Overlay and card of a volume: of its slice with the largest area, in the usual display."""
+"""Overlay and card of a volume: of its slice with the largest area, and on the card of other slices too."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from lexiseg.inference.card import build_card
+from lexiseg.inference.card import CardSheet, build_card
 from lexiseg.inference.dicom_images import as_displayed
 from lexiseg.inference.explain import explain
+from lexiseg.inference.volumes.contact_sheet import contact_sheet, pictured_slices
 from lexiseg.inference.volumes.pictures import place_of, slice_picture
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
 from lexiseg.inference.writers.overlay import save_overlay
 
+# Longer side of a slice on the sheet of a card, in pixels.
+_SIDE_ON_CARD = 288
+
 _SMOOTHED = "The labels of the volume are smoothed between slices; the mask here is that of the slice alone."
 _SIDES = "The patient's left is on the right of the pictures."
+_OUTLINED = "The labels of the volume, outlined in orange."
+_NONE_FOUND = "No lesion found: the label volume is empty."
 _NO_SIDES = "Where the patient's left is, is not known, or does not lie in the slice."
 
 
@@ -29,7 +35,7 @@ class OverlayVolumeWriter(VolumeWriter):
 
 
 class CardVolumeWriter(VolumeWriter):
-    """Writes `cards/NAME.html`: the card of the slice with the largest area."""
+    """Writes `cards/NAME.html`: the card of the slice with the largest area, with a sheet of slices."""
 
     name, folder, suffix = "card", "cards", ".html"
 
@@ -44,8 +50,23 @@ class CardVolumeWriter(VolumeWriter):
             name=str(predicted.name),
             run=predictor.run.name,
             notes=_notes(prediction),
+            sheet=_sheet(prediction),
         )
         path.write_text(page, encoding="utf-8", errors="backslashreplace")
+
+
+def _sheet(prediction: VolumePrediction) -> CardSheet | None:
+    """Return several slices of a volume; None where one slice is all there is to show."""
+    axis, count = prediction.axis, len(prediction.slices)
+    pictured = pictured_slices(prediction.labels, axis, prediction.images)
+    if len(pictured) == 1:
+        return None
+    numbers = ", ".join(str(found.index + 1) for found in pictured)
+    return CardSheet(
+        picture=contact_sheet(pictured, prediction.plane, count, axis=axis, side=_SIDE_ON_CARD),
+        alt=f"Slices {numbers} of {count} with the outlines of the labels.",
+        caption=_OUTLINED if any(prediction.voxels.values()) else _NONE_FOUND,
+    )
 
 
 def _place(prediction: VolumePrediction) -> str:

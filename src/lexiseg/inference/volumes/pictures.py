@@ -1,4 +1,4 @@
-"""Pictures of one slice of a volume as a radiologist sees it, with its place and its directions."""
+"""Pictures of slices of a volume as a radiologist sees them, with their places and their directions."""
 
 from __future__ import annotations
 
@@ -45,16 +45,27 @@ def slice_picture(image: DecodedImage, labels: npt.NDArray[np.uint8], place: str
         labels: `(H, W)` on the same grid.
         place: What is said of the slice.
     """
+    return between_lines(drawn_slice(image, labels), place, NOT_FOR_DIAGNOSIS)
+
+
+def drawn_slice(image: DecodedImage, labels: npt.NDArray[np.uint8], side: int | None = None) -> Image.Image:
+    """Draw what `slice_picture` draws, without the lines of text above and below.
+
+    Args:
+        image: The slice, on its own grid.
+        labels: `(H, W)` on the same grid.
+        side: The longer side in pixels; None for that of the slice, from `SHORTEST` to `LONGEST`.
+    """
     assert image.facts is not None
     turn, spacing = image.facts.turn, image.facts.spacing.body_mm
     pixels, shown = image.displayed, turn.apply(labels)
     if spacing is not None:
         height, width = (spacing[1], spacing[0]) if turn.transpose else spacing
         pixels, shown = _in_proportion(pixels, shown, height / width)
-    side = min(LONGEST, max(SHORTEST, *shown.shape))
-    drawn = draw_overlay(pixels, shown, longest_side=side)
+    longest = side or min(LONGEST, max(SHORTEST, *shown.shape))
+    drawn = draw_overlay(pixels, shown, longest_side=longest)
     _write_directions(drawn, turn.directions(image.facts.directions))
-    return _between_lines(drawn, place, NOT_FOR_DIAGNOSIS)
+    return drawn
 
 
 def _in_proportion(
@@ -96,13 +107,24 @@ def _write_directions(picture: Image.Image, directions: Directions | None) -> No
         )
 
 
-def _between_lines(picture: Image.Image, above: str, below: str) -> Image.Image:
-    """Return a picture with a line of text above it and one below it, each on a black strip."""
-    width = max(picture.width, SHORTEST)
+def between_lines(
+    picture: Image.Image, above: str, below: str = "", *, least: int = SHORTEST, text: float | None = None
+) -> Image.Image:
+    """Return a picture with a line of text above it and one below it, each on a black strip.
+
+    Args:
+        picture: The picture.
+        above: The line above it.
+        below: The line below it; no strip without one.
+        least: Least width in pixels; a narrower picture lies in the middle.
+        text: Height of the text in pixels where it fits; None for a share of the width.
+    """
+    width = max(picture.width, least)
     # Both lines fit: a letter is about half as wide as it is high.
-    size = int(min(width * _TEXT_SHARE, width / (_LETTER_WIDTH * max(len(above), len(below)))))
+    fitting = width / (_LETTER_WIDTH * max(len(above), len(below)))
+    size = int(min(text or width * _TEXT_SHARE, fitting))
     strip = round(size * _STRIP)
-    whole = Image.new("RGB", (width, picture.height + 2 * strip))
+    whole = Image.new("RGB", (width, picture.height + strip * (2 if below else 1)))
     whole.paste(picture, ((width - picture.width) // 2, strip))
     pen = ImageDraw.Draw(whole)
     for text, y in ((above, strip / 2), (below, whole.height - strip / 2)):

@@ -50,7 +50,7 @@ class SliceResult:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ShownSlice:
-    """The slice that pictures of a volume show: that with the largest area, else the middle one.
+    """The slice that pictures of one slice show: that with the largest area, else the middle one.
 
     Attributes:
         number: Its number along the axis, from 1.
@@ -76,7 +76,8 @@ class VolumePrediction:
         plane: The plane of the body that is nearest to the slices.
         smoothed: Whether labels are smoothed between slices.
         slices: One per slice, in order.
-        shown: The slice that pictures show.
+        shown: The slice that pictures of one slice show.
+        images: The slices, which can be read again as long as the volume is open.
         words: The words of the volume (`VolumeWords`); empty without words.
         measured: What the labels of the slices measure (`VolumeWords`); None without words.
         agreement: Share of factors on which both agree, 0..1; None without words, or where the vocabulary
@@ -99,6 +100,7 @@ class VolumePrediction:
     smoothed: bool
     slices: tuple[SliceResult, ...]
     shown: ShownSlice
+    images: Slices
     words: tuple[RetrievedWord, ...]
     measured: Description | None
     agreement: float | None
@@ -159,6 +161,7 @@ def predict_volume(
         smoothed=smooth,
         slices=tuple(seen.results),
         shown=ShownSlice(number=number, image=slices.read(number - 1), prediction=shown, mask=mask),
+        images=slices,
         words=words,
         measured=measured,
         agreement=_agreement(predictor, words, measured, lesion=any(voxels.values())),

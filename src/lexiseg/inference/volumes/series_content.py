@@ -14,12 +14,13 @@ from pydicom.dataset import Dataset
 from lexiseg.clinic.image import image_of
 from lexiseg.clinic.laterality_guard import check_volume_sides
 from lexiseg.clinic.result_content import ResultContent, SegmentContent, VolumeContent, WordSide
-from lexiseg.clinic.series import SliceHeader
-from lexiseg.clinic.series_segmentation import series_sources, slice_dataset
+from lexiseg.clinic.series import SliceHeader, has_frames
+from lexiseg.clinic.series_segmentation import series_sources
 from lexiseg.data.volumes.series_slices import ACQUIRED_AXIS, SeriesVolume
 from lexiseg.data.volumes.volume import NO_SPACING
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.report_draft import report_draft
+from lexiseg.inference.volumes.contact_sheet import pictured_indices
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.inference.word_sides import words_of_other_side
 from lexiseg.inference.writers.dicom_content import (
@@ -39,6 +40,9 @@ class SeriesResult:
     Attributes:
         path: The folder of the series, or its file of several frames.
         slices: Its slices in order.
+        first: The file of the first slice, without pixels.
+        source: The file of the acquired slice with the largest area of lesions, without pixels; without any
+            lesion, of the middle one.
         sources: Their headers (`lexiseg.clinic.series_segmentation.series_sources`).
         labels: `(I, J, K)`, the label of each voxel.
         content: What objects say.
@@ -46,9 +50,21 @@ class SeriesResult:
 
     path: Path
     slices: Sequence[SliceHeader]
+    first: Dataset
+    source: Dataset
     sources: Sequence[Dataset]
     labels: npt.NDArray[np.uint8]
     content: VolumeContent
+
+    def reference(self, index: int) -> tuple[Dataset, int | None]:
+        """Return the header of a slice, and the number of its frame in a file of several.
+
+        Args:
+            index: Number of the slice, from 0.
+        """
+        if has_frames(self.slices):
+            return self.sources[0], self.slices[index].frame + 1
+        return self.sources[index], None
 
     @property
     def shown(self) -> SliceHeader:
@@ -68,19 +84,33 @@ def series_result(prediction: VolumePrediction, volume: SeriesVolume, predictor:
         DataError: A file of the series cannot be read any more, its frames cannot be referred to, or the
             words name another side than that of the labels.
     """
-    content = series_content(prediction, volume, predictor)
-    check_volume_sides(content.result, prediction.labels, prediction.grid)
     slices = volume.series.slices
+    source = volume.file_without_pixels(slices[shown_slice(prediction)].path)
+    content = series_content(prediction, volume, predictor, source)
+    check_volume_sides(content.result, prediction.labels, prediction.grid)
     return SeriesResult(
         path=volume.path,
         slices=slices,
-        sources=series_sources(slices),
+        first=volume.file_without_pixels(slices[0].path),
+        source=source,
+        sources=series_sources(slices, volume.file_without_pixels),
         labels=prediction.labels,
         content=content,
     )
 
 
-def series_content(prediction: VolumePrediction, volume: SeriesVolume, predictor: Predictor) -> VolumeContent:
+def shown_slice(prediction: VolumePrediction) -> int:
+    """Return the acquired slice with the largest area of lesions, from 0; without any lesion, the middle one.
+
+    Args:
+        prediction: The prediction of a series.
+    """
+    return pictured_indices(prediction.labels, ACQUIRED_AXIS)[0]
+
+
+def series_content(
+    prediction: VolumePrediction, volume: SeriesVolume, predictor: Predictor, source: Dataset
+) -> VolumeContent:
     """Return what DICOM objects say of a predicted series.
 
     Words and reasons are in the patient's left and right where left and right lie in the predicted slices,
@@ -90,18 +120,14 @@ def series_content(prediction: VolumePrediction, volume: SeriesVolume, predictor
         prediction: The prediction.
         volume: The series.
         predictor: The predictor.
-
-    Raises:
-        DataError: A file of the series cannot be read any more.
+        source: The file of the slice that `shown_slice` returns.
     """
     run, slices = predictor.run, volume.series.slices
     names = [(label, name) for label, name in enumerate(run.class_names) if label > 0]
-    shown = acquired_slice(prediction.labels)
+    shown = shown_slice(prediction)
     across = ("slices", "volume " + "ijk"[prediction.axis] + (", smoothed" if prediction.smoothed else ""))
     result = ResultContent(
-        facts=image_of(
-            slice_dataset(slices[shown]), slices[shown].path, slices[shown].frame, volume.view
-        ).facts,
+        facts=image_of(source, slices[shown].path, slices[shown].frame, volume.view).facts,
         segments=_segments(prediction, predictor, shown),
         words=(),
         side="image",
@@ -122,18 +148,6 @@ def series_content(prediction: VolumePrediction, volume: SeriesVolume, predictor
         volume_mm3=None if mm3 is None else {label: mm3[name] for label, name in names},
         no_volume=NO_SPACING if mm3 is None else "",
     )
-
-
-def acquired_slice(labels: npt.NDArray[np.uint8]) -> int:
-    """Return the slice along k with the largest area of lesions, the first of equal ones, from 0.
-
-    Without any lesion it is the middle one.
-
-    Args:
-        labels: `(I, J, K)`.
-    """
-    areas = [int(np.count_nonzero(labels[:, :, k])) for k in range(labels.shape[2])]
-    return int(np.argmax(areas)) if any(areas) else len(areas) // 2
 
 
 def _segments(prediction: VolumePrediction, predictor: Predictor, shown: int) -> tuple[SegmentContent, ...]:

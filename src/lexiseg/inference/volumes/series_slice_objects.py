@@ -1,4 +1,4 @@
-"""The DICOM objects of one slice of a predicted series: that with the largest area of lesions."""
+"""The DICOM objects of single slices of a predicted series: pictures, and an outline over one slice."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from lexiseg.clinic.image import image_of
 from lexiseg.clinic.orientation import NO_TURN
 from lexiseg.clinic.presentation_state import build_presentation_state
 from lexiseg.clinic.secondary_capture import build_capture
-from lexiseg.clinic.series_segmentation import slice_dataset
 from lexiseg.clinic.verification import verify_capture, verify_presentation_state
 from lexiseg.data.volumes.series_slices import ACQUIRED_AXIS, SeriesVolume
-from lexiseg.inference.volumes.pictures import place_of, slice_picture
+from lexiseg.inference.volumes.contact_sheet import contact_sheet, pictured_slices
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.inference.volumes.series_content import SeriesResult
 
@@ -22,7 +21,10 @@ from lexiseg.inference.volumes.series_content import SeriesResult
 def save_capture(
     result: SeriesResult, volume: SeriesVolume, prediction: VolumePrediction, path: Path
 ) -> None:
-    """Write a picture of the slice, in the usual display, and compare it.
+    """Write a picture of acquired slices, in the usual display, and compare it.
+
+    It shows the slice with the largest area of lesions first, see
+    `lexiseg.inference.volumes.contact_sheet.pictured_indices`.
 
     Args:
         result: The prediction.
@@ -33,23 +35,18 @@ def save_capture(
     Raises:
         DataError: The slice lacks what is needed, or a check fails.
     """
-    image = prediction.shown.image
-    if prediction.axis != ACQUIRED_AXIS:
-        image = volume.slices(ACQUIRED_AXIS).read(result.content.shown)
+    acquired = prediction.axis == ACQUIRED_AXIS
+    slices = prediction.images if acquired else volume.slices(ACQUIRED_AXIS)
+    pictured = pictured_slices(result.labels, ACQUIRED_AXIS, slices)
+    plane, count = volume.grid.plane(ACQUIRED_AXIS), len(result.slices)
+    picture = contact_sheet(pictured, plane, count, axis=ACQUIRED_AXIS)
     facts = result.content.result.facts
-    place = place_of(
-        volume.grid.plane(ACQUIRED_AXIS),
-        result.content.shown + 1,
-        len(result.slices),
-        axis=ACQUIRED_AXIS,
-        lesion=bool(result.labels.any()),
-    )
-    picture = slice_picture(image, result.labels[:, :, result.content.shown].T, place)
     # The picture is turned already; it states the directions in which it is displayed.
     shown = dataclasses.replace(facts, directions=facts.turn.directions(facts.directions), turn=NO_TURN)
     content = dataclasses.replace(result.content.result, facts=shown)
-    source, pixels = slice_dataset(result.shown), np.asarray(picture)
-    written = build_capture(source, result.shown.path, content, pixels)
+    source, pixels = result.source, np.asarray(picture)
+    others = [result.reference(found.index) for found in pictured[1:]]
+    written = build_capture(source, result.shown.path, content, pixels, others)
     written.save_as(path, enforce_file_format=True)
     verify_capture(path, source, content, pixels)
 
@@ -65,7 +62,7 @@ def save_presentation_state(result: SeriesResult, volume: SeriesVolume, path: Pa
     Raises:
         DataError: The slice lacks what is needed, or a check fails.
     """
-    source, content = slice_dataset(result.shown), result.content.result
+    source, content = result.source, result.content.result
     shown = image_of(source, result.shown.path, result.shown.frame, volume.view).chosen
     written = build_presentation_state(source, result.shown.path, content, shown)
     written.save_as(path, enforce_file_format=True)

@@ -1,11 +1,14 @@
-"""DICOM series of jobs: their pixels are read in a process of their own."""
+"""DICOM series of jobs: their files are read in a process of their own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import TypeAdapter
+from pydicom.dataset import Dataset
 
+from lexiseg.clinic.dataset import read_dataset
 from lexiseg.clinic.series import SliceHeader
 from lexiseg.clinic.view import View
 from lexiseg.data.volumes.series_slices import SeriesVolume, open_series
@@ -27,6 +30,15 @@ class IsolatedSeries(SeriesVolume):
 
     target: IsolatedTarget
     process: VolumeProcess
+
+    def file_without_pixels(self, path: Path) -> Dataset:
+        """Return a file of the series without its pixels; elements that cannot be repeated are left out.
+
+        Raises:
+            LexisegError: It cannot be read any more, its header is too large, or it ends the process.
+        """
+        _, content = self.process.ask(VolumeRequest(wanted="file", path=str(path)))
+        return read_dataset(content, path)
 
     def slices(self, axis: int) -> IsolatedSlices:  # type: ignore[override]
         """Return the slices along a voxel axis; see `IsolatedTarget.choose_slices`."""

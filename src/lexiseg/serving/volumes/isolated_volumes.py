@@ -32,10 +32,12 @@ class IsolatedSlices:
 
     Attributes:
         process: Reads them.
+        axis: The voxel axis.
         count: Number of slices.
     """
 
     process: VolumeProcess
+    axis: int
     count: int
 
     def __len__(self) -> int:
@@ -48,7 +50,7 @@ class IsolatedSlices:
         Raises:
             LexisegError: It cannot be read.
         """
-        answer, pixels = self.process.ask(VolumeRequest(wanted="slice", index=index))
+        answer, pixels = self.process.ask(VolumeRequest(wanted="slice", axis=self.axis, index=index))
         return DecodedImage(pixels=np.frombuffer(pixels, np.uint8).reshape(answer.shape), facts=answer.facts)
 
 
@@ -117,7 +119,7 @@ class IsolatedTarget(VolumeTarget):
             self.is_opened.set()
             self.on_open(count)
         process.ask(VolumeRequest(wanted="slices", axis=axis))
-        return IsolatedSlices(process=process, count=count)
+        return IsolatedSlices(process=process, axis=axis, count=count)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,9 +32,9 @@ class VolumeRequest(Record):
     """What is to be read. The headers of a series follow, as JSON, where one is opened.
 
     Attributes:
-        wanted: The volume is opened, its slices are chosen, one of them is read, or the headers of the
-            slices in a DICOM file are read.
-        path: The file of the volume, or what messages call the series.
+        wanted: The volume is opened, its slices are chosen, one of them is read, the headers of the slices
+            in a DICOM file are read, or a DICOM file without its pixels.
+        path: The file of the volume or of its slices, or what messages call the series.
         view: The window.
         voxels: Most voxels.
         axis: The voxel axis along which slices are counted.
@@ -42,7 +42,7 @@ class VolumeRequest(Record):
         frames: Most frames of a DICOM file whose headers are read.
     """
 
-    wanted: Literal["volume", "slices", "slice", "headers"]
+    wanted: Literal["volume", "slices", "slice", "headers", "file"]
     path: str = ""
     view: View = View()
     voxels: int = 0
@@ -52,7 +52,7 @@ class VolumeRequest(Record):
 
 
 class VolumeAnswer(Record):
-    """What was read. The header of a NIfTI file, the pixels of a slice, or headers as JSON follow.
+    """What was read. A header of a NIfTI or DICOM file, the pixels of a slice, or headers as JSON follow.
 
     Attributes:
         kind: What the volume is.
@@ -92,7 +92,7 @@ class _Reading:
 
     def __init__(self) -> None:
         self._volume: Volume | None = None
-        self._slices: Slices | None = None
+        self._slices: dict[int, Slices] = {}
 
     def answer(self, request: VolumeRequest, content: bytes) -> tuple[VolumeAnswer, bytes]:
         """Return an answer, and the bytes that follow it."""
@@ -101,12 +101,14 @@ class _Reading:
                 return self._opened(request, content)
             if request.wanted == "headers":
                 return VolumeAnswer(), _headers(Path(request.path), request.frames)
+            if request.wanted == "file":
+                return VolumeAnswer(), _file(Path(request.path))
             if request.wanted == "slices":
                 assert self._volume is not None
-                self._slices = self._volume.slices(request.axis)
+                if request.axis not in self._slices:
+                    self._slices[request.axis] = self._volume.slices(request.axis)
                 return VolumeAnswer(), b""
-            assert self._slices is not None
-            image = self._slices.read(request.index)
+            image = self._slices[request.axis].read(request.index)
         except LexisegError as error:
             return VolumeAnswer(error=(type(error).__name__, error.code, str(error))), b""
         except MemoryError:
@@ -149,6 +151,14 @@ def _headers(path: Path, most: int) -> bytes:
     from lexiseg.clinic.series import SliceHeader, slice_headers
 
     return TypeAdapter(tuple[SliceHeader, ...]).dump_json(slice_headers(path, most=most))
+
+
+def _file(path: Path) -> bytes:
+    """Return a DICOM file without its pixels."""
+    from lexiseg.clinic.header_content import header_content
+    from lexiseg.clinic.series import file_without_pixels
+
+    return header_content(file_without_pixels(path), path)
 
 
 def main() -> None:

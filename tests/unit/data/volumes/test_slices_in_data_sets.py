@@ -11,7 +11,7 @@ from highdicom.seg import Segmentation, SegmentationTypeValues, SegmentDescripti
 
 from dicom_files import dicom_file, ramp
 from lexiseg.clinic.coded_concepts import ABNORMAL_STRUCTURE
-from lexiseg.clinic.series import series_volume, slice_headers
+from lexiseg.clinic.series import file_without_pixels, series_volume, slice_headers
 from lexiseg.clinic.series_segmentation import series_sources
 from lexiseg.data.check import check_dataset
 from lexiseg.data.decode import read_content
@@ -109,7 +109,7 @@ def test_a_segmentation_of_a_series_is_the_mask_of_its_slices(tmp_path: Path) ->
     (tmp_path / "masks").mkdir()
     for kind in (SegmentationTypeValues.BINARY, SegmentationTypeValues.LABELMAP):
         Segmentation(
-            source_images=series_sources(ordered.slices),
+            source_images=series_sources(ordered.slices, file_without_pixels),
             pixel_array=np.ascontiguousarray(labels.T),
             segmentation_type=kind,
             segment_descriptions=[

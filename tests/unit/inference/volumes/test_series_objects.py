@@ -270,7 +270,15 @@ def test_pictures_of_the_slice_with_the_largest_area(
     shown = record["slices"][int(np.argmax(areas))]["file"]
     source = pydicom.dcmread(shown)
     capture = written["sc"]
+    # The picture shows the slice with the largest area first, then the other one with a lesion.
     assert capture.SourceImageSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+    with_lesion = {
+        str(pydicom.dcmread(found["file"]).SOPInstanceUID)
+        for found in record["slices"]
+        if found["area_px"]["lesion"]
+    }
+    assert len(with_lesion) == len(capture.SourceImageSequence) == 2
+    assert {str(image.ReferencedSOPInstanceUID) for image in capture.SourceImageSequence} == with_lesion
     # The picture is turned to the usual display, and says so.
     assert list(capture.PatientOrientation) == ["L", "P"]
     assert max(capture.Rows, capture.Columns) >= 512
@@ -330,7 +338,8 @@ def test_files_of_several_frames_get_all_objects(
     assert [number(item) for item in named(written["sr"], "Volume")] == [(6.0, "mm3")]
     # Slices 2 and 7 are equal, so the first one is shown; it is the frame that holds it.
     shown = order.index(1) + 1
-    assert written["sc"].SourceImageSequence[0].ReferencedFrameNumber == shown
+    pictured = [image.ReferencedFrameNumber for image in written["sc"].SourceImageSequence]
+    assert pictured == [shown, order.index(6) + 1]
     for name in ("sr", "gsps"):
         numbers = {item.get("ReferencedFrameNumber") for item in all_items(written[name])} - {None}
         assert numbers == {shown}

@@ -19,6 +19,14 @@ from lexiseg.inference.overlay import PREDICTED_COLOUR
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.volumes import pictures
 from lexiseg.inference.volumes.batch import predict_volumes_to_files
+from lexiseg.inference.volumes.contact_sheet import (
+    MOST_SLICES,
+    PicturedSlice,
+    contact_sheet,
+    pictured_indices,
+    pictured_slices,
+    sheet_title,
+)
 from lexiseg.inference.volumes.picture_writers import OverlayVolumeWriter
 from lexiseg.inference.volumes.pictures import place_of, slice_picture
 from lexiseg.inference.volumes.prediction import predict_volume
@@ -123,7 +131,101 @@ def test_the_card_is_that_of_the_slice(
     assert "The whole volume: lesion: 8 voxels, 6.0 mm3." in page
     assert "left is on the right of the pictures." in page
     assert "6 of 8 slices are flagged." in page
+    # Slices 2 and 7 hold a lesion; their areas are equal.
+    assert page.count("<h2>Slices of the volume</h2>") == 1
+    assert "The labels of the volume, outlined in orange." in page
+    assert 'alt="Slices 2, 7 of 8 with the outlines of the labels."' in page
     # Both are known as outputs, so a second prediction takes neither for an input.
     assert [target.path.name for target in find_volumes([tmp_path], out=tmp_path / "out").targets] == [
         "in.nii"
     ]
+
+
+def areas_along_k(*areas: int) -> np.ndarray:
+    """Return a label volume whose slices along k have these areas."""
+    labels = np.zeros((20, 3, len(areas)), np.uint8)
+    for k, area in enumerate(areas):
+        labels[:area, 1, k] = 1
+    return labels
+
+
+def test_a_sheet_shows_the_largest_area_first_and_then_evenly_spaced_slices() -> None:
+    assert pictured_indices(areas_along_k(0, 1, 3, 0, 2, 0), 2) == (2, 1, 4)
+    # Of equal areas the first; along another axis the same labels have other areas.
+    assert pictured_indices(areas_along_k(2, 2), 2) == (0, 1)
+    assert pictured_indices(areas_along_k(2, 2), 1) == (1,)
+    # 17 slices with a lesion: every second one; the first of the nearest gives way to the largest.
+    assert pictured_indices(areas_along_k(0, *[1] * 5, 9, *[1] * 11), 2) == (6, 1, 3, 7, 9, 11, 13, 15, 17)
+    # No lesion: the middle slice, then slices of the whole volume.
+    assert pictured_indices(areas_along_k(*[0] * 4), 2) == (2, 0, 1, 3)
+    assert pictured_indices(areas_along_k(*[0] * 17), 2) == (8, 0, 2, 4, 6, 10, 12, 14, 16)
+
+
+@pytest.mark.parametrize("count", [1, 8, 9, 10, 57])
+def test_a_sheet_never_shows_more_slices_than_its_limit(count: int) -> None:
+    labels = areas_along_k(*[1] * count)
+    labels[:4, 2, count // 3] = 1
+    shown = pictured_indices(labels, 2)
+    assert len(shown) == len(set(shown)) == min(count, MOST_SLICES)
+    assert shown[0] == count // 3
+    assert list(shown[1:]) == sorted(shown[1:])
+
+
+def test_a_sheet_has_each_slice_with_its_number_and_its_sides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values, affine = stored(body(), *ORIENTATIONS[0])
+    values[:, :, 3] = values[:, :, 1]
+    volume = open_volume_file(nifti(tmp_path / "a.nii", values, affine))
+    found = predict_volume(PREDICTOR, volume)
+    pictured = pictured_slices(found.labels, found.axis, found.images)
+    lines, sides = [], []
+    between, write = pictures.between_lines, pictures._write_directions
+
+    def note_lines(picture: Image.Image, *texts: str, **sizes: Any) -> Image.Image:
+        lines.append(texts)
+        return between(picture, *texts, **sizes)
+
+    def note_sides(picture: Image.Image, directions: Directions | None) -> None:
+        sides.append(directions)
+        write(picture, directions)
+
+    monkeypatch.setattr("lexiseg.inference.volumes.contact_sheet.between_lines", note_lines)
+    monkeypatch.setattr(pictures, "_write_directions", note_sides)
+    sheet = contact_sheet(pictured, found.plane, len(found.slices), axis=found.axis, side=120)
+    assert lines == [
+        ("Slice 2 of 8",),
+        ("Slice 4 of 8",),
+        ("Slice 7 of 8",),
+        ("Axial slices (k) with lesions: largest area first", "Research use only. Not for diagnosis."),
+    ]
+    assert sides == [Directions(row="L", column="P")] * 3
+    # Two rows of two: a cell is as wide as its slice, 12 x 0.5 mm of 10 x 0.75 mm, with a gap of 4 pixels.
+    assert sheet.width == 512
+    pixels = np.asarray(sheet).astype(int)
+    colour = np.array([int(PREDICTED_COLOUR[i : i + 2], 16) for i in (1, 3, 5)])
+    rows, columns = np.nonzero(np.abs(pixels - colour).sum(axis=2) < 30)
+    middle = 512 // 2
+    upper = rows < rows.mean()
+    # An outline in each cell of the upper row, and one in the left cell of the lower row.
+    assert {True, False} == set((columns[upper] < middle).tolist())
+    assert {True} == set((columns[rows > sheet.height // 2] < middle).tolist())
+
+
+def test_a_single_slice_with_a_lesion_gets_a_picture_of_its_own(tmp_path: Path) -> None:
+    values, affine = stored(body(), *ORIENTATIONS[0])
+    values[:, :, 6] = 10
+    volume = open_volume_file(nifti(tmp_path / "a.nii", values, affine))
+    found = predict_volume(PREDICTOR, volume)
+    (only,) = pictured_slices(found.labels, found.axis, found.images)
+    assert isinstance(only, PicturedSlice)
+    sheet = contact_sheet((only,), found.plane, 8, axis=2)
+    place = place_of("axial", 2, 8, axis=2, lesion=True)
+    assert np.array_equal(np.asarray(sheet), np.asarray(slice_picture(only.image, only.labels, place)))
+
+
+def test_the_title_of_a_sheet_says_what_its_slices_are() -> None:
+    assert sheet_title("coronal", axis=1, lesion=True) == (
+        "Coronal slices (j) with lesions: largest area first"
+    )
+    assert sheet_title("unknown", axis=0, lesion=False) == ("Slices (i): no lesion found, middle slice first")
