@@ -44,6 +44,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def volumes(folder: Path) -> list[Path]:
+    """Write scan.nii.gz, and a DICOM series in the folder ct; return the files of the series."""
+    values = np.stack([soft_picture(k, 32, 40) for k in range(3)], axis=-1)
+    nifti(folder / "scan.nii.gz", values, np.diag([1.0, 1, 3, 1]))
+    return ct_series(folder / "ct")
+
+
 def run(command: list[str], folder: Path) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
@@ -80,10 +87,9 @@ def test_curl_follows_a_job(server: ServerProcess, folder: Path) -> None:
 
 def test_curl_sends_volumes_and_corrections(server: ServerProcess, folder: Path) -> None:
     needs("curl")
-    values = np.stack([soft_picture(k, 32, 40) for k in range(3)], axis=-1)
-    nifti(folder / "scan.nii.gz", values, np.diag([1.0, 1, 3, 1]))
+    series = volumes(folder)
     with zipfile.ZipFile(folder / "study.zip", "w") as study:
-        for file in ct_series(folder / "ct"):
+        for file in series:
             study.write(file, f"ct/{file.name}")
     dicom_file(folder / "chest.dcm", soft_picture(2), PatientOrientation=["L", "F"])
     blocks = examples("text", "scan.nii.gz") + examples("text", "formats=mask,seg,sr")
@@ -106,6 +112,21 @@ def test_javascript_predicts(server: ServerProcess, folder: Path) -> None:
 
 
 def test_python_predicts_and_refines(server: ServerProcess, folder: Path) -> None:
-    (block,) = examples("python", "lexiseg.Client")
+    (block,) = examples("python", "client.predict")
     shown = run([sys.executable, "-c", block.text.replace(WRITTEN, server.address)], folder)
     assert "'lesion'" in shown
+
+
+def test_python_follows_jobs(server: ServerProcess, folder: Path) -> None:
+    (block,) = examples("python", "client.submit")
+    volumes(folder)
+    shown = run([sys.executable, "-c", block.text.replace(WRITTEN, server.address)], folder)
+    assert "done 2 of 2" in shown
+    assert shown.splitlines()[-1].endswith("to look at")
+    assert sorted(file.name for file in (folder / "outputs" / "masks").iterdir()) == [
+        "case-1.png",
+        "case-2.png",
+    ]
+    names = zipfile.ZipFile(folder / "volumes.zip").namelist()
+    assert [name for name in names if name.startswith("seg/")]
+    assert [name for name in names if name.endswith("scan.nii.gz")]

@@ -5,38 +5,33 @@ from __future__ import annotations
 import base64
 import io
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
-import httpx2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from pydantic import ValidationError
 
+from lexiseg.clinic.volume_geometry import AxisName
 from lexiseg.data.decode import read_content
-from lexiseg.errors import RequestError, UsageError
+from lexiseg.errors import RequestError
 from lexiseg.inference.image_inputs import image_pixels
 from lexiseg.inference.result import Prediction
-from lexiseg.json_records import Record
 from lexiseg.refinement.refine import Refinement
+from lexiseg.serving.client_connection import AnyRecord, Connection
+from lexiseg.serving.client_jobs import ServerJob
 from lexiseg.serving.client_results import prediction_of, refinement_of
-from lexiseg.serving.records.common import RefusalRecord
+from lexiseg.serving.client_uploads import uploads_of
+from lexiseg.serving.records.jobs import JobRecord, JobsResponse
 from lexiseg.serving.records.models import ModelRecord, ModelsResponse
 from lexiseg.serving.records.predictions import PredictionAnswer, PredictResponse
 from lexiseg.serving.records.refinements import RefineResponse
-from lexiseg.structured_text import UnusableTextError, parse_json
 
 Pixels = npt.NDArray[np.uint8]
-AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 _SECONDS = 120.0
-_ADDRESS = re.compile(r"https?://[^/\s]", re.IGNORECASE)
-# What a header may hold (RFC 6750).
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 class Client:
@@ -59,21 +54,7 @@ class Client:
     def __init__(
         self, url: str, *, token: str | None = None, model: str | None = None, timeout: float = _SECONDS
     ) -> None:
-        if not _ADDRESS.match(url):
-            raise UsageError(
-                f"Expected the address of a server, such as http://127.0.0.1:8000, got {url!r}.",
-                code="LEX-USE-1115",
-            )
-        if token is not None and not _TOKEN.fullmatch(token):
-            # The message does not hold it: messages are kept in logs.
-            raise UsageError(
-                "The token holds characters that no token has, such as a space or the end of a line. Pass it "
-                "as `lexiseg token new` printed it.",
-                code="LEX-USE-1116",
-            )
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        # The address is stated, so no proxy of the environment is asked.
-        self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout, trust_env=False)
+        self._connection = Connection(url, token=token, timeout=timeout)
         self._model = model
 
     def predict(self, image: str | Path | Pixels) -> Prediction:
@@ -153,11 +134,79 @@ class Client:
         Raises:
             RequestError: The server refuses, or cannot be reached.
         """
-        return self._read(self._send("GET", "/v1/models"), ModelsResponse).models
+        return self._connection.ask(ModelsResponse, "GET", "/v1/models").models
+
+    def submit(
+        self,
+        inputs: str | Path | Sequence[str | Path],
+        *,
+        formats: Sequence[str] = ("mask",),
+        axis: AxisName = "auto",
+        window: str | None = None,
+        frame: int | None = None,
+        smooth_slices: bool = False,
+        single_slices: bool = False,
+        say: str | Mapping[str, str] | None = None,
+    ) -> ServerJob:
+        """Send images and volumes that the server predicts in the background.
+
+        Args:
+            inputs: Files, zip files and folders. A folder, such as that of a DICOM series, is sent as a zip
+                file of all its files that are not hidden.
+            formats: The outputs, as in `lexiseg predict --write`, such as "mask", "overlay", "nifti", "seg"
+                and "sr".
+            axis: Volumes: the slices.
+            window: DICOM files and volumes: centre and width of the grey values shown, such as "40,400", or
+                "body-part"; None for the window of the file.
+            frame: DICOM files of several frames: the number of one frame, from 1.
+            smooth_slices: Volumes: whether each probability is averaged with those of the two neighbouring
+                slices.
+            single_slices: Whether slices of DICOM series are images of their own.
+            say: What is right of the only image; the outputs are then those of the corrected mask. See
+                `refine`.
+
+        Returns:
+            The job. It goes on without the client.
+
+        Raises:
+            DataError: A file cannot be opened, or a folder holds none.
+            UsageError: There is no file.
+            DiskError: There is no space for the zip file of a folder.
+            RequestError: The server refuses the job, or cannot be reached.
+
+        Examples:
+            >>> job = client.submit(["chest.dcm", "series"], formats=("mask", "seg"))  # doctest: +SKIP
+            >>> job.wait().done, job.download("outputs")  # doctest: +SKIP
+        """
+        chosen = {
+            "model": self._model,
+            "formats": ",".join(formats),
+            "axis": axis,
+            "window": window,
+            "frame": frame,
+            "smooth_slices": smooth_slices,
+            "single_slices": single_slices,
+            "say": None if say is None else _said(say),
+        }
+        form = {name: value for name, value in chosen.items() if value is not None}
+        paths = [inputs] if isinstance(inputs, str | Path) else inputs
+        with uploads_of([Path(path) for path in paths]) as uploads:
+            files = [("image", upload) for upload in uploads]
+            record = self._connection.ask(JobRecord, "POST", "/v1/jobs", data=form, files=files)
+        return ServerJob(self._connection, record)
+
+    def jobs(self) -> tuple[ServerJob, ...]:
+        """Return the jobs that were made with the token of this client, the newest first.
+
+        Raises:
+            RequestError: The server refuses, or cannot be reached.
+        """
+        found = self._connection.ask(JobsResponse, "GET", "/v1/jobs").jobs
+        return tuple(ServerJob(self._connection, record) for record in found)
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._connection.close()
 
     def __enter__(self) -> Self:
         """Return the client."""
@@ -196,38 +245,7 @@ class Client:
         if self._model is not None:
             form["model"] = self._model
         files = [("image", upload) for upload in uploads]
-        return self._read(self._send("POST", route, data=form, files=files), kind)
-
-    def _send(self, method: str, route: str, **content: Any) -> httpx2.Response:
-        try:
-            return self._http.request(method, route, **content)
-        except httpx2.HTTPError as error:
-            raise RequestError(
-                f"The server at {self._http.base_url} does not answer ({type(error).__name__}: {error}). "
-                "Check its address, and that it runs.",
-                status=503,
-                code="LEX-REQ-1141",
-            ) from error
-
-    def _read(self, answer: httpx2.Response, kind: type[AnyRecord]) -> AnyRecord:
-        try:
-            if answer.is_success:
-                return kind.model_validate(parse_json(answer.content))
-            refused = RefusalRecord.model_validate(parse_json(answer.content))
-        except (ValidationError, UnusableTextError) as error:
-            raise RequestError(
-                f"{self._http.base_url} does not answer as a server of this version of Lexiseg does (status "
-                f"{answer.status_code}). Check the address, and use the version of the server.",
-                status=answer.status_code,
-                code="LEX-REQ-1142",
-            ) from error
-        waits = answer.headers.get("Retry-After", "")
-        raise RequestError(
-            f"The server refuses the request: {refused.error.message} [{refused.error.code}]",
-            status=answer.status_code,
-            retry_after=int(waits) if waits.isdecimal() else None,
-            code="LEX-REQ-1143",
-        )
+        return self._connection.ask(kind, "POST", route, data=form, files=files)
 
 
 def _said(say: str | Mapping[str, str]) -> str:
