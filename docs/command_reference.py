@@ -123,5 +123,7 @@ def default_value(default: object) -> str:
             return ""
         case Enum():
             return f"`{default.value}`"
+        case list():
+            return ", ".join(default_value(part) for part in default)
         case _:
             return f"`{default}`"

@@ -86,11 +86,26 @@ def missing_package(error: ModuleNotFoundError) -> UsageError | None:
     package = (error.name or "").split(".")[0]
     for extra, packages in PACKAGES.items():
         if package in packages:
-            return UsageError(
-                f"This needs the package '{package}', which is not installed. {install_hint(extra)}",
-                code="LEX-USE-860",
-            )
+            return _not_installed(package, extra)
     return None
+
+
+def require_extra(extra: str) -> None:
+    """Check that an extra is installed, before work begins that needs it later.
+
+    Raises:
+        UsageError: One of its packages is not installed.
+    """
+    for package in PACKAGES[extra]:
+        if not is_installed(package):
+            raise _not_installed(package, extra)
+
+
+def _not_installed(package: str, extra: str) -> UsageError:
+    return UsageError(
+        f"This needs the package '{package}', which is not installed. {install_hint(extra)}",
+        code="LEX-USE-860",
+    )
 
 
 def install_hint(extra: str) -> str:

@@ -13,7 +13,15 @@ import pytest
 
 from doc_blocks import PAGES
 from lexiseg import extras
-from lexiseg.extras import PACKAGES, install_command, install_hint, load_module, missing_package, upgrade_hint
+from lexiseg.extras import (
+    PACKAGES,
+    install_command,
+    install_hint,
+    load_module,
+    missing_package,
+    require_extra,
+    upgrade_hint,
+)
 from refusals import refuses
 
 
@@ -111,6 +119,14 @@ def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
     assert missing_package(ModuleNotFoundError("no", name="yaml")) is None
     with pytest.raises(ModuleNotFoundError, match=r"lexiseg\.nothing"):
         load_module("lexiseg.nothing")
+
+
+def test_an_extra_is_required_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_extra("train")
+    monkeypatch.setattr(extras, "is_installed", lambda package: package != "pynetdicom")
+    require_extra("dicom")
+    with refuses("LEX-USE-860", "'pynetdicom'", install_command("gateway")):
+        require_extra("gateway")
 
 
 def test_every_package_of_an_extra_exists() -> None:

@@ -7,7 +7,6 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from lexiseg._version import __version__
 from lexiseg.cli import convert_commands, data_commands, share_commands, token_commands
@@ -21,6 +20,7 @@ from lexiseg.cli.evaluate_command import evaluate
 from lexiseg.cli.examples import examples_text
 from lexiseg.cli.export_command import export
 from lexiseg.cli.failures import failure_of_the_machine, hide_thread_failures
+from lexiseg.cli.flag_help import GroupWithFlags
 from lexiseg.cli.join_command import join
 from lexiseg.cli.option_errors import option_error
 from lexiseg.cli.output_mode import set_output_mode, show_error_as_json
@@ -54,7 +54,7 @@ class _InterruptError(Exception):
     """An interrupt (Ctrl-C) with advice on what to do next; typer itself would print nothing."""
 
 
-class _Commands(TyperGroup):
+class _Commands(GroupWithFlags):
     """The commands; "~" in front of a path means the home folder, and an interrupt keeps its message."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

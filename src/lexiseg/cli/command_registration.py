@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lexiseg.cli.examples import examples_text
+from lexiseg.cli.flag_help import CommandWithFlags
 from lexiseg.cli.output_mode import set_output_mode
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")]
@@ -33,7 +34,8 @@ def register(app: typer.Typer, words: str, command: Callable[..., None]) -> None
         words: The words that call it, such as "data check"; `lexiseg.cli.examples` holds its examples.
         command: The function; its parameters are the arguments and options.
     """
-    app.command(words.rpartition(" ")[2], epilog=examples_text(words))(_with_output_options(command))
+    name = words.rpartition(" ")[2]
+    app.command(name, cls=CommandWithFlags, epilog=examples_text(words))(_with_output_options(command))
 
 
 def _with_output_options(command: Callable[..., None]) -> Callable[..., None]:

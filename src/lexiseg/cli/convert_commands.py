@@ -10,10 +10,12 @@ import typer
 from lexiseg.cli.command_registration import register
 from lexiseg.cli.common_options import say
 from lexiseg.cli.examples import examples_text
+from lexiseg.cli.flag_help import GroupWithFlags
 from lexiseg.cli.output_mode import show_result
 from lexiseg.printable import counted
 
 app = typer.Typer(
+    cls=GroupWithFlags,
     help="Create a run folder from published weights.",
     epilog=examples_text("convert"),
     no_args_is_help=True,

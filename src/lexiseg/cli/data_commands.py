@@ -12,6 +12,7 @@ from lexiseg.cli.command_registration import register
 from lexiseg.cli.common_options import Device, result_console, say
 from lexiseg.cli.describe_command import describe
 from lexiseg.cli.examples import examples_text
+from lexiseg.cli.flag_help import GroupWithFlags
 from lexiseg.cli.identifying_data import show_identifying
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.suspicion_options import (
@@ -26,6 +27,7 @@ from lexiseg.cli.suspicion_options import (
 from lexiseg.printable import counted
 
 app = typer.Typer(
+    cls=GroupWithFlags,
     help="Check, describe, download and import data sets.",
     epilog=examples_text("data"),
     no_args_is_help=True,

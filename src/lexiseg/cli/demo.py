@@ -11,6 +11,7 @@ import lexiseg
 from lexiseg.cli.result_tables import interval_text
 from lexiseg.data.sample import Split
 from lexiseg.errors import UsageError
+from lexiseg.extras import require_extra
 from lexiseg.files import write_text
 from lexiseg.printable import counted
 
@@ -35,8 +36,10 @@ def run_demo(
         Where its results are.
 
     Raises:
-        UsageError: `out` contains files that the demo did not create, or the data set.
+        UsageError: `out` contains files that the demo did not create, or the data set; or the extra `train`
+            is not installed.
     """
+    require_extra("train")
     _start_fresh(out, data)
     if data is None:
         data = out / "data"

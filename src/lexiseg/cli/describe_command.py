@@ -86,7 +86,10 @@ def describe(
     ] = None,
     price: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="lmm: price of a million input tokens and of a million output tokens."),
+        typer.Option(
+            metavar="INPUT OUTPUT",
+            help="lmm: price of a million input tokens and of a million output tokens.",
+        ),
     ] = None,
     shared: Shared = False,
 ) -> None:

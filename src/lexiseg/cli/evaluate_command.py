@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     run: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help=f"{RUN_HELP} Name several to get one table.")
+        list[Path], typer.Argument(metavar="RUN", help=f"{RUN_HELP} Name several to get one table.")
     ],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
     out: Annotated[

@@ -52,7 +52,8 @@ Explain = Annotated[
 SpacingMm = Annotated[
     tuple[float, float] | None,
     typer.Option(
-        help="Height and width of a pixel in mm, the same for all images. Areas are then also given in mm2."
+        metavar="HEIGHT WIDTH",
+        help="Height and width of a pixel in mm, the same for all images. Areas are then also given in mm2.",
     ),
 ]
 ShardText = Annotated[

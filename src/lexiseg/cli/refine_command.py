@@ -45,7 +45,10 @@ def refine(
     ),
     spacing_mm: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="Height and width of a pixel in mm. Areas are then also given in mm2."),
+        typer.Option(
+            metavar="HEIGHT WIDTH",
+            help="Height and width of a pixel in mm. Areas are then also given in mm2.",
+        ),
     ] = None,
     window: Window = None,
     frame: Frame = None,

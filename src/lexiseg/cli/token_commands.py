@@ -11,10 +11,14 @@ import typer
 from lexiseg.cli.command_registration import register
 from lexiseg.cli.common_options import say
 from lexiseg.cli.examples import examples_text
+from lexiseg.cli.flag_help import GroupWithFlags
 from lexiseg.cli.output_mode import output_mode, show_result
 
 app = typer.Typer(
-    help="Make, list and revoke the tokens of a server.", epilog=examples_text("token"), no_args_is_help=True
+    cls=GroupWithFlags,
+    help="Make, list and revoke the tokens of a server.",
+    epilog=examples_text("token"),
+    no_args_is_help=True,
 )
 
 
@@ -35,9 +39,13 @@ def new(
     name: _Name,
     scope: Annotated[
         list[ScopeName],
-        typer.Option(help="What the token may do: predict (and refine), jobs, metrics. Repeat it."),
+        typer.Option(
+            help="What the token may do: predict (and refine), jobs, metrics. Repeat the option for several."
+        ),
     ] = [ScopeName.PREDICT],  # noqa: B006
-    days: Annotated[float | None, typer.Option(min=0, help="Days after which it ends.")] = None,
+    days: Annotated[
+        float | None, typer.Option(min=0, help=r"Days after which it ends. \[default: never]")
+    ] = None,
     file: _File = _TOKENS,
 ) -> None:
     """Make a token and print it once; a running server reads the file again by itself."""

@@ -11,7 +11,7 @@ import typer
 from lexiseg.cli.common_options import say, warn
 from lexiseg.cli.watch_quarantine import QuarantineAction, manage_quarantine
 from lexiseg.errors import PartialFailureError, UsageError
-from lexiseg.extras import load_module
+from lexiseg.extras import load_module, require_extra
 from lexiseg.printable import counted
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def watch(
     ] = None,
 ) -> None:
     """Run a gateway beside an archive: images in, predictions out. Its log is on the standard output."""
-    # First the module that needs a package of the extra, so that the message names it.
-    load_module("lexiseg.gateway.dicom_receiver")
+    # The gateway also needs packages of the extra dicom; a message about these would name the wrong extra.
+    require_extra("gateway")
     if (once and quarantine is not None) or (chosen and quarantine is None):
         raise UsageError(
             "--image belongs to --quarantine, and --quarantine does not go with --once. Leave one out.",

@@ -73,6 +73,12 @@ def _fastest(run: Run, device: str, precision: PrecisionChoice) -> Engine:
     has_openvino = _find(run, OPENVINO_FILE) is not None and is_installed("openvino")
     if device != "cpu" or not (has_onnx or has_openvino):
         if not is_installed("torch"):
+            if device != "cpu":
+                raise UsageError(
+                    f"Only the engine torch computes on '{device}', and it is not installed. Leave out "
+                    f"--device to compute on the CPU, or install torch. {install_hint('train')}",
+                    code="LEX-USE-1740",
+                )
             raise RunError(
                 f"{run.shown} holds no {ONNX_FILE}, and the engine torch is not installed. Write the file "
                 f"with `lexiseg export {run.shown} --to onnx` where torch is installed, or install torch "

@@ -38,6 +38,13 @@ def test_every_help_shows_examples(words: tuple[str, ...]) -> None:
         assert example in shown
 
 
+@pytest.mark.parametrize("words", [(), ("data",), ("convert",), ("token",), *command_words()], ids=" ".join)
+def test_flags_ask_for_no_value(words: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(app, [*words, "-h"], env={"COLUMNS": "80"})
+    assert "bool" not in shown.output.lower()
+    assert max(map(len, shown.output.splitlines())) <= 80
+
+
 def test_examples_belong_to_commands_that_exist() -> None:
     groups = {"", *(words[0] for words in command_words() if len(words) > 1)}
     assert EXAMPLES.keys() == groups | {" ".join(words) for words in command_words()}

@@ -33,6 +33,12 @@ def test_the_model_file_decides(monkeypatch: pytest.MonkeyPatch, shipped: Run) -
         load_engine(shipped)
 
 
+def test_another_device_than_the_cpu_needs_torch(monkeypatch: pytest.MonkeyPatch, shipped: Run) -> None:
+    monkeypatch.setattr(choice, "is_installed", lambda package: False)
+    with refuses("LEX-USE-1740", "Only the engine torch computes on 'cuda:1'", install_hint("train")):
+        load_engine(shipped, device="cuda:1")
+
+
 @pytest.mark.parametrize("slower", ["onnx", "openvino"])
 def test_a_probe_finds_the_faster_of_two_files(
     monkeypatch: pytest.MonkeyPatch, shipped: Run, slower: str
