@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 from PIL import Image
 
-from lexiseg.data.readers import read_image
+from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import LexisegError
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.result import Prediction
@@ -29,7 +29,8 @@ class Thresholds:
     def predict_paths(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Prediction | LexisegError]]:
         for path in paths:
             try:
-                mask = (read_image(path)[..., 0] > 127).astype(np.uint8)
+                image = read_image_with_facts(path)
+                mask = (image.pixels[..., 0] > 127).astype(np.uint8)
             except LexisegError as error:
                 yield path, error
                 continue
@@ -45,6 +46,7 @@ class Thresholds:
                     flagged="odd" in path.name,
                     area_px={"lesion": int(mask.sum())},
                     area_mm2=None,
+                    exif_orientation=image.orientation,
                 ),
             )
 

@@ -193,7 +193,7 @@ def mark_upper_right(images: Sequence[DecodedImage]) -> list[Prediction]:
             area_px={"lesion": int(mask.sum())},
             area_mm2=None,
         )
-        found.append(on_stored_grid(prediction, image.facts, has_spacing=False))
+        found.append(on_stored_grid(prediction, image, has_spacing=False))
     return found
 
 

@@ -33,6 +33,7 @@ from lexiseg.data.decoding.png import deep_png, is_deep_png
 from lexiseg.data.decoding.stored_pixels import StoredPixels, fully_transparent, to_8bit
 from lexiseg.data.decoding.tiff import deep_tiff, is_inverted, is_lossy, tiff_page
 from lexiseg.data.file_limits import refuse_large
+from lexiseg.data.grey import own_pixels, three_channels
 from lexiseg.data.volumes.volume_names import LABELS_ENDING, is_volume_file
 from lexiseg.errors import DataError
 from lexiseg.files import disk_error
@@ -152,17 +153,6 @@ def decode_header(content: bytes, path: Path) -> Header:
     )
 
 
-def image_orientation(path: Path) -> int:
-    """Return the EXIF orientation of an image file, 1 (as stored) to 8.
-
-    Raises:
-        DataError: The file is not an image that can be used.
-    """
-    content = read_content(path)
-    # DICOM has no EXIF orientation; where the patient's left is, its facts say.
-    return 1 if is_dicom(content) else decode_header(content, path).orientation
-
-
 def decode_image(content: bytes, path: Path) -> npt.NDArray[np.uint8]:
     """Return an image as (H, W, 3) uint8.
 
@@ -175,17 +165,29 @@ def decode_image(content: bytes, path: Path) -> npt.NDArray[np.uint8]:
         UsageError: It is a DICOM file, and pydicom is not installed.
     """
     if is_dicom(content):
-        return dicom_pixels(open_dicom_image(content, path))
+        return own_pixels(dicom_pixels(open_dicom_image(content, path)))
+    return own_pixels(decode_picture(content, path)[0])
+
+
+def decode_picture(content: bytes, path: Path) -> tuple[npt.NDArray[np.uint8], int]:
+    """Return an image that is no DICOM file as `pillow_pixels` does, and its EXIF orientation, 1 to 8.
+
+    Raises:
+        DataError: As for `decode_image`.
+    """
     image = open_image(content, path)
+    orientation = 1 if image is None else orientation_of(image)
     stored, _ = _deep_pixels(image, content, path)
     if stored is not None:
-        return to_8bit(stored, path)
+        return to_8bit(stored, path), orientation
     assert image is not None
-    return pillow_pixels(image, path)
+    return pillow_pixels(image, path), orientation
 
 
 def pillow_pixels(image: Image.Image, path: Path) -> npt.NDArray[np.uint8]:
     """Return the pixels of a PIL image as (H, W, 3) uint8, as `decode_image` does for the file.
+
+    Those of a grey image are a view that cannot be written to (`lexiseg.data.grey.three_channels`).
 
     Args:
         image: The image, on its own or opened from a file; of one frame.
@@ -202,7 +204,9 @@ def pillow_pixels(image: Image.Image, path: Path) -> npt.NDArray[np.uint8]:
             native = values.astype(values.dtype.newbyteorder("="))
             # Pillow inverts a TIFF of the kind WhiteIsZero of 8 bits, but not one of more.
             return to_8bit(StoredPixels(values=native, inverted=inverted), path)
-        return _over_black(image, path) if _has_alpha(image) else np.array(image.convert("RGB"))
+        if _has_alpha(image):
+            return _over_black(image, path)
+        return three_channels(np.asarray(image)) if image.mode == "L" else np.array(image.convert("RGB"))
     except BROKEN as error:
         raise broken(path, error) from error
 

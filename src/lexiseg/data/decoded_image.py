@@ -12,7 +12,7 @@ from lexiseg.clinic.detection import is_dicom
 from lexiseg.clinic.facts import ImageFacts
 from lexiseg.clinic.orientation import NO_TURN, Turn
 from lexiseg.clinic.view import AS_STORED, View
-from lexiseg.data.decode import decode_image, read_content
+from lexiseg.data.decode import decode_picture, read_content
 from lexiseg.data.decoding.dicom import dicom_pixels, open_dicom_image
 
 
@@ -21,12 +21,15 @@ class DecodedImage:
     """The pixels of an image file, and what a DICOM file says about them.
 
     Attributes:
-        pixels: (H, W, 3) uint8 on the stored grid.
+        pixels: (H, W, 3) uint8 on the stored grid. Those of a grey file may be a view that cannot be written
+            to (`lexiseg.data.grey.three_channels`).
         facts: What a DICOM file says about its image; None for other files.
+        orientation: EXIF orientation of the file, 1 (as stored) to 8; it is not applied.
     """
 
     pixels: npt.NDArray[np.uint8]
     facts: ImageFacts | None
+    orientation: int = 1
 
     @property
     def turn(self) -> Turn:
@@ -50,7 +53,8 @@ def decode_with_facts(content: bytes, path: Path, view: View = AS_STORED) -> Dec
     if is_dicom(content):
         opened = open_dicom_image(content, path, view)
         return DecodedImage(pixels=dicom_pixels(opened), facts=opened.facts)
-    return DecodedImage(pixels=decode_image(content, path), facts=None)
+    pixels, orientation = decode_picture(content, path)
+    return DecodedImage(pixels=pixels, facts=None, orientation=orientation)
 
 
 def image_turn(path: Path) -> Turn:

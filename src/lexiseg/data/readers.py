@@ -18,6 +18,7 @@ from lexiseg.data.decode import (
     read_content,
 )
 from lexiseg.data.decoded_image import DecodedImage, decode_with_facts
+from lexiseg.data.grey import own_pixels
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_inference import infer_mask_coding
 from lexiseg.data.mask_parts import mask_parts
@@ -141,7 +142,7 @@ def read_pair(sample: Sample, coding: MaskCoding) -> tuple[npt.NDArray[np.uint8]
             f"or remove them.",
             code="LEX-DATA-093",
         )
-    return decoded.displayed, decoded.turn.apply(labels)
+    return own_pixels(decoded.displayed), decoded.turn.apply(labels)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-Pixels = npt.NDArray[np.uint8]
+from lexiseg.data.grey import Pixels, grey_of, three_channels
 
 
 def resize_image(image: Pixels, size: tuple[int, int]) -> Pixels:
@@ -21,6 +20,9 @@ def resize_image(image: Pixels, size: tuple[int, int]) -> Pixels:
     """
     if image.shape[:2] == size:
         return image
+    grey = grey_of(image)
+    if grey is not None:
+        return three_channels(resize_image(grey[..., None], size)[..., 0])
     resized = to_pil(image).resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return from_pil(resized, image.shape[2])
 

@@ -76,7 +76,7 @@ class BatchCounts:
         self.flagged += image.prediction.flagged
         self._add(
             path=Path(image.target.label),
-            orientation=image.exif_orientation,
+            orientation=image.prediction.exif_orientation,
             is_unlike=bool(image.prediction.unlike_training_images),
             side_unknown=facts is not None and not facts.knows_sides,
             assumptions=() if facts is None else facts.assumptions,

@@ -12,7 +12,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lexiseg.data.decode import image_orientation
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.inference.batch_job import JOB_FILE
 from lexiseg.inference.batch_summary import BatchCounts
@@ -200,9 +199,7 @@ def _write(
         writer.remove_stale(target, batch)
     if isinstance(result, Prediction):
         try:
-            orientation = image_orientation(target.image)
-            view = batch.predictor.options.view
-            image = PredictedImage(target=target, prediction=result, exif_orientation=orientation, view=view)
+            image = PredictedImage(target=target, prediction=result, view=batch.predictor.options.view)
             for writer in writers:
                 writer.write(image, batch)
             return image

@@ -1,23 +1,27 @@
-"""DICOM images in prediction: turned to the usual display for the network, predictions turned back."""
+"""Images of files in prediction: DICOM images are turned to the usual display, predictions turned back."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from lexiseg.clinic.facts import NO_AREA, ImageFacts
+from lexiseg.clinic.facts import NO_AREA
+from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.inference.result import Prediction
 
 
-def on_stored_grid(prediction: Prediction, facts: ImageFacts | None, *, has_spacing: bool) -> Prediction:
+def on_stored_grid(prediction: Prediction, image: DecodedImage, *, has_spacing: bool) -> Prediction:
     """Return the prediction of an image in its usual display on the grid of its file.
 
     Args:
         prediction: Of the image as the network got it.
-        facts: What the DICOM file says; None for other files, whose predictions stay as they are.
+        image: The image. Only DICOM files state facts; the predictions of others keep their grid.
         has_spacing: Whether areas in mm2 are known already, from a spacing that the user stated.
     """
+    facts = image.facts
     if facts is None:
-        return prediction
+        if image.orientation == prediction.exif_orientation:
+            return prediction
+        return dataclasses.replace(prediction, exif_orientation=image.orientation)
     area_mm2, pixel_mm2, spacing = prediction.area_mm2, prediction.pixel_mm2, facts.spacing.body_mm
     if has_spacing:
         stated = tuple(said for said in facts.assumptions if not said.startswith(NO_AREA))

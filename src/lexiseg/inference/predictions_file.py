@@ -142,7 +142,6 @@ class PredictionRecord(FileRecord):
         image: str | Path,
         name: str,
         mask: str | None,
-        exif_orientation: int = 1,
         not_written: dict[str, str] | None = None,
         archive: str | None = None,
     ) -> PredictionRecord:
@@ -153,7 +152,6 @@ class PredictionRecord(FileRecord):
             image: The image file, as results call it.
             name: Name of its outputs, without suffix.
             mask: Path of its mask, from the folder of `predictions.jsonl`; None without one.
-            exif_orientation: The image file's EXIF orientation, 1 to 8.
             not_written: Why an output was not written, by format.
             archive: The tar archive that holds its outputs, from the folder of `predictions.jsonl`.
         """
@@ -163,7 +161,7 @@ class PredictionRecord(FileRecord):
             name=name,
             mask=mask,
             size=(prediction.mask.shape[0], prediction.mask.shape[1]),
-            exif_orientation=exif_orientation,
+            exif_orientation=prediction.exif_orientation,
             area_px=prediction.area_px,
             area_mm2=rounded_sizes(prediction.area_mm2),
             side=prediction.shown_side,

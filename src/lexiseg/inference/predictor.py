@@ -140,7 +140,7 @@ class Predictor:
         found = self._predict_pixels([image.displayed for image in images], spacing_mm=spacing_mm)
         has_spacing = (spacing_mm or self.options.spacing_mm) is not None
         return [
-            on_stored_grid(prediction, image.facts, has_spacing=has_spacing)
+            on_stored_grid(prediction, image, has_spacing=has_spacing)
             for prediction, image in zip(found, images, strict=True)
         ]
 

@@ -58,6 +58,7 @@ class PredictionMessage(_Message):
     facts: ImageFacts | None
     engine: str | None
     pixel_mm2: float | None
+    exif_orientation: int
 
 
 class ErrorMessage(_Message):

@@ -74,6 +74,7 @@ class Prediction:
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
         facts: What a DICOM file says about its image; None for other files.
         pixel_mm2: Area of a pixel in square millimetres; None if the spacing is not known.
+        exif_orientation: EXIF orientation of the image file, 1 to 8; it is not applied. 1 for other images.
     """
 
     mask: npt.NDArray[np.uint8]
@@ -92,6 +93,7 @@ class Prediction:
     facts: ImageFacts | None = None
     engine: str | None = None
     pixel_mm2: float | None = None
+    exif_orientation: int = 1
 
     def __repr__(self) -> str:
         return brief(

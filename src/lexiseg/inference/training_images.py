@@ -26,6 +26,7 @@ from pydantic import BaseModel, Field
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from lexiseg.data.grey import grey_of
 from lexiseg.errors import RunError
 from lexiseg.extras import upgrade_hint
 from lexiseg.files import write_bytes
@@ -280,5 +281,7 @@ class _Version(BaseModel):
 
 def _cells(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     """Return the mean colours of 8 x 8 equal cells of an image, `(8, 8, 3)`, 0..255."""
-    small = Image.fromarray(image).resize((_CELLS, _CELLS), Image.Resampling.BOX)
-    return np.asarray(small, dtype=np.float64)
+    grey = grey_of(image)
+    small = Image.fromarray(image if grey is None else grey).resize((_CELLS, _CELLS), Image.Resampling.BOX)
+    colours = np.asarray(small, dtype=np.float64)
+    return colours if grey is None else np.repeat(colours[..., None], 3, axis=2)

@@ -166,7 +166,7 @@ class WholeImages:
         self, images: Sequence[Pixels], places: Sequence[Placement]
     ) -> tuple[FloatArray, FloatArray | None]:
         """Return pictures `(B, 3, S, S)`, and where they show the image, `(B, 1, S, S)`."""
-        shown = np.stack([place.draw(image) for image, place in zip(images, places, strict=True)])
+        shown = [place.draw(image) for image, place in zip(images, places, strict=True)]
         inside = None
         if self.fit != "stretch":
             inside = np.stack([place.inside() for place in places])[:, None].astype(np.float32)

@@ -106,9 +106,8 @@ class IsolatedDecoding:
             kind, code, message = answer.error
             raise rebuild_error(getattr(errors, kind), message, code)
         decoded = np.frombuffer(pixels, np.uint8).reshape(answer.shape)
-        return ReceivedImage(
-            image=DecodedImage(pixels=decoded, facts=answer.facts), orientation=answer.orientation
-        )
+        image = DecodedImage(pixels=decoded, facts=answer.facts, orientation=answer.orientation)
+        return ReceivedImage(image=image, orientation=answer.orientation)
 
     async def _running(self) -> Process:
         """Return a process that waits for an image; one that has ended meanwhile is replaced.

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.data.grey import own_pixels
 from lexiseg.data.image_fit import Fit
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.readers import read_image_with_facts, read_pair
@@ -54,7 +55,7 @@ class DecodedSamples:
         sample = self._samples[position]
         labels: Pixels | None = None
         if sample.mask is None:
-            image = read_image_with_facts(sample.image).displayed
+            image = own_pixels(read_image_with_facts(sample.image).displayed)
         else:
             image, labels = read_pair(sample, self._coding)
         image, labels = self._fit.resized(image, labels)

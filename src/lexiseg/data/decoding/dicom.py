@@ -12,6 +12,7 @@ from lexiseg.clinic.detection import require_dicom
 from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.data.decoding.container import pixel_limit
 from lexiseg.data.decoding.stored_pixels import scale_to_8bit
+from lexiseg.data.grey import three_channels
 from lexiseg.errors import DataError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def dicom_pixels(image: DicomImage) -> npt.NDArray[np.uint8]:
     if rendering.inverted:
         grey = np.bitwise_not(grey)
     grey = np.where(outside, np.uint8(0), grey)
-    return np.repeat(grey[..., None], 3, axis=2)
+    return three_channels(grey)
 
 
 def dicom_mask_values(content: bytes, path: Path) -> npt.NDArray[np.integer]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.data.grey import three_channels
 from lexiseg.errors import DataError
 
 #: Percentage of pixels clipped at either end when an image of more than 8 bits is scaled to 8 bits.
@@ -47,6 +48,8 @@ class StoredPixels:
 def to_8bit(stored: StoredPixels, path: Path) -> npt.NDArray[np.uint8]:
     """Return stored pixels as viewers show them, (H, W, 3) uint8, scaled by `scale_to_8bit`.
 
+    Those of a grey image are a view that cannot be written to (`lexiseg.data.grey.three_channels`).
+
     Raises:
         DataError: No pixel is a finite number, or every pixel is transparent.
     """
@@ -66,7 +69,7 @@ def to_8bit(stored: StoredPixels, path: Path) -> npt.NDArray[np.uint8]:
         scaled = scale_to_8bit(values)
     if stored.inverted:
         scaled = np.bitwise_not(scaled)
-    return np.repeat(scaled[..., None], 3, axis=2) if scaled.ndim == 2 else np.ascontiguousarray(scaled)
+    return three_channels(scaled) if scaled.ndim == 2 else np.ascontiguousarray(scaled)
 
 
 def scale_to_8bit(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:

@@ -92,7 +92,6 @@ class PredictedImage:
     Attributes:
         target: The image file and the name of its outputs.
         prediction: The prediction.
-        exif_orientation: EXIF orientation of the image file, 1 to 8.
         view: The window and the frame of a DICOM file.
         refused: Why an output was not written, by format; writers add to it.
         archive: The tar archive that holds its outputs, from the output folder; empty without one. Its writer
@@ -101,7 +100,6 @@ class PredictedImage:
 
     target: Target
     prediction: Prediction
-    exif_orientation: int = 1
     view: View = AS_STORED
     refused: dict[str, str] = field(default_factory=dict)
     archive: list[str] = field(default_factory=list)
@@ -117,7 +115,6 @@ class PredictedImage:
             image=self.target.label,
             name=self.target.name.as_posix(),
             mask=mask,
-            exif_orientation=self.exif_orientation,
             not_written={name: self.target.named(why) for name, why in self.refused.items()},
             archive=self.archive[0] if self.archive else None,
         )
