@@ -40,7 +40,7 @@ def class_outlines(mask: npt.NDArray[np.uint8], classes: tuple[str, ...]) -> tup
     found = []
     for label, name in enumerate(classes[1:], 1):
         regions, count = outlines(mask == label)
-        polygons = tuple(tuple((float(x), float(y)) for x, y in region.points) for region in regions)
+        polygons = tuple(region.points.tolist() for region in regions)
         found.append(ClassOutlines(label=label, name=name, polygons=polygons, regions=count))
     return tuple(found)
 
