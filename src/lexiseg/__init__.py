@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lexiseg.clinic.view import View as View
     from lexiseg.data import open_dataset as open_dataset
-    from lexiseg.data.check import check_dataset as check_dataset
+    from lexiseg.data.check.dataset_check import check_dataset as check_dataset
     from lexiseg.data.phantom import write_phantom as write_phantom
     from lexiseg.data.public.dataset_import import get_dataset as get_dataset
     from lexiseg.data.public.dataset_import import import_dataset as import_dataset
@@ -75,7 +75,7 @@ _HOMES = {
     "View": "lexiseg.clinic.view",
     "audit": "lexiseg.studies.audit",
     "calibrate": "lexiseg.evaluation.fit_calibration",
-    "check_dataset": "lexiseg.data.check",
+    "check_dataset": "lexiseg.data.check.dataset_check",
     "check_installation": "lexiseg.installation.check",
     "compare": "lexiseg.evaluation.compare",
     "convert_cotexnet": "lexiseg.runs.conversion.cotexnet",

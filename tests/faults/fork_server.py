@@ -29,7 +29,7 @@ _WAITING = (signal.SIGINT, signal.SIGTERM)
 #: What the commands import.
 _IMPORTED = (
     "lexiseg.cli.app",
-    "lexiseg.data.check",
+    "lexiseg.data.check.dataset_check",
     "lexiseg.data.public.dataset_import",
     "lexiseg.describing.describe",
     "lexiseg.describing.multimodal.ask_model",

@@ -115,7 +115,7 @@ def _folder_seed() -> Files:
 
 
 def _read_folder(folder: Path) -> None:
-    from lexiseg.data.check import check_dataset
+    from lexiseg.data.check.dataset_check import check_dataset
     from lexiseg.data.layouts.open_dataset import open_dataset
     from lexiseg.data.readers import read_pair
 
@@ -370,7 +370,10 @@ TARGETS = {
         seeds=_image_seeds, changed=_by_ending, read=_read_images, imports=("lexiseg.data.readers",)
     ),
     "masks": Target(
-        seeds=lambda: [_folder_seed()], changed=_by_ending, read=_read_folder, imports=("lexiseg.data.check",)
+        seeds=lambda: [_folder_seed()],
+        changed=_by_ending,
+        read=_read_folder,
+        imports=("lexiseg.data.check.dataset_check",),
     ),
     "sheets": Target(
         seeds=lambda: [*_sheet_seeds(), *_unpacked(_sheet_seeds()[0])],

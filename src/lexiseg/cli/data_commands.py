@@ -70,7 +70,7 @@ def check(
         return
 
     from lexiseg import check_dataset
-    from lexiseg.data.check import render
+    from lexiseg.data.check.report import render
 
     report = check_dataset(folder)
     show_result(report.to_dict())

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from lexiseg.data.left_out import LeftOut
 from lexiseg.data.mask_coding import MaskCoding
+from lexiseg.data.omissions import Omission
 from lexiseg.printable import brief, counted
 from lexiseg.words.description import Side
 
@@ -70,7 +70,7 @@ class DatasetIndex:
     side: Side | None = None
     keyword: str | dict[str, str] | None = None
     assumptions: tuple[str, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[Omission, ...] = ()
     leaks: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

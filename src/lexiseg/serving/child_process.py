@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Self, TypeVar
 
+from lexiseg import errors
+from lexiseg.errors import LexisegError, rebuild_error
 from lexiseg.json_records import Record
+from lexiseg.structured_text import parse_json
 
 HEAD = struct.Struct(">QQ")
 
@@ -22,6 +26,34 @@ CHILD_FOLDER = Path(sys.prefix)
 # What it needs of the environment; secrets of the server are not among it.
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL", "VIRTUAL_ENV")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+R = TypeVar("R", bound=Record)
+
+
+class ChildAnswer(Record):
+    """What such a process answers.
+
+    Attributes:
+        error: Class, code and message of the error of a file that cannot be read; None without one.
+    """
+
+    error: tuple[str, str, str] | None = None
+
+    @classmethod
+    def of_error(cls, error: LexisegError) -> Self:
+        """Return the answer that names an error."""
+        return cls(error=(type(error).__name__, error.code, str(error)))
+
+    def raise_error(self) -> None:
+        """Raise the error that it names, if any.
+
+        Raises:
+            LexisegError: The error of the process.
+        """
+        if self.error is not None:
+            kind, code, message = self.error
+            raise rebuild_error(getattr(errors, kind), message, code)
 
 
 def child_command(module: str, memory: int) -> tuple[str, ...]:
@@ -71,3 +103,19 @@ def write_message(to: IO[bytes], record: Record, content: bytes | memoryview = b
     to.write(about)
     to.write(content)
     to.flush()
+
+
+def answer_requests(kind: type[R], answer: Callable[[R, bytes], tuple[ChildAnswer, bytes]]) -> None:
+    """Answer one request of the standard input after the other until it ends, on the standard output.
+
+    Args:
+        kind: The record of a request.
+        answer: Returns the answer to a request and the bytes after it, and the bytes that follow the answer.
+    """
+    read, write = sys.stdin.buffer, sys.stdout.buffer
+    # What a library prints must not mix with the answers.
+    sys.stdout = sys.stderr
+    while head := read.read(HEAD.size):
+        size, length = HEAD.unpack(head)
+        request = kind.model_validate(parse_json(read.read(size)))
+        write_message(write, *answer(request, read.read(length)))

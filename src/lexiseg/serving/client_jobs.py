@@ -12,7 +12,7 @@ from lexiseg.data.archives import extract
 from lexiseg.errors import LexisegError, RequestError, UsageError
 from lexiseg.files import atomic_folder, atomic_path, temporary_folder
 from lexiseg.inference.staging import named
-from lexiseg.outputs.new_folder import reserved
+from lexiseg.outputs.new_folder import reserve_folder
 from lexiseg.printable import brief, counted
 from lexiseg.serving.client_connection import Connection
 from lexiseg.serving.jobs.job import FINAL
@@ -157,7 +157,7 @@ class ServerJob:
                 "or a name that ends with .zip.",
                 code="LEX-USE-1651",
             )
-        with reserved(to), temporary_folder(to) as place:
+        with reserve_folder(to), temporary_folder(to) as place:
             packed = place / "outputs.zip"
             self._fetch(packed)
             with atomic_folder(to) as folder:

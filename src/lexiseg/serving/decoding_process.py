@@ -20,9 +20,8 @@ from lexiseg.data.decoded_image import decode_with_facts
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.extras import is_installed
 from lexiseg.json_records import Record
-from lexiseg.serving.child_process import HEAD, limit_memory, write_message
+from lexiseg.serving.child_process import ChildAnswer, answer_requests, limit_memory
 from lexiseg.serving.declared_size import check_declared_size
-from lexiseg.structured_text import parse_json
 
 
 class DecodingRequest(Record):
@@ -41,20 +40,18 @@ class DecodingRequest(Record):
     frames: int
 
 
-class DecodingAnswer(Record):
+class DecodingAnswer(ChildAnswer):
     """What was decoded; the pixels follow.
 
     Attributes:
         shape: Rows, columns and channels of the pixels.
         facts: What a DICOM file says about its image.
         orientation: EXIF orientation of the file, 1 to 8.
-        error: Class, code and message of the error of a file that cannot be read.
     """
 
     shape: tuple[int, int, int] = (0, 0, 3)
     facts: ImageFacts | None = None
     orientation: int = 1
-    error: tuple[str, str, str] | None = None
 
 
 def main() -> None:
@@ -62,13 +59,7 @@ def main() -> None:
     limit_memory(int(sys.argv[1]))
     if is_installed("pydicom"):  # takes a second, which the first DICOM file should not wait
         import lexiseg.clinic.image  # noqa: F401
-    read, write = sys.stdin.buffer, sys.stdout.buffer
-    # What a library prints must not mix with the answers.
-    sys.stdout = sys.stderr
-    while head := read.read(HEAD.size):
-        size, length = HEAD.unpack(head)
-        request = DecodingRequest.model_validate(parse_json(read.read(size)))
-        write_message(write, *_decode(request, read.read(length)))
+    answer_requests(DecodingRequest, _decode)
 
 
 def _decode(request: DecodingRequest, content: bytes) -> tuple[DecodingAnswer, bytes]:
@@ -78,14 +69,14 @@ def _decode(request: DecodingRequest, content: bytes) -> tuple[DecodingAnswer, b
         orientation = 1 if is_dicom(content) else decode_header(content, path).orientation
         image = decode_with_facts(content, path, request.view)
     except LexisegError as error:
-        return DecodingAnswer(error=(type(error).__name__, error.code, str(error))), b""
+        return DecodingAnswer.of_error(error), b""
     except MemoryError:
         refused = DataError(
             f"{path} needs more memory than the server gives to one image. Save it with fewer pixels, or "
             "without compression.",
             code="LEX-DATA-1100",
         )
-        return DecodingAnswer(error=("DataError", refused.code, str(refused))), b""
+        return DecodingAnswer.of_error(refused), b""
     height, width, channels = image.pixels.shape
     answer = DecodingAnswer(shape=(height, width, channels), facts=image.facts, orientation=orientation)
     return answer, image.pixels.tobytes()

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lexiseg import errors
 from lexiseg.clinic.view import View
 from lexiseg.data.decoded_image import DecodedImage
-from lexiseg.errors import DataError, ResourceError, rebuild_error
+from lexiseg.errors import DataError, ResourceError
 from lexiseg.serving.child_process import CHILD_FOLDER, HEAD, child_command, child_environment
 from lexiseg.serving.decoding_process import DecodingAnswer, DecodingRequest
 from lexiseg.serving.limits import Limits
@@ -102,9 +101,7 @@ class IsolatedDecoding:
                 ) from error
             raise
         self._free.put_nowait(process)
-        if answer.error is not None:
-            kind, code, message = answer.error
-            raise rebuild_error(getattr(errors, kind), message, code)
+        answer.raise_error()
         decoded = np.frombuffer(pixels, np.uint8).reshape(answer.shape)
         image = DecodedImage(pixels=decoded, facts=answer.facts, orientation=answer.orientation)
         return ReceivedImage(image=image, orientation=answer.orientation)

@@ -8,7 +8,7 @@ import pytest
 from data_files import Tree
 
 from lexiseg.data import open_dataset
-from lexiseg.data.check import check_dataset
+from lexiseg.data.check.dataset_check import check_dataset
 from lexiseg.data.layouts.case_facts import CaseFacts, read_case_facts, write_case_facts
 from lexiseg.errors import DataError
 from refusals import refuses

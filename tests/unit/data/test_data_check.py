@@ -10,9 +10,9 @@ from data_files import Tree, save_image, save_mask
 from PIL import Image
 from rich.console import Console
 
-from lexiseg.data.check import CheckReport, check_dataset, render
+from lexiseg.data.check.dataset_check import check_dataset
 from lexiseg.data.check.picture_hash import difference_hash
-from lexiseg.data.check.report import MAX_FILES, FileNote, make_finding
+from lexiseg.data.check.report import MAX_FILES, CheckReport, FileNote, make_finding, render
 from lexiseg.data.phantom import write_phantom
 from refusals import refuses
 

@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from lexiseg.data import DatasetIndex, open_dataset
-from lexiseg.data.check import check_dataset
+from lexiseg.data.check.dataset_check import check_dataset
 from lexiseg.data.leaks import find_leaks, refuse_leaks
 from lexiseg.data.sample import Split
 from refusals import refuses

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lexiseg.data.check import check_dataset
+from lexiseg.data.check.dataset_check import check_dataset
 from lexiseg.data.layouts.open_dataset import open_dataset
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_histograms import mask_histogram, mask_histograms

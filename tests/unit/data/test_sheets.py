@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lexiseg.data import open_dataset
-from lexiseg.data.check import check_dataset
+from lexiseg.data.check.dataset_check import check_dataset
 from lexiseg.data.layouts.csv_table import csv_rows
 from lexiseg.data.layouts.sheets import is_placeholder, read_sheet
 from lexiseg.errors import DataError

@@ -16,8 +16,8 @@ from lexiseg.data.layouts.pairing import image_files, plain_stem
 from lexiseg.data.layouts.report_sheets import AttachedReports, attach_reports
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.unread_files import unread_files
-from lexiseg.data.left_out import LeftOut, left_out
 from lexiseg.data.mask_parts import first_part
+from lexiseg.data.omissions import Omission
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
@@ -125,12 +125,12 @@ def _foreign_folders(files: _Files) -> tuple[str, ...]:
     )
 
 
-def _left_out(files: _Files, root: Path, absent: list[str], attached: AttachedReports) -> list[LeftOut]:
+def _left_out(files: _Files, root: Path, absent: list[str], attached: AttachedReports) -> list[Omission]:
     """Return what is not used: rows of absent data sets, images that no row names, and other files."""
     found = []
     if absent:
         found.append(
-            left_out(
+            Omission.of(
                 "absent-data-set",
                 absent,
                 f"Data sets of the CSVs without a folder here are left out: {some(absent)}.",
@@ -142,7 +142,7 @@ def _left_out(files: _Files, root: Path, absent: list[str], attached: AttachedRe
     unlisted = [image.name for folder in folders for image in image_files(folder) if image not in used]
     if unlisted:
         found.append(
-            left_out(
+            Omission.of(
                 "unlisted",
                 unlisted,
                 f"Images that the CSVs do not name and that are left out ({len(unlisted)}): "

@@ -13,7 +13,7 @@ from lexiseg.data.layouts.pairing import image_files, pair
 from lexiseg.data.layouts.report_sheets import attach_reports
 from lexiseg.data.layouts.scan import Scan
 from lexiseg.data.layouts.unread_files import unread_files
-from lexiseg.data.left_out import LeftOut
+from lexiseg.data.omissions import Omission
 from lexiseg.data.sample import SPLITS, Split
 
 _IMAGES, _MASKS = "img", "labelcol"
@@ -44,7 +44,7 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
     orphan_masks: list[Path] = []
     orphan_reports: list[str] = []
     notes: list[str] = []
-    skipped: list[LeftOut] = []
+    skipped: list[Omission] = []
     sheets: list[Path] = []
     folders = split_folders(root)
     for split, folder in folders.items():
@@ -78,7 +78,7 @@ def scan(root: Path, stated: DatasetYaml, cases: Mapping[str, CaseFacts], *, see
     )
 
 
-def _unread(root: Path, folders: Mapping[Split, Path], sheets: list[Path]) -> tuple[LeftOut, ...]:
+def _unread(root: Path, folders: Mapping[Split, Path], sheets: list[Path]) -> tuple[Omission, ...]:
     """Return what the folders of the splits hold beside the files that are read."""
     inner = [folder / name for folder in folders.values() for name in (_IMAGES, _MASKS)]
     return unread_files(root, inner, sheets=sheets, tables_in=[root, *folders.values()], advice=_ADVICE)

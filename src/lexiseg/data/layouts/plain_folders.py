@@ -18,7 +18,7 @@ from lexiseg.data.layouts.report_sheets import attach_reports
 from lexiseg.data.layouts.scan import Scan, some
 from lexiseg.data.layouts.unread_files import unread_files
 from lexiseg.data.layouts.volume_slices import labels_of_series, volume_slices
-from lexiseg.data.left_out import LeftOut, left_out
+from lexiseg.data.omissions import Omission
 from lexiseg.data.sample import SPLITS, Split
 from lexiseg.data.splits import SPLITS_FILE, read_splits, seeded_split, write_splits
 from lexiseg.errors import DataError
@@ -39,7 +39,7 @@ class _Files:
     orphan_reports: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     assumptions: list[str] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[Omission] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
     sheets: list[Path] = field(default_factory=list)
 
@@ -186,7 +186,7 @@ def _read_split(files: _Files, images: dict[str, Path], path: Path) -> None:
     unlisted = [image.name for image in files.masks if image not in files.splits]
     if unlisted:
         files.left_out.append(
-            left_out(
+            Omission.of(
                 "unlisted",
                 unlisted,
                 f"{counted(len(unlisted), 'image is', 'images are')} not listed in {path} and left out: "

@@ -10,7 +10,7 @@ from lexiseg.data.layouts.name_hints import lost_zeros, name_hint
 from lexiseg.data.layouts.pairing import match_reports, plain_stem
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.layouts.sheets import find_sheet, read_sheet
-from lexiseg.data.left_out import LeftOut
+from lexiseg.data.omissions import Omission
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
 
@@ -33,7 +33,7 @@ class AttachedReports:
     orphans: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[Omission, ...] = ()
 
 
 def attach_reports(folder: Path, images: Sequence[Path], *, stem: str | None = None) -> AttachedReports:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexiseg.data.layouts.name_hints import name_hint
-from lexiseg.data.left_out import LeftOut, left_out
+from lexiseg.data.omissions import Omission
 from lexiseg.data.sample import Sample
 
 
@@ -42,16 +42,16 @@ class Scan:
     faults: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     has_reports: bool = False
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[Omission, ...] = ()
 
     @property
-    def all_left_out(self) -> tuple[LeftOut, ...]:
+    def all_left_out(self) -> tuple[Omission, ...]:
         """What is not used, with the masks and rows that belong to no image."""
         orphans = []
         if self.masks_without_image:
             names = [path.name for path in self.masks_without_image]
             orphans.append(
-                left_out(
+                Omission.of(
                     "orphan-mask",
                     names,
                     f"Masks that belong to no image and are left out ({len(names)}): {some(names)}. A mask "
@@ -62,7 +62,7 @@ class Scan:
             keys = self.reports_without_image
             stems = [sample.id.rsplit("/", 1)[-1] for sample in self.samples]
             orphans.append(
-                left_out(
+                Omission.of(
                     "orphan-report",
                     keys,
                     f"Rows of report sheets that belong to no image and are left out ({len(keys)}): "

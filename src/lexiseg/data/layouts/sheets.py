@@ -10,7 +10,7 @@ from lexiseg.data.layouts.csv_table import read_csv_table
 from lexiseg.data.layouts.excel_table import read_excel_tables
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.layouts.table import Table, simple_title
-from lexiseg.data.left_out import LeftOut, left_out
+from lexiseg.data.omissions import Omission
 from lexiseg.errors import DataError
 
 #: Accepted column titles, in lower case with spaces as "_"; the first one present is used.
@@ -52,7 +52,7 @@ class Sheet:
     path: Path
     rows: dict[str, str]
     faults: tuple[str, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[Omission, ...] = ()
 
 
 def find_sheet(folder: Path, *, stem: str | None = None) -> Path | None:
@@ -155,7 +155,7 @@ class _Rows:
             )
         return faults
 
-    def left_out(self, path: Path) -> list[LeftOut]:
+    def left_out(self, path: Path) -> list[Omission]:
         """Return the rows without a sentence."""
         names = [*self.empty, *self.placeholders]
         if not names:
@@ -164,7 +164,7 @@ class _Rows:
         if self.placeholders:
             kinds.append(f"{len(self.placeholders)} such as {next(iter(self.placeholders.values()))!r}")
         return [
-            left_out(
+            Omission.of(
                 "no-sentence",
                 names,
                 f"Rows of {path} without a sentence ({len(names)}: {', '.join(kinds)}): {some(names)}. These "
@@ -173,7 +173,7 @@ class _Rows:
         ]
 
 
-def _report_table(path: Path) -> tuple[Table, list[LeftOut]]:
+def _report_table(path: Path) -> tuple[Table, list[Omission]]:
     """Return the table with the reports, and the worksheets that are not read.
 
     Raises:
@@ -200,7 +200,7 @@ def _report_table(path: Path) -> tuple[Table, list[LeftOut]]:
         f"Worksheets of {path} that are not read ({len(names)}): {some(names)}. Reports are read from "
         f"{chosen.worksheet!r}."
     )
-    return chosen, [left_out("worksheet", names, sentence)]
+    return chosen, [Omission.of("worksheet", names, sentence)]
 
 
 def _title(table: Table, known: Sequence[str]) -> str | None:
@@ -209,7 +209,7 @@ def _title(table: Table, known: Sequence[str]) -> str | None:
     return next((titles[name] for name in known if name in titles), None)
 
 
-def _other_columns(table: Table, used: str) -> Iterable[LeftOut]:
+def _other_columns(table: Table, used: str) -> Iterable[Omission]:
     """Return further columns of sentences."""
     names = [
         title
@@ -217,7 +217,7 @@ def _other_columns(table: Table, used: str) -> Iterable[LeftOut]:
         if simple_title(title) in TEXT_COLUMNS and simple_title(title) != simple_title(used)
     ]
     if names:
-        yield left_out(
+        yield Omission.of(
             "column",
             names,
             f"Columns of {table.path} that are not read ({len(names)}): {some(names)}. Sentences are read "

@@ -12,7 +12,7 @@ from lexiseg.data.dataset_yaml import DATASET_FILE
 from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
 from lexiseg.data.layouts.case_facts import CASE_FACTS_FILE
 from lexiseg.data.layouts.scan import some
-from lexiseg.data.left_out import LeftOut, left_out
+from lexiseg.data.omissions import Omission
 from lexiseg.data.splits import SPLITS_FILE
 from lexiseg.data.volumes.volume_names import DATA_SUFFIXES, is_volume_file
 
@@ -59,7 +59,7 @@ def unread_files(
     tables_in: Iterable[Path],
     advice: str,
     with_volumes: bool = False,
-) -> tuple[LeftOut, ...]:
+) -> tuple[Omission, ...]:
     """Return what the folders of a data set hold beside the files that are read.
 
     Args:
@@ -178,11 +178,11 @@ def _other_folders(root: Path, read: Sequence[Path]) -> Counter[str]:
     return counts
 
 
-def _of_folders(found: _Found) -> Iterator[LeftOut]:
+def _of_folders(found: _Found) -> Iterator[Omission]:
     if found.inside:
         names = [f"{name} ({count})" for name, count in found.inside.most_common()]
         total = found.inside.total()
-        yield left_out(
+        yield Omission.of(
             "subfolder",
             names,
             f"Images or masks in subfolders, which are not read ({total}): {some(names)}. To use them, move "
@@ -190,7 +190,7 @@ def _of_folders(found: _Found) -> Iterator[LeftOut]:
             count=total,
         )
     if found.beside:
-        yield left_out(
+        yield Omission.of(
             "beside-splits",
             found.beside,
             f"Images or masks beside the folders of the splits, which are not read ({len(found.beside)}): "
@@ -198,7 +198,7 @@ def _of_folders(found: _Found) -> Iterator[LeftOut]:
         )
     if found.closed:
         names = list(dict.fromkeys(found.closed))
-        yield left_out(
+        yield Omission.of(
             "closed-folder",
             names,
             f"Folders that cannot be opened and are left out ({len(names)}): {some(names)}. Correct their "
@@ -206,11 +206,11 @@ def _of_folders(found: _Found) -> Iterator[LeftOut]:
         )
 
 
-def _of_files(found: _Found, advice: str) -> Iterator[LeftOut]:
+def _of_files(found: _Found, advice: str) -> Iterator[Omission]:
     if found.endings:
         names = [f"{count} {ending}" for ending, count in found.endings.most_common()]
         total = found.endings.total()
-        yield left_out(
+        yield Omission.of(
             "ending",
             names,
             f"Files in the folders of images and masks that are not read: {some(names)}. Images "
@@ -218,7 +218,7 @@ def _of_files(found: _Found, advice: str) -> Iterator[LeftOut]:
             count=total,
         )
     if found.links:
-        yield left_out(
+        yield Omission.of(
             "broken-link",
             found.links,
             f"Links that lead to no file and are left out ({len(found.links)}): {some(found.links)}. Correct "
@@ -226,14 +226,14 @@ def _of_files(found: _Found, advice: str) -> Iterator[LeftOut]:
         )
     if found.tables:
         names = sorted(set(found.tables))
-        yield left_out("table", names, f"Tables that are not read ({len(names)}): {some(names)}. {advice}")
+        yield Omission.of("table", names, f"Tables that are not read ({len(names)}): {some(names)}. {advice}")
 
 
-def _of_others(others: Counter[str]) -> Iterator[LeftOut]:
+def _of_others(others: Counter[str]) -> Iterator[Omission]:
     if others:
         names = [f"{name} ({count})" for name, count in others.most_common()]
         total = others.total()
-        yield left_out(
+        yield Omission.of(
             "other-folder",
             names,
             f"Images in other folders, which are not read ({total}): {some(names)}. If they belong to the "

@@ -1,4 +1,4 @@
-"""Volumes that are read in a process of their own; only their slices reach the server, one by one."""
+"""Volumes of jobs, each opened in a process of its own: only its slices reach the server, one by one."""
 
 from __future__ import annotations
 
@@ -11,47 +11,18 @@ import numpy as np
 
 from lexiseg.clinic.view import View
 from lexiseg.clinic.volume_geometry import VolumeGrid
-from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.volumes.data_files import check_data_files
 from lexiseg.data.volumes.volume import Volume
 from lexiseg.data.volumes.volume_names import volume_ending
 from lexiseg.data.volumes.voxel_file import StoredVoxels, VoxelFile
-from lexiseg.errors import DataError
 from lexiseg.extras import load_module
 from lexiseg.inference.volumes.targets import VolumeTarget
-from lexiseg.serving.volumes.process_client import VolumeProcess, VolumeProcesses
+from lexiseg.serving.volumes.isolated_slices import IsolatedSlices, SliceReader
+from lexiseg.serving.volumes.process_client import VolumeProcesses
 from lexiseg.serving.volumes.reading_process import VolumeRequest
 
 _META_ENDINGS, _NRRD_ENDINGS = frozenset({".mha", ".mhd"}), frozenset({".nrrd", ".nhdr"})
 _NIFTI_2_BYTES = 540
-
-
-@dataclass(frozen=True, kw_only=True)
-class IsolatedSlices:
-    """The slices of a volume along one voxel axis.
-
-    Attributes:
-        process: Reads them.
-        axis: The voxel axis.
-        count: Number of slices.
-    """
-
-    process: VolumeProcess
-    axis: int
-    count: int
-
-    def __len__(self) -> int:
-        """Return the number of slices."""
-        return self.count
-
-    def read(self, index: int) -> DecodedImage:
-        """Return one slice, see `lexiseg.data.volumes.volume.Slices`.
-
-        Raises:
-            LexisegError: It cannot be read.
-        """
-        answer, pixels = self.process.ask(VolumeRequest(wanted="slice", axis=self.axis, index=index))
-        return DecodedImage(pixels=np.frombuffer(pixels, np.uint8).reshape(answer.shape), facts=answer.facts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +48,15 @@ class IsolatedTarget(VolumeTarget):
         if self.slices:
             from lexiseg.serving.volumes.isolated_series import open_isolated_series
 
-            return open_isolated_series(self, view)
+            return open_isolated_series(
+                self.slices, self.path, view, voxels=self.processes.limits.voxels, open_reader=self._reader
+            )
         ending = volume_ending(self.path.name)
         if ending in _META_ENDINGS | _NRRD_ENDINGS:
             check_data_files(self.path, is_nrrd=ending in _NRRD_ENDINGS, beside_only=True)
-        process = self.processes.next(self.label)
+        reader = self._reader()
         voxels = self.processes.limits.voxels
-        answer, header = process.ask(
+        answer, header = reader.process.ask(
             VolumeRequest(wanted="volume", path=str(self.path), view=view, voxels=voxels)
         )
         grid = VolumeGrid(
@@ -99,27 +72,22 @@ class IsolatedTarget(VolumeTarget):
             values=np.zeros((0, 0, 0), np.uint8),
             header=_nifti_header(header) if header else None,
         )
-        return IsolatedVoxelFile(path=self.path, stored=stored, view=view, target=self, process=process)
+        return IsolatedVoxelFile(path=self.path, stored=stored, view=view, reader=reader)
 
-    def choose_slices(self, volume: Volume, axis: int, process: VolumeProcess) -> IsolatedSlices:
-        """Return the slices of the volume along a voxel axis.
+    def _reader(self) -> SliceReader:
+        """Return what reads the slices, in a new process."""
+        return SliceReader(
+            path=self.path,
+            process=self.processes.next(self.label),
+            most=self.processes.limits.slices,
+            on_choice=self._begin,
+        )
 
-        Raises:
-            LexisegError: There are too many, or the volume cannot be read.
-        """
-        count, most = volume.grid.shape[axis], self.processes.limits.slices
-        if count > most:
-            raise DataError(
-                f"{self.path} has {count:,} slices; the server takes at most {most:,}. Cut the volume into "
-                "parts, or choose other slices with the field 'axis'.",
-                code="LEX-DATA-1454",
-            )
+    def _begin(self, count: int) -> None:
         # Outputs may read other slices than those that are predicted, which are chosen first.
         if not self.is_opened.is_set():
             self.is_opened.set()
             self.on_open(count)
-        process.ask(VolumeRequest(wanted="slices", axis=axis))
-        return IsolatedSlices(process=process, axis=axis, count=count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,16 +95,14 @@ class IsolatedVoxelFile(VoxelFile):
     """A volume in one file; its header is known here, its voxels are not.
 
     Attributes:
-        target: What it was opened from.
-        process: Reads its slices.
+        reader: Reads its slices.
     """
 
-    target: IsolatedTarget
-    process: VolumeProcess
+    reader: SliceReader
 
     def slices(self, axis: int) -> IsolatedSlices:  # type: ignore[override]
-        """Return the slices along a voxel axis; see `IsolatedTarget.choose_slices`."""
-        return self.target.choose_slices(self, axis, self.process)
+        """Return the slices along a voxel axis; see `SliceReader.slices`."""
+        return self.reader.slices(self.grid, axis)
 
 
 def _nifti_header(content: bytes) -> Any:

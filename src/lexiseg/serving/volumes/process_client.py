@@ -9,8 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from lexiseg import errors
-from lexiseg.errors import DataError, ResourceError, rebuild_error
+from lexiseg.errors import DataError, ResourceError
 from lexiseg.serving.child_process import (
     CHILD_FOLDER,
     HEAD,
@@ -80,9 +79,7 @@ class VolumeProcess:
                 raise self._broken(label, late=late.is_set()) from error
             finally:
                 answered.set()
-        if answer.error is not None:
-            kind, code, message = answer.error
-            raise rebuild_error(getattr(errors, kind), message, code)
+        answer.raise_error()
         return answer, follows
 
     def close(self) -> None:

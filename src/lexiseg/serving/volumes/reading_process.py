@@ -24,8 +24,7 @@ from lexiseg.data.volumes.volume import Slices, Volume
 from lexiseg.data.volumes.voxel_file import VoxelFile, open_volume_file, read_grid
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.json_records import Record
-from lexiseg.serving.child_process import HEAD, limit_memory, write_message
-from lexiseg.structured_text import parse_json
+from lexiseg.serving.child_process import ChildAnswer, answer_requests, limit_memory
 
 
 class VolumeRequest(Record):
@@ -51,7 +50,7 @@ class VolumeRequest(Record):
     frames: int = 0
 
 
-class VolumeAnswer(Record):
+class VolumeAnswer(ChildAnswer):
     """What was read. A header of a NIfTI or DICOM file, the pixels of a slice, or headers as JSON follow.
 
     Attributes:
@@ -61,7 +60,6 @@ class VolumeAnswer(Record):
         is_placed: Whether the affine says where the patient's left is.
         has_spacing: Whether its steps are millimetres.
         facts: What the volume says about the slice.
-        error: Class, code and message of the error of a volume that cannot be read.
     """
 
     kind: str = ""
@@ -70,7 +68,6 @@ class VolumeAnswer(Record):
     is_placed: bool = False
     has_spacing: bool = False
     facts: ImageFacts | None = None
-    error: tuple[str, str, str] | None = None
 
 
 def check_voxels(shape: tuple[int, ...], path: Path, most: int) -> None:
@@ -110,14 +107,14 @@ class _Reading:
                 return VolumeAnswer(), b""
             image = self._slices[request.axis].read(request.index)
         except LexisegError as error:
-            return VolumeAnswer(error=(type(error).__name__, error.code, str(error))), b""
+            return VolumeAnswer.of_error(error), b""
         except MemoryError:
             refused = DataError(
                 f"{request.path or 'The volume'} needs more memory than the server gives to one volume. Cut "
                 "it into parts, or resample it, and send those.",
                 code="LEX-DATA-1451",
             )
-            return VolumeAnswer(error=("DataError", refused.code, str(refused))), b""
+            return VolumeAnswer.of_error(refused), b""
         height, width, channels = image.pixels.shape
         pixels = np.ascontiguousarray(image.pixels).tobytes()
         return VolumeAnswer(shape=(height, width, channels), facts=image.facts), pixels
@@ -164,14 +161,7 @@ def _file(path: Path) -> bytes:
 def main() -> None:
     """Answer one request after the other until the standard input ends."""
     limit_memory(int(sys.argv[1]))
-    read, write = sys.stdin.buffer, sys.stdout.buffer
-    # What a library prints must not mix with the answers.
-    sys.stdout = sys.stderr
-    reading = _Reading()
-    while head := read.read(HEAD.size):
-        size, length = HEAD.unpack(head)
-        request = VolumeRequest.model_validate(parse_json(read.read(size)))
-        write_message(write, *reading.answer(request, read.read(length)))
+    answer_requests(VolumeRequest, _Reading().answer)
 
 
 if __name__ == "__main__":

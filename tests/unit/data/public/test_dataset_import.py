@@ -14,7 +14,7 @@ from PIL import Image
 
 import originals
 from lexiseg.data import open_dataset
-from lexiseg.data.check import check_dataset
+from lexiseg.data.check.dataset_check import check_dataset
 from lexiseg.data.public.dataset_import import ImportResult, import_dataset
 from lexiseg.data.readers import read_image
 from lexiseg.data.sample import Sample

@@ -16,7 +16,7 @@ from PIL import Image
 
 import originals
 from lexiseg.data import open_dataset
-from lexiseg.data.check import check_dataset
+from lexiseg.data.check.dataset_check import check_dataset
 from lexiseg.data.public.dataset_import import import_dataset
 from lexiseg.data.public.importers.source import SourceCase, SourceDataset
 from lexiseg.data.public.importers.write import write_dataset

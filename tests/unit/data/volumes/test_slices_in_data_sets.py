@@ -13,7 +13,7 @@ from dicom_files import dicom_file, ramp
 from lexiseg.clinic.coded_concepts import ABNORMAL_STRUCTURE
 from lexiseg.clinic.series import file_without_pixels, series_volume, slice_headers
 from lexiseg.clinic.series_segmentation import series_sources
-from lexiseg.data.check import check_dataset
+from lexiseg.data.check.dataset_check import check_dataset
 from lexiseg.data.decode import read_content
 from lexiseg.data.layouts.open_dataset import open_dataset
 from lexiseg.data.layouts.volume_slices import file_spacing

@@ -43,7 +43,7 @@ MAX_NAMES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeftOut:
+class Omission:
     """What is not used for one reason.
 
     Attributes:
@@ -58,12 +58,12 @@ class LeftOut:
     names: tuple[str, ...]
     sentence: str
 
-
-def left_out(reason: Reason, names: Sequence[str], sentence: str, *, count: int | None = None) -> LeftOut:
-    """Return a record of what is left out; `count` is the number of names unless it is given."""
-    return LeftOut(
-        reason=reason,
-        count=len(names) if count is None else count,
-        names=tuple(names[:MAX_NAMES]),
-        sentence=sentence,
-    )
+    @classmethod
+    def of(cls, reason: Reason, names: Sequence[str], sentence: str, *, count: int | None = None) -> Omission:
+        """Return what is not used for a reason; `count` is the number of names unless it is given."""
+        return cls(
+            reason=reason,
+            count=len(names) if count is None else count,
+            names=tuple(names[:MAX_NAMES]),
+            sentence=sentence,
+        )
