@@ -115,6 +115,8 @@ class WebAccess(_Settings):
         url: Base address, such as `https://archive.example/dicom-web`.
         token_file: File with a bearer token; without it, no token is sent.
         user_file: File with `name:password` for HTTP basic authentication.
+        unencrypted: Whether token and password may be sent to another machine by http, where others can read
+            and use them.
         tls: Certificates; `authorities` replaces those of the system.
         timeout_s: Longest wait for an answer in seconds.
     """
@@ -122,6 +124,7 @@ class WebAccess(_Settings):
     url: Annotated[str, Field(pattern=r"^https?://")]
     token_file: Path | None = None
     user_file: Path | None = None
+    unencrypted: bool = False
     tls: Tls | None = None
     timeout_s: Seconds = 60.0
 
@@ -134,6 +137,8 @@ class DicomwebSource(WebAccess):
         url: Base address, such as `https://archive.example/dicom-web`.
         token_file: File with a bearer token; without it, no token is sent.
         user_file: File with `name:password` for HTTP basic authentication.
+        unencrypted: Whether token and password may be sent to another machine by http, where others can read
+            and use them.
         tls: Certificates; `authorities` replaces those of the system.
         timeout_s: Longest wait for an answer in seconds.
         modality: Modalities that are asked for.
@@ -180,6 +185,8 @@ class DicomwebDestination(WebAccess):
         url: Base address, such as `https://archive.example/dicom-web`.
         token_file: File with a bearer token; without it, no token is sent.
         user_file: File with `name:password` for HTTP basic authentication.
+        unencrypted: Whether token and password may be sent to another machine by http, where others can read
+            and use them.
         tls: Certificates; `authorities` replaces those of the system.
         timeout_s: Longest wait for an answer in seconds.
     """

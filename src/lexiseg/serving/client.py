@@ -29,6 +29,7 @@ from lexiseg.serving.records.models import ModelRecord, ModelsResponse
 from lexiseg.serving.records.predictions import PredictionAnswer, PredictResponse
 from lexiseg.serving.records.refinements import RefineResponse
 from lexiseg.structured_text import UnusableTextError, parse_json
+from lexiseg.web_address import holds_credentials, is_readable_on_the_way
 
 Pixels = npt.NDArray[np.uint8]
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -47,9 +48,12 @@ class Client:
         token: A token of the server, where it asks for one.
         model: Name of the model; None takes the default one of the server.
         timeout: Seconds to wait for an answer.
+        unencrypted: Whether the token may be sent to another machine without encryption, where others can
+            read and use it.
 
     Raises:
-        UsageError: The address is not one of http or https, or the token holds characters that no token has.
+        UsageError: The address is not one of http or https, the token holds characters that no token has, or
+            it would be sent without encryption.
 
     Examples:
         >>> with lexiseg.Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
@@ -57,7 +61,13 @@ class Client:
     """
 
     def __init__(
-        self, url: str, *, token: str | None = None, model: str | None = None, timeout: float = _SECONDS
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        model: str | None = None,
+        timeout: float = _SECONDS,
+        unencrypted: bool = False,
     ) -> None:
         if not _ADDRESS.match(url):
             raise UsageError(
@@ -70,6 +80,13 @@ class Client:
                 "The token holds characters that no token has, such as a space or the end of a line. Pass it "
                 "as `lexiseg token new` printed it.",
                 code="LEX-USE-1116",
+            )
+        if not unencrypted and (token or holds_credentials(url)) and is_readable_on_the_way(url):
+            raise UsageError(
+                "The token would be sent to another machine without encryption, and others on the way could "
+                "read and use it. Use an address that begins with https:// (`lexiseg serve "
+                "--tls-certificate`), or state unencrypted=True if nobody else uses the network.",
+                code="LEX-USE-1670",
             )
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         # The address is stated, so no proxy of the environment is asked.
