@@ -11,7 +11,8 @@ import yaml
 from dicom_files import dicom_dataset
 from gateway_setup import RULE, picture
 from lexiseg.gateway.classification import classify
-from lexiseg.gateway.configuration import Rule, WebAccess, read_configuration
+from lexiseg.gateway.configuration import Rule, WebAccess
+from lexiseg.gateway.configuration_file import read_configuration
 from lexiseg.gateway.routing import Header, rule_for
 from lexiseg.gateway.site_key import SiteKey
 from lexiseg.gateway.web_session import web_client
@@ -66,6 +67,16 @@ def test_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
             ["only a folder takes mask", "remove it from `write`"],
         ),
         ({"colour": "red"}, ["colour", "no such field"]),
+        (
+            {
+                "sources": {
+                    "a": {"kind": "dicomweb", "url": "https://a.example", "modality": ["CR"], "days": 7}
+                },
+                "delete_after_days": 1,
+                "forget_after_days": 8,
+            },
+            ["`forget_after_days` must be more than 8", "the last 7 days"],
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, changes: dict[str, Any], words: list[str]) -> None:
