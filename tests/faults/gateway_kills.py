@@ -34,7 +34,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.events import Event
 
 from gateway_setup import image_bytes
-from lexiseg.gateway.configuration import read_configuration
+from lexiseg.gateway.configuration_file import read_configuration
 from lexiseg.gateway.event_log import EventLog
 from lexiseg.gateway.service import opened_state
 

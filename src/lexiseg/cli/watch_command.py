@@ -69,7 +69,7 @@ def watch(
             "--image belongs to --quarantine, and --quarantine does not go with --once. Leave one out.",
             code="LEX-USE-1406",
         )
-    settings = load_module("lexiseg.gateway.configuration").read_configuration(configuration)
+    settings = load_module("lexiseg.gateway.configuration_file").read_configuration(configuration)
     if quarantine is not None:
         manage_quarantine(settings, quarantine, chosen or ())
         return

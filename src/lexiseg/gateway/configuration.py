@@ -11,15 +11,11 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
-from lexiseg.errors import UsageError
 from lexiseg.inference.writers.registry import FORMATS, image_formats
-from lexiseg.structured_text import UnusableTextError, read_yaml
-from lexiseg.validation import content_of, explain
 
 #: Formats that archives take.
 DICOM_FORMATS = frozenset(known.name for known in FORMATS if known.extra == "dicom")
@@ -115,6 +111,8 @@ class WebAccess(_Settings):
         url: Base address, such as `https://archive.example/dicom-web`.
         token_file: File with a bearer token; without it, no token is sent.
         user_file: File with `name:password` for HTTP basic authentication.
+        unencrypted: Whether token and password may be sent to another machine by http, where others can read
+            and use them.
         tls: Certificates; `authorities` replaces those of the system.
         timeout_s: Longest wait for an answer in seconds.
     """
@@ -122,6 +120,7 @@ class WebAccess(_Settings):
     url: Annotated[str, Field(pattern=r"^https?://")]
     token_file: Path | None = None
     user_file: Path | None = None
+    unencrypted: bool = False
     tls: Tls | None = None
     timeout_s: Seconds = 60.0
 
@@ -134,6 +133,8 @@ class DicomwebSource(WebAccess):
         url: Base address, such as `https://archive.example/dicom-web`.
         token_file: File with a bearer token; without it, no token is sent.
         user_file: File with `name:password` for HTTP basic authentication.
+        unencrypted: Whether token and password may be sent to another machine by http, where others can read
+            and use them.
         tls: Certificates; `authorities` replaces those of the system.
         timeout_s: Longest wait for an answer in seconds.
         modality: Modalities that are asked for.
@@ -180,6 +181,8 @@ class DicomwebDestination(WebAccess):
         url: Base address, such as `https://archive.example/dicom-web`.
         token_file: File with a bearer token; without it, no token is sent.
         user_file: File with `name:password` for HTTP basic authentication.
+        unencrypted: Whether token and password may be sent to another machine by http, where others can read
+            and use them.
         tls: Certificates; `authorities` replaces those of the system.
         timeout_s: Longest wait for an answer in seconds.
     """
@@ -306,6 +309,8 @@ class GatewayConfiguration(_Settings):
         retries: How often something is tried again.
         delete_after_days: Days after which images that are done, and those that no rule fits, are deleted
             with their results; none keeps them. Quarantine is never deleted.
+        forget_after_days: Days after which the hashes of a deleted image are deleted too. Until then an image
+            that comes again is not predicted again. More than the `days` of each source of the kind dicomweb.
         monitoring: Health and figures; none opens no port.
         site_key_file: File with a secret of at least 32 characters, with which ids in logs are hashed; by
             default one is made in the state folder.
@@ -319,8 +324,20 @@ class GatewayConfiguration(_Settings):
     limits: Limits = Limits()
     retries: Retries = Retries()
     delete_after_days: Annotated[float, Field(ge=0)] | None = None
+    forget_after_days: Annotated[float, Field(ge=0)] = 90.0
     monitoring: Monitoring | None = Monitoring()
     site_key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _known_while_asked_for(self) -> GatewayConfiguration:
+        asked = [source.days for source in self.sources.values() if source.kind == "dicomweb"]
+        # Images of today and of so many days before are asked for: a forgotten one would come as a new one.
+        if self.delete_after_days is not None and asked and self.forget_after_days <= max(asked) + 1:
+            raise ValueError(
+                f"`forget_after_days` must be more than {max(asked) + 1}, because a source asks for the "
+                f"images of the last {max(asked)} days: it would fetch forgotten ones again and again"
+            )
+        return self
 
     @model_validator(mode="after")
     def _fits_together(self) -> GatewayConfiguration:
@@ -346,52 +363,3 @@ class GatewayConfiguration(_Settings):
                     "remove it from `write`, or add a destination of the kind folder to `send_to`"
                 )
         return self
-
-
-def read_configuration(path: Path) -> GatewayConfiguration:
-    """Read the configuration of a gateway; relative paths in it start at its folder.
-
-    Raises:
-        UsageError: The file is missing or no YAML, has unknown fields, or a field has an impossible value.
-    """
-    try:
-        values = read_yaml(path)
-    except (OSError, UnusableTextError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise UsageError(
-            f"The configuration {path} cannot be read: {said}. Correct it, or give another file.",
-            code="LEX-USE-1230",
-        ) from error
-    if not isinstance(values, dict):
-        raise UsageError(
-            f"{path} must hold fields such as `state: ...`, not {content_of(values)}.",
-            code="LEX-USE-1231",
-        )
-    try:
-        return _with_folder(GatewayConfiguration.model_validate(values), path.absolute().parent)
-    except ValidationError as error:
-        raise UsageError(f"{path}: {explain(GatewayConfiguration, error)}.", code="LEX-USE-1232") from error
-
-
-def _with_folder(settings: GatewayConfiguration, folder: Path) -> GatewayConfiguration:
-    """Return the configuration with absolute paths."""
-
-    def absolute(model: BaseModel) -> BaseModel:
-        changes: dict[str, object] = {}
-        for name in type(model).model_fields:
-            value = getattr(model, name)
-            if isinstance(value, Path):
-                changes[name] = folder / value
-            elif isinstance(value, BaseModel):
-                changes[name] = absolute(value)
-            elif isinstance(value, dict):
-                changes[name] = {key: absolute(entry) for key, entry in value.items()}
-            elif name == "rules":
-                changes[name] = tuple(absolute(rule) for rule in value)
-            elif name == "run" and (folder / value).is_dir():
-                changes[name] = str(folder / value)
-        return model.model_copy(update=changes)
-
-    made = absolute(settings)
-    assert isinstance(made, GatewayConfiguration)
-    return made

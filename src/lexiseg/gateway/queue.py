@@ -18,7 +18,8 @@ from typing import Literal
 from lexiseg.errors import DataError
 
 #: How far an image is: it waits for its prediction; its results are being delivered; everything was
-#: delivered; no rule fits it, or Lexiseg made it; a person must look at it; its files were deleted.
+#: delivered; no rule fits it, or Lexiseg made it; a person must look at it; its files were deleted, and its
+#: hashes are still known.
 State = Literal["waiting", "predicted", "done", "left_out", "quarantined", "deleted"]
 
 #: Name of the file in the state folder.
@@ -41,6 +42,7 @@ CREATE TABLE image (
 );
 CREATE INDEX image_uid ON image (uid_hash);
 CREATE INDEX image_state ON image (state, number);
+CREATE INDEX image_changed ON image (state, changed);
 CREATE TABLE delivery (
     image TEXT NOT NULL REFERENCES image (id),
     destination TEXT NOT NULL,
@@ -281,6 +283,25 @@ class Queue:
                 "WHERE id = ?",
                 (time.time(), id),
             )
+
+    def delete(self, id: str) -> None:
+        """Note that the files of an image are deleted; its hashes stay, so it is known if it comes again."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM delivery WHERE image = ?", (id,))
+            database.execute(
+                "UPDATE image SET state = 'deleted', code = '', rule = '', changed = ? WHERE id = ?",
+                (time.time(), id),
+            )
+
+    def forget_deleted(self, before: float) -> int:
+        """Remove the images whose files were deleted before a time; return how many there were.
+
+        One that comes again is a new one afterwards. The file keeps its size and uses the room again.
+        """
+        with self._transaction() as database:
+            return database.execute(
+                "DELETE FROM image WHERE state = 'deleted' AND changed < ?", (before,)
+            ).rowcount
 
     def forget(self, id: str) -> None:
         """Remove an image; one with the same UID is a new one afterwards."""

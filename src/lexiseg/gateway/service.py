@@ -92,17 +92,24 @@ def opened_state(configuration: GatewayConfiguration, log: EventLog) -> Iterator
 
 
 def delete_old(state: GatewayState) -> int:
-    """Delete the files of images that are done or left out and old enough; return how many there are."""
-    days = state.configuration.delete_after_days
-    if days is None:
+    """Delete the files of images that are done or left out and old enough; return how many there are.
+
+    Their hashes are forgotten later. An image that comes again after that is predicted again; its results
+    have the same UIDs, so an archive gets no duplicate.
+    """
+    settings, now = state.configuration, time.time()
+    if settings.delete_after_days is None:
         return 0
-    ids = state.queue.ids("done", "left_out", before=time.time() - days * _SECONDS_PER_DAY)
+    ids = state.queue.ids("done", "left_out", before=now - settings.delete_after_days * _SECONDS_PER_DAY)
     for id in ids:
         # First the queue: files without a place in it are removed at the next start.
-        state.queue.settle(id, "deleted")
+        state.queue.delete(id)
         state.spool.drop(id)
     if ids:
         state.log.write("deleted", count=len(ids))
+    forgotten = state.queue.forget_deleted(now - settings.forget_after_days * _SECONDS_PER_DAY)
+    if forgotten:
+        state.log.write("forgotten", count=forgotten)
     return len(ids)
 
 

@@ -10,6 +10,7 @@ from dicomweb_client.web import DICOMwebClient
 from lexiseg.clinic.dicomweb_client import dicomweb_client
 from lexiseg.errors import UsageError
 from lexiseg.gateway.configuration import WebAccess
+from lexiseg.web_address import holds_credentials, is_readable_on_the_way
 
 
 def web_client(access: WebAccess, *, largest_mb: float | None = None) -> DICOMwebClient:
@@ -20,8 +21,10 @@ def web_client(access: WebAccess, *, largest_mb: float | None = None) -> DICOMwe
         largest_mb: Largest answer in MB; None is no limit.
 
     Raises:
-        UsageError: A file that the configuration names cannot be read, or holds no credentials.
+        UsageError: A file that the configuration names cannot be read, or holds no credentials; or
+            credentials would be sent without encryption, or stand in the address.
     """
+    _check_credentials(access)
     session = requests.Session()
     if access.tls is not None:
         if access.tls.authorities is not None:
@@ -43,6 +46,30 @@ def web_client(access: WebAccess, *, largest_mb: float | None = None) -> DICOMwe
         session=session,
         largest_mb=largest_mb,
     )
+
+
+def _check_credentials(access: WebAccess) -> None:
+    """Refuse credentials that others could read.
+
+    Raises:
+        UsageError: They would be sent without encryption, or stand in the address.
+    """
+    if holds_credentials(access.url):
+        # The message does not hold the address: it would show the password.
+        raise UsageError(
+            "An address of a DICOMweb service holds a user or a password, which would be shown in logs. Put "
+            "`name:password` into a file, and name it as `user_file`.",
+            code="LEX-USE-1671",
+        )
+    has_secret = access.token_file is not None or access.user_file is not None
+    if has_secret and not access.unencrypted and is_readable_on_the_way(access.url):
+        named = "token_file" if access.token_file is not None else "user_file"
+        raise UsageError(
+            f"{access.url} is another machine and not encrypted: others on the way could read and use what "
+            f"`{named}` holds. Use an address that begins with https://, or set `unencrypted: true` if "
+            "nobody else uses the network.",
+            code="LEX-USE-1672",
+        )
 
 
 def _secret(file: Path) -> str:

@@ -42,9 +42,12 @@ class Client:
         token: A token of the server, where it asks for one.
         model: Name of the model; None takes the default one of the server.
         timeout: Seconds to wait for an answer.
+        unencrypted: Whether the token may be sent to another machine without encryption, where others can
+            read and use it.
 
     Raises:
-        UsageError: The address is not one of http or https, or the token holds characters that no token has.
+        UsageError: The address is not one of http or https, the token holds characters that no token has, or
+            it would be sent without encryption.
 
     Examples:
         >>> with lexiseg.Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
@@ -52,9 +55,15 @@ class Client:
     """
 
     def __init__(
-        self, url: str, *, token: str | None = None, model: str | None = None, timeout: float = _SECONDS
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        model: str | None = None,
+        timeout: float = _SECONDS,
+        unencrypted: bool = False,
     ) -> None:
-        self._connection = Connection(url, token=token, timeout=timeout)
+        self._connection = Connection(url, token=token, timeout=timeout, unencrypted=unencrypted)
         self._model = model
 
     def predict(self, image: str | Path | Pixels) -> Prediction:

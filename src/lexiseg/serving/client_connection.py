@@ -14,6 +14,7 @@ from lexiseg.errors import RequestError, UsageError
 from lexiseg.json_records import Record
 from lexiseg.serving.records.common import RefusalRecord
 from lexiseg.structured_text import UnusableTextError, parse_json
+from lexiseg.web_address import holds_credentials, is_readable_on_the_way
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -29,12 +30,14 @@ class Connection:
         url: Address of the server.
         token: A token of the server, where it asks for one.
         timeout: Seconds to wait for an answer.
+        unencrypted: Whether the token may be sent to another machine without encryption.
 
     Raises:
-        UsageError: The address is not one of http or https, or the token holds characters that no token has.
+        UsageError: The address is not one of http or https, the token holds characters that no token has, or
+            it would be sent without encryption.
     """
 
-    def __init__(self, url: str, *, token: str | None, timeout: float) -> None:
+    def __init__(self, url: str, *, token: str | None, timeout: float, unencrypted: bool) -> None:
         if not _ADDRESS.match(url):
             raise UsageError(
                 f"Expected the address of a server, such as http://127.0.0.1:8000, got {url!r}.",
@@ -46,6 +49,13 @@ class Connection:
                 "The token holds characters that no token has, such as a space or the end of a line. Pass it "
                 "as `lexiseg token new` printed it.",
                 code="LEX-USE-1116",
+            )
+        if not unencrypted and (token or holds_credentials(url)) and is_readable_on_the_way(url):
+            raise UsageError(
+                "The token would be sent to another machine without encryption, and others on the way could "
+                "read and use it. Use an address that begins with https:// (`lexiseg serve "
+                "--tls-certificate`), or state unencrypted=True if nobody else uses the network.",
+                code="LEX-USE-1670",
             )
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         # The address is stated, so no proxy of the environment is asked.

@@ -9,7 +9,7 @@ from lexiseg.errors import UsageError
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.serving.image_addresses import AllowedHost
 from lexiseg.serving.limits import Limits
-from lexiseg.serving.security import LOOPBACK_NAMES, is_loopback
+from lexiseg.web_address import LOOPBACK_NAMES, is_loopback
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lexiseg.errors import RequestError
-
-#: Names of this machine in URLs.
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _POLICY = "; ".join(
     (
@@ -37,14 +33,6 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _ONE_YEAR = "max-age=31536000"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address to listen on can be reached from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host in LOOPBACK_NAMES
 
 
 def check_sender(method: str, headers: Headers, *, names: frozenset[str] | None) -> None:

@@ -11,9 +11,11 @@ import yaml
 from dicom_files import dicom_dataset
 from gateway_setup import RULE, picture
 from lexiseg.gateway.classification import classify
-from lexiseg.gateway.configuration import Rule, read_configuration
+from lexiseg.gateway.configuration import Rule, WebAccess
+from lexiseg.gateway.configuration_file import read_configuration
 from lexiseg.gateway.routing import Header, rule_for
 from lexiseg.gateway.site_key import SiteKey
+from lexiseg.gateway.web_session import web_client
 from refusals import refuses
 
 VALID: dict[str, Any] = {
@@ -65,6 +67,16 @@ def test_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
             ["only a folder takes mask", "remove it from `write`"],
         ),
         ({"colour": "red"}, ["colour", "no such field"]),
+        (
+            {
+                "sources": {
+                    "a": {"kind": "dicomweb", "url": "https://a.example", "modality": ["CR"], "days": 7}
+                },
+                "delete_after_days": 1,
+                "forget_after_days": 8,
+            },
+            ["`forget_after_days` must be more than 8", "the last 7 days"],
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, changes: dict[str, Any], words: list[str]) -> None:
@@ -146,3 +158,29 @@ def test_the_site_key_hides_and_repeats(tmp_path: Path) -> None:
         SiteKey.of_file(tmp_path / "short", tmp_path)
     with refuses("LEX-USE-1233", "absent"):
         SiteKey.of_file(tmp_path / "absent", tmp_path)
+
+
+@pytest.mark.parametrize(("field", "content"), [("token_file", "secret"), ("user_file", "me:secret")])
+def test_credentials_are_not_sent_to_another_machine_without_encryption(
+    tmp_path: Path, field: str, content: str
+) -> None:
+    (tmp_path / "file").write_text(content)
+
+    def access(url: str, **more: bool) -> WebAccess:
+        return WebAccess.model_validate({"url": url, field: tmp_path / "file", **more})
+
+    with refuses("LEX-USE-1672", "http://archive.example/dicom-web", field, "unencrypted: true"):
+        web_client(access("http://archive.example/dicom-web"))
+    for allowed in (
+        access("http://archive.example/dicom-web", unencrypted=True),
+        access("https://archive.example/dicom-web"),
+        access("http://127.0.0.1:8042/dicom-web"),
+        WebAccess(url="http://archive.example/dicom-web"),
+    ):
+        web_client(allowed)
+
+
+def test_an_address_with_a_password_is_refused_and_not_shown() -> None:
+    with refuses("LEX-USE-1671", "user_file") as caught:
+        web_client(WebAccess(url="https://me:secret@archive.example/dicom-web"))
+    assert "secret" not in str(caught.value)

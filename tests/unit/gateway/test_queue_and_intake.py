@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,62 @@ def test_old_images_are_deleted_and_still_known(tmp_path: Path) -> None:
         assert Intake(state).take(image_bytes(1), source="s", sop_uid="1") == "repeated"
     with opened(settings(tmp_path)) as (state, _):
         assert delete_old(state) == 0
+
+
+def test_hashes_of_deleted_images_are_forgotten_after_some_days(tmp_path: Path) -> None:
+    with opened(settings(tmp_path, delete_after_days=0, forget_after_days=90)) as (state, events):
+        take(state, image_bytes(1), "1")
+        state.queue.settle(state.queue.ids("waiting")[0], "done")
+        assert delete_old(state) == 1
+        assert delete_old(state) == 0
+        assert state.queue.counts() == {"deleted": 1}
+        # Another content with its UID would replace its results in an archive.
+        assert Intake(state).take(image_bytes(1, PatientID="x"), source="s", sop_uid="1") == "conflicting"
+    with opened(settings(tmp_path, delete_after_days=0, forget_after_days=0)) as (state, events):
+        assert delete_old(state) == 0
+        assert [(event["event"], event["count"]) for event in events()] == [("forgotten", 1)]
+        assert state.queue.counts() == {"quarantined": 1}
+    with opened(settings(tmp_path / "other", delete_after_days=0, forget_after_days=0)) as (state, _):
+        take(state, image_bytes(1), "1")
+        state.queue.settle(state.queue.ids("waiting")[0], "left_out")
+        assert (delete_old(state), delete_old(state)) == (1, 0)
+        assert Intake(state).take(image_bytes(1), source="s", sop_uid="1") == "new"
+
+
+def test_without_deletion_nothing_is_forgotten(tmp_path: Path) -> None:
+    with opened(settings(tmp_path, forget_after_days=0)) as (state, _):
+        take(state, image_bytes(1), "1")
+        state.queue.settle(state.queue.ids("waiting")[0], "done")
+        delete_old(state)
+        assert state.queue.counts() == {"done": 1}
+
+
+def test_the_file_of_the_queue_does_not_grow_without_bound(tmp_path: Path) -> None:
+    file = tmp_path / "queue.sqlite3"
+    queue = Queue(file)
+    queue._database.execute("PRAGMA synchronous = OFF")  # only for the speed of this test
+    sizes, known = [], []
+    for day in range(12):
+        for number in range(60):
+            id = f"{day:016d}{number:016d}"
+            queue.add(id, uid_hash=id * 2, content_hash=id * 2, source="port")
+            queue.predicted(id, rule="chest", code="", destinations=["archive", "folder"])
+            queue.delivered(id, "archive")
+            queue.delivered(id, "folder")
+            queue.delete(id)
+        # A day of 1000 seconds goes by; what was deleted more than two days ago is forgotten.
+        queue._database.execute("UPDATE image SET changed = changed - 1000")
+        assert queue.forget_deleted(time.time() - 2500) == (60 if day > 1 else 0)
+        queue._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        sizes.append(file.stat().st_size)
+        known.append(sum(queue.counts().values()))
+        (rows,) = queue._database.execute("SELECT COUNT(*) FROM delivery").fetchone()
+        assert rows == 0
+    queue.close()
+    assert max(known) == known[-1] == 120
+    # It grows while the first days come, and then uses its room again.
+    assert sizes[0] < sizes[2]
+    assert max(sizes[3:]) <= 1.1 * sizes[3]
 
 
 def test_an_image_that_ended_the_process_comes_alone_and_last(tmp_path: Path) -> None:

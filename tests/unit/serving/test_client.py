@@ -24,3 +24,20 @@ def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(token: str) ->
 def test_usual_addresses_and_tokens_are_taken() -> None:
     for url in ("http://127.0.0.1:8000", "HTTPS://[::1]:8000/", "https://example.org/lexiseg"):
         lexiseg.Client(url, token="lxs_JqaXY-3n7SI").close()
+
+
+@pytest.mark.parametrize("url", ["http://server.example:8000", "http://10.0.0.5:8000"])
+def test_a_token_is_not_sent_to_another_machine_without_encryption(url: str) -> None:
+    with refuses("LEX-USE-1670", "https://", "unencrypted=True") as caught:
+        lexiseg.Client(url, token="lxs_JqaXY-3n7SI")
+    assert "JqaXY" not in str(caught.value)
+    lexiseg.Client(url, token="lxs_JqaXY-3n7SI", unencrypted=True).close()
+    lexiseg.Client(url).close()
+    lexiseg.Client("http://127.0.0.1:8000", token="lxs_JqaXY-3n7SI").close()
+
+
+def test_a_password_in_an_address_is_not_sent_without_encryption() -> None:
+    with refuses("LEX-USE-1670") as caught:
+        lexiseg.Client("http://me:secret@server.example")
+    assert "secret" not in str(caught.value)
+    lexiseg.Client("https://me:secret@server.example").close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from lexiseg.clinic.dataset import BROKEN
 from lexiseg.clinic.dicomweb_client import AS_STORED, MODALITY, SERIES_UID, STUDY_UID, dicomweb_client
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import disk_errors, make_folder
+from lexiseg.web_address import is_readable_on_the_way
 
 #: The variable of the environment that holds a bearer token.
 TOKEN_VARIABLE = "LEXISEG_DICOMWEB_TOKEN"
@@ -138,7 +138,7 @@ def copy_images(text: str, folder: Path) -> int:
 
 def _client(address: DicomwebAddress) -> DICOMwebClient:
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
-    if token and not address.service.startswith("https://") and not _is_loopback(address.service):
+    if token and is_readable_on_the_way(address.service):
         raise UsageError(
             f"{address.service} is not encrypted, and the token in {TOKEN_VARIABLE} would be readable on the "
             "way. Use an address that begins with https://.",
@@ -188,14 +188,6 @@ def _place(folder: Path, dataset: Dataset) -> Path:
         raise ValueError("an image without valid UIDs came")
     study, series, image = uids
     return folder / study / "series" / series / "instances" / f"{image}.dcm"
-
-
-def _is_loopback(service: str) -> bool:
-    host = urlsplit(service).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _reason(error: BaseException) -> str:
