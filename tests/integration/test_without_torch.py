@@ -72,6 +72,14 @@ def test_evaluates(data: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+def test_tests_the_installation() -> None:
+    done = run("doctor", "--json")
+    assert done.code == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert [(engine["name"], engine["words_equal"]) for engine in found["engines"]] == [("onnx", True)]
+    assert found["engines"][0]["dice"] > 0.999
+
+
 def test_checks_data(data: Path) -> None:
     assert run("data", "check", data).code == 0
 

@@ -48,10 +48,12 @@ def _show(found: InstallationReport) -> None:
         state = "" if folder.exists else ", not made yet"
         say(f"{folder.purpose}: {folder.path}, {folder.free_gb:.1f} GB free{state}")
     for engine in found.engines:
-        if engine.error is None:
+        if engine.dice is not None and engine.image_seconds is not None:
             words = "equal words" if engine.words_equal else "other words"
-            same = "" if engine.dice is None else f", Dice of the masks {engine.dice:.4f}, {words}"
-            say(f"Self-test of {engine.description}: {engine.seconds:.1f} s{same}")
+            say(
+                f"Self-test of {engine.description}: {1000 * engine.image_seconds:.0f} ms per image, ready "
+                f"after {engine.load_seconds:.1f} s; Dice with the stored mask {engine.dice:.4f}, {words}"
+            )
 
 
 def _versions(packages: dict[str, str]) -> str:

@@ -16,11 +16,14 @@ _LITTLE_GB = 1.0
 
 
 def devices() -> tuple[DeviceState, ...]:
-    """Return the processor, and the GPUs that torch finds."""
+    """Return the processor, and the GPUs that torch finds; none where torch is broken."""
     found = [DeviceState(name="cpu", title=platform.processor() or platform.machine())]
     if is_installed("torch"):
-        import torch
-
+        try:
+            import torch
+        # A broken package can raise anything; the self-test of its engine says what.
+        except Exception:
+            return tuple(found)
         for number in range(torch.cuda.device_count()):
             about = torch.cuda.get_device_properties(number)
             memory = round(about.total_memory / 1e9, 1)

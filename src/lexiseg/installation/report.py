@@ -60,15 +60,18 @@ class EngineTest(Record):
     Attributes:
         name: The engine.
         description: Engine, version, type of the numbers, device; None if it could not start.
-        seconds: Time of loading and predicting.
-        dice: Dice of its mask with that of the first engine that gave one, 0..1; None for that one.
-        words_equal: Whether it retrieved the same words; None where `dice` is.
+        load_seconds: Time to load the package and the model, and to predict the first image; until the error
+            if there was one.
+        image_seconds: Time of the image when it is predicted once more; None if the engine gave no mask.
+        dice: Dice of its mask with the stored one, 0..1; None if it gave no mask.
+        words_equal: Whether it retrieved the stored words; None if it gave no mask.
         error: Why it gave no mask; None if it did.
     """
 
     name: Literal["onnx", "torch", "openvino"]
     description: str | None
-    seconds: float
+    load_seconds: float
+    image_seconds: float | None
     dice: float | None
     words_equal: bool | None
     error: str | None

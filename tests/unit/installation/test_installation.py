@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -13,10 +16,12 @@ import lexiseg
 from lexiseg.cli.app import app
 from lexiseg.extras import install_command
 from lexiseg.installation import machine, packages, self_test
+from lexiseg.installation.expectation import expectation
 from lexiseg.installation.machine import device_findings, devices, folder_findings, folders
 from lexiseg.installation.packages import by_extra, extra_states, package_findings, requirements
 from lexiseg.installation.report import DeviceState, EngineTest, Finding, FolderState, InstallationReport
 from lexiseg.installation.self_test import engine_findings, engine_tests
+from lexiseg.runs.shipped import model_names
 
 STATED = (
     "numpy<3,>=1.26",
@@ -125,15 +130,16 @@ def test_a_gpu_that_torch_does_not_find(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def engine(**changes: object) -> EngineTest:
-    values = {"name": "torch", "description": "torch 2", "seconds": 1.0, "dice": 1.0, "words_equal": True}
-    return EngineTest.model_validate({**values, "error": None, **changes})
+    values = {"name": "torch", "description": "torch 2", "load_seconds": 1.0, "image_seconds": 0.0251}
+    return EngineTest.model_validate({**values, "dice": 1.0, "words_equal": True, "error": None, **changes})
 
 
 def test_engines_that_differ_or_fail() -> None:
-    first = engine(name="onnx", dice=None, words_equal=None)
+    first = engine(name="onnx", dice=0.9991)
     assert engine_findings((first, engine())) == []
-    broken = {"description": None, "dice": None, "words_equal": None, "error": "ImportError: no libfoo"}
-    found = engine_findings((first, engine(dice=0.9), engine(words_equal=False), engine(**broken)))
+    nothing = dict.fromkeys(("description", "image_seconds", "dice", "words_equal"))
+    broken = engine(**nothing, error="ImportError: no libfoo")
+    found = engine_findings((first, engine(dice=0.9), engine(words_equal=False), broken))
     assert [finding.kind for finding in found] == ["problem"] * 3
     assert "Dice of the masks 0.9000, equal words" in found[0].text
     assert "other words" in found[1].text
@@ -142,15 +148,18 @@ def test_engines_that_differ_or_fail() -> None:
     assert engine_findings(())[0].kind == "problem"
 
 
-def test_the_self_test_finds_equal_masks_and_survives_a_broken_engine(
+def test_the_self_test_gives_the_stored_result_and_survives_a_broken_engine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(self_test, "is_installed", lambda package: package != "torch")
-    first, second = engine_tests()
-    assert (first.name, first.dice, first.error) == ("onnx", None, None)
-    assert (second.name, second.words_equal, second.error) == ("openvino", True, None)
-    assert second.dice is not None
-    assert second.dice > 0.999
+    tests = engine_tests()
+    assert [test.name for test in tests] == ["onnx", "openvino"]
+    for test in tests:
+        assert (test.words_equal, test.error) == (True, None)
+        assert test.dice is not None
+        assert test.dice > 0.999
+        assert test.image_seconds is not None
+        assert 0 < test.image_seconds < 10
     predictor = self_test.Predictor
 
     def broken(run: str, options: lexiseg.PredictionOptions) -> lexiseg.Predictor:
@@ -160,8 +169,49 @@ def test_the_self_test_finds_equal_masks_and_survives_a_broken_engine(
 
     monkeypatch.setattr(self_test, "Predictor", broken)
     first, second = engine_tests()
-    assert (first.description, first.error) == (None, "ImportError: no libfoo")
-    assert (second.description is None, second.dice) == (False, None)
+    assert (first.description, first.dice, first.error) == (None, None, "ImportError: no libfoo")
+    assert second.words_equal
+
+
+def test_a_changed_result_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(self_test, "is_installed", lambda package: package == "onnxruntime")
+    stored = expectation()
+    # As if the engine had moved the mask by 2 pixels, or retrieved another word.
+    moved = replace(stored, mask=np.roll(stored.mask, 2, axis=1))
+    words = stored.words.model_copy(update={"phrases": ("other", *stored.words.phrases[1:])})
+    for changed, said in (
+        (moved, "equal words"),
+        (replace(stored, words=words), "Dice of the masks 1.0000, other words"),
+    ):
+        monkeypatch.setattr(self_test, "expectation", lambda changed=changed: changed)
+        (found,) = engine_findings(engine_tests())
+        assert (found.kind, said in found.text) == ("problem", True), found.text
+
+
+def test_the_stored_result_is_that_of_a_drawn_chest_with_lesions() -> None:
+    stored = expectation()
+    assert stored.words.model in model_names()
+    assert stored.image.shape == (224, 224, 3)
+    assert 0.05 < stored.mask.mean() < 0.2
+    assert len(stored.words.phrases) == 4
+    assert "bilateral pulmonary infection" in stored.words.phrases
+
+
+def test_a_damaged_file_of_the_expectation_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(self_test, "is_installed", lambda package: package == "onnxruntime")
+    monkeypatch.setattr("lexiseg.installation.expectation.FOLDER", tmp_path)
+    (found,) = engine_findings(engine_tests())
+    assert "FileNotFoundError" in found.text
+    assert "image.png" in found.text
+
+
+def test_a_broken_torch_does_not_end_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "is_installed", lambda package: True)
+    # What `import torch` meets where its library is damaged.
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert [device.name for device in devices()] == ["cpu"]
 
 
 def report(*findings: Finding) -> InstallationReport:
@@ -178,7 +228,7 @@ def report(*findings: Finding) -> InstallationReport:
         cores=4,
         threads=2,
         folders=(FolderState(purpose="Current folder", path="/x", exists=True, writable=True, free_gb=9.0),),
-        engines=(engine(name="onnx", dice=None, words_equal=None), engine()),
+        engines=(engine(name="onnx", description="onnx 1", dice=0.9994), engine()),
         findings=findings,
     )
 
@@ -189,6 +239,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lexiseg.installation.check.check_installation", lambda: report(note))
     done = CliRunner().invoke(app, ["doctor"])
     assert done.exit_code == 0
+    times = "25 ms per image, ready after 1.0 s"
     assert done.stdout.splitlines() == [
         "Lexiseg 0.2.0, Python 3.11.7, Linux",
         "Packages: numpy 2.0",
@@ -196,8 +247,8 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
         "Device cuda:0: H200, 140.0 GB",
         "Processor cores: 4; threads of an engine: 2",
         "Current folder: /x, 9.0 GB free",
-        "Self-test of torch 2: 1.0 s",
-        "Self-test of torch 2: 1.0 s, Dice of the masks 1.0000, equal words",
+        f"Self-test of onnx 1: {times}; Dice with the stored mask 0.9994, equal words",
+        f"Self-test of torch 2: {times}; Dice with the stored mask 1.0000, equal words",
         "Nothing is broken.",
     ]
     assert done.stderr == "Note: A note. Read it.\n"
