@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,10 +13,11 @@ import typer
 from lexiseg.cli.common_options import EngineName, progress_bar, say, warn
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.predict_inputs import PredictInputs, find_inputs
+from lexiseg.cli.predict_job import PredictJob
 from lexiseg.cli.predict_options import PredictRequest
 from lexiseg.cli.predict_summary import PredictOutcome, raise_for_failures, say_outcome
 from lexiseg.cli.predict_upload import remote_folder, upload
-from lexiseg.cli.volume_options import predict_volumes
+from lexiseg.cli.predict_volumes import predict_volumes
 from lexiseg.errors import LexisegError
 from lexiseg.extras import load_module
 
@@ -56,52 +57,36 @@ def run_prediction(context: typer.Context, request: PredictRequest) -> None:
     if request.ray is not None:
         predictor = _on_cluster(predictor, inputs, request.ray)
     say(f"Engine: {predictor.engine.description}.")
-    outcome = _predict(request, predictor, inputs, place, writers=writers, named=sources.named)
+    outcome = _predict(
+        PredictJob(
+            request=request,
+            predictor=predictor,
+            inputs=inputs,
+            place=place,
+            writers=writers,
+            named=sources.named,
+        )
+    )
     if remote is not None:
         outcome = replace(outcome, results=upload(remote))
     say_outcome(outcome, predictor, place)
     raise_for_failures(outcome)
 
 
-def _predict(
-    request: PredictRequest,
-    predictor: Predictor,
-    inputs: PredictInputs,
-    place: Path,
-    *,
-    writers: Sequence[str | Writer],
-    named: Callable[[str], str],
-) -> PredictOutcome:
-    """Predict volumes and images to files of this computer.
-
-    Args:
-        request: The request.
-        predictor: The predictor.
-        inputs: What is predicted.
-        place: The output folder on this computer.
-        writers: Output formats of images.
-        named: Returns a message in which private copies have the names of their sources.
-    """
+def _predict(job: PredictJob) -> PredictOutcome:
+    """Predict volumes and images to files of this computer."""
     volumes = volume_failure = images = None
-    if inputs.volumes:
-        volumes, volume_failure = predict_volumes(
-            predictor,
-            inputs.volumes,
-            place,
-            formats=request.formats,
-            axis=request.axis,
-            smooth=request.smooth_slices,
-            named=named,
-        )
-    if inputs.images or not inputs.volumes:
-        images = _predict_images(request, predictor, inputs, place, writers=writers, named=named)
+    if job.inputs.volumes:
+        volumes, volume_failure = predict_volumes(job)
+    if job.inputs.images or not job.inputs.volumes:
+        images = _predict_images(job)
     return PredictOutcome(
         images=images,
-        named_images=len(inputs.images),
+        named_images=len(job.inputs.images),
         results=None if images is None else str(images.results),
         volumes=volumes,
         volume_failure=volume_failure,
-        named=named,
+        named=job.named,
     )
 
 
@@ -153,24 +138,8 @@ def _say_forecast(request: PredictRequest, predictor: Predictor, inputs: Predict
         warn(f"Would be skipped: {error}")
 
 
-def _predict_images(
-    request: PredictRequest,
-    predictor: Predictor,
-    inputs: PredictInputs,
-    place: Path,
-    *,
-    writers: Sequence[str | Writer],
-    named: Callable[[str], str],
-) -> BatchSummary:
+def _predict_images(job: PredictJob) -> BatchSummary:
     """Predict the images, with a progress bar.
-
-    Args:
-        request: The request.
-        predictor: The predictor.
-        inputs: What is predicted.
-        place: The output folder on this computer.
-        writers: Output formats.
-        named: Returns a message in which private copies have the names of their sources.
 
     Raises:
         KeyboardInterrupt: A person stopped it; the message says how it goes on.
@@ -178,22 +147,22 @@ def _predict_images(
     from lexiseg import predict_to_files
     from lexiseg.inference.shards import predict_shard
 
-    shard = request.shard
+    request, place, shard = job.request, job.place, job.request.shard
     with progress_bar() as progress:
-        task = progress.add_task("predicting", total=len(inputs.images))
+        task = progress.add_task("predicting", total=len(job.inputs.images))
 
         def show(path: Path, result: object) -> None:
             progress.advance(task)
             if isinstance(result, LexisegError):
-                warn(f"Skipped: {named(str(result))}")
+                warn(f"Skipped: {job.named(str(result))}")
 
         try:
             predict_all = predict_to_files if shard is None else partial(predict_shard, shard=shard)
             return predict_all(
-                predictor,
-                inputs.all_images,
+                job.predictor,
+                job.inputs.all_images,
                 place,
-                writers=writers,
+                writers=job.writers,
                 on_result=show,
                 on_resumed=lambda path: progress.advance(task),
             )
