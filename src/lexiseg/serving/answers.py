@@ -69,18 +69,7 @@ def prediction_answer(
         mask=png_text(prediction.mask),
         outlines=class_outlines(prediction.mask, classes),
         preview=_preview(prediction.mask, received.image, classes) if wanted else None,
-        words=tuple(
-            WordAnswer(
-                factor=word.factor,
-                title=word.title,
-                index=word.index,
-                phrase=word.phrase,
-                confidence=word.confidence,
-                runners_up=word.runners_up,
-                probabilities=word.probabilities,
-            )
-            for word in prediction.words
-        ),
+        words=tuple(WordAnswer.model_validate(word, from_attributes=True) for word in prediction.words),
         measured=None if prediction.measured is None else prediction.measured.phrases,
         agreement=prediction.agreement,
         flagged=prediction.flagged,
@@ -117,16 +106,7 @@ def refined_answer(
         said=refinement.statement.texts,
         unread=refinement.statement.problems,
         words=tuple(
-            RefinedWordAnswer(
-                factor=word.factor,
-                title=word.title,
-                index=word.index,
-                phrase=word.phrase,
-                said_by=word.said_by,
-                retrieved=word.retrieved,
-                confidence=word.confidence,
-            )
-            for word in refinement.words
+            RefinedWordAnswer.model_validate(word, from_attributes=True) for word in refinement.words
         ),
         measured=refinement.measured.phrases,
         agreement=refinement.agreement,

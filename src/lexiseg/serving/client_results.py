@@ -28,18 +28,7 @@ def prediction_of(answer: PredictionAnswer) -> Prediction:
     return Prediction(
         mask=_labels(answer.mask),
         probability=_floats(exact.probability, exact.probability_shape),
-        words=tuple(
-            RetrievedWord(
-                factor=word.factor,
-                title=word.title,
-                index=word.index,
-                phrase=word.phrase,
-                confidence=word.confidence,
-                runners_up=word.runners_up,
-                probabilities=word.probabilities,
-            )
-            for word in answer.words
-        ),
+        words=tuple(RetrievedWord(**word.model_dump()) for word in answer.words),
         measured=_description(exact.measured, answer.measured, exact.side),
         side=exact.side,
         agreement=answer.agreement,
@@ -68,18 +57,7 @@ def refinement_of(answer: RefineResponse) -> Refinement:
         statement=Statement(texts=refined.said, indices=exact.stated_indices, problems=refined.unread),
         mask=_labels(refined.mask),
         probability=_floats(exact.probability, exact.probability_shape),
-        words=tuple(
-            RefinedWord(
-                factor=word.factor,
-                title=word.title,
-                index=word.index,
-                phrase=word.phrase,
-                said_by=word.said_by,
-                retrieved=word.retrieved,
-                confidence=word.confidence,
-            )
-            for word in refined.words
-        ),
+        words=tuple(RefinedWord(**word.model_dump()) for word in refined.words),
         measured=measured,
         agreement=refined.agreement,
         overlap=refined.overlap,

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from lexiseg.errors import LexisegError, UsageError
 from lexiseg.serving.app import make_app
@@ -98,19 +99,7 @@ def serve(options: ServeOptions, *, on_start: Callable[[str], None]) -> None:
     scheme = "http" if options.tls_certificate is None else "https"
     shown = f"[{options.host}]" if ":" in options.host else options.host
     address = f"{scheme}://{shown}:{listening.getsockname()[1]}"
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=options.behind_proxy,
-        timeout_graceful_shutdown=options.stop_seconds,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        limit_concurrency=_CONNECTIONS * options.limits.requests,
-        h11_max_incomplete_event_size=_LONGEST_HEADERS,
-        ssl_certfile=options.tls_certificate,
-        ssl_keyfile=options.tls_key,
-    )
+    config = _uvicorn_config(app, options)
     with listening, asyncio.Runner() as runner:
         loop = runner.get_loop()
 
@@ -137,6 +126,22 @@ def serve(options: ServeOptions, *, on_start: Callable[[str], None]) -> None:
 
         server = Server(config, on_start=start, on_hangup=hangup, on_stop=stop)
         runner.run(server.serve([listening]))
+
+
+def _uvicorn_config(app: FastAPI, options: ServeOptions) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=options.behind_proxy,
+        timeout_graceful_shutdown=options.stop_seconds,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        limit_concurrency=_CONNECTIONS * options.limits.requests,
+        h11_max_incomplete_event_size=_LONGEST_HEADERS,
+        ssl_certfile=options.tls_certificate,
+        ssl_keyfile=options.tls_key,
+    )
 
 
 async def reload_models(service: Service) -> None:
