@@ -165,6 +165,8 @@ DryRun = Annotated[
     ),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images per pass through the network.")]
+DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")]
+BootstrapSeed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap intervals.")]
 
 
 def progress_bar() -> Progress:

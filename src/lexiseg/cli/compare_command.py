@@ -10,6 +10,8 @@ import typer
 from lexiseg.cli.common_options import (
     RUN_HELP,
     AllowLeak,
+    BootstrapSeed,
+    DataFolder,
     Device,
     EngineName,
     EngineOption,
@@ -33,7 +35,7 @@ def compare(
     run_b: Annotated[
         Path, typer.Argument(metavar="RUN_B", help="Run folder or shipped model to compare RUN_A with.")
     ],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
+    data: DataFolder,
     split: Annotated[SplitName, typer.Option(help="Split to compare on.")] = SplitName.TEST,
     out: Annotated[
         Path | None,
@@ -46,7 +48,7 @@ def compare(
     precision: PrecisionOption = PrecisionName.FP32,
     flip_average: FlipAverage = False,
     tolerance: Tolerance = 2.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
+    seed: BootstrapSeed = 0,
     allow_leak: AllowLeak = False,
     shared: Shared = False,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,8 @@ from lexiseg.cli.common_options import (
     AllowLeak,
     AverageWith,
     BatchSize,
+    BootstrapSeed,
+    DataFolder,
     Device,
     EngineName,
     EngineOption,
@@ -29,6 +32,7 @@ from lexiseg.cli.result_tables import interval_text, show_runs
 from lexiseg.printable import counted
 
 if TYPE_CHECKING:
+    from lexiseg.evaluation.evaluate import Evaluation
     from lexiseg.evaluation.options import EvaluationKeywords
 
 
@@ -36,7 +40,7 @@ def evaluate(
     run: Annotated[
         list[Path], typer.Argument(metavar="RUN", help=f"{RUN_HELP} Name several to get one table.")
     ],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data set folder.")],
+    data: DataFolder,
     out: Annotated[
         Path,
         typer.Option(
@@ -54,7 +58,7 @@ def evaluate(
     flip_average: FlipAverage = False,
     average_with: AverageWith = None,
     tolerance: Tolerance = 2.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap intervals.")] = 0,
+    seed: BootstrapSeed = 0,
     allow_leak: AllowLeak = False,
     shared: Shared = False,
 ) -> None:
@@ -82,9 +86,22 @@ def evaluate(
 
         several = evaluate_runs(run, data, out=out, progress=show, **options) if len(run) > 1 else {}
         results = list(several.values()) or [run_evaluation(run[0], data, out=out, progress=show, **options)]
+    _show(results, out, table=several)
+    for result in results:
+        result.raise_for_failures()
+
+
+def _show(results: Sequence[Evaluation], out: Path, *, table: Mapping[str, Evaluation]) -> None:
+    """Say what was scored, and what limits the scores.
+
+    Args:
+        results: The evaluations.
+        out: Their folder.
+        table: The evaluations by run, of several runs; empty for one.
+    """
     show_result([{"out": result.out, "metrics": result.metrics} for result in results])
-    if several:
-        show_runs(several, out)
+    if table:
+        show_runs(table, out)
     else:
         metrics = results[0].metrics
         say(
@@ -100,5 +117,3 @@ def evaluate(
     for sentence in dict.fromkeys(notices):
         if sentence is not None:
             say(sentence)
-    for result in results:
-        result.raise_for_failures()

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from lexiseg.cli.common_options import (
-    RUN_HELP,
     BatchSize,
     Device,
     EngineName,
@@ -38,28 +32,33 @@ from lexiseg.cli.serve_limits import (
     MaxWaiting,
     WatchSeconds,
 )
+from lexiseg.cli.serve_options import (
+    AllowImagesFrom,
+    BehindProxy,
+    Decoders,
+    Host,
+    MaxWaitMs,
+    Port,
+    Runs,
+    StopSeconds,
+    TlsCertificate,
+    TlsKey,
+    TokenFile,
+    Trace,
+)
 from lexiseg.cli.serve_result import ServeResult
 from lexiseg.extras import load_module
 
 
 def serve(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUNS", help=f"{RUN_HELP} The first is the default.")],
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
-    token_file: Annotated[
-        Path | None, typer.Option(help="Ask every request for a token of this file; see `lexiseg token new`.")
-    ] = None,
-    behind_proxy: Annotated[
-        bool, typer.Option("--behind-proxy", help="A proxy in front of the server decides who may use it.")
-    ] = False,
-    tls_certificate: Annotated[Path | None, typer.Option(help="Certificate for TLS, PEM.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate, PEM.")] = None,
-    allow_images_from: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HOST", help="Fetch images by their address from this host. Repeat it for several hosts."
-        ),
-    ] = None,
+    runs: Runs,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    token_file: TokenFile = None,
+    behind_proxy: BehindProxy = False,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    allow_images_from: AllowImagesFrom = None,
     max_file_mb: MaxFileMb = 64,
     max_pixels: MaxPixels = 40_000_000,
     max_seconds: MaxSeconds = 60,
@@ -75,16 +74,10 @@ def serve(
     keep_minutes: KeepMinutes = 60,
     job_disk_mb: JobDiskMb = 16_000,
     watch_seconds: WatchSeconds = 5,
-    max_wait_ms: Annotated[
-        float, typer.Option(min=0, help="Longest time that an image waits for others of its batch.")
-    ] = 5,
-    decoders: Annotated[int, typer.Option(min=1, help="Processes that decode images.")] = 2,
-    stop_seconds: Annotated[
-        int, typer.Option(min=1, help="Seconds that running requests have to end when the server stops.")
-    ] = 30,
-    trace: Annotated[
-        bool, typer.Option("--trace", help="Trace requests with OpenTelemetry, where it is installed.")
-    ] = False,
+    max_wait_ms: MaxWaitMs = 5,
+    decoders: Decoders = 2,
+    stop_seconds: StopSeconds = 30,
+    trace: Trace = False,
     batch_size: BatchSize = 8,
     device: Device = "cpu",
     engine: EngineOption = EngineName.AUTO,

@@ -1,0 +1,185 @@
+"""The options of `lexiseg train`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lexiseg.cli.common_options import PRECISION_NAMES, PrecisionName, name_parser
+from lexiseg.systems.registry import DEFAULT, names, systems
+
+
+class DeviceName(StrEnum):
+    """Where a training runs, as an option."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class UnmaskedName(StrEnum):
+    """What images without a mask do, as an option."""
+
+    WORDS = "words"
+    PSEUDO_LABELS = "pseudo_labels"
+    LEAVE_OUT = "leave_out"
+
+
+class FitName(StrEnum):
+    """How images fit the square picture of the network, as an option."""
+
+    STRETCH = "stretch"
+    PAD = "pad"
+    TILES = "tiles"
+    AUTO = "auto"
+
+
+def _one_of(known: tuple[str, ...]) -> Callable[[str | None], str | None]:
+    """Return the check of an option that takes one of some names."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in known:
+            raise typer.BadParameter(f"'{value}' is not one of {', '.join(known)}.")
+        return value
+
+    return check
+
+
+#: "stpnet (STPNet), ..." and "stpnet compact: small, trains on a CPU; ...", for `--help`.
+_MODELS = ", ".join(dict.fromkeys(f"{system.name} ({system.title})" for system in systems()))
+_PRESETS = "; ".join(f"{system.name} {system.preset}: {system.summary}" for system in systems())
+
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA", help="Data set folder with images, masks and, if you have them, report sentences."
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Run folder to create.")]
+Model = Annotated[
+    str | None,
+    typer.Option(callback=_one_of(names()), help=rf"The system to train: {_MODELS}. \[default: {DEFAULT}]"),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        callback=_one_of(tuple(dict.fromkeys(system.preset for system in systems()))),
+        help=rf"Version of the system. {_PRESETS}. \[default: the first of the system]",
+    ),
+]
+Text = Annotated[
+    str | None,
+    typer.Option(
+        help=r"Source of the words: reports (a sheet), concepts (measured on masks), none, or a file "
+        r"made by `data describe`. \[default: reports if every training and validation image has one, "
+        r"concepts if none has; an error if only some have one]"
+    ),
+]
+Vocabulary = Annotated[
+    str | None,
+    typer.Option(
+        help=r"Vocabulary: chest, polyp, or a YAML file. \[default: the one that can read the sheet]"
+    ),
+]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, help=r"Number of passes over the training images. \[default: 40]")
+]
+MaxMinutes = Annotated[
+    float | None, typer.Option(min=0.01, help="Training time in minutes, instead of epochs.")
+]
+Steps = Annotated[int | None, typer.Option(min=1, help="Number of training steps, instead of epochs.")]
+Masks = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of the training masks to use, such as 0.05. The seed decides which masks are hidden."
+    ),
+]
+Unmasked = Annotated[
+    UnmaskedName | None,
+    typer.Option(
+        help=r"How to use training images without a mask: words (teachers draw masks that fit their "
+        r"words), pseudo_labels (teachers draw masks without words), leave_out. \[default: words, if "
+        r"cross-validation shows that they help]"
+    ),
+]
+ImageSize = Annotated[int | None, typer.Option(help=r"Height and width in pixels. \[default: 224]")]
+Fit = Annotated[
+    FitName | None,
+    typer.Option(
+        help=r"How an image fits the square picture that the network sees: stretch, pad (its aspect "
+        r"ratio is kept), tiles (windows at its own pixels), or auto (by the sizes of images and "
+        r"lesions). \[default: stretch]"
+    ),
+]
+BatchSize = Annotated[
+    int | None, typer.Option(min=2, help=r"Number of images per training step. \[default: the preset's]")
+]
+Encoder = Annotated[
+    str | None,
+    typer.Option(help=r"Name of a timm encoder, for compact presets only. \[default: tf_efficientnet_lite0]"),
+]
+TextEncoder = Annotated[
+    str | None,
+    typer.Option(
+        help=r"Text encoder: minilm (installed with Lexiseg), a Hugging Face name, or a folder. "
+        r"\[default: the preset's]"
+    ),
+]
+EncoderWeights = Annotated[
+    str | None,
+    typer.Option(
+        help=r"Weights of the encoder: imagenet, none, or a weights file. Systems that are built on a "
+        r"CLIPSeg take its Hugging Face name or folder. \[default: the preset's]"
+    ),
+]
+Seed = Annotated[int | None, typer.Option(min=0, help=r"Seed of all random choices. \[default: 0]")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help=r"Number of processes that load data. \[default: chosen by the number of cores]"
+    ),
+]
+Device = Annotated[
+    DeviceName | None,
+    typer.Option(
+        parser=name_parser(DeviceName),
+        metavar="|".join(DeviceName),
+        help=r"Where to train: auto (on a GPU if torch finds one, else on the CPU), cpu, cuda. "
+        r"\[default: auto]",
+    ),
+]
+Precision = Annotated[
+    PrecisionName | None,
+    typer.Option(
+        parser=name_parser(PrecisionName),
+        metavar=PRECISION_NAMES,
+        help=r"Type of the numbers to compute with; auto: bf16 on a GPU, and on the CPU the faster one. "
+        r"\[default: auto]",
+    ),
+]
+Devices = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help=r"Number of processes on this machine that share each batch, one per device. \[default: 1]",
+    ),
+]
+Accumulate = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help=r"Number of steps whose gradients are added up before the weights change. \[default: 1]",
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="YAML file with any fields of the configuration. An option on the command line replaces "
+        "the field of the file."
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in --out.")]
