@@ -9,13 +9,13 @@ import sys
 import time
 from pathlib import Path
 
-from lexiseg.studies.arm_locks import Claims
+from lexiseg.studies.trial_claims import Claims
 from refusals import refuses
 
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from lexiseg.studies.arm_locks import Claims, share_out
+from lexiseg.studies.trial_claims import Claims, share_out
 
 folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
 

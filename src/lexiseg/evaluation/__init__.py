@@ -1,4 +1,16 @@
-"""Evaluation: scores per case, their statistics, and the report."""
+"""Evaluation: scores per case, their statistics, and the report.
+
+A run on one split: `evaluate` puts it together; `metrics` scores a case, `cases` holds it, `statistics` and
+`summary` take cases together, `retrieval` and `reliability` score words and probabilities. `metrics_file`
+is what is written, and `report` the page, with `figures`, `case_figures` and the modules named
+`report_...`.
+
+Two runs: `compare`, `comparison_file`, `comparison_page`. Several runs: `run_table`. Errors of a data set:
+`suspicions` and the modules named `suspicion_...`. What a run gets after its training: `fit_calibration`
+and `fit_training_images`.
+
+Names of files and of their fields are part of the interface; see `lexiseg.schemas`.
+"""
 
 from lexiseg.evaluation.compare import compare, compare_on
 from lexiseg.evaluation.evaluate import Evaluation, evaluate, evaluate_on

@@ -1,4 +1,4 @@
-"""A network that is told the words of its images through a word map. It teaches; users never run it.
+"""A network that takes the words of an image as a word map, besides the image. It teaches only.
 
 Shape legend: B batch, H, W image size.
 """

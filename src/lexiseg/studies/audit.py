@@ -19,7 +19,6 @@ from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.files import refuse_blocked, write_text
 from lexiseg.json_records import write_record
 from lexiseg.printable import brief, cell
-from lexiseg.studies.arm_locks import STALE_MINUTES
 from lexiseg.studies.arm_summary import ARMS_FOLDER, ArmResults
 from lexiseg.studies.arms import Arms, AuditArm, Need, known_arms, plan_arms, read_arms
 from lexiseg.studies.audit_cases import audit_pictures
@@ -30,6 +29,7 @@ from lexiseg.studies.audit_result import audit_result
 from lexiseg.studies.results import read_results
 from lexiseg.studies.shared_settings import audit_trials, keep_settings, shared_settings
 from lexiseg.studies.study_data import has_reports, images_without_mask, open_study_data
+from lexiseg.studies.trial_claims import STALE_MINUTES
 from lexiseg.studies.trials import CLAIMS_FOLDER, Study, run_study
 from lexiseg.studies.undertraining import best_constant_dice
 

@@ -21,8 +21,8 @@ from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.files import remove_leftover_folders, remove_leftovers
 from lexiseg.outputs.folder_lock import FolderLock
 from lexiseg.printable import counted
-from lexiseg.studies.arm_locks import STALE_MINUTES, Claims, share_out
 from lexiseg.studies.study_data import with_hidden
+from lexiseg.studies.trial_claims import STALE_MINUTES, Claims, share_out
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.train import train_on

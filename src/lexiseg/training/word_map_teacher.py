@@ -1,4 +1,4 @@
-"""Training of a teacher: a network that is told the words of most of its images through a word map."""
+"""Training of a teacher: a network that takes the words of most of its images as word maps."""
 
 from __future__ import annotations
 

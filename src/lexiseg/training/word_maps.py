@@ -1,4 +1,4 @@
-"""Word maps of training images: their words drawn as pictures, which a teacher is told them by."""
+"""Word maps of training images: their words drawn as pictures, which teachers take beside the image."""
 
 from __future__ import annotations
 

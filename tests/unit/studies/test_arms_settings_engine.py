@@ -419,7 +419,7 @@ def test_an_arm_that_a_person_resumes_is_waited_for(
         if len(waited) == 2:
             resumed.release()
 
-    monkeypatch.setattr("lexiseg.studies.arm_locks.time", SimpleNamespace(sleep=end_of_training))
+    monkeypatch.setattr("lexiseg.studies.trial_claims.time", SimpleNamespace(sleep=end_of_training))
     console = Console(record=True, width=200)
     run_study(study, console=console)
     # The other arm is done first, and what is waited for is said once.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lexiseg.studies.arm_locks import Claims, share_out
+from lexiseg.studies.trial_claims import Claims, share_out
 
 
 @pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["listening", "nohup"])
