@@ -304,7 +304,7 @@ class Predictor:
         # The mask is taken from the scores themselves, so that no temperature can move it.
         scaled = scores if self.calibration is None else self.calibration.apply(scores)
         labels = scores[0] > 0 if len(scores) == 1 else scores.argmax(axis=0)
-        return labels.astype(np.uint8), self.engine.probability(scaled)
+        return np.asarray(labels, dtype=np.uint8), self.engine.probability(scaled)
 
     def review(self, signals: dict[str, float], share: float | None, *, lesion: bool) -> Review:
         """Return whether a person should look at a mask, and why; only a calibrated run expects a Dice.
