@@ -10,7 +10,7 @@ from PIL import Image
 
 import lexiseg
 from lexiseg.engines.engine import EngineChoice
-from lexiseg.inference import predictor as predictor_module
+from lexiseg.inference import image_reading
 from lexiseg.inference.read_ahead import read_ahead
 
 
@@ -41,7 +41,7 @@ def test_batch_size_and_threads(
     for batch_size, threads in ((3, 1), (8, 5)):
         with monkeypatch.context() as patch:
             patch.setattr(
-                predictor_module,
+                image_reading,
                 "read_ahead",
                 lambda items, read, *, depth, n=threads: read_ahead(items, read, depth=depth, threads=n),
             )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from lexiseg.engines.engine import FloatArray
+
+Float = TypeVar("Float", bound=np.floating)
 
 
 def resize_scores(logits: FloatArray, size: tuple[int, int]) -> FloatArray:
@@ -38,12 +42,22 @@ def foreground_probability(logits: FloatArray) -> FloatArray:
         `(1, H, W)` or `(C - 1, H, W)` float32, 0..1.
     """
     if len(logits) == 1:
-        small = np.exp(-np.abs(logits))  # never above 1, so that nothing overflows
-        probability: FloatArray = np.where(logits >= 0, np.float32(1), small) / (1 + small)
-        return probability
+        return sigmoid(logits)
     powers = np.exp(logits - logits.max(axis=0))
     shares: FloatArray = powers[1:] / powers.sum(axis=0)
     return shares
+
+
+def sigmoid(scores: npt.NDArray[Float]) -> npt.NDArray[Float]:
+    """Return `1 / (1 + exp(-scores))` in the type of the scores."""
+    # In place: new memory for each step would take several times as long as the arithmetic.
+    small = np.abs(scores)
+    np.negative(small, out=small)
+    np.exp(small, out=small)  # never above 1, so that nothing overflows
+    probability = np.where(scores >= 0, scores.dtype.type(1), small)
+    small += 1
+    probability /= small
+    return probability
 
 
 def _between(first: FloatArray, second: FloatArray, share: FloatArray) -> FloatArray:

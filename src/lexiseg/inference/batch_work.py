@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import groupby, islice
 from pathlib import Path
 
 from lexiseg.errors import DataError, LexisegError
@@ -22,6 +23,12 @@ from lexiseg.inference.writers.base import Batch, PredictedImage, ResumableWrite
 
 #: What happened to an image: it was written, or why it could not be.
 Outcome = PredictedImage | LexisegError
+
+#: The position of an image, the image, its file (None if it could not be fetched), and what became of it.
+Predicted = tuple[int, Target, Path | None, Prediction | LexisegError]
+
+# Groups of predictions that may wait until they are written.
+_GROUPS_WAITING = 2
 
 
 @dataclass
@@ -93,43 +100,56 @@ class BatchWork:
             positions: The images.
             is_last: Whether failures are final, and are written.
         """
-        waiting, unread = deque[tuple[int, Path]](), deque[tuple[int, None, LexisegError]]()
-        depth = 2 * self.batch.predictor.options.batch_size
+        waiting, unread = deque[tuple[int, Target, Path]](), deque[Predicted]()
+        together = self.batch.predictor.options.batch_size
 
         def images() -> Iterator[Path]:
-            for position, image in read_ahead(positions, self._local, depth=depth, threads=FETCHES):
+            for position, target, image in self._local(positions, depth=2 * together):
                 if isinstance(image, LexisegError):
-                    unread.append((position, None, image))
+                    unread.append((position, target, None, image))
                 else:
-                    waiting.append((position, image))
+                    waiting.append((position, target, image))
                     yield image
 
-        def predicted() -> Iterator[tuple[int, Path | None, Prediction | LexisegError]]:
+        def predicted() -> Iterator[Predicted]:
             for _, result in self.batch.predictor.predict_paths(images()):
                 while unread:
                     yield unread.popleft()
                 yield (*waiting.popleft(), result)
             yield from unread
 
-        def save(position: int, image: Path | None, result: Prediction | LexisegError) -> Outcome:
-            return self._save(self.targets[position], image, result, is_last=is_last)
+        def save(group: Sequence[Predicted]) -> list[tuple[int, Outcome]]:
+            return [
+                (position, self._save(target, image, result, is_last=is_last))
+                for position, target, image, result in group
+            ]
 
         try:
-            with closing(_saved(predicted(), save, depth=depth)) as saved:
+            with closing(_saved(predicted(), save, together=together)) as saved:
                 yield from saved
         finally:
-            for position, image in waiting:
-                self._drop(self.targets[position], image)
+            for _, target, image in waiting:
+                self._drop(target, image)
 
-    def _local(self, position: int) -> tuple[int, Path | LexisegError]:
-        """Return the file of an image; that of an image from elsewhere is temporary."""
-        target = self.targets[position]
-        if target.origin is None:
-            return position, target.image
-        try:
-            return position, stage(target.origin, self.batch.out)
-        except DataError as error:
-            return position, error
+    def _local(
+        self, positions: Iterable[int], *, depth: int
+    ) -> Iterator[tuple[int, Target, Path | LexisegError]]:
+        """Yield the images with their files; that of an image from elsewhere is temporary."""
+
+        def fetched(item: tuple[int, Target]) -> tuple[int, Target, Path | LexisegError]:
+            position, target = item
+            assert target.origin is not None
+            try:
+                return position, target, stage(target.origin, self.batch.out)
+            except DataError as error:
+                return position, target, error
+
+        targets = ((position, self.targets[position]) for position in positions)
+        for is_here, items in groupby(targets, key=lambda item: item[1].origin is None):
+            if is_here:
+                yield from ((position, target, target.image) for position, target in items)
+            else:
+                yield from read_ahead(items, fetched, depth=depth, threads=FETCHES)
 
     def _save(
         self, target: Target, image: Path | None, result: Prediction | LexisegError, *, is_last: bool
@@ -216,26 +236,27 @@ def _write(
 
 
 def _saved(
-    predicted: Iterable[tuple[int, Path | None, Prediction | LexisegError]],
-    save: Callable[[int, Path | None, Prediction | LexisegError], Outcome],
+    predicted: Iterator[Predicted],
+    save: Callable[[Sequence[Predicted]], list[tuple[int, Outcome]]],
     *,
-    depth: int,
+    together: int,
 ) -> Generator[tuple[int, Outcome], None, None]:
-    """Yield each image once its files are written, by a background thread while the network works."""
-    waiting: deque[tuple[int, Future[Outcome]]] = deque()
+    """Yield each image once its files are written, by a background thread while the network works.
+
+    Args:
+        predicted: The images.
+        save: Writes some images.
+        together: Images that are handed to the thread at a time.
+    """
+    waiting: deque[Future[list[tuple[int, Outcome]]]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="lexiseg-write") as pool:
         try:
-            for position, image, result in predicted:
-                waiting.append((position, pool.submit(save, position, image, result)))
-                if len(waiting) > depth:
-                    yield _finished(waiting.popleft())
+            while group := list(islice(predicted, together)):
+                waiting.append(pool.submit(save, group))
+                if len(waiting) > _GROUPS_WAITING:
+                    yield from waiting.popleft().result()
             while waiting:
-                yield _finished(waiting.popleft())
+                yield from waiting.popleft().result()
         finally:
-            for _, future in waiting:
+            for future in waiting:
                 future.cancel()
-
-
-def _finished(item: tuple[int, Future[Outcome]]) -> tuple[int, Outcome]:
-    position, future = item
-    return position, future.result()

@@ -111,33 +111,59 @@ def average_outputs(outputs: Sequence[EngineOutput], engine: Engine) -> EngineOu
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class NetworkAnswers:
+    """What the networks say of some images, before all averaging.
+
+    Attributes:
+        plain: Per network, its answer for each image.
+        mirrored: Per network, its answer for each mirrored image; empty if these are not asked for.
+    """
+
+    plain: Sequence[Sequence[EngineOutput]]
+    mirrored: Sequence[Sequence[EngineOutput]]
+
+
+def network_answers(
+    members: Sequence[Member], pictures: Sequence[Pictures], *, flip_average: bool
+) -> NetworkAnswers:
+    """Compute the networks; everything else that prediction does needs none.
+
+    Args:
+        members: The networks.
+        pictures: Per network, the pictures of the images.
+        flip_average: Whether the answers for the mirrored images are averaged with the others.
+
+    Raises:
+        RunError: Scores are not finite.
+    """
+    pairs = list(zip(members, pictures, strict=True))
+    return NetworkAnswers(
+        plain=[member.outputs(seen) for member, seen in pairs],
+        mirrored=[member.outputs(seen, mirrored=True) for member, seen in pairs] if flip_average else [],
+    )
+
+
 def averaged_answers(
-    members: Sequence[Member],
-    pictures: Sequence[Pictures],
-    outputs: Sequence[Sequence[EngineOutput]],
-    *,
-    flip_average: bool,
+    members: Sequence[Member], answers: NetworkAnswers
 ) -> list[tuple[EngineOutput, dict[str, float]]]:
     """Return the answer for each image after all averaging, and the signals of its mask.
 
     Args:
         members: The networks.
-        pictures: Per member, the pictures of the images.
-        outputs: Per member, its answer for each image.
-        flip_average: Whether the answers for the mirrored images are averaged with them.
+        answers: What they say.
     """
     engine = members[0].engine
-    plain = [average_outputs(of_image, engine) for of_image in zip(*outputs, strict=True)]
-    if not flip_average:
+    plain = [average_outputs(of_image, engine) for of_image in zip(*answers.plain, strict=True)]
+    if not answers.mirrored:
         return [(output, mask_signals(output.logits[0])) for output in plain]
-    turned = [member.outputs(seen, mirrored=True) for member, seen in zip(members, pictures, strict=True)]
-    mirrored = [average_outputs(of_image, engine) for of_image in zip(*turned, strict=True)]
-    answers = []
+    mirrored = [average_outputs(of_image, engine) for of_image in zip(*answers.mirrored, strict=True)]
+    averaged = []
     for own, other in zip(plain, mirrored, strict=True):
         mean = average_with_mirror(own, other, members[0].run.spoken_vocabulary)
         overlap = mask_overlap(own.logits[0], other.logits[0][..., ::-1])
-        answers.append((mean, {**mask_signals(mean.logits[0]), "mirror": overlap}))
-    return answers
+        averaged.append((mean, {**mask_signals(mean.logits[0]), "mirror": overlap}))
+    return averaged
 
 
 def joined_features(outputs: Sequence[EngineOutput]) -> FloatArray | None:

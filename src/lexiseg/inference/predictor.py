@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property, partial
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lexiseg.clinic.view import View
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.image_fit import Placement
-from lexiseg.data.readers import read_image_with_facts
 from lexiseg.engines.choice import load_engine
 from lexiseg.engines.engine import Engine, FloatArray
 from lexiseg.errors import LexisegError
 from lexiseg.inference.calibration import load_calibration
 from lexiseg.inference.dicom_images import on_stored_grid
-from lexiseg.inference.ensemble import Member, averaged_answers, check_alike, joined_features
+from lexiseg.inference.ensemble import (
+    Member,
+    NetworkAnswers,
+    averaged_answers,
+    check_alike,
+    joined_features,
+    network_answers,
+)
 from lexiseg.inference.image_inputs import ImageInput, Pixels, decoded_image, image_pixels
+from lexiseg.inference.image_reading import ReadImage, read_batches
 from lexiseg.inference.options import PredictionOptions, check_spacing
-from lexiseg.inference.read_ahead import read_ahead
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.inference.retrieved_words import retrieved_words
 from lexiseg.inference.review import (
@@ -41,8 +47,6 @@ from lexiseg.inference.training_images import (
 from lexiseg.printable import brief
 from lexiseg.runs.run import Run
 from lexiseg.words.measure import measure
-
-Item = TypeVar("Item")
 
 #: Plain prediction on the CPU.
 DEFAULT_OPTIONS = PredictionOptions()
@@ -137,7 +141,14 @@ class Predictor:
         Raises:
             UsageError: The spacing is not above 0.
         """
-        found = self._predict_pixels([image.displayed for image in images], spacing_mm=spacing_mm)
+        check_spacing(spacing_mm)
+        return self._of_files(images, self._answers([image.displayed for image in images]), spacing_mm)
+
+    def _of_files(
+        self, images: Sequence[DecodedImage], answers: _Answers, spacing_mm: tuple[float, float] | None
+    ) -> list[Prediction]:
+        """Return the predictions of images of files, each on the grid that its file stores."""
+        found = self._predictions(answers, spacing_mm)
         has_spacing = (spacing_mm or self.options.spacing_mm) is not None
         return [
             on_stored_grid(prediction, image, has_spacing=has_spacing)
@@ -159,20 +170,22 @@ class Predictor:
         Raises:
             UsageError: One is not an image, or the spacing is not above 0.
         """
-        return self._predict_pixels([image_pixels(image) for image in images], spacing_mm=spacing_mm)
-
-    def _predict_pixels(
-        self, images: Sequence[Pixels], *, spacing_mm: tuple[float, float] | None
-    ) -> list[Prediction]:
-        """Segment a batch of `(H, W, 3)` uint8 images."""
         check_spacing(spacing_mm)
-        spacing_mm = spacing_mm or self.options.spacing_mm
+        return self._predictions(self._answers([image_pixels(image) for image in images]), spacing_mm)
+
+    def _answers(self, images: Sequence[Pixels]) -> _Answers:
+        """Return what the networks say of `(H, W, 3)` uint8 images."""
         pictures = [member.whole_images.pictures(images) for member in self._members]
-        outputs = [member.outputs(seen) for member, seen in zip(self._members, pictures, strict=True)]
+        flips = self.options.flip_average
+        return _Answers(images, network_answers(self._members, pictures, flip_average=flips))
+
+    def _predictions(self, answers: _Answers, spacing_mm: tuple[float, float] | None) -> list[Prediction]:
+        """Return the predictions of images of which the networks have spoken; no network is computed."""
+        spacing_mm = spacing_mm or self.options.spacing_mm
         # Those of the images themselves, before any averaging.
-        features = [joined_features(of_member) for of_member in outputs]
-        unlike = unlike_any(self._training_images, images, features)
-        answers = averaged_answers(self._members, pictures, outputs, flip_average=self.options.flip_average)
+        features = [joined_features(of_member) for of_member in answers.said.plain]
+        unlike = unlike_any(self._training_images, answers.images, features)
+        averaged = averaged_answers(self._members, answers.said)
         return [
             self._result(
                 image,
@@ -182,7 +195,7 @@ class Predictor:
                 unlike=None if unlike is None else unlike[i],
                 spacing_mm=spacing_mm,
             )
-            for i, (image, (output, signals)) in enumerate(zip(images, answers, strict=True))
+            for i, (image, (output, signals)) in enumerate(zip(answers.images, averaged, strict=True))
         ]
 
     def prepare(self, images: Sequence[Pixels]) -> FloatArray:
@@ -222,7 +235,10 @@ class Predictor:
         batch_size: int | None = None,
         spacing_mm: tuple[float, float] | None = None,
     ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
-        """Segment many files, reading ahead in the background; memory stays flat however many there are.
+        """Segment many files; memory stays flat however many there are.
+
+        Files are read ahead in the background, and while the network computes a batch, a thread makes the
+        predictions of the batch before it.
 
         Args:
             paths: Image files.
@@ -233,14 +249,34 @@ class Predictor:
         Yields:
             Each path, in order, with its prediction, or with the error that its file raised.
         """
+        check_spacing(spacing_mm)
         batch_size = batch_size or self.options.batch_size
-        read = partial(_read_or_error, view=self.options.view)
-        loaded = read_ahead((Path(path) for path in paths), read, depth=2 * batch_size)
-        for chunk in _chunks(loaded, batch_size):
-            good = [image for _, image in chunk if not isinstance(image, LexisegError)]
-            predictions = iter(self.predict_decoded(good, spacing_mm=spacing_mm) if good else [])
-            for path, image in chunk:
-                yield path, image if isinstance(image, LexisegError) else next(predictions)
+        waiting: Future[list[tuple[Path, Prediction | LexisegError]]] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="lexiseg-predict") as pool:
+            for batch in read_batches(paths, self.options.view, batch_size=batch_size):
+                images = [image for _, image in batch if not isinstance(image, LexisegError)]
+                try:
+                    answers = self._answers([image.displayed for image in images]) if images else None
+                except LexisegError:
+                    if waiting is not None:  # what is predicted already is not lost
+                        yield from waiting.result()
+                    raise
+                following = pool.submit(self._of_batch, batch, answers, spacing_mm)
+                if waiting is not None:
+                    yield from waiting.result()
+                waiting = following
+            if waiting is not None:
+                yield from waiting.result()
+
+    def _of_batch(
+        self, batch: Sequence[ReadImage], answers: _Answers | None, spacing_mm: tuple[float, float] | None
+    ) -> list[tuple[Path, Prediction | LexisegError]]:
+        """Return each path with its prediction or error; without answers, no image could be read."""
+        images = [image for _, image in batch if not isinstance(image, LexisegError)]
+        predictions = iter(self._of_files(images, answers, spacing_mm) if answers is not None else [])
+        return [
+            (path, image if isinstance(image, LexisegError) else next(predictions)) for path, image in batch
+        ]
 
     def _result(
         self,
@@ -304,7 +340,7 @@ class Predictor:
         # The mask is taken from the scores themselves, so that no temperature can move it.
         scaled = scores if self.calibration is None else self.calibration.apply(scores)
         labels = scores[0] > 0 if len(scores) == 1 else scores.argmax(axis=0)
-        return labels.astype(np.uint8), self.engine.probability(scaled)
+        return np.asarray(labels, dtype=np.uint8), self.engine.probability(scaled)
 
     def review(self, signals: dict[str, float], share: float | None, *, lesion: bool) -> Review:
         """Return whether a person should look at a mask, and why; only a calibrated run expects a Dice.
@@ -329,21 +365,8 @@ class Predictor:
         return retrieved_words(self.run.spoken_vocabulary, scores)
 
 
-def _read_or_error(path: Path, view: View) -> tuple[Path, DecodedImage | LexisegError]:
-    """Read one image; an unreadable one becomes its error, so that it does not stop the rest."""
-    try:
-        return path, read_image_with_facts(path, view)
-    except LexisegError as error:
-        return path, error
+class _Answers(NamedTuple):
+    """Images `(H, W, 3)` uint8, and what the networks say of them."""
 
-
-def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield lists of up to `size` consecutive items."""
-    chunk: list[Item] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+    images: Sequence[Pixels]
+    said: NetworkAnswers

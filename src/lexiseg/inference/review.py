@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from lexiseg.engines.engine import FloatArray
+from lexiseg.engines.grid import sigmoid
 from lexiseg.errors import RunError
 from lexiseg.json_records import Record
 from lexiseg.words.description import UNKNOWN, Description
@@ -175,10 +176,11 @@ def mask_signals(logits: FloatArray) -> dict[str, float]:
         likeliest pixel; `size`: logarithm (base 10) of the mask's share of the image.
     """
     probability, mask = _lesion(logits)
-    pixels = int(mask.sum())
+    pixels = int(np.count_nonzero(mask))
     if pixels:
-        overlap = float(2 * probability[mask].sum() / (probability.sum() + pixels))
-        inside = float(np.abs(2 * probability[mask] - 1).mean())
+        of_mask = probability[mask]
+        overlap = float(2 * of_mask.sum() / (probability.sum() + pixels))
+        inside = float(np.abs(2 * of_mask - 1).mean())
     else:
         largest = float(probability.max())
         overlap, inside = 1 - largest, abs(2 * largest - 1)
@@ -254,7 +256,6 @@ def _lesion(logits: FloatArray) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
     """Return probability and mask of the lesion, any class, each `(S, S)`, for logits `(C, S, S)`."""
     scores = logits.astype(np.float64)
     if len(scores) == 1:
-        small = np.exp(-np.abs(scores[0]))  # never above 1, so that nothing overflows
-        return np.where(scores[0] >= 0, 1, small) / (1 + small), scores[0] > 0
+        return sigmoid(scores[0]), logits[0] > 0
     powers = np.exp(scores - scores.max(axis=0))
     return 1 - powers[0] / powers.sum(axis=0), scores.argmax(axis=0) > 0

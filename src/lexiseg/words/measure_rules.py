@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -199,8 +200,12 @@ class ZonesMeasure(MeasureKind):
         if not own["present"]:
             return None
         values = {"bias": 1.0, **own, **{f"other_{name}": value for name, value in other.items()}}
-        weights = np.array(list(self.scores.values()))
-        return np.asarray(np.array([values[name] for name in self.scores]) @ weights)
+        return np.asarray(np.array([values[name] for name in self.scores]) @ self._weights)
+
+    @cached_property
+    def _weights(self) -> NDArray[np.float64]:
+        """The scores as an array, a row per feature."""
+        return np.array(list(self.scores.values()))
 
 
 class GridMeasure(MeasureKind):
