@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -20,14 +20,15 @@ _BEARER = HTTPBearer(
 _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 
 
-def needs(scope: Scope | None) -> Callable[..., Holder]:
+def needs(scope: Scope | None) -> Callable[..., Awaitable[Holder]]:
     """Return a dependency that gives the holder of the token of a request.
 
     Args:
         scope: What the token must allow; None: any token.
     """
 
-    def holder(request: Request, credentials: _Credentials) -> Holder:
+    # A coroutine: FastAPI runs others in a thread, and each request would wait for one.
+    async def holder(request: Request, credentials: _Credentials) -> Holder:
         tokens = service_of(request).tokens
         if tokens is None:
             return ANYBODY

@@ -14,7 +14,7 @@ from lexiseg.inference.result import Prediction
 from lexiseg.refinement.refine import Refinement
 from lexiseg.serving.corrected_files import CorrectedObjects
 from lexiseg.serving.isolated_decoding import ReceivedImage
-from lexiseg.serving.pictures import class_outlines, floats_text, png_text
+from lexiseg.serving.pictures import class_outlines, floats_text, mask_text, png_text
 from lexiseg.serving.records.common import ErrorRecord, PreviewChoice
 from lexiseg.serving.records.predictions import (
     ExactRecord,
@@ -66,7 +66,7 @@ def prediction_answer(
         name=name,
         size=_size(prediction.mask),
         classes=classes,
-        mask=png_text(prediction.mask),
+        mask=mask_text(prediction.mask),
         outlines=class_outlines(prediction.mask, classes),
         preview=_preview(prediction.mask, received.image, classes) if wanted else None,
         words=tuple(WordAnswer.model_validate(word, from_attributes=True) for word in prediction.words),
@@ -99,9 +99,9 @@ def refined_answer(
     """Return the mask that follows from what a person said, with its files; see `prediction_answer`."""
     displayed = image.turn.apply(refinement.mask) if wants_preview(image, preview) else None
     return RefinedAnswer(
-        mask=png_text(refinement.mask),
+        mask=mask_text(refinement.mask),
         outlines=class_outlines(refinement.mask, classes),
-        preview_mask=None if displayed is None else png_text(displayed),
+        preview_mask=None if displayed is None else mask_text(displayed),
         preview_outlines=None if displayed is None else class_outlines(displayed, classes),
         said=refinement.statement.texts,
         unread=refinement.statement.problems,
@@ -146,7 +146,7 @@ def _preview(mask: npt.NDArray[np.uint8], image: DecodedImage, classes: tuple[st
     return PreviewRecord(
         image=png_text(image.displayed),
         size=_size(displayed),
-        mask=png_text(displayed),
+        mask=mask_text(displayed),
         outlines=class_outlines(displayed, classes),
         turned=image.turn.words,
     )

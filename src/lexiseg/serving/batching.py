@@ -118,13 +118,13 @@ class Batcher(Generic[Item, Result]):
 
     async def _wait_for_others(self) -> None:
         """Wait until a batch is full, no other item is on its way, or the longest wait is over."""
-        until = time.monotonic() + self._settings.max_wait
-        while len(self._waiting) < min(self._settings.most, self.reserved):
-            self._arrived.clear()
-            try:
-                await asyncio.wait_for(self._arrived.wait(), until - time.monotonic())
-            except TimeoutError:
-                return
+        try:
+            async with asyncio.timeout(self._settings.max_wait):
+                while len(self._waiting) < min(self._settings.most, self.reserved):
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            return
 
     async def _compute_batch(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         started = time.monotonic()

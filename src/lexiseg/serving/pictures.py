@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lexiseg.clinic.outlines import outlines
+from lexiseg.data.mask_png import mask_png
 from lexiseg.serving.records.predictions import ClassOutlines
 
 # Fast: the answer is made while its request waits.
@@ -33,6 +34,11 @@ def png(pixels: npt.NDArray[np.uint8]) -> bytes:
 def png_text(pixels: npt.NDArray[np.uint8]) -> str:
     """Return `png` in base64."""
     return base64.b64encode(png(pixels)).decode("ascii")
+
+
+def mask_text(labels: npt.NDArray[np.uint8]) -> str:
+    """Return the labels `(H, W)` of a mask as a PNG file in base64."""
+    return base64.b64encode(mask_png(labels)).decode("ascii")
 
 
 def class_outlines(mask: npt.NDArray[np.uint8], classes: tuple[str, ...]) -> tuple[ClassOutlines, ...]:

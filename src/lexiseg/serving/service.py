@@ -18,6 +18,7 @@ from lexiseg.printable import counted
 from lexiseg.refinement.refine import refine_decoded, statement_for
 from lexiseg.serving.answers import failed_image, prediction_answer, refined_answer
 from lexiseg.serving.corrected_files import check_corrected, corrected_objects
+from lexiseg.serving.encoded_results import EncodedResult
 from lexiseg.serving.image_addresses import ImageAddresses
 from lexiseg.serving.isolated_decoding import IsolatedDecoding, ReceivedImage, UploadedImage
 from lexiseg.serving.jobs.job_list import JobList
@@ -26,7 +27,7 @@ from lexiseg.serving.metrics import Metrics
 from lexiseg.serving.model_watch import ModelWatch
 from lexiseg.serving.models import Models, ServedModel
 from lexiseg.serving.records.common import PreviewChoice
-from lexiseg.serving.records.predictions import FailedImage, PredictionAnswer
+from lexiseg.serving.records.predictions import PredictionAnswer
 from lexiseg.serving.records.refinements import RefinedAnswer
 from lexiseg.serving.tokens import Tokens
 
@@ -172,7 +173,7 @@ class Service:
 
     async def predict(
         self, model: ServedModel, uploads: Sequence[UploadedImage], options: AnswerOptions
-    ) -> list[PredictionAnswer | FailedImage]:
+    ) -> list[EncodedResult]:
         """Predict the images of a request; one that cannot be read does not stop the others.
 
         Raises:
@@ -242,17 +243,18 @@ class Service:
 
     async def _predict_one(
         self, model: ServedModel, upload: UploadedImage, options: AnswerOptions
-    ) -> PredictionAnswer | FailedImage:
+    ) -> EncodedResult:
         try:
             received, prediction = await self._computed(model, upload)
         except LexisegError as error:
             self.metrics.failed(model.record.name, model.record.version)
             self.metrics.refused(error.code)
-            return failed_image(upload.name, error)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self.encoding, _answer, model, upload.name, received, prediction, options
-        )
+            return EncodedResult.of(failed_image(upload.name, error))
+
+        def encoded() -> EncodedResult:
+            return EncodedResult.of(_answer(model, upload.name, received, prediction, options))
+
+        return await asyncio.get_running_loop().run_in_executor(self.encoding, encoded)
 
     async def _computed(self, model: ServedModel, upload: UploadedImage) -> tuple[ReceivedImage, Prediction]:
         received = await self.decoding.decode(upload)

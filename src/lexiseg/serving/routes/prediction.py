@@ -10,11 +10,12 @@ from fastapi.responses import Response
 
 from lexiseg.errors import RequestError
 from lexiseg.serving.access import needs
+from lexiseg.serving.encoded_results import response_text
 from lexiseg.serving.gate import RequestFacts, facts_of
 from lexiseg.serving.interface import REFUSALS, form_body, json_answer, json_body
 from lexiseg.serving.logs import request_id
 from lexiseg.serving.models import ServedModel
-from lexiseg.serving.records.predictions import FailedImage, PredictionAnswer, PredictResponse, UrlRequest
+from lexiseg.serving.records.predictions import PredictResponse, UrlRequest
 from lexiseg.serving.records.refinements import RefineResponse
 from lexiseg.serving.request_body import ImageForm, read_fields, read_images, read_json_body
 from lexiseg.serving.request_forms import PredictForm, RefineForm
@@ -49,10 +50,11 @@ async def predict(request: Request, holder: _Predicting) -> Response:
             model = service.models.get(fields.model)
             options = AnswerOptions(preview=fields.preview, exact=fields.exact)
             results = await service.predict(model, form.uploads(fields.view), options)
-    _note(facts_of(request.scope), model, results)
-    return json_answer(
-        PredictResponse(request_id=request_id.get(), model=model.version, results=tuple(results))
-    )
+    facts = facts_of(request.scope)
+    _note(facts, model, [result.flagged for result in results])
+    facts.failed = sum(result.failed for result in results)
+    text = response_text(request_id.get(), model.version, results)
+    return Response(text, media_type="application/json")
 
 
 @router.post(
@@ -83,7 +85,7 @@ async def refine(request: Request, holder: _Predicting) -> Response:
                 formats=fields.names,
                 who=holder.name,
             )
-    _note(facts_of(request.scope), model, [prediction])
+    _note(facts_of(request.scope), model, [prediction.flagged])
     return json_answer(
         RefineResponse(
             request_id=request_id.get(), model=model.version, prediction=prediction, refined=refined
@@ -91,9 +93,7 @@ async def refine(request: Request, holder: _Predicting) -> Response:
     )
 
 
-def _note(facts: RequestFacts, model: ServedModel, results: Sequence[PredictionAnswer | FailedImage]) -> None:
+def _note(facts: RequestFacts, model: ServedModel, flagged: Sequence[bool]) -> None:
     """Note what the log says of a request."""
     facts.model, facts.version = model.record.name, model.record.version[:12]
-    facts.images = len(results)
-    facts.failed = sum(result.status == "failed" for result in results)
-    facts.flagged = sum(result.status == "done" and result.flagged for result in results)
+    facts.images, facts.flagged = len(flagged), sum(flagged)
