@@ -66,7 +66,8 @@ def _border(is_region: bytes, width: int, last: int) -> npt.NDArray[np.float64]:
     """
     # A walk along the border with the region on the right: at first to the west, below the last pixel.
     inside, forward, left = last, -1, width
-    insides, outsides = [], []
+    insides: list[int] = []
+    outsides: list[int] = []
     while not insides or inside != last or left != width:
         insides.append(inside)
         outsides.append(inside + left)
@@ -78,7 +79,8 @@ def _border(is_region: bytes, width: int, last: int) -> npt.NDArray[np.float64]:
         else:
             forward, left = -left, forward
     pixels = (np.fromiter(positions, np.intp) for positions in ([*insides, last], [*outsides, last + width]))
-    return np.mean([np.divmod(positions, width) for positions in pixels], axis=0).T
+    border: npt.NDArray[np.float64] = np.mean([np.divmod(positions, width) for positions in pixels], axis=0).T
+    return border
 
 
 def _corners(line: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
