@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from lexiseg.engines.engine import EngineDescription
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.inference.calibration import Calibration
 from lexiseg.inference.result import Prediction, RetrievedWord
@@ -56,10 +57,16 @@ class FakePredictor:
     def __init__(self, run: Run, answers: dict[str, tuple[np.ndarray, tuple[int, ...]]]) -> None:
         self.run = run
         self.runs: tuple[Run, ...] = (run,)
-        self.engine: Any = SimpleNamespace(description="fake 1, fp32 on cpu")
+        self.engine: Any = SimpleNamespace(
+            description=EngineDescription(name="onnx", version="1", precision="fp32", device="cpu")
+        )
         self.calibration: Calibration | None = None
         self.answers = answers
         self.asked: list[list[str]] = []
+
+    @property
+    def weights_sha256(self) -> tuple[str, ...]:
+        return tuple(f"{number:064x}" for number in range(len(self.runs)))
 
     def predict_paths(
         self, paths: Iterable[str | Path], *, batch_size: int = 16

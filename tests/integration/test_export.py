@@ -176,10 +176,9 @@ def test_an_archive_for_openvino(exported: Run, tmp_path: Path, random_images: l
     assert written.file == exported.path / "model.openvino"
     assert (written.parity.images, written.parity.drawn, written.parity.outside) == (5, False, ())
     assert written.parity.dice > 0.9999
-    assert Predictor(exported, PredictionOptions(engine="openvino")).predict(random_images[0]).mask.shape == (
-        64,
-        64,
-    )
+    predictor = Predictor(exported, PredictionOptions(engine="openvino"))
+    assert predictor.predict(random_images[0]).mask.shape == (64, 64)
+    assert predictor.engine.description.file == written.file
 
 
 def test_shared_weights_make_a_small_file(exported: Run) -> None:

@@ -7,6 +7,7 @@ N_f phrases of factor f.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -52,12 +53,14 @@ class EngineDescription:
         version: Version of the library that computes.
         precision: Type of the numbers that it computes with.
         device: Where it computes, such as "cpu" or "cuda:0".
+        file: The model file that it computes; None where it computes from the weights of the run.
     """
 
     name: EngineName
     version: str
     precision: Precision
     device: str
+    file: Path | None = None
 
     def __str__(self) -> str:
         """Return it in one line, such as "onnx 1.32.0, fp32 on cpu"."""

@@ -48,7 +48,13 @@ class OnnxEngine:
     @property
     def description(self) -> EngineDescription:
         """Which engine it is."""
-        return EngineDescription(name="onnx", version=onnxruntime.__version__, precision="fp32", device="cpu")
+        return EngineDescription(
+            name="onnx",
+            version=onnxruntime.__version__,
+            precision="fp32",
+            device="cpu",
+            file=self._file.path,
+        )
 
     def run(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features; see `Engine.run`."""

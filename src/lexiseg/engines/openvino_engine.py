@@ -40,6 +40,7 @@ class OpenVinoEngine:
 
     def __init__(self, file: ModelFile, precision: PrecisionChoice = "fp32") -> None:
         core = openvino.Core()
+        self._path = file.path
         self._precision = _possible(precision, tuple(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")))
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
@@ -63,7 +64,13 @@ class OpenVinoEngine:
     @property
     def description(self) -> EngineDescription:
         """Which engine it is."""
-        return EngineDescription(name="openvino", version=_version(), precision=self._precision, device="cpu")
+        return EngineDescription(
+            name="openvino",
+            version=_version(),
+            precision=self._precision,
+            device="cpu",
+            file=self._path,
+        )
 
     def run(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features; see `Engine.run`."""

@@ -301,7 +301,7 @@ def _metrics(
         calibration=_calibration(predictor, scorer.reliability),
         in_sample=in_sample(predictor, index, options.split),
         failed=tuple(failed),
-        run=describe_run(predictor.run),
+        run=describe_run(predictor.run, predictor.weights_sha256[0]),
         data=describe_data(index, samples, options.split),
         execution=execution,
     )

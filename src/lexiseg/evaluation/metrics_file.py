@@ -265,10 +265,12 @@ class EvaluatedRun(Record):
     Attributes:
         folder: Its folder, or its name if it comes with Lexiseg.
         manifest: Its manifest at the time of the evaluation.
+        weights_sha256: SHA-256 of its weights.safetensors; None in files of version 0.1.0.
     """
 
     folder: str
     manifest: EvaluatedManifest
+    weights_sha256: str | None = None
 
 
 class EvaluatedData(Record):
@@ -297,6 +299,18 @@ class EvaluatedData(Record):
     leaks: tuple[str, ...] = ()
 
 
+class EvaluatedModelFile(Record):
+    """The model file that an engine computed.
+
+    Attributes:
+        name: Its name in the run folder, such as "model.onnx".
+        sha256: SHA-256 of the file. It belongs to the weights of the run; engines refuse other ones.
+    """
+
+    name: str
+    sha256: str
+
+
 class Execution(Record):
     """How to repeat the evaluation.
 
@@ -304,11 +318,14 @@ class Execution(Record):
         command: The command line that does the same.
         flip_average: Whether each image and its mirror image were averaged.
         average_with: Further runs whose answers were averaged.
+        average_with_sha256: SHA-256 of the weights of each of them; empty in files of version 0.1.0.
         seed: Seed of the bootstrap.
         resamples: Number of bootstrap draws.
         date: ISO date and time, UTC.
         seconds: Duration.
         engine: What computed the (first) network; None in files of versions that had torch only.
+        model_file: The file that it computed; None where it computed from the weights of the run, and in
+            files of version 0.1.0.
         versions: Version of Python and of each package, by name.
         machine: Operating system and number of CPUs.
     """
@@ -316,11 +333,13 @@ class Execution(Record):
     command: str
     flip_average: bool
     average_with: tuple[str, ...]
+    average_with_sha256: tuple[str, ...] = ()
     seed: int
     resamples: int
     date: str
     seconds: float
     engine: str | None = None
+    model_file: EvaluatedModelFile | None = None
     versions: dict[str, str]
     machine: str
 

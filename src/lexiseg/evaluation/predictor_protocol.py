@@ -28,6 +28,11 @@ class PathPredictor(Protocol):
         ...
 
     @property
+    def weights_sha256(self) -> tuple[str, ...]:
+        """The SHA-256 of the weights of each of these runs."""
+        ...
+
+    @property
     def calibration(self) -> Calibration | None:
         """The calibration of its probabilities; None if they are not calibrated."""
         ...

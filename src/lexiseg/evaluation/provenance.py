@@ -13,10 +13,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lexiseg.data.sample import DatasetIndex, Sample, Split
-from lexiseg.evaluation.metrics_file import EvaluatedData, EvaluatedManifest, EvaluatedRun, Execution
+from lexiseg.evaluation.metrics_file import (
+    EvaluatedData,
+    EvaluatedManifest,
+    EvaluatedModelFile,
+    EvaluatedRun,
+    Execution,
+)
 from lexiseg.evaluation.options import EvaluationOptions
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.statistics import RESAMPLES
+from lexiseg.outputs.manifest import digest
 from lexiseg.runs.run import Run
 
 _PACKAGES = (
@@ -34,10 +41,14 @@ _PACKAGES = (
 _MODULES = {"scikit-image": "skimage", "Pillow": "PIL"}
 
 
-def describe_run(run: Run) -> EvaluatedRun:
-    """Return which run was evaluated."""
+def describe_run(run: Run, weights_sha256: str) -> EvaluatedRun:
+    """Return which run was evaluated, with these weights."""
     manifest = run.manifest.model_dump(mode="json", exclude={"vocabulary"})
-    return EvaluatedRun(folder=run.shown, manifest=EvaluatedManifest.model_validate(manifest))
+    return EvaluatedRun(
+        folder=run.shown,
+        manifest=EvaluatedManifest.model_validate(manifest),
+        weights_sha256=weights_sha256,
+    )
 
 
 def describe_data(index: DatasetIndex, samples: Sequence[Sample], split: Split) -> EvaluatedData:
@@ -137,12 +148,18 @@ def describe_execution(
         command=shlex.join(command),
         flip_average=options.flip_average,
         average_with=tuple(others),
+        average_with_sha256=predictor.weights_sha256[1:],
         seed=options.seed,
         resamples=RESAMPLES,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 1),
         engine=str(predictor.engine.description),
+        model_file=_model_file(predictor.engine.description.file),
         versions={"python": platform.python_version()}
         | {name: version(name) for name in _PACKAGES if find_spec(_MODULES.get(name, name)) is not None},
         machine=f"{platform.platform()}, {os.cpu_count()} CPUs",
     )
+
+
+def _model_file(path: Path | None) -> EvaluatedModelFile | None:
+    return None if path is None else EvaluatedModelFile(name=path.name, sha256=digest(path))

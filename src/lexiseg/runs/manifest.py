@@ -216,7 +216,9 @@ class TrainingRecord(PartlyWritten, Record):
         finished: Whether the training, or the conversion, is complete.
         seed: Seed of everything random.
         steps: Number of steps.
-        minutes: Wall-clock minutes.
+        minutes: Wall-clock minutes of the steps and validations, without those of teachers.
+        teacher_minutes: Wall-clock minutes before the first step in which teachers were trained and drew
+            masks; None without teachers.
         selected_step: Step whose weights were selected.
         selection: Which weights were selected: "best": those with the best validation Dice;
             "size_standardised_dice": the same, standardised by lesion size; "last": those of the last step.
@@ -235,6 +237,7 @@ class TrainingRecord(PartlyWritten, Record):
     seed: int | None = None
     steps: int | None = None
     minutes: float | None = None
+    teacher_minutes: float | None = None
     selected_step: int | None = None
     selection: Literal["best", "size_standardised_dice", "last"] | None = None
     validation: ValidationRecord | None = None
@@ -263,6 +266,11 @@ class FinishedTraining(TrainingRecord):
     machine: str
     torch: str
     command: str
+
+    @property
+    def all_minutes(self) -> float:
+        """Wall-clock minutes, those of teachers included."""
+        return self.minutes + (self.teacher_minutes or 0.0)
 
 
 class Manifest(PartlyWritten, Record):

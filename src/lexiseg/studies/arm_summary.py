@@ -64,7 +64,7 @@ def summarise_arm(
         retrieval=_retrieval(trials),
         undertrained=undertrained(float(dice.mean()), constant_dice, [trial.last_rise for trial in trials]),
         steps=tuple(trial.training.steps for trial in trials),
-        minutes=tuple(trial.training.minutes for trial in trials),
+        minutes=tuple(trial.training.all_minutes for trial in trials),
         report_files=tuple(
             f"{ARMS_FOLDER}/{trial.name}/{trial.metrics.split}/report.html" for trial in trials
         ),

@@ -148,7 +148,7 @@ class ArmSummary(Record):
         retrieval: Accuracy by factor with a known reference.
         undertrained: Why the arm has not learned enough to be compared; None if it has.
         steps: Number of steps per seed.
-        minutes: Minutes of training per seed.
+        minutes: Minutes of training per seed, those of teachers included.
         report_files: The report of each training, from the audit's folder.
         first_seed: Calibration and words of the training with the first seed.
     """
@@ -318,7 +318,7 @@ class AuditExecution(Record):
         machine: Operating system and number of CPUs of the machine that compared the arms.
         trained_on: Processors that trained the arms.
         trained_by: Versions of Lexiseg that trained the arms.
-        training_minutes: Minutes of training of all arms together.
+        training_minutes: Minutes of training of all arms together, those of teachers included.
     """
 
     command: str

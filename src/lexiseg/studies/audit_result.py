@@ -121,5 +121,5 @@ def _execution(trials: Sequence[TrialResult], command: str) -> AuditExecution:
         machine=f"{platform.platform()}, {os.cpu_count()} CPUs",
         trained_on=tuple(sorted({trial.training.machine for trial in trials})),
         trained_by=tuple(sorted({trial.metrics.run.manifest.lexiseg_version for trial in trials})),
-        training_minutes=round(sum(trial.training.minutes for trial in trials), 1),
+        training_minutes=round(sum(trial.training.all_minutes for trial in trials), 1),
     )

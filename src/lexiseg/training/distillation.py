@@ -10,6 +10,7 @@ training images.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -131,13 +132,38 @@ def soft_targets(
     return SoftTargets(mean.astype(np.uint8), size=config.image_size)
 
 
+def drawing_seconds(teachers: Sequence[Run], config: CompactConfig, *, images: int) -> float:
+    """Return about how long teachers need to draw the soft masks of a training; they are measured.
+
+    Args:
+        teachers: The teachers.
+        config: The configuration of the training.
+        images: Number of training images.
+    """
+    seconds = 0.0
+    for run in teachers:
+        member, mirror = _member(run, config), "horizontal" in mirrored_axes(config.augment)
+        size = run.manifest.image_size
+        noise = np.random.default_rng(0).integers(0, 256, (BATCH_SIZE, size, size, 3), dtype=np.uint8)
+        times = []
+        for _ in range(2):  # the first one also prepares the network
+            started = time.perf_counter()
+            _probabilities(member, list(noise), mirror=mirror)
+            times.append(time.perf_counter() - started)
+        seconds += min(times) * images / BATCH_SIZE
+    return seconds
+
+
+def _member(run: Run, config: CompactConfig) -> Member:
+    device = "cpu" if config.accelerator == "cpu" else "auto"
+    return Member(run, load_engine(run, "torch", device=device), BATCH_SIZE)
+
+
 def _drawn(
     run: Run, pixels: PixelSource, config: CompactConfig, *, title: str, console: Console
 ) -> npt.NDArray[np.uint8]:
     """Return the soft masks that a run draws, times 255, `(N, K, s, s)` uint8 at half of its image size."""
-    device = "cpu" if config.accelerator == "cpu" else "auto"
-    member = Member(run, load_engine(run, "torch", device=device), BATCH_SIZE)
-    mirror = "horizontal" in mirrored_axes(config.augment)
+    member, mirror = _member(run, config), "horizontal" in mirrored_axes(config.augment)
     drawn, said = [], 0.0
     for first in range(0, len(pixels), BATCH_SIZE):
         images = [pixels[p][0] for p in range(first, min(first + BATCH_SIZE, len(pixels)))]

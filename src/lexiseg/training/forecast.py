@@ -15,6 +15,7 @@ from lexiseg.console import PrintableConsole, duration_text
 from lexiseg.json_records import Record
 from lexiseg.printable import counted
 from lexiseg.runs.run import Run
+from lexiseg.systems.compact_configuration import CompactConfig
 from lexiseg.systems.configuration import CurveLogger, TrainConfig
 from lexiseg.training.checks import check_splits
 from lexiseg.training.config import make_config
@@ -24,6 +25,7 @@ from lexiseg.training.curve_loggers import (
     WANDB_FOLDER,
     check_logger,
 )
+from lexiseg.training.distillation import drawing_seconds
 from lexiseg.training.fit_choice import kept_pixels
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
@@ -58,6 +60,8 @@ class TrainingForecast(Record):
         steps: Number of steps; an estimate where `max_minutes` sets the length.
         seconds_per_step: Measured on images of noise.
         minutes: Estimate of the whole training, validation and teachers included.
+        teacher_minutes: The part of it before the first step, in which teachers are trained and draw masks;
+            0 without teachers.
         device: Where it would be computed.
         precision: "fp32" or "bf16".
         out: The run folder.
@@ -76,6 +80,7 @@ class TrainingForecast(Record):
     steps: int
     seconds_per_step: float
     minutes: float
+    teacher_minutes: float
     device: str
     precision: str
     out: str
@@ -84,16 +89,19 @@ class TrainingForecast(Record):
     def sentences(self) -> tuple[str, ...]:
         """Return the forecast for people, one sentence per subject."""
         images = ", ".join(f"{count} {split}" for split, count in self.images.items())
-        words = "no words"
+        words, first = "no words", ""
         if self.vocabulary is not None:
             words = f"words of {self.text}, vocabulary {self.vocabulary}"
+        if self.teacher_minutes:
+            before = duration_text(60 * self.teacher_minutes)
+            first = f"; teachers take about {before} of it before the first step"
         return (
             f"Data: {self.data}; images: {images}; "
             f"{counted(self.with_mask, 'training image has', 'training images have')} a mask.",
             f"Model: {self.model} {self.preset}; classes: {', '.join(self.classes[1:])}; {words}.",
             f"Length: {counted(self.steps, 'step')}, {self.epochs:.1f} passes over the training images.",
             f"Time: about {duration_text(60 * self.minutes)} on {self.device} in {self.precision} "
-            f"({self.seconds_per_step:.2f} s per step).",
+            f"({self.seconds_per_step:.2f} s per step){first}.",
             f"Files in {self.out}: {', '.join(self.files)}; zone_atlas.safetensors and "
             "training_images.safetensors where the data allow them.",
         )
@@ -144,7 +152,8 @@ def forecast_training(
     _, config = settle_resources(module, config, pixels=pixels, resume=False, console=console)
     device = "cuda" if uses_cuda(config) else "cpu"
     seconds = step_seconds(module.network, config, device=device)
-    steps, minutes = _length(training, config, seconds)
+    steps, student = _length(training, config, seconds)
+    before = _teacher_minutes(training, config, student)
     return TrainingForecast(
         data=index.name,
         images={split: len(index.split(split)) for split in ("train", "val", "test")},
@@ -157,7 +166,8 @@ def forecast_training(
         epochs=steps / training.steps_per_epoch,
         steps=steps,
         seconds_per_step=seconds,
-        minutes=minutes,
+        minutes=student + before,
+        teacher_minutes=before,
         device=device,
         precision=config.precision,
         out=str(out),
@@ -192,20 +202,24 @@ def step_seconds(network: nn.Module, config: TrainConfig, *, device: str) -> flo
 
 
 def _length(training: Training, config: TrainConfig, seconds: float) -> tuple[int, float]:
-    """Return the number of steps and the minutes, validation and teachers included."""
+    """Return the number of steps and the minutes, validation included, without those of teachers."""
     per_image = seconds / config.batch_size * _FORWARD_SHARE
     cases = len(training.index.split("val"))
     validation = min(cases, config.val_cases) * per_image
     per_step = seconds + validation / training.segment_steps
     progress = training.progress
     if progress.total_steps is None:
-        assert config.max_minutes is not None
         assert progress.max_minutes is not None
-        return max(1, math.floor(60 * progress.max_minutes / per_step)), config.max_minutes
-    # Finished runs that teach draw each training image and its mirror image once.
-    drawn = 2 * len(training.teachers) * len(training.samples)
-    minutes = (progress.total_steps * per_step + (cases + drawn) * per_image) / 60
-    return progress.total_steps, minutes if training.plan.unmasked is None else minutes / STUDENT_TIME_SHARE
+        return max(1, math.floor(60 * progress.max_minutes / per_step)), progress.max_minutes
+    return progress.total_steps, (progress.total_steps * per_step + cases * per_image) / 60
+
+
+def _teacher_minutes(training: Training, config: TrainConfig, student: float) -> float:
+    """Return the minutes of teachers, for a training that takes `student` minutes without them."""
+    if training.teachers:
+        assert isinstance(config, CompactConfig)
+        return drawing_seconds(training.teachers, config, images=len(training.samples)) / 60
+    return 0.0 if training.plan.unmasked is None else student / STUDENT_TIME_SHARE - student
 
 
 _CURVES: dict[CurveLogger, tuple[str, ...]] = {

@@ -56,6 +56,7 @@ from lexiseg.training.sampler import Group, StepSampler, mask_groups
 from lexiseg.training.sampling_weights import draw_weights
 from lexiseg.training.segmentation_module import SegmentationModule
 from lexiseg.training.teacher_runs import with_teachers
+from lexiseg.training.teacher_time import TeacherTime
 from lexiseg.training.teachers import STUDENT_TIME_SHARE
 from lexiseg.training.unmasked_images import MaskUse, write_masks
 from lexiseg.training.validate import NOT_A_MODEL, model_card, validate_run
@@ -92,6 +93,7 @@ class Training:
         self.atlas: ZoneAtlas | None = None
         self.sizes: LesionSizes | None = None
         self.out, self.resume, self.console = out, resume, console
+        self.teacher_time = TeacherTime(out / TEACHERS_FOLDER)
         # A run that was killed before its first checkpoint starts again from the beginning.
         self.goes_on = resume and (out / CHECKPOINT).is_file()
         self.samples = self.index.split("train")
@@ -194,7 +196,8 @@ class Training:
             out=self.out,
             console=self.console,
         )
-        self.teacher_record, labels = labelling.labels()
+        with self.teacher_time.counted():
+            self.teacher_record, labels = labelling.labels()
         self.atlas = labelling.atlas
         return labels
 
@@ -207,15 +210,16 @@ class Training:
         if not self.teachers:
             return None
         assert isinstance(config, CompactConfig)
-        return soft_targets(
-            self.teachers,
-            config,
-            pixels=pixels,
-            samples=self.samples,
-            coding=self.index.coding,
-            folder=self.out / TEACHERS_FOLDER,
-            console=self.console,
-        )
+        with self.teacher_time.counted():
+            return soft_targets(
+                self.teachers,
+                config,
+                pixels=pixels,
+                samples=self.samples,
+                coding=self.index.coding,
+                folder=self.out / TEACHERS_FOLDER,
+                console=self.console,
+            )
 
     def _with_decision(self, run: Run) -> Run:
         """Write to the run what images without mask do, where the check of the teachers decides it."""
@@ -317,6 +321,7 @@ class Training:
                     seed=self.config.seed,
                     steps=self.progress.step,
                     minutes=round(self.progress.elapsed / 60, 2),
+                    teacher_minutes=self.teacher_time.minutes,
                     selected_step=best_weights.kept_step,
                     selection=best_weights.selection,
                     validation=scores.record(),

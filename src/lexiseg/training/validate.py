@@ -160,6 +160,9 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
             for teacher in training.distillation.teachers
         )
         taught = f"\n- Taught by the soft masks of {names}, which weigh {training.distillation.share:g}."
+    before = ""
+    if training.teacher_minutes is not None:
+        before = f", after {training.teacher_minutes} minutes of teachers"
     command = (training.command or "").replace("`", "'")
     return f"""# {markdown_text(manifest.data.name or "run")}: {network.model}, {network.preset}
 
@@ -169,7 +172,7 @@ def model_card(run: Run, scores: ValidationScores, *, averaged: bool) -> str:
   ({manifest.fit}), {words}.
 - Classes: {markdown_text(", ".join(manifest.class_names))}.
 - Data: {markdown_text(str(manifest.data.model_dump()))}.
-- Training: {counted(training.steps, "step")} in {training.minutes} minutes, seed {training.seed},
+- Training: {counted(training.steps, "step")} in {training.minutes} minutes{before}, seed {training.seed},
   {training.machine}, torch {training.torch}, Lexiseg {manifest.lexiseg_version}, {manifest.created}.{taught}
 - Selected: {selected_weights(training, averaged=averaged)}.
 - Validation (not test): mean per-case Dice {scores.dice:.4f} over {counted(scores.cases, "case")}{by_size}.

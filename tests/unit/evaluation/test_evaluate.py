@@ -282,6 +282,8 @@ def test_progress_and_provenance(scene: Scene) -> None:
     assert metrics.execution.versions["numpy"] == np.__version__
     assert metrics.data.samples == 4
     assert len(metrics.data.ids_sha256) == 64
+    assert (metrics.run.weights_sha256, metrics.execution.average_with_sha256) == (f"{0:064x}", ())
+    assert metrics.execution.model_file is None
     assert metrics.run.manifest.training.seed == 5
     assert metrics.run.manifest.vocabulary is None
     assert "vocabulary" not in metrics.model_dump()["run"]["manifest"]
@@ -336,6 +338,7 @@ def test_public_entry_opens_data_and_run(scene: Scene, monkeypatch: pytest.Monke
     averaged = evaluate(run, scene.root / "data", out=scene.root / "both", average_with=second.path)
     assert asked[1:] == [(run, "cpu", False, second)]
     assert averaged.metrics.execution.command.endswith(f" --average-with {second.path}")
+    assert averaged.metrics.execution.average_with_sha256 == (f"{1:064x}",)
     assert f"averaged with those of {second.path}" in (scene.root / "both" / "report.html").read_text()
     assert evaluation.metrics.num_cases == 4
 

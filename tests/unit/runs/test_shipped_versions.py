@@ -64,7 +64,7 @@ def test_a_run_that_was_opened_by_its_version_is_called_by_it() -> None:
     versioned, newest = Run.open("covid-xray@0.1"), Run.open("covid-xray")
     assert (versioned.shown, versioned.name) == ("covid-xray@0.1", "covid-xray@0.1")
     assert (newest.shown, newest.name) == ("covid-xray", "covid-xray")
-    assert describe_run(versioned).folder == "covid-xray@0.1"
+    assert describe_run(versioned, "0").folder == "covid-xray@0.1"
     assert versioned == newest
 
 

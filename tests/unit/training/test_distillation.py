@@ -272,6 +272,11 @@ def test_a_student_is_trained_and_its_run_names_its_teachers(
     assert [teacher.weights_sha256 for teacher in record.teachers] == [tiny_run.weights_sha256()]
     assert "train/soft" in run.history[-1]
     assert not (run.path / "teachers").exists()
-    assert "Taught by the soft masks of tiny (lcnet_050, 64 px), which weigh 0.5." in (
-        run.path / "model_card.md"
-    ).read_text(encoding="utf-8")
+    card = (run.path / "model_card.md").read_text(encoding="utf-8")
+    assert "Taught by the soft masks of tiny (lcnet_050, 64 px), which weigh 0.5." in card
+    training = run.finished_training
+    assert training.teacher_minutes is not None
+    assert training.all_minutes == training.minutes + training.teacher_minutes
+    assert f"minutes, after {training.teacher_minutes} minutes of teachers, seed" in card
+    assert tiny_run.finished_training.teacher_minutes is None
+    assert "minutes of teachers" not in (tiny_run.path / "model_card.md").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 import lexiseg
 from lexiseg.cli.app import app
 from lexiseg.data.sample import DatasetIndex
+from lexiseg.runs.run import Run
 from lexiseg.training import forecast
 from lexiseg.training.forecast import TrainingForecast, forecast_training
 from refusals import refuses
@@ -39,6 +41,8 @@ def test_steps_minutes_and_files(index: DatasetIndex, tmp_path: Path, tiny_optio
     assert {"run.json", "weights.safetensors", "bank.safetensors"} <= set(found.files)
     assert "pseudo_labels.safetensors" not in found.files
     assert "Length: 50 steps" in found.sentences()[2]
+    assert found.teacher_minutes == 0
+    assert "teachers" not in found.sentences()[3]
     assert list(tmp_path.iterdir()) == []
 
     timed = forecast_of(index, tmp_path / "run", {**options, "epochs": None}, max_minutes=5.0)
@@ -49,6 +53,33 @@ def test_steps_minutes_and_files(index: DatasetIndex, tmp_path: Path, tiny_optio
     assert (plain.text, plain.vocabulary) == ("none", None)
     assert "bank.safetensors" not in plain.files
     assert "no words" in plain.sentences()[1]
+
+
+@pytest.mark.usefixtures("seconds")
+def test_teachers_take_their_part_of_the_time(
+    index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any], tiny_run: Run
+) -> None:
+    options = {**tiny_options, "text": "none", "epochs": None}
+    plain = forecast_of(index, tmp_path / "run", options, steps=50)
+    taught = forecast_of(index, tmp_path / "run", options, steps=50, teachers=[str(tiny_run.path)])
+    assert taught.teacher_minutes > 0
+    assert taught.minutes == pytest.approx(plain.minutes + taught.teacher_minutes)
+    assert re.search(r"\); teachers take about .+ of it before the first step\.$", taught.sentences()[3])
+    timed = forecast_of(index, tmp_path / "run", options, max_minutes=5.0, teachers=[str(tiny_run.path)])
+    # The limit is that of the steps.
+    assert timed.minutes == pytest.approx(5 + timed.teacher_minutes)
+
+
+@pytest.mark.parametrize("length", [{"steps": 50}, {"max_minutes": 5.0}])
+@pytest.mark.usefixtures("seconds")
+def test_images_without_mask_give_teachers_two_fifths_of_the_time(
+    index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any], length: dict[str, float]
+) -> None:
+    options = {**tiny_options, "epochs": None, **length}
+    found = forecast_of(index, tmp_path / "run", options, masks=0.5, unmasked="pseudo_labels")
+    assert found.teacher_minutes == pytest.approx(0.4 * found.minutes)
+    if "max_minutes" in length:
+        assert found.minutes == pytest.approx(5)
 
 
 @pytest.mark.usefixtures("seconds")
