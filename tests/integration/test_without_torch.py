@@ -1,4 +1,4 @@
-"""The base installation has no torch: prediction, evaluation and data sets work, the rest names its extra."""
+"""Without packages of extras: prediction, evaluation and data sets work, the rest names its extra."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ from PIL import Image
 
 import lexiseg
 from lexiseg.extras import PACKAGES
+from volume_files import ORIENTATIONS, body, nifti, stored
 
-#: The command line in a process that finds no package of an extra.
-_BLOCKED = f"""
+#: The command line in a process that does not find some packages.
+_BLOCKED = """
 from importlib.machinery import PathFinder
 find = PathFinder.find_spec
-hidden = {[name for names in PACKAGES.values() for name in names]!r}
+hidden = {hidden!r}
 PathFinder.find_spec = lambda name, *place: None if name in hidden else find(name, *place)
 from lexiseg.cli import main
 main()
 """
 
 
-def run(*arguments: object) -> Outcome:
+def run(*arguments: object, extras: frozenset[str] = frozenset()) -> Outcome:
+    """Run a command where only the packages of some extras are found besides those of the base."""
+    hidden = [name for extra, names in PACKAGES.items() if extra not in extras for name in names]
     done = subprocess.run(
-        [sys.executable, "-c", _BLOCKED, *map(str, arguments)],
+        [sys.executable, "-c", _BLOCKED.format(hidden=hidden), *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
@@ -78,6 +81,20 @@ def test_tests_the_installation() -> None:
     found = json.loads(done.stdout)
     assert [(engine["name"], engine["words_equal"]) for engine in found["engines"]] == [("onnx", True)]
     assert found["engines"][0]["dice"] > 0.999
+
+
+def test_predicts_volume_files_with_the_extra_for_volumes_alone(tmp_path: Path) -> None:
+    scan = nifti(tmp_path / "scan.nii.gz", *stored(body(), *ORIENTATIONS[0]))
+    formats = ("--write", "nifti,overlay,seg")
+    done = run("predict", "covid-xray", scan, "--out", tmp_path, *formats, extras=frozenset({"volumes"}))
+    # The segmentation is refused, because the file is no DICOM series.
+    assert done.code == 1, done.stderr
+    (line,) = map(json.loads, (tmp_path / "volumes.jsonl").read_text(encoding="utf-8").splitlines())
+    assert (len(line["slices"]), line["slices"][0]["file"]) == (8, None)
+    assert list(line["not_written"]) == ["seg"]
+    assert line["not_written"]["seg"].endswith("[LEX-DATA-1206]")
+    assert (tmp_path / "nifti" / "scan.nii.gz").is_file()
+    assert (tmp_path / "overlays" / "scan.png").is_file()
 
 
 def test_checks_data(data: Path) -> None:

@@ -129,6 +129,14 @@ def test_the_two_lists_of_the_public_interface_agree() -> None:
         assert getattr(lexiseg, name) is getattr(import_module(home), name)
 
 
+def test_volume_files_need_no_package_for_dicom() -> None:
+    absent = ("torch", "pydicom", "highdicom", "SimpleITK")
+    loaded(
+        f"import sys\nsys.modules.update(dict.fromkeys({absent}))\n"
+        "import lexiseg.inference.volumes.batch, lexiseg.serving.volumes.reading_process"
+    )
+
+
 @pytest.mark.parametrize("module", ["lexiseg.serving.server", "lexiseg.cli.serve_command"])
 def test_a_server_for_images_needs_no_other_extra(module: str) -> None:
     """The extra `serve` holds no packages for DICOM files and volumes, and neither torch nor pandas."""

@@ -48,6 +48,7 @@ CORRECTED_BY = CodedConcept("corrected-by", LOCAL_SCHEME, "Who corrected the wor
 WORD_ORIGIN = CodedConcept("word-origin", LOCAL_SCHEME, "Who said the word")
 MODEL_PHRASE = CodedConcept("model-phrase", LOCAL_SCHEME, "Phrase that the model retrieved")
 NO_VOLUME = CodedConcept("no-volume", LOCAL_SCHEME, "Reason why no volume in mm3 is given")
+NO_EXPECTED_DICE = CodedConcept("no-expected-dice", LOCAL_SCHEME, "Reason why no Dice is expected")
 SHOWN_SLICE = CodedConcept("shown-slice", LOCAL_SCHEME, "Slice whose outlines are given")
 
 

@@ -163,6 +163,7 @@ class VolumeContent:
         volume_mm3: Volume by segment number in cubic millimetres; None where the size of a voxel is not
             known.
         no_volume: Why there is no volume in mm3; empty where there is one.
+        no_expected_dice: Why the expected Dice of the volume is unknown.
     """
 
     result: ResultContent
@@ -170,3 +171,4 @@ class VolumeContent:
     voxels: dict[int, int]
     volume_mm3: dict[int, float] | None
     no_volume: str
+    no_expected_dice: str

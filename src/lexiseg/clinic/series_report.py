@@ -30,6 +30,7 @@ from pydicom.dataset import Dataset
 from lexiseg.clinic.coded_concepts import (
     ABNORMAL_STRUCTURE,
     CUBIC_MILLIMETRES,
+    NO_EXPECTED_DICE,
     NO_VOLUME,
     SHOWN_SLICE,
     VOLUME,
@@ -225,7 +226,11 @@ def _summary(content: VolumeContent, slices: int) -> list[ContentItem]:
     """Return what is said of the volume as a whole."""
     items = summary_items(content.result)
     said = f"Slice {content.shown + 1} of {slices}, with the largest area of lesions."
-    for name, text in ((NO_VOLUME, content.no_volume), (SHOWN_SLICE, said if _found(content) else "")):
+    for name, text in (
+        (NO_EXPECTED_DICE, content.no_expected_dice),
+        (NO_VOLUME, content.no_volume),
+        (SHOWN_SLICE, said if _found(content) else ""),
+    ):
         if text:
             items.append(TextContentItem(name, text, relationship_type=_CONTAINS))
     return items

@@ -73,6 +73,12 @@ class SeriesVolume:
         """
         return file_without_pixels(path)
 
+    def slice_files(self, axis: int) -> tuple[Path, ...]:
+        """Return the file of each acquired slice; empty for other slices, and for frames of one file."""
+        if axis != ACQUIRED_AXIS or self.has_frames:
+            return ()
+        return tuple(header.path for header in self.series.slices)
+
     def slices(self, axis: int) -> AcquiredSlices | CrossSlices:
         """Return the slices along a voxel axis.
 

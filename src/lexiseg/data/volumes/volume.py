@@ -56,6 +56,10 @@ class Volume(Protocol):
         """The voxel axis of the acquired slices; None where it is not known."""
         ...
 
+    def slice_files(self, axis: int) -> tuple[Path, ...]:
+        """Return the file of each slice along a voxel axis; empty where slices have no file of their own."""
+        ...
+
     def slices(self, axis: int) -> Slices:
         """Return the slices along a voxel axis.
 

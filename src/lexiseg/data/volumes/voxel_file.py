@@ -74,6 +74,10 @@ class VoxelFile:
         """The voxel grid."""
         return self.stored.grid
 
+    def slice_files(self, axis: int) -> tuple[Path, ...]:
+        """Return nothing: all slices are in one file."""
+        return ()
+
     def slices(self, axis: int) -> VoxelSlices:
         """Return the slices along a voxel axis; the range of grey values is that of the whole volume.
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TextIO
 
 from lexiseg.clinic.volume_geometry import AxisName
-from lexiseg.data.volumes.series_slices import ACQUIRED_AXIS, SeriesVolume
 from lexiseg.data.volumes.volume import Volume
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import disk_errors, private_opener
@@ -181,16 +180,13 @@ def _record(
 ) -> VolumeRecord:
     has_mask = NiftiVolumeWriter.name in [writer.name for writer in writers]
     has_mask = has_mask and NiftiVolumeWriter.name not in not_written
-    files: tuple[str, ...] = ()
-    if isinstance(volume, SeriesVolume) and prediction.axis == ACQUIRED_AXIS and not volume.has_frames:
-        files = tuple(target.named(str(header.path)) for header in volume.series.slices)
     return VolumeRecord.of(
         prediction,
         volume,
         image=target.label,
         name=target.name.as_posix(),
         mask=NiftiVolumeWriter().file(target.name, Path()).as_posix() if has_mask else None,
-        files=files,
+        files=tuple(target.named(str(path)) for path in volume.slice_files(prediction.axis)),
         not_written=not_written,
     )
 

@@ -86,7 +86,8 @@ def _notes(prediction: VolumePrediction) -> tuple[str, ...]:
         mm3 = "" if prediction.volume_mm3 is None else f", {prediction.volume_mm3[name]:,.1f} mm3"
         sizes.append(f"{name}: {count:,} voxels{mm3}")
     said = [
-        f"{_place(prediction)}. Words, areas and the flag on this card are those of this slice.",
+        f"{_place(prediction)}. Words, areas, the expected Dice and the flag on this card are "
+        "those of this slice.",
         f"The whole volume: {'; '.join(sizes)}.",
     ]
     facts = prediction.shown.image.facts
@@ -97,4 +98,5 @@ def _notes(prediction: VolumePrediction) -> tuple[str, ...]:
         said.append(f"Words of the volume: {words}.")
     flagged = sum(found.flagged for found in prediction.slices)
     said.append(f"{flagged} of {len(prediction.slices)} slices are flagged.")
+    said.append(f"The expected Dice of the whole volume is unknown: {prediction.no_expected_dice}.")
     return (*said, _SMOOTHED) if prediction.smoothed else tuple(said)

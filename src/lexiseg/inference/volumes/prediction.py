@@ -23,6 +23,15 @@ from lexiseg.inference.volumes.words import VolumeWords
 from lexiseg.inference.word_sides import reasons_of_other_side
 from lexiseg.words.description import Description
 
+#: Why the expected Dice of a volume is unknown, where its slices have one.
+_OF_IMAGES = (
+    "the calibration of the run is one of single images; how well a figure made from those of the slices "
+    "fits whole volumes is not known"
+)
+_NO_SLICE = (
+    "no slice has an expected Dice: the run is not calibrated, or the slices are unlike its training images"
+)
+
 #: Reasons for review that a volume names at most, the most frequent first.
 _NAMED_REASONS = 5
 
@@ -113,6 +122,12 @@ class VolumePrediction:
     reasons: tuple[str, ...]
     other_side_reasons: tuple[str, ...]
     engine: str | None
+
+    @property
+    def no_expected_dice(self) -> str:
+        """Why the expected Dice of the volume is unknown; slices may have their own."""
+        known = any(found.expected_dice is not None for found in self.slices)
+        return _OF_IMAGES if known else _NO_SLICE
 
 
 def predict_volume(

@@ -147,6 +147,7 @@ def series_content(
         voxels={label: prediction.voxels[name] for label, name in names},
         volume_mm3=None if mm3 is None else {label: mm3[name] for label, name in names},
         no_volume=NO_SPACING if mm3 is None else "",
+        no_expected_dice=prediction.no_expected_dice,
     )
 
 

@@ -73,6 +73,8 @@ class VolumeRecord(FileRecord):
         measured: What the labels of most of the lesion measure, phrase per factor name; None without words.
         agreement: Share of factors on which words and measured phrases agree, 0..1; None without words, or
             where nothing can be measured.
+        expected_dice: None: the Dice that is expected of the whole label volume is unknown.
+        no_expected_dice: Why it is unknown.
         flagged: Whether a person should look at the volume: at least one slice is flagged.
         flagged_slices: Number of flagged slices.
         reasons: The most frequent reasons of flagged slices, each with the number of slices.
@@ -99,6 +101,8 @@ class VolumeRecord(FileRecord):
     words: tuple[WordRecord, ...]
     measured: dict[str, str | None] | None
     agreement: float | None
+    expected_dice: None = None
+    no_expected_dice: str
     flagged: bool
     flagged_slices: int
     reasons: tuple[str, ...]
@@ -149,6 +153,7 @@ class VolumeRecord(FileRecord):
             words=_words(prediction.words),
             measured=None if prediction.measured is None else prediction.measured.phrases,
             agreement=prediction.agreement,
+            no_expected_dice=prediction.no_expected_dice,
             flagged=prediction.flagged,
             flagged_slices=sum(found.flagged for found in prediction.slices),
             reasons=prediction.reasons,

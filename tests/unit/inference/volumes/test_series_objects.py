@@ -156,6 +156,33 @@ def test_a_volume_without_lesions_has_a_report(tmp_path: Path, predictor: Predic
     assert written["sc"].SourceImageSequence[0].ReferencedSOPInstanceUID == "2.25.10005"
 
 
+@pytest.mark.parametrize(
+    ("expected", "why"),
+    [(0.91, "the calibration of the run is one of single images"), (None, "no slice has an expected Dice")],
+)
+def test_the_expected_dice_of_a_volume_is_unknown_with_its_reason(
+    tmp_path: Path,
+    predictor: Predictor,
+    monkeypatch: pytest.MonkeyPatch,
+    expected: float | None,
+    why: str,
+) -> None:
+    def calibrated(images: Sequence[DecodedImage]) -> list[Prediction]:
+        return [dataclasses.replace(found, expected_dice=expected) for found in spoken(images)]
+
+    monkeypatch.setattr(predictor, "predict_decoded", calibrated)
+    ct_series(tmp_path / "ct")
+    record, written = write(predictor, tmp_path / "ct", tmp_path / "out", "sr", "card")
+    assert record["expected_dice"] is None
+    assert record["no_expected_dice"].startswith(why)
+    assert [found["expected_dice"] for found in record["slices"]] == [expected] * 8
+    assert named(written["sr"], "Expected Dice coefficient of the mask") == []
+    (reason,) = named(written["sr"], "Reason why no Dice is expected")
+    assert reason.TextValue == record["no_expected_dice"]
+    page = (tmp_path / "out" / "cards" / "ct.html").read_text()
+    assert f"The expected Dice of the whole volume is unknown: {record['no_expected_dice']}." in page
+
+
 def test_a_volume_without_millimetres_says_why(
     tmp_path: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
