@@ -3,29 +3,33 @@
     python benchmarks/engines.py RUN IMAGES [--count 64] [--batch-size 8]
 
 All engines compute the same images in the same process, in turns, so that other work on the machine slows all
-of them alike; the table gives the fastest turn of each, and its ratio to torch. A cold start is a whole
-process `lexiseg predict RUN IMAGE`, with its wall time, processor time and peak memory. RUN needs a model
-file: `lexiseg export RUN`.
+of them alike; the table gives the fastest turn of each, and its ratio to torch. An engine that cannot compute
+RUN here has a row with the reason. A cold start is a whole process `lexiseg predict RUN IMAGE`, with its wall
+time, processor time and peak memory. RUN needs a model file: `lexiseg export RUN`.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from machine import describe_machine
 
 import lexiseg
 from lexiseg.data.readers import read_image
 from lexiseg.engines.choice import load_engine
-from lexiseg.engines.engine import EngineChoice, Precision
+from lexiseg.engines.engine import Engine, EngineName, FloatArray, Precision
+from lexiseg.errors import LexisegError
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
@@ -40,7 +44,7 @@ subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
 wall, used = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
 print(f"{wall:.2f} s wall, {used.ru_utime + used.ru_stime:.2f} s processor, {used.ru_maxrss / 1024:.0f} MB")
 """
-_ENGINES: tuple[tuple[EngineChoice, Precision], ...] = (
+_ENGINES: tuple[tuple[EngineName, Precision], ...] = (
     ("torch", "fp32"),
     ("onnx", "fp32"),
     ("openvino", "fp32"),
@@ -50,11 +54,28 @@ _ENGINES: tuple[tuple[EngineChoice, Precision], ...] = (
 
 @dataclass
 class Measured:
-    """One engine: its predictor, its predictions, and the seconds of its fastest turn."""
+    """One engine and what it predicts.
 
-    predictor: Predictor
+    Attributes:
+        engine: The engine.
+        predictions: Its predictions of all images.
+        batch: The images that are timed, as the network takes them.
+        logits: Its mask scores of them.
+        seconds: The seconds of its fastest turn.
+    """
+
+    engine: Engine
     predictions: list[Prediction]
-    seconds: float = float("inf")
+    batch: FloatArray
+    logits: FloatArray
+    seconds: float = math.inf
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why an engine does not compute a run here."""
+
+    reason: str
 
 
 def dice(one: Prediction, other: Prediction) -> float:
@@ -63,45 +84,82 @@ def dice(one: Prediction, other: Prediction) -> float:
     return 2 * int(((one.mask == other.mask) & (one.mask > 0)).sum()) / total if total else 1.0
 
 
-def measure(run: Run, files: list[Path], batch_size: int) -> dict[str, Measured]:
-    """Return what each engine predicts, and how fast its network is."""
-    images = [read_image(file) for file in files]
-    found = {}
-    for engine, precision in _ENGINES:
-        options = PredictionOptions(engine=engine, precision=precision, batch_size=batch_size)
-        predictor = Predictor(run, options, engine=load_engine(run, engine, precision=precision))
-        predictions = [
-            prediction
-            for start in range(0, len(images), batch_size)
-            for prediction in predictor.predict_arrays(images[start : start + batch_size])
-        ]
-        found[str(predictor.engine.description)] = Measured(predictor, predictions)
-    batch = next(iter(found.values())).predictor.prepare(images[:batch_size])
+def measure(
+    run: Run, images: Sequence[npt.NDArray[np.uint8]], batch_size: int
+) -> dict[str, Measured | Refused]:
+    """Return what each engine predicts and how fast its network is, or why it refuses."""
+    found: dict[str, Measured | Refused] = {}
+    for name, precision in _ENGINES:
+        try:
+            measured = _predicted(run, name, precision, images, batch_size)
+        except LexisegError as error:
+            found[f"{name}, {precision}"] = Refused(str(error))
+            continue
+        used = measured.engine.description.precision
+        found[f"{name} {measured.engine.description.version}, {precision}"] = (
+            measured if used == precision else Refused(f"this processor computes it with {used} only")
+        )
     for _ in range(_TURNS):
         for measured in found.values():
-            started = time.perf_counter()
-            measured.predictor.engine.run(batch)
-            measured.seconds = min(measured.seconds, time.perf_counter() - started)
+            if isinstance(measured, Measured):
+                started = time.perf_counter()
+                measured.engine.run(measured.batch)
+                measured.seconds = min(measured.seconds, time.perf_counter() - started)
     return found
 
 
-def print_table(found: dict[str, Measured], batch_size: int) -> None:
-    """Print one row per engine; torch is the first."""
-    reference = next(iter(found.values()))
-    print("| engine | images/s | against torch | mean Dice of masks | least | words equal | flags equal |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+def _predicted(
+    run: Run,
+    name: EngineName,
+    precision: Precision,
+    images: Sequence[npt.NDArray[np.uint8]],
+    batch_size: int,
+) -> Measured:
+    """Return what an engine predicts, not timed yet."""
+    options = PredictionOptions(engine=name, precision=precision, batch_size=batch_size)
+    engine = load_engine(run, name, precision=precision)
+    predictor = Predictor(run, options, engine=engine)
+    predictions = [
+        prediction
+        for start in range(0, len(images), batch_size)
+        for prediction in predictor.predict_arrays(images[start : start + batch_size])
+    ]
+    batch = predictor.prepare(images[:batch_size])
+    return Measured(engine, predictions, batch, engine.run(batch).logits)
+
+
+def print_table(found: dict[str, Measured | Refused], batch_size: int) -> None:
+    """Print one row per engine; all are compared with the first that computes, which is torch."""
+    reference = next((one for one in found.values() if isinstance(one, Measured)), None)
+    print(
+        "| engine | images/s | against torch | largest difference of a score | mean Dice of masks | least | "
+        "words equal | flags equal |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name, measured in found.items():
-        pairs = list(zip(measured.predictions, reference.predictions, strict=True))
-        overlaps = [dice(*pair) for pair in pairs]
-        words = [
-            a.index == b.index for one, other in pairs for a, b in zip(one.words, other.words, strict=True)
-        ]
-        flags = np.mean([one.flagged == other.flagged for one, other in pairs])
-        print(
-            f"| {name} | {batch_size / measured.seconds:.1f} | {reference.seconds / measured.seconds:.2f} | "
-            f"{np.mean(overlaps):.5f} | {min(overlaps):.5f} | "
-            f"{f'{100 * np.mean(words):.2f} %' if words else '-'} | {100 * flags:.2f} % |"
-        )
+        if isinstance(measured, Refused) or reference is None:
+            reason = measured.reason if isinstance(measured, Refused) else ""
+            print(f"| {name} | refused: {' '.join(reason.split()).replace('|', '/')} | | | | | | |")
+        else:
+            print(f"| {name} | {_figures(measured, reference, batch_size)} |")
+
+
+def _figures(measured: Measured, reference: Measured, batch_size: int) -> str:
+    """Return the cells of an engine in the table, but for its name."""
+    pairs = list(zip(measured.predictions, reference.predictions, strict=True))
+    overlaps = [dice(*pair) for pair in pairs]
+    words = [a.index == b.index for one, other in pairs for a, b in zip(one.words, other.words, strict=True)]
+    flags = np.mean([one.flagged == other.flagged for one, other in pairs])
+    cells = (
+        f"{batch_size / measured.seconds:.1f}",
+        f"{reference.seconds / measured.seconds:.2f}",
+        f"{np.abs(measured.logits - reference.logits).max():.1e}",
+        f"{np.mean(overlaps):.5f}",
+        f"{min(overlaps):.5f}",
+        f"{100 * np.mean(words):.2f} %" if words else "-",
+        f"{100 * flags:.2f} %",
+    )
+    return " | ".join(cells)
 
 
 def cold_start(run: str, image: Path, engine: str) -> str:
@@ -123,13 +181,16 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     options = parser.parse_args()
     files = [target.image for target in lexiseg.find_targets([str(options.images)])][: options.count]
+    batch_size = min(options.batch_size, len(files))
     print(describe_machine())
     threads = os.environ.get("OMP_NUM_THREADS")
-    print(f"{len(files)} images, batches of {options.batch_size}, OMP_NUM_THREADS={threads}")
+    print(f"{len(files)} images, batches of {batch_size}, OMP_NUM_THREADS={threads}")
     print()
-    print_table(measure(Run.open(options.run), files, options.batch_size), options.batch_size)
+    found = measure(Run.open(options.run), [read_image(file) for file in files], batch_size)
+    print_table(found, batch_size)
     print("\nCold start, one image, whole process, the better of two:")
-    for engine in ("torch", "onnx"):
+    computed = {one.engine.description.name for one in found.values() if isinstance(one, Measured)}
+    for engine in [name for name in ("torch", "onnx") if name in computed]:
         print("-", min(cold_start(options.run, files[0], engine) for _ in range(2)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="finds processes in /proc"),
 ]
 
+from lexiseg.inference import ray_predictor  # noqa: E402
 from lexiseg.inference.ray_predictor import RayPredictor, refuse_sources  # noqa: E402
 
 
@@ -89,3 +91,15 @@ def test_images_at_urls_are_refused() -> None:
     refuse_sources([Target(image=Path("a.png"), name=Path("a"))])
     with refuses("LEX-USE-1286", "s3://b/a.png", "--shard"):
         refuse_sources([Target(image=Path("a.png"), name=Path("a"), origin=RemoteFile("s3://b/a.png"))])
+
+
+def test_an_address_at_which_nothing_listens_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray would try it for three minutes."""
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("asks Ray"))
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # taken, but it does not listen
+        port = closed.getsockname()[1]
+        for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}", "127.0.0.1:99999", "[::1]:1"):
+            with refuses("LEX-RES-1711", f"There is no Ray cluster at {address} (", "ray start --head"):
+                ray_predictor._connect(address)

@@ -81,10 +81,14 @@ class ParityReport(Record):
         kept = {
             f"mean Dice of the masks {self.dice:.5f}, at least {self.limits.dice}": self.dice
             >= self.limits.dice,
-            f"equal words {self.words}, at least {self.limits.words}": self.words is None
-            or self.words >= self.limits.words,
-            f"equal flags {self.flags:.4f}, at least {self.limits.flags}": self.flags >= self.limits.flags,
-            f"difference of the expected Dice {self.expected_dice}, at most {self.limits.expected_dice}": (
+            f"equal words {_percent(self.words)}, at least {_percent(self.limits.words)}": (
+                self.words is None or self.words >= self.limits.words
+            ),
+            f"equal flags {_percent(self.flags)}, at least {_percent(self.limits.flags)}": (
+                self.flags >= self.limits.flags
+            ),
+            f"mean difference of the expected Dice {self.expected_dice or 0:.5f}, at most "
+            f"{self.limits.expected_dice}": (
                 self.expected_dice is None or self.expected_dice <= self.limits.expected_dice
             ),
         }
@@ -185,6 +189,10 @@ def drawn_images(image_size: int, fit: Fit = "stretch", count: int = 8) -> list[
         height, width = image_size * 3 // 2, image_size * 5 // 4
     steps = -(-max(height, width) // 8)
     return [np.kron(image, np.ones((steps, steps, 1), np.uint8))[:height, :width] for image in coarse]
+
+
+def _percent(share: float | None) -> str:
+    return "none" if share is None else f"{100 * share:.4g} %"
 
 
 def _dice(ours: Pixels, theirs: Pixels) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from lexiseg.inference.writers.base import Target
 
 #: Processor cores of each actor, which loads the network once.
 CORES_PER_ACTOR = 2
+
+# Seconds in which the head of a cluster must answer.
+_CONNECTION_S = 10
 
 
 class RayPredictor(Predictor):
@@ -102,7 +106,7 @@ class RayPredictor(Predictor):
                 yield decode_result(row["message"], row["arrays"])
         except (ray.exceptions.RayError, ConnectionError) as error:
             raise ResourceError(
-                f"The Ray cluster {self._address} is gone or fails ({str(error).strip().splitlines()[0]}). "
+                f"The Ray cluster {self._address} is gone or fails ({_first_line(error)}). "
                 "Finished images are kept: start the cluster and run the command again.",
                 code="LEX-RES-1280",
             ) from error
@@ -155,11 +159,35 @@ def _connect(address: str) -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     if ray.is_initialized():
         return
+    _refuse_unreachable(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise ResourceError(
-            f"There is no Ray cluster at {address} ({str(error).strip().splitlines()[0]}). Start one with "
+            f"There is no Ray cluster at {address} ({_first_line(error)}). Start one with "
             "`ray start --head`, or give its address.",
             code="LEX-RES-1281",
         ) from error
+
+
+def _refuse_unreachable(address: str) -> None:
+    """Refuse an address at which nothing listens; Ray itself tries it for minutes.
+
+    Raises:
+        ResourceError: There is no connection within some seconds.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECTION_S).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise ResourceError(
+            f"There is no Ray cluster at {address} ({_first_line(error)}). Start one with `ray start "
+            f"--head`, give the address that this command prints, or check the network.",
+            code="LEX-RES-1711",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

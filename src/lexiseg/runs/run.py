@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
 
 from lexiseg.errors import RunError, WeightsError
 from lexiseg.files import refuse_blocked, write_json
@@ -157,7 +158,7 @@ class Run:
         after it has changed.
 
         Raises:
-            WeightsError: They are missing or cannot be read.
+            WeightsError: They are missing, cut off or damaged, or cannot be read.
         """
         try:
             return _digest(self.weights_file, _version_of(self.weights_file))
@@ -165,6 +166,12 @@ class Run:
             raise WeightsError(
                 f"The weights {self.weights_file} cannot be read ({error}). Restore the file or train again.",
                 code="LEX-WEIGHTS-048",
+            ) from error
+        except SafetensorError as error:
+            raise WeightsError(
+                f"The weights {self.weights_file} are cut off or damaged ({error}). Restore the file or "
+                f"train again.",
+                code="LEX-WEIGHTS-1710",
             ) from error
 
     @property
@@ -304,6 +311,8 @@ def _version_of(file: Path) -> tuple[int, ...]:
 
 @lru_cache(maxsize=16)
 def _digest(file: Path, version: tuple[int, ...]) -> str:
-    """Return the SHA-256 of a version of a file."""
+    """Return the SHA-256 of a version of a file, whose length must be what its header says."""
+    with safe_open(file, framework="numpy"):
+        pass
     with open(file, "rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()

@@ -114,7 +114,7 @@ def test_files_that_cannot_be_used_are_refused(tmp_path: Path, make_run: Any) ->
     with refuses("LEX-RUN-901", "format 99", "Upgrade"):
         load_training_images(run)
     save_training_images(run, of_run(run))
-    run.weights_file.write_bytes(run.weights_file.read_bytes() + b"0")
+    save_file(load_file(run.weights_file), run.weights_file, metadata={"trained": "again"})
     with refuses("LEX-RUN-902", "other weights"):
         load_training_images(run)
 

@@ -6,7 +6,9 @@ import hashlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from lexiseg.files import write_bytes
 from lexiseg.models.spec import NetworkSpec
@@ -46,13 +48,18 @@ def test_weights_are_hashed_once_and_again_after_a_change(run: Run, monkeypatch:
 
     original = hashlib.file_digest
     monkeypatch.setattr(hashlib, "file_digest", file_digest)
-    write_bytes(run.weights_file, b"one")
-    one = hashlib.sha256(b"one").hexdigest()
+    first, second = (save({"bias": np.full(1, value, np.float32)}) for value in (1, 2))
+    write_bytes(run.weights_file, first)
+    one = hashlib.sha256(first).hexdigest()
     # Calibration, description of the training images and model file each ask for it.
     assert {run.weights_sha256(), Run.open(run.path).weights_sha256(), run.weights_sha256()} == {one}
     assert hashed == ["weights.safetensors"]
-    write_bytes(run.weights_file, b"two")
-    assert run.weights_sha256() == hashlib.sha256(b"two").hexdigest()
+    write_bytes(run.weights_file, second)
+    assert run.weights_sha256() == hashlib.sha256(second).hexdigest()
+    for damaged in (second[:-1], second + b"0", second[:20], b""):
+        write_bytes(run.weights_file, damaged)
+        with refuses("LEX-WEIGHTS-1710", "weights.safetensors are cut off or damaged", "train again"):
+            run.weights_sha256()
     run.weights_file.unlink()
     with refuses("LEX-WEIGHTS-048", "weights.safetensors"):
         run.weights_sha256()
