@@ -174,7 +174,7 @@ def _notices(metrics: Metrics) -> list[str]:
         found.append(
             f"The run was trained on data named {manifest.data.name}, and is scored on data named "
             f"{name}. If these are other data, the scores show how the run does on them. If they are a copy "
-            f"of the training data under another name, Lexiseg does not notice that the run learned from them."
+            f"of the training data under another name, Lexiseg does not notice that the run learned from it."
         )
     if metrics.data.leaks:
         found.append(
