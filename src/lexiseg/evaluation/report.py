@@ -173,8 +173,8 @@ def _notices(metrics: Metrics) -> list[str]:
     if manifest.data.name not in (None, name):
         found.append(
             f"The run was trained on data named {manifest.data.name}, and is scored on data named "
-            f"{name}. If they are other data, the scores say how it does on data of another origin; if "
-            f"they are a copy, Lexiseg cannot tell under this name whether it has learned from these images."
+            f"{name}. If these are other data, the scores show how the run does on them. If they are a copy "
+            f"of the training data under another name, Lexiseg does not notice that the run learned from it."
         )
     if metrics.data.leaks:
         found.append(
@@ -186,7 +186,7 @@ def _notices(metrics: Metrics) -> list[str]:
     if trained != ours:
         found.append(
             f"The run segments {', '.join(trained)}; the true masks are named {', '.join(ours)}. Scores mean "
-            f"something only if both are the same thing, which names cannot tell."
+            f"something only if both are the same structure. The names do not tell."
         )
     return found
 

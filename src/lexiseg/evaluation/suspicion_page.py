@@ -61,6 +61,7 @@ def build_page(found: Suspicions, drawn: Mapping[str, tuple[Sample, Prediction]]
         found=found,
         findings=suspicion_findings(found),
         kinds=_kinds(found),
+        high=_HIGH,
         shown=shown,
         anchors={item.case.id: f"case-{item.case.rank}" for item in shown},
         rows=found.cases[:MOST_ROWS],
@@ -100,8 +101,8 @@ def suspicion_findings(found: Suspicions) -> tuple[str, str, str]:
 
 
 def _kinds(found: Suspicions) -> dict[str, int]:
-    """Return for each error that was looked for in how many cases it is suspected most."""
-    counts = Counter(case.kind for case in found.cases)
+    """Return for each error that was looked for how many cases have a high score for it."""
+    counts = Counter(case.kind for case in found.cases if case.score >= _HIGH)
     looked_for = {kind for case in found.cases for kind in case.scores}
     return {kind: counts[kind] for kind in KINDS if kind in looked_for}
 

@@ -57,8 +57,11 @@ class PredictionForecast(Record):
                 f"Time: about {duration_text(60 * self.minutes)} ({self.seconds_per_image:.2f} s per image, "
                 "without the writing of files)."
             )
-        files = ", ".join(f"{number} in {place}" for place, number in self.files.items())
-        said.append(f"Files: {files}.")
+        # A place is a folder, or the one file of its name.
+        files = (
+            place if Path(place).suffix else f"{number} in {place}" for place, number in self.files.items()
+        )
+        said.append(f"Files: {', '.join(files)}.")
         if self.exists:
             said.append(f"{self.out} exists: what an earlier prediction of these images wrote is replaced.")
         return tuple(said)

@@ -398,6 +398,9 @@ def test_the_flag_names_the_signals_that_count(metrics: Metrics, monkeypatch: py
     assert f"if its own signals predict a low Dice: {titles}" in text
     assert SIGNAL_TITLES["agreement"] not in text
     assert "if the expected Dice is low." in said({})
+    # A calibrated run knows no expected Dice where all images are unlike the training images.
+    expected = metrics.review.model_copy(update={"expected_dice": None, "unlike_training_images": 4})
+    assert f"if its own signals predict a low Dice: {titles}" in said({"inside": 0.5, "size": 0.3})
 
 
 def test_an_empty_prediction_has_no_outline(report: str) -> None:

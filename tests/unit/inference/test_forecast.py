@@ -43,7 +43,7 @@ def test_time_and_files(
     assert found.sentences() == (
         f"5 images would be predicted by {predictor.engine.description}.",
         "Time: about 10 s (2.00 s per image, without the writing of files).",
-        f"Files: 5 in {out}/masks, 5 in {out}/cards, 1 in {out}/predictions.jsonl.",
+        f"Files: 5 in {out}/masks, 5 in {out}/cards, {out}/predictions.jsonl.",
     )
     assert not out.exists()
 
