@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from lexiseg.data.grey import Pixels
 from lexiseg.data.image_fit import Fit
-from lexiseg.data.resize import Pixels
 
 #: Images are large where their longer side is at least this many times that of the network's pictures.
 LARGE = 1.5

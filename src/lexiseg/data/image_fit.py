@@ -16,7 +16,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lexiseg.data.resize import Pixels, resize_image, resize_labels
+from lexiseg.data.grey import Pixels
+from lexiseg.data.resize import resize_image, resize_labels
 
 #: How an image fits the picture that a network sees.
 Fit = Literal["stretch", "pad", "tiles"]

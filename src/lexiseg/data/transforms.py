@@ -18,7 +18,8 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-from lexiseg.data.resize import Pixels, from_pil, to_pil
+from lexiseg.data.grey import Pixels
+from lexiseg.data.resize import from_pil, to_pil
 from lexiseg.words.description import UNKNOWN, Side, Source
 from lexiseg.words.factor import Factor
 from lexiseg.words.flips import AXES, Axis, flip

@@ -40,7 +40,8 @@ def fold_constants(model: onnx.ModelProto) -> None:
 def _split(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], list[onnx.NodeProto]]:
     """Return the nodes that depend on no input of the model, and the others, copied."""
     known = {stored.name for stored in graph.initializer} - {value.name for value in graph.input}
-    fixed, varying = [], []
+    fixed: list[onnx.NodeProto] = []
+    varying: list[onnx.NodeProto] = []
     for node in graph.node:
         copy = onnx.NodeProto()
         copy.CopyFrom(node)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lexiseg.data.grey import Pixels
 from lexiseg.data.image_fit import Fit, Placement, padded, stretched, tiles
-from lexiseg.data.resize import Pixels
 from lexiseg.engines.engine import EngineOutput, FloatArray
 from lexiseg.engines.grid import foreground_probability
 from lexiseg.inference.preprocess import normalise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lexiseg.data.resize import Pixels
+from lexiseg.data.grey import Pixels
 from lexiseg.systems.configuration import AugmentConfig
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lexiseg.data.grey import Pixels
 from lexiseg.data.image_fit import Box, Fit, padded_size, window
-from lexiseg.data.resize import Pixels, resize_image, resize_labels
+from lexiseg.data.resize import resize_image, resize_labels
 from lexiseg.words.description import UNKNOWN, Source
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.vocabulary import Vocabulary

@@ -127,6 +127,6 @@ def between_lines(
     whole = Image.new("RGB", (width, picture.height + strip * (2 if below else 1)))
     whole.paste(picture, ((width - picture.width) // 2, strip))
     pen = ImageDraw.Draw(whole)
-    for text, y in ((above, strip / 2), (below, whole.height - strip / 2)):
-        pen.text((whole.width / 2, y), text, fill="white", font_size=size, anchor="mm")
+    for line, y in ((above, strip / 2), (below, whole.height - strip / 2)):
+        pen.text((whole.width / 2, y), line, fill="white", font_size=size, anchor="mm")
     return whole
