@@ -58,6 +58,21 @@ def mask_losses(logits: Tensor, labels: Tensor, inside: Tensor | None = None) ->
     }
 
 
+def batch_mask_losses(
+    logits: Tensor, labels: Tensor, *, masked: Tensor | None, inside: Tensor | None
+) -> dict[str, Tensor]:
+    """Return `mask_losses` of those images of a batch that have a mask.
+
+    Args:
+        logits: As for `mask_losses`.
+        labels: As for `mask_losses`.
+        masked: Which images have a mask, `(B,)` bool, at least one; None: all have.
+        inside: As for `mask_losses`.
+    """
+    shown = slice(None) if masked is None else masked
+    return mask_losses(logits[shown], labels[shown], None if inside is None else inside[shown])
+
+
 def _mean_inside(loss: Tensor, inside: Tensor) -> Tensor:
     """Return the mean of a loss `(B, 1, H, W)` over the pixels that are inside."""
     return (loss * inside).sum() / inside.sum()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from lexiseg.models.losses import mask_losses
+from lexiseg.models.losses import batch_mask_losses
 from lexiseg.models.pyramid import ConstantPrompt, PyramidDecoder, PyramidLevels, image_features
 from lexiseg.models.tokens import TokenReader, as_map
 
@@ -100,7 +100,5 @@ class MaskObjective(nn.Module):
         Returns:
             Scalars `cross_entropy`, `dice` and `total`.
         """
-        shown = slice(None) if masked is None else masked
-        seen = None if inside is None else inside[shown]
-        parts = mask_losses(output.logits[shown], labels[shown], seen)
+        parts = batch_mask_losses(output.logits, labels, masked=masked, inside=inside)
         return {**parts, "total": parts["cross_entropy"] + parts["dice"]}

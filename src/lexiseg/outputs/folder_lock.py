@@ -10,10 +10,12 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
 
+from lexiseg.errors import LexisegError
 from lexiseg.files import disk_errors, file_mode, fitting_name, make_folder
 from lexiseg.structured_text import parse_json
 
@@ -109,6 +111,26 @@ class FolderLock:
         for folder in reversed(self._created):
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+    @contextlib.contextmanager
+    def hold(self, refusal: Callable[[str], LexisegError]) -> Iterator[None]:
+        """Hold the lock meanwhile.
+
+        Args:
+            refusal: Returns the error where another process holds it, from who that is.
+
+        Raises:
+            LexisegError: The error of `refusal`.
+            DiskError: There is no space or no permission.
+            UsageError: A file is in the place of the folder.
+        """
+        holder = self.take()
+        if holder is not None:
+            raise refusal(holder)
+        try:
+            yield
+        finally:
+            self.release()
 
     def _is_at(self, descriptor: int) -> bool:
         try:

@@ -24,15 +24,14 @@ def reserve_folder(out: Path) -> Iterator[None]:
     """
     place = out.absolute()
     lock = FolderLock.beside(place)
-    holder = lock.take()
-    if holder is not None:
-        raise UsageError(
+
+    def refusal(holder: str) -> UsageError:
+        return UsageError(
             f"{out} is in use: {holder} makes it now. Wait until it ends, or choose another --out.",
             code="LEX-USE-746",
         )
-    try:
+
+    with lock.hold(refusal):
         if lock.supported:
             remove_leftover_folders(place)
         yield
-    finally:
-        lock.release()

@@ -176,17 +176,15 @@ def revoke_token(path: Path, name: str) -> None:
 @contextmanager
 def _changing(path: Path) -> Iterator[None]:
     """Let no other process change a token file meanwhile: it could bring a revoked token back."""
-    lock = FolderLock.beside(path)
-    holder = lock.take()
-    if holder is not None:
-        raise UsageError(
+
+    def refusal(holder: str) -> UsageError:
+        return UsageError(
             f"{path} is being changed by {holder}. Run the command again when that one has ended.",
             code="LEX-USE-1129",
         )
-    try:
+
+    with FolderLock.beside(path).hold(refusal):
         yield
-    finally:
-        lock.release()
 
 
 class Tokens:

@@ -30,8 +30,6 @@ from lexiseg.runs.run import Run
 from lexiseg.runs.splits import write_splits_record
 from lexiseg.systems.compact_configuration import CompactConfig, UnmaskedConfig
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.systems.registry import get
-from lexiseg.systems.system import TrainingInputs
 from lexiseg.training.callbacks import CHECKPOINT, BestWeights, Checkpoint, Display, History
 from lexiseg.training.config import CONFIG_FILE
 from lexiseg.training.data_loaders import (
@@ -255,16 +253,7 @@ class Training:
     def module(self) -> SegmentationModule:
         """Build the network with its objective; the random start depends on the seed alone."""
         config, plan = self.config, self.plan
-        torch.manual_seed(config.seed)
-        inputs = TrainingInputs(
-            spec=plan.manifest.network,
-            bank=plan.bank,
-            vocabulary=plan.vocabulary,
-            indices=None if plan.train is None else plan.train.indices,
-            text_encoder=plan.encoder,
-            pretrained=not self.goes_on,
-        )
-        parts = get(config.model, config.preset).builders.training(config, inputs)
+        parts = plan.training_parts(config, pretrained=not self.goes_on)
         kind = DistillationModule if self.teachers else SegmentationModule
         return kind(
             channels_last(parts.network),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+import torch
 from rich.console import Console
 
 from lexiseg._version import __version__
@@ -18,6 +19,7 @@ from lexiseg.models.text_bank import TextBank
 from lexiseg.runs.manifest import DataRecord, Manifest, TextSource, TrainingRecord
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
+from lexiseg.systems.system import TrainingInputs, TrainingParts
 from lexiseg.training.description_words import recorded
 from lexiseg.training.examples import Words
 from lexiseg.training.fit_choice import fit_of
@@ -54,6 +56,24 @@ class Plan:
     manifest: Manifest
     unmasked: Literal["words", "pseudo_labels"] | None = None
     checked: bool = False
+
+    def training_parts(self, config: TrainConfig, *, pretrained: bool) -> TrainingParts:
+        """Build a network with its objective and teacher; the random start depends on the seed alone.
+
+        Args:
+            config: The configuration.
+            pretrained: Whether the encoder starts with the weights that the configuration names.
+        """
+        torch.manual_seed(config.seed)
+        inputs = TrainingInputs(
+            spec=self.manifest.network,
+            bank=self.bank,
+            vocabulary=self.vocabulary,
+            indices=None if self.train is None else self.train.indices,
+            text_encoder=self.encoder,
+            pretrained=pretrained,
+        )
+        return get(config.model, config.preset).builders.training(config, inputs)
 
 
 def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:

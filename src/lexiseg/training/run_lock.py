@@ -31,13 +31,14 @@ def training_lock(out: Path, console: Console) -> Iterator[None]:
     """
     place = out.absolute()
     lock = FolderLock.beside(place)
-    holder = lock.take()
-    if holder is not None:
-        raise RunError(
+
+    def refusal(holder: str) -> RunError:
+        return RunError(
             f"{out} is in use: {holder} trains the run there. Wait until it ends, or choose another --out.",
             code="LEX-RUN-740",
         )
-    try:
+
+    with lock.hold(refusal):
         if not lock.supported:
             console.print(
                 f"The disk of {out} supports no locks: start no second training there meanwhile.",
@@ -47,5 +48,3 @@ def training_lock(out: Path, console: Console) -> Iterator[None]:
         remove_leftover_folders(place)
         remove_leftovers(place)
         yield
-    finally:
-        lock.release()

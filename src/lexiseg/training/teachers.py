@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy.typing as npt
-import torch
 from rich.console import Console
 from torch import nn
 
@@ -18,7 +17,6 @@ from lexiseg.models.word_map_network import HasEncoder, WordMapNetwork
 from lexiseg.printable import counted
 from lexiseg.systems.compact_configuration import UnmaskedConfig
 from lexiseg.systems.registry import get
-from lexiseg.systems.system import TrainingInputs, TrainingParts
 from lexiseg.training.callbacks import CHECKPOINT, Checkpoint, Display
 from lexiseg.training.data_loaders import training_loader
 from lexiseg.training.examples import TrainingExamples, Words
@@ -173,16 +171,7 @@ class Teachers:
         self, number: int, config: UnmaskedConfig, progress: Progress, images: int, *, goes_on: bool
     ) -> SegmentationModule:
         plan = self._plan
-        torch.manual_seed(config.seed)
-        inputs = TrainingInputs(
-            spec=plan.manifest.network,
-            bank=plan.bank,
-            vocabulary=plan.vocabulary,
-            indices=None if plan.train is None else plan.train.indices,
-            text_encoder=plan.encoder,
-            pretrained=not goes_on,
-        )
-        parts: TrainingParts = get(config.model, config.preset).builders.training(config, inputs)
+        parts = plan.training_parts(config, pretrained=not goes_on)
         kind = WordMapTeacherModule if self.told else SegmentationModule
         network = _told(parts.network) if self.told else parts.network
         return kind(

@@ -103,10 +103,11 @@ def check_one_per_phrase(key: str, values: Sequence[object], phrases: Sequence[s
         raise ValueError(f"measure.{key}: expected one entry per phrase ({len(phrases)}), got {len(values)}")
 
 
-def check_rising(key: str, values: Sequence[float], *, first: float) -> None:
-    """Raise ValueError unless numbers rise strictly from `first`."""
+def check_thresholds(values: Sequence[float], phrases: Sequence[str], *, first: float) -> None:
+    """Raise ValueError unless `at_least` has one number per phrase, and these rise strictly from `first`."""
+    check_one_per_phrase("at_least", values, phrases)
     if list(values) != sorted(set(values)) or values[0] != first:
-        raise ValueError(f"measure.{key}: expected rising numbers from {first}, got {list(values)}")
+        raise ValueError(f"measure.at_least: expected rising numbers from {first}, got {list(values)}")
 
 
 def check_known_phrase(key: str, phrase: str, phrases: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from pydantic import Field
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.grammar import VocabularyData
 from lexiseg.words.half_features import ROW_NAMES, Half
-from lexiseg.words.measure_kind import MeasureKind, check_known_phrase, check_one_per_phrase, check_rising
+from lexiseg.words.measure_kind import MeasureKind, check_known_phrase, check_one_per_phrase, check_thresholds
 
 if TYPE_CHECKING:  # a vocabulary is loaded without the geometry, which takes longer to import
     from lexiseg.words.lesion_scene import LesionScene
@@ -56,8 +56,7 @@ class CountMeasure(MeasureKind):
 
     def check(self, phrases: Sequence[str]) -> None:
         """Raise ValueError unless the rule fits the factor's phrases."""
-        check_one_per_phrase("at_least", self.at_least, phrases)
-        check_rising("at_least", self.at_least, first=1)
+        check_thresholds(self.at_least, phrases, first=1)
 
     def index(self, scene: LesionScene, phrases: Sequence[str]) -> int:
         """Return the index of the phrase for the number of regions."""
@@ -327,8 +326,7 @@ class SizeMeasure(MeasureKind):
 
     def check(self, phrases: Sequence[str]) -> None:
         """Raise ValueError unless the rule fits the factor's phrases."""
-        check_one_per_phrase("at_least", self.at_least, phrases)
-        check_rising("at_least", self.at_least, first=0)
+        check_thresholds(self.at_least, phrases, first=0)
 
     def index(self, scene: LesionScene, phrases: Sequence[str]) -> int:
         """Return the index of the phrase for the lesion's share of the image."""
@@ -350,8 +348,7 @@ class IntensityMeasure(MeasureKind):
 
     def check(self, phrases: Sequence[str]) -> None:
         """Raise ValueError unless the rule fits the factor's phrases."""
-        check_one_per_phrase("at_least", self.at_least, phrases)
-        check_rising("at_least", self.at_least, first=0)
+        check_thresholds(self.at_least, phrases, first=0)
 
     def index(self, scene: LesionScene, phrases: Sequence[str]) -> int:
         """Return the index of the phrase for the mean lightness; `UNKNOWN` without an image."""

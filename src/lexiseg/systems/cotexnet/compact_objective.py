@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lexiseg.models.losses import mask_losses, retrieval_loss
+from lexiseg.models.losses import batch_mask_losses, retrieval_loss
 from lexiseg.models.teacher import embedding_gap
 from lexiseg.systems.cotexnet.compact_network import CompactCoTexNetOutput
 from lexiseg.systems.cotexnet.compact_teacher import CompactCoTexNetTrainingOutput
@@ -74,9 +74,7 @@ class CompactCoTexNetObjective(nn.Module):
             Scalars `cross_entropy`, `dice`, `retrieval`, `distillation` (absent without
             a teacher) and `total`.
         """
-        shown = slice(None) if masked is None else masked
-        seen = None if inside is None else inside[shown]
-        parts = mask_losses(output.logits[shown], labels[shown], seen)
+        parts = batch_mask_losses(output.logits, labels, masked=masked, inside=inside)
         total = parts["cross_entropy"] + parts["dice"]
         parts["retrieval"] = retrieval_loss(output.retrieval, indices)
         total = total + self.retrieval_weight * parts["retrieval"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lexiseg.models.losses import mask_losses, retrieval_loss
+from lexiseg.models.losses import batch_mask_losses, retrieval_loss
 from lexiseg.systems.stpnet.compact_network import CompactStpNetOutput
 
 
@@ -40,9 +40,7 @@ class CompactStpNetObjective(nn.Module):
         Returns:
             Scalars `cross_entropy`, `dice`, `retrieval` and `total`.
         """
-        shown = slice(None) if masked is None else masked
-        seen = None if inside is None else inside[shown]
-        parts = mask_losses(output.logits[shown], labels[shown], seen)
+        parts = batch_mask_losses(output.logits, labels, masked=masked, inside=inside)
         total = parts["cross_entropy"] + parts["dice"]
         parts["retrieval"] = retrieval_loss(output.retrieval, indices)
         total = total + self.retrieval_weight * parts["retrieval"]
