@@ -26,6 +26,7 @@ from lexiseg.cli.describe_options import (
 )
 from lexiseg.cli.output_mode import show_result
 from lexiseg.cli.progress import HeartbeatProgress
+from lexiseg.errors import UsageError
 from lexiseg.printable import counted
 
 if TYPE_CHECKING:
@@ -56,15 +57,9 @@ def describe(
     """
     from lexiseg import describe as run_describe
     from lexiseg.describing.describe import journal_of
-    from lexiseg.errors import UsageError
 
     patience = {"tries": tries, "concurrency": concurrency, "timeout_s": timeout, "price": price}
-    given = {name: value for name, value in patience.items() if value is not None}
-    if source is not SourceName.LMM and (model is not None or base_url is not None or given):
-        raise UsageError(
-            f"The options of a multimodal model need --source lmm; got --source {source.value}.",
-            code="LEX-USE-106",
-        )
+    lmm = _lmm_options(source, model, base_url, patience)
     console = message_console(soft_wrap=True, highlight=False)
     try:
         with _progress() as progress:
@@ -80,7 +75,7 @@ def describe(
                 splits=tuple(entry.value for entry in split or SplitChoice),
                 vocabulary=vocabulary,
                 rois=rois,
-                lmm=_options(model, base_url, given) if source is SourceName.LMM else None,
+                lmm=lmm,
                 on_progress=show,
                 console=console,
             )
@@ -114,9 +109,23 @@ def _show(described: DescriptionResult, console: Console) -> None:
         )
 
 
-def _options(model: str | None, base_url: str | None, given: Mapping[str, object]) -> LmmOptions:
+def _lmm_options(
+    source: SourceName, model: str | None, base_url: str | None, patience: Mapping[str, object]
+) -> LmmOptions | None:
+    """Return the options of a multimodal model; None for other sources.
+
+    Raises:
+        UsageError: The source is another one, or no model is named.
+    """
+    given = {name: value for name, value in patience.items() if value is not None}
+    if source is not SourceName.LMM:
+        if model is not None or base_url is not None or given:
+            raise UsageError(
+                f"The options of a multimodal model need --source lmm; got --source {source.value}.",
+                code="LEX-USE-106",
+            )
+        return None
     from lexiseg import LmmOptions
-    from lexiseg.errors import UsageError
 
     if model is None:
         raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,12 +63,11 @@ def evaluate(
     shared: Shared = False,
 ) -> None:
     """Score a run on one split: masks and words, per case and by lesion size, with confidence intervals."""
-    from lexiseg import evaluate as run_evaluation
-    from lexiseg import evaluate_runs
-
-    with progress_bar() as progress:
-        task = progress.add_task("evaluating", total=None)
-        options: EvaluationKeywords = {
+    results = _evaluate(
+        run,
+        data,
+        out,
+        {
             "split": split.value,
             "batch_size": batch_size,
             "device": device,
@@ -79,29 +78,35 @@ def evaluate(
             "tolerance": tolerance,
             "seed": seed,
             "allow_leak": allow_leak,
-        }
+        },
+    )
+    show_result([{"out": result.out, "metrics": result.metrics} for result in results.values()])
+    _show(results, out)
+    for result in results.values():
+        result.raise_for_failures()
+
+
+def _evaluate(runs: list[Path], data: Path, out: Path, options: EvaluationKeywords) -> dict[str, Evaluation]:
+    """Evaluate runs with a progress bar; return the evaluations by name."""
+    from lexiseg import evaluate as run_evaluation
+    from lexiseg import evaluate_runs
+
+    with progress_bar() as progress:
+        task = progress.add_task("evaluating", total=None)
 
         def show(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
-        several = evaluate_runs(run, data, out=out, progress=show, **options) if len(run) > 1 else {}
-        results = list(several.values()) or [run_evaluation(run[0], data, out=out, progress=show, **options)]
-    _show(results, out, table=several)
-    for result in results:
-        result.raise_for_failures()
+        if len(runs) > 1:
+            return evaluate_runs(runs, data, out=out, progress=show, **options)
+        return {str(runs[0]): run_evaluation(runs[0], data, out=out, progress=show, **options)}
 
 
-def _show(results: Sequence[Evaluation], out: Path, *, table: Mapping[str, Evaluation]) -> None:
-    """Say what was scored, and what limits the scores.
-
-    Args:
-        results: The evaluations.
-        out: Their folder.
-        table: The evaluations by run, of several runs; empty for one.
-    """
-    show_result([{"out": result.out, "metrics": result.metrics} for result in results])
-    if table:
-        show_runs(table, out)
+def _show(evaluations: Mapping[str, Evaluation], out: Path) -> None:
+    """Say what was scored, and what limits the scores."""
+    results = list(evaluations.values())
+    if len(results) > 1:
+        show_runs(evaluations, out)
     else:
         metrics = results[0].metrics
         say(
