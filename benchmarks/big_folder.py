@@ -55,8 +55,8 @@ def resident_megabytes() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def run_observed(arguments: list[str], images: int, record: Path) -> None:
-    """Run the command in this process, and end after some images.
+def measure_command(arguments: list[str], images: int, record: Path) -> None:
+    """Run the command in this process, measure it, and end after some images.
 
     Args:
         arguments: Those of `lexiseg`.
@@ -68,7 +68,7 @@ def run_observed(arguments: list[str], images: int, record: Path) -> None:
     predict, seen = Predictor.predict_decoded, dict[str, float]()
     done = 0
 
-    def observed(self: Predictor, decoded: Any, **options: Any) -> Any:
+    def measured_predict(self: Predictor, decoded: Any, **options: Any) -> Any:
         nonlocal done
         if not seen:
             seen.update(first=time.time(), processor=time.process_time(), megabytes=resident_megabytes())
@@ -80,7 +80,7 @@ def run_observed(arguments: list[str], images: int, record: Path) -> None:
             os._exit(0)
         return found
 
-    Predictor.predict_decoded = observed  # type: ignore[method-assign]
+    Predictor.predict_decoded = measured_predict  # type: ignore[method-assign]
     sys.argv = ["lexiseg", *arguments]
     runpy.run_module("lexiseg", run_name="__main__")
 
@@ -92,14 +92,14 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--in-folder", type=int, default=1000)
-    parser.add_argument("--observed", nargs=2, metavar=("RECORD", "FOLDER"), help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs=2, metavar=("RECORD", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.observed is not None:
-        record, folder = map(Path, options.observed)
+    if options.measure is not None:
+        record, folder = map(Path, options.measure)
         arguments = ["predict", options.run, str(folder / "images"), "--out", str(folder / "out")]
-        run_observed(arguments, options.images, record)
+        measure_command(arguments, options.images, record)
         return 1  # it ends by itself
-    from machine import describe_machine  # imports torch, which the observed process does not
+    from machine import describe_machine  # imports torch, which the measured process does not
 
     print(describe_machine(), flush=True)
     with tempfile.TemporaryDirectory() as name:
@@ -108,7 +108,7 @@ def main() -> int:
         images = min(options.images, options.files)
         command = [sys.executable, __file__, options.run, "--images", str(images)]
         started = time.time()
-        subprocess.run([*command, "--observed", str(record), name], check=True)
+        subprocess.run([*command, "--measure", str(record), name], check=True)
         seen = json.loads(record.read_text())
     columns = ("files", "start to first prediction, s", "processor time, s", "memory then, MB")
     print(f"| {' | '.join(columns)} | images | memory after them, MB |")
