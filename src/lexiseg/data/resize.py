@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from lexiseg.data.grey import Pixels, grey_of, three_channels
+from lexiseg.data.grey import grey_of, three_channels
+
+Pixels = npt.NDArray[np.uint8]
 
 
 def resize_image(image: Pixels, size: tuple[int, int]) -> Pixels:

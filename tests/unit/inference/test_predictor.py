@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lexiseg.data.readers import read_image
-from lexiseg.errors import DataError, UsageError
+from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.inference.options import BATCH_SIZE, PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.preprocess import normalise
@@ -178,6 +178,26 @@ def test_a_broken_file_does_not_stop_the_rest(
     assert results[3][1].mask.shape == (50, 70)
     with refuses("LEX-DATA-019", "broken.png"):
         predictor.predict(broken)
+
+
+def test_what_is_predicted_before_a_failure_is_not_lost(
+    made: tuple[Run, nn.Module], images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor(made[0])
+    run, passes = predictor.engine.run, []
+
+    def fails_at_the_third(*pictures: Any) -> Any:
+        passes.append(len(passes))
+        if len(passes) == 3:
+            raise RunError("damaged", code="LEX-RUN-773")
+        return run(*pictures)
+
+    monkeypatch.setattr(predictor.engine, "run", fails_at_the_third)
+    found = []
+    with refuses("LEX-RUN-773", "damaged"):
+        for path, _ in predictor.predict_paths([images[0]] * 5, batch_size=1):
+            found.append(path)
+    assert found == [images[0]] * 2
 
 
 def test_a_device_that_is_not_there(made: tuple[Run, nn.Module]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -153,6 +155,40 @@ def test_lines_are_written_before_files_get_their_names(out: Path, folder: Outpu
     with pytest.raises(KeyboardInterrupt), folder.writing(out / "b.txt") as beside:
         raise KeyboardInterrupt
     assert not (out / "b.txt").exists()
+
+
+def test_the_content_before_a_replacement_is_not_known_any_more(out: Path, folder: OutputFolder) -> None:
+    file = out / "a.png"
+    folder.write_bytes(file, b"first")
+    assert folder.owns(file)
+    folder.write_bytes(file, b"second")
+    assert folder.owns(file)
+    file.write_bytes(b"first")  # a person put the earlier file back
+    assert not folder.owns(file)
+    with refuses("LEX-DATA-744", "a.png"):
+        folder.write_bytes(file, b"third")
+    assert file.read_bytes() == b"first"
+
+
+def test_bytes_that_do_not_get_their_name_leave_the_file_as_it_was(
+    out: Path, folder: OutputFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = out / "a.png"
+    folder.write_bytes(file, b"first")
+
+    def full(*paths: object) -> None:
+        assert lines_of(out)[-1]["sha256"] == hashlib.sha256(b"second").hexdigest()
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lexiseg.files.os.replace", full)
+        with refuses("LEX-DISK-002", "a.png"):
+            folder.write_bytes(file, b"second")
+    assert file.read_bytes() == b"first"
+    assert folder.owns(file)
+    assert not list(out.glob(".partial-*"))
+    folder.write_bytes(file, b"second")
+    assert folder.owns(file)
 
 
 @pytest.mark.parametrize("content", [b"no json\n", b'{"file": 1}\n', b"[" * 100000 + b"\n", b"\xff\xfe\n"])
