@@ -13,7 +13,6 @@ from lexiseg.inference.predictions_file import DicomRecord
 from lexiseg.inference.result import Prediction
 from lexiseg.refinement.refine import Refinement
 from lexiseg.serving.corrected_files import CorrectedObjects
-from lexiseg.serving.isolated_decoding import ReceivedImage
 from lexiseg.serving.pictures import class_outlines, floats_text, mask_text, png_text
 from lexiseg.serving.records.common import ErrorRecord, PreviewChoice
 from lexiseg.serving.records.predictions import (
@@ -43,7 +42,7 @@ def failed_image(name: str, error: LexisegError) -> FailedImage:
 
 def prediction_answer(
     prediction: Prediction,
-    received: ReceivedImage,
+    image: DecodedImage,
     *,
     name: str,
     classes: tuple[str, ...],
@@ -54,21 +53,21 @@ def prediction_answer(
 
     Args:
         prediction: The prediction.
-        received: The image.
+        image: The image.
         name: Its name.
         classes: Name per label.
         preview: Which results get a preview.
         exact: Whether the result holds an `ExactRecord`.
     """
     facts = prediction.facts
-    wanted = wants_preview(received.image, preview)
+    wanted = wants_preview(image, preview)
     return PredictionAnswer(
         name=name,
         size=_size(prediction.mask),
         classes=classes,
         mask=mask_text(prediction.mask),
         outlines=class_outlines(prediction.mask, classes),
-        preview=_preview(prediction.mask, received.image, classes) if wanted else None,
+        preview=_preview(prediction.mask, image, classes) if wanted else None,
         words=tuple(WordAnswer.model_validate(word, from_attributes=True) for word in prediction.words),
         measured=None if prediction.measured is None else prediction.measured.phrases,
         agreement=prediction.agreement,
@@ -79,11 +78,11 @@ def prediction_answer(
         area_px=prediction.area_px,
         area_mm2=prediction.area_mm2,
         side=prediction.shown_side,
-        exif_orientation=received.orientation,
+        exif_orientation=image.orientation,
         dicom=None if facts is None else DicomRecord.of(facts),
         assumptions=() if facts is None else facts.assumptions,
         engine=prediction.engine or "",
-        exact=_exact(prediction, received.image) if exact else None,
+        exact=_exact(prediction, image) if exact else None,
     )
 
 

@@ -12,11 +12,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lexiseg.clinic.detection import is_dicom
 from lexiseg.clinic.facts import ImageFacts
 from lexiseg.clinic.view import View
-from lexiseg.data.decode import decode_header
 from lexiseg.data.decoded_image import decode_with_facts
+from lexiseg.data.grey import grey_of
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.extras import is_installed
 from lexiseg.json_records import Record
@@ -44,7 +43,7 @@ class DecodingAnswer(ChildAnswer):
     """What was decoded; the pixels follow.
 
     Attributes:
-        shape: Rows, columns and channels of the pixels.
+        shape: Rows, columns and channels of the pixels; one channel for a grey file.
         facts: What a DICOM file says about its image.
         orientation: EXIF orientation of the file, 1 to 8.
     """
@@ -66,7 +65,6 @@ def _decode(request: DecodingRequest, content: bytes) -> tuple[DecodingAnswer, b
     path = Path(request.name)
     try:
         check_declared_size(content, path, pixels=request.pixels, frames=request.frames)
-        orientation = 1 if is_dicom(content) else decode_header(content, path).orientation
         image = decode_with_facts(content, path, request.view)
     except LexisegError as error:
         return DecodingAnswer.of_error(error), b""
@@ -77,9 +75,11 @@ def _decode(request: DecodingRequest, content: bytes) -> tuple[DecodingAnswer, b
             code="LEX-DATA-1100",
         )
         return DecodingAnswer.of_error(refused), b""
-    height, width, channels = image.pixels.shape
-    answer = DecodingAnswer(shape=(height, width, channels), facts=image.facts, orientation=orientation)
-    return answer, image.pixels.tobytes()
+    grey = grey_of(image.pixels)
+    pixels = image.pixels if grey is None else grey[..., None]
+    height, width, channels = pixels.shape
+    answer = DecodingAnswer(shape=(height, width, channels), facts=image.facts, orientation=image.orientation)
+    return answer, pixels.tobytes()
 
 
 if __name__ == "__main__":

@@ -10,11 +10,15 @@ import numpy as np
 
 from lexiseg.clinic.view import View
 from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.data.grey import three_channels
 from lexiseg.errors import DataError, ResourceError
 from lexiseg.serving.child_process import CHILD_FOLDER, HEAD, child_command, child_environment
 from lexiseg.serving.decoding_process import DecodingAnswer, DecodingRequest
 from lexiseg.serving.limits import Limits
 from lexiseg.structured_text import parse_json
+
+# An answer up to twice as long is read without a pause.
+_BUFFERED_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +34,6 @@ class UploadedImage:
     name: str
     content: bytes
     view: View
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReceivedImage:
-    """An image that is decoded.
-
-    Attributes:
-        image: Its pixels and facts.
-        orientation: EXIF orientation of its file, 1 to 8.
-    """
-
-    image: DecodedImage
-    orientation: int
 
 
 class IsolatedDecoding:
@@ -72,7 +63,7 @@ class IsolatedDecoding:
         await asyncio.gather(*(process.wait() for process in ending))
         self._all.clear()
 
-    async def decode(self, upload: UploadedImage) -> ReceivedImage:
+    async def decode(self, upload: UploadedImage) -> DecodedImage:
         """Decode an image.
 
         Raises:
@@ -103,8 +94,9 @@ class IsolatedDecoding:
         self._free.put_nowait(process)
         answer.raise_error()
         decoded = np.frombuffer(pixels, np.uint8).reshape(answer.shape)
-        image = DecodedImage(pixels=decoded, facts=answer.facts, orientation=answer.orientation)
-        return ReceivedImage(image=image, orientation=answer.orientation)
+        if answer.shape[2] == 1:
+            decoded = three_channels(decoded[..., 0])
+        return DecodedImage(pixels=decoded, facts=answer.facts, orientation=answer.orientation)
 
     async def _running(self) -> Process:
         """Return a process that waits for an image; one that has ended meanwhile is replaced.
@@ -145,6 +137,7 @@ class IsolatedDecoding:
                 *child_command("lexiseg.serving.decoding_process", self._limits.decode_bytes),
                 stdin=PIPE,
                 stdout=PIPE,
+                limit=_BUFFERED_BYTES,
                 stderr=asyncio.subprocess.DEVNULL,
                 env=child_environment(),
                 cwd=CHILD_FOLDER,

@@ -104,4 +104,4 @@ class ServedPredictor(Predictor):
         """
         upload = UploadedImage(name=path.name, content=read_content(path), view=self.options.view)
         decoding = asyncio.run_coroutine_threadsafe(self._decoding.decode(upload), self._loop)
-        return decoding.result().image
+        return decoding.result()

@@ -12,6 +12,7 @@ from typing import cast
 
 from starlette.requests import Request
 
+from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import LexisegError, RequestError
 from lexiseg.inference.result import Prediction
 from lexiseg.printable import counted
@@ -20,7 +21,7 @@ from lexiseg.serving.answers import failed_image, prediction_answer, refined_ans
 from lexiseg.serving.corrected_files import check_corrected, corrected_objects
 from lexiseg.serving.encoded_results import EncodedResult
 from lexiseg.serving.image_addresses import ImageAddresses
-from lexiseg.serving.isolated_decoding import IsolatedDecoding, ReceivedImage, UploadedImage
+from lexiseg.serving.isolated_decoding import IsolatedDecoding, UploadedImage
 from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.limits import Budget, Holding, Limits
 from lexiseg.serving.metrics import Metrics
@@ -211,11 +212,10 @@ class Service:
         check_corrected(formats)
         statement = await asyncio.to_thread(statement_for, model.predictor, said)
         with model.batcher.place(1):
-            received, prediction = await self._computed(model, upload)
+            image, prediction = await self._computed(model, upload)
             folder = self.jobs.new_folder()[1] if formats else None
 
             def answer() -> tuple[PredictionAnswer, RefinedAnswer]:
-                image = received.image
                 refinement = refine_decoded(model.predictor, image, statement, prediction=prediction)
                 objects = None
                 if folder is not None:
@@ -235,7 +235,7 @@ class Service:
                     exact=options.exact,
                     objects=objects,
                 )
-                return _answer(model, upload.name, received, prediction, options), refined
+                return _answer(model, upload.name, image, prediction, options), refined
 
             first, refined = await asyncio.get_running_loop().run_in_executor(self.encoding, answer)
         self.metrics.refined(model.record.name, model.record.version)
@@ -245,22 +245,22 @@ class Service:
         self, model: ServedModel, upload: UploadedImage, options: AnswerOptions
     ) -> EncodedResult:
         try:
-            received, prediction = await self._computed(model, upload)
+            image, prediction = await self._computed(model, upload)
         except LexisegError as error:
             self.metrics.failed(model.record.name, model.record.version)
             self.metrics.refused(error.code)
             return EncodedResult.of(failed_image(upload.name, error))
 
         def encoded() -> EncodedResult:
-            return EncodedResult.of(_answer(model, upload.name, received, prediction, options))
+            return EncodedResult.of(_answer(model, upload.name, image, prediction, options))
 
         return await asyncio.get_running_loop().run_in_executor(self.encoding, encoded)
 
-    async def _computed(self, model: ServedModel, upload: UploadedImage) -> tuple[ReceivedImage, Prediction]:
-        received = await self.decoding.decode(upload)
-        prediction = await model.batcher.submit(received.image)
+    async def _computed(self, model: ServedModel, upload: UploadedImage) -> tuple[DecodedImage, Prediction]:
+        image = await self.decoding.decode(upload)
+        prediction = await model.batcher.submit(image)
         self.metrics.predicted(model.record.name, model.record.version, prediction)
-        return received, prediction
+        return image, prediction
 
 
 def service_of(request: Request) -> Service:
@@ -271,13 +271,13 @@ def service_of(request: Request) -> Service:
 def _answer(
     model: ServedModel,
     name: str,
-    received: ReceivedImage,
+    image: DecodedImage,
     prediction: Prediction,
     options: AnswerOptions,
 ) -> PredictionAnswer:
     return prediction_answer(
         prediction,
-        received,
+        image,
         name=name,
         classes=model.record.classes,
         preview=options.preview,

@@ -9,7 +9,6 @@ from lexiseg.errors import DataError
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.serving.answers import failed_image, prediction_answer
 from lexiseg.serving.encoded_results import EncodedResult, response_text
-from lexiseg.serving.isolated_decoding import ReceivedImage
 from lexiseg.serving.records.common import ModelVersion
 from lexiseg.serving.records.predictions import PredictResponse
 
@@ -33,7 +32,7 @@ def test_an_answer_is_the_record_of_its_results() -> None:
     image = DecodedImage(pixels=np.zeros((5, 5, 3), np.uint8), facts=None)
     done = prediction_answer(
         prediction,
-        ReceivedImage(image=image, orientation=1),
+        image,
         name="a].png",
         classes=("background", "lesion"),
         preview="never",
