@@ -65,7 +65,7 @@ def main() -> None:
 def _decode(request: DecodingRequest, content: bytes) -> tuple[DecodingAnswer, bytes]:
     path = Path(request.name)
     try:
-        check_declared_size(content, path, pixels=request.pixels, frames=request.frames)
+        check_declared_size(content, path, request.view, pixels=request.pixels, frames=request.frames)
         orientation = 1 if is_dicom(content) else decode_header(content, path).orientation
         image = decode_with_facts(content, path, request.view)
     except LexisegError as error:
