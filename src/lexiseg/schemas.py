@@ -32,6 +32,7 @@ SCHEMAS = {
     "manifest": "lexiseg.runs.manifest:Manifest",
     "run-splits": "lexiseg.runs.splits:SplitsRecord",
     "run-masks": "lexiseg.runs.splits:WithMaskRecord",
+    "run-image-hashes": "lexiseg.runs.image_hashes:ImageHashesRecord",
     "calibration": "lexiseg.inference.calibration:CalibrationFile",
     "prediction": "lexiseg.inference.predictions_file:PredictionRecord",
     "prediction-failure": "lexiseg.inference.predictions_file:FailureRecord",

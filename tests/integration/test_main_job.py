@@ -66,6 +66,7 @@ class TestTrain:
             "bank.safetensors",
             "history.csv",
             "splits.json",
+            "image_hashes.json",
             "model_card.md",
             "checkpoint.ckpt",
             "tensorboard",

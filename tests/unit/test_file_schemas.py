@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 import lexiseg
+from lexiseg.json_records import write_record
+from lexiseg.runs.image_hashes import ImageHashesRecord
 from lexiseg.runs.manifest import DataRecord, MasksRecord, TrainingRecord
 from lexiseg.runs.splits import SplitsRecord, WithMaskRecord, write_splits_record, write_with_mask
 from lexiseg.schemas import schema
@@ -51,6 +53,8 @@ def test_the_files_of_a_run_in_training(tmp_path: Path) -> None:
     validate(read(tmp_path / "run.json"), "manifest")
     validate(read(tmp_path / "splits.json"), "run-splits")
     validate(read(tmp_path / "masks.json"), "run-masks")
+    write_record(tmp_path / "image_hashes.json", ImageHashesRecord(train=("a" * 64,)))
+    validate(read(tmp_path / "image_hashes.json"), "run-image-hashes")
 
 
 def test_the_lines_of_a_batch(tmp_path: Path) -> None:

@@ -48,8 +48,8 @@ def frame_index(dataset: Dataset, path: Path, frame: int | None) -> int:
     frames = number_of_frames(dataset)
     if frame is None and frames > 1:
         raise DataError(
-            f"{path} holds {frames} frames; expected one image. Choose one with --frame NUMBER (1 to "
-            f"{frames}).",
+            f"{path} holds {frames} frames; expected one image. Choose one by its number (1 to {frames}) "
+            "with the option 'frame'.",
             code="LEX-DATA-948",
         )
     if frame is not None and frame > frames:

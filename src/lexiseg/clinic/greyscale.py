@@ -95,7 +95,7 @@ def table_grey(values: Values, dataset: Dataset, path: Path) -> Values:
     except BROKEN as error:
         raise DataError(
             f"{path} has a damaged table of grey values (VOILUTSequence): {error}. Choose a window with "
-            "--window CENTRE,WIDTH.",
+            "the option 'window' (centre and width).",
             code="LEX-DATA-958",
         ) from error
 

@@ -18,17 +18,19 @@ from lexiseg.clinic import greyscale
 from lexiseg.clinic.frame_pixels import GREY, PALETTE, colours_to_8bit, decode_frame, photometric
 from lexiseg.clinic.view import View, Window
 
+# These sentences also are in answers of a server, so they name an option as every interface does.
 _TABLE_FIRST = (
-    "The file holds a table of grey values (VOI LUT), which is used; --window CENTRE,WIDTH chooses a window "
-    "instead."
+    "The file holds a table of grey values (VOI LUT), which is used; the option 'window' (centre and width) "
+    "chooses a window instead."
 )
 _FIRST_WINDOW = (
-    "The file holds several windows; the first one is used. --window CENTRE,WIDTH chooses another one."
+    "The file holds several windows; the first one is used. The option 'window' (centre and width) chooses "
+    "another one."
 )
 _BAD_WINDOW = "The window of the file has no usable width and is not used."
 _NO_WINDOW = (
     "The file states no window; grey values are scaled between their own 0.5th and 99.5th percentile. "
-    "--window CENTRE,WIDTH chooses a window."
+    "The option 'window' (centre and width) chooses a window."
 )
 _CONTRADICTION = "PresentationLUTShape is INVERSE for MONOCHROME2 pixels; they are shown inverted."
 _NO_BODY_PART = "The body part has no window of its own; the window of the file is used."

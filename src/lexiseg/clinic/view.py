@@ -11,7 +11,7 @@ from lexiseg.errors import UsageError
 #: How values inside a window become grey, PS3.3 C.11.2.1.2 and C.11.2.1.3.
 WindowFunction = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 
-#: The value of `--window` that chooses the window by the body part.
+#: The value of the option `window` that chooses the window by the body part.
 BODY_PART = "body-part"
 
 

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from lexiseg.clinic.orientation import Directions, Letter
 from lexiseg.errors import UsageError
 
-#: How `--axis` chooses the slices: by the plane of the body, or by the voxel axis that they are counted
-#: along.
+#: How the option `axis` chooses the slices: by the plane of the body, or by the voxel axis that they are
+#: counted along.
 AxisName = Literal["auto", "axial", "coronal", "sagittal", "i", "j", "k"]
 PlaneName = Literal["axial", "coronal", "sagittal", "unknown"]
 
@@ -159,8 +159,8 @@ def chosen_axis(grid: VolumeGrid, name: AxisName, acquired: int | None = None) -
 
     Args:
         grid: The grid.
-        name: As of `--axis`. "auto" takes the acquired slices; where they are not stated, the axis with the
-            longest step, as slices are usually thicker than their pixels; else axial slices.
+        name: The value of the option `axis`. "auto" takes the acquired slices; where they are not stated, the
+            axis with the longest step, as slices are usually thicker than their pixels; else axial slices.
         acquired: The axis of the acquired slices, where the volume states it.
 
     Raises:
@@ -168,7 +168,8 @@ def chosen_axis(grid: VolumeGrid, name: AxisName, acquired: int | None = None) -
     """
     if name not in get_args(AxisName):
         raise UsageError(
-            f"--axis {name!r}: expected one of {', '.join(get_args(AxisName))}.", code="LEX-USE-1180"
+            f"The option 'axis' is {name!r}; expected one of {', '.join(get_args(AxisName))}.",
+            code="LEX-USE-1180",
         )
     if name in _VOXEL_AXES:
         return _VOXEL_AXES.index(name)
@@ -176,8 +177,8 @@ def chosen_axis(grid: VolumeGrid, name: AxisName, acquired: int | None = None) -
     if name != "auto":
         if name not in planes:
             raise UsageError(
-                f"--axis {name}: the volume does not say where the patient's head, front and left are. "
-                f"Choose a voxel axis: --axis {', '.join(_VOXEL_AXES)}.",
+                f"The option 'axis' is {name}, but the volume does not say where the patient's head, front "
+                f"and left are. Choose a voxel axis: {', '.join(_VOXEL_AXES)}.",
                 code="LEX-USE-1181",
             )
         return planes.index(name)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from lexiseg.clinic.detection import DICOM_SUFFIXES, is_dicom, is_dicom_file, may_be_dicom
 from lexiseg.clinic.facts import ImageFacts
+from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.data.decoding.container import BROKEN, broken, open_image
 from lexiseg.data.decoding.dicom import dicom_mask_values, dicom_pixels, open_dicom_image
 from lexiseg.data.decoding.mask_pixels import (
@@ -106,15 +107,20 @@ def is_image_file(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES or (may_be_dicom(path) and is_dicom_file(path))
 
 
-def decode_header(content: bytes, path: Path) -> Header:
+def decode_header(content: bytes, path: Path, view: View = AS_STORED) -> Header:
     """Return the header of an image file without decoding its pixels.
+
+    Args:
+        content: The file.
+        path: Its name, for messages.
+        view: The window and the frame of a DICOM file.
 
     Raises:
         DataError: The file is not an image that can be used.
         UsageError: It is a DICOM file, and pydicom is not installed.
     """
     if is_dicom(content):
-        opened = open_dicom_image(content, path)
+        opened = open_dicom_image(content, path, view)
         height, width = opened.size
         # The way of its values to 8 bits is among the assumptions of its facts.
         return Header(

@@ -88,6 +88,12 @@ def find_leaks(samples: Sequence[Sample], *, scored: Split | None = None) -> Lea
     )
 
 
+def content_digests(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return the SHA-256 of the content of each image file; files that cannot be read are left out."""
+    found = _of_files(_file, paths)
+    return {path: file.digest.hex() for path, file in found.items() if file is not None}
+
+
 def refuse_leaks(index: DatasetIndex, *, allow: bool, scored: Split | None = None) -> DatasetIndex:
     """Refuse a data set whose splits share images or patients, unless the user insists.
 

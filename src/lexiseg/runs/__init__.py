@@ -11,6 +11,8 @@ zone_atlas.safetensors
 history.csv           one row per validation
 splits.json           image ids per split (absent in a run converted from a published checkpoint); "left_out"
                       names those of "train" that took no part, as they had no mask
+image_hashes.json     SHA-256 of the training and validation image files (absent in runs that were shared, and
+                      in runs of early versions)
 pseudo_labels.safetensors
                       soft masks that teachers drew for images without mask (absent where these did not teach)
 teachers/             weights and states of these teachers, until the training ends
@@ -24,8 +26,8 @@ training_images.safetensors
 model_card.md         what the model is, what it was trained on, how well it does on validation
 checkpoint.ckpt       training state, for --resume
 
-Modules: `manifest` and `splits` hold the typed contents of the JSON files, `run` opens a folder,
-`shipped` lists the models that come with Lexiseg, `conversion` makes runs from published checkpoints.
+Modules: `manifest`, `splits` and `image_hashes` hold the typed contents of the JSON files, `run` opens a
+folder, `shipped` lists the models that come with Lexiseg, `conversion` makes runs from published checkpoints.
 `lexiseg.inference.calibration` holds the contents of `calibration.json`,
 `lexiseg.inference.training_images` those of `training_images.safetensors`.
 """

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from lexiseg.clinic.detection import is_dicom
+from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.data.decode import decode_header
 from lexiseg.errors import DataError
 from lexiseg.extras import is_installed
@@ -28,12 +29,15 @@ _MOST_FRAMES = 4096
 _ABOVE_EVERY_LIMIT = frozenset({"LEX-DATA-012", "LEX-DATA-018"})
 
 
-def check_declared_size(content: bytes, path: Path, *, pixels: int, frames: int) -> None:
+def check_declared_size(
+    content: bytes, path: Path, view: View = AS_STORED, *, pixels: int, frames: int
+) -> None:
     """Refuse an image that declares more than is allowed.
 
     Args:
         content: The file.
         path: Its name, for messages.
+        view: The window and the frame of a DICOM file.
         pixels: Most pixels of the image.
         frames: Most frames of a DICOM file.
 
@@ -53,7 +57,7 @@ def check_declared_size(content: bytes, path: Path, *, pixels: int, frames: int)
         for height, width in _compressed_sizes(content):
             _check_pixels(height, width, path, pixels)
     try:
-        header = decode_header(content, path)
+        header = decode_header(content, path, view)
     except DataError as error:
         if error.code in _ABOVE_EVERY_LIMIT:
             raise _too_many_pixels(path, "suspiciously many pixels", pixels) from error

@@ -64,7 +64,7 @@ def main() -> None:
 def _decode(request: DecodingRequest, content: bytes) -> tuple[DecodingAnswer, bytes]:
     path = Path(request.name)
     try:
-        check_declared_size(content, path, pixels=request.pixels, frames=request.frames)
+        check_declared_size(content, path, request.view, pixels=request.pixels, frames=request.frames)
         image = decode_with_facts(content, path, request.view)
     except LexisegError as error:
         return DecodingAnswer.of_error(error), b""

@@ -9,7 +9,9 @@ from pathlib import Path
 CARD_FILE = "model_card.md"
 
 # Files of a run that its predictions do not depend on.
-_WITHOUT_EFFECT = frozenset({CARD_FILE, "config.yaml", "history.csv", "splits.json", "masks.json"})
+_WITHOUT_EFFECT = frozenset(
+    {CARD_FILE, "config.yaml", "history.csv", "splits.json", "masks.json", "image_hashes.json"}
+)
 
 #: Name, size, number on the disk, and time of the last change of each file.
 FolderState = tuple[tuple[str, int, int, int], ...]

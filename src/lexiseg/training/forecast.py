@@ -235,8 +235,8 @@ def _files(training: Training) -> tuple[str, ...]:
     words = training.plan.bank is not None
     unmasked = training.plan.unmasked is not None
     return (
-        *("run.json", "config.yaml", "splits.json", "weights.safetensors", "history.csv", "model_card.md"),
-        "checkpoint.ckpt",
+        *("run.json", "config.yaml", "splits.json", "image_hashes.json", "weights.safetensors"),
+        *("history.csv", "model_card.md", "checkpoint.ckpt"),
         *_CURVES[training.config.logger],
         *(("bank.safetensors",) if words else ()),
         *(("masks.json",) if training.use.sentence() is not None else ()),

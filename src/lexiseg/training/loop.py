@@ -23,8 +23,10 @@ from lexiseg.files import atomic_folder, write_text
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.training_images import save_training_images
+from lexiseg.json_records import write_record
 from lexiseg.models.network_weights import channels_last, count_parameters
 from lexiseg.printable import counted
+from lexiseg.runs.image_hashes import IMAGE_HASHES_FILE, image_hashes
 from lexiseg.runs.manifest import TeacherRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import write_splits_record
@@ -289,6 +291,7 @@ class Training:
                 self.plan.bank.save(beside / "bank.safetensors")
             write_text(beside / CONFIG_FILE, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
             write_splits_record(beside, self.use.splits())
+            write_record(beside / IMAGE_HASHES_FILE, image_hashes(self.index))
             write_masks(beside, self.use)
             Run.create(beside, manifest.model_copy(update={"network": spec}))
         return Run.open(self.out)

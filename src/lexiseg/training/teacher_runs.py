@@ -7,16 +7,21 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from lexiseg.data.sample import DatasetIndex
-from lexiseg.errors import RunError, UsageError
+from lexiseg.data.leaks import content_digests
+from lexiseg.data.sample import DatasetIndex, Split
+from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.evaluation.checks import check_classes, check_unseen
 from lexiseg.printable import counted
+from lexiseg.runs.image_hashes import read_image_hashes
 from lexiseg.runs.manifest import DistillationRecord, Manifest, TeacherRunRecord
 from lexiseg.runs.run import Run
 from lexiseg.systems.compact_configuration import CompactConfig
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.ranks import Ranks
 from lexiseg.training.unmasked_images import MaskUse
+
+#: The splits from which a teacher must have learned nothing.
+_SCORED: tuple[Split, ...] = ("val", "test")
 
 
 def open_teachers(index: DatasetIndex, config: TrainConfig, console: Console) -> tuple[Run, ...]:
@@ -79,17 +84,51 @@ def _check_teacher(run: Run, index: DatasetIndex, console: Console) -> None:
             "validation or test images of this training. Name a run that holds a splits.json.",
             code="LEX-RUN-1565",
         )
+    compared = _refuse_learned_files(run, index)
     if manifest.data.name != index.name:
+        files = (
+            "No validation or test image is the same file as an image that it has learned, but copies in "
+            "other files are not recognised."
+            if compared
+            else "The run holds no hashes of its images, so the files are not compared either."
+        )
         console.print(
             f"The teacher {run.shown} was trained on data named {manifest.data.name}, and this training is "
-            f"on data named {index.name}: image names of two data sets cannot be compared. Make sure that "
-            f"the teacher has not learned validation or test images of this training.",
+            f"on data named {index.name}: image names of two data sets cannot be compared. {files} Make sure "
+            f"that the teacher has not learned validation or test images of this training.",
             style="yellow",
             markup=False,
             highlight=False,
         )
     check_unseen(index, run, "val")
     check_unseen(index, run, "test")
+
+
+def _refuse_learned_files(run: Run, index: DatasetIndex) -> bool:
+    """Refuse a teacher that has learned an image file of the validation or test split, whatever its name.
+
+    Returns:
+        Whether the files could be compared.
+
+    Raises:
+        DataError: It has.
+        RunError: The hashes of its images are damaged.
+    """
+    hashes = read_image_hashes(run.path)
+    if hashes is None:
+        return False
+    for split in _SCORED:
+        samples, learned = index.split(split), hashes.learned_before(split)
+        digests = content_digests([sample.image for sample in samples])
+        seen = [sample.id for sample in samples if digests.get(sample.image) in learned]
+        if seen:
+            raise DataError(
+                f"teachers: {run.shown} was trained or selected on {counted(len(seen), 'image')} of the "
+                f"{split} split of {index.root} (for example {seen[0]}; the files are equal), so scores of "
+                "this training would say nothing. Name a run that has not learned these images.",
+                code="LEX-DATA-1654",
+            )
+    return True
 
 
 def check_distillation(use: MaskUse, ranks: Ranks, teachers: Sequence[Run]) -> None:

@@ -98,6 +98,7 @@ class TestRunFolder:
             "zone_atlas.safetensors",
             "history.csv",
             "splits.json",
+            "image_hashes.json",
             "model_card.md",
             "checkpoint.ckpt",
             "tensorboard",

@@ -30,7 +30,7 @@ def test_a_frame_and_a_window_are_refined(tmp_path: Path) -> None:
         "--out",
         str(tmp_path / "out"),
     ]
-    with refuses("LEX-DATA-948", "--frame"):
+    with refuses("LEX-DATA-948", "option 'frame'"):
         RUNNER.invoke(app, arguments, catch_exceptions=False)
     done = RUNNER.invoke(app, [*arguments, "--frame", "2", "--window", "40,400"])
     assert done.exit_code == 0, done.output

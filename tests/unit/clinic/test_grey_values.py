@@ -127,7 +127,7 @@ def test_a_damaged_table_is_one_error(tmp_path: Path) -> None:
     item = Dataset()
     item.add_new("LUTDescriptor", "US", [4, 0, 8])
     path = dicom_file(tmp_path / "a.dcm", np.zeros((2, 2), np.uint16), VOILUTSequence=[item])
-    with refuses("LEX-DATA-958", "a.dcm", "--window"):
+    with refuses("LEX-DATA-958", "a.dcm", "option 'window'"):
         read_image(path)
     path = dicom_file(tmp_path / "b.dcm", np.zeros((2, 2), np.uint16), ModalityLUTSequence=[item])
     with refuses("LEX-DATA-957", "b.dcm"):

@@ -57,7 +57,7 @@ def test_the_default_axis_has_the_longest_step_else_slices_are_axial() -> None:
     assert chosen_axis(even_with_k_to_the_left, "i") == 0
     unknown = grid([[1, 0, 0], [0, 1, 0], [0, 0, 1]], placed=False)
     assert chosen_axis(unknown, "auto") == 2
-    with refuses("LEX-USE-1181", "--axis i, j, k"):
+    with refuses("LEX-USE-1181", "voxel axis: i, j, k"):
         chosen_axis(unknown, "coronal")
     with refuses("LEX-USE-1180", "'up'", "sagittal"):
         chosen_axis(unknown, "up")  # type: ignore[arg-type]

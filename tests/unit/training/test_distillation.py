@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import shutil
 from pathlib import Path
@@ -17,6 +18,8 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from lexiseg.data.sample import DatasetIndex
+from lexiseg.json_records import write_record
+from lexiseg.runs.image_hashes import ImageHashesRecord, image_hashes, read_image_hashes
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
 from lexiseg.systems.compact_configuration import CompactConfig
@@ -223,7 +226,45 @@ def test_a_teacher_of_other_data_is_said(second: Run, index: DatasetIndex) -> No
     console = Console(record=True, width=400, file=open("/dev/null", "w"))  # noqa: SIM115
     named = dataclasses.replace(index, name="another name")
     open_teachers(named, config_of(teachers=[str(second.path)]), console)
-    assert "image names of two data sets cannot be compared" in console.export_text()
+    said = console.export_text()
+    assert "image names of two data sets cannot be compared. No validation or test image is the same" in said
+    # A run that was shared, or one of an early version.
+    (second.path / "image_hashes.json").unlink()
+    open_teachers(named, config_of(teachers=[str(second.path)]), console)
+    assert "holds no hashes of its images, so the files are not compared either" in console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("scored", "learned", "leaks"),
+    [("val", "train", True), ("test", "train", True), ("test", "val", True), ("val", "val", False)],
+)
+def test_a_teacher_of_the_same_files_is_refused_whatever_their_names(
+    second: Run, index: DatasetIndex, scored: Any, learned: str, leaks: bool
+) -> None:
+    sample = index.split(scored)[-1]
+    content = hashlib.sha256(sample.image.read_bytes()).hexdigest()
+    write_record(second.path / "image_hashes.json", ImageHashesRecord.model_validate({learned: (content,)}))
+    # Of another data set, with other names.
+    write_splits_record(second.path, SplitsRecord(train=("a",), val=("b",)))
+    named = dataclasses.replace(index, name="another name")
+    config = config_of(teachers=[str(second.path)])
+    if leaks:
+        with refuses("LEX-DATA-1654", f"1 image of the {scored} split", sample.id, "files are equal"):
+            open_teachers(named, config, QUIET)
+    else:
+        open_teachers(named, config, QUIET)
+
+
+def test_a_run_holds_the_hashes_of_its_images(second: Run, index: DatasetIndex) -> None:
+    found = read_image_hashes(second.path)
+    assert found == image_hashes(index)
+    assert found is not None
+    wanted = {hashlib.sha256(sample.image.read_bytes()).hexdigest() for sample in index.split("train")}
+    assert set(found.train) == wanted
+    assert len(found.val) == len(index.split("val"))
+    (second.path / "image_hashes.json").write_text("{")
+    with refuses("LEX-RUN-1650", "image_hashes.json"):
+        read_image_hashes(second.path)
 
 
 def test_teachers_need_masks_and_one_process(index: DatasetIndex) -> None:

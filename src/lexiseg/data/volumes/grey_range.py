@@ -18,9 +18,9 @@ _SAMPLED_VALUES = 2**16
 
 _OWN_RANGE = (
     "The volume states no window; grey values are scaled between the 0.5th and 99.5th percentile of the "
-    "whole volume. --window CENTRE,WIDTH chooses a window."
+    "whole volume. The option 'window' (centre and width) chooses a window."
 )
-_NO_BODY_PART = "The volume states no body part, so --window body-part has no effect on it."
+_NO_BODY_PART = "The volume states no body part, so the window body-part has no effect on it."
 
 
 @dataclass(frozen=True, kw_only=True)
