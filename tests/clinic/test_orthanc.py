@@ -12,6 +12,7 @@ from archive_programs import Orthanc, orthanc, require, run, send
 
 from certificates import make_certificate
 from gateway_setup import image_bytes, opened, running, settings, wait_until
+from lexiseg.gateway.quarantine import quarantined_objects
 
 PORT = {"kind": "dicom", "port": 0, "allow": ["ARCHIVE"]}
 
@@ -42,6 +43,8 @@ def check_study(archive: Orthanc, count: int) -> None:
         if tags["Modality"] == "SEG":
             (series,) = tags["ReferencedSeriesSequence"]
             assert series["SeriesInstanceUID"] == "2.25.2"
+        # Viewers hide series without a number, or below those of the images.
+        assert int(tags["SeriesNumber"]) == {"CR": 1, "SEG": 101, "SR": 102}[tags["Modality"]]
 
 
 def test_a_study_in_and_its_results_back(tmp_path: Path) -> None:
@@ -96,6 +99,26 @@ def test_sending_again_makes_no_duplicate(tmp_path: Path) -> None:
             # As if the whole state of the gateway was lost.
             shutil.rmtree(tmp_path / "state")
         check_study(archive, 1)
+
+
+def test_an_archive_that_refuses_label_maps_is_said(tmp_path: Path) -> None:
+    files = images(tmp_path / "images", 1)
+    with orthanc(tmp_path / "orthanc") as archive:
+        send(files, archive.dicom_port, called="ARCHIVE")
+        configuration = settings(
+            tmp_path,
+            sources={"port": PORT},
+            rules=rule(write=["labelmap", "sr"]),
+            destinations={"archive": to(archive)},
+        )
+        with opened(configuration) as (state, _), running(state) as gateway:
+            send(files, gateway.ports["port"])
+            wait_until(lambda: bool(quarantined_objects(tmp_path / "state")))
+            (one,) = quarantined_objects(tmp_path / "state")
+            assert one.why is not None
+            assert (one.why.code, one.why.destination) == ("LEX-DATA-1243", "archive")
+        # Nor is the report sent, which refers to it.
+        assert archive.modalities() == ["CR"]
 
 
 def test_dicomweb_in_and_out(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from scipy import ndimage
 
 #: Heights of letters that are looked for, in pixels.
@@ -26,6 +27,9 @@ _LARGEST_SPREAD = 12.0
 #: Share of the strokes around a line that its letters must make.
 _LEAST_SHARE_OF_STROKES = 0.65
 _MOST_SHAPES = 20_000
+#: Images whose sides are not longer, in pixels, are also looked at enlarged: their letters may be lower than
+#: `_LOWEST`, as in pictures of ultrasound.
+_SMALL_SIDE, _ENLARGED = 400, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +67,22 @@ def text_regions(image: npt.NDArray[np.uint8]) -> tuple[TextRegion, ...]:
     Args:
         image: `(H, W, 3)` or `(H, W)` uint8.
     """
-    channels = image.reshape(*image.shape[:2], -1).astype(np.float32)
     # The brightest channel: coloured letters on black are as bright there as white ones.
-    grey = channels.max(axis=2)
+    grey = image.reshape(*image.shape[:2], -1).max(axis=2)
+    regions = _regions(grey.astype(np.float32))
+    if max(grey.shape) <= _SMALL_SIDE:
+        size = (_ENLARGED * grey.shape[1], _ENLARGED * grey.shape[0])
+        larger = Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC)
+        regions += [_reduced(region) for region in _regions(np.asarray(larger, dtype=np.float32))]
+    found: list[TextRegion] = []
+    for region in sorted(regions, key=lambda one: -one.letters):
+        if not any(_overlap(region, other) for other in found):
+            found.append(region)
+    return tuple(sorted(found, key=lambda region: (region.rows, region.columns)))
+
+
+def _regions(grey: npt.NDArray[np.float32]) -> list[TextRegion]:
+    """Return the lines of a grey image that look like text; a line may come several times."""
     regions: list[TextRegion] = []
     for level in (grey, 255.0 - grey):
         strokes = level - ndimage.grey_opening(level, size=_WIDEST_STROKE)
@@ -74,11 +91,17 @@ def text_regions(image: npt.NDArray[np.uint8]) -> tuple[TextRegion, ...]:
             regions += [
                 _region(line) for line in _lines(_letters(level, shapes)) if _stands_alone(line, shapes)
             ]
-    found: list[TextRegion] = []
-    for region in sorted(regions, key=lambda one: -one.letters):
-        if not any(_overlap(region, other) for other in found):
-            found.append(region)
-    return tuple(sorted(found, key=lambda region: (region.rows, region.columns)))
+    return regions
+
+
+def _reduced(region: TextRegion) -> TextRegion:
+    """Return where a line of an enlarged image is in the image itself."""
+    (top, bottom), (left, right) = region.rows, region.columns
+    return TextRegion(
+        rows=(top // _ENLARGED, -(-bottom // _ENLARGED)),
+        columns=(left // _ENLARGED, -(-right // _ENLARGED)),
+        letters=region.letters,
+    )
 
 
 def _overlap(one: TextRegion, other: TextRegion) -> bool:

@@ -24,6 +24,7 @@ _STUDY = (
     "AccessionNumber",
     "ReferringPhysicianName",
 )
+_NUMBERS_AS_TEXT = ("DS", "IS")
 _SEXES = ("M", "F", "O")
 _IDENTITY = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 
@@ -69,7 +70,9 @@ def source_header(dataset: Dataset, path: Path, index: int) -> Dataset:
             if element.VR != "SQ":
                 values = element.value if element.VM > 1 else [element.value]
                 for value in values:
-                    validate_value(element.VR, value, config.RAISE)
+                    # Numbers that a file holds as text are checked as that text.
+                    checked = str(value) if element.VR in _NUMBERS_AS_TEXT and value is not None else value
+                    validate_value(element.VR, checked, config.RAISE)
             # A new element: a change of the header must not change the source.
             header.add(DataElement(element.tag, element.VR, element.value))
         except BROKEN:

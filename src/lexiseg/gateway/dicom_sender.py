@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
+from lexiseg.clinic.segmentation_object import SEGMENTATION_CLASSES
 from lexiseg.errors import DataError
 from lexiseg.gateway.configuration import DicomDestination
 from lexiseg.gateway.destination import Parcel, Undelivered
@@ -22,6 +23,9 @@ _SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 _STORED = (0x0000, 0xB000, 0xB006, 0xB007)
 _TEMPORARY = (0x0110, 0x0124, 0x0210, 0x0212)
 _OUT_OF_RESOURCES = range(0xA700, 0xA800)
+
+# Names of SOP classes that pydicom does not know.
+_NAMES = {SEGMENTATION_CLASSES[True]: "Label Map Segmentation Storage"}
 
 
 class DicomSender:
@@ -79,8 +83,8 @@ class DicomSender:
         accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
         if str(one.SOPClassUID) not in accepted:
             error = DataError(
-                f"{where} does not accept {one.SOPClassUID.name} ({one.SOPClassUID}). Let it accept this SOP "
-                "class, or write another format.",
+                f"{where} does not accept {_name(one.SOPClassUID)} ({one.SOPClassUID}). Let it accept this "
+                "SOP class, or write another format.",
                 code="LEX-DATA-1243",
             )
             return Undelivered(error=error, final=True)
@@ -109,3 +113,7 @@ class DicomSender:
             code="LEX-DATA-1246",
         )
         return Undelivered(error=error, final=False)
+
+
+def _name(sop_class: UID) -> str:
+    return _NAMES.get(sop_class, sop_class.name)

@@ -80,3 +80,23 @@ def test_a_header_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGEST_HEADER", size - 1)
     with refuses("LEX-DATA-1670", f"The header of a.dcm has {size:,} bytes"):
         header_content(dataset, Path("a.dcm"))
+
+
+def test_the_header_of_a_source_keeps_its_numbers_and_drops_impossible_values(tmp_path: Path) -> None:
+    path = dicom_file(
+        tmp_path / "a.dcm",
+        np.zeros((4, 4), np.uint16),
+        modality="CT",
+        SeriesNumber=7,
+        InstanceNumber=3,
+        RescaleSlope="2.5",
+        WindowCenter=["40", "50"],
+        PatientWeight="70.5",
+    )
+    header = source_header(pydicom.dcmread(path), path, 0)
+    assert (header.SeriesNumber, header.InstanceNumber, header.RescaleSlope) == (7, 3, 2.5)
+    assert list(header.WindowCenter) == [40, 50]
+    assert header.PatientWeight == 70.5
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"70.5", b"70,5"))
+    assert "PatientWeight" not in source_header(pydicom.dcmread(path), path, 0)

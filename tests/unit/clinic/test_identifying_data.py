@@ -13,8 +13,9 @@ from PIL import Image, ImageDraw
 from dicom_files import dicom_dataset, dicom_file, shipped
 from lexiseg.clinic.burned_in_text import text_regions
 from lexiseg.clinic.identifying_data import Sign, header_signs, path_signs
+from lexiseg.clinic.view import View
 from lexiseg.data.identifying_data import check_identifying
-from lexiseg.data.readers import read_image
+from lexiseg.data.readers import read_image, read_image_with_facts
 from refusals import refuses
 
 #: What removes all that `dicom_dataset` states of patient and time.
@@ -103,6 +104,10 @@ def test_text_in_pixels_is_seen_where_it_is(size: int, background: str) -> None:
 def test_real_images() -> None:
     # An ultrasound machine writes into its pictures; a radiograph, a CT and an MR slice have no text.
     assert len(text_regions(read_image(shipped("US1_UNCR.dcm")))) > 5
+    # Small letters: "Gen THI", of six pixels, in the upper left corner of a small picture.
+    (small,) = text_regions(read_image_with_facts(shipped("examples_ybr_color.dcm"), View(frame=1)).pixels)
+    assert 13 <= small.rows[0] < small.rows[1] <= 22
+    assert 2 <= small.columns[0] < small.columns[1] <= 36
     for name in ("CT_small.dcm", "MR_small.dcm", "693_UNCI.dcm"):
         assert text_regions(read_image(shipped(name))) == ()
 

@@ -226,6 +226,31 @@ def test_an_sop_class_that_is_not_accepted_is_final(tmp_path: Path) -> None:
         assert (found.error.code, found.final) == ("LEX-DATA-1243", True)
 
 
+def test_an_archive_without_label_maps_gets_no_report_that_refers_to_one(tmp_path: Path) -> None:
+    label_map, binary = "1.2.840.10008.5.1.4.1.1.66.7", "1.2.840.10008.5.1.4.1.1.66.4"
+    got: list[str] = []
+
+    def answer(dataset: Dataset) -> int:
+        got.append(str(dataset.SOPClassUID))
+        return 0
+
+    parcels = [
+        parcel(tmp_path, 1, labelmap=image_bytes(11, SOPClassUID=label_map), sr=image_bytes(12)),
+        parcel(tmp_path, 2, seg=image_bytes(13, SOPClassUID=binary), sr=image_bytes(14)),
+    ]
+    others = [str(context.abstract_syntax) for context in AllStoragePresentationContexts]
+    with archive(answer, kinds=[kind for kind in others if kind != label_map]) as port:
+        found, other = sender(port).deliver(parcels)
+        assert got == [binary, COMPUTED_RADIOGRAPHY]
+        assert other is None
+        assert found is not None
+        assert (found.error.code, found.final) == ("LEX-DATA-1243", True)
+        assert "Label Map" in str(found.error)
+    with archive(answer) as port:
+        assert list(sender(port).deliver(parcels)) == [None, None]
+    assert label_map in got
+
+
 def test_an_archive_that_is_away_or_does_not_know_us_is_tried_again(tmp_path: Path) -> None:
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))

@@ -122,7 +122,7 @@ def contact_sheet(
             drawn_slice(found.image, found.labels, side),
             f"Slice {found.index + 1} of {count}",
             least=round(side * _LEAST_WIDTH),
-            text=side * _TEXT_SHARE,
+            text_px=side * _TEXT_SHARE,
         )
         for found in pictured
     ]
@@ -134,4 +134,4 @@ def contact_sheet(
         row, column = divmod(number, columns)
         sheet.paste(cell, (column * width, row * height))
     title = sheet_title(plane, axis=axis, lesion=lesion)
-    return between_lines(sheet, title, NOT_FOR_DIAGNOSIS, text=_TITLE_SCALE * side * _TEXT_SHARE)
+    return between_lines(sheet, title, NOT_FOR_DIAGNOSIS, text_px=_TITLE_SCALE * side * _TEXT_SHARE)

@@ -108,7 +108,7 @@ def _write_directions(picture: Image.Image, directions: Directions | None) -> No
 
 
 def between_lines(
-    picture: Image.Image, above: str, below: str = "", *, least: int = SHORTEST, text: float | None = None
+    picture: Image.Image, above: str, below: str = "", *, least: int = SHORTEST, text_px: float | None = None
 ) -> Image.Image:
     """Return a picture with a line of text above it and one below it, each on a black strip.
 
@@ -117,12 +117,12 @@ def between_lines(
         above: The line above it.
         below: The line below it; no strip without one.
         least: Least width in pixels; a narrower picture lies in the middle.
-        text: Height of the text in pixels where it fits; None for a share of the width.
+        text_px: Height of the text in pixels where it fits; None for a share of the width.
     """
     width = max(picture.width, least)
     # Both lines fit: a letter is about half as wide as it is high.
     fitting = width / (_LETTER_WIDTH * max(len(above), len(below)))
-    size = int(min(text or width * _TEXT_SHARE, fitting))
+    size = int(min(text_px or width * _TEXT_SHARE, fitting))
     strip = round(size * _STRIP)
     whole = Image.new("RGB", (width, picture.height + strip * (2 if below else 1)))
     whole.paste(picture, ((width - picture.width) // 2, strip))

@@ -80,6 +80,12 @@ def test_a_segmentation_lies_on_the_slices_of_its_series(tmp_path: Path, predict
     assert segmentation.NumberOfFrames == 2  # empty slices are left out
     assert segmentation.StudyInstanceUID == "2.25.1"
     assert segmentation.FrameOfReferenceUID == "2.25.77"
+    # A viewer finds the slices by their series, and no filter of numbers hides the segmentation.
+    (series,) = segmentation.ReferencedSeriesSequence
+    assert series.SeriesInstanceUID == "2.25.2"
+    listed = {str(image.ReferencedSOPInstanceUID) for image in series.ReferencedInstanceSequence}
+    assert listed == {f"2.25.1000{k + 1}" for k in range(8)}
+    assert segmentation.SeriesNumber == 101
     before = (out / "seg" / "ct.dcm").read_bytes()
     predict_volumes_to_files(predictor, targets, out, formats=["seg"], axis="axial")
     assert (out / "seg" / "ct.dcm").read_bytes() == before

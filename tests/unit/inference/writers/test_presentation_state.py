@@ -105,6 +105,25 @@ def test_outlines_lie_on_the_mask_and_the_source_is_named(tmp_path: Path, predic
     assert (tmp_path / "out" / "gsps" / "a.dcm").read_bytes() == before
 
 
+def test_scale_and_window_of_the_file_are_stated(tmp_path: Path, predictor: Predictor) -> None:
+    path = dicom_file(
+        tmp_path / "a.dcm",
+        ramp(20, 24),
+        modality="CT",
+        RescaleSlope="2",
+        RescaleIntercept="-1024",
+        RescaleType="HU",
+        WindowCenter="40",
+        WindowWidth="400",
+    )
+    image, state = write(predictor, path, tmp_path / "out")
+    assert image.refused == {}
+    assert state is not None
+    assert (state.RescaleSlope, state.RescaleIntercept, state.RescaleType) == (2, -1024, "HU")
+    (window,) = state.SoftcopyVOILUTSequence
+    assert (window.WindowCenter, window.WindowWidth) == (40, 400)
+
+
 def test_what_the_user_chose_and_inversion_are_stated(tmp_path: Path, predictor: Predictor) -> None:
     path = dicom_file(tmp_path / "a.dcm", ramp(20, 30), photometric="MONOCHROME1")
     _, state = write(predictor, path, tmp_path / "out", view=View(window=Window(center=40, width=400)))
