@@ -121,8 +121,9 @@ class TrainConfig(_Fields):
         fit: How an image fits such a picture: "stretch": it is resized to it; "pad": it is resized with its
             aspect ratio kept; "tiles": windows of this size slide over it at its own pixels; "auto": the one
             that the sizes of images and lesions suggest. docs/training.md says how each works.
-        epochs: Passes over the training images, those without mask and those left out counted: arms that
-            use them differently are equally long. None where `max_minutes` or `steps` sets the length.
+        epochs: Passes over the training images. Images without mask and images that are left out count too,
+            so trainings that use them differently are equally long. None where `max_minutes` or `steps` sets
+            the length.
         max_minutes: Wall-clock budget, validation included; None where something else sets the length.
         steps: Steps of the optimiser; None where something else sets the length.
         batch_size: Images per step.
