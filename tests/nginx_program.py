@@ -70,6 +70,7 @@ def proxied(server: str, folder: Path, *, place: str = "/") -> Iterator[Proxy]:
         "/etc/nginx/lexiseg.htpasswd": folder / "passwords",
         "/var/log/nginx/lexiseg.log": proxy.access_log,
         "location / {": f"location {place} {{",
+        "location = /metrics {": f"location = {place}metrics {{",
         "proxy_pass http://127.0.0.1:8000;": f"proxy_pass {server}{place.removesuffix('/') and '/'};",
     }
     site = _SITE.read_text()

@@ -62,6 +62,7 @@ def test_the_page_works_behind_nginx(browser: Browser, address: str, place: str,
             page.click("#export-dicom")
         with zipfile.ZipFile(Path(download.value.path())) as zipped:
             assert {"seg/chest.dcm", "sr/chest.dcm"} <= set(zipped.namelist())
+        assert context.request.get(f"{proxy.address}{place}metrics").status == 404
         asked = {line.split('"')[1].split()[1] for line in proxy.access_log.read_text().splitlines()}
         assert asked
         assert all(path.startswith(place) or path == place.removesuffix("/") for path in asked)
