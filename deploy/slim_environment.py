@@ -10,10 +10,13 @@ import shutil
 import sys
 from pathlib import Path
 
-#: What is removed: tests of packages, sources in Cython, and what onnxruntime has for programs in C and for
-#: the conversion of models.
+#: What is removed: tests and example images of packages, sources in Cython, and what onnxruntime has for
+#: programs in C and for the conversion of models.
 _NOT_USED = (
     "**/tests",
+    "**/pydicom/data/test_files",
+    "**/skimage/data/*.jpg",
+    "**/skimage/data/*.png",
     "**/*.pyx",
     "**/onnxruntime/capi/libonnxruntime.so*",
     "**/onnxruntime/transformers",

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import signal
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +13,7 @@ import pydicom
 import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, FilePayload, expect
+from real_server import real_server
 
 import lexiseg
 from dicom_files import dicom_dataset
@@ -26,16 +23,8 @@ from lexiseg.data.phantom import make_phantom
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Return the address of `lexiseg serve covid-xray`, in a process of its own."""
-    command = [sys.executable, "-m", "lexiseg", "serve", "covid-xray", "--port", "0"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    ) as process:
-        assert process.stdout is not None
-        found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
-        assert found is not None
-        yield found[0]
-        process.send_signal(signal.SIGTERM)
+    with real_server() as address:
+        yield address
 
 
 @pytest.mark.slow

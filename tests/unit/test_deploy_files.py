@@ -17,6 +17,8 @@ import yaml
 from typer.main import get_command
 
 from lexiseg.cli.app import app
+from lexiseg.serving.limits import Limits
+from lexiseg.serving.options import ServeOptions
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 LOCKS = DEPLOY.parent / "locks"
@@ -69,6 +71,23 @@ def test_labels_and_ports_of_the_manifests_fit() -> None:
     assert f"--port={port['containerPort']}" in container["args"]
 
 
+def test_a_pod_ends_in_order_and_its_volume_holds_the_jobs() -> None:
+    pod = KUBERNETES[0]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    seconds = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    stop_seconds = ServeOptions(runs=("covid-xray",)).stop_seconds
+    assert seconds + stop_seconds < pod["terminationGracePeriodSeconds"]
+    (megabytes,) = (int(word.partition("=")[2]) for word in container["args"] if "job-disk" in word)
+    (volume,) = (volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume)
+    assert 2e6 * megabytes < int(volume["sizeLimit"].removesuffix("Gi")) * 2**30
+
+
+def test_nginx_takes_bodies_as_large_as_the_server_does() -> None:
+    site = (DEPLOY / "proxy" / "nginx.conf").read_text()
+    (gigabytes,) = re.findall(r"^ *client_max_body_size (\d+)g;$", site, re.MULTILINE)
+    assert int(gigabytes) * 2**30 > Limits().job_bytes
+
+
 def stages() -> dict[str, str]:
     """The stages of the Dockerfile by name."""
     parts = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
@@ -116,7 +135,7 @@ def test_the_service_starts_a_command_that_exists() -> None:
     program, command, *words = shlex.split(line)
     assert (Path(program).name, command) == ("lexiseg", "serve")
     assert stated_options(words) <= options_of("serve")
-    assert "DynamicUser=yes" in SERVICE
+    assert re.findall(r"^User=(.+)$", SERVICE, re.MULTILINE) == ["lexiseg"]
 
 
 @pytest.fixture

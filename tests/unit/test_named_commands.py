@@ -30,6 +30,7 @@ OTHERS = {
     *("--force-reinstall", "--upgrade", "--bundle", "--dataset", "--network", "--output"),
     # Of ray, of docker and systemd, and of the tests of the gateway and of faults.
     *("--head", "--address", "--signal", "--kills", "--only", "--fault", "--cpus", "--time"),
+    *("--tmpfs", "--user", "--userns"),
 }
 
 

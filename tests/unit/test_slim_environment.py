@@ -15,7 +15,7 @@ def made(path: Path, content: bytes) -> Path:
     return path
 
 
-def test_tests_go_and_equal_libraries_become_links(tmp_path: Path) -> None:
+def test_tests_and_examples_go_and_equal_libraries_become_links(tmp_path: Path) -> None:
     library = b"x" * 100_000
     kept = made(tmp_path / "lib/gdcm/libgdcm.so", library)
     copy = made(tmp_path / "lib/gdcm/libgdcm.so.3", library)
@@ -23,6 +23,8 @@ def test_tests_go_and_equal_libraries_become_links(tmp_path: Path) -> None:
     small = [made(tmp_path / f"lib/gdcm/small{number}.so", b"z") for number in (1, 2)]
     module = made(tmp_path / "lib/package/module.py", b"")
     made(tmp_path / "lib/package/tests/test_module.py", b"")
+    made(tmp_path / "lib/pydicom/data/test_files/image.dcm", b"")
+    made(tmp_path / "lib/skimage/data/camera.png", b"")
     made(tmp_path / "lib/onnxruntime/capi/libonnxruntime.so.1", library)
     slim(tmp_path)
     assert {path for path in tmp_path.rglob("*") if not path.is_dir()} == {kept, copy, other, module, *small}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from lexiseg.clinic.detection import is_dicom
+from lexiseg.clinic.detection import is_dicom, require_dicom
 from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.data.decode import decode_header
 from lexiseg.errors import DataError
@@ -44,6 +44,7 @@ def check_declared_size(
     Raises:
         DataError: It declares more pixels or frames; it is a DICOM file that is compressed as a whole, or
             that says too late how it is coded; or it is no image.
+        UsageError: It is a DICOM file, and pydicom is not installed.
     """
     if is_dicom(content):
         why = unread_coding(content)
@@ -124,10 +125,9 @@ def _too_many_pixels(path: Path, declared: str, most: int) -> DataError:
 
 
 def _check_frames(content: bytes, path: Path, most: int) -> None:
-    from lexiseg.clinic.dataset import number_of_frames, read_image_dataset
-    from lexiseg.clinic.detection import require_dicom
-
     require_dicom(path)
+    from lexiseg.clinic.dataset import number_of_frames, read_image_dataset
+
     count = number_of_frames(read_image_dataset(content, path))
     if count > most:
         raise DataError(

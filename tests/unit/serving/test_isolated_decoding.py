@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sys
 import zlib
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
@@ -14,10 +15,13 @@ import tifffile
 from pydicom.uid import JPEG2000Lossless
 
 from dicom_files import dicom_dataset
+from lexiseg.clinic import detection
 from lexiseg.clinic.view import AS_STORED
 from lexiseg.data.decoded_image import decode_with_facts
 from lexiseg.data.grey import grey_of
 from lexiseg.errors import ResourceError
+from lexiseg.extras import install_hint
+from lexiseg.serving import declared_size
 from lexiseg.serving.declared_size import check_declared_size
 from lexiseg.serving.isolated_decoding import IsolatedDecoding, UploadedImage
 from lexiseg.serving.limits import Limits
@@ -203,3 +207,13 @@ def test_a_compressed_frame_may_not_be_larger_than_its_file_says() -> None:
     large = content[:at] + (60_000).to_bytes(4, "big") * 2 + content[at + 8 :]
     with refuses("LEX-DATA-1102", "60000 x 60000"):
         check_declared_size(large, Path("a.dcm"), pixels=64 * 80, frames=1)
+
+
+def test_without_pydicom_a_dicom_file_is_refused_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = dicom_file(soft_picture(1))
+    monkeypatch.setattr(detection, "find_spec", lambda name: None)
+    monkeypatch.setattr(declared_size, "is_installed", lambda name: False)
+    # As where pydicom is missing: importing it fails.
+    monkeypatch.setitem(sys.modules, "lexiseg.clinic.dataset", None)
+    with refuses("LEX-USE-940", "a.dcm", install_hint("dicom")):
+        check_declared_size(content, Path("a.dcm"), pixels=10_000, frames=1)

@@ -70,6 +70,15 @@ def test_pages_of_other_sites_are_kept_away(client: TestClient, headers: dict[st
     assert client.get("/v1/models", headers=headers).status_code == status
 
 
+def test_the_headers_of_an_answer_may_be_asked_for_alone(client: TestClient) -> None:
+    for address, status in (("/", 200), ("/healthz", 200), ("/v1/models", 200), ("/v1/nothing", 404)):
+        whole, alone = client.get(address), client.head(address)
+        assert (whole.status_code, alone.status_code, alone.content) == (status, status, b"")
+        assert alone.headers["content-type"] == whole.headers["content-type"]
+        assert alone.headers["content-length"] == whole.headers["content-length"]
+    assert client.head("/v1/predict").status_code == 405
+
+
 def test_methods_that_nobody_knows_are_counted_together(client: TestClient) -> None:
     for method in ("BREW", "WHEN", "A" * 200):
         assert client.request(method, "/v1/models").status_code == 405

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -151,3 +152,22 @@ def test_routes_ask_for_scopes(file: Path, serving: Callable[..., TestClient], p
     # With tokens, the server has any name.
     named = {"Host": "images.example.org", "Authorization": f"Bearer {reader}"}
     assert client.get("/v1/models", headers=named).status_code == 200
+
+
+def test_a_new_version_of_a_secret_of_kubernetes_is_followed(tmp_path: Path) -> None:
+    # A pod sees links; a new version is a new folder, and one link is replaced.
+    mounted = tmp_path / "mounted"
+    old, new = mounted / "..1", mounted / "..2"
+    first = new_token(old / "tokens.json", "first", ("predict",))
+    (mounted / "..data").symlink_to("..1")
+    (mounted / "tokens.json").symlink_to("..data/tokens.json")
+    tokens = Tokens(mounted / "tokens.json")
+    assert tokens.holder(first) is not None
+    second = new_token(new / "tokens.json", "second", ("predict",))
+    (mounted / "..next").symlink_to("..2")
+    (mounted / "..next").replace(mounted / "..data")
+    shutil.rmtree(old)
+    assert tokens.holder(first) is None
+    found = tokens.holder(second)
+    assert found is not None
+    assert found.name == "second"
