@@ -1,4 +1,4 @@
-"""Results of an audit made up of numbers, without any training."""
+"""Results of an audit made up of numbers, without any training; and a small data set."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import pandas as pd
 import pytest
 
 from audit_results import compared_results, make_results, make_settings, metrics_of, trained
+from lexiseg.data import DatasetIndex, open_dataset
+from lexiseg.data.phantom import write_phantom
+from lexiseg.studies import shared_settings
 from lexiseg.studies.arm_summary import ArmResults
 from lexiseg.studies.arms import known_arms, plan_arms
 from lexiseg.studies.audit_file import AuditResult, SharedSettings
@@ -66,3 +69,15 @@ def three_cases() -> list[ArmResults]:
         )
         for arm in plan_arms(("stpnet",), tuple(dice), 2, known_arms(reports=True))
     ]
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> DatasetIndex:
+    folder = tmp_path_factory.mktemp("audit") / "data"
+    write_phantom(folder, num_train=8, num_val=3, num_test=3, size=64, seed=3)
+    return open_dataset(folder)
+
+
+@pytest.fixture
+def no_text_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_settings, "load_text_encoder", lambda name: None)
