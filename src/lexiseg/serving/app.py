@@ -45,11 +45,13 @@ def make_app(options: ServeOptions) -> FastAPI:
     limits, metrics = options.limits, Metrics()
     decoding = IsolatedDecoding(options.decoders, limits)
     computing = ThreadPoolExecutor(1, thread_name_prefix="lexiseg-compute")
+    finishing = ThreadPoolExecutor(2, thread_name_prefix="lexiseg-finish")
     served = Models(
         options.runs,
         options.prediction,
         BatchSettings(most=options.prediction.batch_size, max_wait=options.max_wait, waiting=limits.waiting),
         executor=computing,
+        finishing=finishing,
         decoding=decoding,
         on_batch=metrics.batch,
         on_load=metrics.model_loaded,
@@ -62,7 +64,7 @@ def make_app(options: ServeOptions) -> FastAPI:
         watch=ModelWatch(served, options.watch_seconds),
         decoding=decoding,
         computing=computing,
-        encoding=ThreadPoolExecutor(2, thread_name_prefix="lexiseg-encode"),
+        finishing=finishing,
         jobs=JobList(limits, metrics),
         bodies=Budget(limits.held_bytes),
         addresses=ImageAddresses(options.image_hosts) if options.image_hosts else None,

@@ -16,7 +16,7 @@ from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.result import Prediction
 from lexiseg.printable import printable
 from lexiseg.runs.run import Run
-from lexiseg.serving.batching import Batcher, BatchSettings
+from lexiseg.serving.batching import Batcher, BatchSettings, Places
 from lexiseg.serving.isolated_decoding import IsolatedDecoding
 from lexiseg.serving.model_card import model_record
 from lexiseg.serving.model_files import FolderState, folder_state, run_version
@@ -24,6 +24,8 @@ from lexiseg.serving.records.common import ErrorRecord, ModelVersion
 from lexiseg.serving.records.models import ModelRecord
 from lexiseg.serving.served_predictor import ServedPredictor
 
+#: Places in the queue of a model.
+ModelPlaces = Places[DecodedImage, Prediction]
 #: Told the name of a model, and the number of images and the seconds of a batch.
 OnBatch = Callable[[str, int, float], None]
 #: Told the name of a model, and whether it was loaded.
@@ -67,6 +69,7 @@ class Models:
         options: How images are predicted.
         batches: How images are put together.
         executor: Its one thread computes.
+        finishing: Its threads make predictions of what was computed.
         decoding: Decodes the images of jobs.
         on_batch: Told of each batch.
         on_load: Told of each model that is loaded, or that cannot be.
@@ -85,13 +88,15 @@ class Models:
         batches: BatchSettings,
         *,
         executor: Executor,
+        finishing: Executor,
         decoding: IsolatedDecoding,
         on_batch: OnBatch,
         on_load: OnLoad = lambda name, loaded: None,
     ) -> None:
         self._runs = _by_name(runs)
         self._options, self._batches = options, batches
-        self._executor, self._decoding, self._on_batch = executor, decoding, on_batch
+        self._executor, self._finishing, self._decoding = executor, finishing, decoding
+        self._on_batch = on_batch
         self._on_load = on_load
         self._loaded: dict[str, ServedModel] = {}
         self.problems: dict[str, ErrorRecord] = {}
@@ -208,8 +213,9 @@ class Models:
         )
         batcher = Batcher(
             predictor.compute,
-            self._executor,
             self._batches,
+            computing=self._executor,
+            finishing=self._finishing,
             on_batch=lambda images, seconds: self._on_batch(name, images, seconds),
         )
         return ServedModel(predictor=predictor, record=record, batcher=batcher, files=files)

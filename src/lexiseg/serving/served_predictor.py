@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ class ServedPredictor(Predictor):
     Args:
         run: The run.
         options: How images are predicted.
-        executor: Its one thread computes all batches, of requests and of jobs, one after the other.
+        executor: Its one thread computes the network for all batches, of requests and of jobs.
         decoding: Decodes the images of jobs.
         loop: The loop in which `decoding` runs.
     """
@@ -43,12 +43,16 @@ class ServedPredictor(Predictor):
         super().__init__(run, options)
         self._executor, self._decoding, self._loop = executor, decoding, loop
 
-    def compute(self, images: Sequence[DecodedImage]) -> list[Prediction]:
-        """Predict a batch of images; only the thread of `executor` calls it.
+    def compute(self, images: Sequence[DecodedImage]) -> Callable[[], list[Prediction]]:
+        """Compute the network for a batch of images; only the thread of `executor` calls it.
 
         On a CPU no digit of a result depends on the other images of its batch.
+
+        Returns:
+            What makes the predictions, in any thread.
         """
-        return super().predict_decoded(images)
+        answers = self._answers([image.displayed for image in images])
+        return lambda: self._of_files(images, answers, None)
 
     def for_job(self, view: View) -> ServedPredictor:
         """Return this predictor with the view of a job; both share the network.
@@ -70,7 +74,7 @@ class ServedPredictor(Predictor):
             images: The images.
             spacing_mm: It has no effect: jobs state no spacing.
         """
-        return [self._executor.submit(self.compute, [image]).result()[0] for image in images]
+        return [self._executor.submit(self.compute, [image]).result()()[0] for image in images]
 
     def predict_paths(
         self,

@@ -26,7 +26,7 @@ from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.limits import Budget, Holding, Limits
 from lexiseg.serving.metrics import Metrics
 from lexiseg.serving.model_watch import ModelWatch
-from lexiseg.serving.models import Models, ServedModel
+from lexiseg.serving.models import ModelPlaces, Models, ServedModel
 from lexiseg.serving.records.common import PreviewChoice
 from lexiseg.serving.records.predictions import PredictionAnswer
 from lexiseg.serving.records.refinements import RefinedAnswer
@@ -60,7 +60,7 @@ class Service:
         watch: Replaces models whose files change.
         decoding: Decodes images.
         computing: Its one thread computes.
-        encoding: Threads that make answers.
+        finishing: Threads that make predictions and answers.
         jobs: Its jobs.
         bodies: Bytes of bodies in memory.
         addresses: Fetches images from other hosts; None where that is off.
@@ -75,7 +75,7 @@ class Service:
     watch: ModelWatch
     decoding: IsolatedDecoding
     computing: ThreadPoolExecutor
-    encoding: ThreadPoolExecutor
+    finishing: ThreadPoolExecutor
     jobs: JobList
     bodies: Budget
     addresses: ImageAddresses | None = None
@@ -106,7 +106,7 @@ class Service:
         self.watch.stop()
         await self.jobs.stop()
         await self.decoding.stop()
-        for threads in (self.computing, self.encoding):
+        for threads in (self.computing, self.finishing):
             threads.shutdown(wait=False, cancel_futures=True)
 
     @asynccontextmanager
@@ -180,8 +180,10 @@ class Service:
         Raises:
             RequestError: Too many images wait for the model.
         """
-        with model.batcher.place(len(uploads)):
-            return await asyncio.gather(*(self._predict_one(model, upload, options) for upload in uploads))
+        with model.batcher.places(len(uploads)) as places:
+            return await asyncio.gather(
+                *(self._predict_one(model, places, upload, options) for upload in uploads)
+            )
 
     async def refine(
         self,
@@ -211,8 +213,8 @@ class Service:
         """
         check_corrected(formats)
         statement = await asyncio.to_thread(statement_for, model.predictor, said)
-        with model.batcher.place(1):
-            image, prediction = await self._computed(model, upload)
+        with model.batcher.places(1) as places:
+            image, prediction = await self._computed(model, places, upload)
             folder = self.jobs.new_folder()[1] if formats else None
 
             def answer() -> tuple[PredictionAnswer, RefinedAnswer]:
@@ -237,15 +239,15 @@ class Service:
                 )
                 return _answer(model, upload.name, image, prediction, options), refined
 
-            first, refined = await asyncio.get_running_loop().run_in_executor(self.encoding, answer)
+            first, refined = await asyncio.get_running_loop().run_in_executor(self.finishing, answer)
         self.metrics.refined(model.record.name, model.record.version)
         return first, refined
 
     async def _predict_one(
-        self, model: ServedModel, upload: UploadedImage, options: AnswerOptions
+        self, model: ServedModel, places: ModelPlaces, upload: UploadedImage, options: AnswerOptions
     ) -> EncodedResult:
         try:
-            image, prediction = await self._computed(model, upload)
+            image, prediction = await self._computed(model, places, upload)
         except LexisegError as error:
             self.metrics.failed(model.record.name, model.record.version)
             self.metrics.refused(error.code)
@@ -254,11 +256,13 @@ class Service:
         def encoded() -> EncodedResult:
             return EncodedResult.of(_answer(model, upload.name, image, prediction, options))
 
-        return await asyncio.get_running_loop().run_in_executor(self.encoding, encoded)
+        return await asyncio.get_running_loop().run_in_executor(self.finishing, encoded)
 
-    async def _computed(self, model: ServedModel, upload: UploadedImage) -> tuple[DecodedImage, Prediction]:
+    async def _computed(
+        self, model: ServedModel, places: ModelPlaces, upload: UploadedImage
+    ) -> tuple[DecodedImage, Prediction]:
         image = await self.decoding.decode(upload)
-        prediction = await model.batcher.submit(image)
+        prediction = await places.result(image)
         self.metrics.predicted(model.record.name, model.record.version, prediction)
         return image, prediction
 

@@ -120,6 +120,7 @@ def test_the_models_of_a_later_signal_stay(monkeypatch: pytest.MonkeyPatch) -> N
             PredictionOptions(),
             BatchSettings(most=1, max_wait=0, waiting=1),
             executor=executor,
+            finishing=executor,
             decoding=IsolatedDecoding(1, limits),
             on_batch=lambda name, images, seconds: None,
         )
