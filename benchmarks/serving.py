@@ -1,4 +1,4 @@
-"""Measure a server on this machine: throughput, times of answers, overload, and memory over an hour.
+"""Measure a server on this machine: throughput, processor time, times of answers, overload, and memory.
 
     python benchmarks/serving.py [RUN] [--seconds 30] [--hour]
 
@@ -141,30 +141,36 @@ def request(port: int, content: bytes) -> bytes:
     return head.encode() + body
 
 
-def engine_speed(run: Path, content: bytes, seconds: float) -> float:
-    """Return images per second of `predict` on decoded images, in batches."""
+def engine_speed(run: Path, content: bytes, seconds: float) -> tuple[float, float]:
+    """Return images per second of prediction in batches, and CPU milliseconds per image."""
     predictor = lexiseg.load(run)
     batch = [np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))] * predictor.options.batch_size
     predictor.predict_arrays(batch)
-    count, started = 0, time.perf_counter()
+    count, started, used = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - started < seconds:
         predictor.predict_arrays(batch)
         count += len(batch)
-    return count / (time.perf_counter() - started)
+    return count / (time.perf_counter() - started), 1000 * (time.process_time() - used) / count
 
 
-def memory_mb(process: int) -> float:
-    """Return the resident memory of a process and its children; Linux only."""
-    pages = 0
+def usage(process: int) -> tuple[float, float]:
+    """Return the memory in MB and the CPU seconds of a process and its children; Linux only."""
+    pages = ticks = 0
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                if process in (int(entry.name), parent):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if process in (int(entry.name), int(fields[1])):
+                    ticks += int(fields[11]) + int(fields[12])
                     pages += int((entry / "statm").read_text().split()[1])
             except OSError:
                 continue  # it has just ended
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6, ticks / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(process: int) -> float:
+    """Return the resident memory of a process and its children."""
+    return usage(process)[0]
 
 
 async def recovery_seconds(port: int, message: bytes, *, within: float) -> float:
@@ -180,13 +186,17 @@ async def recovery_seconds(port: int, message: bytes, *, within: float) -> float
         await asyncio.sleep(0.02)
 
 
-async def measure(port: int, process: int, speed: float, options: argparse.Namespace) -> None:
-    """Send all loads, and print a row for each."""
+async def measure(port: int, process: int, engine: tuple[float, float], options: argparse.Namespace) -> None:
+    """Send all loads, and print a row for each; see `engine_speed` for `engine`."""
+    speed, milliseconds = engine
     message, seconds = request(port, picture()), options.seconds
     await as_fast_as_possible(port, message, clients=2, seconds=1)
+    used = usage(process)[1]
     full = await as_fast_as_possible(port, message, clients=_CLIENTS, seconds=seconds)
+    used = 1000 * (usage(process)[1] - used) / len(full.seconds)
     rate = len(full.seconds) / seconds
     row(f"throughput, {_CLIENTS} clients", f"{rate:.1f} images/s, {100 * rate / speed:.0f} % of the engine")
+    row("CPU per request outside the engine", f"{used - milliseconds:.1f} ms ({used:.1f} ms with it)")
     half = await at_rate(port, message, rate=rate / 2, seconds=seconds)
     row("p95 at half load", f"{half.p95():.0f} ms")
     single = await as_fast_as_possible(port, message, clients=1, seconds=seconds)
@@ -217,8 +227,8 @@ def main() -> None:
     parser.add_argument("--hour", action="store_true")
     options = parser.parse_args()
     print(describe_machine(), flush=True)
-    speed = engine_speed(options.run, picture(), options.seconds)
-    row("the engine alone, in batches", f"{speed:.1f} images/s")
+    engine = engine_speed(options.run, picture(), options.seconds)
+    row("the engine alone, in batches", f"{engine[0]:.1f} images/s, {engine[1]:.1f} ms CPU per image")
     command = [sys.executable, "-m", "lexiseg", "serve", options.run, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         try:
@@ -227,7 +237,7 @@ def main() -> None:
             found = re.search(r":(\d+) \(Ctrl-C", line)
             if found is None:
                 sys.exit(f"The server did not start: {line}")
-            asyncio.run(measure(int(found[1]), server.pid, speed, options))
+            asyncio.run(measure(int(found[1]), server.pid, engine, options))
         finally:
             server.terminate()
 
