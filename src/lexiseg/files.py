@@ -140,7 +140,9 @@ def atomic_path(path: str | Path, *, private: bool = True) -> Iterator[Path]:
     os.close(handle)
     with _becoming(path, beside):
         yield beside
-        with open(beside, "rb") as written:
+        with open(
+            beside, "r+b"
+        ) as written:  # Windows waits for the disk only where a file is open for writing
             _settle(written.fileno(), beside, private=private)
 
 

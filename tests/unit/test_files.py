@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,18 @@ def test_an_error_leaves_the_old_file_and_nothing_beside(tmp_path: Path) -> None
         fail_half_way()
     assert file.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("write", [lambda file: write_text(file, "x"), lambda file: write_bytes(file, b"x")])
+def test_the_disk_is_waited_for_on_a_file_that_is_open_for_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None]
+) -> None:
+    """Windows refuses it on a file that is open for reading only."""
+    fcntl = pytest.importorskip("fcntl", reason="needs a system that tells how a file was opened")
+    flags: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: flags.append(fcntl.fcntl(handle, fcntl.F_GETFL)))
+    write(tmp_path / "note")
+    assert [flag & os.O_ACCMODE for flag in flags] in ([os.O_RDWR], [os.O_WRONLY])
 
 
 @pytest.fixture

@@ -102,20 +102,21 @@ class BatchWork:
             is_last: Whether failures are final, and are written.
         """
         waiting, unread = deque[tuple[int, Target, Path]](), deque[Predicted]()
-        temporary: dict[int, Path] = {}  # files of images from elsewhere that are not written yet
+        # Files of images from elsewhere that are not written yet. Threads that fetch images add them, and the
+        # thread that writes takes them out.
+        temporary: dict[int, Path] = {}
         depth = 2 * self.batch.predictor.options.batch_size
+        local = self._local(positions, temporary, depth=depth)
 
         def images() -> Iterator[Path]:
-            for position, target, image in self._local(positions, depth=depth):
+            for position, target, image in local:
                 if isinstance(image, LexisegError):
                     unread.append((position, target, None, image))
                 else:
                     waiting.append((position, target, image))
-                    if target.origin is not None:
-                        temporary[position] = image
                     yield image
 
-        def predicted() -> Iterator[Predicted]:
+        def predicted() -> Generator[Predicted, None, None]:
             for _, result in self.batch.predictor.predict_paths(images()):
                 while unread:
                     yield unread.popleft()
@@ -131,24 +132,36 @@ class BatchWork:
             return outcomes
 
         try:
-            with closing(_saved(predicted(), save, depth=depth)) as saved:
+            # No thread writes, reads or fetches any more when the temporary files are removed.
+            with (
+                closing(local),
+                closing(predicted()) as found,
+                closing(_saved(found, save, depth=depth)) as saved,
+            ):
                 yield from saved
         finally:
             for file in temporary.values():
                 file.unlink(missing_ok=True)
 
     def _local(
-        self, positions: Iterable[int], *, depth: int
-    ) -> Iterator[tuple[int, Target, Path | LexisegError]]:
-        """Yield the images with their files; that of an image from elsewhere is temporary."""
+        self, positions: Iterable[int], temporary: dict[int, Path], *, depth: int
+    ) -> Generator[tuple[int, Target, Path | LexisegError], None, None]:
+        """Yield the images with their files; that of an image from elsewhere is temporary.
+
+        Args:
+            positions: The images.
+            temporary: Gets the temporary files, also those that are fetched ahead.
+            depth: Images that are fetched ahead.
+        """
 
         def fetched(item: tuple[int, Target]) -> tuple[int, Target, Path | LexisegError]:
             position, target = item
             assert target.origin is not None
             try:
-                return position, target, stage(target.origin, self.batch.out)
+                file = temporary[position] = stage(target.origin, self.batch.out)
             except DataError as error:
                 return position, target, error
+            return position, target, file
 
         targets = ((position, self.targets[position]) for position in positions)
         for is_here, items in groupby(targets, key=lambda item: item[1].origin is None):

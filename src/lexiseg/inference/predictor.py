@@ -142,6 +142,8 @@ class Predictor:
             UsageError: The spacing is not above 0.
         """
         check_spacing(spacing_mm)
+        if len(images) == 0:
+            return []
         return self._of_files(images, self._answers([image.displayed for image in images]), spacing_mm)
 
     def _of_files(
@@ -171,6 +173,8 @@ class Predictor:
             UsageError: One is not an image, or the spacing is not above 0.
         """
         check_spacing(spacing_mm)
+        if len(images) == 0:
+            return []
         return self._predictions(self._answers([image_pixels(image) for image in images]), spacing_mm)
 
     def _answers(self, images: Sequence[Pixels]) -> _Answers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -17,6 +18,7 @@ from lexiseg.data import open_dataset
 from lexiseg.data.phantom import write_phantom
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.data.splits import read_splits
+from lexiseg.runs.image_hashes import read_image_hashes
 from lexiseg.runs.manifest import TeacherRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import SplitsRecord
@@ -141,6 +143,8 @@ class TestRuns:
         assert masks.with_mask == run.manifest.data.samples["train"] == 16 - len(left_out)
         assert run.splits.left_out == left_out
         assert run.splits.train == tuple(sorted(s.id for s in samples))
+        hashes = [hashlib.sha256(s.image.read_bytes()).hexdigest() for s in samples if s.mask is not None]
+        assert read_image_hashes(run.path).train == tuple(sorted(hashes))
         # A run that is stopped after the check is resumed, and decides the same.
         lists, weights = (run.path / "splits.json").read_text(), load_file(run.weights_file)
         training = TrainingRecord(finished=False, seed=0)

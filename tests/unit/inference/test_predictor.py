@@ -54,6 +54,12 @@ def test_nothing_but_an_image_and_its_spacing_goes_in() -> None:
         assert not {"text", "words", "report", "mask", "description"} & names.keys()
 
 
+def test_no_images_have_no_predictions(predictor: Predictor) -> None:
+    assert predictor.predict_arrays([]) == []
+    assert predictor.predict_decoded([]) == []
+    assert list(predictor.predict_paths([])) == []
+
+
 def test_results_are_on_the_grid_of_the_input(predictor: Predictor, images: list[Path]) -> None:
     for path in images:
         shape = read_image(path).shape[:2]

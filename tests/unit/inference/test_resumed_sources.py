@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import fsspec
 import pytest
 
+from lexiseg.errors import DiskError
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.remote_folder import RemoteFolder
 from lexiseg.inference.targets import find_images
+from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
 from lexiseg.inference.writers.tar import into_archives
 from threshold_predictor import Thresholds, write_image
 
@@ -89,6 +92,39 @@ def test_it_goes_on(
     assert summary.resumed + again.asked == 4
     if not in_archives:
         assert summary.resumed >= after
+
+
+class Broken(ImageWriter):
+    """Fails at its second image."""
+
+    name, folder, suffix = "broken", "broken", ".txt"
+
+    def __init__(self, error: Exception) -> None:
+        self.error, self.written = error, 0
+
+    def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
+        self.written += 1
+        if self.written == 2:
+            raise self.error
+
+
+@pytest.mark.parametrize("kind", ["url", "tar"])
+@pytest.mark.parametrize("error", [DiskError("full", code="LEX-DISK-002"), RuntimeError("a fault"), None])
+def test_no_copy_of_an_image_stays_where_a_batch_ends_early(
+    sources: dict[str, str], tmp_path: Path, kind: str, error: Exception | None
+) -> None:
+    """Images that are fetched ahead are removed too, and no thread goes on."""
+    out, threads = tmp_path / "out", set(threading.enumerate())
+
+    def stop(path: Path, result: object) -> None:
+        raise KeyboardInterrupt
+
+    ending = KeyboardInterrupt if error is None else type(error)
+    writers, on_result = (("mask",), stop) if error is None else (("mask", Broken(error)), None)
+    with pytest.raises(ending):
+        predict(sources[kind], out, Counting(), writers=writers, on_result=on_result)
+    assert list(out.rglob(".partial-*")) == []
+    assert not [one.name for one in set(threading.enumerate()) - threads if one.name.startswith("lexiseg-")]
 
 
 def test_an_archive_that_changed_since_is_read_again(sources: dict[str, str], tmp_path: Path) -> None:
