@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -98,13 +99,11 @@ class ServerJob:
         """
         until = float("inf") if timeout is None else time.monotonic() + timeout
         while self.state not in FINAL:
-            try:
-                for _ in self._follow(min(_SILENCE, max(until - time.monotonic(), 0.01))):
-                    if time.monotonic() >= until:
-                        break
-            except httpx2.HTTPError:
-                time.sleep(max(0.0, min(_PAUSE, until - time.monotonic())))
+            with suppress(httpx2.HTTPError):
+                for _ in self._follow(_SILENCE, until):
+                    pass
             if self.state not in FINAL:
+                time.sleep(max(0.0, min(_PAUSE, until - time.monotonic())))
                 self.refresh()  # an error where the server is gone
             if self.state not in FINAL and time.monotonic() >= until:
                 raise RequestError(
@@ -175,13 +174,19 @@ class ServerJob:
     def _route(self) -> str:
         return f"/v1/jobs/{self.id}"
 
-    def _follow(self, silence: float) -> Iterator[JobRecord]:
+    def _follow(self, silence: float, until: float = float("inf")) -> Iterator[JobRecord]:
         """Yield each state that the server sends, until the stream ends.
+
+        Args:
+            silence: Most seconds without a byte.
+            until: A time of the monotonic clock. Close to it, the stream is left after any line: a further
+                one could come too late.
 
         Raises:
             RequestError: The server refuses, or sends something else.
             httpx2.HTTPError: The connection fails.
         """
+        silence = min(silence, max(until - time.monotonic(), 0.01))
         with self._connection.streamed(f"{self._route}/events", silence=silence) as answer:
             for line in answer.iter_lines():
                 if line.startswith("data:"):
@@ -191,6 +196,9 @@ class ServerJob:
                     yield self.record
                     if self.state in FINAL:
                         return
+                left = until - time.monotonic()
+                if left <= 0 or silence > left + _PAUSE:
+                    return
 
     def _done(self) -> JobRecord:
         record = self.record
