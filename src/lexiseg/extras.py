@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from dataclasses import dataclass
 from importlib import import_module, metadata
@@ -42,6 +43,7 @@ PACKAGES = {
 
 # What pip and others record of an installation that does not come from an index (PEP 610).
 _ORIGIN_FILE = "direct_url.json"
+_HINT = re.compile(r"Install the extra '([\w-]+)' with: ")
 # Its command line does not know single quotes.
 _IS_WINDOWS = os.name == "nt"
 
@@ -111,6 +113,17 @@ def _not_installed(package: str, extra: str) -> UsageError:
 def install_hint(extra: str) -> str:
     """Return the sentence that says how an extra is installed; it ends with the command."""
     return f"Install the extra '{extra}' with: {install_command(extra)}"
+
+
+def without_commands(text: str) -> str:
+    """Return what a server says of a missing extra: the commands, which name folders of it, are left out.
+
+    Args:
+        text: With hints as of `install_hint`, or without.
+    """
+    for extra in set(_HINT.findall(text)):
+        text = text.replace(install_hint(extra), f"Install the extra '{extra}' on the server.")
+    return text
 
 
 def install_command(extra: str = "") -> str:

@@ -21,6 +21,7 @@ from lexiseg.extras import (
     missing_package,
     require_extra,
     upgrade_hint,
+    without_commands,
 )
 from refusals import refuses
 
@@ -101,6 +102,19 @@ def test_a_source_folder_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(sys, "path", [])
     folder = Path(extras.__file__).parents[2]
     assert install_command("dicom") == f"pip install -e {shlex.quote(f'{folder}[dicom]')}"
+
+
+def test_what_a_server_says_of_an_extra_names_no_folder(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, {"url": source.as_uri(), "dir_info": {"editable": True}})
+    said = f"a.dcm is a DICOM file. {install_hint('dicom')} [LEX-USE-940] {install_hint('volumes')}"
+    assert str(source) in said
+    assert without_commands(said) == (
+        "a.dcm is a DICOM file. Install the extra 'dicom' on the server. [LEX-USE-940] "
+        "Install the extra 'volumes' on the server."
+    )
+    assert without_commands("No extra is missing.") == "No extra is missing."
 
 
 def test_windows_takes_double_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

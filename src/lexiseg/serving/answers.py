@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import DiskError, LexisegError
+from lexiseg.extras import without_commands
 from lexiseg.inference.predictions_file import DicomRecord
 from lexiseg.inference.result import Prediction
 from lexiseg.refinement.refine import Refinement
@@ -29,7 +30,7 @@ from lexiseg.words.description import Description
 
 def error_record(error: LexisegError) -> ErrorRecord:
     """Return what an answer says of an error; places on the disk of the server are left out."""
-    message = str(error)
+    message = without_commands(str(error))
     if isinstance(error, DiskError):
         message = "The disk of the server is full, or cannot be written. Tell whoever runs the server."
     return ErrorRecord(code=error.code, message=message)

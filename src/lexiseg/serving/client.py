@@ -44,10 +44,12 @@ class Client:
         timeout: Seconds to wait for an answer.
         unencrypted: Whether the token may be sent to another machine without encryption, where others can
             read and use it.
+        certificate_authority: File (PEM) with certificates of the authorities that the certificate of the
+            server must come from, such as that of a hospital; None takes those of the system.
 
     Raises:
-        UsageError: The address is not one of http or https, the token holds characters that no token has, or
-            it would be sent without encryption.
+        UsageError: The address is not one of http or https, the token holds characters that no token has, it
+            would be sent without encryption, or not at all, or the certificates cannot be read.
 
     Examples:
         >>> with lexiseg.Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
@@ -62,8 +64,15 @@ class Client:
         model: str | None = None,
         timeout: float = _SECONDS,
         unencrypted: bool = False,
+        certificate_authority: str | Path | None = None,
     ) -> None:
-        self._connection = Connection(url, token=token, timeout=timeout, unencrypted=unencrypted)
+        self._connection = Connection(
+            url,
+            token=token,
+            timeout=timeout,
+            unencrypted=unencrypted,
+            certificate_authority=certificate_authority,
+        )
         self._model = model
 
     def predict(self, image: str | Path | Pixels) -> Prediction:

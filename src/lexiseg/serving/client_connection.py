@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx2
 from pydantic import ValidationError
@@ -31,18 +34,24 @@ class Connection:
         token: A token of the server, where it asks for one.
         timeout: Seconds to wait for an answer.
         unencrypted: Whether the token may be sent to another machine without encryption.
+        certificate_authority: File (PEM) with certificates of the authorities that the certificate of the
+            server must come from; None takes those of the system.
 
     Raises:
-        UsageError: The address is not one of http or https, the token holds characters that no token has, or
-            it would be sent without encryption.
+        UsageError: The address is not one of http or https, the token holds characters that no token has, it
+            would be sent without encryption, or not at all, or the certificates cannot be read.
     """
 
-    def __init__(self, url: str, *, token: str | None, timeout: float, unencrypted: bool) -> None:
-        if not _ADDRESS.match(url):
-            raise UsageError(
-                f"Expected the address of a server, such as http://127.0.0.1:8000, got {url!r}.",
-                code="LEX-USE-1115",
-            )
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None,
+        timeout: float,
+        unencrypted: bool,
+        certificate_authority: str | Path | None,
+    ) -> None:
+        address = _address(url)
         if token is not None and not _TOKEN.fullmatch(token):
             # The message does not hold it: messages are kept in logs.
             raise UsageError(
@@ -57,9 +66,23 @@ class Connection:
                 "--tls-certificate`), or state unencrypted=True if nobody else uses the network.",
                 code="LEX-USE-1670",
             )
+        if token is not None and holds_credentials(url):
+            raise UsageError(
+                "The address holds a user or a password, and there is a token too; a request has room for "
+                "one of them. Leave one out.",
+                code="LEX-USE-1790",
+            )
+        # Messages are kept in logs, so they do not hold the password of an address.
+        self._shown = str(address.copy_with(username=None, password=None))
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         # The address is stated, so no proxy of the environment is asked.
-        self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout, trust_env=False)
+        self._http = httpx2.Client(
+            base_url=address,
+            headers=headers,
+            timeout=timeout,
+            trust_env=False,
+            verify=True if certificate_authority is None else _context(Path(certificate_authority)),
+        )
 
     def close(self) -> None:
         """Close the connection."""
@@ -113,7 +136,7 @@ class Connection:
             return kind.model_validate(parse_json(content))
         except (ValidationError, UnusableTextError) as error:
             raise RequestError(
-                f"{self._http.base_url} does not answer as a server of this version of Lexiseg does (status "
+                f"{self._shown} does not answer as a server of this version of Lexiseg does (status "
                 f"{status}). Check the address, and use the version of the server.",
                 status=status,
                 code="LEX-REQ-1142",
@@ -121,9 +144,14 @@ class Connection:
 
     def no_answer(self, error: httpx2.HTTPError) -> RequestError:
         """Return the error for a server that does not answer."""
+        remedy = "Check its address, and that it runs."
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            remedy = (
+                "If it is the right server, name a file with the authority of its certificate: "
+                "certificate_authority=FILE."
+            )
         return RequestError(
-            f"The server at {self._http.base_url} does not answer ({type(error).__name__}: {error}). "
-            "Check its address, and that it runs.",
+            f"The server at {self._shown} does not answer ({type(error).__name__}: {error}). {remedy}",
             status=503,
             code="LEX-REQ-1141",
         )
@@ -138,3 +166,45 @@ class Connection:
             retry_after=int(waits) if waits.isdecimal() else None,
             code="LEX-REQ-1143",
         )
+
+
+def _address(url: str) -> httpx2.URL:
+    """Return the address of a server.
+
+    Raises:
+        UsageError: It is not one of http or https.
+    """
+    _, at, host = url.rpartition("@")
+    # What comes before "@" may be a password.
+    shown = f"...@{host}" if at else url
+    refused = UsageError(
+        f"Expected the address of a server, such as http://127.0.0.1:8000, got {shown!r}.",
+        code="LEX-USE-1115",
+    )
+    if not _ADDRESS.match(url):
+        raise refused
+    try:
+        # The first one refuses brackets and ports that the second one takes.
+        port, address = urlsplit(url).port, httpx2.URL(url)
+    except (httpx2.InvalidURL, ValueError):
+        raise refused from None
+    if port == 0:
+        raise refused
+    return address
+
+
+def _context(authorities: Path) -> ssl.SSLContext:
+    """Return what checks that the certificate of a server comes from some authorities.
+
+    Raises:
+        UsageError: The file cannot be read, or holds no certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(authorities)
+    except OSError as error:
+        raise UsageError(
+            f"{authorities} cannot be used as certificates of authorities ({error}). Give a PEM file.",
+            code="LEX-USE-1791",
+        ) from error
+    return context

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import DataError
+from lexiseg.extras import without_commands
 from lexiseg.files import disk_errors, fitting_name
 from lexiseg.inference.image_inputs import Pixels
 from lexiseg.inference.predictor import Predictor
@@ -84,7 +85,7 @@ def write_corrected(
         )
         for writer in writers:
             writer.write(corrected, batch)
-    return {writer: target.named(why) for writer, why in corrected.refused.items()}
+    return {writer: without_commands(target.named(why)) for writer, why in corrected.refused.items()}
 
 
 def write_masks(

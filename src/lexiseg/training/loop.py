@@ -230,6 +230,7 @@ class Training:
         if record == run.manifest.data.masks:
             return run
         write_splits_record(self.out, use.splits())
+        write_record(self.out / IMAGE_HASHES_FILE, image_hashes(use.index))
         samples = {**run.manifest.data.samples, "train": len(use.index.split("train"))}
         run.updated(data=run.manifest.data.model_copy(update={"masks": record, "samples": samples}))
         return Run.open(self.out)

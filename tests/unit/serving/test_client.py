@@ -1,13 +1,57 @@
 from __future__ import annotations
 
+import ssl
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
 import pytest
 
 import lexiseg
+from certificates import Certificate, make_certificate
 from refusals import refuses
 
 
+class NoJobs(BaseHTTPRequestHandler):
+    """Says that there are no jobs."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"jobs": []}')
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path) -> Iterator[tuple[str, Certificate]]:
+    """Return the address of a server with a certificate that no system knows, and the certificate."""
+    made = make_certificate(tmp_path, "hospital")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.certificate, made.key)
+    server = HTTPServer(("127.0.0.1", 0), NoJobs)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://127.0.0.1:{server.server_port}", made
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.mark.parametrize(
-    "url", ["", "127.0.0.1:8000", "localhost", "ftp://127.0.0.1", "http://", "http:///v1"]
+    "url",
+    [
+        "",
+        "127.0.0.1:8000",
+        "localhost",
+        "ftp://127.0.0.1",
+        "http://",
+        "http:///v1",
+        "http://[broken",
+        "http://a:b",
+        "http://a:0",
+    ],
 )
 def test_an_address_without_a_host_or_scheme_is_refused(url: str) -> None:
     with refuses("LEX-USE-1115", "http://127.0.0.1:8000", repr(url)):
@@ -41,3 +85,42 @@ def test_a_password_in_an_address_is_not_sent_without_encryption() -> None:
         lexiseg.Client("http://me:secret@server.example")
     assert "secret" not in str(caught.value)
     lexiseg.Client("https://me:secret@server.example").close()
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    with lexiseg.Client("http://me:secret@127.0.0.1:9") as client, refuses("LEX-REQ-1141") as caught:
+        client.models()
+    assert "The server at http://127.0.0.1:9 does not answer" in str(caught.value)
+    for url in ("me:secret@127.0.0.1", "http://me:secret@[broken", "http://me:secret@host:99999"):
+        with refuses("LEX-USE-1115", f"'...@{url.rpartition('@')[2]}'") as caught:
+            lexiseg.Client(url)
+        assert "secret" not in str(caught.value)
+
+
+def test_a_password_does_not_replace_a_token_unseen() -> None:
+    with refuses("LEX-USE-1790", "Leave one out") as caught:
+        lexiseg.Client("https://me:secret@server.example", token="lxs_JqaXY-3n7SI")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_certificate_of_another_authority_is_accepted_where_it_is_named(
+    encrypted: tuple[str, Certificate], tmp_path: Path
+) -> None:
+    address, made = encrypted
+    with lexiseg.Client(address) as client, refuses("LEX-REQ-1141", "certificate_authority=FILE"):
+        client.jobs()
+    with lexiseg.Client(address, certificate_authority=made.certificate) as client:
+        assert client.jobs() == ()
+    other = make_certificate(tmp_path, "other")
+    with (
+        lexiseg.Client(address, certificate_authority=other.certificate) as client,
+        refuses("LEX-REQ-1141", "certificate_authority=FILE"),
+    ):
+        client.jobs()
+
+
+def test_a_file_without_certificates_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").touch()
+    for name in ("empty.pem", "missing.pem"):
+        with refuses("LEX-USE-1791", str(tmp_path / name), "PEM file"):
+            lexiseg.Client("https://server.example", certificate_authority=tmp_path / name)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -20,6 +22,9 @@ from refusals import refuses
 
 #: The body, and the length that its header states; None states none, and the connection ends with the body.
 Answer = tuple[bytes, int | None]
+
+#: Seconds between two signs of life of a stream, and how many come.
+ALIVE, SIGNS = 0.05, 200
 
 
 def record(**changes: Any) -> dict[str, Any]:
@@ -90,6 +95,10 @@ def job(told: Told) -> Iterator[client_jobs.ServerJob]:
                 self.send_header("Content-Length", str(stated))
             self.end_headers()
             self.wfile.write(body)
+            with suppress(ConnectionError):
+                for _ in range(SIGNS if body.endswith(b":\n\n") else 0):
+                    self.wfile.write(b":\n\n")
+                    time.sleep(ALIVE)
 
         def log_message(self, *words: object) -> None:
             pass
@@ -146,6 +155,15 @@ def test_waiting_ends_in_time_and_the_job_goes_on(job: Job, told: Told) -> None:
     with refuses("LEX-REQ-1651", "0.3 seconds", "1 of 7 images") as caught:
         job.wait(timeout=0.3)
     assert caught.value.status == 504  # type: ignore[attr-defined]
+
+
+def test_signs_of_life_do_not_prolong_waiting(job: Job, told: Told) -> None:
+    told.answers["events"] = [(event("progress") + b":\n\n", None)]
+    told.answers["abc"] = [as_one()]
+    began = time.monotonic()
+    with refuses("LEX-REQ-1651", "0.3 seconds"):
+        job.wait(timeout=0.3)
+    assert time.monotonic() - began < ALIVE * SIGNS / 2
 
 
 def test_jobs_without_outputs_are_errors(job: Job, told: Told) -> None:

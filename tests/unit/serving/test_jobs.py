@@ -20,6 +20,10 @@ from starlette.testclient import TestClient
 
 import lexiseg
 from dicom_files import dicom_dataset
+from lexiseg.extras import install_hint
+from lexiseg.inference.predictions_file import FailureRecord
+from lexiseg.inference.writers import registry
+from lexiseg.serving.jobs import work
 from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.jobs.private_folder import PrivateFolder
 from lexiseg.serving.limits import Limits
@@ -27,6 +31,13 @@ from lexiseg.serving.metrics import Metrics
 from lexiseg.serving.tokens import new_token
 from pictures import png_file, soft_picture
 from refusals import refuses
+
+# A process that begins with it does not find packages of extras.
+_WITHOUT_EXTRAS = """
+from importlib.machinery import PathFinder
+find = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *place: None if name in ("pydicom", "nibabel") else find(name, *place)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +98,48 @@ def test_a_job_gives_what_predict_writes(client: TestClient, temporary: Path, pi
     assert np.array_equal(mask > 0, predictor.predict(soft_picture(1)).mask > 0)
     report = pydicom.dcmread(io.BytesIO(archive.read("sr/b.dcm")))
     assert report.PatientName == "Smith"
+
+
+def test_no_answer_says_where_the_server_is_installed(
+    serving: Callable[..., TestClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "highdicom" else True)
+    (tmp_path / "sitecustomize.py").write_text(_WITHOUT_EXTRAS, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    client = serving()
+    upload = ("image", ("b.dcm", dicom_file()))
+    formats = client.post("/v1/jobs", files=[upload], data={"formats": "seg"})
+    image = client.post("/v1/predict", files=[upload])
+    job = client.post("/v1/jobs", files=[upload], data={"single_slices": "true"}).json()
+    ended(client, job["id"])
+    result = zipfile.ZipFile(io.BytesIO(client.get(f"/v1/jobs/{job['id']}/result").content))
+    errors = (formats.json()["error"], image.json()["results"][0]["error"])
+    assert [error["code"] for error in errors] == ["LEX-USE-943", "LEX-USE-940"]
+    for said in (
+        *(error["message"] for error in errors),
+        json.loads(result.read("predictions.jsonl"))["error"],
+    ):
+        assert said.endswith("Install the extra 'dicom' on the server.")
+    volume = client.post("/v1/jobs", files=[("image", ("a.nii", bytes(400)))]).json()
+    said = ended(client, volume["id"])["error"]["message"]
+    assert said.endswith("Install the extra 'volumes' on the server.")
+
+
+def test_lines_of_a_job_do_not_say_where_the_server_is_installed(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    why = f"{tmp_path}/1/b.dcm is compressed. {install_hint('dicom')}"
+    records = (
+        FailureRecord(image=f"{tmp_path}/1/b.dcm", error=why, code="LEX-DATA-947").model_dump(),
+        {"image": "ct", "not_written": {"seg": f"ct is compressed. {install_hint('dicom')} [LEX-DATA-947]"}},
+    )
+    (out / "predictions.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records), "utf-8")
+    work._pack(out, tmp_path / "out.zip", {tmp_path / "1" / "b.dcm": "b.dcm"})
+    packed = zipfile.ZipFile(tmp_path / "out.zip").read("predictions.jsonl").decode()
+    image, volume = map(json.loads, packed.splitlines())
+    said = "is compressed. Install the extra 'dicom' on the server."
+    assert (image["image"], image["error"]) == ("b.dcm", f"b.dcm {said}")
+    assert volume == {"image": "ct", "not_written": {"seg": f"ct {said} [LEX-DATA-947]"}}
 
 
 def test_images_are_private_and_do_not_stay(client: TestClient, temporary: Path, picture: bytes) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lexiseg.errors import DataError, LexisegError, RequestError
-from lexiseg.extras import load_module
+from lexiseg.extras import load_module, without_commands
 from lexiseg.files import disk_errors
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.predictions_file import RESULTS_FILE
@@ -227,15 +227,12 @@ def _lines(file: Path, images: Mapping[Path, str]) -> str:
     for line in file.read_text(encoding="utf-8").splitlines():
         record = parse_json(line)
         path = record["image"]
-        if path not in names:
-            lines.append(line + "\n")  # a volume, which has its name already
-            continue
-        record["image"] = names[path]
+        record["image"] = name = names.get(path, path)  # a volume has its name already
         if "error" in record:
-            record["error"] = record["error"].replace(path, names[path])
+            record["error"] = without_commands(record["error"].replace(path, name))
         else:
             record["not_written"] = {
-                name: why.replace(path, names[path]) for name, why in record["not_written"].items()
+                kind: without_commands(why.replace(path, name)) for kind, why in record["not_written"].items()
             }
         lines.append(printable_json(record) + "\n")
     text = "".join(lines)
