@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset, FileDataset
 from lexiseg.clinic.dataset import BROKEN, damage_named
 from lexiseg.clinic.source_header import PIXELS
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 #: Most bytes of a header: enough for the places of a hundred thousand frames.
 LARGEST_HEADER = 1 << 26
@@ -50,8 +51,8 @@ def header_content(dataset: Dataset, path: Path) -> bytes:
             written = _written(header)
     if len(written) > LARGEST_HEADER:
         raise DataError(
-            f"The header of {path} has {len(written):,} bytes; at most {LARGEST_HEADER:,} are read. Nothing "
-            "is written of it. Export it from the archive.",
+            f"The header of {path} has {counted(len(written), 'byte')}; at most {LARGEST_HEADER:,} are read. "
+            "Nothing is written of it. Export it from the archive.",
             code="LEX-DATA-1670",
         )
     return written

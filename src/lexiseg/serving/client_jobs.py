@@ -179,8 +179,8 @@ class ServerJob:
 
         Args:
             silence: Most seconds without a byte.
-            until: A time of the monotonic clock. Close to it, the stream is left after any line: a further one
-                could come too late.
+            until: A time of the monotonic clock. Close to it, the stream is left after any line: a further
+                one could come too late.
 
         Raises:
             RequestError: The server refuses, or sends something else.
