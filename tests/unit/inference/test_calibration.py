@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 from scipy.special import expit, logit
 
 from lexiseg.errors import RunError
@@ -46,8 +47,8 @@ def test_each_way_of_predicting_has_its_own(tmp_path: Path, make_run: Any) -> No
 def test_other_weights_are_refused_until_calibrated_again(tmp_path: Path, make_run: Any) -> None:
     run, _ = make_run(tmp_path / "run")
     save_calibration(run, calibration(2.0), flip_average=False)
-    with open(run.weights_file, "ab") as weights:
-        weights.write(b"trained on")
+    trained_on = {name: tensor + 1 for name, tensor in load_file(run.weights_file).items()}
+    save_file(trained_on, run.weights_file)
     with refuses("LEX-RUN-009", "`lexiseg calibrate"):
         load_calibration(run, flip_average=False)
     save_calibration(run, calibration(4.0), flip_average=True)
