@@ -110,6 +110,15 @@ def damage_named(path: Path) -> Iterator[None]:
         ) from error
 
 
+def state_syntax(dataset: Dataset) -> None:
+    """Let a file that states no transfer syntax state what pydicom found when it read the elements."""
+    if "TransferSyntaxUID" in dataset.file_meta:
+        return
+    implicit, little = dataset.original_encoding
+    explicit = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+    dataset.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian if implicit else explicit
+
+
 def without_undecodable(dataset: Dataset) -> Dataset:
     """Remove the elements that cannot be decoded from a data set, and return it.
 
@@ -206,8 +215,7 @@ def _read(file: BinaryIO, path: Path, *, is_bare: bool, defer_size: int | None =
     with damage_named(path):
         dataset = dcmread(file, defer_size=defer_size, force=is_bare)
         dataset.get("SOPClassUID")
-        if "TransferSyntaxUID" not in dataset.file_meta:
-            dataset.file_meta.TransferSyntaxUID = _assumed_syntax(dataset)
+        state_syntax(dataset)
     return dataset
 
 
@@ -250,14 +258,6 @@ def _refuse_other_kinds(dataset: Dataset, path: Path) -> None:
             "images.",
             code="LEX-DATA-947",
         )
-
-
-def _assumed_syntax(dataset: Dataset) -> uid.UID:
-    """Return the transfer syntax of a file that states none: what pydicom found when it read the elements."""
-    implicit, little = dataset.original_encoding
-    if implicit:
-        return uid.ImplicitVRLittleEndian
-    return uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
 
 
 def _is_recognised(dataset: Dataset) -> bool:

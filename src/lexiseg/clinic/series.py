@@ -12,7 +12,14 @@ import numpy.typing as npt
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import BROKEN, first_value, number_of_frames, numbers, without_undecodable
+from lexiseg.clinic.dataset import (
+    BROKEN,
+    first_value,
+    number_of_frames,
+    numbers,
+    state_syntax,
+    without_undecodable,
+)
 from lexiseg.clinic.volume_geometry import LPS_RAS, VolumeGrid
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
@@ -127,7 +134,9 @@ def file_without_pixels(path: Path) -> Dataset:
         DataError: It cannot be read any more.
     """
     try:
-        return without_undecodable(dcmread(path, stop_before_pixels=True))
+        dataset = dcmread(path, stop_before_pixels=True)
+        state_syntax(dataset)
+        return without_undecodable(dataset)
     except BROKEN as error:
         raise DataError(
             f"{path} cannot be read any more: {error}. Nothing is written of its series.",

@@ -92,7 +92,12 @@ def uploads_of(paths: Sequence[Path]) -> Iterator[list[tuple[str, UploadedFile]]
 
 
 def _pack(folder: Path, packed: Path) -> None:
-    """Write a folder as a zip file, without hidden files."""
+    """Write a folder as a zip file, without hidden files.
+
+    Raises:
+        DataError: It holds no such file, or one that cannot be read.
+        DiskError: There is no space for the zip file.
+    """
     files = [
         path
         for path in sorted(folder.rglob("*"))
@@ -106,7 +111,12 @@ def _pack(folder: Path, packed: Path) -> None:
     # Not compressed: most files of images are already. Zip files cannot state a time before 1980.
     with disk_errors(packed), zipfile.ZipFile(packed, "w", strict_timestamps=False) as archive:
         for path in files:
-            archive.write(path, path.relative_to(folder).as_posix())
+            try:
+                archive.write(path, path.relative_to(folder).as_posix())
+            except OSError as error:
+                if error.filename is None:  # the zip file cannot be written
+                    raise
+                raise _unreadable(path, error) from error
 
 
 def _unreadable(shown: Path, error: OSError) -> DataError:

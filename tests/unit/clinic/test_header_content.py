@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom import uid
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
@@ -50,6 +51,18 @@ def test_a_header_keeps_all_but_pixels_and_private_elements(name: str) -> None:
     one, other = (image_of(found, path, 0, AS_STORED) for found in (before, after))
     assert one.facts == other.facts
     assert one.chosen.words == other.chosen.words
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_a_header_of_a_file_without_transfer_syntax_states_it(tmp_path: Path, implicit: bool) -> None:
+    path = dicom_file(tmp_path / "a.dcm", np.zeros((4, 4), np.uint8))
+    dataset = pydicom.dcmread(path)
+    del dataset.file_meta.TransferSyntaxUID
+    pydicom.dcmwrite(path, dataset, implicit_vr=implicit, little_endian=True)
+    before, after = passed_on(path)
+    assert before.PatientName == after.PatientName == "Test^Phantom"
+    stated = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
+    assert before.file_meta.TransferSyntaxUID == after.file_meta.TransferSyntaxUID == stated
 
 
 def test_names_of_other_scripts_stay(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import time
@@ -246,6 +247,31 @@ def test_uploads_are_files_and_folders_as_zip_files(tmp_path: Path) -> None:
     assert contents[2] == b""
     with zipfile.ZipFile(io.BytesIO(contents[1])) as archive:
         assert archive.namelist() == ["b.dcm", "deep/a.dcm"]
+
+
+def test_a_file_of_a_folder_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "series"
+    folder.mkdir()
+    (folder / "a.dcm").write_bytes(b"a")
+
+    def refused(self: zipfile.ZipFile, path: Path, name: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", refused)
+    with (
+        refuses("LEX-DATA-1651", f"{folder / 'a.dcm'} cannot be read: Permission denied"),
+        uploads_of([folder]),
+    ):
+        pass
+
+    def full(self: zipfile.ZipFile, path: Path, name: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "write", full)
+    with refuses("LEX-DISK-002", "0.zip"), uploads_of([folder]):
+        pass
 
 
 def read(upload: UploadedFile) -> bytes:
