@@ -103,14 +103,19 @@ class Batcher(Generic[Item, Result]):
         finally:
             self.reserved -= items
             self._coming -= places.free
+            places.free = 0
 
     def retry_after(self) -> int:
         """Return the whole seconds after which half of what waits now is computed, at least 1."""
         return max(1, math.ceil(self.reserved * self._seconds_per_item / 2))
 
+    def take(self, places: Places[Item, Result]) -> None:
+        """Take one of the places of a request, whose item is prepared."""
+        places.free -= 1
+        self._coming -= 1
+
     async def result(self, item: Item) -> Result:
         """Return the result of an item; only its place calls it."""
-        self._coming -= 1
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, result))
         self._arrived.set()
@@ -192,6 +197,10 @@ class Places(Generic[Item, Result]):
         self.free = free
 
     async def result(self, item: Item) -> Result:
-        """Return the result of an item, which takes one of the places."""
-        self.free -= 1
+        """Return the result of an item, which takes one of the places.
+
+        One that comes after the end of its request, which a defect ended early, finds none to take.
+        """
+        if self.free:
+            self._batcher.take(self)
         return await self._batcher.result(item)

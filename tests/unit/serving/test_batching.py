@@ -68,6 +68,21 @@ def test_one_item_does_not_wait_for_others() -> None:
         assert asyncio.run(run()) < 15
 
 
+def test_an_item_that_comes_after_its_request_lets_nobody_wait() -> None:
+    async def run() -> float:
+        with batcher.places(2) as late:
+            await late.result(1)
+        assert await late.result(2) == 4
+        began = time.monotonic()
+        with batcher.places(1) as places:
+            await places.result(3)
+        return time.monotonic() - began
+
+    with batcher_of(Doubler()) as batcher:
+        assert asyncio.run(run()) < SETTINGS.max_wait / 2
+        assert batcher.reserved == 0
+
+
 def test_an_item_waits_for_those_on_their_way_but_not_longer_than_allowed() -> None:
     async def run() -> None:
         with batcher.places(3) as places:
