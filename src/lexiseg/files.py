@@ -16,6 +16,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from lexiseg.errors import DiskError, LexisegError, UsageError
@@ -37,6 +38,7 @@ _HASH_DIGITS = 10
 
 # Whether private files follow the umask instead; like the umask, it counts for the whole process.
 _shared = False
+_one_reader = Lock()
 
 
 def share_files(shared: bool) -> None:
@@ -115,8 +117,10 @@ def fitting_name(name: str, *, room: int = 0) -> str:
 
 
 def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
+    # Reading it changes it for a moment: a second thread would read that, and leave it so.
+    with _one_reader:
+        umask = os.umask(0)
+        os.umask(umask)
     return umask
 
 

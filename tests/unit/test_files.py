@@ -5,7 +5,9 @@ import hashlib
 import os
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from lexiseg.files import (
     atomic_folder,
     atomic_path,
     disk_errors,
+    file_mode,
     fitting_name,
     make_folder,
     private_opener,
@@ -50,6 +53,23 @@ def test_an_error_leaves_the_old_file_and_nothing_beside(tmp_path: Path) -> None
         fail_half_way()
     assert file.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_threads_that_ask_for_a_mode_leave_the_umask_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    umask, before = os.umask, os.umask(0o022)
+
+    def slow(mask: int) -> int:
+        found = umask(mask)
+        time.sleep(0.002)
+        return found
+
+    monkeypatch.setattr(os, "umask", slow)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert set(pool.map(lambda _: file_mode(private=False), range(16))) == {0o644}
+    finally:
+        after = umask(before)
+    assert after == 0o022
 
 
 @pytest.mark.parametrize("write", [lambda file: write_text(file, "x"), lambda file: write_bytes(file, b"x")])
