@@ -45,7 +45,7 @@ def test_a_job_gives_the_masks_of_the_package(client: lexiseg.Client, tmp_path: 
     files = pictures(tmp_path / "images", 3)
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no image")
-    job = client.submit([*files, broken], formats=("mask", "overlay"))
+    job = client.submit([*files, broken], formats="mask,overlay")
     seen = list(job.events())
     assert [record.id for record in seen] == [job.id] * len(seen)
     assert (seen[-1].state, seen[-1].done, seen[-1].failed) == ("done", 3, 1)
@@ -99,7 +99,7 @@ def test_corrected_objects_of_a_job(client: lexiseg.Client, tmp_path: Path) -> N
 def test_refusals_are_those_of_the_client(client: lexiseg.Client, tmp_path: Path) -> None:
     (file,) = pictures(tmp_path / "images", 1)
     with refuses("LEX-REQ-1143", "LEX-DATA-1107", "card"):
-        client.submit(file, formats=("card",))
+        client.submit(file, formats="card")
     with refuses("LEX-DATA-1650", "none.png"):
         client.submit(tmp_path / "none.png")
     damaged = tmp_path / "a.zip"

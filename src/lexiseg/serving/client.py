@@ -119,7 +119,7 @@ class Client:
         image: str | Path,
         *,
         say: str | Mapping[str, str],
-        formats: Sequence[str] = ("seg", "sr"),
+        formats: str | Sequence[str] = ("seg", "sr"),
     ) -> dict[str, bytes]:
         """Segment a DICOM image on the server, correct its mask, and return DICOM objects of that mask.
 
@@ -135,7 +135,7 @@ class Client:
             DataError: The file cannot be opened.
             RequestError: The server refuses, cannot be reached, or cannot write an object.
         """
-        fields = {"say": _said(say), "formats": ",".join(formats), "exact": "false"}
+        fields = {"say": _said(say), "formats": _listed(formats), "exact": "false"}
         answer = self._post("/v1/refine", [_upload(image)], fields, RefineResponse).refined
         if answer.not_written:
             raise RequestError(
@@ -158,7 +158,7 @@ class Client:
         self,
         inputs: str | Path | Sequence[str | Path],
         *,
-        formats: Sequence[str] = ("mask",),
+        formats: str | Sequence[str] = ("mask",),
         axis: AxisName = "auto",
         window: str | None = None,
         frame: int | None = None,
@@ -198,7 +198,7 @@ class Client:
         """
         chosen = {
             "model": self._model,
-            "formats": ",".join(formats),
+            "formats": _listed(formats),
             "axis": axis,
             "window": window,
             "frame": frame,
@@ -278,3 +278,8 @@ def _upload(image: str | Path | Pixels) -> tuple[str, bytes]:
     buffer = io.BytesIO()
     Image.fromarray(image_pixels(image)).save(buffer, format="PNG", compress_level=1)
     return "image.png", buffer.getvalue()
+
+
+def _listed(formats: str | Sequence[str]) -> str:
+    """Return formats as the server takes them: "mask,seg"."""
+    return formats if isinstance(formats, str) else ",".join(formats)
