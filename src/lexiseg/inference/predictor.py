@@ -242,7 +242,7 @@ class Predictor:
         """Segment many files; memory stays flat however many there are.
 
         Files are read ahead in the background, and while the network computes a batch, a thread makes the
-        predictions of the batch before it.
+        predictions of the batch before it; with torch on a CPU, the network waits for them.
 
         Args:
             paths: Image files.
@@ -255,6 +255,7 @@ class Predictor:
         """
         check_spacing(spacing_mm)
         batch_size = batch_size or self.options.batch_size
+        computes_alone = self.engine.description.needs_all_cores
         waiting: Future[list[tuple[Path, Prediction | LexisegError]]] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="lexiseg-predict") as pool:
             for batch in read_batches(paths, self.options.view, batch_size=batch_size):
@@ -265,6 +266,9 @@ class Predictor:
                     if waiting is not None:  # what is predicted already is not lost
                         yield from waiting.result()
                     raise
+                if computes_alone:
+                    yield from self._of_batch(batch, answers, spacing_mm)
+                    continue
                 following = pool.submit(self._of_batch, batch, answers, spacing_mm)
                 if waiting is not None:
                     yield from waiting.result()

@@ -49,9 +49,12 @@ class ServedPredictor(Predictor):
         On a CPU no digit of a result depends on the other images of its batch.
 
         Returns:
-            What makes the predictions, in any thread.
+            What makes the predictions, in any thread; where the network needs all cores, they are made here.
         """
         answers = self._answers([image.displayed for image in images])
+        if self.engine.description.needs_all_cores:
+            predictions = self._of_files(images, answers, None)
+            return lambda: predictions
         return lambda: self._of_files(images, answers, None)
 
     def for_job(self, view: View) -> ServedPredictor:

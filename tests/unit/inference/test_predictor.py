@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import inspect
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,29 @@ def test_nothing_but_an_image_and_its_spacing_goes_in() -> None:
     for method in (Predictor.predict_arrays, Predictor.predict_paths, Predictor.__init__):
         names = inspect.signature(method).parameters
         assert not {"text", "words", "report", "mask", "description"} & names.keys()
+
+
+@pytest.mark.parametrize(("device", "overlaps"), [("cpu", False), ("cuda:0", True)])
+def test_torch_on_a_cpu_waits_for_predictions(
+    predictor: Predictor,
+    images: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    overlaps: bool,
+) -> None:
+    description = replace(predictor.engine.description, device=device)
+    monkeypatch.setattr(type(predictor.engine), "description", description)
+    threads = set[str]()
+    on_grid = predictor.on_grid
+
+    def noted(*arguments: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        return on_grid(*arguments)
+
+    monkeypatch.setattr(predictor, "on_grid", noted)
+    found = [path for path, _ in predictor.predict_paths(images, batch_size=1)]
+    assert found == images
+    assert {name.startswith("lexiseg-predict") for name in threads} == {overlaps}
 
 
 def test_no_images_have_no_predictions(predictor: Predictor) -> None:
