@@ -27,8 +27,8 @@ def watch(
         typer.Option(
             "--quarantine",
             help="list: show the objects in quarantine, what is wrong with each, and what to do. retry: "
-            "segment and send them again. drop: remove those that --image names. A gateway that runs goes "
-            "on.",
+            "segment and send them again. drop: remove those that --image names. The gateway may run "
+            "meanwhile.",
         ),
     ] = None,
     chosen: Annotated[

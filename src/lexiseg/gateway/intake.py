@@ -1,4 +1,4 @@
-"""Intake: an image that a source hands over is on the disk and in the queue before its sender hears that."""
+"""Intake: an image of a source is on the disk and in the queue before its sender is told so."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Intake:
                 code = "" if error is None else error.code
                 state.queue.add(id, uid_hash=uid_hash, content_hash=content_hash, source=source, code=code)
             except Exception:
-                # The sender hears of the error and sends the image again, under another id.
+                # The sender is told of the error and sends the image again, under another id.
                 state.spool.drop(id)
                 raise
             if error is not None:
