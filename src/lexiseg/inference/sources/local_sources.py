@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -65,19 +66,24 @@ def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
     labels: dict[Path, str] = {}
     notes: list[str] = []
     with ExitStack() as stack:
-        with disk_errors(tempfile.gettempdir()):
-            private = stack.enter_context(tempfile.TemporaryDirectory(prefix="lexiseg-"))
+
+        @cache
+        def private() -> str:
+            # Made only where it is needed: a killed process cannot remove it.
+            with disk_errors(tempfile.gettempdir()):
+                return stack.enter_context(tempfile.TemporaryDirectory(prefix="lexiseg-"))
+
         for number, source in enumerate(sources):
             path = Path(source)
             if _is_service(str(source)):
-                folder = Path(private, str(number), "dicomweb")
+                folder = Path(private(), str(number), "dicomweb")
                 load_module(f"{_PACKAGE}.dicomweb_source").copy_images(str(source), folder)
                 labels[folder] = _studies(str(source))
                 patterns.append(folder)
             elif is_url(str(source)):
                 patterns.append(source)
             elif path.is_file() and is_archive(path) and not is_plain_tar(str(path)):
-                folder = Path(private, str(number), path.name.split(".")[0] or "archive")
+                folder = Path(private(), str(number), path.name.split(".")[0] or "archive")
                 extract(path, folder)
                 labels[folder] = str(path)
                 patterns.append(folder)

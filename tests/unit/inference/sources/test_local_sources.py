@@ -45,6 +45,17 @@ def test_an_archive_is_unpacked_and_removed(tmp_path: Path) -> None:
     assert not Path(folder).exists()
 
 
+def test_files_and_folders_need_no_folder_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed process could not remove it."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    with local_sources([tmp_path, "images/*.png", "https://example.org/a.png"]) as found:
+        assert found.patterns == (tmp_path, "images/*.png", "https://example.org/a.png")
+        assert list((tmp_path / "temporary").iterdir()) == []
+
+
 def test_a_dangerous_archive_is_refused(tmp_path: Path) -> None:
     path = zipped(tmp_path / "bad.zip", {"../../cr.dcm": dicom_file(tmp_path / "cr.dcm", ramp())})
     with refuses("LEX-DATA-056", "bad.zip", "outside"), local_sources([path]):
