@@ -18,7 +18,7 @@ from certificates import Certificate, make_certificate
 
 _SITE = Path(__file__).parents[1] / "deploy" / "proxy" / "nginx.conf"
 #: Who may use the site.
-NAME, PASSWORD = "reader", "a password"
+NAME, PASSWORD = "reader", "a password"  # pragma: allowlist secret
 _SECONDS = 30.0
 
 

@@ -31,7 +31,7 @@ def is_readable_on_the_way(url: str) -> bool:
 
 
 def holds_credentials(url: str) -> bool:
-    """Return whether an address holds a user or a password, as "https://me:secret@archive.example" does.
+    """Return whether an address holds a user or a password, before an @.
 
     Args:
         url: The address.

@@ -33,7 +33,7 @@ def test_http_to_another_machine_can_be_read(url: str, readable: bool) -> None:
 @pytest.mark.parametrize(
     ("url", "holds"),
     [
-        ("https://me:secret@archive.example", True),
+        ("https://me:secret@archive.example", True),  # pragma: allowlist secret
         ("https://me@archive.example", True),
         ("https://archive.example/a@b?c=d@e", False),
         ("http://[broken@", False),
