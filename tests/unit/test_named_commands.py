@@ -172,9 +172,8 @@ def test_commands_on_pages_exist() -> None:
 
 
 def test_options_on_pages_exist() -> None:
-    scripts = "".join(
-        path.read_text(encoding="utf-8") for path in sorted((ROOT / "benchmarks").rglob("*.py"))
-    )
+    programs = [*(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "tests" / "fuzz").rglob("*.py")]
+    scripts = "".join(path.read_text(encoding="utf-8") for path in sorted(programs))
     known = ALL_OPTIONS | set(_OPTION.findall(scripts))
     spans = [(text.place, code) for text in pages() for code in _CODE.findall(text.text)]
     wrong = [
