@@ -60,6 +60,9 @@ class Connection:
         """Send the request once and note its answer."""
         started = time.perf_counter()
         try:
+            # The server closes a connection that was not used for some seconds; that is no broken request.
+            if self._streams is not None and self._streams[0].at_eof():
+                self.close()
             if self._streams is None:
                 self._streams = await asyncio.open_connection("127.0.0.1", self._port)
             reader, writer = self._streams
