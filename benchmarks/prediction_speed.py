@@ -25,7 +25,8 @@ from machine import describe_machine
 
 import lexiseg
 from lexiseg.data.readers import read_image
-from lexiseg.inference import batch_work, image_reading, predictor
+from lexiseg.inference import image_reading, predictor
+from lexiseg.inference.image_writing import ImageWriting
 from lexiseg.inference.whole_images import WholeImages
 
 _DISTINCT = 50
@@ -37,7 +38,8 @@ _STAGES: tuple[tuple[str, Any, str], ...] = (
     ("likeness to the training images", predictor, "unlike_any"),
     ("signals of the mask", predictor, "averaged_answers"),
     ("mask, words, expected Dice", predictor.Predictor, "_result"),
-    ("writing", batch_work, "_write"),
+    ("writing files", ImageWriting, "_write_files"),
+    ("writing tables", ImageWriting, "_write_rest"),
 )
 
 

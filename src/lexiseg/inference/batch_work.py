@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from array import array
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.inference.batch_job import JOB_FILE
 from lexiseg.inference.batch_summary import BatchCounts
+from lexiseg.inference.image_writing import ImageWriting, Outcome, Unwritten
 from lexiseg.inference.read_ahead import read_ahead
-from lexiseg.inference.result import Prediction
-from lexiseg.inference.staging import FETCHES, named, stage
-from lexiseg.inference.writers.base import Batch, PredictedImage, ResumableWriter, Target, Writer
-
-#: What happened to an image: it was written, or why it could not be.
-Outcome = PredictedImage | LexisegError
-
-#: The position of an image, the image, its file (None if it could not be fetched), and what became of it.
-Predicted = tuple[int, Target, Path | None, Prediction | LexisegError]
-
-# Predictions that are handed to the writing thread at a time: each handing over costs about 0.1 ms of
-# processor time.
-_WRITTEN_TOGETHER = 8
+from lexiseg.inference.staging import FETCHES, stage
+from lexiseg.inference.writers.base import Batch, ResumableWriter, Target, Writer
 
 
 @dataclass
@@ -101,9 +89,9 @@ class BatchWork:
             positions: The images.
             is_last: Whether failures are final, and are written.
         """
-        waiting, unread = deque[tuple[int, Target, Path]](), deque[Predicted]()
+        waiting, unread = deque[tuple[int, Target, Path]](), deque[Unwritten]()
         # Files of images from elsewhere that are not written yet. Threads that fetch images add them, and the
-        # thread that writes takes them out.
+        # thread that writes tables takes them out.
         temporary: dict[int, Path] = {}
         depth = 2 * self.batch.predictor.options.batch_size
         local = self._local(positions, temporary, depth=depth)
@@ -111,34 +99,31 @@ class BatchWork:
         def images() -> Iterator[Path]:
             for position, target, image in local:
                 if isinstance(image, LexisegError):
-                    unread.append((position, target, None, image))
+                    unread.append(Unwritten(position, target, None, image))
                 else:
                     waiting.append((position, target, image))
                     yield image
 
-        def predicted() -> Generator[Predicted, None, None]:
+        def predicted() -> Generator[Unwritten, None, None]:
             for _, result in self.batch.predictor.predict_paths(images()):
                 while unread:
                     yield unread.popleft()
-                yield (*waiting.popleft(), result)
+                yield Unwritten(*waiting.popleft(), result)
             yield from unread
 
-        def save(group: Sequence[Predicted]) -> list[tuple[int, Outcome]]:
-            outcomes = []
-            for position, target, image, result in group:
-                outcomes.append((position, self._save(target, image, result, is_last=is_last)))
-                if position in temporary:
-                    temporary.pop(position).unlink(missing_ok=True)
-            return outcomes
+        def is_written(position: int) -> None:
+            if position in temporary:
+                temporary.pop(position).unlink(missing_ok=True)
 
+        writing = ImageWriting(self.batch, self.chosen, self.known, is_last=is_last)
         try:
             # No thread writes, reads or fetches any more when the temporary files are removed.
             with (
                 closing(local),
                 closing(predicted()) as found,
-                closing(_saved(found, save, depth=depth)) as saved,
+                closing(writing.written(found, is_written, depth=depth)) as written,
             ):
-                yield from saved
+                yield from written
         finally:
             for file in temporary.values():
                 file.unlink(missing_ok=True)
@@ -170,27 +155,6 @@ class BatchWork:
             else:
                 yield from read_ahead(items, fetched, depth=depth, threads=FETCHES)
 
-    def _save(
-        self, target: Target, image: Path | None, result: Prediction | LexisegError, *, is_last: bool
-    ) -> Outcome:
-        """Write one image.
-
-        Args:
-            target: The image.
-            image: Its file; None if it could not be fetched.
-            result: Its prediction, or why there is none.
-            is_last: Whether a failure is final, and is written.
-        """
-        here = target if image is None else dataclasses.replace(target, image=image)
-        if isinstance(result, LexisegError) and not is_last:
-            return result
-        if isinstance(result, LexisegError) and image is not None:
-            result = named(result, image, target.label)
-        outcome = _write(here, result, self.batch, self.chosen, self.known, is_last)
-        if isinstance(outcome, LexisegError) and image is not None:
-            outcome = named(outcome, image, target.label)
-        return outcome
-
 
 def _changed_after(image: Path, begun: int) -> bool:
     """Return whether a file was changed or put in its place after a time in nanoseconds, or is gone."""
@@ -200,74 +164,3 @@ def _changed_after(image: Path, begun: int) -> bool:
         return True
     # The second time also tells a file that was copied with its old time.
     return max(found.st_mtime_ns, found.st_ctime_ns) > begun
-
-
-def _write(
-    target: Target,
-    result: Prediction | LexisegError,
-    batch: Batch,
-    writers: Sequence[Writer],
-    known: Sequence[Writer],
-    is_last: bool,
-) -> Outcome:
-    """Write one image in every format, after removing its outputs of an earlier batch.
-
-    Args:
-        target: The image.
-        result: Its prediction, or why there is none.
-        batch: The batch.
-        writers: The writers of the batch.
-        known: Those of all formats.
-        is_last: Whether a failure is final, and is written.
-
-    Returns:
-        The image as it was written, or why it could not be: its file cannot be read, or not any more, or
-        another file is in the place of an output.
-    """
-    # First, so that an interruption leaves a mask without a card, not one with the card of another mask.
-    for writer in known:
-        writer.remove_stale(target, batch)
-    if isinstance(result, Prediction):
-        try:
-            image = PredictedImage(target=target, prediction=result, view=batch.predictor.options.view)
-            for writer in writers:
-                writer.write(image, batch)
-            return image
-        except DataError as error:
-            result = error
-    # Nothing is written of this image, so nothing of it stays in any format.
-    nothing = dataclasses.replace(batch, formats=())
-    for writer in known:
-        writer.remove_stale(target, nothing)
-    if is_last:
-        for writer in writers:
-            writer.write_failure(target, result, batch)
-    return result
-
-
-def _saved(
-    predicted: Iterator[Predicted],
-    save: Callable[[Sequence[Predicted]], list[tuple[int, Outcome]]],
-    *,
-    depth: int,
-) -> Generator[tuple[int, Outcome], None, None]:
-    """Yield each image once its files are written, by a background thread while the network works.
-
-    Args:
-        predicted: The images.
-        save: Writes some images.
-        depth: Images that may wait until they are written.
-    """
-    together = min(_WRITTEN_TOGETHER, depth // 2)
-    waiting: deque[Future[list[tuple[int, Outcome]]]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="lexiseg-write") as pool:
-        try:
-            while group := list(islice(predicted, together)):
-                waiting.append(pool.submit(save, group))
-                if len(waiting) * together > depth:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

@@ -142,8 +142,9 @@ class PredictedImage:
 class Writer(Protocol):
     """A format in which predictions are written.
 
-    One thread calls it, image by image, in the order of the batch. `ImageWriter` is the base of writers that
-    write one file per image.
+    One thread calls it, image by image, in the order of the batch; `remove_stale` alone may be called by
+    several threads at the same time, each with another image. `ImageWriter` is the base of writers that write
+    one file per image.
     """
 
     @property
@@ -195,12 +196,15 @@ class ImageWriter:
         folder: Folder of its files below the output folder.
         suffix: Ending of its files.
         can_refuse: Whether `DataError` of `save` refuses this output alone, not the image.
+        is_thread_safe: Whether several threads may write different images at the same time, in any order;
+            such formats are written first. False: as `Writer` says.
     """
 
     name: str
     folder: str
     suffix: str
     can_refuse = False
+    is_thread_safe = False
 
     def file(self, target: Target, out: Path) -> Path:
         """Return where the output of an image goes.

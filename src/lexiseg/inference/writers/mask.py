@@ -12,6 +12,7 @@ class MaskWriter(ImageWriter):
     """Writes `masks/NAME.png`: 0 and 255 for one class, else the label of each pixel."""
 
     name, folder, suffix = "mask", "masks", ".png"
+    is_thread_safe = True
 
     def remove_stale(self, target: Target, batch: Batch) -> None:
         """Remove an earlier mask where this batch writes none; otherwise the new one replaces it as a whole.

@@ -29,6 +29,7 @@ class NiftiWriter(ImageWriter):
     """
 
     name, folder, suffix = "nifti", "nifti", ".nii.gz"
+    is_thread_safe = True
 
     def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
         """Write the labels and read them back.

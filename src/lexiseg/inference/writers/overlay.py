@@ -16,6 +16,7 @@ class OverlayWriter(ImageWriter):
     """Writes `overlays/NAME.png`, see `lexiseg.inference.overlay.draw_overlay`."""
 
     name, folder, suffix = "overlay", "overlays", ".png"
+    is_thread_safe = True
 
     def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
         """Write the overlay of one image.

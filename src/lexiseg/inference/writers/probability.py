@@ -21,6 +21,7 @@ class ProbabilityWriter(ImageWriter):
     """
 
     name, folder, suffix = "probability", "probabilities", ".tif"
+    is_thread_safe = True
 
     def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
         """Write the probability maps of one image."""
