@@ -18,12 +18,11 @@ from lexiseg.engines.model_file import (
     ModelFile,
     network_inputs,
 )
+from lexiseg.engines.openvino_precision import CompiledModel
 from lexiseg.engines.threads import cpu_threads
 from lexiseg.errors import WeightsError
 
 _log = logging.getLogger(__name__)
-
-_HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
 
 
 class OpenVinoEngine:
@@ -42,13 +41,9 @@ class OpenVinoEngine:
         core = openvino.Core()
         self._path = file.path
         self._precision = _possible(precision, tuple(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")))
-        settings = {
-            "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
-            "INFERENCE_NUM_THREADS": cpu_threads(),
-            "PERFORMANCE_HINT": "LATENCY",
-        }
+        settings = {"INFERENCE_NUM_THREADS": cpu_threads(), "PERFORMANCE_HINT": "LATENCY"}
         try:
-            self._compiled: Any = core.compile_model(_read(core, file), "CPU", settings)
+            self._compiled = CompiledModel(core, _read(core, file), settings, self._precision)
         except Exception as error:  # OpenVINO raises RuntimeError and errors of its frontends
             # Some layers, such as recurrent ones, have no bf16.
             remedy = (
@@ -74,11 +69,10 @@ class OpenVinoEngine:
 
     def run(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features; see `Engine.run`."""
-        taken = [wanted.any_name for wanted in self._compiled.inputs]
-        found = self._compiled(network_inputs(images, inside, taken))
+        found = self._compiled(network_inputs(images, inside, self._compiled.inputs))
         # Copies: OpenVINO writes the next results into the same memory.
-        logits, *others = (found[output].astype(np.float32) for output in self._compiled.outputs)
-        features = others.pop() if FEATURES_NAME in self._compiled.outputs[-1].names else None
+        logits, *others = (output.astype(np.float32) for output in found)
+        features = others.pop() if FEATURES_NAME in self._compiled.outputs[-1] else None
         return EngineOutput(logits=logits, words=tuple(others), features=features)
 
     def resize(self, logits: FloatArray, size: tuple[int, int]) -> FloatArray:

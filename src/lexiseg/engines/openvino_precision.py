@@ -1,0 +1,128 @@
+"""Two precisions in one network of OpenVINO: fp32 for its first layers, bf16 for the others.
+
+A number in bf16 has 8 significant bits. After the first convolution of a grey image, neighbouring numbers are
+nearly equal, and the next layers work on their small differences. Rounding there causes most of the
+difference between a network in bf16 and in fp32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from openvino import Core, Model, opset13
+
+from lexiseg.engines.engine import FloatArray, Precision
+
+#: Convolutions from the image on that are computed in fp32.
+FP32_CONVOLUTIONS = 2
+
+_CONVOLUTIONS = {"Convolution", "GroupConvolution"}
+_HINTS: dict[Precision, dict[str, Any]] = {
+    "fp32": {"INFERENCE_PRECISION_HINT": "f32"},
+    "bf16": {"INFERENCE_PRECISION_HINT": "bf16"},
+}
+
+
+class CompiledModel:
+    """A model that is compiled for a precision; with bf16, its first layers are computed in fp32.
+
+    Args:
+        core: OpenVINO.
+        model: The model; it is taken apart.
+        settings: How to compile it, without the precision.
+        precision: The type of the numbers to compute with.
+
+    Attributes:
+        inputs: Names of its inputs.
+        outputs: The names of each of its outputs.
+    """
+
+    def __init__(self, core: Core, model: Model, settings: dict[str, Any], precision: Precision) -> None:
+        self.inputs = tuple(port.any_name for port in model.inputs)
+        self.outputs = tuple(frozenset(port.names) for port in model.outputs)
+        self._first: Any = None
+        self._between: tuple[str, ...] = ()
+        if precision == "bf16":
+            first, model, self._between = first_layers(model, FP32_CONVOLUTIONS)
+            if self._between:
+                self._first = core.compile_model(first, "CPU", settings | _HINTS["fp32"])
+        self._rest: Any = core.compile_model(model, "CPU", settings | _HINTS[precision])
+
+    def __call__(self, inputs: dict[str, FloatArray]) -> list[FloatArray]:
+        """Return the outputs; their memory is that of the next call.
+
+        Args:
+            inputs: Arrays by the names of the inputs.
+        """
+        known = dict(inputs)
+        if self._first is not None:
+            found = self._first({port.any_name: inputs[port.any_name] for port in self._first.inputs})
+            known |= zip(self._between, (found[port] for port in self._first.outputs), strict=True)
+        found = self._rest({port.any_name: known[port.any_name] for port in self._rest.inputs})
+        return [found[port] for port in self._rest.outputs]
+
+
+def first_layers(model: Model, convolutions: int) -> tuple[Model, Model, tuple[str, ...]]:
+    """Take a model apart after its first convolutions.
+
+    Args:
+        model: The model; it is changed.
+        convolutions: The first part ends with this many convolutions one after the other.
+
+    Returns:
+        The part from the inputs on; the other part, which has the outputs; and the names of the inputs by
+        which the second part takes the outputs of the first, in their order.
+    """
+    depths = _depths(model)
+
+    def is_first(node: Any) -> bool:
+        return node.get_type_name() != "Result" and depths.get(node.get_instance_id(), 0) <= convolutions
+
+    parameters, ends = model.get_parameters(), model.get_results()
+    results: list[Any] = []
+    between: list[Any] = []
+    names: list[str] = []
+    for node in model.get_ordered_ops():
+        if not is_first(node) or depths.get(node.get_instance_id(), 0) == 0:
+            continue  # what comes before the first convolution is computed in both parts
+        for output in node.outputs():
+            readers = [port for port in output.get_target_inputs() if not is_first(port.get_node())]
+            if readers and output.get_element_type().is_real():
+                names.append(f"first_layers.{len(names)}")
+                entry = opset13.parameter(output.get_partial_shape(), np.float32, name=names[-1])
+                entry.output(0).set_names({names[-1]})
+                for port in readers:
+                    port.replace_source_output(entry.output(0))
+                results.append(opset13.result(output))
+                between.append(entry)
+    first = Model(results, _needed(parameters, results))
+    rest = Model(ends, [*_needed(parameters, ends), *between])
+    return first, rest, tuple(names)
+
+
+def _depths(model: Model) -> dict[int, int]:
+    """Return the number of convolutions on the longest way from an input to each node, itself included.
+
+    Nodes that depend on constants alone are not in it.
+    """
+    depths: dict[int, int] = {}
+    for node in model.get_ordered_ops():
+        sources = (port.get_source_output().get_node().get_instance_id() for port in node.inputs())
+        before = [depths[source] for source in sources if source in depths]
+        if before or node.get_type_name() == "Parameter":
+            is_convolution = node.get_type_name() in _CONVOLUTIONS
+            depths[node.get_instance_id()] = max(before, default=0) + is_convolution
+    return depths
+
+
+def _needed(parameters: Sequence[Any], results: Sequence[Any]) -> list[Any]:
+    """Return the parameters on which results depend."""
+    waiting, seen = list(results), set[int]()
+    while waiting:
+        node = waiting.pop()
+        if node.get_instance_id() not in seen:
+            seen.add(node.get_instance_id())
+            waiting += (port.get_source_output().get_node() for port in node.inputs())
+    return [parameter for parameter in parameters if parameter.get_instance_id() in seen]

@@ -1,0 +1,109 @@
+"""With bf16, the first layers of a network are computed in fp32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+openvino = pytest.importorskip("openvino")
+from openvino import opset13 as ops  # noqa: E402
+
+from lexiseg.engines.openvino_precision import CompiledModel, first_layers  # noqa: E402
+
+CORE = openvino.Core()
+IMAGES = np.random.default_rng(0).normal(size=(2, 3, 8, 8)).astype(np.float32)
+
+
+def convolution(of: Any, channels: int, seed: int) -> Any:
+    shape = (channels, of.get_output_partial_shape(0)[1].get_length(), 3, 3)
+    weights = np.random.default_rng(seed).normal(size=shape)
+    return ops.convolution(of, weights.astype(np.float32), [1, 1], [1, 1], [1, 1], [1, 1])
+
+
+def named(node: Any, name: str) -> Any:
+    node.output(0).set_names({name})
+    return node
+
+
+def network(*, convolutions: int = 4, skip: bool = False, early_output: bool = False) -> Any:
+    """Return convolutions one after the other; `skip` adds the first result to the last one."""
+    image = named(ops.parameter([-1, 3, 8, 8], np.float32), "image")
+    first = last = ops.relu(convolution(image, 4, seed=1))
+    for number in range(1, convolutions):
+        last = ops.relu(convolution(last, 4, seed=1 + number))
+    results = [ops.result(named(ops.add(last, first) if skip else last, "out"))]
+    if early_output:
+        results.append(ops.result(named(ops.reduce_mean(first, [2, 3]), "early")))
+    return openvino.Model(results, [image])
+
+
+def types_of(model: Any) -> list[str]:
+    return [node.get_type_name() for node in model.get_ordered_ops()]
+
+
+def outputs_of(model: Any, inputs: dict[str, Any]) -> dict[str, Any]:
+    compiled = CORE.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    found = compiled(inputs)
+    return {port.any_name if port.names else str(i): found[port] for i, port in enumerate(compiled.outputs)}
+
+
+def test_the_first_part_ends_after_so_many_convolutions() -> None:
+    first, rest, names = first_layers(network(), 2)
+    assert types_of(first).count("Convolution") == 2
+    assert types_of(rest).count("Convolution") == 2
+    # The activation of the last convolution belongs to the first part.
+    assert types_of(first).count("Relu") == 2
+    assert names == ("first_layers.0",)
+    assert [port.any_name for port in rest.inputs] == ["first_layers.0"]
+
+
+def test_a_skip_connection_is_handed_over_too() -> None:
+    _, rest, names = first_layers(network(skip=True), 2)
+    assert names == ("first_layers.0", "first_layers.1")
+    assert types_of(rest).count("Convolution") == 2
+
+
+@pytest.mark.parametrize("options", [{}, {"skip": True}, {"early_output": True}])
+def test_both_parts_give_the_outputs_of_the_whole(options: dict[str, bool]) -> None:
+    whole = outputs_of(network(**options), {"image": IMAGES})
+    first, rest, names = first_layers(network(**options), 2)
+    between = dict(zip(names, outputs_of(first, {"image": IMAGES}).values(), strict=True))
+    found = outputs_of(rest, {port.any_name: between[port.any_name] for port in rest.inputs})
+    assert found.keys() == whole.keys()
+    for name, values in whole.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-5)
+
+
+def test_a_short_network_is_computed_in_fp32_as_a_whole() -> None:
+    whole = outputs_of(network(convolutions=2), {"image": IMAGES})["out"]
+    compiled = CompiledModel(CORE, network(convolutions=2), {}, "bf16")
+    np.testing.assert_allclose(compiled({"image": IMAGES})[0], whole, rtol=1e-5, atol=1e-5)
+    assert (compiled.inputs, compiled.outputs) == (("image",), (frozenset({"out"}),))
+
+
+def test_a_network_without_convolutions_is_not_taken_apart() -> None:
+    image = named(ops.parameter([-1, 3, 8, 8], np.float32), "image")
+    model = openvino.Model([ops.result(named(ops.relu(image), "out"))], [image])
+    assert first_layers(model, 2)[2] == ()
+    compiled = CompiledModel(CORE, model, {}, "bf16")
+    np.testing.assert_allclose(compiled({"image": IMAGES})[0], np.maximum(IMAGES, 0), rtol=1e-2)
+
+
+def test_small_differences_on_a_large_number_are_kept() -> None:
+    if "BF16" not in CORE.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("This processor has no bf16.")
+    image = named(ops.parameter([-1, 1, 8, 8], np.float32), "image")
+    one = np.ones((1, 1, 1, 1), np.float32)
+    edges = np.array([[[[-1.0, 1.0]]]], np.float32)
+    first = ops.add(
+        ops.convolution(image, one, [1, 1], [0, 0], [0, 0], [1, 1]), np.full((1, 1, 1, 1), 100.0, np.float32)
+    )
+    edge = ops.convolution(first, edges, [1, 1], [0, 0], [0, 0], [1, 1])
+    last = ops.convolution(edge, one, [1, 1], [0, 0], [0, 0], [1, 1])
+    model = openvino.Model([ops.result(named(last, "out"))], [image])
+    pixels = np.random.default_rng(3).uniform(0, 0.4, (1, 1, 8, 8)).astype(np.float32)
+    # In bf16, 100 to 100.4 are one number: all edges would be 0.
+    found = CompiledModel(CORE, model, {}, "bf16")({"image": pixels})[0]
+    np.testing.assert_allclose(found, np.diff(pixels), atol=2e-3)
