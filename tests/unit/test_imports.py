@@ -76,6 +76,21 @@ def test_prediction_loads_what_it_needs(tmp_path: Path) -> None:
     assert among(("torch", *TIMM, *HEAVY, *OURS), modules) == []
 
 
+def test_a_command_that_predicts_pictures_loads_what_it_needs(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    modules = loaded(
+        f"import numpy, PIL.Image\n"
+        f"from lexiseg.cli.app import app\n"
+        f"file = {str(tmp_path / 'image.png')!r}\n"
+        f"PIL.Image.fromarray(numpy.zeros((50, 40, 3), 'uint8')).save(file)\n"
+        f"arguments = ['predict', 'covid-xray', file, '--engine', 'onnx', '--out', {str(out)!r}, '--quiet']\n"
+        f"app(arguments, standalone_mode=False)"
+    )
+    assert len(list((out / "masks").iterdir())) == 1
+    # Each takes longer to load than the prediction of an image.
+    assert among(("torch", "pydicom", "nibabel", "skimage.color", "scipy.linalg", *HEAVY), modules) == []
+
+
 def test_the_engine_torch_loads_what_it_needs() -> None:
     modules = loaded("import lexiseg\nlexiseg.load('covid-xray', engine='torch')")
     assert "torch" in modules

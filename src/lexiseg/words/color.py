@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import deltaE_cie76, rgb2lab
 
 Pixels = NDArray[np.uint8]
 
@@ -55,9 +54,14 @@ def nearest_color(lab: Lab, examples: Mapping[str, Sequence[tuple[int, int, int]
 
 
 def _distance(a: Lab, b: Lab) -> float:
+    from skimage.color import deltaE_cie76
+
     return float(deltaE_cie76(a, b))  # type: ignore[no-untyped-call]
 
 
 def _lab(rgb: Sequence[float]) -> Lab:
+    # Not at the top: it takes longer to load than a prediction, and few vocabularies have words about colour.
+    from skimage.color import rgb2lab
+
     lightness, red, yellow = rgb2lab(np.asarray(rgb, dtype=np.float64) / 255).tolist()
     return (lightness, red, yellow)

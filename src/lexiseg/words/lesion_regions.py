@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import ConvexHull
-from skimage.measure import perimeter_crofton
 
 from lexiseg.words.half_features import ROW_NAMES, ROW_SHARES, Half
 
@@ -131,6 +129,10 @@ def region_shape(region: NDArray[np.bool_]) -> Shape:
     Args:
         region: (h, w) bool, at least one pixel set.
     """
+    # Not at the top: they take longer to load than a prediction, and few vocabularies have words of shape.
+    from scipy.spatial import ConvexHull
+    from skimage.measure import perimeter_crofton
+
     area = int(np.count_nonzero(region))
     perimeter = float(perimeter_crofton(region, directions=4))  # type: ignore[no-untyped-call]
     # Corners of each row's outermost pixels: the hull of a single pixel is that pixel.

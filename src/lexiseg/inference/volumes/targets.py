@@ -130,7 +130,8 @@ def find_volumes(
                 targets.append(VolumeTarget(path=target.image, name=target.name, source=source))
             else:
                 dicom.append(target)
-        if with_dicom and find_spec("pydicom") is not None:
+        # Pictures alone do not load pydicom, which takes longer than the prediction of one.
+        if with_dicom and dicom and find_spec("pydicom") is not None:
             found = _series(pattern, dicom, read_headers)
             seen.update(header.path.resolve() for target in found for header in target.slices)
             targets += [replace(one, source=source_of(one.path, pattern, labels)) for one in found]
