@@ -121,6 +121,8 @@ def test_a_job_is_cancelled_while_it_runs(client: lexiseg.Client, tmp_path: Path
     with refuses("LEX-REQ-1651", "0.2 seconds", "of 300 images"):
         job.wait(timeout=0.2)
     assert job.cancel().state in ("queued", "running")
+    with refuses("LEX-REQ-1652", "cancelled"):
+        job.wait()
     assert job.id not in [listed.id for listed in client.jobs()]
     # The next one does not wait for the 300 images.
     start = time.monotonic()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from dicomweb_client.web import DICOMwebClient
+from requests.adapters import HTTPAdapter
 
 from lexiseg.errors import DataError
+from lexiseg.web_address import is_loopback
 
 #: Tags of answers to a search.
 STUDY_UID, SERIES_UID, IMAGE_UID, MODALITY = "0020000D", "0020000E", "00080018", "00080060"
@@ -27,6 +30,9 @@ def dicomweb_client(
 ) -> DICOMwebClient:
     """Return a client of a service; it does not try again by itself.
 
+    A service on this machine is reached without the proxy of the environment, so that images stay on the
+    machine.
+
     Args:
         service: Base address, such as `https://archive.example/dicom-web`.
         timeout_s: Longest wait for an answer in seconds.
@@ -38,10 +44,20 @@ def dicomweb_client(
     session = session or requests.Session()
     if largest_mb is not None:
         session.hooks["response"].append(_limited(largest_mb))
+    if is_loopback(urlsplit(service).hostname or ""):
+        session.mount(service.lower(), _DirectAdapter())
     headers = {"Authorization": f"Bearer {token}"} if token else None
     client = DICOMwebClient(service, session=session, headers=headers, timeout=timeout_s)
     client.set_http_retry_params(retry=False)
     return client
+
+
+class _DirectAdapter(HTTPAdapter):
+    """Sends requests without a proxy."""
+
+    def send(self, *arguments: Any, **options: Any) -> requests.Response:
+        """Send a request; see `HTTPAdapter.send`."""
+        return super().send(*arguments, **{**options, "proxies": None})
 
 
 def _limited(largest_mb: float) -> Callable[..., None]:

@@ -192,7 +192,7 @@ def drawn_images(image_size: int, fit: Fit = "stretch", count: int = 8) -> list[
 
 
 def _percent(share: float | None) -> str:
-    return "none" if share is None else f"{100 * share:.4g} %"
+    return "none" if share is None else f"{100 * share:.6g} %"
 
 
 def _dice(ours: Pixels, theirs: Pixels) -> float:

@@ -41,6 +41,7 @@ class ServerJob:
     def __init__(self, connection: Connection, record: JobRecord) -> None:
         self._connection = connection
         self.record = record
+        self._is_cancelled = False
 
     @property
     def id(self) -> str:
@@ -98,7 +99,7 @@ class ServerJob:
                 the server cannot be reached.
         """
         until = float("inf") if timeout is None else time.monotonic() + timeout
-        while self.state not in FINAL:
+        while self.state not in FINAL and not self._is_cancelled:
             with suppress(httpx2.HTTPError):
                 for _ in self._follow(_SILENCE, until):
                     pass
@@ -125,6 +126,7 @@ class ServerJob:
             RequestError: The server has removed the job already, refuses, or cannot be reached.
         """
         self.record = self._connection.ask(JobRecord, "DELETE", self._route)
+        self._is_cancelled = True  # the server does not know it any more
         return self.record
 
     def download(self, to: str | Path) -> Path:

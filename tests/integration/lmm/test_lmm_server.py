@@ -382,6 +382,15 @@ class TestPrivacy:
             ask("http://127.0.0.1:9/v1")
         assert key.strip() not in str(refusal.value)
 
+    @pytest.mark.parametrize("url", ["http://models.example/v1", "http://192.0.2.7:8000/v1"])
+    def test_a_key_is_not_sent_where_others_can_read_it(
+        self, ask: Callable[..., DescriptionResult], monkeypatch: pytest.MonkeyPatch, url: str
+    ) -> None:
+        monkeypatch.setenv(KEY_VARIABLE, "sesame")
+        with refuses("LEX-USE-1800", "not encrypted", KEY_VARIABLE) as refusal:
+            ask(url)
+        assert "sesame" not in str(refusal.value)
+
     def test_a_key_that_the_server_repeats_is_not_written_down(
         self, ask: Callable[..., DescriptionResult], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:

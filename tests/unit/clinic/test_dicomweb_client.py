@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from requests.exceptions import ProxyError
 
 from dicom_files import dicom_file
 from dicomweb_server import dicomweb_service
@@ -29,6 +30,21 @@ def test_an_answer_within_the_limit_is_the_stored_image(tmp_path: Path, limit: f
         image = dcmread(file)
         assert fetched(service.address, image, limit) == image
         assert set(service.tokens) == {"Bearer secret"}
+
+
+def test_a_service_on_this_machine_is_asked_without_a_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there: using it would fail
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    file = dicom_file(tmp_path / "a.dcm", np.zeros((20, 20), np.uint8))
+    with dicomweb_service([file]) as service:
+        image = dcmread(file)
+        assert fetched(service.address, image, None) == image
+    with pytest.raises(ProxyError):
+        fetched("http://archive.example/dicom-web", image, None)
 
 
 def test_an_answer_above_the_limit_is_not_read_to_its_end(tmp_path: Path) -> None:

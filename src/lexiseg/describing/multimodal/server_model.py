@@ -24,6 +24,7 @@ from lexiseg.errors import PartialFailureError, UsageError
 from lexiseg.extras import install_hint
 from lexiseg.printable import printable
 from lexiseg.structured_text import parse_json
+from lexiseg.web_address import is_readable_on_the_way
 
 #: Environment variable with the server's key. Not OPENAI_API_KEY, which is for another address.
 KEY_VARIABLE = "LEXISEG_LMM_KEY"
@@ -96,7 +97,8 @@ class ServerModel:
         options: Address, model and limits.
 
     Raises:
-        UsageError: The client library is not installed, or the key has impossible characters.
+        UsageError: The client library is not installed, the key has impossible characters, or others could
+            read it on its way.
     """
 
     def __init__(self, options: LmmOptions) -> None:
@@ -107,6 +109,13 @@ class ServerModel:
 
         self._options = options
         self._key = _key_of_environment()
+        if self._key and is_readable_on_the_way(options.base_url):
+            raise UsageError(
+                f"{options.base_url} is another machine and not encrypted: others on the way could read and "
+                f"use the key in {KEY_VARIABLE}. Use an address that begins with https://. Where the server "
+                f"needs no key, unset {KEY_VARIABLE}.",
+                code="LEX-USE-1800",
+            )
         self._without_key = KeyRedaction(self._key)
         self._client = self._openai.AsyncOpenAI(
             api_key=self._key or "none",

@@ -101,4 +101,5 @@ class RecordsWriter:
         assert self._lines is not None
         if self._expected is not None and self._in_order:
             self._in_order = next(self._expected).label == target.label
-        self._lines.write(printable_json(record.model_dump(mode="json")) + "\n")
+        with disk_errors(Path(self._lines.name)):
+            self._lines.write(printable_json(record.model_dump(mode="json")) + "\n")
