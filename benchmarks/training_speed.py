@@ -27,6 +27,7 @@ from machine import describe_machine
 from rich.console import Console
 
 from lexiseg.data import open_dataset
+from lexiseg.models.depthwise_gradients import DepthwiseGradients
 from lexiseg.systems.configuration import small_size
 from lexiseg.systems.registry import names
 from lexiseg.training.config import make_config
@@ -80,7 +81,8 @@ class Variant:
         started = time.perf_counter()
         batch = next(batches)
         self.waited.append(time.perf_counter() - started)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16"):
+        in_bf16 = torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16")
+        with in_bf16, DepthwiseGradients():
             total = self.module.loss_parts(shrink(batch, self.size))["total"]
         total.backward()
         self.module.on_before_optimizer_step(self.optimizer)

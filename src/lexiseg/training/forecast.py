@@ -13,6 +13,7 @@ from torch import nn
 
 from lexiseg.console import PrintableConsole, duration_text
 from lexiseg.json_records import Record
+from lexiseg.models.depthwise_gradients import DepthwiseGradients
 from lexiseg.printable import counted
 from lexiseg.runs.run import Run
 from lexiseg.systems.compact_configuration import CompactConfig
@@ -192,7 +193,8 @@ def step_seconds(network: nn.Module, config: TrainConfig, *, device: str) -> flo
     times = []
     for _ in range(1 + _MEASURED_STEPS):
         started = time.perf_counter()
-        with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bf16"):
+        in_bf16 = torch.autocast(device, torch.bfloat16, enabled=config.precision == "bf16")
+        with in_bf16, DepthwiseGradients():
             loss = network(image).logits.float().mean()
         loss.backward()
         network.zero_grad(set_to_none=True)

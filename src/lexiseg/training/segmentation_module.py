@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 from lexiseg.errors import UsageError
 from lexiseg.evaluation.lesion_sizes import STANDARDISED_DICE, LesionSizes
 from lexiseg.inference.whole_images import WholeImages
+from lexiseg.models.depthwise_gradients import DepthwiseGradients
 from lexiseg.models.losses import soft_label_loss
 from lexiseg.models.output import SegmentationOutput
 from lexiseg.models.teacher import Teacher, TextInputs, embedding_gap
@@ -155,7 +156,8 @@ class SegmentationModule(lightning.LightningModule):
         """Return the loss of one batch."""
         batch = shrink(batch, self.loop.size(self.progress.share, batch["image"].shape[-1]))
         image = batch["image"]
-        parts = self.loss_parts(batch)
+        with DepthwiseGradients():
+            parts = self.loss_parts(batch)
         self.log_dict(
             {f"train/{name}": value.detach() for name, value in parts.items()}, batch_size=len(image)
         )
