@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from machine import describe_machine
@@ -67,6 +68,7 @@ def network_speed(loaded: lexiseg.Predictor, files: list[Path]) -> tuple[float, 
 def time_stages() -> Counter[str]:
     """Make each stage add its processor time, in seconds, to the table that is returned."""
     spent: Counter[str] = Counter()
+    one_at_a_time = Lock()
 
     def timed(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -74,7 +76,8 @@ def time_stages() -> Counter[str]:
             try:
                 return function(*args, **kwargs)
             finally:
-                spent[stage] += time.thread_time() - started
+                with one_at_a_time:
+                    spent[stage] += time.thread_time() - started
 
         return call
 

@@ -38,7 +38,7 @@ _HASH_DIGITS = 10
 
 # Whether private files follow the umask instead; like the umask, it counts for the whole process.
 _shared = False
-_one_reader = Lock()
+_one_umask = Lock()
 
 
 def share_files(shared: bool) -> None:
@@ -83,7 +83,8 @@ def make_folder(path: str | Path, *, private: bool = True) -> list[Path]:
     created = []
     for folder in reversed(missing):
         try:
-            folder.mkdir(mode=mode)
+            with _one_umask:
+                folder.mkdir(mode=mode)
         except FileExistsError:
             if not folder.is_dir():
                 raise
@@ -117,8 +118,8 @@ def fitting_name(name: str, *, room: int = 0) -> str:
 
 
 def _umask() -> int:
-    # Reading it changes it for a moment: a second thread would read that, and leave it so.
-    with _one_reader:
+    # Reading it changes it for a moment: a second thread would leave it so, or make a folder with it.
+    with _one_umask:
         umask = os.umask(0)
         os.umask(umask)
     return umask

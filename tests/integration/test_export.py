@@ -22,6 +22,7 @@ from lexiseg.deployment import export as export_module
 from lexiseg.deployment.export import export
 from lexiseg.deployment.onnx_model import make_onnx_model
 from lexiseg.engines.model_file import ModelFile
+from lexiseg.engines.openvino_precision import CompiledModel, first_layers
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.run import Run
@@ -222,6 +223,12 @@ def system_of_another_package() -> tuple[nn.Module, int]:
     return ToyNetwork(4, SimpleNamespace(phrases=phrases)), 16
 
 
+def count_layers(model: openvino.Model) -> int:
+    """Return the number of convolutions and matrix products of a network."""
+    products = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul")
+    return sum(node.get_type_name() in products for node in model.get_ordered_ops())
+
+
 def constant_nodes(model: onnx.ModelProto) -> list[str]:
     """Return the nodes that depend on weights and text bank alone."""
     known, found = {weights.name for weights in model.graph.initializer}, []
@@ -269,9 +276,14 @@ def test_every_system_exports(make: Callable[[], tuple[nn.Module, int]], tmp_pat
             np.testing.assert_allclose(found, scores[: len(images)].softmax(dim=1).numpy(), atol=1e-4)
 
     if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        rounded = openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "bf16"})
+        core = openvino.Core()
+        rounded = CompiledModel(core, core.read_model(str(file)), {}, "bf16")
         close = 0.1 * float(output.logits.std())
-        np.testing.assert_allclose(rounded(image.numpy())[0], output.logits.numpy(), atol=close)
+        np.testing.assert_allclose(rounded({"image": image.numpy()})[0], output.logits.numpy(), atol=close)
+        _, rest, between = first_layers(core.read_model(str(file)), 2)
+        assert between
+        # Nearly all layers are computed in bf16.
+        assert count_layers(rest) >= 0.9 * count_layers(core.read_model(str(file)))
 
 
 def test_a_constant_batch_size_is_refused() -> None:

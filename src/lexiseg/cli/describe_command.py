@@ -22,6 +22,7 @@ from lexiseg.cli.describe_options import (
     SplitChoice,
     Timeout,
     Tries,
+    Unencrypted,
     Vocabulary,
 )
 from lexiseg.cli.output_mode import show_result
@@ -49,6 +50,7 @@ def describe(
     concurrency: Concurrency = None,
     timeout: Timeout = None,
     price: Price = None,
+    unencrypted: Unencrypted = None,
     shared: Shared = False,
 ) -> None:
     """Describe each mask in words: one JSON line per image and class.
@@ -58,8 +60,8 @@ def describe(
     from lexiseg import describe as run_describe
     from lexiseg.describing.describe import journal_of
 
-    patience = {"tries": tries, "concurrency": concurrency, "timeout_s": timeout, "price": price}
-    lmm = _lmm_options(source, model, base_url, patience)
+    further = {"tries": tries, "concurrency": concurrency, "timeout_s": timeout, "price": price}
+    lmm = _lmm_options(source, model, base_url, further | {"unencrypted": unencrypted})
     console = message_console(soft_wrap=True, highlight=False)
     try:
         with _progress() as progress:
@@ -110,14 +112,14 @@ def _show(described: DescriptionResult, console: Console) -> None:
 
 
 def _lmm_options(
-    source: SourceName, model: str | None, base_url: str | None, patience: Mapping[str, object]
+    source: SourceName, model: str | None, base_url: str | None, further: Mapping[str, object]
 ) -> LmmOptions | None:
     """Return the options of a multimodal model; None for other sources.
 
     Raises:
         UsageError: The source is another one, or no model is named.
     """
-    given = {name: value for name, value in patience.items() if value is not None}
+    given = {name: value for name, value in further.items() if value is not None}
     if source is not SourceName.LMM:
         if model is not None or base_url is not None or given:
             raise UsageError(

@@ -63,6 +63,13 @@ BaseUrl = Annotated[
         "environment variable LEXISEG_LMM_KEY."
     ),
 ]
+Unencrypted = Annotated[
+    bool | None,
+    typer.Option(
+        "--unencrypted",
+        help="lmm: send the key to another machine without encryption; others on the network can read it.",
+    ),
+]
 Tries = Annotated[
     int | None,
     typer.Option(min=1, help=r"lmm: attempts per region; if all fail, the region is measured. \[default: 3]"),

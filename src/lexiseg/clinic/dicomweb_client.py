@@ -44,8 +44,9 @@ def dicomweb_client(
     session = session or requests.Session()
     if largest_mb is not None:
         session.hooks["response"].append(_limited(largest_mb))
-    if is_loopback(urlsplit(service).hostname or ""):
-        session.mount(service.lower(), _DirectAdapter())
+    address = urlsplit(service)
+    if is_loopback(address.hostname or ""):
+        session.mount(f"{address.scheme}://{address.netloc}/".lower(), _DirectAdapter())
     headers = {"Authorization": f"Bearer {token}"} if token else None
     client = DICOMwebClient(service, session=session, headers=headers, timeout=timeout_s)
     client.set_http_retry_params(retry=False)

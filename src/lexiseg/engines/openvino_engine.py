@@ -70,7 +70,7 @@ class OpenVinoEngine:
     def run(self, images: FloatArray, inside: FloatArray | None = None) -> EngineOutput:
         """Return mask scores, phrase probabilities and image features; see `Engine.run`."""
         found = self._compiled(network_inputs(images, inside, self._compiled.inputs))
-        # Copies: OpenVINO writes the next results into the same memory.
+        # In fp32 also where a model gives other numbers.
         logits, *others = (output.astype(np.float32) for output in found)
         features = others.pop() if FEATURES_NAME in self._compiled.outputs[-1] else None
         return EngineOutput(logits=logits, words=tuple(others), features=features)

@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from openvino import Core, Model, opset13
 
 from lexiseg.engines.engine import FloatArray, Precision
 
-#: Convolutions from the image on that are computed in fp32.
-FP32_CONVOLUTIONS = 2
+#: Number of layers, counted from the input, that are computed in fp32.
+FP32_LAYERS = 2
 
-_CONVOLUTIONS = {"Convolution", "GroupConvolution"}
+# What counts as a layer: operations with many products. Activations and norms belong to the layer before.
+_LAYERS = {
+    *("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData"),
+    "MatMul",
+}
 _HINTS: dict[Precision, dict[str, Any]] = {
     "fp32": {"INFERENCE_PRECISION_HINT": "f32"},
     "bf16": {"INFERENCE_PRECISION_HINT": "bf16"},
@@ -45,31 +48,34 @@ class CompiledModel:
         self._first: Any = None
         self._between: tuple[str, ...] = ()
         if precision == "bf16":
-            first, model, self._between = first_layers(model, FP32_CONVOLUTIONS)
+            first, model, self._between = first_layers(model, FP32_LAYERS)
             if self._between:
                 self._first = core.compile_model(first, "CPU", settings | _HINTS["fp32"])
         self._rest: Any = core.compile_model(model, "CPU", settings | _HINTS[precision])
 
     def __call__(self, inputs: dict[str, FloatArray]) -> list[FloatArray]:
-        """Return the outputs; their memory is that of the next call.
+        """Return the outputs.
 
         Args:
             inputs: Arrays by the names of the inputs.
         """
         known = dict(inputs)
         if self._first is not None:
-            found = self._first({port.any_name: inputs[port.any_name] for port in self._first.inputs})
+            taken = {port.any_name: inputs[port.any_name] for port in self._first.inputs}
+            # Without a copy: the other part reads them before the next call.
+            found = self._first(taken, share_outputs=True)
             known |= zip(self._between, (found[port] for port in self._first.outputs), strict=True)
         found = self._rest({port.any_name: known[port.any_name] for port in self._rest.inputs})
         return [found[port] for port in self._rest.outputs]
 
 
-def first_layers(model: Model, convolutions: int) -> tuple[Model, Model, tuple[str, ...]]:
-    """Take a model apart after its first convolutions.
+def first_layers(model: Model, layers: int) -> tuple[Model, Model, tuple[str, ...]]:
+    """Take a model apart after its first layers.
 
     Args:
         model: The model; it is changed.
-        convolutions: The first part ends with this many convolutions one after the other.
+        layers: The first part holds at most this many layers on each path from an input: convolutions and
+            matrix products.
 
     Returns:
         The part from the inputs on; the other part, which has the outputs; and the names of the inputs by
@@ -78,7 +84,7 @@ def first_layers(model: Model, convolutions: int) -> tuple[Model, Model, tuple[s
     depths = _depths(model)
 
     def is_first(node: Any) -> bool:
-        return node.get_type_name() != "Result" and depths.get(node.get_instance_id(), 0) <= convolutions
+        return node.get_type_name() != "Result" and depths.get(node.get_instance_id(), 0) <= layers
 
     parameters, ends = model.get_parameters(), model.get_results()
     results: list[Any] = []
@@ -86,12 +92,14 @@ def first_layers(model: Model, convolutions: int) -> tuple[Model, Model, tuple[s
     names: list[str] = []
     for node in model.get_ordered_ops():
         if not is_first(node) or depths.get(node.get_instance_id(), 0) == 0:
-            continue  # what comes before the first convolution is computed in both parts
+            continue  # what comes before the first layer is computed in both parts
         for output in node.outputs():
             readers = [port for port in output.get_target_inputs() if not is_first(port.get_node())]
-            if readers and output.get_element_type().is_real():
+            if readers:
                 names.append(f"first_layers.{len(names)}")
-                entry = opset13.parameter(output.get_partial_shape(), np.float32, name=names[-1])
+                entry = opset13.parameter(
+                    output.get_partial_shape(), output.get_element_type(), name=names[-1]
+                )
                 entry.output(0).set_names({names[-1]})
                 for port in readers:
                     port.replace_source_output(entry.output(0))
@@ -103,7 +111,7 @@ def first_layers(model: Model, convolutions: int) -> tuple[Model, Model, tuple[s
 
 
 def _depths(model: Model) -> dict[int, int]:
-    """Return the number of convolutions on the longest way from an input to each node, itself included.
+    """Return the number of layers on the longest path from an input to each node, itself included.
 
     Nodes that depend on constants alone are not in it.
     """
@@ -112,8 +120,7 @@ def _depths(model: Model) -> dict[int, int]:
         sources = (port.get_source_output().get_node().get_instance_id() for port in node.inputs())
         before = [depths[source] for source in sources if source in depths]
         if before or node.get_type_name() == "Parameter":
-            is_convolution = node.get_type_name() in _CONVOLUTIONS
-            depths[node.get_instance_id()] = max(before, default=0) + is_convolution
+            depths[node.get_instance_id()] = max(before, default=0) + (node.get_type_name() in _LAYERS)
     return depths
 
 

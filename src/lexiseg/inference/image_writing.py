@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.inference.result import Prediction
@@ -72,13 +72,16 @@ class ImageWriting:
         """
         together = max(1, min(_TOGETHER, depth // 2))
         waiting: deque[Future[list[tuple[int, Outcome]]]] = deque()
+        begun: deque[Future[list[Outcome]]] = deque()
 
         def write_files(group: Sequence[Unwritten]) -> list[Outcome]:
             return [self._write_files(image) for image in group]
 
-        def write_rest(group: Sequence[Unwritten], begun: Future[list[Outcome]]) -> list[tuple[int, Outcome]]:
+        def write_rest(
+            group: Sequence[Unwritten], files_of_group: Future[list[Outcome]]
+        ) -> list[tuple[int, Outcome]]:
             outcomes = []
-            for image, outcome in zip(group, begun.result(), strict=True):
+            for image, outcome in zip(group, files_of_group.result(), strict=True):
                 outcomes.append((image.position, self._write_rest(image, outcome)))
                 is_written(image.position)
             return outcomes
@@ -89,13 +92,18 @@ class ImageWriting:
         ):
             try:
                 while group := list(islice(images, together)):
-                    waiting.append(tables.submit(write_rest, group, files.submit(write_files, group)))
+                    begun.append(files.submit(write_files, group))
+                    waiting.append(tables.submit(write_rest, group, begun[-1]))
                     if len(waiting) * together > depth:
+                        begun.popleft()
                         yield from waiting.popleft().result()
                 while waiting:
+                    begun.popleft()
                     yield from waiting.popleft().result()
             finally:
-                for future in waiting:
+                # What has not begun is not written; the images have no lines, so a next batch predicts them.
+                futures: list[Future[Any]] = [*begun, *waiting]
+                for future in futures:
                     future.cancel()
 
     def _write_files(self, image: Unwritten) -> Outcome:

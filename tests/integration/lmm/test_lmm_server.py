@@ -390,6 +390,8 @@ class TestPrivacy:
         with refuses("LEX-USE-1800", "not encrypted", KEY_VARIABLE) as refusal:
             ask(url)
         assert "sesame" not in str(refusal.value)
+        # With this option only the connection is missing here.
+        assert ServerModel(LmmOptions(model="m", base_url=url, unencrypted=True))
 
     def test_a_key_that_the_server_repeats_is_not_written_down(
         self, ask: Callable[..., DescriptionResult], monkeypatch: pytest.MonkeyPatch, tmp_path: Path

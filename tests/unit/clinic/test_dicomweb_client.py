@@ -43,6 +43,7 @@ def test_a_service_on_this_machine_is_asked_without_a_proxy(
     with dicomweb_service([file]) as service:
         image = dcmread(file)
         assert fetched(service.address, image, None) == image
+        assert fetched(service.address.replace("127.0.0.1", "localhost"), image, None) == image
     with pytest.raises(ProxyError):
         fetched("http://archive.example/dicom-web", image, None)
 

@@ -76,6 +76,36 @@ def test_both_parts_give_the_outputs_of_the_whole(options: dict[str, bool]) -> N
         np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-5)
 
 
+def test_matrix_products_and_transposed_convolutions_count_as_layers() -> None:
+    image = named(ops.parameter([-1, 3, 8, 8], np.float32), "image")
+    last = ops.transpose(ops.reshape(convolution(image, 4, seed=1), [0, 4, 64], True), [0, 2, 1])
+    for number in range(3):
+        weights = np.random.default_rng(number).normal(size=(4, 4)).astype(np.float32)
+        last = ops.softmax(ops.matmul(last, weights, False, False), 2)
+    square = ops.reshape(ops.transpose(last, [0, 2, 1]), [0, 4, 8, 8], True)
+    larger = np.random.default_rng(9).normal(size=(4, 1, 2, 2)).astype(np.float32)
+    grown = ops.convolution_backprop_data(square, larger, [2, 2])
+    first, rest, names = first_layers(openvino.Model([ops.result(named(grown, "out"))], [image]), 2)
+    assert (types_of(first).count("Convolution"), types_of(first).count("MatMul")) == (1, 1)
+    assert (types_of(rest).count("MatMul"), types_of(rest).count("ConvolutionBackpropData")) == (2, 1)
+    assert len(names) == 1
+
+
+def test_sizes_and_further_inputs_are_handed_over() -> None:
+    image = named(ops.parameter([-1, 3, 8, 8], np.float32), "image")
+    inside = named(ops.parameter([-1, 1, 8, 8], np.float32), "inside")
+    first = ops.relu(convolution(image, 4, seed=1))
+    third = convolution(convolution(first, 4, seed=2), 4, seed=3)
+    # Back to the size of the first result, which only the numbers of its shape tell; both parts use `inside`.
+    again = ops.reshape(third, ops.shape_of(first, "i64"), False)
+    model = openvino.Model([ops.result(named(ops.multiply(again, inside), "out"))], [image, inside])
+    whole = outputs_of(model.clone(), {"image": IMAGES, "inside": IMAGES[:, :1]})["out"]
+    compiled = CompiledModel(CORE, model, {}, "bf16")
+    assert compiled.inputs == ("image", "inside")
+    found = compiled({"image": IMAGES, "inside": IMAGES[:, :1]})[0]
+    np.testing.assert_allclose(found, whole, atol=0.02 * np.abs(whole).max())
+
+
 def test_a_short_network_is_computed_in_fp32_as_a_whole() -> None:
     whole = outputs_of(network(convolutions=2), {"image": IMAGES})["out"]
     compiled = CompiledModel(CORE, network(convolutions=2), {}, "bf16")

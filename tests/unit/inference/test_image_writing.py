@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,17 @@ import pytest
 
 from lexiseg.errors import DataError, DiskError, LexisegError
 from lexiseg.inference.batch import BatchSummary, predict_to_files
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.targets import find_targets
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target, Writer
+from lexiseg.outputs.manifest import OUTPUTS_FILE
 from threshold_predictor import Thresholds, write_image
 
 IMAGES = 24
 
 
 class Slow(ImageWriter):
-    """Writes files; every eighth image takes longest."""
+    """Writes files; the first image waits until an image of the next group is written."""
 
     name, folder, suffix = "slow", "slow", ".txt"
     is_thread_safe = True
@@ -28,10 +30,14 @@ class Slow(ImageWriter):
     def __init__(self) -> None:
         self.threads: set[int] = set()
         self.order: list[int] = []
+        self._next_group = threading.Event()
 
     def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
         number = int(image.target.name.name)
-        time.sleep(0.02 if number % 8 == 0 else 0.001)
+        if number == 0:
+            assert self._next_group.wait(30)
+        elif number >= 4:
+            self._next_group.set()
         self.threads.add(threading.get_ident())
         self.order.append(number)
         path.write_text(str(number))
@@ -63,8 +69,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def run(folder: Path, out: Path, *writers: str | Writer) -> BatchSummary:
+def run(folder: Path, out: Path, *writers: str | Writer, batch_size: int = 8) -> BatchSummary:
     predictor: Any = Thresholds()
+    predictor.options = PredictionOptions(batch_size=batch_size)
     return predict_to_files(predictor, find_targets([folder]), out, writers=writers)
 
 
@@ -126,6 +133,54 @@ def test_an_earlier_mask_of_an_image_that_now_fails_goes(folder: Path, tmp_path:
     run(folder, tmp_path / "out", "mask")
     assert not (tmp_path / "out" / "masks" / "002.png").exists()
     assert len(list((tmp_path / "out" / "masks").iterdir())) == IMAGES - 1
+
+
+def test_a_batch_that_is_stopped_begins_no_further_files(folder: Path, tmp_path: Path) -> None:
+    begun: list[int] = []
+    stopped = threading.Event()
+
+    class Waiting(ImageWriter):
+        name, folder, suffix = "waiting", "waiting", ".txt"
+        is_thread_safe = True
+
+        def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
+            number = int(image.target.name.name)
+            begun.append(number)
+            # All four threads have work until the batch is stopped; only the first group is written before.
+            assert number < 4 or stopped.wait(30)
+            path.write_text("")
+
+    class Stopping(InOrder):
+        def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
+            threading.Timer(2, stopped.set).start()
+            raise DiskError("full", code="LEX-DISK-001")
+
+    with pytest.raises(DiskError, match="full"):
+        run(folder, tmp_path / "out", Waiting(), Stopping(), batch_size=100)
+    assert len(begun) < IMAGES
+    assert len(list((tmp_path / "out" / "waiting").iterdir())) == len(begun)
+
+
+def test_a_batch_of_one_image_at_a_time(folder: Path, tmp_path: Path) -> None:
+    run(folder, tmp_path / "out", "mask", batch_size=1)
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == IMAGES
+
+
+def test_each_file_has_one_line_in_the_manifest(folder: Path, tmp_path: Path) -> None:
+    for _ in range(2):  # the second time, each file replaces another one
+        run(folder, tmp_path / "out", "mask", Slow())
+        lines = (tmp_path / "out" / OUTPUTS_FILE).read_text().splitlines()
+        names = [json.loads(line)["file"] for line in lines]
+        assert len(names) == len(set(names)) == 2 * IMAGES + 1
+
+
+def test_a_full_disk_at_a_line_is_said(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(text: str) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("lexiseg.inference.writers.records.printable_json", full)
+    with pytest.raises(DiskError, match=r"No space left .*predictions\.jsonl\.partial"):
+        run(folder, tmp_path / "out", "mask")
 
 
 def test_a_full_disk_in_one_thread_ends_the_batch(folder: Path, tmp_path: Path) -> None:

@@ -99,8 +99,8 @@ class Broken(ImageWriter):
 
     name, folder, suffix = "broken", "broken", ".txt"
 
-    def __init__(self, error: Exception) -> None:
-        self.error, self.written = error, 0
+    def __init__(self, error: Exception, *, in_threads: bool) -> None:
+        self.error, self.written, self.is_thread_safe = error, 0, in_threads
 
     def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
         self.written += 1
@@ -108,10 +108,11 @@ class Broken(ImageWriter):
             raise self.error
 
 
+@pytest.mark.parametrize("in_threads", [False, True])
 @pytest.mark.parametrize("kind", ["url", "tar"])
 @pytest.mark.parametrize("error", [DiskError("full", code="LEX-DISK-002"), RuntimeError("a fault"), None])
 def test_no_copy_of_an_image_stays_where_a_batch_ends_early(
-    sources: dict[str, str], tmp_path: Path, kind: str, error: Exception | None
+    sources: dict[str, str], tmp_path: Path, kind: str, error: Exception | None, in_threads: bool
 ) -> None:
     """Images that are fetched ahead are removed too, and no thread goes on."""
     out, threads = tmp_path / "out", set(threading.enumerate())
@@ -120,7 +121,9 @@ def test_no_copy_of_an_image_stays_where_a_batch_ends_early(
         raise KeyboardInterrupt
 
     ending = KeyboardInterrupt if error is None else type(error)
-    writers, on_result = (("mask",), stop) if error is None else (("mask", Broken(error)), None)
+    writers, on_result = (
+        (("mask",), stop) if error is None else (("mask", Broken(error, in_threads=in_threads)), None)
+    )
     with pytest.raises(ending):
         predict(sources[kind], out, Counting(), writers=writers, on_result=on_result)
     assert list(out.rglob(".partial-*")) == []

@@ -11,8 +11,7 @@ from lexiseg.console import duration_text
 from lexiseg.describing.multimodal.prompt import Question
 from lexiseg.errors import UsageError
 from lexiseg.printable import counted
-
-_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+from lexiseg.web_address import is_readable_on_the_way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +27,8 @@ class LmmOptions:
         concurrency: Number of simultaneous questions, at least 1; a local model gets one at a time.
         timeout_s: Seconds after which a question without answer is abandoned, above 0.
         price: Price of a million input tokens and of a million output tokens, in any currency.
+        unencrypted: Whether the key may be sent to another machine without encryption, where others can read
+            it.
 
     Raises:
         UsageError: A value is not possible.
@@ -39,6 +40,7 @@ class LmmOptions:
     concurrency: int = 4
     timeout_s: float = 120.0
     price: tuple[float, float] | None = None
+    unencrypted: bool = False
 
     def __post_init__(self) -> None:
         if not self.model:
@@ -61,8 +63,7 @@ class LmmOptions:
         """Where the regions are sent, as a sentence."""
         if self.base_url is None:
             return f"The regions of interest are shown to {self.model} on this machine; none leaves it."
-        url = urlsplit(self.base_url)
-        plain = url.scheme == "http" and url.hostname not in _THIS_MACHINE
+        plain = is_readable_on_the_way(self.base_url)
         return (
             f"Sent to {self.base_url}, and nowhere else: of each image only the region of interest (the rest "
             f"black, without its name), and the question{', NOT encrypted (http)' if plain else ''}."

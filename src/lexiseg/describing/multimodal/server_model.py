@@ -109,11 +109,11 @@ class ServerModel:
 
         self._options = options
         self._key = _key_of_environment()
-        if self._key and is_readable_on_the_way(options.base_url):
+        if self._key and not options.unencrypted and is_readable_on_the_way(options.base_url):
             raise UsageError(
                 f"{options.base_url} is another machine and not encrypted: others on the way could read and "
                 f"use the key in {KEY_VARIABLE}. Use an address that begins with https://. Where the server "
-                f"needs no key, unset {KEY_VARIABLE}.",
+                f"needs no key, unset {KEY_VARIABLE}; where nobody else uses the network, add --unencrypted.",
                 code="LEX-USE-1800",
             )
         self._without_key = KeyRedaction(self._key)

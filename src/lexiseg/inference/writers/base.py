@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -103,6 +102,7 @@ class PredictedImage:
     view: View = AS_STORED
     refused: dict[str, str] = field(default_factory=dict)
     archive: list[str] = field(default_factory=list)
+    _pixels: list[npt.NDArray[np.uint8]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def record(self, mask: str | None) -> PredictionRecord:
         """Return its line of `predictions.jsonl`.
@@ -119,14 +119,17 @@ class PredictedImage:
             archive=self.archive[0] if self.archive else None,
         )
 
-    @cached_property
+    @property
     def pixels(self) -> npt.NDArray[np.uint8]:
         """The image, `(H, W, 3)` uint8, on the stored grid; read once for all writers that need it.
 
         Raises:
             DataError: The file cannot be read any more.
         """
-        return read_image_with_facts(self.target.image, self.view).pixels
+        # No `cached_property`: in Python 3.11, its lock lets one image be read at a time.
+        if not self._pixels:
+            self._pixels.append(read_image_with_facts(self.target.image, self.view).pixels)
+        return self._pixels[0]
 
     @property
     def displayed(self) -> tuple[npt.NDArray[np.uint8], Prediction]:
@@ -143,8 +146,8 @@ class Writer(Protocol):
     """A format in which predictions are written.
 
     One thread calls it, image by image, in the order of the batch; `remove_stale` alone may be called by
-    several threads at the same time, each with another image. `ImageWriter` is the base of writers that write
-    one file per image.
+    several threads at the same time, each with another image, and while `write` works on another image.
+    `ImageWriter` is the base of writers that write one file per image.
     """
 
     @property
@@ -197,7 +200,7 @@ class ImageWriter:
         suffix: Ending of its files.
         can_refuse: Whether `DataError` of `save` refuses this output alone, not the image.
         is_thread_safe: Whether several threads may write different images at the same time, in any order;
-            such formats are written first. False: as `Writer` says.
+            such formats are written first. False: as `Writer` says. A subclass inherits it.
     """
 
     name: str
