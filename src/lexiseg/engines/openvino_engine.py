@@ -41,7 +41,13 @@ class OpenVinoEngine:
         core = openvino.Core()
         self._path = file.path
         self._precision = _possible(precision, tuple(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")))
-        settings = {"INFERENCE_NUM_THREADS": cpu_threads(), "PERFORMANCE_HINT": "LATENCY"}
+        settings = {
+            "INFERENCE_NUM_THREADS": cpu_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+            # Threads that read and write beside the network would wait for a core to which one of its threads
+            # is bound.
+            "ENABLE_CPU_PINNING": False,
+        }
         try:
             self._compiled = CompiledModel(core, _read(core, file), settings, self._precision)
         except Exception as error:  # OpenVINO raises RuntimeError and errors of its frontends

@@ -2,7 +2,7 @@
 
 Torch computes two gradients of a depthwise convolution in bf16 by slow general code: that of the input with a
 stride above 1, and that of the weights with kernels larger than 3. In fp32 it has fast code for both. In the
-encoders of the compact networks these gradients are 40 % of a training step in bf16.
+encoders of the compact networks these gradients would be more than a quarter of a training step in bf16.
 """
 
 from __future__ import annotations
