@@ -1,11 +1,12 @@
 """Compare the engines on one run: images per second of the network alone, masks, words, and a cold start.
 
-    python benchmarks/engines.py RUN IMAGES [--count 64] [--batch-size 8]
+    python benchmarks/engines.py RUN IMAGES [--count 64] [--batch-size 8] [--fp32-layers 0 1 3]
 
 All engines compute the same images in the same process, in turns, so that other work on the machine slows all
 of them alike; the table gives the fastest turn of each, and its ratio to torch. An engine that cannot compute
 RUN here has a row with the reason. A cold start is a whole process `lexiseg predict RUN IMAGE`, with its wall
-time, processor time and peak memory. RUN needs a model file: `lexiseg export RUN`.
+time, processor time and peak memory. --fp32-layers adds rows of openvino in bf16 with other numbers of first
+layers that compute in fp32. RUN needs a model file: `lexiseg export RUN`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
@@ -85,9 +87,20 @@ def dice(one: Prediction, other: Prediction) -> float:
 
 
 def measure(
-    run: Run, images: Sequence[npt.NDArray[np.uint8]], batch_size: int
+    run: Run,
+    images: Sequence[npt.NDArray[np.uint8]],
+    batch_size: int,
+    *,
+    fp32_layers: Sequence[int] = (),
 ) -> dict[str, Measured | Refused]:
-    """Return what each engine predicts and how fast its network is, or why it refuses."""
+    """Return what each engine predicts and how fast its network is, or why it refuses.
+
+    Args:
+        run: The run.
+        images: `(H, W, 3)` uint8.
+        batch_size: Images per batch.
+        fp32_layers: Numbers of first layers in fp32 with which openvino is measured in bf16 too.
+    """
     found: dict[str, Measured | Refused] = {}
     for name, precision in _ENGINES:
         try:
@@ -99,6 +112,13 @@ def measure(
         found[f"{name} {measured.engine.description.version}, {precision}"] = (
             measured if used == precision else Refused(f"this processor computes it with {used} only")
         )
+    for layers in fp32_layers:
+        from lexiseg.engines import openvino_precision
+
+        with patch.object(openvino_precision, "FP32_LAYERS", layers):
+            found[f"openvino, bf16, layers in fp32: {layers}"] = _predicted(
+                run, "openvino", "bf16", images, batch_size
+            )
     for _ in range(_TURNS):
         for measured in found.values():
             if isinstance(measured, Measured):
@@ -179,6 +199,7 @@ def main() -> None:
     parser.add_argument("images", type=Path)
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--fp32-layers", type=int, nargs="+", default=[])
     options = parser.parse_args()
     files = [target.image for target in lexiseg.find_targets([str(options.images)])][: options.count]
     batch_size = min(options.batch_size, len(files))
@@ -186,7 +207,8 @@ def main() -> None:
     threads = os.environ.get("OMP_NUM_THREADS")
     print(f"{len(files)} images, batches of {batch_size}, OMP_NUM_THREADS={threads}")
     print()
-    found = measure(Run.open(options.run), [read_image(file) for file in files], batch_size)
+    images = [read_image(file) for file in files]
+    found = measure(Run.open(options.run), images, batch_size, fp32_layers=options.fp32_layers)
     print_table(found, batch_size)
     print("\nCold start, one image, whole process, the better of two:")
     computed = {one.engine.description.name for one in found.values() if isinstance(one, Measured)}
