@@ -281,9 +281,10 @@ def test_every_system_exports(make: Callable[[], tuple[nn.Module, int]], tmp_pat
         close = 0.1 * float(output.logits.std())
         np.testing.assert_allclose(rounded({"image": image.numpy()})[0], output.logits.numpy(), atol=close)
         _, rest, between = first_layers(core.read_model(str(file)), 2)
+        whole = count_layers(core.read_model(str(file)))
         assert between
-        # Nearly all layers are computed in bf16.
-        assert count_layers(rest) >= 0.9 * count_layers(core.read_model(str(file)))
+        # Nearly all layers of a deep network are computed in bf16; the toy network has three.
+        assert whole - count_layers(rest) <= max(3, 0.1 * whole)
 
 
 def test_a_constant_batch_size_is_refused() -> None:

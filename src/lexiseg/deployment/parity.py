@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -192,7 +193,8 @@ def drawn_images(image_size: int, fit: Fit = "stretch", count: int = 8) -> list[
 
 
 def _percent(share: float | None) -> str:
-    return "none" if share is None else f"{100 * share:.6g} %"
+    """Return a share with two decimals, rounded down: only a whole one is 100 %."""
+    return "none" if share is None else f"{math.floor(round(1e4 * share, 6)) / 100:g} %"
 
 
 def _dice(ours: Pixels, theirs: Pixels) -> float:

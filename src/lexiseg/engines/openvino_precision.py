@@ -61,12 +61,19 @@ class CompiledModel:
         """
         known = dict(inputs)
         if self._first is not None:
-            taken = {port.any_name: inputs[port.any_name] for port in self._first.inputs}
             # Without a copy: the other part reads them before the next call.
-            found = self._first(taken, share_outputs=True)
+            found = self._first(_taken(self._first, known), share_outputs=True)
             known |= zip(self._between, (found[port] for port in self._first.outputs), strict=True)
-        found = self._rest({port.any_name: known[port.any_name] for port in self._rest.inputs})
+        found = self._rest(_taken(self._rest, known))
         return [found[port] for port in self._rest.outputs]
+
+
+def _taken(model: Any, known: dict[str, FloatArray]) -> dict[Any, FloatArray]:
+    """Return the arrays that a compiled model takes.
+
+    An input that is an output too has the names of both.
+    """
+    return {port: known[next(name for name in port.names if name in known)] for port in model.inputs}
 
 
 def first_layers(model: Model, layers: int) -> tuple[Model, Model, tuple[str, ...]]:

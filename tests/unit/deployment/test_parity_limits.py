@@ -23,6 +23,7 @@ def report(**values: Any) -> ParityReport:
     [
         ({"dice": 0.99985}, "mean Dice of the masks 0.99985, at least 0.9999"),
         ({"words": 59 / 60}, "equal words 98.33 %, at least 99.9 %"),
+        ({"words": 0.99896}, "equal words 99.89 %, at least 99.9 %"),
         ({"flags": 0.5}, "equal flags 50 %, at least 99.9 %"),
         ({"expected_dice": 0.0123456}, "mean difference of the expected Dice 0.01235, at most 0.0005"),
     ],

@@ -106,6 +106,19 @@ def test_sizes_and_further_inputs_are_handed_over() -> None:
     np.testing.assert_allclose(found, whole, atol=0.02 * np.abs(whole).max())
 
 
+def test_an_output_of_the_first_layers_is_handed_through() -> None:
+    whole = outputs_of(network(early_output=True), {"image": IMAGES})
+    image = named(ops.parameter([-1, 3, 8, 8], np.float32), "image")
+    first = named(ops.relu(convolution(image, 4, seed=1)), "early")
+    last = first
+    for number in range(1, 4):
+        last = ops.relu(convolution(last, 4, seed=1 + number))
+    model = openvino.Model([ops.result(named(last, "out")), ops.result(first)], [image])
+    last_values, first_values = CompiledModel(CORE, model, {}, "bf16")({"image": IMAGES})
+    np.testing.assert_allclose(last_values, whole["out"], atol=0.02 * np.abs(whole["out"]).max())
+    np.testing.assert_allclose(first_values.mean((2, 3)), whole["early"], rtol=1e-4, atol=1e-5)
+
+
 def test_a_short_network_is_computed_in_fp32_as_a_whole() -> None:
     whole = outputs_of(network(convolutions=2), {"image": IMAGES})["out"]
     compiled = CompiledModel(CORE, network(convolutions=2), {}, "bf16")
