@@ -158,7 +158,7 @@ def estimate(images: Curve) -> Iterator[str]:
     rate = images.sizes[-1] / images.seconds[-1]
     for name, count in COLLECTIONS:
         hours = count / rate / 3600
-        yield f"{name} ({count:,}) at {rate:.1f} images/s: {hours:,.0f} hours of one such machine."
+        yield f"{name} ({count:,}) at {rate:.1f} images/s: {hours:,.1f} hours of one such machine."
 
 
 def main() -> None:

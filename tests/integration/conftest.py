@@ -15,9 +15,9 @@ from small_data import phantom_cases, write_folders
 
 from lexiseg.cli import main
 from random_runs import images as random_images
-from random_runs import make_run
+from random_runs import made, make_run
 
-__all__ = ["make_run", "random_images"]
+__all__ = ["made", "make_run", "random_images"]
 
 #: Keeps a training of a few images short: no probe for bf16, no data workers.
 TINY_CONFIG = "precision: fp32\nworkers: 0\nbatch_size: 4\nimage_size: 64\nwidth: 32\n"

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lexiseg.errors import UsageError
@@ -39,22 +40,6 @@ class _Gathered(torch.autograd.Function):
         dist.all_reduce(total)
         start = dist.get_rank() * ctx.length
         return total[start : start + ctx.length]
-
-
-class _Summed(torch.autograd.Function):
-    """The sum of the tensors of all processes."""
-
-    @staticmethod
-    def forward(ctx: Any, part: Tensor) -> Tensor:
-        total = part.contiguous().clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].contiguous().clone()
-        dist.all_reduce(total)
-        return total
 
 
 def _size() -> int:
@@ -93,31 +78,83 @@ def _gather_value(value: Any) -> Any:
     return value
 
 
+class _Normalised(torch.autograd.Function):
+    """The input of a batch norm, normalised by the statistics of the whole batch.
+
+    Passes over the images are those of torch's own batch norm, which are quick; only sums per channel go from
+    process to process.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        images: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        epsilon: float,
+    ) -> Tensor:
+        """Return `(B, C, H, W)` normalised by mean and variance `(C,)`, times weight, plus bias `(C,)`."""
+        ctx.save_for_backward(images, mean, variance, weight)
+        ctx.epsilon = epsilon
+        return F.batch_norm(images, mean, variance, weight, bias, training=False, eps=epsilon)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        images, mean, variance, weight = ctx.saved_tensors
+        # As if mean and variance were constants: the images' gradient is that of the scale alone.
+        scaled, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            *(gradients[0], images, weight, mean, variance, None, None, False, ctx.epsilon),
+            [True, True, True],
+        )
+        # They are not: each image moves both, by what the whole batch says.
+        sums = torch.stack((of_weight.float(), of_bias.float()))
+        dist.all_reduce(sums)
+        deviations = torch.rsqrt(variance + ctx.epsilon)
+        scale = deviations if weight is None else deviations * weight
+        count = _count(images)
+        slope = -scale * deviations * sums[0] / count
+        offset = -scale * sums[1] / count - slope * mean
+        shape = (1, -1, 1, 1)
+        scaled.addcmul_(images, slope.view(shape).to(images.dtype)).add_(offset.view(shape).to(images.dtype))
+        needs = ctx.needs_input_grad
+        return scaled, None, None, of_weight if needs[3] else None, of_bias if needs[4] else None, None
+
+
+def _count(images: Tensor) -> float:
+    """Return the number of values of a channel in the whole batch, of which each process has an equal part."""
+    return float(images.numel() // images.shape[1] * _size())
+
+
 def _normalised(norm: _BatchNorm, images: Tensor) -> Tensor:
     """Return `(B, C, H, W)` normalised by the statistics of the whole batch, which the norm remembers."""
-    values = images.float()
-    count = float(values.numel() // values.shape[1] * _size())
-    shape = (1, -1, 1, 1)
-    mean = _total(values.sum(dim=(0, 2, 3))) / count
-    centred = values - mean.view(shape)
-    variance = _total(centred.square().sum(dim=(0, 2, 3))) / count
-    if norm.track_running_stats and norm.running_mean is not None and norm.running_var is not None:
-        with torch.no_grad():
+    with torch.no_grad():
+        mean, variance = _statistics(images)
+        if norm.track_running_stats and norm.running_mean is not None and norm.running_var is not None:
             assert norm.num_batches_tracked is not None
             norm.num_batches_tracked += 1
             share = norm.momentum if norm.momentum is not None else 1 / float(norm.num_batches_tracked)
             norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), share)
+            count = _count(images)
             unbiased = variance * (count / max(count - 1, 1))
             norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), share)
-    found = centred * torch.rsqrt(variance + norm.eps).view(shape)
-    if norm.affine:
-        found = found * norm.weight.view(shape) + norm.bias.view(shape)
-    return found.to(images.dtype)
-
-
-def _total(part: Tensor) -> Tensor:
-    found: Tensor = _Summed.apply(part)
+    weight, bias = (norm.weight, norm.bias) if norm.affine else (None, None)
+    found: Tensor = _Normalised.apply(images, mean, variance, weight, bias, norm.eps)
     return found
+
+
+def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance `(C,)` float32 of the channels of the whole batch."""
+    channels = images.shape[1]
+    # Remembered ones in float32, which are not needed here, make the new ones float32 too.
+    unused = torch.zeros(2, channels, device=images.device)
+    own = torch.stack(torch.batch_norm_update_stats(images, unused[0], unused[1], 0.0))
+    parts = [torch.empty_like(own) for _ in range(_size())]
+    dist.all_gather(parts, own)
+    means, variances = torch.stack(parts, dim=1)
+    mean = means.mean(dim=0)
+    return mean, (variances + (means - mean).square()).mean(dim=0)
 
 
 class _GlobalNorm(nn.BatchNorm2d):

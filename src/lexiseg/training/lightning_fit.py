@@ -96,8 +96,14 @@ def _trainer(
 
 def _strategy(ranks: Ranks) -> DDPStrategy:
     """Return the strategy of several processes, which are started already."""
-    # Parts of the network stop learning during a training, and the averaged weights never learn.
-    return DDPStrategy(cluster_environment=_StartedRanks(ranks), find_unused_parameters=True)
+    return DDPStrategy(
+        cluster_environment=_StartedRanks(ranks),
+        # Parts of the network stop learning during a training, and the averaged weights never learn.
+        find_unused_parameters=True,
+        # All processes have the same ones: batch norms see the whole batch.
+        broadcast_buffers=False,
+        gradient_as_bucket_view=True,
+    )
 
 
 class _StartedRanks(ClusterEnvironment):

@@ -59,5 +59,8 @@ def test_two_halves_are_the_whole(tmp_path: Path) -> None:
         torch.testing.assert_close(shared["loss"], total.detach())
         for name, value in net.state_dict().items():
             torch.testing.assert_close(shared[name], value, msg=name)
-        for name, parameter in net.named_parameters():
-            torch.testing.assert_close(shared[f"grad.{name}"], parameter.grad, atol=1e-4, rtol=1e-4)
+        gradients = {name: parameter.grad for name, parameter in net.named_parameters()}
+        # The gradient of a bias before a batch norm is a sum of large numbers that is 0.
+        rounding = 1e-6 * max(float(gradient.abs().max()) for gradient in gradients.values())
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(shared[f"grad.{name}"], gradient, atol=rounding, rtol=1e-4, msg=name)

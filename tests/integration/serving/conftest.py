@@ -1,0 +1,3 @@
+from serving_fixtures import client, picture, serving
+
+__all__ = ["client", "picture", "serving"]
