@@ -87,6 +87,25 @@ def test_an_actor_is_killed(images: Path, tmp_path: Path) -> None:
     assert content(tmp_path / "cluster") == content(tmp_path / "here")
 
 
+@pytest.mark.usefixtures("_cluster")
+def test_more_images_than_one_data_set_holds(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths are taken as far as they are needed, and results come in their order."""
+    monkeypatch.setattr(ray_predictor, "_IMAGES_AT_A_TIME", 3)
+    taken: list[Path] = []
+
+    def paths() -> Iterator[Path]:
+        for path in sorted(images.iterdir())[:7]:
+            taken.append(path)
+            yield path
+
+    predictor = lexiseg.load("covid-xray", batch_size=2)
+    results = RayPredictor(predictor, "auto", cores=1).predict_paths(paths())
+    first, _ = next(results)
+    assert len(taken) == 3
+    assert [first, *(path for path, _ in results)] == taken
+    assert len(taken) == 7
+
+
 def test_images_at_urls_are_refused() -> None:
     refuse_sources([Target(image=Path("a.png"), name=Path("a"))])
     with refuses("LEX-USE-1286", "s3://b/a.png", "--shard"):

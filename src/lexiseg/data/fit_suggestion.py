@@ -19,6 +19,9 @@ NARROW_PX = 10.0
 #: Shapes of images differ where the widest are at least this many times as wide for their height as the
 #: narrowest, 5 % of the images at each end left out.
 DIFFERENT_SHAPES = 1.5
+# Tiles are better for small lesions (docs/results.md). Padding keeps shapes, but shows fewer pixels of an
+# image than stretching: which of both counts more depends on the lesions.
+_EXPECTED = {"tiles": "is likely better than stretch", "pad": "may be better than stretch"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +54,7 @@ class FitSuggestion:
         """Return the suggestion for people; None where images are best stretched, which is the default."""
         if self.reason is None:
             return None
-        return f"fit: {self.fit} is likely better than stretch, because {self.reason}."
+        return f"fit: {self.fit} {_EXPECTED[self.fit]}, because {self.reason}."
 
 
 def suggest_fit(facts: Sequence[ImageFacts], image_size: int) -> FitSuggestion:

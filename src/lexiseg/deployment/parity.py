@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from lexiseg.data.image_fit import Fit
 from lexiseg.engines.engine import Engine, FloatArray
+from lexiseg.inference.chunks import chunks
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.json_records import Record
@@ -133,7 +134,7 @@ def compare_engines(
     """
     found = _Differences()
     batch: FloatArray | None = None
-    for chunk in _chunks(images, reference.options.batch_size):
+    for chunk in chunks(images, reference.options.batch_size):
         prepared = reference.prepare(chunk)
         batch = prepared if batch is None else batch
         # Of the pictures as a whole, whatever they show of the images.
@@ -202,8 +203,3 @@ def _dice(ours: Pixels, theirs: Pixels) -> float:
     total = int((ours > 0).sum()) + int((theirs > 0).sum())
     same = int(((ours == theirs) & (ours > 0)).sum())
     return 2 * same / total if total else 1.0
-
-
-def _chunks(images: Sequence[Pixels], size: int) -> Iterator[list[Pixels]]:
-    for start in range(0, len(images), size):
-        yield list(images[start : start + size])

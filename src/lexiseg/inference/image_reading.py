@@ -6,15 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
 from lexiseg.clinic.view import View
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import LexisegError
+from lexiseg.inference.chunks import chunks
 from lexiseg.inference.read_ahead import read_ahead
-
-Item = TypeVar("Item")
 
 #: A file with its image, or with the reason why it cannot be read.
 ReadImage = tuple[Path, DecodedImage | LexisegError]
@@ -33,8 +31,8 @@ def read_batches(paths: Iterable[str | Path], view: View, *, batch_size: int) ->
     """
     together = min(_READ_TOGETHER, batch_size)
     read = partial(_read, view=view)
-    groups = read_ahead(_chunks(map(Path, paths), together), read, depth=2 * batch_size // together)
-    return _chunks(chain.from_iterable(groups), batch_size)
+    groups = read_ahead(chunks(map(Path, paths), together), read, depth=2 * batch_size // together)
+    return chunks(chain.from_iterable(groups), batch_size)
 
 
 def _read(paths: Sequence[Path], view: View) -> list[ReadImage]:
@@ -46,15 +44,3 @@ def _read(paths: Sequence[Path], view: View) -> list[ReadImage]:
         except LexisegError as error:
             found.append((path, error))
     return found
-
-
-def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield lists of up to `size` consecutive items."""
-    chunk: list[Item] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

@@ -17,6 +17,7 @@ import ray
 import ray.data
 
 from lexiseg.errors import LexisegError, ResourceError, UsageError
+from lexiseg.inference.chunks import chunks
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.ray_messages import decode_options, decode_result, encode_options, encode_result
 from lexiseg.inference.result import Prediction
@@ -24,6 +25,10 @@ from lexiseg.inference.writers.base import Target
 
 #: Processor cores of each actor, which loads the network once.
 CORES_PER_ACTOR = 2
+
+# Images of one data set of Ray: this process holds their paths. Each data set starts actors of its own, which
+# takes seconds, so it is large.
+_IMAGES_AT_A_TIME = 200_000
 
 # Seconds in which the head of a cluster must answer.
 _CONNECTION_S = 10
@@ -59,14 +64,15 @@ class RayPredictor(Predictor):
     ) -> Iterator[tuple[Path, Prediction | LexisegError]]:
         """Segment many files on the cluster; see `Predictor.predict_paths`.
 
+        Memory stays flat however many files there are, but the first result comes after the paths of many are
+        known.
+
         Raises:
             ResourceError: The cluster is gone, or fails.
         """
-        named = [Path(path) for path in paths]
-        if not named:
-            return
-        results = self._results(named, batch_size or self.options.batch_size, spacing_mm)
-        yield from zip(named, results, strict=True)
+        for named in chunks(map(Path, paths), _IMAGES_AT_A_TIME):
+            results = self._results(named, batch_size or self.options.batch_size, spacing_mm)
+            yield from zip(named, results, strict=True)
 
     def _results(
         self, paths: list[Path], batch_size: int, spacing_mm: tuple[float, float] | None

@@ -12,7 +12,7 @@ the image's place in its picture padded, the image's own grid with tiles; N_f ph
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from lexiseg.data.grey import Pixels
 from lexiseg.data.image_fit import Fit, Placement, padded, stretched, tiles
 from lexiseg.engines.engine import EngineOutput, FloatArray
 from lexiseg.engines.grid import foreground_probability
+from lexiseg.inference.chunks import chunks
 from lexiseg.inference.preprocess import normalise
 from lexiseg.inference.tile_blend import TileBlend
 from lexiseg.runs.manifest import Manifest
@@ -129,7 +130,7 @@ class WholeImages:
         blend = TileBlend(size, self.side)
         lesion: list[float] = []
         words: list[tuple[FloatArray, ...]] = []
-        for places in _chunks(tiles(size, self.side), self.batch_size):
+        for places in chunks(tiles(size, self.side), self.batch_size):
             shown, inside = self._draw([image] * len(places), places)
             output = _seen(compute, shown, inside, mirrored=mirrored)
             for place, scores in zip(places, output.logits, strict=True):
@@ -198,8 +199,3 @@ def _mirror(output: EngineOutput) -> EngineOutput:
     # Contiguous, as torch takes no negative strides.
     turned = np.ascontiguousarray(output.logits[..., ::-1])
     return EngineOutput(logits=turned, words=output.words, features=output.features)
-
-
-def _chunks(places: Sequence[Placement], size: int) -> Iterator[Sequence[Placement]]:
-    for start in range(0, len(places), size):
-        yield places[start : start + size]

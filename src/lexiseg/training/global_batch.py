@@ -123,7 +123,7 @@ class _Normalised(torch.autograd.Function):
 
 
 def _count(images: Tensor) -> float:
-    """Return the number of values of a channel in the whole batch, of which each process has an equal part."""
+    """Return the number of values of a channel in the whole batch; each process has an equal part."""
     return float(images.numel() // images.shape[1] * _size())
 
 

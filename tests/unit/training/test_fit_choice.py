@@ -60,7 +60,9 @@ def test_padding_is_for_shapes_that_differ() -> None:
     assert suggest_fit([wide] * 10, 224).fit == "stretch"  # all are deformed alike
     assert suggest_fit([wide] * 5 + [square] * 5, 224).fit == "pad"
     assert suggest_fit([wide] + [square] * 40, 224).fit == "stretch"  # a single one is no reason
-    assert "1 to 2 times as wide as high" in str(suggest_fit([wide, square] * 5, 224).sentence())
+    said = str(suggest_fit([wide, square] * 5, 224).sentence())
+    assert said.startswith("fit: pad may be better than stretch, because ")
+    assert "1 to 2 times as wide as high" in said
 
 
 def dots(folder: Path, size: tuple[int, int], *, masks: bool = True, count: int = 12) -> Path:
