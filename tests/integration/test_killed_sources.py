@@ -66,3 +66,21 @@ def test_an_archive_into_a_url(images: Path, tmp_path: Path) -> None:
     assert len({line["image"] for line in lines}) == len(lines) == COPIES * 6
     assert list(here.iterdir()) == []
     shutil.rmtree(out)
+
+
+def test_unpacked_images_of_a_killed_process_do_not_stay(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    archive = Path(shutil.make_archive(str(tmp_path / "x"), "zip", images))
+    command = ("predict", "covid-xray", archive, "--out", tmp_path / "out")
+    process = start_in(tmp_path / "here", *command)
+    wait_for(process, lambda: list(temporary.glob("lexiseg-images-*/0/x/*.png")))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert list(temporary.glob("lexiseg-images-*"))
+    outcome = finish(start_in(tmp_path / "here", *command))
+    assert outcome.code == 0, outcome.stderr
+    assert list(temporary.glob("lexiseg-*")) == []

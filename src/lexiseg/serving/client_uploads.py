@@ -7,10 +7,10 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from lexiseg.errors import DataError, UsageError
 from lexiseg.files import disk_errors
+from lexiseg.outputs.private_folder import PrivateFolder
 
 
 class UploadedFile:
@@ -79,11 +79,11 @@ def uploads_of(paths: Sequence[Path]) -> Iterator[list[tuple[str, UploadedFile]]
     """
     if not paths:
         raise UsageError("Expected at least one file or folder to send, got none.", code="LEX-USE-1650")
-    with TemporaryDirectory(prefix="lexiseg-") as place:
+    with PrivateFolder("upload") as place:
         sent = []
         for number, path in enumerate(paths):
             if path.is_dir():
-                packed = Path(place) / f"{number}.zip"
+                packed = place.path / f"{number}.zip"
                 _pack(path, packed)
                 sent.append((f"{path.resolve().name or 'folder'}.zip", UploadedFile(packed, path)))
             else:

@@ -23,7 +23,7 @@ from lexiseg.refinement.refine import Refinement
 from lexiseg.refinement.volume_slice import RefinedImage
 from lexiseg.refinement.write import write_refinement
 from lexiseg.serving.isolated_decoding import UploadedImage
-from lexiseg.serving.jobs.private_folder import open_private
+from lexiseg.serving.jobs.private_files import open_private
 
 #: The DICOM objects that say that a person changed the words.
 CORRECTED_FORMATS = ("seg", "labelmap", "sr")

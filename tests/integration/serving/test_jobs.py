@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import stat
 import tempfile
 import time
@@ -25,7 +24,6 @@ from lexiseg.inference.predictions_file import FailureRecord
 from lexiseg.inference.writers import registry
 from lexiseg.serving.jobs import work
 from lexiseg.serving.jobs.job_list import JobList
-from lexiseg.serving.jobs.private_folder import PrivateFolder
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.metrics import Metrics
 from lexiseg.serving.tokens import new_token
@@ -217,41 +215,3 @@ def test_jobs_belong_to_their_token(
         assert (refused.status_code, refused.json()["error"]["code"]) == (404, "LEX-REQ-1138")
     assert client.get("/v1/jobs", headers=other).json() == {"jobs": []}
     assert client.delete(f"/v1/jobs/{job['id']}", headers=one).status_code == 200
-
-
-def test_folders_of_killed_servers_are_removed(temporary: Path) -> None:
-    left = temporary / "lexiseg-jobs-old"
-    left.mkdir(mode=0o700)
-    (left / ".lock").touch()
-    (left / "a.png").touch()
-    running, other = PrivateFolder(), PrivateFolder()
-    mine = running.new("1")
-    assert not left.exists()
-    other.new("2")
-    assert mine.is_dir()
-    running.remove()
-    other.remove()
-    assert list(temporary.glob("lexiseg-jobs-*")) == []
-
-
-def test_a_folder_that_others_may_change_is_left_alone(temporary: Path) -> None:
-    # Its lock file may be a link to a file of this user, which taking the lock would overwrite.
-    notes = temporary / "notes.txt"
-    notes.write_text("mine")
-    planted = temporary / "lexiseg-jobs-planted"
-    planted.mkdir()
-    planted.chmod(0o777)
-    (planted / ".lock").symlink_to(notes)
-    private = PrivateFolder()
-    private.new("1")
-    private.remove()
-    assert notes.read_text() == "mine"
-    assert planted.is_dir()
-
-
-def test_a_folder_that_a_cleaning_program_removed_is_made_again(temporary: Path) -> None:
-    private = PrivateFolder()
-    shutil.rmtree(private.new("1").parent)
-    assert private.new("2").is_dir()
-    private.remove()
-    assert list(temporary.glob("lexiseg-jobs-*")) == []

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -14,9 +12,9 @@ from lexiseg.clinic.detection import DICOMDIR, require_dicom
 from lexiseg.data.archives import extract, is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES
 from lexiseg.extras import load_module
-from lexiseg.files import disk_errors
 from lexiseg.inference.file_systems import is_url, is_web_address
 from lexiseg.inference.tar_archives import is_plain_tar
+from lexiseg.outputs.private_folder import PrivateFolder
 from lexiseg.printable import counted
 
 _PACKAGE = "lexiseg.inference.sources"
@@ -65,25 +63,18 @@ def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
     patterns: list[str | Path] = []
     labels: dict[Path, str] = {}
     notes: list[str] = []
-    with ExitStack() as stack:
-
-        @cache
-        def private() -> str:
-            # Made only where it is needed: a killed process cannot remove it.
-            with disk_errors(tempfile.gettempdir()):
-                return stack.enter_context(tempfile.TemporaryDirectory(prefix="lexiseg-"))
-
+    with PrivateFolder("images") as private:
         for number, source in enumerate(sources):
             path = Path(source)
             if _is_service(str(source)):
-                folder = Path(private(), str(number), "dicomweb")
+                folder = private.path / str(number) / "dicomweb"
                 load_module(f"{_PACKAGE}.dicomweb_source").copy_images(str(source), folder)
                 labels[folder] = _studies(str(source))
                 patterns.append(folder)
             elif is_url(str(source)):
                 patterns.append(source)
             elif path.is_file() and is_archive(path) and not is_plain_tar(str(path)):
-                folder = Path(private(), str(number), path.name.split(".")[0] or "archive")
+                folder = private.path / str(number) / (path.name.split(".")[0] or "archive")
                 extract(path, folder)
                 labels[folder] = str(path)
                 patterns.append(folder)

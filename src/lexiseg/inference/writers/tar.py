@@ -14,6 +14,7 @@ from lexiseg.files import TEMPORARY_PREFIX, disk_errors
 from lexiseg.inference.predictions_file import PredictionRecord
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target, Writer
 from lexiseg.inference.writers.registry import make_writers
+from lexiseg.outputs.private_folder import PrivateFolder
 from lexiseg.printable import printable_json
 
 #: Folder of the archives below the output folder.
@@ -60,6 +61,7 @@ class TarWriter:
         self._number = self._count = 0
         self._open: tuple[Path, tarfile.TarFile] | None = None
         self._whole: dict[str, bool] = {}
+        self._private = PrivateFolder("outputs")
 
     def file(self, out: Path, number: int) -> Path:
         """Return the path of an archive, by its number from 0."""
@@ -119,6 +121,7 @@ class TarWriter:
         Raises:
             DiskError: There is no space or no permission.
         """
+        self._private.remove()
         if self._open is None:
             return
         if finished:
@@ -131,16 +134,17 @@ class TarWriter:
 
     def _content(self, writer: ImageWriter, image: PredictedImage, batch: Batch) -> bytes | None:
         """Return the file of one format; None if it was refused."""
-        with tempfile.TemporaryDirectory(prefix="lexiseg-") as folder:
-            path = Path(folder) / f"output{writer.suffix}"
-            try:
-                writer.save(image, batch, path)
-            except DataError as error:
-                if not writer.can_refuse:
-                    raise
-                image.refused[writer.name] = f"{error} [{error.code}]"
-                return None
+        path = self._private.path / f"output{writer.suffix}"
+        try:
+            writer.save(image, batch, path)
             return path.read_bytes()
+        except DataError as error:
+            if not writer.can_refuse:
+                raise
+            image.refused[writer.name] = f"{error} [{error.code}]"
+            return None
+        finally:
+            path.unlink(missing_ok=True)
 
     def _archive(self, path: Path) -> tarfile.TarFile:
         """Return the archive that is being written."""

@@ -16,11 +16,11 @@ from lexiseg.errors import LexisegError, RequestError
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.staging import named
 from lexiseg.inference.volumes.prediction import VolumePrediction
+from lexiseg.outputs.private_folder import PrivateFolder
 from lexiseg.printable import counted
 from lexiseg.refinement.refine import Refinement
 from lexiseg.serving.answers import error_record
 from lexiseg.serving.jobs.job import Job, JobSettings
-from lexiseg.serving.jobs.private_folder import PrivateFolder
 from lexiseg.serving.jobs.work import StoppedError, run_job
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.metrics import Metrics
@@ -72,7 +72,7 @@ class JobList:
     def __init__(self, limits: Limits, metrics: Metrics) -> None:
         self._limits, self._metrics = limits, metrics
         self._jobs: dict[str, Job] = {}
-        self._private = PrivateFolder()
+        self._private = PrivateFolder("jobs")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lexiseg-job")
         self._running: set[asyncio.Task[None]] = set()
         self._arriving: set[JobPlace] = set()

@@ -25,7 +25,7 @@ from lexiseg.refinement.refine import Refinement, refine_decoded, statement_for
 from lexiseg.serving.corrected_files import CORRECTED_FORMATS, write_corrected, write_masks
 from lexiseg.serving.jobs.job import Job
 from lexiseg.serving.jobs.job_inputs import JobInputs, job_inputs
-from lexiseg.serving.jobs.private_folder import open_private
+from lexiseg.serving.jobs.private_files import open_private
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.served_predictor import ServedPredictor
 from lexiseg.serving.volumes.process_client import VolumeProcesses

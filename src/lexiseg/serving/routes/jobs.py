@@ -22,7 +22,7 @@ from lexiseg.serving.gate import facts_of
 from lexiseg.serving.interface import REFUSALS, form_body, json_answer
 from lexiseg.serving.jobs.archives import check_zip, is_zip
 from lexiseg.serving.jobs.job import Job, JobSettings
-from lexiseg.serving.jobs.private_folder import open_private
+from lexiseg.serving.jobs.private_files import open_private
 from lexiseg.serving.jobs.work import check_served
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.models import ServedModel
