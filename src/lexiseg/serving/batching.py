@@ -104,6 +104,8 @@ class Batcher(Generic[Item, Result]):
             self.reserved -= items
             self._coming -= places.free
             places.free = 0
+            # A batch that waits for these items, which do not come, goes on.
+            self._arrived.set()
 
     def retry_after(self) -> int:
         """Return the whole seconds after which half of what waits now is computed, at least 1."""

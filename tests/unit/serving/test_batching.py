@@ -57,6 +57,24 @@ def test_items_that_come_together_are_computed_together() -> None:
     assert doubler.batches == [[1, 2, 3, 4], [5, 6]]
 
 
+def test_an_item_does_not_wait_for_one_that_cannot_be_prepared() -> None:
+    async def run() -> float:
+        with pytest.raises(ValueError, match="unreadable"), batcher.places(1):
+            waiting = asyncio.create_task(alone())
+            await asyncio.sleep(0.05)
+            raise ValueError("unreadable")
+        started = time.monotonic()
+        await waiting
+        return time.monotonic() - started
+
+    async def alone() -> int:
+        with batcher.places(1) as places:
+            return await places.result(1)
+
+    with batcher_of(Doubler(), BatchSettings(most=4, max_wait=30, waiting=10)) as batcher:
+        assert asyncio.run(run()) < 15
+
+
 def test_one_item_does_not_wait_for_others() -> None:
     async def run() -> float:
         started = time.monotonic()
