@@ -139,4 +139,4 @@ def _lmm_options(
 
 def _progress() -> HeartbeatProgress:
     """Return the progress of descriptions; their tally states count and time left."""
-    return HeartbeatProgress(BarColumn(), line=lambda task: task.description)
+    return HeartbeatProgress(BarColumn(), line=lambda task, _: task.description)

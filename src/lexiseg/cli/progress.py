@@ -36,10 +36,10 @@ class HeartbeatProgress(Progress):
 
     Args:
         *columns: The columns of the bar; the description follows them, cut to the width of the terminal.
-        line: The line of a task for logs.
+        line: The line of a task for logs, from the task and its steps per second, if they are known.
     """
 
-    def __init__(self, *columns: ProgressColumn, line: Callable[[Task], str]) -> None:
+    def __init__(self, *columns: ProgressColumn, line: Callable[[Task, float | None], str]) -> None:
         console = PrintableConsole(stderr=True, soft_wrap=True, highlight=False)
         quiet = output_mode().quiet
         # The last column, the description, takes what the others leave.
@@ -49,6 +49,9 @@ class HeartbeatProgress(Progress):
         self._beats = not quiet and not console.is_terminal
         self._line = line
         self._next = time.monotonic() + FIRST_LINE_S
+        # When the first steps of each task were done, and how many: what comes before them, such as loading a
+        # network, says nothing about the rate.
+        self._begun: dict[TaskID, tuple[float, float]] = {}
 
     def advance(self, task_id: TaskID, advance: float = 1) -> None:
         """Count steps of a task."""
@@ -61,9 +64,16 @@ class HeartbeatProgress(Progress):
         self._beat(task_id)
 
     def _beat(self, task_id: TaskID) -> None:
-        if self._beats and time.monotonic() >= self._next:
-            self._next = time.monotonic() + LINE_EVERY_S
-            self.console.print(self._line(self._tasks[task_id]))
+        if not self._beats:
+            return
+        now, task = time.monotonic(), self._tasks[task_id]
+        if task.completed and task_id not in self._begun:
+            self._begun[task_id] = now, task.completed
+        if now >= self._next:
+            self._next = now + LINE_EVERY_S
+            started, steps = self._begun.get(task_id, (now, 0))
+            speed = (task.completed - steps) / (now - started) if now > started else None
+            self.console.print(self._line(task, speed))
 
 
 class RateColumn(ProgressColumn):
@@ -101,16 +111,15 @@ def downloads_progress() -> HeartbeatProgress:
     return HeartbeatProgress(*columns, line=_bytes_line)
 
 
-def _bytes_line(task: Task) -> str:
+def _bytes_line(task: Task, speed: float | None) -> str:
     """Return the line of a task that counts bytes."""
     total = "" if not task.total else f" of {task.total / 1e6:.0f}"
     return f"{task.description}: {task.completed / 1e6:.0f}{total} MB"
 
 
-def _counted_line(task: Task) -> str:
+def _counted_line(task: Task, speed: float | None) -> str:
     """Return the line of a task that counts."""
     done, total = int(task.completed), task.total
-    speed = task.completed / task.elapsed if task.elapsed else None
     parts = [f"{task.description}: {done}"]
     if total:
         parts = [f"{task.description}: {done} of {int(total)} ({task.percentage:.0f} %)"]

@@ -34,7 +34,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_lines_where_there_is_no_terminal(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     with counted_progress() as progress:
-        progress.get_time = clock
         task = progress.add_task("predicting", total=1000)
         for second in range(1, 201):
             clock.now = float(second)
@@ -50,8 +49,9 @@ def test_lines_where_there_is_no_terminal(clock: Clock, capsys: pytest.CaptureFi
 
 def test_lines_of_an_unknown_total_and_of_downloads(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     with counted_progress() as progress:
-        progress.get_time = clock
         task = progress.add_task("evaluating", total=None)
+        clock.now = 2.0
+        progress.update(task, completed=1)
         clock.now = 20.0
         progress.update(task, completed=10)
     with downloads_progress() as progress:
@@ -61,6 +61,21 @@ def test_lines_of_an_unknown_total_and_of_downloads(clock: Clock, capsys: pytest
     assert capsys.readouterr().err.splitlines() == [
         "evaluating: 10, 2.0 s each",
         "images.zip: 20 of 50 MB",
+    ]
+
+
+def test_the_time_until_the_first_step_is_not_in_the_rate(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with counted_progress() as progress:
+        task = progress.add_task("evaluating", total=100)
+        clock.now = 50.0  # such as loading a network
+        progress.update(task, completed=1)
+        clock.now = 120.0
+        progress.update(task, completed=71)
+    assert capsys.readouterr().err.splitlines() == [
+        "evaluating: 1 of 100 (1 %)",
+        "evaluating: 71 of 100 (71 %), 1.0/s, about 29 s left",
     ]
 
 
