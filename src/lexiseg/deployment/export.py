@@ -11,7 +11,7 @@ from typing import Literal, cast
 import onnx
 
 from lexiseg._version import __version__
-from lexiseg.data.readers import read_image
+from lexiseg.data.readers import read_image_with_facts
 from lexiseg.deployment.onnx_model import add_metadata, make_onnx_model
 from lexiseg.deployment.parity import (
     EXACT,
@@ -109,7 +109,12 @@ def export(
             code="LEX-USE-878",
         )
     images = (
-        [read_image(target.image) for target in find_targets([str(path) for path in check])] if check else []
+        [
+            read_image_with_facts(target.image).displayed
+            for target in find_targets([str(path) for path in check])
+        ]
+        if check
+        else []
     )
     reference = Predictor(run, PredictionOptions(engine="torch"))
     model = make_onnx_model(run, cast("TorchEngine", reference.engine))

@@ -132,7 +132,7 @@ def calibrate_on(
         if progress is not None:
             progress(done, len(samples))
     scores, labels = np.concatenate(validation.scores), np.concatenate(validation.labels)
-    chosen = choose_temperature(validation.scores, validation.labels)
+    chosen = choose_temperature(validation.scores, validation.labels, validation.patients)
     temperature = chosen.temperature
     about = describe_data(index, samples, "val")
     return Calibration(
@@ -166,6 +166,7 @@ class _ValidationCases:
     labels: list[npt.NDArray[np.uint8]] = field(default_factory=list)
     signals: list[dict[str, float]] = field(default_factory=list)
     dice: list[float] = field(default_factory=list)
+    patients: list[str] = field(default_factory=list)
 
     def add(self, sample: Sample, prediction: Prediction, index: DatasetIndex) -> None:
         assert sample.mask is not None
@@ -184,18 +185,19 @@ class _ValidationCases:
         self.scores.append(np.log(np.maximum(probability, _LEAST)).T.astype(np.float32))
         self.labels.append(truth.ravel()[drawn])
         self.signals.append(prediction.signals)
+        self.patients.append(sample.patient or sample.id)
         self.dice.append(mean_dice(prediction.mask, truth, index.num_classes))
 
 
 @dataclass(frozen=True, kw_only=True)
 class TemperatureFit:
-    """A temperature, and what it is worth on cases that it was not fitted on.
+    """A temperature, and what it is worth on patients that it was not fitted on.
 
     Attributes:
-        temperature: The temperature; 1 where a fitted one does not help on such cases.
-        ece_before: Calibration error without a temperature, mean of the folds, 0..1; None with one case.
+        temperature: The temperature; 1 where a fitted one does not help on such patients.
+        ece_before: Calibration error without a temperature, mean of the folds, 0..1; None with one patient.
         ece_after: Calibration error of each fold with the temperature of the others, mean, 0..1; None with
-            one case.
+            one patient.
     """
 
     temperature: float
@@ -204,22 +206,27 @@ class TemperatureFit:
 
 
 def choose_temperature(
-    scores: Sequence[npt.NDArray[np.floating]], labels: Sequence[npt.NDArray[np.integer]]
+    scores: Sequence[npt.NDArray[np.floating]],
+    labels: Sequence[npt.NDArray[np.integer]],
+    patients: Sequence[str],
 ) -> TemperatureFit:
-    """Return the temperature of all cases if fitted ones help on cases that they were not fitted on, else 1.
+    """Return the temperature of all cases if fitted ones help on other patients' cases, else 1.
 
     Args:
         scores: Logits of the pixels of each case, `(N, classes)`, background first.
         labels: Their true labels, `(N,)` each.
+        patients: The patient of each case; where none is known, a name of its own.
     """
-    folds = min(_FOLDS, len(scores))
+    numbers = {patient: number for number, patient in enumerate(dict.fromkeys(patients))}
+    folds = min(_FOLDS, len(numbers))
     if folds < 2:
         return TemperatureFit(temperature=1.0, ece_before=None, ece_after=None)
+    fold_of = [numbers[patient] % folds for patient in patients]
     before, after = [], []
     for fold in range(folds):
-        others = [case for case in range(len(scores)) if case % folds != fold]
+        others = [case for case, number in enumerate(fold_of) if number != fold]
         fitted = fit_temperature(*_pixels(scores, labels, others))
-        held_out = _pixels(scores, labels, range(fold, len(scores), folds))
+        held_out = _pixels(scores, labels, [case for case, number in enumerate(fold_of) if number == fold])
         before.append(_ece(*held_out, 1.0))
         after.append(_ece(*held_out, fitted))
     helps = np.mean(after) < np.mean(before)

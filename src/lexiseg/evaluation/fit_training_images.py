@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lexiseg._version import __version__
 from lexiseg.data import DatasetIndex, Sample
-from lexiseg.data.readers import read_image
+from lexiseg.data.readers import read_image_with_facts
 from lexiseg.engines.choice import load_engine
 from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.checks import check_unseen
@@ -206,7 +206,10 @@ def _vectors(samples: Sequence[Sample], member: Member, progress: Progress | Non
     """Return the vectors of all samples by aspect, `(N, D)`."""
     found: dict[Aspect, list[npt.NDArray[np.floating]]] = {}
     for start in range(0, len(samples), BATCH_SIZE):
-        images = [read_image(sample.image) for sample in samples[start : start + BATCH_SIZE]]
+        # As prediction compares them: in their usual display.
+        images = [
+            read_image_with_facts(sample.image).displayed for sample in samples[start : start + BATCH_SIZE]
+        ]
         pictures = member.whole_images.pictures(images)
         features = member.output(pictures.images, pictures.inside).features
         for aspect, values in describe_images(images, features).items():

@@ -39,6 +39,8 @@ class RefinementRecord(FileRecord):
     Attributes:
         schema_version: Version of this schema.
         image: The image file, or the volume file.
+        pixels_sha256: SHA-256 of the picture that was refined: of its shape, such as "(512, 512, 3)", and its
+            pixels (uint8) as they are stored, or as a slice of a volume is displayed.
         run: Name of the run.
         said: What the person said, as it was written.
         unread: What could not be read of it, one sentence each.
@@ -57,12 +59,14 @@ class RefinementRecord(FileRecord):
         area_px: Pixels per foreground class name, of the refined mask.
         model_area_px: The same of the mask of the model.
         area_mm2: Square millimetres per foreground class name; None if the spacing is not known.
+        frame: Number of the frame of a DICOM file, from 1; None for other files.
         axis: The voxel axis along which the slices of a volume are counted; None for an image.
         slice: Number of the slice of a volume, from 1; its masks lie as the slice is displayed. None for an
             image.
     """
 
     image: str
+    pixels_sha256: str
     run: str
     said: tuple[str, ...]
     unread: tuple[str, ...]
@@ -80,6 +84,7 @@ class RefinementRecord(FileRecord):
     area_px: dict[str, int]
     model_area_px: dict[str, int]
     area_mm2: dict[str, float] | None
+    frame: int | None = None
     axis: VoxelAxis | None = None
     slice: int | None = None
 
@@ -89,9 +94,11 @@ class RefinementRecord(FileRecord):
         refinement: Refinement,
         *,
         image: Path,
+        pixels_sha256: str,
         run: str,
         mask: str,
         model_mask: str,
+        frame: int | None = None,
         axis: VoxelAxis | None = None,
         number: int | None = None,
     ) -> RefinementRecord:
@@ -100,15 +107,18 @@ class RefinementRecord(FileRecord):
         Args:
             refinement: The refinement.
             image: The image file.
+            pixels_sha256: SHA-256 of the picture.
             run: Name of the run.
             mask: File name of the refined mask.
             model_mask: File name of the mask of the model.
+            frame: Number of the frame of a DICOM file, from 1.
             axis: The voxel axis along which the slices of a volume are counted.
             number: Number of the slice of a volume, from 1.
         """
         found = refinement.prediction
         return cls(
             image=str(image),
+            pixels_sha256=pixels_sha256,
             run=run,
             said=refinement.statement.texts,
             unread=refinement.statement.problems,
@@ -135,6 +145,7 @@ class RefinementRecord(FileRecord):
             area_px=refinement.area_px,
             model_area_px=found.area_px,
             area_mm2=rounded_sizes(refinement.area_mm2),
+            frame=frame,
             axis=axis,
             slice=number,
         )

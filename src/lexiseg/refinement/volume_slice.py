@@ -7,9 +7,12 @@ volume would put a lesion into each of its slices.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from lexiseg.clinic.orientation import NO_TURN
 from lexiseg.clinic.view import View
@@ -28,7 +31,7 @@ _AXES: tuple[VoxelAxis, ...] = ("i", "j", "k")
 
 @dataclass(frozen=True, kw_only=True)
 class RefinedImage:
-    """An image that is refined.
+    """An image that is refined: a file, a frame of a DICOM file, or a slice of a volume.
 
     Attributes:
         path: Its file.
@@ -43,6 +46,17 @@ class RefinedImage:
     decoded: DecodedImage
     axis: VoxelAxis | None = None
     slice: int | None = None
+
+    @property
+    def frame(self) -> int | None:
+        """Number of the frame of a DICOM file, from 1; None for other files."""
+        return None if self.decoded.facts is None or self.slice is not None else self.decoded.facts.frame
+
+    @property
+    def pixels_sha256(self) -> str:
+        """SHA-256 of the shape and the pixels."""
+        pixels = np.ascontiguousarray(self.decoded.pixels)
+        return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
 
 
 def refined_image(
@@ -74,7 +88,11 @@ def refined_image(
                 "several frames, choose a frame with --frame.",
                 code="LEX-USE-1431",
             )
-        return RefinedImage(path=path, name=path.stem, decoded=read_image_with_facts(path, view))
+        decoded = read_image_with_facts(path, view)
+        several = decoded.facts is not None and view.frame is not None
+        return RefinedImage(
+            path=path, name=f"{path.stem}_frame{view.frame}" if several else path.stem, decoded=decoded
+        )
     if number is None:
         raise UsageError(
             f"{path} is a volume. Words name places in a picture, so refine corrects one slice: add --slice "

@@ -54,6 +54,8 @@ class RefinedFiles:
         return RefinementRecord.of(
             self.refinement,
             image=self.source.path,
+            pixels_sha256=self.source.pixels_sha256,
+            frame=self.source.frame,
             axis=self.source.axis,
             number=self.source.slice,
             run=run,
@@ -73,8 +75,8 @@ def refine_to_files(
 ) -> RefinedFiles:
     """Refine the prediction of an image, or of a slice of a volume, and write the result into a folder.
 
-    An earlier refinement of the same image in this folder is replaced. Names that are too long are shortened,
-    as those of predictions are.
+    An earlier refinement of the same picture in this folder is replaced. Names that are too long are
+    shortened, as those of predictions are.
 
     Args:
         predictor: A loaded run.
@@ -98,7 +100,7 @@ def refine_to_files(
     record, *others = _paths(out, source)
     with owned_folder(out) as folder:
         folder.refuse_others((record, *others))
-        _refuse_other_image(image, record)
+        _refuse_other_image(source, record)
         refinement = refine_decoded(predictor, source.decoded, statement)
         return write_refinement(folder, refinement, predictor=predictor, source=source)
 
@@ -146,7 +148,7 @@ def _paths(out: Path, source: RefinedImage) -> tuple[Path, Path, Path, Path]:
     return record, mask, model_mask, overlay
 
 
-def _refuse_other_image(image: Path, record: Path) -> None:
+def _refuse_other_image(source: RefinedImage, record: Path) -> None:
     """Refuse to replace the refinement of another image of the same name.
 
     Raises:
@@ -156,8 +158,10 @@ def _refuse_other_image(image: Path, record: Path) -> None:
     if not record.exists():
         return
     earlier = read_record(record, RefinementRecord, remedy="Remove it, or choose another --out.")
-    if Path(earlier.image).absolute() != image.absolute():
+    # By its content, as a path can be relative to another folder.
+    if earlier.pixels_sha256 != source.pixels_sha256:
         raise UsageError(
-            f"{record} is the refinement of another image, {earlier.image}. Choose another --out.",
+            f"{record} is the refinement of another image of this name, or of another window: "
+            f"{earlier.image}. Choose another --out.",
             code="LEX-USE-308",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def test_a_frame_and_a_window_are_refined(tmp_path: Path) -> None:
         RUNNER.invoke(app, arguments, catch_exceptions=False)
     done = RUNNER.invoke(app, [*arguments, "--frame", "2", "--window", "40,400"])
     assert done.exit_code == 0, done.output
-    drawn = np.asarray(Image.open(tmp_path / "out" / "ct_overlay.png"))
+    drawn = np.asarray(Image.open(tmp_path / "out" / "ct_frame2_overlay.png"))
 
     def share_of(view: View) -> float:
         return float((drawn == read_image_with_facts(path, view).pixels).all(axis=2).mean())
@@ -45,5 +46,12 @@ def test_a_frame_and_a_window_are_refined(tmp_path: Path) -> None:
     assert chosen > 0.8
     assert share_of(View(frame=1, window=window)) < chosen
     assert share_of(View(frame=2)) < chosen
+    # Another frame of the file has names of its own; another window of the frame is refused.
+    done = RUNNER.invoke(app, [*arguments, "--frame", "1", "--window", "40,400"])
+    assert done.exit_code == 0, done.output
+    records = [json.loads((tmp_path / "out" / f"ct_frame{n}.json").read_text()) for n in (1, 2)]
+    assert [record["frame"] for record in records] == [1, 2]
+    with refuses("LEX-USE-308", "window"):
+        RUNNER.invoke(app, [*arguments, "--frame", "2", "--window", "50,350"], catch_exceptions=False)
     with pytest.raises(Exception, match="no frame 3"):
         RUNNER.invoke(app, [*arguments, "--frame", "3"], catch_exceptions=False)

@@ -37,6 +37,11 @@ def pixels(temperature: float, classes: int, count: int = 40_000) -> tuple[np.nd
     return scores, labels
 
 
+def names(count: int) -> list[str]:
+    """Return patients with one case each."""
+    return [f"p{number}" for number in range(count)]
+
+
 @pytest.mark.parametrize(("temperature", "classes"), [(2.0, 2), (0.5, 2), (1.0, 2), (1.6, 4)])
 def test_finds_the_temperature_the_labels_were_drawn_with(temperature: float, classes: int) -> None:
     assert fit_temperature(*pixels(temperature, classes)) == pytest.approx(temperature, rel=0.03)
@@ -44,7 +49,7 @@ def test_finds_the_temperature_the_labels_were_drawn_with(temperature: float, cl
 
 def test_a_temperature_that_helps_on_other_cases_is_used() -> None:
     scores, labels = pixels(2.0, 2)
-    chosen = choose_temperature(np.split(scores, 10), np.split(labels, 10))
+    chosen = choose_temperature(np.split(scores, 10), np.split(labels, 10), names(10))
     assert chosen.temperature == pytest.approx(2.0, rel=0.03)
     assert chosen.ece_after is not None
     assert chosen.ece_before is not None
@@ -54,15 +59,29 @@ def test_a_temperature_that_helps_on_other_cases_is_used() -> None:
 def test_a_temperature_that_does_not_help_on_other_cases_stays_1() -> None:
     # One half of the cases asks for 0.5, the other for 2: what is fitted on one half harms the other.
     parts = [pixels(temperature, 2, 4000) for temperature in (2.0, 0.5)]
-    chosen = choose_temperature([part[0] for part in parts], [part[1] for part in parts])
+    chosen = choose_temperature([part[0] for part in parts], [part[1] for part in parts], names(2))
     assert chosen.temperature == 1.0
     assert chosen.ece_after is not None
     assert chosen.ece_before is not None
     assert chosen.ece_after > chosen.ece_before
 
 
+def test_cases_of_a_patient_stay_together() -> None:
+    # Two patients, who ask for 0.5 and for 2, with three cases each: no case of one helps the other.
+    parts = [pixels(temperature, 2, 2000) for temperature in (2.0, 0.5) * 3]
+    scores, labels = [part[0] for part in parts], [part[1] for part in parts]
+    chosen = choose_temperature(scores, labels, ["a", "b"] * 3)
+    assert chosen == choose_temperature(
+        [np.concatenate(scores[0::2]), np.concatenate(scores[1::2])],
+        [np.concatenate(labels[0::2]), np.concatenate(labels[1::2])],
+        ["a", "b"],
+    )
+    assert chosen.temperature == 1.0
+    assert choose_temperature(scores, labels, ["a"] * 6).ece_before is None
+
+
 def test_one_case_gives_no_temperature() -> None:
-    chosen = choose_temperature(*([part] for part in pixels(2.0, 2, 1000)))
+    chosen = choose_temperature(*([part] for part in pixels(2.0, 2, 1000)), names(1))
     assert (chosen.temperature, chosen.ece_before, chosen.ece_after) == (1.0, None, None)
 
 

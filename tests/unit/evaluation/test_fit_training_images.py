@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from dicom_files import dicom_file
+from lexiseg.data.sample import Sample
 from lexiseg.evaluation import fit_training_images as fit
 from lexiseg.evaluation.fit_training_images import fit_aspect, fit_limit
 from refusals import refuses
@@ -40,6 +43,26 @@ def test_few_images_have_few_main_directions() -> None:
 def test_the_limit_by_hand() -> None:
     assert fit_limit(np.full(30, 0.2)) == 1.0  # never below the distance of a training image
     assert fit_limit(np.arange(201.0)) == 199.0  # one of 201 is above it, 0.5 %
+
+
+def test_images_are_described_as_they_are_displayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prediction compares displayed images; a file can store them upside down."""
+    shown = np.arange(16, dtype=np.uint8).reshape(4, 4) * 10
+    file = dicom_file(tmp_path / "a.dcm", shown[::-1].copy(), PatientOrientation=["L", "H"])
+    described: list[np.ndarray] = []
+
+    def describe(images: list[np.ndarray], features: object) -> dict[str, np.ndarray]:
+        described.extend(images)
+        return {"layout": np.zeros((len(images), 1))}
+
+    monkeypatch.setattr(fit, "describe_images", describe)
+    member = SimpleNamespace(
+        whole_images=SimpleNamespace(pictures=lambda images: SimpleNamespace(images=None, inside=None)),
+        output=lambda images, inside: SimpleNamespace(features=None),
+    )
+    fit._vectors([Sample(id="a", split="train", image=file, mask=None)], member, None)  # type: ignore[arg-type]
+    (pixels,) = described
+    assert (np.diff(pixels[:, 0, 0].astype(int)) > 0).all()
 
 
 def test_a_shipped_model_is_not_changed(tmp_path: Path) -> None:

@@ -182,9 +182,24 @@ def test_files_of_a_refinement(tmp_path: Path, predictor: Predictor, images: lis
     refine_to_files(predictor, images[0], out, say="left: upper left lung")
     elsewhere = tmp_path / "elsewhere" / images[0].name
     elsewhere.parent.mkdir()
-    elsewhere.write_bytes(images[0].read_bytes())
+    elsewhere.write_bytes(images[1].read_bytes())
     with refuses("LEX-USE-308", "another image"):
         refine_to_files(predictor, elsewhere, out, say="left: upper left lung")
+
+
+def test_images_are_told_apart_by_content_and_not_by_a_relative_path(
+    tmp_path: Path, predictor: Predictor, images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, say = tmp_path / "out", "left: upper left lung"
+    for folder, image in (("a", images[0]), ("b", images[1])):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "image.png").write_bytes(image.read_bytes())
+    monkeypatch.chdir(tmp_path / "a")
+    refine_to_files(predictor, "image.png", out, say=say)
+    monkeypatch.chdir(tmp_path / "b")
+    with refuses("LEX-USE-308", "another image"):
+        refine_to_files(predictor, "image.png", out, say=say)
+    refine_to_files(predictor, "../a/image.png", out, say=say)
 
 
 def test_foreign_files_are_not_replaced(tmp_path: Path, predictor: Predictor, images: list[Path]) -> None:
