@@ -28,8 +28,9 @@ from lexiseg.data import DatasetIndex, Sample, open_dataset
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.errors import LexisegError
 from lexiseg.evaluation.retrieval import References
+from lexiseg.evaluation.suspicion_ranking import CaseFindings, rank
 from lexiseg.evaluation.suspicion_signs import KINDS, Expectation, Kind
-from lexiseg.evaluation.suspicions import CaseFindings, judge, rank
+from lexiseg.evaluation.suspicions import judge
 from lexiseg.inference.predictor import Predictor
 from lexiseg.words.flips import flip
 from lexiseg.words.measure import measure_indices

@@ -22,7 +22,9 @@ class Suspicion(Record):
         kind: The error that is suspected most.
         score: Sign of this error: 0 is the median of all cases, 1 the value that a tenth of them exceeds.
         reasons: Why, in words.
-        scores: The scores of all errors that were looked for.
+        scores: The scores of all errors that were looked for. That of swapped sides can be the largest one
+            although another error is suspected: it counts only where the report fits better with left and
+            right exchanged.
         report: The report; None without one.
         told: Phrase per factor that was read in the report, None where unknown; empty without a report.
         retrieved: Phrase per factor that the run retrieves; empty for a run that names no words.

@@ -14,6 +14,8 @@ from lexiseg.words.vocabulary import Vocabulary
 
 # A phrase of the report is named if the run gives it a lower probability.
 _UNLIKELY = 0.3
+# Smaller shares of an image are not written as a number.
+_LEAST_SHOWN = 0.001
 
 Probabilities = Sequence[npt.NDArray[np.floating]]
 
@@ -40,10 +42,12 @@ def reasons(
         doubted: Mean probability of lesion inside the mask; None where it marks nothing.
     """
     found = []
-    if kind == "missing lesion" and missing is not None:
-        found.append(f"The run sees lesion outside the mask, on {100 * missing:.1f} % of the image.")
+    if kind == "missing lesion" and missing:
+        share = f"{100 * missing:.1f} %" if missing >= _LEAST_SHOWN else "less than 0.1 %"
+        found.append(f"The run sees lesion outside the mask, on {share} of the image.")
     if kind == "invented lesion" and doubted is not None:
-        found.append(f"Inside the mask, the mean probability of lesion is only {doubted:.2f}.")
+        only = "only " if doubted < 0.5 else ""
+        found.append(f"Inside the mask, the mean probability of lesion is {only}{doubted:.2f}.")
     if vocabulary is None or told is None:
         return tuple(found)
     if kind == "swapped sides":

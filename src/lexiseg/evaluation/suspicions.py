@@ -19,18 +19,16 @@ from lexiseg.evaluation.options import PredictionKeywords
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.result_folder import result_folder
 from lexiseg.evaluation.retrieval import References
-from lexiseg.evaluation.suspicion_file import Suspicion, SuspicionFailure, Suspicions
+from lexiseg.evaluation.suspicion_file import SuspicionFailure, Suspicions
 from lexiseg.evaluation.suspicion_page import MOST_SHOWN, build_page
-from lexiseg.evaluation.suspicion_reasons import reasons
+from lexiseg.evaluation.suspicion_ranking import CaseFindings, rank
 from lexiseg.evaluation.suspicion_signs import (
     KINDS,
     Expectation,
     Kind,
-    Signs,
     count_differences,
     mask_signs,
     report_signs,
-    standardise,
 )
 from lexiseg.files import refuse_blocked
 from lexiseg.inference.options import PredictionOptions
@@ -52,9 +50,6 @@ NO_REPORTS = "Reports are not checked: the data set has none."
 
 Progress = Callable[[int, int], None]
 
-# Standardised value from which the sign of swapped sides is clear.
-_CLEARLY = 1.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunSamples:
@@ -67,33 +62,6 @@ class RunSamples:
 
     predictor: PathPredictor
     samples: tuple[Sample, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CaseFindings:
-    """What was found in one case, before cases are compared with each other.
-
-    Attributes:
-        sample: The sample.
-        signs: Its signs by kind.
-        told: Phrases of its report, one index per factor; None without a report that can be read.
-        measured: Phrases measured on its mask; None without mask or words.
-        retrieved: Probabilities of all phrases per factor; empty where reports are not checked.
-        vocabulary: The vocabulary of the phrases; None where reports are not checked.
-        dice: Dice of mask and predicted mask; None without a mask.
-        missing: Share of the image where the run sees lesion outside the mask, 0..1; None without a mask.
-        doubted: Mean probability of lesion inside the mask; None where it marks nothing.
-    """
-
-    sample: Sample
-    signs: Signs
-    told: tuple[int, ...] | None
-    measured: tuple[int, ...] | None
-    retrieved: tuple[npt.NDArray[np.floating], ...]
-    vocabulary: Vocabulary | None
-    dice: float | None
-    missing: float | None
-    doubted: float | None
 
 
 def find_suspicions(
@@ -280,26 +248,6 @@ def judge(
     )
 
 
-def rank(cases: Sequence[CaseFindings], index: DatasetIndex) -> tuple[Suspicion, ...]:
-    """Return the cases, most suspicious first.
-
-    The sign of each kind is standardised over all cases; the largest value of a case counts. Swapped sides
-    make the sign of another report large too, so a report that fits better with left and right exchanged
-    counts as swapped.
-    """
-    if not cases:
-        return ()
-    table = np.stack(
-        [standardise(np.array([case.signs.get(kind, np.nan) for case in cases])) for kind in KINDS], axis=1
-    )
-    worst = np.nanargmax(table, axis=1)
-    order = np.argsort(-table[np.arange(len(cases)), worst], kind="stable")
-    return tuple(
-        _suspicion(place, cases[i], table[i], int(worst[i]), index)
-        for place, i in enumerate(order.tolist(), start=1)
-    )
-
-
 def write_suspicions(
     found: Suspicions, index: DatasetIndex, parts: Sequence[RunSamples], folder: OutputFolder
 ) -> None:
@@ -352,49 +300,3 @@ def _references(index: DatasetIndex, run: Run) -> References | None:
             code="LEX-USE-900",
         )
     return References(kind="reports", vocabulary=vocabulary, side=run.side, data_side=index.side)
-
-
-def _suspicion(
-    place: int,
-    case: CaseFindings,
-    scores: npt.NDArray[np.float64],
-    worst: int,
-    index: DatasetIndex,
-) -> Suspicion:
-    sample, kind, vocabulary = case.sample, KINDS[worst], case.vocabulary
-    swapped = KINDS.index("swapped sides")
-    if kind == "other report" and case.signs.get("swapped sides", 0) > 0 and scores[swapped] > _CLEARLY:
-        kind = "swapped sides"
-    factors = () if vocabulary is None else vocabulary.factors
-    image = sample.image
-    shown = image.relative_to(index.root) if image.is_relative_to(index.root) else image
-
-    def phrases(indices: tuple[int, ...] | None) -> dict[str, str | None]:
-        if indices is None:
-            return {}
-        return {
-            factor.name: None if position == UNKNOWN else factor.phrases[position]
-            for factor, position in zip(factors, indices, strict=True)
-        }
-
-    return Suspicion(
-        rank=place,
-        id=sample.id,
-        image=shown.as_posix(),
-        split=sample.split,
-        kind=kind,
-        score=round(float(scores[worst]), 4),
-        reasons=reasons(
-            kind, case.told, case.measured, case.retrieved, vocabulary,
-            missing=case.missing, doubted=case.doubted,
-        ),
-        scores={name: round(float(s), 4) for name, s in zip(KINDS, scores, strict=True) if not np.isnan(s)},
-        report=sample.report,
-        told=phrases(case.told),
-        retrieved={
-            factor.name: factor.phrases[int(np.argmax(probability))]
-            for factor, probability in zip(factors, case.retrieved, strict=True)
-        },
-        measured=phrases(case.measured),
-        dice=None if case.dice is None else round(case.dice, 4),
-    )  # fmt: skip

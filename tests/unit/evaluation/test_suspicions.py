@@ -13,8 +13,11 @@ import pandas as pd
 import pytest
 
 from html_page import Page
-from lexiseg.data import open_dataset
+from lexiseg.data import DatasetIndex, Sample, open_dataset
+from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.evaluation import suspicions
+from lexiseg.evaluation.suspicion_ranking import CaseFindings, rank
+from lexiseg.evaluation.suspicion_reasons import reasons
 from lexiseg.evaluation.suspicion_signs import (
     KINDS,
     count_differences,
@@ -107,6 +110,68 @@ def test_standardised_by_hand() -> None:
     assert standardise(np.array([0.0] * 15 + [4.0]))[-1] == pytest.approx(4 / (4 * np.sqrt(15) / 16))
     assert standardise(np.zeros(3)).tolist() == [0, 0, 0]
     assert np.isnan(standardise(np.full(2, np.nan))).all()
+
+
+def found_in(name: str, signs: dict[Any, float]) -> CaseFindings:
+    """Return what was found in one case: a report of the left lung, which the run finds likely."""
+    return CaseFindings(
+        sample=Sample(id=name, image=Path(f"{name}.png"), mask=None, split="test"),
+        signs=signs, told=LEFT, measured=LEFT, retrieved=sure(LEFT), vocabulary=load_vocabulary("chest"),
+        dice=1.0, missing=0.0, doubted=0.9,
+    )  # fmt: skip
+
+
+def ranked(cases: list[CaseFindings]) -> dict[str, Any]:
+    """Return the ranked cases by id, in their order."""
+    index = DatasetIndex(
+        root=Path("data"), name="data", layout="folders", samples=(), coding=MaskCoding(kind="values"),
+        class_names=("background", "lesion"),
+    )  # fmt: skip
+    return {case.id: case for case in rank(cases, index)}
+
+
+def test_sides_count_as_swapped_only_where_the_report_fits_better_exchanged() -> None:
+    # Of 20 cases all reports fit worse exchanged, case 19 by least: far above the median too.
+    usual = [
+        found_in(f"case{n}", {"missing lesion": n / 100, "other report": 1.0, "swapped sides": -9 + n / 100})
+        for n in range(19)
+    ]
+    least = {"missing lesion": 0.12, "other report": 1.1, "swapped sides": -0.5}
+    cases = ranked([*usual, found_in("case19", least)])
+    odd = cases["case19"]
+    assert odd.scores["swapped sides"] == max(odd.scores.values()) > 10
+    assert (odd.kind, odd.score) == ("other report", odd.scores["other report"])
+    assert not any("exchanged" in reason for case in cases.values() for reason in case.reasons)
+    # The same case with a report that fits better exchanged.
+    cases = ranked([*usual, found_in("case19", {**least, "swapped sides": 0.5})])
+    odd = cases["case19"]
+    assert (odd.kind, odd.score, odd.rank) == ("swapped sides", odd.scores["swapped sides"], 1)
+    assert "left and right exchanged" in odd.reasons[0]
+
+
+def test_a_case_without_a_sign_that_counts_is_not_ranked() -> None:
+    cases = ranked([found_in("a", {"swapped sides": -1.0}), found_in("b", {"missing lesion": 0.2})])
+    assert list(cases) == ["b"]
+    assert cases["b"].rank == 1
+    assert ranked([found_in("a", {"swapped sides": 0.0})]) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing", "doubted", "said"),
+    [
+        ("missing lesion", 0.25, None, "on 25.0 % of the image"),
+        ("missing lesion", 0.0002, None, "on less than 0.1 % of the image"),
+        ("missing lesion", 0.0, None, None),
+        ("invented lesion", None, 0.2, "is only 0.20"),
+        ("invented lesion", None, 0.98, "is 0.98"),
+    ],
+)
+def test_a_reason_says_nothing_that_its_number_contradicts(
+    kind: Any, missing: float | None, doubted: float | None, said: str | None
+) -> None:
+    found = reasons(kind, None, None, (), None, missing=missing, doubted=doubted)
+    assert [said in reason for reason in found if said] == ([True] if said else [])
+    assert len(found) == (said is not None)
 
 
 class SurePredictor:
