@@ -25,7 +25,8 @@ from scipy.stats import rankdata
 
 import lexiseg
 from lexiseg.data import DatasetIndex, Sample, open_dataset
-from lexiseg.data.readers import read_image, read_mask
+from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.data.readers import read_image_with_facts, read_mask
 from lexiseg.errors import LexisegError
 from lexiseg.evaluation.retrieval import References
 from lexiseg.evaluation.suspicion_ranking import CaseFindings, rank
@@ -45,7 +46,7 @@ class Case:
     """One case with everything that its signs are made of."""
 
     sample: Sample
-    image: npt.NDArray[np.uint8]
+    image: DecodedImage
     given: npt.NDArray[np.uint8]
     told: tuple[int, ...]
     measured: tuple[int, ...]
@@ -114,12 +115,12 @@ def read_cases(
     ):
         if isinstance(prediction, LexisegError):
             raise prediction
-        image, given = read_image(sample.image), read_mask(sample.mask, index.coding)
+        image, given = read_image_with_facts(sample.image), read_mask(sample.mask, index.coding)
         expectation = Expectation(
             probability=prediction.probability.sum(axis=0).astype(np.float16).astype(np.float32),
             words=tuple(np.array(word.probabilities) for word in prediction.words),
         )
-        told = references.of(sample, given, image).indices
+        told = references.of(sample, given, image.pixels).indices
         if min(told) >= 0:
             measured = measured_on(given, image, references)
             found.append(
@@ -131,10 +132,10 @@ def read_cases(
     return found
 
 
-def measured_on(
-    given: npt.NDArray[np.uint8], image: npt.NDArray[np.uint8], references: References
-) -> tuple[int, ...]:
-    return measure_indices(given, references.vocabulary, image=image, side=references.side)
+def measured_on(given: npt.NDArray[np.uint8], image: DecodedImage, references: References) -> tuple[int, ...]:
+    return measure_indices(
+        image.turn.apply(given), references.vocabulary, image=image.displayed, side=references.side
+    )
 
 
 def inject(

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lexiseg.data.readers import read_image, read_mask
+from lexiseg.data.readers import read_image_with_facts, read_mask
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import LexisegError
+from lexiseg.evaluation.case_picture import case_picture
 from lexiseg.evaluation.cases import ScoredCase
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.retrieval import References
-from lexiseg.html_template import jpeg_uri
-from lexiseg.inference.overlay import draw_overlay
 from lexiseg.inference.result import Prediction
 
 #: Cases shown per group.
@@ -126,10 +125,10 @@ def _draw(
 ) -> CaseFigure:
     sample = case.sample
     assert sample.mask is not None, "only cases with a mask are evaluated"
-    image, truth = read_image(sample.image), read_mask(sample.mask, index.coding)
+    image, truth = read_image_with_facts(sample.image), read_mask(sample.mask, index.coding)
     words: tuple[WordRow, ...] = ()
     if references is not None and prediction.measured is not None:
-        reference = references.of(sample, truth, image)
+        reference = references.of(sample, truth, image.pixels)
         words = tuple(
             WordRow(
                 title=word.title,
@@ -142,7 +141,7 @@ def _draw(
         )
     return CaseFigure(
         case=case,
-        uri=jpeg_uri(draw_overlay(image, prediction.mask, truth, longest_side=_LONGEST_SIDE)),
+        uri=case_picture(image, prediction.mask, truth, longest_side=_LONGEST_SIDE),
         alt=(
             f"Image {sample.id} with {'the' if case.predicted_px else 'no'} predicted outline (solid orange) "
             f"and {'the' if case.truth_px else 'no'} true outline (dashed blue); Dice "

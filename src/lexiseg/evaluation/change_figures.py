@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lexiseg.data import DatasetIndex, Split
-from lexiseg.data.readers import read_image, read_mask
+from lexiseg.data.readers import read_image_with_facts, read_mask
 from lexiseg.errors import LexisegError
+from lexiseg.evaluation.case_picture import case_picture
 from lexiseg.evaluation.figures import Picture
 from lexiseg.evaluation.predictor_protocol import PathPredictor
-from lexiseg.html_template import jpeg_uri
-from lexiseg.inference.overlay import draw_overlay
 
 _LONGEST_SIDE = 320
 
@@ -129,13 +128,14 @@ def _draw(ids: Sequence[str], model: ModelMasks, index: DatasetIndex, split: Spl
             raise prediction
         assert sample.mask is not None, "only cases with a mask are evaluated"
         truth = read_mask(sample.mask, index.coding)
-        overlay = draw_overlay(read_image(sample.image), prediction.mask, truth, longest_side=_LONGEST_SIDE)
+        image = read_image_with_facts(sample.image)
+        uri = case_picture(image, prediction.mask, truth, longest_side=_LONGEST_SIDE)
         dice = model.dice[sample.id]
         alt = (
             f"Image {sample.id}, {model.title}: {'the' if prediction.mask.any() else 'no'} predicted outline "
             f"(solid orange) and {'the' if truth.any() else 'no'} true outline (dashed blue); Dice "
             f"{dice:.3f}."
         )
-        picture = Picture(uri=jpeg_uri(overlay), alt=alt)
+        picture = Picture(uri=uri, alt=alt)
         drawn[sample.id] = CaseMask(title=model.title, dice=dice, picture=picture)
     return drawn

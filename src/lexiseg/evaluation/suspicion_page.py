@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lexiseg.data import DatasetIndex, Sample
-from lexiseg.data.readers import read_image, read_mask
+from lexiseg.data.readers import read_image_with_facts, read_mask
+from lexiseg.evaluation.case_picture import case_picture
 from lexiseg.evaluation.report_cases import MOST_ROWS
 from lexiseg.evaluation.suspicion_file import Suspicion, Suspicions
 from lexiseg.evaluation.suspicion_signs import KINDS
-from lexiseg.html_template import html_template, jpeg_uri, page_script
-from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR, draw_overlay
+from lexiseg.html_template import html_template, page_script
+from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
 from lexiseg.inference.result import Prediction
 from lexiseg.printable import counted
 from lexiseg.words.description import SIDE_NOTES, names_sides
@@ -108,13 +109,13 @@ def _kinds(found: Suspicions) -> dict[str, int]:
 
 
 def _shown(case: Suspicion, sample: Sample, prediction: Prediction, index: DatasetIndex) -> SuspicionPictures:
-    image = read_image(sample.image)
+    image = read_image_with_facts(sample.image)
     given = None if sample.mask is None else read_mask(sample.mask, index.coding)
-    nothing = np.zeros(image.shape[:2], np.uint8)
+    nothing = np.zeros(image.pixels.shape[:2], np.uint8)
     return SuspicionPictures(
         case=case,
-        plain=jpeg_uri(draw_overlay(image, nothing, longest_side=_LONGEST_SIDE)),
-        outlined=jpeg_uri(draw_overlay(image, prediction.mask, given, longest_side=_LONGEST_SIDE)),
+        plain=case_picture(image, nothing, longest_side=_LONGEST_SIDE),
+        outlined=case_picture(image, prediction.mask, given, longest_side=_LONGEST_SIDE),
         words=tuple(
             (word.title, case.told.get(word.factor), word.phrase, case.measured.get(word.factor))
             for word in prediction.words

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.data import DatasetIndex, Sample
-from lexiseg.data.readers import read_image, read_mask
+from lexiseg.data.readers import read_image_with_facts, read_mask
 from lexiseg.errors import DataError, LexisegError, RunError, UsageError
 from lexiseg.evaluation.checks import check_classes
 from lexiseg.evaluation.evaluation_data import open_for_runs
@@ -187,12 +187,15 @@ def check_case(
             )
     told = measured = None
     if references is not None:
-        image = read_image(sample.image)
+        image = read_image_with_facts(sample.image)
         if sample.report is not None:
-            read = references.of(sample, prediction.mask, image).indices
+            read = references.of(sample, prediction.mask, image.pixels).indices
             told = read if any(position != UNKNOWN for position in read) else None
         if given is not None:
-            measured = measure_indices(given, references.vocabulary, image=image, side=references.side)
+            # As displayed: reports and the run name the sides of the usual display.
+            measured = measure_indices(
+                image.turn.apply(given), references.vocabulary, image=image.displayed, side=references.side
+            )
     return judge(
         sample,
         given,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lexiseg.data import DatasetIndex, Split
+from lexiseg.data.decoded_image import image_turn
 from lexiseg.data.readers import read_mask
 from lexiseg.evaluation.training_trend import STILL_RISING, curve_of, rise_at_end
 
@@ -30,10 +31,16 @@ def best_constant_dice(index: DatasetIndex, split: Split) -> float:
         split: The split; its masks are read, at 64 x 64 pixels.
 
     Raises:
-        DataError: A mask cannot be read.
+        DataError: An image or a mask cannot be read.
     """
-    masks = [sample.mask for sample in index.split(split) if sample.mask is not None]
-    truth = np.stack([_coarse(read_mask(mask, index.coding)) for mask in masks])
+    truth = np.stack(
+        [
+            # As displayed, which is what networks see: a DICOM file can be stored mirrored or rotated.
+            _coarse(image_turn(sample.image).apply(read_mask(sample.mask, index.coding)))
+            for sample in index.split(split)
+            if sample.mask is not None
+        ]
+    )
     return float(np.mean([_best_dice(truth == label) for label in range(1, index.num_classes)]))
 
 

@@ -148,7 +148,7 @@ def _inspect_mask(
     found["frame_share"] = float((frame > 0).mean())
     if measure is not None and sample.report is not None:
         same = picture is not None and picture.shape[:2] == labels.shape
-        turn = image_turn(sample.image) if same else NO_TURN
+        turn = NO_TURN if picture is None else image_turn(sample.image)
         shown = turn.apply(picture) if same and picture is not None else None
         found["measured"] = measure(turn.apply(labels), shown)
     return found
