@@ -71,7 +71,7 @@ class Suspicions(FileRecord):
         checked: Number of cases that were checked.
         left_out: Number of images that were left out because the run was trained on them.
         nothing_to_check: Number of images without mask and without report that can be read.
-        notes: What was not looked for, and why.
+        notes: What was not looked for, and why; and that images of the training may be among the cases.
         cases: The cases.
         failed: Cases that could not be read.
     """

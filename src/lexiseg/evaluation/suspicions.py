@@ -37,6 +37,7 @@ from lexiseg.inference.result import Prediction
 from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder
 from lexiseg.printable import counted
+from lexiseg.runs.image_hashes import read_image_hashes
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.measure import measure_indices
@@ -74,7 +75,9 @@ def find_suspicions(
 ) -> Suspicions:
     """Rank the cases of a data set by how wrong their mask or report looks to a run.
 
-    Images that the run was trained on are left out and counted: it has learned their errors.
+    Images that the run was trained on are left out and counted: it has learned their errors. They are
+    recognised by their names, where the data set has the name of that of the training, and by the hashes of
+    their files, where the run holds them.
 
     Args:
         run: A trained run, its folder, or the name of a model that comes with Lexiseg.
@@ -101,10 +104,7 @@ def find_suspicions(
             code="LEX-RUN-904",
         )
     index = open_for_runs((run,), data, "train")
-    learned = set[str]()
-    if run.manifest.data.name == index.name:
-        learned = set(run.splits.train) - set(run.splits.left_out)
-    samples = tuple(sample for sample in index.samples if sample.id not in learned)
+    samples, notes = not_learned(run, index.samples, index.name)
     if not samples:
         raise DataError(
             f"{run.shown} was trained on {counted(len(index.samples), 'image')}, all of {index.root}, so it "
@@ -113,13 +113,47 @@ def find_suspicions(
         )
     part = RunSamples(predictor=Predictor(run, PredictionOptions(**options)), samples=samples)
     with result_folder(Path(out), SUSPICION_FILES) as folder:
-        found = check_cases(index, [part], left_out=len(index.samples) - len(samples), progress=progress)
+        found = check_cases(
+            index, [part], left_out=len(index.samples) - len(samples), notes=notes, progress=progress
+        )
         write_suspicions(found, index, [part], folder)
     return found
 
 
+def not_learned(run: Run, samples: Sequence[Sample], data: str) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
+    """Return the samples that a run was not trained on, and a note where some may be learned.
+
+    Args:
+        run: The run; it holds its splits.
+        samples: The samples.
+        data: Name of their data set.
+
+    Raises:
+        RunError: The hashes of the run's images are damaged.
+    """
+    assert run.splits is not None
+    learned, notes = set[str](), tuple[str, ...]()
+    hashes = read_image_hashes(run.path)
+    if hashes is not None:
+        learned |= {sample.id for sample in hashes.learned_of(samples, "val")}
+    if run.manifest.data.name == data:
+        learned |= set(run.splits.train) - set(run.splits.left_out)
+    elif hashes is None:
+        notes = (
+            f"Images that {run.shown} was trained on may be among the cases: the name of its data "
+            f"set is {run.manifest.data.name or 'not known'}, not {data}, so the names of images cannot be "
+            "compared, and it holds no hashes of its images.",
+        )
+    return tuple(sample for sample in samples if sample.id not in learned), notes
+
+
 def check_cases(
-    index: DatasetIndex, parts: Sequence[RunSamples], *, left_out: int = 0, progress: Progress | None = None
+    index: DatasetIndex,
+    parts: Sequence[RunSamples],
+    *,
+    left_out: int = 0,
+    notes: tuple[str, ...] = (),
+    progress: Progress | None = None,
 ) -> Suspicions:
     """Rank the cases of a data set that is already open; nothing is written. See `find_suspicions`.
 
@@ -127,6 +161,7 @@ def check_cases(
         index: The data set.
         parts: Runs with the samples that each checks; all runs have the same classes and words.
         left_out: Number of images that are in no part.
+        notes: What is to be said of the parts.
         progress: As for `find_suspicions`.
     """
     run = parts[0].predictor.run
@@ -158,7 +193,7 @@ def check_cases(
         checked=len(cases),
         left_out=left_out,
         nothing_to_check=empty,
-        notes=_notes(index, run),
+        notes=notes + _notes(index, run),
         cases=rank(cases, index),
         failed=tuple(failed),
     )

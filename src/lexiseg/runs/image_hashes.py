@@ -5,10 +5,11 @@ With them, a run is recognised as one that has learned an image of another data 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lexiseg.data.leaks import content_digests
-from lexiseg.data.sample import DatasetIndex, Split
+from lexiseg.data.sample import DatasetIndex, Sample, Split
 from lexiseg.errors import RunError
 from lexiseg.json_records import Record, reason
 from lexiseg.structured_text import read_json
@@ -30,6 +31,19 @@ class ImageHashesRecord(Record):
     def learned_before(self, split: Split) -> frozenset[str]:
         """Return the hashes of images that the run was trained on, or, for "test", selected on."""
         return frozenset(self.train + self.val if split == "test" else self.train)
+
+    def learned_of(self, samples: Sequence[Sample], split: Split) -> tuple[Sample, ...]:
+        """Return the samples whose image files the run has learned, whatever their names.
+
+        Files are equal byte for byte; copies in other files, and files that cannot be read, are not found.
+
+        Args:
+            samples: The samples.
+            split: As for `learned_before`.
+        """
+        learned = self.learned_before(split)
+        digests = content_digests([sample.image for sample in samples])
+        return tuple(sample for sample in samples if digests.get(sample.image) in learned)
 
 
 def image_hashes(index: DatasetIndex) -> ImageHashesRecord:

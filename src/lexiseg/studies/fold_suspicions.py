@@ -18,6 +18,7 @@ from lexiseg.evaluation.suspicions import (
     Progress,
     RunSamples,
     check_cases,
+    not_learned,
     write_suspicions,
 )
 from lexiseg.files import refuse_blocked
@@ -51,8 +52,9 @@ def find_suspicions_by_folds(
 ) -> Suspicions:
     """Rank the cases of a data set by how wrong they look to runs that are trained on its other parts.
 
-    Each patient is in one fold. Each run is trained on all other folds, and checks the images of its own. The
-    same call goes on with what an interrupted one has done; finished runs are not trained again.
+    Each patient is in one fold. Each run is trained on all other folds, and checks the images of its own;
+    copies of images that it was trained on are left out and counted. The same call goes on with what an
+    interrupted one has done; finished runs are not trained again.
 
     Args:
         data: The data set's folder.
@@ -86,10 +88,14 @@ def find_suspicions_by_folds(
             for number, part in enumerate(parts, start=1)
         ]
         checks = [
-            RunSamples(predictor=Predictor(run, settings), samples=part.split("test"))
+            # A copy of an image can be in another fold.
+            RunSamples(
+                predictor=Predictor(run, settings), samples=not_learned(run, part.split("test"), part.name)[0]
+            )
             for run, part in zip(runs, parts, strict=True)
         ]
-        found = check_cases(index, checks, progress=progress)
+        left_out = len(index.samples) - sum(len(check.samples) for check in checks)
+        found = check_cases(index, checks, left_out=left_out, progress=progress)
         write_suspicions(found, index, checks, folder)
     return found
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from lexiseg.data.leaks import content_digests
 from lexiseg.data.sample import DatasetIndex, Split
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.evaluation.checks import check_classes, check_unseen
@@ -118,14 +117,12 @@ def _refuse_learned_files(run: Run, index: DatasetIndex) -> bool:
     if hashes is None:
         return False
     for split in _SCORED:
-        samples, learned = index.split(split), hashes.learned_before(split)
-        digests = content_digests([sample.image for sample in samples])
-        seen = [sample.id for sample in samples if digests.get(sample.image) in learned]
+        seen = hashes.learned_of(index.split(split), split)
         if seen:
             raise DataError(
                 f"teachers: {run.shown} was trained or selected on {counted(len(seen), 'image')} of the "
-                f"{split} split of {index.root} (for example {seen[0]}; the files are equal), so scores of "
-                "this training would say nothing. Name a run that has not learned these images.",
+                f"{split} split of {index.root} (for example {seen[0].id}; the files are equal), so scores "
+                "of this training would say nothing. Name a run that has not learned these images.",
                 code="LEX-DATA-1654",
             )
     return True

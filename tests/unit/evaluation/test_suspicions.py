@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from math import log, log1p
 from pathlib import Path
@@ -33,8 +34,9 @@ from lexiseg.evaluation.suspicions import (
     find_suspicions,
     write_suspicions,
 )
-from lexiseg.json_records import read_record
+from lexiseg.json_records import read_record, write_record
 from lexiseg.outputs.output_folder import owned_folder
+from lexiseg.runs.image_hashes import ImageHashesRecord
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
@@ -310,3 +312,42 @@ def test_runs_that_cannot_check_are_refused(data: Path, fake_run: Any, tmp_path:
     with refuses("LEX-DATA-901", "12 images, all of", "--folds 5"):
         find_suspicions(learned, data, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_images_that_a_run_has_learned_are_left_out_whatever_their_names(
+    data: Path, answers: Any, fake_predictor: Any, fake_run: Any, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    run = dataclasses.replace(fake_run(), path=tmp_path / "run")
+    run.path.mkdir()
+    monkeypatch.setattr(
+        suspicions, "Predictor", lambda run, _: SurePredictor(fake_predictor(run, answers), answers)
+    )
+
+    def check(run: Any) -> suspicions.Suspicions:
+        return find_suspicions(run, data, tmp_path / "out")
+
+    # Trained on data of another name, in which the same files have other names.
+    manifest = run.manifest
+    assert manifest.data.name != "data"
+    write_splits_record(run.path, SplitsRecord(train=("case02", "x")))
+    files = [data / "test" / "images" / f"case{number:02}.png" for number in (4, 7)]
+    hashes = tuple(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+    write_record(run.path / "image_hashes.json", ImageHashesRecord(train=hashes[:1], val=hashes[1:]))
+    found = check(run)
+    assert (found.left_out, found.checked, found.notes) == (1, 11, ())
+    assert "case04" not in {case.id for case in found.cases}
+    # Of data of the same name: names and files count.
+    named = manifest.model_copy(update={"data": manifest.data.model_copy(update={"name": "data"})})
+    found = check(dataclasses.replace(run, manifest=named))
+    assert (found.left_out, found.notes) == (2, ())
+    assert {"case02", "case04"}.isdisjoint(case.id for case in found.cases)
+    # Nothing can be compared, and this is said.
+    (run.path / "image_hashes.json").unlink()
+    found = check(run)
+    assert found.left_out == 0
+    (note,) = found.notes
+    for part in ("may be among the cases", "not data,", "no hashes of its images"):
+        assert part in note
+    assert note in Page((tmp_path / "out" / "suspicions.html").read_text("utf-8")).text
+    assert check(dataclasses.replace(run, manifest=named)).notes == ()

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from lexiseg.data import DatasetIndex, Sample
+from known_answers import disc, make_run, write_case
+from lexiseg.data import DatasetIndex, Sample, open_dataset
 from lexiseg.data.mask_coding import MaskCoding
+from lexiseg.evaluation.suspicion_file import Suspicions
+from lexiseg.json_records import write_record
+from lexiseg.runs.image_hashes import IMAGE_HASHES_FILE, image_hashes
+from lexiseg.runs.splits import SplitsRecord, write_splits_record
+from lexiseg.studies import fold_suspicions
 from lexiseg.studies.fold_suspicions import find_suspicions_by_folds, fold_indices
 from refusals import refuses
 
@@ -54,3 +63,34 @@ def test_data_that_are_too_small_are_refused() -> None:
 def test_fewer_than_two_folds_are_refused(folds: int, tmp_path: Path) -> None:
     with refuses("LEX-USE-901", "at least 2"):
         find_suspicions_by_folds(tmp_path, tmp_path / "out", folds=folds)
+
+
+def test_a_copy_of_a_training_image_is_not_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "data"
+    files = {f"case{number}": write_case(folder, f"case{number}", disc(16, 8, 8, 3)) for number in range(8)}
+    first, second = (fold.split("test")[0].id for fold in fold_indices(open_dataset(folder), 2))
+    files[second].write_bytes(files[first].read_bytes())
+
+    def trained(part: DatasetIndex, config: Any, out: Path, console: Any) -> Any:
+        out.mkdir(parents=True)
+        write_splits_record(out, SplitsRecord(train=tuple(sample.id for sample in part.split("train"))))
+        write_record(out / IMAGE_HASHES_FILE, image_hashes(part))
+        return dataclasses.replace(make_run(), path=out)
+
+    checked: list[str] = []
+
+    def check_cases(data: DatasetIndex, parts: Any, *, left_out: int, progress: Any) -> Suspicions:
+        checked.extend(sample.id for part in parts for sample in part.samples)
+        return Suspicions(
+            data=data.name, runs=(), side=None, checked=len(checked), left_out=left_out,
+            nothing_to_check=0, notes=(), cases=(), failed=(),
+        )  # fmt: skip
+
+    monkeypatch.setattr(fold_suspicions, "_trained", trained)
+    monkeypatch.setattr(fold_suspicions, "Predictor", lambda run, _: SimpleNamespace(run=run))
+    monkeypatch.setattr(fold_suspicions, "check_cases", check_cases)
+    monkeypatch.setattr(fold_suspicions, "write_suspicions", lambda *_: None)
+    found = find_suspicions_by_folds(folder, tmp_path / "out", folds=2)
+    # Each of the two is a training image of the run that checks the other.
+    assert found.left_out == len(files) - len(checked) > 0
+    assert {first, second}.isdisjoint(checked)
