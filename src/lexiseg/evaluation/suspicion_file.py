@@ -7,7 +7,7 @@ from pydantic import Field
 
 from lexiseg.evaluation.suspicion_signs import Kind
 from lexiseg.json_records import FileRecord, Record
-from lexiseg.printable import brief, counted
+from lexiseg.printable import brief, counted, row_of_cells
 from lexiseg.words.description import Side
 
 
@@ -103,5 +103,5 @@ class Suspicions(FileRecord):
             row |= {f"told_{factor}": phrase for factor, phrase in case.told.items()}
             row |= {f"retrieved_{factor}": phrase for factor, phrase in case.retrieved.items()}
             row |= {f"measured_{factor}": phrase for factor, phrase in case.measured.items()}
-            rows.append(row)
+            rows.append(row_of_cells(row))
         return str(pd.DataFrame(rows).to_csv(index=False, float_format="%.4g", lineterminator="\n"))

@@ -97,3 +97,14 @@ def test_written_and_read_again(tmp_path: Path) -> None:
     assert read_case_facts(tmp_path) == cases
     write_case_facts(tmp_path, {"a": CaseFacts(patient="p")})
     assert (tmp_path / "cases.csv").read_text() == "image,patient\na,p\n"
+
+
+def test_no_cell_is_a_formula_and_each_is_read_as_it_was(tmp_path: Path) -> None:
+    cases = {
+        "-a": CaseFacts(patient="=1+1", original="@SUM(A1)/x.nii"),
+        "b": CaseFacts(patient="+7", original="x"),
+    }
+    write_case_facts(tmp_path, cases)
+    text = (tmp_path / "cases.csv").read_text("utf-8")
+    assert text == "image,patient,original\n'-a,'=1+1,'@SUM(A1)/x.nii\nb,'+7,x\n"
+    assert read_case_facts(tmp_path) == cases

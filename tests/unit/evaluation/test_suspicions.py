@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 from collections.abc import Callable, Iterable, Iterator
 from math import log, log1p
 from pathlib import Path
@@ -351,3 +352,19 @@ def test_images_that_a_run_has_learned_are_left_out_whatever_their_names(
         assert part in note
     assert note in Page((tmp_path / "out" / "suspicions.html").read_text("utf-8")).text
     assert check(dataclasses.replace(run, manifest=named)).notes == ()
+
+
+def test_no_cell_of_the_table_is_a_formula() -> None:
+    case = ranked([found_in("=1+1", {"missing lesion": 0.2})])["=1+1"]
+    hostile = case.model_copy(
+        update={"image": "@SUM(A1).png", "reasons": ("+1\u202e",), "told": {"=a": "-b"}}
+    )
+    found = suspicions.Suspicions(
+        data="data", runs=("run",), side=None, checked=1, left_out=0, nothing_to_check=0, notes=(),
+        cases=(hostile,), failed=(),
+    )  # fmt: skip
+    table = pd.read_csv(io.StringIO(found.table())).iloc[0]
+    assert table[["id", "image", "reasons", "told_=a"]].tolist() == [
+        "'=1+1", "'@SUM(A1).png", "'+1\\u202e", "'-b",
+    ]  # fmt: skip
+    assert (table["rank"], table["score_missing_lesion"]) == (1, 0)

@@ -16,7 +16,7 @@ from lexiseg.data.layouts.scan import some
 from lexiseg.data.layouts.table import TableRow
 from lexiseg.errors import DataError
 from lexiseg.files import atomic_path
-from lexiseg.printable import counted
+from lexiseg.printable import cell, counted
 
 CASE_FACTS_FILE = "cases.csv"
 
@@ -94,11 +94,11 @@ def write_case_facts(folder: Path, cases: Mapping[str, CaseFacts]) -> None:
             row, column = facts.spacing_mm or ("", "")
             writer.writerow(
                 {
-                    _IMAGE: name,
-                    _PATIENT: facts.patient or "",
+                    _IMAGE: cell(name),
+                    _PATIENT: cell(facts.patient or ""),
                     _SPACING[0]: row,
                     _SPACING[1]: column,
-                    _ORIGINAL: facts.original or "",
+                    _ORIGINAL: cell(facts.original or ""),
                 }
             )
 

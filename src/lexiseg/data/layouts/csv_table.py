@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lexiseg.data.layouts.table import Table, TableRow
 from lexiseg.errors import DataError
-from lexiseg.printable import counted
+from lexiseg.printable import counted, text_of_cell
 
 #: Marks at the beginning of a file that tell its encoding; longer ones first.
 _MARKS = (
@@ -31,7 +31,8 @@ def csv_rows(path: Path) -> list[TableRow]:
     """Return the rows of a CSV file that hold anything, the title row first.
 
     The encoding is UTF-8, or the one that a byte order mark states. The separator is the one of ",", ";" and
-    tab that the title row holds most often, or the one of a first line "sep=;".
+    tab that the title row holds most often, or the one of a first line "sep=;". The apostrophe that keeps a
+    text from being a formula (`printable.cell`) is taken away.
 
     Raises:
         UnicodeDecodeError: It is in no such encoding.
@@ -54,7 +55,7 @@ def csv_rows(path: Path) -> list[TableRow]:
     )
     try:
         for number, cells in enumerate(source, 1 + skipped):
-            stripped = tuple(cell.strip() for cell in cells)
+            stripped = tuple(text_of_cell(cell.strip()) for cell in cells)
             if any(stripped):
                 rows.append(TableRow(number=number, cells=stripped))
     except csv.Error as error:

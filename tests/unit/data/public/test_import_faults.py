@@ -370,3 +370,15 @@ def test_out_in_use_and_names_nobody_knows(tmp_path: Path) -> None:
         import_dataset("kvasirr", tmp_path / "original", tmp_path / "new")
     with refuses("LEX-DATA-059", "archive of Kvasir-SEG"):
         import_dataset("kvasir", tmp_path / "nowhere", tmp_path / "new")
+
+
+def test_a_sentence_that_is_no_formula_is_read_as_it_was(tmp_path: Path) -> None:
+    originals.qata(tmp_path / "original")
+    for path in (tmp_path / "original").glob("*.xlsx"):
+        path.unlink()
+    image = next((tmp_path / "original").rglob("*.png")).name
+    (tmp_path / "original/other.csv").write_text(f'Image,Description\n{image},"=One, infected area."\n')
+    import_dataset("qata", tmp_path / "original", tmp_path / "out")
+    assert '"\'=One, infected area."' in (tmp_path / "out/reports.csv").read_text("utf-8")
+    reports = [sample.report for sample in open_dataset(tmp_path / "out").samples if sample.report]
+    assert reports == ["=One, infected area."]

@@ -25,7 +25,7 @@ from lexiseg.data.sample import SPLITS, Split
 from lexiseg.data.splits import SPLITS_FILE, split_lists
 from lexiseg.errors import DataError
 from lexiseg.files import disk_errors, write_json, write_text
-from lexiseg.printable import cell, counted, printable
+from lexiseg.printable import cell, counted
 
 IMAGES, MASKS, REPORTS = "images", "masks", "reports.csv"
 
@@ -175,8 +175,7 @@ def _png(pixels: Pixels) -> bytes:
 def _write_facts(folder: Path, entry: Entry, stored: Sequence[_StoredCase]) -> None:
     """Write cases.csv, reports.csv and dataset.yaml."""
     write_case_facts(folder, {item.record.name: item.facts for item in stored})
-    # A blank before a formula makes it a text, and is not part of a sentence when the sheet is read.
-    rows = [(item.record.name, _sentence(item.report)) for item in stored if item.report]
+    rows = [(cell(item.record.name), cell(item.report)) for item in stored if item.report]
     if rows:
         write_text(
             folder / REPORTS,
@@ -185,10 +184,6 @@ def _write_facts(folder: Path, entry: Entry, stored: Sequence[_StoredCase]) -> N
         )
     stated = yaml.safe_dump(_stated(entry), sort_keys=False, allow_unicode=True)
     write_text(folder / DATASET_FILE, stated, private=False)
-
-
-def _sentence(report: str) -> str:
-    return report if cell(report) == report else f" {printable(report)}"
 
 
 def _stated(entry: Entry) -> dict[str, object]:
