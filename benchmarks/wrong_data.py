@@ -7,7 +7,8 @@ tenth of the lesion's area), or the report is exchanged for that of another pati
 or left and right of a report that is not symmetric are swapped. AUROC is the probability that a wrong case
 has a larger sign than another one, once with all of the sign, once without the comparison of report and mask.
 Precision is the share of wrong cases among the first 50 by the sign. The last line has all three errors at
-once, in a twentieth of the cases each, ranked together as the command does.
+once, in a twentieth of the cases each, ranked together as the command does. Where patients are not known,
+each image counts as a patient of its own.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ from lexiseg.words.measure import measure_indices
 _FIRST = 50
 _ALL_AT_ONCE = 0.05
 _LEAST_SHARE = 0.1
+#: What makes an error possible.
+_NEEDED: dict[Kind, str] = {
+    "missing lesion": "A mask needs a lesion.",
+    "other report": "Reports need to say different things of different patients.",
+    "swapped sides": "A report needs to name a side.",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -156,6 +163,9 @@ def inject(
         rng: Draws the cases, the lesions and the other reports.
         references: How words are measured.
         leave: Cases that are not changed.
+
+    Raises:
+        SystemExit: No case could be made wrong, or none stays right, so there is nothing to compare.
     """
     changed, wrong = list(cases), np.zeros(len(cases), bool)
     for position in rng.permutation(len(cases)):
@@ -167,6 +177,11 @@ def inject(
         new = _wrong(case, cases[int(rng.integers(len(cases)))], kind, rng, references)
         if new is not None:
             changed[position], wrong[position] = new, True
+    if not 0 < wrong.sum() < len(cases):
+        raise SystemExit(
+            f"{kind}: {wrong.sum()} of {len(cases)} cases could be made wrong, with a share of {share:g}; "
+            f"expected at least one, and one that stays right. {_NEEDED[kind]} Choose other data or --share."
+        )
     return changed, wrong
 
 
@@ -183,7 +198,9 @@ def _wrong(
         given = np.where(components == chosen, 0, case.given).astype(np.uint8)
         return dataclasses.replace(case, given=given, measured=measured_on(given, case.image, references))
     if kind == "other report":
-        same = other.told == case.told or other.sample.patient == case.sample.patient
+        patient = case.sample.patient
+        same_patient = other is case or (patient is not None and other.sample.patient == patient)
+        same = other.told == case.told or same_patient
         return None if same else dataclasses.replace(case, told=other.told)
     mirrored = flip(references.vocabulary, case.told, "horizontal")
     return None if mirrored == case.told else dataclasses.replace(case, told=mirrored)
