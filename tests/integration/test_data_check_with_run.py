@@ -12,12 +12,19 @@ from command_line import shell
 import lexiseg
 from lexiseg.data.phantom import write_phantom
 from lexiseg.errors import RunError
+from lexiseg.runs.manifest import TrainingRecord
+from lexiseg.runs.run import Run
 from lexiseg.studies import fold_suspicions
 from lexiseg.systems import registry
+from refusals import refuses
 from registry_copy import copy_registry
 from toy_system import TOY
 
 USAGE, RUN = 2, 4
+TINY: dict[str, Any] = {
+    "model": "toy", "text": "concepts", "steps": 2, "image_size": 32, "batch_size": 4,
+    "precision": "fp32", "workers": 0, "accelerator": "cpu",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -48,24 +55,52 @@ def test_options_that_do_not_fit_are_refused(data: Path, tmp_path: Path) -> None
     shell(*check, "--with", tmp_path / "nothing").refuses(RUN, "Expected a run folder")
 
 
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    copy_registry(monkeypatch)
+    registry.register(TOY)
+
+
+@pytest.mark.usefixtures("toy")
 def test_folds_are_trained_once_and_go_on(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy_registry(monkeypatch)
-    registry.register(TOY)
-    tiny: dict[str, Any] = {
-        "model": "toy", "text": "concepts", "steps": 2, "image_size": 32, "batch_size": 4,
-        "precision": "fp32", "workers": 0, "accelerator": "cpu",
-    }  # fmt: skip
     out = tmp_path / "out"
-    found = lexiseg.find_suspicions_by_folds(data, out, folds=2, options=tiny)
+    found = lexiseg.find_suspicions_by_folds(data, out, folds=2, options=TINY)
     assert (found.checked, found.left_out, len(found.runs)) == (16, 0, 2)
     assert (out / "suspicions.html").is_file()
     trained: list[Path] = []
     monkeypatch.setattr(fold_suspicions, "train_on", lambda *args, **_: trained.append(args[2]))
-    again = lexiseg.find_suspicions_by_folds(data, out, folds=2, options=tiny)
+    again = lexiseg.find_suspicions_by_folds(data, out, folds=2, options=TINY)
     assert trained == []
     assert again == found
     with pytest.raises(RunError, match="other folds") as refused:
-        lexiseg.find_suspicions_by_folds(data, out, folds=3, options=tiny)
+        lexiseg.find_suspicions_by_folds(data, out, folds=3, options=TINY)
     assert refused.value.code == "LEX-RUN-905"
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_call_goes_on_with_the_settings_of_its_runs(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    options = {**TINY, "fit": "auto", "precision": "auto"}
+    lexiseg.find_suspicions_by_folds(data, out, folds=2, options=options)
+    second = Run.open(out / "folds" / "fold-2")
+    settled = (second.path / "config.yaml").read_text()
+    assert "fit: stretch" in settled
+    # As a call leaves it that is stopped in the second training.
+    second.updated(training=TrainingRecord(finished=False, seed=0))
+    (out / "suspicions.json").unlink()
+    lexiseg.find_suspicions_by_folds(data, out, folds=2, options={**options, "workers": None})
+    assert Run.open(second.path).manifest.training.finished
+    assert (second.path / "config.yaml").read_text() == settled
+    # Other settings are refused before anything is trained.
+    Run.open(second.path).updated(training=TrainingRecord(finished=False, seed=0))
+    monkeypatch.setattr(fold_suspicions, "train_on", lambda *_, **__: pytest.fail("trained"))
+    changed = {**options, "steps": 8, "seed": 3, "batch_size": 8}
+    said = ("fold-1", "batch_size was 4, now 8; seed was 0, now 3; steps was 2, now 8", "another --out")
+    with refuses("LEX-RUN-1812", *said):
+        lexiseg.find_suspicions_by_folds(data, out, folds=2, options=changed)
+    with refuses("LEX-RUN-1812", "fit was 'stretch', now 'pad'"):
+        lexiseg.find_suspicions_by_folds(data, out, folds=2, options={**options, "fit": "pad"})

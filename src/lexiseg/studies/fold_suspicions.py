@@ -27,8 +27,9 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.printable import counted
 from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.runs.run import Run
+from lexiseg.studies.trials import changed_settings
 from lexiseg.systems.configuration import TrainConfig
-from lexiseg.training.config import make_config
+from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.resume import is_finished
 from lexiseg.training.train import train_on
 
@@ -54,7 +55,7 @@ def find_suspicions_by_folds(
 
     Each patient is in one fold. Each run is trained on all other folds, and checks the images of its own;
     copies of images that it was trained on are left out and counted. The same call goes on with what an
-    interrupted one has done; finished runs are not trained again.
+    interrupted one has done; finished runs are not trained again. A call with other settings is refused.
 
     Args:
         data: The data set's folder.
@@ -72,7 +73,7 @@ def find_suspicions_by_folds(
     Raises:
         UsageError: There are fewer than 2 folds, or an option is not possible.
         DataError: The data set cannot be used, or is too small for the folds.
-        RunError: The folder holds runs of other folds.
+        RunError: The folder holds runs of other folds, or with other settings.
         DiskError: There is no space or no permission.
     """
     if folds < 2:
@@ -81,12 +82,12 @@ def find_suspicions_by_folds(
     config = make_config(options or {}, config_file)
     index = open_dataset(data, seed=config.seed, allow_missing_masks=True)
     parts = fold_indices(index, folds)
+    places = [Path(out) / FOLDS_FOLDER / f"fold-{number}" for number in range(1, folds + 1)]
+    for part, place in zip(parts, places, strict=True):
+        _check_run(part, config, place)
     settings = prediction or PredictionOptions()
     with result_folder(Path(out), SUSPICION_FILES) as folder:
-        runs = [
-            _trained(part, config, Path(out) / FOLDS_FOLDER / f"fold-{number}", console)
-            for number, part in enumerate(parts, start=1)
-        ]
+        runs = [_trained(part, config, place, console) for part, place in zip(parts, places, strict=True)]
         checks = [
             # A copy of an image can be in another fold.
             RunSamples(
@@ -135,24 +136,40 @@ def fold_indices(index: DatasetIndex, folds: int) -> list[DatasetIndex]:
     return found
 
 
-def _trained(index: DatasetIndex, config: TrainConfig, folder: Path, console: Console | None) -> Run:
-    """Return the run of a fold, trained if it is not finished.
+def _check_run(index: DatasetIndex, config: TrainConfig, folder: Path) -> None:
+    """Refuse a run of a fold that was trained with other folds or other settings; nothing if there is none.
 
     Raises:
-        RunError: The folder holds a run of other folds.
+        RunError: The folder holds such a run.
     """
-    if (folder / MANIFEST_FILE).is_file():
-        splits = Run.open(folder).splits
-        if splits is None or set(splits.test) != {sample.id for sample in index.split("test")}:
-            raise RunError(
-                f"{folder} holds a run that was trained with other folds. Use the same --folds and data as "
-                "before, or choose another --out.",
-                code="LEX-RUN-905",
-            )
-        if is_finished(folder):
-            return Run.open(folder)
-        return train_on(index, config, folder, resume=True, console=console)
-    return train_on(index, config, folder, console=console)
+    if not (folder / MANIFEST_FILE).is_file():
+        return
+    splits = Run.open(folder).splits
+    if splits is None or set(splits.test) != {sample.id for sample in index.split("test")}:
+        raise RunError(
+            f"{folder} holds a run that was trained with other folds. Use the same --folds and data as "
+            "before, or choose another --out.",
+            code="LEX-RUN-905",
+        )
+    changed = changed_settings(make_config({}, folder / CONFIG_FILE), config)
+    if changed:
+        raise RunError(
+            f"{folder} holds a run with other settings than this call: {'; '.join(changed)}. All runs of a "
+            "check must have the same settings: give the same --config and --max-minutes as before, or "
+            "choose another --out.",
+            code="LEX-RUN-1812",
+        )
+
+
+def _trained(index: DatasetIndex, config: TrainConfig, folder: Path, console: Console | None) -> Run:
+    """Return the run of a fold, trained if it is not finished."""
+    if not (folder / MANIFEST_FILE).is_file():
+        return train_on(index, config, folder, console=console)
+    if is_finished(folder):
+        return Run.open(folder)
+    # The start of the run settled fields such as the fit; it goes on with those.
+    stored = make_config({}, folder / CONFIG_FILE)
+    return train_on(index, stored, folder, resume=True, console=console)
 
 
 def _group(sample: Sample) -> str:

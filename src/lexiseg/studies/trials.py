@@ -31,6 +31,8 @@ from lexiseg.training.train import train_on
 CLAIMS_FOLDER = "claims"
 #: Fields of a configuration that change no result.
 _OF_A_MACHINE = {"workers", "cache"}
+#: Fields that the start of a training settles where they are "auto".
+_SETTLED = ("fit", "precision")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,11 +196,7 @@ def check_trial(folder: Path, config: TrainConfig) -> None:
     Raises:
         RunError: They differ in a field that can change a result.
     """
-    stored = make_config({}, folder / CONFIG_FILE)
-    differing = differences(
-        stored.model_dump(mode="json", exclude=_OF_A_MACHINE),
-        config.model_dump(mode="json", exclude=_OF_A_MACHINE),
-    )
+    differing = changed_settings(make_config({}, folder / CONFIG_FILE), config)
     if differing:
         raise RunError(
             f"{folder} was trained with settings that differ from those of this study: "
@@ -206,6 +204,19 @@ def check_trial(folder: Path, config: TrainConfig) -> None:
             f"folder to train the arm again, or choose another --out.",
             code="LEX-RUN-022",
         )
+
+
+def changed_settings(stored: TrainConfig, wanted: TrainConfig) -> list[str]:
+    """Return the fields in which a training would differ from a run, one part of a sentence each.
+
+    Args:
+        stored: The configuration in the run's folder. The start of the run settled its fit and precision.
+        wanted: The configuration of the training. A fit or precision of "auto" takes what the run has.
+    """
+    ignored = _OF_A_MACHINE | {name for name in _SETTLED if getattr(wanted, name) == "auto"}
+    return differences(
+        stored.model_dump(mode="json", exclude=ignored), wanted.model_dump(mode="json", exclude=ignored)
+    )
 
 
 def differences(stored: Mapping[str, object], wanted: Mapping[str, object], path: str = "") -> list[str]:

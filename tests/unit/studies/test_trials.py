@@ -183,3 +183,14 @@ def test_an_arm_with_other_settings_is_refused(tmp_path: Path) -> None:
     check_trial(tmp_path, trained.model_copy(update={"workers": None, "cache": None}))
     with refuses("LEX-RUN-022", "those of this study:"):
         check_trial(tmp_path, trained.model_copy(update={"seed": 1}))
+
+
+def test_what_the_start_of_a_training_settled_is_not_another_setting(tmp_path: Path) -> None:
+    wanted = make_config({"text": "none", "epochs": 2, "fit": "auto"})
+    settled = wanted.model_copy(update={"fit": "stretch", "precision": "bf16"})
+    (tmp_path / CONFIG_FILE).write_text(yaml.safe_dump(settled.model_dump(mode="json")))
+    check_trial(tmp_path, wanted)
+    with refuses("LEX-RUN-022", "precision was 'bf16', now 'fp32'"):
+        check_trial(tmp_path, wanted.model_copy(update={"precision": "fp32"}))
+    with refuses("LEX-RUN-022", "fit was 'stretch', now 'pad'"):
+        check_trial(tmp_path, wanted.model_copy(update={"fit": "pad"}))
