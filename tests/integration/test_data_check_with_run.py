@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,22 @@ def test_a_call_goes_on_with_the_settings_of_its_runs(
         lexiseg.find_suspicions_by_folds(data, out, folds=2, options=changed)
     with refuses("LEX-RUN-1812", "fit was 'stretch', now 'pad'"):
         lexiseg.find_suspicions_by_folds(data, out, folds=2, options={**options, "fit": "pad"})
+
+
+@pytest.mark.parametrize("text", ["concepts", "reports"])
+@pytest.mark.usefixtures("toy")
+def test_images_without_mask_are_checked_by_their_reports(data: Path, tmp_path: Path, text: str) -> None:
+    part = tmp_path / "data"
+    shutil.copytree(data, part)
+    masks = sorted((part / "Train_Folder" / "labelcol").glob("*.png"))
+    for mask in masks[:2]:
+        mask.unlink()
+    out = tmp_path / "out"
+    found = lexiseg.find_suspicions_by_folds(part, out, folds=2, options={**TINY, "text": text})
+    assert "Images without a mask: 2 of 16. Of these, only reports are checked." in found.notes
+    assert "2 of 16" in (out / "suspicions.html").read_text("utf-8")
+    assert found.checked == 16
+    assert sum(case.dice is None for case in found.cases) == 2
+    # The images without mask do not make other folds of the finished runs.
+    again = lexiseg.find_suspicions_by_folds(part, out, folds=2, options={**TINY, "text": text})
+    assert again == found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -54,8 +54,10 @@ def find_suspicions_by_folds(
     """Rank the cases of a data set by how wrong they look to runs that are trained on its other parts.
 
     Each patient is in one fold. Each run is trained on all other folds, and checks the images of its own;
-    copies of images that it was trained on are left out and counted. The same call goes on with what an
-    interrupted one has done; finished runs are not trained again. A call with other settings is refused.
+    copies of images that it was trained on are left out and counted. Of an image without a mask, only the
+    report is checked; it takes no part in the trainings, unless the configuration sets `unmasked`. The same
+    call goes on with what an interrupted one has done; finished runs are not trained again. A call with other
+    settings is refused.
 
     Args:
         data: The data set's folder.
@@ -72,7 +74,8 @@ def find_suspicions_by_folds(
 
     Raises:
         UsageError: There are fewer than 2 folds, or an option is not possible.
-        DataError: The data set cannot be used, or is too small for the folds.
+        DataError: The data set cannot be used, or is too small for the folds, or too few of its
+            images have a mask.
         RunError: The folder holds runs of other folds, or with other settings.
         DiskError: There is no space or no permission.
     """
@@ -80,38 +83,66 @@ def find_suspicions_by_folds(
         raise UsageError(f"--folds must be at least 2; got {folds}.", code="LEX-USE-901")
     refuse_blocked(out)
     config = make_config(options or {}, config_file)
+    if config.unmasked is None:
+        # Three teachers per run take much time, and need words for each image without mask.
+        config = config.model_copy(update={"unmasked": "leave_out"})
     index = open_dataset(data, seed=config.seed, allow_missing_masks=True)
-    parts = fold_indices(index, folds)
+    parts = make_folds(index, folds)
     places = [Path(out) / FOLDS_FOLDER / f"fold-{number}" for number in range(1, folds + 1)]
     for part, place in zip(parts, places, strict=True):
-        _check_run(part, config, place)
+        _check_run(part.index, config, place)
     settings = prediction or PredictionOptions()
     with result_folder(Path(out), SUSPICION_FILES) as folder:
-        runs = [_trained(part, config, place, console) for part, place in zip(parts, places, strict=True)]
+        runs = [
+            _trained(part.index, config, place, console) for part, place in zip(parts, places, strict=True)
+        ]
         checks = [
             # A copy of an image can be in another fold.
             RunSamples(
-                predictor=Predictor(run, settings), samples=not_learned(run, part.split("test"), part.name)[0]
+                predictor=Predictor(run, settings), samples=not_learned(run, part.checked, index.name)[0]
             )
             for run, part in zip(runs, parts, strict=True)
         ]
-        left_out = len(index.samples) - sum(len(check.samples) for check in checks)
-        found = check_cases(index, checks, left_out=left_out, progress=progress)
+        found = check_cases(
+            index,
+            checks,
+            left_out=len(index.samples) - sum(len(check.samples) for check in checks),
+            notes=_notes(index),
+            progress=progress,
+        )
         write_suspicions(found, index, checks, folder)
     return found
 
 
-def fold_indices(index: DatasetIndex, folds: int) -> list[DatasetIndex]:
-    """Return the data set once per fold: the images of the fold are its test split.
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """One fold of a data set.
 
-    Patients are ordered by a hash of their name and dealt to the folds in turn.
+    Attributes:
+        index: What its run is trained on: training and validation images of the other folds, and the images
+            of the fold that have a mask as test images.
+        checked: All images of the fold, with and without a mask.
+    """
+
+    index: DatasetIndex
+    checked: tuple[Sample, ...]
+
+
+def make_folds(index: DatasetIndex, folds: int) -> list[Fold]:
+    """Return the folds of a data set.
+
+    Patients are ordered by a hash of their name and dealt to the folds in turn: first those with a mask, then
+    the others. Of the patients with a mask that a run learns from, some are for validation.
 
     Raises:
-        DataError: A fold would have fewer images than there are classes, or there are too few patients.
+        DataError: A fold would have fewer images than there are classes, or there are too few patients, or
+            too few with a mask.
     """
-    groups = sorted({_group(sample) for sample in index.samples}, key=_hashed)
-    place = {group: number for number, group in enumerate(groups)}
-    sizes = [sum(place[_group(sample)] % folds == fold for sample in index.samples) for fold in range(folds)]
+    with_mask = {_group(sample) for sample in index.samples if sample.mask is not None}
+    names = {_group(sample) for sample in index.samples}
+    groups = sorted(names, key=lambda name: (name not in with_mask, _hashed(name)))
+    fold_of = {group: number % folds for number, group in enumerate(groups)}
+    sizes = [sum(fold_of[_group(sample)] == fold for sample in index.samples) for fold in range(folds)]
     if min(sizes) < index.num_classes or len(groups) < 2 * folds:
         raise DataError(
             f"{index.root} has {counted(len(index.samples), 'image')} of {counted(len(groups), 'patient')}. "
@@ -120,20 +151,49 @@ def fold_indices(index: DatasetIndex, folds: int) -> list[DatasetIndex]:
             "are needed. Choose fewer --folds.",
             code="LEX-DATA-903",
         )
+    _check_masks(index, len(with_mask), folds)
     found = []
     for fold in range(folds):
-        learned = [group for group in groups if place[group] % folds != fold]
-        validation = set(learned[::_VALIDATION])
-
-        def split(sample: Sample, fold: int = fold, validation: set[str] = validation) -> Split:
-            group = _group(sample)
-            if place[group] % folds == fold:
-                return "test"
-            return "val" if group in validation and sample.mask is not None else "train"
-
-        samples = tuple(replace(sample, split=split(sample)) for sample in index.samples)
-        found.append(replace(index, samples=samples))
+        learned = [group for group in groups if group in with_mask and fold_of[group] != fold]
+        split_of: dict[str, Split] = dict.fromkeys(groups, "train")
+        split_of |= dict.fromkeys(learned[::_VALIDATION], "val")
+        split_of |= {group: "test" for group in groups if fold_of[group] == fold}
+        samples = tuple(replace(sample, split=split_of[_group(sample)]) for sample in index.samples)
+        # Validation and test images need a mask in a training.
+        trained = tuple(sample for sample in samples if sample.mask is not None or sample.split == "train")
+        found.append(
+            Fold(
+                index=replace(index, samples=trained),
+                checked=tuple(sample for sample in samples if sample.split == "test"),
+            )
+        )
     return found
+
+
+def _check_masks(index: DatasetIndex, patients: int, folds: int) -> None:
+    """Refuse a data set with too few masks: each run needs some to learn from and others for validation.
+
+    Raises:
+        DataError: Too few patients have a mask.
+    """
+    if patients >= 2 * folds:
+        return
+    masks = sum(sample.mask is not None for sample in index.samples)
+    raise DataError(
+        f"{index.root} has masks for {masks} of {counted(len(index.samples), 'image')}, of "
+        f"{counted(patients, 'patient')}. Each run of {folds} folds learns from masks of other "
+        f"folds and is validated on some of them, so masks of at least {2 * folds} patients are needed. Add "
+        "masks, choose fewer --folds, or check the data set with a trained run: --with RUN.",
+        code="LEX-DATA-1811",
+    )
+
+
+def _notes(index: DatasetIndex) -> tuple[str, ...]:
+    """Return for people how many images have no mask; nothing if all have one."""
+    missing = sum(sample.mask is None for sample in index.samples)
+    if missing == 0:
+        return ()
+    return (f"Images without a mask: {missing} of {len(index.samples)}. Of these, only reports are checked.",)
 
 
 def _check_run(index: DatasetIndex, config: TrainConfig, folder: Path) -> None:

@@ -10,23 +10,35 @@ from typing import Any
 import pytest
 
 from known_answers import disc, make_run, write_case
-from lexiseg.data import DatasetIndex, Sample, open_dataset
+from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.evaluation.suspicion_file import Suspicions
 from lexiseg.json_records import write_record
 from lexiseg.runs.image_hashes import IMAGE_HASHES_FILE, image_hashes
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
 from lexiseg.studies import fold_suspicions
-from lexiseg.studies.fold_suspicions import find_suspicions_by_folds, fold_indices
+from lexiseg.studies.fold_suspicions import Fold, find_suspicions_by_folds, make_folds
+from lexiseg.training.config import make_config
+from lexiseg.training.unmasked_images import take_part
 from refusals import refuses
 
 
-def index(patients: int, *, classes: tuple[str, ...] = ("background", "lesion")) -> DatasetIndex:
-    """Return a data set with two images per patient; each second image of a patient lacks a mask."""
+def index(
+    patients: int, *, classes: tuple[str, ...] = ("background", "lesion"), masked: int | None = None
+) -> DatasetIndex:
+    """Return a data set with two images per patient; each second image of a patient lacks a mask.
+
+    Args:
+        patients: Number of patients.
+        classes: Names of the classes.
+        masked: Number of patients with a mask; None: all.
+    """
+    shown = patients if masked is None else masked
     samples = tuple(
         Sample(
             id=f"p{patient}-{image}", image=Path(f"p{patient}-{image}.png"),
-            mask=None if image else Path("mask.png"), split="train", patient=f"p{patient}",
+            mask=Path("mask.png") if image == 0 and patient < shown else None,
+            split="train", patient=f"p{patient}",
         )
         for patient in range(patients) for image in range(2)
     )  # fmt: skip
@@ -36,27 +48,61 @@ def index(patients: int, *, classes: tuple[str, ...] = ("background", "lesion"))
     )
 
 
+def patients_of(fold: Fold, split: Split) -> set[str | None]:
+    return {sample.patient for sample in fold.index.split(split)}
+
+
 def test_each_image_is_checked_once_and_no_patient_is_in_two_splits() -> None:
     data = index(30)
-    folds = fold_indices(data, 5)
-    checked = [sample.id for fold in folds for sample in fold.split("test")]
+    folds = make_folds(data, 5)
+    checked = [sample.id for fold in folds for sample in fold.checked]
     assert sorted(checked) == sorted(sample.id for sample in data.samples)
     for fold in folds:
-        assert len(fold.split("test")) == 12
-        groups = [{sample.patient for sample in fold.split(name)} for name in ("train", "test")]
-        assert not groups[0] & groups[1]
-        validation = fold.split("val")
-        assert len(validation) == 3  # every eighth of 24 patients
-        assert all(sample.mask is not None for sample in validation)
-    assert [fold.samples for fold in fold_indices(data, 5)] == [fold.samples for fold in folds]
+        assert len(fold.checked) == 12
+        assert len(patients_of(fold, "test")) == 6
+        assert len(patients_of(fold, "val")) == 3  # every eighth of 24 patients
+        assert len(patients_of(fold, "train")) == 21
+        assert len(patients_of(fold, "train") | patients_of(fold, "val") | patients_of(fold, "test")) == 30
+        # Scored images need a mask in a training; those without are checked all the same.
+        scored = [*fold.index.split("val"), *fold.index.split("test")]
+        assert all(sample.mask is not None for sample in scored)
+        assert sum(sample.mask is None for sample in fold.checked) == 6
+        take_part(fold.index, make_config({}))
+    assert make_folds(data, 5) == folds
+
+
+@pytest.mark.parametrize(("patients", "masked", "folds"), [(40, 4, 2), (40, 6, 3), (40, 11, 5)])
+def test_each_run_has_masks_to_learn_from_and_others_for_validation(
+    patients: int, masked: int, folds: int
+) -> None:
+    for fold in make_folds(index(patients, masked=masked), folds):
+        assert any(sample.mask is not None for sample in fold.index.split("train"))
+        assert fold.index.split("val")
+        assert fold.index.split("test")
+        # Patients without a mask, too, are in the fold or among those that its run can learn from.
+        assert len({sample.patient for sample in (*fold.index.samples, *fold.checked)}) == patients
+        assert 2 * patients // folds - 2 <= len(fold.checked) <= 2 * patients // folds + 2
 
 
 def test_data_that_are_too_small_are_refused() -> None:
     with refuses("LEX-DATA-903", "18 images of 9 patients", "at least 10 patients", "fewer --folds"):
-        fold_indices(index(9), 5)
+        make_folds(index(9), 5)
     names = ("background", "a", "b", "c", "d")
     with refuses("LEX-DATA-903", "smallest fold has 4 images", "at least 5"):
-        fold_indices(index(10, classes=names), 5)
+        make_folds(index(10, classes=names), 5)
+
+
+@pytest.mark.parametrize(
+    ("masked", "said"),
+    [
+        (0, "data has masks for 0 of 60 images, of 0 patients"),
+        (1, "data has masks for 1 of 60 images, of 1 patient."),
+        (9, "data has masks for 9 of 60 images, of 9 patients"),
+    ],
+)
+def test_too_few_masks_for_the_folds_are_refused(masked: int, said: str) -> None:
+    with refuses("LEX-DATA-1811", said, "at least 10 patients", "fewer --folds", "--with RUN"):
+        make_folds(index(30, masked=masked), 5)
 
 
 @pytest.mark.parametrize("folds", [1, 0, -3])
@@ -68,7 +114,7 @@ def test_fewer_than_two_folds_are_refused(folds: int, tmp_path: Path) -> None:
 def test_a_copy_of_a_training_image_is_not_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "data"
     files = {f"case{number}": write_case(folder, f"case{number}", disc(16, 8, 8, 3)) for number in range(8)}
-    first, second = (fold.split("test")[0].id for fold in fold_indices(open_dataset(folder), 2))
+    first, second = (fold.checked[0].id for fold in make_folds(open_dataset(folder), 2))
     files[second].write_bytes(files[first].read_bytes())
 
     def trained(part: DatasetIndex, config: Any, out: Path, console: Any) -> Any:
@@ -79,7 +125,7 @@ def test_a_copy_of_a_training_image_is_not_checked(tmp_path: Path, monkeypatch: 
 
     checked: list[str] = []
 
-    def check_cases(data: DatasetIndex, parts: Any, *, left_out: int, progress: Any) -> Suspicions:
+    def check_cases(data: DatasetIndex, parts: Any, *, left_out: int, **_: Any) -> Suspicions:
         checked.extend(sample.id for part in parts for sample in part.samples)
         return Suspicions(
             data=data.name, runs=(), side=None, checked=len(checked), left_out=left_out,
