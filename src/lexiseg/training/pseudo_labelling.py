@@ -73,7 +73,7 @@ class PseudoLabelling:
 
     Attributes:
         atlas: The atlas of all images with a mask; None where images without mask teach without words, or
-            their words name no places.
+            fewer than two parts of the images with a mask have words that name places.
     """
 
     def __init__(
@@ -93,12 +93,11 @@ class PseudoLabelling:
         self._out, self._console = out, console
         self._words: Words | None = plan.train if plan.unmasked == "words" else None
         self._folds = fold_numbers(samples, seed=config.seed)
-        self.atlas = self._atlas_without(None)
-        atlases = None
-        if self.atlas is not None and config.word_map:
-            # Where the words of the other parts name no places, the whole atlas takes the place of theirs.
-            atlases = [self._atlas_without(number) or self.atlas for number in range(FOLDS)]
-        self._atlases = atlases
+        # Masks that a teacher is checked on are not in its atlas.
+        parts = [self._atlas_without(number) for number in range(FOLDS)]
+        self._atlases = [atlas for atlas in parts if atlas is not None]
+        self.atlas = self._atlas_without(None) if len(self._atlases) == FOLDS else None
+        self._told = config.word_map and self.atlas is not None
         self._teachers = Teachers(
             plan,
             config,
@@ -106,7 +105,7 @@ class PseudoLabelling:
             folds=self._folds,
             weights=weights,
             student_steps=student_steps,
-            atlases=atlases,
+            atlases=self._atlases if self._told else None,
             segment_steps=segment_steps,
             folder=out / TEACHERS_FOLDER,
             console=console,
@@ -170,16 +169,14 @@ class PseudoLabelling:
         for number, network in enumerate(self._teachers.networks()):
             masks = self._masks([network])
             members = [p for p in checked if self._folds[p] == number]
-            atlas = None if self._atlases is None else self._atlases[number]
+            atlas = None if self.atlas is None else self._atlases[number]
             unprompted = self._cases(members, self._scores(masks, members, None), atlas)
             plain += unprompted
             told += (
-                unprompted
-                if atlas is None
-                else self._cases(members, self._scores(masks, members, atlas), atlas)
+                self._cases(members, self._scores(masks, members, atlas), atlas) if self._told else unprompted
             )
             order += members
-        strength = fit_strength(told) if self._atlases is not None else 0.0
+        strength = fit_strength(told) if self._told else 0.0
         _, before = shifted_dice(plain, [case.logits for case in plain])
         shift, after = shifted_dice(told, [case.corrected(strength) for case in told])
         patients = [self._samples[p].patient for p in order]
@@ -194,7 +191,7 @@ class PseudoLabelling:
             gain=None if gain is None else round(gain.mean, 5),
             gain_ci95=None if interval is None else (round(interval[0], 5), round(interval[1], 5)),
             strength=strength,
-            strength_without_words=fit_strength(plain) if self._atlases is not None else 0.0,
+            strength_without_words=fit_strength(plain),
             shift=shift,
             used=not self._plan.checked or (interval is not None and interval[0] > 0),
         )
@@ -203,7 +200,7 @@ class PseudoLabelling:
         """Draw the masks of all images without mask: the mean of all teachers, corrected by words."""
         masks = self._masks(self._teachers.networks())
         positions = [p for p, fold in enumerate(self._folds) if fold is None]
-        atlas = None if self._atlases is None else self.atlas
+        atlas = self.atlas if self._told else None
         drawn, weights = [], []
         said = 0.0
         for first in range(0, len(positions), _BATCH):
