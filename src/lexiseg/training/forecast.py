@@ -34,6 +34,7 @@ from lexiseg.training.plan import plan_run
 from lexiseg.training.ranks import ALONE, check_devices, uses_cuda
 from lexiseg.training.resources import settle_resources
 from lexiseg.training.teacher_runs import check_distillation, open_teachers
+from lexiseg.training.teacher_words import settle_teachers
 from lexiseg.training.teachers import STUDENT_TIME_SHARE
 from lexiseg.training.train import open_for_training
 from lexiseg.training.unmasked_images import take_part
@@ -146,7 +147,7 @@ def forecast_training(
     teachers = open_teachers(index, config, console)
     if teachers:
         check_distillation(use, ALONE, teachers)
-    plan = plan_run(use, config, console)
+    use, plan = settle_teachers(use, plan_run(use, config, console), config, console)
     training = Training(use, plan, config, out=out, resume=False, console=console, teachers=teachers)
     module = training.module()
     pixels = kept_pixels(index, config)

@@ -36,6 +36,7 @@ from lexiseg.training.ranks import (
 from lexiseg.training.resume import continue_run, is_finished, resumed_config
 from lexiseg.training.run_lock import training_lock
 from lexiseg.training.teacher_runs import check_distillation, check_same_teachers, open_teachers
+from lexiseg.training.teacher_words import settle_teachers
 from lexiseg.training.unmasked_images import take_part
 
 
@@ -187,6 +188,7 @@ def train_on(
         check_same_teachers(Run.open(out), teachers, config)
     if teachers:
         check_distillation(use, ranks, teachers)
+    use, plan = settle_teachers(use, plan, config, console)
     if ranks.several and plan.unmasked is not None:
         raise UsageError(
             "unmasked: teachers draw masks for images without one, and teachers train on one device. Train "

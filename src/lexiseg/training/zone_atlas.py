@@ -40,6 +40,13 @@ def mirrored_axes(augment: AugmentConfig) -> tuple[Axis, ...]:
     return tuple(axis for axis in AXES if getattr(augment, f"{axis}_flip") > 0)
 
 
+def with_places(words: Words, positions: Sequence[int]) -> list[int]:
+    """Return those of some positions of samples whose words name a place."""
+    vocabulary = words.vocabulary
+    places = [vocabulary.names.index(name) for name in place_factors(vocabulary)]
+    return [p for p in positions if any(words.indices[p][k] != UNKNOWN for k in places)]
+
+
 def atlas_of(
     pixels: PixelSource,
     words: Words | None,
@@ -59,9 +66,7 @@ def atlas_of(
     """
     if words is None:
         return None
-    vocabulary = words.vocabulary
-    places = [vocabulary.names.index(name) for name in place_factors(vocabulary)]
-    stated = [p for p in positions if any(words.indices[p][k] != UNKNOWN for k in places)]
+    stated = with_places(words, positions)
     if not stated:
         return None
 
@@ -71,7 +76,9 @@ def atlas_of(
             assert labels is not None, "images of an atlas have masks"
             yield labels, words.indices[position]
 
-    return make_atlas(cases(), vocabulary, classes=classes, side=words.side, axes=mirrored_axes(augment))
+    return make_atlas(
+        cases(), words.vocabulary, classes=classes, side=words.side, axes=mirrored_axes(augment)
+    )
 
 
 def correction_case(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from rich.console import Console
 from safetensors.torch import load_file
 
@@ -26,6 +27,7 @@ from lexiseg.training.config import make_config
 from lexiseg.training.pseudo_labelling import PseudoLabelling
 from lexiseg.training.pseudo_labels import PseudoLabels
 from lexiseg.training.train import train
+from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
 
 QUIET = Console(quiet=True)
@@ -164,6 +166,30 @@ class TestRuns:
         file.write_text(json.dumps(record))
         with refuses("LEX-RUN-015", "was started on other data"):
             train(few, run.path, resume=True)
+
+    def test_no_teacher_is_trained_where_words_name_no_places(
+        self, few: Path, tmp_path: Path, tiny_options: dict[str, Any]
+    ) -> None:
+        file = tmp_path / "number.yaml"
+        file.write_text(yaml.safe_dump(load_vocabulary("chest").only(["count"]).to_dict()))
+        options = {**tiny_options, "masks": 0.25, "text": "reports", "vocabulary": str(file)}
+        said = io.StringIO()
+        run = train(few, tmp_path / "run", console=Console(file=said, width=1000), **options)
+        assert "No teacher is trained: the words of the images with a mask" in said.getvalue()
+        assert "Teacher 1" not in said.getvalue()
+        assert "the others are left out" in said.getvalue()
+        # The run is the one that leaves these images out, and ends with the same weights when it goes on.
+        without = train(few, tmp_path / "without", unmasked="leave_out", **options)
+        weights = load_file(without.weights_file)
+        assert run.manifest.data.masks == without.manifest.data.masks
+        assert run.splits == without.splits
+        assert read_image_hashes(run.path) == read_image_hashes(without.path)
+        for _ in range(2):
+            assert all(torch.equal(part, weights[name]) for name, part in load_file(run.weights_file).items())
+            run.updated(training=TrainingRecord(finished=False, seed=0))
+            (run.path / "checkpoint.ckpt").unlink()
+            run = train(few, run.path, resume=True)
+        assert run.manifest.data.masks == without.manifest.data.masks
 
     @pytest.fixture(scope="class")
     def trained_without(

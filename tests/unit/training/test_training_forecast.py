@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 import lexiseg
@@ -16,6 +17,7 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.runs.run import Run
 from lexiseg.training import forecast
 from lexiseg.training.forecast import TrainingForecast, forecast_training
+from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
 
 
@@ -80,6 +82,18 @@ def test_images_without_mask_give_teachers_two_fifths_of_the_time(
     assert found.teacher_minutes == pytest.approx(0.4 * found.minutes)
     if "max_minutes" in length:
         assert found.minutes == pytest.approx(5)
+
+
+@pytest.mark.usefixtures("seconds")
+def test_no_teacher_takes_time_where_words_name_no_places(
+    index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any]
+) -> None:
+    file = tmp_path / "number.yaml"
+    file.write_text(yaml.safe_dump(load_vocabulary("chest").only(["count"]).to_dict()), encoding="utf-8")
+    words = {"masks": 0.5, "text": "reports", "vocabulary": str(file)}
+    found = forecast_of(index, tmp_path / "run", {**tiny_options, "epochs": None}, max_minutes=5.0, **words)
+    assert (found.teacher_minutes, found.minutes) == (0, 5)
+    assert "pseudo_labels.safetensors" not in found.files
 
 
 @pytest.mark.usefixtures("seconds")
