@@ -124,6 +124,38 @@ def test_an_archive_that_is_cut_later(archive: Path, tmp_path: Path) -> None:
         last.copy_to(tmp_path / "z.png")
 
 
+class OneByOne(Thresholds):
+    options = PredictionOptions(batch_size=1)
+
+
+def interrupted(images: Path, out: Path, *, after: int, per_archive: int = 1) -> None:
+    """Predict images one by one into archives, until some are done."""
+    seen: list[Path] = []
+
+    def stop(path: Path, result: object) -> None:
+        seen.append(path)
+        if len(seen) == after:
+            raise KeyboardInterrupt
+
+    writers = into_archives(("mask",), per_archive)
+    with pytest.raises(KeyboardInterrupt):
+        predict([images], out, writers=writers, on_result=stop, predictor=OneByOne())
+
+
+def held(results: Path) -> dict[str, str]:
+    """Return the number of the archive of each image, which holds the image as its line says."""
+    found: dict[str, str] = {}
+    for line in map(json.loads, results.open()):
+        with tarfile.open(results.parent / line["archive"]) as tar:
+            folder, _, last = line["name"].rpartition("/")
+            key = f"{folder}/{last}".strip("/").replace(".", "%2E")
+            record = tar.extractfile(f"{key}.json")
+            assert record is not None
+            assert json.loads(record.read()) == line
+        found[key] = Path(line["archive"]).stem
+    return found
+
+
 class TestWritten:
     def test_members(self, images: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
@@ -158,23 +190,44 @@ class TestWritten:
         def content(out: Path) -> dict[str, bytes]:
             return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()}
 
-        class OneByOne(Thresholds):
-            options = PredictionOptions(batch_size=1)
-
-        seen: list[Path] = []
-
-        def stop(path: Path, result: object) -> None:
-            seen.append(path)
-            if len(seen) == after:
-                raise KeyboardInterrupt
-
         whole, out = tmp_path / "whole", tmp_path / "out"
         predict([images], whole, writers=into_archives(("mask",), 2))
-        with pytest.raises(KeyboardInterrupt):
-            predict([images], out, writers=into_archives(("mask",), 2), on_result=stop, predictor=OneByOne())
+        interrupted(images, out, after=after, per_archive=2)
         summary = predict([images], out, writers=into_archives(("mask",), 2))
         assert summary.resumed in (0, 2, 4)
         assert content(out) == content(whole)
+
+    def test_an_archive_that_was_moved_away_costs_no_other_one(self, images: Path, tmp_path: Path) -> None:
+        """Its number is free again, and those after it are not."""
+        out, archives = tmp_path / "out", tmp_path / "out" / "archives"
+        for number in range(20):
+            write_image(images / f"m{number:02}.png")
+        interrupted(images, out, after=10)
+        (archives / "000001.tar").rename(tmp_path / "moved.tar")
+        kept = {path.name: path.read_bytes() for path in archives.iterdir()}
+        assert len(kept) >= 9
+        summary = predict([images], out, writers=into_archives(("mask",), 1))
+        assert (summary.done, summary.resumed) == (24, len(kept))
+        assert kept.items() <= {path.name: path.read_bytes() for path in archives.iterdir()}.items()
+        assert held(summary.results)["exam/b%2Ec"] == "000001"
+        assert sorted(held(summary.results).values()) == [f"{number:06}" for number in range(24)]
+
+    def test_the_number_of_a_removed_archive_is_no_proof(self, images: Path, tmp_path: Path) -> None:
+        """The next batch gives it to another archive, before it comes to the image of that line."""
+        out = tmp_path / "out"
+        for number in range(36):
+            write_image(images / f"m{number:02}.png")
+        interrupted(images, out, after=24, per_archive=10)
+        lines = (out / "predictions.jsonl.partial").read_text().splitlines()
+        unfinished = json.loads(lines[23])
+        assert unfinished["archive"] == "archives/000002.tar"
+        assert not (out / unfinished["archive"]).exists()
+        for line in lines[:20]:
+            write_image(Path(json.loads(line)["image"]), (25, 25))
+        writers = into_archives(("mask",), 10)
+        summary = predict([images], out, writers=writers, predictor=OneByOne())
+        assert (summary.done, summary.resumed) == (40, 0)
+        assert held(summary.results)[unfinished["name"]] == "000004"
 
     def test_archives_of_an_earlier_batch_do_not_stay(self, images: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"

@@ -9,6 +9,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from lexiseg.errors import DataError, LexisegError, UsageError
 from lexiseg.files import TEMPORARY_PREFIX, disk_errors
 from lexiseg.inference.predictions_file import PredictionRecord
@@ -60,7 +63,7 @@ class TarWriter:
         self.name = f"tar of {images}: {', '.join(writer.name for writer in writers)}"
         self._number = self._count = 0
         self._open: tuple[Path, tarfile.TarFile] | None = None
-        self._whole: dict[str, bool] = {}
+        self._members: dict[str, npt.NDArray[np.int64]] = {}
         self._private = PrivateFolder("outputs")
 
     def file(self, out: Path, number: int) -> Path:
@@ -68,26 +71,31 @@ class TarWriter:
         return out / FOLDER / f"{number:06}.tar"
 
     def open(self, batch: Batch) -> None:
-        """Count the archives of an interrupted batch; those of an earlier one are removed already.
+        """Keep the archives of an interrupted batch; those of an earlier one are removed already.
 
         Raises:
             DataError: A file that Lexiseg did not write is in the place of an archive.
         """
         batch.folder.refuse_others(sorted((batch.out / FOLDER).glob("*.tar")))
-        while os.path.lexists(self.file(batch.out, self._number)):
-            self._number += 1
+        self._skip_taken(batch.out)
 
     def remove_stale(self, target: Target, batch: Batch) -> None:
         """Do nothing: the archives of an earlier batch are removed when a batch begins."""
 
     def is_whole(self, target: Target, record: PredictionRecord, batch: Batch) -> bool:
-        """Return whether the archive of an image is there; see `ResumableWriter`."""
+        """Return whether the files of an image are in the archive that its line names.
+
+        The name of the archive alone does not tell: an interrupted batch leaves no archive that is not
+        finished, and the next batch gives its number to another one. See `ResumableWriter`.
+        """
         if record.archive is None:
             return False
-        # Each archive is hashed once.
-        if record.archive not in self._whole:
-            self._whole[record.archive] = batch.folder.owns(batch.out / record.archive)
-        return self._whole[record.archive]
+        # Each archive is read once; 8 bytes of memory per image.
+        if record.archive not in self._members:
+            self._members[record.archive] = _members(batch, batch.out / record.archive)
+        members, member = self._members[record.archive], hash(f"{_key(target)}.json")
+        position = int(np.searchsorted(members, member))
+        return position < len(members) and int(members[position]) == member
 
     def write(self, image: PredictedImage, batch: Batch) -> None:
         """Add the files of one image to the archive.
@@ -163,13 +171,27 @@ class TarWriter:
         with disk_errors(path):
             archive.close()
         batch.folder.rename(beside, path)
-        self._number, self._count = self._number + 1, 0
+        self._count = 0
+        self._skip_taken(batch.out)
+
+    def _skip_taken(self, out: Path) -> None:
+        """Go on to the next number that no archive has; there can be gaps where archives were moved away."""
+        while os.path.lexists(self.file(out, self._number)):
+            self._number += 1
 
 
 def _key(target: Target) -> str:
     folder, _, last = target.name.as_posix().rpartition("/")
     last = last.replace("%", "%25").replace(".", "%2E")
     return f"{folder}/{last}" if folder else last
+
+
+def _members(batch: Batch, archive: Path) -> npt.NDArray[np.int64]:
+    """Return the sorted hashes of the names in an archive; none of one that is not as Lexiseg wrote it."""
+    if not batch.folder.owns(archive):
+        return np.array([], np.int64)
+    with disk_errors(archive), tarfile.open(archive, "r:") as members:
+        return np.sort(np.array([hash(name) for name in members.getnames()], np.int64))
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
