@@ -186,6 +186,17 @@ class PredictionRecord(FileRecord):
             archive=archive,
         )
 
+    def in_folder(self, folder: str) -> PredictionRecord:
+        """Return the record for a list of results in the folder above: its outputs are named from there.
+
+        Args:
+            folder: Name of the folder of the record.
+        """
+        outputs = {"mask": self.mask, "archive": self.archive}
+        return self.model_copy(
+            update={field: None if path is None else f"{folder}/{path}" for field, path in outputs.items()}
+        )
+
 
 class FailureRecord(FileRecord):
     """An image that could not be read: one line of `predictions.jsonl`.

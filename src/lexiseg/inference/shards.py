@@ -153,8 +153,8 @@ class JoinedShards:
 def join_shards(out: str | Path) -> JoinedShards:
     """Join the results of all shards in a folder to `OUT/predictions.jsonl`; their other files stay.
 
-    The lines keep their order within a shard, and those of shard 1 come first. The masks that they name are
-    those in the folders of the shards.
+    The lines keep their order within a shard, and those of shard 1 come first. The masks and archives
+    that they name are those in the folders of the shards.
 
     Args:
         out: The folder that holds the folders of the shards.
@@ -240,7 +240,7 @@ def _refuse_different(out: Path, first: ShardRecord, other: ShardRecord) -> None
 
 
 def _lines(folder: Path) -> Iterator[PredictionRecord | FailureRecord]:
-    """Yield the lines of a shard; masks are named from the folder above.
+    """Yield the lines of a shard; outputs are named from the folder above.
 
     Raises:
         DataError: A line is damaged.
@@ -258,5 +258,4 @@ def _lines(folder: Path) -> Iterator[PredictionRecord | FailureRecord]:
                     f"{folder / RESULTS_FILE}, line {number} is damaged. Predict this shard again.",
                     code="LEX-DATA-1286",
                 ) from error
-            mask = None if record.mask is None else f"{folder.name}/{record.mask}"
-            yield record.model_copy(update={"mask": mask})
+            yield record.in_folder(folder.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lexiseg.inference.shards import SHARD_FILE, join_shards, predict_shard
 from lexiseg.inference.target_list import Shard, TargetList
 from lexiseg.inference.targets import find_images
 from lexiseg.inference.writers.base import Target
+from lexiseg.inference.writers.tar import into_archives
 from refusals import refuses
 from threshold_predictor import Thresholds, write_image
 
@@ -81,6 +83,19 @@ def test_joined_shards_hold_all_images_once(images: Path, tmp_path: Path) -> Non
         assert line == whole[line["image"]]
     before = joined.results.read_bytes()
     assert join_shards(out).results.read_bytes() == before
+
+
+def test_joined_lines_name_the_archives_of_the_shards(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for number in (1, 2):
+        targets, shard = find_images([images], out=out).targets, Shard(number=number, count=2)
+        predict_shard(Thresholds(), targets, out, shard=shard, writers=into_archives(("mask",), 4))  # type: ignore[arg-type]
+    lines = [json.loads(line) for line in join_shards(out).results.open()]
+    assert len(lines) == 20
+    for line in lines:
+        assert line["mask"] is None
+        with tarfile.open(out / line["archive"]) as archive:
+            assert f"{line['name']}.mask.png" in archive.getnames()
 
 
 def test_shards_below_the_images_are_no_images(images: Path) -> None:
