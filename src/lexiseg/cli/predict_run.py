@@ -16,7 +16,7 @@ from lexiseg.cli.predict_inputs import PredictInputs, find_inputs
 from lexiseg.cli.predict_job import PredictJob
 from lexiseg.cli.predict_options import PredictRequest
 from lexiseg.cli.predict_summary import PredictOutcome, raise_for_failures, say_outcome
-from lexiseg.cli.predict_upload import remote_folder, upload
+from lexiseg.cli.predict_upload import digest_of, remote_folder, upload_finished, upload_outcome
 from lexiseg.cli.predict_volumes import predict_volumes
 from lexiseg.errors import LexisegError
 from lexiseg.extras import load_module
@@ -41,10 +41,6 @@ def run_prediction(context: typer.Context, request: PredictRequest) -> None:
 
     writers = _writers(request)
     remote = remote_folder(request)
-    if remote is not None and remote.is_predicted:
-        say("The images were predicted before; the upload was left.")
-        upload(remote)
-        return
     place = Path(request.out) if remote is None else remote.work
     sources = context.with_resource(local_sources(request.paths))
     for note in sources.notes:
@@ -53,6 +49,9 @@ def run_prediction(context: typer.Context, request: PredictRequest) -> None:
     predictor = _loaded(request)
     if request.dry_run:
         _say_forecast(request, predictor, inputs, place)
+        return
+    digest = "" if remote is None else digest_of(request, predictor, inputs)
+    if remote is not None and upload_finished(remote, digest):
         return
     if request.ray is not None:
         predictor = _on_cluster(predictor, inputs, request.ray)
@@ -68,7 +67,7 @@ def run_prediction(context: typer.Context, request: PredictRequest) -> None:
         )
     )
     if remote is not None:
-        outcome = replace(outcome, results=upload(remote))
+        outcome = replace(outcome, results=upload_outcome(remote, digest, outcome))
     say_outcome(outcome, predictor, place)
     raise_for_failures(outcome)
 

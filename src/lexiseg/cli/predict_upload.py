@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lexiseg.cli.common_options import say
+from lexiseg.cli.output_mode import show_result
+from lexiseg.errors import PartialFailureError
+from lexiseg.printable import counted
 
 if TYPE_CHECKING:
+    from lexiseg.cli.predict_inputs import PredictInputs
     from lexiseg.cli.predict_options import PredictRequest
+    from lexiseg.cli.predict_summary import PredictOutcome
+    from lexiseg.inference.predictor import Predictor
     from lexiseg.inference.remote_folder import RemoteFolder
 
 
@@ -25,8 +31,7 @@ def remote_folder(request: PredictRequest) -> RemoteFolder | None:
         return None
     from lexiseg.inference.remote_folder import RemoteFolder
 
-    # All that decides about the results: an upload goes on for the same command only. A new key of an address
-    # decides nothing, and is not stored.
+    # An upload goes on for the same command only. A new key of an address decides nothing, and is not stored.
     paths = [shown_url(path) for path in request.paths]
     command = (
         f"{request.run} {paths} {list(request.formats)} {request.tar} {request.spacing_mm} {request.view} "
@@ -37,6 +42,53 @@ def remote_folder(request: PredictRequest) -> RemoteFolder | None:
         return RemoteFolder(request.out, command=command)
     part = request.shard.folder
     return RemoteFolder(f"{request.out.rstrip('/')}/{part}", command=command, inner=part)
+
+
+def digest_of(request: PredictRequest, predictor: Predictor, inputs: PredictInputs) -> str:
+    """Return a digest of what is predicted and how: weights, calibration, options and files."""
+    from lexiseg.inference.batch_job import BatchJob
+    from lexiseg.inference.inputs_digest import inputs_digest
+
+    job = BatchJob.of(predictor, request.formats)
+    return inputs_digest(job, inputs.images, inputs.volumes, names=inputs.all_images.names())
+
+
+def upload_finished(remote: RemoteFolder, digest: str) -> bool:
+    """Upload results that an earlier command finished for the same inputs; return whether there are such.
+
+    Args:
+        remote: The folder at a URL.
+        digest: What is predicted now, and how.
+
+    Raises:
+        PartialFailureError: Some of the images, volumes or outputs failed in the earlier command.
+        DataError: The URL cannot be reached; the results stay on this computer.
+        UsageError: There are no credentials.
+    """
+    made = remote.made(digest)
+    if made is None:
+        remote.begin_results()
+        return False
+    say("The images were predicted before; the upload was left.")
+    results = upload(remote)
+    show_result({"results": results, "failed": made.failed})
+    if made.failed:
+        raise PartialFailureError(
+            f"{counted(made.failed, 'image, volume or output', 'images, volumes or outputs')} failed when "
+            f"these results were made; {remote.url} holds the reasons.",
+            code="LEX-PART-1831",
+        )
+    return True
+
+
+def upload_outcome(remote: RemoteFolder, digest: str, outcome: PredictOutcome) -> str:
+    """Upload the results that were made now, and return the URL of their lines; see `upload`."""
+    from lexiseg.inference.remote_folder import MadeRecord
+
+    parts = (outcome.images, outcome.volumes)
+    failed = sum(len(part.failed) + len(part.refused) for part in parts if part is not None)
+    remote.finish_results(MadeRecord(inputs_sha256=digest, failed=failed))
+    return upload(remote)
 
 
 def upload(remote: RemoteFolder) -> str:

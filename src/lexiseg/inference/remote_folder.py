@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lexiseg.errors import DataError
-from lexiseg.files import TEMPORARY_PREFIX, make_folder, write_text
+from lexiseg.files import TEMPORARY_PREFIX, disk_errors, make_folder, write_text
 from lexiseg.inference.file_systems import file_system, remote_errors
 from lexiseg.inference.predictions_file import RESULTS_FILE
 from lexiseg.inference.volumes.volumes_file import VOLUMES_FILE
@@ -21,6 +21,9 @@ from lexiseg.structured_text import UnusableTextError, read_json
 
 #: Name of the file that marks an upload that is not finished, here and there.
 UPLOAD_FILE = ".lexiseg-upload.json"
+
+#: Name of the file that states, in the folder of this computer, of what the finished results are.
+MADE_FILE = ".lexiseg-made.json"
 
 #: Files that are uploaded at the same time.
 _UPLOADS = 8
@@ -45,6 +48,19 @@ class UploadRecord(FileRecord):
     command: str
 
 
+class MadeRecord(FileRecord):
+    """Finished results that wait for their upload.
+
+    Attributes:
+        schema_version: Version of this schema.
+        inputs_sha256: What was predicted, and how (`lexiseg.inference.inputs_digest`).
+        failed: Number of images, volumes and outputs that failed.
+    """
+
+    inputs_sha256: str
+    failed: int
+
+
 class RemoteFolder:
     """A folder at a URL that a command fills.
 
@@ -56,7 +72,6 @@ class RemoteFolder:
     Attributes:
         url: The folder.
         work: The folder of this computer in which results are made, in the current folder.
-        is_predicted: Whether the results are made already, so that only the upload is left.
 
     Raises:
         DataError: The folder holds files, an upload of another command was not finished, or the URL cannot be
@@ -74,7 +89,38 @@ class RemoteFolder:
         protocols = {protocol} if isinstance(protocol, str) else {*protocol}
         self._shows_partial_files = not _WITH_PARTIAL_FILES.isdisjoint(protocols)
         self._begin(command)
-        self.is_predicted = (self._made / RESULTS_FILE).is_file()
+
+    def made(self, inputs_sha256: str) -> MadeRecord | None:
+        """Return what is known of finished results that wait for their upload; None where there are none.
+
+        Results of other inputs are not those of this command: its name of a folder or a run stays the same
+        when the content changes.
+
+        Args:
+            inputs_sha256: What is predicted now, and how.
+        """
+        try:
+            record = MadeRecord.model_validate(read_json(self.work / MADE_FILE))
+        except (OSError, UnusableTextError, ValidationError):
+            return None
+        return record if record.inputs_sha256 == inputs_sha256 else None
+
+    def begin_results(self) -> None:
+        """Forget finished results, before others are made.
+
+        Raises:
+            DiskError: There is no permission.
+        """
+        with disk_errors(self.work / MADE_FILE):
+            (self.work / MADE_FILE).unlink(missing_ok=True)
+
+    def finish_results(self, record: MadeRecord) -> None:
+        """Note that the results are finished, so that only the upload is left.
+
+        Raises:
+            DiskError: There is no space or no permission.
+        """
+        write_text(self.work / MADE_FILE, record_text(record))
 
     def _begin(self, command: str) -> None:
         """Mark the folders here and there, or check that an interrupted command marked them."""

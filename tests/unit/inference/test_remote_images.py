@@ -16,7 +16,7 @@ import pytest
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.file_systems import file_system, is_url
 from lexiseg.inference.image_sources import RemoteFile
-from lexiseg.inference.remote_folder import UPLOAD_FILE, RemoteFolder
+from lexiseg.inference.remote_folder import UPLOAD_FILE, MadeRecord, RemoteFolder
 from lexiseg.inference.targets import find_images
 from refusals import refuses
 from threshold_predictor import Thresholds, write_image
@@ -185,11 +185,13 @@ class TestResults:
     def test_an_interrupted_upload_goes_on(self, images: Path, memory: Any) -> None:
         remote = RemoteFolder("memory://bucket/out", command="c")
         predict([images], remote.work)
+        remote.finish_results(MadeRecord(inputs_sha256="inputs", failed=1))
         memory.pipe_file("/bucket/out/masks/a.png", b"half")
         with refuses("LEX-DATA-1293", "another command"):
             RemoteFolder("memory://bucket/out", command="other")
         again = RemoteFolder("memory://bucket/out", command="c")
-        assert again.is_predicted
+        assert again.made("other inputs") is None
+        assert again.made("inputs") == MadeRecord(inputs_sha256="inputs", failed=1)
         assert again.upload() == 4
         assert memory.cat_file("/bucket/out/masks/a.png") != b"half"
 

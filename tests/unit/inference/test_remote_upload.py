@@ -10,7 +10,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from lexiseg.inference.batch import predict_to_files
-from lexiseg.inference.remote_folder import UPLOAD_FILE, RemoteFolder
+from lexiseg.inference.remote_folder import UPLOAD_FILE, MadeRecord, RemoteFolder
 from lexiseg.inference.targets import find_images
 from refusals import refuses
 from threshold_predictor import Thresholds, write_image
@@ -27,8 +27,9 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def predicted(images: Path, url: str) -> RemoteFolder:
     remote = RemoteFolder(url, command="c")
-    if not remote.is_predicted:
+    if remote.made("inputs") is None:
         predict_to_files(Thresholds(), find_images([images]).targets, remote.work)  # type: ignore[arg-type]
+        remote.finish_results(MadeRecord(inputs_sha256="inputs", failed=0))
     return remote
 
 

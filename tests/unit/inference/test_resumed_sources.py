@@ -149,7 +149,7 @@ def test_results_at_a_url_go_on(
     remote = RemoteFolder("memory://resumed/out", command="c")
     interrupted(sources["tar at a url"], remote.work, after=2)
     remote = RemoteFolder("memory://resumed/out", command="c")
-    assert not remote.is_predicted
+    assert remote.made("inputs") is None
     summary = predict(sources["tar at a url"], remote.work, again)
     assert summary.resumed >= 2
     assert summary.resumed + again.asked == 4

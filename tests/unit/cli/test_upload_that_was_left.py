@@ -1,0 +1,118 @@
+"""A command whose upload failed uploads finished results only where they are those of its inputs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+from click.testing import Result
+from fsspec.implementations.local import LocalFileSystem
+from typer.testing import CliRunner
+
+from lexiseg.cli import predict_run
+from lexiseg.cli.app import app
+from lexiseg.errors import LexisegError
+from threshold_predictor import Thresholds, write_image
+
+
+class Counting(Thresholds):
+    """A predictor that says which images it was asked for."""
+
+    run = SimpleNamespace(**vars(Thresholds.run), spoken_vocabulary=None)
+    asked: ClassVar[list[str]] = []
+
+    def predict_paths(self, paths: Iterable[Path]) -> Iterator[Any]:
+        for path, result in super().predict_paths(paths):
+            self.asked.append(path.stem)
+            yield path, result
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write_image(tmp_path / "in" / "a.png")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    Counting.asked = []
+    monkeypatch.setattr(predict_run, "_loaded", lambda request: Counting())
+    return tmp_path / "in"
+
+
+def predict(images: Path) -> Result:
+    out = f"file://{(images.parent / 'out').as_posix()}"
+    return CliRunner().invoke(app, ["predict", "covid-xray", str(images), "--out", out])
+
+
+def failing_upload(images: Path) -> None:
+    """Predict, and lose the connection at the upload."""
+
+    def gone(self: Any, *names: str, **options: Any) -> None:
+        raise ConnectionError("gone")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalFileSystem, "put_file", gone)
+        result = predict(images)
+    assert isinstance(result.exception, LexisegError)
+    assert result.exception.code == "LEX-DATA-1289"
+
+
+def uploaded(images: Path) -> list[str]:
+    lines = (images.parent / "out" / "predictions.jsonl").read_text().splitlines()
+    assert list(Path().iterdir()) == []
+    return [json.loads(line)["image"].rpartition("/")[2] for line in lines]
+
+
+def test_the_same_images_are_not_predicted_again(images: Path) -> None:
+    failing_upload(images)
+    result = predict(images)
+    assert result.exit_code == 0
+    assert "the upload was left" in result.output
+    assert uploaded(images) == ["a.png"]
+    assert Counting.asked == ["a"]
+
+
+def test_a_new_image_is_predicted(images: Path) -> None:
+    failing_upload(images)
+    write_image(images / "b.png")
+    failing_upload(images)
+    assert predict(images).exit_code == 0
+    assert uploaded(images) == ["a.png", "b.png"]
+    assert Counting.asked == ["a", "a", "b"]
+
+
+def test_an_image_that_changed_is_predicted_again(images: Path) -> None:
+    failing_upload(images)
+    write_image(images / "a.png", (22, 30))
+    assert predict(images).exit_code == 0
+    line = json.loads((images.parent / "out" / "predictions.jsonl").read_text())
+    assert line["size"] == [22, 30]
+
+
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [
+        ("weights_sha256", ("1" * 64,)),
+        ("compares_images", True),
+        ("engine", SimpleNamespace(description="x")),
+    ],
+)
+def test_a_run_that_changed_predicts_again(
+    images: Path, monkeypatch: pytest.MonkeyPatch, what: str, value: Any
+) -> None:
+    failing_upload(images)
+    monkeypatch.setattr(Counting, what, value)
+    assert predict(images).exit_code == 0
+    assert Counting.asked == ["a", "a"]
+
+
+def test_failures_of_before_are_no_success(images: Path) -> None:
+    (images / "broken.png").write_bytes(b"no image")
+    failing_upload(images)
+    result = predict(images)
+    assert isinstance(result.exception, LexisegError)
+    assert result.exception.code == "LEX-PART-1831"
+    assert "1 image, volume or output failed" in str(result.exception)
+    assert uploaded(images) == ["a.png", "broken.png"]
