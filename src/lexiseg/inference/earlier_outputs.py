@@ -6,6 +6,7 @@ known by `predictions.jsonl`, which names the masks, and by the first bytes of i
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ def earlier_outputs(folder: Path, known: frozenset[str]) -> Iterator[Path]:
         folder: An output folder.
         known: The files that its manifest names.
     """
-    masks = _listed_masks(folder) if known.isdisjoint(_LINES) else None
+    masks = _masks_of_0_1(folder, known)
     if masks is not None:
         for file in _candidates(folder):
             if file.relative_to(folder).as_posix() not in known and _is_of_0_1(file, folder, masks):
@@ -71,7 +72,7 @@ class _Results:
     Attributes:
         folder: The folder.
         names: The files that its manifest names; None where it has none.
-        masks: What `_listed_masks` returns for the folder.
+        masks: What `_masks_of_0_1` returns for the folder.
     """
 
     folder: Path
@@ -82,13 +83,13 @@ class _Results:
         """Return whether an image below the folder is among them."""
         if self.names is not None and image.relative_to(self.folder).as_posix() in self.names:
             return True
-        without_manifest = self.names is None or self.names.isdisjoint(_LINES)
-        return without_manifest and _is_of_0_1(image, self.folder, self.masks)
+        return _is_of_0_1(image, self.folder, self.masks)
 
 
 def _results_in(folder: Path) -> _Results | None:
     """Return the results of an earlier prediction in a folder; None where there are none."""
-    names, masks = recorded_names(folder), _listed_masks(folder)
+    names = recorded_names(folder)
+    masks = _masks_of_0_1(folder, names or frozenset())
     return None if names is None and masks is None else _Results(folder, names, masks)
 
 
@@ -108,7 +109,7 @@ def _is_of_0_1(file: Path, folder: Path, masks: frozenset[str] | None) -> bool:
     Args:
         file: The file.
         folder: A folder above it.
-        masks: What `_listed_masks` returns for the folder.
+        masks: What `_masks_of_0_1` returns for the folder.
     """
     if masks is None:
         return False
@@ -125,23 +126,31 @@ def _is_of_0_1(file: Path, folder: Path, masks: frozenset[str] | None) -> bool:
     return False
 
 
+def _masks_of_0_1(folder: Path, known: frozenset[str]) -> frozenset[str] | None:
+    """Return the masks that the lines of version 0.1.0 name; None where the folder holds no such lines.
+
+    Args:
+        folder: The folder.
+        known: The files that its manifest names. If it names the lines, they are not of that version, and are
+            not read: there can be millions.
+    """
+    return _listed_masks(folder) if known.isdisjoint(_LINES) else None
+
+
 def _listed_masks(folder: Path) -> frozenset[str] | None:
     """Return the masks that the lines of a batch name; None where the folder holds no lines of a batch."""
     masks: set[str] = set()
     found = False
     for file in (folder / name for name in _LINES):
-        try:
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            continue
-        for line in lines:
-            try:
-                record = parse_json(line)
-            except UnusableTextError:
-                continue
-            if isinstance(record, dict) and "image" in record:
-                found = True
-                masks.add(str(record.get("mask")))
+        with contextlib.suppress(OSError), open(file, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                try:
+                    record = parse_json(line)
+                except UnusableTextError:
+                    continue
+                if isinstance(record, dict) and "image" in record:
+                    found = True
+                    masks.add(str(record.get("mask")))
     return frozenset(masks) if found or (folder / PARTIAL_FILE).is_file() else None
 
 

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lexiseg.inference import earlier_outputs
 from lexiseg.inference.batch import BatchSummary, predict_to_files
 from lexiseg.inference.targets import find_images, find_targets
 from lexiseg.outputs.manifest import OUTPUTS_FILE
 from lexiseg.outputs.output_folder import owned_folder
+from lexiseg.structured_text import parse_json
 from refusals import refuses
 from threshold_predictor import Thresholds, write_image
 
@@ -196,6 +198,19 @@ class TestEarlierOutputs:
             "probabilities/a.tif",
             "probabilities/exam/b.tif",
         ]
+
+    def test_lines_are_not_read_where_the_manifest_decides(
+        self, images: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """There can be millions of them."""
+        read: list[bytes | str] = []
+        monkeypatch.setattr(earlier_outputs, "parse_json", lambda line: read.append(line) or parse_json(line))
+        predict(images, images / "v1")
+        found = find_images([images])
+        assert (len(found.targets), len(read)) == (2, 0)
+        without_manifest(images / "v1")
+        found = find_images([images])
+        assert (len(found.targets), len(read)) == (2, 2)
 
     def test_globs_leave_them_out_and_paths_of_files_do_not(self, images: Path) -> None:
         predict(images / "a.png", images / "v1", writers=["overlay"])
