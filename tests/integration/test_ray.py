@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from PIL import Image
 
 import lexiseg
 from lexiseg.inference.image_sources import RemoteFile
+from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.writers.base import Target
 from refusals import refuses
 
@@ -104,6 +107,72 @@ def test_more_images_than_one_data_set_holds(images: Path, monkeypatch: pytest.M
     assert len(taken) == 3
     assert [first, *(path for path, _ in results)] == taken
     assert len(taken) == 7
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_relative_paths(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Actors run in other folders than the command."""
+    for name in ("run", "second"):
+        shutil.copytree(lexiseg.Run.open("covid-xray").path, tmp_path / name)
+    (tmp_path / "in").mkdir()
+    for name in ("04.png", "05.png"):
+        shutil.copy(images / name, tmp_path / "in" / name)
+    monkeypatch.chdir(tmp_path)
+    predictor = lexiseg.load("run", average_with="second", batch_size=2)
+    predict(predictor, Path("in"), Path("here"))
+    cluster = RayPredictor(predictor, "auto", cores=1)
+    summary = predict(cluster, Path("in"), Path("cluster"))
+    assert (summary.done, len(summary.failed)) == (1, 1)
+    assert content(Path("cluster")) == content(Path("here"))
+    assert str(tmp_path) not in summary.results.read_text()
+    (tmp_path / "second").rename("gone")
+    with refuses("LEX-RES-1833", f"Expected a run folder at {tmp_path / 'second'}", "at the same paths"):
+        next(cluster.predict_paths([Path("in/04.png")]))
+
+
+def machine(*, alive: bool = True, **resources: float) -> dict[str, Any]:
+    return {"Alive": alive, "Resources": resources}
+
+
+@pytest.mark.parametrize(
+    ("machines", "count", "cores"),
+    [
+        ([machine(CPU=1.0), machine(CPU=1.0), machine(memory=8.0)], 2, 1),
+        ([machine(CPU=16.0), machine(CPU=3.0), machine(CPU=1.0, alive=False)], 9, 2),
+        ([machine(CPU=1.0), machine(CPU=4.0)], 5, 1),
+    ],
+)
+def test_each_machine_has_room_for_an_actor(
+    monkeypatch: pytest.MonkeyPatch, machines: list[dict[str, Any]], count: int, cores: int
+) -> None:
+    monkeypatch.setattr(ray_predictor, "_connect", lambda address: None)
+    monkeypatch.setattr(ray, "nodes", lambda: machines)
+    found = RayPredictor(predictor_on("cpu"), "auto")._placement()
+    assert (found.count, found.cores, found.gpus) == (count, cores, None)
+
+
+def test_a_cluster_without_gpus_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_predictor, "_connect", lambda address: None)
+    monkeypatch.setattr(ray, "nodes", lambda: [machine(CPU=8.0), machine(CPU=8.0, GPU=4.0, alive=False)])
+    with refuses("LEX-RES-1832", "10.0.0.1:6379 has no GPU", "--device is cuda:0"):
+        RayPredictor(predictor_on("cuda:0"), "10.0.0.1:6379")
+    monkeypatch.setattr(ray, "nodes", lambda: [machine(CPU=8.0), machine(CPU=8.0, GPU=4.0)])
+    found = RayPredictor(predictor_on("cuda"), "auto")._placement()
+    assert (found.count, found.cores, found.gpus) == (4, 0, 1)
+
+
+def test_a_cluster_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone() -> None:
+        raise ray.exceptions.RaySystemError("no head")
+
+    monkeypatch.setattr(ray_predictor, "_connect", lambda address: None)
+    monkeypatch.setattr(ray, "nodes", gone)
+    with refuses("LEX-RES-1280", "no head"):
+        RayPredictor(predictor_on("cpu"), "auto")
+
+
+def predictor_on(device: str) -> Any:
+    return SimpleNamespace(options=PredictionOptions(device=device))
 
 
 def test_images_at_urls_are_refused() -> None:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,9 @@ from lexiseg.inference.chunks import chunks
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.ray_messages import decode_options, decode_result, encode_options, encode_result
 from lexiseg.inference.result import Prediction
+from lexiseg.inference.staging import named
 from lexiseg.inference.writers.base import Target
+from lexiseg.runs.run import Run
 
 #: Processor cores of each actor, which loads the network once.
 CORES_PER_ACTOR = 2
@@ -29,6 +34,9 @@ CORES_PER_ACTOR = 2
 # Images of one data set of Ray: this process holds their paths. Each data set starts actors of its own, which
 # takes seconds, so it is large.
 _IMAGES_AT_A_TIME = 200_000
+
+# An error of Lexiseg on another machine, at the end of what Ray says about it.
+_REFUSAL = re.compile(r"^lexiseg\.errors\.\w+: (.+)$", re.MULTILINE)
 
 # Seconds in which the head of a cluster must answer.
 _CONNECTION_S = 10
@@ -43,10 +51,11 @@ class RayPredictor(Predictor):
     Args:
         predictor: The predictor; all machines of the cluster see its run at the same path.
         address: Address of the cluster, such as "10.0.0.1:6379"; "auto" is the cluster of this machine.
-        cores: Processor cores of each actor; None: `CORES_PER_ACTOR`, at most those of the cluster.
+        cores: Processor cores of each actor; None: `CORES_PER_ACTOR`. An actor has at most those of the
+            smallest machine.
 
     Raises:
-        ResourceError: There is no cluster at the address, or it has too few cores.
+        ResourceError: There is no cluster at the address, or it has no GPU for `device="cuda"`.
     """
 
     def __init__(self, predictor: Predictor, address: str, *, cores: int | None = None) -> None:
@@ -54,6 +63,8 @@ class RayPredictor(Predictor):
         self.__dict__.update(predictor.__dict__)
         self._address, self._cores = address, cores or CORES_PER_ACTOR
         _connect(address)
+        with self._cluster_errors():
+            self._placement()
 
     def predict_paths(
         self,
@@ -70,9 +81,14 @@ class RayPredictor(Predictor):
         Raises:
             ResourceError: The cluster is gone, or fails.
         """
-        for named in chunks(map(Path, paths), _IMAGES_AT_A_TIME):
-            results = self._results(named, batch_size or self.options.batch_size, spacing_mm)
-            yield from zip(named, results, strict=True)
+        for part in chunks(map(Path, paths), _IMAGES_AT_A_TIME):
+            results = self._results(part, batch_size or self.options.batch_size, spacing_mm)
+            for path, result in zip(part, results, strict=True):
+                if isinstance(result, LexisegError):
+                    # The machines know the image by its whole path.
+                    yield path, named(result, path.absolute(), str(path))
+                else:
+                    yield path, result
 
     def _results(
         self, paths: list[Path], batch_size: int, spacing_mm: tuple[float, float] | None
@@ -82,17 +98,14 @@ class RayPredictor(Predictor):
             # What was chosen here is used everywhere.
             engine=self.engine.description.name,
             precision=self.engine.description.precision,
-            average_with=self.runs[1].shown if len(self.runs) > 1 else None,
+            average_with=_address_of(self.runs[1]) if len(self.runs) > 1 else None,
             spacing_mm=spacing_mm or self.options.spacing_mm,
         )
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
-        on_gpu = self.options.device.startswith("cuda")
-        found = ray.cluster_resources()
-        per_actor = min(self._cores, int(found.get("CPU", 1)))
-        actors = int(found.get("GPU", 0)) if on_gpu else int(found.get("CPU", 1)) // per_actor
-        try:
+        with self._cluster_errors():
+            actors = self._placement()
             rows = (
                 ray.data.from_items(
                     [{"path": os.fsencode(path.absolute())} for path in paths],
@@ -100,22 +113,70 @@ class RayPredictor(Predictor):
                 )
                 .map_batches(
                     _Actor,
-                    fn_constructor_args=(self.run.shown, options),
+                    fn_constructor_args=(_address_of(self.run), options),
                     batch_size=batch_size,
-                    concurrency=max(1, actors),
-                    num_cpus=0 if on_gpu else per_actor,
-                    num_gpus=1 if on_gpu else None,
+                    concurrency=actors.count,
+                    num_cpus=actors.cores,
+                    num_gpus=actors.gpus,
                 )
                 .iter_rows()
             )
             for row in rows:
                 yield decode_result(row["message"], row["arrays"])
+
+    def _placement(self) -> _Placement:
+        """Return the actors for which the cluster has room now.
+
+        Raises:
+            ResourceError: The network is to be computed on GPUs, and the cluster has none.
+        """
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if self.options.device.startswith("cuda"):
+            gpus = sum(int(machine.get("GPU", 0)) for machine in machines)
+            if not gpus:
+                raise ResourceError(
+                    f"The Ray cluster {self._address} has no GPU, and --device is {self.options.device}. Add "
+                    "a machine with a GPU to the cluster, or leave --device out.",
+                    code="LEX-RES-1832",
+                )
+            return _Placement(count=gpus, cores=0, gpus=1)
+        # A machine without cores, such as the head of some clusters, takes no actor; every other one does.
+        found = [cores for machine in machines if (cores := int(machine.get("CPU", 0))) > 0] or [1]
+        each = min(self._cores, *found)
+        return _Placement(count=sum(cores // each for cores in found), cores=each, gpus=None)
+
+    @contextmanager
+    def _cluster_errors(self) -> Iterator[None]:
+        """Turn errors of Ray into errors meant for the user.
+
+        Raises:
+            ResourceError: The cluster is gone, or fails, or one of its machines cannot predict.
+        """
+        try:
+            yield
         except (ray.exceptions.RayError, ConnectionError) as error:
+            said = _REFUSAL.findall(str(error))
+            if said:
+                raise ResourceError(
+                    f"A machine of the Ray cluster {self._address} cannot predict: {said[-1]} All machines "
+                    "need the run and the images at the same paths, and the same version of Lexiseg. "
+                    "Finished images are kept: run the command again then.",
+                    code="LEX-RES-1833",
+                ) from error
             raise ResourceError(
                 f"The Ray cluster {self._address} is gone or fails ({_first_line(error)}). "
                 "Finished images are kept: start the cluster and run the command again.",
                 code="LEX-RES-1280",
             ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Placement:
+    """How many actors there are, and the cores and GPUs of each."""
+
+    count: int
+    cores: int
+    gpus: int | None
 
 
 class _Actor:
@@ -153,6 +214,11 @@ def refuse_sources(targets: Iterable[Target]) -> None:
             "--shard on each machine instead.",
             code="LEX-USE-1286",
         )
+
+
+def _address_of(run: Run) -> str:
+    """Return what the machines open a run by: a shipped one by its name, others by their whole path."""
+    return run.shown if run.shipped else str(run.path.absolute())
 
 
 def _connect(address: str) -> None:
