@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from lexiseg.deployment.export import export
 from lexiseg.deployment.onnx_model import make_onnx_model
 from lexiseg.engines.model_file import ModelFile
 from lexiseg.engines.openvino_precision import CompiledModel, first_layers
+from lexiseg.inference import staging
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.runs.run import Run
@@ -180,6 +182,33 @@ def test_an_archive_for_openvino(exported: Run, tmp_path: Path, random_images: l
     predictor = Predictor(exported, PredictionOptions(engine="openvino"))
     assert predictor.predict(random_images[0]).mask.shape == (64, 64)
     assert predictor.engine.description.file == written.file
+
+
+def test_images_of_an_archive_are_read_a_few_at_a_time(
+    exported: Run, tmp_path: Path, random_images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        for number in range(12):
+            archive.add(random_images[number % 5], f"{number:02}.png")
+    steps: list[str] = []
+
+    def noted(step: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            steps.append(step)
+            return function(*arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(staging, "read_image_with_facts", noted("read", staging.read_image_with_facts))
+    monkeypatch.setattr(Predictor, "predict_arrays", noted("compared", Predictor.predict_arrays))
+    parity = export(exported, out=tmp_path / "model.onnx", check=[tmp_path / "x.tar"]).parity
+    assert (parity.images, parity.drawn, parity.outside) == (12, False, ())
+    assert steps == [*["read"] * 8, *["compared"] * 2, *["read"] * 4, *["compared"] * 2]
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        archive.add(__file__, "broken.png")
+    with refuses("LEX-DATA-013", f"{tmp_path / 'x.tar'}::broken.png"):
+        export(exported, out=tmp_path / "other.onnx", check=[tmp_path / "x.tar"])
+    assert not (tmp_path / "other.onnx").exists()
 
 
 def test_shared_weights_make_a_small_file(exported: Run) -> None:

@@ -11,13 +11,11 @@ from typing import Literal, cast
 import onnx
 
 from lexiseg._version import __version__
-from lexiseg.data.readers import read_image_with_facts
 from lexiseg.deployment.onnx_model import add_metadata, make_onnx_model
 from lexiseg.deployment.parity import (
     EXACT,
     ROUNDED,
     ParityReport,
-    Pixels,
     compare_engines,
     drawn_images,
 )
@@ -33,7 +31,9 @@ from lexiseg.files import atomic_path
 from lexiseg.inference.calibration import CALIBRATION_FILE
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.staging import displayed_images
 from lexiseg.inference.targets import find_targets
+from lexiseg.inference.writers.base import Target
 from lexiseg.printable import brief
 from lexiseg.runs.run import Run
 
@@ -78,8 +78,8 @@ def export(
         run: The run, or its folder or name.
         to: The format.
         out: The file; None: `model.onnx` or `model.openvino` in the run folder.
-        check: Images, folders or patterns; the file is compared with torch on these images. None: on a few
-            images of noise.
+        check: Images, folders, patterns, archives (.tar) or URLs; the file is compared with torch on these
+            images, of which a few at a time are read. None: on a few images of noise.
         weights: Type of the numbers that hold the weights. "shared" reads them from the weights file of the
             run, which must stay beside the model file.
         allow: Whether to write a file that differs from torch by more than the limits of
@@ -108,14 +108,7 @@ def export(
             f"--weights fp32 or fp16 for {file}.",
             code="LEX-USE-878",
         )
-    images = (
-        [
-            read_image_with_facts(target.image).displayed
-            for target in find_targets([str(path) for path in check])
-        ]
-        if check
-        else []
-    )
+    targets = find_targets([str(path) for path in check]) if check else ()
     reference = Predictor(run, PredictionOptions(engine="torch"))
     model = make_onnx_model(run, cast("TorchEngine", reference.engine))
     record = _record(run, weights)
@@ -124,7 +117,7 @@ def export(
         if to == "onnx":
             # By its path: shared weights lie beside the file.
             onnx.checker.check_model(str(beside), full_check=True)
-        parity = _compare(run, reference, ModelFile.open(beside), to, images)
+        parity = _compare(run, reference, ModelFile.open(beside), to, targets)
         if parity.outside and not allow:
             raise WeightsError(
                 f"The exported network of {run.shown} differs from torch: {'; '.join(parity.outside)}. "
@@ -169,7 +162,7 @@ def _content(model: onnx.ModelProto, record: ModelRecord, run: Run, to: ExportFo
 
 
 def _compare(
-    run: Run, reference: Predictor, file: ModelFile, to: ExportFormat, images: Sequence[Pixels]
+    run: Run, reference: Predictor, file: ModelFile, to: ExportFormat, targets: Sequence[Target]
 ) -> ParityReport:
     engine: Engine
     if to == "openvino":
@@ -179,7 +172,7 @@ def _compare(
     return compare_engines(
         reference,
         Predictor(run, reference.options, engine=engine),
-        images or drawn_images(run.manifest.image_size, run.manifest.fit),
+        displayed_images(targets) if targets else drawn_images(run.manifest.image_size, run.manifest.fit),
         limits=ROUNDED if file.record.weights == "fp16" else EXACT,
-        drawn=not images,
+        drawn=not targets,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -118,7 +118,7 @@ class _Differences:
 def compare_engines(
     reference: Predictor,
     exported: Predictor,
-    images: Sequence[Pixels],
+    images: Iterable[Pixels],
     *,
     limits: ParityLimits,
     drawn: bool,
@@ -128,7 +128,7 @@ def compare_engines(
     Args:
         reference: The run with the engine torch.
         exported: The run with the exported model.
-        images: `(H, W, 3)` uint8, at least one.
+        images: `(H, W, 3)` uint8, at least one; consumed only as far as needed.
         limits: What the model must keep.
         drawn: Whether the images were drawn at random.
     """
@@ -146,7 +146,7 @@ def compare_engines(
     return ParityReport(
         engine=str(exported.engine.description),
         reference=str(reference.engine.description),
-        images=len(images),
+        images=len(found.dice),
         drawn=drawn,
         limits=limits,
         logits=found.logits,
