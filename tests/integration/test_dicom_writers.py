@@ -653,7 +653,7 @@ def test_a_batch_goes_on_after_a_refusal_and_names_it(
     out = tmp_path / "out"
     summary = predict_to_files(predictor, find_targets([folder]), out, writers=("mask", "seg", "sr"))
     assert (summary.done, summary.failed) == (4, ())
-    reasons = {(path.name, name): reason for path, name, reason in summary.refused}
+    reasons = {(Path(image).name, name): reason for image, name, reason in summary.refused}
     assert set(reasons) == {("b.dcm", "seg"), ("b.dcm", "sr"), ("d.png", "seg"), ("d.png", "sr")}
     assert "LEX-DATA-983" in reasons["b.dcm", "seg"]
     assert "same SOP instance UID" in reasons["b.dcm", "seg"]

@@ -78,7 +78,7 @@ def test_an_actor_is_killed(images: Path, tmp_path: Path) -> None:
     predict(predictor, images, tmp_path / "here")
     killed: list[int] = []
 
-    def kill(path: Path, result: object) -> None:
+    def kill(image: str, result: object) -> None:
         if not killed:
             killed.append(actors()[0])
             os.kill(killed[0], signal.SIGKILL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,9 +12,7 @@ from lexiseg.printable import counted
 
 
 def join(
-    out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="The --out folder of `lexiseg predict --shard`.")
-    ],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The --out folder of `lexiseg predict --shard`.")],
     shared: Shared = False,
 ) -> None:
     """Join the results of all shards of a large job to one predictions.jsonl."""

@@ -48,7 +48,7 @@ def run_prediction(context: typer.Context, request: PredictRequest) -> None:
     inputs = find_inputs(request, sources, place)
     predictor = _loaded(request)
     if request.dry_run:
-        _say_forecast(request, predictor, inputs, place)
+        _say_forecast(request, predictor, inputs)
         return
     digest = "" if remote is None else digest_of(request, predictor, inputs)
     if remote is not None and upload_finished(remote, digest):
@@ -123,12 +123,12 @@ def _on_cluster(predictor: Predictor, inputs: PredictInputs, address: str) -> Pr
     return on_cluster
 
 
-def _say_forecast(request: PredictRequest, predictor: Predictor, inputs: PredictInputs, place: Path) -> None:
+def _say_forecast(request: PredictRequest, predictor: Predictor, inputs: PredictInputs) -> None:
     """Say what would be done."""
     from lexiseg import forecast_prediction
 
     forecast = forecast_prediction(
-        predictor, inputs.images, place, formats=request.formats, volumes=len(inputs.volumes)
+        predictor, inputs.images, request.out, formats=request.formats, volumes=len(inputs.volumes)
     )
     show_result(forecast)
     for sentence in forecast.sentences():
@@ -150,7 +150,7 @@ def _predict_images(job: PredictJob) -> BatchSummary:
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=len(job.inputs.images))
 
-        def show(path: Path, result: object) -> None:
+        def show(label: str, result: object) -> None:
             progress.advance(task)
             if isinstance(result, LexisegError):
                 warn(f"Skipped: {job.named(str(result))}")
@@ -163,7 +163,7 @@ def _predict_images(job: PredictJob) -> BatchSummary:
                 place,
                 writers=job.writers,
                 on_result=show,
-                on_resumed=lambda path: progress.advance(task),
+                on_resumed=lambda label: progress.advance(task),
             )
         except KeyboardInterrupt as interrupt:
             done = place if shard is None else place / shard.folder

@@ -42,8 +42,8 @@ def predict_to_files(
     out: str | Path,
     *,
     writers: Sequence[str | Writer] = DEFAULT_FORMATS,
-    on_result: Callable[[Path, Prediction | LexisegError], None] | None = None,
-    on_resumed: Callable[[Path], None] | None = None,
+    on_result: Callable[[str, Prediction | LexisegError], None] | None = None,
+    on_resumed: Callable[[str], None] | None = None,
 ) -> BatchSummary:
     """Segment images and write the predictions.
 
@@ -62,7 +62,7 @@ def predict_to_files(
         out: Output folder, created if needed.
         writers: Output formats: names (`lexiseg.inference.writers.registry` lists them), or writers of your
             own. A batch with a writer that is no `ResumableWriter` always begins anew.
-        on_result: Called after each image that is predicted, for progress.
+        on_result: Called after each image that is predicted, with what results call it, for progress.
         on_resumed: Called for each image that an interrupted batch had finished.
 
     Returns:
@@ -86,11 +86,11 @@ def predict_to_files(
             for result in work.results():
                 if isinstance(result, Target):
                     if on_resumed is not None:
-                        on_resumed(Path(result.label))
+                        on_resumed(result.label)
                 elif on_result is not None:
                     target, outcome = result
                     on_result(
-                        Path(target.label),
+                        target.label,
                         outcome if isinstance(outcome, LexisegError) else outcome.prediction,
                     )
         folder.remove(out / JOB_FILE)

@@ -19,7 +19,8 @@ class BatchSummary:
     Attributes:
         done: Number of images segmented.
         flagged: Number of them that a person should look at.
-        failed: Images that could not be read, also not at a second try, with the reason.
+        failed: Images that could not be read, also not at a second try, with the reason. Images are called as
+            in the results: by a path, a URL, or an archive and a member.
         results: The file with one line per image.
         turned: Number of images segmented that viewers rotate or mirror because of their EXIF orientation.
         locked: Whether other processes were kept out of the folder; False where the disk supports no locks.
@@ -33,12 +34,12 @@ class BatchSummary:
 
     done: int
     flagged: int
-    failed: tuple[tuple[Path, str], ...]
+    failed: tuple[tuple[str, str], ...]
     results: Path
     turned: int = 0
     locked: bool = True
     assumptions: tuple[tuple[str, int], ...] = ()
-    refused: tuple[tuple[Path, str, str], ...] = ()
+    refused: tuple[tuple[str, str, str], ...] = ()
     unlike: int = 0
     sides_unknown: int = 0
     resumed: int = 0
@@ -65,9 +66,9 @@ class BatchCounts:
     sides_unknown: int = 0
     resumed: int = 0
     recovered: int = 0
-    failed: list[tuple[Path, str]] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
     assumptions: Counter[str] = field(default_factory=Counter)
-    refused: list[tuple[Path, str, str]] = field(default_factory=list)
+    refused: list[tuple[str, str, str]] = field(default_factory=list)
 
     def add(self, image: PredictedImage, *, second_try: bool) -> None:
         """Count an image that was predicted now."""
@@ -75,7 +76,7 @@ class BatchCounts:
         self.recovered += second_try
         self.flagged += image.prediction.flagged
         self._add(
-            path=Path(image.target.label),
+            label=image.target.label,
             orientation=image.prediction.exif_orientation,
             is_unlike=bool(image.prediction.unlike_training_images),
             side_unknown=facts is not None and not facts.knows_sides,
@@ -88,7 +89,7 @@ class BatchCounts:
         self.resumed += 1
         self.flagged += record.flagged
         self._add(
-            path=Path(record.image),
+            label=record.image,
             orientation=record.exif_orientation,
             is_unlike=bool(record.unlike_training_images),
             side_unknown=record.side == "unknown",
@@ -99,7 +100,7 @@ class BatchCounts:
     def _add(
         self,
         *,
-        path: Path,
+        label: str,
         orientation: int,
         is_unlike: bool,
         side_unknown: bool,
@@ -111,7 +112,7 @@ class BatchCounts:
         self.unlike += is_unlike
         self.sides_unknown += side_unknown
         self.assumptions.update(assumptions)
-        self.refused.extend((path, name, reason) for name, reason in refused.items())
+        self.refused.extend((label, name, reason) for name, reason in refused.items())
 
     def summary(self, *, results: Path, locked: bool) -> BatchSummary:
         """Return the counts of a finished batch.

@@ -57,7 +57,7 @@ class BatchWork:
             for position, outcome in second_try:
                 target = self.targets[position]
                 if isinstance(outcome, LexisegError):
-                    self.counts.failed.append((Path(target.label), target.named(str(outcome))))
+                    self.counts.failed.append((target.label, target.named(str(outcome))))
                 else:
                     self.counts.add(outcome, second_try=True)
                 yield target, outcome

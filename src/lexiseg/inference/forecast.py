@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lexiseg.console import duration_text
 from lexiseg.errors import LexisegError
+from lexiseg.inference.file_systems import is_url
+from lexiseg.inference.predictions_file import RESULTS_FILE
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.writers.base import Target
 from lexiseg.inference.writers.registry import image_formats
@@ -28,9 +30,9 @@ class PredictionForecast(Record):
         seconds_per_image: Time to read and predict an image, measured on the first ones; the files that are
             written take more. None if none of the first images can be read.
         minutes: Estimate for all images.
-        out: The output folder.
-        exists: Whether the folder exists; outputs of these images that an earlier prediction wrote there
-            would be replaced.
+        out: The output folder, or its URL.
+        exists: Whether the folder exists on this computer; outputs of these images that an earlier prediction
+            wrote there would be replaced.
         files: What would be written, with the number of files.
         unreadable: Those of the first images that cannot be read, with the reason.
     """
@@ -80,27 +82,27 @@ def forecast_prediction(
     Args:
         predictor: A loaded run.
         targets: From `find_targets`.
-        out: Output folder.
+        out: Output folder, or its URL.
         formats: Names of output formats.
         volumes: Number of volumes that would be predicted too.
     """
-    out = Path(out)
     # Images of other computers are not fetched for a forecast.
-    first = [target.image for target in targets[: _MEASURED + 1] if target.origin is None]
+    first = [target for target in targets[: _MEASURED + 1] if target.origin is None]
     unreadable: dict[str, str] = {}
     seconds: list[float] = []
-    for path in first:
+    for target in first:
         started = time.perf_counter()
         try:
-            predictor.predict(path)
+            predictor.predict(target.image)
         except LexisegError as error:
-            unreadable[str(path)] = str(error)
+            unreadable[target.label] = target.named(str(error))
         else:
             seconds.append(time.perf_counter() - started)
     # The first pass through a network takes longer than the others.
     counted = seconds[1:] or seconds
     each = sum(counted) / len(counted) if counted else None
-    places = [form.folder for form in image_formats() if form.name in formats and form.folder is not None]
+    folders = [form.folder for form in image_formats() if form.name in formats and form.folder is not None]
+    names = {**dict.fromkeys(folders, len(targets)), RESULTS_FILE: 1}
     return PredictionForecast(
         images=len(targets),
         volumes=volumes,
@@ -108,7 +110,12 @@ def forecast_prediction(
         seconds_per_image=each,
         minutes=None if each is None else each * len(targets) / 60,
         out=str(out),
-        exists=out.is_dir(),
-        files={**{str(out / place): len(targets) for place in places}, str(out / "predictions.jsonl"): 1},
+        exists=not is_url(str(out)) and Path(out).is_dir(),
+        files={_inside(out, name): number for name, number in names.items()},
         unreadable=unreadable,
     )
+
+
+def _inside(out: str | Path, name: str) -> str:
+    """Return the path or the URL of a file or folder in the output folder."""
+    return f"{str(out).rstrip('/')}/{name}" if is_url(str(out)) else str(Path(out) / name)

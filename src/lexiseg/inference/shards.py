@@ -10,10 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lexiseg.errors import DataError, LexisegError
+from lexiseg.errors import DataError, LexisegError, UsageError
 from lexiseg.inference.batch import DEFAULT_FORMATS, predict_to_files
 from lexiseg.inference.batch_job import BatchJob
 from lexiseg.inference.batch_summary import BatchSummary
+from lexiseg.inference.file_systems import is_url
 from lexiseg.inference.predictions_file import RESULTS_FILE, FailureRecord, PredictionRecord
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
@@ -104,8 +105,8 @@ def predict_shard(
     *,
     shard: Shard,
     writers: Sequence[str | Writer] = DEFAULT_FORMATS,
-    on_result: Callable[[Path, Prediction | LexisegError], None] | None = None,
-    on_resumed: Callable[[Path], None] | None = None,
+    on_result: Callable[[str, Prediction | LexisegError], None] | None = None,
+    on_resumed: Callable[[str], None] | None = None,
 ) -> BatchSummary:
     """Segment one part of many images into a folder of its own, such as `OUT/shard-03-of-16`.
 
@@ -161,9 +162,15 @@ def join_shards(out: str | Path) -> JoinedShards:
 
     Raises:
         DataError: A shard is missing, not finished or damaged, or shards are of different jobs or images.
-        UsageError: Another process writes to the folder.
+        UsageError: Another process writes to the folder, or it is at a URL.
         DiskError: There is no space or no permission.
     """
+    if is_url(str(out)):
+        raise UsageError(
+            f"{out} is a URL, and shards are joined in a folder of this computer. Copy the folders of the "
+            "shards into one folder here, and give that folder.",
+            code="LEX-USE-1834",
+        )
     out = Path(out)
     records = _finished_shards(out)
     images = failed = 0

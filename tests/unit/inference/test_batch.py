@@ -211,15 +211,15 @@ def test_an_unreadable_file_is_reported_and_does_not_stop_the_rest(folder: Path,
     (folder / "b.png").write_bytes(b"no image")
     seen: list[tuple[str, bool]] = []
     out = tmp_path / "out"
-    summary = run(folder, out, on_result=lambda p, r: seen.append((p.name, isinstance(r, Prediction))))
+    summary = run(folder, out, on_result=lambda p, r: seen.append((Path(p).name, isinstance(r, Prediction))))
     assert summary.done == 2
     ((path, reason),) = summary.failed
-    assert path == folder / "b.png"
+    assert path == str(folder / "b.png")
     assert "b.png" in reason
     # A failure is final after the second try, at the end; its line has the place of its image.
     assert seen == [("a.png", True), ("odd.JPG", True), ("b.png", False)]
     assert lines_of(out)[1] == {
-        "schema_version": 1, "image": str(path), "error": reason, "code": "LEX-DATA-013",
+        "schema_version": 1, "image": path, "error": reason, "code": "LEX-DATA-013",
     }  # fmt: skip
     assert not (out / "masks" / "b.png").exists()
 
@@ -227,7 +227,7 @@ def test_an_unreadable_file_is_reported_and_does_not_stop_the_rest(folder: Path,
 def test_results_have_another_name_until_the_end(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
 
-    def stop(path: Path, result: object) -> None:
+    def stop(image: str, result: object) -> None:
         assert (out / "masks" / "a.png").is_file()  # a line stands for a file that is there
         raise KeyboardInterrupt
 
@@ -327,7 +327,7 @@ class TestWriters:
         assert (tmp_path / "out" / "sizes" / "a.txt").read_text() == "size (20, 30)"
         calls.clear()
 
-        def stop(path: Path, result: object) -> None:
+        def stop(image: str, result: object) -> None:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):

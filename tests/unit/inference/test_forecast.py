@@ -59,7 +59,15 @@ def test_images_that_cannot_be_read(made: tuple[Run, nn.Module], tmp_path: Path)
     assert found.sentences()[-1].startswith(f"{tmp_path} exists")
 
 
+def test_an_output_folder_at_a_url(made: tuple[Run, nn.Module], images: list[Path]) -> None:
+    found = forecast_prediction(Predictor(made[0]), find_targets(images), "s3://b/out", formats=["mask"])
+    assert found.files == {"s3://b/out/masks": 5, "s3://b/out/predictions.jsonl": 1}
+    assert (found.out, found.exists) == ("s3://b/out", False)
+
+
 def test_the_command(made: tuple[Run, nn.Module], images: list[Path], tmp_path: Path) -> None:
+    at_url = ["predict", str(made[0].path), str(images[0]), "-o", "s3://b/out", "--dry-run"]
+    assert "1 in s3://b/out/masks, s3://b/out/predictions.jsonl" in CliRunner().invoke(app, at_url).output
     line = ["predict", str(made[0].path), *map(str, images), "-o", str(tmp_path / "out"), "--dry-run"]
     done = CliRunner().invoke(app, [*line, "--json"])
     assert done.exit_code == 0, done.output

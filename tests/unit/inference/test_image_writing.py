@@ -109,7 +109,7 @@ def test_a_failing_format_leaves_nothing_of_its_image(folder: Path, tmp_path: Pa
 
     ordered = InOrder()
     summary = run(folder, tmp_path / "out", "mask", Refusing(), ordered)
-    assert [path.name for path, _ in summary.failed] == ["005.png"]
+    assert [Path(image).name for image, _ in summary.failed] == ["005.png"]
     assert ordered.order == [n for n in range(IMAGES) if n != 5] + [-5]
     for name in ("masks", "slow", "ordered"):
         assert len(list((tmp_path / "out" / name).iterdir())) == IMAGES - 1

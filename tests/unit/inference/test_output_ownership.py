@@ -104,7 +104,7 @@ class TestOwnership:
 
         summary = predict_to_files(OneByOne(), find_targets([images]), out)  # type: ignore[arg-type]
         ((path, reason),) = summary.failed
-        assert (summary.done, path) == (1, images / "exam" / "b.png")
+        assert (summary.done, path) == (1, str(images / "exam" / "b.png"))
         assert "is not as Lexiseg wrote it" in reason
         assert (np.asarray(Image.open(out / "masks" / "exam" / "b.png")) == 255).any()
         lines = [json.loads(line) for line in summary.results.read_text().splitlines()]
@@ -122,7 +122,7 @@ class TestOwnership:
             Vanishing(), find_targets([images]), out, writers=["overlay"]  # type: ignore[arg-type]
         )  # fmt: skip
         assert summary.done == 1
-        assert [path.name for path, _ in summary.failed] == ["a.png"]
+        assert [Path(image).name for image, _ in summary.failed] == ["a.png"]
         assert {"overlays/exam/b.png"} == {n for n in content(out) if n.startswith("overlays")}
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
@@ -166,7 +166,7 @@ class TestOutputsOfVersion010:
     def test_an_interrupted_batch_of_this_version_claims_no_foreign_mask(
         self, images: Path, out: Path
     ) -> None:
-        def stop(path: Path, result: object) -> None:
+        def stop(image: str, result: object) -> None:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):

@@ -163,6 +163,22 @@ def test_other_failures(memory: Any, tmp_path: Path) -> None:
     assert "error" in summary.results.read_text().splitlines()[1]
 
 
+def test_images_are_called_by_their_urls(tmp_path: Path) -> None:
+    """A path would make one slash of two."""
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    write_image(tmp_path / "good.png")
+    urls = [f"file://{(tmp_path / name).as_posix()}" for name in ("bad.png", "good.png")]
+    seen: list[str] = []
+    summary = predict_to_files(
+        Thresholds(),  # type: ignore[arg-type]
+        find_images(urls).targets,
+        tmp_path / "out",
+        on_result=lambda image, result: seen.append(image),
+    )
+    assert [image for image, _ in summary.failed] == urls[:1]
+    assert sorted(seen) == urls
+
+
 @pytest.mark.usefixtures("memory")
 class TestResults:
     @pytest.fixture(autouse=True)

@@ -54,10 +54,10 @@ def predict(images: Path, out: Path, predictor: Any = None, **options: Any) -> B
 
 def interrupted(images: Path, out: Path, *, after: int, **options: Any) -> None:
     """Predict some images and stop."""
-    seen: list[Path] = []
+    seen: list[str] = []
 
-    def stop(path: Path, result: object) -> None:
-        seen.append(path)
+    def stop(image: str, result: object) -> None:
+        seen.append(image)
         if len(seen) == after:
             raise KeyboardInterrupt
 
@@ -87,7 +87,11 @@ def test_finished_images_are_not_predicted_again(
     interrupted(images, out, after=after, writers=("mask", "overlay"))
     assert (out / JOB_FILE).is_file()
     summary = predict(
-        images, out, again, writers=("mask", "overlay"), on_resumed=lambda path: resumed.append(path.stem)
+        images,
+        out,
+        again,
+        writers=("mask", "overlay"),
+        on_resumed=lambda image: resumed.append(Path(image).stem),
     )
     assert content(out) == whole
     assert (summary.done, summary.resumed) == (5, len(resumed))
@@ -189,7 +193,7 @@ class TestSecondTry:
         predictor = Counting(b=9, d=9)
         summary = predict(images, tmp_path / "out", predictor)
         assert predictor.asked == [*NAMES, "b", "d"]
-        assert [path.stem for path, _ in summary.failed] == ["b", "d"]
+        assert [Path(image).stem for image, _ in summary.failed] == ["b", "d"]
         lines = summary.results.read_text().splitlines()
         assert ["error" in line for line in lines] == [False, True, False, True, False]
 

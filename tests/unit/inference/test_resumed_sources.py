@@ -58,10 +58,10 @@ def predict(source: str, out: Path, predictor: Any, **options: Any) -> Any:
 
 def interrupted(source: str, out: Path, *, after: int, **options: Any) -> None:
     """Predict some images and stop, with a temporary copy of an image as a killed process leaves it."""
-    done: list[Path] = []
+    done: list[str] = []
 
-    def stop(path: Path, result: object) -> None:
-        done.append(path)
+    def stop(image: str, result: object) -> None:
+        done.append(image)
         if len(done) == after:
             raise KeyboardInterrupt
 
@@ -117,7 +117,7 @@ def test_no_copy_of_an_image_stays_where_a_batch_ends_early(
     """Images that are fetched ahead are removed too, and no thread goes on."""
     out, threads = tmp_path / "out", set(threading.enumerate())
 
-    def stop(path: Path, result: object) -> None:
+    def stop(image: str, result: object) -> None:
         raise KeyboardInterrupt
 
     ending = KeyboardInterrupt if error is None else type(error)

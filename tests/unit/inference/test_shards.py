@@ -110,6 +110,11 @@ def test_more_shards_than_images(images: Path, tmp_path: Path) -> None:
     assert join_shards(tmp_path / "out").images == 7
 
 
+def test_shards_at_a_url_are_refused() -> None:
+    with refuses("LEX-USE-1834", "s3://bucket/out is a URL", "Copy the folders"):
+        join_shards("s3://bucket/out")
+
+
 def test_a_missing_shard_is_named(images: Path, tmp_path: Path) -> None:
     predict(images, tmp_path / "out", 1, 3)
     with refuses("LEX-DATA-1284", "2/3", "Missing or not finished: 1 of 3 shards"):

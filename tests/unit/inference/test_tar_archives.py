@@ -130,10 +130,10 @@ class OneByOne(Thresholds):
 
 def interrupted(images: Path, out: Path, *, after: int, per_archive: int = 1) -> None:
     """Predict images one by one into archives, until some are done."""
-    seen: list[Path] = []
+    seen: list[str] = []
 
-    def stop(path: Path, result: object) -> None:
-        seen.append(path)
+    def stop(image: str, result: object) -> None:
+        seen.append(image)
         if len(seen) == after:
             raise KeyboardInterrupt
 

@@ -148,7 +148,7 @@ def _bytes_below(folder: Path) -> int:
 def _predict(
     inputs: JobInputs, job: Job, predictor: ServedPredictor, out: Path, watch: _Watch, progress: JobProgress
 ) -> None:
-    def ended(path: Path, result: Prediction | VolumePrediction | LexisegError) -> None:
+    def ended(image: str | Path, result: Prediction | VolumePrediction | LexisegError) -> None:
         progress.ended(result)
         watch.look()
 
