@@ -69,6 +69,7 @@ def find_inputs(request: PredictRequest, sources: LocalSources, out: Path) -> Pr
     check_apart(volumes.targets, images)
     _say_skipped(found.skipped)
     _say_earlier(found.earlier_outputs)
+    say_replaced(found.replaced)
     return PredictInputs(volumes=volumes.targets, all_images=found.targets, images=images)
 
 
@@ -80,6 +81,16 @@ def _say_earlier(earlier: Sequence[Path]) -> None:
             f"{pictures_are} not read because an earlier prediction wrote them: {earlier[0]}"
             + (" and others. " if len(earlier) > 1 else ". ")
             + "To predict such a picture, give its path."
+        )
+
+
+def say_replaced(replaced: Mapping[str, int]) -> None:
+    """Say which archives hold several images under one name."""
+    for archive, count in replaced.items():
+        images_are = counted(count, "image is", "images are")
+        warn(
+            f"{images_are} not read because {archive} holds a later one of the same name, which is read "
+            "instead, as `tar` unpacks it. To read both, give them two names."
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import posixpath
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,14 +12,13 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from lexiseg.clinic.detection import may_be_dicom
 from lexiseg.data.archives import is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
 from lexiseg.data.volumes.volume_names import VOLUME_SUFFIXES, is_volume_file, volume_stem
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
+from lexiseg.inference.doubled_targets import refuse_same_names, replaced_positions, without_doubles
 from lexiseg.inference.earlier_outputs import EarlierOutputs
 from lexiseg.inference.file_systems import is_url, is_web_address, shown_url, web_file_name
 from lexiseg.inference.folder_walk import FoundFile, files_below
@@ -54,11 +54,14 @@ class FoundImages:
         earlier_outputs: Pictures that an earlier prediction wrote; they are not predicted.
         skipped: The files in folders that are not read because of their ending, by the ending in lower case,
             such as ".heic"; without hidden files and those of the output folder.
+        replaced: Number of images of each archive, as messages call it, that a later member of the same name
+            replaces, as when `tar` unpacks it; without archives that hold each name once.
     """
 
     targets: TargetList
     earlier_outputs: tuple[Path, ...]
     skipped: Mapping[str, SkippedFiles]
+    replaced: Mapping[str, int]
 
 
 def find_targets(patterns: Sequence[str | Path], *, out: str | Path | None = None) -> tuple[Target, ...]:
@@ -84,7 +87,8 @@ def find_images(
     files and folders in them are left out, and so are the outputs of earlier predictions, unless the pattern
     is the path of a single file. An image that several patterns name is taken once, under its first name.
 
-    An archive (.tar) stands for the images in it, and a URL for a file, a folder or a pattern elsewhere.
+    An archive (.tar) stands for the images in it; of several members of one name the last one counts. A URL
+    stands for a file, a folder or a pattern elsewhere.
 
     Args:
         patterns: Files, folders, glob patterns, archives and URLs.
@@ -108,13 +112,14 @@ def find_images(
         if len(listing.targets) == before[0] and listing.volume_files == before[2]:
             earlier = len(listing.earlier) - before[1]
             raise DataError(_nothing_found(shown_url(pattern), earlier), code="LEX-DATA-099")
-    targets = _without_doubles(listing.targets, listing.real_paths)
+    targets = without_doubles(listing.targets, listing.real_paths, listing.replaced_positions)
     if not same_names:
-        _refuse_same_names(targets)
+        refuse_same_names(targets)
     return FoundImages(
         targets=targets,
         earlier_outputs=tuple(listing.earlier),
         skipped=listing.skipped,
+        replaced=listing.replaced,
     )
 
 
@@ -131,6 +136,8 @@ class _Listing:
         real_paths: A number per image that tells its path without symbolic links.
         earlier: Pictures that earlier predictions wrote.
         skipped: Files that are not read because of their ending.
+        replaced: Number of images of each archive that later members replace.
+        replaced_positions: Their positions in `targets`.
     """
 
     out: Path | None
@@ -141,6 +148,8 @@ class _Listing:
     real_paths: array[int] = field(default_factory=lambda: array("q"))
     earlier: dict[Path, None] = field(default_factory=dict)
     skipped: dict[str, SkippedFiles] = field(default_factory=dict)
+    replaced: dict[str, int] = field(default_factory=dict)
+    replaced_positions: array[int] = field(default_factory=lambda: array("q"))
 
     def __post_init__(self) -> None:
         self._outputs = EarlierOutputs()
@@ -205,9 +214,14 @@ class _Listing:
             folder = file[: -len(".tar")]
             return _target(Path(source.label), f"{folder}/{name}", origin=source)
 
-        kind = self.targets.add_kind(target)
+        kind, first, shown = self.targets.add_kind(target), len(self.targets), shown_url(archive)
         for member in archive_images(archive):
-            self._take(kind, f"{member.name}\0{member.offset}\0{member.size}", member.label)
+            file = f"{shown}::{posixpath.normpath(member.name)}"
+            self._take(kind, f"{member.name}\0{member.offset}\0{member.size}", file)
+        replaced = replaced_positions(self.real_paths, first)
+        if replaced:
+            self.replaced_positions.extend(replaced)
+            self.replaced[shown] = len(replaced)
 
     def _matches(self, pattern: Path) -> Iterator[FoundFile]:
         """Yield the file of this path, or the images that a glob pattern names."""
@@ -268,47 +282,6 @@ def _is_image(path: str) -> bool:
     """Return whether a file is read as an image."""
     # The usual endings are known without an object for each path.
     return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES or is_image_file(Path(path))
-
-
-def _without_doubles(targets: TargetList, real_paths: array[int]) -> TargetList:
-    """Return the images, each once, under its first name."""
-    paths = np.array(real_paths, dtype=np.int64)
-    _, first = np.unique(paths, return_index=True)
-    if len(first) < len(targets):
-        is_first = np.zeros(len(targets), dtype=bool)
-        is_first[first] = True
-        return targets.chosen(is_first)
-    return targets
-
-
-def _refuse_same_names(targets: TargetList) -> None:
-    """Refuse images of which two would write the same mask.
-
-    Raises:
-        DataError: Two would.
-    """
-    # As disks compare names: on Windows, "a" and "A" are one name.
-    keys = (hash(os.path.normcase(name)) for name in targets.names())
-    names = np.fromiter(keys, dtype=np.int64, count=len(targets))
-    found, counts = np.unique(names, return_counts=True)
-    if len(found) < len(targets):
-        doubled = np.isin(names, found[counts > 1])
-        _refuse_doubled(targets.chosen(doubled))
-
-
-def _refuse_doubled(targets: Sequence[Target]) -> None:
-    """Refuse the images among these of which two would write the same mask."""
-    by_name: dict[Path, Target] = {}
-    for target in targets:
-        other = by_name.setdefault(target.name, target)
-        if other is not target:
-            together = other.image.parent.resolve() == target.image.parent.resolve()
-            raise DataError(
-                f"{other.label} and {target.label} would both write the mask '{target.name}.png'. "
-                "Predict them with two commands and two --out folders"
-                + ("." if together else ", or give their parent folder."),
-                code="LEX-DATA-100",
-            )
 
 
 def _nothing_found(pattern: str, earlier: int) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lexiseg.cli.predict_inputs import say_replaced
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.tar_archives import archive_images
@@ -71,6 +72,26 @@ def test_members_give_the_masks_of_their_files(archive: Path, images: Path, tmp_
     assert lines[1]["name"] == "shard-7/exam/b.c"
     left = [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".partial")]
     assert left == []
+
+
+def test_the_last_member_of_a_name_counts(
+    archive: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `tar` unpacks it."""
+    write_image(tmp_path / "new.png", (50, 60))
+    with tarfile.open(archive, "a") as tar:
+        tar.add(tmp_path / "new.png", "a.png")
+        tar.add(tmp_path / "new.png", "./exam/odd.png")
+        tar.add(images / "z.png", "exam/odd.png")
+    found = find_images([archive, tmp_path / "*.tar"])
+    assert found.replaced == {str(archive): 3}
+    summary = predict_to_files(Thresholds(), found.targets, tmp_path / "out")  # type: ignore[arg-type]
+    lines = {line["name"]: line for line in map(json.loads, summary.results.open())}
+    assert list(lines) == ["shard-7/exam/b.c", "shard-7/z", "shard-7/a", "shard-7/exam/odd"]
+    assert [line["size"] for line in lines.values()] == [[20, 31], [20, 33], [50, 60], [20, 33]]
+    assert find_images([images]).replaced == {}
+    say_replaced(found.replaced)
+    assert "3 images are not read because" in capsys.readouterr().err
 
 
 def test_archives_of_a_pattern(archive: Path, tmp_path: Path) -> None:
