@@ -42,8 +42,8 @@ def export(
     check: Annotated[
         list[str] | None,
         typer.Option(
-            help="Images, a folder, a quoted glob pattern, an archive (.tar) or a URL to compare the file "
-            "with torch on; can be given several times. Without it, a few images of noise."
+            help="Images on which the file is compared with torch: a file, a folder, a quoted glob pattern, "
+            "an archive (.tar) or a URL; can be given several times. Without it, a few images of noise."
         ),
     ] = None,
     weights: Annotated[
