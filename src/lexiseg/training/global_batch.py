@@ -103,13 +103,16 @@ class _Normalised(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         images, mean, variance, weight = ctx.saved_tensors
+        # In float32, also for images in bf16: slope and offset are the same at every pixel of a channel, and
+        # rounding would change them at every pixel in the same way. Only the sum of all terms is rounded.
+        wide = images.float()
         # As if mean and variance were constants: the images' gradient is that of the scale alone.
         scaled, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
-            *(gradients[0], images, weight, mean, variance, None, None, False, ctx.epsilon),
+            *(gradients[0].float(), wide, weight, mean, variance, None, None, False, ctx.epsilon),
             [True, True, True],
         )
         # They are not: each image moves both, by what the whole batch says.
-        sums = torch.stack((of_weight.float(), of_bias.float()))
+        sums = torch.stack((of_weight, of_bias))
         dist.all_reduce(sums)
         deviations = torch.rsqrt(variance + ctx.epsilon)
         scale = deviations if weight is None else deviations * weight
@@ -117,9 +120,10 @@ class _Normalised(torch.autograd.Function):
         slope = -scale * deviations * sums[0] / count
         offset = -scale * sums[1] / count - slope * mean
         shape = (1, -1, 1, 1)
-        scaled.addcmul_(images, slope.view(shape).to(images.dtype)).add_(offset.view(shape).to(images.dtype))
+        scaled.addcmul_(wide, slope.view(shape)).add_(offset.view(shape))
         needs = ctx.needs_input_grad
-        return scaled, None, None, of_weight if needs[3] else None, of_bias if needs[4] else None, None
+        of_images = scaled.to(images.dtype)
+        return of_images, None, None, of_weight if needs[3] else None, of_bias if needs[4] else None, None
 
 
 def _count(images: Tensor) -> float:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 import torch
+import torch.distributed as dist
 from timm.layers import BatchNormAct2d
 from torch import nn
 
@@ -31,3 +35,33 @@ def test_in_prediction_nothing_is_shared() -> None:
 def test_other_batch_norms_are_refused() -> None:
     with refuses("LEX-USE-1290", "BatchNorm1d"):
         share_batch_norms(nn.Sequential(nn.BatchNorm1d(3)))
+
+
+@pytest.fixture
+def one_process() -> Iterator[None]:
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.usefixtures("one_process")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_gradients_have_the_sums_of_the_formula(dtype: torch.dtype) -> None:
+    """What leaves the mean of a channel unchanged has no gradient: the gradients of a channel sum to 0."""
+    generator = torch.Generator().manual_seed(2)
+    pixels = (30 + torch.randn(4, 8, 32, 32, generator=generator)).to(dtype)
+    towards = torch.randn(4, 8, 32, 32, generator=generator).to(dtype)
+    gradients = []
+    for shared in (True, False):
+        net = nn.Sequential(nn.BatchNorm2d(8))
+        if shared:
+            share_batch_norms(net)
+        seen = pixels.clone().requires_grad_()
+        net(seen).backward(towards)
+        assert seen.grad is not None
+        assert seen.grad.dtype == dtype
+        gradients.append(seen.grad.double())
+    found, expected = gradients
+    bias = found.sum(dim=(0, 2, 3)).abs() / found.abs().sum(dim=(0, 2, 3))
+    assert float(bias.max()) < 3e-4
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=2**-7 if dtype == torch.bfloat16 else 1e-4)
