@@ -162,6 +162,17 @@ def test_a_training_in_phases_goes_on_in_each_of_them(tiny_data: Path, tmp_path:
 
 
 @pytest.mark.slow
+def test_averaged_weights_go_on_where_gradients_are_added_up(tiny_data: Path, tmp_path: Path) -> None:
+    """The averaged weights move where the weights change, which is in every second step."""
+    fields = {"accumulate": 2, "ema_decay": 0.9}
+    unbroken = train(tiny_data, tmp_path / "unbroken", "none", **fields)
+    killed = tmp_path / "killed"
+    train_until_killed(tiny_data, killed, "none", "die_at=5", f"fields={json.dumps(fields)}")
+    train(tiny_data, killed, "none", resume=True)
+    assert_equal_runs(unbroken.path, killed)
+
+
+@pytest.mark.slow
 def test_a_training_with_teachers_goes_on_from_each_stage(tiny_data: Path, tmp_path: Path) -> None:
     teachers = [
         str(train(tiny_data, tmp_path / f"teacher{seed}", "reports", seed=seed).path) for seed in (1, 2)

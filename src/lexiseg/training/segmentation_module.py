@@ -136,7 +136,8 @@ class SegmentationModule(lightning.LightningModule):
             share_batch_norms(self.network)
 
     def on_train_start(self) -> None:
-        """Stop at once if the training was killed after its last step."""
+        """Go on with averaging where a resumed training was; stop at once if that was after its last step."""
+        self._averaged_at = self.trainer.global_step
         if self.progress.share >= 1.0:
             self.trainer.should_stop = True
 

@@ -268,6 +268,20 @@ def test_averaged_weights_follow_the_documented_decay() -> None:
     assert not module.trainer.should_stop
 
 
+def test_a_resumed_training_averages_only_after_the_weights_changed() -> None:
+    """Three steps change the weights once; the checkpoint was written after six steps, so two changes."""
+    module = module_of(nn.Conv2d(1, 1, 1), ema_decay=0.9, accumulate=3)
+    trainer = SimpleNamespace(should_stop=False, global_step=2)
+    module._trainer = trainer  # type: ignore[assignment]
+    module.on_train_start()
+    assert module.average is not None
+    averaged = []
+    for trainer.global_step in (2, 2, 3, 3, 3, 4):
+        module.on_train_batch_end(None, {}, 0)
+        averaged.append(int(module.average.n_averaged))
+    assert averaged == [0, 0, 1, 1, 1, 2]
+
+
 def test_the_training_stops_with_its_last_step_and_not_before() -> None:
     module = module_of(nn.Conv2d(1, 1, 1))
     module._trainer = SimpleNamespace(should_stop=False)  # type: ignore[assignment]
@@ -275,7 +289,7 @@ def test_the_training_stops_with_its_last_step_and_not_before() -> None:
         module.on_train_batch_end(None, {}, 0)
         assert module._trainer.should_stop is expected
     resumed = module_of(nn.Conv2d(1, 1, 1))
-    resumed._trainer = SimpleNamespace(should_stop=False)  # type: ignore[assignment]
+    resumed._trainer = SimpleNamespace(should_stop=False, global_step=0)  # type: ignore[assignment]
     resumed.on_train_start()
     assert not resumed._trainer.should_stop
     resumed.progress.step = 10
