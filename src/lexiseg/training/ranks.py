@@ -185,8 +185,12 @@ def joined_rank(rank: int, size: int, address: str, config: TrainConfig) -> Iter
 
 @contextlib.contextmanager
 def _joined(ranks: Ranks, config: TrainConfig, address: str) -> Iterator[None]:
+    cuda = uses_cuda(config)
+    if cuda:
+        # Else all processes of a machine exchange objects on its first device.
+        torch.cuda.set_device(ranks.local_rank)
     dist.init_process_group(
-        "nccl" if uses_cuda(config) else "gloo",
+        "nccl" if cuda else "gloo",
         init_method=f"tcp://{address}",
         rank=ranks.rank,
         world_size=ranks.size,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import torch
+import torch.distributed as dist
 
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import make_config
 from lexiseg.training.progress import Progress
-from lexiseg.training.ranks import ALONE, Ranks, check_devices, launched_ranks
+from lexiseg.training.ranks import ALONE, Ranks, check_devices, joined_rank, launched_ranks, process_group
 from lexiseg.training.sampler import StepSampler
 from refusals import refuses
 
@@ -18,6 +22,10 @@ SLURM = {
     "SLURM_LOCALID": "1",
     "SLURM_NTASKS_PER_NODE": "2",
 }
+
+
+#: A configuration that computes on CUDA devices, which this machine need not have.
+CUDA = {"accelerator": "cuda", "batch_size": 8}
 
 
 def config(**fields: int) -> TrainConfig:
@@ -52,6 +60,37 @@ def test_numbers_that_do_not_fit() -> None:
         check_devices(config(batch_size=6), ranks)
     with refuses("LEX-USE-1289", "CUDA devices"):
         check_devices(make_config({"accelerator": "gpu", "devices": 64, "batch_size": 64}, None), None)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What is asked of torch when a process joins the others, in order; nothing is done."""
+    made: list[Any] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: made.append(("set_device", device)))
+    monkeypatch.setattr(dist, "init_process_group", lambda backend, **_: made.append(backend))
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: made.append("end"))
+    return made
+
+
+def test_each_process_of_a_machine_uses_its_own_cuda_device(calls: list[Any]) -> None:
+    with joined_rank(1, 2, "127.0.0.1:1", make_config(CUDA, None)):
+        assert calls == [("set_device", 1), "nccl"]
+
+
+def test_a_launched_process_uses_the_device_of_its_number_on_the_machine(
+    monkeypatch: pytest.MonkeyPatch, calls: list[Any]
+) -> None:
+    for name, value in {**TORCHRUN, "MASTER_ADDR": "node1", "MASTER_PORT": "29500"}.items():
+        monkeypatch.setenv(name, value)
+    with process_group(make_config(CUDA, None), {}) as ranks:
+        assert (ranks.rank, calls) == (3, [("set_device", 1), "nccl"])
+
+
+def test_on_the_cpu_no_cuda_device_is_chosen(calls: list[Any]) -> None:
+    with joined_rank(1, 2, "127.0.0.1:1", config(batch_size=8)):
+        assert calls == ["gloo"]
+    assert calls == ["gloo", "end"]
 
 
 def test_one_process_agrees_with_itself() -> None:
