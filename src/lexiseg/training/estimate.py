@@ -17,19 +17,21 @@ from lexiseg.models.teacher import HasTrainingPass
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryEstimate:
-    """Memory in bytes.
+    """Memory in bytes, of all processes of the machine together.
 
     Attributes:
         model: Weights, gradients, optimiser state and averaged weights.
         activations: What a batch keeps for the backward pass.
         data: Decoded images held in memory.
         available: What the machine has free.
+        processes: Number of processes.
     """
 
     model: int
     activations: int
     data: int
     available: int
+    processes: int = 1
 
     @property
     def total(self) -> int:
@@ -39,8 +41,9 @@ class MemoryEstimate:
     def sentence(self) -> str:
         """Return the estimate for people."""
         gib = 2**30
+        of = f" of {self.processes} processes" if self.processes > 1 else ""
         return (
-            f"Memory: about {self.total / gib:.1f} GiB (activations {self.activations / gib:.1f}, images "
+            f"Memory{of}: about {self.total / gib:.1f} GiB (activations {self.activations / gib:.1f}, images "
             f"{self.data / gib:.1f}, model {self.model / gib:.1f}) of {self.available / gib:.1f} GiB free."
         )
 

@@ -31,7 +31,7 @@ from lexiseg.training.fit_choice import kept_pixels
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
 from lexiseg.training.plan import plan_run
-from lexiseg.training.ranks import ALONE, check_devices, uses_cuda
+from lexiseg.training.ranks import ALONE, Ranks, check_devices, uses_cuda
 from lexiseg.training.resources import settle_resources
 from lexiseg.training.teacher_runs import check_distillation, open_teachers
 from lexiseg.training.teacher_words import settle_teachers
@@ -151,7 +151,8 @@ def forecast_training(
     training = Training(use, plan, config, out=out, resume=False, console=console, teachers=teachers)
     module = training.module()
     pixels = kept_pixels(index, config)
-    _, config = settle_resources(module, config, pixels=pixels, resume=False, console=console)
+    together = Ranks(size=config.devices, local_size=config.devices)
+    _, config = settle_resources(module, config, pixels=pixels, resume=False, console=console, ranks=together)
     device = "cuda" if uses_cuda(config) else "cpu"
     seconds = step_seconds(module.network, config, device=device)
     steps, student = _length(training, config, seconds)

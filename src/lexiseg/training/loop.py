@@ -166,7 +166,12 @@ class Training:
         settled = None
         if self.ranks.is_first:
             settled = settle_resources(
-                module, self.config, pixels=pixels, resume=self.resume, console=self.console
+                module,
+                self.config,
+                pixels=pixels,
+                resume=self.resume,
+                console=self.console,
+                ranks=self.ranks,
             )
         agreed: tuple[bool, TrainConfig] = self.ranks.agree(settled)
         return agreed

@@ -11,12 +11,19 @@ from lexiseg.errors import UsageError
 from lexiseg.models.network_weights import count_parameters
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.estimate import MemoryEstimate, activation_bytes, available_memory, faster_in_bf16
+from lexiseg.training.ranks import ALONE, Ranks
 from lexiseg.training.segmentation_module import SegmentationModule
 from lexiseg.training.shared_memory import shared_memory_problem
 
 
 def settle_resources(
-    module: SegmentationModule, config: TrainConfig, *, pixels: int, resume: bool, console: Console
+    module: SegmentationModule,
+    config: TrainConfig,
+    *,
+    pixels: int,
+    resume: bool,
+    console: Console,
+    ranks: Ranks = ALONE,
 ) -> tuple[bool, TrainConfig]:
     """Estimate memory, choose caching, precision and data workers, and say so.
 
@@ -26,6 +33,8 @@ def settle_resources(
         pixels: Number of pixels of all training and validation images, at the size at which they are kept.
         resume: Whether the training continues an interrupted one.
         console: Where the choices are shown.
+        ranks: The place of this process. Each process of its machine keeps all images and has a part of each
+            batch.
 
     Returns:
         Whether decoded images stay in memory, and the configuration with all choices made.
@@ -34,40 +43,47 @@ def settle_resources(
         UsageError: The training needs more memory than is free.
     """
     on_cpu = config.accelerator == "cpu" or (config.accelerator == "auto" and not torch.cuda.is_available())
-    data = pixels * 4
+    processes = ranks.local_size
+    batch_size = config.batch_size // ranks.size
+    data = pixels * 4 * processes
     free = available_memory()
     # Caching changes no result, so a resumed run decides by the memory that is free now.
     cached = data < free / 2 if config.cache is None or resume else config.cache
     estimate = MemoryEstimate(
-        model=count_parameters(module.network) * 4 * (5 if module.average is not None else 4),
-        activations=activation_bytes(module.network, config.image_size) * config.batch_size,
+        model=count_parameters(module.network) * 4 * (5 if module.average is not None else 4) * processes,
+        activations=activation_bytes(module.network, config.image_size) * batch_size * processes,
         data=data if cached else 0,
         available=free,
+        processes=processes,
     )
     console.print(estimate.sentence(), highlight=False)
     if on_cpu and estimate.total > free:
         raise UsageError(
             f"{estimate.sentence()} Choose a smaller --batch-size or --image-size"
+            + (", fewer processes (--devices)" if processes > 1 else "")
             + (", or set `cache: false` in a --config file." if cached else "."),
             code="LEX-USE-080",
         )
     if config.precision == "auto":
         precision = _faster_precision(module, config, console) if on_cpu else "bf16"
         config = config.model_copy(update={"precision": precision})
-    workers = _data_workers(config, console, cached=cached)
+    workers = _data_workers(config, console, cached=cached, ranks=ranks)
     return cached, config.model_copy(update={"workers": workers, "cache": cached})
 
 
-def _data_workers(config: TrainConfig, console: Console, *, cached: bool) -> int:
-    """Return the number of processes that load images; 0 where they would not help, or cannot work."""
+def _data_workers(config: TrainConfig, console: Console, *, cached: bool, ranks: Ranks) -> int:
+    """Return how many processes load images for one that trains; 0 where they would not help or work."""
     workers = config.workers
     if workers is None:
         # Where images are cached, a worker has little to do; on few cores it takes one from the network.
-        workers = 0 if cached or (os.cpu_count() or 1) <= 2 else min(8, (os.cpu_count() or 1) - 1)
+        cores = (os.cpu_count() or 1) // ranks.local_size
+        workers = 0 if cached or cores <= 2 else min(8, cores - 1)
     if not workers:
         return 0
     problem = shared_memory_problem(
-        workers=workers, batch_size=config.batch_size, image_size=config.image_size
+        workers=workers * ranks.local_size,
+        batch_size=config.batch_size // ranks.size,
+        image_size=config.image_size,
     )
     if problem is None:
         return workers
