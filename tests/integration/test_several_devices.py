@@ -17,6 +17,7 @@ from tiny_options import TINY
 
 import lexiseg
 from refusals import refuses
+from tiny_clipseg import write_clipseg
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +53,50 @@ def test_two_processes_take_the_steps_of_one(phantom: Path, tmp_path: Path) -> N
         assert abs(value - weights[1][name]).max() < 1e-3, name
     run = lexiseg.Run.open(tmp_path / "2")
     assert run.manifest.training.finished
+
+
+def test_two_processes_train_the_published_cotexnet_as_one_does(phantom: Path, tmp_path: Path) -> None:
+    options = ("--model", "cotexnet", "--preset", "paper", "--steps", "2", "--batch-size", "4")
+    start = write_clipseg(tmp_path / "clipseg")
+    fields = tmp_path / "fields.yaml"
+    fields.write_text("precision: fp32\naccelerator: cpu\nimage_size: 64\nworkers: 0\n")
+    for devices in ("1", "2"):
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "lexiseg", "train", str(phantom), "--out", str(tmp_path / devices)),
+                *(*options, "--devices", devices, "--encoder-weights", str(start), "--config", str(fields)),
+            ],
+            capture_output=True,
+            text=True,
+            env=environment(),
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    (alone,), (shared,) = curve(tmp_path / "1"), curve(tmp_path / "2")
+    assert alone["train/distillation"] > 0
+    assert alone == pytest.approx(shared, abs=1e-4)
+
+
+def test_the_published_stpnet_is_refused_before_a_run_folder_is_made(phantom: Path, tmp_path: Path) -> None:
+    fields = tmp_path / "fields.yaml"
+    fields.write_text("accelerator: cpu\nworkers: 0\ntext_encoder: minilm\n")
+    options = ("--preset", "paper", "--steps", "1", "--batch-size", "4", "--encoder-weights", "none")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "lexiseg", "train", str(phantom), "--out", str(tmp_path / "run")),
+            *(*options, "--devices", "2", "--config", str(fields)),
+        ],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr[-3000:]
+    assert done.stderr.count("LEX-USE-1290") == 1
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_torchrun_starts_the_processes(phantom: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from lexiseg.training.curve_loggers import (
 )
 from lexiseg.training.distillation import drawing_seconds
 from lexiseg.training.fit_choice import kept_pixels
+from lexiseg.training.global_batch import check_batch_norms
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
 from lexiseg.training.plan import plan_run
@@ -150,6 +151,8 @@ def forecast_training(
     use, plan = settle_teachers(use, plan_run(use, config, console), config, console)
     training = Training(use, plan, config, out=out, resume=False, console=console, teachers=teachers)
     module = training.module()
+    if config.devices > 1:
+        check_batch_norms(module.network)
     pixels = kept_pixels(index, config)
     together = Ranks(size=config.devices, local_size=config.devices)
     _, config = settle_resources(module, config, pixels=pixels, resume=False, console=console, ranks=together)

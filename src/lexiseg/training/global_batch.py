@@ -62,20 +62,31 @@ def gather_output(output: Output) -> Output:
     """Return the output of a network for the whole batch.
 
     Args:
-        output: A dataclass of tensors whose first dimension is the batch, dictionaries of them, and None.
+        output: A dataclass of tensors, dictionaries of them, and None. The first dimension of a tensor is the
+            batch; a tensor without dimensions is a mean over the batch.
+
+    Raises:
+        UsageError: It holds something else.
     """
     assert dataclasses.is_dataclass(output)
     assert not isinstance(output, type)
     values = {field.name: getattr(output, field.name) for field in dataclasses.fields(output)}
-    return dataclasses.replace(output, **{name: _gather_value(value) for name, value in values.items()})
+    return dataclasses.replace(output, **{name: _gather_value(name, value) for name, value in values.items()})
 
 
-def _gather_value(value: Any) -> Any:
+def _gather_value(name: str, value: Any) -> Any:
+    if value is None:
+        return None
     if isinstance(value, Tensor):
-        return gather(value)
+        # Each process has an equal part of the batch, so the mean of their means is that of the batch.
+        return gather(value) if value.ndim else gather(value[None]).mean()
     if isinstance(value, dict):
-        return {name: _gather_value(item) for name, item in value.items()}
-    return value
+        return {key: _gather_value(f"{name}.{key}", item) for key, item in value.items()}
+    raise UsageError(
+        f"The output of the network has a {type(value).__name__} in {name!r}, which several devices cannot "
+        "put together; they need tensors, or dictionaries of them. Train with --devices 1.",
+        code="LEX-USE-1821",
+    )
 
 
 class _Normalised(torch.autograd.Function):
@@ -169,6 +180,23 @@ class _GlobalNorm(nn.BatchNorm2d):
         return _normalised(self, input) if self.training else super().forward(input)
 
 
+def check_batch_norms(network: nn.Module) -> None:
+    """Refuse a network with batch norms that cannot see a batch of several processes.
+
+    Raises:
+        UsageError: It has some.
+    """
+    from timm.layers.norm_act import BatchNormAct2d
+
+    for module in network.modules():
+        if isinstance(module, _BatchNorm) and type(module) not in (nn.BatchNorm2d, BatchNormAct2d):
+            raise UsageError(
+                f"The network has a batch norm of the kind {type(module).__name__}, which cannot see a batch "
+                "that several devices share. Train with --devices 1.",
+                code="LEX-USE-1290",
+            )
+
+
 def share_batch_norms(network: nn.Module) -> None:
     """Let the batch norms of a network see the whole batch in training; names of weights stay.
 
@@ -178,6 +206,7 @@ def share_batch_norms(network: nn.Module) -> None:
     Raises:
         UsageError: It has batch norms of another kind.
     """
+    check_batch_norms(network)
     from timm.layers.norm_act import BatchNormAct2d
 
     class _GlobalNormAct(BatchNormAct2d):
@@ -198,9 +227,3 @@ def share_batch_norms(network: nn.Module) -> None:
         shared = kinds.get(type(module))
         if shared is not None:
             module.__class__ = shared
-        elif isinstance(module, _BatchNorm):
-            raise UsageError(
-                f"The network has a batch norm of the kind {type(module).__name__}, which cannot see a batch "
-                "that several devices share. Train with --devices 1.",
-                code="LEX-USE-1290",
-            )

@@ -43,6 +43,7 @@ from lexiseg.training.data_loaders import (
 from lexiseg.training.distillation import DistillationModule, SoftTargets, soft_targets
 from lexiseg.training.examples import PlainExamples, TrainingExamples
 from lexiseg.training.fit_choice import fit_of, kept_pixels
+from lexiseg.training.global_batch import check_batch_norms
 from lexiseg.training.lightning_fit import fit
 from lexiseg.training.picture_fit import PictureFit
 from lexiseg.training.plan import Plan
@@ -116,6 +117,8 @@ class Training:
     def run(self) -> Run:
         """Train, score all validation cases, and write everything."""
         module = self.module()
+        if self.ranks.several:
+            check_batch_norms(module.network)
         self._announce()
         cached, config = self._resources(module)
         # Cached images are all read here: a broken one is found before anything is written.

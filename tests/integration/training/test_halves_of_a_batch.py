@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ import torch.distributed as dist
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from lexiseg.training.global_batch import gather, share_batch_norms
+from lexiseg.training.global_batch import gather_output, share_batch_norms
 
 
 def network() -> nn.Sequential:
@@ -24,6 +25,18 @@ def images() -> torch.Tensor:
     return torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
+@dataclass(frozen=True)
+class Scores:
+    """What a network returns that computes a mean over its images itself."""
+
+    scores: torch.Tensor
+    mean: torch.Tensor
+
+
+def scores(output: torch.Tensor) -> Scores:
+    return Scores(output, output.exp().mean())
+
+
 def loss(output: torch.Tensor) -> torch.Tensor:
     """A loss that no mean of parts gives: it compares all images with each other."""
     flat = output.flatten(1)
@@ -35,7 +48,8 @@ def _half(rank: int, port: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     net = network()
     share_batch_norms(net)
-    total = loss(gather(net(images()[rank * 3 : rank * 3 + 3])))
+    found = gather_output(scores(net(images()[rank * 3 : rank * 3 + 3])))
+    total = loss(found.scores) + found.mean
     total.backward()
     for parameter in net.parameters():
         dist.all_reduce(parameter.grad)
@@ -48,11 +62,12 @@ def _half(rank: int, port: int, folder: str) -> None:
 
 def test_two_halves_are_the_whole(tmp_path: Path) -> None:
     net = network()
-    total = loss(net(images()))
+    found = scores(net(images()))
+    total = loss(found.scores) + found.mean
     total.backward()
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     torch.multiprocessing.spawn(_half, args=(port, str(tmp_path)), nprocs=2)
     for rank in (0, 1):
         shared = torch.load(tmp_path / f"{rank}.pt", weights_only=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ import torch.distributed as dist
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from lexiseg.training.global_batch import share_batch_norms
+from lexiseg.training.global_batch import check_batch_norms, gather_output, share_batch_norms
 from refusals import refuses
 
 
@@ -32,9 +34,11 @@ def test_in_prediction_nothing_is_shared() -> None:
     torch.testing.assert_close(net(images()), plain(images()), rtol=0, atol=0)
 
 
-def test_other_batch_norms_are_refused() -> None:
+@pytest.mark.parametrize("refusing", [check_batch_norms, share_batch_norms])
+def test_other_batch_norms_are_refused(refusing: Callable[[nn.Module], None]) -> None:
     with refuses("LEX-USE-1290", "BatchNorm1d"):
-        share_batch_norms(nn.Sequential(nn.BatchNorm1d(3)))
+        refusing(nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm1d(3)))
+    check_batch_norms(network())
 
 
 @pytest.fixture
@@ -65,3 +69,22 @@ def test_gradients_have_the_sums_of_the_formula(dtype: torch.dtype) -> None:
     bias = found.sum(dim=(0, 2, 3)).abs() / found.abs().sum(dim=(0, 2, 3))
     assert float(bias.max()) < 3e-4
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=2**-7 if dtype == torch.bfloat16 else 1e-4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    logits: torch.Tensor
+    extra: Any = None
+
+
+@pytest.mark.usefixtures("one_process")
+def test_outputs_that_processes_put_together() -> None:
+    logits, mean = torch.ones(2, 1, 4, 4), torch.tensor(3.0, requires_grad=True)
+    found = gather_output(Output(logits=logits, extra={"words": logits, "mean": mean}))
+    assert found.logits.shape == found.extra["words"].shape == logits.shape
+    # A number is a mean over the batch.
+    assert found.extra["mean"].shape == ()
+    (5 * found.extra["mean"]).backward()
+    assert (found.extra["mean"].item(), mean.grad) == (3.0, 5.0)
+    with refuses("LEX-USE-1821", "'extra.scores'", "tuple", "--devices 1"):
+        gather_output(Output(logits=logits, extra={"scores": (logits, logits)}))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+from torch import nn
 from typer.testing import CliRunner
 
 import lexiseg
@@ -17,6 +19,7 @@ from lexiseg.data.sample import DatasetIndex
 from lexiseg.runs.run import Run
 from lexiseg.training import forecast
 from lexiseg.training.forecast import TrainingForecast, forecast_training
+from lexiseg.training.loop import Training
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
 
@@ -152,3 +155,12 @@ def test_device_and_precision_of_the_command(
     monkeypatch.setattr(lexiseg, "train", note)
     CliRunner().invoke(app, ["train", str(tmp_path), "-o", str(tmp_path / "run"), *given])
     assert {name: asked[name] for name in fields} == fields
+
+
+def test_a_network_that_several_devices_cannot_train_is_refused(
+    index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = SimpleNamespace(network=nn.Sequential(nn.BatchNorm1d(2)))
+    monkeypatch.setattr(Training, "module", lambda _: module)
+    with refuses("LEX-USE-1290", "BatchNorm1d", "--devices 1"):
+        forecast_of(index, tmp_path / "run", tiny_options, devices=2)

@@ -69,7 +69,8 @@ class CoTexNetTrainingOutput(CoTexNetOutput):
 
     Attributes:
         text_embedding: e_text of sentence and pseudo-word, detached, (B, D) float32, 0..1.
-        distillation: Distance of the image embeddings from the text embeddings, see `distillation_loss`.
+        distillation: Distance of the image embeddings from the text embeddings, a mean over the batch, see
+            `distillation_loss`.
     """
 
     text_embedding: Tensor
