@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -31,6 +32,14 @@ from lexiseg.systems.configuration import TrainConfig
 _PATIENCE = timedelta(minutes=30)
 #: Seconds in which a rank that is told to stop must end.
 _END_S = 10.0
+
+#: The variables of launchers: number and count of the processes, of all and of those of the machine.
+_LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+_SLURM = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
+#: Where SLURM says how many processes a machine has; that of this `srun` first.
+_SLURM_TASKS = ("SLURM_STEP_TASKS_PER_NODE", "SLURM_NTASKS_PER_NODE", "SLURM_TASKS_PER_NODE")
+_WITH_LAUNCHER = "Start the processes with torchrun (`python3 -m torch.distributed.run`), or set it"
+_WITH_SLURM = "Start the processes with `srun`, in a job with `#SBATCH --ntasks-per-node`"
 
 _RANK_CODE = "from lexiseg.training.train import train_as_rank; train_as_rank()"
 
@@ -75,17 +84,54 @@ ALONE = Ranks()
 
 
 def launched_ranks() -> Ranks | None:
-    """Return the place of this process where torchrun or SLURM started it as one of several; else None."""
+    """Return the place of this process where torchrun or SLURM started it as one of several; else None.
+
+    Raises:
+        UsageError: A variable that the launcher should set is missing or is no number, or the machines have
+            different numbers of processes.
+    """
     environment = os.environ
     if "MASTER_ADDR" not in environment:
         return None
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-    if any(name not in environment for name in names):
-        names = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE")
-    if any(name not in environment for name in names):
+    by_slurm = "SLURM_NTASKS" in environment and any(name not in environment for name in _LAUNCHED)
+    if not by_slurm and all(name not in environment for name in _LAUNCHED):
         return None
-    rank, size, local_rank, local_size = (int(environment[name]) for name in names)
-    return Ranks(rank=rank, size=size, local_rank=local_rank, local_size=local_size) if size > 1 else None
+    names, remedy = (_SLURM, _WITH_SLURM) if by_slurm else (_LAUNCHED, _WITH_LAUNCHER)
+    size = _number(names[1], remedy)
+    if size < 2:
+        return None
+    rank, local_rank = _number(names[0], remedy), _number(names[2], remedy)
+    local_size = _slurm_tasks_per_node() if by_slurm else _number(names[3], remedy)
+    _number("MASTER_PORT", "Set it to a free port of the first machine, as in `export MASTER_PORT=29500`")
+    if local_size < 1 or size % local_size or rank >= size or local_rank >= local_size:
+        raise UsageError(
+            f"The launcher says that this is process {rank} of {size}, counted from 0, and process "
+            f"{local_rank} of {local_size} on its machine, but each machine must have the same number of "
+            "processes. Start the same number on each, as with --ntasks-per-node or --nproc-per-node.",
+            code="LEX-USE-1823",
+        )
+    return Ranks(rank=rank, size=size, local_rank=local_rank, local_size=local_size)
+
+
+def _number(name: str, remedy: str) -> int:
+    """Return a whole number that a launcher sets as a variable."""
+    value = os.environ.get(name)
+    if value is not None and value.isascii() and value.isdigit():
+        return int(value)
+    found = "it is not set" if value is None else f"it is {value!r}"
+    raise UsageError(
+        f"{name}: MASTER_ADDR is set and a launcher started several processes, so {name} must be a whole "
+        f"number, but {found}. {remedy}. To train in one process, unset MASTER_ADDR.",
+        code="LEX-USE-1822",
+    )
+
+
+def _slurm_tasks_per_node() -> int:
+    """Return the number of processes of this machine, which is that of each machine."""
+    name = next((name for name in _SLURM_TASKS if name in os.environ), "SLURM_NTASKS_PER_NODE")
+    # Such as "4", or "4(x2)" for two machines with 4 each; "4,3" is refused.
+    equal = re.fullmatch(r"(\d+)\(x\d+\)", os.environ.get(name, ""), re.ASCII)
+    return int(equal[1]) if equal is not None else _number(name, _WITH_SLURM)
 
 
 def check_devices(config: TrainConfig, ranks: Ranks | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -34,7 +35,8 @@ def config(**fields: int) -> TrainConfig:
 
 @pytest.fixture(autouse=True)
 def _no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*TORCHRUN, *SLURM, "MASTER_ADDR"):
+    more = ("MASTER_ADDR", "MASTER_PORT", "SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE")
+    for name in (*TORCHRUN, *SLURM, *more):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -46,7 +48,88 @@ def test_the_place_that_a_launcher_gives(monkeypatch: pytest.MonkeyPatch, launch
     # A job of SLURM in which no training was launched has these variables too.
     assert launched_ranks() is None
     monkeypatch.setenv("MASTER_ADDR", "node1")
+    monkeypatch.setenv("MASTER_PORT", "29500")
     assert launched_ranks() == Ranks(rank=3, size=4, local_rank=1, local_size=2)
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], Ranks | None]:
+    """Read the place of a process with these variables; an empty one is not set."""
+
+    def place(variables: dict[str, str]) -> Ranks | None:
+        with monkeypatch.context() as patch:
+            for name, value in {"MASTER_ADDR": "node1", "MASTER_PORT": "29500", **variables}.items():
+                if value:
+                    patch.setenv(name, value)
+            return launched_ranks()
+
+    return place
+
+
+Place = Callable[[dict[str, str]], Ranks | None]
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        {"SLURM_TASKS_PER_NODE": "2"},
+        {"SLURM_TASKS_PER_NODE": "2(x2)"},
+        {"SLURM_NTASKS_PER_NODE": "2(x2)"},
+        # The layout of this srun is another one than that of the job.
+        {"SLURM_STEP_TASKS_PER_NODE": "2(x2)", "SLURM_NTASKS_PER_NODE": "4", "SLURM_TASKS_PER_NODE": "4"},
+    ],
+)
+def test_slurm_says_in_several_ways_how_many_processes_a_machine_has(
+    launched: Place, tasks: dict[str, str]
+) -> None:
+    found = launched({**SLURM, "SLURM_NTASKS_PER_NODE": "", **tasks})
+    assert found == Ranks(rank=3, size=4, local_rank=1, local_size=2)
+
+
+def test_slurm_is_read_where_a_script_sets_some_variables_of_torchrun(launched: Place) -> None:
+    found = launched({**SLURM, "WORLD_SIZE": "4"})
+    assert found == Ranks(rank=3, size=4, local_rank=1, local_size=2)
+
+
+@pytest.mark.parametrize("launcher", [TORCHRUN, SLURM])
+def test_a_missing_variable_is_named(launched: Place, launcher: dict[str, str]) -> None:
+    remedy = "srun" if launcher is SLURM else "torchrun"
+    for name in launcher:
+        if name == "SLURM_NTASKS":
+            continue  # without it, SLURM started nothing
+        with refuses("LEX-USE-1822", f"{name}: MASTER_ADDR is set", "not set", remedy):
+            launched({**launcher, name: ""})
+        with refuses("LEX-USE-1822", f"{name}: MASTER_ADDR is set", "it is 'many'", remedy):
+            launched({**launcher, name: "many"})
+    with refuses("LEX-USE-1822", "MASTER_PORT", "export MASTER_PORT=29500"):
+        launched({**launcher, "MASTER_PORT": ""})
+
+
+def test_one_process_needs_no_launcher(launched: Place) -> None:
+    assert launched({}) is None
+    assert launched({"WORLD_SIZE": "1", "RANK": "0", "MASTER_PORT": ""}) is None
+    assert launched({"SLURM_NTASKS": "1", "MASTER_PORT": ""}) is None
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"SLURM_NTASKS": "5"},
+        {"SLURM_LOCALID": "2"},
+        {"SLURM_PROCID": "4"},
+        {"SLURM_NTASKS_PER_NODE": "0"},
+    ],
+)
+def test_machines_with_different_numbers_of_processes_are_refused(
+    launched: Place, numbers: dict[str, str]
+) -> None:
+    with refuses("LEX-USE-1823", "same number"):
+        launched({**SLURM, **numbers})
+
+
+def test_a_layout_of_slurm_that_differs_between_machines_is_refused(launched: Place) -> None:
+    with refuses("LEX-USE-1822", "SLURM_STEP_TASKS_PER_NODE", "it is '3,1'", "--ntasks-per-node"):
+        launched({**SLURM, "SLURM_STEP_TASKS_PER_NODE": "3,1"})
 
 
 def test_numbers_that_do_not_fit() -> None:
