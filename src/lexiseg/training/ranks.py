@@ -10,32 +10,40 @@ import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
 
 from lexiseg.errors import LexisegError, ResourceError, UsageError
 from lexiseg.printable import counted
+from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.structured_text import parse_json
 from lexiseg.systems.configuration import TrainConfig
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store, TCPStore
 
 #: A rank that waits longer for the others than this has lost them.
 _PATIENCE = timedelta(minutes=30)
 #: Seconds in which a rank that is told to stop must end.
 _END_S = 10.0
+#: Seconds between two looks at the other processes.
+_POLL_S = 0.1
+#: Where the processes that have started are counted.
+_STARTED = "lexiseg/started"
 
 #: The variables of launchers: number and count of the processes, of all and of those of the machine.
-_LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-_SLURM = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
+_LAUNCHED: tuple[str, ...] = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+_SLURM: tuple[str, ...] = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
 #: Where SLURM says how many processes a machine has; that of this `srun` first.
 _SLURM_TASKS = ("SLURM_STEP_TASKS_PER_NODE", "SLURM_NTASKS_PER_NODE", "SLURM_TASKS_PER_NODE")
 _WITH_LAUNCHER = "Start the processes with torchrun (`python3 -m torch.distributed.run`), or set it"
@@ -189,55 +197,103 @@ def process_group(config: TrainConfig, request: Mapping[str, Any]) -> Iterator[R
     ranks = launched_ranks()
     check_devices(config, ranks)
     if ranks is not None:
-        with _joined(ranks, config, f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"):
+        address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        with _joined(ranks, config, address=address):
             yield ranks
         return
     if config.devices == 1:
         yield ALONE
         return
-    address = f"127.0.0.1:{_free_port()}"
     if not uses_cuda(config) and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(_threads(config.devices))
-    with contextlib.ExitStack() as stack:
-        threads = str(_threads(config.devices))
-        others = [
-            stack.enter_context(_other_rank({**request, "rank": n, "address": address}, threads))
-            for n in range(1, config.devices)
-        ]
-        first = Ranks(size=config.devices, local_size=config.devices)
-        try:
-            with _joined(first, config, address):
-                yield first
-        except (RuntimeError, dist.DistError) as error:
-            if isinstance(error, LexisegError):
-                raise
-            said = [text for other in others if (text := other.failure())]
-            if not said:
-                raise
-            raise ResourceError(
-                f"A process of the training ended: {said[0]} The state of the last segment is kept: continue "
-                "with --resume.",
-                code="LEX-RES-1282",
-            ) from error
-
-
-@contextlib.contextmanager
-def joined_rank(rank: int, size: int, address: str, config: TrainConfig) -> Iterator[Ranks]:
-    """Join the processes of a training as one that rank 0 started on the same machine."""
-    ranks = Ranks(rank=rank, size=size, local_rank=rank, local_size=size)
-    with _joined(ranks, config, address):
+    with _started_ranks(config, request) as ranks:
         yield ranks
 
 
 @contextlib.contextmanager
-def _joined(ranks: Ranks, config: TrainConfig, address: str) -> Iterator[None]:
+def _started_ranks(config: TrainConfig, request: Mapping[str, Any]) -> Iterator[Ranks]:
+    """Start the other processes of this machine, and join them as the first one."""
+    first = Ranks(size=config.devices, local_size=config.devices)
+    store = _store(0, first)
+    threads = str(_threads(config.devices))
+    with contextlib.ExitStack() as stack:
+        others = [
+            stack.enter_context(_other_rank({**request, "rank": n, "port": store.port}, threads))
+            for n in range(1, first.size)
+        ]
+        try:
+            _wait_for(others, store)
+            with _joined(first, config, store=store):
+                yield first
+        except (RuntimeError, dist.DistError) as error:
+            if isinstance(error, LexisegError):
+                raise
+            said = _failure(others)
+            if said is None:
+                raise
+            remedy = (
+                "The state of the last segment is kept: continue with --resume."
+                if (Path(request["out"]) / MANIFEST_FILE).is_file()
+                else "Nothing was written: remove the cause, and give the command again."
+            )
+            raise ResourceError(
+                f"A process of the training ended: {said} {remedy}", code="LEX-RES-1282"
+            ) from error
+
+
+def _store(port: int, ranks: Ranks) -> TCPStore:
+    """Return where the processes of this machine meet; the first one serves it, at a free port for 0."""
+    store: TCPStore = dist.TCPStore(  # type: ignore[attr-defined]
+        "127.0.0.1", port, ranks.size, ranks.is_first, timeout=_PATIENCE, wait_for_workers=False
+    )
+    return store
+
+
+def _wait_for(others: Sequence[_OtherRank], store: Store) -> None:
+    """Return when the other processes have started; torch alone would not notice one that ends before.
+
+    Raises:
+        RuntimeError: One ended, or does not start.
+    """
+    end = time.monotonic() + _PATIENCE.total_seconds()
+    while store.add(_STARTED, 0) < len(others):
+        if any(other.process.poll() is not None for other in others):
+            raise RuntimeError("A process of the training ended before it joined the others.")
+        if time.monotonic() > end:
+            raise RuntimeError("A process of the training did not join the others.")
+        time.sleep(_POLL_S)
+
+
+@contextlib.contextmanager
+def joined_rank(rank: int, size: int, port: int, config: TrainConfig) -> Iterator[Ranks]:
+    """Join the processes of a training as one that rank 0 started on the same machine.
+
+    Args:
+        rank: The number of this process.
+        size: Number of processes.
+        port: Where rank 0 listens.
+        config: The configuration.
+    """
+    ranks = Ranks(rank=rank, size=size, local_rank=rank, local_size=size)
+    store = _store(port, ranks)
+    store.add(_STARTED, 1)
+    with _joined(ranks, config, store=store):
+        yield ranks
+
+
+@contextlib.contextmanager
+def _joined(
+    ranks: Ranks, config: TrainConfig, *, store: Store | None = None, address: str | None = None
+) -> Iterator[None]:
+    """Join the processes of a training, which meet at a store or at the address of a launcher."""
     cuda = uses_cuda(config)
     if cuda:
         # Else all processes of a machine exchange objects on its first device.
         torch.cuda.set_device(ranks.local_rank)
     dist.init_process_group(
         "nccl" if cuda else "gloo",
-        init_method=f"tcp://{address}",
+        init_method=None if address is None else f"tcp://{address}",
+        store=store,
         rank=ranks.rank,
         world_size=ranks.size,
         timeout=_PATIENCE,
@@ -251,12 +307,6 @@ def _joined(ranks: Ranks, config: TrainConfig, address: str) -> Iterator[None]:
 def _threads(processes: int) -> int:
     """Return the threads of each process where several share the cores."""
     return max(1, (os.cpu_count() or 1) // processes)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -273,13 +323,24 @@ class _OtherRank:
 
     def failure(self) -> str | None:
         """Return what it said last; None if it has not failed."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(_END_S)
-        if self.process.returncode in (None, 0):
+        if self.process.poll() in (None, 0):
             return None
         self.said.seek(0)
         lines = self.said.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"exit code {self.process.returncode}."
+
+
+def _failure(others: Sequence[_OtherRank]) -> str | None:
+    """Return what a process that fails now says; None if none does."""
+    end = time.monotonic() + _END_S
+    while True:
+        for other in others:
+            said = other.failure()
+            if said is not None:
+                return said
+        if time.monotonic() > end:
+            return None
+        time.sleep(_POLL_S)
 
 
 @contextlib.contextmanager
@@ -297,8 +358,9 @@ def _other_rank(request: Mapping[str, Any], threads: str) -> Iterator[_OtherRank
         )
         try:
             assert process.stdin is not None
-            process.stdin.write(json.dumps(request).encode())
-            process.stdin.close()
+            # One that ended at once reads nothing; who waits for it notices.
+            with contextlib.suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(json.dumps(request).encode())
             yield _OtherRank(process, said)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_END_S)

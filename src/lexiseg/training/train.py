@@ -102,7 +102,7 @@ def train_as_rank() -> None:
         request["config"]
     )
     try:
-        with joined_rank(request["rank"], request["size"], request["address"], config) as ranks:
+        with joined_rank(request["rank"], request["size"], request["port"], config) as ranks:
             _train_folder(
                 request["data"],
                 config,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ import torch
 import torch.distributed as dist
 
 from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training import ranks
 from lexiseg.training.config import make_config
 from lexiseg.training.progress import Progress
 from lexiseg.training.ranks import ALONE, Ranks, check_devices, joined_rank, launched_ranks, process_group
@@ -153,11 +157,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: made.append(("set_device", device)))
     monkeypatch.setattr(dist, "init_process_group", lambda backend, **_: made.append(backend))
     monkeypatch.setattr(dist, "destroy_process_group", lambda: made.append("end"))
+    monkeypatch.setattr(dist, "TCPStore", lambda *_, **__: dist.HashStore())
     return made
 
 
 def test_each_process_of_a_machine_uses_its_own_cuda_device(calls: list[Any]) -> None:
-    with joined_rank(1, 2, "127.0.0.1:1", make_config(CUDA, None)):
+    with joined_rank(1, 2, 1, make_config(CUDA, None)):
         assert calls == [("set_device", 1), "nccl"]
 
 
@@ -171,9 +176,38 @@ def test_a_launched_process_uses_the_device_of_its_number_on_the_machine(
 
 
 def test_on_the_cpu_no_cuda_device_is_chosen(calls: list[Any]) -> None:
-    with joined_rank(1, 2, "127.0.0.1:1", config(batch_size=8)):
+    with joined_rank(1, 2, 1, config(batch_size=8)):
         assert calls == ["gloo"]
     assert calls == ["gloo", "end"]
+
+
+#: What the other two processes do: the second one fails, the first one waits.
+FAILING = """
+import json, sys, time
+if json.load(sys.stdin)["rank"] == 2:
+    sys.exit("no memory for me.")
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(FAILING, "no memory for me"), ("import os; os._exit(3)", "exit code 3")]
+)
+def test_a_process_that_ends_before_it_joins_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str, said: str
+) -> None:
+    monkeypatch.setattr(ranks, "_RANK_CODE", code)
+    # Without the watch, this would be the time until the message.
+    monkeypatch.setattr(ranks, "_PATIENCE", timedelta(seconds=50))
+    threads = torch.get_num_threads()
+    started = time.monotonic()
+    with (
+        refuses("LEX-RES-1282", said, "Nothing was written"),
+        process_group(config(batch_size=6, devices=3), {"out": str(tmp_path / "run")}),
+    ):
+        pytest.fail("the processes did not join")
+    torch.set_num_threads(threads)
+    assert time.monotonic() - started < 40
 
 
 def test_one_process_agrees_with_itself() -> None:
