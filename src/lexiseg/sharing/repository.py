@@ -14,15 +14,16 @@ from pathlib import Path
 import yaml
 from huggingface_hub import CommitOperationAdd, HfApi, constants, get_token, hf_hub_download
 from huggingface_hub.errors import (
-    EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RemoteEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 
 from lexiseg.errors import DataError, UsageError
-from lexiseg.files import atomic_folder
+from lexiseg.files import atomic_folder, disk_error
 from lexiseg.hub import hub_is_reachable, why_offline
 from lexiseg.json_records import read_record, record_text
 from lexiseg.outputs.new_folder import reserve_folder
@@ -181,14 +182,22 @@ def pull(repository: str, out: str | Path) -> Run:
 def _fetch(address: Address, name: str, folder: Path) -> Path:
     try:
         return Path(hf_hub_download(address.name, name, revision=address.revision, local_dir=folder))
-    except EntryNotFoundError as error:
+    except RemoteEntryNotFoundError as error:
         raise DataError(
             f"{address} holds no {name}: it is no run of Lexiseg, or not whole. `lexiseg push RUN {address}` "
             f"makes such a repository.",
             code="LEX-DATA-1055",
         ) from error
+    except LocalEntryNotFoundError as error:  # the hub did not say what it holds
+        raise UsageError(
+            f"{address} cannot be reached: {constants.ENDPOINT} gives no answer that can be used "
+            f"({_first_line(error.__cause__ or error)}). Check the network and HF_ENDPOINT, and run the "
+            "command again.",
+            code="LEX-USE-1824",
+        ) from error
     except (HfHubHTTPError, OSError, ValueError) as error:
-        raise _refusal(address, error, sending=False) from error
+        found = disk_error(folder, error) if isinstance(error, OSError) else error
+        raise (_refusal(address, error, sending=False) if found is error else found) from error
 
 
 def _demand_hub(address: Address) -> None:
@@ -212,9 +221,13 @@ def _refusal(address: Address, error: Exception, *, sending: bool) -> UsageError
             "auth login`"
         )
     else:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        said = _first_line(error)
     doing = "Sending to" if sending else "Fetching from"
     return UsageError(f"{doing} {address} failed: {said}.", code="LEX-USE-1053")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _card(run: Run, contents: Contents, address: Address) -> str:
