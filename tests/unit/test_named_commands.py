@@ -28,9 +28,9 @@ WHOLE = {"--version", "--install-completion", "--show-completion", "--help"}
 #: Options of other programs that texts name: pip, MONAI, containers.
 OTHERS = {
     *("--force-reinstall", "--upgrade", "--bundle", "--dataset", "--network", "--output"),
-    # Of ray, of docker and systemd, and of the tests of the gateway and of faults.
-    *("--head", "--address", "--signal", "--kills", "--only", "--fault", "--cpus", "--time"),
-    *("--tmpfs", "--user", "--userns"),
+    # Of torchrun, of SLURM, of ray, of docker and systemd, and of the tests of the gateway and of faults.
+    *("--nproc-per-node", "--ntasks-per-node", "--head", "--address", "--signal", "--kills"),
+    *("--only", "--fault", "--cpus", "--time", "--tmpfs", "--user", "--userns"),
 }
 
 
