@@ -247,14 +247,14 @@ def facts(run: Run, about: Entry, *, size: float, move: float) -> dict[str, str]
     energy = _WATTS * training.minutes / 60_000
     return {
         "What": f"{network.model}, {network.preset} preset, encoder {network.encoder}, "
-        f"{network.num_parameters / 1e6:.2f} M parameters, {size:.1f} MB in half precision (validation Dice "
-        f"moves by {move:+.5f})",
+        f"{network.num_parameters / 1e6:.2f} M parameters, {size:.1f} MB in half precision without "
+        f"`model.onnx` and the zone atlas (validation Dice moves by {move:+.5f})",
         "Intended use": "research, teaching, trying Lexiseg out; not for any patient, not for screening, not "
         "for labelling images for clinical work",
         "Sees": f"a frontal chest radiograph, resized to {manifest.image_size} pixels square",
         "Gives": f"a mask of {', '.join(manifest.class_names[1:])}, the words it retrieves itself, a reason "
-        f"where the two disagree, and a flag where the Dice it expects is low; left and right are the "
-        f"{manifest.side}'s",
+        f"where the two disagree, and a flag where the Dice it expects is low or the image is unlike the "
+        f"training images; left and right are the {manifest.side}'s",
         "Trained on": f"{about.title}, {manifest.data.samples['train']:,} images with masks and report "
         f"sentences",
         "Licence of the data": licence(about),
