@@ -186,7 +186,8 @@ class TestLeftovers:
     def test_folders_of_this_name_alone(self, tmp_path: Path) -> None:
         with atomic_folder(tmp_path / "run") as beside:
             shutil.copytree(beside, tmp_path / beside.name.replace("run-", "run-2-"))
-            shutil.copytree(beside, tmp_path / f"{beside.name[:-1]}_")
+            last = "a" if beside.name.endswith("_") else "_"
+            shutil.copytree(beside, tmp_path / f"{beside.name[:-1]}{last}")
         assert len(list(tmp_path.iterdir())) == 3
         (tmp_path / "run").rmdir()
         remove_leftover_folders(tmp_path / "run")
