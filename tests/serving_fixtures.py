@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -41,3 +43,19 @@ def serving() -> Iterator[Callable[..., TestClient]]:
     yield start
     for client in open_clients:
         client.__exit__(None, None, None)
+
+
+def ended(client: TestClient, number: str, *, looks: int = 600) -> dict[str, Any]:
+    """Return a job when it has ended; it is looked at every 0.05 s.
+
+    Args:
+        client: The client.
+        number: The number of the job.
+        looks: How often it is looked at, at most.
+    """
+    for _ in range(looks):
+        job: dict[str, Any] = client.get(f"/v1/jobs/{number}").json()
+        if job["state"] not in ("queued", "running"):
+            return job
+        time.sleep(0.05)
+    raise AssertionError(job)

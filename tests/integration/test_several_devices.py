@@ -28,22 +28,25 @@ def curve(run: Path) -> list[dict[str, float]]:
         return [{k: float(v) for k, v in row.items() if k != "minutes" and v} for row in csv.DictReader(file)]
 
 
+def train(data: Path, *options: str) -> None:
+    """Train by the command, which must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lexiseg", "train", str(data), *options],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def test_two_processes_take_the_steps_of_one(phantom: Path, tmp_path: Path) -> None:
     # By the command, as the other process knows nothing of what tests replace in this one.
     for devices in ("1", "2"):
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "lexiseg", "train", str(phantom), "--out", str(tmp_path / devices)),
-                *("--steps", "6", "--devices", devices, "--config", str(config(tmp_path))),
-                *(f"--{name.replace('_', '-')}={value}" for name, value in TINY.items() if name in OPTIONS),
-            ],
-            capture_output=True,
-            text=True,
-            env=environment(),
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items() if name in OPTIONS]
+        fields = ("--steps", "6", "--devices", devices, "--config", str(config(tmp_path)))
+        train(phantom, "--out", str(tmp_path / devices), *fields, *options)
     one, two = curve(tmp_path / "1"), curve(tmp_path / "2")
     assert len(one) == len(two)
     for alone, shared in zip(one, two, strict=True):
@@ -61,18 +64,8 @@ def test_two_processes_train_the_published_cotexnet_as_one_does(phantom: Path, t
     fields = tmp_path / "fields.yaml"
     fields.write_text("precision: fp32\naccelerator: cpu\nimage_size: 64\nworkers: 0\n")
     for devices in ("1", "2"):
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "lexiseg", "train", str(phantom), "--out", str(tmp_path / devices)),
-                *(*options, "--devices", devices, "--encoder-weights", str(start), "--config", str(fields)),
-            ],
-            capture_output=True,
-            text=True,
-            env=environment(),
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        ranks = ("--devices", devices, "--encoder-weights", str(start), "--config", str(fields))
+        train(phantom, "--out", str(tmp_path / devices), *options, *ranks)
     (alone,), (shared,) = curve(tmp_path / "1"), curve(tmp_path / "2")
     assert alone["train/distillation"] > 0
     assert alone == pytest.approx(shared, abs=1e-4)

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from lexiseg.serving.app import make_app
 from lexiseg.serving.options import ServeOptions
 from lexiseg.serving.tokens import new_token
 from pictures import soft_picture
+from serving_fixtures import ended
 
 SAID = {"left": "lower left lung"}
 
@@ -100,15 +100,6 @@ def words_of_person(report: Dataset) -> dict[str, str]:
             word = str(codes[0].CodeMeaning) if codes else str(item.TextValue)
             found[word] = inside["Phrase that the model retrieved"][0]
     return found
-
-
-def ended(client: TestClient, number: str) -> dict[str, Any]:
-    for _ in range(600):
-        job: dict[str, Any] = client.get(f"/v1/jobs/{number}").json()
-        if job["state"] not in ("queued", "running"):
-            return job
-        time.sleep(0.05)
-    raise AssertionError(job)
 
 
 def test_objects_hold_the_corrected_mask(client: TestClient, temporary: Path) -> None:

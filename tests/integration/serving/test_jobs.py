@@ -5,11 +5,9 @@ import json
 import os
 import stat
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydicom
@@ -29,6 +27,7 @@ from lexiseg.serving.metrics import Metrics
 from lexiseg.serving.tokens import new_token
 from pictures import png_file, soft_picture
 from refusals import refuses
+from serving_fixtures import ended
 
 # A process that begins with it does not find packages of extras.
 _WITHOUT_EXTRAS = """
@@ -48,15 +47,6 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def client(serving: Callable[..., TestClient]) -> TestClient:
     return serving()
-
-
-def ended(client: TestClient, number: str) -> dict[str, Any]:
-    for _ in range(600):
-        job: dict[str, Any] = client.get(f"/v1/jobs/{number}").json()
-        if job["state"] not in ("queued", "running"):
-            return job
-        time.sleep(0.05)
-    raise AssertionError(job)
 
 
 def dicom_file() -> bytes:

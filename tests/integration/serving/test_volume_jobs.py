@@ -34,6 +34,7 @@ from lexiseg.serving.volumes.process_client import VolumeProcess
 from lexiseg.serving.volumes.reading_process import VolumeRequest
 from pictures import png_file, soft_picture
 from refusals import refuses
+from serving_fixtures import ended
 from volume_files import body, ct_series, enhanced_ct, nifti, stored
 
 IDENTITY = ((0, 1, 2), (1, 1, 1))
@@ -56,20 +57,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return nifti(tmp_path_factory.mktemp("volumes") / "scan.nii.gz", grey, affine)
 
 
-def ended(client: TestClient, number: str) -> dict[str, Any]:
-    for _ in range(1200):
-        job: dict[str, Any] = client.get(f"/v1/jobs/{number}").json()
-        if job["state"] not in ("queued", "running"):
-            return job
-        time.sleep(0.05)
-    raise AssertionError(job)
-
-
 def run(client: TestClient, *uploads: tuple[str, bytes], **fields: str) -> dict[str, Any]:
     files = [("image", upload) for upload in uploads]
     answer = client.post("/v1/jobs", files=files, data=fields)
     assert answer.status_code == 202, answer.text
-    return ended(client, answer.json()["id"])
+    return ended(client, answer.json()["id"], looks=1200)
 
 
 def outputs(client: TestClient, job: dict[str, Any]) -> zipfile.ZipFile:
