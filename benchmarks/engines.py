@@ -1,12 +1,12 @@
 """Compare the engines on one run: images per second of the network alone, masks, words, and a cold start.
 
-    python benchmarks/engines.py RUN IMAGES [--count 64] [--batch-size 8] [--fp32-layers 0 1 3]
+    python benchmarks/engines.py RUN IMAGES [--count 64] [--batch-size 8] [--fp32-layers 0,0 2,0 2,1]
 
 All engines compute the same images in the same process, in turns, so that other work on the machine slows all
 of them alike; the table gives the fastest turn of each, and its ratio to torch. An engine that cannot compute
 RUN here has a row with the reason. A cold start is a whole process `lexiseg predict RUN IMAGE`, with its wall
 time, processor time and peak memory. --fp32-layers adds rows of openvino in bf16 with other numbers of first
-layers that compute in fp32. RUN needs a model file: `lexiseg export RUN`.
+and last layers that compute in fp32. RUN needs a model file: `lexiseg export RUN`.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def measure(
     images: Sequence[npt.NDArray[np.uint8]],
     batch_size: int,
     *,
-    fp32_layers: Sequence[int] = (),
+    fp32_layers: Sequence[tuple[int, int]] = (),
 ) -> dict[str, Measured | Refused]:
     """Return what each engine predicts and how fast its network is, or why it refuses.
 
@@ -99,7 +99,7 @@ def measure(
         run: The run.
         images: `(H, W, 3)` uint8.
         batch_size: Images per batch.
-        fp32_layers: Numbers of first layers in fp32 with which openvino is measured in bf16 too.
+        fp32_layers: Numbers of first and of last layers in fp32 with which openvino is measured in bf16 too.
     """
     found: dict[str, Measured | Refused] = {}
     for name, precision in _ENGINES:
@@ -112,11 +112,11 @@ def measure(
         found[f"{name} {measured.engine.description.version}, {precision}"] = (
             measured if used == precision else Refused(f"this processor computes it with {used} only")
         )
-    for layers in fp32_layers:
+    for first, last in fp32_layers:
         from lexiseg.engines import openvino_precision
 
-        with patch.object(openvino_precision, "FP32_LAYERS", layers):
-            found[f"openvino, bf16, layers in fp32: {layers}"] = _predicted(
+        with patch.multiple(openvino_precision, FIRST_FP32_LAYERS=first, LAST_FP32_LAYERS=last):
+            found[f"openvino, bf16, in fp32: first {first}, last {last}"] = _predicted(
                 run, "openvino", "bf16", images, batch_size
             )
     for _ in range(_TURNS):
@@ -192,6 +192,12 @@ def cold_start(run: str, image: Path, engine: str) -> str:
     return f"{engine}: {lines[-1]}"
 
 
+def _two_numbers(text: str) -> tuple[int, int]:
+    """Return two numbers from a text such as "2,1"."""
+    first, last = text.split(",")
+    return int(first), int(last)
+
+
 def main() -> None:
     """Parse the arguments, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -199,7 +205,7 @@ def main() -> None:
     parser.add_argument("images", type=Path)
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--fp32-layers", type=int, nargs="+", default=[])
+    parser.add_argument("--fp32-layers", type=_two_numbers, nargs="+", default=[], metavar="FIRST,LAST")
     options = parser.parse_args()
     files = [target.image for target in lexiseg.find_targets([str(options.images)])][: options.count]
     batch_size = min(options.batch_size, len(files))

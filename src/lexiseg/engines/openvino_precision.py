@@ -1,21 +1,24 @@
-"""Two precisions in one network of OpenVINO: fp32 for its first layers, bf16 for the others.
+"""Two precisions in one network of OpenVINO: fp32 for its first and last layers, bf16 for the others.
 
 A number in bf16 has 8 significant bits. After the first convolution of a grey image, neighbouring numbers are
-nearly equal, and the next layers work on their small differences. Rounding there causes most of the
-difference between a network in bf16 and in fp32.
+nearly equal, and the next layers work on their small differences. The last layer gives the scores themselves:
+a rounded score moves the border of a mask, and no later layer averages over it. Rounding in these layers
+causes most of the difference between a network in bf16 and in fp32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from openvino import Core, Model, opset13
 
 from lexiseg.engines.engine import FloatArray, Precision
 
-#: Number of layers, counted from the input, that are computed in fp32.
-FP32_LAYERS = 2
+#: Number of layers, counted from the inputs, that are computed in fp32.
+FIRST_FP32_LAYERS = 2
+#: Number of layers, counted from the outputs, that are computed in fp32.
+LAST_FP32_LAYERS = 1
 
 # What counts as a layer: operations with many products. Activations and norms belong to the layer before.
 _LAYERS = {
@@ -29,7 +32,7 @@ _HINTS: dict[Precision, dict[str, Any]] = {
 
 
 class CompiledModel:
-    """A model that is compiled for a precision; with bf16, its first layers are computed in fp32.
+    """A model that is compiled for a precision; with bf16, its first and last layers are computed in fp32.
 
     Args:
         core: OpenVINO.
@@ -45,13 +48,16 @@ class CompiledModel:
     def __init__(self, core: Core, model: Model, settings: dict[str, Any], precision: Precision) -> None:
         self.inputs = tuple(port.any_name for port in model.inputs)
         self.outputs = tuple(frozenset(port.names) for port in model.outputs)
-        self._first: Any = None
-        self._between: tuple[str, ...] = ()
+        self._before: list[tuple[Any, tuple[str, ...]]] = []
         if precision == "bf16":
-            first, model, self._between = first_layers(model, FP32_LAYERS)
-            if self._between:
-                self._first = core.compile_model(first, "CPU", settings | _HINTS["fp32"])
-        self._rest: Any = core.compile_model(model, "CPU", settings | _HINTS[precision])
+            first, model, between = first_layers(model, FIRST_FP32_LAYERS)
+            if between:
+                self._before.append((core.compile_model(first, "CPU", settings | _HINTS["fp32"]), between))
+            middle, model, between = all_but_last_layers(model, LAST_FP32_LAYERS)
+            if between:
+                self._before.append((core.compile_model(middle, "CPU", settings | _HINTS["bf16"]), between))
+                precision = "fp32"
+        self._last: Any = core.compile_model(model, "CPU", settings | _HINTS[precision])
 
     def __call__(self, inputs: dict[str, FloatArray]) -> list[FloatArray]:
         """Return the outputs.
@@ -60,12 +66,12 @@ class CompiledModel:
             inputs: Arrays by the names of the inputs.
         """
         known = dict(inputs)
-        if self._first is not None:
-            # Without a copy: the other part reads them before the next call.
-            found = self._first(_taken(self._first, known), share_outputs=True)
-            known |= zip(self._between, (found[port] for port in self._first.outputs), strict=True)
-        found = self._rest(_taken(self._rest, known))
-        return [found[port] for port in self._rest.outputs]
+        for part, names in self._before:
+            # Without a copy: the next part reads them before the next call.
+            found = part(_taken(part, known), share_outputs=True)
+            known |= zip(names, (found[port] for port in part.outputs), strict=True)
+        found = self._last(_taken(self._last, known))
+        return [found[port] for port in self._last.outputs]
 
 
 def _taken(model: Any, known: dict[str, FloatArray]) -> dict[Any, FloatArray]:
@@ -86,12 +92,44 @@ def first_layers(model: Model, layers: int) -> tuple[Model, Model, tuple[str, ..
 
     Returns:
         The part from the inputs on; the other part, which has the outputs; and the names of the inputs by
-        which the second part takes the outputs of the first, in their order.
+        which the second part takes the outputs of the first, in their order. Without names the model has no
+        such layers, and the second part is all of it.
+    """
+    depths = _depths(model)
+    return _parts(model, lambda node: depths.get(node, 0) <= layers, prefix="first_layers")
+
+
+def all_but_last_layers(model: Model, layers: int) -> tuple[Model, Model, tuple[str, ...]]:
+    """Take a model apart before its last layers.
+
+    Args:
+        model: The model; it is changed.
+        layers: The second part holds at most this many layers on each path to an output.
+
+    Returns:
+        As `first_layers`.
+    """
+    after = _layers_after(model)
+    return _parts(model, lambda node: after[node] >= layers, prefix="all_but_last_layers")
+
+
+def _parts(
+    model: Model, in_first: Callable[[int], bool], *, prefix: str
+) -> tuple[Model, Model, tuple[str, ...]]:
+    """Take a model apart.
+
+    Args:
+        model: The model; it is changed.
+        in_first: Whether the node with a number belongs to the first part; what it needs does so too.
+        prefix: Names of the inputs between the parts begin with it.
+
+    Returns:
+        As `first_layers`.
     """
     depths = _depths(model)
 
     def is_first(node: Any) -> bool:
-        return node.get_type_name() != "Result" and depths.get(node.get_instance_id(), 0) <= layers
+        return node.get_type_name() != "Result" and in_first(node.get_instance_id())
 
     parameters, ends = model.get_parameters(), model.get_results()
     results: list[Any] = []
@@ -103,7 +141,7 @@ def first_layers(model: Model, layers: int) -> tuple[Model, Model, tuple[str, ..
         for output in node.outputs():
             readers = [port for port in output.get_target_inputs() if not is_first(port.get_node())]
             if readers:
-                names.append(f"first_layers.{len(names)}")
+                names.append(f"{prefix}.{len(names)}")
                 entry = opset13.parameter(
                     output.get_partial_shape(), output.get_element_type(), name=names[-1]
                 )
@@ -129,6 +167,22 @@ def _depths(model: Model) -> dict[int, int]:
         if before or node.get_type_name() == "Parameter":
             depths[node.get_instance_id()] = max(before, default=0) + (node.get_type_name() in _LAYERS)
     return depths
+
+
+def _layers_after(model: Model) -> dict[int, int]:
+    """Return the number of layers on the longest path from each node to an output, itself not included."""
+    after: dict[int, int] = {}
+    for node in reversed(model.get_ordered_ops()):
+        readers = [port.get_node() for output in node.outputs() for port in output.get_target_inputs()]
+        after[node.get_instance_id()] = max(
+            (
+                after[reader.get_instance_id()] + (reader.get_type_name() in _LAYERS)
+                for reader in readers
+                if reader.get_instance_id() in after
+            ),
+            default=0,
+        )
+    return after
 
 
 def _needed(parameters: Sequence[Any], results: Sequence[Any]) -> list[Any]:

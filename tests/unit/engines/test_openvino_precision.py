@@ -1,4 +1,4 @@
-"""With bf16, the first layers of a network are computed in fp32."""
+"""With bf16, the first layers and the last layer of a network are computed in fp32."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 openvino = pytest.importorskip("openvino")
 from openvino import opset13 as ops  # noqa: E402
 
-from lexiseg.engines.openvino_precision import CompiledModel, first_layers  # noqa: E402
+from lexiseg.engines.openvino_precision import CompiledModel, all_but_last_layers, first_layers  # noqa: E402
 
 CORE = openvino.Core()
 IMAGES = np.random.default_rng(0).normal(size=(2, 3, 8, 8)).astype(np.float32)
@@ -71,6 +71,41 @@ def test_both_parts_give_the_outputs_of_the_whole(options: dict[str, bool]) -> N
     first, rest, names = first_layers(network(**options), 2)
     between = dict(zip(names, outputs_of(first, {"image": IMAGES}).values(), strict=True))
     found = outputs_of(rest, {port.any_name: between[port.any_name] for port in rest.inputs})
+    assert found.keys() == whole.keys()
+    for name, values in whole.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-5)
+
+
+def test_the_second_part_holds_the_last_layer_and_what_follows_it() -> None:
+    before, last, names = all_but_last_layers(network(), 1)
+    assert types_of(before).count("Convolution") == 3
+    assert (types_of(last).count("Convolution"), types_of(last).count("Relu")) == (1, 1)
+    assert names == ("all_but_last_layers.0",)
+
+
+def test_the_last_layer_of_each_output_is_in_the_second_part() -> None:
+    image = named(ops.parameter([-1, 3, 8, 8], np.float32), "image")
+    shared = ops.relu(convolution(convolution(image, 4, seed=1), 4, seed=2))
+    mask = named(convolution(shared, 1, seed=3), "mask")
+    matrix = np.random.default_rng(4).normal(size=(4, 2)).astype(np.float32)
+    words = named(ops.matmul(ops.reduce_mean(shared, [2, 3]), matrix, False, False), "words")
+    model = openvino.Model([ops.result(mask), ops.result(words)], [image])
+    before, last, names = all_but_last_layers(model, 1)
+    assert (types_of(before).count("Convolution"), types_of(before).count("MatMul")) == (2, 0)
+    assert (types_of(last).count("Convolution"), types_of(last).count("MatMul")) == (1, 1)
+    # The mean is no layer, so it stays with the layer before it.
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize("options", [{}, {"skip": True}, {"early_output": True}])
+def test_a_model_without_its_last_layer_and_the_rest_give_the_outputs_of_the_whole(
+    options: dict[str, bool],
+) -> None:
+    whole = outputs_of(network(**options), {"image": IMAGES})
+    before, last, names = all_but_last_layers(network(**options), 1)
+    between = dict(zip(names, outputs_of(before, {"image": IMAGES}).values(), strict=True))
+    known = {"image": IMAGES, **between}
+    found = outputs_of(last, {port.any_name: known[port.any_name] for port in last.inputs})
     assert found.keys() == whole.keys()
     for name, values in whole.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-5)
@@ -143,10 +178,29 @@ def test_small_differences_on_a_large_number_are_kept() -> None:
     first = ops.add(
         ops.convolution(image, one, [1, 1], [0, 0], [0, 0], [1, 1]), np.full((1, 1, 1, 1), 100.0, np.float32)
     )
-    edge = ops.convolution(first, edges, [1, 1], [0, 0], [0, 0], [1, 1])
-    last = ops.convolution(edge, one, [1, 1], [0, 0], [0, 0], [1, 1])
+    last = ops.convolution(first, edges, [1, 1], [0, 0], [0, 0], [1, 1])
+    for _ in range(2):  # one layer in bf16, and the last one
+        last = ops.convolution(last, one, [1, 1], [0, 0], [0, 0], [1, 1])
     model = openvino.Model([ops.result(named(last, "out"))], [image])
     pixels = np.random.default_rng(3).uniform(0, 0.4, (1, 1, 8, 8)).astype(np.float32)
     # In bf16, 100 to 100.4 are one number: all edges would be 0.
     found = CompiledModel(CORE, model, {}, "bf16")({"image": pixels})[0]
     np.testing.assert_allclose(found, np.diff(pixels), atol=2e-3)
+
+
+def test_the_last_layer_adds_small_numbers_to_a_large_one() -> None:
+    if "BF16" not in CORE.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("This processor has no bf16.")
+    image = named(ops.parameter([-1, 3, 8, 8], np.float32), "image")
+    hidden = image
+    for number in range(4):
+        hidden = ops.relu(convolution(hidden, 4, seed=number))
+    weights = np.full((1, 4, 1, 1), 1e-4, np.float32)
+    score = ops.convolution(hidden, weights, [1, 1], [0, 0], [0, 0], [1, 1])
+    last = named(ops.add(score, np.full((1, 1, 1, 1), 100.0, np.float32)), "out")
+    model = openvino.Model([ops.result(last)], [image])
+    whole = outputs_of(model.clone(), {"image": IMAGES})["out"]
+    found = CompiledModel(CORE, model, {}, "bf16")({"image": IMAGES})[0]
+    # In bf16, the numbers around 100 are 0.5 apart.
+    assert 0.02 < np.abs(whole - 100).max() < 0.5
+    np.testing.assert_allclose(found - 100, whole - 100, atol=0.02 * np.abs(whole - 100).max())
