@@ -5,7 +5,9 @@ from __future__ import annotations
 from lexiseg.data import SPLITS, DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, UsageError
 from lexiseg.printable import counted
+from lexiseg.runs.image_hashes import read_image_hashes
 from lexiseg.runs.run import Run
+from lexiseg.runs.splits import SplitsRecord
 
 
 def check_split(index: DatasetIndex, split: Split) -> tuple[Sample, ...]:
@@ -32,23 +34,46 @@ def check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
 
     Training images that were left out as they had no mask count too: others of the same patients may have
     been learned from. Sample ids are only unique within a data set, so they are compared where the data set
-    has the name of the one the run was trained on (from dataset.yaml, else the folder's). The train split may
-    always be scored.
+    has the name of the one the run was trained on (from dataset.yaml, else the folder's). Where it has
+    another name, the image files are compared by the hashes that the run holds. The train split may always be
+    scored.
 
     Raises:
         DataError: It does.
+        RunError: The hashes of the run's images are damaged.
     """
-    if split == "train" or run.splits is None or run.manifest.data.name != index.name:
+    if split == "train":
         return
-    used = set(run.splits.train)
+    if run.manifest.data.name != index.name:
+        _check_unseen_files(index, run, split)
+    elif run.splits is not None:
+        _check_unseen_ids(index, run, run.splits, split)
+
+
+def _check_unseen_files(index: DatasetIndex, run: Run, split: Split) -> None:
+    hashes = read_image_hashes(run.path)
+    seen = () if hashes is None else hashes.learned_of(index.split(split), split)
+    if seen:
+        raise DataError(
+            f"The {split} split of {index.root} holds {counted(len(seen), 'image')} on which the run in "
+            f"{run.shown} was trained or selected (for example {seen[0].id}), so their scores would say "
+            f"nothing: the files are equal, though the data of the training are named "
+            f"{run.manifest.data.name}. Take these images out of the split, or use a run that has not "
+            "learned them.",
+            code="LEX-DATA-1801",
+        )
+
+
+def _check_unseen_ids(index: DatasetIndex, run: Run, splits: SplitsRecord, split: Split) -> None:
+    used = set(splits.train)
     if split == "test":
-        used |= set(run.splits.val)
+        used |= set(splits.val)
     seen = [sample.id for sample in index.split(split) if sample.id in used]
     if seen:
         how = (
             f"of the training split of the run in {run.shown}, which left them out as they had no mask (for "
             f"example {seen[0]}); others of the same patients may have been learned from"
-            if set(run.splits.left_out).issuperset(seen)
+            if set(splits.left_out).issuperset(seen)
             else f"on which the run in {run.shown} was trained or selected (for example {seen[0]}), so their "
             f"scores would say nothing"
         )

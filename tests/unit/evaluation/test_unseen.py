@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from lexiseg.evaluation import evaluation_data
 from lexiseg.evaluation.evaluate import evaluate, evaluate_on
 from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
 from lexiseg.evaluation.options import EvaluationOptions
+from lexiseg.json_records import write_record
+from lexiseg.runs.image_hashes import ImageHashesRecord
 from lexiseg.runs.manifest import DataRecord, MasksRecord, TrainingRecord
 from lexiseg.runs.run import Run
 from refusals import refuses
@@ -107,6 +110,30 @@ def test_training_images_may_be_scored_as_such(run_with: Any, attempt: Any) -> N
 
 def test_equal_names_in_another_data_set_mean_nothing(run_with: Any, attempt: Any) -> None:
     attempt(run_with({"train": ["s1"], "val": []}, name="polyps"))
+
+
+@pytest.mark.parametrize(
+    ("learned", "scored", "refused"),
+    [
+        ("train", "test", True),
+        ("val", "test", True),
+        ("train", "val", True),
+        ("val", "val", False),
+        ("train", "train", False),
+    ],
+)
+def test_the_same_files_in_a_data_set_of_another_name_are_recognised(
+    run_with: Any, attempt: Any, data: Path, learned: str, scored: str, refused: bool
+) -> None:
+    run = run_with({"train": ["other"], "val": []}, name="polyps")
+    sample = open_dataset(data).split(scored)[0]  # type: ignore[arg-type]
+    content = hashlib.sha256(sample.image.read_bytes()).hexdigest()
+    write_record(run.path / "image_hashes.json", ImageHashesRecord.model_validate({learned: (content,)}))
+    if refused:
+        with refuses("LEX-DATA-1801", f"The {scored} split", sample.id, "files are equal", "polyps"):
+            attempt(run, scored)
+    else:
+        attempt(run, scored)
 
 
 def test_a_run_that_does_not_say_is_evaluated(run_with: Any, attempt: Any) -> None:
