@@ -1,7 +1,7 @@
 """How accurate does a compact network become with all masks? Arms that each add one thing.
 
     python benchmarks/accuracy.py DATA --out DIR [--arms hour,long] [--epochs 40] [--model stpnet]
-        [--threads 1] [--set FIELD=VALUE] [--table-only] [--test]
+        [--threads 1] [--set FIELD=VALUE] [--teachers RUN,RUN] [--table-only] [--test]
 
     hour        the settings of covid_xray_hour.yaml, for as many steps as the others
     long        covid_xray_40.yaml: no frozen layers, slower averaging, stronger changes of the images
@@ -11,8 +11,9 @@
 
 All weights are selected by the validation Dice that is standardised by lesion size, and so is the best arm.
 Trainings that are finished in DIR are not trained again; an interrupted one is resumed. Several of these
-commands may work on one DIR at the same time; `distilled` and `large` need `long` and `lite2`. The test split
-is opened with --test only, which adds its columns to the table: use it once, when all arms are trained.
+commands may work on one DIR at the same time; `distilled` and `large` need `long` and `lite2`, or the
+finished runs of --teachers (names of arms in DIR, or runs such as covid-xray). The test split is opened with
+--test only, which adds its columns to the table: use it once, when all arms are trained.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ ARMS: dict[str, tuple[Path, Changes]] = {
     "distilled": (_LONG, _LITE2),
     "large": (_LONG, {**_LITE2, "full_last": _SHARE_LARGE}),
 }
-#: The arms that teach.
+#: The arms that teach, unless --teachers names others.
 TEACHERS = ("long", "lite2")
 _TAUGHT = ("distilled", "large")
 _SIZES = ("small lesions", "medium lesions", "large lesions")
@@ -91,7 +92,9 @@ def trial_of(options: argparse.Namespace, name: str) -> Trial:
     if name == "large":
         fields |= {"image_size": options.large_size, "main_size": options.image_size}
     if name in _TAUGHT:
-        fields["teachers"] = [str(run_folder(options, teacher)) for teacher in TEACHERS]
+        fields["teachers"] = [
+            str(run_folder(options, teacher)) if teacher in ARMS else teacher for teacher in options.teachers
+        ]
     return Trial(arm=name, seed=options.seed, config=make_config(fields, file))
 
 
@@ -106,8 +109,9 @@ def check_order(options: argparse.Namespace) -> None:
     for position, name in enumerate(options.arms):
         missing = [
             teacher
-            for teacher in TEACHERS
+            for teacher in options.teachers
             if name in _TAUGHT
+            and teacher in ARMS
             and teacher not in options.arms[:position]
             and not is_trained(run_folder(options, teacher))
         ]
@@ -269,6 +273,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--set", type=_field, action="append", default=[], metavar="FIELD=VALUE",
         help="a field of the configuration that all arms share, such as precision=bf16; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--teachers", type=lambda text: tuple(text.split(",")), default=TEACHERS, metavar="RUN,RUN",
+        help="runs that teach the arms distilled and large",
     )  # fmt: skip
     parser.add_argument("--threads", type=int, help="threads of torch; by default as many as there are cores")
     parser.add_argument("--table-only", action="store_true", help="train nothing; print what is finished")
