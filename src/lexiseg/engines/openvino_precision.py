@@ -8,6 +8,7 @@ causes most of the difference between a network in bf16 and in fp32.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,6 +35,8 @@ _HINTS: dict[Precision, dict[str, Any]] = {
 class CompiledModel:
     """A model that is compiled for a precision; with bf16, its first and last layers are computed in fp32.
 
+    Several threads may call it; they wait for each other.
+
     Args:
         core: OpenVINO.
         model: The model; it is taken apart.
@@ -48,6 +51,8 @@ class CompiledModel:
     def __init__(self, core: Core, model: Model, settings: dict[str, Any], precision: Precision) -> None:
         self.inputs = tuple(port.any_name for port in model.inputs)
         self.outputs = tuple(frozenset(port.names) for port in model.outputs)
+        # A compiled part has one place for its inputs and outputs: a second call would overwrite the first.
+        self._one_call = threading.Lock()
         self._before: list[tuple[Any, tuple[str, ...]]] = []
         if precision == "bf16":
             first, model, between = first_layers(model, FIRST_FP32_LAYERS)
@@ -56,8 +61,8 @@ class CompiledModel:
             middle, model, between = all_but_last_layers(model, LAST_FP32_LAYERS)
             if between:
                 self._before.append((core.compile_model(middle, "CPU", settings | _HINTS["bf16"]), between))
-                precision = "fp32"
-        self._last: Any = core.compile_model(model, "CPU", settings | _HINTS[precision])
+        # With bf16 too: only the last layers are left.
+        self._last: Any = core.compile_model(model, "CPU", settings | _HINTS["fp32"])
 
     def __call__(self, inputs: dict[str, FloatArray]) -> list[FloatArray]:
         """Return the outputs.
@@ -66,11 +71,12 @@ class CompiledModel:
             inputs: Arrays by the names of the inputs.
         """
         known = dict(inputs)
-        for part, names in self._before:
-            # Without a copy: the next part reads them before the next call.
-            found = part(_taken(part, known), share_outputs=True)
-            known |= zip(names, (found[port] for port in part.outputs), strict=True)
-        found = self._last(_taken(self._last, known))
+        with self._one_call:
+            for part, names in self._before:
+                # Without a copy: the next part reads them before the next call.
+                found = part(_taken(part, known), share_outputs=True)
+                known |= zip(names, (found[port] for port in part.outputs), strict=True)
+            found = self._last(_taken(self._last, known))
         return [found[port] for port in self._last.outputs]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -154,11 +155,25 @@ def test_an_output_of_the_first_layers_is_handed_through() -> None:
     np.testing.assert_allclose(first_values.mean((2, 3)), whole["early"], rtol=1e-4, atol=1e-5)
 
 
-def test_a_short_network_is_computed_in_fp32_as_a_whole() -> None:
-    whole = outputs_of(network(convolutions=2), {"image": IMAGES})["out"]
-    compiled = CompiledModel(CORE, network(convolutions=2), {}, "bf16")
+@pytest.mark.parametrize("convolutions", [2, 3])
+def test_a_short_network_is_computed_in_fp32_as_a_whole(convolutions: int) -> None:
+    whole = outputs_of(network(convolutions=convolutions), {"image": IMAGES})["out"]
+    compiled = CompiledModel(CORE, network(convolutions=convolutions), {}, "bf16")
     np.testing.assert_allclose(compiled({"image": IMAGES})[0], whole, rtol=1e-5, atol=1e-5)
     assert (compiled.inputs, compiled.outputs) == (("image",), (frozenset({"out"}),))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_calls_of_two_threads_do_not_mix(precision: Any) -> None:
+    compiled = CompiledModel(CORE, network(convolutions=6), {"INFERENCE_NUM_THREADS": 1}, precision)
+    inputs = [np.random.default_rng(seed).normal(size=(4, 3, 8, 8)).astype(np.float32) for seed in range(2)]
+    alone = [compiled({"image": image})[0] for image in inputs]
+
+    def call(number: int) -> bool:
+        return np.array_equal(compiled({"image": inputs[number % 2]})[0], alone[number % 2])
+
+    with ThreadPoolExecutor(2) as threads:
+        assert all(threads.map(call, range(400)))
 
 
 def test_a_network_without_convolutions_is_not_taken_apart() -> None:
