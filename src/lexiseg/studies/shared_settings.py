@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from lexiseg.data.sample import SPLITS, DatasetIndex
@@ -15,11 +14,12 @@ from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.json_records import read_record, write_record
 from lexiseg.studies.arms import BASELINE, AuditArm
 from lexiseg.studies.audit_file import SharedData, SharedSettings, SharedTraining
+from lexiseg.studies.settled_trials import changed, with_common_precision, with_common_selection
 from lexiseg.studies.study_data import images_without_mask, with_hidden
 from lexiseg.studies.trials import CLAIMS_FOLDER, Trial, differences, plan_trials
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
-from lexiseg.training.unmasked_images import take_part
+from lexiseg.training.unmasked_images import MaskUse, take_part
 
 SETTINGS_FILE = "settings.json"
 
@@ -35,8 +35,8 @@ def audit_trials(
 ) -> tuple[Trial, ...]:
     """Return the trials of an audit: configurations that differ in model, words and seed only.
 
-    The precision is fixed here, because a probe could choose another one in each arm. Images are not turned
-    or shifted in any arm if the words of one arm could not follow.
+    What an arm would choose by its words or its images is settled here for all arms: precision and selection
+    of the weights. Images are not turned or shifted in any arm if the words of one arm could not follow.
 
     Args:
         arms: The arms.
@@ -51,21 +51,15 @@ def audit_trials(
     trials = plan_trials([arm.study_arm for arm in arms], options, config_file)
     for trial in trials:
         _check_fair(trial.config)
-    trials = tuple(
-        _changed(trial, precision="fp32") if trial.config.precision == "auto" else trial for trial in trials
-    )
-    _check_masks(arms, trials, index)
+    uses = _mask_uses(arms, trials, index)
+    trials = with_common_selection(with_common_precision(trials), uses)
     moves = any(trial.config.augment.affine > 0 or trial.config.augment.elastic > 0 for trial in trials)
     if moves and not _all_follow(index, trials):
         still = {"affine": 0.0, "elastic": 0.0}
         trials = tuple(
-            _changed(trial, augment=trial.config.augment.model_copy(update=still)) for trial in trials
+            changed(trial, augment=trial.config.augment.model_copy(update=still)) for trial in trials
         )
     return trials
-
-
-def _changed(trial: Trial, **fields: object) -> Trial:
-    return replace(trial, config=trial.config.model_copy(update=fields))
 
 
 def _check_fair(config: TrainConfig) -> None:
@@ -85,11 +79,12 @@ def _check_fair(config: TrainConfig) -> None:
             )
 
 
-def _check_masks(arms: Sequence[AuditArm], trials: Sequence[Trial], index: DatasetIndex) -> None:
-    """Refuse, before anything is trained, an arm that could not be."""
+def _mask_uses(arms: Sequence[AuditArm], trials: Sequence[Trial], index: DatasetIndex) -> list[MaskUse]:
+    """Return which images take part in each trial; refuse, before anything is trained, an impossible arm."""
     needs = {arm.name: arm.spec for arm in arms}
+    uses = []
     for trial in trials:
-        take_part(with_hidden(index, trial.config), trial.config)
+        uses.append(take_part(with_hidden(index, trial.config), trial.config))
         spec = needs[trial.arm]
         if spec.needs == "images_without_mask" and images_without_mask(index, trial.config) == 0:
             raise UsageError(
@@ -97,6 +92,7 @@ def _check_masks(arms: Sequence[AuditArm], trials: Sequence[Trial], index: Datas
                 f"Hide some with --masks, or remove the arm from --arms.",
                 code="LEX-USE-103",
             )
+    return uses
 
 
 def _all_follow(index: DatasetIndex, trials: Sequence[Trial]) -> bool:
@@ -176,6 +172,20 @@ def keep_settings(folder: Path, settings: SharedSettings) -> None:
     if differing:
         raise RunError(
             f"The audit in {folder} was started with other settings: {'; '.join(differing)}. All its arms "
-            f"must have the same settings: give the same options and the same data, or choose another --out.",
+            f"must have the same settings: give the same options and the same data, or choose another --out."
+            f"{_why_by_arms(stored, settings)}",
             code="LEX-RUN-021",
         )
+
+
+def _why_by_arms(stored: SharedSettings, settings: SharedSettings) -> str:
+    """Return, as a further sentence, what to do where the selection differs because the arms do."""
+    before, now = (of.training.model_dump().get("selection") for of in (stored, settings))
+    if (before, now) == (None, "last"):
+        return (
+            " All arms must keep the weights of the last step if one of them learns from pseudo labels; in "
+            "this audit some do not keep them. It continues without such arms (--arms)."
+        )
+    if (before, now) == ("last", None):
+        return " It continues with these arms if the --config file has `selection: last`."
+    return ""
