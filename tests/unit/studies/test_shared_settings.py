@@ -16,7 +16,7 @@ import yaml
 from lexiseg.data import DatasetIndex, splits
 from lexiseg.data.mask_hiding import hide_masks
 from lexiseg.errors import DataError, DiskError, UsageError
-from lexiseg.studies import shared_settings as audit_settings
+from lexiseg.studies import settled_trials
 from lexiseg.studies.arms import AuditArm, known_arms, plan_arms
 from lexiseg.studies.audit_file import SharedSettings
 from lexiseg.studies.shared_settings import audit_trials, keep_settings, shared_settings
@@ -107,7 +107,7 @@ def test_all_arms_select_their_weights_by_one_rule(
 def test_images_are_not_shifted_where_the_words_of_one_arm_could_not_follow(
     index: DatasetIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_settings, "words_follow", lambda vocabulary: False)
+    monkeypatch.setattr(settled_trials, "words_follow", lambda vocabulary: False)
     configs = planned(index, {})
     assert {config.augment.affine for config in configs} == {0.0}
     assert {config.augment.horizontal_flip for config in configs} == {0.5}
