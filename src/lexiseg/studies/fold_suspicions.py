@@ -29,6 +29,7 @@ from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.runs.run import Run
 from lexiseg.studies.trials import changed_settings
 from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training.checks import check_one_device
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.resume import is_finished
 from lexiseg.training.train import train_on
@@ -83,6 +84,7 @@ def find_suspicions_by_folds(
         raise UsageError(f"--folds must be at least 2; got {folds}.", code="LEX-USE-901")
     refuse_blocked(out)
     config = make_config(options or {}, config_file)
+    _check_fields(config)
     if config.unmasked is None:
         # Three teachers per run take much time, and need words for each image without mask.
         config = config.model_copy(update={"unmasked": "leave_out"})
@@ -194,6 +196,25 @@ def _notes(index: DatasetIndex) -> tuple[str, ...]:
     if missing == 0:
         return ()
     return (f"Images without a mask: {missing} of {len(index.samples)}. Of these, only reports are checked.",)
+
+
+def _check_fields(config: TrainConfig) -> None:
+    """Refuse fields that have no effect in a check by folds.
+
+    Raises:
+        UsageError: There is one.
+    """
+    if config.masks is not None:
+        raise UsageError(
+            f"masks: a check by folds learns from all masks, as it checks all of them; got {config.masks:g}. "
+            "Remove `masks` from the --config file.",
+            code="LEX-USE-1826",
+        )
+    check_one_device(
+        config,
+        what="each run of a check by folds takes",
+        remedy="Remove `devices` from the --config file; CUDA_VISIBLE_DEVICES chooses the device.",
+    )
 
 
 def _check_run(index: DatasetIndex, config: TrainConfig, folder: Path) -> None:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from lexiseg.data.sample import SPLITS, DatasetIndex
-from lexiseg.data.transforms import words_follow
-from lexiseg.describing.vocabulary_choice import find_vocabulary
-from lexiseg.embeddings.text_encoders import load_text_encoder
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.json_records import read_record, write_record
 from lexiseg.studies.arms import BASELINE, AuditArm
 from lexiseg.studies.audit_file import SharedData, SharedSettings, SharedTraining
+from lexiseg.studies.settled_trials import (
+    with_common_fit,
+    with_common_precision,
+    with_common_selection,
+    with_common_shifts,
+)
 from lexiseg.studies.study_data import images_without_mask, with_hidden
 from lexiseg.studies.trials import CLAIMS_FOLDER, Trial, differences, plan_trials
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
-from lexiseg.training.unmasked_images import take_part
+from lexiseg.training.text_source import source_of_words
+from lexiseg.training.unmasked_images import MaskUse, check_words_for_unmasked, take_part
 
 SETTINGS_FILE = "settings.json"
 
@@ -35,8 +38,8 @@ def audit_trials(
 ) -> tuple[Trial, ...]:
     """Return the trials of an audit: configurations that differ in model, words and seed only.
 
-    The precision is fixed here, because a probe could choose another one in each arm. Images are not turned
-    or shifted in any arm if the words of one arm could not follow.
+    What an arm would choose by its words or its images is settled here for all arms: precision, fit,
+    selection of the weights, and whether images are turned and shifted.
 
     Args:
         arms: The arms.
@@ -51,21 +54,10 @@ def audit_trials(
     trials = plan_trials([arm.study_arm for arm in arms], options, config_file)
     for trial in trials:
         _check_fair(trial.config)
-    trials = tuple(
-        _changed(trial, precision="fp32") if trial.config.precision == "auto" else trial for trial in trials
-    )
-    _check_masks(arms, trials, index)
-    moves = any(trial.config.augment.affine > 0 or trial.config.augment.elastic > 0 for trial in trials)
-    if moves and not _all_follow(index, trials):
-        still = {"affine": 0.0, "elastic": 0.0}
-        trials = tuple(
-            _changed(trial, augment=trial.config.augment.model_copy(update=still)) for trial in trials
-        )
-    return trials
-
-
-def _changed(trial: Trial, **fields: object) -> Trial:
-    return replace(trial, config=trial.config.model_copy(update=fields))
+    uses = _mask_uses(arms, trials, index)
+    trials = with_common_selection(with_common_precision(trials), uses)
+    trials = with_common_fit(trials, uses)
+    return with_common_shifts(trials, uses)
 
 
 def _check_fair(config: TrainConfig) -> None:
@@ -85,11 +77,15 @@ def _check_fair(config: TrainConfig) -> None:
             )
 
 
-def _check_masks(arms: Sequence[AuditArm], trials: Sequence[Trial], index: DatasetIndex) -> None:
-    """Refuse, before anything is trained, an arm that could not be."""
+def _mask_uses(arms: Sequence[AuditArm], trials: Sequence[Trial], index: DatasetIndex) -> list[MaskUse]:
+    """Return which images take part in each trial; refuse, before anything is trained, an impossible arm."""
     needs = {arm.name: arm.spec for arm in arms}
+    uses = []
     for trial in trials:
-        take_part(with_hidden(index, trial.config), trial.config)
+        use = take_part(with_hidden(index, trial.config), trial.config)
+        text, descriptions = source_of_words(use.index, trial.config)
+        check_words_for_unmasked(use, text, from_file=descriptions is not None)
+        uses.append(use)
         spec = needs[trial.arm]
         if spec.needs == "images_without_mask" and images_without_mask(index, trial.config) == 0:
             raise UsageError(
@@ -97,19 +93,7 @@ def _check_masks(arms: Sequence[AuditArm], trials: Sequence[Trial], index: Datas
                 f"Hide some with --masks, or remove the arm from --arms.",
                 code="LEX-USE-103",
             )
-
-
-def _all_follow(index: DatasetIndex, trials: Sequence[Trial]) -> bool:
-    """Return whether the words of every arm can be kept true when an image is shifted."""
-    config = trials[0].config
-    texts = {trial.config.text for trial in trials} - {"none"}
-    encoder = load_text_encoder(config.text_encoder) if "reports" in texts else None
-    vocabularies = [
-        find_vocabulary(index, text=text, wanted=config.vocabulary, encoder=encoder)[0]
-        for text in ("reports", "concepts")
-        if text in texts
-    ]
-    return all(words_follow(vocabulary) for vocabulary in vocabularies)
+    return uses
 
 
 def shared_settings(
@@ -176,6 +160,23 @@ def keep_settings(folder: Path, settings: SharedSettings) -> None:
     if differing:
         raise RunError(
             f"The audit in {folder} was started with other settings: {'; '.join(differing)}. All its arms "
-            f"must have the same settings: give the same options and the same data, or choose another --out.",
+            f"must have the same settings: give the same options and the same data, or choose another --out."
+            f"{_why_by_arms(stored, settings)}",
             code="LEX-RUN-021",
         )
+
+
+def _why_by_arms(stored: SharedSettings, settings: SharedSettings) -> str:
+    """Return, as further sentences, what to do where a setting that follows from the arms differs."""
+    before, now = (of.training.model_dump() for of in (stored, settings))
+    said = ""
+    if (before.get("selection"), now.get("selection")) == (None, "last"):
+        said += (
+            " All arms must keep the weights of the last step if one of them learns from pseudo labels; in "
+            "this audit some do not keep them. It continues without such arms (--arms)."
+        )
+    if (before.get("selection"), now.get("selection")) == ("last", None):
+        said += " It continues with these arms if the --config file has `selection: last`."
+    if before.get("fit") == "auto" != now.get("fit"):
+        said += " All arms must have one fit; in this audit each training chose its own (`fit: auto`)."
+    return said

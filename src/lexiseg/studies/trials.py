@@ -24,6 +24,7 @@ from lexiseg.printable import counted
 from lexiseg.studies.study_data import with_hidden
 from lexiseg.studies.trial_claims import STALE_MINUTES, Claims, share_out
 from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training.checks import check_one_device
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.train import train_on
 
@@ -112,10 +113,10 @@ def plan_trials(
         config_file: YAML file with further fields.
 
     Raises:
-        UsageError: A field is not possible.
+        UsageError: A field is not possible, or asks for several devices.
     """
     seeds = sorted({seed for arm in arms for seed in arm.seeds})
-    return tuple(
+    trials = tuple(
         Trial(
             arm=arm.name,
             seed=seed,
@@ -125,6 +126,14 @@ def plan_trials(
         for arm in arms
         if seed in arm.seeds
     )
+    for trial in trials:
+        check_one_device(
+            trial.config,
+            what="each training of an audit or a study takes",
+            remedy="Remove it from the --config file. To use several devices, start the same command once "
+            "for each, with another CUDA_VISIBLE_DEVICES: the processes share the trainings.",
+        )
+    return trials
 
 
 def run_study(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lexiseg.data.sample import DatasetIndex, Split
-from lexiseg.errors import DataError
+from lexiseg.errors import DataError, UsageError
+from lexiseg.systems.configuration import TrainConfig
 
 
 def check_splits(index: DatasetIndex) -> None:
@@ -20,3 +21,21 @@ def check_splits(index: DatasetIndex) -> None:
                 f"on the validation split. Add a split, or remove splits.json, and training creates one.",
                 code="LEX-DATA-118",
             )
+
+
+def check_one_device(config: TrainConfig, *, what: str, remedy: str) -> None:
+    """Refuse several devices where a training runs in one process.
+
+    Args:
+        config: The configuration.
+        what: Subject and verb of what takes one device.
+        remedy: What to do instead, as sentences.
+
+    Raises:
+        UsageError: The configuration asks for several devices.
+    """
+    if config.devices > 1:
+        raise UsageError(
+            f"devices: expected 1, as {what} one device; got {config.devices}. {remedy}",
+            code="LEX-USE-1827",
+        )

@@ -43,22 +43,56 @@ def settle_fit(use: MaskUse, config: TrainConfig, console: Console) -> TrainConf
         _say_choice(found, only_stretch, config, console)
     else:
         chosen = config.fit
-        get(config.model, config.preset).check_fit(chosen)
-        if use.unmasked is not None:
-            raise UsageError(
-                f"fit: {chosen} cannot be used while teachers draw masks for images without mask: they draw "
-                f"on stretched images. Add --fit stretch, or leave these images out: --unmasked leave_out.",
-                code="LEX-USE-1333",
-            )
-        if teachers_of(config):
-            raise UsageError(
-                f"fit: {chosen} cannot be used with teachers: they draw on stretched images. Add --fit "
-                f"stretch, or leave `teachers` out.",
-                code="LEX-USE-1567",
-            )
+        check_fit(use, config)
     if chosen == "tiles":
         _say_small_images(use.index, config, console)
     return config.model_copy(update={"fit": chosen})
+
+
+def check_fit(use: MaskUse, config: TrainConfig) -> None:
+    """Refuse a fit other than "stretch" and "auto" that the training cannot take.
+
+    Args:
+        use: The data set, and which training images take part.
+        config: The configuration.
+
+    Raises:
+        UsageError: The system does not take the fit, or teachers are to draw masks under it.
+    """
+    if config.fit == "auto" or config.fit == "stretch":
+        return
+    get(config.model, config.preset).check_fit(config.fit)
+    if use.unmasked is not None:
+        raise UsageError(
+            f"fit: {config.fit} cannot be used while teachers draw masks for images without mask: they draw "
+            f"on stretched images. Add --fit stretch, or leave these images out: --unmasked leave_out.",
+            code="LEX-USE-1333",
+        )
+    if teachers_of(config):
+        raise UsageError(
+            f"fit: {config.fit} cannot be used with teachers: they draw on stretched images. Add --fit "
+            f"stretch, or leave `teachers` out.",
+            code="LEX-USE-1567",
+        )
+
+
+def common_fit(trainings: Sequence[tuple[MaskUse, TrainConfig]]) -> Fit:
+    """Return the fit that several trainings take together where each may choose.
+
+    The images of the first training suggest it. If one of the trainings can only stretch its images, all do.
+
+    Args:
+        trainings: Which training images take part, and the configuration; at least one.
+
+    Raises:
+        DataError: An image or mask cannot be read.
+    """
+    if any(_why_only_stretch(use, config) is not None for use, config in trainings):
+        return "stretch"
+    use, first = trainings[0]
+    found = _suggestion(use.index, first).fit
+    taken = all(found in get(config.model, config.preset).fits for _, config in trainings)
+    return found if taken else "stretch"
 
 
 def fit_of(config: TrainConfig) -> Fit:

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 from lexiseg._version import __version__
-from lexiseg.describing.description_file import DescriptionFile, read_descriptions
+from lexiseg.describing.description_file import DescriptionFile
 from lexiseg.embeddings.text_bank_builder import build_bank
 from lexiseg.embeddings.text_encoders import TextEncoder, load_text_encoder
 from lexiseg.errors import UsageError
@@ -23,10 +23,9 @@ from lexiseg.systems.system import TrainingInputs, TrainingParts
 from lexiseg.training.description_words import recorded
 from lexiseg.training.examples import Words
 from lexiseg.training.fit_choice import fit_of
-from lexiseg.training.text_source import choose_text, side_of
-from lexiseg.training.text_supervision import LEARNED_SPLITS, settle_words
+from lexiseg.training.text_source import LEARNED_SPLITS, side_of, source_of_words
+from lexiseg.training.text_supervision import settle_words
 from lexiseg.training.unmasked_images import MaskUse, check_words_for_unmasked
-from lexiseg.words.description import DESCRIPTIONS_SUFFIX
 from lexiseg.words.vocabulary import Vocabulary
 
 
@@ -89,11 +88,9 @@ def plan_run(use: MaskUse, config: TrainConfig, console: Console) -> Plan:
     out_channels = 1 if index.num_classes == 2 else index.num_classes
     spec = system.builders.network_spec(config, out_channels)
     system.image_sizes.check(config.image_size)
-    from_file = config.text.endswith(DESCRIPTIONS_SUFFIX)
-    descriptions = read_descriptions(config.text) if from_file else None
-    text = choose_text(config.text, [*index.split("train"), *index.split("val")], descriptions)
+    text, descriptions = source_of_words(index, config)
     system.check_network(spec, with_text=text != "none")
-    check_words_for_unmasked(use, text, from_file=from_file)
+    check_words_for_unmasked(use, text, from_file=descriptions is not None)
     if config.shuffle_words and text == "none":
         raise UsageError(
             "`shuffle_words` needs words, but this training has none (--text none).", code="LEX-USE-077"

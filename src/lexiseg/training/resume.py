@@ -19,8 +19,8 @@ from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.description_words import recorded_file
 from lexiseg.training.examples import Words
 from lexiseg.training.plan import Plan
-from lexiseg.training.text_source import words_of
-from lexiseg.training.text_supervision import LEARNED_SPLITS, trained_words
+from lexiseg.training.text_source import LEARNED_SPLITS, words_of
+from lexiseg.training.text_supervision import trained_words
 from lexiseg.training.unmasked_images import MaskUse
 from lexiseg.words.vocabulary import Vocabulary
 

@@ -8,15 +8,19 @@ from typing import Literal, cast
 
 from lexiseg.data.readers import read_pair
 from lexiseg.data.sample import DatasetIndex, Sample, Split
-from lexiseg.describing.description_file import DescriptionFile
+from lexiseg.describing.description_file import DescriptionFile, read_descriptions
 from lexiseg.errors import DataError
 from lexiseg.runs.manifest import TextSource
+from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.description_words import described_words, some
 from lexiseg.training.examples import Words
-from lexiseg.words.description import UNKNOWN, Side
+from lexiseg.words.description import DESCRIPTIONS_SUFFIX, UNKNOWN, Side
 from lexiseg.words.measure import measure_indices
 from lexiseg.words.reading.reports import parse_sheet
 from lexiseg.words.vocabulary import Vocabulary
+
+#: The splits whose words a training reads.
+LEARNED_SPLITS: tuple[Split, ...] = ("train", "val")
 
 
 def choose_text(
@@ -45,6 +49,22 @@ def choose_text(
             code="LEX-DATA-133",
         )
     return cast(TextSource, "reports" if choice == "auto" else choice)
+
+
+def source_of_words(index: DatasetIndex, config: TrainConfig) -> tuple[TextSource, DescriptionFile | None]:
+    """Return where the words of a training come from, and the description file that says them, if one does.
+
+    Args:
+        index: The data set, without the images that are left out.
+        config: The configuration.
+
+    Raises:
+        DataError: The description file cannot be read, or a training or validation image has no report.
+    """
+    from_file = config.text.endswith(DESCRIPTIONS_SUFFIX)
+    descriptions = read_descriptions(config.text) if from_file else None
+    samples = [sample for split in LEARNED_SPLITS for sample in index.split(split)]
+    return choose_text(config.text, samples, descriptions), descriptions
 
 
 def side_of(

@@ -23,9 +23,6 @@ from lexiseg.words.description import UNKNOWN
 from lexiseg.words.flips import AXES, with_mirrored
 from lexiseg.words.vocabulary import Vocabulary
 
-#: The splits whose words a training reads.
-LEARNED_SPLITS: tuple[Split, ...] = ("train", "val")
-
 
 def trained_words(words: Words, use: MaskUse, config: TrainConfig) -> Words:
     """Return the words that teach a network: the true ones, unless the configuration shuffles them."""
@@ -49,7 +46,7 @@ def settle_words(
         UsageError: A factor can be learned only from flipped images, and flipping is off.
     """
     index = use.index
-    vocabulary = _settled_vocabulary(index, config, console, text, descriptions, encoder)
+    vocabulary = settle_vocabulary(index, config, console, text, descriptions, encoder)
     side = side_of(index, vocabulary, text, descriptions)
     if text == "reports" and descriptions is None and index.side is None:
         _say(console, f"Left and right are taken as the {side}'s; `side:` in dataset.yaml states another.")
@@ -88,15 +85,23 @@ def settle_words(
     return vocabulary, train, val
 
 
-def _settled_vocabulary(
+def settle_vocabulary(
     index: DatasetIndex,
     config: TrainConfig,
     console: Console,
     text: Literal["reports", "concepts", "lmm"],
     descriptions: DescriptionFile | None,
-    encoder: TextEncoder,
+    encoder: TextEncoder | None,
 ) -> Vocabulary:
     """Return the vocabulary of a training, and say what was assumed about it.
+
+    Args:
+        index: The data set, without the images that are left out.
+        config: The configuration.
+        console: Where it is said.
+        text: Where words come from.
+        descriptions: The description file that says them; None reads the sheet or measures.
+        encoder: As for `find_vocabulary`.
 
     Raises:
         DataError: It does not fit the descriptions or the sheet of the data set.

@@ -17,7 +17,7 @@ from lexiseg.errors import LexisegError, UsageError
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
-from lexiseg.training.checks import check_splits
+from lexiseg.training.checks import check_one_device, check_splits
 from lexiseg.training.config import make_config
 from lexiseg.training.curve_loggers import check_logger
 from lexiseg.training.fit_choice import settle_fit
@@ -177,6 +177,10 @@ def train_on(
         return _nothing_to_resume(out, console)
     if ranks.is_first and not resume:
         Run.refuse_existing(out, resumable=True)
+    if not ranks.several:
+        check_one_device(
+            config, what="this process trains alone and takes", remedy="Set it to 1, or use `lexiseg.train`."
+        )
     check_logger(config.logger)
     check_splits(index)
     use = take_part(index, config)

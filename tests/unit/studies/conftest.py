@@ -10,7 +10,7 @@ import pytest
 from audit_results import compared_results, make_results, make_settings, metrics_of, trained
 from lexiseg.data import DatasetIndex, open_dataset
 from lexiseg.data.phantom import write_phantom
-from lexiseg.studies import shared_settings
+from lexiseg.studies import settled_trials
 from lexiseg.studies.arm_summary import ArmResults
 from lexiseg.studies.arms import known_arms, plan_arms
 from lexiseg.studies.audit_file import AuditResult, SharedSettings
@@ -80,4 +80,4 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> DatasetIndex:
 
 @pytest.fixture
 def no_text_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_settings, "load_text_encoder", lambda name: None)
+    monkeypatch.setattr(settled_trials, "load_text_encoder", lambda name: None)

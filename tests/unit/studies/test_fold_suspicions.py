@@ -111,6 +111,23 @@ def test_fewer_than_two_folds_are_refused(folds: int, tmp_path: Path) -> None:
         find_suspicions_by_folds(tmp_path, tmp_path / "out", folds=folds)
 
 
+@pytest.mark.parametrize(
+    ("field", "code", "parts"),
+    [
+        ("masks: 0.1", "LEX-USE-1826", ("got 0.1", "Remove `masks` from the --config file")),
+        ("devices: 2", "LEX-USE-1827", ("got 2", "Remove `devices` from the --config file")),
+    ],
+)
+def test_fields_without_effect_are_refused(
+    field: str, code: str, parts: tuple[str, ...], tmp_path: Path
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(field)
+    with refuses(code, *parts):
+        find_suspicions_by_folds(tmp_path / "data", tmp_path / "out", config_file=file)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_copy_of_a_training_image_is_not_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "data"
     files = {f"case{number}": write_case(folder, f"case{number}", disc(16, 8, 8, 3)) for number in range(8)}

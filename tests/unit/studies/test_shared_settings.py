@@ -16,7 +16,7 @@ import yaml
 from lexiseg.data import DatasetIndex, splits
 from lexiseg.data.mask_hiding import hide_masks
 from lexiseg.errors import DataError, DiskError, UsageError
-from lexiseg.studies import shared_settings as audit_settings
+from lexiseg.studies import settled_trials
 from lexiseg.studies.arms import AuditArm, known_arms, plan_arms
 from lexiseg.studies.audit_file import SharedSettings
 from lexiseg.studies.shared_settings import audit_trials, keep_settings, shared_settings
@@ -80,10 +80,34 @@ def test_order_of_images_and_random_changes_do_not_depend_on_the_words(
         assert draw_weights(samples, said, source_weights={}, balance_words=config.balance_words) is None
 
 
+def few_arms(*names: str) -> tuple[AuditArm, ...]:
+    return plan_arms(("stpnet",), names, 2, KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "selection"),
+    [
+        # Left to choose, "none" and "concepts" would keep the best weights, "reports" those of the last step.
+        (("none", "reports", "concepts"), {"masks": 0.5}, "last"),
+        (("none", "pseudo_labels", "concepts"), {"masks": 0.5}, "last"),
+        (("none", "shuffled", "concepts"), {"masks": 0.5}, "last"),
+        (("none", "reports", "concepts"), {"masks": 0.5, "selection": "best"}, "best"),
+        # Here all arms choose the best weights by themselves.
+        (("none", "concepts"), {"masks": 0.5}, None),
+        (("none", "reports", "concepts"), {}, None),
+    ],
+)
+def test_all_arms_select_their_weights_by_one_rule(
+    index: DatasetIndex, names: tuple[str, ...], options: dict[str, Any], selection: str | None
+) -> None:
+    configs = planned(index, options, arms=few_arms(*names))
+    assert {config.selection for config in configs} == {selection}
+
+
 def test_images_are_not_shifted_where_the_words_of_one_arm_could_not_follow(
     index: DatasetIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_settings, "words_follow", lambda vocabulary: False)
+    monkeypatch.setattr(settled_trials, "words_follow", lambda vocabulary: False)
     configs = planned(index, {})
     assert {config.augment.affine for config in configs} == {0.0}
     assert {config.augment.horizontal_flip for config in configs} == {0.5}
@@ -208,6 +232,27 @@ def test_an_audit_goes_on_with_the_same_settings_only(index: DatasetIndex, tmp_p
     (folder / "settings.json").write_text("[]")
     with refuses("LEX-RUN-020", "is damaged"):
         keep_settings(folder, settings_of(index, epochs=2))
+
+
+def test_an_audit_whose_arms_select_their_weights_differently_does_not_go_on(
+    index: DatasetIndex, tmp_path: Path
+) -> None:
+    def settings(*names: str, **options: Any) -> SharedSettings:
+        arms = few_arms(*names)
+        return shared_settings(index, arms, audit_trials(arms, index, {"masks": 0.5, **options}, None), None)
+
+    # What the settings of an audit say whose arms were left to choose.
+    unsettled = settings("none", "concepts")
+    keep_settings(tmp_path / "before", unsettled)
+    with refuses("LEX-RUN-021", "selection was None, now 'last'", "continues without such arms (--arms)"):
+        keep_settings(tmp_path / "before", settings("none", "reports", "concepts"))
+    keep_settings(tmp_path / "before", settings("none", "concepts"))
+
+    keep_settings(tmp_path / "new", settings("none", "reports", "concepts"))
+    keep_settings(tmp_path / "new", settings("none", "pseudo_labels", "concepts"))
+    with refuses("LEX-RUN-021", "selection was 'last', now None", "has `selection: last`"):
+        keep_settings(tmp_path / "new", settings("none", "concepts"))
+    keep_settings(tmp_path / "new", settings("none", "concepts", selection="last"))
 
 
 def test_a_folder_that_holds_something_else_is_refused(index: DatasetIndex, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from lexiseg.studies.trials import Study, StudyArm, Trial, check_trial, plan_tri
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.run_lock import training_lock
+from lexiseg.training.train import train_on
 from refusals import refuses
 
 pytestmark = pytest.mark.usefixtures("no_text_model")
@@ -194,3 +195,10 @@ def test_what_the_start_of_a_training_settled_is_not_another_setting(tmp_path: P
         check_trial(tmp_path, wanted.model_copy(update={"precision": "fp32"}))
     with refuses("LEX-RUN-022", "fit was 'stretch', now 'pad'"):
         check_trial(tmp_path, wanted.model_copy(update={"fit": "pad"}))
+
+
+def test_several_devices_are_refused(index: DatasetIndex, tmp_path: Path) -> None:
+    with refuses("LEX-USE-1827", "got 2", "once for each, with another CUDA_VISIBLE_DEVICES"):
+        plan_trials([StudyArm(name="a", changes={})], {"devices": 2}, None)
+    with refuses("LEX-USE-1827", "got 2", "`lexiseg.train`"):
+        train_on(index, make_config({"devices": 2}), tmp_path / "run")
