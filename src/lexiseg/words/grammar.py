@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from lexiseg.json_records import PartlyWritten
+from lexiseg.words.grammar_words import BY_GROUP, BY_PHRASE, BY_WORD, Word, WordGroup, Words
 from lexiseg.words.text import split_words
 
 #: Number words of every grammar that does not define its own.
@@ -115,7 +116,7 @@ class ChoiceRule(ReadKind):
     entries_name = "keywords"
 
     kind: Literal["choice"]
-    keywords: tuple[tuple[str, ...], ...]
+    keywords: tuple[tuple[WordGroup, ...], ...]
 
     def entries(self) -> list[Sequence[Hashable]]:
         """Return the keywords of each phrase."""
@@ -141,7 +142,7 @@ class CountRule(ReadKind):
     counts_regions = True
 
     kind: Literal["count"]
-    nouns: tuple[str, ...] = Field(min_length=1)
+    nouns: tuple[Word, ...] = Field(min_length=1)
     at_least: tuple[int, ...]
     maximum: int = 99
 
@@ -175,9 +176,9 @@ class SubsetRule(ReadKind):
     entries_name = "sets"
 
     kind: Literal["subset"]
-    region: tuple[str, ...] = ()
-    nouns: tuple[str, ...] = Field(min_length=1)
-    sets: tuple[tuple[tuple[str, ...], ...], ...]
+    region: tuple[Word, ...] = ()
+    nouns: tuple[Word, ...] = Field(min_length=1)
+    sets: tuple[tuple[tuple[Word, ...], ...], ...]
 
     def entries(self) -> list[Sequence[Hashable]]:
         """Return the sets of terms of each phrase, the terms sorted."""
@@ -256,6 +257,9 @@ class RegionLimits(VocabularyData):
 class Grammar(PartlyWritten, VocabularyData):
     """The closed set of words that a report may contain.
 
+    Capitals do not matter, and "/" and "-" separate words, here and in reports. `words`, `ignored` and
+    `synonyms` may hold word groups ("well-defined"); otherwise `phrases` gives a word group a single word.
+
     Attributes:
         words: Words without meaning for any factor ("pulmonary", "infected"). Typing errors are repaired to
             them and to every word that a read rule names.
@@ -281,20 +285,20 @@ class Grammar(PartlyWritten, VocabularyData):
     """
 
     language: str = "en"
-    words: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
-    phrases: dict[str, str] = Field(default_factory=dict)
-    synonyms: dict[str, str] = Field(default_factory=dict)
-    numbers: dict[str, int] = Field(default_factory=lambda: dict(NUMBER_WORDS))
-    many: tuple[str, ...] = ("multiple", "several", "many", "numerous")
-    negations: tuple[str, ...] = ()
-    lesions: tuple[str, ...] = ()
-    states: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
-    places: tuple[str, ...] = ()
-    expand: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    every_region: tuple[str, ...] = ()
-    breaks: tuple[str, ...] = ("but",)
+    words: tuple[WordGroup, ...] = ()
+    ignored: tuple[WordGroup, ...] = ()
+    phrases: Annotated[dict[str, Words], BY_PHRASE] = Field(default_factory=dict)
+    synonyms: Annotated[dict[str, Word], BY_GROUP] = Field(default_factory=dict)
+    numbers: Annotated[dict[str, int], BY_WORD] = Field(default_factory=lambda: dict(NUMBER_WORDS))
+    many: tuple[Word, ...] = ("multiple", "several", "many", "numerous")
+    negations: tuple[Word, ...] = ()
+    lesions: tuple[Word, ...] = ()
+    states: tuple[Word, ...] = ()
+    others: tuple[Word, ...] = ()
+    places: tuple[Word, ...] = ()
+    expand: Annotated[dict[str, tuple[Word, ...]], BY_WORD] = Field(default_factory=dict)
+    every_region: tuple[Word, ...] = ()
+    breaks: tuple[Word, ...] = ("but",)
     regions: RegionLimits | None = None
 
     @model_serializer(mode="wrap")

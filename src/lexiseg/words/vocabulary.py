@@ -31,6 +31,7 @@ from lexiseg.words.description import UNKNOWN, Description, Reading, Side, Sourc
 from lexiseg.words.factor import Factor
 from lexiseg.words.flip_tables import AXES, Axis, FlipTable, flip_table, names_with_mirrored
 from lexiseg.words.grammar import Grammar, Keyword, Opposites, Template, VocabularyData
+from lexiseg.words.grammar_words import STRICT
 from lexiseg.words.text import split_words
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -204,19 +205,20 @@ class Vocabulary(VocabularyData):
         return self.model_dump(mode="json")
 
     @classmethod
-    def from_dict(cls, value: dict[str, Any], *, origin: str = "vocabulary") -> Vocabulary:
+    def from_dict(cls, value: dict[str, Any], *, origin: str = "vocabulary", strict: bool = False) -> Self:
         """Build a vocabulary from the values of `to_dict` or of a YAML file.
 
         Args:
             value: The values.
             origin: Where they come from, for messages.
+            strict: Whether words that no report can match are refused.
 
         Raises:
             DataError: A field is unknown or missing, or has an impossible value; the message names file,
                 factor and phrase.
         """
         try:
-            return cls.model_validate(value)
+            return cls.model_validate(value, context=STRICT if strict else None)
         except ValidationError as error:
             raise DataError(f"{origin}: {_explain(error, value)}.", code="LEX-DATA-003") from error
 
@@ -281,7 +283,7 @@ def _parse(content: bytes, origin: str) -> Vocabulary:
             f"got {type(value).__name__}.",
             code="LEX-DATA-005",
         )
-    return Vocabulary.from_dict(value, origin=origin)
+    return Vocabulary.from_dict(value, origin=origin, strict=True)
 
 
 def _filled(part: str, values: Mapping[str, str]) -> str:
@@ -337,10 +339,8 @@ def _check_names(vocabulary: Vocabulary) -> None:
             raise ValueError(f"factor '{name}' is defined twice")
     if "keyword" in names:
         raise ValueError("a factor cannot be called 'keyword', which the sentence template uses")
-    used = {
-        name: "sentence" for clause in vocabulary.sentence.clauses for part in clause.parts
-        for name in _placeholders(part) - {"keyword"}
-    }  # fmt: skip
+    parts = [part for clause in vocabulary.sentence.clauses for part in clause.parts]
+    used = {name: "sentence" for part in parts for name in _placeholders(part) - {"keyword"}}
     if vocabulary.keyword.counted_by is not None:
         used[vocabulary.keyword.counted_by] = "keyword.counted_by"
     regions = vocabulary.grammar.regions
@@ -349,10 +349,9 @@ def _check_names(vocabulary: Vocabulary) -> None:
         for limit in (regions.exactly, regions.at_most):
             if limit is not None:
                 used[limit.factor] = "grammar.regions"
-    for clause in vocabulary.sentence.clauses:
-        for part in clause.parts:
-            if set("{}") & set(_PLACEHOLDER.sub("", part)):
-                raise ValueError(f"sentence: expected braces around factor names only, got '{part}'")
+    for part in parts:
+        if set("{}") & set(_PLACEHOLDER.sub("", part)):
+            raise ValueError(f"sentence: expected braces around factor names only, got '{part}'")
     for name, where in used.items():
         if name not in names:
             raise ValueError(f"{where} names the factor '{name}', but the factors are {', '.join(names)}")

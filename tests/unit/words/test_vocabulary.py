@@ -8,6 +8,7 @@ import yaml
 
 from lexiseg.errors import DataError
 from lexiseg.words.description import UNKNOWN, names_sides
+from lexiseg.words.reading.reports import parse_report
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary, shipped_vocabularies
 from refusals import refuses
 
@@ -254,3 +255,77 @@ def test_a_vocabulary_file_that_is_too_large(tmp_path: Path) -> None:
     (tmp_path / "v.yaml").write_bytes(b"#" * 300_000)
     with refuses("LEX-DATA-770", "larger than"):
         load_vocabulary(tmp_path / "v.yaml")
+
+
+def with_words(keywords: list[list[str]], **grammar: Any) -> dict[str, Any]:
+    return changed("factors.0.read.keywords", keywords) | {"grammar": grammar}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "index"),
+    [
+        ("os is hypo-echoic", 0), ("OS", 0), ("Hypo-Echoic", 0), ("hypo echoic", 0), ("welldefined OD", 1),
+        ("A Well-Defined od", 1), ("Dexter", 1), ("right-sided", 1), ("Ground-glass", 1), ("not od", UNKNOWN),
+        ("eye-ground od", 1), ("echoic", UNKNOWN),
+    ],
+)  # fmt: skip
+def test_capitals_and_hyphens_are_held_as_in_reports(tmp_path: Path, sentence: str, index: int) -> None:
+    value = with_words(
+        [["OS", "Hypo-echoic"], ["Od", "ground-glass"]],
+        ignored=["Well-defined", "Welldefined"],
+        words=["Eye-ground"],
+        synonyms={"Dexter": "OD", "Right-sided": "Od"},
+        negations=["Not"],
+    )
+    vocabulary = load_vocabulary(write(tmp_path, value))
+    assert parse_report(sentence, vocabulary).indices == (index,)
+    assert vocabulary == Vocabulary.from_dict(vocabulary.to_dict())
+
+
+def capitalised(value: Any) -> Any:
+    """Return the rules of a vocabulary with capitals; the keys of `phrases` stay, which are not changed."""
+    if isinstance(value, list):
+        return [capitalised(entry) for entry in value]
+    if isinstance(value, dict):
+        return {
+            key.capitalize() if key.islower() else key: capitalised(entry) for key, entry in value.items()
+        }
+    return value.title() if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("name", [*shipped_vocabularies(), Path(__file__).parent / "reading/chest_de.yaml"])
+def test_words_are_equal_with_and_without_capitals(name: str | Path) -> None:
+    vocabulary = load_vocabulary(name)
+    value = vocabulary.to_dict()
+    for key in set(value["grammar"]) - {"language", "regions", "phrases"}:
+        value["grammar"][key] = capitalised(value["grammar"][key])
+    for factor in value["factors"]:
+        for key in factor["read"].keys() - {"kind"}:
+            factor["read"][key] = capitalised(factor["read"][key])
+    assert "Left" in str(value) or "Links" in str(value)
+    assert Vocabulary.from_dict(value) == vocabulary
+
+
+@pytest.mark.parametrize(
+    ("grammar", "message"),
+    [
+        ({"negations": ["no sign"]}, "grammar.negations.0: expected a single word, got 'no sign'"),
+        ({"lesions": ["Micro-calcification"]}, "Add 'micro calcification' to grammar.phrases"),
+        ({"synonyms": {"top": "far-up"}}, "grammar.synonyms.top: expected a single word, got 'far-up'"),
+        ({"words": ["..."]}, "expected a word, got '...', which has no letter and no digit"),
+        ({"phrases": {"-": "left"}}, "grammar.phrases: expected a word, got '-'"),
+        ({"phrases": {"r-l": "left", "R/L": "right"}}, "'R/L' and 'r-l' are one word in reports"),
+        ({"numbers": {"Two": 2, "two": 3}}, "'Two' and 'two' are one word"),
+        ({"synonyms": {"Top": "left", "top": "right"}}, "but stand for 'left' and 'right'"),
+    ],
+)  # fmt: skip
+def test_words_that_can_never_match(tmp_path: Path, grammar: dict[str, Any], message: str) -> None:
+    value = with_words([["os"], ["od"]], **grammar)
+    with refuses("LEX-DATA-003", "own.yaml", message):
+        load_vocabulary(write(tmp_path, value))
+    assert Vocabulary.from_dict(value)  # a run holds it
+
+
+def test_one_word_in_two_spellings_stands_for_one_phrase() -> None:
+    with refuses("LEX-DATA-003", "'os' stands for both phrase 'left eye' and"):
+        Vocabulary.from_dict(with_words([["OS"], ["os"]]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
@@ -13,9 +12,6 @@ from pydantic import Field, ValidationError
 from lexiseg.errors import DataError
 from lexiseg.structured_text import UnusableTextError, parse_yaml
 from lexiseg.words.grammar import VocabularyData
-
-#: Numbers, words, and the signs that matter: the ends of clauses, question marks, comparisons.
-PIECE = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[,;.!?\n<>\u2264\u2265=%]")
 
 #: A misspelled word is not repaired to a word of the grammar if one of so many commonest words is nearer.
 COMMONEST = 8000

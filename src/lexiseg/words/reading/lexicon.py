@@ -11,7 +11,9 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from lexiseg.words.description import Repair
-from lexiseg.words.reading.language import COMMONEST, PIECE, load_language
+from lexiseg.words.grammar import ChoiceRule
+from lexiseg.words.reading.language import COMMONEST, load_language
+from lexiseg.words.text import PIECE, split_pieces
 from lexiseg.words.vocabulary import Vocabulary
 
 #: Edits allowed in a repair, by length of the misspelled word: (shortest length, edits). An edit adds,
@@ -91,7 +93,10 @@ class Lexicon:
         fixed = {*grammar.numbers, *grammar.negations}
         #: Spelling -> word, for all spellings that need no repair.
         self._exact = {**{word: word for word in (*skipped, *fixed, *own)}, **plurals, **grammar.synonyms}
-        self._groups = self._word_groups(grammar.phrases)
+        keywords = [e for rule in rules if isinstance(rule, ChoiceRule) for es in rule.keywords for e in es]
+        meanings = {entry: entry for entry in keywords} | grammar.synonyms
+        groups = {entry: meaning for entry, meaning in meanings.items() if " " in entry}
+        self._groups = self._word_groups((*grammar.words, *grammar.ignored), groups | grammar.phrases)
         self._longest = max(map(len, self._groups), default=1)
         cues = {group[0] for group, (_, cue) in self._groups.items() if len(group) == 1 and cue is not None}
         #: Spellings near which a misspelled word is looked for. A number or a negation is never the result.
@@ -118,26 +123,31 @@ class Lexicon:
         }
 
     def _word_groups(
-        self, phrases: dict[str, str]
+        self, skipped: Sequence[str], phrases: dict[str, str]
     ) -> dict[tuple[str, ...], tuple[tuple[str, ...], Cue | None]]:
-        """Return what word groups stand for: words of the grammar, or one skipped word with a cue."""
+        """Return what word groups stand for: words of the grammar, or one skipped word with a cue.
+
+        Args:
+            skipped: Words and word groups of the grammar that change nothing.
+            phrases: Word groups of the grammar, and the words that they stand for.
+        """
         language = self.language
         groups: dict[tuple[str, ...], tuple[tuple[str, ...], Cue | None]] = {}
         cues: tuple[tuple[Sequence[str], Cue | None], ...] = (
-            (language.neutral, None), (language.qualifiers, "qualifier"), (language.elsewhere, "elsewhere"),
-            (language.alternatives, "alternative"), (language.historical, "historical"),
-            (language.scope, "scope"), (language.uncertain, "uncertain"),
+            (skipped, None), (language.neutral, None), (language.qualifiers, "qualifier"),
+            (language.elsewhere, "elsewhere"), (language.alternatives, "alternative"),
+            (language.historical, "historical"), (language.scope, "scope"), (language.uncertain, "uncertain"),
         )  # fmt: skip
         for entries, cue in cues:
             for entry in entries:
-                group = tuple(PIECE.findall(entry.lower()))
+                group = split_pieces(entry)
                 if group not in groups and (
                     len(group) > 1 or group[0] not in self._exact or cue == "alternative"
                 ):
                     groups[group] = ((" ".join(group),), cue)
         for entry, meaning in {**language.phrases, **phrases}.items():
             words = tuple(self._meaning(spelling) for spelling in meaning.split())
-            groups[tuple(PIECE.findall(entry.lower()))] = (words, None)
+            groups[split_pieces(entry)] = (words, None)
         return groups
 
     def word(self, spelling: str) -> str:

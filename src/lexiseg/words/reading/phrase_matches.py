@@ -48,7 +48,10 @@ def match_choice(
 
 
 def match_count(rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon) -> PhraseMatch:
-    """Return the phrase for the number in front of the noun; unknown without a number or for several."""
+    """Return the phrase for the number in front of the noun; unknown without a number or for several.
+
+    Two numbers may count the same lesions or different ones, so "one polyp here, one polyp there" is unknown.
+    """
     matches = [_count(rule, span, grammar) for span in _counted_spans(rule, tokens, grammar, lexicon)]
     negated = [tokens[place] for place in negated_places(tokens, grammar, lexicon)]
     for match in matches:
@@ -60,10 +63,13 @@ def match_count(rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexi
     failed = next((match for match in matches if match.problem), None)
     if failed is not None:
         return failed
+    said = " and ".join(f"'{text_of(match.tokens)}'" for match in matches)
+    several = [token for match in matches for token in match.tokens]
     if len({match.index for match in matches}) > 1:
-        said = " and ".join(f"'{text_of(match.tokens)}'" for match in matches)
-        several = [token for match in matches for token in match.tokens]
         return PhraseMatch(tokens=several, problem=f"contradictory: {said}")
+    # Only the phrase without an upper limit is true for the sum too: "two here, two there" is multiple.
+    if len(matches) > 1 and matches[0].index < len(rule.at_least) - 1:
+        return PhraseMatch(tokens=several, problem=f"{said} may count the same or different ones")
     return matches[0]
 
 
