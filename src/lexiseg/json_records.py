@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -75,6 +76,11 @@ def record_text(record: Record) -> str:
         ValueError: A number is NaN or infinite.
     """
     return json_text(record.model_dump(mode="json"))
+
+
+def record_sha256(record: Record) -> str:
+    """Return the SHA-256 of a record as `record_text` writes it."""
+    return hashlib.sha256(record_text(record).encode()).hexdigest()
 
 
 def read_record(path: str | Path, kind: type[AnyRecord], *, remedy: str) -> AnyRecord:

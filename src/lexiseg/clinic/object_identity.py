@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Literal
 
 from pydicom.dataset import Dataset
 
@@ -13,8 +14,11 @@ from lexiseg.clinic.result_content import ResultContent
 # The names of all objects begin with this; another value would give all of them new UIDs.
 _NAMESPACE = uuid.UUID("a8a5bd34-6f0c-5d0e-9b4e-3f0a8f6b7c21")
 
+#: The kinds of objects: an object of each kind has UIDs of its own.
+ObjectKind = Literal["seg", "labelmap", "sr", "sc", "gsps"]
+
 #: Series number of each kind of object: that of the source times 100, plus this.
-_SERIES_OFFSETS = {"seg": 1, "sr": 2, "sc": 3, "gsps": 4}
+_SERIES_OFFSETS: dict[ObjectKind, int] = {"seg": 1, "sr": 2, "sc": 3, "gsps": 4, "labelmap": 5}
 _MOMENTS_OF_WRITING = (
     "InstanceCreationDate",
     "InstanceCreationTime",
@@ -59,13 +63,16 @@ def derived_uid(*parts: str) -> str:
     return f"2.25.{uuid.uuid5(_NAMESPACE, chr(31).join(parts)).int}"
 
 
-def identity_of(source: Dataset, content: ResultContent, kind: str) -> ObjectIdentity:
+def identity_of(
+    source: Dataset, content: ResultContent, kind: ObjectKind, *, refers_to: str = ""
+) -> ObjectIdentity:
     """Return the identity of an object.
 
     Args:
         source: The source image.
         content: The prediction.
-        kind: "seg", "sr", "sc" or "gsps".
+        kind: What is written.
+        refers_to: UID of another written object that this one refers to; empty without one.
     """
     algorithm, frame = content.algorithm.identity, str(content.facts.frame)
     number = (numbers(source.get("SeriesNumber")) or [0])[0]
@@ -76,7 +83,14 @@ def identity_of(source: Dataset, content: ResultContent, kind: str) -> ObjectIde
     date, time = _moment(source, content)
     return ObjectIdentity(
         series_uid=derived_uid("series", str(source.SeriesInstanceUID), algorithm, kind),
-        instance_uid=derived_uid("instance", str(source.SOPInstanceUID), frame, algorithm, kind),
+        instance_uid=derived_uid(
+            "instance",
+            str(source.SOPInstanceUID),
+            frame,
+            algorithm,
+            kind,
+            *([refers_to] if refers_to else []),
+        ),
         series_number=series_number,
         instance_number=int(instance) if 0 < instance <= _LARGEST_NUMBER else 1,
         date=date,

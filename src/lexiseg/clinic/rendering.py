@@ -162,4 +162,10 @@ def _grey_range(
 
 def _shown(window: Window) -> str:
     function = "" if window.function == "LINEAR" else f" {window.function}"
-    return f"{window.center:g}, {window.width:g}{function}"
+    return f"{_number(window.center)}, {_number(window.width)}{function}"
+
+
+def _number(value: float) -> str:
+    """Return a number with all digits that tell it from others: UIDs are made of the text."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)

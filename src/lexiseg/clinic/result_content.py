@@ -103,7 +103,14 @@ class Algorithm:
     @property
     def identity(self) -> str:
         """A text that is the same exactly for the same algorithm with the same options."""
-        return "|".join((self.name, self.version, *(f"{key}={value}" for key, value in self.parameters)))
+        return "|".join(
+            (
+                self.name,
+                self.version,
+                self.software_version,
+                *(f"{key}={value}" for key, value in self.parameters),
+            )
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,13 @@ from pydicom.dataset import Dataset
 
 from lexiseg.clinic.coded_concepts import ABNORMAL_STRUCTURE, ARTIFICIAL_INTELLIGENCE, concept
 from lexiseg.clinic.dataset import LACKING, all_items
-from lexiseg.clinic.object_identity import ObjectIdentity, derived_uid, fix_identity, identity_of
+from lexiseg.clinic.object_identity import (
+    ObjectIdentity,
+    ObjectKind,
+    derived_uid,
+    fix_identity,
+    identity_of,
+)
 from lexiseg.clinic.result_content import NOT_FOR_DIAGNOSIS, ResultContent
 from lexiseg.clinic.source_header import referenced_frame, source_header
 from lexiseg.errors import DataError
@@ -55,7 +61,7 @@ def build_segmentation(
     """
     index = content.facts.frame - 1
     header = source_header(source, path, index)
-    identity = identity_of(source, content, "seg")
+    identity = identity_of(source, content, segmentation_kind(as_labels=as_labels))
     frame = referenced_frame(source, index)
     if frame is not None:
         as_single_frame(header)
@@ -72,6 +78,11 @@ def build_segmentation(
     if frame is not None:
         _name_source_frame(segmentation, source, frame)
     return segmentation
+
+
+def segmentation_kind(*, as_labels: bool) -> ObjectKind:
+    """Return the kind of object that a BINARY segmentation or a LABELMAP is."""
+    return "labelmap" if as_labels else "seg"
 
 
 def as_single_frame(header: Dataset) -> None:

@@ -40,7 +40,7 @@ from lexiseg.clinic.dataset import all_items
 from lexiseg.clinic.object_identity import derived_uid, identity_of
 from lexiseg.clinic.report_items import summary_items, word_items
 from lexiseg.clinic.result_content import SegmentContent, VolumeContent
-from lexiseg.clinic.segmentation_object import SEGMENTATION_CLASSES, finish
+from lexiseg.clinic.segmentation_object import SEGMENTATION_CLASSES, finish, segmentation_kind
 from lexiseg.clinic.series import SliceHeader, has_frames
 from lexiseg.clinic.structured_report import (
     Group,
@@ -51,6 +51,7 @@ from lexiseg.clinic.structured_report import (
     segment_type,
     source_reference,
     tracking,
+    uid_of,
 )
 from lexiseg.clinic.verification import check_report_outlines, named_instances, read_back
 from lexiseg.errors import DataError
@@ -66,7 +67,7 @@ def segmentation_reference(first: Dataset, content: VolumeContent, *, as_labels:
         content: The prediction.
         as_labels: Whether the segmentation is a LABELMAP.
     """
-    identity = identity_of(first, content.result, "seg")
+    identity = identity_of(first, content.result, segmentation_kind(as_labels=as_labels))
     found = Dataset()
     found.SOPClassUID = SEGMENTATION_CLASSES[as_labels]
     found.SOPInstanceUID, found.SeriesInstanceUID = identity.instance_uid, identity.series_uid
@@ -95,7 +96,7 @@ def build_series_report(
         DataError: The series lacks what a report needs.
     """
     first = sources[0]
-    identity = identity_of(first, content.result, "sr")
+    identity = identity_of(first, content.result, "sr", refers_to=uid_of(segmentation))
     with lacking_named(name):
         groups = _groups(slices, sources, content, segmentation)
         evidence = [*sources, *([] if segmentation is None else [segmentation])]

@@ -22,7 +22,7 @@ from lexiseg.clinic.object_identity import identity_of
 from lexiseg.clinic.orientation import share_on_patient_left
 from lexiseg.clinic.result_content import ResultContent
 from lexiseg.clinic.segmentation_mask import segment_number
-from lexiseg.clinic.segmentation_object import finish, segmentation_of
+from lexiseg.clinic.segmentation_object import finish, segmentation_kind, segmentation_of
 from lexiseg.clinic.series import SliceHeader, has_frames
 from lexiseg.clinic.source_header import frames_header, source_header
 from lexiseg.clinic.verification import read_back
@@ -73,7 +73,7 @@ def build_series_segmentation(
         DataError: The series lacks what a segmentation needs.
     """
     first = sources[0]
-    identity = identity_of(first, content, "seg")
+    identity = identity_of(first, content, segmentation_kind(as_labels=as_labels))
     # Frames are (rows, columns): (K, J, I). Those of one file lie in the order of the file.
     order = np.argsort([header.frame for header in slices]) if has_frames(slices) else slice(None)
     frames = np.ascontiguousarray(labels.T[order])

@@ -87,13 +87,18 @@ def build_report(
     """
     index = content.facts.frame - 1
     header = source_header(source, path, index)
-    identity = identity_of(source, content, "sr")
+    identity = identity_of(source, content, "sr", refers_to=uid_of(segmentation))
     frame = referenced_frame(source, index)
     evidence = [header] if segmentation is None else [header, segmentation]
     with lacking_named(path):
         document = report_of(_groups(header, content, segmentation, frame), evidence, content, identity)
     finish(document, header, source, identity)
     return document
+
+
+def uid_of(segmentation: Dataset | None) -> str:
+    """Return the UID of the segmentation that a report refers to; empty without one."""
+    return "" if segmentation is None else str(segmentation.SOPInstanceUID)
 
 
 @contextmanager

@@ -166,7 +166,11 @@ def _begin(
 
 @contextmanager
 def _opened(writers: Sequence[Writer], batch: Batch) -> Iterator[None]:
-    """Open writers for a batch and close them after it, whatever happens."""
+    """Open writers for a batch and close all of them after it, whatever happens.
+
+    Once a writer cannot be closed, the batch is not finished for those after it: so the lines keep the name
+    of an unfinished batch, and the same command goes on with them.
+    """
     opened: list[Writer] = []
     finished = False
     try:
@@ -176,5 +180,11 @@ def _opened(writers: Sequence[Writer], batch: Batch) -> Iterator[None]:
         yield
         finished = True
     finally:
+        failures: list[BaseException] = []
         for writer in opened:
-            writer.close(batch, finished=finished)
+            try:
+                writer.close(batch, finished=finished and not failures)
+            except BaseException as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from lexiseg._version import __version__
-from lexiseg.json_records import FileRecord, record_text
+from lexiseg.json_records import FileRecord, record_sha256
 from lexiseg.structured_text import UnusableTextError, read_json
 
 if TYPE_CHECKING:
@@ -62,9 +61,7 @@ class BatchJob(FileRecord):
         return cls(
             lexiseg_version=__version__,
             weights_sha256=predictor.weights_sha256,
-            calibration_sha256=(
-                None if calibration is None else hashlib.sha256(record_text(calibration).encode()).hexdigest()
-            ),
+            calibration_sha256=None if calibration is None else record_sha256(calibration),
             compares_images=predictor.compares_images,
             engine=str(predictor.engine.description),
             flip_average=options.flip_average,

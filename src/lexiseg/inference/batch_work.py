@@ -14,9 +14,10 @@ from pathlib import Path
 from lexiseg.errors import DataError, LexisegError
 from lexiseg.inference.batch_job import JOB_FILE
 from lexiseg.inference.batch_summary import BatchCounts
+from lexiseg.inference.fetching import Fetching
 from lexiseg.inference.image_writing import ImageWriting, Outcome, Unwritten
 from lexiseg.inference.read_ahead import read_ahead
-from lexiseg.inference.staging import FETCHES, stage
+from lexiseg.inference.staging import FETCHES
 from lexiseg.inference.writers.base import Batch, ResumableWriter, Target, Writer
 
 
@@ -37,6 +38,9 @@ class BatchWork:
     chosen: Sequence[Writer]
     known: Sequence[Writer]
     counts: BatchCounts = field(default_factory=BatchCounts)
+
+    def __post_init__(self) -> None:
+        self._fetching = Fetching(self.batch.out)
 
     def results(self) -> Iterator[Target | tuple[Target, Outcome]]:
         """Yield each image that an interrupted batch had finished, and each other one with its outcome."""
@@ -76,6 +80,8 @@ class BatchWork:
                 for writer in self.chosen
             ):
                 self.counts.add_finished(record)
+                if target.origin is not None:
+                    self._fetching.note_readable(target.origin)
                 resumed.append(target)
             else:
                 yield position
@@ -143,7 +149,7 @@ class BatchWork:
             position, target = item
             assert target.origin is not None
             try:
-                file = temporary[position] = stage(target.origin, self.batch.out)
+                file = temporary[position] = self._fetching.fetch(target.origin)
             except DataError as error:
                 return position, target, error
             return position, target, file

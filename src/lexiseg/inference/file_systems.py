@@ -185,13 +185,31 @@ def remote_errors(url: str) -> Iterator[None]:
 
 def _lacks_credentials(error: BaseException) -> bool:
     """Return whether an error, or one that caused it, is about credentials."""
+    return any(
+        isinstance(each, PermissionError)
+        or type(each).__name__ in _NO_CREDENTIALS
+        or (getattr(each, "status", None) or getattr(each, "code", None)) in _REFUSED
+        for each in _chain(error)
+    )
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Return whether an error of `remote_errors` says that a server refuses a URL to the credentials in use.
+
+    The server may refuse this URL alone: S3 also answers so for an object that is gone, where the right to
+    list the bucket is missing.
+    """
+    chain = list(_chain(error))
+    without_any = any(type(each).__name__ in _NO_CREDENTIALS for each in chain)
+    return isinstance(error, UsageError) and error.code == "LEX-USE-1284" and not without_any
+
+
+def _chain(error: BaseException) -> Iterator[Any]:
+    """Yield an error and those that caused it."""
     seen: Any = error
     while seen is not None:
-        status = getattr(seen, "status", None) or getattr(seen, "code", None)
-        if isinstance(seen, PermissionError) or type(seen).__name__ in _NO_CREDENTIALS or status in _REFUSED:
-            return True
+        yield seen
         seen = seen.__cause__ or seen.__context__
-    return False
 
 
 def _short(error: BaseException) -> str:

@@ -17,19 +17,23 @@ class FoundFile(NamedTuple):
         name: Its path from the folder, with "/" between folders.
         real: Its path without symbolic links, by which a file is known that has two paths.
         folder: The folder that holds it, without symbolic links.
+        is_broken: Whether it is a link that cannot be followed: it leads in a circle, to nothing, or into a
+            closed folder.
     """
 
     path: str
     name: str
     real: str
     folder: str
+    is_broken: bool = False
 
 
 def files_below(folder: str) -> Iterator[FoundFile]:
     """Yield the files below a folder, sorted by the parts of their paths.
 
     Hidden files and folders are left out, such as "._a.png", which macOS puts beside a.png; and so are
-    folders behind symbolic links, which may lead in circles.
+    folders behind symbolic links, which may lead in circles. A link that cannot be followed is yielded as
+    broken, as an image may be lost with it.
 
     Args:
         folder: The folder.
@@ -51,12 +55,26 @@ def _below(folder: str, real: str, above: str) -> Iterator[FoundFile]:
             code="LEX-DATA-1280",
         ) from error
     for entry in entries:
-        if entry.is_dir():
+        if entry.is_symlink() and is_broken_link(entry.path):
+            place = os.path.join(real, entry.name)
+            yield FoundFile(path=entry.path, name=above + entry.name, real=place, folder=real, is_broken=True)
+        elif entry.is_dir():
             if not entry.is_symlink():
                 yield from _below(entry.path, os.path.join(real, entry.name), f"{above}{entry.name}/")
         elif entry.is_file():
             target = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(real, entry.name)
             yield FoundFile(path=entry.path, name=above + entry.name, real=target, folder=real)
+
+
+def is_broken_link(path: str) -> bool:
+    """Return whether a path is a symbolic link that cannot be followed."""
+    if not os.path.islink(path):
+        return False
+    try:
+        os.stat(path)
+    except OSError:
+        return True
+    return False
 
 
 def _name(entry: os.DirEntry[str]) -> str:

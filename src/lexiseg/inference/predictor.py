@@ -67,6 +67,7 @@ class Predictor:
         run: The (first) run.
         options: How images are predicted.
         calibration: The calibration in use; None without one.
+        training_images: What the training images of each run look like; None for a run that does not say.
         compares_images: Whether images are compared with the training images.
 
     Raises:
@@ -102,10 +103,10 @@ class Predictor:
             Member(self.run, self._load(self.run) if engine is None else engine, options.batch_size),
             *(Member(other, self._load(other), options.batch_size) for other in others),
         )
-        self._training_images = tuple(
+        self.training_images = tuple(
             load_training_images(member.run) if calibrated else None for member in self._members
         )
-        self.compares_images = any(found is not None for found in self._training_images)
+        self.compares_images = any(found is not None for found in self.training_images)
 
     def _load(self, run: Run) -> Engine:
         options = self.options
@@ -188,7 +189,7 @@ class Predictor:
         spacing_mm = spacing_mm or self.options.spacing_mm
         # Those of the images themselves, before any averaging.
         features = [joined_features(of_member) for of_member in answers.said.plain]
-        unlike = unlike_any(self._training_images, answers.images, features)
+        unlike = unlike_any(self.training_images, answers.images, features)
         averaged = averaged_answers(self._members, answers.said)
         return [
             self._result(
@@ -217,6 +218,11 @@ class Predictor:
     def engine(self) -> Engine:
         """The engine that computes the (first) network."""
         return self._members[0].engine
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The engine of each run."""
+        return tuple(member.engine for member in self._members)
 
     @cached_property
     def weights_sha256(self) -> tuple[str, ...]:

@@ -1,12 +1,17 @@
-"""The images that a URL names: a file, a folder, or a pattern with `*`."""
+"""The images that a URL names: a file, a folder, or a pattern with `*`, `?` or `[`."""
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lexiseg.inference.file_systems import file_system, is_web_address, remote_errors, web_file_name
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 _MAGIC = frozenset("*?[")
 
@@ -22,11 +27,12 @@ def names_one_file(url: str) -> bool:
 def remote_files(url: str) -> Iterator[tuple[str, str]]:
     """Yield the URL and the name of each file that a URL names, sorted.
 
+    A file or folder that exists stands for itself, whatever its name holds, as in "s3://bucket/scan[1].png".
     The name is the path from the folder, or the last part of the URL of a file or a pattern. Hidden files are
     left out.
 
     Args:
-        url: A file, a folder (which is searched with its subfolders), or a pattern with `*`.
+        url: A file, a folder (which is searched with its subfolders), or a pattern.
 
     Raises:
         DataError: It cannot be reached.
@@ -37,8 +43,10 @@ def remote_files(url: str) -> Iterator[tuple[str, str]]:
         yield url, web_file_name(url)
         return
     with remote_errors(url):
-        if _MAGIC & set(path):
-            found = [(each, PurePosixPath(each).name) for each in sorted(system.glob(path))]
+        literal, pattern = _literal_part(system, path, is_web=is_web_address(url))
+        if pattern:
+            matches = sorted(system.glob(glob.escape(literal) + pattern))
+            found = [(each, PurePosixPath(each).name) for each in matches]
         elif system.isfile(path):
             found = [(path, PurePosixPath(path).name)]
         else:
@@ -47,3 +55,23 @@ def remote_files(url: str) -> Iterator[tuple[str, str]]:
         for each, name in found:
             if not any(part.startswith(".") for part in PurePosixPath(name).parts):
                 yield str(system.unstrip_protocol(each)), name
+
+
+def _literal_part(system: AbstractFileSystem, path: str, *, is_web: bool) -> tuple[str, str]:
+    """Return the beginning of a path that stands for itself, and the rest, which is a pattern or empty.
+
+    Args:
+        system: The file system.
+        path: The path.
+        is_web: Whether it is on a web server, where signs of patterns are always such: a server can answer
+            any path, so that each pattern would seem to exist.
+    """
+    parts = path.split("/")
+    for number, part in enumerate(parts):
+        if _MAGIC.isdisjoint(part):
+            continue
+        place = "/".join(parts[: number + 1])
+        if is_web or not (system.isfile(place) or system.isdir(place)):
+            before = "/".join([*parts[:number], ""])
+            return before, path.removeprefix(before)
+    return path, ""

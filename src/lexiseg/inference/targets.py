@@ -21,7 +21,7 @@ from lexiseg.files import fitting_name
 from lexiseg.inference.doubled_targets import refuse_same_names, replaced_positions, without_doubles
 from lexiseg.inference.earlier_outputs import EarlierOutputs
 from lexiseg.inference.file_systems import is_url, is_web_address, shown_url, web_file_name
-from lexiseg.inference.folder_walk import FoundFile, files_below
+from lexiseg.inference.folder_walk import FoundFile, files_below, is_broken_link
 from lexiseg.inference.image_sources import ImageSource, RemoteFile, TarMember
 from lexiseg.inference.remote_listing import names_one_file, remote_files
 from lexiseg.inference.tar_archives import archive_images, is_plain_tar
@@ -85,7 +85,9 @@ def find_images(
 
     Folders are searched with their subfolders; their structure is kept below the output folder. Hidden
     files and folders in them are left out, and so are the outputs of earlier predictions, unless the pattern
-    is the path of a single file. An image that several patterns name is taken once, under its first name.
+    is the path of a single file. A link that cannot be followed is listed where its ending is that of
+    an image: it fails when it is read. An image that several patterns name is taken once, under its first
+    name.
 
     An archive (.tar) stands for the images in it; of several members of one name the last one counts. A URL
     stands for a file, a folder or a pattern elsewhere.
@@ -176,7 +178,7 @@ class _Listing:
             for file in files_below(str(pattern)):
                 if file.real in self.of_volumes:
                     self.volume_files += 1
-                elif not _is_image(file.path):
+                elif not _is_image(file):
                     self._skip(file)
                 elif self._is_input(file, pattern=pattern):
                     self._take(kind, file.name, file.real)
@@ -184,7 +186,7 @@ class _Listing:
         for file in self._matches(pattern):
             if file.real in self.of_volumes:
                 self.volume_files += 1
-            elif is_plain_tar(file.path):
+            elif is_plain_tar(file.path) and not file.is_broken:
                 self._add_archive(file.path)
             elif self._is_input(file, pattern=pattern):
                 self._take(self._files, file.path, file.real)
@@ -230,10 +232,10 @@ class _Listing:
             return
         for match in sorted(glob.glob(_literal_folders(pattern), recursive=True)):
             hidden = os.path.basename(match).startswith(".")
-            if hidden or not os.path.isfile(match):
+            if hidden or not (os.path.isfile(match) or is_broken_link(match)):
                 continue
             file = _found(match, self._real_folder)
-            if file.real in self.of_volumes or is_plain_tar(match) or _is_image(match):
+            if file.real in self.of_volumes or is_plain_tar(match) or _is_image(file):
                 yield file
 
     def _is_input(self, file: FoundFile, *, pattern: Path) -> bool:
@@ -273,15 +275,19 @@ class _Listing:
 def _found(path: str, real_folder: Callable[[str], str]) -> FoundFile:
     """Return a file by its path."""
     folder, name = os.path.split(path)
-    place = real_folder(folder or ".")
-    real = os.path.realpath(path) if os.path.islink(path) else os.path.join(place, name)
-    return FoundFile(path=path, name=name, real=real, folder=place)
+    place, is_broken = real_folder(folder or "."), is_broken_link(path)
+    is_followed = os.path.islink(path) and not is_broken
+    real = os.path.realpath(path) if is_followed else os.path.join(place, name)
+    return FoundFile(path=path, name=name, real=real, folder=place, is_broken=is_broken)
 
 
-def _is_image(path: str) -> bool:
-    """Return whether a file is read as an image."""
+def _is_image(file: FoundFile) -> bool:
+    """Return whether a file is read as an image; a broken link that may stand for one fails then."""
     # The usual endings are known without an object for each path.
-    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES or is_image_file(Path(path))
+    if os.path.splitext(file.path)[1].lower() in IMAGE_SUFFIXES:
+        return True
+    path = Path(file.path)
+    return is_volume_file(path) or is_archive(path) if file.is_broken else is_image_file(path)
 
 
 def _nothing_found(pattern: str, earlier: int) -> str:
@@ -306,7 +312,7 @@ def expand(pattern: Path, is_wanted: Callable[[str], bool]) -> Iterator[Target]:
     """
     if pattern.is_dir():
         for found in files_below(str(pattern)):
-            if is_wanted(found.path):
+            if not found.is_broken and is_wanted(found.path):
                 yield _target(pattern / found.name, found.name)
     elif pattern.is_file():
         yield _target(pattern, pattern.name)

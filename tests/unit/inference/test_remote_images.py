@@ -126,6 +126,36 @@ def test_patterns_and_single_files(memory: Any) -> None:
         find_images(["memory://bucket/nowhere"])
 
 
+@pytest.mark.parametrize("name", ["scan[1]", "what?", "all*", "[ab]"])
+def test_names_with_the_signs_of_patterns(memory: Any, images: Path, name: str) -> None:
+    content = (images / "a.png").read_bytes()
+    for path in (f"{name}.png", f"{name}/p.png", "scan1.png", "whats.png", "scan1/q.png", "a/q.png"):
+        memory.pipe_file(f"/bucket/signs/{path}", content)
+    for pattern, label in (
+        (f"{name}.png", f"{name}.png"),
+        (name, f"{name}/p.png"),
+        (f"{name}/", f"{name}/p.png"),
+        (f"{name}/*.png", f"{name}/p.png"),
+        (f"{name}/[p].png", f"{name}/p.png"),
+        ("scan[0-9].png", "scan1.png"),
+        ("what[s].png", "whats.png"),
+    ):
+        (target,) = find_images([f"memory://bucket/signs/{pattern}"]).targets
+        assert target.label == f"memory:///bucket/signs/{label}"
+
+
+def test_signs_of_patterns_in_a_bucket(s3: str, images: Path) -> None:
+    system = fsspec.filesystem("s3")
+    for name in ("scan[1].png", "scan1.png", "data[1]/p.png", "data1/q.png"):
+        system.pipe_file(f"images/signs/{name}", (images / "a.png").read_bytes())
+    for pattern, name in (
+        ("scan[1].png", "scan[1].png"), ("scan[0-9].png", "scan1.png"), ("data[1]/", "data[1]/p.png"),
+        ("data[1]/*.png", "data[1]/p.png"), ("data[0-9]/*.png", "data1/q.png"),
+    ):  # fmt: skip
+        (target,) = find_images([f"s3://images/signs/{pattern}"]).targets
+        assert target.label == f"s3://images/signs/{name}"
+
+
 def test_a_web_server(web: str, tmp_path: Path, expected: dict[str, bytes]) -> None:
     summary = predict([f"{web}/a.png", f"{web}/exam/b.png"], tmp_path / "out")
     assert summary.done == 2

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from lexiseg.inference.targets import find_targets
+from lexiseg.inference.batch import predict_to_files
+from lexiseg.inference.targets import find_images, find_targets
+from lexiseg.inference.volumes.targets import find_volumes
+from threshold_predictor import Thresholds, write_image
 
 
 @pytest.mark.parametrize("folder", ["scan[1]", "what?", "all*", "a/b[x-z]/c"])
@@ -16,6 +20,33 @@ def test_folders_with_the_signs_of_patterns(tmp_path: Path, folder: str, pattern
     place.mkdir(parents=True)
     (place / "p1.png").write_bytes(b"x")
     assert [target.image for target in find_targets([place / pattern])] == [place / "p1.png"]
+
+
+@pytest.mark.parametrize("pattern", ["in", "in/*"])
+def test_links_that_cannot_be_followed_do_not_end_the_batch(tmp_path: Path, pattern: str) -> None:
+    folder, closed = tmp_path / "in", tmp_path / "closed"
+    write_image(folder / "a.png")
+    for name, target in (
+        ("loop", "loop"), ("b.png", "b.png"), ("c.png", "nothing.png"), ("d.png", f"{closed}/d.png"),
+        ("e.nii.gz", "nothing"), ("f.png", "a.png"),
+    ):  # fmt: skip
+        (folder / name).symlink_to(target)
+    write_image(closed / "d.png")
+    closed.chmod(0)
+    try:
+        can_read = os.access(closed, os.X_OK)  # root can
+        assert find_volumes([tmp_path / pattern]).targets == ()
+        found = find_images([tmp_path / pattern])
+        summary = predict_to_files(Thresholds(), found.targets, tmp_path / "out")  # type: ignore[arg-type]
+    finally:
+        closed.chmod(0o700)
+    # f.png is a.png.
+    assert summary.done == 1 + can_read
+    lost = [*(["b.png", "c.png"] if can_read else ["b.png", "c.png", "d.png"]), "e.nii.gz"]
+    assert [Path(image).name for image, _ in summary.failed] == lost
+    assert found.targets[0].image.name == "a.png"
+    if pattern == "in":
+        assert found.skipped[""].example.name == "loop"
 
 
 def test_patterns_of_folders_still_match(tmp_path: Path) -> None:

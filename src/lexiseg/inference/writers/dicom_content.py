@@ -21,6 +21,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.report_draft import report_draft
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.inference.word_sides import reasons_of_other_side, words_of_other_side
+from lexiseg.json_records import record_sha256
 from lexiseg.words.codes import Codes
 from lexiseg.words.flips import flip
 from lexiseg.words.half_features import Half
@@ -139,21 +140,28 @@ def fallback_date(predictor: Predictor) -> str:
 
 
 def algorithm_of(predictor: Predictor, shown: str, *more: tuple[str, str]) -> Algorithm:
-    """Return what made a prediction.
+    """Return what made a prediction: all that decides the result, as the UIDs of objects are made of it.
 
     Args:
         predictor: The predictor.
         shown: How grey values were shown to the network.
         *more: What else decides the result, as pairs of name and value.
     """
-    options, run = predictor.options, predictor.run
+    run = predictor.run
     parameters = [
         (f"weights {number} SHA-256", weights) for number, weights in enumerate(predictor.weights_sha256, 1)
     ]
-    if predictor.calibration is not None:
-        parameters.append(("calibrated", "yes"))
-    if options.flip_average:
+    parameters += _fitted(predictor)
+    if predictor.options.flip_average:
         parameters.append(("flip average", "yes"))
+    if predictor.options.spacing_mm is not None:
+        height, width = predictor.options.spacing_mm
+        parameters.append(("pixel spacing given", f"{height!r} x {width!r} mm"))
+    for number, engine in enumerate(predictor.engines, 1):
+        found = engine.description
+        # Without the number of a GPU: which of several computes decides nothing.
+        place = found.device.partition(":")[0]
+        parameters.append((f"engine {number}", f"{found.name} {found.version} {found.precision} on {place}"))
     parameters += [("shown", shown), *more]
     return Algorithm(
         name=Path(run.shown).name,
@@ -161,3 +169,14 @@ def algorithm_of(predictor: Predictor, shown: str, *more: tuple[str, str]) -> Al
         software_version=__version__,
         parameters=tuple(parameters),
     )
+
+
+def _fitted(predictor: Predictor) -> list[tuple[str, str]]:
+    """Return the hashes of what decides flags and expected Dice besides the weights."""
+    found = []
+    if predictor.calibration is not None:
+        found.append(("calibration SHA-256", record_sha256(predictor.calibration)))
+    for number, images in enumerate(predictor.training_images, 1):
+        if images is not None:
+            found.append((f"training images {number} SHA-256", record_sha256(images.record)))
+    return found

@@ -21,7 +21,8 @@ class ParquetWriter:
     """Writes `predictions.parquet` at the end of a batch, a row per image, from the lines of the batch.
 
     Each class has a column with its area, and each factor of the vocabulary has columns with the retrieved
-    phrase, its confidence and the measured phrase. A failed image has its error in its row.
+    phrase, its confidence and the measured phrase. A failed image has its error in its row. Bytes of a file
+    name that are not UTF-8 are escapes, as in the lines.
     """
 
     name = "parquet"
@@ -104,9 +105,17 @@ def _rows(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         content = parse_json(line)
         if "error" in content:
             failure = FailureRecord.model_validate(content)
-            yield {"image": failure.image, "error": failure.error, "code": failure.code}
+            row = {"image": failure.image, "error": failure.error, "code": failure.code}
         else:
-            yield _row(PredictionRecord.model_validate(content))
+            row = _row(PredictionRecord.model_validate(content))
+        yield {column: _storable(value) for column, value in row.items()}
+
+
+def _storable(value: Any) -> Any:
+    """Return a value whose texts can be stored: bytes of a file name that are not UTF-8 become escapes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return [_storable(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _row(record: PredictionRecord) -> dict[str, Any]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,10 +15,14 @@ import pytest
 from PIL import Image
 
 import lexiseg
+from lexiseg.errors import DiskError
 from lexiseg.extras import install_hint
+from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.targets import find_images
 from lexiseg.inference.writers import parquet
+from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Writer
 from refusals import refuses
+from threshold_predictor import Thresholds, write_image
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +57,75 @@ def test_rows_hold_what_lines_hold(out: Path) -> None:
         assert first[name] == lines[0][name], name
     assert (failed["error"], failed["code"], failed["flagged"]) == (lines[1]["error"], "LEX-DATA-013", None)
     assert first["error"] is None
+
+
+def test_a_name_that_is_not_utf8_is_escaped_as_in_the_lines(tmp_path: Path) -> None:
+    for name in ("good.png", "bad\udcff.png"):
+        write_image(tmp_path / "in" / name)
+    (tmp_path / "in" / "no\udcfe.png").write_bytes(b"no image")
+    predict(tmp_path)
+    rows = pq.read_table(tmp_path / "out" / "predictions.parquet").to_pylist()
+    images = tmp_path / "in"
+    assert [row["image"] for row in rows] == [
+        f"{images}/bad\\udcff.png", f"{images}/good.png", f"{images}/no\\udcfe.png",
+    ]  # fmt: skip
+    assert (rows[0]["name"], rows[0]["mask"]) == ("bad\\udcff", "masks/bad\\udcff.png")
+    assert "no\\udcfe.png" in rows[2]["error"]
+    lines = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
+    assert [f'"{row["image"]}"' in line for row, line in zip(rows, lines, strict=True)] == [True] * 3
+
+
+def test_a_table_that_cannot_be_written_leaves_a_batch_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(tmp_path / "in" / "a.png")
+
+    def full(*_: object, **__: object) -> None:
+        raise DiskError("No space.", code="LEX-DISK-000")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(parquet.ParquetWriter, "close", full)
+        with pytest.raises(DiskError, match="No space"):
+            predict(tmp_path)
+    assert not (tmp_path / "out" / "predictions.jsonl").exists()
+    done: list[str] = []
+    predict(tmp_path, on_resumed=done.append)
+    assert done == [str(tmp_path / "in" / "a.png")]
+    assert (tmp_path / "out" / "predictions.jsonl").is_file()
+    assert pq.read_table(tmp_path / "out" / "predictions.parquet").num_rows == 1
+
+
+def test_all_writers_are_closed_where_one_fails(tmp_path: Path) -> None:
+    write_image(tmp_path / "in" / "a.png")
+    closed: list[tuple[str, bool]] = []
+
+    class Own(ImageWriter):
+        folder, suffix = "own", ".txt"
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def write(self, image: PredictedImage, batch: Batch) -> None:
+            pass
+
+        def close(self, batch: Batch, *, finished: bool) -> None:
+            closed.append((self.name, finished))
+            if self.name == "second":
+                raise ValueError("cannot be closed")
+
+    with pytest.raises(ValueError, match="cannot be closed"):
+        predict(tmp_path, writers=(Own("first"), Own("second"), Own("third")))
+    assert closed == [("first", True), ("second", True), ("third", False)]
+
+
+def predict(folder: Path, writers: Sequence[str | Writer] = ("mask", "parquet"), **options: Any) -> None:
+    targets = find_images([folder / "in"]).targets
+    bright = cast(Predictor, BrightWithoutWords())
+    lexiseg.predict_to_files(bright, targets, folder / "out", writers=writers, **options)
+
+
+class BrightWithoutWords(Thresholds):
+    run = SimpleNamespace(**vars(Thresholds.run), spoken_vocabulary=None)
 
 
 def test_a_table_of_an_earlier_batch_does_not_stay(out: Path) -> None:

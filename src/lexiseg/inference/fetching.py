@@ -1,0 +1,74 @@
+"""Images from elsewhere as temporary files of a batch; a refused image is a failure of this image alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+
+from lexiseg.errors import DataError, UsageError
+from lexiseg.inference.file_systems import is_refusal
+from lexiseg.inference.image_sources import ImageSource
+from lexiseg.inference.staging import stage
+
+#: Images in a row that are refused before it is asked whether any image can still be read.
+MOST_REFUSED = 32
+
+
+class Fetching:
+    """Fetches the images of a batch; several threads may call it.
+
+    A server that refuses one image may give the others. Where it refuses all, the credentials are at fault,
+    and the batch stops, so that it can go on with others.
+
+    Args:
+        folder: The output folder, which this process owns.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._lock = folder, Lock()
+        self._readable: ImageSource | None = None
+        self._refused = 0
+
+    def note_readable(self, source: ImageSource) -> None:
+        """Remember an image that could be read."""
+        with self._lock:
+            self._readable, self._refused = source, 0
+
+    def fetch(self, source: ImageSource) -> Path:
+        """Copy an image to a temporary file.
+
+        Args:
+            source: The image.
+
+        Raises:
+            DataError: The image cannot be read, is refused, or is too large.
+            UsageError: There are no credentials, or no image can be read with them.
+            DiskError: There is no space or no permission.
+        """
+        try:
+            file = stage(source, self._folder)
+        except UsageError as error:
+            if not is_refusal(error) or self._can_read_nothing():
+                raise
+            raise DataError(
+                f"{source.label} is refused or gone ({error.__cause__}), while the batch goes on with other "
+                "images. Check that it exists, and that your credentials may read it.",
+                code="LEX-DATA-1817",
+            ) from error
+        self.note_readable(source)
+        return file
+
+    def _can_read_nothing(self) -> bool:
+        """Count a refused image; return whether many in a row are, and none that was read can be read."""
+        with self._lock:
+            self._refused += 1
+            if self._refused < MOST_REFUSED:
+                return False
+            if self._readable is not None:
+                try:
+                    stage(self._readable, self._folder).unlink()
+                except (DataError, UsageError):
+                    return True
+                self._refused = 0
+                return False
+            return True

@@ -1,0 +1,121 @@
+"""Images at URLs that a server refuses: one alone is a failure, all of them stop the batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from lexiseg.inference.batch import predict_to_files
+from lexiseg.inference.fetching import MOST_REFUSED
+from lexiseg.inference.targets import find_images
+from refusals import refuses
+from threshold_predictor import Thresholds, write_image
+
+COUNT = MOST_REFUSED + 8
+
+
+class NoCredentialsError(Exception):
+    """As botocore names it."""
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Any]:
+    system = fsspec.filesystem("memory")
+    content = write_image(tmp_path / "a.png").read_bytes()
+    for number in range(COUNT):
+        system.pipe_file(f"/refused/{number:02}.png", content)
+    yield system
+    system.rm("/refused", recursive=True)
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let the server refuse images by their numbers."""
+    get_file = MemoryFileSystem.get_file
+
+    def choose(is_refused: Callable[[int], bool], error: type[Exception] = PermissionError) -> None:
+        def answer(self: Any, path: str, *args: Any, **kwargs: Any) -> None:
+            if is_refused(int(Path(path).stem)):
+                raise error("Forbidden")
+            get_file(self, path, *args, **kwargs)
+
+        monkeypatch.setattr(MemoryFileSystem, "get_file", answer)
+
+    return choose
+
+
+def predict(out: Path, **options: Any) -> Any:
+    targets = find_images(["memory://refused"], out=out).targets
+    return predict_to_files(Thresholds(), targets, out, **options)  # type: ignore[arg-type]
+
+
+def test_one_refused_image_is_a_failure(memory: Any, refuse: Callable[..., None], tmp_path: Path) -> None:
+    refuse(lambda number: number == 1)
+    summary = predict(tmp_path / "out")
+    ((image, reason),) = summary.failed
+    assert (summary.done, image) == (COUNT - 1, "memory:///refused/01.png")
+    assert "refused or gone (Forbidden)" in reason
+    lines = [json.loads(line) for line in summary.results.open()]
+    assert [line["code"] for line in lines if "error" in line] == ["LEX-DATA-1817"]
+
+
+@pytest.mark.parametrize("readable", [0, COUNT - 1])
+def test_many_refused_images_are_failures_where_another_can_be_read(
+    memory: Any, refuse: Callable[..., None], tmp_path: Path, readable: int
+) -> None:
+    for number in range(1, 10) if readable else ():  # so there are too few before the readable one
+        memory.rm(f"/refused/{number:02}.png")
+    refuse(lambda number: number != readable)
+    summary = predict(tmp_path / "out")
+    assert summary.done == 1
+    assert len(summary.failed) == (COUNT - 10 if readable else COUNT - 1)
+
+
+def test_where_all_are_refused_the_batch_stops(
+    memory: Any, refuse: Callable[..., None], tmp_path: Path
+) -> None:
+    refuse(lambda _: True)
+    with refuses("LEX-USE-1284", "not accepted"):
+        predict(tmp_path / "out")
+
+
+def test_credentials_that_expire_stop_the_batch_which_then_goes_on(
+    memory: Any, refuse: Callable[..., None], tmp_path: Path
+) -> None:
+    tries = iter(range(10**6))
+    refuse(lambda _: next(tries) >= 3)
+    with refuses("LEX-USE-1284", "not accepted"):
+        predict(tmp_path / "out")
+    assert not list((tmp_path / "out").glob(".lexiseg-part*"))
+    refuse(lambda _: False)
+    assert predict(tmp_path / "out").done == COUNT
+
+
+def test_a_batch_that_goes_on_knows_what_could_be_read(
+    memory: Any, refuse: Callable[..., None], tmp_path: Path
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict(tmp_path / "out", on_result=stop)
+    lines = (tmp_path / "out" / "predictions.jsonl.partial").read_text().splitlines()
+    finished = {int(Path(json.loads(line)["image"]).stem) for line in lines}
+    refuse(lambda number: number not in finished)
+    summary = predict(tmp_path / "out")
+    assert summary.resumed == summary.done == len(finished) > 0
+    assert len(summary.failed) == COUNT - len(finished)
+
+
+def test_without_credentials_the_batch_stops_at_once(
+    memory: Any, refuse: Callable[..., None], tmp_path: Path
+) -> None:
+    refuse(lambda number: number == 1, NoCredentialsError)
+    with refuses("LEX-USE-1284", "missing"):
+        predict(tmp_path / "out")
