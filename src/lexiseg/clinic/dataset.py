@@ -53,6 +53,7 @@ _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 _DOCUMENT = "1.2.840.10008.5.1.4.1.1.104."
 _PRESENTATION_STATE = "1.2.840.10008.5.1.4.1.1.11."
 _REPORT = "1.2.840.10008.5.1.4.1.1.88."
+_RADIOTHERAPY = "1.2.840.10008.5.1.4.1.1.481."
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 
 # Values from this size on stay on the disk where only the other ones are needed.
@@ -136,8 +137,8 @@ def read_image_dataset(content: bytes, path: Path) -> Dataset:
     """Read a DICOM file that holds an image.
 
     Raises:
-        DataError: The file is damaged, or holds a document, a presentation state, a report, a segmentation,
-            an index or something else without pixels.
+        DataError: The file is damaged, or holds a document, a presentation state, a report, an object of
+            radiotherapy, a segmentation, an index or something else without pixels.
     """
     dataset = read_dataset(content, path)
     refuse_other_kinds(dataset, path)
@@ -203,8 +204,8 @@ def refuse_other_kinds(dataset: Dataset, path: Path) -> None:
         path: Its name, for messages.
 
     Raises:
-        DataError: It is a document, a presentation state, a report, a segmentation, an index or something
-            else without pixels, or it is damaged.
+        DataError: It is a document, a presentation state, a report, an object of radiotherapy, a
+            segmentation, an index or something else without pixels, or it is damaged.
     """
     with damage_named(path):
         _refuse_other_kinds(dataset, path)
@@ -235,6 +236,12 @@ def _refuse_other_kinds(dataset: Dataset, path: Path) -> None:
     if kind.startswith(_REPORT):
         raise DataError(
             f"{path} is a structured report ({_name(kind)}), not an image. Leave it out.", code="LEX-DATA-943"
+        )
+    if kind.startswith(_RADIOTHERAPY):
+        # Doses and images of the treatment beam hold pixels too.
+        raise DataError(
+            f"{path} is an object of radiotherapy ({_name(kind)}), not a diagnostic image. Leave it out.",
+            code="LEX-DATA-1813",
         )
     if kind in _SEGMENTATIONS:
         raise DataError(

@@ -23,6 +23,8 @@ def is_segmentation(dataset: Dataset) -> bool:
 def segmentation_labels(dataset: Dataset, path: Path, *, pixel_limit: int) -> npt.NDArray[np.uint32]:
     """Return the segment number of each pixel, 0 where there is none; of a segmentation of one image.
 
+    They are on the grid of the segmentation; `segmentation_plane` knows the turn to that of the image.
+
     Probabilities (FRACTIONAL) of at least one half count. Where segments overlap, the first one counts.
 
     Args:
@@ -73,6 +75,8 @@ def labels_of_image(
 ) -> npt.NDArray[np.uint32]:
     """Return the segment number of each pixel of one image of a segmented series; 0 where there is none.
 
+    They are on the grid of the segmentation; `segmentation_plane` knows the turn to that of the image.
+
     Probabilities (FRACTIONAL) of at least one half count. Where segments overlap, the first one counts. An
     image without a frame has no segment.
 
@@ -92,7 +96,7 @@ def labels_of_image(
     half = (int(dataset.get("MaximumFractionalValue", 255)) + 1) // 2 if kind == "FRACTIONAL" else 1
     labels = np.zeros((int(dataset.get("Rows", 0)), int(dataset.get("Columns", 0))), np.uint32)
     for index in range(number_of_frames(dataset)):
-        if instance not in _images_of_frame(dataset, path, index):
+        if instance not in images_of_frame(dataset, path, index):
             continue
         frame = decode_frame(dataset, path, index, pixel_limit=pixel_limit)
         if kind == "LABELMAP":
@@ -102,8 +106,17 @@ def labels_of_image(
     return labels
 
 
-def _images_of_frame(dataset: Dataset, path: Path, index: int) -> set[str]:
-    """Return the UIDs of the images that a frame is derived from."""
+def images_of_frame(dataset: Dataset, path: Path, index: int) -> set[str]:
+    """Return the UIDs of the images that a frame is derived from.
+
+    Args:
+        dataset: The segmentation.
+        path: Its name, for messages.
+        index: The frame, from 0.
+
+    Raises:
+        DataError: The frame names no image.
+    """
     try:
         found = {
             str(image.ReferencedSOPInstanceUID)

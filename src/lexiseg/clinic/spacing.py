@@ -9,6 +9,9 @@ from lexiseg.clinic.facts import PixelSpacing
 
 _PROJECTIONS = frozenset({"CR", "DX", "RG", "MG", "XA", "RF", "XRF", "IO", "PX", "DR"})
 _SECTIONS = frozenset({"CT", "MR", "PT", "NM", "ST"})
+#: Share by which the two spacings of a radiograph may differ because they are rounded; a correction for the
+#: magnification changes them by more.
+_ROUNDED = 0.01
 _CENTIMETRES = 3
 _TISSUE = 1
 
@@ -53,8 +56,9 @@ def pixel_spacing(dataset: Dataset, frame: int) -> PixelSpacing:
 
 def _of_radiograph(dataset: Dataset, stated: list[float], imager: list[float]) -> PixelSpacing:
     body, detector = _pair(stated), _pair(imager)
-    if body is not None and (dataset.get("PixelSpacingCalibrationType") or detector not in (None, body)):
-        # Values that differ from the detector's have been corrected for the magnification.
+    # Values that differ from the detector's have been corrected for the magnification.
+    is_corrected = body is not None and detector is not None and not _are_the_same(body, detector)
+    if body is not None and (dataset.get("PixelSpacingCalibrationType") or is_corrected):
         return PixelSpacing(mm=body, origin="calibrated")
     at_detector = detector or body
     if at_detector is None:
@@ -64,6 +68,11 @@ def _of_radiograph(dataset: Dataset, stated: list[float], imager: list[float]) -
         height, width = (step / magnification[0] for step in detector)
         return PixelSpacing(mm=(height, width), origin="calibrated")
     return PixelSpacing(mm=at_detector, origin="detector", reason=_NOT_CALIBRATED)
+
+
+def _are_the_same(first: tuple[float, float], second: tuple[float, float]) -> bool:
+    """Return whether two spacings differ by rounding only."""
+    return all(abs(a / b - 1) <= _ROUNDED for a, b in zip(first, second, strict=True))
 
 
 def _of_ultrasound(dataset: Dataset) -> PixelSpacing:

@@ -60,6 +60,36 @@ class _Member:
     entry: zipfile.ZipInfo | tarfile.TarInfo
 
 
+@dataclass
+class _Allowance:
+    """The bytes that an archive and those inside it may declare together, and those declared so far."""
+
+    archive: Path
+    allowed: int
+    used: int = 0
+
+    def check(self, archive: Path, declared: int) -> None:
+        """Refuse an archive that declares more bytes than are left.
+
+        Raises:
+            DataError: It does.
+        """
+        if self.used + declared <= self.allowed:
+            return
+        if archive == self.archive:
+            raise DataError(
+                f"{archive} declares {counted(declared, 'byte')}; an archive of its size may hold at most "
+                f"{self.allowed:,}. Nothing was extracted.",
+                code="LEX-DATA-057",
+            )
+        raise DataError(
+            f"{archive} declares {counted(declared, 'byte')}; {self.archive.name} and the archives inside it "
+            f"may hold at most {self.allowed:,} together, of which {self.allowed - self.used:,} are left. "
+            "Unpack the archives yourself, and give the folder.",
+            code="LEX-DATA-1814",
+        )
+
+
 def is_archive(path: Path) -> bool:
     """Return whether a file's name is that of an archive that `extract` reads; hidden files are not."""
     # macOS writes a hidden "._a.zip" beside each "a.zip"; it is not an archive.
@@ -85,8 +115,11 @@ def archived_files(archive: Path) -> tuple[ArchivedFile, ...]:
     Raises:
         DataError: It is damaged, or a member is a link, a device or a path outside the target folder.
     """
+    allowance = _Allowance(archive, _allowed_bytes(archive))
     with _opened(archive) as opened:
-        return tuple(ArchivedFile(member.name, member.size) for member in _members(archive, opened))
+        return tuple(
+            ArchivedFile(member.name, member.size) for member in _members(archive, opened, allowance)
+        )
 
 
 def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> None:
@@ -101,22 +134,31 @@ def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> N
 
     Raises:
         DataError: The file is not an archive or is damaged; a member is a link or device, or would be written
-            outside the folder; or the archive declares more bytes than an archive of its size may hold.
+            outside the folder; or the archive and those inside it declare more bytes than an archive of its
+            size may hold.
         DiskError: There is not enough space for the declared bytes.
     """
-    archive, folder = Path(archive), Path(folder)
+    archive = Path(archive)
+    _extract(archive, Path(folder), depth, _Allowance(archive, _allowed_bytes(archive)))
+
+
+def _extract(archive: Path, folder: Path, depth: int, allowance: _Allowance) -> None:
+    """Extract an archive, and those inside it, which declare at most the bytes of the allowance together."""
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with _opened(archive) as opened:
-        members = list(_members(archive, opened))
-        _check_size(archive, members, folder)
+        members = list(_members(archive, opened, allowance))
+        declared = sum(member.size for member in members)
+        allowance.check(archive, declared)
+        _check_space(archive, declared, folder)
+        allowance.used += declared
         for member in members:
             _write(archive, opened, member, folder)
     if depth <= 1:
         return
     for inner in dict.fromkeys(folder / member.name for member in members if is_archive(Path(member.name))):
         suffix = next(suffix for suffix in _SUFFIXES if inner.name.lower().endswith(suffix))
-        extract(inner, inner.with_name(inner.name[: -len(suffix)]), depth=depth - 1)
+        _extract(inner, inner.with_name(inner.name[: -len(suffix)]), depth - 1, allowance)
         inner.unlink()
 
 
@@ -165,13 +207,21 @@ def _opened_tar(archive: Path, file: BinaryIO) -> tarfile.TarFile:
         ) from error
 
 
-def _members(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile) -> Iterator[_Member]:
-    """Yield the files; refuse everything except plain files and folders below the target folder."""
-    entries = opened.infolist() if isinstance(opened, zipfile.ZipFile) else _tar_entries(archive, opened)
+def _members(
+    archive: Path, opened: zipfile.ZipFile | tarfile.TarFile, allowance: _Allowance
+) -> Iterator[_Member]:
+    """Yield the files; refuse everything except plain files and folders below the target folder.
+
+    A backslash separates folders, as in archives of some Windows programs.
+    """
+    entries = (
+        opened.infolist() if isinstance(opened, zipfile.ZipFile) else _tar_entries(archive, opened, allowance)
+    )
     for entry in entries:
         if isinstance(entry, zipfile.ZipInfo):
+            entry.filename = name = entry.filename.replace("\\", "/")
             mode = stat.S_IFMT(entry.external_attr >> 16)
-            name, size, is_folder = entry.filename, entry.file_size, entry.is_dir()
+            size, is_folder = entry.file_size, entry.is_dir()
             is_plain = is_folder or mode in (0, stat.S_IFREG)
             if entry.flag_bits & _ENCRYPTED:
                 raise DataError(
@@ -180,52 +230,51 @@ def _members(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile) -> Iterat
                     code="LEX-DATA-1593",
                 )
         else:
-            name, size, is_folder = entry.name, entry.size, entry.isdir()
+            entry.name = name = entry.name.replace("\\", "/")
+            size, is_folder = entry.size, entry.isdir()
             is_plain = is_folder or entry.isreg()
-        if not is_plain:
-            raise DataError(
-                f"{archive} holds {name!r}, which is a link or device; nothing was extracted.",
-                code="LEX-DATA-055",
-            )
-        if not _stays_inside(name):
-            raise DataError(
-                f"{archive} holds {name!r}, a path outside the target folder; nothing was extracted.",
-                code="LEX-DATA-056",
-            )
+        _refuse_unsafe(archive, name, is_plain=is_plain)
         if not is_folder:
             yield _Member(name, size, entry)
 
 
-def _tar_entries(archive: Path, opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+def _tar_entries(archive: Path, opened: tarfile.TarFile, allowance: _Allowance) -> Iterator[tarfile.TarInfo]:
     """Yield the entries of a .tar archive, until they declare too many bytes.
 
     What lies behind a content is found by reading it, so a compressed bomb would be decompressed.
 
     Raises:
-        DataError: They declare more bytes than an archive of its size may hold.
+        DataError: They declare more bytes than are left.
     """
-    declared, allowed = 0, _allowed_bytes(archive)
+    declared = 0
     for entry in opened:
         declared += entry.size
-        if declared > allowed:
-            raise _too_large(archive, declared, allowed)
+        allowance.check(archive, declared)
         yield entry
 
 
-def _stays_inside(name: str) -> bool:
-    """Return whether a member's name is a relative path without "..", on every operating system."""
+def _refuse_unsafe(archive: Path, name: str, *, is_plain: bool) -> None:
+    """Refuse a link or a device, and a path that leads out of the target folder.
+
+    Raises:
+        DataError: It is one.
+    """
+    if not is_plain:
+        raise DataError(
+            f"{archive} holds {name!r}, which is a link or device; nothing was extracted.",
+            code="LEX-DATA-055",
+        )
     path = PurePosixPath(name)
-    return bool(path.parts) and not (
-        path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0] or "\0" in name
-    )
+    stays_inside = path.parts and not (path.is_absolute() or ".." in path.parts or ":" in path.parts[0])
+    if not stays_inside or "\0" in name:
+        raise DataError(
+            f"{archive} holds {name!r}, a path outside the target folder; nothing was extracted.",
+            code="LEX-DATA-056",
+        )
 
 
-def _check_size(archive: Path, members: list[_Member], folder: Path) -> None:
-    """Refuse an archive that declares more bytes than its size allows, or than fit on the disk."""
-    declared = sum(member.size for member in members)
-    allowed = _allowed_bytes(archive)
-    if declared > allowed:
-        raise _too_large(archive, declared, allowed)
+def _check_space(archive: Path, declared: int, folder: Path) -> None:
+    """Refuse an archive that declares more bytes than fit on the disk."""
     free = shutil.disk_usage(folder).free
     if declared > free:
         raise DiskError(
@@ -237,14 +286,6 @@ def _check_size(archive: Path, members: list[_Member], folder: Path) -> None:
 
 def _allowed_bytes(archive: Path) -> int:
     return max(FREE_BYTES, MAX_RATIO * archive.stat().st_size)
-
-
-def _too_large(archive: Path, declared: int, allowed: int) -> DataError:
-    return DataError(
-        f"{archive} declares {counted(declared, 'byte')}; an archive of its size may hold at most "
-        f"{allowed:,}. Nothing was extracted.",
-        code="LEX-DATA-057",
-    )
 
 
 def _write(archive: Path, opened: zipfile.ZipFile | tarfile.TarFile, member: _Member, folder: Path) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lexiseg.clinic.detection import DICOM_SUFFIXES, is_dicom, is_dicom_file, may_be_dicom
+from lexiseg.clinic.detection import DICOM_SUFFIXES, is_dicom, is_dicom_file, may_be_dicom, require_dicom
 from lexiseg.clinic.facts import ImageFacts
+from lexiseg.clinic.orientation import NO_TURN, Turn
 from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.data.decoding.container import BROKEN, broken, open_image
 from lexiseg.data.decoding.dicom import dicom_mask_values, dicom_pixels, open_dicom_image
@@ -87,7 +88,7 @@ def read_content(path: Path) -> bytes:
 
         if is_slice(path) and path.parent.is_file():
             return slice_content(path)
-    if path.name.endswith(LABELS_ENDING) and path.parent.parent.is_file():
+    if _is_of_series(path):
         from lexiseg.data.volumes.segmented_images import segmented_image
 
         return segmented_image(path)
@@ -100,6 +101,31 @@ def read_content(path: Path) -> bytes:
         if error.errno in (errno.EMFILE, errno.ENFILE):  # it says nothing about this file
             raise disk_error(path, error) from error
         raise DataError(f"{path} cannot be read: {error.strerror or error}.", code="LEX-DATA-010") from error
+
+
+def mask_turn(content: bytes, mask: Path, image: Path) -> Turn:
+    """Return the turn from the grid of a mask to the stored grid of its image; only segmentations have one.
+
+    Args:
+        content: The mask, as `read_content` returns it.
+        mask: Its path.
+        image: The path of the image.
+
+    Raises:
+        DataError: A DICOM segmentation lies in another plane than the image, or a file is damaged.
+        UsageError: A file is a DICOM file, and pydicom is not installed.
+    """
+    if not is_dicom(content) and not _is_of_series(mask):
+        return NO_TURN
+    require_dicom(mask)
+    from lexiseg.data.volumes.segmented_images import turn_to_image
+
+    return turn_to_image(content, mask, image)
+
+
+def _is_of_series(path: Path) -> bool:
+    """Return whether a path is that of the labels of an image in a segmentation of a series."""
+    return path.name.endswith(LABELS_ENDING) and path.parent.parent.is_file()
 
 
 def is_image_file(path: Path) -> bool:

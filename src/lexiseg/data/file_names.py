@@ -16,13 +16,15 @@ PATIENT_PATTERNS = (
     re.compile(r"(?:^|[_-])(s\d+)-e\d+(?:-r\d+)?$"),
 )
 
+_NAMING_A_PATIENT = "patient|subject|subj|sub|pat|pid|person|proband|volunteer"
+
 #: A word for a patient with a number, and something after it that tells images of the patient apart, as in
 #: "patient001_slice2", in lower case. The id is everything up to the number: a hospital in front is a part of
-#: it.
+#: it. The first such word counts: a patient can have several cases.
 _PATIENT_WORD = re.compile(
-    r"^((?:.*[_\-. ])?(?:patient|subject|subj|sub|pat|pid|case|person|proband|volunteer)[_\-. ]?[0-9]+)"
-    r"(?:[_\-. ]|(?=[a-z]))."
+    rf"^((?:.*?[_\-. ])??(?P<word>{_NAMING_A_PATIENT}|case)[_\-. ]?[0-9]+)(?:[_\-. ]|(?=[a-z]))."
 )
+_LATER_WORD = re.compile(rf"[_\-. ](?:{_NAMING_A_PATIENT})[_\-. ]?[0-9]")
 
 #: The letter alone, as in "P12_3": it counts only if all names look like this.
 _PATIENT_LETTER = re.compile(r"^(p[0-9]+)[_\-. ].")
@@ -75,7 +77,7 @@ def _patients_of_known_forms(stems: Sequence[str]) -> tuple[list[str | None], st
     """Find patient ids in names of a known form; unknown where the form is not certain."""
     ids = [_first_group(PATIENT_PATTERNS, stem) for stem in stems]
     if not any(ids):
-        ids = [_first_group((_PATIENT_WORD,), stem.lower()) for stem in stems]
+        ids = [_patient_of_word(stem.lower()) for stem in stems]
         if not any(ids):
             ids = [_first_group((_PATIENT_LETTER,), stem.lower()) for stem in stems]
             ids = ids if all(ids) else [None] * len(ids)
@@ -87,6 +89,16 @@ def _patients_of_known_forms(stems: Sequence[str]) -> tuple[list[str | None], st
     known = sum(patient is not None for patient in ids)
     example = next(stem for stem, patient in zip(stems, ids, strict=True) if patient)
     return ids, f"Patient ids are read from file names such as {example} ({known} of {len(ids)} images)."
+
+
+def _patient_of_word(stem: str) -> str | None:
+    """Return the name up to its first word for a patient with a number; None for none, or an unclear one."""
+    match = _PATIENT_WORD.search(stem)
+    if match is None:
+        return None
+    # In "case1_patient3_x", patient3 may have other cases too.
+    is_unclear = match["word"] == "case" and _LATER_WORD.search(stem, match.end(1)) is not None
+    return None if is_unclear else match.group(1)
 
 
 def shared_beginnings(stems: Sequence[str]) -> list[str | None]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lexiseg.clinic.burned_in_text import text_regions
-from lexiseg.clinic.detection import is_dicom
+from lexiseg.clinic.detection import DICOMDIR, HEAD_BYTES, has_preamble, is_dicom, require_dicom
+from lexiseg.clinic.identifying_data import Sign, header_signs, path_signs
 from lexiseg.clinic.view import View
 from lexiseg.data.decode import is_image_file, read_content
 from lexiseg.data.readers import read_image_with_facts
@@ -45,8 +46,9 @@ class IdentifyingReport(FileRecord):
     Attributes:
         schema_version: Version of this schema.
         images: Number of images whose pixels were looked at.
-        others: Number of files of which only the path was looked at.
-        unread: Files that look like images and could not be read, with the reason.
+        others: Number of files of which only the path was looked at, and the header of an index (DICOMDIR).
+        unread: Files whose pixels could not be read, with the reason; the signs of DICOM headers are in
+            `signs` even so.
         signs: The signs, by kind and detail.
     """
 
@@ -124,30 +126,53 @@ def check_identifying(
 
 
 def _look_at(file: Path, root: Path) -> _FileSigns:
-    """Return the signs of one file."""
-    from lexiseg.clinic.identifying_data import Sign, header_signs, path_signs
-
+    """Return the signs of one file; those of the header stay where the pixels cannot be read."""
     name = file.relative_to(root)
-
-    def pairs(signs: Iterable[Sign]) -> tuple[tuple[str, str], ...]:
-        return tuple((sign.kind, sign.detail) for sign in signs)
-
-    if not is_image_file(file):
-        return _FileSigns(pairs(path_signs(name)), is_image=False, unread=None)
+    is_image = is_image_file(file)
+    signs = _pairs(path_signs(name))
+    if not is_image and not _has_dicom_preamble(file):
+        return _FileSigns(signs, is_image=False, unread=None)
     try:
         content = read_content(file)
-        signs = pairs(path_signs(name))
-        if is_dicom(content):
-            from lexiseg.clinic.dataset import read_dataset
-
-            dataset = read_dataset(content, file)
-            signs = pairs((*header_signs(dataset), *path_signs(name, dataset)))
-        pixels = read_image_with_facts(file, _FIRST_FRAME if is_dicom(content) else View()).pixels
+        of_dicom = is_dicom(content)
+        if of_dicom:
+            signs = _signs_of_dicom(content, file, name)
+        if not is_image and file.name.upper() == DICOMDIR:
+            return _FileSigns(signs, is_image=False, unread=None)
+        pixels = read_image_with_facts(file, _FIRST_FRAME if of_dicom else View()).pixels
     except DataError as error:
-        return _FileSigns(pairs(path_signs(name)), is_image=False, unread=f"{error} [{error.code}]")
+        return _FileSigns(signs, is_image=False, unread=f"{error} [{error.code}]")
     if text_regions(pixels):
         signs = (*signs, ("pixels", "a region that looks like text"))
     return _FileSigns(signs, is_image=True, unread=None)
+
+
+def _signs_of_dicom(content: bytes, file: Path, name: Path) -> tuple[tuple[str, str], ...]:
+    """Return the signs in the header and in the path of a DICOM file of any kind.
+
+    Raises:
+        DataError: It is damaged.
+        UsageError: pydicom is not installed.
+    """
+    require_dicom(file)
+    from lexiseg.clinic.dataset import damage_named, read_dataset
+
+    dataset = read_dataset(content, file)
+    with damage_named(file):
+        return _pairs((*header_signs(dataset), *path_signs(name, dataset)))
+
+
+def _has_dicom_preamble(file: Path) -> bool:
+    """Return whether a file that is not named like an image is a DICOM file, such as an index (DICOMDIR)."""
+    try:
+        with file.open("rb") as opened:
+            return has_preamble(opened.read(HEAD_BYTES))
+    except OSError:
+        return False
+
+
+def _pairs(signs: Iterable[Sign]) -> tuple[tuple[str, str], ...]:
+    return tuple((sign.kind, sign.detail) for sign in signs)
 
 
 def _refuse(root: Path, report: IdentifyingReport) -> None:
@@ -164,8 +189,8 @@ def _refuse(root: Path, report: IdentifyingReport) -> None:
         )
     if report.unread:
         raise DataError(
-            f"{root}: {_counted(tuple(report.unread))} could not be read, so nothing is known of them: "
-            f"{'; '.join(list(report.unread.values())[:_NAMED])}",
+            f"{root}: {_counted(tuple(report.unread))} could not be read, so nothing is known of "
+            f"what they show: {'; '.join(list(report.unread.values())[:_NAMED])}",
             code="LEX-DATA-1262",
         )
 

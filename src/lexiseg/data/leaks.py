@@ -239,7 +239,7 @@ def _small_jpeg_at(path: Path, modified: int, size: int) -> bytes:
     """Return a digest of a JPEG decoded at an eighth of its size: equal for copies with other metadata."""
     try:
         with Image.open(path) as image:
-            image.draft(None, (image.width // _EIGHTH, image.height // _EIGHTH))
+            image.draft(None, (max(1, image.width // _EIGHTH), max(1, image.height // _EIGHTH)))
             return hashlib.sha256(image.convert("RGB").tobytes()).digest()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be decoded: {error}", code="LEX-DATA-701") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from lexiseg.data.decoding.mask_pixels import MaskPixels
 from lexiseg.data.grey_masks import MAX_INFERRED_CLASSES, grey_coding
 from lexiseg.data.mask_coding import UNKNOWN_LABEL, Kind, MaskCoding, colour_name
 from lexiseg.data.mask_histograms import MaskHistogram, mask_histograms
+from lexiseg.data.mask_palettes import BY_INDEX, agree_on_palette, for_test_palettes
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
 
@@ -25,7 +25,8 @@ def infer_mask_coding(
     """Infer the coding from the value sets of all masks.
 
     The masks of a test split add no class. Where they write the same two classes with other values, these
-    values are read too. Values that stand for no class are refused when the mask is read.
+    values are read too; where they have another palette, all masks are read by colour. Values that stand for
+    no class are refused when the mask is read.
 
     Args:
         paths: Mask files that decide what the classes are.
@@ -40,10 +41,14 @@ def infer_mask_coding(
     """
     histograms = mask_histograms(paths, skip_unreadable=skip_unreadable)
     coding, notes = coding_of_histograms(histograms)
-    if not test_paths or coding.num_classes > 2:
+    if not test_paths or (coding.num_classes > 2 and not coding.indexed):
         return coding, notes
     # An unreadable mask of the test split is an error where its pixels are needed.
     more = mask_histograms(test_paths, skip_unreadable=True)
+    if coding.indexed and (by_colour := for_test_palettes(coding, histograms, more)) is not None:
+        return by_colour[0], by_colour[1] + tuple(_as_expected(histograms, coding))
+    if coding.num_classes > 2:
+        return coding, notes
     try:
         wider, wider_notes = coding_of_histograms([*histograms, *more])
     except DataError:
@@ -65,8 +70,8 @@ def coding_of_histograms(histograms: Sequence[MaskHistogram]) -> tuple[MaskCodin
             "dataset.yaml.",
             code="LEX-DATA-044",
         )
-    indexed, histograms = _agree_on_palette(histograms)
-    assumptions = ["Masks with a palette are read by palette index."] if indexed else []
+    indexed, histograms = agree_on_palette(histograms)
+    assumptions = [BY_INDEX] if indexed else []
     if any(histogram.is_colour for histogram in histograms):
         coding, more = _colour_coding(histograms)
     else:
@@ -105,45 +110,11 @@ def explicit_coding(
             f"{names}.",
             code="LEX-DATA-046",
         )
-    indexed = _agree_on_palette(histograms)[0] if kind == "values" else False
+    indexed = agree_on_palette(histograms)[0] if kind == "values" else False
     if kind == "values" and not indexed and any(_is_noisy(histogram, by_value) for histogram in histograms):
         kind = "nearest"
     labels = tuple(names.index(name) for name in by_value.values())
     return MaskCoding(kind=kind, values=tuple(by_value), labels=labels, indexed=indexed), tuple(names)
-
-
-def _agree_on_palette(histograms: Sequence[MaskHistogram]) -> tuple[bool, Sequence[MaskHistogram]]:
-    """Return whether palette files are read by index, and the histograms in the resulting values.
-
-    Indices are classes if every file has the same palette with black (the background) first. Image editors
-    make a new palette for each file, which numbers the colours differently each time; then the colours are
-    used.
-    """
-    palettes = [histogram for histogram in histograms if histogram.palette is not None]
-    if not palettes:
-        return False, histograms
-    highest = max(max(histogram.counts) for histogram in palettes)
-    heads = {histogram.palette[: highest + 1] for histogram in palettes if histogram.palette is not None}
-    if len(palettes) == len(histograms) and len(heads) == 1 and next(iter(heads))[0] == 0:
-        return True, histograms
-    return False, [_resolved(histogram) for histogram in histograms]
-
-
-def _resolved(histogram: MaskHistogram) -> MaskHistogram:
-    """Return a histogram with palette indices replaced by grey values or colours."""
-    if histogram.palette is None:
-        return histogram
-    counts: dict[int, int] = {}
-    for index, count in histogram.counts.items():
-        counts[histogram.palette[index]] = counts.get(histogram.palette[index], 0) + count
-    solid = {histogram.palette[index] for index in histogram.solid}
-    is_colour = any(colour != (colour & 255) * 0x010101 for colour in counts)
-    if not is_colour:
-        counts = {colour & 255: count for colour, count in counts.items()}
-        solid = {colour & 255 for colour in solid}
-    return dataclasses.replace(
-        histogram, counts=counts, is_colour=is_colour, palette=None, solid=frozenset(solid)
-    )
 
 
 def _colour_coding(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, list[str]]:

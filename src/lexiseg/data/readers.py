@@ -15,6 +15,7 @@ from lexiseg.data.decode import (
     decode_header,
     decode_image,
     decode_mask,
+    mask_turn,
     read_content,
 )
 from lexiseg.data.decoded_image import DecodedImage, decode_with_facts
@@ -35,6 +36,7 @@ __all__ = [
     "mask_content",
     "read_image",
     "read_image_with_facts",
+    "read_labels",
     "read_mask",
     "read_pair",
     "save_mask",
@@ -85,23 +87,35 @@ def read_image_with_facts(path: str | Path, view: View = AS_STORED) -> DecodedIm
     return decode_with_facts(read_content(path), path, view)
 
 
-def read_mask(path: str | Path, coding: MaskCoding) -> npt.NDArray[np.uint8]:
+def read_labels(sample: Sample, coding: MaskCoding) -> npt.NDArray[np.uint8]:
+    """Return the labels of a sample's mask, `(H, W)` uint8, on the stored grid of its image.
+
+    Raises:
+        DataError: As for `read_mask`.
+    """
+    assert sample.mask is not None
+    return read_mask(sample.mask, coding, image=sample.image)
+
+
+def read_mask(path: str | Path, coding: MaskCoding, *, image: Path | None = None) -> npt.NDArray[np.uint8]:
     """Read the mask of one image as labels; numbered parts of it (`mask_parts`) are joined.
 
     Args:
-        path: A PNG, JPEG, TIFF, BMP or WebP file.
+        path: A PNG, JPEG, TIFF, BMP, WebP or DICOM file.
         coding: The rule from pixel values to labels.
+        image: The image, on whose stored grid a DICOM segmentation is laid; None: the mask as it is stored.
 
     Returns:
         (H, W) uint8 labels, 0 for the background. Where parts overlap, the first one counts.
 
     Raises:
-        DataError: A file cannot be read, holds a value without a label, or parts differ in size.
+        DataError: A file cannot be read, holds a value without a label, or parts differ in size; or a DICOM
+            segmentation lies in another plane than the image.
     """
     first, *others = mask_parts(Path(path))
-    labels = _read_part(first, coding)
+    labels = _read_part(first, coding, image)
     for other in others:
-        more = _read_part(other, coding)
+        more = _read_part(other, coding, image)
         if more.shape != labels.shape:
             raise DataError(
                 f"{first} and {other} belong to one image, but differ in size: {labels.shape[1]} x "
@@ -112,15 +126,17 @@ def read_mask(path: str | Path, coding: MaskCoding) -> npt.NDArray[np.uint8]:
     return labels
 
 
-def _read_part(path: Path, coding: MaskCoding) -> npt.NDArray[np.uint8]:
+def _read_part(path: Path, coding: MaskCoding, image: Path | None) -> npt.NDArray[np.uint8]:
     """Read one mask file as labels."""
+    content = read_content(path)
     try:
-        return coding.to_labels(decode_mask(read_content(path), path))
+        labels = coding.to_labels(decode_mask(content, path))
     except ValueError as error:
         raise DataError(
             f"{path} has pixels without a class: {error}. List all values in dataset.yaml under `classes`.",
             code="LEX-DATA-092",
         ) from error
+    return labels if image is None else mask_turn(content, path, image).apply(labels)
 
 
 def read_pair(sample: Sample, coding: MaskCoding) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
@@ -133,7 +149,7 @@ def read_pair(sample: Sample, coding: MaskCoding) -> tuple[npt.NDArray[np.uint8]
         DataError: A file cannot be read, or image and mask differ in size.
     """
     assert sample.mask is not None
-    decoded, labels = read_image_with_facts(sample.image), read_mask(sample.mask, coding)
+    decoded, labels = read_image_with_facts(sample.image), read_labels(sample, coding)
     image = decoded.pixels
     if image.shape[:2] != labels.shape:
         raise DataError(

@@ -108,7 +108,7 @@ def _pairs(
     ]
     for image, mask, stated in random.Random(0).sample(sided, min(MAX_CASES, len(sided))):
         try:
-            labels = image_turn(image).apply(read_mask(mask, index.coding))
+            labels = image_turn(image).apply(read_mask(mask, index.coding, image=image))
         except LexisegError:
             if skip_unreadable:
                 continue

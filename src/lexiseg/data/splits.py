@@ -123,11 +123,25 @@ def read_splits(path: Path) -> dict[str, Split]:
     for split, names in lists.items():
         for name in names:
             if splits.get(name, split) != split:
-                raise DataError(
-                    f"{path} names {name} in two splits, {splits[name]} and {split}.", code="LEX-DATA-098"
-                )
+                raise in_two_splits(path, name, name, (splits[name], split))
             splits[name] = split
     return splits
+
+
+def in_two_splits(path: Path, first: str, second: str, splits: tuple[Split, Split]) -> DataError:
+    """Return the error for one image in two splits.
+
+    Args:
+        path: `splits.json`.
+        first: Its name in the first split.
+        second: Its name in the second one.
+        splits: The splits.
+    """
+    names = first if first == second else f"one image, as {first} and as {second},"
+    return DataError(
+        f"{path} names {names} in two splits, {splits[0]} and {splits[1]}. Keep it in one.",
+        code="LEX-DATA-098",
+    )
 
 
 def _is_names(value: object) -> bool:

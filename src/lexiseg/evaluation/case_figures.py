@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lexiseg.data.readers import read_image_with_facts, read_mask
+from lexiseg.data.readers import read_image_with_facts, read_labels
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import LexisegError
 from lexiseg.evaluation.case_picture import case_picture
@@ -125,7 +125,7 @@ def _draw(
 ) -> CaseFigure:
     sample = case.sample
     assert sample.mask is not None, "only cases with a mask are evaluated"
-    image, truth = read_image_with_facts(sample.image), read_mask(sample.mask, index.coding)
+    image, truth = read_image_with_facts(sample.image), read_labels(sample, index.coding)
     words: tuple[WordRow, ...] = ()
     if references is not None and prediction.measured is not None:
         reference = references.of(sample, truth, image.pixels)

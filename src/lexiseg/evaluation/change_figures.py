@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lexiseg.data import DatasetIndex, Split
-from lexiseg.data.readers import read_image_with_facts, read_mask
+from lexiseg.data.readers import read_image_with_facts, read_labels
 from lexiseg.errors import LexisegError
 from lexiseg.evaluation.case_picture import case_picture
 from lexiseg.evaluation.figures import Picture
@@ -127,7 +127,7 @@ def _draw(ids: Sequence[str], model: ModelMasks, index: DatasetIndex, split: Spl
         if isinstance(prediction, LexisegError):
             raise prediction
         assert sample.mask is not None, "only cases with a mask are evaluated"
-        truth = read_mask(sample.mask, index.coding)
+        truth = read_labels(sample, index.coding)
         image = read_image_with_facts(sample.image)
         uri = case_picture(image, prediction.mask, truth, longest_side=_LONGEST_SIDE)
         dice = model.dice[sample.id]

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.data import DatasetIndex, Sample
-from lexiseg.data.readers import read_image, read_mask
+from lexiseg.data.readers import read_image, read_labels
 from lexiseg.errors import DataError, LexisegError, PartialFailureError
 from lexiseg.evaluation.case_figures import choose_cases, draw_cases
 from lexiseg.evaluation.cases import ScoredCase, case_table, count_lesions
@@ -220,7 +220,7 @@ class _CaseScorer:
         """
         if sample.mask is None:
             raise DataError(f"{sample.image} has no mask, so it cannot be scored.", code="LEX-DATA-144")
-        truth = read_mask(sample.mask, self.index.coding)
+        truth = read_labels(sample, self.index.coding)
         if truth.shape != prediction.mask.shape:
             raise DataError(
                 f"The mask {sample.mask} has {_size(truth)} pixels, its image {sample.image} has "

@@ -16,7 +16,7 @@ from scipy.special import expit, log_softmax
 from lexiseg._version import __version__
 from lexiseg.data import DatasetIndex, Sample
 from lexiseg.data.leaks import refuse_leaks
-from lexiseg.data.readers import read_mask
+from lexiseg.data.readers import read_labels
 from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
@@ -170,7 +170,7 @@ class _ValidationCases:
 
     def add(self, sample: Sample, prediction: Prediction, index: DatasetIndex) -> None:
         assert sample.mask is not None
-        truth = read_mask(sample.mask, index.coding)
+        truth = read_labels(sample, index.coding)
         if truth.shape != prediction.mask.shape:
             raise DataError(
                 f"The mask {sample.mask} and its image {sample.image} differ in size. "

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.data.decoded_image import image_turn
-from lexiseg.data.readers import read_image, read_mask
+from lexiseg.data.readers import read_image, read_labels
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.data.side_check import check_side
 from lexiseg.errors import LexisegError
@@ -79,7 +79,7 @@ class References:
             if sample.mask is None:
                 continue
             try:
-                truth, image = read_mask(sample.mask, index.coding), read_image(sample.image)
+                truth, image = read_labels(sample, index.coding), read_image(sample.image)
                 found.append(self.of(sample, truth, image).indices)
             except LexisegError:
                 # An unreadable training file says nothing about the majority class; `data check` reports it.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lexiseg.data import DatasetIndex, Sample
-from lexiseg.data.readers import read_image_with_facts, read_mask
+from lexiseg.data.readers import read_image_with_facts, read_labels
 from lexiseg.evaluation.case_picture import case_picture
 from lexiseg.evaluation.report_cases import MOST_ROWS
 from lexiseg.evaluation.suspicion_file import Suspicion, Suspicions
@@ -110,7 +110,7 @@ def _kinds(found: Suspicions) -> dict[str, int]:
 
 def _shown(case: Suspicion, sample: Sample, prediction: Prediction, index: DatasetIndex) -> SuspicionPictures:
     image = read_image_with_facts(sample.image)
-    given = None if sample.mask is None else read_mask(sample.mask, index.coding)
+    given = None if sample.mask is None else read_labels(sample, index.coding)
     nothing = np.zeros(image.pixels.shape[:2], np.uint8)
     return SuspicionPictures(
         case=case,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lexiseg.data import DatasetIndex, Sample
-from lexiseg.data.readers import read_image_with_facts, read_mask
+from lexiseg.data.readers import read_image_with_facts, read_labels
 from lexiseg.errors import DataError, LexisegError, RunError, UsageError
 from lexiseg.evaluation.checks import check_classes
 from lexiseg.evaluation.evaluation_data import open_for_runs
@@ -213,7 +213,7 @@ def check_case(
     )
     given = None
     if sample.mask is not None:
-        given = read_mask(sample.mask, index.coding)
+        given = read_labels(sample, index.coding)
         if given.shape != prediction.mask.shape:
             raise DataError(
                 f"The mask {sample.mask} and its image {sample.image} differ in size. Export both at one "

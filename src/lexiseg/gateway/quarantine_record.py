@@ -27,6 +27,7 @@ _ADVICE = {
     "LEX-DATA-945": _OTHER_KIND,
     "LEX-DATA-946": _NO_IMAGE,
     "LEX-DATA-947": _NO_IMAGE,
+    "LEX-DATA-1813": _OTHER_KIND,
     "LEX-DATA-1232": (
         "Compare both in the archive: it keeps only one of two objects with the same UID. Drop the wrong "
         "one, or correct the UID in the system that made it and send it again."

@@ -74,8 +74,8 @@ def _is_image(archive: str, name: str) -> bool:
         return False
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
         raise DataError(
-            f"{archive} holds the member {name!r}, whose name leads out of the folder of results. Write the "
-            "archive with plain relative names.",
+            f"{archive} holds the member {name!r}, whose name leads out of the folder of results or holds "
+            "':' or a backslash. Write the archive with plain relative names.",
             code="LEX-DATA-1292",
         )
     if any(part.startswith(".") for part in path.parts):

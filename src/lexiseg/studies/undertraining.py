@@ -12,7 +12,7 @@ from PIL import Image
 
 from lexiseg.data import DatasetIndex, Split
 from lexiseg.data.decoded_image import image_turn
-from lexiseg.data.readers import read_mask
+from lexiseg.data.readers import read_labels
 from lexiseg.evaluation.training_trend import STILL_RISING, curve_of, rise_at_end
 
 # Constant masks are compared on a coarse grid: they have no fine outlines.
@@ -36,7 +36,7 @@ def best_constant_dice(index: DatasetIndex, split: Split) -> float:
     truth = np.stack(
         [
             # As displayed, which is what networks see: a DICOM file can be stored mirrored or rotated.
-            _coarse(image_turn(sample.image).apply(read_mask(sample.mask, index.coding)))
+            _coarse(image_turn(sample.image).apply(read_labels(sample, index.coding)))
             for sample in index.split(split)
             if sample.mask is not None
         ]

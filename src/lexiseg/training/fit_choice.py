@@ -9,7 +9,7 @@ from rich.console import Console
 
 from lexiseg.data.fit_suggestion import FitSuggestion, ImageFacts, is_large, lesion_width, suggest_fit
 from lexiseg.data.image_fit import Fit
-from lexiseg.data.readers import image_size, read_mask
+from lexiseg.data.readers import image_size, read_labels
 from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.errors import UsageError
 from lexiseg.systems.configuration import TrainConfig
@@ -117,7 +117,7 @@ def _suggestion(index: DatasetIndex, config: TrainConfig) -> FitSuggestion:
     if not is_large(sizes, config.image_size):
         return suggest_fit([ImageFacts(size=size) for size in sizes], config.image_size)
     facts = [
-        ImageFacts(size=size, lesion_px=lesion_width(read_mask(sample.mask, index.coding)))
+        ImageFacts(size=size, lesion_px=lesion_width(read_labels(sample, index.coding)))
         for sample, size in zip(samples, sizes, strict=True)
         if sample.mask is not None
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lexiseg.data.readers import read_mask
+from lexiseg.data.readers import read_labels
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError
 from lexiseg.evaluation.lesion_sizes import LesionSizes
@@ -79,7 +79,7 @@ def validate_run(
         if not isinstance(result, Prediction):
             raise DataError(f"{path} can no longer be read: {result}", code="LEX-DATA-132") from result
         assert sample.mask is not None
-        truth = read_mask(sample.mask, index.coding)
+        truth = read_labels(sample, index.coding)
         dice.append(mean_dice(result.mask, truth, index.num_classes))
         lesions.append(np.count_nonzero(truth) / truth.size)
         if result.agreement is not None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw
+from pydicom.encaps import encapsulate
 
 from dicom_files import dicom_dataset, dicom_file, shipped
 from lexiseg.clinic.burned_in_text import text_regions
@@ -135,3 +136,48 @@ def test_a_folder_with_signs_warns_and_is_refused_with_strict(tmp_path: Path) ->
         check_identifying(tmp_path, strict=True)
     with refuses("LEX-DATA-1260", "absent"):
         check_identifying(tmp_path / "absent")
+
+
+NAMED = {**CLEAN, "PatientName": "Doe^Jane"}
+KINDS = {
+    "index.txt": "1.2.840.10008.1.3.10",
+    "report.dcm": "1.2.840.10008.5.1.4.1.1.88.11",
+    "document.dcm": "1.2.840.10008.5.1.4.1.1.104.1",
+    "structures.dcm": "1.2.840.10008.5.1.4.1.1.481.3",
+    "state.dcm": "1.2.840.10008.5.1.4.1.1.11.1",
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_headers_of_dicom_files_without_image_are_reported(tmp_path: Path, name: str) -> None:
+    dataset = dicom_dataset(GREY, **NAMED, SOPClassUID=KINDS[name])
+    del dataset.PixelData
+    dataset.save_as(tmp_path / name, enforce_file_format=True)
+    report = check_identifying(tmp_path)
+    assert [(sign.detail, sign.files) for sign in report.signs] == [("PatientName", (name,))]
+    # What a report or a document says is not looked at.
+    assert list(report.unread) == [name]
+
+
+def test_the_index_of_a_disc_is_reported(tmp_path: Path) -> None:
+    entry = dicom_dataset(GREY, **NAMED)
+    del entry.PixelData
+    index = dicom_dataset(GREY, **CLEAN, SOPClassUID=KINDS["index.txt"], DirectoryRecordSequence=[entry])
+    del index.PixelData
+    index.save_as(tmp_path / "DICOMDIR", enforce_file_format=True)
+    with refuses("LEX-DATA-1261", "PatientName", "DICOMDIR"):
+        check_identifying(tmp_path, strict=True)
+    report = check_identifying(tmp_path)
+    assert (report.images, report.others, report.unread) == (0, 1, {})
+
+
+def test_a_header_is_reported_where_the_pixels_cannot_be_decoded(tmp_path: Path) -> None:
+    dataset = dicom_dataset(GREY, **NAMED)
+    # A video, for which there is no decoder.
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.102"
+    dataset.PixelData = encapsulate([b"no video "])
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    report = check_identifying(tmp_path)
+    assert [sign.detail for sign in report.signs] == ["PatientName"]
+    assert list(report.unread) == ["a.dcm"]

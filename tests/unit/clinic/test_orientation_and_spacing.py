@@ -120,6 +120,19 @@ def test_a_real_mirrored_radiograph_is_turned() -> None:
             "detector",
             "not calibrated",
         ),
+        # Rounded differently.
+        (
+            {"modality": "DX", "ImagerPixelSpacing": [0.194222, 0.194222], "PixelSpacing": [0.1942, 0.1942]},
+            (0.194222, 0.194222),
+            "detector",
+            "not calibrated",
+        ),
+        (
+            {"modality": "DX", "ImagerPixelSpacing": [0.1, 0.1], "PixelSpacing": [0.1, 0.098]},
+            (0.1, 0.098),
+            "calibrated",
+            "",
+        ),
         (
             {"modality": "DX", "ImagerPixelSpacing": [0.1, 0.1], "PixelSpacing": [0.08, 0.08]},
             (0.08, 0.08),

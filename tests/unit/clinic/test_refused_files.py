@@ -54,7 +54,7 @@ def without_pixels(path: Path, kind: str) -> Path:
         ("1.2.840.10008.5.1.4.1.1.88.34", "LEX-DATA-943", "structured report"),
         ("1.2.840.10008.5.1.4.1.1.66.4", "LEX-DATA-944", "segmentation"),
         ("1.2.840.10008.1.3.10", "LEX-DATA-945", "DICOMDIR"),
-        ("1.2.840.10008.5.1.4.1.1.481.3", "LEX-DATA-947", "RT Structure Set"),
+        ("1.2.840.10008.5.1.4.1.1.481.3", "LEX-DATA-1813", "RT Structure Set"),
         ("1.2.840.10008.5.1.4.1.1.1", "LEX-DATA-947", "without pixels"),
     ],
 )
@@ -66,10 +66,20 @@ def test_each_kind_without_image_is_named(tmp_path: Path, kind: str, code: str, 
         image_size(path)
 
 
+@pytest.mark.parametrize(("number", "word"), [(1, "RT Image"), (2, "RT Dose")])
+def test_objects_of_radiotherapy_with_pixels_are_no_images(tmp_path: Path, number: int, word: str) -> None:
+    path = dicom_file(tmp_path / "a.dcm", ramp(), SOPClassUID=f"1.2.840.10008.5.1.4.1.1.481.{number}")
+    with refuses("LEX-DATA-1813", "a.dcm", word):
+        read_image(path)
+    with refuses("LEX-DATA-1813", "a.dcm", word):
+        image_size(path)
+
+
 def test_real_files_without_image_are_refused() -> None:
     for name, code in {
         "test-SR.dcm": "LEX-DATA-943",
-        "rtplan.dcm": "LEX-DATA-947",
+        "rtplan.dcm": "LEX-DATA-1813",
+        "rtdose_1frame.dcm": "LEX-DATA-1813",
         "liver_1frame.dcm": "LEX-DATA-944",
         "dicomdirtests/DICOMDIR": "LEX-DATA-945",
         "MR_truncated.dcm": "LEX-DATA-953",

@@ -61,9 +61,28 @@ def test_archives_inside_have_a_folder_each(tmp_path: Path) -> None:
     }
 
 
+def test_a_backslash_separates_folders(tmp_path: Path) -> None:
+    # zipfile writes the name as given; old Windows programs separate folders like this.
+    members = {"study\\IM1.dcm": b"1", "study\\empty\\": b""}
+    members["study\\more.zip"] = make_zip(tmp_path / "b.zip", {"x\\IM2.dcm": b"2"}).read_bytes()
+    extract(make_zip(tmp_path / "a.zip", members), tmp_path / "zip")
+    assert files(tmp_path / "zip") == {"study/IM1.dcm": b"1", "study/more/x/IM2.dcm": b"2"}
+    extract(make_tar(tmp_path / "a.tgz", tarfile.TarInfo("study\\IM1.dcm")), tmp_path / "tar")
+    assert files(tmp_path / "tar") == {"study/IM1.dcm": b"x"}
+
+
 @pytest.mark.parametrize(
     "name",
-    ["../evil.txt", "a/../../evil.txt", "/evil.txt", "C:/evil.txt", "a\\..\\..\\evil.txt", "\\evil.txt"],
+    [
+        "../evil.txt",
+        "a/../../evil.txt",
+        "/evil.txt",
+        "C:/evil.txt",
+        "a\\..\\..\\evil.txt",
+        "\\evil.txt",
+        "..\\x.txt",
+        "\\\\server\\x.txt",
+    ],
 )
 def test_members_that_lead_out(tmp_path: Path, name: str) -> None:
     archive = make_zip(tmp_path / "a.zip", {"good.txt": b"1", name: b"2"})
@@ -109,6 +128,24 @@ def test_a_bomb_is_seen_by_what_it_declares(tmp_path: Path, monkeypatch: pytest.
     with refuses("LEX-DATA-057", "declares 3,000,000 bytes;"):
         extract(bomb, tmp_path / "out")
     assert files(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar"])
+def test_archives_inside_share_one_allowance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(archives, "FREE_BYTES", 100_000)
+    monkeypatch.setattr(archives, "MAX_RATIO", 1)
+    inner = {}
+    for name in ("a", "b"):
+        if ending == "zip":
+            content = make_zip(tmp_path / "inner", {f"{name}.txt": bytes(60_000)})
+        else:
+            content = make_tar(tmp_path / "inner", tarfile.TarInfo(f"{name}.txt"), content=bytes(60_000))
+        inner[f"{name}.{ending}"] = content.read_bytes()
+    with refuses("LEX-DATA-1814", "b.", "declares 60,000 bytes; outer.zip", "at most 100,000 together"):
+        extract(make_zip(tmp_path / "outer.zip", inner), tmp_path / "out")
+    assert not (tmp_path / "out" / "b" / "b.txt").exists()
 
 
 def test_too_little_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ def test_patients_of_known_and_unknown_names() -> None:
     assert said is not None
     assert "(2 of 4 images)" in said
     assert patients(["a", "b"], None) == ([None, None], None)
+    covid = ["cxr_s08046-e17352-r2", "cxr_s08046-e17353", "cxr_s09000-e1-r1"]
+    assert patients(covid, None)[0] == ["s08046", "s08046", "s09000"]
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,9 @@ def test_patients_of_known_and_unknown_names() -> None:
         ("sub-{p:02d}_ses-1_view{k}", "sub-{p:02d}"),
         ("case_{p:04d}-{k:03d}", "case_{p:04d}"),
         ("pat{p}frame{k}", "pat{p}"),
+        ("patient{p}_case{k}_img1", "patient{p}"),
+        ("sub-{p:02d}_case{k}_view1", "sub-{p:02d}"),
+        ("siteA_patient{p}_subject{k}_1", "sitea_patient{p}"),
         ("P{p}_{k}", "p{p}"),
     ],
 )
@@ -50,6 +55,8 @@ def test_patients_of_usual_forms(form: str, patient: str) -> None:
         ["p1_1", "p1_2", "q2_1"],
         ["showcase3_1", "showcase3_2"],
         ["slice1_patient1", "slice2_patient1"],
+        # A patient may be behind several cases.
+        ["case1_patient3_a", "case1_patient3_b", "case2_patient3_a"],
     ],
 )
 def test_patients_are_not_guessed(stems: list[str]) -> None:

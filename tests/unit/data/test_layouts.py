@@ -164,6 +164,10 @@ def test_split_json_with_endings_and_left_out_images(plain_folder: Tree) -> None
         ("[]", "must hold lists of image names"),
         ('{"train": "a"}', "must hold lists of image names"),
         ('{"train": ["a"], "val": ["a"]}', "names a in two splits, train and val"),
+        (
+            '{"train": ["mask_a"], "test": ["a.png"]}',
+            "one image, as mask_a and as a.png, in two splits, train",
+        ),
         ('{"train": ["a", "zz"]}', "names 1 image that does not exist: zz"),
     ],
 )

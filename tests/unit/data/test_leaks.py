@@ -86,6 +86,16 @@ def test_the_same_picture_in_two_splits(tmp_path: Path, copy: Copy) -> None:
     assert (finding.severity, finding.count) == ("error", 1)
 
 
+def test_jpeg_files_of_few_pixels(tmp_path: Path) -> None:
+    root = three(tmp_path)
+    for split, stem, grey in (("train", "a", 20), ("test", "d", 20), ("test", "e", 200)):
+        (root / split / "images" / f"{stem}.png").unlink()
+        picture = Image.new("L", (3, 40), grey)
+        picture.save(root / split / "images" / f"{stem}.jpg", comment=stem)
+        Image.new("L", (3, 40)).save(root / split / "masks" / f"{stem}.png")
+    assert pairs(open_dataset(root)) == [["a", "d"]]
+
+
 def test_jpeg_files_with_other_metadata(tmp_path: Path) -> None:
     root = three(tmp_path)
     for split, stem in (("train", "a"), ("train", "b"), ("val", "c"), ("test", "d"), ("test", "e")):

@@ -151,6 +151,56 @@ def test_a_shared_palette_with_white_first_is_read_by_colour(tmp_path: Path) -> 
     np.testing.assert_array_equal(read_mask(paths[0], coding), block(1))
 
 
+BLACK_WHITE, WHITE_BLACK = [0, 0, 0, 255, 255, 255], [255, 255, 255, 0, 0, 0]
+
+
+def test_a_test_palette_of_other_order_is_read_by_colour(tmp_path: Path) -> None:
+    known, tested = save(tmp_path, _palette(block(1), BLACK_WHITE), _palette(1 - block(1), WHITE_BLACK))
+    coding, said = infer_mask_coding([known], test_paths=[tested])
+    assert "m1.png has another palette" in said[0]
+    for path in (known, tested):
+        np.testing.assert_array_equal(read_mask(path, coding), block(1))
+
+
+def test_a_test_palette_of_other_order_changes_no_label_of_several(tmp_path: Path) -> None:
+    # By colour alone, green would be class 1.
+    red_first, green_first = [0, 0, 0, 128, 0, 0, 0, 128, 0], [0, 0, 0, 0, 128, 0, 128, 0, 0]
+    labels = block(1) + block(2, rows=slice(14, 20))
+    swapped = block(2) + block(1, rows=slice(14, 20))
+    known, tested = save(tmp_path, _palette(labels, red_first), _palette(swapped, green_first))
+    coding, said = infer_mask_coding([known], test_paths=[tested])
+    assert "#800000 is class 1, #008000 is class 2" in said[1]
+    for path in (known, tested):
+        np.testing.assert_array_equal(read_mask(path, coding), labels)
+
+
+def test_a_test_mask_without_palette_is_read_by_the_colours_of_the_others(tmp_path: Path) -> None:
+    red = np.zeros((*SHAPE, 3), np.uint8)
+    red[4:12, 4:20, 0] = 128
+    known, tested = save(tmp_path, _palette(block(1), [0, 0, 0, 128, 0, 0]), red)
+    coding, _ = infer_mask_coding([known], test_paths=[tested])
+    np.testing.assert_array_equal(read_mask(tested, coding), block(1))
+
+
+def test_a_test_palette_beside_empty_masks_is_read_by_colour(tmp_path: Path) -> None:
+    known, tested = save(tmp_path, _palette(block(0), BLACK_WHITE), _palette(1 - block(1), WHITE_BLACK))
+    coding, _ = infer_mask_coding([known], test_paths=[tested])
+    np.testing.assert_array_equal(read_mask(tested, coding), block(1))
+
+
+def test_the_same_test_palette_is_read_by_index(tmp_path: Path) -> None:
+    known, tested = save(tmp_path, _palette(block(1), BLACK_WHITE), _palette(block(1), BLACK_WHITE))
+    assert infer_mask_coding([known], test_paths=[tested])[0].indexed
+
+
+def test_a_test_palette_whose_colours_tell_no_classes_is_refused(tmp_path: Path) -> None:
+    labels = block(1) + block(2, rows=slice(14, 20))
+    same = [0, 0, 0, 128, 0, 0, 128, 0, 0]
+    known, tested = save(tmp_path, _palette(labels, same), _palette(labels, [0, 0, 0, 0, 128, 0, 128, 0, 0]))
+    with refuses("LEX-DATA-1808", "m1.png, of the test split, has another palette", "#800000 is several"):
+        infer_mask_coding([known], test_paths=[tested])
+
+
 def test_16_bit_masks(tmp_path: Path) -> None:
     paths = save(tmp_path, block(65535, dtype=np.uint16))
     coding, _ = infer_mask_coding(paths)

@@ -15,12 +15,12 @@ from PIL import Image
 
 from lexiseg.clinic.orientation import NO_TURN
 from lexiseg.data.check.picture_hash import difference_hash, thumbnail
-from lexiseg.data.decode import Header, decode_header, decode_image, decode_mask, read_content
+from lexiseg.data.decode import Header, decode_header, decode_image, decode_mask, mask_turn, read_content
 from lexiseg.data.decoded_image import image_turn
 from lexiseg.data.fit_suggestion import lesion_width
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_parts import mask_parts
-from lexiseg.data.readers import read_mask
+from lexiseg.data.readers import read_labels
 from lexiseg.data.sample import Sample
 from lexiseg.errors import DataError
 
@@ -131,16 +131,18 @@ def _inspect_mask(
 ) -> dict[str, object]:
     """Inspect a sample's mask."""
     assert sample.mask is not None
-    pixels = decode_mask(read_content(sample.mask), sample.mask)
-    found: dict[str, object] = {"mask_shape": pixels.values.shape}
+    content = read_content(sample.mask)
+    pixels = decode_mask(content, sample.mask)
+    onto_image = mask_turn(content, sample.mask, sample.image)
+    found: dict[str, object] = {"mask_shape": onto_image.apply(pixels.values).shape}
     if coding is None:
         return found
     try:
-        labels = coding.to_labels(pixels)
+        labels = onto_image.apply(coding.to_labels(pixels))
     except ValueError as error:
         return found | {"mask_values": str(error)}
     if len(mask_parts(sample.mask)) > 1:
-        labels = read_mask(sample.mask, coding)
+        labels = read_labels(sample, coding)
     found["is_empty"] = not labels.any()
     found["lesion_px"] = lesion_width(labels)
     found["lesion_share"] = float((labels > 0).mean())

@@ -20,7 +20,7 @@ from lexiseg.data.layouts.unread_files import unread_files
 from lexiseg.data.layouts.volume_slices import labels_of_series, volume_slices
 from lexiseg.data.omissions import Omission
 from lexiseg.data.sample import SPLITS, Split
-from lexiseg.data.splits import SPLITS_FILE, read_splits, seeded_split, write_splits
+from lexiseg.data.splits import SPLITS_FILE, in_two_splits, read_splits, seeded_split, write_splits
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
 
@@ -171,12 +171,16 @@ def _make_split(
 def _read_split(files: _Files, images: dict[str, Path], path: Path) -> None:
     """Take the split of each image from `splits.json`."""
     unknown = []
+    named: dict[str, tuple[str, Split]] = {}
     for name, split in read_splits(path).items():
         stem = find(name, images)
         if stem is None:
             unknown.append(name)
-        else:
-            files.splits[images[stem]] = split
+            continue
+        first, before = named.setdefault(stem, (name, split))
+        if before != split:
+            raise in_two_splits(path, first, name, (before, split))
+        files.splits[images[stem]] = split
     if unknown:
         raise DataError(
             f"{path} names {counted(len(unknown), 'image that does', 'images that do')} not exist: "

@@ -2,7 +2,7 @@
 
 `masks/seg.dcm/UID/s01_label.png` is what the segmentation `masks/seg.dcm` says of the image `images/s01.dcm`
 with that UID. There are no such files: `lexiseg.data.decode.read_content` returns the labels as PNG, on the
-stored grid of the image.
+grid of the segmentation; `turn_to_image` is the way from there to the stored grid of the image.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import BROKEN, read_dataset
+from lexiseg.clinic.dataset import BROKEN, read_dataset, read_without_large_values
+from lexiseg.clinic.detection import HEAD_BYTES, is_dicom
+from lexiseg.clinic.orientation import NO_TURN, Turn
 from lexiseg.clinic.segmentation_mask import is_segmentation, labels_of_image, segmented_series
+from lexiseg.clinic.segmentation_plane import turn_of_segmentation
 from lexiseg.data.decoding.container import pixel_limit
 from lexiseg.data.volumes.volume_names import LABELS_ENDING
 from lexiseg.errors import DataError
@@ -76,6 +79,33 @@ def segmented_image(path: Path) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(labels.astype(kind)).save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
+
+
+def turn_to_image(content: bytes, mask: Path, image: Path) -> Turn:
+    """Return the turn from the grid of a mask in a DICOM segmentation to the stored grid of its image.
+
+    Args:
+        content: The mask, as `lexiseg.data.decode.read_content` returns it.
+        mask: Its path.
+        image: Path of the image. For other files than DICOM there is no turn.
+
+    Raises:
+        DataError: The segmentation lies in another plane than the image, or a file is damaged.
+    """
+    try:
+        with image.open("rb") as file:
+            if not is_dicom(file.read(HEAD_BYTES)):
+                return NO_TURN
+            file.seek(0)
+            header = read_without_large_values(file, image)
+    except OSError:
+        return NO_TURN  # it is reported where the image is read
+    if not is_dicom(content):
+        segmentation = mask.parent.parent
+        opened = _opened(segmentation, segmentation.stat().st_mtime_ns)
+        return turn_of_segmentation(opened, segmentation, header, image, instance=mask.parent.name)
+    dataset = read_dataset(content, mask)
+    return turn_of_segmentation(dataset, mask, header, image) if is_segmentation(dataset) else NO_TURN
 
 
 @lru_cache(maxsize=_KEPT_OPEN)

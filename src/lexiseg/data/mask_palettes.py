@@ -1,0 +1,122 @@
+"""Masks with a palette: whether they are read by palette index, or by the colours that they show."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from lexiseg.data.mask_coding import MaskCoding, colour_name
+from lexiseg.data.mask_histograms import MaskHistogram
+from lexiseg.errors import DataError
+
+#: The note of a coding by palette index.
+BY_INDEX = "Masks with a palette are read by palette index."
+
+
+def agree_on_palette(histograms: Sequence[MaskHistogram]) -> tuple[bool, Sequence[MaskHistogram]]:
+    """Return whether palette files are read by index, and the histograms in the resulting values.
+
+    Indices are classes if every file has the same palette with black (the background) first. Image editors
+    make a new palette for each file, which numbers the colours differently each time; then the colours are
+    used.
+    """
+    palettes = [histogram for histogram in histograms if histogram.palette is not None]
+    if not palettes:
+        return False, histograms
+    heads = _heads(palettes)
+    if len(palettes) == len(histograms) and len(heads) == 1 and next(iter(heads))[0] == 0:
+        return True, histograms
+    return False, [_resolved(histogram) for histogram in histograms]
+
+
+def for_test_palettes(
+    coding: MaskCoding, histograms: Sequence[MaskHistogram], tested: Sequence[MaskHistogram]
+) -> tuple[MaskCoding, tuple[str, ...]] | None:
+    """Return a coding by colour, with the same labels, where masks of the test split need one.
+
+    The palette index of a test mask with another palette stands for another colour. So each label belongs to
+    the colour that it has in the masks that decide what the classes are.
+
+    Args:
+        coding: The coding by palette index.
+        histograms: Histograms of the masks that decide what the classes are; all have the same palette.
+        tested: Histograms of the masks of the test split.
+
+    Returns:
+        The coding and its notes; None where the test masks have the same palette, or none.
+
+    Raises:
+        DataError: A test mask has another palette, and the colours do not tell the labels apart.
+    """
+    other = _with_other_palette(histograms, tested)
+    if other is None:
+        return None
+    palette = histograms[0].palette
+    assert palette is not None
+    used = {0}.union(*(histogram.counts for histogram in histograms))
+    label_of: dict[int, int] = {}
+    for index, label in zip(coding.values, coding.labels, strict=True):
+        if index in used and label_of.setdefault(palette[index], label) != label:
+            raise _not_told_apart(other, histograms[0], f"{colour_name(palette[index])} is several classes")
+    if coding.kind != "values":
+        raise _not_told_apart(other, histograms[0], "the palette indices look like those of a picture")
+    note = f"Masks with a palette are read by its colours: {other.path.name} has another palette than others."
+    if set(label_of.values()) == {0}:
+        # The masks that decide are all empty: no colour is known, so grey values are read as in other masks.
+        return dataclasses.replace(coding, indexed=False), (note,)
+    shown = ", ".join(
+        f"{colour_name(colour)} is class {label}" for colour, label in label_of.items() if label
+    )
+    return (
+        MaskCoding(kind="colours", values=tuple(label_of), labels=tuple(label_of.values())),
+        (note, f"Masks are colours: black is the background, {shown}."),
+    )
+
+
+def _with_other_palette(
+    histograms: Sequence[MaskHistogram], tested: Sequence[MaskHistogram]
+) -> MaskHistogram | None:
+    """Return the first test mask that cannot be read by the palette indices of the others."""
+    palettes = [histogram for histogram in tested if histogram.palette is not None]
+    length = _length([*histograms, *palettes])
+    known = {histogram.palette[:length] for histogram in histograms if histogram.palette is not None}
+    for histogram in tested:
+        differs = histogram.palette is not None and known != {histogram.palette[:length]}
+        if differs or histogram.is_colour:
+            return histogram
+    return None
+
+
+def _heads(palettes: Sequence[MaskHistogram]) -> set[tuple[int, ...]]:
+    """Return the palettes up to the highest index that a mask uses."""
+    length = _length(palettes)
+    return {histogram.palette[:length] for histogram in palettes if histogram.palette is not None}
+
+
+def _length(palettes: Sequence[MaskHistogram]) -> int:
+    return 1 + max(max(histogram.counts) for histogram in palettes)
+
+
+def _not_told_apart(other: MaskHistogram, first: MaskHistogram, reason: str) -> DataError:
+    return DataError(
+        f"{other.path}, of the test split, has another palette than masks such as {first.path}, and its "
+        f"colours do not tell the classes ({reason}). Save all masks with one palette, or as grey labels.",
+        code="LEX-DATA-1808",
+    )
+
+
+def _resolved(histogram: MaskHistogram) -> MaskHistogram:
+    """Return a histogram with palette indices replaced by grey values or colours."""
+    if histogram.palette is None:
+        return histogram
+    counts: dict[int, int] = {}
+    for index, count in histogram.counts.items():
+        counts[histogram.palette[index]] = counts.get(histogram.palette[index], 0) + count
+    solid = {histogram.palette[index] for index in histogram.solid}
+    is_colour = any(colour != (colour & 255) * 0x010101 for colour in counts)
+    if not is_colour:
+        counts = {colour & 255: count for colour, count in counts.items()}
+        solid = {colour & 255 for colour in solid}
+    return dataclasses.replace(
+        histogram, counts=counts, is_colour=is_colour, palette=None, solid=frozenset(solid)
+    )
