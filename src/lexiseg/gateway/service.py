@@ -38,6 +38,7 @@ from lexiseg.gateway.monitoring import Figures, Health, MonitoringServer
 from lexiseg.gateway.prediction import MACHINE_FAILURES, PredictionWorker
 from lexiseg.gateway.quarantine import answer_requests
 from lexiseg.gateway.queue import QUEUE_FILE, Queue
+from lexiseg.gateway.queue_faults import queue_errors
 from lexiseg.gateway.site_key import SiteKey
 from lexiseg.gateway.spool import Spool
 from lexiseg.gateway.state import GatewayState
@@ -58,9 +59,10 @@ def opened_state(configuration: GatewayConfiguration, log: EventLog) -> Iterator
         log: Where events go.
 
     Raises:
-        UsageError: Another gateway uses the folder, or the site key cannot be used.
-        DataError: The queue is damaged, or of another version.
-        DiskError: There is no space or no permission.
+        UsageError: Another gateway uses the folder, another program has locked the queue, or the site key
+            cannot be used.
+        DataError: The queue is missing beside images or results, is damaged, or is of another version.
+        DiskError: There is no space or no permission, or the disk has a fault.
     """
     folder = configuration.state
     with disk_errors(folder):
@@ -76,11 +78,13 @@ def opened_state(configuration: GatewayConfiguration, log: EventLog) -> Iterator
     try:
         spool = Spool(folder)
         key = SiteKey.of_file(configuration.site_key_file, folder)
-        queue = Queue(folder / QUEUE_FILE)
+        # A new queue knows no image: beside files of an earlier one, it would have all of them removed.
+        queue = Queue(folder / QUEUE_FILE, create=spool.is_empty())
         try:
-            kept = queue.ids("waiting", "predicted", "done", "left_out")
-            quarantined = queue.ids("quarantined")
-            with_results = [*queue.ids("predicted", "done"), *quarantined]
+            with queue_errors(folder / QUEUE_FILE):
+                kept = queue.ids("waiting", "predicted", "done", "left_out")
+                quarantined = queue.ids("quarantined")
+                with_results = [*queue.ids("predicted", "done"), *quarantined]
             spool.tidy(with_image=kept, with_results=with_results, quarantined=quarantined)
             yield GatewayState(
                 configuration=configuration, queue=queue, spool=spool, key=key, log=log, figures=Figures()
