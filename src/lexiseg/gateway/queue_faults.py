@@ -51,7 +51,7 @@ def _error(file: Path, error: sqlite3.DatabaseError) -> LexisegError:
         )
     return DiskError(
         f"The queue {file} cannot be read or written ({error}). Check the disk, its free space and the "
-        "permissions of the file and its folder, and start again. Leave the file where it is: it is not known "
-        "to be damaged.",
+        "permissions of the file and its folder, and start again. Leave the file where it is: it is not "
+        "known to be damaged.",
         code="LEX-DISK-1838",
     )

@@ -87,8 +87,8 @@ def _prepare(file: Path, database: sqlite3.Connection, create: bool) -> None:
 def _missing(file: Path) -> DataError:
     return DataError(
         f"The queue {file} is missing or empty, but images or results are in the folders `received`, "
-        "`results` or `quarantine` beside it. A new queue does not know them, and nothing of them is deleted. "
-        "Put the queue back; or move these folders to another place, start again, and put the images of "
-        "`received` and `quarantine` into a source.",
+        "`results` or `quarantine` beside it. A new queue does not know them, and nothing of them is "
+        "deleted. Put the queue back; or move these folders to another place, start again, and put the images "
+        "of `received` and `quarantine` into a source.",
         code="LEX-DATA-1837",
     )
