@@ -42,8 +42,11 @@ from lexiseg.gateway.queue_faults import queue_errors
 from lexiseg.gateway.site_key import SiteKey
 from lexiseg.gateway.spool import Spool
 from lexiseg.gateway.state import GatewayState
+from lexiseg.gateway.unreadable_source import UnreadableSourceError
 from lexiseg.outputs.folder_lock import FolderLock
 
+# How names of parts that read a source begin.
+_SOURCE = "source "
 _LOCK_FILE = ".lexiseg.lock"
 _IDLE_S = 0.2
 _AFTER_FAILURE_S = 5.0
@@ -181,7 +184,7 @@ class Gateway:
             case FolderSource():
                 _require_folder(name, source.path)
                 self._run(
-                    f"source {name}", FolderReader(self._state, name, source, intake).step, source.every_s
+                    f"{_SOURCE}{name}", FolderReader(self._state, name, source, intake).step, source.every_s
                 )
             case DicomSource():
                 receiver = DicomReceiver(self._state, name, source, intake)
@@ -189,7 +192,7 @@ class Gateway:
                 self.ports[name] = receiver.port
             case DicomwebSource():
                 self._run(
-                    f"source {name}",
+                    f"{_SOURCE}{name}",
                     DicomwebReader(self._state, name, source, intake).step,
                     source.every_s,
                 )
@@ -251,6 +254,15 @@ class Gateway:
         """Do one step; return the seconds until the next one."""
         try:
             worked = step()
+        except UnreadableSourceError as error:
+            # Once, as passes may come every second; health names it as long as it lasts.
+            if self._failing.get(name) != error.reason:
+                self._failing[name] = error.reason
+                source = name.removeprefix(_SOURCE)
+                self._state.log.write(
+                    "source_unreachable", level="warning", source=source, error=error.reason
+                )
+            return pause
         except MACHINE_FAILURES as error:
             self._failing[name] = type(error).__name__
             code = error.code if isinstance(error, LexisegError) else None
