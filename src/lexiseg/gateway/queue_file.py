@@ -88,7 +88,7 @@ def _missing(file: Path) -> DataError:
     return DataError(
         f"The queue {file} is missing or empty, but images or results are in the folders `received`, "
         "`results` or `quarantine` beside it. A new queue does not know them, and nothing of them is "
-        "deleted. Put the queue back; or move these folders to another place, start again, and put the images "
-        "of `received` and `quarantine` into a source.",
+        "deleted. Put the queue back; or move these folders to another place, start again, and put the "
+        "images of `received` and `quarantine` into a source.",
         code="LEX-DATA-1837",
     )
