@@ -196,6 +196,14 @@ class Queue:
         )
         return [DueDelivery(image=_image(row), attempts=row["tries"]) for row in rows]
 
+    def pending(self) -> dict[str, int]:
+        """Return the number of images whose results each destination shall still get, if it is not 0."""
+        rows = self._all(
+            "SELECT destination, COUNT(*) AS images FROM delivery "
+            "WHERE state = 'pending' GROUP BY destination"
+        )
+        return {row["destination"]: row["images"] for row in rows}
+
     def delivered(self, id: str, destination: str) -> State:
         """Note that a destination has the results of an image; return the state of the image."""
         with self._transaction() as database:

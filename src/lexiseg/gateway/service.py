@@ -34,6 +34,7 @@ from lexiseg.gateway.event_log import EventLog
 from lexiseg.gateway.folder_destination import FolderClient
 from lexiseg.gateway.folder_source import FolderReader
 from lexiseg.gateway.intake import Intake
+from lexiseg.gateway.missing_destination import MISSING, MissingDestination
 from lexiseg.gateway.monitoring import Figures, Health, MonitoringServer
 from lexiseg.gateway.prediction import MACHINE_FAILURES, PredictionWorker
 from lexiseg.gateway.quarantine import answer_requests
@@ -149,6 +150,8 @@ class Gateway:
         self.monitoring_port: int | None = None
         self.ports: dict[str, int] = {}
         configuration = state.configuration
+        # No result gets another destination than those of the configuration: these do not become more.
+        self._missing = sorted(state.queue.pending().keys() - configuration.destinations.keys())
         predictors = load_predictors(configuration)
         workers: dict[str, tuple[Callable[[], bool], float]] = {
             "prediction": (PredictionWorker(state, predictors).step, _IDLE_S)
@@ -156,6 +159,9 @@ class Gateway:
         for name, destination in configuration.destinations.items():
             client = _client(destination)
             workers[f"destination {name}"] = (DeliveryWorker(state, name, client).step, _IDLE_S)
+        for name in self._missing:
+            missing = MissingDestination(name)
+            workers[f"destination {name}"] = (DeliveryWorker(state, name, missing).step, _IDLE_S)
         try:
             self._start(configuration, workers)
         except BaseException:
@@ -177,6 +183,10 @@ class Gateway:
         for rule in configuration.rules:
             if not rule.send_to:
                 self._state.log.write("rule_sends_nowhere", level="warning", rule=rule.name)
+        for name, count in self._waiting_for_missing().items():
+            self._state.log.write(
+                "destination_missing", level="warning", destination=name, count=count, code=MISSING
+            )
         self._state.log.write("started", count=self._state.queue.open_images())
 
     def _start_source(self, name: str, source: Source, intake: Intake) -> None:
@@ -202,9 +212,19 @@ class Gateway:
     def health(self) -> Health:
         """Return the state of the gateway at this moment."""
         failures = [f"{name}: {error}" for name, error in sorted(self._failing.copy().items())]
+        for name, count in self._waiting_for_missing().items():
+            failures.append(
+                f"destination {name}: {count} images wait for it, and the configuration does not have it; "
+                f"add it, or they go into quarantine after retries.give_up_h ({MISSING})"
+            )
         if self._failure is not None:
             failures.append(f"stopped: {type(self._failure).__name__}")
         return self._state.health(tuple(failures))
+
+    def _waiting_for_missing(self) -> dict[str, int]:
+        """Return how many images wait for each destination that the configuration does not have."""
+        pending = self._state.queue.pending() if self._missing else {}
+        return {name: pending[name] for name in self._missing if name in pending}
 
     def run(self) -> None:
         """Work until `stop` is called.

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from gateway_setup import image_bytes, opened, settings
+from gateway_setup import image_bytes, opened, running, settings, wait_until
 from lexiseg.errors import LexisegError
 from lexiseg.gateway.intake import Intake, data_set_start
 from lexiseg.gateway.monitoring import Figures, Health
+from lexiseg.gateway.quarantine import act, quarantined_objects
 from lexiseg.gateway.queue import Queue
 from lexiseg.gateway.queue_faults import queue_errors
-from lexiseg.gateway.service import delete_old
+from lexiseg.gateway.service import Gateway, delete_old
 from lexiseg.gateway.spool import Spool
 from lexiseg.gateway.state import GatewayState
 from refusals import refuses
@@ -212,6 +213,32 @@ def test_an_image_is_done_when_all_destinations_have_it(tmp_path: Path) -> None:
     assert queue.delivered("b", "y") == "quarantined"
     assert queue.get("b") is not None
     assert queue.get("b").code == "LEX-1"  # type: ignore[union-attr]
+
+
+def test_results_for_a_removed_destination_are_named_and_given_up(tmp_path: Path) -> None:
+    with opened(settings(tmp_path)) as (state, _):
+        id = take(state, image_bytes())
+        state.queue.predicted(id, rule="chest", code="", destinations=["old"])
+        state.spool.results(id).mkdir()
+    with opened(settings(tmp_path, retries={"first_s": 0.1})) as (state, events):
+        gateway = Gateway(state)
+        try:
+            (problem,) = gateway.health().problems
+            assert problem.startswith("destination old: 1 images wait for it")
+            (said,) = [event for event in events() if event["event"] == "destination_missing"]
+            assert (said["destination"], said["count"], said["code"]) == ("old", 1, "LEX-DATA-1840")
+            wait_until(lambda: any(event["event"] == "delivery_failed" for event in events()))
+            assert state.queue.pending() == {"old": 1}
+        finally:
+            gateway.close()
+    with opened(settings(tmp_path, retries={"first_s": 0.1, "give_up_h": 1e-9})) as (state, _):
+        with running(state):
+            wait_until(lambda: state.queue.counts() == {"quarantined": 1})
+        (found,) = quarantined_objects(tmp_path / "state")
+        assert found.why is not None
+        assert "no destination 'old'" in found.why.reason + found.why.advice
+        assert act(state, [id], "retry") == [id]
+        assert state.queue.pending() == {}
 
 
 def test_what_is_no_queue_is_refused(tmp_path: Path) -> None:
