@@ -22,10 +22,12 @@ class Service:
     Attributes:
         address: Such as "http://127.0.0.1:1234/dicom-web".
         tokens: The Authorization header of each request.
+        refused: The HTTP status of images that cannot be fetched, by SOP instance UID; 0 gives no answer.
     """
 
     address: str
     tokens: list[str | None] = field(default_factory=list)
+    refused: dict[str, int] = field(default_factory=dict)
 
 
 @contextmanager
@@ -51,6 +53,10 @@ def dicomweb_service(files: Sequence[Path]) -> Iterator[Service]:
             ]
             if len(names) % 2:  # a search
                 self._answer_search(names[-1], chosen, int(query.get("offset", 0)))
+            elif uids.get("instances") in service.refused:
+                status = service.refused[uids["instances"]]
+                if status:
+                    self.send_error(status)
             elif chosen:
                 self._answer_images([path for path, _ in chosen])
             else:
@@ -59,8 +65,9 @@ def dicomweb_service(files: Sequence[Path]) -> Iterator[Service]:
         def _answer_search(self, level: str, chosen: Any, offset: int) -> None:
             unique: dict[str, Any] = {}
             for _, found in chosen:
-                uid = found.StudyInstanceUID if level == "studies" else found.SeriesInstanceUID
-                unique[uid] = {
+                of_level = {"studies": found.StudyInstanceUID, "instances": found.SOPInstanceUID}
+                unique[of_level.get(level, found.SeriesInstanceUID)] = {
+                    "00080018": {"vr": "UI", "Value": [found.SOPInstanceUID]},
                     "0020000D": {"vr": "UI", "Value": [found.StudyInstanceUID]},
                     "0020000E": {"vr": "UI", "Value": [found.SeriesInstanceUID]},
                     "00080060": {"vr": "CS", "Value": [found.Modality]},

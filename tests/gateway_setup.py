@@ -81,8 +81,13 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
 
 
 @contextmanager
-def running(state: GatewayState) -> Iterator[Gateway]:
-    """Run a gateway; what ends one of its parts fails the test."""
+def running(state: GatewayState, *, problems: tuple[str, ...] = ()) -> Iterator[Gateway]:
+    """Run a gateway; what ends one of its parts fails the test.
+
+    Args:
+        state: Its opened state.
+        problems: What its health names at the end.
+    """
     gateway = Gateway(state)
     thread = threading.Thread(target=gateway.run, daemon=True)
     thread.start()
@@ -92,4 +97,4 @@ def running(state: GatewayState) -> Iterator[Gateway]:
         gateway.stop()
         thread.join()
         gateway.close()
-    assert gateway.health().problems == ()
+    assert gateway.health().problems == problems

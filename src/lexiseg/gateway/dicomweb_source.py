@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -15,9 +15,12 @@ from lexiseg.errors import DataError, LexisegError
 from lexiseg.gateway.configuration import DicomwebSource
 from lexiseg.gateway.intake import NO_ROOM, Intake
 from lexiseg.gateway.state import GatewayState
+from lexiseg.gateway.unreadable_source import UnreadableSourceError
 from lexiseg.gateway.web_session import web_client
 
 _PAGE = 200
+# So many different images that cannot be fetched, and none between them that can, are a fault of the service.
+_MOST_REFUSED = 3
 # An answer holds one image and a few lines around it.
 _AROUND_MB = 1.0
 
@@ -49,19 +52,41 @@ class DicomwebReader:
         largest = state.configuration.limits.largest_image_mb
         self._client = web_client(settings, largest_mb=largest + _AROUND_MB)
         self._too_large: set[str] = set()
+        # Images that could not be fetched; each is asked for again in each pass, after all others.
+        self._refused: set[str] = set()
+        # Those since the last image that could be fetched.
+        self._refused_in_a_row: set[str] = set()
 
     def step(self) -> bool:
-        """Ask for new images and fetch them; return False, so that the next question waits."""
+        """Ask for new images and fetch them; return False, so that the next question waits.
+
+        Raises:
+            UnreadableSourceError: The service cannot be asked, or the last images could not be fetched.
+        """
         try:
-            for found in self._new_images():
+            for found in self._others_first(self._new_images()):
                 if self._state.full() is not None or not self._fetch(found):
                     break
         except (requests.RequestException, DataError, ValueError, KeyError, IndexError) as error:
-            # Also an answer that is no DICOMweb; the next question comes after the usual pause.
-            self._state.log.write(
-                "source_unreachable", level="warning", source=self._name, error=type(error).__name__
-            )
+            # Also an answer that is no DICOMweb.
+            raise UnreadableSourceError(type(error).__name__) from error
+        if len(self._refused_in_a_row) >= _MOST_REFUSED:
+            raise UnreadableSourceError(f"{len(self._refused_in_a_row)} images in a row could not be fetched")
         return False
+
+    def _others_first(self, images: Iterable[_Found]) -> Iterator[_Found]:
+        """Yield the images, at the end those that could not be fetched before: they hold up no others."""
+        again, listed = [], set()
+        for found in images:
+            listed.add(found.image)
+            if found.image in self._refused:
+                again.append(found)
+            else:
+                yield found
+        # The service does not have the others any more, or they are too old to be asked for.
+        self._refused &= listed
+        self._refused_in_a_row &= listed
+        yield from again
 
     def _new_images(self) -> Iterator[_Found]:
         today = date.today()
@@ -87,16 +112,15 @@ class DicomwebReader:
         """Fetch one image; return whether the next one can be fetched now."""
         try:
             content = self._content(found)
-        except requests.RequestException:
-            raise
         except DataError as error:
             return self._leave_out(found, error)
-        except BROKEN as error:
-            # Asked for again next time: what the service has of it may be mended there.
-            self._state.log.write(
-                "not_fetched", level="warning", source=self._name, error=type(error).__name__
-            )
-            return True
+        except (requests.RequestException, *BROKEN) as error:
+            self._note_refused(found, error)
+            # Without an answer, each further image could take the longest wait; the next pass begins with the
+            # others, and its question shows whether the service is there.
+            return not isinstance(error, (requests.ConnectionError, requests.Timeout))
+        self._refused.discard(found.image)
+        self._refused_in_a_row.clear()
         try:
             self._intake.take(content, source=self._name, sop_uid=found.image)
         except DataError as error:
@@ -108,6 +132,21 @@ class DicomwebReader:
             )
             return False
         return True
+
+    def _note_refused(self, found: _Found, error: Exception) -> None:
+        """Note an image that could not be fetched; what the service has of it may be mended there."""
+        if found.image in self._refused:
+            return  # the log says it already
+        self._refused.add(found.image)
+        self._refused_in_a_row.add(found.image)
+        response = error.response if isinstance(error, requests.HTTPError) else None
+        self._state.log.write(
+            "not_fetched",
+            level="warning",
+            source=self._name,
+            study=self._state.key.hashed(found.study) or None,
+            error=type(error).__name__ if response is None else f"HTTP {response.status_code}",
+        )
 
     def _content(self, found: _Found) -> bytes:
         dataset = self._client.retrieve_instance(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from lexiseg.clinic.dataset import read_dataset
@@ -13,6 +13,7 @@ from lexiseg.gateway.configuration import FolderSource
 from lexiseg.gateway.intake import NO_ROOM, Intake
 from lexiseg.gateway.routing import Header
 from lexiseg.gateway.state import GatewayState
+from lexiseg.gateway.unreadable_source import UnreadableSourceError
 
 
 class FolderReader:
@@ -28,27 +29,73 @@ class FolderReader:
     def __init__(self, state: GatewayState, name: str, settings: FolderSource, intake: Intake) -> None:
         self._state, self._name, self._settings, self._intake = state, name, settings, intake
         self._seen: dict[Path, tuple[int, int, float]] = {}
-        self._unreadable: set[Path] = set()
+        # What the log says already: events of files, and folders that cannot be read.
+        self._reported: set[tuple[Path, str]] = set()
+        self._locked: set[Path] = set()
+        # Size and time of the files that were taken and could not be removed.
+        self._taken: dict[Path, tuple[int, int]] = {}
 
     def step(self) -> bool:
-        """Take the files that do not change any more; return whether there were any."""
+        """Take the files that do not change any more; return whether there were any.
+
+        Raises:
+            UnreadableSourceError: The folder cannot be read.
+        """
         taken = False
-        files = list(self._files())
-        self._unreadable &= set(files)
+        files = self._files()
         settled = [file for file in files if self._is_settled(file)]
-        self._seen = {file: seen for file, seen in self._seen.items() if file in set(files)}
+        self._forget_gone(set(files))
         for file in settled:
             if self._state.full() is not None:
                 break
             taken |= self._take(file)
         return taken
 
-    def _files(self) -> Iterator[Path]:
-        """Yield the files, without hidden ones and links: a link may point outside of the folder."""
-        for file in sorted(self._settings.path.rglob("*")):
-            hidden = any(part.startswith(".") for part in file.relative_to(self._settings.path).parts)
-            if not hidden and not file.is_symlink() and file.is_file():
-                yield file
+    def _files(self) -> list[Path]:
+        """Return the files, without hidden ones and links: a link may point outside of the folder.
+
+        Raises:
+            UnreadableSourceError: The folder cannot be read.
+        """
+        try:
+            os.scandir(self._settings.path).close()  # `os.walk` leaves out what it cannot read
+        except OSError as error:
+            raise UnreadableSourceError(type(error).__name__) from error
+        found: list[Path] = []
+        locked: dict[Path, OSError] = {}
+        for place, folders, names in os.walk(
+            self._settings.path, onerror=lambda error: locked.update({Path(error.filename): error})
+        ):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            for file in (Path(place, name) for name in names if not name.startswith(".")):
+                try:
+                    if not file.is_symlink() and file.is_file():
+                        found.append(file)
+                except OSError as error:
+                    locked[file.parent] = error
+        for folder in locked.keys() - self._locked:
+            if not isinstance(locked[folder], FileNotFoundError):  # its program removed it
+                self._write("unreadable", locked[folder])
+        self._locked = set(locked)
+        return sorted(found)
+
+    def _report(self, file: Path, event: str, error: Exception) -> None:
+        """Write an event about a file, once as long as it is there."""
+        if (file, event) not in self._reported:
+            self._reported.add((file, event))
+            self._write(event, error)
+
+    def _write(self, event: str, error: Exception) -> None:
+        code = error.code if isinstance(error, DataError) else None
+        self._state.log.write(
+            event, level="warning", source=self._name, code=code, error=type(error).__name__
+        )
+
+    def _forget_gone(self, files: set[Path]) -> None:
+        """Forget what is known of files that are gone: one of the same name is a new one."""
+        self._seen = {file: seen for file, seen in self._seen.items() if file in files}
+        self._taken = {file: status for file, status in self._taken.items() if file in files}
+        self._reported = {(file, event) for file, event in self._reported if file in files}
 
     def _is_settled(self, file: Path) -> bool:
         """Return whether a file has not changed for a while, so its program has written all of it."""
@@ -64,25 +111,35 @@ class FolderReader:
         return now - since >= self._settings.settle_s
 
     def _take(self, file: Path) -> bool:
+        size, changed, _ = self._seen[file]
+        if self._taken.get(file) == (size, changed):
+            self._remove(file)  # another program may have held it open
+            return False
         try:
             content = self._read(file)
         except (OSError, DataError) as error:
-            if file not in self._unreadable:
-                self._unreadable.add(file)
-                code = error.code if isinstance(error, DataError) else None
-                self._state.log.write(
-                    "unreadable", level="warning", source=self._name, code=code, error=type(error).__name__
-                )
+            self._report(file, "unreadable", error)
             return False
         try:
             self._intake.take(content, source=self._name, sop_uid=_sop_uid(content, file))
         except NO_ROOM as error:
             self._state.log.write("put_off", level="warning", source=self._name, error=type(error).__name__)
             return False
+        self._taken[file] = (size, changed)
         # Only now: until here, a kill leaves the file where it is.
-        file.unlink(missing_ok=True)
-        self._seen.pop(file, None)
+        self._remove(file)
         return True
+
+    def _remove(self, file: Path) -> None:
+        """Remove a file that was taken; one that cannot be removed is not taken again."""
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            self._report(file, "not_removed", error)
+            return
+        self._seen.pop(file, None)
+        self._taken.pop(file, None)
+        self._reported -= {(file, "unreadable"), (file, "not_removed")}
 
     def _read(self, file: Path) -> bytes:
         most = self._state.configuration.limits.largest_image_mb

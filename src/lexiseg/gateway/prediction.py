@@ -97,9 +97,6 @@ class PredictionWorker:
         if found.rule is None:
             state.queue.settle(image.id, "left_out")
             state.figures.left_out.inc()
-            if header.is_own:
-                # It is in the archive that sent it.
-                state.spool.drop(image.id)
         return found.rule
 
     def _keep(self, image: QueuedImage, rule: Rule, found: PredictedResults | FailedImage) -> None:

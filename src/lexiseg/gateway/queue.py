@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Literal
 
-from lexiseg.errors import DataError
+from lexiseg.gateway.queue_file import open_queue
 
 #: How far an image is: it waits for its prediction; its results are being delivered; everything was
 #: delivered; no rule fits it, or Lexiseg made it; a person must look at it; its files were deleted, and its
@@ -24,35 +24,6 @@ State = Literal["waiting", "predicted", "done", "left_out", "quarantined", "dele
 
 #: Name of the file in the state folder.
 QUEUE_FILE = "queue.sqlite3"
-
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE image (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    uid_hash TEXT NOT NULL,
-    content_hash TEXT NOT NULL,
-    source TEXT NOT NULL,
-    state TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    received REAL NOT NULL,
-    changed REAL NOT NULL,
-    rule TEXT NOT NULL DEFAULT '',
-    code TEXT NOT NULL DEFAULT ''
-);
-CREATE INDEX image_uid ON image (uid_hash);
-CREATE INDEX image_state ON image (state, number);
-CREATE INDEX image_changed ON image (state, changed);
-CREATE TABLE delivery (
-    image TEXT NOT NULL REFERENCES image (id),
-    destination TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'pending',
-    attempts INTEGER NOT NULL DEFAULT 0,
-    not_before REAL NOT NULL DEFAULT 0,
-    PRIMARY KEY (image, destination)
-);
-CREATE INDEX delivery_due ON delivery (destination, state, not_before);
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,40 +70,18 @@ class Queue:
     """The queue of a gateway; all methods may be called from several threads.
 
     Args:
-        file: The SQLite file, which is created if needed.
+        file: The SQLite file.
+        create: Whether it is created if needed.
 
     Raises:
-        DataError: The file is no queue, or that of another version.
+        DataError: The file is missing, is no queue, or is that of another version.
+        UsageError: Another program has locked it.
+        DiskError: It cannot be read or written.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, create: bool = True) -> None:
         self._lock = RLock()
-        self._database = sqlite3.connect(file, check_same_thread=False, isolation_level=None, timeout=30.0)
-        self._database.row_factory = sqlite3.Row
-        try:
-            self._database.execute("PRAGMA journal_mode = WAL")
-            # Each transaction is on the disk before the sender is told that its image arrived.
-            self._database.execute("PRAGMA synchronous = FULL")
-            (version,) = self._database.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                with self._transaction() as database:
-                    for statement in filter(str.strip, _SCHEMA.split(";")):
-                        database.execute(statement)
-                    database.execute(f"PRAGMA user_version = {_VERSION}")
-        except sqlite3.DatabaseError as error:
-            self._database.close()
-            raise DataError(
-                f"{file} is no queue of a gateway, or is damaged ({error}). Move it away and start again; "
-                "the images in `received` beside it can be put into a source again.",
-                code="LEX-DATA-1230",
-            ) from error
-        if version not in (0, _VERSION):
-            self._database.close()
-            raise DataError(
-                f"{file} was written by another version of Lexiseg (queue format {version}, expected "
-                f"{_VERSION}). Use that version to finish the queue, or another state folder.",
-                code="LEX-DATA-1231",
-            )
+        self._database = open_queue(file, create=create)
 
     def close(self) -> None:
         """Close the file."""
@@ -246,6 +195,14 @@ class Queue:
             limit,
         )
         return [DueDelivery(image=_image(row), attempts=row["tries"]) for row in rows]
+
+    def pending(self) -> dict[str, int]:
+        """Return the number of images whose results each destination shall still get, if it is not 0."""
+        rows = self._all(
+            "SELECT destination, COUNT(*) AS images FROM delivery "
+            "WHERE state = 'pending' GROUP BY destination"
+        )
+        return {row["destination"]: row["images"] for row in rows}
 
     def delivered(self, id: str, destination: str) -> State:
         """Note that a destination has the results of an image; return the state of the image."""

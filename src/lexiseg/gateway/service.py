@@ -34,15 +34,20 @@ from lexiseg.gateway.event_log import EventLog
 from lexiseg.gateway.folder_destination import FolderClient
 from lexiseg.gateway.folder_source import FolderReader
 from lexiseg.gateway.intake import Intake
+from lexiseg.gateway.missing_destination import MISSING, MissingDestination
 from lexiseg.gateway.monitoring import Figures, Health, MonitoringServer
 from lexiseg.gateway.prediction import MACHINE_FAILURES, PredictionWorker
 from lexiseg.gateway.quarantine import answer_requests
 from lexiseg.gateway.queue import QUEUE_FILE, Queue
+from lexiseg.gateway.queue_faults import queue_errors
 from lexiseg.gateway.site_key import SiteKey
 from lexiseg.gateway.spool import Spool
 from lexiseg.gateway.state import GatewayState
+from lexiseg.gateway.unreadable_source import UnreadableSourceError
 from lexiseg.outputs.folder_lock import FolderLock
 
+# How names of parts that read a source begin.
+_SOURCE = "source "
 _LOCK_FILE = ".lexiseg.lock"
 _IDLE_S = 0.2
 _AFTER_FAILURE_S = 5.0
@@ -58,9 +63,10 @@ def opened_state(configuration: GatewayConfiguration, log: EventLog) -> Iterator
         log: Where events go.
 
     Raises:
-        UsageError: Another gateway uses the folder, or the site key cannot be used.
-        DataError: The queue is damaged, or of another version.
-        DiskError: There is no space or no permission.
+        UsageError: Another gateway uses the folder, another program has locked the queue, or the site key
+            cannot be used.
+        DataError: The queue is missing beside images or results, is damaged, or is of another version.
+        DiskError: There is no space or no permission, or the disk has a fault.
     """
     folder = configuration.state
     with disk_errors(folder):
@@ -76,11 +82,13 @@ def opened_state(configuration: GatewayConfiguration, log: EventLog) -> Iterator
     try:
         spool = Spool(folder)
         key = SiteKey.of_file(configuration.site_key_file, folder)
-        queue = Queue(folder / QUEUE_FILE)
+        # A new queue knows no image: beside files of an earlier one, it would have all of them removed.
+        queue = Queue(folder / QUEUE_FILE, create=spool.is_empty())
         try:
-            kept = queue.ids("waiting", "predicted", "done", "left_out")
-            quarantined = queue.ids("quarantined")
-            with_results = [*queue.ids("predicted", "done"), *quarantined]
+            with queue_errors(folder / QUEUE_FILE):
+                kept = queue.ids("waiting", "predicted", "done", "left_out")
+                quarantined = queue.ids("quarantined")
+                with_results = [*queue.ids("predicted", "done"), *quarantined]
             spool.tidy(with_image=kept, with_results=with_results, quarantined=quarantined)
             yield GatewayState(
                 configuration=configuration, queue=queue, spool=spool, key=key, log=log, figures=Figures()
@@ -142,6 +150,8 @@ class Gateway:
         self.monitoring_port: int | None = None
         self.ports: dict[str, int] = {}
         configuration = state.configuration
+        # No result gets another destination than those of the configuration: these do not become more.
+        self._missing = sorted(state.queue.pending().keys() - configuration.destinations.keys())
         predictors = load_predictors(configuration)
         workers: dict[str, tuple[Callable[[], bool], float]] = {
             "prediction": (PredictionWorker(state, predictors).step, _IDLE_S)
@@ -149,6 +159,9 @@ class Gateway:
         for name, destination in configuration.destinations.items():
             client = _client(destination)
             workers[f"destination {name}"] = (DeliveryWorker(state, name, client).step, _IDLE_S)
+        for name in self._missing:
+            missing = MissingDestination(name)
+            workers[f"destination {name}"] = (DeliveryWorker(state, name, missing).step, _IDLE_S)
         try:
             self._start(configuration, workers)
         except BaseException:
@@ -170,6 +183,10 @@ class Gateway:
         for rule in configuration.rules:
             if not rule.send_to:
                 self._state.log.write("rule_sends_nowhere", level="warning", rule=rule.name)
+        for name, count in self._waiting_for_missing().items():
+            self._state.log.write(
+                "destination_missing", level="warning", destination=name, count=count, code=MISSING
+            )
         self._state.log.write("started", count=self._state.queue.open_images())
 
     def _start_source(self, name: str, source: Source, intake: Intake) -> None:
@@ -177,7 +194,7 @@ class Gateway:
             case FolderSource():
                 _require_folder(name, source.path)
                 self._run(
-                    f"source {name}", FolderReader(self._state, name, source, intake).step, source.every_s
+                    f"{_SOURCE}{name}", FolderReader(self._state, name, source, intake).step, source.every_s
                 )
             case DicomSource():
                 receiver = DicomReceiver(self._state, name, source, intake)
@@ -185,7 +202,7 @@ class Gateway:
                 self.ports[name] = receiver.port
             case DicomwebSource():
                 self._run(
-                    f"source {name}",
+                    f"{_SOURCE}{name}",
                     DicomwebReader(self._state, name, source, intake).step,
                     source.every_s,
                 )
@@ -195,9 +212,19 @@ class Gateway:
     def health(self) -> Health:
         """Return the state of the gateway at this moment."""
         failures = [f"{name}: {error}" for name, error in sorted(self._failing.copy().items())]
+        for name, count in self._waiting_for_missing().items():
+            failures.append(
+                f"destination {name}: {count} images wait for it, and the configuration does not have it; "
+                f"add it, or they go into quarantine after retries.give_up_h ({MISSING})"
+            )
         if self._failure is not None:
             failures.append(f"stopped: {type(self._failure).__name__}")
         return self._state.health(tuple(failures))
+
+    def _waiting_for_missing(self) -> dict[str, int]:
+        """Return how many images wait for each destination that the configuration does not have."""
+        pending = self._state.queue.pending() if self._missing else {}
+        return {name: pending[name] for name in self._missing if name in pending}
 
     def run(self) -> None:
         """Work until `stop` is called.
@@ -247,6 +274,15 @@ class Gateway:
         """Do one step; return the seconds until the next one."""
         try:
             worked = step()
+        except UnreadableSourceError as error:
+            # Once, as passes may come every second; health names it as long as it lasts.
+            if self._failing.get(name) != error.reason:
+                self._failing[name] = error.reason
+                source = name.removeprefix(_SOURCE)
+                self._state.log.write(
+                    "source_unreachable", level="warning", source=source, error=error.reason
+                )
+            return pause
         except MACHINE_FAILURES as error:
             self._failing[name] = type(error).__name__
             code = error.code if isinstance(error, LexisegError) else None

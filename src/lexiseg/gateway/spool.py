@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from lexiseg.files import disk_errors, make_folder, remove_leftovers
+from lexiseg.files import TEMPORARY_PREFIX, disk_errors, make_folder, remove_leftovers
 from lexiseg.gateway.quarantine_record import QuarantineRecord
 from lexiseg.json_records import write_record
 
@@ -108,12 +108,18 @@ class Spool:
         """Return the free space on the disk."""
         return shutil.disk_usage(self.state).free
 
+    def is_empty(self) -> bool:
+        """Return whether there is no image, no result and no reason; half-written files do not count."""
+        folders = (self._received, self._results, self._quarantine)
+        return all(file.name.startswith(TEMPORARY_PREFIX) for folder in folders for file in folder.iterdir())
+
     def tidy(
         self, *, with_image: Iterable[str], with_results: Iterable[str], quarantined: Iterable[str]
     ) -> None:
         """Make the files fit the queue after a process was killed.
 
-        Only the process that holds the lock of the state folder may call this.
+        Only the process that holds the lock of the state folder may call this, and only with a queue that was
+        there when the files came: everything that is not named here is removed.
 
         Args:
             with_image: Images whose file is kept; any other was not acknowledged, or was deleted.

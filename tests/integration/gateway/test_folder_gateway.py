@@ -13,10 +13,12 @@ from pydicom.dataset import Dataset
 
 from dicom_files import dicom_dataset, shipped
 from gateway_setup import RULE, image_bytes, opened, picture, running, settings, wait_until
+from lexiseg.clinic.segmentation_object import MANUFACTURER
 from lexiseg.gateway.delivery import DeliveryWorker
 from lexiseg.gateway.folder_destination import FolderClient
 from lexiseg.gateway.intake import Intake
 from lexiseg.gateway.prediction import PredictionWorker
+from lexiseg.gateway.service import delete_old
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.targets import find_targets
@@ -188,6 +190,20 @@ def test_a_full_disk_leaves_the_image_waiting(
         state.queue.give_back([image.id])
         worker.step()
         assert state.queue.counts() == {"predicted": 1}
+
+
+def test_a_result_of_lexiseg_is_left_out_and_kept(tmp_path: Path, shipped: Predictor) -> None:
+    own = image_bytes(3, Manufacturer=MANUFACTURER)
+    with opened(with_inbox(tmp_path)) as (state, _), running(state):
+        file = tmp_path / "in" / "own.dcm"
+        file.write_bytes(own)
+        wait_until(lambda: state.queue.counts() == {"left_out": 1} and not file.exists())
+    with opened(settings(tmp_path)) as (state, _):
+        (id,) = state.queue.ids("left_out")
+        assert state.spool.image(id).read_bytes() == own
+    with opened(settings(tmp_path, delete_after_days=0)) as (state, _):
+        assert delete_old(state) == 1
+        assert not state.spool.image(id).exists()
 
 
 def test_links_and_hidden_files_are_left_alone(tmp_path: Path, shipped: Predictor) -> None:

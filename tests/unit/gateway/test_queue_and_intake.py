@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from gateway_setup import image_bytes, opened, settings
+from gateway_setup import image_bytes, opened, running, settings, wait_until
+from lexiseg.errors import LexisegError
 from lexiseg.gateway.intake import Intake, data_set_start
 from lexiseg.gateway.monitoring import Figures, Health
+from lexiseg.gateway.quarantine import act, quarantined_objects
 from lexiseg.gateway.queue import Queue
-from lexiseg.gateway.service import delete_old
+from lexiseg.gateway.queue_faults import queue_errors
+from lexiseg.gateway.service import Gateway, delete_old
 from lexiseg.gateway.spool import Spool
 from lexiseg.gateway.state import GatewayState
 from refusals import refuses
@@ -212,6 +215,32 @@ def test_an_image_is_done_when_all_destinations_have_it(tmp_path: Path) -> None:
     assert queue.get("b").code == "LEX-1"  # type: ignore[union-attr]
 
 
+def test_results_for_a_removed_destination_are_named_and_given_up(tmp_path: Path) -> None:
+    with opened(settings(tmp_path)) as (state, _):
+        id = take(state, image_bytes())
+        state.queue.predicted(id, rule="chest", code="", destinations=["old"])
+        state.spool.results(id).mkdir()
+    with opened(settings(tmp_path, retries={"first_s": 0.1})) as (state, events):
+        gateway = Gateway(state)
+        try:
+            (problem,) = gateway.health().problems
+            assert problem.startswith("destination old: 1 images wait for it")
+            (said,) = [event for event in events() if event["event"] == "destination_missing"]
+            assert (said["destination"], said["count"], said["code"]) == ("old", 1, "LEX-DATA-1840")
+            wait_until(lambda: any(event["event"] == "delivery_failed" for event in events()))
+            assert state.queue.pending() == {"old": 1}
+        finally:
+            gateway.close()
+    with opened(settings(tmp_path, retries={"first_s": 0.1, "give_up_h": 1e-9})) as (state, _):
+        with running(state):
+            wait_until(lambda: state.queue.counts() == {"quarantined": 1})
+        (found,) = quarantined_objects(tmp_path / "state")
+        assert found.why is not None
+        assert "no destination 'old'" in found.why.reason + found.why.advice
+        assert act(state, [id], "retry") == [id]
+        assert state.queue.pending() == {}
+
+
 def test_what_is_no_queue_is_refused(tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.sqlite3"
     damaged.write_bytes(b"no database" * 100)
@@ -222,6 +251,93 @@ def test_what_is_no_queue_is_refused(tmp_path: Path) -> None:
         database.execute("PRAGMA user_version = 7")
     with refuses("LEX-DATA-1231", "format 7"):
         Queue(other)
+
+
+def files_of(folder: Path) -> set[Path]:
+    """Return the images, results and reasons in the state folder."""
+    kept = ("received", "results", "quarantine")
+    return {file for name in kept for file in (folder / "state" / name).rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize("lost", ["missing", "empty", "damaged"])
+def test_a_new_queue_deletes_nothing_of_an_earlier_one(tmp_path: Path, lost: str) -> None:
+    with opened(settings(tmp_path)) as (state, _):
+        done, bad = take(state, image_bytes(1), "1"), take(state, image_bytes(2), "2")
+        state.spool.results(done).mkdir()
+        (state.spool.results(done) / "seg.dcm").write_bytes(b"result")
+        state.queue.settle(done, "done")
+        state.quarantine(bad, LexisegError("bad", code="LEX-DATA-1233"), source="s")
+    before, queue = files_of(tmp_path), tmp_path / "state/queue.sqlite3"
+    assert len(before) == 4
+    good = queue.read_bytes()
+    queue.unlink()
+    if lost == "damaged":
+        queue.write_bytes(good[:100] + b"x" * 500)
+        with refuses("LEX-DATA-1230", "`received`", "another place"), opened(settings(tmp_path)):
+            pytest.fail("it was opened")
+        queue.unlink()
+    elif lost == "empty":
+        queue.touch()
+    # The first refusal leaves nothing behind that the next start takes for a queue.
+    for _ in range(2):
+        with (
+            refuses("LEX-DATA-1837", "queue.sqlite3", "`received`", "another place"),
+            opened(settings(tmp_path)),
+        ):
+            pytest.fail("it was opened")
+        assert files_of(tmp_path) == before
+    # Both remedies work: the queue is put back, or the folders are moved away.
+    queue.write_bytes(good)
+    with opened(settings(tmp_path)) as (state, _):
+        assert state.queue.counts() == {"done": 1, "quarantined": 1}
+    assert files_of(tmp_path) == before
+    for name in ("queue.sqlite3", "received", "results", "quarantine"):
+        (tmp_path / "state" / name).rename(tmp_path / name)
+    with opened(settings(tmp_path)) as (state, _):
+        assert state.queue.counts() == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "words"),
+    [
+        (sqlite3.SQLITE_READONLY, "LEX-DISK-1838", "permissions"),
+        (sqlite3.SQLITE_IOERR_WRITE, "LEX-DISK-1838", "disk"),
+        (sqlite3.SQLITE_FULL, "LEX-DISK-1838", "free space"),
+        (sqlite3.SQLITE_BUSY, "LEX-USE-1839", "another program"),
+        (sqlite3.SQLITE_CORRUPT_INDEX, "LEX-DATA-1230", "damaged"),
+    ],
+)
+def test_a_fault_of_the_machine_is_no_damage(tmp_path: Path, kind: int, code: str, words: str) -> None:
+    error = sqlite3.DatabaseError("as SQLite says")
+    error.sqlite_errorcode = kind
+    with refuses(code, "queue.sqlite3", "as SQLite says", words), queue_errors(tmp_path / "queue.sqlite3"):
+        raise error
+
+
+def test_a_queue_that_cannot_be_opened_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    with refuses("LEX-DISK-1838", "unable to open database file"):
+        Queue(tmp_path / "folder")
+    monkeypatch.setattr("lexiseg.gateway.queue_file._WAIT_S", 0.05)
+    file = tmp_path / "queue.sqlite3"
+    with sqlite3.connect(file, isolation_level=None) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with refuses("LEX-USE-1839", "database is locked"):
+            Queue(file)
+    other.close()
+
+
+def test_damage_behind_the_head_of_a_queue_is_refused_before_files_are_removed(tmp_path: Path) -> None:
+    with opened(settings(tmp_path)) as (state, _):
+        take(state, image_bytes())
+    before, queue = files_of(tmp_path), tmp_path / "state/queue.sqlite3"
+    content = queue.read_bytes()
+    queue.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with refuses("LEX-DATA-1230", "malformed"), opened(settings(tmp_path)):
+        pytest.fail("it was opened")
+    assert files_of(tmp_path) == before
 
 
 def test_two_gateways_do_not_share_a_state(tmp_path: Path) -> None:

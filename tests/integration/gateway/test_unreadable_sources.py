@@ -1,0 +1,188 @@
+"""Sources that cannot be read are named by health; one bad image or file holds up no others."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicomweb_server import Service, dicomweb_service
+from gateway_setup import image_bytes, opened, running, settings, wait_until
+from lexiseg.gateway.configuration import DicomwebSource, FolderSource
+from lexiseg.gateway.dicomweb_source import DicomwebReader
+from lexiseg.gateway.folder_source import FolderReader
+from lexiseg.gateway.intake import Intake
+from lexiseg.gateway.service import Gateway
+from lexiseg.gateway.state import GatewayState
+from lexiseg.gateway.unreadable_source import UnreadableSourceError
+
+Events = Callable[[], list[dict[str, Any]]]
+
+
+def uid(number: int) -> str:
+    return f"2.25.1000{number}"
+
+
+@contextmanager
+def fetching(folder: Path) -> Iterator[tuple[Service, DicomwebReader, GatewayState, Events]]:
+    """Yield a service with the images 1 to 6, and a gateway that asks it."""
+    for number in range(1, 7):
+        (folder / f"{number}.dcm").write_bytes(image_bytes(number))
+    files = sorted(folder.glob("*.dcm"))
+    with dicomweb_service(files) as service, opened(settings(folder)) as (state, events):
+        source = DicomwebSource.model_validate(
+            {"kind": "dicomweb", "url": service.address, "modality": ["CR"], "timeout_s": 5}
+        )
+        yield service, DicomwebReader(state, "archive", source, Intake(state)), state, events
+
+
+def named(events: Events, name: str) -> list[str]:
+    return [event["error"] for event in events() if event["event"] == name]
+
+
+def test_an_image_that_cannot_be_fetched_holds_up_no_others(tmp_path: Path) -> None:
+    with fetching(tmp_path) as (service, reader, state, events):
+        service.refused.update({uid(1): 404, uid(3): 410, uid(4): 500})
+        reader.step()
+        reader.step()
+        assert state.queue.counts() == {"waiting": 3}
+        assert named(events, "not_fetched") == ["HTTP 404", "HTTP 410", "HTTP 500"]
+        assert all(event["study"] for event in events() if event["event"] == "not_fetched")
+        # It is asked for again, as the service may be mended.
+        service.refused.clear()
+        reader.step()
+        assert state.queue.counts() == {"waiting": 6}
+
+
+def test_an_image_without_an_answer_holds_up_only_one_pass(tmp_path: Path) -> None:
+    with fetching(tmp_path) as (service, reader, state, events):
+        service.refused[uid(1)] = 0
+        reader.step()
+        assert state.queue.counts() == {}
+        reader.step()
+        assert state.queue.counts() == {"waiting": 5}
+        assert named(events, "not_fetched") == ["ConnectionError"]
+
+
+def test_a_service_that_gives_no_images_cannot_be_read(tmp_path: Path) -> None:
+    with fetching(tmp_path) as (service, reader, state, _):
+        service.refused.update({uid(number): 500 for number in range(1, 7)})
+        for _ in range(2):
+            with pytest.raises(UnreadableSourceError, match="6 images in a row"):
+                reader.step()
+        del service.refused[uid(5)]
+        reader.step()
+        assert state.queue.counts() == {"waiting": 1}
+    with pytest.raises(UnreadableSourceError, match="ConnectionError"):
+        DicomwebReader(state, "archive", reader._settings, Intake(state)).step()
+
+
+def health(gateway: Gateway) -> tuple[int, list[str]]:
+    """Return the status of `/health` and its problems."""
+    try:
+        answer = urllib.request.urlopen(f"http://127.0.0.1:{gateway.monitoring_port}/health")
+    except urllib.error.HTTPError as error:
+        answer = error
+    return answer.status, json.loads(answer.read())["problems"]
+
+
+def test_health_names_sources_until_they_can_be_read(tmp_path: Path) -> None:
+    with dicomweb_service([]) as service:
+        pass  # nothing listens there now
+    inbox, away = tmp_path / "in", tmp_path / "away"
+    inbox.mkdir()
+    sources = {
+        "inbox": {"kind": "folder", "path": inbox, "every_s": 0.05},
+        "archive": {"kind": "dicomweb", "url": service.address, "modality": ["CR"], "every_s": 0.05},
+    }
+    with opened(settings(tmp_path, sources=sources)) as (state, events):
+        unreachable = "source archive: ConnectionError"
+        with running(state, problems=(unreachable,)) as gateway:
+            wait_until(lambda: health(gateway) == (503, [unreachable]))
+            inbox.rename(away)
+            wait_until(lambda: "source inbox: FileNotFoundError" in health(gateway)[1])
+            away.rename(inbox)
+            wait_until(lambda: health(gateway)[1] == [unreachable])
+        said = [event for event in events() if event["event"] == "source_unreachable"]
+        assert [event["source"] for event in said] == ["archive", "inbox"]
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[tuple[Path, FolderReader, GatewayState, Events]]:
+    """Yield a folder, and a gateway that reads it."""
+    (folder / "in").mkdir()
+    with opened(settings(folder)) as (state, events):
+        source = FolderSource.model_validate({"kind": "folder", "path": folder / "in", "settle_s": 0})
+        yield folder / "in", FolderReader(state, "inbox", source, Intake(state)), state, events
+
+
+def test_a_file_that_cannot_be_removed_holds_up_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink, read = Path.unlink, Path.read_bytes
+    reads: list[str] = []
+
+    def refuse(path: Path, **options: Any) -> None:
+        if path.name == "a.dcm":
+            raise PermissionError(1, "Operation not permitted", str(path))
+        unlink(path, **options)
+
+    def note(path: Path) -> bytes:
+        reads.append(path.name)
+        return read(path)
+
+    with reading(tmp_path) as (inbox, reader, state, events):
+        for number, name in enumerate(("a.dcm", "b.dcm"), start=1):
+            (inbox / name).write_bytes(image_bytes(number))
+        monkeypatch.setattr(Path, "read_bytes", note)
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "unlink", refuse)
+            steps = [reader.step() for _ in range(3)]
+        assert (steps, reads) == ([True, False, False], ["a.dcm", "b.dcm"])
+        assert state.queue.counts() == {"waiting": 2}
+        assert [file.name for file in inbox.iterdir()] == ["a.dcm"]
+        assert named(events, "not_removed") == ["PermissionError"]
+        # It is removed as soon as that works, and not read again.
+        reader.step()
+        assert (list(inbox.iterdir()), len(reads)) == ([], 2)
+
+
+def test_another_file_in_the_place_of_one_that_could_not_be_removed_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reading(tmp_path) as (inbox, reader, state, _):
+        (inbox / "a.dcm").write_bytes(image_bytes(1))
+        with monkeypatch.context() as patched:
+            patched.setattr(FolderReader, "_remove", lambda *_: None)
+            reader.step()
+        (inbox / "a.dcm").write_bytes(image_bytes(2, PatientComments="longer"))
+        reader.step()
+        assert state.queue.counts() == {"waiting": 2}
+
+
+def test_a_locked_folder_in_the_folder_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_file = Path.is_file
+
+    def refuse(path: Path) -> bool:
+        if path.parent.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    with reading(tmp_path) as (inbox, reader, state, events):
+        (inbox / "locked").mkdir()
+        (inbox / "locked" / "a.dcm").write_bytes(image_bytes(1))
+        (inbox / "z.dcm").write_bytes(image_bytes(2))
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "is_file", refuse)
+            reader.step()
+            reader.step()
+        assert state.queue.counts() == {"waiting": 1}
+        assert named(events, "unreadable") == ["PermissionError"]
+        reader.step()
+        assert state.queue.counts() == {"waiting": 2}
