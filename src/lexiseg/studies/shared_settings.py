@@ -16,9 +16,10 @@ from lexiseg.json_records import read_record, write_record
 from lexiseg.studies.arms import BASELINE, AuditArm
 from lexiseg.studies.audit_file import SharedData, SharedSettings, SharedTraining
 from lexiseg.studies.study_data import images_without_mask, with_hidden
-from lexiseg.studies.trials import CLAIMS_FOLDER, Trial, differences, plan_trials
+from lexiseg.studies.trials import CLAIMS_FOLDER, Trial, plan_trials
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
+from lexiseg.training.config_changes import differences
 from lexiseg.training.unmasked_images import take_part
 
 SETTINGS_FILE = "settings.json"
