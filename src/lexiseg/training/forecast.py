@@ -27,7 +27,7 @@ from lexiseg.training.curve_loggers import (
     check_logger,
 )
 from lexiseg.training.distillation import drawing_seconds
-from lexiseg.training.fit_choice import kept_pixels
+from lexiseg.training.fit_choice import kept_pixels, settle_fit
 from lexiseg.training.global_batch import check_batch_norms
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
@@ -146,6 +146,7 @@ def forecast_training(
     check_splits(index)
     use = take_part(index, config)
     teachers = open_teachers(index, config, console)
+    config = settle_fit(use, config, console)
     if teachers:
         check_distillation(use, ALONE, teachers)
     use, plan = settle_teachers(use, plan_run(use, config, console), config, console)

@@ -114,6 +114,20 @@ def test_errors_of_the_training_are_found(
         forecast_training(root, tmp_path / "run", **tiny_options)
 
 
+@pytest.mark.usefixtures("seconds")
+def test_the_fit_is_that_of_the_training(
+    index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any], tiny_run: Run
+) -> None:
+    options = {**tiny_options, "text": "none"}
+    assert forecast_of(index, tmp_path / "run", options, fit="auto").steps > 0
+    with refuses("LEX-USE-1333", "fit: tiles"):
+        forecast_of(index, tmp_path / "run", options, fit="tiles", masks=0.5, unmasked="pseudo_labels")
+    with refuses("LEX-USE-1567", "fit: pad"):
+        forecast_of(index, tmp_path / "run", options, fit="pad", teachers=[str(tiny_run.path)])
+    with refuses("LEX-USE-1330", "fit: "):
+        forecast_training(index.root, tmp_path / "run", preset="paper", text="none", fit="pad")
+
+
 def test_a_step_is_measured(index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any]) -> None:
     found = forecast_of(index, tmp_path / "run", {**tiny_options, "text": "none"})
     assert 0 < found.seconds_per_step < 60
