@@ -148,7 +148,7 @@ def forecast_training(
     teachers = open_teachers(index, config, console)
     config = settle_fit(use, config, console)
     if teachers:
-        check_distillation(use, ALONE, teachers)
+        check_distillation(index, use, ALONE, teachers)
     use, plan = settle_teachers(use, plan_run(use, config, console), config, console)
     training = Training(use, plan, config, out=out, resume=False, console=console, teachers=teachers)
     module = training.module()

@@ -187,7 +187,7 @@ def train_on(
     if resume:
         check_same_teachers(Run.open(out), teachers, config)
     if teachers:
-        check_distillation(use, ranks, teachers)
+        check_distillation(index, use, ranks, teachers)
     use, plan = settle_teachers(use, plan, config, console)
     if ranks.several and plan.unmasked is not None:
         raise UsageError(
