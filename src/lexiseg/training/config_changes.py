@@ -22,7 +22,7 @@ def changed_settings(
         wanted: The configuration of the training. A fit or precision of "auto" takes what the run has.
         may_differ: Fields that are not compared.
     """
-    ignored = may_differ | {name for name in _SETTLED if getattr(wanted, name) == "auto"}
+    ignored = set(may_differ) | {name for name in _SETTLED if getattr(wanted, name) == "auto"}
     return differences(
         stored.model_dump(mode="json", exclude=ignored), wanted.model_dump(mode="json", exclude=ignored)
     )
