@@ -12,6 +12,9 @@ from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 
 from lexiseg.errors import WeightsError
 
+#: Names that start like this are paths, not names on the hub, which is not asked for them.
+PATH_STARTS = (".", "/", "~")
+
 _PROBE_TIMEOUT_S = 3.0
 
 

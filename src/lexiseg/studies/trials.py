@@ -26,14 +26,11 @@ from lexiseg.studies.trial_claims import STALE_MINUTES, Claims, share_out
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.checks import check_one_device
 from lexiseg.training.config import CONFIG_FILE, make_config
+from lexiseg.training.config_changes import changed_settings
 from lexiseg.training.train import train_on
 
 #: In a study's folder: which process works on which trial.
 CLAIMS_FOLDER = "claims"
-#: Fields of a configuration that change no result.
-_OF_A_MACHINE = {"workers", "cache"}
-#: Fields that the start of a training settles where they are "auto".
-_SETTLED = ("fit", "precision")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,31 +210,6 @@ def check_trial(folder: Path, config: TrainConfig) -> None:
             f"folder to train the arm again, or choose another --out.",
             code="LEX-RUN-022",
         )
-
-
-def changed_settings(stored: TrainConfig, wanted: TrainConfig) -> list[str]:
-    """Return the fields in which a training would differ from a run, one part of a sentence each.
-
-    Args:
-        stored: The configuration in the run's folder. The start of the run settled its fit and precision.
-        wanted: The configuration of the training. A fit or precision of "auto" takes what the run has.
-    """
-    ignored = _OF_A_MACHINE | {name for name in _SETTLED if getattr(wanted, name) == "auto"}
-    return differences(
-        stored.model_dump(mode="json", exclude=ignored), wanted.model_dump(mode="json", exclude=ignored)
-    )
-
-
-def differences(stored: Mapping[str, object], wanted: Mapping[str, object], path: str = "") -> list[str]:
-    """Return the fields in which two JSON objects differ, one part of a sentence each."""
-    found: list[str] = []
-    for name in sorted(stored.keys() | wanted.keys()):
-        old, new = stored.get(name), wanted.get(name)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += differences(old, new, f"{path}{name}.")
-        elif old != new:
-            found.append(f"{path}{name} was {old!r}, now {new!r}")
-    return found
 
 
 def train_and_evaluate(study: Study, trial: Trial, *, console: Console) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lexiseg.systems.configuration import LoopSettings, TrainConfig
+from lexiseg.systems.configuration import LoopSettings, TrainConfig, absolute_if
 
 _CLIP_NORM = 3.0
 
@@ -68,11 +68,11 @@ class CompactConfig(UnmaskedConfig):
 
     @field_validator("teachers", mode="before")
     @classmethod
-    def _absolute(cls, value: Any) -> Any:
-        # As a run is also resumed from other folders. What is no folder may be the name of a shipped model.
-        if not isinstance(value, list | tuple) or not all(isinstance(name, str | Path) for name in value):
+    def _absolute_teachers(cls, value: Any) -> Any:
+        # What is no folder may be the name of a shipped model.
+        if not isinstance(value, list | tuple):
             return value
-        return tuple(str(Path(name).absolute() if Path(name).is_dir() else name) for name in value)
+        return tuple(absolute_if(Path.is_dir, name) for name in value)
 
     @model_validator(mode="after")
     def _phases(self) -> Self:

@@ -6,6 +6,7 @@ given. This module imports neither torch nor transformers: the command line read
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +24,26 @@ FitChoice = Literal["auto", "stretch", "pad", "tiles"]
 
 #: Fields that set the length of a training; one of them is given at most.
 LENGTHS = ("epochs", "max_minutes", "steps")
+
+
+#: Values of fields that else hold paths; files and folders of these names are not meant.
+_NAMES = ("minilm", "imagenet", "none")
+
+
+def absolute_if(is_meant: Callable[[Path], bool], value: Any) -> Any:
+    """Return a path as an absolute one, as a run is also resumed, and its configuration used, elsewhere.
+
+    Args:
+        is_meant: Whether a path is that of a file or folder that there is; else the value is a name.
+        value: The value of a field.
+
+    Returns:
+        The value as it is where it is a name, or no text at all.
+    """
+    if not isinstance(value, str | Path) or not str(value):
+        return value
+    path = Path(value).expanduser()
+    return str(path.absolute()) if is_meant(path) else str(value)
 
 
 class _Fields(BaseModel):
@@ -216,8 +237,24 @@ class TrainConfig(_Fields):
                 f"expected {', '.join(TEXT_CHOICES)} or the path of a description file ending in "
                 f"{DESCRIPTIONS_SUFFIX}; got {value!r}"
             )
-        # Absolute, as a run is also resumed, and its configuration used, from other folders.
+        # Also a file that is not there: it can be no name.
         return text if text in TEXT_CHOICES else str(Path(text).absolute())
+
+    @field_validator("vocabulary", mode="before")
+    @classmethod
+    def _absolute_vocabulary(cls, value: Any) -> Any:
+        # As in `load_vocabulary`: a folder "chest" is not the vocabulary of this name.
+        return absolute_if(lambda path: path.suffix.lower() in {".yaml", ".yml"} and path.is_file(), value)
+
+    @field_validator("text_encoder", mode="before")
+    @classmethod
+    def _absolute_text_encoder(cls, value: Any) -> Any:
+        return value if value in _NAMES else absolute_if(Path.is_dir, value)
+
+    @field_validator("encoder_weights", mode="before", check_fields=False)
+    @classmethod
+    def _absolute_weights(cls, value: Any) -> Any:
+        return value if value in _NAMES else absolute_if(Path.exists, value)
 
     @property
     def loop(self) -> LoopSettings:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,12 @@ from torch import Tensor, nn
 from lexiseg.models.depthwise_gradients import DepthwiseGradients
 from lexiseg.models.output import SegmentationOutput
 from lexiseg.models.teacher import HasTrainingPass
+
+_CGROUP = Path("/sys/fs/cgroup")
+#: Files of a control group's limit and use, and the line of its `memory.stat` with the file cache that is not
+#: in use.
+_VERSION_2 = ("memory.max", "memory.current", "inactive_file")
+_VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +64,29 @@ def available_memory() -> int:
         with open("/proc/meminfo", encoding="ascii") as file:
             lines = dict(line.split(":", 1) for line in file)
         free = int(lines["MemAvailable"].split()[0]) * 1024
-        with (
-            open("/sys/fs/cgroup/memory.max", encoding="ascii") as limit,
-            open("/sys/fs/cgroup/memory.current", encoding="ascii") as used,
-        ):
-            text = limit.read().strip()
-            if text != "max":
-                free = min(free, int(text) - int(used.read()))
     except (OSError, KeyError, ValueError):
-        pass  # not Linux, or no limit: the first figure stands
-    return free
+        pass  # not Linux: the first figure stands
+    in_container = container_memory()
+    return free if in_container is None else min(free, in_container)
+
+
+def container_memory(root: Path = _CGROUP) -> int | None:
+    """Return the bytes that the container of this process has free; None where it has no limit.
+
+    Args:
+        root: Where the system shows its control groups.
+    """
+    for folder, names in ((root, _VERSION_2), (root / "memory", _VERSION_1)):
+        limit, used, cache = names
+        try:
+            total, taken = (int((folder / name).read_text("ascii")) for name in (limit, used))
+            lines = (folder / "memory.stat").read_text("ascii").splitlines()
+            # Images that were read stay in the file cache, and the system gives it up where memory is needed.
+            reclaimable = int(dict(line.split(maxsplit=1) for line in lines)[cache])
+        except (OSError, KeyError, ValueError):
+            continue  # not this version, or no limit ("max")
+        return max(0, total - max(0, taken - reclaimable))
+    return None
 
 
 def activation_bytes(network: nn.Module, image_size: int) -> int:

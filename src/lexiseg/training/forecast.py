@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import time
 from pathlib import Path
 from typing import Unpack
 
-import torch
 from rich.console import Console
-from torch import nn
 
 from lexiseg.console import PrintableConsole, duration_text
 from lexiseg.json_records import Record
-from lexiseg.models.depthwise_gradients import DepthwiseGradients
 from lexiseg.printable import counted
 from lexiseg.runs.run import Run
 from lexiseg.systems.compact_configuration import CompactConfig
@@ -27,24 +22,19 @@ from lexiseg.training.curve_loggers import (
     check_logger,
 )
 from lexiseg.training.distillation import drawing_seconds
-from lexiseg.training.fit_choice import kept_pixels
+from lexiseg.training.fit_choice import kept_pixels, settle_fit
 from lexiseg.training.global_batch import check_batch_norms
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
 from lexiseg.training.plan import plan_run
 from lexiseg.training.ranks import ALONE, Ranks, check_devices, uses_cuda
 from lexiseg.training.resources import settle_resources
+from lexiseg.training.step_times import step_times, training_length
 from lexiseg.training.teacher_runs import check_distillation, open_teachers
 from lexiseg.training.teacher_words import settle_teachers
 from lexiseg.training.teachers import STUDENT_TIME_SHARE
 from lexiseg.training.train import open_for_training
 from lexiseg.training.unmasked_images import take_part
-
-#: A pass without gradients takes about this share of a training step.
-_FORWARD_SHARE = 1 / 3
-
-#: Steps that are measured, after one that is not counted.
-_MEASURED_STEPS = 2
 
 
 class TrainingForecast(Record):
@@ -61,7 +51,7 @@ class TrainingForecast(Record):
         vocabulary: Name of the vocabulary; None without words.
         epochs: Passes over the training images.
         steps: Number of steps; an estimate where `max_minutes` sets the length.
-        seconds_per_step: Measured on images of noise.
+        seconds_per_step: The mean of the training's phases, measured on images of noise.
         minutes: Estimate of the whole training, validation and teachers included.
         teacher_minutes: The part of it before the first step, in which teachers are trained and draw masks;
             0 without teachers.
@@ -146,8 +136,9 @@ def forecast_training(
     check_splits(index)
     use = take_part(index, config)
     teachers = open_teachers(index, config, console)
+    config = settle_fit(use, config, console)
     if teachers:
-        check_distillation(use, ALONE, teachers)
+        check_distillation(index, use, ALONE, teachers)
     use, plan = settle_teachers(use, plan_run(use, config, console), config, console)
     training = Training(use, plan, config, out=out, resume=False, console=console, teachers=teachers)
     module = training.module()
@@ -157,8 +148,8 @@ def forecast_training(
     together = Ranks(size=config.devices, local_size=config.devices)
     _, config = settle_resources(module, config, pixels=pixels, resume=False, console=console, ranks=together)
     device = "cuda" if uses_cuda(config) else "cpu"
-    seconds = step_seconds(module.network, config, device=device)
-    steps, student = _length(training, config, seconds)
+    times = step_times(module.network, config, device=device)
+    steps, student, seconds = training_length(times, training, config)
     before = _teacher_minutes(training, config, student)
     return TrainingForecast(
         data=index.name,
@@ -179,46 +170,6 @@ def forecast_training(
         out=str(out),
         files=_files(training),
     )
-
-
-def step_seconds(network: nn.Module, config: TrainConfig, *, device: str) -> float:
-    """Return the time of a training step on images of noise, in seconds.
-
-    The statistics of the network change, so it is of no use afterwards.
-
-    Args:
-        network: The network.
-        config: The configuration; its precision is settled.
-        device: Where to compute.
-    """
-    network.to(device).train()
-    size = config.loop.main_size or config.image_size
-    image = torch.rand(config.batch_size, 3, size, size, device=device)
-    image = image.contiguous(memory_format=torch.channels_last)
-    times = []
-    for _ in range(1 + _MEASURED_STEPS):
-        started = time.perf_counter()
-        in_bf16 = torch.autocast(device, torch.bfloat16, enabled=config.precision == "bf16")
-        with in_bf16, DepthwiseGradients():
-            loss = network(image).logits.float().mean()
-        loss.backward()
-        network.zero_grad(set_to_none=True)
-        loss.item()  # waits for a GPU
-        times.append(time.perf_counter() - started)
-    return min(times[1:])
-
-
-def _length(training: Training, config: TrainConfig, seconds: float) -> tuple[int, float]:
-    """Return the number of steps and the minutes, validation included, without those of teachers."""
-    per_image = seconds / config.batch_size * _FORWARD_SHARE
-    cases = len(training.index.split("val"))
-    validation = min(cases, config.val_cases) * per_image
-    per_step = seconds + validation / training.segment_steps
-    progress = training.progress
-    if progress.total_steps is None:
-        assert progress.max_minutes is not None
-        return max(1, math.floor(60 * progress.max_minutes / per_step)), progress.max_minutes
-    return progress.total_steps, (progress.total_steps * per_step + cases * per_image) / 60
 
 
 def _teacher_minutes(training: Training, config: TrainConfig, student: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,7 @@ from lexiseg.words.zone_correction import (
     fit_strength,
     halves_without_lesion,
     logit_correction,
+    mask_dice,
     without_excluded,
 )
 
@@ -55,6 +56,9 @@ _MOST_CHECKED = 600
 LEAST_WEIGHT = 0.05
 #: Images that are segmented together, and the share of them after which progress is said.
 _BATCH, _SAID_EVERY = 32, 0.2
+
+
+Labels = npt.NDArray[np.uint8]
 
 
 class PseudoLabelling:
@@ -163,22 +167,20 @@ class PseudoLabelling:
         checked = some(
             [p for p, f in enumerate(self._folds) if f is not None], _MOST_CHECKED, self._config.seed
         )
-        plain: list[CorrectionCase] = []
-        told: list[CorrectionCase] = []
-        order: list[int] = []
-        for number, network in enumerate(self._teachers.networks()):
-            masks = self._masks([network])
-            members = [p for p in checked if self._folds[p] == number]
-            atlas = None if self.atlas is None else self._atlases[number]
-            unprompted = self._cases(members, self._scores(masks, members, None), atlas)
-            plain += unprompted
-            told += (
-                self._cases(members, self._scores(masks, members, atlas), atlas) if self._told else unprompted
-            )
-            order += members
-        strength = fit_strength(told) if self._told else 0.0
-        _, before = shifted_dice(plain, [case.logits for case in plain])
-        shift, after = shifted_dice(told, [case.corrected(strength) for case in told])
+        order = [p for number in range(FOLDS) for p in checked if self._folds[p] == number]
+        labels = [self._labels(p) for p in order]
+        # Only one set of scores is held at a time: for several classes and 600 images they fill gigabytes.
+        scores = self._unseen_scores(order, told=False)
+        strength_without_words = fit_strength(self._cases(order, scores, labels))
+        _, before = shifted_dice(labels, scores)
+        strength = 0.0
+        if self._told:
+            scores.clear()
+            scores += self._unseen_scores(order, told=True)
+            strength = fit_strength(self._cases(order, scores, labels))
+        for number, case in enumerate(self._cases(order, scores, labels)):
+            scores[number] = case.corrected(strength)
+        shift, after = shifted_dice(labels, scores)
         patients = [self._samples[p].patient for p in order]
         gain = None if self._words is None else paired_difference(after, before, clusters=patients)
         # Without an interval, as with the images of one patient, a gain is not known to be one.
@@ -191,7 +193,7 @@ class PseudoLabelling:
             gain=None if gain is None else round(gain.mean, 5),
             gain_ci95=None if interval is None else (round(interval[0], 5), round(interval[1], 5)),
             strength=strength,
-            strength_without_words=fit_strength(plain),
+            strength_without_words=strength_without_words,
             shift=shift,
             used=not self._plan.checked or (interval is not None and interval[0] > 0),
         )
@@ -234,23 +236,38 @@ class PseudoLabelling:
             found += masks.scores([self._pixels[p][0] for p in members], pictures)
         return found
 
+    def _unseen_scores(self, order: Sequence[int], *, told: bool) -> list[Scores]:
+        """Return the scores of images with a mask by the teachers that were not trained on them.
+
+        Args:
+            order: Positions of the images, those of the first part first.
+            told: Whether the teachers are told the words of the images.
+        """
+        found: list[Scores] = []
+        for number, network in enumerate(self._teachers.networks()):
+            members = [p for p in order if self._folds[p] == number]
+            found += self._scores(self._masks([network]), members, self._atlases[number] if told else None)
+        return found
+
     def _cases(
-        self, positions: Sequence[int], scores: Sequence[Scores], atlas: ZoneAtlas | None
-    ) -> list[CorrectionCase]:
-        """Return images with a mask as cases for the choice of the strength."""
-        cases = []
-        for position, logits in zip(positions, scores, strict=True):
-            labels = self._pixels[position][1]
-            assert labels is not None
-            cases.append(
-                CorrectionCase(
-                    logits=logits,
-                    correction=self._correction(position, logits, atlas),
-                    excluded=self._excluded(position, logits),
-                    labels=labels,
-                )
+        self, order: Sequence[int], scores: Sequence[Scores], labels: Sequence[Labels]
+    ) -> Iterator[CorrectionCase]:
+        """Yield images with a mask as cases for the choice of the strength, one after the other."""
+        for position, logits, true in zip(order, scores, labels, strict=True):
+            number = self._folds[position]
+            assert number is not None
+            atlas = None if self.atlas is None else self._atlases[number]
+            yield CorrectionCase(
+                logits=logits,
+                correction=self._correction(position, logits, atlas),
+                excluded=self._excluded(position, logits),
+                labels=true,
             )
-        return cases
+
+    def _labels(self, position: int) -> Labels:
+        labels = self._pixels[position][1]
+        assert labels is not None
+        return labels
 
     def _correction(self, position: int, scores: Scores, atlas: ZoneAtlas | None) -> Scores:
         if atlas is None or self._words is None:
@@ -311,19 +328,17 @@ def weight_sentence(weight: float) -> str:
     )
 
 
-def shifted_dice(
-    cases: Sequence[CorrectionCase], scores: Sequence[Scores]
-) -> tuple[float, npt.NDArray[np.float64]]:
+def shifted_dice(labels: Sequence[Labels], scores: Sequence[Scores]) -> tuple[float, npt.NDArray[np.float64]]:
     """Return the shift with which masks are as large as the true ones, and the Dice of the shifted masks.
 
     Args:
-        cases: N images with a mask.
+        labels: The true labels `(S, S)` of N images.
         scores: Scores `(C, S, S)` of each, from which its mask is drawn.
 
     Returns:
         The shift, see `fit_shift`, and the Dice, `(N,)`, 0..1.
     """
-    covered = float(np.mean([(case.labels > 0).mean() for case in cases]))
+    covered = float(np.mean([(true > 0).mean() for true in labels]))
     shift = fit_shift(scores, covered)
-    pairs = zip(cases, scores, strict=True)
-    return shift, np.array([case.dice_of(shift_foreground(drawn, shift)) for case, drawn in pairs])
+    pairs = zip(labels, scores, strict=True)
+    return shift, np.array([mask_dice(shift_foreground(drawn, shift), true) for true, drawn in pairs])

@@ -25,9 +25,9 @@ import torch.distributed as dist
 
 from lexiseg.errors import LexisegError, ResourceError, UsageError
 from lexiseg.printable import counted
-from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.structured_text import parse_json
 from lexiseg.systems.configuration import TrainConfig
+from lexiseg.training.lost_ranks import lost_said, remedy_of
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store, TCPStore
@@ -198,7 +198,7 @@ def process_group(config: TrainConfig, request: Mapping[str, Any]) -> Iterator[R
     check_devices(config, ranks)
     if ranks is not None:
         address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-        with _joined(ranks, config, address=address):
+        with lost_said(Path(request["out"])), _joined(ranks, config, address=address):
             yield ranks
         return
     if config.devices == 1:
@@ -231,13 +231,9 @@ def _started_ranks(config: TrainConfig, request: Mapping[str, Any]) -> Iterator[
             said = _failure(others)
             if said is None:
                 raise
-            remedy = (
-                "The state of the last segment is kept: continue with --resume."
-                if (Path(request["out"]) / MANIFEST_FILE).is_file()
-                else "Nothing was written: remove the cause, and give the command again."
-            )
             raise ResourceError(
-                f"A process of the training ended: {said} {remedy}", code="LEX-RES-1282"
+                f"A process of the training ended: {said} {remedy_of(Path(request['out']))}",
+                code="LEX-RES-1282",
             ) from error
 
 

@@ -16,6 +16,7 @@ from lexiseg.runs.manifest import Manifest
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import CONFIG_FILE, make_config
+from lexiseg.training.config_changes import changed_settings
 from lexiseg.training.description_words import recorded_file
 from lexiseg.training.examples import Words
 from lexiseg.training.plan import Plan
@@ -42,7 +43,8 @@ def resumed_config(
 
     Args:
         out: The run folder.
-        options: Options given with `--resume`; only `workers` may differ from the run's.
+        options: Options given with `--resume`; only `workers` may differ from the run's. "auto" as
+            fit or precision is what the run has.
         config_file: A configuration file given with `--resume`; always refused.
 
     Returns:
@@ -58,22 +60,41 @@ def resumed_config(
     written_by_0_1 = Run.open(out.absolute()).manifest.format_version == 1
     stored = make_config({}, out / CONFIG_FILE, ignore_foreign=written_by_0_1)
     given = {name: value for name, value in options.items() if value is not None and name != "workers"}
-    # Paths may be written in several ways.
-    for name in ("text", "teachers"):
-        if name in given and name in type(stored).model_fields:
-            model = {"model": stored.model, "preset": stored.preset}
-            given[name] = getattr(make_config({**model, name: given[name]}), name)
-    unknown = given.keys() - type(stored).model_fields.keys()
-    differing = {name for name, value in given.items() if name in unknown or getattr(stored, name) != value}
-    if differing or config_file is not None:
-        named = ", ".join(sorted(differing)) or "--config"
+    differing = ["--config"] if config_file is not None else []
+    differing += _changes(stored, given, out / CONFIG_FILE)
+    if differing:
         raise UsageError(
-            f"A resumed run keeps its configuration, but {named} would change it. Remove these options, or "
-            f"start a new run.",
+            f"A resumed run keeps its configuration, but it would change: {'; '.join(differing)}. Remove "
+            f"these options, or start a new run.",
             code="LEX-USE-068",
         )
     workers = options.get("workers")
     return stored if workers is None else stored.model_copy(update={"workers": workers})
+
+
+def _changes(stored: TrainConfig, given: Mapping[str, Any], file: Path) -> list[str]:
+    """Return what options would change in the configuration of a run, one part of a sentence each.
+
+    Args:
+        stored: The configuration.
+        given: The options.
+        file: The file of the configuration.
+
+    Raises:
+        UsageError: An option is not possible.
+    """
+    of_others = [
+        name for name in ("model", "preset") if name in given and given[name] != getattr(stored, name)
+    ]
+    unknown = sorted(given.keys() - type(stored).model_fields.keys())
+    if unknown or of_others:  # the options are those of another system
+        return [
+            *unknown,
+            *(f"{name} was {getattr(stored, name)!r}, now {given[name]!r}" for name in of_others),
+        ]
+    # As values that the start of the run had: lengths exclude each other, paths are absolute.
+    wanted = make_config(given, file, ignore_foreign=True)
+    return changed_settings(stored, wanted, may_differ={"workers"})
 
 
 def continue_run(use: MaskUse, run: Run, config: TrainConfig) -> Plan:

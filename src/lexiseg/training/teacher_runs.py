@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from lexiseg.data.sample import DatasetIndex, Split
+from lexiseg.data.sample import DatasetIndex, Sample, Split
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.evaluation.checks import check_classes, check_unseen
 from lexiseg.printable import counted
@@ -94,7 +94,8 @@ def _check_teacher(run: Run, index: DatasetIndex, console: Console) -> None:
         console.print(
             f"The teacher {run.shown} was trained on data named {manifest.data.name}, and this training is "
             f"on data named {index.name}: image names of two data sets cannot be compared. {files} Make sure "
-            f"that the teacher has not learned validation or test images of this training.",
+            f"that the teacher has not learned validation or test images of this training, or masks that it "
+            f"leaves out.",
             style="yellow",
             markup=False,
             highlight=False,
@@ -128,12 +129,19 @@ def _refuse_learned_files(run: Run, index: DatasetIndex) -> bool:
     return True
 
 
-def check_distillation(use: MaskUse, ranks: Ranks, teachers: Sequence[Run]) -> None:
+def check_distillation(index: DatasetIndex, use: MaskUse, ranks: Ranks, teachers: Sequence[Run]) -> None:
     """Refuse trainings in which teachers cannot take part.
+
+    Args:
+        index: The data set, with the images that are left out.
+        use: Which training images take part.
+        ranks: The place of this process.
+        teachers: The teachers, as `open_teachers` returns them.
 
     Raises:
         UsageError: Images without mask take part too, a teacher has learned masks that are left out, or
             several processes train.
+        RunError: The hashes of the images of a teacher are damaged.
     """
     if use.unmasked is not None:
         raise UsageError(
@@ -141,10 +149,10 @@ def check_distillation(use: MaskUse, ranks: Ranks, teachers: Sequence[Run]) -> N
             "images without mask out (--unmasked leave_out), or leave `teachers` out.",
             code="LEX-USE-1568",
         )
+    left_out = set(use.left_out)
+    hidden = [sample for sample in index.split("train") if sample.id in left_out]
     for run in teachers:
-        assert run.splits is not None  # `open_teachers` refuses runs without
-        learned = set(run.splits.train) - set(run.splits.left_out)
-        revealed = sorted(learned.intersection(use.left_out))
+        revealed = _learned_of(run, index, hidden) if hidden else []
         if revealed:
             raise UsageError(
                 f"teachers: {run.shown} was trained on {counted(len(revealed), 'image')} whose masks this "
@@ -157,6 +165,19 @@ def check_distillation(use: MaskUse, ranks: Ranks, teachers: Sequence[Run]) -> N
             "teachers: they draw their masks on one device. Train with --devices 1, or leave `teachers` out.",
             code="LEX-USE-1569",
         )
+
+
+def _learned_of(run: Run, index: DatasetIndex, samples: Sequence[Sample]) -> list[str]:
+    """Return the ids of the samples that a teacher was trained on: by name in the same data, and by file."""
+    assert run.splits is not None  # `open_teachers` refuses runs without
+    learned: set[str] = set()
+    if run.manifest.data.name == index.name:
+        trained = set(run.splits.train) - set(run.splits.left_out)
+        learned.update(trained.intersection(sample.id for sample in samples))
+    hashes = read_image_hashes(run.path)
+    if hashes is not None:
+        learned.update(sample.id for sample in hashes.learned_of(samples, "train"))
+    return sorted(learned)
 
 
 def with_teachers(manifest: Manifest, runs: Sequence[Run], config: TrainConfig) -> Manifest:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Unpack
 
@@ -76,16 +77,48 @@ def train(
     out = Path(out)
     config = resumed_config(out, options, config_file) if resume else make_config(options, config_file)
     launched = launched_ranks()
-    is_first = launched is None or launched.is_first
-    if console is None or not is_first:
+    if console is None or (launched is not None and not launched.is_first):
         console = PrintableConsole(quiet=True)
-    with training_lock(out, console) if is_first else nullcontext():
-        if config is None or (resume and is_finished(out)):
-            return _nothing_to_resume(out, console)
-        if is_first and not resume:
-            Run.refuse_existing(out, resumable=True)
-        with process_group(config, request_of(data, out, config, resume=resume)) as ranks:
+    if config is None:
+        return _nothing_to_resume(out, console)
+    request = request_of(data, out, config, resume=resume)
+    if launched is not None:
+        # All join at once: a first process that refused alone would leave the others waiting for it.
+        with process_group(config, request) as ranks, _held(out, console, ranks, resume=resume):
             return _train_folder(data, config, out, resume=resume, console=console, ranks=ranks)
+    with _held(out, console, ALONE, resume=resume):
+        if resume and is_finished(out):
+            return _nothing_to_resume(out, console)
+        with process_group(config, request) as ranks:
+            return _train_folder(data, config, out, resume=resume, console=console, ranks=ranks)
+
+
+@contextmanager
+def _held(out: Path, console: Console, ranks: Ranks, *, resume: bool) -> Iterator[None]:
+    """Hold the lock of a run folder in the first process; all processes end where that is refused.
+
+    Args:
+        out: The run folder.
+        console: Where it is said if the disk supports no locks.
+        ranks: The place of this process.
+        resume: Whether a run may be there.
+
+    Raises:
+        LexisegError: Another process trains there, or a new run would be made where something is.
+    """
+    refusal: LexisegError | None = None
+    with ExitStack() as stack:
+        if ranks.is_first:
+            try:
+                stack.enter_context(training_lock(out, console))
+                if not resume:
+                    Run.refuse_existing(out, resumable=True)
+            except LexisegError as error:
+                refusal = error
+        refusal = ranks.agree(refusal)
+        if refusal is not None:
+            raise refusal
+        yield
 
 
 def _train_folder(
@@ -191,7 +224,7 @@ def train_on(
     if resume:
         check_same_teachers(Run.open(out), teachers, config)
     if teachers:
-        check_distillation(use, ranks, teachers)
+        check_distillation(index, use, ranks, teachers)
     use, plan = settle_teachers(use, plan, config, console)
     if ranks.several and plan.unmasked is not None:
         raise UsageError(

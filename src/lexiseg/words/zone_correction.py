@@ -48,19 +48,25 @@ class CorrectionCase:
 
     def dice(self, strength: float) -> float:
         """Return the Dice of the corrected mask, the mean over classes; 1 for a class that both lack."""
-        return self.dice_of(self.corrected(strength))
+        return mask_dice(self.corrected(strength), self.labels)
 
-    def dice_of(self, logits: Scores) -> float:
-        """Return the Dice of the mask that scores `(C, H, W)` give, the mean over classes."""
-        one = len(logits) == 1
-        predicted = (logits[0] > 0).astype(np.uint8) if one else logits.argmax(axis=0)
-        truth = (self.labels > 0) if one else self.labels
-        scores = []
-        for label in range(1, 2 if one else len(logits)):
-            p, t = predicted == label, truth == label
-            total = int(p.sum()) + int(t.sum())
-            scores.append(2 * int((p & t).sum()) / total if total else 1.0)
-        return float(np.mean(scores))
+
+def mask_dice(logits: Scores, labels: npt.NDArray[np.uint8]) -> float:
+    """Return the Dice of the mask that scores give, the mean over classes; 1 for a class that both lack.
+
+    Args:
+        logits: Mask scores `(C, H, W)`.
+        labels: The true labels, `(H, W)`.
+    """
+    one = len(logits) == 1
+    predicted = (logits[0] > 0).astype(np.uint8) if one else logits.argmax(axis=0)
+    truth = (labels > 0) if one else labels
+    scores = []
+    for label in range(1, 2 if one else len(logits)):
+        p, t = predicted == label, truth == label
+        total = int(p.sum()) + int(t.sum())
+        scores.append(2 * int((p & t).sum()) / total if total else 1.0)
+    return float(np.mean(scores))
 
 
 def fit_strength(cases: Iterable[CorrectionCase]) -> float:

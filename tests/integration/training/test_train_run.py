@@ -236,10 +236,30 @@ class TestRefusals:
     def test_resuming_with_other_options(self, phantom: Path, interrupted: Path) -> None:
         with refuses("LEX-USE-068", "keeps its configuration,"):
             train(phantom, interrupted, resume=True, seed=1, width=32, batch_size=8)
-        with refuses("LEX-USE-068", "but --config would change it"):
+        with refuses("LEX-USE-068", "seed was 0, now 1"):
+            train(phantom, interrupted, resume=True, seed=1)
+        with refuses("LEX-USE-068", "it would change: --config. Remove"):
             train(phantom, interrupted, resume=True, config_file=interrupted / "config.yaml")
-        with refuses("LEX-USE-068", "but widht would change it"):
+        with refuses("LEX-USE-068", "it would change: widht. Remove"):
             train(phantom, interrupted, resume=True, widht=32)
+        with refuses("LEX-USE-068", "preset was 'compact', now 'paper'"):
+            train(phantom, interrupted, resume=True, preset="paper")
+        with refuses("LEX-USE-069", "seed: "):
+            train(phantom, interrupted, resume=True, seed="no")
+        with refuses("LEX-USE-068", "fit was 'stretch', now 'tiles'"):
+            train(phantom, interrupted, resume=True, fit="tiles")
+
+    def test_resuming_with_the_options_of_the_start(
+        self, interrupted: Path, tiny_options: dict[str, Any]
+    ) -> None:
+        stored = resumed_config(interrupted, {}, None)
+        assert stored is not None
+        settled = {"fit": "auto", "precision": "auto", "workers": 0}
+        augment = stored.augment.model_dump()
+        given = {**tiny_options, **settled, "augment": augment, "batch_size": float(stored.batch_size)}
+        assert resumed_config(interrupted, given, None) == stored.model_copy(update={"workers": 0})
+        with refuses("LEX-USE-068", "augment.gamma was 0.25, now 0.5"):
+            resumed_config(interrupted, {"augment": {**augment, "gamma": 0.5}}, None)
 
     def test_resuming_on_other_data(self, phantom: Path, interrupted: Path, tmp_path: Path) -> None:
         fewer = tmp_path / "fewer"

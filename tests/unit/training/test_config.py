@@ -205,3 +205,23 @@ def test_names_of_systems_that_are_no_names(tmp_path: Path, values: dict[str, ob
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     with pytest.raises(UsageError, match=r"(model|preset): expected one of"):
         make_config({}, tmp_path / "config.yaml")
+
+
+def test_paths_that_are_there_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("bert", "minilm", "chest", "clipseg", "nobody"):
+        (tmp_path / folder).mkdir()
+    for file in ("start.safetensors", "my.yaml", "none", "covid-xray"):
+        (tmp_path / file).write_text("x")
+    paths = {"text_encoder": "bert", "vocabulary": "my.yaml", "encoder_weights": "start.safetensors"}
+    for preset in ("compact", "paper"):
+        config = make_config({**paths, "preset": preset})
+        found = {name: getattr(config, name) for name in paths}
+        assert found == {name: str(tmp_path / value) for name, value in paths.items()}
+    clipseg = make_config({"model": "cotexnet", "preset": "paper", "encoder_weights": Path("clipseg")})
+    assert getattr(clipseg, "encoder_weights") == str(tmp_path / "clipseg")  # noqa: B009
+    names = {"text_encoder": "minilm", "vocabulary": "chest", "encoder_weights": "none"}
+    named = make_config({**names, "teachers": ["covid-xray"]})
+    assert {name: getattr(named, name) for name in names} == names
+    assert getattr(named, "teachers") == ("covid-xray",)  # noqa: B009
+    assert make_config({"text_encoder": "nobody/bert"}).text_encoder == "nobody/bert"

@@ -270,22 +270,42 @@ def test_a_run_holds_the_hashes_of_its_images(second: Run, index: DatasetIndex) 
 def test_teachers_need_masks_and_one_process(index: DatasetIndex) -> None:
     few = MaskUse(index=index, images_per_pass=16, left_out=(), unmasked="words")
     with refuses("LEX-USE-1568", "--unmasked leave_out"):
-        check_distillation(few, ALONE, [])
+        check_distillation(index, few, ALONE, [])
     whole = dataclasses.replace(few, unmasked=None)
-    check_distillation(whole, ALONE, [])
+    check_distillation(index, whole, ALONE, [])
     with refuses("LEX-USE-1569", "--devices 1"):
-        check_distillation(whole, Ranks(size=2), [])
+        check_distillation(index, whole, Ranks(size=2), [])
 
 
 def test_a_teacher_reveals_no_hidden_masks(second: Run, index: DatasetIndex) -> None:
     """It was trained on two images; the masks of one of them, or of none, are left out here."""
     known, hidden, other = (sample.id for sample in index.split("train")[:3])
     write_splits_record(second.path, SplitsRecord(train=(known, hidden, other), left_out=(other,)))
+    write_record(second.path / "image_hashes.json", ImageHashesRecord())
     (teacher,) = open_teachers(index, config_of(teachers=[str(second.path)]), QUIET)
     use = MaskUse(index=index, images_per_pass=16, left_out=(hidden, other), unmasked=None)
     with refuses("LEX-USE-1580", "1 image", hidden):
-        check_distillation(use, ALONE, [teacher])
-    check_distillation(dataclasses.replace(use, left_out=(other,)), ALONE, [teacher])
+        check_distillation(index, use, ALONE, [teacher])
+    check_distillation(index, dataclasses.replace(use, left_out=(other,)), ALONE, [teacher])
+
+
+def test_names_of_another_data_set_reveal_nothing_but_equal_files_do(
+    second: Run, index: DatasetIndex
+) -> None:
+    known, hidden = index.split("train")[:2]
+    use = MaskUse(index=index, images_per_pass=16, left_out=(hidden.id,), unmasked=None)
+    named = dataclasses.replace(index, name="another name")
+
+    def check(learned: str, file: Path) -> None:
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        write_splits_record(second.path, SplitsRecord(train=(learned,)))
+        write_record(second.path / "image_hashes.json", ImageHashesRecord(train=(content,)))
+        check_distillation(named, use, ALONE, open_teachers(named, config, QUIET))
+
+    config = config_of(teachers=[str(second.path)])
+    check(hidden.id, known.image)
+    with refuses("LEX-USE-1580", "1 image", hidden.id):
+        check("renamed", hidden.image)
 
 
 def test_a_teacher_with_teachers_is_refused(second: Run, index: DatasetIndex) -> None:

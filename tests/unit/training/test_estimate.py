@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import torch
 from torch import Tensor, nn
 from transformers import CLIPSegConfig
@@ -14,6 +16,7 @@ from lexiseg.training.estimate import (
     MemoryEstimate,
     activation_bytes,
     available_memory,
+    container_memory,
     faster_in_bf16,
 )
 from tiny_clipseg import CONFIG
@@ -81,3 +84,24 @@ def test_the_sentence_adds_up() -> None:
         "Memory: about 3.5 GiB (activations 2.0, images 0.5, model 1.0) of 8.0 GiB free."
     )
     assert available_memory() > 2**20
+
+
+@pytest.mark.parametrize(
+    ("folder", "limit", "used", "cache"),
+    [
+        (".", "memory.max", "memory.current", "inactive_file"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+def test_the_file_cache_of_a_container_is_free(
+    folder: str, limit: str, used: str, cache: str, tmp_path: Path
+) -> None:
+    assert container_memory(tmp_path) is None
+    place = tmp_path / folder
+    place.mkdir(exist_ok=True)
+    (place / limit).write_text("1000\n")
+    (place / used).write_text("990\n")
+    (place / "memory.stat").write_text(f"anon 90\n{cache} 700\nactive_file 200\n")
+    assert container_memory(tmp_path) == 1000 - (990 - 700)
+    (place / limit).write_text("max\n")
+    assert container_memory(tmp_path) is None

@@ -171,8 +171,30 @@ def test_a_launched_process_uses_the_device_of_its_number_on_the_machine(
 ) -> None:
     for name, value in {**TORCHRUN, "MASTER_ADDR": "node1", "MASTER_PORT": "29500"}.items():
         monkeypatch.setenv(name, value)
-    with process_group(make_config(CUDA, None), {}) as ranks:
+    with process_group(make_config(CUDA, None), {"out": "run"}) as ranks:
         assert (ranks.rank, calls) == (3, [("set_device", 1), "nccl"])
+
+
+@pytest.mark.usefixtures("calls")
+def test_a_launched_process_that_loses_the_others_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in {**TORCHRUN, "MASTER_ADDR": "node1", "MASTER_PORT": "29500"}.items():
+        monkeypatch.setenv(name, value)
+    lost = RuntimeError(
+        "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer"
+    )
+    for error in (lost, dist.DistNetworkError("The client socket has timed out")):
+        with (
+            refuses("LEX-RES-1829", str(error), "Nothing was written"),
+            process_group(make_config(CUDA, None), {"out": str(tmp_path / "run")}),
+        ):
+            raise error
+    with (
+        pytest.raises(RuntimeError, match="shapes"),
+        process_group(make_config(CUDA, None), {"out": str(tmp_path / "run")}),
+    ):
+        raise RuntimeError("shapes differ")
 
 
 def test_on_the_cpu_no_cuda_device_is_chosen(calls: list[Any]) -> None:

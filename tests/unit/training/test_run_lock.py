@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from lexiseg.errors import DataError
 from lexiseg.runs.run import Run
+from lexiseg.training.ranks import Ranks
 from lexiseg.training.run_lock import training_lock
 from lexiseg.training.train import train
 from refusals import refuses
@@ -56,3 +59,29 @@ def test_a_disk_without_locks_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     console = Console(record=True, width=200)
     with training_lock(tmp_path / "run", console):
         assert "supports no locks" in console.export_text()
+
+
+def test_all_processes_of_a_launcher_end_where_the_first_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    said: list[Any] = []
+
+    class Joined(Ranks):
+        def agree(self, value: Any) -> Any:
+            said.extend([value] if self.is_first else [])
+            return said[-1]
+
+    def refused(code: str, out: Path) -> None:
+        for number in range(2):
+            ranks = Joined(rank=number, size=2, local_rank=number, local_size=2)
+            monkeypatch.setattr("lexiseg.training.train.launched_ranks", lambda ranks=ranks: ranks)
+            joined = lambda *_, ranks=ranks: nullcontext(ranks)  # noqa: E731
+            monkeypatch.setattr("lexiseg.training.train.process_group", joined)
+            with refuses(code):
+                train(tmp_path / "no data", out)
+
+    refused("LEX-RUN-006", tmp_path / "run")
+    with training_lock(tmp_path / "used", QUIET):
+        refused("LEX-RUN-740", tmp_path / "used")

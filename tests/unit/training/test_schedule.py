@@ -54,3 +54,7 @@ def test_warm_restarts_by_hand() -> None:
     assert rate(9) < rate(5)
     assert rate(10) == rate(20) == pytest.approx(3e-4)
     assert rate(9) > 1e-4
+
+
+def test_no_rate_exceeds_a_peak_below_the_floor() -> None:
+    assert {warm_restarts(epoch * 20, 20, peak=3e-5) for epoch in range(20)} == {3e-5}

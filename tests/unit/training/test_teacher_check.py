@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from lexiseg.training.pseudo_labelling import PseudoLabelling
 from lexiseg.training.teachers import fold_numbers
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import load_vocabulary
+from lexiseg.words.zone_correction import CorrectionCase
 
 CHEST = load_vocabulary("chest")
 UPPER_LEFT, SILENT = (1, 0, 0, 7), (UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
@@ -101,3 +103,21 @@ def test_an_atlas_does_not_know_the_masks_that_it_is_checked_on(tmp_path: Path, 
     labelling, record = check(two, tmp_path)
     assert [atlas.images for atlas in teachers[1]] == [4, 2, 2]
     assert record.strength > 0
+
+
+def test_the_check_holds_one_set_of_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cases come one after the other, and scores replace those before."""
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    most = 0
+
+    class Counted(CorrectionCase):
+        def __init__(self, **fields: Any) -> None:
+            nonlocal most
+            super().__init__(**fields)
+            alive.add(self)
+            most = max(most, len(alive))
+
+    monkeypatch.setattr(pseudo_labelling, "CorrectionCase", Counted)
+    _, record = check([UPPER_LEFT] * 6, tmp_path)
+    assert record.strength > 0
+    assert 0 < most <= 2

@@ -15,7 +15,7 @@ from lexiseg.data.sample import Sample
 from lexiseg.training.pseudo_labelling import half_size_bytes, shifted_dice, weight_sentence
 from lexiseg.training.teacher_masks import TeacherMasks, fit_shift, probability_of, shift_foreground
 from lexiseg.training.teachers import fold_numbers
-from lexiseg.words.zone_correction import CorrectionCase
+from lexiseg.words.zone_correction import mask_dice
 
 
 def sample(number: int, *, patient: str | None = None, mask: bool = True) -> Sample:
@@ -97,14 +97,9 @@ def test_pseudo_labels_are_stored_at_half_the_size() -> None:
 def test_the_check_scores_the_masks_that_are_drawn() -> None:
     # Unshifted, the mask is the first pixel of the two that are lesion: a Dice of 2/3.
     logits = np.array([[[2.0, -0.5, -6.0, -6.0]]], np.float32)
-    case = CorrectionCase(
-        logits=logits,
-        correction=np.zeros_like(logits),
-        excluded=np.zeros((1, 4), dtype=bool),
-        labels=np.array([[1, 1, 0, 0]], np.uint8),
-    )
-    assert case.dice_of(logits) == pytest.approx(2 / 3)
-    shift, dice = shifted_dice([case, case], [logits, logits])
+    labels = np.array([[1, 1, 0, 0]], np.uint8)
+    assert mask_dice(logits, labels) == pytest.approx(2 / 3)
+    shift, dice = shifted_dice([labels, labels], [logits, logits])
     assert shift == fit_shift([logits], 0.5)
     assert 0.5 < shift < 4  # half of the pixels are lesion, and the second one is found from 0.5 on
     assert dice.tolist() == [1, 1]

@@ -17,9 +17,11 @@ import lexiseg
 from lexiseg.cli.app import app
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.runs.run import Run
-from lexiseg.training import forecast
+from lexiseg.systems.configuration import LoopSettings
+from lexiseg.training import step_times
 from lexiseg.training.forecast import TrainingForecast, forecast_training
 from lexiseg.training.loop import Training
+from lexiseg.training.step_times import phases_of
 from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
 
@@ -27,7 +29,7 @@ from refusals import refuses
 @pytest.fixture
 def seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step takes 2 s."""
-    monkeypatch.setattr(forecast, "step_seconds", lambda network, config, device: 2.0)
+    monkeypatch.setattr(step_times, "step_seconds", lambda *_, **__: 2.0)
 
 
 def forecast_of(index: DatasetIndex, out: Path, options: dict[str, Any], **changes: Any) -> TrainingForecast:
@@ -112,6 +114,47 @@ def test_errors_of_the_training_are_found(
         mask.unlink()
     with refuses("LEX-DATA-125", "Missing masks"):
         forecast_training(root, tmp_path / "run", **tiny_options)
+
+
+@pytest.mark.usefixtures("seconds")
+def test_the_fit_is_that_of_the_training(
+    index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any], tiny_run: Run
+) -> None:
+    options = {**tiny_options, "text": "none"}
+    assert forecast_of(index, tmp_path / "run", options, fit="auto").steps > 0
+    with refuses("LEX-USE-1333", "fit: tiles"):
+        forecast_of(index, tmp_path / "run", options, fit="tiles", masks=0.5, unmasked="pseudo_labels")
+    with refuses("LEX-USE-1567", "fit: pad"):
+        forecast_of(index, tmp_path / "run", options, fit="pad", teachers=[str(tiny_run.path)])
+    with refuses("LEX-USE-1330", "fit: "):
+        forecast_training(index.root, tmp_path / "run", preset="paper", text="none", fit="pad")
+
+
+def test_phases_by_hand() -> None:
+    assert [(p.share, p.size, p.frozen) for p in phases_of(LoopSettings(), 224)] == [(1, 224, False)]
+    small = phases_of(LoopSettings(small_first=0.5, freeze_early=True), 224)
+    assert [(p.share, p.size, p.frozen) for p in small] == [(0.5, 160, False), (0.5, 224, True)]
+    several = phases_of(LoopSettings(small_first=0.25, main_size=160, full_last=0.25), 224)
+    found = [(p.share, p.size, p.frozen) for p in several]
+    assert found == [(0.25, 128, False), (0.5, 160, False), (0.25, 224, False)]
+    assert [p.size for p in phases_of(LoopSettings(small_first=1.0), 224)] == [160]
+
+
+def test_small_images_and_frozen_layers_make_steps_faster(
+    index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seconds(*_: object, size: int, frozen: bool, **__: object) -> float:
+        return {(64, False): 1.0, (96, True): 3.0, (96, False): 4.0}[size, frozen]
+
+    monkeypatch.setattr(step_times, "step_seconds", seconds)
+    val = len(index.split("val"))
+    options = {**tiny_options, "text": "none", "epochs": None, "image_size": 96, "small_first": 0.5}
+    found = forecast_of(index, tmp_path / "run", options, steps=50)
+    assert found.seconds_per_step == 2
+    assert found.minutes == pytest.approx((50 * 2 + 3 * val * 4 / 8 / 3) / 60)
+    timed = forecast_of(index, tmp_path / "run", options, max_minutes=5.0)
+    validation = val * 4 / 8 / 3 / 25
+    assert timed.steps == int(150 / (1 + validation) + 150 / (3 + validation))
 
 
 def test_a_step_is_measured(index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any]) -> None:

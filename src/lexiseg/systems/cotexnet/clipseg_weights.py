@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from lexiseg.errors import WeightsError
-from lexiseg.hub import hub_file
+from lexiseg.hub import PATH_STARTS, hub_file
 from lexiseg.models.published_checkpoint import listed
 from lexiseg.systems.cotexnet.configuration import PUBLISHED_CLIPSEG
 from lexiseg.systems.cotexnet.paper_network import CoTexNet
@@ -100,6 +100,12 @@ def _file(source: str | Path, name: str) -> Path:
                 code="LEX-WEIGHTS-026",
             )
         return folder / name
+    if str(source).startswith(PATH_STARTS):
+        raise WeightsError(
+            f"There is no folder '{source}' to load a CLIPSeg from. Expected {_CONFIG} and {_WEIGHTS}, as on "
+            f"the hub page of '{PUBLISHED_CLIPSEG}'. Restore the folder, or give another one.",
+            code="LEX-WEIGHTS-1828",
+        )
     try:
         return hub_file(str(source), name)
     except WeightsError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from lexiseg.errors import WeightsError
-from lexiseg.hub import hub_is_reachable
+from lexiseg.hub import PATH_STARTS, hub_is_reachable
 
 #: What stands before every sentence, as published.
 FRAME = "Segmentation area of [temp]. "
@@ -93,7 +93,7 @@ def load_framed_tokenizer(
     from transformers import AutoTokenizer
 
     folder = Path(source).expanduser()
-    local = folder.is_dir()
+    local = folder.is_dir() or str(source).startswith(PATH_STARTS)
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             str(folder) if local else str(source),

@@ -105,3 +105,11 @@ def test_a_hub_that_cannot_be_reached_says_which_file_and_what_to_do(monkeypatch
     monkeypatch.setattr(pretrained_module, "hub_file", unreachable)
     with refuses("LEX-WEIGHTS-027", "'config.json' of 'CIDAS/"):
         load_clipseg(num_classes=2)
+
+
+def test_the_hub_is_not_asked_for_a_folder_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained_module, "hub_file", lambda *_: pytest.fail("the hub was asked"))
+    with refuses("LEX-WEIGHTS-1828", "There is no folder '"):
+        load_clipseg(tmp_path / "clipseg", num_classes=2)
