@@ -256,8 +256,7 @@ class MentionScanner:
             before = kept[-1] if kept else None
             if before is not None and not mention.regions and not mention.unclear:
                 between = self._between(before, mention, tokens)
-                listed = all(t.found == "," or t.word in self._lexicon.fillers for t in between)
-                if listed and self._goes_on(before, mention):
+                if self._goes_on(before, between, mention):
                     before.add_terms(mention)
                     before.joined = True
                     continue
@@ -268,10 +267,18 @@ class MentionScanner:
             kept.append(mention)
         return kept
 
-    def _goes_on(self, before: Mention, mention: Mention) -> bool:
-        """Return whether a mention of parts goes on with the list that one region begins."""
-        starts = len(before.regions) == 1 and bool(before.terms) and before.region_first and before.plain
-        return starts and bool(mention.terms) and mention.plain and self._only_places(mention.tokens)
+    def _goes_on(self, before: Mention, between: Sequence[Token], mention: Mention) -> bool:
+        """Return whether a mention of parts goes on with one region.
+
+        It does in "right upper lobe and middle lobe", "right lung, lower zone" and "right lung: opacity in
+        the lower zone".
+        """
+        starts = len(before.regions) == 1 and before.plain and (before.region_first or not before.terms)
+        parts = bool(mention.terms) and mention.plain and self._only_places(mention.tokens)
+        allowed = self._lexicon.fillers if before.terms else self._lexicon.fillers - {"and"}
+        if not before.terms and not any(token.ends_clause for token in between):
+            allowed |= self._lesions
+        return starts and parts and all(t.found == "," or t.word in allowed for t in between)
 
     @staticmethod
     def _between(before: Mention, mention: Mention, tokens: Sequence[Token]) -> list[Token]:

@@ -72,6 +72,17 @@ class RegionReader:
         ]
 
     @property
+    def region_words(self) -> frozenset[str]:
+        """Words that name one region: "left"."""
+        return frozenset(word for rule in self._rules.values() for word in rule.region)
+
+    @property
+    def places(self) -> frozenset[str]:
+        """Words that stand before the noun of a region: "left", "lower"."""
+        words = (rule.keywords_read for rule in self._rules.values())
+        return frozenset[str]().union(*words, self._vocabulary.grammar.expand)
+
+    @property
     def speak_of_lesions(self) -> frozenset[str]:
         """Names of the factors about lesions in regions, which are unknown without lesions."""
         regions = self._vocabulary.grammar.regions
@@ -176,7 +187,9 @@ class RegionReader:
                 # "Bilateral ..., lower left and upper lung": the word for the other side is missing.
                 missing = stated == named + len(mentions) and scanner.names_noun_itself(mention)
                 terms = self._expanded(mention.terms)
-                _doubt([state for state in states.values() if not (missing or state.says(terms))], problem)
+                # "Left lung clear, right upper zone, ..., lower zone": the left lung stays clear.
+                asked = [state for state in states.values() if not (named and state.denied)]
+                _doubt([state for state in asked if not (missing or state.says(terms))], problem)
 
     def _take(self, state: _State, mention: Mention, rule: SubsetRule, open_negation: str) -> None:
         """Add one mention of one region."""
