@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lexiseg.words.grammar import Grammar, SubsetRule
+from lexiseg.words.reading.both_words import BothWords, Reach
 from lexiseg.words.reading.lexicon import Lexicon, Token
 
 #: Words that join terms to the region after them.
@@ -25,6 +26,8 @@ class Mention:
         within_negation: Whether a negation before it may hold for it too: "no lesion in left lung and lower
             right lung" has two meanings, and so has "no lesion in left lung, lower right lung".
         region_first: Whether the region was named before the terms ("left lower lung").
+        joined: Whether terms of later words in a list were added: "right upper, middle and lower lobe".
+        unclear: Why it is open which regions it speaks of; empty if that is clear.
     """
 
     tokens: list[Token] = field(default_factory=list)
@@ -34,11 +37,29 @@ class Mention:
     negated: bool = False
     within_negation: bool = False
     region_first: bool = False
+    joined: bool = False
+    unclear: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether it could be read, and no negation may hold for it."""
+        return not (self.negated or self.within_negation or self.unread or self.unclear)
 
     @property
     def unread(self) -> list[Token]:
         """Its words that could not be read."""
         return [token for token in self.tokens if token.word is None]
+
+    def add_terms(self, mention: Mention) -> None:
+        """Take the terms of a mention without a region."""
+        self.tokens += mention.tokens
+        self.terms += mention.terms
+        self.noun |= mention.noun
+
+    def deny(self, mention: Mention) -> None:
+        """Take the negation of a mention without a region."""
+        self.tokens += mention.tokens
+        self.negated = True
 
 
 class MentionScanner:
@@ -58,10 +79,10 @@ class MentionScanner:
         self._lesions = frozenset(grammar.lesions)
         self._regions = {word: [name] for name, rule in rules.items() for word in rule.region}
         self._single_regions = frozenset(self._regions)
-        self._every_region = frozenset(grammar.every_region)
         self._regions |= {word: list(rules) for word in grammar.every_region}
         self._everywhere = [name for name, rule in rules.items() if not rule.region]
         self._nouns = {noun for rule in rules.values() for noun in rule.nouns}
+        self._both = BothWords(grammar, lexicon, regions=self._single_regions, nouns=self._nouns)
         self._terms = set(grammar.expand)
         for rule in rules.values():
             self._terms.update(word for sets in rule.sets for entry in sets for word in entry)
@@ -70,20 +91,22 @@ class MentionScanner:
         """Return the mentions of a sentence in order; other words are left out."""
         mentions: list[Mention] = []
         clause: list[Token] = []
-        negated = counted = False
+        negated = counted = narrowed = False
         for token in (*tokens, Token(found="", word=",", piece=-1)):
             if not token.ends_clause:
                 clause.append(token)
                 continue
             negated &= self._only_places(clause)
-            found = self._scan_clause(clause, negated=negated, counted=counted)
+            both = self._both.find(clause, counted=counted, narrowed=narrowed)
+            found = self._scan_clause(clause, negated=negated, both=both)
             # A comma may continue a list; a full stop, and words such as "but", do not.
             listed = token.found == ","
             negated = listed and (negated or any(map(self._opens_negated_list, found)))
             counted = listed and any(t.word in self._lesions for t in clause)
+            narrowed = listed and bool(found) and bool(found[-1].regions) and not found[-1].terms
             mentions += found
             clause = []
-        return mentions
+        return self._join_lists(mentions, tokens)
 
     def _only_places(self, clause: Sequence[Token]) -> bool:
         """Return whether a clause names places and nothing else: "left lower lung"."""
@@ -96,37 +119,18 @@ class MentionScanner:
         first = next((place for place, word in enumerate(words) if word in self._regions), len(words))
         return first < len(words) and any(word in self._negations - self._clean for word in words[:first])
 
-    def _counting_words(self, tokens: Sequence[Token], *, counted: bool) -> set[int]:
-        """Return the places where "both" does not speak of both lungs.
-
-        It does if the lungs are the next thing it can belong to: "both lower lungs". It does not in "both in
-        the left lung", "both upper left lung and lower right lung" and "both areas". Where nothing follows,
-        as in "two lesions, both lower", it may count the lesions before it.
-        """
-        places: set[int] = set()
-        owners = self._single_regions | self._nouns | self._lesions
-        for place, token in enumerate(tokens):
-            # A word such as "bibasal", which is read as "lower both", speaks of both lungs by itself.
-            alone = sum(other.piece == token.piece for other in tokens) == 1
-            if token.word not in self._every_region or not alone:
-                continue
-            owner = next((t.word for t in tokens[place + 1 :] if t.word in owners), None)
-            begins = all(t.word in self._lexicon.fillers for t in tokens[:place])
-            if owner not in self._nouns if owner is not None else counted and begins:
-                places.add(place)
-        return places
-
-    def _scan_clause(self, tokens: Sequence[Token], *, negated: bool, counted: bool) -> list[Mention]:
+    def _scan_clause(
+        self, tokens: Sequence[Token], *, negated: bool, both: Mapping[int, Reach]
+    ) -> list[Mention]:
         """Return the mentions of a clause.
 
         Args:
             tokens: Its words.
             negated: Whether it may go on with a list that is negated.
-            counted: Whether the clause before it speaks of lesions, which "both" may count.
+            both: What "both" speaks of, by its place.
         """
         done: list[Mention] = []
         current = Mention(within_negation=negated)
-        counting = self._counting_words(tokens, counted=counted)
 
         def finish() -> None:
             nonlocal current
@@ -135,13 +139,14 @@ class MentionScanner:
             current = Mention(within_negation=negated or any(mention.negated for mention in done))
 
         for place, token in enumerate(tokens):
+            follows_region = bool(done) and bool(done[-1].regions)
             if token.word == "and" and not current.tokens:
                 # An empty mention separates what follows from the words before "and".
                 done.append(Mention(tokens=[token]))
-            elif token.word == "and" and current.regions and current.terms and not self._everywhere:
+            elif token.word == "and" and self._complete(current, follows_region=follows_region):
                 finish()
             else:
-                self._add(current, token, regions=place not in counting)
+                self._add(current, token, both.get(place, "every"))
                 # "no lesion in left lung": a negated noun does not end the mention.
                 # "Infection is not seen in the left lung": nor does a noun before its negation.
                 other_noun = (
@@ -154,24 +159,41 @@ class MentionScanner:
         finish()
         return self._attach(done)
 
+    def _complete(self, mention: Mention, *, follows_region: bool) -> bool:
+        """Return whether "and" ends a mention: "lower left and ...", "left lung clear and ..."."""
+        if mention.regions and mention.terms:
+            return not self._everywhere
+        return follows_region and mention.negated and not (mention.regions or mention.terms)
+
     def _negated_after(self, tokens: Sequence[Token]) -> bool:
         """Return whether the next word with a meaning is a negation."""
         following = (token.word for token in tokens if token.word not in self._lexicon.fillers)
         return next(following, None) in self._negations - self._clean
 
-    def _add(self, mention: Mention, token: Token, *, regions: bool) -> None:
+    def _add(self, mention: Mention, token: Token, reach: Reach) -> None:
         word = token.word or ""
+        new_region = word in self._single_regions and not set(self._regions[word]) <= set(mention.regions)
+        if new_region and mention.regions and self._ends_with_term(mention):
+            mention.unclear = "leaves open which part lies in which region"
         mention.tokens.append(token)
         if word in self._negations:
             mention.negated = True
-        if regions and word in self._regions:
+        if word in self._regions and reach == "every":
             mention.region_first |= not mention.terms
             mention.regions += [name for name in self._regions[word] if name not in mention.regions]
+        elif reach == "open":
+            mention.unclear = f"leaves open whether '{token.found}' speaks of every region"
         if word in self._terms:
             mention.terms.append(word)
         mention.noun |= word in self._nouns
         if self._everywhere and mention.terms and not mention.regions:
             mention.regions = list(self._everywhere)
+
+    def _ends_with_term(self, mention: Mention) -> bool:
+        """Return whether a term follows the last region of a mention: "left lower"."""
+        words = [token.word for token in mention.tokens]
+        known = (word for word in reversed(words) if word in self._single_regions or word in self._terms)
+        return next(known, None) in self._terms
 
     def _attach(self, mentions: list[Mention]) -> list[Mention]:
         """Attach terms and negations to the region before them: "left lung clear", "left upper and lower"."""
@@ -181,6 +203,7 @@ class MentionScanner:
             if kept and self._continues(kept[-1], mention):
                 # "the middle zone of the left lung"
                 mention.tokens[:0], mention.terms[:0] = kept[-1].tokens, kept[-1].terms
+                mention.region_first = False
                 kept.pop()
             bare = bool(kept) and kept[-1].noun and not (kept[-1].regions or kept[-1].terms)
             if bare and mention.negated and not (mention.regions or mention.terms):
@@ -189,24 +212,84 @@ class MentionScanner:
                 kept[-1].negated = True
                 continue
             if before is not None and not mention.regions:
-                if mention.terms and not mention.negated and before.region_first and not before.negated:
-                    before.tokens += mention.tokens
-                    before.terms += mention.terms
-                    before.noun |= mention.noun
+                open_both = mention.unclear and before.terms
+                takes = before.region_first and not (before.negated or open_both)
+                if takes and mention.terms and not mention.negated:
+                    before.add_terms(mention)
                     continue
                 if mention.negated and not mention.terms:
-                    before.tokens += mention.tokens
-                    before.negated = True
+                    before.deny(mention)
                     continue
-            if mention.regions or mention.terms or mention.negated or mention.noun:
+            if before is not None and self._claimed_twice(before, mention):
+                mention.tokens[:0] = kept.pop().tokens
+                mention.unclear = "leaves open what belongs to which region"
+            if mention.regions or mention.terms or mention.negated or mention.noun or mention.unclear:
                 kept.append(mention)
             before = mention if mention.regions else None
         return kept
 
+    def _claimed_twice(self, before: Mention, mention: Mention) -> bool:
+        """Return whether the first words of a mention may belong to the region before it.
+
+        They may in "left lung clear right lung", not in "lower left lung no lesion in right lung", where "in"
+        joins them to the region after them.
+        """
+        words = [token.word for token in mention.tokens]
+        first = next((place for place, word in enumerate(words) if word in self._single_regions), 0)
+        claims = [
+            place
+            for place, word in enumerate(words[:first])
+            if (word in self._negations and not before.negated)
+            or (word in self._terms and not (before.terms or before.negated))
+        ]
+        return bool(claims) and not _OF & set(words[claims[0] : first])
+
+    def _join_lists(self, mentions: Sequence[Mention], tokens: Sequence[Token]) -> list[Mention]:
+        """Join the parts of a list to the region at its start: "right upper, middle and lower lobe".
+
+        Args:
+            mentions: The mentions of all clauses.
+            tokens: The words of the sentence.
+        """
+        kept: list[Mention] = []
+        for mention in mentions:
+            before = kept[-1] if kept else None
+            if before is not None and not mention.regions and not mention.unclear:
+                between = self._between(before, mention, tokens)
+                if self._goes_on(before, between, mention):
+                    before.add_terms(mention)
+                    before.joined = True
+                    continue
+                if before.joined and mention.negated and not (mention.terms or between):
+                    # "right upper and middle lobe are clear"
+                    before.deny(mention)
+                    continue
+            kept.append(mention)
+        return kept
+
+    def _goes_on(self, before: Mention, between: Sequence[Token], mention: Mention) -> bool:
+        """Return whether a mention of parts goes on with one region.
+
+        It does in "right upper lobe and middle lobe", "right lung, lower zone" and "right lung: opacity in
+        the lower zone".
+        """
+        starts = len(before.regions) == 1 and before.plain and (before.region_first or not before.terms)
+        parts = bool(mention.terms) and mention.plain and self._only_places(mention.tokens)
+        allowed = self._lexicon.fillers if before.terms else self._lexicon.fillers - {"and"}
+        if not before.terms and not any(token.ends_clause for token in between):
+            allowed |= self._lesions
+        return starts and parts and all(t.found == "," or t.word in allowed for t in between)
+
+    @staticmethod
+    def _between(before: Mention, mention: Mention, tokens: Sequence[Token]) -> list[Token]:
+        """Return the words of a sentence between two mentions."""
+        start, end = before.tokens[-1].piece, mention.tokens[0].piece
+        return [token for token in tokens if start < token.piece < end]
+
     @staticmethod
     def _continues(before: Mention, mention: Mention) -> bool:
         """Return whether a mention names the region of the terms before it, with "of"."""
-        plain = not (before.regions or before.negated or before.within_negation or before.unread)
+        plain = before.plain and not before.regions
         new = bool(mention.regions) and not (mention.terms or mention.negated or mention.within_negation)
         return plain and new and bool(before.terms) and mention.tokens[0].word in _OF
 
@@ -230,6 +313,11 @@ class MentionScanner:
             and all(token.word in allowed for token in mention.tokens)
             and any(token.word in self._lesions | self._nouns for token in mention.tokens)
         )
+
+    def names_noun_itself(self, mention: Mention) -> bool:
+        """Return whether the noun is written as itself ("lung"): a synonym may name a part ("zone")."""
+        nouns = [token for token in mention.tokens if token.word in self._nouns]
+        return bool(nouns) and all((token.meant or token.found).lower() in self._nouns for token in nouns)
 
     def denies_the_rest(self, mention: Mention) -> bool:
         """Return whether a denial speaks of what the report has not named ("no lesion elsewhere")."""

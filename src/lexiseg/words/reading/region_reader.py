@@ -27,6 +27,7 @@ class _State:
         denied: Whether a mention states that it has no lesion.
         unsure: Why the reading is valid only if it agrees with the stated number of regions; empty if it is
             valid anyway.
+        joined: The mention to which terms of later words were added; empty if there is none.
         problem: Why it cannot be read.
     """
 
@@ -35,6 +36,7 @@ class _State:
     bare: bool = False
     denied: bool = False
     unsure: str = ""
+    joined: str = ""
     problem: str = ""
 
     @property
@@ -45,6 +47,10 @@ class _State:
     def has_lesion(self) -> bool:
         """Whether it is named as a place with a lesion, in readable words or not."""
         return self.mentioned and not self.denied
+
+    def says(self, terms: Terms | None) -> bool:
+        """Whether one of its mentions names these terms and perhaps more."""
+        return terms is not None and any(terms <= said for said in self.said)
 
 
 class RegionReader:
@@ -64,6 +70,17 @@ class RegionReader:
         self._scanners = [
             (tuple(rules), MentionScanner(rules, vocabulary.grammar, lexicon)) for rules in by_nouns.values()
         ]
+
+    @property
+    def region_words(self) -> frozenset[str]:
+        """Words that name one region: "left"."""
+        return frozenset(word for rule in self._rules.values() for word in rule.region)
+
+    @property
+    def places(self) -> frozenset[str]:
+        """Words that stand before the noun of a region: "left", "lower"."""
+        words = (rule.keywords_read for rule in self._rules.values())
+        return frozenset[str]().union(*words, self._vocabulary.grammar.expand)
 
     @property
     def speak_of_lesions(self) -> frozenset[str]:
@@ -110,9 +127,9 @@ class RegionReader:
         problems: list[str] = []
         for names, scanner in self._scanners:
             states = {name: _State() for name in names}
-            lost = list(self._collect(scanner.scan(tokens), scanner, states))
-            problems += lost
             stated = self._stated(names, coarse)
+            lost = list(self._collect(scanner.scan(tokens), scanner, states, stated))
+            problems += lost
             self._settle(states, stated, complete=complete and not lost)
             matches |= {name: self._match(name, state) for name, state in states.items()}
             self._imply(matches, states, stated, coarse, complete=complete and not lost)
@@ -120,13 +137,20 @@ class RegionReader:
         return matches, problems
 
     def _collect(
-        self, mentions: Sequence[Mention], scanner: MentionScanner, states: Mapping[str, _State]
+        self,
+        mentions: Sequence[Mention],
+        scanner: MentionScanner,
+        states: Mapping[str, _State],
+        stated: int | None,
     ) -> Iterator[str]:
         """Sort mentions by region; yield a problem for each that names none."""
         denied: list[Mention] = []
         open_mentions: list[Mention] = []
         for mention in mentions:
-            if scanner.denies_everything(mention):
+            if mention.unclear:
+                yield f"'{text_of(mention.tokens)}' {mention.unclear}"
+                open_mentions.append(mention)
+            elif scanner.denies_everything(mention):
                 denied.append(mention)
             elif mention.regions:
                 for name in mention.regions:
@@ -134,12 +158,7 @@ class RegionReader:
             elif mention.terms or mention.negated or mention.unread:
                 yield f"'{text_of(mention.tokens)}' does not say which region is meant"
                 open_mentions.append(mention)
-        for mention in open_mentions:
-            problem = f"'{text_of(mention.tokens)}' may speak of it"
-            if mention.negated:
-                _doubt([state for state in states.values() if not state.has_lesion], problem)
-            elif mention.terms and not mention.noun:
-                _doubt(states.values(), problem)
+        self._doubt_open(open_mentions, scanner, states, stated)
         for mention in denied:
             if not scanner.denies_the_rest(mention) and any(state.has_lesion for state in states.values()):
                 _doubt(states.values(), f"'{text_of(mention.tokens)}' contradicts the rest")
@@ -147,10 +166,36 @@ class RegionReader:
                 if not state.mentioned:
                     state.tokens, state.said, state.denied = list(mention.tokens), [_NONE], True
 
+    def _doubt_open(
+        self,
+        mentions: Sequence[Mention],
+        scanner: MentionScanner,
+        states: Mapping[str, _State],
+        stated: int | None,
+    ) -> None:
+        """Give the regions a problem that a mention without a clear region may speak of."""
+        named = sum(state.has_lesion for state in states.values())
+        for mention in mentions:
+            problem = f"'{text_of(mention.tokens)}' may speak of it"
+            if mention.unclear:
+                _doubt(states.values(), f"'{text_of(mention.tokens)}' {mention.unclear}")
+            elif mention.negated:
+                _doubt([state for state in states.values() if not state.has_lesion], problem)
+            elif mention.terms and not mention.noun:
+                _doubt(states.values(), problem)
+            elif mention.terms:
+                # "Bilateral ..., lower left and upper lung": the word for the other side is missing.
+                missing = stated == named + len(mentions) and scanner.names_noun_itself(mention)
+                terms = self._expanded(mention.terms)
+                # "Left lung clear, right upper zone, ..., lower zone": the left lung stays clear.
+                asked = [state for state in states.values() if not (named and state.denied)]
+                _doubt([state for state in asked if not (missing or state.says(terms))], problem)
+
     def _take(self, state: _State, mention: Mention, rule: SubsetRule, open_negation: str) -> None:
         """Add one mention of one region."""
         text = text_of(mention.tokens)
         state.tokens += mention.tokens
+        state.joined = text if mention.joined else state.joined
         no_lesion = mention.negated or (mention.within_negation and not mention.terms)
         state.denied |= no_lesion
         if mention.unread:
@@ -191,9 +236,12 @@ class RegionReader:
 
     def _settle(self, states: Mapping[str, _State], stated: int | None, *, complete: bool) -> None:
         """Keep ambiguous readings only if the stated number of regions confirms them."""
-        confirmed = complete and stated == sum(state.has_lesion for state in states.values())
+        named = sum(state.has_lesion for state in states.values())
+        confirmed = complete and stated == named
         for state in states.values():
             said = set(state.said)
+            if state.joined and stated is not None and stated > named:
+                state.problem = state.problem or f"'{state.joined}' may speak of another region too"
             if len(said) > 1:
                 listed = " and ".join(sorted(" ".join(sorted(terms)) or "no lesion" for terms in said))
                 if _NONE in said or not confirmed:

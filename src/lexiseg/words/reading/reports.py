@@ -11,6 +11,7 @@ from lexiseg.words.description import UNKNOWN, Description, Reading, Repair, Sid
 from lexiseg.words.factor import Factor
 from lexiseg.words.grammar import ChoiceRule, CountRule, SentenceRule, SubsetRule
 from lexiseg.words.reading.lexicon import Lexicon, Token, repairs_of, text_of
+from lexiseg.words.reading.line_breaks import BreakReader, Layout
 from lexiseg.words.reading.phrase_matches import PhraseMatch, match_choice, match_count, match_sentence
 from lexiseg.words.reading.region_reader import RegionReader
 from lexiseg.words.reading.statements import Clause, StatementReader, negated_places
@@ -97,6 +98,21 @@ def parse_sheet(rows: Mapping[str, str], vocabulary: Vocabulary, *, side: Side |
     return ParsedSheet(descriptions={key: distinct[sentence] for key, sentence in rows.items()})
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Statements:
+    """What a sentence states.
+
+    Attributes:
+        matches: The phrase of every factor.
+        lost: Why words were not read, and why clauses state nothing.
+        problems: Other problems of no single factor.
+    """
+
+    matches: dict[str, PhraseMatch]
+    lost: list[str]
+    problems: list[str]
+
+
 class _ReportReader:
     """Reads many sentences with one vocabulary."""
 
@@ -105,12 +121,39 @@ class _ReportReader:
         self._lexicon = Lexicon(vocabulary)
         self._regions = RegionReader(vocabulary, self._lexicon)
         self._statements = StatementReader(vocabulary, self._lexicon)
+        self._breaks = BreakReader(
+            vocabulary.grammar, self._lexicon, self._regions.region_words, self._regions.places
+        )
 
     def read(self, sentence: str, side: Side) -> Description:
         """Read one sentence."""
         text = " ".join(sentence.split())
         reads_words = any(f.read is None or f.read.reads_words for f in self._vocabulary.factors)
-        tokens = self._lexicon.tokens(text) if reads_words else ()
+        layout = self._breaks.layout(sentence) if reads_words else Layout(texts=(text,))
+        first, *others = (self._state(text, way, reads_words=reads_words) for way in layout.texts)
+        matches = {
+            name: match if all(other.matches[name].index == match.index for other in others)
+            else PhraseMatch(tokens=match.tokens, problem=layout.reason)
+            for name, match in first.matches.items()
+        }  # fmt: skip
+        problems = [*first.lost, *self._unknown_factors(matches), *first.problems]
+        return Description(
+            source="reports",
+            side=side,
+            readings=tuple(_reading(factor, matches[factor.name]) for factor in self._vocabulary.factors),
+            sentence=text,
+            problems=tuple(problems if text else ["the report is empty"]),
+        )
+
+    def _state(self, text: str, way: str, *, reads_words: bool) -> _Statements:
+        """Return what a sentence states.
+
+        Args:
+            text: The sentence.
+            way: The same with a line feed where a statement ends.
+            reads_words: Whether any rule reads single words.
+        """
+        tokens = self._lexicon.tokens(way) if reads_words else ()
         clauses = self._statements.clauses(tokens)
         certain = [token for clause in clauses if not clause.reason for token in clause.tokens]
         withdrawn = [clause for clause in clauses if clause.reason]
@@ -119,22 +162,9 @@ class _ReportReader:
         matches, problems = self._match(text, certain, complete=complete)
         self._withdraw(matches, withdrawn, about)
         unread = {token.found: token for token in tokens if token.word is None}
-        if text:
-            problems = [
-                *(_why_unread(token) for token in unread.values()),
-                *dict.fromkeys(clause.reason for clause in withdrawn),
-                *self._unknown_factors(matches),
-                *problems,
-            ]
-        else:
-            problems = ["the report is empty"]
-        return Description(
-            source="reports",
-            side=side,
-            readings=tuple(_reading(factor, matches[factor.name]) for factor in self._vocabulary.factors),
-            sentence=text,
-            problems=tuple(problems),
-        )
+        reasons = dict.fromkeys(clause.reason for clause in withdrawn)
+        lost = [*(_why_unread(token) for token in unread.values()), *reasons]
+        return _Statements(matches=matches, lost=lost, problems=problems)
 
     def _match(
         self, text: str, tokens: Sequence[Token], *, complete: bool

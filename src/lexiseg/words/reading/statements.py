@@ -9,7 +9,7 @@ from lexiseg.words.grammar import CountRule, Grammar
 from lexiseg.words.reading.lexicon import Lexicon, Token, text_of
 from lexiseg.words.vocabulary import Vocabulary
 
-_ENDS_STATEMENT = frozenset(".;!")
+_ENDS_STATEMENT = frozenset(".;!\n")
 _WHY = {
     "uncertain": "leaves it uncertain",
     "historical": "speaks of another time",

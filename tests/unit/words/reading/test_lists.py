@@ -36,3 +36,100 @@ def test_the_reason_quotes_both_counts() -> None:
     assert description.problems[0] == (
         "Number: 'One small polyp' and 'one large polyp' may count the same or different ones"
     )
+
+
+def lungs(sentence: str) -> tuple[str | None, str | None]:
+    """Return the phrases of both lungs; each one that is unknown has a reason."""
+    description = parse_report(sentence, CHEST)
+    phrases = {reading.factor: reading.phrase for reading in description.readings}
+    for factor in ("left", "right"):
+        if phrases[factor] is None:
+            title = f"{factor.capitalize()} lung: "
+            assert any(problem.startswith(title) for problem in description.problems)
+    return phrases["left"], phrases["right"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "left", "right"),
+    [
+        ("Opacities in both upper and lower zones of the right lung.", None, "upper lower right lung"),
+        ("Infection of both middle and lower lobes of the right lung.", None, "middle lower right lung"),
+        ("Infection of both lower zones of the left lung.", "lower left lung", None),
+        ("Both zones in the right lung are normal.", None, "no lesion in right lung"),
+        ("Right lung: both upper and lower zones.", None, "upper lower right lung"),
+        ("Both the right and the left lower lung.", "lower left lung", "lower right lung"),
+        ("Infection of both lower lobes of both lungs.", "lower left lung", "lower right lung"),
+        ("Both lower lobes are infected, right more than left.", "lower left lung", "lower right lung"),
+        ("Both lower lobes, left upper lobe.", None, "lower right lung"),
+        # "both" may speak of both lungs or not
+        ("Both middle and lower lobes on the right.", None, None),
+        ("Both lower zones show opacities in the right lung.", None, None),
+        ("Both the middle lobe and the lower lobe of the right lung.", None, None),
+        ("Infection in the right lung, both lower zones.", None, None),
+        ("Two lesions in the right lung, both in the lower zone.", None, "lower right lung"),
+        ("Right upper lobe both bases.", None, None),
+        ("Both lower lobes and middle lobe.", None, None),
+    ],
+)
+def test_both_before_the_parts_of_one_lung(sentence: str, left: str | None, right: str | None) -> None:
+    assert lungs(sentence) == (left, right)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "left", "right"),
+    [
+        ("Right upper, middle and lower lobe pneumonia.", None, "upper middle lower right lung"),
+        ("Right upper, middle, and lower lobe pneumonia.", None, "upper middle lower right lung"),
+        ("Right lower lobe and middle lobe infection.", None, "middle lower right lung"),
+        ("Left lung upper zone, middle zone and lower zone opacity.", "upper middle lower left lung", None),
+        (
+            "Right lung: upper zone, middle zone. Left lung: lower zone.",
+            "lower left lung",
+            "upper middle right lung",
+        ),
+        ("Right upper lobe, lower lobe, left middle lobe.", "middle left lung", "upper lower right lung"),
+        (
+            "Unilateral infection, right upper lobe and lower lobe.",
+            "no lesion in left lung",
+            "upper lower right lung",
+        ),
+        (
+            "Right upper, middle and lower lobe, no lesion elsewhere.",
+            "no lesion in left lung",
+            "upper middle lower right lung",
+        ),
+        ("Right lung: opacity in the lower zone.", None, "lower right lung"),
+        ("Infection in the right lung, lower zone.", None, "lower right lung"),
+        ("Left lung clear, right lung infected, lower zone.", "no lesion in left lung", "lower right lung"),
+        ("Left lung clear. Right lower zone, opacity, upper zone.", "no lesion in left lung", None),
+        ("Infection in the right lung and lower zone opacity.", None, None),
+        # the parts may belong to the region before them, or to another one
+        ("Bilateral infection, right upper lobe and lower lobe.", None, None),
+        ("Right upper lobe pneumonia, middle lobe pneumonia.", None, None),
+        ("Right upper, middle and lower lobe clear.", None, None),
+        ("No infection in right upper, middle and lower lobe.", None, None),
+        ("Upper lobe and lower lobe of the right lung.", None, None),
+        ("Upper zone of the left lung and lower zone.", None, None),
+        ("Left lung clear, lower zone infected.", None, None),
+        ("Opacity in the right lower lobe. Lower lobe consolidation.", None, "lower right lung"),
+    ],
+)
+def test_a_list_of_parts(sentence: str, left: str | None, right: str | None) -> None:
+    assert lungs(sentence) == (left, right)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "left", "right"),
+    [
+        ("Left lung: no infection right lung: lower zone", None, None),
+        ("Left lung clear right lung lower zone", None, None),
+        ("Left lung: upper right lung: lower", None, None),
+        ("Left lower right upper", None, None),
+        ("Lower left upper right lung", None, None),
+        ("Left lung clear and right lung lower zone", "no lesion in left lung", None),
+        ("Lower left lung no lesion in right lung", "lower left lung", "no lesion in right lung"),
+        ("All left lung all right lung", "upper middle lower left lung", "upper middle lower right lung"),
+    ],
+)
+def test_two_lungs_without_a_sign_between_them(sentence: str, left: str | None, right: str | None) -> None:
+    assert lungs(sentence) == (left, right)
