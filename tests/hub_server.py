@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "hf_" + "a" * 34
 
@@ -86,12 +86,23 @@ def serving_hub() -> Iterator[Hub]:
                     {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False} for file in files
                 ]
                 self.answer(200, {"files": modes})
+            elif action == "paths-info":
+                held = hub.repositories[repository]
+                asked_paths = parse_qs(body.decode())["paths"]
+                found = [
+                    {"type": "file", "path": path, "size": len(held[path]), "oid": "o" * 40}
+                    for path in asked_paths
+                    if path in held
+                ]
+                self.answer(200, found)
             elif action == "commit":
                 for line in body.splitlines():
                     entry = json.loads(line)
                     if entry["key"] == "file":
                         value = entry["value"]
                         hub.repositories[repository][value["path"]] = base64.b64decode(value["content"])
+                    elif entry["key"] == "deletedFile":
+                        del hub.repositories[repository][entry["value"]["path"]]
                 commit = f"{hub.url}/{repository}/commit/{'c' * 40}"
                 self.answer(200, {"success": True, "commitOid": "c" * 40, "commitUrl": commit})
             else:

@@ -72,6 +72,29 @@ def test_a_run_that_was_pushed_and_pulled_predicts_the_same(hub: Hub, image: Pat
     assert "LEX-DATA-1055" in none.stderr
 
 
+def test_a_further_push_removes_what_it_does_not_send(hub: Hub, tmp_path: Path) -> None:
+    address = "hf://jane/names"
+    assert _lexiseg(hub, tmp_path, "push", "covid-xray", address, "--with-image-names").returncode == 0
+    sent = hub.repositories["jane/names"]
+    assert "splits.json" in sent
+    sent |= {"notes.md": b"of a person", "sub/splits.json": b"of a person", "model.xml": b"of a person"}
+    again = _lexiseg(hub, tmp_path, "push", "covid-xray", address)
+    assert again.returncode == 0, again.stderr
+    assert "splits.json" not in sent
+    assert {"splits.json", "masks.json"} >= set(json.loads(sent["bundle.json"])["left_out"])
+    assert set(sent) >= {"notes.md", "sub/splits.json", "model.xml", "README.md", "bundle.json"}
+    assert "splits.json. The history" in again.stderr
+    third = _lexiseg(hub, tmp_path, "push", "covid-xray", address)
+    assert "history" not in third.stderr
+
+
+def test_a_push_removes_nothing_where_no_push_was_before(hub: Hub, tmp_path: Path) -> None:
+    hub.repositories["jane/own"] = {"splits.json": b"of a person"}
+    pushed = _lexiseg(hub, tmp_path, "push", "covid-xray", "hf://jane/own")
+    assert pushed.returncode == 0, pushed.stderr
+    assert hub.repositories["jane/own"]["splits.json"] == b"of a person"
+
+
 def test_what_the_hub_refuses_is_one_message(hub: Hub, tmp_path: Path) -> None:
     missing = _lexiseg(hub, tmp_path, "pull", "hf://jane/nothing", "--out", "run")
     assert (missing.returncode, missing.stderr.count("LEX-USE-1053")) == (2, 1)

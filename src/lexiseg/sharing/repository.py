@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from huggingface_hub import CommitOperationAdd, HfApi, constants, get_token, hf_hub_download
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    RepoFile,
+    constants,
+    get_token,
+    hf_hub_download,
+)
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -28,7 +36,14 @@ from lexiseg.hub import hub_is_reachable, why_offline
 from lexiseg.json_records import read_record, record_text
 from lexiseg.outputs.new_folder import reserve_folder
 from lexiseg.runs.run import Run
-from lexiseg.sharing.contents import BUNDLE_FILE, BundleRecord, Contents, check_file, model_card
+from lexiseg.sharing.contents import (
+    BUNDLE_FILE,
+    SHARED_FILES,
+    BundleRecord,
+    Contents,
+    check_file,
+    model_card,
+)
 from lexiseg.sharing.pack import shared_contents
 
 _ADDRESS = re.compile(r"hf://(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
@@ -75,11 +90,14 @@ class Pushed:
         url: The page of the commit.
         files: Names of the files that were sent.
         num_bytes: Their size together.
+        removed: Names of the files of an earlier push that are not part of this one. The commit removes
+            them; the history of the repository keeps them.
     """
 
     url: str
     files: tuple[str, ...]
     num_bytes: int
+    removed: tuple[str, ...] = ()
 
 
 def push(
@@ -92,7 +110,8 @@ def push(
 ) -> Pushed:
     """Send a run to a repository of the Hugging Face hub, in one commit.
 
-    The repository is made if there is none. The address of the hub is that of `HF_ENDPOINT`.
+    The repository is made if there is none. Files of an earlier push that are not sent now are removed; other
+    files stay. The address of the hub is that of `HF_ENDPOINT`.
 
     Args:
         run: The run, or its folder or name.
@@ -124,9 +143,10 @@ def push(
         ]
         try:
             api.create_repo(address.name, private=not public, exist_ok=True)
+            removed = _left_over(api, address, contents)
             commit = api.create_commit(
                 address.name,
-                operations,
+                [*operations, *map(CommitOperationDelete, removed)],
                 commit_message=f"Run {contents.record.name}, Lexiseg {contents.record.lexiseg_version}",
                 revision=address.revision,
             )
@@ -136,7 +156,22 @@ def push(
             url=str(commit.commit_url),
             files=tuple(operation.path_in_repo for operation in operations),
             num_bytes=contents.num_bytes,
+            removed=removed,
         )
+
+
+def _left_over(api: HfApi, address: Address, contents: Contents) -> tuple[str, ...]:
+    """Return the files of earlier pushes that are no part of a bundle that is sent.
+
+    Raises:
+        HfHubHTTPError: The hub refuses to say what it holds.
+    """
+    names = [BUNDLE_FILE, *(name for name in SHARED_FILES if name not in contents.paths)]
+    found = api.get_paths_info(address.name, names, revision=address.revision)
+    held = {entry.path for entry in found if isinstance(entry, RepoFile)}
+    if BUNDLE_FILE not in held:
+        return ()  # no push wrote them: a person did
+    return tuple(name for name in names if name in held and name != BUNDLE_FILE)
 
 
 def pull(repository: str, out: str | Path) -> Run:
