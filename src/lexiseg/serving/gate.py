@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lexiseg.errors import DataError, DiskError, LexisegError, RequestError, ResourceError, UsageError
+from lexiseg.files import NO_HANDLE_CODE
 from lexiseg.serving.answers import error_record
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.logs import request_id
@@ -74,10 +75,10 @@ def refusal_of(error: LexisegError) -> Response:
         status, retry_after = error.status, error.retry_after
     elif isinstance(error, UsageError | DataError):
         status = 422
+    elif isinstance(error, ResourceError) or error.code == NO_HANDLE_CODE:
+        status, retry_after = 503, 5
     elif isinstance(error, DiskError):
         status, retry_after = 507, 60
-    elif isinstance(error, ResourceError):
-        status, retry_after = 503, 5
     return refusal(error_record(error), status, retry_after=retry_after)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -163,9 +164,12 @@ async def _store(request: Request, folder: Path, limits: Limits) -> tuple[dict[P
 
     try:
         form = await read_files(request, limits, open_next)
-    finally:
-        for _, file in opened:
-            file.close()
+    except BaseException:
+        # The request ended within a file. What its last bytes meet is no error besides the one that ended it.
+        with suppress(OSError):
+            if opened:
+                opened[-1][1].close()
+        raise
     uploads = {path: file.name for (path, _), file in zip(opened, form.files, strict=True)}
     return uploads, read_fields(JobForm, form.fields)
 
