@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -74,7 +75,11 @@ def serving_hub() -> Iterator[Hub]:
                 self.answer(status, {"url": f"{hub.url}/{name}"})
                 return
             if path == "/api/validate-yaml":
-                self.answer(200, {"errors": [], "warnings": []})
+                # As the hub does, which knows more of them.
+                stated = re.search(r"^license: (.*)$", json.loads(body)["content"], re.MULTILINE)
+                wrong = stated is not None and stated[1] not in ("apache-2.0", "cc-by-4.0", "mit")
+                why = {"message": '"license" must be one of [apache-2.0, cc-by-4.0, mit]'}
+                self.answer(400 if wrong else 200, {"errors": [why] if wrong else [], "warnings": []})
                 return
             _, _, _, owner, name, action, *_ = path.split("/")
             repository = f"{owner}/{name}"

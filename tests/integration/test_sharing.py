@@ -43,12 +43,13 @@ def _lexiseg(
 
 
 def test_a_run_that_was_pushed_and_pulled_predicts_the_same(hub: Hub, image: Path, tmp_path: Path) -> None:
-    pushed = _lexiseg(hub, tmp_path, "push", "covid-xray", "hf://jane/chest", "--license", "cc-by-4.0")
+    pushed = _lexiseg(hub, tmp_path, "push", "covid-xray", "hf://jane/chest", "--license", "CC-BY-4.0")
     assert pushed.returncode == 0, pushed.stderr
     assert hub.private["jane/chest"]
     sent = hub.repositories["jane/chest"]
     assert "splits.json" not in sent
     assert b"license: cc-by-4.0" in sent["README.md"]
+    assert json.loads(sent["bundle.json"])["licences"]["model"] == "CC-BY-4.0"
     assert b"not for clinical use" in sent["README.md"]
 
     pulled = _lexiseg(hub, tmp_path, "pull", "hf://jane/chest", "--out", "pulled")
@@ -101,6 +102,9 @@ def test_what_the_hub_refuses_is_one_message(hub: Hub, tmp_path: Path) -> None:
     assert "no such repository" in missing.stderr
     refused = _lexiseg(hub, tmp_path, "push", "covid-xray", "hf://jane/other", token="hf_" + "b" * 34)
     assert (refused.returncode, refused.stderr.count("LEX-USE-1053")) == (2, 1)
+    unknown = _lexiseg(hub, tmp_path, "push", "covid-xray", "hf://jane/other", "--license", "None-1.0")
+    assert (unknown.returncode, unknown.stderr.count("LEX-USE-1053")) == (2, 1)
+    assert "must be one of [apache-2.0, cc-by-4.0, mit]" in " ".join(unknown.stderr.split())
     away = _lexiseg(None, tmp_path, "pull", "hf://jane/chest", "--out", "run")
     assert (away.returncode, away.stderr.count("LEX-USE-1052")) == (2, 1)
     without = _lexiseg(hub, tmp_path, "push", "covid-xray", "hf://jane/chest", token="")

@@ -48,6 +48,8 @@ from lexiseg.sharing.pack import shared_contents
 
 _ADDRESS = re.compile(r"hf://(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 _CARD_FILE = "README.md"
+# Characters of an answer of the hub that a message shows.
+_LONGEST_ANSWER = 1000
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def push(
         run: The run, or its folder or name.
         repository: Such as "hf://jane/chest"; "@BRANCH" names a branch.
         public: Whether everybody can see a repository that is made now; one that exists stays as it is.
-        license: Licence of the weights, as an SPDX identifier such as "cc-by-4.0"; None: not stated.
+        license: Licence of the weights, as an SPDX identifier such as "CC-BY-4.0"; None: not stated.
         image_names: Whether the names of the training images are sent. Names of files can identify patients.
 
     Raises:
@@ -226,7 +228,7 @@ def _fetch(address: Address, name: str, folder: Path) -> Path:
     except LocalEntryNotFoundError as error:  # the hub did not say what it holds
         raise UsageError(
             f"{address} cannot be reached: {constants.ENDPOINT} gives no answer that can be used "
-            f"({_first_line(error.__cause__ or error)}). Check the network and HF_ENDPOINT, and run the "
+            f"({_said(error.__cause__ or error)}). Check the network and HF_ENDPOINT, and run the "
             "command again.",
             code="LEX-USE-1824",
         ) from error
@@ -256,13 +258,16 @@ def _refusal(address: Address, error: Exception, *, sending: bool) -> UsageError
             "auth login`"
         )
     else:
-        said = _first_line(error)
+        said = _said(error)
     doing = "Sending to" if sending else "Fetching from"
     return UsageError(f"{doing} {address} failed: {said}.", code="LEX-USE-1053")
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def _said(error: BaseException) -> str:
+    """Return what the hub said on one line: its first line is often a heading, and the reason comes after."""
+    lines = (line.strip().removeprefix("- ").rstrip(".") for line in str(error).splitlines())
+    text = ". ".join(line for line in lines if line) or type(error).__name__
+    return text if len(text) <= _LONGEST_ANSWER else text[:_LONGEST_ANSWER] + "..."
 
 
 def _card(run: Run, contents: Contents, address: Address) -> str:
@@ -274,7 +279,7 @@ def _card(run: Run, contents: Contents, address: Address) -> str:
     }
     license = contents.record.licences.model
     if license is not None:
-        head["license"] = license
+        head["license"] = license.lower()  # the hub knows the identifiers in lower case only
     return (
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n{model_card(run).rstrip()}\n\n## Use\n\n"
         "Research software, not a medical device: not for clinical use.\n\n"
