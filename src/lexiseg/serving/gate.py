@@ -25,7 +25,7 @@ from lexiseg.serving.security import check_sender
 
 _log = logging.getLogger("lexiseg.serving")
 
-_FACTS = "lexiseg.facts"
+_FACTS, _HEADERS_ONLY = "lexiseg.facts", "lexiseg.headers_only"
 _NUMBER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # These answer also where the server has no place left: they say whether it lives.
 _ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -57,6 +57,11 @@ class RequestFacts:
 def facts_of(scope: Scope) -> RequestFacts:
     """Return what the log says of a request, to be completed."""
     return cast(RequestFacts, scope[_FACTS])
+
+
+def asks_for_headers_only(scope: Scope) -> bool:
+    """Return whether the method of a request is HEAD; its route finds GET in the scope."""
+    return bool(scope.get(_HEADERS_ONLY))
 
 
 def refusal(error: ErrorRecord, status: int, *, retry_after: int | None = None) -> Response:
@@ -103,9 +108,10 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if scope["method"] == "HEAD":
+        asked = scope
+        if asked["method"] == "HEAD":
             # The routes know GET; what sends the answer sees the first scope, and leaves the content out.
-            scope = {**scope, "method": "GET"}
+            scope = {**asked, "method": "GET", _HEADERS_ONLY: True}
         headers = Headers(scope=scope)
         stated = headers.get("x-request-id", "")
         number = stated if _NUMBER.fullmatch(stated) else uuid.uuid4().hex
@@ -135,6 +141,8 @@ class Gate:
         finally:
             seconds = time.monotonic() - started
             route = route_of(scope)
+            # What is around the gate, such as traces, sees the first scope only.
+            asked.update({name: scope[name] for name in (_FACTS, "route", "endpoint") if name in scope})
             self._metrics.request_ends(route, scope["method"], status, seconds)
             _log.info(
                 "request",

@@ -15,7 +15,7 @@ from refusals import refuses
 
 pytest.importorskip("resource")
 
-_STORE = '''
+_STORE = """
 import asyncio, resource, sys
 from pathlib import Path
 from starlette.requests import Request
@@ -41,7 +41,7 @@ uploads, _ = asyncio.run(run())
 assert len(uploads) == count
 for number, (path, name) in enumerate(uploads.items()):
     assert (name, path.read_text()) == (f"{number}.png", f"bytes of {number}")
-'''
+"""
 
 
 def test_a_job_of_many_files_needs_few_handles(tmp_path: Path) -> None:
