@@ -1,4 +1,4 @@
-"""A job of many files needs few open files; where those run out, the answer says so, not that the disk is full."""
+"""A job of many files needs few open files; where those run out, the answer says so, and names no disk."""
 
 from __future__ import annotations
 
