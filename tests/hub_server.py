@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "hf_" + "a" * 34
 
@@ -74,7 +75,11 @@ def serving_hub() -> Iterator[Hub]:
                 self.answer(status, {"url": f"{hub.url}/{name}"})
                 return
             if path == "/api/validate-yaml":
-                self.answer(200, {"errors": [], "warnings": []})
+                # As the hub does, which knows more of them.
+                stated = re.search(r"^license: (.*)$", json.loads(body)["content"], re.MULTILINE)
+                wrong = stated is not None and stated[1] not in ("apache-2.0", "cc-by-4.0", "mit")
+                why = {"message": '"license" must be one of [apache-2.0, cc-by-4.0, mit]'}
+                self.answer(400 if wrong else 200, {"errors": [why] if wrong else [], "warnings": []})
                 return
             _, _, _, owner, name, action, *_ = path.split("/")
             repository = f"{owner}/{name}"
@@ -86,12 +91,23 @@ def serving_hub() -> Iterator[Hub]:
                     {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False} for file in files
                 ]
                 self.answer(200, {"files": modes})
+            elif action == "paths-info":
+                held = hub.repositories[repository]
+                asked_paths = parse_qs(body.decode())["paths"]
+                found = [
+                    {"type": "file", "path": path, "size": len(held[path]), "oid": "o" * 40}
+                    for path in asked_paths
+                    if path in held
+                ]
+                self.answer(200, found)
             elif action == "commit":
                 for line in body.splitlines():
                     entry = json.loads(line)
                     if entry["key"] == "file":
                         value = entry["value"]
                         hub.repositories[repository][value["path"]] = base64.b64decode(value["content"])
+                    elif entry["key"] == "deletedFile":
+                        del hub.repositories[repository][entry["value"]["path"]]
                 commit = f"{hub.url}/{repository}/commit/{'c' * 40}"
                 self.answer(200, {"success": True, "commitOid": "c" * 40, "commitUrl": commit})
             else:

@@ -19,12 +19,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from lexiseg.errors import DiskError, LexisegError, UsageError
+from lexiseg.errors import DiskError, LexisegError, UsageError, rebuild_error
 from lexiseg.printable import printable_json
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NO_HANDLE = {errno.EMFILE, errno.ENFILE}
+#: Code of the error for a process that may open no more files.
+NO_HANDLE_CODE = "LEX-DISK-740"
 _IN_THE_WAY = {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}
 
 #: How the temporary name of a file begins, and how it ends before the suffix (the random part of `tempfile`).
@@ -205,7 +207,10 @@ def temporary_folder(path: str | Path, *, private: bool = True) -> Iterator[Path
     try:
         yield beside
     except DiskError as error:  # name the requested folder, not the temporary one
-        raise DiskError(str(error).replace(str(beside), str(path)), code="LEX-DISK-001") from error
+        message = str(error).replace(str(beside), str(path))
+        if error.code == NO_HANDLE_CODE:  # no fault of the disk, so it keeps its code
+            raise rebuild_error(DiskError, message, error.code) from error
+        raise DiskError(message, code="LEX-DISK-001") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -329,7 +334,7 @@ def disk_error(path: Path, error: OSError) -> OSError | LexisegError:
         )
     if error.errno in _NO_HANDLE:
         return DiskError(
-            f"{path} cannot be opened: too many files are open. Raise the limit (`ulimit -n 1024`), or "
+            f"{path} cannot be opened: too many files are open. Raise the limit (`ulimit -n 4096`), or "
             "close other programs.",
             code="LEX-DISK-740",
         )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import nibabel
 import numpy as np
@@ -66,6 +69,21 @@ def test_a_job_gives_the_masks_of_the_package(client: lexiseg.Client, tmp_path: 
     with refuses("LEX-REQ-1143", "LEX-REQ-1138"):
         job.download(tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems make no such name")
+def test_results_of_a_name_that_is_not_utf8_lead_back_to_the_file(
+    client: lexiseg.Client, tmp_path: Path
+) -> None:
+    (file,) = pictures(tmp_path / "images", 1)
+    latin = file.rename(file.with_name(os.fsdecode(b"M\xfcller.png")))
+    assert np.array_equal(client.predict(latin).mask, client.predict(soft_picture(0)).mask)
+    job = client.submit([latin, latin.parent])
+    assert job.wait(timeout=300).done == 2
+    out = job.download(tmp_path / "out")
+    lines = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    assert [unquote_to_bytes(line["image"].rpartition("/")[2]) for line in lines] == [b"M\xfcller.png"] * 2
+    assert (out / "masks" / "M%FCller.png").is_file()
 
 
 def test_volumes_are_files_and_folders(client: lexiseg.Client, tmp_path: Path) -> None:

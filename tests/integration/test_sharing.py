@@ -43,12 +43,13 @@ def _lexiseg(
 
 
 def test_a_run_that_was_pushed_and_pulled_predicts_the_same(hub: Hub, image: Path, tmp_path: Path) -> None:
-    pushed = _lexiseg(hub, tmp_path, "push", "covid-xray", "hf://jane/chest", "--license", "cc-by-4.0")
+    pushed = _lexiseg(hub, tmp_path, "push", "covid-xray", "hf://jane/chest", "--license", "CC-BY-4.0")
     assert pushed.returncode == 0, pushed.stderr
     assert hub.private["jane/chest"]
     sent = hub.repositories["jane/chest"]
     assert "splits.json" not in sent
     assert b"license: cc-by-4.0" in sent["README.md"]
+    assert json.loads(sent["bundle.json"])["licences"]["model"] == "CC-BY-4.0"
     assert b"not for clinical use" in sent["README.md"]
 
     pulled = _lexiseg(hub, tmp_path, "pull", "hf://jane/chest", "--out", "pulled")
@@ -72,12 +73,38 @@ def test_a_run_that_was_pushed_and_pulled_predicts_the_same(hub: Hub, image: Pat
     assert "LEX-DATA-1055" in none.stderr
 
 
+def test_a_further_push_removes_what_it_does_not_send(hub: Hub, tmp_path: Path) -> None:
+    address = "hf://jane/names"
+    assert _lexiseg(hub, tmp_path, "push", "covid-xray", address, "--with-image-names").returncode == 0
+    sent = hub.repositories["jane/names"]
+    assert "splits.json" in sent
+    sent |= {"notes.md": b"of a person", "sub/splits.json": b"of a person", "model.xml": b"of a person"}
+    again = _lexiseg(hub, tmp_path, "push", "covid-xray", address)
+    assert again.returncode == 0, again.stderr
+    assert "splits.json" not in sent
+    assert {"splits.json", "masks.json"} >= set(json.loads(sent["bundle.json"])["left_out"])
+    assert set(sent) >= {"notes.md", "sub/splits.json", "model.xml", "README.md", "bundle.json"}
+    assert "splits.json. The history" in again.stderr
+    third = _lexiseg(hub, tmp_path, "push", "covid-xray", address)
+    assert "history" not in third.stderr
+
+
+def test_a_push_removes_nothing_where_no_push_was_before(hub: Hub, tmp_path: Path) -> None:
+    hub.repositories["jane/own"] = {"splits.json": b"of a person"}
+    pushed = _lexiseg(hub, tmp_path, "push", "covid-xray", "hf://jane/own")
+    assert pushed.returncode == 0, pushed.stderr
+    assert hub.repositories["jane/own"]["splits.json"] == b"of a person"
+
+
 def test_what_the_hub_refuses_is_one_message(hub: Hub, tmp_path: Path) -> None:
     missing = _lexiseg(hub, tmp_path, "pull", "hf://jane/nothing", "--out", "run")
     assert (missing.returncode, missing.stderr.count("LEX-USE-1053")) == (2, 1)
     assert "no such repository" in missing.stderr
     refused = _lexiseg(hub, tmp_path, "push", "covid-xray", "hf://jane/other", token="hf_" + "b" * 34)
     assert (refused.returncode, refused.stderr.count("LEX-USE-1053")) == (2, 1)
+    unknown = _lexiseg(hub, tmp_path, "push", "covid-xray", "hf://jane/other", "--license", "None-1.0")
+    assert (unknown.returncode, unknown.stderr.count("LEX-USE-1053")) == (2, 1)
+    assert "must be one of [apache-2.0, cc-by-4.0, mit]" in " ".join(unknown.stderr.split())
     away = _lexiseg(None, tmp_path, "pull", "hf://jane/chest", "--out", "run")
     assert (away.returncode, away.stderr.count("LEX-USE-1052")) == (2, 1)
     without = _lexiseg(hub, tmp_path, "push", "covid-xray", "hf://jane/chest", token="")

@@ -130,6 +130,12 @@ def push(
     sent = run_push(opened, repository, public=public, license=license, image_names=with_image_names)
     show_result(sent)
     say(f"{counted(len(sent.files), 'file')} ({sent.num_bytes / 1e6:.1f} MB) sent: {sent.url}")
+    if sent.removed:
+        warn(
+            f"Removed from the repository, as this push does not send them: {', '.join(sent.removed)}. The "
+            "history of the repository keeps them. If nobody may read them, delete the repository and push "
+            "again."
+        )
 
 
 def pull(

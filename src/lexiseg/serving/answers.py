@@ -10,6 +10,7 @@ import numpy.typing as npt
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import DiskError, LexisegError
 from lexiseg.extras import without_commands
+from lexiseg.files import NO_HANDLE_CODE
 from lexiseg.inference.predictions_file import DicomRecord
 from lexiseg.inference.result import Prediction
 from lexiseg.refinement.refine import Refinement
@@ -33,6 +34,11 @@ def error_record(error: LexisegError) -> ErrorRecord:
     message = without_commands(str(error))
     if isinstance(error, DiskError):
         message = "The disk of the server is full, or cannot be written. Tell whoever runs the server."
+    if error.code == NO_HANDLE_CODE:
+        message = (
+            "The server may not open more files at present. Send the request again later. Where that does "
+            "not help, tell whoever runs the server to raise its limit of open files."
+        )
     return ErrorRecord(code=error.code, message=message)
 
 

@@ -23,7 +23,7 @@ from lexiseg.refinement.refine import Refinement
 from lexiseg.serving.client_connection import AnyRecord, Connection
 from lexiseg.serving.client_jobs import ServerJob
 from lexiseg.serving.client_results import prediction_of, refinement_of
-from lexiseg.serving.client_uploads import uploads_of
+from lexiseg.serving.client_uploads import sent_name, uploads_of
 from lexiseg.serving.records.jobs import JobRecord, JobsResponse
 from lexiseg.serving.records.models import ModelRecord, ModelsResponse
 from lexiseg.serving.records.predictions import PredictionAnswer, PredictResponse
@@ -170,7 +170,8 @@ class Client:
 
         Args:
             inputs: Files, zip files and folders. A folder, such as that of a DICOM series, is sent as a zip
-                file of all its files that are not hidden.
+                file of all its files that are not hidden. Where a name is not UTF-8, "%" and two digits stand
+                for each byte that is not, also in the outputs.
             formats: The outputs, as in `lexiseg predict --write`, such as "mask", "overlay", "nifti", "seg"
                 and "sr".
             axis: Volumes: the slices.
@@ -274,7 +275,7 @@ def _upload(image: str | Path | Pixels) -> tuple[str, bytes]:
     """Return the name and the bytes of an image."""
     if isinstance(image, str | Path):
         path = Path(image)
-        return path.name, read_content(path)
+        return sent_name(path.name), read_content(path)
     buffer = io.BytesIO()
     Image.fromarray(image_pixels(image)).save(buffer, format="PNG", compress_level=1)
     return "image.png", buffer.getvalue()

@@ -13,6 +13,32 @@ from lexiseg.files import disk_errors
 from lexiseg.outputs.private_folder import PrivateFolder
 
 
+def sent_name(name: str) -> str:
+    r"""Return a name as it is sent, where a request holds UTF-8 alone.
+
+    A name that is UTF-8 stays. In any other, "%" and two digits stand for each byte that is not, and for "%":
+    `urllib.parse.unquote_to_bytes` gives the bytes of the name back.
+
+    Args:
+        name: Name or path of a file, as the system gives it.
+
+    Examples:
+        >>> sent_name("Müller.png"), sent_name("M\udcfcller.png")
+        ('Müller.png', 'M%FCller.png')
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "".join(map(_sent, name))
+    return name
+
+
+def _sent(character: str) -> str:
+    if character != "%" and not "\ud800" <= character <= "\udfff":
+        return character
+    return "".join(f"%{byte:02X}" for byte in os.fsencode(character))
+
+
 class UploadedFile:
     """A file that is open only while a piece of it is read, so thousands of them need no limit of the system.
 
@@ -85,9 +111,10 @@ def uploads_of(paths: Sequence[Path]) -> Iterator[list[tuple[str, UploadedFile]]
             if path.is_dir():
                 packed = place.path / f"{number}.zip"
                 _pack(path, packed)
-                sent.append((f"{path.resolve().name or 'folder'}.zip", UploadedFile(packed, path)))
+                name = sent_name(path.resolve().name or "folder")
+                sent.append((f"{name}.zip", UploadedFile(packed, path)))
             else:
-                sent.append((path.name, UploadedFile(path, path)))
+                sent.append((sent_name(path.name), UploadedFile(path, path)))
         yield sent
 
 
@@ -95,7 +122,7 @@ def _pack(folder: Path, packed: Path) -> None:
     """Write a folder as a zip file, without hidden files.
 
     Raises:
-        DataError: It holds no such file, or one that cannot be read.
+        DataError: It holds no such file, one that cannot be read, or two that would be sent under one name.
         DiskError: There is no space for the zip file.
     """
     files = [
@@ -110,13 +137,32 @@ def _pack(folder: Path, packed: Path) -> None:
         )
     # Not compressed: most files of images are already. Zip files cannot state a time before 1980.
     with disk_errors(packed), zipfile.ZipFile(packed, "w", strict_timestamps=False) as archive:
-        for path in files:
+        for name, path in _named(folder, files).items():
             try:
-                archive.write(path, path.relative_to(folder).as_posix())
+                archive.write(path, name)
             except OSError as error:
                 if error.filename is None:  # the zip file cannot be written
                     raise
                 raise _unreadable(path, error) from error
+
+
+def _named(folder: Path, files: Sequence[Path]) -> dict[str, Path]:
+    """Return the files of a folder by the names under which they are sent.
+
+    Raises:
+        DataError: Two have the same one.
+    """
+    found: dict[str, Path] = {}
+    for path in files:
+        name = sent_name(path.relative_to(folder).as_posix())
+        if name in found:
+            raise DataError(
+                f"{found[name]} and {path} would both be sent as {name}, because one name is not UTF-8. "
+                "Rename one of them.",
+                code="LEX-DATA-1841",
+            )
+        found[name] = path
+    return found
 
 
 def _unreadable(shown: Path, error: OSError) -> DataError:

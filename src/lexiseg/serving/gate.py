@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lexiseg.errors import DataError, DiskError, LexisegError, RequestError, ResourceError, UsageError
+from lexiseg.files import NO_HANDLE_CODE
 from lexiseg.serving.answers import error_record
 from lexiseg.serving.limits import Limits
 from lexiseg.serving.logs import request_id
@@ -24,7 +25,7 @@ from lexiseg.serving.security import check_sender
 
 _log = logging.getLogger("lexiseg.serving")
 
-_FACTS = "lexiseg.facts"
+_FACTS, _HEADERS_ONLY = "lexiseg.facts", "lexiseg.headers_only"
 _NUMBER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # These answer also where the server has no place left: they say whether it lives.
 _ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -58,6 +59,11 @@ def facts_of(scope: Scope) -> RequestFacts:
     return cast(RequestFacts, scope[_FACTS])
 
 
+def asks_for_headers_only(scope: Scope) -> bool:
+    """Return whether the method of a request is HEAD; its route finds GET in the scope."""
+    return bool(scope.get(_HEADERS_ONLY))
+
+
 def refusal(error: ErrorRecord, status: int, *, retry_after: int | None = None) -> Response:
     """Return the answer of a request that is refused."""
     body = RefusalRecord(error=error, request_id=request_id.get())
@@ -74,10 +80,10 @@ def refusal_of(error: LexisegError) -> Response:
         status, retry_after = error.status, error.retry_after
     elif isinstance(error, UsageError | DataError):
         status = 422
+    elif isinstance(error, ResourceError) or error.code == NO_HANDLE_CODE:
+        status, retry_after = 503, 5
     elif isinstance(error, DiskError):
         status, retry_after = 507, 60
-    elif isinstance(error, ResourceError):
-        status, retry_after = 503, 5
     return refusal(error_record(error), status, retry_after=retry_after)
 
 
@@ -102,9 +108,10 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if scope["method"] == "HEAD":
+        asked = scope
+        if asked["method"] == "HEAD":
             # The routes know GET; what sends the answer sees the first scope, and leaves the content out.
-            scope = {**scope, "method": "GET"}
+            scope = {**asked, "method": "GET", _HEADERS_ONLY: True}
         headers = Headers(scope=scope)
         stated = headers.get("x-request-id", "")
         number = stated if _NUMBER.fullmatch(stated) else uuid.uuid4().hex
@@ -134,6 +141,8 @@ class Gate:
         finally:
             seconds = time.monotonic() - started
             route = route_of(scope)
+            # What is around the gate, such as traces, sees the first scope only.
+            asked.update({name: scope[name] for name in (_FACTS, "route", "endpoint") if name in scope})
             self._metrics.request_ends(route, scope["method"], status, seconds)
             _log.info(
                 "request",

@@ -77,12 +77,20 @@ class FormReader(Generic[AnySink]):
         content_type: The header Content-Type of the request.
         open_file: Opens what the bytes of the next file are written to; it gets the name of the file.
         limits: Limits of the form.
+        end_file: Called with what `open_file` gave, when the last bytes of the file are written.
 
     Raises:
         RequestError: It is no multipart body.
     """
 
-    def __init__(self, content_type: str, *, open_file: Callable[[str], AnySink], limits: FormLimits) -> None:
+    def __init__(
+        self,
+        content_type: str,
+        *,
+        open_file: Callable[[str], AnySink],
+        limits: FormLimits,
+        end_file: Callable[[AnySink], None] = lambda sink: None,
+    ) -> None:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary", b"")
         if kind != b"multipart/form-data" or not boundary:
@@ -94,7 +102,7 @@ class FormReader(Generic[AnySink]):
                 code="LEX-REQ-1101",
             )
         self._form: Form[AnySink] = Form()
-        self._open_file, self._limits = open_file, limits
+        self._open_file, self._end_file, self._limits = open_file, end_file, limits
         self._header = (bytearray(), bytearray())
         self._disposition = b""
         self._name = ""
@@ -192,11 +200,13 @@ class FormReader(Generic[AnySink]):
         self._sink.write(data[start:end])
 
     def _on_part_end(self) -> None:
-        if self._sink is None:
-            if sum(map(len, self._form.fields.values())) >= _FIELDS:
-                raise _damaged()
-            text = self._value.decode("utf-8", errors="replace")
-            self._form.fields.setdefault(self._name, []).append(text)
+        if self._sink is not None:
+            self._end_file(self._sink)
+            return
+        if sum(map(len, self._form.fields.values())) >= _FIELDS:
+            raise _damaged()
+        text = self._value.decode("utf-8", errors="replace")
+        self._form.fields.setdefault(self._name, []).append(text)
 
     def _on_end(self) -> None:
         self._ended = True

@@ -76,7 +76,8 @@ async def read_files(
     Args:
         request: The request.
         limits: Limits of the server.
-        open_file: Opens the file of the next image, whose name it gets.
+        open_file: Opens the file of the next image, whose name it gets; it is closed when its last bytes are
+            written, so thousands of them need no limit of the system.
 
     Raises:
         RequestError: As for `read_images`.
@@ -85,6 +86,7 @@ async def read_files(
     reader = FormReader(
         request.headers.get("content-type", ""),
         open_file=open_file,
+        end_file=lambda file: file.close(),
         limits=FormLimits(file_bytes=lambda name: job_file_bytes(name, limits), files=limits.job_images),
     )
     with disk_errors("the private folder of jobs"):

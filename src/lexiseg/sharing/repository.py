@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from huggingface_hub import CommitOperationAdd, HfApi, constants, get_token, hf_hub_download
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    RepoFile,
+    constants,
+    get_token,
+    hf_hub_download,
+)
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -28,11 +36,20 @@ from lexiseg.hub import hub_is_reachable, why_offline
 from lexiseg.json_records import read_record, record_text
 from lexiseg.outputs.new_folder import reserve_folder
 from lexiseg.runs.run import Run
-from lexiseg.sharing.contents import BUNDLE_FILE, BundleRecord, Contents, check_file, model_card
+from lexiseg.sharing.contents import (
+    BUNDLE_FILE,
+    SHARED_FILES,
+    BundleRecord,
+    Contents,
+    check_file,
+    model_card,
+)
 from lexiseg.sharing.pack import shared_contents
 
 _ADDRESS = re.compile(r"hf://(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 _CARD_FILE = "README.md"
+# Characters of an answer of the hub that a message shows.
+_LONGEST_ANSWER = 1000
 
 
 @dataclass(frozen=True)
@@ -75,11 +92,14 @@ class Pushed:
         url: The page of the commit.
         files: Names of the files that were sent.
         num_bytes: Their size together.
+        removed: Names of the files of an earlier push that are not part of this one. The commit removes
+            them; the history of the repository keeps them.
     """
 
     url: str
     files: tuple[str, ...]
     num_bytes: int
+    removed: tuple[str, ...] = ()
 
 
 def push(
@@ -92,13 +112,14 @@ def push(
 ) -> Pushed:
     """Send a run to a repository of the Hugging Face hub, in one commit.
 
-    The repository is made if there is none. The address of the hub is that of `HF_ENDPOINT`.
+    The repository is made if there is none. Files of an earlier push that are not sent now are removed; other
+    files stay. The address of the hub is that of `HF_ENDPOINT`.
 
     Args:
         run: The run, or its folder or name.
         repository: Such as "hf://jane/chest"; "@BRANCH" names a branch.
         public: Whether everybody can see a repository that is made now; one that exists stays as it is.
-        license: Licence of the weights, as an SPDX identifier such as "cc-by-4.0"; None: not stated.
+        license: Licence of the weights, as an SPDX identifier such as "CC-BY-4.0"; None: not stated.
         image_names: Whether the names of the training images are sent. Names of files can identify patients.
 
     Raises:
@@ -124,9 +145,10 @@ def push(
         ]
         try:
             api.create_repo(address.name, private=not public, exist_ok=True)
+            removed = _left_over(api, address, contents)
             commit = api.create_commit(
                 address.name,
-                operations,
+                [*operations, *map(CommitOperationDelete, removed)],
                 commit_message=f"Run {contents.record.name}, Lexiseg {contents.record.lexiseg_version}",
                 revision=address.revision,
             )
@@ -136,7 +158,22 @@ def push(
             url=str(commit.commit_url),
             files=tuple(operation.path_in_repo for operation in operations),
             num_bytes=contents.num_bytes,
+            removed=removed,
         )
+
+
+def _left_over(api: HfApi, address: Address, contents: Contents) -> tuple[str, ...]:
+    """Return the files of earlier pushes that are no part of a bundle that is sent.
+
+    Raises:
+        HfHubHTTPError: The hub refuses to say what it holds.
+    """
+    names = [BUNDLE_FILE, *(name for name in SHARED_FILES if name not in contents.paths)]
+    found = api.get_paths_info(address.name, names, revision=address.revision)
+    held = {entry.path for entry in found if isinstance(entry, RepoFile)}
+    if BUNDLE_FILE not in held:
+        return ()  # no push wrote them: a person did
+    return tuple(name for name in names if name in held and name != BUNDLE_FILE)
 
 
 def pull(repository: str, out: str | Path) -> Run:
@@ -191,7 +228,7 @@ def _fetch(address: Address, name: str, folder: Path) -> Path:
     except LocalEntryNotFoundError as error:  # the hub did not say what it holds
         raise UsageError(
             f"{address} cannot be reached: {constants.ENDPOINT} gives no answer that can be used "
-            f"({_first_line(error.__cause__ or error)}). Check the network and HF_ENDPOINT, and run the "
+            f"({_said(error.__cause__ or error)}). Check the network and HF_ENDPOINT, and run the "
             "command again.",
             code="LEX-USE-1824",
         ) from error
@@ -221,13 +258,16 @@ def _refusal(address: Address, error: Exception, *, sending: bool) -> UsageError
             "auth login`"
         )
     else:
-        said = _first_line(error)
+        said = _said(error)
     doing = "Sending to" if sending else "Fetching from"
     return UsageError(f"{doing} {address} failed: {said}.", code="LEX-USE-1053")
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def _said(error: BaseException) -> str:
+    """Return what the hub said on one line: its first line is often a heading, and the reason comes after."""
+    lines = (line.strip().removeprefix("- ").rstrip(".") for line in str(error).splitlines())
+    text = ". ".join(line for line in lines if line) or type(error).__name__
+    return text if len(text) <= _LONGEST_ANSWER else text[:_LONGEST_ANSWER] + "..."
 
 
 def _card(run: Run, contents: Contents, address: Address) -> str:
@@ -239,7 +279,7 @@ def _card(run: Run, contents: Contents, address: Address) -> str:
     }
     license = contents.record.licences.model
     if license is not None:
-        head["license"] = license
+        head["license"] = license.lower()  # the hub knows the identifiers in lower case only
     return (
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n{model_card(run).rstrip()}\n\n## Use\n\n"
         "Research software, not a medical device: not for clinical use.\n\n"

@@ -14,6 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from lexiseg.serving.image_addresses import AllowedHost, ImageAddresses, is_public
+from lexiseg.serving.jobs.job_list import JobList
 from lexiseg.serving.limits import Budget, Limits
 from lexiseg.serving.logs import JsonLines
 from lexiseg.serving.options import ServeOptions
@@ -77,6 +78,20 @@ def test_the_headers_of_an_answer_may_be_asked_for_alone(client: TestClient) -> 
         assert alone.headers["content-type"] == whole.headers["content-type"]
         assert alone.headers["content-length"] == whole.headers["content-length"]
     assert client.head("/v1/predict").status_code == 405
+
+
+def test_headers_of_events_do_not_wait_for_the_end_of_the_job(
+    client: TestClient, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def follows(jobs: JobList, job: object) -> None:
+        raise AssertionError("it waits for the job")
+
+    number = client.post("/v1/jobs", files={"image": ("a.png", picture)}).json()["id"]
+    monkeypatch.setattr(JobList, "progress", follows)
+    answer = client.head(f"/v1/jobs/{number}/events")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    client.delete(f"/v1/jobs/{number}")
 
 
 def test_methods_that_nobody_knows_are_counted_together(client: TestClient) -> None:

@@ -33,6 +33,19 @@ def test_a_request_is_a_span_that_goes_on_with_its_trace(
     assert "Smith" not in first.to_json() + second.to_json()
 
 
+def test_a_request_for_headers_alone_is_a_span(
+    serving: Callable[..., TestClient], picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    client = serving(trace=True)
+    assert client.head("/v1/models").status_code == 200
+    (span,) = spans.get_finished_spans()
+    assert span.name == "HEAD /v1/models"
+    assert (span.attributes or {})["http.route"] == "/v1/models"
+
+
 def test_traces_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "is_installed", lambda package: False)
     with refuses("LEX-USE-1113", "pip install"):

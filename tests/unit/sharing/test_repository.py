@@ -43,6 +43,8 @@ ANSWER = SimpleNamespace(status_code=404, headers={}, request=None)
         (RemoteEntryNotFoundError("no file", response=ANSWER), "LEX-DATA-1055", ["holds no bundle.json"]),
         (LocalEntryNotFoundError("no network."), "LEX-USE-1824", ["cannot be reached", "(no network)."]),
         (OSError(errno.ENOSPC, "No space left on device"), "LEX-DISK-001", ["No space left", "run"]),
+        (ValueError("Wrong.\n- license\n\n"), "LEX-USE-1053", ["failed: Wrong. license."]),
+        (ValueError("long " * 9000), "LEX-USE-1053", ["long long ..."]),
         (OSError(errno.ECONNRESET, "reset by peer"), "LEX-USE-1053", ["Fetching from", "reset by peer"]),
     ],
 )

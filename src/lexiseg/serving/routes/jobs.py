@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -18,7 +19,7 @@ from lexiseg.inference.writers.registry import make_writers
 from lexiseg.refinement.refine import statement_for
 from lexiseg.serving.access import needs
 from lexiseg.serving.corrected_files import check_corrected
-from lexiseg.serving.gate import facts_of
+from lexiseg.serving.gate import asks_for_headers_only, facts_of
 from lexiseg.serving.interface import REFUSALS, form_body, json_answer
 from lexiseg.serving.jobs.archives import check_zip, is_zip
 from lexiseg.serving.jobs.job import Job, JobSettings
@@ -106,11 +107,13 @@ async def read_job(request: Request, owner: _Owner, number: str) -> Response:
     },
 )
 async def follow_job(request: Request, owner: _Owner, number: str) -> Response:
-    """Return an event whenever the job has changed, until it ends."""
+    """Return an event whenever the job has changed, until it ends; headers alone come at once."""
     jobs = service_of(request).jobs
     job = jobs.get(number, owner.name)
 
     async def events() -> AsyncIterator[str]:
+        if asks_for_headers_only(request.scope):
+            return
         async for name, changed in jobs.progress(job):
             yield ":\n\n" if name == "alive" else _event(name, changed)
 
@@ -163,9 +166,12 @@ async def _store(request: Request, folder: Path, limits: Limits) -> tuple[dict[P
 
     try:
         form = await read_files(request, limits, open_next)
-    finally:
-        for _, file in opened:
-            file.close()
+    except BaseException:
+        # The request ended within a file. What its last bytes meet is no error besides the one that ended it.
+        with suppress(OSError):
+            if opened:
+                opened[-1][1].close()
+        raise
     uploads = {path: file.name for (path, _), file in zip(opened, form.files, strict=True)}
     return uploads, read_fields(JobForm, form.fields)
 
