@@ -14,7 +14,7 @@ from scipy.ndimage import label as label_components
 from lexiseg.data.sample import Sample
 from lexiseg.evaluation.metrics import METRICS, CaseScores
 from lexiseg.evaluation.statistics import size_groups, size_terciles
-from lexiseg.printable import row_of_cells
+from lexiseg.printable import exact_cell, row_of_cells
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -128,9 +128,10 @@ def _row(
 ) -> dict[str, object]:
     sample = case.sample
     row: dict[str, object] = {
-        "id": sample.id,
+        # These two are read back.
+        "id": exact_cell(sample.id),
         "image": _shown_path(sample.image, root),
-        "patient": sample.patient,
+        "patient": None if sample.patient is None else exact_cell(sample.patient),
         "source": sample.source,
         **{name: getattr(case.scores, name) for name in METRICS},
         "one_sided_empty": case.scores.one_sided_empty,
