@@ -274,4 +274,4 @@ def _group(sample: Sample) -> str:
 
 
 def _hashed(group: str) -> bytes:
-    return hashlib.sha256(group.encode()).digest()
+    return hashlib.sha256(group.encode("utf-8", "surrogatepass")).digest()
