@@ -71,7 +71,7 @@ def refined_image(
         axis: The slices of a volume file, as for `predict`.
 
     Raises:
-        DataError: The file cannot be read.
+        DataError: The file cannot be read, or does not state where the planes of the body are.
         UsageError: It is a folder, a volume without the number of a slice, an image with one, or there is no
             such slice.
     """
@@ -104,7 +104,7 @@ def refined_image(
 
 def _slice(path: Path, view: View, number: int, axis: AxisName) -> RefinedImage:
     volume = open_volume_file(path, view)
-    along = chosen_axis(volume.grid, axis)
+    along = chosen_axis(volume.grid, axis, volume=path)
     slices = volume.slices(along)
     if not 1 <= number <= len(slices):
         raise UsageError(

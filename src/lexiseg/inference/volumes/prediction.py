@@ -151,11 +151,11 @@ def predict_volume(
         on_slice: Called after each slice, for progress.
 
     Raises:
-        DataError: A slice cannot be read.
+        DataError: A slice cannot be read, or the volume does not state where the planes of the body are.
         UsageError: There is no such axis.
     """
     grid = volume.grid
-    along = chosen_axis(grid, axis, volume.acquired_axis)
+    along = chosen_axis(grid, axis, volume.acquired_axis, volume=volume.path)
     slices = volume.slices(along)
     labels = np.zeros(grid.shape, np.uint8, order="F")
     seen = _SeenSlices(predictor, len(slices))
