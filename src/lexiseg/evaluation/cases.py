@@ -41,7 +41,7 @@ class ScoredCase:
         confidence: Confidence of each retrieved phrase, in 0..1.
         reference: Index of the reference phrase per factor, or `UNKNOWN`; empty for a run without words.
         agreement: Share of factors on which retrieved words and words measured on the predicted mask agree,
-            0..1; None without words.
+            0..1; None without words, or where nothing can be measured.
         flagged: The prediction is flagged for review.
         expected_dice: Dice expected from the prediction's own signals, 0..1; None for a run that is not
             calibrated, and for an image that is unlike the training images.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from lexiseg.evaluation.cases import (
 )
 from lexiseg.evaluation.metrics import case_metrics
 from lexiseg.evaluation.statistics import size_groups
+from lexiseg.evaluation.summary import summarise
 from lexiseg.evaluation.tables import patients_of, read_cases
 
 
@@ -94,3 +96,15 @@ def test_ids_and_patients_are_read_back_as_they_were(tmp_path: Path) -> None:
     read = read_cases(tmp_path / "cases.csv")
     assert list(read.index) == ids
     assert patients_of(read) == patients
+
+
+def test_agreements_are_averaged_over_the_cases_that_have_one() -> None:
+    cases = [case_of(5, str(number), patient=f"p{number // 2}") for number in range(6)]
+    shares = [1.0, None, 0.5, 0.0, None, None]
+    cases = [replace(case, agreement=share) for case, share in zip(cases, shares, strict=True)]
+    found = summarise(cases, class_names=("background", "x"), seed=0).agreement
+    assert found is not None
+    assert found.mean == 0.5
+    # Of three patients, one has no case with an agreement.
+    assert found.ci95 is not None
+    assert summarise(cases[4:], class_names=("background", "x"), seed=0).agreement is None

@@ -89,8 +89,8 @@ class VolumePrediction:
         images: The slices, which can be read again as long as the volume is open.
         words: The words of the volume (`VolumeWords`); empty without words.
         measured: What the labels of the slices measure (`VolumeWords`); None without words.
-        agreement: Share of factors on which both agree, 0..1; None without words, or where the vocabulary
-            holds nothing that can be measured.
+        agreement: Share of factors on which both agree, 0..1; None without words, or where nothing can be
+            measured.
         voxels: Voxels per foreground class name.
         volume_mm3: Cubic millimetres per foreground class name; None if the voxel size is not known.
         facts: What the volume says about its first slice.
