@@ -21,6 +21,8 @@ _KEPT = frozenset("\u200c\u200d")
 _BLOCK = frozenset("\n\t")
 # A spreadsheet takes a cell that begins with one of these for a formula, after blanks too, and in wide forms.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+# An escape as `printable` writes it.
+_ESCAPE = re.compile(r"\\(?:[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 # Longest `repr` of a result, in characters.
 _BRIEF_LENGTH = 100
 _MARKDOWN = re.compile(r"([\\`<>\[\]&|])")
@@ -103,6 +105,24 @@ def cell(text: str) -> str:
 def text_of_cell(text: str) -> str:
     """Return the text that `cell` wrote."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text
+
+
+def exact_cell(text: str) -> str:
+    r"""Return a text as a cell from which `text_of_exact_cell` reads the same text, for ids that are matched.
+
+    It is that of `cell`, but what looks like an escape or an added apostrophe is written as an escape too.
+
+    Examples:
+        >>> exact_cell("a\x00"), exact_cell("a\\x00"), exact_cell("'=a")
+        ('a\\x00', 'a\\x5cx00', '\\x27=a')
+    """
+    text = _ESCAPE.sub(lambda found: rf"\x5c{found[0][1:]}", text)
+    return cell(text if text_of_cell(text) == text else rf"\x27{text[1:]}")
+
+
+def text_of_exact_cell(text: str) -> str:
+    """Return the text that `exact_cell` wrote."""
+    return _ESCAPE.sub(lambda found: found[0].encode("ascii").decode("unicode_escape"), text_of_cell(text))
 
 
 def row_of_cells(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.table import Table
 
@@ -18,12 +18,14 @@ from lexiseg.console import PrintableConsole
 from lexiseg.printable import (
     cell,
     counted,
+    exact_cell,
     markdown_text,
     printable,
     printable_block,
     printable_json,
     row_of_cells,
     text_of_cell,
+    text_of_exact_cell,
 )
 
 #: Clears the screen, sets the title, rings, goes back over the line, reverses the reading direction, hides.
@@ -104,6 +106,24 @@ def test_formulas_become_texts(text: str) -> None:
 @pytest.mark.parametrize("text", ["case-1", "", "'quoted", "left lung", "3 - 4"])
 def test_other_cells_stay(text: str) -> None:
     assert cell(text) == text_of_cell(text) == text
+
+
+@given(st.text(alphabet=st.sampled_from("\\'=nx5c27aduU0 \n\x00\xad\u200e\udcff\U000e0041")))
+@example("'=a")
+@example("''=a")
+@example(r"\x27=a")
+@example(r"\\xad")
+def test_an_exact_cell_is_read_as_the_same_text(text: str) -> None:
+    shown = exact_cell(text)
+    assert text_of_exact_cell(shown) == text
+    assert cell(shown) == shown == printable(shown)
+
+
+@pytest.mark.parametrize(
+    "text", ["case-1", "", "'quoted", "left lung", "=1", r"new\folder", "a\xad", "\udcff"]
+)
+def test_an_exact_cell_is_a_usual_one_where_nothing_looks_like_an_escape(text: str) -> None:
+    assert exact_cell(text) == cell(text)
 
 
 def test_numbers_of_a_row_stay() -> None:

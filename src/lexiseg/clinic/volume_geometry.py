@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from lexiseg.clinic.orientation import Directions, Letter
-from lexiseg.errors import UsageError
+from lexiseg.errors import DataError, UsageError
 
 #: How the option `axis` chooses the slices: by the plane of the body, or by the voxel axis that they are
 #: counted along.
@@ -154,7 +155,7 @@ def slice_of(values: npt.NDArray[Any], axis: int, index: int) -> npt.NDArray[Any
     return np.asarray(values[tuple(place)]).T
 
 
-def chosen_axis(grid: VolumeGrid, name: AxisName, acquired: int | None = None) -> int:
+def chosen_axis(grid: VolumeGrid, name: AxisName, acquired: int | None = None, *, volume: Path) -> int:
     """Return the voxel axis along which slices are counted.
 
     Args:
@@ -162,9 +163,11 @@ def chosen_axis(grid: VolumeGrid, name: AxisName, acquired: int | None = None) -
         name: The value of the option `axis`. "auto" takes the acquired slices; where they are not stated, the
             axis with the longest step, as slices are usually thicker than their pixels; else axial slices.
         acquired: The axis of the acquired slices, where the volume states it.
+        volume: The file or folder of the volume, for the message.
 
     Raises:
-        UsageError: There is no such name, or the volume does not state where the planes of the body are.
+        UsageError: There is no such name.
+        DataError: The volume does not state where the planes of the body are.
     """
     if name not in get_args(AxisName):
         raise UsageError(
@@ -176,10 +179,10 @@ def chosen_axis(grid: VolumeGrid, name: AxisName, acquired: int | None = None) -
     planes = [grid.plane(axis) for axis in range(3)]
     if name != "auto":
         if name not in planes:
-            raise UsageError(
-                f"The option 'axis' is {name}, but the volume does not say where the patient's head, front "
+            raise DataError(
+                f"The option 'axis' is {name}, but {volume} does not say where the patient's head, front "
                 f"and left are. Choose a voxel axis: {', '.join(_VOXEL_AXES)}.",
-                code="LEX-USE-1181",
+                code="LEX-DATA-1805",
             )
         return planes.index(name)
     if acquired is not None:

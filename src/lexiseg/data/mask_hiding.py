@@ -30,7 +30,11 @@ def hide_masks(samples: Sequence[Sample], *, share: float, seed: int) -> tuple[S
             groups.setdefault(sample.patient or sample.id, []).append(sample.id)
     wanted = max(1, round(share * sum(map(len, groups.values()))))
     shown: set[str] = set()
-    for group in sorted(groups, key=lambda name: hashlib.sha256(f"{seed}:masks:{name}".encode()).digest()):
+
+    def order_of(group: str) -> bytes:
+        return hashlib.sha256(f"{seed}:masks:{group}".encode("utf-8", "surrogatepass")).digest()
+
+    for group in sorted(groups, key=order_of):
         if len(shown) >= wanted:
             break
         shown.update(groups[group])

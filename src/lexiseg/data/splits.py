@@ -56,7 +56,11 @@ def seeded_split(
             f"{SPLITS_FILE}.",
             code="LEX-DATA-095",
         )
-    order = sorted(members, key=lambda group: hashlib.sha256(f"{seed}:{group}".encode()).digest())
+
+    def order_of(group: str) -> bytes:
+        return hashlib.sha256(f"{seed}:{group}".encode("utf-8", "surrogatepass")).digest()
+
+    order = sorted(members, key=order_of)
     found: dict[str, Split] = {}
     reserve = len(splits)
     for split in (name for name in reversed(SPLITS) if name in splits and name != "train"):

@@ -14,7 +14,7 @@ from scipy.ndimage import label as label_components
 from lexiseg.data.sample import Sample
 from lexiseg.evaluation.metrics import METRICS, CaseScores
 from lexiseg.evaluation.statistics import size_groups, size_terciles
-from lexiseg.printable import row_of_cells
+from lexiseg.printable import exact_cell, row_of_cells
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -41,7 +41,7 @@ class ScoredCase:
         confidence: Confidence of each retrieved phrase, in 0..1.
         reference: Index of the reference phrase per factor, or `UNKNOWN`; empty for a run without words.
         agreement: Share of factors on which retrieved words and words measured on the predicted mask agree,
-            0..1; None without words.
+            0..1; None without words, or where nothing can be measured.
         flagged: The prediction is flagged for review.
         expected_dice: Dice expected from the prediction's own signals, 0..1; None for a run that is not
             calibrated, and for an image that is unlike the training images.
@@ -128,9 +128,10 @@ def _row(
 ) -> dict[str, object]:
     sample = case.sample
     row: dict[str, object] = {
-        "id": sample.id,
+        # These two are read back.
+        "id": exact_cell(sample.id),
         "image": _shown_path(sample.image, root),
-        "patient": sample.patient,
+        "patient": None if sample.patient is None else exact_cell(sample.patient),
         "source": sample.source,
         **{name: getattr(case.scores, name) for name in METRICS},
         "one_sided_empty": case.scores.one_sided_empty,

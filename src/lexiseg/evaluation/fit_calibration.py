@@ -271,15 +271,17 @@ def fit_review(signals: Sequence[dict[str, float]], dice: Sequence[float]) -> Re
     made so that more is better. The limit is the highest that flags at most `REVIEW_SHARE` of the cases.
 
     Args:
-        signals: Signals per validation case; all cases have the same ones.
+        signals: Signals per validation case; all cases have the same ones, but the agreement may be unknown.
         dice: Dice per case, 0..1.
     """
-    names = list(signals[0])
-    values = np.array([[case[name] for name in names] for case in signals]).reshape(len(signals), len(names))
+    names = list(dict.fromkeys(name for case in signals for name in case))
+    values = np.array([[case.get(name, np.nan) for name in names] for case in signals])
+    values = values.reshape(len(signals), len(names))
     target = np.asarray(dice, dtype=np.float64)
-    mean, spread = values.mean(axis=0), values.std(axis=0)
+    mean, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
     spread[spread == 0] = 1.0
-    bias, weights = _logistic((values - mean) / spread, target)
+    # What is unknown counts as the mean, here and in the rule.
+    bias, weights = _logistic(np.nan_to_num((values - mean) / spread), target)
     rule = ReviewRule(
         signals={
             name: Signal(mean=float(m), spread=float(s), weight=float(w))

@@ -60,7 +60,7 @@ def describe_data(index: DatasetIndex, samples: Sequence[Sample], split: Split) 
         layout=index.layout,
         split=split,
         samples=len(samples),
-        ids_sha256=hashlib.sha256(ids.encode("utf-8")).hexdigest(),
+        ids_sha256=hashlib.sha256(ids.encode("utf-8", "surrogatepass")).hexdigest(),
         assumptions=index.assumptions,
         left_out=tuple(item.sentence for item in index.left_out),
         leaks=index.leaks,

@@ -54,11 +54,12 @@ def summarise(cases: Sequence[ScoredCase], *, class_names: Sequence[str], seed: 
 
 
 def _agreement(cases: Sequence[ScoredCase], seed: int) -> AgreementMetrics | None:
-    agreements = [case.agreement for case in cases if case.agreement is not None]
-    if not agreements:
+    known = [(case, case.agreement) for case in cases if case.agreement is not None]
+    if not known:
         return None
+    mean = _mean([case for case, _ in known], [share for _, share in known], seed)
     flagged = sum(case.flagged for case in cases) / len(cases)
-    return AgreementMetrics(**dict(_mean(cases, agreements, seed)), flagged=flagged)
+    return AgreementMetrics(**dict(mean), flagged=flagged)
 
 
 def _review(cases: Sequence[ScoredCase], seed: int) -> ReviewMetrics | None:

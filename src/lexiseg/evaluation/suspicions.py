@@ -41,7 +41,7 @@ from lexiseg.runs.image_hashes import read_image_hashes
 from lexiseg.runs.run import Run
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.measure import measure_indices
-from lexiseg.words.vocabulary import Vocabulary
+from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 #: The files that are written.
 SUSPICION_FILES = ("suspicions.csv", "suspicions.html", "suspicions.json")
@@ -321,6 +321,46 @@ def _notes(index: DatasetIndex, run: Run) -> tuple[str, ...]:
     return () if any(sample.report for sample in index.samples) else (NO_REPORTS,)
 
 
+def stated_otherwise(index: DatasetIndex, name: str) -> str | None:
+    """Return the name of the vocabulary that a data set states, where reports are read with another one.
+
+    The name that counts is the one in the vocabulary's file; the file may be called otherwise.
+
+    Args:
+        index: The data set.
+        name: Name of the vocabulary that its reports are read with.
+
+    Returns:
+        The name; None where it is the same, where no vocabulary is stated, and without reports.
+
+    Raises:
+        DataError: The file that is stated is no vocabulary.
+        UsageError: It does not exist.
+    """
+    if index.vocabulary is None or not any(sample.report for sample in index.samples):
+        return None
+    stated = load_vocabulary(index.vocabulary).name
+    return None if stated == name else stated
+
+
+def check_vocabulary(index: DatasetIndex, run: Run) -> None:
+    """Refuse a run whose words are those of another vocabulary than the data set states.
+
+    Raises:
+        DataError: The file that the data set states is no vocabulary.
+        UsageError: The run's words are those of another vocabulary, or the file does not exist.
+    """
+    vocabulary = run.spoken_vocabulary
+    stated = None if vocabulary is None else stated_otherwise(index, vocabulary.name)
+    if vocabulary is not None and stated is not None:
+        raise UsageError(
+            f"{index.root} states the vocabulary '{stated}' in dataset.yaml ({index.vocabulary}), but the "
+            f"words of {run.shown} are those of '{vocabulary.name}'. Choose a run with the vocabulary of the "
+            "data set; with --folds, choose another --out.",
+            code="LEX-USE-900",
+        )
+
+
 def _references(index: DatasetIndex, run: Run) -> References | None:
     """Return how reports are read; None where none are checked.
 
@@ -330,11 +370,5 @@ def _references(index: DatasetIndex, run: Run) -> References | None:
     vocabulary = run.spoken_vocabulary
     if vocabulary is None or _notes(index, run):
         return None
-    if index.vocabulary is not None and Path(index.vocabulary).stem != vocabulary.name:
-        raise UsageError(
-            f"{index.root} states the vocabulary '{index.vocabulary}' in dataset.yaml, but the words of "
-            f"{run.shown} are those of '{vocabulary.name}'. Choose a run with the vocabulary of the data "
-            "set.",
-            code="LEX-USE-900",
-        )
+    check_vocabulary(index, run)
     return References(kind="reports", vocabulary=vocabulary, side=run.side, data_side=index.side)

@@ -12,7 +12,7 @@ import pandas as pd
 from lexiseg.errors import DataError
 from lexiseg.evaluation.cases import NO_LESION, TERCILES
 from lexiseg.evaluation.comparison_file import CaseDifference, ExtremeCases
-from lexiseg.printable import text_of_cell
+from lexiseg.printable import text_of_exact_cell
 
 #: The group that holds every case.
 ALL = "all"
@@ -31,13 +31,20 @@ def read_cases(file: Path) -> pd.DataFrame:
         DataError: The file is missing or is no such table.
     """
     try:
-        table: pd.DataFrame = pd.read_csv(file, dtype={"id": str, "patient": str, "source": str})
+        # Only an empty cell is a missing value: images and patients may be called "NA" or "null".
+        table: pd.DataFrame = pd.read_csv(
+            file,
+            keep_default_na=False,
+            na_values=[""],
+            dtype=dict.fromkeys(("id", "patient", "source"), object),
+        )
         table = table.set_index("id").astype({"dice": float, "truth_share": float, "lesions": int})
         if not np.isfinite(table[["dice", "truth_share"]].to_numpy()).all():
             raise ValueError("a score is not finite")
-        table.index = table.index.map(text_of_cell)
-        patients = table["patient"].map(text_of_cell, na_action="ignore").astype(object)
-        table["patient"] = patients.where(patients.notna(), None)
+        # As objects: texts of pandas hold no bytes that are not UTF-8.
+        table.index = pd.Index([text_of_exact_cell(text) for text in table.index], dtype=object, name="id")
+        patients = [None if pd.isna(text) else text_of_exact_cell(text) for text in table["patient"]]
+        table["patient"] = pd.Series(patients, index=table.index, dtype=object)
         if not table.index.is_unique:
             raise ValueError("a case appears twice")
     except (OSError, ValueError, KeyError) as error:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from lexiseg.clinic.facts import NO_AREA
+from lexiseg.clinic.orientation import NO_TURN
 from lexiseg.data.decoded_image import DecodedImage
+from lexiseg.errors import UsageError
 from lexiseg.inference.result import Prediction
 
 
@@ -47,3 +49,18 @@ def as_displayed(prediction: Prediction) -> Prediction:
     return dataclasses.replace(
         prediction, mask=turn.apply(prediction.mask), probability=turn.apply_maps(prediction.probability)
     )
+
+
+def check_same_display(prediction: Prediction, image: DecodedImage) -> None:
+    """Refuse a prediction whose image is displayed otherwise: its mask could lie on the other side.
+
+    Raises:
+        UsageError: One of the two is turned to the usual display, and the other is not, or in another way.
+    """
+    turn = NO_TURN if prediction.facts is None else prediction.facts.turn
+    if turn != image.turn:
+        raise UsageError(
+            f"For its display, the image of the prediction is {turn.words}, but this one is "
+            f"{image.turn.words}. Give both as the DICOM file, or both as the same pixels.",
+            code="LEX-USE-1806",
+        )

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.image_fit import Placement
 from lexiseg.engines.engine import FloatArray
 from lexiseg.errors import UsageError
+from lexiseg.inference.dicom_images import as_displayed, check_same_display
 from lexiseg.inference.image_inputs import ImageInput, Pixels, decoded_image
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.report_draft import draft_of
@@ -113,7 +115,7 @@ class Explanation:
     """A prediction with what led to it.
 
     Attributes:
-        prediction: The prediction.
+        prediction: The prediction; its mask is that of the usual display of a DICOM file, as are all others.
         words: One entry per retrieved word, in the same order.
         plain: The mask that forced ones are compared with, `(H, W)`: of the (first) network alone, without
             any averaging; with tiles, of the whole image seen at once.
@@ -156,14 +158,27 @@ def explain(predictor: Predictor, image: ImageInput, *, prediction: Prediction |
         DataError: The file cannot be read.
         UsageError: The array is not an image, or the prediction is that of another image.
     """
-    # As the network gets it: a DICOM file in the usual display.
-    pixels = decoded_image(image, predictor.options.view).displayed
-    found = prediction if prediction is not None else predictor.predict(pixels)
-    if found.mask.shape != pixels.shape[:2]:
+    return explain_decoded(predictor, decoded_image(image, predictor.options.view), prediction=prediction)
+
+
+def explain_decoded(
+    predictor: Predictor, image: DecodedImage, *, prediction: Prediction | None = None
+) -> Explanation:
+    """Explain the prediction for an image that is decoded already; see `explain`.
+
+    Raises:
+        UsageError: The prediction is that of another image.
+    """
+    given = prediction if prediction is not None else predictor.predict_decoded([image])[0]
+    if given.mask.shape != image.pixels.shape[:2]:
         raise UsageError(
-            f"The prediction is for an image of {found.mask.shape}, but this one is {pixels.shape[:2]}.",
+            f"The prediction is for an image of {given.mask.shape}, but this one is "
+            f"{image.pixels.shape[:2]}.",
             code="LEX-USE-039",
         )
+    check_same_display(given, image)
+    # As the network gets it.
+    pixels, found = image.displayed, as_displayed(given)
     alternatives = _alternatives(predictor, found)
     forced: list[Phrase] = [
         (word.factor, index)

@@ -57,7 +57,7 @@ class Prediction:
         measured: What the predicted mask itself measures, in the same vocabulary; None without text.
         side: Side convention of every word: "left" is the image's or the patient's left.
         agreement: Share of factors on which retrieved and measured words agree, 0 to 1; None without text,
-            or where the vocabulary holds nothing that can be measured.
+            or where nothing can be measured.
         flagged: True if a person should look at it: the image is unlike the training images; mask and words
             disagree too much; or, for a calibrated run, the expected Dice is too low.
         reasons: Sentences that say why a person should doubt it: that the image is unlike the training

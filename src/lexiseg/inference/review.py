@@ -45,6 +45,7 @@ _ORIGINS: dict[WordOrigin, str] = {
 # Share of the image below which a lesion counts as none on the logarithmic scale of sizes.
 _LEAST_SHARE = 1e-4
 _OF_A_LESION = ("inside", "size")
+_MAY_BE_UNKNOWN = "agreement"
 # A signal is named as a doubt if it makes up at least this share of what lowers the expectation.
 _NAMED_FROM = 0.25
 
@@ -105,7 +106,8 @@ class Signal(Record):
 class ReviewRule(Record):
     """Which predictions ask for review: those of low expected Dice. Fitted on validation cases only.
 
-    The expected Dice is `sigmoid(bias + sum of weight * (signal - mean) / spread)`.
+    The expected Dice is `sigmoid(bias + sum of weight * (signal - mean) / spread)`. An agreement that is not
+    known, as nothing could be measured, counts as its mean: it says nothing.
 
     Attributes:
         signals: The signals by name, see `DOUBTS`.
@@ -153,7 +155,7 @@ class ReviewRule(Record):
         )
 
     def _parts(self, signals: Mapping[str, float]) -> dict[SignalName, float]:
-        missing = [name for name in self.signals if name not in signals]
+        missing = [name for name in self.signals if name not in signals and name != _MAY_BE_UNKNOWN]
         if missing:
             raise RunError(
                 f"The calibration of the run uses the signal '{missing[0]}', which this way of predicting "
@@ -161,7 +163,7 @@ class ReviewRule(Record):
                 f"`lexiseg calibrate`.",
                 code="LEX-RUN-772",
             )
-        return {name: signal.part(signals[name]) for name, signal in self.signals.items()}
+        return {name: signal.part(signals.get(name, signal.mean)) for name, signal in self.signals.items()}
 
 
 def mask_signals(logits: FloatArray) -> dict[str, float]:
@@ -215,8 +217,9 @@ def share_of_agreement(
 ) -> float | None:
     """Return the share of factors on which stated and measured words agree.
 
-    None where the vocabulary holds nothing that can be measured, as one made from a sheet's sentences. 0
-    where the mask is empty and the words can only speak of a lesion.
+    None where nothing can be measured: in any image, as with a vocabulary made from a sheet's sentences, or
+    in this one, as colours in a grey image. 0 where the mask is empty and the words can only speak of a
+    lesion.
 
     Args:
         vocabulary: The vocabulary.

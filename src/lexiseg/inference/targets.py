@@ -373,9 +373,14 @@ def output_name(name: str, *, room: int = _LONGEST_SUFFIX) -> str:
         room: Bytes of a file name that suffixes of outputs need.
     """
     folder, slash, last = name.rpartition("/")
-    stem, ending = os.path.splitext(last)
-    if ending.lower() not in IMAGE_SUFFIXES:
-        path = Path(last)
-        # The last number of a UID is no ending.
-        stem = volume_stem(last) if is_volume_file(path) else last if may_be_dicom(path) else path.stem
-    return f"{folder}{slash}{fitting_name(stem, room=room)}"
+    return f"{folder}{slash}{fitting_name(image_stem(last), room=room)}"
+
+
+def image_stem(name: str) -> str:
+    """Return the name of an image or volume file, without folders, without its ending."""
+    stem, ending = os.path.splitext(name)
+    if ending.lower() in IMAGE_SUFFIXES:
+        return stem
+    path = Path(name)
+    # The last number of a UID is no ending.
+    return volume_stem(name) if is_volume_file(path) else name if may_be_dicom(path) else path.stem

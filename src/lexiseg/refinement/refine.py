@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.errors import UsageError
-from lexiseg.inference.dicom_images import as_displayed
+from lexiseg.inference.dicom_images import as_displayed, check_same_display
 from lexiseg.inference.image_inputs import ImageInput, decoded_image
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
@@ -177,6 +177,7 @@ def refine_decoded(
             f"{decoded.pixels.shape[:2]}.",
             code="LEX-USE-306",
         )
+    check_same_display(found, decoded)
     retrieved = [word.index for word in found.words]
     # Words and atlas are about the image in its usual display.
     shown = as_displayed(found)

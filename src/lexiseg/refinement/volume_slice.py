@@ -19,9 +19,10 @@ from lexiseg.clinic.view import View
 from lexiseg.clinic.volume_geometry import AxisName, chosen_axis
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.readers import read_image_with_facts
-from lexiseg.data.volumes.volume_names import is_volume_file, volume_stem
+from lexiseg.data.volumes.volume_names import is_volume_file
 from lexiseg.data.volumes.voxel_file import open_volume_file
 from lexiseg.errors import UsageError
+from lexiseg.inference.targets import image_stem
 from lexiseg.printable import counted
 
 VoxelAxis = Literal["i", "j", "k"]
@@ -71,7 +72,7 @@ def refined_image(
         axis: The slices of a volume file, as for `predict`.
 
     Raises:
-        DataError: The file cannot be read.
+        DataError: The file cannot be read, or does not state where the planes of the body are.
         UsageError: It is a folder, a volume without the number of a slice, an image with one, or there is no
             such slice.
     """
@@ -90,9 +91,8 @@ def refined_image(
             )
         decoded = read_image_with_facts(path, view)
         several = decoded.facts is not None and view.frame is not None
-        return RefinedImage(
-            path=path, name=f"{path.stem}_frame{view.frame}" if several else path.stem, decoded=decoded
-        )
+        name = image_stem(path.name)
+        return RefinedImage(path=path, name=f"{name}_frame{view.frame}" if several else name, decoded=decoded)
     if number is None:
         raise UsageError(
             f"{path} is a volume. Words name places in a picture, so refine corrects one slice: add --slice "
@@ -104,7 +104,7 @@ def refined_image(
 
 def _slice(path: Path, view: View, number: int, axis: AxisName) -> RefinedImage:
     volume = open_volume_file(path, view)
-    along = chosen_axis(volume.grid, axis)
+    along = chosen_axis(volume.grid, axis, volume=path)
     slices = volume.slices(along)
     if not 1 <= number <= len(slices):
         raise UsageError(
@@ -115,7 +115,7 @@ def _slice(path: Path, view: View, number: int, axis: AxisName) -> RefinedImage:
     digits = len(str(len(slices)))
     return RefinedImage(
         path=path,
-        name=f"{volume_stem(path.name)}_{_AXES[along]}{number:0{digits}d}",
+        name=f"{image_stem(path.name)}_{_AXES[along]}{number:0{digits}d}",
         decoded=_displayed(slices.read(number - 1)),
         axis=_AXES[along],
         slice=number,

@@ -181,7 +181,7 @@ def all_cases(results: Sequence[ArmResults]) -> str:
         results: The results of all arms; the same seeds for every arm.
     """
     tables = [
-        trial.cases.reset_index().assign(model=result.arm.model, arm=result.arm.spec.name, seed=trial.seed)
+        _with_ids(trial.cases).assign(model=result.arm.model, arm=result.arm.spec.name, seed=trial.seed)
         for position in range(len(results[0].trials))
         for result in results
         for trial in (result.trials[position],)
@@ -189,9 +189,14 @@ def all_cases(results: Sequence[ArmResults]) -> str:
     joined = pd.concat(tables, ignore_index=True)
     first = ["model", "arm", "seed"]
     ordered = joined[first + [name for name in joined.columns if name not in first]]
-    for name in ("id", "patient", "source"):
+    for name in ("patient", "source"):
         if name in ordered:
             ordered[name] = ordered[name].map(cell, na_action="ignore")
     return str(
         ordered.to_csv(index=False, float_format="%.6g", lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
     )
+
+
+def _with_ids(cases: pd.DataFrame) -> pd.DataFrame:
+    """Return cases with their ids in a column, as cells; columns hold no bytes that are not UTF-8."""
+    return cases.set_axis(pd.Index([cell(case) for case in cases.index], name="id")).reset_index()

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
+from lexiseg.describing.description_file import read_descriptions
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.evaluation.result_folder import result_folder
 from lexiseg.evaluation.suspicion_file import Suspicions
@@ -18,7 +19,9 @@ from lexiseg.evaluation.suspicions import (
     Progress,
     RunSamples,
     check_cases,
+    check_vocabulary,
     not_learned,
+    stated_otherwise,
     write_suspicions,
 )
 from lexiseg.files import refuse_blocked
@@ -28,11 +31,15 @@ from lexiseg.printable import counted
 from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
+from lexiseg.systems.registry import get
 from lexiseg.training.checks import check_one_device
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.config_changes import changed_settings
+from lexiseg.training.description_words import vocabulary_of_file
 from lexiseg.training.resume import is_finished
 from lexiseg.training.train import train_on
+from lexiseg.words.description import DESCRIPTIONS_SUFFIX
+from lexiseg.words.vocabulary import load_vocabulary
 
 #: Folder of the runs, below that of the results.
 FOLDS_FOLDER = "folds"
@@ -74,7 +81,8 @@ def find_suspicions_by_folds(
         The content of `suspicions.json`.
 
     Raises:
-        UsageError: There are fewer than 2 folds, or an option is not possible.
+        UsageError: There are fewer than 2 folds, an option is not possible, or the runs have, or would learn,
+            the words of another vocabulary than the data set states.
         DataError: The data set cannot be used, or is too small for the folds, or too few of its
             images have a mask.
         RunError: The folder holds runs of other folds, or with other settings.
@@ -93,6 +101,7 @@ def find_suspicions_by_folds(
     places = [Path(out) / FOLDS_FOLDER / f"fold-{number}" for number in range(1, folds + 1)]
     for part, place in zip(parts, places, strict=True):
         _check_run(part.index, config, place)
+        _check_vocabulary(index, config, place)
     settings = prediction or PredictionOptions()
     with result_folder(Path(out), SUSPICION_FILES) as folder:
         runs = [
@@ -242,6 +251,34 @@ def _check_run(index: DatasetIndex, config: TrainConfig, folder: Path) -> None:
         )
 
 
+def _check_vocabulary(index: DatasetIndex, config: TrainConfig, folder: Path) -> None:
+    """Refuse, before the run of a fold is trained, words of another vocabulary than the data set states.
+
+    Raises:
+        DataError: The stated vocabulary, or the description file of the configuration, cannot be used.
+        UsageError: The run has, or would learn, the words of another vocabulary.
+    """
+    if (folder / MANIFEST_FILE).is_file():
+        check_vocabulary(index, Run.open(folder))
+        return
+    if config.text == "none" or not get(config.model, config.preset).names_words:
+        return
+    if config.text.endswith(DESCRIPTIONS_SUFFIX):
+        learned = vocabulary_of_file(read_descriptions(config.text), index, config.vocabulary).name
+    elif config.vocabulary is not None:
+        learned = load_vocabulary(config.vocabulary).name
+    else:
+        return  # The runs learn the vocabulary that the data set states, if it states one.
+    stated = stated_otherwise(index, learned)
+    if stated is not None:
+        raise UsageError(
+            f"{index.root} states the vocabulary '{stated}' in dataset.yaml ({index.vocabulary}), but with "
+            f"this configuration the runs of --folds would learn the words of '{learned}'. Leave "
+            "`vocabulary` and `text` out of the configuration, or state that vocabulary in dataset.yaml.",
+            code="LEX-USE-1805",
+        )
+
+
 def _trained(index: DatasetIndex, config: TrainConfig, folder: Path, console: Console | None) -> Run:
     """Return the run of a fold, trained if it is not finished."""
     if not (folder / MANIFEST_FILE).is_file():
@@ -258,4 +295,4 @@ def _group(sample: Sample) -> str:
 
 
 def _hashed(group: str) -> bytes:
-    return hashlib.sha256(group.encode()).digest()
+    return hashlib.sha256(group.encode("utf-8", "surrogatepass")).digest()

@@ -120,12 +120,13 @@ def shared_settings(
         if all(name in of_model and of_model[name] == value for of_model in fields.values())
     }
     own = {model: {n: v for n, v in of.items() if n not in shared} for model, of in fields.items()}
-    ids = {split: "\n".join(sample.id for sample in index.split(split)) for split in SPLITS}
+    joined = {split: "\n".join(sample.id for sample in index.split(split)) for split in SPLITS}
+    ids = {split: text.encode("utf-8", "surrogatepass") for split, text in joined.items()}
     return SharedSettings(
         data=SharedData(
             name=index.name,
             samples={split: len(index.split(split)) for split in SPLITS},
-            ids_sha256={split: hashlib.sha256(text.encode()).hexdigest() for split, text in ids.items()},
+            ids_sha256={split: hashlib.sha256(text).hexdigest() for split, text in ids.items()},
             without_mask=images_without_mask(index, trials[0].config),
             leaks=index.leaks,
         ),

@@ -80,7 +80,7 @@ def limited(index: DatasetIndex, limit: int | None) -> DatasetIndex:
 def _first(samples: Sequence[Sample], limit: int | None) -> tuple[Sample, ...]:
     """Return samples with the first training images in the order of a hash of their ids."""
     train = [sample for sample in samples if sample.split == "train"]
-    train.sort(key=lambda sample: hashlib.sha256(f"audit:{sample.id}".encode()).digest())
+    train.sort(key=lambda s: hashlib.sha256(f"audit:{s.id}".encode("utf-8", "surrogatepass")).digest())
     kept = {sample.id for sample in train[:limit]}
     return tuple(sample for sample in samples if sample.split != "train" or sample.id in kept)
 

@@ -56,7 +56,8 @@ def fold_numbers(samples: Sequence[Sample], *, seed: int) -> list[int | None]:
         if sample.mask is not None:
             name = sample.patient or sample.id
             groups[name] = groups.get(name, 0) + 1
-    keys = {name: hashlib.sha256(f"{seed}:folds:{name}".encode()).digest() for name in groups}
+    named = {name: f"{seed}:folds:{name}".encode("utf-8", "surrogatepass") for name in groups}
+    keys = {name: hashlib.sha256(text).digest() for name, text in named.items()}
     sizes, fold_of = [0] * FOLDS, {}
     for name in sorted(groups, key=lambda name: (-groups[name], keys[name])):
         fold_of[name] = sizes.index(min(sizes))

@@ -237,7 +237,8 @@ def shuffled(words: Words, samples: Sequence[Sample], *, seed: int) -> Words:
         raise DataError(
             "`shuffle_words` needs at least two training images, but there is only one.", code="LEX-DATA-128"
         )
-    keys = [hashlib.sha256(f"{seed}:words:{sample.id}".encode()).digest() for sample in samples]
+    named = [f"{seed}:words:{sample.id}".encode("utf-8", "surrogatepass") for sample in samples]
+    keys = [hashlib.sha256(name).digest() for name in named]
     ring = sorted(range(len(samples)), key=lambda position: keys[position])
     rows = list(words.indices)
     for position, following in zip(ring, [*ring[1:], ring[0]], strict=True):

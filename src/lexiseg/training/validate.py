@@ -82,22 +82,23 @@ def validate_run(
         truth = read_labels(sample, index.coding)
         dice.append(mean_dice(result.mask, truth, index.num_classes))
         lesions.append(np.count_nonzero(truth) / truth.size)
-        if result.agreement is not None:
-            agreements.append(result.agreement)
+        agreements.append(np.nan if result.agreement is None else result.agreement)
     score = np.array(dice)
     standardised = None if sizes is None else sizes.standardised(score, lesions)
-    if not agreements:
+    share = np.array(agreements)
+    known = share[~np.isnan(share)]
+    if not len(known):
         return ValidationScores(
             cases=len(score), dice=float(score.mean()), agreement=None, review_below=0.0, flagged=0.0,
             dice_flagged=None, dice_rest=float(score.mean()), dice_size_standardised=standardised,
         )  # fmt: skip
-    share = np.array(agreements)
-    below = review_threshold(share)
+    below = review_threshold(known)
+    # A case in which nothing could be measured is not flagged.
     flagged = share < below
     return ValidationScores(
         cases=len(score),
         dice=float(score.mean()),
-        agreement=float(share.mean()),
+        agreement=float(known.mean()),
         review_below=below,
         flagged=float(flagged.mean()),
         dice_flagged=float(score[flagged].mean()) if flagged.any() else None,

@@ -91,15 +91,15 @@ def measured_index(factor: Factor, scene: LesionScene | None) -> int:
     return factor.measure.index(scene, factor.phrases)
 
 
-def agreement(a: Sequence[int], b: Sequence[int]) -> float:
-    """Return the share of factors on which two descriptions agree, 0..1; 1 if no factor is known to both.
+def agreement(a: Sequence[int], b: Sequence[int]) -> float | None:
+    """Return the share of factors on which two descriptions agree, 0..1; None if no factor is known to both.
 
     Args:
         a: One index per factor, `UNKNOWN` allowed.
         b: The same for the other description, in the same side convention.
     """
     known = [x == y for x, y in zip(a, b, strict=True) if UNKNOWN not in (x, y)]
-    return sum(known) / len(known) if known else 1.0
+    return sum(known) / len(known) if known else None
 
 
 def _scene_indices(scene: LesionScene | None, vocabulary: Vocabulary, side: Side | None) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from dicom_files import shipped
+from dicom_files import dicom_file, shipped
 from lexiseg.cli.app import app
 from lexiseg.clinic.view import View, Window
 from lexiseg.data.readers import read_image_with_facts
@@ -55,3 +55,17 @@ def test_a_frame_and_a_window_are_refined(tmp_path: Path) -> None:
         RUNNER.invoke(app, [*arguments, "--frame", "2", "--window", "50,350"], catch_exceptions=False)
     with pytest.raises(Exception, match="no frame 3"):
         RUNNER.invoke(app, [*arguments, "--frame", "3"], catch_exceptions=False)
+
+
+def test_files_that_are_named_by_their_uid_have_results_of_their_own(tmp_path: Path) -> None:
+    names = ["1.2.840.113619.2.5.1", "1.2.840.113619.2.5.2"]
+    for number, name in enumerate(names):
+        dicom_file(tmp_path / name, np.full((40, 40), 60 + number, np.uint8), number=number)
+        arguments = ["refine", "covid-xray", str(tmp_path / name), "--say", "left: lower left lung"]
+        done = RUNNER.invoke(app, [*arguments, "--out", str(tmp_path / "out")])
+        assert done.exit_code == 0, done.output
+    assert sorted(file.name for file in (tmp_path / "out").glob("*.json")) == [
+        f"{name}.json" for name in names
+    ]
+    for name in names:
+        assert (tmp_path / "out" / f"{name}_refined.png").is_file()

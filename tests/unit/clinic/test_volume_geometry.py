@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from lexiseg.clinic.orientation import turn_to_display
-from lexiseg.clinic.volume_geometry import VolumeGrid, chosen_axis, slice_of
+from lexiseg.clinic.volume_geometry import AxisName, VolumeGrid, chosen_axis, slice_of
 from refusals import refuses
 
 
@@ -46,21 +48,25 @@ def test_each_axis_gets_another_letter_where_two_are_nearest_to_the_same_one() -
     }
 
 
+def chosen(grid: VolumeGrid, name: AxisName, acquired: int | None = None) -> int:
+    return chosen_axis(grid, name, acquired, volume=Path("a.nii"))
+
+
 def test_the_default_axis_has_the_longest_step_else_slices_are_axial() -> None:
     thick_coronal = grid([[-1, 0, 0], [0, -4, 0], [0, 0, 1]])
-    assert (chosen_axis(thick_coronal, "auto"), thick_coronal.plane(1)) == (1, "coronal")
+    assert (chosen(thick_coronal, "auto"), thick_coronal.plane(1)) == (1, "coronal")
     even_with_k_to_the_left = grid([[0, 0, -1], [1, 0, 0], [0, 1, 0]])
-    assert chosen_axis(even_with_k_to_the_left, "auto") == 1
+    assert chosen(even_with_k_to_the_left, "auto") == 1
     assert even_with_k_to_the_left.plane(1) == "axial"
-    assert chosen_axis(even_with_k_to_the_left, "auto", acquired=2) == 2
-    assert chosen_axis(even_with_k_to_the_left, "sagittal") == 2
-    assert chosen_axis(even_with_k_to_the_left, "i") == 0
+    assert chosen(even_with_k_to_the_left, "auto", acquired=2) == 2
+    assert chosen(even_with_k_to_the_left, "sagittal") == 2
+    assert chosen(even_with_k_to_the_left, "i") == 0
     unknown = grid([[1, 0, 0], [0, 1, 0], [0, 0, 1]], placed=False)
-    assert chosen_axis(unknown, "auto") == 2
-    with refuses("LEX-USE-1181", "voxel axis: i, j, k"):
-        chosen_axis(unknown, "coronal")
+    assert chosen(unknown, "auto") == 2
+    with refuses("LEX-DATA-1805", "a.nii", "voxel axis: i, j, k"):
+        chosen(unknown, "coronal")
     with refuses("LEX-USE-1180", "'up'", "sagittal"):
-        chosen_axis(unknown, "up")  # type: ignore[arg-type]
+        chosen(unknown, "up")  # type: ignore[arg-type]
 
 
 def test_a_slice_has_the_later_axis_down_and_its_own_turn() -> None:

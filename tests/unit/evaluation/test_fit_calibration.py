@@ -126,6 +126,16 @@ def test_no_doubt_can_raise_the_expectation() -> None:
     assert rule.expected_dice(better) > rule.expected_dice(signals[0])
 
 
+def test_an_agreement_that_is_not_known_says_nothing() -> None:
+    known = [{"overlap": 0.5, "agreement": 0.25}, {"overlap": 0.7, "agreement": 0.75}] * 5
+    rule = fit_review([*known, {"overlap": 0.6}], [0.2, 0.8] * 5 + [0.5])
+    assert (rule.signals["agreement"].mean, rule.signals["agreement"].spread) == (0.5, 0.25)
+    assert rule.signals["agreement"].weight > 0
+    assert rule.expected_dice({"overlap": 0.6}) == rule.expected_dice({"overlap": 0.6, "agreement": 0.5})
+    with refuses("LEX-RUN-772", "overlap"):
+        rule.expected_dice({"agreement": 0.5})
+
+
 @pytest.mark.parametrize("dice", [[1.0] * 9, [0.0] * 9, [0.5]])
 def test_cases_that_teach_nothing_flag_nobody(dice: list[float]) -> None:
     rule = fit_review([{"overlap": 0.8}] * len(dice), dice)

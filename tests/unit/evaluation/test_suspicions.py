@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import json
 from collections.abc import Callable, Iterable, Iterator
 from math import log, log1p
 from pathlib import Path
@@ -299,6 +300,23 @@ def test_another_vocabulary_is_refused(data: Path, fake_predictor: Any, fake_run
     index = open_dataset(data)
     with refuses("LEX-USE-900", "'polyp'", "'chest'"):
         check_cases(index, [RunSamples(predictor=fake_predictor(fake_run(), {}), samples=index.samples)])
+
+
+def test_the_name_in_the_file_of_a_vocabulary_counts_not_that_of_the_file(
+    data: Path, answers: Any, fake_predictor: Any, fake_run: Any
+) -> None:
+    predictor: Any = SurePredictor(fake_predictor(fake_run(), answers), answers)
+    chest = load_vocabulary("chest").to_dict()
+
+    def check(file: str, name: str) -> suspicions.Suspicions:
+        (data / file).write_text(json.dumps({**chest, "name": name}), "utf-8")
+        (data / "dataset.yaml").write_text(f"vocabulary: {file}\n", "utf-8")
+        index = open_dataset(data)
+        return check_cases(index, [RunSamples(predictor=predictor, samples=index.samples)])
+
+    assert check("chest-v2.yaml", "chest").checked == 12
+    with refuses("LEX-USE-900", "'lungs'", "chest.yaml", "'chest'"):
+        check("chest.yaml", "lungs")
 
 
 def test_runs_that_cannot_check_are_refused(data: Path, fake_run: Any, tmp_path: Path) -> None:

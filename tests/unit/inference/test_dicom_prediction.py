@@ -18,6 +18,7 @@ from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.targets import find_targets
 from lexiseg.runs.run import Run
+from refusals import refuses
 
 WINDOW = {"WindowCenter": "128", "WindowWidth": "256"}
 
@@ -140,3 +141,30 @@ def test_explanations_are_of_the_usual_display(
     )
     assert np.array_equal(usual.plain, mirrored.plain)
     assert np.array_equal(usual.prediction.mask, mirrored.prediction.mask)
+
+
+@pytest.mark.parametrize("letters", [["R", "F"], ["F", "L"]])
+def test_a_prediction_that_was_made_already_is_explained_in_the_usual_display(
+    tmp_path: Path, pixels: npt.NDArray[np.uint8], predictor: Predictor, letters: list[str]
+) -> None:
+    stored = np.ascontiguousarray(pixels[:, ::-1] if letters == ["R", "F"] else pixels.T)
+    path = dicom_file(tmp_path / "a.dcm", stored, PatientOrientation=letters, **WINDOW)
+    prediction = predictor.predict(path)
+    with_it, without = explain(predictor, path, prediction=prediction), explain(predictor, path)
+    usual = explain(predictor, dicom_file(tmp_path / "b.dcm", pixels, **WINDOW))
+    assert np.array_equal(with_it.prediction.mask, usual.prediction.mask)
+    assert np.array_equal(with_it.prediction.probability, without.prediction.probability)
+    assert [[found.overlap for found in word.what_if] for word in with_it.words] == [
+        [found.overlap for found in word.what_if] for word in usual.words
+    ]
+    assert with_it.prediction.facts == without.prediction.facts == prediction.facts
+
+
+def test_a_prediction_of_pixels_that_are_displayed_otherwise_is_refused(
+    tmp_path: Path, pixels: npt.NDArray[np.uint8], predictor: Predictor
+) -> None:
+    path = dicom_file(tmp_path / "a.dcm", pixels, PatientOrientation=["R", "F"], **WINDOW)
+    with refuses("LEX-USE-1806", "not turned", "mirrored", "DICOM file"):
+        explain(predictor, path, prediction=predictor.predict(pixels))
+    with refuses("LEX-USE-1806", "mirrored", "not turned"):
+        explain(predictor, pixels, prediction=predictor.predict(path))

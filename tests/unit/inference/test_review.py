@@ -15,10 +15,12 @@ from lexiseg.inference.review import (
     disagreement,
     mask_overlap,
     mask_signals,
+    share_of_agreement,
     word_signals,
 )
 from lexiseg.refinement.refine import RefinedWord
 from lexiseg.words.description import UNKNOWN
+from lexiseg.words.measure import measure
 from lexiseg.words.vocabulary import Vocabulary, load_vocabulary
 
 
@@ -65,6 +67,18 @@ def words(chest: Vocabulary, *indices: int) -> list[RetrievedWord]:
         )
         for factor, index in zip(chest.factors, indices, strict=True)
     ]
+
+
+def test_an_agreement_is_unknown_where_nothing_can_be_measured() -> None:
+    colours = load_vocabulary("polyp").only(["color"])
+    mask, grey = np.zeros((64, 64), np.uint8), np.full((64, 64), 90, np.uint8)
+    mask[20:40, 20:40] = 1
+    red = np.stack([grey, grey // 2, grey // 2], axis=2)
+    seen = measure(mask, colours, image=red)
+    assert share_of_agreement(colours, seen.indices, seen, lesion=True) == 1.0
+    assert share_of_agreement(colours, [0], measure(mask, colours, image=grey), lesion=True) is None
+    # The words speak of a lesion, and there is none.
+    assert share_of_agreement(colours, [0], measure(mask * 0, colours, image=grey), lesion=False) == 0.0
 
 
 def test_signals_of_words() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
+import pandas as pd
 import pytest
 
 from html_page import Page
@@ -134,6 +135,17 @@ def test_cases_of_all_arms(results: Callable[..., list[ArmResults]]) -> None:
     assert lines[0] == "model,arm,seed,id,image,patient,dice,truth_share,tercile,lesions"
     assert len(lines) == 1 + 2 * 4 * 3 * 90
     assert lines[1].startswith("stpnet,none,0,c0,images/c0.png,p0,")
+
+
+def test_the_table_of_all_cases_holds_ids_of_any_bytes(results: Callable[..., list[ArmResults]]) -> None:
+    first, *rest = results(models=("stpnet",), seeds=1)
+    ids = pd.Index([f"c{n}\xad\udcff" for n in range(90)], dtype=object, name="id")
+    cases = first.trials[0].cases.set_axis(ids)
+    cases["patient"] = pd.Series([None, *(["p\udcff"] * 89)], index=ids, dtype=object)
+    hostile = replace(first, trials=(replace(first.trials[0], cases=cases),))
+    lines = all_cases([hostile, *rest]).splitlines()
+    assert lines[1].startswith(r"stpnet,none,0,c0\xad\udcff,images/c0.png,,")
+    assert lines[2].startswith(r"stpnet,none,0,c1\xad\udcff,images/c1.png,p\udcff,")
 
 
 def test_arms_on_other_cases_are_refused(results: Callable[..., list[ArmResults]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,14 +13,17 @@ import pytest
 from known_answers import disc, make_run, write_case
 from lexiseg.data import DatasetIndex, Sample, Split, open_dataset
 from lexiseg.data.mask_coding import MaskCoding
+from lexiseg.describing.describe import describe
 from lexiseg.evaluation.suspicion_file import Suspicions
 from lexiseg.json_records import write_record
 from lexiseg.runs.image_hashes import IMAGE_HASHES_FILE, image_hashes
+from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.runs.splits import SplitsRecord, write_splits_record
 from lexiseg.studies import fold_suspicions
 from lexiseg.studies.fold_suspicions import Fold, find_suspicions_by_folds, make_folds
 from lexiseg.training.config import make_config
 from lexiseg.training.unmasked_images import take_part
+from lexiseg.words.vocabulary import load_vocabulary
 from refusals import refuses
 
 
@@ -157,3 +161,41 @@ def test_a_copy_of_a_training_image_is_not_checked(tmp_path: Path, monkeypatch: 
     # Each of the two is a training image of the run that checks the other.
     assert found.left_out == len(files) - len(checked) > 0
     assert {first, second}.isdisjoint(checked)
+
+
+def test_another_vocabulary_is_refused_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = tmp_path / "data", tmp_path / "out"
+    for number in range(8):
+        write_case(folder, f"case{number}", disc(16, 8, 8, 3))
+    rows = "".join(f"case{number},one infected area\n" for number in range(8))
+    (folder / "reports.csv").write_text(f"image,description\n{rows}", "utf-8")
+    own = {**load_vocabulary("chest").to_dict(), "name": "lungs"}
+    (folder / "my.yaml").write_text(json.dumps(own), "utf-8")
+    (folder / "dataset.yaml").write_text("vocabulary: my.yaml\n", "utf-8")
+
+    def start(*_: Any) -> None:
+        raise KeyboardInterrupt("a training begins")
+
+    monkeypatch.setattr(fold_suspicions, "_trained", start)
+
+    def check(**options: Any) -> None:
+        find_suspicions_by_folds(folder, out, folds=2, options=options)
+
+    with refuses("LEX-USE-1805", "'lungs'", "my.yaml", "'chest'"):
+        check(vocabulary="chest")
+    words = describe(folder, tmp_path / "words.jsonl", source="concepts", vocabulary="chest").path
+    with refuses("LEX-USE-1805", "'lungs'", "'chest'"):
+        check(text=str(words))
+    for allowed in ({}, {"vocabulary": str(folder / "my.yaml")}, {"vocabulary": "chest", "text": "none"}):
+        with pytest.raises(KeyboardInterrupt, match="a training begins"):
+            check(**allowed)
+    # A run of an earlier call, made before dataset.yaml stated this vocabulary.
+    place = out / "folds" / "fold-1"
+    place.mkdir(parents=True)
+    (place / MANIFEST_FILE).touch()
+    monkeypatch.setattr(fold_suspicions, "_check_run", lambda *_: None)
+    monkeypatch.setattr(fold_suspicions.Run, "open", lambda _: make_run())
+    with refuses("LEX-USE-900", "'lungs'", "'chest'", "another --out"):
+        check()

@@ -59,6 +59,13 @@ def test_all_validation_cases_are_scored(index: DatasetIndex) -> None:
     assert scores.record().dice == 0.8
 
 
+def test_cases_in_which_nothing_can_be_measured_are_not_flagged(index: DatasetIndex) -> None:
+    told = [(True, 1.0), (False, 0.25), (False, None), (True, 1.0), (True, None)]
+    scores = validate_run(Told(index, told), index)  # type: ignore[arg-type]
+    assert scores.agreement == pytest.approx(0.75)
+    assert (scores.review_below, scores.flagged) == (0.25, 0)
+
+
 def test_without_text_nothing_is_flagged(index: DatasetIndex) -> None:
     scores = validate_run(Told(index, [(True, None)] * 5), index)  # type: ignore[arg-type]
     assert (scores.agreement, scores.review_below, scores.flagged) == (None, 0, 0)

@@ -371,10 +371,10 @@ def test_chest_words_never_contradict_each_other(mask: NDArray[np.bool_]) -> Non
 @pytest.mark.parametrize(
     ("a", "b", "share"),
     [((0, 1, 2, 3), (0, 1, 2, 3), 1.0), ((0, 1, 2, 3), (0, 1, 3, 2), 0.5), ((0, UNKNOWN, 2), (0, 1, 3), 0.5),
-     ((0, 1), (UNKNOWN, 1), 1.0), ((UNKNOWN,), (UNKNOWN,), 1.0), ((UNKNOWN, 1), (0, UNKNOWN), 1.0),
+     ((0, 1), (UNKNOWN, 1), 1.0), ((UNKNOWN,), (UNKNOWN,), None), ((UNKNOWN, 1), (0, UNKNOWN), None),
      ((0,), (1,), 0.0)],
 )  # fmt: skip
-def test_agreement(a: tuple[int, ...], b: tuple[int, ...], share: float) -> None:
+def test_agreement(a: tuple[int, ...], b: tuple[int, ...], share: float | None) -> None:
     assert agreement(a, b) == share
 
 

@@ -50,7 +50,7 @@ def slice_paths(volume: Path, name: str, *, labels: bool = False) -> list[Path]:
         DataError: The header cannot be read.
     """
     grid = read_grid(volume)
-    axis = chosen_axis(grid, "auto")
+    axis = chosen_axis(grid, "auto", volume=volume)
     ending = LABELS_ENDING if labels else ".png"
     digits = max(3, len(str(grid.shape[axis] - 1)))
     return [volume / f"{name}_{'ijk'[axis]}{k:0{digits}d}{ending}" for k in range(grid.shape[axis])]

@@ -124,5 +124,6 @@ def _line(row: Row, region: Region, outcome: Outcome, options: LmmOptions) -> De
 
 def _key(row: Row, question: Question, picture: bytes) -> str:
     """Return the journal's key of a question: hash of image, class, wording and picture."""
-    parts = (row.sample.id.encode(), (row.class_name or "").encode(), question.text.encode(), picture)
+    texts = (row.sample.id, row.class_name or "", question.text)
+    parts = (*(text.encode("utf-8", "surrogatepass") for text in texts), picture)
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

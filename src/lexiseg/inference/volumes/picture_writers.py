@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lexiseg.inference.card import CardSheet, build_card
-from lexiseg.inference.dicom_images import as_displayed
-from lexiseg.inference.explain import explain
+from lexiseg.inference.explain import explain_decoded
 from lexiseg.inference.volumes.contact_sheet import contact_sheet, pictured_slices
 from lexiseg.inference.volumes.pictures import place_of, slice_picture
 from lexiseg.inference.volumes.prediction import VolumePrediction
@@ -42,10 +41,10 @@ class CardVolumeWriter(VolumeWriter):
     def save(self, predicted: PredictedVolume, path: Path) -> None:
         """Explain the prediction of the slice and write its card, which says which slice it shows."""
         predictor, prediction = predicted.predictor, predicted.prediction
-        pixels = prediction.shown.image.displayed
-        explained = explain(predictor, pixels, prediction=as_displayed(prediction.shown.prediction))
+        image = prediction.shown.image
+        explained = explain_decoded(predictor, image, prediction=prediction.shown.prediction)
         page = build_card(
-            pixels,
+            image.displayed,
             explained,
             name=str(predicted.name),
             run=predictor.run.name,

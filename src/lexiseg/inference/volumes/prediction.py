@@ -89,8 +89,8 @@ class VolumePrediction:
         images: The slices, which can be read again as long as the volume is open.
         words: The words of the volume (`VolumeWords`); empty without words.
         measured: What the labels of the slices measure (`VolumeWords`); None without words.
-        agreement: Share of factors on which both agree, 0..1; None without words, or where the vocabulary
-            holds nothing that can be measured.
+        agreement: Share of factors on which both agree, 0..1; None without words, or where nothing can be
+            measured.
         voxels: Voxels per foreground class name.
         volume_mm3: Cubic millimetres per foreground class name; None if the voxel size is not known.
         facts: What the volume says about its first slice.
@@ -151,11 +151,11 @@ def predict_volume(
         on_slice: Called after each slice, for progress.
 
     Raises:
-        DataError: A slice cannot be read.
+        DataError: A slice cannot be read, or the volume does not state where the planes of the body are.
         UsageError: There is no such axis.
     """
     grid = volume.grid
-    along = chosen_axis(grid, axis, volume.acquired_axis)
+    along = chosen_axis(grid, axis, volume.acquired_axis, volume=volume.path)
     slices = volume.slices(along)
     labels = np.zeros(grid.shape, np.uint8, order="F")
     seen = _SeenSlices(predictor, len(slices))

@@ -132,14 +132,22 @@ class PredictedImage:
         return self._pixels[0]
 
     @property
+    def decoded(self) -> DecodedImage:
+        """The image on the stored grid, with what its DICOM file says.
+
+        Raises:
+            DataError: The file cannot be read any more.
+        """
+        return DecodedImage(pixels=self.pixels, facts=self.prediction.facts)
+
+    @property
     def displayed(self) -> tuple[npt.NDArray[np.uint8], Prediction]:
         """The image and its prediction in the usual display, as the network gets them.
 
         Raises:
             DataError: The file cannot be read any more.
         """
-        image = DecodedImage(pixels=self.pixels, facts=self.prediction.facts)
-        return image.displayed, as_displayed(self.prediction)
+        return self.decoded.displayed, as_displayed(self.prediction)
 
 
 class Writer(Protocol):

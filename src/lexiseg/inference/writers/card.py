@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lexiseg.inference.card import build_card
-from lexiseg.inference.explain import explain
+from lexiseg.inference.explain import explain_decoded
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
 
 
@@ -21,7 +21,6 @@ class CardWriter(ImageWriter):
             DataError: The image cannot be read any more.
         """
         predictor, name = batch.predictor, str(image.target.name)
-        pixels, prediction = image.displayed
-        explained = explain(predictor, pixels, prediction=prediction)
-        page = build_card(pixels, explained, name=name, run=predictor.run.name)
+        explained = explain_decoded(predictor, image.decoded, prediction=image.prediction)
+        page = build_card(image.decoded.displayed, explained, name=name, run=predictor.run.name)
         path.write_text(page, encoding="utf-8", errors="backslashreplace")

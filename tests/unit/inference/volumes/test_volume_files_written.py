@@ -204,6 +204,21 @@ def test_one_bad_volume_does_not_stop_the_rest(tmp_path: Path, predictor: Predic
         predict_volumes_to_files(predictor, find_volumes([tmp_path / "in"]).targets, out)
 
 
+def test_a_volume_that_names_no_planes_does_not_stop_the_rest(tmp_path: Path, predictor: Predictor) -> None:
+    values, affine = stored(body(), (0, 1, 2), (1, 1, 1))
+    (tmp_path / "in").mkdir()
+    nifti(tmp_path / "in" / "a.nii.gz", values, affine, code=0)
+    nifti(tmp_path / "in" / "b.nii.gz", values, affine)
+    out = tmp_path / "out"
+    summary = predict_volumes_to_files(predictor, find_volumes([tmp_path / "in"]).targets, out, axis="axial")
+    assert summary.done == 1
+    assert (out / "nifti" / "b.nii.gz").is_file()
+    ((path, reason),) = summary.failed
+    assert path.name == "a.nii.gz"
+    assert "a.nii.gz does not say where the patient's head" in reason
+    assert [line.get("code") for line in lines(out)] == ["LEX-DATA-1805", None]
+
+
 def test_sizes_in_records_are_rounded(tmp_path: Path, predictor: Predictor) -> None:
     values, affine = stored(body(), (0, 1, 2), (1, 1, 1))
     nifti(tmp_path / "a.nii", values, affine @ np.diag([1 / 3, 1, 1, 1]))
