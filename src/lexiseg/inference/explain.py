@@ -170,13 +170,7 @@ def explain_decoded(
         UsageError: The prediction is that of another image.
     """
     given = prediction if prediction is not None else predictor.predict_decoded([image])[0]
-    if given.mask.shape != image.pixels.shape[:2]:
-        raise UsageError(
-            f"The prediction is for an image of {given.mask.shape}, but this one is "
-            f"{image.pixels.shape[:2]}.",
-            code="LEX-USE-039",
-        )
-    check_same_display(given, image)
+    _check_image(given, image)
     # As the network gets it.
     pixels, found = image.displayed, as_displayed(given)
     alternatives = _alternatives(predictor, found)
@@ -219,6 +213,16 @@ def explain_decoded(
         notes=tuple(notes),
         draft=draft,
     )
+
+
+def _check_image(prediction: Prediction, image: DecodedImage) -> None:
+    if prediction.mask.shape != image.pixels.shape[:2]:
+        raise UsageError(
+            f"The prediction is for an image of {prediction.mask.shape}, but this one is "
+            f"{image.pixels.shape[:2]}.",
+            code="LEX-USE-039",
+        )
+    check_same_display(prediction, image)
 
 
 def _alternatives(predictor: Predictor, prediction: Prediction) -> list[list[Alternative]]:
