@@ -42,6 +42,7 @@ ALWAYS_SEVERAL = {
     "{len(numbers)} patients",
     "{len(own)} tensors",
     "{len(samples)} images",
+    "{len(self._refused_in_a_row)} images",
     "{len(splits)} beginnings",
     "{len(splits)} patients",
     "{len(totals)} different values",

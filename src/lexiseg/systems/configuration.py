@@ -42,8 +42,11 @@ def absolute_if(is_meant: Callable[[Path], bool], value: Any) -> Any:
     """
     if not isinstance(value, str | Path) or not str(value):
         return value
-    path = Path(value).expanduser()
-    return str(path.absolute()) if is_meant(path) else str(value)
+    try:
+        path = Path(value).expanduser()
+        return str(path.absolute()) if is_meant(path) else str(value)
+    except (OSError, RuntimeError):  # a folder that may not be searched, or the home of an unknown user
+        return str(value)
 
 
 class _Fields(BaseModel):

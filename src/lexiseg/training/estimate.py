@@ -16,10 +16,12 @@ from lexiseg.models.output import SegmentationOutput
 from lexiseg.models.teacher import HasTrainingPass
 
 _CGROUP = Path("/sys/fs/cgroup")
-#: Files of a control group's limit and use, and the line of its `memory.stat` with the file cache that is not
-#: in use.
-_VERSION_2 = ("memory.max", "memory.current", "inactive_file")
-_VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+#: Files of a control group's limit and use, and the lines of its `memory.stat` with the file cache: of files
+#: that were read once, and more often.
+_VERSION_2 = ("memory.max", "memory.current", ("inactive_file", "active_file"))
+_VERSION_1 = (
+    "memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,8 @@ def container_memory(root: Path = _CGROUP) -> int | None:
             total, taken = (int((folder / name).read_text("ascii")) for name in (limit, used))
             lines = (folder / "memory.stat").read_text("ascii").splitlines()
             # Images that were read stay in the file cache, and the system gives it up where memory is needed.
-            reclaimable = int(dict(line.split(maxsplit=1) for line in lines)[cache])
+            bytes_of = dict(line.split(maxsplit=1) for line in lines)
+            reclaimable = sum(int(bytes_of[name]) for name in cache)
         except (OSError, KeyError, ValueError):
             continue  # not this version, or no limit ("max")
         return max(0, total - max(0, taken - reclaimable))

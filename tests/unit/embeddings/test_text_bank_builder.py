@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -37,3 +38,11 @@ def test_a_bank_holds_the_vocabularys_phrases_in_order() -> None:
 
 def test_the_number_of_tokens_is_a_choice() -> None:
     assert build_bank(load_vocabulary("chest"), _Counting(), tokens=12).tokens == 12
+
+
+def test_a_bank_does_not_hold_the_path_of_a_text_encoder(tmp_path: Path) -> None:
+    encoder = _Counting()
+    encoder.name = str(tmp_path / "bert")
+    assert build_bank(load_vocabulary("chest"), encoder).encoder == "bert"
+    encoder.name = "nobody/bert"
+    assert build_bank(load_vocabulary("chest"), encoder).encoder == "nobody/bert"

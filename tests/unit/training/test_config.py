@@ -225,3 +225,20 @@ def test_paths_that_are_there_become_absolute(tmp_path: Path, monkeypatch: pytes
     assert {name: getattr(named, name) for name in names} == names
     assert getattr(named, "teachers") == ("covid-xray",)  # noqa: B009
     assert make_config({"text_encoder": "nobody/bert"}).text_encoder == "nobody/bert"
+
+
+def test_a_path_that_cannot_be_looked_at_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    values = {"encoder_weights": "/home/jane/w.pt", "text_encoder": "/home/jane/bert"}
+    config = make_config(values)
+    assert {name: getattr(config, name) for name in values} == values
+
+
+def test_the_home_of_an_unknown_user_stays_as_it_is() -> None:
+    assert (
+        make_config({"text_encoder": "~nobody-of-this-name/bert"}).text_encoder == "~nobody-of-this-name/bert"
+    )
