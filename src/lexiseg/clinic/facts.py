@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
-from lexiseg.clinic.orientation import Directions, Turn
+from lexiseg.clinic.orientation import NO_TURN, Directions, Turn
 
 #: Where the size of a pixel comes from: the patient's body, the detector, a calibration, nowhere.
 SpacingOrigin = Literal["body", "detector", "calibrated", "none"]
@@ -60,3 +61,12 @@ class ImageFacts:
     def knows_sides(self) -> bool:
         """Whether the file says where the patient's left and right are."""
         return self.directions is not None and self.directions.knows_sides
+
+    @property
+    def displayed(self) -> ImageFacts:
+        """The facts of the image in its usual display: of rows, columns and pixels after the turn."""
+        spacing = self.spacing
+        if self.turn.transpose and spacing.mm is not None:
+            spacing = dataclasses.replace(spacing, mm=(spacing.mm[1], spacing.mm[0]))
+        directions = self.turn.directions(self.directions)
+        return dataclasses.replace(self, directions=directions, turn=NO_TURN, spacing=spacing)

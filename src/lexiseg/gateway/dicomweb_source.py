@@ -64,8 +64,12 @@ class DicomwebReader:
             UnreadableSourceError: The service cannot be asked, or the last images could not be fetched.
         """
         try:
+            known = len(self._refused_in_a_row)
             for found in self._others_first(self._new_images()):
                 if self._state.full() is not None or not self._fetch(found):
+                    break
+                # The next pass asks for these images last.
+                if len(self._refused_in_a_row) >= max(_MOST_REFUSED, known + 1):
                     break
         except (requests.RequestException, DataError, ValueError, KeyError, IndexError) as error:
             # Also an answer that is no DICOMweb.

@@ -42,12 +42,18 @@ def on_stored_grid(prediction: Prediction, image: DecodedImage, *, has_spacing: 
 
 
 def as_displayed(prediction: Prediction) -> Prediction:
-    """Return a prediction on the grid of the usual display; the inverse of the turn of `on_stored_grid`."""
+    """Return a prediction on the grid of the usual display; the inverse of the turn of `on_stored_grid`.
+
+    Its facts are those of the displayed image, so no one turns it again.
+    """
     if prediction.facts is None:
         return prediction
     turn = prediction.facts.turn
     return dataclasses.replace(
-        prediction, mask=turn.apply(prediction.mask), probability=turn.apply_maps(prediction.probability)
+        prediction,
+        mask=turn.apply(prediction.mask),
+        probability=turn.apply_maps(prediction.probability),
+        facts=prediction.facts.displayed,
     )
 
 

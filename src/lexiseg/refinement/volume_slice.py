@@ -6,7 +6,6 @@ volume would put a lesion into each of its slices.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 
-from lexiseg.clinic.orientation import NO_TURN
 from lexiseg.clinic.view import View
 from lexiseg.clinic.volume_geometry import AxisName, chosen_axis
 from lexiseg.data.decoded_image import DecodedImage
@@ -125,10 +123,4 @@ def _slice(path: Path, view: View, number: int, axis: AxisName) -> RefinedImage:
 def _displayed(image: DecodedImage) -> DecodedImage:
     """Return a slice turned to its usual display, as the masks that are written lie."""
     assert image.facts is not None
-    turn, spacing = image.facts.turn, image.facts.spacing
-    if turn.transpose and spacing.mm is not None:
-        spacing = dataclasses.replace(spacing, mm=(spacing.mm[1], spacing.mm[0]))
-    facts = dataclasses.replace(
-        image.facts, directions=turn.directions(image.facts.directions), turn=NO_TURN, spacing=spacing
-    )
-    return DecodedImage(pixels=image.displayed, facts=facts)
+    return DecodedImage(pixels=image.displayed, facts=image.facts.displayed)

@@ -71,11 +71,13 @@ def test_an_image_without_an_answer_holds_up_only_one_pass(tmp_path: Path) -> No
 
 
 def test_a_service_that_gives_no_images_cannot_be_read(tmp_path: Path) -> None:
-    with fetching(tmp_path) as (service, reader, state, _):
+    with fetching(tmp_path) as (service, reader, state, events):
         service.refused.update({uid(number): 500 for number in range(1, 7)})
-        for _ in range(2):
-            with pytest.raises(UnreadableSourceError, match="6 images in a row"):
+        # Not all images are asked for: one new image in each pass shows whether the service gives any.
+        for count in (3, 4):
+            with pytest.raises(UnreadableSourceError, match=f"{count} images in a row"):
                 reader.step()
+        assert named(events, "not_fetched") == ["HTTP 500"] * 4
         del service.refused[uid(5)]
         reader.step()
         assert state.queue.counts() == {"waiting": 1}

@@ -157,7 +157,14 @@ def test_a_prediction_that_was_made_already_is_explained_in_the_usual_display(
     assert [[found.overlap for found in word.what_if] for word in with_it.words] == [
         [found.overlap for found in word.what_if] for word in usual.words
     ]
-    assert with_it.prediction.facts == without.prediction.facts == prediction.facts
+    facts, of_usual = with_it.prediction.facts, usual.prediction.facts
+    assert facts is not None
+    assert of_usual is not None
+    assert facts == without.prediction.facts
+    assert (facts.turn, facts.directions) == (of_usual.turn, of_usual.directions)
+    # It lies as it is displayed, so it is no prediction of the stored image any more.
+    with refuses("LEX-USE-1806", "not turned"):
+        explain(predictor, path, prediction=with_it.prediction)
 
 
 def test_a_prediction_of_pixels_that_are_displayed_otherwise_is_refused(
