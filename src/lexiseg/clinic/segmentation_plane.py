@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from lexiseg.clinic.dataset import damage_named, first_value, number_of_frames, numbers
+from lexiseg.clinic.dataset import damage_named, first_value, frame_items, number_of_frames, numbers
 from lexiseg.clinic.orientation import NO_TURN, Turn
 from lexiseg.clinic.segmentation_mask import images_of_frame
 from lexiseg.errors import DataError
 
-#: The corners of the image and of the turned segmentation differ by less than this share of a pixel, so that
-#: each pixel lies nearest to its own counterpart.
+#: Pixels that lie less than this share of a pixel beside their counterparts are nearest to these.
 _SAME_PIXEL = 0.5
 
-_TURNS = tuple(
-    Turn(transpose=transpose, flip_rows=rows, flip_columns=columns)
-    for transpose, rows, columns in product((False, True), repeat=3)
-)
+#: PixelSpacing of the same grid differs by at most this share: some files round it to two digits.
+_SAME_SPACING = 0.01
+
+#: Direction cosines of the same direction differ by at most this much: some files round them to three digits.
+_SAME_DIRECTION = 0.002
+
+#: A segmentation that does not name its image may lie this far from its plane, or half a slice where that is
+#: more.
+_OFF_PLANE_MM = 1.0
+
+
+class _OtherPlaneError(Exception):
+    """The frame does not lie on the pixels of the image; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +43,20 @@ class _Plane:
     position: list[float]
     spacing_mm: list[float]
 
+    @property
+    def axes(self) -> npt.NDArray[np.float64]:
+        """The directions down a column and along a row, `(2, 3)`."""
+        return np.array(self.cosines, dtype=np.float64).reshape(2, 3)[::-1]
+
 
 def turn_of_segmentation(
     segmentation: Dataset, path: Path, image: Dataset, image_path: Path, *, instance: str | None = None
 ) -> Turn:
     """Return the turn from the grid of a segmentation to that of its image.
 
-    Where one of them states no ImageOrientationPatient, as radiographs do, or where their sizes cannot fit,
-    there is no turn.
+    The directions choose the turn. The turned pixels lie on those of the image where spacing and position are
+    the same but for rounding. Where one of them states no ImageOrientationPatient, as radiographs do, or
+    where their sizes cannot fit, there is no turn.
 
     Args:
         segmentation: The segmentation.
@@ -55,22 +70,25 @@ def turn_of_segmentation(
             segmentation is damaged.
     """
     with damage_named(image_path):
-        target = _plane(image, 0)
+        target, depth_mm = _plane(image, 0), _depth_mm(image)
     with damage_named(path):
-        frames = [
-            index
+        # A frame that names its image lies on its slice, whatever the position along the normal is.
+        planes = [
+            (_plane(segmentation, index), math.inf if _names(segmentation, index, image) else depth_mm)
             for index in range(number_of_frames(segmentation))
             if instance is None or instance in images_of_frame(segmentation, path, index)
         ]
-        turns = {_turn(_plane(segmentation, index), target) for index in frames}
-    if len(turns) > 1 or None in turns:
+    try:
+        turns = {_turn(plane, target, depth_mm=depth) for plane, depth in planes}
+        if len(turns) > 1:
+            raise _OtherPlaneError("its frames are mirrored or turned in different ways")
+    except _OtherPlaneError as error:
         raise DataError(
-            f"{path} segments another plane than that of its image {image_path}: position, orientation and "
-            "pixel spacing do not lay its pixels on those of the image, even mirrored or turned by 90 "
-            "degrees. Export the segmentation on the grid of the image.",
+            f"{path} segments another plane than that of its image {image_path}: {error}. Export the "
+            "segmentation on the grid of the image.",
             code="LEX-DATA-1809",
-        )
-    return turns.pop() or NO_TURN if turns else NO_TURN
+        ) from error
+    return turns.pop() if turns else NO_TURN
 
 
 def _plane(dataset: Dataset, frame: int) -> _Plane:
@@ -86,28 +104,104 @@ def _plane(dataset: Dataset, frame: int) -> _Plane:
     )
 
 
-def _turn(plane: _Plane, target: _Plane) -> Turn | None:
-    """Return the turn that lays a plane on another one, pixel on pixel; None if none does."""
+def _depth_mm(image: Dataset) -> float:
+    """Return how far from the plane of an image a segmentation may lie that does not name it."""
+    thickness = numbers(first_value(image, "PixelMeasuresSequence", "SliceThickness", 0))
+    return max([_OFF_PLANE_MM, *(value / 2 for value in thickness)])
+
+
+def _names(segmentation: Dataset, frame: int, image: Dataset) -> bool:
+    """Return whether a frame states that it is derived from the image."""
+    named = {
+        str(source.get("ReferencedSOPInstanceUID", ""))
+        for item in frame_items(segmentation, "DerivationImageSequence", frame)
+        for source in item.get("SourceImageSequence") or []
+    }
+    return str(image.get("SOPInstanceUID", "")) in named - {""}
+
+
+def _turn(plane: _Plane, target: _Plane, *, depth_mm: float) -> Turn:
+    """Return the turn that lays a plane on another one, pixel on pixel.
+
+    Raises:
+        _OtherPlaneError: There is none.
+    """
     if not plane.cosines or not target.cosines:
         return NO_TURN
     if sorted(plane.size) != sorted(target.size):
         return NO_TURN  # the difference in size is reported where image and mask are compared
-    here = _corners(plane, plane.spacing_mm or target.spacing_mm or [1.0, 1.0])
-    there = _corners(target, target.spacing_mm or plane.spacing_mm or [1.0, 1.0])
-    if not plane.position or not target.position:
-        here, there = here - here.mean(axis=(0, 1)), there - there.mean(axis=(0, 1))
-    limit = _SAME_PIXEL * min(target.spacing_mm or plane.spacing_mm or [1.0])
-    for turn in _TURNS:
-        size = plane.size[::-1] if turn.transpose else plane.size
-        distance = np.linalg.norm(turn.apply(here) - there, axis=-1)
-        if size == target.size and distance.max() < limit:
-            return turn
+    turn = _turn_of_directions(plane, target)
+    if turn is None or (plane.size[::-1] if turn.transpose else plane.size) != target.size:
+        raise _OtherPlaneError(
+            f"expected the ImageOrientationPatient of the image, {_shown(target.cosines)}, mirrored or "
+            f"turned by 90 degrees at most, got {_shown(plane.cosines)}, with {plane.size[1]} x "
+            f"{plane.size[0]} pixels"
+        )
+    stated = plane.spacing_mm[::-1] if turn.transpose else plane.spacing_mm
+    spacing = np.array(stated or target.spacing_mm or [1.0, 1.0])
+    expected = np.array(target.spacing_mm or stated or [1.0, 1.0])
+    if (np.abs(spacing - expected) > _SAME_SPACING * expected).any():
+        raise _OtherPlaneError(
+            f"expected the PixelSpacing of the image, {_shown(expected)} mm, got {_shown(spacing)} mm"
+            + (" (rows and columns exchanged)" if turn.transpose else "")
+        )
+    if plane.position and target.position:
+        _refuse_offset(plane, target, turn, (spacing, expected), depth_mm=depth_mm)
+    return turn
+
+
+def _turn_of_directions(plane: _Plane, target: _Plane) -> Turn | None:
+    """Return the turn that lays the directions of a plane on those of another one; None if none does."""
+    for transpose in (False, True):
+        axes = plane.axes[::-1] if transpose else plane.axes
+        opposite = (axes * target.axes).sum(axis=1) < 0
+        turned = np.where(opposite[:, None], -axes, axes)
+        if np.abs(turned - target.axes).max() <= _SAME_DIRECTION:
+            return Turn(transpose=transpose, flip_rows=bool(opposite[0]), flip_columns=bool(opposite[1]))
     return None
 
 
-def _corners(plane: _Plane, spacing_mm: list[float]) -> npt.NDArray[np.float64]:
-    """Return where the four corner pixels lie in the patient, `(2, 2, 3)` millimetres."""
-    along_row, along_column = np.array(plane.cosines[:3]), np.array(plane.cosines[3:])
-    down = np.array([0.0, plane.size[0] - 1.0])[:, None, None] * along_column * spacing_mm[0]
-    across = np.array([0.0, plane.size[1] - 1.0])[None, :, None] * along_row * spacing_mm[1]
-    return np.asarray(np.array(plane.position or [0.0, 0.0, 0.0]) + down + across, dtype=np.float64)
+def _refuse_offset(
+    plane: _Plane,
+    target: _Plane,
+    turn: Turn,
+    spacings: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
+    *,
+    depth_mm: float,
+) -> None:
+    """Refuse a plane whose turned first pixel does not lie on that of the image.
+
+    Args:
+        plane: The plane of the segmentation.
+        target: That of the image.
+        turn: The turn between them.
+        spacings: Spacing of the turned plane, and of the image.
+        depth_mm: How far the plane may lie from that of the image.
+
+    Raises:
+        _OtherPlaneError: It does not.
+    """
+    spacing, expected = spacings
+    axes = target.axes
+    # A mirrored plane states the position of the last pixel of the image.
+    steps = (np.array(target.size) - 1) * [turn.flip_rows, turn.flip_columns]
+    away = np.array(plane.position) - (steps * spacing) @ axes - np.array(target.position)
+    down, across = (float(value) for value in axes @ away)
+    rounding = steps * np.abs(spacing - expected)
+    if (np.abs([down, across]) > _SAME_PIXEL * expected + rounding).any():
+        raise _OtherPlaneError(
+            f"its pixels, turned to the image, lie {abs(down):.3g} mm (along a column) and "
+            f"{abs(across):.3g} mm (along a row) beside those of the image; expected at most "
+            f"half a PixelSpacing of "
+            f"{_shown(expected)} mm"
+        )
+    depth = abs(float(np.cross(axes[1], axes[0]) @ away))
+    if depth > depth_mm:
+        raise _OtherPlaneError(
+            f"it does not name the image, and lies {depth:.3g} mm before or behind it; expected at most "
+            f"{depth_mm:.3g} mm"
+        )
+
+
+def _shown(values: Sequence[float] | npt.NDArray[np.float64]) -> str:
+    return "\\".join(f"{value:.4g}" for value in values)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lexiseg.data.mask_coding import MaskCoding, colour_name
 from lexiseg.data.mask_histograms import MaskHistogram
 from lexiseg.errors import DataError
+from lexiseg.printable import counted
 
 #: The note of a coding by palette index.
 BY_INDEX = "Masks with a palette are read by palette index."
@@ -35,7 +36,8 @@ def for_test_palettes(
     """Return a coding by colour, with the same labels, where masks of the test split need one.
 
     The palette index of a test mask with another palette stands for another colour. So each label belongs to
-    the colour that it has in the masks that decide what the classes are.
+    the colour that it has in the masks that decide what the classes are. Test masks without palette and
+    colour are read by their values, as palette indices are.
 
     Args:
         coding: The coding by palette index.
@@ -46,7 +48,8 @@ def for_test_palettes(
         The coding and its notes; None where the test masks have the same palette, or none.
 
     Raises:
-        DataError: A test mask has another palette, and the colours do not tell the labels apart.
+        DataError: A test mask has another palette, and the colours do not tell the labels apart; or a grey
+            value of another test mask is the colour of another class.
     """
     other = _with_other_palette(histograms, tested)
     if other is None:
@@ -67,10 +70,59 @@ def for_test_palettes(
     shown = ", ".join(
         f"{colour_name(colour)} is class {label}" for colour, label in label_of.items() if label
     )
+    label_of_grey, grey_note = _labels_of_grey(coding, label_of, tested, other)
+    known = {**label_of, **label_of_grey}
     return (
-        MaskCoding(kind="colours", values=tuple(label_of), labels=tuple(label_of.values())),
-        (note, f"Masks are colours: black is the background, {shown}."),
+        MaskCoding(kind="colours", values=tuple(known), labels=tuple(known.values())),
+        (note, f"Masks are colours: black is the background, {shown}.", *grey_note),
     )
+
+
+def _labels_of_grey(
+    coding: MaskCoding, label_of: Mapping[int, int], tested: Sequence[MaskHistogram], other: MaskHistogram
+) -> tuple[dict[int, int], tuple[str, ...]]:
+    """Return the labels of grey values of test masks without palette, by packed colour, and a note on them.
+
+    A grey value that is no palette index counts as a colour. A coding by colours knows a grey value as the
+    grey colour, which may be the colour of another label, or in other test masks a colour without label.
+
+    Args:
+        coding: The coding by palette index.
+        label_of: Label of each colour of the masks that decide what the classes are.
+        tested: Histograms of the masks of the test split.
+        other: The test mask that has another palette.
+
+    Raises:
+        DataError: A grey value has another meaning as a colour.
+    """
+    by_value = dict(zip(coding.values, coding.labels, strict=True))
+    drawn = {colour for histogram in tested for colour in _colours(histogram)}
+    found: dict[int, int] = {}
+    files: list[str] = []
+    for histogram in tested:
+        # Compression makes values near 0, which are no labels.
+        if histogram.palette is not None or histogram.is_colour or histogram.is_lossy:
+            continue
+        read = {value: by_value[value] for value in histogram.counts if value and value in by_value}
+        for value, label in read.items():
+            colour = value * 0x010101
+            if label_of.get(colour, label) != label or (colour in drawn and colour not in label_of):
+                raise _grey_not_told_apart(histogram, other, value, label)
+            found[colour] = label
+        files += [histogram.path.name] if read else []
+    if not files:
+        return found, ()
+    return found, (
+        "Masks without a palette are read by their values, as palette indices: "
+        f"{counted(len(files), 'mask')} of the test split, such as {files[0]}.",
+    )
+
+
+def _colours(histogram: MaskHistogram) -> set[int]:
+    """Return the colours that a mask with palette or colours shows; none of a grey mask."""
+    if histogram.palette is not None:
+        return {histogram.palette[index] for index in histogram.counts}
+    return set(histogram.counts) if histogram.is_colour else set()
 
 
 def _with_other_palette(
@@ -101,6 +153,15 @@ def _not_told_apart(other: MaskHistogram, first: MaskHistogram, reason: str) -> 
     return DataError(
         f"{other.path}, of the test split, has another palette than masks such as {first.path}, and its "
         f"colours do not tell the classes ({reason}). Save all masks with one palette, or as grey labels.",
+        code="LEX-DATA-1808",
+    )
+
+
+def _grey_not_told_apart(grey: MaskHistogram, other: MaskHistogram, value: int, label: int) -> DataError:
+    return DataError(
+        f"{grey.path}, of the test split, has no palette, and {other.path} has another palette than the "
+        f"other masks: the grey value {value} is class {label} as a number, but not as the colour "
+        f"{colour_name(value * 0x010101)}. Save all masks with one palette, or as grey labels.",
         code="LEX-DATA-1808",
     )
 

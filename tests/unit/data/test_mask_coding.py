@@ -201,6 +201,51 @@ def test_a_test_palette_whose_colours_tell_no_classes_is_refused(tmp_path: Path)
         infer_mask_coding([known], test_paths=[tested])
 
 
+RED_GREEN, GREEN_RED = [0, 0, 0, 128, 0, 0, 0, 128, 0], [0, 0, 0, 0, 128, 0, 128, 0, 0]
+TWO = block(1) + block(2, rows=slice(14, 20))
+
+
+def test_grey_test_masks_beside_another_palette_are_read_by_value(tmp_path: Path) -> None:
+    swapped = block(2) + block(1, rows=slice(14, 20))
+    paths = save(tmp_path, _palette(TWO, RED_GREEN), _palette(swapped, GREEN_RED), TWO, block(0), block(2))
+    coding, said = infer_mask_coding(paths[:1], test_paths=paths[1:])
+    assert "2 masks of the test split, such as m2.png" in said[2]
+    assert coding.num_classes == 3
+    for path, labels in zip(paths, (TWO, TWO, TWO, block(0), block(2)), strict=True):
+        np.testing.assert_array_equal(read_mask(path, coding), labels)
+
+
+def test_a_grey_test_mask_beside_two_classes_of_another_palette_is_read_by_value(tmp_path: Path) -> None:
+    known, *tested = save(
+        tmp_path,
+        _palette(block(1), BLACK_WHITE),
+        _palette(1 - block(1), WHITE_BLACK),
+        block(1),
+        block(255),
+    )
+    coding, _ = infer_mask_coding([known], test_paths=tested)
+    for path in (known, *tested):
+        np.testing.assert_array_equal(read_mask(path, coding), block(1))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([0, 0, 0, 2, 2, 2, 1, 1, 1], [0, 0, 0, 1, 1, 1, 2, 2, 2]),  # in the known masks, grey 1 is class 2
+        (RED_GREEN, [0, 0, 0, 1, 1, 1, 128, 0, 0]),  # in the other test mask, grey 1 is no class
+    ],
+    ids=["another class", "no class"],
+)
+def test_a_grey_test_mask_whose_values_are_other_colours_is_refused(
+    tmp_path: Path, first: list[int], second: list[int]
+) -> None:
+    known, other, grey = save(tmp_path, _palette(TWO, first), _palette(TWO, second), TWO)
+    with refuses(
+        "LEX-DATA-1808", "m2.png, of the test split, has no palette", "m1.png has another", "value 1"
+    ):
+        infer_mask_coding([known], test_paths=[other, grey])
+
+
 def test_16_bit_masks(tmp_path: Path) -> None:
     paths = save(tmp_path, block(65535, dtype=np.uint16))
     coding, _ = infer_mask_coding(paths)

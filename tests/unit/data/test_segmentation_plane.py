@@ -8,7 +8,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from dicom_files import dicom_dataset, dicom_file
-from lexiseg.clinic.orientation import Turn
+from lexiseg.clinic.orientation import NO_TURN, Turn
+from lexiseg.clinic.segmentation_plane import turn_of_segmentation
 from lexiseg.data.check.dataset_check import check_dataset
 from lexiseg.data.layouts.open_dataset import open_dataset
 from lexiseg.data.mask_coding import MaskCoding
@@ -154,3 +155,72 @@ def test_a_segmentation_of_a_series_is_laid_on_its_images(tmp_path: Path, turn: 
     for sample in index.samples:
         expected = np.roll(LABELS, int(sample.id[1:]) - 1, axis=1)
         np.testing.assert_array_equal(read_labels(sample, index.coding), expected)
+
+
+WIDTH = 512
+MIRRORED = Turn(flip_columns=True)
+
+
+def plane_of(spacing: float, position: list[float], along_row: list[float], *, of: str = "") -> Dataset:
+    """Return a square frame of `WIDTH` pixels, which names the image `of`."""
+    dataset = Dataset()
+    dataset.Rows = dataset.Columns = WIDTH
+    dataset.ImageOrientationPatient = [*along_row, 0, 1, 0]
+    dataset.ImagePositionPatient = position
+    dataset.PixelSpacing = [spacing, spacing]
+    if of:
+        dataset.SourceImageSequence = items(ReferencedSOPInstanceUID=of)
+    return dataset
+
+
+def turn_between(mask: Dataset, spacing: float, **changes: object) -> Turn:
+    picture = plane_of(spacing, [-100, 20, 5], [1, 0, 0])
+    picture.SOPInstanceUID = "2.25.7"
+    for keyword, value in changes.items():
+        setattr(picture, keyword, value)
+    return turn_of_segmentation(mask, Path("m.dcm"), picture, Path("a.dcm"))
+
+
+@pytest.mark.parametrize(("exact", "rounded"), [(0.9765625, 0.98), (0.3516, 0.35)])
+def test_rounding_of_the_spacing_makes_no_other_plane(exact: float, rounded: float) -> None:
+    corner = [-100, 20, 5]
+    assert turn_between(plane_of(rounded, corner, [1, 0, 0]), exact) == NO_TURN
+    assert turn_between(plane_of(exact, corner, [1, 0, 0]), rounded) == NO_TURN
+    for spacing in (exact, rounded):  # the position of the mirrored frame follows from either
+        last = [-100 + (WIDTH - 1) * spacing, 20, 5]
+        assert turn_between(plane_of(rounded, last, [-1, 0, 0]), exact) == MIRRORED
+
+
+@pytest.mark.parametrize(("spacing", "off_plane"), [(0.18, 0.1), (1.0, 0.6), (1.0, 9.0)])
+def test_a_frame_that_names_its_image_may_lie_off_its_plane(spacing: float, off_plane: float) -> None:
+    mask = plane_of(spacing, [-100, 20, 5 + off_plane], [1, 0, 0], of="2.25.7")
+    assert turn_between(mask, spacing) == NO_TURN
+
+
+def test_a_frame_that_names_no_image_may_lie_off_its_plane_by_half_a_slice() -> None:
+    for name in ("", "2.25.8"):
+        assert turn_between(plane_of(0.18, [-100, 20, 5.1], [1, 0, 0], of=name), 0.18) == NO_TURN
+        far = plane_of(1.0, [-100, 20, 7], [1, 0, 0], of=name)
+        with refuses("LEX-DATA-1809", "m.dcm segments another plane", "does not name the image", "2 mm"):
+            turn_between(far, 1.0)
+        assert turn_between(far, 1.0, SliceThickness=5) == NO_TURN
+
+
+@pytest.mark.parametrize("along_row", [[1, 0, 0], [-1, 0, 0]], ids=["as stored", "mirrored"])
+def test_less_than_half_a_pixel_beside_is_the_same_plane(along_row: list[float]) -> None:
+    first = -100 if along_row[0] > 0 else -100 + WIDTH - 1
+    for beside in (-0.4, 0.4):
+        turn_between(plane_of(1.0, [first + beside, 20 + beside, 5], along_row), 1.0)
+    for across, down in ((0.6, 0), (0, 0.6), (-0.6, 0), (0, -0.6)):
+        with refuses("LEX-DATA-1809", "0.6 mm", "half a PixelSpacing of 1\\1 mm"):
+            turn_between(plane_of(1.0, [first + across, 20 + down, 5], along_row), 1.0)
+
+
+def test_another_spacing_or_direction_is_another_plane() -> None:
+    with refuses("LEX-DATA-1809", "PixelSpacing of the image, 1\\1 mm, got 1.02\\1.02 mm"):
+        turn_between(plane_of(1.02, [-100, 20, 5], [1, 0, 0]), 1.0)
+    assert turn_between(plane_of(1.0, [-100, 20, 5], [0.9999, 0.001, 0]), 1.0) == NO_TURN
+    turned, tilted = [0.9998, 0.0175, 0], [0.9998, 0, 0.0175]  # by one degree
+    for along_row in (turned, tilted):
+        with refuses("LEX-DATA-1809", "ImageOrientationPatient of the image, 1\\0\\0\\0\\1\\0"):
+            turn_between(plane_of(1.0, [-100, 20, 5], along_row), 1.0)
