@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 
 from lexiseg.errors import DataError, UsageError
-from lexiseg.inference.file_systems import is_refusal
+from lexiseg.inference.file_systems import is_refusal, short_reason
 from lexiseg.inference.image_sources import ImageSource
 from lexiseg.inference.staging import stage
 
@@ -48,10 +48,11 @@ class Fetching:
         try:
             file = stage(source, self._folder)
         except UsageError as error:
+            said = short_reason(error.__cause__ or error)
             if not is_refusal(error) or self._can_read_nothing():
                 raise
             raise DataError(
-                f"{source.label} is refused or gone ({error.__cause__}), while the batch goes on with other "
+                f"{source.label} is refused or gone ({said}), while the batch goes on with other "
                 "images. Check that it exists, and that your credentials may read it.",
                 code="LEX-DATA-1817",
             ) from error

@@ -18,6 +18,7 @@ from refusals import refuses
 from threshold_predictor import Thresholds, write_image
 
 COUNT = MOST_REFUSED + 8
+SAID = "Forbidden" + "!" * 300 + "\n<html>\n<p>the whole answer of a server</p>\n</html>"
 
 
 class NoCredentialsError(Exception):
@@ -42,7 +43,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def choose(is_refused: Callable[[int], bool], error: type[Exception] = PermissionError) -> None:
         def answer(self: Any, path: str, *args: Any, **kwargs: Any) -> None:
             if is_refused(int(Path(path).stem)):
-                raise error("Forbidden")
+                raise error(SAID)
             get_file(self, path, *args, **kwargs)
 
         monkeypatch.setattr(MemoryFileSystem, "get_file", answer)
@@ -60,7 +61,9 @@ def test_one_refused_image_is_a_failure(memory: Any, refuse: Callable[..., None]
     summary = predict(tmp_path / "out")
     ((image, reason),) = summary.failed
     assert (summary.done, image) == (COUNT - 1, "memory:///refused/01.png")
-    assert "refused or gone (Forbidden)" in reason
+    said = "Forbidden" + "!" * 191  # the first line, at most 200 characters of it
+    assert f"/refused/01.png is refused or gone ({said}), while" in reason
+    assert "answer of a server" not in summary.results.read_text()
     lines = [json.loads(line) for line in summary.results.open()]
     assert [line["code"] for line in lines if "error" in line] == ["LEX-DATA-1817"]
 
