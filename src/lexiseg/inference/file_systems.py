@@ -102,6 +102,13 @@ def _name_of(pair: str) -> str:
     return unquote(pair.partition("=")[0]).lower()
 
 
+def server_of(url: str) -> str:
+    """Return what grants or refuses access to a URL: its protocol with the bucket or host."""
+    last = url.rpartition("::")[2]  # fsspec reads "zip://a.png::s3://bucket/a.zip" from the bucket
+    scheme, _, path = (last if is_url(last) else url).partition("://")
+    return f"{scheme.lower()}://{path.partition('/')[0]}"
+
+
 def file_system(url: str) -> tuple[AbstractFileSystem, str]:
     """Return the file system of a URL, and the path in it.
 
