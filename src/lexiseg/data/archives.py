@@ -113,7 +113,8 @@ def archived_files(archive: Path) -> tuple[ArchivedFile, ...]:
     """Return the files of an archive; nothing is extracted.
 
     Raises:
-        DataError: It is damaged, or a member is a link, a device or a path outside the target folder.
+        DataError: It is damaged; a member is a link, a device or a path outside the target folder; or two
+            members get one path, as a backslash separates folders.
     """
     allowance = _Allowance(archive, _allowed_bytes(archive))
     with _opened(archive) as opened:
@@ -134,8 +135,8 @@ def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> N
 
     Raises:
         DataError: The file is not an archive or is damaged; a member is a link or device, or would be written
-            outside the folder; or the archive and those inside it declare more bytes than an archive of its
-            size may hold.
+            outside the folder; two members would be written to one path, as a backslash separates folders; or
+            the archive and those inside it declare more bytes than an archive of its size may hold.
         DiskError: There is not enough space for the declared bytes.
     """
     archive = Path(archive)
@@ -213,11 +214,16 @@ def _members(
     """Yield the files; refuse everything except plain files and folders below the target folder.
 
     A backslash separates folders, as in archives of some Windows programs.
+
+    Raises:
+        DataError: A member is a link, a device, encrypted or outside, or two members get one path so.
     """
+    stated: dict[PurePosixPath, str] = {}
     entries = (
         opened.infolist() if isinstance(opened, zipfile.ZipFile) else _tar_entries(archive, opened, allowance)
     )
     for entry in entries:
+        as_stated = entry.filename if isinstance(entry, zipfile.ZipInfo) else entry.name
         if isinstance(entry, zipfile.ZipInfo):
             entry.filename = name = entry.filename.replace("\\", "/")
             mode = stat.S_IFMT(entry.external_attr >> 16)
@@ -235,7 +241,24 @@ def _members(
             is_plain = is_folder or entry.isreg()
         _refuse_unsafe(archive, name, is_plain=is_plain)
         if not is_folder:
+            _refuse_equal(archive, stated.setdefault(PurePosixPath(name), as_stated), as_stated)
             yield _Member(name, size, entry)
+
+
+def _refuse_equal(archive: Path, first: str, second: str) -> None:
+    """Refuse two names of files that a backslash as separator makes one path.
+
+    One name that occurs twice is an update of the file, as `zip` and `tar` write it: the last one counts.
+
+    Raises:
+        DataError: They differ by more than what a path leaves out, such as "./".
+    """
+    if PurePosixPath(first) != PurePosixPath(second):
+        raise DataError(
+            f"{archive} holds {first!r} and {second!r}, which are one path, because a backslash separates "
+            "folders; nothing was extracted. Rename one of the two files, and make the archive again.",
+            code="LEX-DATA-1815",
+        )
 
 
 def _tar_entries(archive: Path, opened: tarfile.TarFile, allowance: _Allowance) -> Iterator[tarfile.TarInfo]:

@@ -102,6 +102,13 @@ def _name_of(pair: str) -> str:
     return unquote(pair.partition("=")[0]).lower()
 
 
+def server_of(url: str) -> str:
+    """Return what grants or refuses access to a URL: its protocol with the bucket or host."""
+    last = url.rpartition("::")[2]  # fsspec reads "zip://a.png::s3://bucket/a.zip" from the bucket
+    scheme, _, path = (last if is_url(last) else url).partition("://")
+    return f"{scheme.lower()}://{path.partition('/')[0]}"
+
+
 def file_system(url: str) -> tuple[AbstractFileSystem, str]:
     """Return the file system of a URL, and the path in it.
 
@@ -160,16 +167,16 @@ def remote_errors(url: str) -> Iterator[None]:
     except Exception as error:  # each file system of fsspec has errors of its own
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
             raise  # it says nothing about the URL
-        shown = shown_url(url)
+        shown, said = shown_url(url), short_reason(error)
         if _lacks_credentials(error) and is_web_address(url):
             raise DataError(  # the keys of other addresses may be accepted
-                f"The server refuses {shown} ({_short(error)}). If the address has a key after the `?`, ask "
+                f"The server refuses {shown} ({said}). If the address has a key after the `?`, ask "
                 "for a new one: keys expire.",
                 code="LEX-DATA-1477",
             ) from error
         if _lacks_credentials(error):
             raise UsageError(
-                f"No access to {shown}: credentials are missing or not accepted ({_short(error)}). For "
+                f"No access to {shown}: credentials are missing or not accepted ({said}). For "
                 "s3://, run `aws configure` or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for gs://, "
                 "run `gcloud auth application-default login`.",
                 code="LEX-USE-1284",
@@ -177,7 +184,7 @@ def remote_errors(url: str) -> Iterator[None]:
         if isinstance(error, FileNotFoundError):
             raise DataError(f"{shown} does not exist.", code="LEX-DATA-1288") from error
         raise DataError(
-            f"{shown} cannot be reached ({_short(error)}). Check the address and the network; finished work "
+            f"{shown} cannot be reached ({said}). Check the address and the network; finished work "
             "is kept, so run the command again then.",
             code="LEX-DATA-1289",
         ) from error
@@ -212,7 +219,7 @@ def _chain(error: BaseException) -> Iterator[Any]:
         seen = seen.__cause__ or seen.__context__
 
 
-def _short(error: BaseException) -> str:
-    """Return the first line of an error, without what follows "?" in addresses of the web."""
+def short_reason(error: BaseException) -> str:
+    """Return the first 200 characters of an error's first line, without what follows "?" in web addresses."""
     said = str(error).strip().splitlines()
     return _QUERY.sub(r"\1", said[0] if said else type(error).__name__)[:200]

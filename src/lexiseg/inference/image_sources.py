@@ -15,7 +15,14 @@ from typing import Protocol
 
 from lexiseg.data.file_limits import refuse_large
 from lexiseg.errors import DataError
-from lexiseg.inference.file_systems import file_system, is_url, is_web_address, remote_errors, shown_url
+from lexiseg.inference.file_systems import (
+    file_system,
+    is_url,
+    is_web_address,
+    remote_errors,
+    server_of,
+    shown_url,
+)
 
 #: Bytes of an archive that are read at a time.
 _PART_BYTES = 8 << 20
@@ -32,6 +39,11 @@ class ImageSource(Protocol):
     @property
     def local_file(self) -> Path | None:
         """The file of this computer that holds the image; None for a URL."""
+        ...
+
+    @property
+    def server(self) -> str | None:
+        """The protocol and the bucket or host of a URL; None for a file of this computer."""
         ...
 
     def copy_to(self, file: Path) -> None:
@@ -63,6 +75,11 @@ class RemoteFile:
     def local_file(self) -> Path | None:
         """None: it is on another computer."""
         return None
+
+    @property
+    def server(self) -> str | None:
+        """The protocol and the bucket or host."""
+        return server_of(self.url)
 
     def copy_to(self, file: Path) -> None:
         """Write the content of the image file to a file; see `ImageSource.copy_to`."""
@@ -106,6 +123,11 @@ class TarMember:
     def local_file(self) -> Path | None:
         """The archive, where it is a file of this computer."""
         return None if is_url(self.archive) else Path(self.archive)
+
+    @property
+    def server(self) -> str | None:
+        """The protocol and the bucket or host of the archive, where it is at a URL."""
+        return server_of(self.archive) if is_url(self.archive) else None
 
     def copy_to(self, file: Path) -> None:
         """Write the content of the member to a file; see `ImageSource.copy_to`."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lexiseg.data import archives
-from lexiseg.data.archives import extract
+from lexiseg.data.archives import ArchivedFile, archived_files, extract
 from lexiseg.errors import DataError
 from refusals import refuses
 
@@ -69,6 +69,35 @@ def test_a_backslash_separates_folders(tmp_path: Path) -> None:
     assert files(tmp_path / "zip") == {"study/IM1.dcm": b"1", "study/more/x/IM2.dcm": b"2"}
     extract(make_tar(tmp_path / "a.tgz", tarfile.TarInfo("study\\IM1.dcm")), tmp_path / "tar")
     assert files(tmp_path / "tar") == {"study/IM1.dcm": b"x"}
+
+
+@pytest.mark.parametrize("ending", ["zip", "tgz"])
+@pytest.mark.parametrize(
+    "names", [("a\\b.png", "a/b.png"), ("a/b.png", "x", "./a\\b.png"), ("a\\b/c", "a/b\\c")]
+)
+def test_a_backslash_that_makes_two_members_one(tmp_path: Path, ending: str, names: tuple[str, ...]) -> None:
+    archive = tmp_path / f"a.{ending}"
+    if ending == "zip":
+        make_zip(archive, dict.fromkeys(names, b"1"))
+    else:
+        make_tar(archive, *map(tarfile.TarInfo, names))
+    stated = repr(names[0]), repr(names[-1])
+    with refuses("LEX-DATA-1815", f"{archive} holds", *stated, "Rename one"):
+        archived_files(archive)
+    with refuses("LEX-DATA-1815", f"{archive} holds", *stated, "nothing was extracted"):
+        extract(archive, tmp_path / "out")
+    assert files(tmp_path / "out") == {}
+
+
+def test_a_member_that_updates_another_counts(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name, content in (("a\\b.txt", b"old"), ("a\\b.txt", b"new")):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    assert archived_files(tmp_path / "a.tar") == (ArchivedFile("a/b.txt", 3),) * 2
+    extract(tmp_path / "a.tar", tmp_path / "out")
+    assert files(tmp_path / "out") == {"a/b.txt": b"new"}
 
 
 @pytest.mark.parametrize(

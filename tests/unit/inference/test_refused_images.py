@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,17 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from lexiseg.errors import DataError
 from lexiseg.inference.batch import predict_to_files
-from lexiseg.inference.fetching import MOST_REFUSED
+from lexiseg.inference.fetching import MOST_REFUSED, Fetching
+from lexiseg.inference.file_systems import remote_errors, server_of
+from lexiseg.inference.image_sources import RemoteFile, TarMember
 from lexiseg.inference.targets import find_images
 from refusals import refuses
 from threshold_predictor import Thresholds, write_image
 
 COUNT = MOST_REFUSED + 8
+SAID = "Forbidden" + "!" * 300 + "\n<html>\n<p>the whole answer of a server</p>\n</html>"
 
 
 class NoCredentialsError(Exception):
@@ -42,7 +48,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def choose(is_refused: Callable[[int], bool], error: type[Exception] = PermissionError) -> None:
         def answer(self: Any, path: str, *args: Any, **kwargs: Any) -> None:
             if is_refused(int(Path(path).stem)):
-                raise error("Forbidden")
+                raise error(SAID)
             get_file(self, path, *args, **kwargs)
 
         monkeypatch.setattr(MemoryFileSystem, "get_file", answer)
@@ -60,7 +66,9 @@ def test_one_refused_image_is_a_failure(memory: Any, refuse: Callable[..., None]
     summary = predict(tmp_path / "out")
     ((image, reason),) = summary.failed
     assert (summary.done, image) == (COUNT - 1, "memory:///refused/01.png")
-    assert "refused or gone (Forbidden)" in reason
+    said = "Forbidden" + "!" * 191  # the first line, at most 200 characters of it
+    assert f"/refused/01.png is refused or gone ({said}), while" in reason
+    assert "answer of a server" not in summary.results.read_text()
     lines = [json.loads(line) for line in summary.results.open()]
     assert [line["code"] for line in lines if "error" in line] == ["LEX-DATA-1817"]
 
@@ -119,3 +127,74 @@ def test_without_credentials_the_batch_stops_at_once(
     refuse(lambda number: number == 1, NoCredentialsError)
     with refuses("LEX-USE-1284", "missing"):
         predict(tmp_path / "out")
+
+
+def test_images_of_this_computer_say_nothing_of_credentials(
+    memory: Any, refuse: Callable[..., None], tmp_path: Path
+) -> None:
+    with tarfile.open(tmp_path / "here.tar", "w") as archive:
+        archive.add(tmp_path / "a.png", "b.png")
+    refuse(lambda _: True)
+    targets = find_images([tmp_path / "here.tar", "memory://refused"], out=tmp_path / "out").targets
+    with refuses("LEX-USE-1284", "not accepted"):
+        predict_to_files(Thresholds(), targets, tmp_path / "out")  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image that its server gives or refuses."""
+
+    label: str
+    server: str | None
+    is_refused: bool = False
+    local_file: Path | None = None
+
+    def copy_to(self, file: Path) -> None:
+        with remote_errors(self.label):
+            if self.is_refused:
+                raise PermissionError("Forbidden")
+            file.write_bytes(b"image")
+
+
+REFUSED = Source("s3://one/refused.png", "s3://one", is_refused=True)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [Source("s3://two/a.png", "s3://two"), Source("https://h/a.png", "https://h"), Source("a::b", None)],
+)
+def test_images_of_another_server_say_nothing_of_this_one(tmp_path: Path, other: Source) -> None:
+    fetching = Fetching(tmp_path)
+    fetching.fetch(Source("s3://one/a.png", "s3://one")).unlink()
+    fetching.note_readable(Source("s3://one/b.png", "s3://one", is_refused=True))  # the credentials expire
+    for _ in range(MOST_REFUSED - 1):
+        fetching.fetch(other).unlink()
+        with refuses("LEX-DATA-1817", "refused or gone"):
+            fetching.fetch(REFUSED)
+    fetching.fetch(other).unlink()
+    with refuses("LEX-USE-1284", "not accepted"):
+        fetching.fetch(REFUSED)
+    fetching.fetch(other).unlink()
+
+
+def test_images_of_an_earlier_command_are_tried_before_they_count(tmp_path: Path) -> None:
+    fetching, errors = Fetching(tmp_path), 0
+    with refuses("LEX-USE-1284", "not accepted"):
+        for _ in range(2 * MOST_REFUSED):
+            fetching.note_readable(REFUSED)
+            try:
+                fetching.fetch(REFUSED)
+            except DataError:
+                errors += 1
+    assert errors == MOST_REFUSED - 1
+
+
+def test_what_grants_access_to_a_url() -> None:
+    assert server_of("s3://bucket/a/b.png") == server_of("s3://bucket") == "s3://bucket"
+    assert server_of("https://host:8080/a.png?key=1") == "https://host:8080"
+    assert server_of("memory://[a/b.png") == "memory://[a"
+    assert server_of("zip://a.png::s3://bucket/a.zip") == "s3://bucket"
+    assert server_of("https://[::1]/a.png") == "https://[::1]"
+    assert RemoteFile("gs://bucket/a.png").server == "gs://bucket"
+    assert TarMember("s3://bucket/a.tar", "a.png", 0, 1).server == "s3://bucket"
+    assert TarMember("/data/a.tar", "a.png", 0, 1).server is None
