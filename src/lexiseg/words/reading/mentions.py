@@ -3,63 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from lexiseg.words.grammar import Grammar, SubsetRule
 from lexiseg.words.reading.both_words import BothWords, Reach
 from lexiseg.words.reading.lexicon import Lexicon, Token
-
-#: Words that join terms to the region after them.
-_OF = frozenset(("of", "in"))
-
-
-@dataclass(kw_only=True)
-class Mention:
-    """Words around one noun.
-
-    Attributes:
-        tokens: The words.
-        regions: Names of the factors whose region is named; every factor for "both lungs".
-        terms: The terms named ("middle", "lower").
-        noun: Whether it contains the noun ("lung").
-        negated: Whether it states that there is no lesion.
-        within_negation: Whether a negation before it may hold for it too: "no lesion in left lung and lower
-            right lung" has two meanings, and so has "no lesion in left lung, lower right lung".
-        region_first: Whether the region was named before the terms ("left lower lung").
-        joined: Whether terms of later words in a list were added: "right upper, middle and lower lobe".
-        unclear: Why it is open which regions it speaks of; empty if that is clear.
-    """
-
-    tokens: list[Token] = field(default_factory=list)
-    regions: list[str] = field(default_factory=list)
-    terms: list[str] = field(default_factory=list)
-    noun: bool = False
-    negated: bool = False
-    within_negation: bool = False
-    region_first: bool = False
-    joined: bool = False
-    unclear: str = ""
-
-    @property
-    def plain(self) -> bool:
-        """Whether it could be read, and no negation may hold for it."""
-        return not (self.negated or self.within_negation or self.unread or self.unclear)
-
-    @property
-    def unread(self) -> list[Token]:
-        """Its words that could not be read."""
-        return [token for token in self.tokens if token.word is None]
-
-    def add_terms(self, mention: Mention) -> None:
-        """Take the terms of a mention without a region."""
-        self.tokens += mention.tokens
-        self.terms += mention.terms
-        self.noun |= mention.noun
-
-    def deny(self, mention: Mention) -> None:
-        """Take the negation of a mention without a region."""
-        self.tokens += mention.tokens
-        self.negated = True
+from lexiseg.words.reading.mention import Mention
+from lexiseg.words.reading.part_lists import OF, PartLists
 
 
 class MentionScanner:
@@ -86,6 +35,8 @@ class MentionScanner:
         self._terms = set(grammar.expand)
         for rule in rules.values():
             self._terms.update(word for sets in rule.sets for entry in sets for word in entry)
+        places = self._regions.keys() | self._terms | self._nouns
+        self._lists = PartLists(grammar, lexicon, places=places, regions=self._single_regions)
 
     def scan(self, tokens: Sequence[Token]) -> list[Mention]:
         """Return the mentions of a sentence in order; other words are left out."""
@@ -96,7 +47,7 @@ class MentionScanner:
             if not token.ends_clause:
                 clause.append(token)
                 continue
-            negated &= self._only_places(clause)
+            negated &= self._lists.only_places(clause)
             both = self._both.find(clause, counted=counted, narrowed=narrowed)
             found = self._scan_clause(clause, negated=negated, both=both)
             # A comma may continue a list; a full stop, and words such as "but", do not.
@@ -106,12 +57,7 @@ class MentionScanner:
             narrowed = listed and bool(found) and bool(found[-1].regions) and not found[-1].terms
             mentions += found
             clause = []
-        return self._join_lists(mentions, tokens)
-
-    def _only_places(self, clause: Sequence[Token]) -> bool:
-        """Return whether a clause names places and nothing else: "left lower lung"."""
-        words = self._regions.keys() | self._terms | self._nouns | self._lexicon.fillers | {"and"}
-        return all(token.word in words and token.word not in self._objects for token in clause)
+        return self._lists.join(mentions, tokens)
 
     def _opens_negated_list(self, mention: Mention) -> bool:
         """Return whether a negation stands before the region: "no lesion in right lung"."""
@@ -242,56 +188,14 @@ class MentionScanner:
             if (word in self._negations and not before.negated)
             or (word in self._terms and not (before.terms or before.negated))
         ]
-        return bool(claims) and not _OF & set(words[claims[0] : first])
-
-    def _join_lists(self, mentions: Sequence[Mention], tokens: Sequence[Token]) -> list[Mention]:
-        """Join the parts of a list to the region at its start: "right upper, middle and lower lobe".
-
-        Args:
-            mentions: The mentions of all clauses.
-            tokens: The words of the sentence.
-        """
-        kept: list[Mention] = []
-        for mention in mentions:
-            before = kept[-1] if kept else None
-            if before is not None and not mention.regions and not mention.unclear:
-                between = self._between(before, mention, tokens)
-                if self._goes_on(before, between, mention):
-                    before.add_terms(mention)
-                    before.joined = True
-                    continue
-                if before.joined and mention.negated and not (mention.terms or between):
-                    # "right upper and middle lobe are clear"
-                    before.deny(mention)
-                    continue
-            kept.append(mention)
-        return kept
-
-    def _goes_on(self, before: Mention, between: Sequence[Token], mention: Mention) -> bool:
-        """Return whether a mention of parts goes on with one region.
-
-        It does in "right upper lobe and middle lobe", "right lung, lower zone" and "right lung: opacity in
-        the lower zone".
-        """
-        starts = len(before.regions) == 1 and before.plain and (before.region_first or not before.terms)
-        parts = bool(mention.terms) and mention.plain and self._only_places(mention.tokens)
-        allowed = self._lexicon.fillers if before.terms else self._lexicon.fillers - {"and"}
-        if not before.terms and not any(token.ends_clause for token in between):
-            allowed |= self._lesions
-        return starts and parts and all(t.found == "," or t.word in allowed for t in between)
-
-    @staticmethod
-    def _between(before: Mention, mention: Mention, tokens: Sequence[Token]) -> list[Token]:
-        """Return the words of a sentence between two mentions."""
-        start, end = before.tokens[-1].piece, mention.tokens[0].piece
-        return [token for token in tokens if start < token.piece < end]
+        return bool(claims) and not OF & set(words[claims[0] : first])
 
     @staticmethod
     def _continues(before: Mention, mention: Mention) -> bool:
         """Return whether a mention names the region of the terms before it, with "of"."""
         plain = before.plain and not before.regions
         new = bool(mention.regions) and not (mention.terms or mention.negated or mention.within_negation)
-        return plain and new and bool(before.terms) and mention.tokens[0].word in _OF
+        return plain and new and bool(before.terms) and mention.tokens[0].word in OF
 
     def open_negation(self, mention: Mention) -> str:
         """Return why it is open what a mention negates; empty if it is clear or nothing is negated."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.grammar import RegionCount, SubsetRule
 from lexiseg.words.reading.lexicon import Lexicon, Token, text_of
-from lexiseg.words.reading.mentions import Mention, MentionScanner
+from lexiseg.words.reading.mention import Mention
+from lexiseg.words.reading.mentions import MentionScanner
 from lexiseg.words.reading.phrase_matches import PhraseMatch
 from lexiseg.words.vocabulary import Vocabulary
 

@@ -1,5 +1,7 @@
 """Lists of places and of counts: what belongs together is joined, and what may belong together is unknown."""
 
+import re
+
 import pytest
 
 from lexiseg.words.description import UNKNOWN
@@ -133,3 +135,111 @@ def test_a_list_of_parts(sentence: str, left: str | None, right: str | None) -> 
 )
 def test_two_lungs_without_a_sign_between_them(sentence: str, left: str | None, right: str | None) -> None:
     assert lungs(sentence) == (left, right)
+
+
+def mirrored(words: str | None) -> str | None:
+    """Return words with left and right exchanged."""
+    swap = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
+    return words and re.sub(r"\b(left|right)\b", lambda found: swap[found[0]], words, flags=re.IGNORECASE)
+
+
+def check_both_ways(sentence: str, left: str | None, right: str | None) -> None:
+    """Check the phrases of a sentence and those of its mirror image."""
+    assert lungs(sentence) == (left, right)
+    assert lungs(mirrored(sentence) or "") == (mirrored(right), mirrored(left))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Left lower lobe and upper lobe on the right.",
+        "Left lower zone, upper zone on right.",
+        "Opacity in the left lower zone, and in the upper zone on the right.",
+        "Left lung: lower zone, and upper zone on the right.",
+        "Left lower zone and upper zone opacity on the right.",
+        "Left lower lobe and upper lobe of the right lung.",
+        "Left lower zone and upper zone on the right, no lesion elsewhere.",
+        "Bilateral infection, left lower lobe and upper lobe on the right.",
+    ],
+)
+def test_the_last_part_lies_in_the_region_after_it(sentence: str) -> None:
+    check_both_ways(sentence, "lower left lung", "upper right lung")
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        # without a preposition it is open
+        "Left lower zone and upper zone (right).",
+        "Left lower lobe and upper lobe, right.",
+        "Left lower zone and upper zone; right.",
+        "Right lung: upper zone, lower zone left.",
+        "Right lung: upper zone, lower zone left, middle zone.",
+        "Left lower lobe and upper lobe right middle lobe.",
+        "Left lower zone and upper zone, opacity on the right.",
+        "Left lower zone and upper zone more on the right.",
+        "Left lower zone and upper zone and right.",
+        "Bilateral infection, two infected areas, left lower lobe and upper lobe, right.",
+        # more than one part may lie there
+        "Left lower and upper lobe on the right.",
+        "Left lower and upper lobe of the right lung.",
+        "Left lower, upper and middle zone on the right.",
+        "Left lower lobe, middle lobe and upper lobe on the right.",
+        "Left lower lobe, middle lobe and upper lobe of the right lung.",
+        "Left lower lobe and upper lobe on the right and left.",
+        # words for the other side
+        "Left lower zone and upper zone contralateral.",
+        "Left lower zone and upper zone, contralateral.",
+        "Left lower zone and upper zone of the contralateral lung.",
+        "Left lower zone and upper zone of the other lung.",
+        "Left lower zone, upper zone of the other lung.",
+        "Left lower zone and upper zone on the other side.",
+        "Left lower zone, on the other side upper zone.",
+        "Left lower and other upper zone.",
+        # a negation may speak of the last part
+        "Left lower zone and upper zone on the right clear.",
+        "Left lower zone and upper zone on the right, clear.",
+        "Left lower zone and upper zone, right clear.",
+        "Left lower zone and upper zone on the right without infection.",
+        "No infection in left lower lobe and upper lobe on the right.",
+    ],
+)
+def test_the_last_part_may_lie_in_the_region_after_it(sentence: str) -> None:
+    check_both_ways(sentence, None, None)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "right"),
+    [
+        ("Left lower zone and the upper zone, right lung clear.", "no lesion in right lung"),
+        ("Left lower zone and upper zone, no infection on the right.", "no lesion in right lung"),
+        ("Left lower zone and upper zone, other lung clear.", "no lesion in right lung"),
+        ("Left upper and lower zones. Right lung clear.", "no lesion in right lung"),
+        ("Left lower zone and upper zone and no lesion elsewhere.", "no lesion in right lung"),
+        ("Left lower zone and upper zone, right middle zone.", "middle right lung"),
+        ("Left lower zone and upper zone. Opacity on the right.", None),
+        ("Left lower zone and upper zone and right lung.", None),
+        ("Left lower zone and upper zone on the left.", None),
+    ],
+)
+def test_a_statement_of_its_own_after_a_list(sentence: str, right: str | None) -> None:
+    check_both_ways(sentence, "upper lower left lung", right)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "left", "right"),
+    [
+        ("Left lower lobe, upper lobe on the right, right lung clear.", "lower left lung", None),
+        ("Left lower lobe and upper lobe on the right, right middle lobe.", "lower left lung", None),
+        ("Left lower lobe and upper lobe on the right. Left middle lobe.", None, "upper right lung"),
+        ("Left lower lobe and upper lobe on the right, middle lobe.", None, None),
+    ],
+)
+def test_a_second_statement_about_the_same_region(sentence: str, left: str | None, right: str | None) -> None:
+    check_both_ways(sentence, left, right)
+
+
+def test_the_reason_quotes_the_list() -> None:
+    description = parse_report("Left lower lobe and upper lobe, right.", CHEST)
+    reason = "'Left lower lobe upper lobe' leaves open which part lies in which region"
+    assert {f"Left lung: {reason}", f"Right lung: {reason}"} <= set(description.problems)
