@@ -146,7 +146,7 @@ def _explained(monkeypatch: pytest.MonkeyPatch) -> None:
             notes=(),
         )
 
-    monkeypatch.setattr("lexiseg.inference.writers.card.explain", nothing_to_say)
+    monkeypatch.setattr("lexiseg.inference.writers.card.explain_decoded", nothing_to_say)
 
 
 def files_in(folder: Path) -> list[str]:
@@ -193,7 +193,7 @@ def test_an_interrupted_batch_leaves_no_card_of_another_mask(
     def stop(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lexiseg.inference.writers.card.explain", stop)
+    monkeypatch.setattr("lexiseg.inference.writers.card.explain_decoded", stop)
     with pytest.raises(KeyboardInterrupt):
         run(folder, out, writers=("mask", "card"))
     assert "cards/a.html" not in files_in(out)
