@@ -162,7 +162,7 @@ def _grey_not_told_apart(grey: MaskHistogram, other: MaskHistogram, value: int, 
         f"{grey.path}, of the test split, has no palette, and {other.path} has another palette than the "
         f"other masks: the grey value {value} is class {label} as a number, but not as the colour "
         f"{colour_name(value * 0x010101)}. Save all masks with one palette, or as grey labels.",
-        code="LEX-DATA-1808",
+        code="LEX-DATA-1816",
     )
 
 

@@ -241,7 +241,7 @@ def test_a_grey_test_mask_whose_values_are_other_colours_is_refused(
 ) -> None:
     known, other, grey = save(tmp_path, _palette(TWO, first), _palette(TWO, second), TWO)
     with refuses(
-        "LEX-DATA-1808", "m2.png, of the test split, has no palette", "m1.png has another", "value 1"
+        "LEX-DATA-1816", "m2.png, of the test split, has no palette", "m1.png has another", "value 1"
     ):
         infer_mask_coding([known], test_paths=[other, grey])
 
