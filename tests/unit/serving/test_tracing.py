@@ -14,12 +14,18 @@ from lexiseg.serving.tracing import Tracing
 from refusals import refuses
 
 
-def test_a_request_is_a_span_that_goes_on_with_its_trace(
-    serving: Callable[..., TestClient], picture: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spans, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(spans))
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """Return where the spans of all requests are kept."""
+    kept, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
     monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    return kept
+
+
+def test_a_request_is_a_span_that_goes_on_with_its_trace(
+    serving: Callable[..., TestClient], picture: bytes, spans: InMemorySpanExporter
+) -> None:
     client = serving(trace=True)
     begun = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
     client.post("/v1/predict", headers=begun, files={"image": ("Smith.png", picture)})
@@ -34,11 +40,8 @@ def test_a_request_is_a_span_that_goes_on_with_its_trace(
 
 
 def test_a_request_for_headers_alone_is_a_span(
-    serving: Callable[..., TestClient], picture: bytes, monkeypatch: pytest.MonkeyPatch
+    serving: Callable[..., TestClient], spans: InMemorySpanExporter
 ) -> None:
-    spans, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(spans))
-    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
     client = serving(trace=True)
     assert client.head("/v1/models").status_code == 200
     (span,) = spans.get_finished_spans()
