@@ -9,6 +9,12 @@ from lexiseg.cli import app, main, signals
 from lexiseg.cli.signals import SignalHandlers
 
 
+@pytest.fixture(autouse=True)
+def _not_ignored() -> None:
+    """Let Ctrl-C arrive, also where the tests run in the background of a script, which ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     clock = [100.0]
