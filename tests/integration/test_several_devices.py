@@ -28,25 +28,46 @@ def curve(run: Path) -> list[dict[str, float]]:
         return [{k: float(v) for k, v in row.items() if k != "minutes" and v} for row in csv.DictReader(file)]
 
 
-def train(data: Path, *options: str) -> None:
-    """Train by the command, which must succeed."""
+#: Fields of TINY that are options of the command; the others are in the file of `config`.
+OPTIONS = {"batch_size", "image_size", "encoder", "encoder_weights", "workers", "text"}
+
+
+def config(folder: Path) -> Path:
+    """Write the fields of a small network."""
+    path = folder / "tiny.yaml"
+    path.write_text("width: 16\nprecision: fp32\naccelerator: cpu\n")
+    return path
+
+
+def tiny(folder: Path) -> list[str]:
+    """Return the options of a small training."""
+    fields = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items() if name in OPTIONS]
+    return ["--config", str(config(folder)), *fields]
+
+
+def run_python(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run Python with arguments; it must end with the code."""
     done = subprocess.run(
-        [sys.executable, "-m", "lexiseg", "train", str(data), *options],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         env=environment(),
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == code, done.stderr[-3000:]
+    return done
+
+
+def train(data: Path, out: Path, *options: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Train by the command, which must end with the code."""
+    return run_python("-m", "lexiseg", "train", str(data), "--out", str(out), *options, code=code)
 
 
 def test_two_processes_take_the_steps_of_one(phantom: Path, tmp_path: Path) -> None:
     # By the command, as the other process knows nothing of what tests replace in this one.
     for devices in ("1", "2"):
-        options = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items() if name in OPTIONS]
-        fields = ("--steps", "6", "--devices", devices, "--config", str(config(tmp_path)))
-        train(phantom, "--out", str(tmp_path / devices), *fields, *options)
+        train(phantom, tmp_path / devices, "--steps", "6", "--devices", devices, *tiny(tmp_path))
     one, two = curve(tmp_path / "1"), curve(tmp_path / "2")
     assert len(one) == len(two)
     for alone, shared in zip(one, two, strict=True):
@@ -65,7 +86,7 @@ def test_two_processes_train_the_published_cotexnet_as_one_does(phantom: Path, t
     fields.write_text("precision: fp32\naccelerator: cpu\nimage_size: 64\nworkers: 0\n")
     for devices in ("1", "2"):
         ranks = ("--devices", devices, "--encoder-weights", str(start), "--config", str(fields))
-        train(phantom, "--out", str(tmp_path / devices), *options, *ranks)
+        train(phantom, tmp_path / devices, *options, *ranks)
     (alone,), (shared,) = curve(tmp_path / "1"), curve(tmp_path / "2")
     assert alone["train/distillation"] > 0
     assert alone == pytest.approx(shared, abs=1e-4)
@@ -75,56 +96,25 @@ def test_the_published_stpnet_is_refused_before_a_run_folder_is_made(phantom: Pa
     fields = tmp_path / "fields.yaml"
     fields.write_text("accelerator: cpu\nworkers: 0\ntext_encoder: minilm\n")
     options = ("--preset", "paper", "--steps", "1", "--batch-size", "4", "--encoder-weights", "none")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "lexiseg", "train", str(phantom), "--out", str(tmp_path / "run")),
-            *(*options, "--devices", "2", "--config", str(fields)),
-        ],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 2, done.stderr[-3000:]
+    ranks = ("--devices", "2", "--config", str(fields))
+    done = train(phantom, tmp_path / "run", *options, *ranks, code=2)
     assert done.stderr.count("LEX-USE-1290") == 1
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
 
 
 def test_torchrun_starts_the_processes(phantom: Path, tmp_path: Path) -> None:
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items() if name in OPTIONS]
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-            *("-m", "lexiseg", "train", str(phantom), "--out", str(tmp_path / "run"), "--steps", "2"),
-            *("--config", str(config(tmp_path)), *options),
-        ],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    command = ("-m", "lexiseg", "train", str(phantom), "--out", str(tmp_path / "run"), "--steps", "2")
+    done = run_python(*torchrun, *command, *tiny(tmp_path))
     assert done.stdout.count("Validation Dice") == 1
     assert lexiseg.Run.open(tmp_path / "run").manifest.training.finished
-
-
-OPTIONS = {"batch_size", "image_size", "encoder", "encoder_weights", "workers", "text"}
-
-
-def config(folder: Path) -> Path:
-    path = folder / "tiny.yaml"
-    path.write_text("width: 16\nprecision: fp32\naccelerator: cpu\n")
-    return path
 
 
 def test_a_process_that_is_killed_is_said(phantom: Path, tmp_path: Path) -> None:
     command = [
         *(sys.executable, "-m", "lexiseg", "train", str(phantom), "--out", str(tmp_path / "run")),
-        *("--steps", "400", "--devices", "2", "--config", str(config(tmp_path))),
-        *(f"--{name.replace('_', '-')}={value}" for name, value in TINY.items() if name in OPTIONS),
+        *("--steps", "400", "--devices", "2", *tiny(tmp_path)),
     ]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
