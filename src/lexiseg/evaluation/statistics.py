@@ -167,6 +167,12 @@ def bootstrap_means(
     return _draws(*_by_cluster(_finite(values), clusters), seed, resamples)
 
 
+def percentile_interval(draws: FloatArray) -> tuple[float, float]:
+    """Return the 95 % interval of bootstrap draws `(resamples,)`: their 2.5 % and 97.5 % quantiles."""
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
 def cluster_means(
     values: Sequence[float] | FloatArray, clusters: Sequence[Hashable | None] | None = None
 ) -> FloatArray:
@@ -346,9 +352,8 @@ def _cluster_index(clusters: Sequence[Hashable | None] | None, size: int) -> tup
 
 
 def _bootstrap(sums: FloatArray, counts: FloatArray, seed: int, resamples: int) -> tuple[float, float]:
-    """Return the 2.5 % and 97.5 % quantiles of the mean over the cases of drawn clusters."""
-    low, high = np.quantile(_draws(sums, counts, seed, resamples), [0.025, 0.975])
-    return float(low), float(high)
+    """Return the 95 % interval of the mean over the cases of drawn clusters."""
+    return percentile_interval(_draws(sums, counts, seed, resamples))
 
 
 def _draws(sums: FloatArray, counts: FloatArray, seed: int, resamples: int) -> FloatArray:

@@ -26,10 +26,17 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata, t, wilcoxon
+from scipy.stats import rankdata, t
 
 from lexiseg.evaluation.metrics_file import Interval
-from lexiseg.evaluation.statistics import RESAMPLES, bootstrap_means, cluster_means, holm
+from lexiseg.evaluation.statistics import (
+    RESAMPLES,
+    bootstrap_means,
+    cluster_means,
+    holm,
+    paired_difference,
+    percentile_interval,
+)
 from lexiseg.evaluation.tables import ALL
 from lexiseg.studies.audit_file import ArmComparison, Unit
 
@@ -80,21 +87,20 @@ def _comparison(
 ) -> ArmComparison:
     """Return the comparison that the differences `(seeds, cases)` of one group of cases give."""
     per_case = difference.mean(axis=0)
-    per_patient = cluster_means(per_case, clusters)
-    p_value = float(wilcoxon(per_patient).pvalue) if np.any(per_patient) else 1.0
+    trained = paired_difference(per_case, np.zeros_like(per_case), clusters, seed, resamples)
     return ArmComparison(
         **names,
         over=unit_of(clusters),
         n=per_case.size,
-        mean=float(per_case.mean()),
+        mean=trained.mean,
         ci95=interval,
-        ci95_trained=_interval(bootstrap_means(per_case, clusters, seed, resamples)),
+        ci95_trained=trained.ci95,
         by_seed=tuple(float(mean) for mean in difference.mean(axis=1)),
-        p_value=p_value,
-        p_holm=p_value,
-        ranks=rank_biserial(per_patient),
-        better=int(np.count_nonzero(per_case > 0)),
-        worse=int(np.count_nonzero(per_case < 0)),
+        p_value=trained.p_value,
+        p_holm=trained.p_value,
+        ranks=rank_biserial(cluster_means(per_case, clusters)),
+        better=trained.better,
+        worse=trained.worse,
     )
 
 
@@ -151,16 +157,18 @@ def nested_interval(
         resamples: Number of draws.
 
     Returns:
-        (low, high); None if nothing is known about the spread between seeds.
+        (low, high); None if nothing is known about the spread between seeds, or between patients: there is
+        one seed, or one patient.
     """
     square, freedom = spread
-    if freedom == 0:
+    per_case = difference.mean(axis=0)
+    if freedom == 0 or cluster_means(per_case, clusters).size < 2:
         return None
-    draws = bootstrap_means(difference.mean(axis=0), clusters, seed, resamples)
+    draws = bootstrap_means(per_case, clusters, seed, resamples)
     # Evenly spaced quantiles in random order: the same distribution with less noise than random draws.
     quantiles = t.ppf((np.arange(resamples) + 0.5) / resamples, freedom)
     shuffled = np.random.default_rng((seed, 1)).permutation(quantiles)
-    return _interval(draws + np.sqrt(2 * square / difference.shape[0]) * shuffled)
+    return percentile_interval(draws + np.sqrt(2 * square / difference.shape[0]) * shuffled)
 
 
 def rank_biserial(differences: FloatArray) -> float:
@@ -170,8 +178,3 @@ def rank_biserial(differences: FloatArray) -> float:
         return 0.0
     ranks = rankdata(np.abs(kept))
     return float((ranks * np.sign(kept)).sum() / ranks.sum())
-
-
-def _interval(draws: FloatArray) -> Interval:
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)

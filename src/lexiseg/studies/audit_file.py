@@ -30,8 +30,10 @@ class ArmComparison(Record):
         n: Number of cases.
         mean: Mean difference over cases and seeds.
         over: What intervals and test are over, `unit` below: patients where they are known, else images.
-        ci95: Its 95 % interval over units and seeds; None with one seed, which says nothing of others.
-        ci95_trained: Its 95 % interval over units alone: of these trained models, not of the arms.
+        ci95: Its 95 % interval over units and seeds; None with one seed or one unit, which says nothing of
+            others.
+        ci95_trained: Its 95 % interval over units alone: of these trained models, not of the arms; None with
+            one unit.
         by_seed: Mean difference per seed.
         p_value: Wilcoxon signed-rank test over units, of their mean differences over the seeds.
         p_holm: The p-value adjusted over all comparisons of its family.
@@ -48,7 +50,7 @@ class ArmComparison(Record):
     mean: float
     over: Unit
     ci95: Interval | None
-    ci95_trained: Interval
+    ci95_trained: Interval | None
     by_seed: tuple[float, ...]
     p_value: float = Field(ge=0, le=1)
     p_holm: float = Field(ge=0, le=1)

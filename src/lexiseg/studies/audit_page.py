@@ -145,7 +145,7 @@ def build_page(result: AuditResult, changes: AuditPictures | None = None) -> str
 
 def axis_of(comparisons: Sequence[ArmComparison]) -> Axis:
     """Return an axis that holds every interval, with a round end."""
-    return axis_to(end for c in comparisons for end in (*(c.ci95 or c.ci95_trained), c.mean))
+    return axis_to(end for c in comparisons for end in (*(c.ci95 or c.ci95_trained or ()), c.mean))
 
 
 def _difference_figures(result: AuditResult) -> list[DifferenceFigures]:

@@ -28,11 +28,15 @@ def rule(over: Unit) -> str:
     return (
         f"A gain needs all three conditions: the 95 % interval over {over} and seeds lies above 0, the "
         f"Wilcoxon test after Holm has p below {ALPHA}, and the signed ranks favour the arm too. Harm needs "
-        f"the same three in the other direction. Every other result is no measurable gain. One seed gives no "
-        f"verdict. An arm is undertrained, and nothing is decided about it, if it is no better than the best "
-        f"mask that is the same for all images, or if its validation Dice still rises at the end of the "
-        f"training."
+        "the same three in the other direction. Every other result is no measurable gain. One seed or one "
+        f"{_one(over)} gives no verdict. An arm is undertrained, and nothing is decided about it, if it is "
+        "no better than the best mask that is the same for all images, or if its validation Dice still rises "
+        "at the end of the training."
     )
+
+
+def _one(over: Unit) -> str:
+    return over.removesuffix("s")
 
 
 def decide(comparison: ArmComparison, weak: Undertrained = ALL_LEARNED) -> Verdict:
@@ -82,6 +86,11 @@ def sentence(comparison: ArmComparison, arms: Arms, weak: Undertrained = ALL_LEA
     size = f"{comparison.mean:+.4f} mean per-case Dice"
     if kind == "undertrained":
         return f"{pair}{where}: undertrained, not decided ({size})."
+    if comparison.ci95_trained is None:
+        return (
+            f"{pair}{where}: {size}. One {_one(comparison.over)} does not show the variation between "
+            f"{comparison.over}, so there is no verdict."
+        )
     if comparison.ci95 is None:
         low, high = comparison.ci95_trained
         return (
@@ -123,10 +132,12 @@ def verdicts(
     """
     found = []
     for model in dict.fromkeys(comparison.model for comparison in comparisons):
-        kinds = {
-            (c.arm, c.against): decide(c, weak) for c in comparisons if c.model == model and c.group == ALL
-        }
-        kind, words = _overall(kinds, arms)
+        whole = [c for c in comparisons if c.model == model and c.group == ALL]
+        kinds = {(c.arm, c.against): decide(c, weak) for c in whole}
+        if "undecided" in kinds.values():
+            kind, words = "undecided", _undecided(whole)
+        else:
+            kind, words = _overall(kinds, arms)
         reasons = [f"{arms[arm].shown} ({why})" for (of, arm), why in weak.items() if of == model]
         if reasons:
             words += f" Undertrained: {'; '.join(reasons)}. Train longer, and audit again."
@@ -134,15 +145,19 @@ def verdicts(
     return tuple(found)
 
 
+def _undecided(comparisons: Sequence[ArmComparison]) -> str:
+    units = [_one(c.over) for c in comparisons if c.ci95_trained is None]
+    one = units[0] if units else "seed per arm"
+    return f"Undecided: one {one} cannot separate the effect of the words from chance."
+
+
 def _overall(kinds: dict[tuple[str, str], Verdict], arms: Arms) -> tuple[Verdict, str]:
-    """Return the verdict on a model from its comparisons on all cases."""
+    """Return the verdict on a model from its comparisons on all cases, of which none is undecided."""
     own_words = {
         arm: kind
         for (arm, against), kind in kinds.items()
         if against == BASELINE and arms[arm].words == "own"
     }
-    if "undecided" in kinds.values():
-        return "undecided", "Undecided: one seed per arm cannot separate the effect of the words from chance."
     gained = [arm for arm, kind in own_words.items() if kind == "gain"]
     if not gained and "undertrained" in own_words.values():
         return "undertrained", "Undertrained, not decided: an arm has not learned enough to be compared."

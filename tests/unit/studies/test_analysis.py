@@ -16,6 +16,7 @@ from lexiseg.studies.analysis import (
 )
 from lexiseg.studies.arms import known_arms
 from lexiseg.studies.audit_file import ArmComparison, ModelVerdict
+from lexiseg.studies.audit_page import axis_of
 from lexiseg.studies.verdict import decide, sentence, verdicts
 
 WITH_REPORTS, WITHOUT_REPORTS = known_arms(reports=True), known_arms(reports=False)
@@ -120,6 +121,26 @@ def test_patients_are_drawn_whole() -> None:
     assert whole is not None
     assert alone is not None
     assert (whole[1] - whole[0]) > 1.8 * (alone[1] - alone[0])
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_one_patient_gives_no_interval(seeds: int) -> None:
+    """Two images of one patient say nothing of other patients, however many trainings there are."""
+    none = np.zeros((seeds, 2))
+    reports = np.linspace(0.01, 0.1, 2 * seeds).reshape(seeds, 2)
+    (found,) = compare_arms(
+        {"none": none, "reports": reports},
+        [("reports", "none")],
+        {"all": np.ones(2, dtype=bool)},
+        ["p1", "p1"],
+        model="stpnet",
+    )
+    assert found.ci95 is None
+    assert found.ci95_trained is None
+    assert decide(found) == "undecided"
+    assert "One patient does not show" in sentence(found, WITH_REPORTS)
+    assert "one patient" in verdicts([found], WITH_REPORTS)[0].words
+    assert axis_of([found]).reach >= found.mean
 
 
 def test_groups_hold_their_cases_only_and_are_a_family_of_their_own() -> None:
