@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from lexiseg.clinic.facts import ImageFacts, SpacingOrigin
-from lexiseg.inference.result import Prediction
+from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.inference.training_images import Aspect
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.words.description import Side
@@ -36,6 +36,16 @@ class WordRecord(Record):
     phrase: str
     confidence: float
     runners_up: tuple[tuple[str, float], ...]
+
+    @classmethod
+    def of(cls, word: RetrievedWord) -> WordRecord:
+        """Return the record of a retrieved phrase, with rounded probabilities."""
+        return cls(
+            factor=word.factor,
+            phrase=word.phrase,
+            confidence=round(word.confidence, _DECIMALS),
+            runners_up=tuple((phrase, round(p, _DECIMALS)) for phrase, p in word.runners_up),
+        )
 
 
 class DicomRecord(Record):
@@ -165,15 +175,7 @@ class PredictionRecord(FileRecord):
             area_px=prediction.area_px,
             area_mm2=rounded_sizes(prediction.area_mm2),
             side=prediction.shown_side,
-            words=tuple(
-                WordRecord(
-                    factor=word.factor,
-                    phrase=word.phrase,
-                    confidence=round(word.confidence, _DECIMALS),
-                    runners_up=tuple((phrase, round(p, _DECIMALS)) for phrase, p in word.runners_up),
-                )
-                for word in prediction.words
-            ),
+            words=tuple(map(WordRecord.of, prediction.words)),
             measured=None if prediction.measured is None else prediction.measured.phrases,
             agreement=prediction.agreement,
             flagged=prediction.flagged,

@@ -42,6 +42,7 @@ def prediction_of(answer: PredictionAnswer) -> Prediction:
         area_mm2=answer.area_mm2,
         facts=_facts(answer, exact),
         pixel_mm2=exact.pixel_mm2,
+        exif_orientation=answer.exif_orientation,
     )
 
 

@@ -74,6 +74,7 @@ def prediction(**changed: Any) -> Prediction:
         "facts": FACTS,
         "engine": "onnx 1.32.0, fp32 on cpu",
         "pixel_mm2": 0.02,
+        "exif_orientation": 6,
     }
     return Prediction(**(values | changed))
 

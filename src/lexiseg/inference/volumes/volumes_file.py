@@ -8,7 +8,6 @@ from lexiseg.clinic.orientation import Letter
 from lexiseg.clinic.volume_geometry import PlaneName
 from lexiseg.data.volumes.volume import Volume
 from lexiseg.inference.predictions_file import WordRecord, rounded_sizes
-from lexiseg.inference.result import RetrievedWord
 from lexiseg.inference.volumes.prediction import SliceResult, VolumePrediction
 from lexiseg.json_records import FileRecord, Record
 from lexiseg.words.description import Side
@@ -150,7 +149,7 @@ class VolumeRecord(FileRecord):
             voxels=prediction.voxels,
             volume_mm3=rounded_sizes(prediction.volume_mm3),
             side=prediction.side,
-            words=_words(prediction.words),
+            words=tuple(map(WordRecord.of, prediction.words)),
             measured=None if prediction.measured is None else prediction.measured.phrases,
             agreement=prediction.agreement,
             no_expected_dice=prediction.no_expected_dice,
@@ -174,21 +173,9 @@ def _slice(found: SliceResult, file: str | None) -> SliceRecord:
         file=file,
         area_px=found.area_px,
         area_mm2=rounded_sizes(found.area_mm2),
-        words=_words(found.words),
+        words=tuple(map(WordRecord.of, found.words)),
         agreement=found.agreement,
         flagged=found.flagged,
         reasons=found.reasons,
         expected_dice=None if expected is None else round(expected, _DECIMALS),
-    )
-
-
-def _words(words: tuple[RetrievedWord, ...]) -> tuple[WordRecord, ...]:
-    return tuple(
-        WordRecord(
-            factor=word.factor,
-            phrase=word.phrase,
-            confidence=round(word.confidence, _DECIMALS),
-            runners_up=tuple((phrase, round(p, _DECIMALS)) for phrase, p in word.runners_up),
-        )
-        for word in words
     )
