@@ -35,6 +35,7 @@ from lexiseg.errors import LexisegError
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
+from lexiseg.mask_overlap import label_dice
 from lexiseg.runs.run import Run
 
 _TURNS = 5
@@ -78,12 +79,6 @@ class Refused:
     """Why an engine does not compute a run here."""
 
     reason: str
-
-
-def dice(one: Prediction, other: Prediction) -> float:
-    """Return the Dice of two masks, all classes together; 1 if both are empty."""
-    total = int((one.mask > 0).sum() + (other.mask > 0).sum())
-    return 2 * int(((one.mask == other.mask) & (one.mask > 0)).sum()) / total if total else 1.0
 
 
 def measure(
@@ -167,7 +162,7 @@ def print_table(found: dict[str, Measured | Refused], batch_size: int) -> None:
 def _figures(measured: Measured, reference: Measured, batch_size: int) -> str:
     """Return the cells of an engine in the table, but for its name."""
     pairs = list(zip(measured.predictions, reference.predictions, strict=True))
-    overlaps = [dice(*pair) for pair in pairs]
+    overlaps = [label_dice(one.mask, other.mask) for one, other in pairs]
     words = [a.index == b.index for one, other in pairs for a, b in zip(one.words, other.words, strict=True)]
     flags = np.mean([one.flagged == other.flagged for one, other in pairs])
     cells = (

@@ -25,9 +25,9 @@ import lexiseg
 from lexiseg.data import open_dataset
 from lexiseg.data.readers import read_image, read_mask
 from lexiseg.data.sample import Sample
-from lexiseg.evaluation.metrics import mean_dice
 from lexiseg.evaluation.statistics import paired_difference, size_terciles
 from lexiseg.inference.result import Prediction
+from lexiseg.mask_overlap import mean_dice
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.reading.reports import parse_sheet
 from lexiseg.words.zones import place_factors

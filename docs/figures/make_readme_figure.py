@@ -33,6 +33,7 @@ from PIL import Image
 import lexiseg
 from lexiseg.data.readers import read_pair
 from lexiseg.inference.overlay import PREDICTED_COLOUR, TRUTH_COLOUR
+from lexiseg.mask_overlap import region_dice
 
 OUT = Path(__file__).with_name("readme.svg")
 SAVED = Path(__file__).with_name("readme_cases")
@@ -79,8 +80,7 @@ class Case:
     @property
     def dice(self) -> float:
         """Dice of the predicted mask with the true mask; 1 if both are empty."""
-        total = int(self.mask.sum() + self.truth.sum())
-        return 2 * int((self.mask & self.truth).sum()) / total if total else 1.0
+        return region_dice(self.mask, self.truth)
 
 
 def outputs_of(name: str, prediction: lexiseg.Prediction) -> Outputs:

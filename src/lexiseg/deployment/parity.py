@@ -16,6 +16,7 @@ from lexiseg.inference.chunks import chunks
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.json_records import Record
+from lexiseg.mask_overlap import label_dice
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -108,7 +109,7 @@ class _Differences:
     expected: list[float] = field(default_factory=list)
 
     def add(self, ours: Prediction, theirs: Prediction) -> None:
-        self.dice.append(_dice(ours.mask, theirs.mask))
+        self.dice.append(label_dice(ours.mask, theirs.mask))
         self.words += [a.index == b.index for a, b in zip(ours.words, theirs.words, strict=True)]
         self.flags.append(ours.flagged == theirs.flagged)
         if ours.expected_dice is not None and theirs.expected_dice is not None:
@@ -196,10 +197,3 @@ def drawn_images(image_size: int, fit: Fit = "stretch", count: int = 8) -> list[
 def _percent(share: float | None) -> str:
     """Return a share with two decimals, rounded down: only a whole one is 100 %."""
     return "none" if share is None else f"{math.floor(round(1e4 * share, 6)) / 100:g} %"
-
-
-def _dice(ours: Pixels, theirs: Pixels) -> float:
-    """Return the Dice of two label masks: pixels with the same foreground label, over both foregrounds."""
-    total = int((ours > 0).sum()) + int((theirs > 0).sum())
-    same = int(((ours == theirs) & (ours > 0)).sum())
-    return 2 * same / total if total else 1.0

@@ -21,7 +21,6 @@ from lexiseg.errors import DataError, RunError
 from lexiseg.evaluation.checks import check_classes, check_split, check_unseen
 from lexiseg.evaluation.evaluation_data import open_for_runs, seen_by
 from lexiseg.evaluation.fit_training_images import describe_training_images
-from lexiseg.evaluation.metrics import mean_dice
 from lexiseg.evaluation.options import PredictionKeywords
 from lexiseg.evaluation.predictor_protocol import PathPredictor
 from lexiseg.evaluation.provenance import describe_data
@@ -32,6 +31,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE, ReviewRule, Signal
 from lexiseg.inference.training_images import TRAINING_IMAGES_FILE, save_training_images
+from lexiseg.mask_overlap import mean_dice
 from lexiseg.runs.run import Run
 
 #: Pixels drawn per image for the temperature: every image counts the same, whatever its size.

@@ -151,21 +151,6 @@ def overlap(intersection_px: int, predicted_px: int, truth_px: int) -> tuple[flo
     return 2 * intersection_px / total, intersection_px / (total - intersection_px)
 
 
-def mean_dice(predicted: npt.NDArray[np.integer], truth: npt.NDArray[np.integer], num_classes: int) -> float:
-    """Return the mean Dice of the foreground classes; one that neither mask holds scores 1.
-
-    Args:
-        predicted: Labels `(H, W)`.
-        truth: Labels of the same shape.
-        num_classes: Number of classes, background included.
-    """
-    scores = []
-    for label in range(1, num_classes):
-        p, t = predicted == label, truth == label
-        scores.append(overlap(int((p & t).sum()), int(p.sum()), int(t.sum()))[0])
-    return float(np.mean(scores))
-
-
 def _check(
     predicted: npt.NDArray[np.integer],
     truth: npt.NDArray[np.integer],

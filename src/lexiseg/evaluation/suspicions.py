@@ -35,6 +35,7 @@ from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.json_records import record_text
+from lexiseg.mask_overlap import region_dice
 from lexiseg.outputs.output_folder import OutputFolder
 from lexiseg.printable import counted
 from lexiseg.runs.image_hashes import read_image_hashes
@@ -267,8 +268,7 @@ def judge(
         expected = probability > 0.5
         differences = 0 if told is None else count_differences(told, measured)
         signs.update(mask_signs(lesion, probability, differences=differences))
-        total = int(lesion.sum()) + int(expected.sum())
-        dice = 2 * int((lesion & expected).sum()) / total if total else 1.0
+        dice = region_dice(lesion, expected)
         missing = float((expected & ~lesion).mean())
         doubted = float(probability[lesion].mean()) if lesion.any() else None
     if told is not None and expectation.words and vocabulary is not None:

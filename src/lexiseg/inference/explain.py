@@ -19,6 +19,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.report_draft import draft_of
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.word_correction import can_correct, correct_mask
+from lexiseg.mask_overlap import label_dice
 from lexiseg.printable import brief, counted
 from lexiseg.systems.registry import get
 from lexiseg.words.description import UNKNOWN
@@ -326,6 +327,5 @@ def _what_if(
     if mask is None:
         return WhatIf(phrase=phrase, confidence=confidence, mask=None, overlap=None, area_change=None)
     area, before = int((mask > 0).sum()), int((plain > 0).sum())
-    same = int(((mask == plain) & (mask > 0)).sum())
-    overlap = 2 * same / (area + before) if area + before else 1.0
+    overlap = label_dice(mask, plain)
     return WhatIf(phrase=phrase, confidence=confidence, mask=mask, overlap=overlap, area_change=area - before)

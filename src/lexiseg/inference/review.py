@@ -15,6 +15,7 @@ from lexiseg.engines.engine import FloatArray
 from lexiseg.engines.grid import sigmoid
 from lexiseg.errors import RunError
 from lexiseg.json_records import Record
+from lexiseg.mask_overlap import region_dice
 from lexiseg.words.description import UNKNOWN, Description
 from lexiseg.words.measure import agreement
 from lexiseg.words.vocabulary import Vocabulary
@@ -195,13 +196,7 @@ def mask_overlap(one: FloatArray, other: FloatArray) -> float:
 
     Of an image and its mirror image, turned back, this is the signal `mirror`.
     """
-    return region_overlap(_lesion(one)[1], _lesion(other)[1])
-
-
-def region_overlap(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> float:
-    """Return the Dice of two regions, each bool and of the same shape; 1 if both are empty."""
-    total = int(first.sum()) + int(second.sum())
-    return 2 * int((first & second).sum()) / total if total else 1.0
+    return region_dice(_lesion(one)[1], _lesion(other)[1])
 
 
 def word_signals(words: Sequence[StatedWord], agreement: float | None) -> dict[str, float]:

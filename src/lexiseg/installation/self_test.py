@@ -8,9 +8,9 @@ from typing import Literal, get_args
 from lexiseg.extras import is_installed
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
-from lexiseg.inference.review import region_overlap
 from lexiseg.installation.expectation import expectation
 from lexiseg.installation.report import EngineTest, Finding
+from lexiseg.mask_overlap import region_dice
 
 _Name = Literal["onnx", "torch", "openvino"]
 
@@ -87,7 +87,7 @@ def _test_engine(name: _Name) -> EngineTest:
         description=str(predictor.engine.description),
         load_seconds=round(loaded - started, 2),
         image_seconds=round(ended - loaded, 4),
-        dice=region_overlap(found.mask > 0, expected.mask),
+        dice=region_dice(found.mask > 0, expected.mask),
         words_equal=tuple(word.phrase for word in found.words) == expected.words.phrases,
         error=None,
     )

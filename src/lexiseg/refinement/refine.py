@@ -22,12 +22,12 @@ from lexiseg.inference.review import (
     Review,
     disagreement,
     mask_signals,
-    region_overlap,
     share_of_agreement,
     word_signals,
 )
 from lexiseg.inference.training_images import unlike_reason
 from lexiseg.inference.word_correction import can_correct, correct_mask
+from lexiseg.mask_overlap import region_dice
 from lexiseg.printable import brief
 from lexiseg.refinement.statement import Said, Statement, read_statement
 from lexiseg.words.description import UNKNOWN, Description
@@ -73,7 +73,7 @@ class Refinement:
         measured: What the refined mask itself measures, in the same vocabulary.
         agreement: Share of factors on which words and measurement agree, 0..1; None where nothing can be
             measured.
-        overlap: Dice of the refined mask with that of the model, all classes together, 0..1.
+        overlap: Dice of the refined mask with that of the model, 0..1; of the foreground, whatever the class.
         flagged: Whether a person should look at it again: the words and the image disagree, or
             the image is unlike the training images.
         reasons: Why, in sentences.
@@ -202,7 +202,7 @@ def refine_decoded(
         words=words,
         measured=measured,
         agreement=share,
-        overlap=region_overlap(corrected.mask > 0, shown.mask > 0),
+        overlap=region_dice(corrected.mask > 0, shown.mask > 0),
         flagged=review.flagged,
         reasons=tuple(r for r in (review.doubt if review.flagged else None, disagrees) if r),
         expected_dice=review.expected_dice,

@@ -11,10 +11,10 @@ from lexiseg.data.readers import read_labels
 from lexiseg.data.sample import DatasetIndex
 from lexiseg.errors import DataError
 from lexiseg.evaluation.lesion_sizes import LesionSizes
-from lexiseg.evaluation.metrics import mean_dice
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.review import REVIEW_SHARE
+from lexiseg.mask_overlap import mean_dice
 from lexiseg.printable import counted, markdown_text, printable
 from lexiseg.runs.manifest import FinishedTraining, ValidationRecord
 from lexiseg.runs.run import Run

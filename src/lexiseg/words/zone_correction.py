@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.mask_overlap import mean_dice
 from lexiseg.words.description import UNKNOWN, Side
 from lexiseg.words.flips import to_side
 from lexiseg.words.vocabulary import Vocabulary
@@ -60,13 +61,8 @@ def mask_dice(logits: Scores, labels: npt.NDArray[np.uint8]) -> float:
     """
     one = len(logits) == 1
     predicted = (logits[0] > 0).astype(np.uint8) if one else logits.argmax(axis=0)
-    truth = (labels > 0) if one else labels
-    scores = []
-    for label in range(1, 2 if one else len(logits)):
-        p, t = predicted == label, truth == label
-        total = int(p.sum()) + int(t.sum())
-        scores.append(2 * int((p & t).sum()) / total if total else 1.0)
-    return float(np.mean(scores))
+    truth = (labels > 0).astype(np.uint8) if one else labels
+    return mean_dice(predicted, truth, 2 if one else len(logits))
 
 
 def fit_strength(cases: Iterable[CorrectionCase]) -> float:

@@ -11,7 +11,7 @@ from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from scipy.ndimage import gaussian_filter
 
 from lexiseg.errors import UsageError
-from lexiseg.evaluation.metrics import case_metrics, mean_dice, overlap
+from lexiseg.evaluation.metrics import case_metrics, overlap
 
 
 def square(top: int, left: int, height: int, width: int, shape: tuple[int, int] = (12, 16)) -> np.ndarray:
@@ -177,10 +177,3 @@ def test_impossible_input_is_refused(changes: dict[str, object], message: str) -
     predicted, truth = arguments.pop("predicted"), arguments.pop("truth")
     with pytest.raises(UsageError, match=message):
         case_metrics(predicted, truth, **arguments)
-
-
-def test_dice_over_foreground_classes_by_hand() -> None:
-    predicted, truth = np.array([[1, 1, 2, 0]]), np.array([[1, 0, 0, 0]])
-    assert mean_dice(predicted, truth, 2) == pytest.approx(2 / 3)
-    assert mean_dice(predicted, truth, 4) == pytest.approx((2 / 3 + 0 + 1) / 3)  # class 3 is nowhere
-    assert mean_dice(truth * 0, truth * 0, 3) == 1.0
