@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lexiseg.data import SPLITS, DatasetIndex, Sample, Split
+from lexiseg.data.leaks import content_digests
 from lexiseg.errors import DataError, UsageError
 from lexiseg.printable import counted
 from lexiseg.runs.image_hashes import read_image_hashes
@@ -34,9 +37,8 @@ def check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
 
     Training images that were left out as they had no mask count too: others of the same patients may have
     been learned from. Sample ids are only unique within a data set, so they are compared where the data set
-    has the name of the one the run was trained on (from dataset.yaml, else the folder's). Where it has
-    another name, the image files are compared by the hashes that the run holds. The train split may always be
-    scored.
+    has the name of the one the run was trained on (from dataset.yaml, else the folder's). Image files are
+    compared by the hashes that the run holds, whatever the names. The train split may always be scored.
 
     Raises:
         DataError: It does.
@@ -44,24 +46,36 @@ def check_unseen(index: DatasetIndex, run: Run, split: Split) -> None:
     """
     if split == "train":
         return
-    if run.manifest.data.name != index.name:
-        _check_unseen_files(index, run, split)
-    elif run.splits is not None:
+    if run.splits is not None and run.manifest.data.name == index.name:
         _check_unseen_ids(index, run, run.splits, split)
+    _check_unseen_files(index, run, split)
 
 
 def _check_unseen_files(index: DatasetIndex, run: Run, split: Split) -> None:
     hashes = read_image_hashes(run.path)
     seen = () if hashes is None else hashes.learned_of(index.split(split), split)
+    if seen and run.manifest.data.name == index.name:
+        seen = _not_in_training_data(seen, index, split)
     if seen:
         raise DataError(
             f"The {split} split of {index.root} holds {counted(len(seen), 'image')} on which the run in "
             f"{run.shown} was trained or selected (for example {seen[0].id}), so their scores would say "
-            f"nothing: the files are equal, though the data of the training are named "
-            f"{run.manifest.data.name}. Take these images out of the split, or use a run that has not "
+            f"nothing: the files are equal, whatever their names (the data of the training are named "
+            f"{run.manifest.data.name}). Take these images out of the split, or use a run that has not "
             "learned them.",
             code="LEX-DATA-1801",
         )
+
+
+def _not_in_training_data(seen: Sequence[Sample], index: DatasetIndex, split: Split) -> tuple[Sample, ...]:
+    """Return the samples without those that the data set itself holds in an earlier split too.
+
+    `refuse_leaks` decides on the latter, and a person can insist on them.
+    """
+    earlier = [*index.split("train"), *(index.split("val") if split == "test" else ())]
+    digests = content_digests([sample.image for sample in (*earlier, *seen)])
+    inside = {digests[sample.image] for sample in earlier if sample.image in digests}
+    return tuple(sample for sample in seen if digests[sample.image] not in inside)
 
 
 def _check_unseen_ids(index: DatasetIndex, run: Run, splits: SplitsRecord, split: Split) -> None:

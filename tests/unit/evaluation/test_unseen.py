@@ -136,6 +136,32 @@ def test_the_same_files_in_a_data_set_of_another_name_are_recognised(
         attempt(run, scored)
 
 
+def learned(run: Run, file: Path) -> None:
+    """Let the run hold the hash of a training image."""
+    content = hashlib.sha256(file.read_bytes()).hexdigest()
+    write_record(run.path / "image_hashes.json", ImageHashesRecord(train=(content,)))
+
+
+def test_the_same_file_under_another_name_in_the_same_data_set_is_recognised(
+    run_with: Any, attempt: Any, data: Path
+) -> None:
+    run = run_with(SPLITS)
+    learned(run, open_dataset(data).split("test")[0].image)
+    with refuses("LEX-DATA-1801", "The test split", "s1", "files are equal"):
+        attempt(run)
+
+
+def test_a_file_that_the_data_set_holds_in_two_splits_is_left_to_the_search_for_leaks(
+    run_with: Any, attempt: Any, data: Path
+) -> None:
+    run = run_with(SPLITS)
+    index = open_dataset(data)
+    first, scored = index.split("train")[0].image, index.split("test")[0].image
+    scored.write_bytes(first.read_bytes())
+    learned(run, first)
+    attempt(run)
+
+
 def test_a_run_that_does_not_say_is_evaluated(run_with: Any, attempt: Any) -> None:
     attempt(run_with(None))
 
