@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-#: Numbers, words, and the signs that matter: the ends of clauses, question marks, comparisons.
-PIECE = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[,;.!?\n<>\u2264\u2265=%]")
+#: Numbers, words, and the signs that matter: the ends of clauses, question marks, comparisons, "&" and "+".
+PIECE = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[,;.!?\n&+<>\u2264\u2265=%]")
 
 _WORD = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+")
 

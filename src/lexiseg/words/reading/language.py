@@ -30,6 +30,8 @@ class Language(VocabularyData):
         phrases: Word groups, and the words that grammars have for them ("more than one": multiple).
         qualifiers: Words that narrow a finding ("large"): skipped, except beside a negation.
         uncertain: What makes a statement uncertain ("possible", "cannot exclude").
+        requests: Those of `uncertain` that say what was asked before the images were made ("indication").
+            Their clause adds no lesion to the counted ones.
         historical: What makes a statement one about the past ("resolved").
         scope: What limits a statement or turns it round ("except", "neither").
         alternatives: Words that leave open which of two things is meant ("or"), except in a negation.
@@ -47,6 +49,7 @@ class Language(VocabularyData):
     phrases: dict[str, str] = Field(default_factory=dict)
     qualifiers: tuple[str, ...] = ()
     uncertain: tuple[str, ...] = ()
+    requests: tuple[str, ...] = ()
     historical: tuple[str, ...] = ()
     scope: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()

@@ -37,8 +37,11 @@ MEASUREMENT = "<number>"
 
 _MAX_GLUED = 5
 
+#: Signs that are read as the word "and".
+_AND_SIGNS = ("&", "+")
+
 #: Words between the numbers of one measurement: "12 x 8 mm", "4 and 6 mm".
-_JOINS = frozenset(("x", "and", "to"))
+_JOINS = frozenset(("x", "and", "to", *_AND_SIGNS))
 _LONGEST_MEASUREMENT = 6
 
 #: What a word group of the language does to the words around it.
@@ -111,6 +114,9 @@ class Lexicon:
         self._glued = (own | plurals.keys() | set(grammar.numbers)) - set(grammar.breaks)
         self._breaks = frozenset(grammar.breaks)
         self._units, self._labels = frozenset(self.language.units), frozenset(self.language.labels)
+        keyword = [self._exact.get(word, word) for word in vocabulary.keyword.singular.lower().split()]
+        #: Pairs of nouns that name what is segmented: ("polyp", "area").
+        self.compounds = frozenset(pair for pair in pairwise(keyword) if nouns.issuperset(pair))
         #: Words that end a mention.
         self.nouns = frozenset(nouns)
         #: Words without meaning for any factor.
@@ -208,6 +214,8 @@ class Lexicon:
         letters = found.lower()
         if letters in "<>=%\u2264\u2265":
             return [Token(found=found, word=None, piece=0, foreign=True)]
+        if letters in _AND_SIGNS:
+            return [Token(found=found, word="and", piece=0)]
         if letters == "?":
             return [Token(found=found, word=",", piece=0, cue="uncertain")]
         if not any(character.isalnum() for character in found):

@@ -19,8 +19,11 @@ class Mention:
         negated: Whether it states that there is no lesion.
         within_negation: Whether a negation before it may hold for it too: "no lesion in left lung and lower
             right lung" has two meanings, and so has "no lesion in left lung, lower right lung".
+        affirmed: Whether words for a lesion, which no negation holds for, may speak of it: "left lung clear
+            and right lung infected".
         region_first: Whether the region was named before the terms ("left lower lung").
         joined: Whether terms of later words in a list were added: "right upper, middle and lower lobe".
+        parted: Whether terms after its noun were added within one clause: "left lung lower zone".
         listed: Whether terms after the first ones were added within one clause: "left upper and lower lobe".
         unclear: Why it is open which regions it speaks of; empty if that is clear.
     """
@@ -31,8 +34,10 @@ class Mention:
     noun: bool = False
     negated: bool = False
     within_negation: bool = False
+    affirmed: bool = False
     region_first: bool = False
     joined: bool = False
+    parted: bool = False
     listed: bool = False
     unclear: str = ""
 
@@ -49,6 +54,7 @@ class Mention:
     def add_terms(self, mention: Mention) -> None:
         """Take the terms of a mention without a region."""
         self.listed |= bool(self.terms)
+        self.parted |= self.noun
         self.tokens += mention.tokens
         self.terms += mention.terms
         self.noun |= mention.noun
@@ -57,3 +63,4 @@ class Mention:
         """Take the negation of a mention without a region."""
         self.tokens += mention.tokens
         self.negated = True
+        self.unclear = self.unclear or mention.unclear

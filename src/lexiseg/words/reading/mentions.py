@@ -8,6 +8,7 @@ from lexiseg.words.grammar import Grammar, SubsetRule
 from lexiseg.words.reading.both_words import BothWords, Reach
 from lexiseg.words.reading.lexicon import Lexicon, Token
 from lexiseg.words.reading.mention import Mention
+from lexiseg.words.reading.negation_reach import NegationReach
 from lexiseg.words.reading.part_lists import OF, PartLists
 
 
@@ -31,12 +32,15 @@ class MentionScanner:
         self._regions |= {word: list(rules) for word in grammar.every_region}
         self._everywhere = [name for name, rule in rules.items() if not rule.region]
         self._nouns = {noun for rule in rules.values() for noun in rule.nouns}
+        self._reach = NegationReach(grammar, lexicon, regions=self._single_regions)
         self._both = BothWords(grammar, lexicon, regions=self._single_regions, nouns=self._nouns)
         self._terms = set(grammar.expand)
         for rule in rules.values():
             self._terms.update(word for sets in rule.sets for entry in sets for word in entry)
         places = self._regions.keys() | self._terms | self._nouns
-        self._lists = PartLists(grammar, lexicon, places=places, regions=self._single_regions)
+        self._lists = PartLists(
+            grammar, lexicon, places=places, regions=self._single_regions, terms=self._terms
+        )
 
     def scan(self, tokens: Sequence[Token]) -> list[Mention]:
         """Return the mentions of a sentence in order; other words are left out."""
@@ -89,7 +93,9 @@ class MentionScanner:
             if token.word == "and" and not current.tokens:
                 # An empty mention separates what follows from the words before "and".
                 done.append(Mention(tokens=[token]))
-            elif token.word == "and" and self._complete(current, follows_region=follows_region):
+            elif token.word == "and" and self._complete(
+                current, tokens[place + 1 :], follows_region=follows_region
+            ):
                 finish()
             else:
                 self._add(current, token, both.get(place, "every"))
@@ -103,13 +109,16 @@ class MentionScanner:
                 if token.word in self._nouns or other_noun:
                     finish()
         finish()
+        self._reach.limit(done, tokens)
         return self._attach(done)
 
-    def _complete(self, mention: Mention, *, follows_region: bool) -> bool:
+    def _complete(self, mention: Mention, following: Sequence[Token], *, follows_region: bool) -> bool:
         """Return whether "and" ends a mention: "lower left and ...", "left lung clear and ..."."""
         if mention.regions and mention.terms:
             return not self._everywhere
-        return follows_region and mention.negated and not (mention.regions or mention.terms)
+        if mention.regions:
+            return self._reach.ends_before(mention.tokens, following)
+        return follows_region and mention.negated and not mention.terms
 
     def _negated_after(self, tokens: Sequence[Token]) -> bool:
         """Return whether the next word with a meaning is a negation."""
@@ -121,6 +130,10 @@ class MentionScanner:
         new_region = word in self._single_regions and not set(self._regions[word]) <= set(mention.regions)
         if new_region and mention.regions and self._ends_with_term(mention):
             mention.unclear = "leaves open which part lies in which region"
+        if new_region and not mention.regions and self._lists.ends_before(mention.tokens):
+            mention.unclear = "leaves open which part lies in which region"
+        if new_region and mention.regions and self._reach.infected(mention.tokens):
+            mention.unclear = "leaves open what belongs to which region"
         mention.tokens.append(token)
         if word in self._negations:
             mention.negated = True
@@ -154,8 +167,7 @@ class MentionScanner:
             bare = bool(kept) and kept[-1].noun and not (kept[-1].regions or kept[-1].terms)
             if bare and mention.negated and not (mention.regions or mention.terms):
                 # "the lungs are clear"
-                kept[-1].tokens += mention.tokens
-                kept[-1].negated = True
+                kept[-1].deny(mention)
                 continue
             if before is not None and not mention.regions:
                 open_both = mention.unclear and before.terms
@@ -178,7 +190,7 @@ class MentionScanner:
         """Return whether the first words of a mention may belong to the region before it.
 
         They may in "left lung clear right lung", not in "lower left lung no lesion in right lung", where "in"
-        joins them to the region after them.
+        joins them to the region after them. It does not join "clear" to it: "left lung clear in contrast".
         """
         words = [token.word for token in mention.tokens]
         first = next((place for place, word in enumerate(words) if word in self._single_regions), 0)
@@ -188,7 +200,12 @@ class MentionScanner:
             if (word in self._negations and not before.negated)
             or (word in self._terms and not (before.terms or before.negated))
         ]
-        return bool(claims) and not OF & set(words[claims[0] : first])
+        if not claims:
+            return False
+        between = words[claims[0] : first]
+        # "left lung not infected (opacity in the right lung)"
+        twice = not before.terms and sum(word in self._objects for word in between) > 1
+        return twice or bool(self._clean & set(between)) or not OF & set(between)
 
     @staticmethod
     def _continues(before: Mention, mention: Mention) -> bool:

@@ -29,12 +29,23 @@ class PartLists:
         lexicon: Its words.
         places: Words for regions, their parts and their nouns.
         regions: Those that name one region ("left").
+        terms: Those that name a part ("lower").
     """
 
-    def __init__(self, grammar: Grammar, lexicon: Lexicon, *, places: Set[str], regions: Set[str]) -> None:
+    def __init__(
+        self,
+        grammar: Grammar,
+        lexicon: Lexicon,
+        *,
+        places: Set[str],
+        regions: Set[str],
+        terms: Set[str],
+    ) -> None:
         self._fillers = lexicon.fillers
+        self._nouns = lexicon.nouns
         self._places = places | lexicon.fillers | {"and"}
         self._regions = regions
+        self._terms = terms
         self._negations = frozenset(grammar.negations)
         self._lesions = frozenset(grammar.lesions)
         self._objects = frozenset((*grammar.lesions, *grammar.states))
@@ -42,6 +53,12 @@ class PartLists:
     def only_places(self, tokens: Sequence[Token]) -> bool:
         """Return whether words name places and nothing else: "left lower lung"."""
         return all(token.word in self._places and token.word not in self._objects for token in tokens)
+
+    def ends_before(self, tokens: Sequence[Token]) -> bool:
+        """Return whether parts at the start of a mention may lie elsewhere: "lower with right lung"."""
+        words = [token.word for token in tokens]
+        last = max((place for place, word in enumerate(words) if word in self._terms), default=len(words))
+        return "with" in words[last:]
 
     def join(self, mentions: Sequence[Mention], tokens: Sequence[Token]) -> list[Mention]:
         """Join the parts of a list to the region at its start: "right upper, middle and lower lobe".
@@ -65,15 +82,59 @@ class PartLists:
                     # "right upper and middle lobe are clear"
                     before.deny(mention)
                     continue
-            if mention.listed and not mention.negated and self._open_list(mention, following, tokens):
+            if not mention.negated and self._open_list(mention, following, tokens):
                 mention.unclear = _OPEN
+            if before is not None and self._continues_list(before, mention, tokens):
+                mention.unclear = mention.unclear or _OPEN
             kept.append(mention)
         return kept
 
     def _open_list(self, mention: Mention, following: Sequence[Mention], tokens: Sequence[Token]) -> bool:
         """Return whether a part of a mention may lie elsewhere: "left lower and upper lobe on the right"."""
+        if not mention.listed:
+            single = bool(mention.terms) and len(mention.regions) == 1
+            return single and self._shared(mention, following, tokens)
         claim = self._claim(mention.regions, mention, following, tokens)
         return claim != "none" or _names_other(mention.tokens)
+
+    def _shared(self, mention: Mention, following: Sequence[Mention], tokens: Sequence[Token]) -> bool:
+        """Return whether a region without parts may claim those before it: "left lung: lower zone right".
+
+        It does not in "left lung: lower zone, right lung infected".
+        """
+        if self._followed_by_other(mention, tokens, listed=False):
+            return True
+        region = following[0] if following else None
+        if region is None or region.terms or not set(region.regions) - set(mention.regions):
+            return False
+        if region.tokens[0].word in OF:
+            return True
+        gap = _between(mention, region, tokens)
+        apart = any(token.ends_clause or token.word == "and" for token in (*gap, region.tokens[0]))
+        if apart and not mention.parted:
+            # "left lower zone, right"
+            return False
+        if any(token.ends_clause for token in gap):
+            ended = any(token.found in _ENDS_STATEMENT for token in gap)
+            return not (ended or region.noun or self._stands_alone(region, gap, tokens))
+        denied = region.negated or (len(following) > 1 and self._denies_alone(following[1]))
+        infected = any(token.word in self._objects for token in _rest(region, tokens))
+        return not (region.noun and (apart or denied or infected))
+
+    def _continues_list(self, before: Mention, mention: Mention, tokens: Sequence[Token]) -> bool:
+        """Return whether the first parts of a mention may go on with the list before it.
+
+        They may in "left lung upper, middle and lower right lung" and "left lung upper, lower right clear",
+        not in "left upper lobe, middle and lower right lobe" and "left upper, lower right".
+        """
+        if len(before.regions) != 1 or not (before.region_first and before.terms) or before.negated:
+            return False
+        if not mention.terms or mention.region_first or not set(mention.regions) - set(before.regions):
+            return False
+        closed = before.tokens[-1].word not in self._terms
+        comma = all(t.found == "," or t.word in self._fillers for t in _between(before, mention, tokens))
+        listed = any(token.word == "and" for token in mention.tokens)
+        return comma and not closed and (listed or mention.negated)
 
     def _goes_on(self, before: Mention, between: Sequence[Token], mention: Mention) -> bool:
         """Return whether a mention of parts goes on with one region.
@@ -99,6 +160,9 @@ class PartLists:
             following[0].tokens[:0], following[0].terms[:0] = parts.tokens, parts.terms
             following[0].region_first = False
             return
+        other = bool(following) and bool(set(following[0].regions) - set(before.regions))
+        if claim == "none" and other and self._list_is_open(parts, following[0], tokens):
+            claim = "open"
         if claim != "none" or _names_other([*_between(before, parts, tokens), *parts.tokens]):
             before.unclear = _OPEN
         before.add_terms(parts)
@@ -131,6 +195,14 @@ class PartLists:
         denied = len(following) > 1 and self._denies_alone(following[1])
         lesions_only = all(token.word in self._objects for token in gap)
         return "later" if lesions_only and not denied and self._is_bare(region) else "open"
+
+    def _list_is_open(self, parts: Mention, region: Mention, tokens: Sequence[Token]) -> bool:
+        """Return whether a list without nouns may end with another region: "mid, inferior right lobe"."""
+        if parts.noun or region.region_first or not region.terms:
+            return False
+        gap = _between(parts, region, tokens)
+        joined = all(token.found == "," or token.word in self._places for token in gap)
+        return joined and all(token.word != "and" for token in parts.tokens)
 
     def _claim_of_parts(self, region: Mention, gap: Sequence[Token]) -> Claim:
         """Return whether the parts before a region with parts of its own may lie in it.
@@ -172,22 +244,25 @@ class PartLists:
         apart = region.noun or any(token.found in _ENDS_STATEMENT for token in gap)
         return apart and (region.negated or any(word in self._objects for word in words))
 
-    def _followed_by_other(self, parts: Mention, tokens: Sequence[Token]) -> bool:
+    def _followed_by_other(self, parts: Mention, tokens: Sequence[Token], *, listed: bool = True) -> bool:
         """Return whether the words after parts may name another region in words for the other side.
 
         They may in "upper zone of the other lung" and in "upper zone, contralateral", not in "upper zone and
-        no lesion elsewhere".
+        no lesion elsewhere". Without a list, a word that cannot be read stands for the other side only in
+        "upper zone, the contralateral lung".
         """
         after = [token for token in tokens if token.piece > parts.tokens[-1].piece]
         ends = self._negations | {"and", ","}
         rest = list(takewhile(lambda token: token.word not in ends, after))
-        if _names_other(rest):
+        if _names_other(rest) if listed else any(token.cue == "elsewhere" for token in rest):
             return True
         if rest == after or not after[len(rest)].ends_clause:
             return False
         clause = list(takewhile(lambda token: not token.ends_clause, after[len(rest) + 1 :]))
         known = [token for token in clause if token.word is not None]
-        return _names_other(clause) and self.only_places(known)
+        named = listed or any(t.cue == "elsewhere" or t.word in self._nouns for t in known)
+        own = any(token.word in self._regions for token in known)
+        return named and not own and _names_other(clause) and self.only_places(known)
 
     def _named_after(self, mention: Mention) -> bool:
         """Return whether the region stands after its parts, with "of": "upper lobe of the right lung"."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from lexiseg.words.description import UNKNOWN
 from lexiseg.words.grammar import ChoiceRule, CountRule, Grammar, SentenceRule
+from lexiseg.words.reading.counted_nouns import other_nouns
 from lexiseg.words.reading.lexicon import Lexicon, Token, text_of
 from lexiseg.words.reading.statements import is_number, negated_places
 from lexiseg.words.text import split_words
@@ -50,9 +51,11 @@ def match_choice(
 def match_count(rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexicon: Lexicon) -> PhraseMatch:
     """Return the phrase for the number in front of the noun; unknown without a number or for several.
 
-    Two numbers may count the same lesions or different ones, so "one polyp here, one polyp there" is unknown.
+    Two numbers may count the same lesions or different ones, so "one polyp here, one polyp there" is unknown,
+    and so is "one polyp and a lesion".
     """
-    matches = [_count(rule, span, grammar) for span in _counted_spans(rule, tokens, grammar, lexicon)]
+    spans = list(_counted_spans(rule, tokens, grammar, lexicon))
+    matches = [_count(rule, span, grammar) for span in spans]
     negated = [tokens[place] for place in negated_places(tokens, grammar, lexicon)]
     for match in matches:
         if any(token is other for token in match.tokens for other in negated):
@@ -68,8 +71,14 @@ def match_count(rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexi
     if len({match.index for match in matches}) > 1:
         return PhraseMatch(tokens=several, problem=f"contradictory: {said}")
     # Only the phrase without an upper limit is true for the sum too: "two here, two there" is multiple.
-    if len(matches) > 1 and matches[0].index < len(rule.at_least) - 1:
+    if matches[0].index == len(rule.at_least) - 1:
+        return matches[0]
+    if len(matches) > 1:
         return PhraseMatch(tokens=several, problem=f"{said} may count the same or different ones")
+    others = other_nouns(rule, tokens, grammar, lexicon, counted=spans[0])
+    if others:
+        problem = f"'{text_of(others)}' may not be counted in {said}"
+        return PhraseMatch(tokens=[*several, *others], problem=problem)
     return matches[0]
 
 

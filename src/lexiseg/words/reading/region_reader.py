@@ -163,6 +163,9 @@ class RegionReader:
         for mention in denied:
             if not scanner.denies_the_rest(mention) and any(state.has_lesion for state in states.values()):
                 _doubt(states.values(), f"'{text_of(mention.tokens)}' contradicts the rest")
+            if scanner.denies_the_rest(mention) and not any(state.mentioned for state in states.values()):
+                # "One infected area, no lesion elsewhere"
+                _doubt(states.values(), f"'{text_of(mention.tokens)}' does not say which region is meant")
             for state in states.values():
                 if not state.mentioned:
                     state.tokens, state.said, state.denied = list(mention.tokens), [_NONE], True
@@ -197,7 +200,7 @@ class RegionReader:
         text = text_of(mention.tokens)
         state.tokens += mention.tokens
         state.joined = text if mention.joined else state.joined
-        no_lesion = mention.negated or (mention.within_negation and not mention.terms)
+        no_lesion = mention.negated or (mention.within_negation and not (mention.terms or mention.affirmed))
         state.denied |= no_lesion
         if mention.unread:
             unread = ", ".join(f"'{token.found}'" for token in mention.unread)

@@ -10,6 +10,7 @@ from lexiseg.printable import counted
 from lexiseg.words.description import UNKNOWN, Description, Reading, Repair, Side
 from lexiseg.words.factor import Factor
 from lexiseg.words.grammar import ChoiceRule, CountRule, SentenceRule, SubsetRule
+from lexiseg.words.reading.counted_nouns import other_nouns
 from lexiseg.words.reading.lexicon import Lexicon, Token, repairs_of, text_of
 from lexiseg.words.reading.line_breaks import BreakReader, Layout
 from lexiseg.words.reading.phrase_matches import PhraseMatch, match_choice, match_count, match_sentence
@@ -202,8 +203,19 @@ class _ReportReader:
             lesion = any(token.word in self._lexicon.nouns for token in clause.words)
             for name, match in matches.items():
                 spoken = bool(spoken_of[name].tokens) or (lesion and self._regions.is_empty(name, match))
+                spoken = spoken or self._names_uncounted(name, clause, match)
                 if match.index != UNKNOWN and spoken:
                     matches[name] = PhraseMatch(tokens=match.tokens, problem=clause.reason)
+
+    def _names_uncounted(self, name: str, clause: Clause, match: PhraseMatch) -> bool:
+        """Return whether a clause names a lesion that a stated number may not count."""
+        rule = self._vocabulary.factor(name).read
+        if not isinstance(rule, CountRule) or match.index == len(rule.at_least) - 1:
+            return False
+        if any(token.found.lower() in self._lexicon.language.requests for token in clause.words):
+            return False
+        grammar = self._vocabulary.grammar
+        return bool(other_nouns(rule, clause.tokens, grammar, self._lexicon, counted=match.tokens))
 
     def _unknown_factors(self, matches: Mapping[str, PhraseMatch]) -> Iterator[str]:
         """Yield why factors are unknown; without lesions, count and laterality need no reason."""

@@ -1,0 +1,159 @@
+"""How far a negation reaches within a clause: "left lung clear and right lung infected"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from itertools import dropwhile, takewhile
+
+from lexiseg.words.grammar import Grammar
+from lexiseg.words.reading.lexicon import Lexicon, Token
+from lexiseg.words.reading.mention import Mention
+
+#: Words between "free" and what a region is free of.
+_FREE_OF = frozenset(("of", "from"))
+
+#: Words that join two nouns which one negation holds for: "no area of infection", "no opacity or infection".
+_JOINS_NOUNS = frozenset(("of", "or", "nor", "and"))
+
+
+_OPEN = "leaves open what is negated"
+
+
+class NegationReach:
+    """Finds the words for lesions that a negation beside them may not hold for.
+
+    Args:
+        grammar: The grammar.
+        lexicon: Its words.
+        regions: Words that name one region ("left").
+    """
+
+    def __init__(self, grammar: Grammar, lexicon: Lexicon, *, regions: Set[str]) -> None:
+        self._negations = frozenset(grammar.negations)
+        self._clean = self._negations & set(lexicon.language.clean)
+        self._states = frozenset(grammar.states)
+        self._objects = self._states | frozenset(grammar.lesions)
+        self._regions = regions
+
+    def ends_before(self, tokens: Sequence[Token], following: Sequence[Token]) -> bool:
+        """Return whether a statement about a region ends before "and".
+
+        It does in "left normal and ...", "left infected and ..." and "no lesion on the left and opacity on
+        the right", not in "no lesion in left and right lung".
+
+        Args:
+            tokens: The words before "and".
+            following: The words after it.
+        """
+        words = self._after_region(tokens)
+        if self.infected(tokens) or any(word in self._negations for word in words):
+            return True
+        if not any(token.word in self._negations for token in tokens):
+            return False
+        before_region = takewhile(lambda token: token.word not in self._regions, following)
+        return any(token.word in self._objects for token in before_region)
+
+    def infected(self, tokens: Sequence[Token]) -> bool:
+        """Return whether words for a lesion stand behind a region: "left infected"."""
+        return any(word in self._objects for word in self._after_region(tokens))
+
+    def _after_region(self, tokens: Sequence[Token]) -> list[str | None]:
+        """Return the words after the first region."""
+        return [token.word for token in dropwhile(lambda token: token.word not in self._regions, tokens)]
+
+    def limit(self, mentions: Sequence[Mention], tokens: Sequence[Token]) -> None:
+        """Mark the mentions of a clause for which it is open whether a negation holds.
+
+        Args:
+            mentions: The mentions.
+            tokens: The words of the clause.
+        """
+        end = -1
+        for place, mention in enumerate(mentions):
+            if self._denied_after_lesion(mentions, place, tokens):
+                mention.unclear = _OPEN
+            if mention.negated:
+                end = mention.tokens[-1].piece
+            rest = takewhile(
+                lambda token: token.word not in self._negations,
+                (token for token in tokens if token.piece > end),
+            )
+            affirmed = mention.within_negation or mention.negated
+            affirmed = affirmed and any(token.word in self._objects for token in rest)
+            mention.affirmed = affirmed and not mention.negated
+            # "No lesion in left and right lung is infected" may deny a lesion of one lung only.
+            several = len(mention.regions) > 1 and (affirmed or self._ends_with_lesion(mention.tokens))
+            stands_between = self._stands_between(mention.tokens)
+            if mention.negated and (several or stands_between or self._has_open_object(mention.tokens)):
+                mention.unclear = _OPEN
+
+    def _denied_after_lesion(self, mentions: Sequence[Mention], place: int, tokens: Sequence[Token]) -> bool:
+        """Return whether a lesion may lie in a denied region: "opacity right and left lung clear"."""
+        mention = mentions[place]
+        following = mentions[place + 1] if place + 1 < len(mentions) else None
+        denied = mention.negated or (
+            following is not None and following.negated and not (following.regions or following.terms)
+        )
+        if not denied or len(mention.regions) < 2:
+            return False
+        start = mention.tokens[0].piece
+        negated = {t.piece for other in mentions[:place] if other.negated for t in other.tokens}
+        before = (token for token in tokens if token.piece < start and token.piece not in negated)
+        return any(token.word in self._objects for token in before)
+
+    def _ends_with_lesion(self, tokens: Sequence[Token]) -> bool:
+        """Return whether a second lesion follows the last region: "no lesion left and right opacity"."""
+        words = [token.word for token in tokens]
+        places = [place for place, word in enumerate(words) if word in self._regions]
+        if not places or not any(word in self._objects for word in words[: places[0]]):
+            return False
+        behind = takewhile(lambda word: word not in self._negations, words[places[-1] :])
+        return any(word in self._objects for word in behind)
+
+    def _stands_between(self, tokens: Sequence[Token]) -> bool:
+        """Return whether negations stand between two regions: "right and no lesion in left lung"."""
+        kinds = [
+            "region" if token.word in self._regions else "negation"
+            for token in tokens
+            if token.word in self._regions | self._negations
+        ]
+        return "negation" in kinds and kinds[0] == kinds[-1] == "region"
+
+    def _has_open_object(self, tokens: Sequence[Token]) -> bool:
+        """Return whether a negation in a mention may not hold for a lesion after it.
+
+        It may not in "clear with opacity in the right lung" and "no lesion with opacity in the right lung".
+        Signs such as "(" and ":" are no words, so it may not in "clear opacity" and "no lesion opacity".
+        """
+        negation: str | None = None
+        denied = ""
+        before = False
+        gap: list[str | None] = []
+        for token in tokens:
+            if token.word in self._negations:
+                negation, denied, gap = token.word, "", []
+            elif token.word not in self._objects:
+                gap.append(token.word)
+            elif negation is None:
+                before = True
+            else:
+                # "infection absent on the left opacity on the right"
+                other_region = before and bool(self._regions & set(gap))
+                if other_region or not self._holds_for(negation, denied, gap):
+                    return True
+                denied, gap = token.word or "", []
+        return False
+
+    def _holds_for(self, negation: str, denied: str, gap: Sequence[str | None]) -> bool:
+        """Return whether a negation holds for a word for a lesion.
+
+        Args:
+            negation: The negation.
+            denied: The last word for a lesion that it holds for; empty if there is none.
+            gap: The words since then, or since the negation.
+        """
+        if "with" in gap:
+            return False
+        if denied:
+            return denied in self._states or bool(_JOINS_NOUNS & set(gap))
+        return negation not in self._clean or bool(gap and gap[0] in _FREE_OF)
