@@ -13,28 +13,23 @@ from lexiseg.printable import counted
 from lexiseg.runs.run import Run
 from lexiseg.systems.compact_configuration import CompactConfig
 from lexiseg.systems.configuration import CurveLogger, TrainConfig
-from lexiseg.training.checks import check_splits
 from lexiseg.training.config import make_config
 from lexiseg.training.curve_loggers import (
     MLFLOW_FOLDER,
     TENSORBOARD_FOLDER,
     WANDB_FOLDER,
-    check_logger,
 )
 from lexiseg.training.distillation import drawing_seconds
-from lexiseg.training.fit_choice import kept_pixels, settle_fit
+from lexiseg.training.fit_choice import kept_pixels
 from lexiseg.training.global_batch import check_batch_norms
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
-from lexiseg.training.plan import plan_run
-from lexiseg.training.ranks import ALONE, Ranks, check_devices, uses_cuda
+from lexiseg.training.preparation import prepare_training
+from lexiseg.training.ranks import Ranks, check_devices, uses_cuda
 from lexiseg.training.resources import settle_resources
 from lexiseg.training.step_times import step_times, training_length
-from lexiseg.training.teacher_runs import check_distillation, open_teachers
-from lexiseg.training.teacher_words import settle_teachers
 from lexiseg.training.teachers import STUDENT_TIME_SHARE
 from lexiseg.training.train import open_for_training
-from lexiseg.training.unmasked_images import take_part
 
 
 class TrainingForecast(Record):
@@ -129,23 +124,19 @@ def forecast_training(
     console = console or PrintableConsole(quiet=True)
     out = Path(out)
     config = make_config(options, config_file)
-    check_logger(config.logger)
     check_devices(config, None)
     Run.refuse_existing(out, resumable=True)
     index = open_for_training(data, config, console, resume=False)
-    check_splits(index)
-    use = take_part(index, config)
-    teachers = open_teachers(index, config, console)
-    config = settle_fit(use, config, console)
-    if teachers:
-        check_distillation(index, use, ALONE, teachers)
-    use, plan = settle_teachers(use, plan_run(use, config, console), config, console)
-    training = Training(use, plan, config, out=out, resume=False, console=console, teachers=teachers)
+    together = Ranks(size=config.devices, local_size=config.devices)
+    found = prepare_training(index, config, console, ranks=together)
+    plan, config = found.plan, found.config
+    training = Training(
+        found.use, plan, config, out=out, resume=False, console=console, teachers=found.teachers
+    )
     module = training.module()
     if config.devices > 1:
         check_batch_norms(module.network)
     pixels = kept_pixels(index, config)
-    together = Ranks(size=config.devices, local_size=config.devices)
     _, config = settle_resources(module, config, pixels=pixels, resume=False, console=console, ranks=together)
     device = "cuda" if uses_cuda(config) else "cpu"
     times = step_times(module.network, config, device=device)
@@ -154,7 +145,7 @@ def forecast_training(
     return TrainingForecast(
         data=index.name,
         images={split: len(index.split(split)) for split in ("train", "val", "test")},
-        with_mask=len(use.with_mask),
+        with_mask=len(found.use.with_mask),
         classes=index.class_names,
         model=config.model,
         preset=config.preset,

@@ -14,17 +14,15 @@ from lexiseg.console import PrintableConsole
 from lexiseg.data import open_dataset
 from lexiseg.data.leaks import refuse_leaks
 from lexiseg.data.sample import DatasetIndex
-from lexiseg.errors import LexisegError, UsageError
+from lexiseg.errors import LexisegError
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.systems.registry import get
-from lexiseg.training.checks import check_one_device, check_splits
+from lexiseg.training.checks import check_one_device
 from lexiseg.training.config import make_config
-from lexiseg.training.curve_loggers import check_logger
-from lexiseg.training.fit_choice import settle_fit
 from lexiseg.training.loop import Training
 from lexiseg.training.options import TrainOptions
-from lexiseg.training.plan import plan_run
+from lexiseg.training.preparation import prepare_training
 from lexiseg.training.ranks import (
     ALONE,
     Ranks,
@@ -34,11 +32,8 @@ from lexiseg.training.ranks import (
     rank_request,
     request_of,
 )
-from lexiseg.training.resume import continue_run, is_finished, resumed_config
+from lexiseg.training.resume import is_finished, resumed_config
 from lexiseg.training.run_lock import training_lock
-from lexiseg.training.teacher_runs import check_distillation, check_same_teachers, open_teachers
-from lexiseg.training.teacher_words import settle_teachers
-from lexiseg.training.unmasked_images import take_part
 
 
 def train(
@@ -214,26 +209,16 @@ def train_on(
         check_one_device(
             config, what="this process trains alone and takes", remedy="Set it to 1, or use `lexiseg.train`."
         )
-    check_logger(config.logger)
-    check_splits(index)
-    use = take_part(index, config)
-    teachers = open_teachers(index, config, console)
-    if not resume:
-        config = settle_fit(use, config, console)
-    plan = continue_run(use, Run.open(out), config) if resume else plan_run(use, config, console)
-    if resume:
-        check_same_teachers(Run.open(out), teachers, config)
-    if teachers:
-        check_distillation(index, use, ranks, teachers)
-    use, plan = settle_teachers(use, plan, config, console)
-    if ranks.several and plan.unmasked is not None:
-        raise UsageError(
-            "unmasked: teachers draw masks for images without one, and teachers train on one device. Train "
-            "with --devices 1, or with --unmasked leave_out.",
-            code="LEX-USE-1291",
-        )
+    found = prepare_training(index, config, console, ranks=ranks, resumed=Run.open(out) if resume else None)
     training = Training(
-        use, plan, config, out=out, resume=resume, console=console, ranks=ranks, teachers=teachers
+        found.use,
+        found.plan,
+        found.config,
+        out=out,
+        resume=resume,
+        console=console,
+        ranks=ranks,
+        teachers=found.teachers,
     )
     return training.run()
 

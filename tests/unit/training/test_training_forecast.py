@@ -117,6 +117,16 @@ def test_errors_of_the_training_are_found(
 
 
 @pytest.mark.usefixtures("seconds")
+def test_what_several_devices_cannot_train_is_found(
+    index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any], tiny_run: Run
+) -> None:
+    with refuses("LEX-USE-1291", "--devices 1"):
+        forecast_of(index, tmp_path / "run", tiny_options, devices=2, masks=0.5, unmasked="pseudo_labels")
+    with refuses("LEX-USE-1569", "--devices 1"):
+        forecast_of(index, tmp_path / "run", tiny_options, devices=2, teachers=[str(tiny_run.path)])
+
+
+@pytest.mark.usefixtures("seconds")
 def test_the_fit_is_that_of_the_training(
     index: DatasetIndex, tmp_path: Path, tiny_options: dict[str, Any], tiny_run: Run
 ) -> None:
