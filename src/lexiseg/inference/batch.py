@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +30,11 @@ from lexiseg.inference.writers.registry import make_writers, result_files, unwri
 from lexiseg.inference.writers.tar import FOLDER as ARCHIVES
 from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
+from lexiseg.printable import counted
 
 __all__ = ["DEFAULT_FORMATS", "BatchSummary", "predict_to_files"]
+
+_log = logging.getLogger(__name__)
 
 #: The formats that are written by default.
 DEFAULT_FORMATS = ("mask",)
@@ -152,8 +156,14 @@ def _begin(
     batch = Batch(folder=folder, predictor=predictor, formats=formats, targets=targets)
     can_resume = all(isinstance(writer, ResumableWriter) for writer in writers)
     with disk_errors(partial):
-        if can_resume and partial.is_file() and BatchJob.read(folder.path) == job:
-            return dataclasses.replace(batch, earlier=PartialResults(partial))
+        if partial.is_file():
+            earlier, earlier_job = PartialResults(partial), BatchJob.read(folder.path)
+            if can_resume and earlier_job == job:
+                return dataclasses.replace(batch, earlier=earlier)
+            if len(earlier):
+                lines = counted(len(earlier), "line is", "lines are")
+                why = job.difference(earlier_job) or "an output format cannot go on with earlier results"
+                _log.warning("%s: %s discarded, and the images predicted again: %s.", partial, lines, why)
         # The lines go first, so that they are never those of another job.
         partial.unlink(missing_ok=True)
     for name in result_files():
