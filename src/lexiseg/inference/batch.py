@@ -19,6 +19,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.writers.base import (
     Batch,
+    CheckingWriter,
     ImageWriter,
     ResumableWriter,
     Target,
@@ -74,13 +75,17 @@ def predict_to_files(
 
     Raises:
         DataError: `out` holds files of another origin, or changed ones, which this batch would replace.
-        UsageError: A format is unknown, another process writes to `out`, or `out` is a file or lies in one.
+        UsageError: A format is unknown or needs another engine, another process writes to `out`, or `out` is
+            a file or lies in one.
         DiskError: There is no space or no permission; nothing half-written is left.
     """
     out = Path(out)
     # Last, so that a line is written for files that are there.
     others = [writer for writer in make_writers(writers) if writer.name != RecordsWriter.name]
     chosen = make_writers((*others, RecordsWriter.name))
+    for writer in chosen:
+        if isinstance(writer, CheckingWriter):
+            writer.check(predictor)
     with owned_folder(out, earlier=earlier_outputs) as folder:
         known = (*chosen, *_unwritten(chosen, out))
         _refuse_others(folder, targets, chosen, known)
