@@ -144,6 +144,8 @@ def _say_forecast(request: PredictRequest, predictor: Predictor, inputs: Predict
         request.out,
         formats=request.formats,
         volumes=len(inputs.volumes),
+        shard=request.shard,
+        tar=request.tar,
     )
     show_result(forecast)
     for sentence in forecast.sentences():
