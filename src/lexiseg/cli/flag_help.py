@@ -1,4 +1,4 @@
-"""The help of flags: an option that takes no value shows no type of a value."""
+"""The commands and groups as typer shows and reads them: flags show no type, and no value is empty."""
 
 from __future__ import annotations
 
@@ -6,9 +6,20 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from lexiseg.cli.empty_values import refuse_empty_values
+
 
 class CommandWithFlags(TyperCommand):
-    """A command whose help shows flags without a type."""
+    """A command whose help shows flags without a type, and that refuses empty values."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line.
+
+        Raises:
+            UsageError: A value is empty.
+        """
+        refuse_empty_values(ctx.command_path, args, self.get_params(ctx))
+        return super().parse_args(ctx, args)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters of the command, as typer does."""

@@ -55,6 +55,8 @@ def run_prediction(context: typer.Context, request: PredictRequest) -> None:
         return
     if request.ray is not None:
         predictor = _on_cluster(predictor, inputs, request.ray)
+    if remote is not None:
+        remote.begin()
     say(f"Engine: {predictor.engine.description}.")
     outcome = _predict(
         PredictJob(
@@ -97,12 +99,16 @@ def _writers(request: PredictRequest) -> Sequence[str | Writer]:
 
 
 def _loaded(request: PredictRequest) -> Predictor:
-    """Load the run."""
+    """Load the run.
+
+    Raises:
+        LexisegError: It cannot be loaded, or cards are asked for and its engine cannot explain.
+    """
     from lexiseg import load
 
     # Cards look into the network, which only torch allows.
     needs_torch = "card" in request.formats and request.engine == EngineName.AUTO
-    return load(
+    predictor = load(
         request.run,
         device=request.device,
         engine="torch" if needs_torch else request.engine.value,
@@ -113,6 +119,11 @@ def _loaded(request: PredictRequest) -> Predictor:
         spacing_mm=request.spacing_mm,
         view=request.view,
     )
+    if "card" in request.formats:
+        from lexiseg.inference.explain import check_explainable
+
+        check_explainable(predictor)
+    return predictor
 
 
 def _on_cluster(predictor: Predictor, inputs: PredictInputs, address: str) -> Predictor:
@@ -128,7 +139,13 @@ def _say_forecast(request: PredictRequest, predictor: Predictor, inputs: Predict
     from lexiseg import forecast_prediction
 
     forecast = forecast_prediction(
-        predictor, inputs.images, request.out, formats=request.formats, volumes=len(inputs.volumes)
+        predictor,
+        inputs.images,
+        request.out,
+        formats=request.formats,
+        volumes=len(inputs.volumes),
+        shard=request.shard,
+        tar=request.tar,
     )
     show_result(forecast)
     for sentence in forecast.sentences():

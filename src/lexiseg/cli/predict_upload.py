@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 def remote_folder(request: PredictRequest) -> RemoteFolder | None:
     """Return the folder at a URL for all results, or for those of a shard; None for results on this computer.
 
+    Nothing is written there yet.
+
     Raises:
         DataError: The folder holds files, an upload of another command was not finished, or the URL cannot be
             reached.
@@ -69,6 +71,7 @@ def upload_finished(remote: RemoteFolder, digest: str) -> bool:
     if made is None:
         remote.begin_results()
         return False
+    remote.begin()
     say("The images were predicted before; the upload was left.")
     results = upload(remote)
     show_result({"results": results, "failed": made.failed})

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-
-import numpy as np
 
 from lexiseg.engines.engine import Engine, EngineChoice, PrecisionChoice
 from lexiseg.engines.model_file import ModelFile
@@ -16,18 +13,17 @@ from lexiseg.runs.run import Run
 #: Names of the model files in a run folder.
 ONNX_FILE, OPENVINO_FILE = "model.onnx", "model.openvino"
 
-# Passes of the probe, after one that is not counted, and images of each.
-_PASSES, _IMAGES = 2, 8
-
 
 def load_engine(
     run: Run, choice: EngineChoice = "auto", *, device: str = "cpu", precision: PrecisionChoice = "fp32"
 ) -> Engine:
     """Load the engine that computes a run.
 
-    The engine "auto" is the one whose model file the run folder holds; of two files, a short probe finds the
-    faster engine. It is torch where there is none, and on other devices than the CPU. The device "auto" is a
-    GPU where torch finds one, else the CPU; the engines without torch always compute on the CPU.
+    The engine "auto" is the one whose model file the run folder holds; of two files, it is openvino where it
+    is installed. It is torch where there is none, and on other devices than the CPU. So the same run on the
+    same installation has the same engine in each command: a batch goes on with it, and shards join.
+    The device "auto" is a GPU where torch finds one, else the CPU; the engines without torch always compute
+    on the CPU.
 
     Args:
         run: The run.
@@ -46,7 +42,7 @@ def load_engine(
     if device == "auto":
         device = "cpu" if choice in ("onnx", "openvino") else _found_device()
     if choice == "auto":
-        return _fastest(run, device, precision)
+        return _found_engine(run, device, precision)
     if choice == "torch":
         return _torch_engine(run, device)
     if device != "cpu":
@@ -67,7 +63,7 @@ def _found_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _fastest(run: Run, device: str, precision: PrecisionChoice) -> Engine:
+def _found_engine(run: Run, device: str, precision: PrecisionChoice) -> Engine:
     """Return the engine that "auto" takes, see `load_engine`."""
     has_onnx = _find(run, ONNX_FILE) is not None
     has_openvino = _find(run, OPENVINO_FILE) is not None and is_installed("openvino")
@@ -86,9 +82,8 @@ def _fastest(run: Run, device: str, precision: PrecisionChoice) -> Engine:
                 code="LEX-RUN-872",
             )
         return _torch_engine(run, device)
-    engines = [_onnx_engine(run)] if has_onnx else []
-    engines += [_openvino_engine(run, precision)] if has_openvino else []
-    return engines[0] if len(engines) == 1 else min(engines, key=lambda engine: _seconds(engine, run))
+    # Never by a measurement: another engine gives other last digits, and is another job.
+    return _openvino_engine(run, precision) if has_openvino else _onnx_engine(run)
 
 
 def _with_bf16(choice: EngineChoice) -> EngineChoice:
@@ -139,16 +134,3 @@ def _open(run: Run, name: str) -> ModelFile:
     file = ModelFile.open(path)
     file.check_run(run)
     return file
-
-
-def _seconds(engine: Engine, run: Run) -> float:
-    """Return the least time of a pass through the network."""
-    size = run.manifest.image_size
-    images = np.zeros((_IMAGES, 3, size, size), np.float32)
-    engine.run(images)
-    durations = []
-    for _ in range(_PASSES):
-        started = time.perf_counter()
-        engine.run(images)
-        durations.append(time.perf_counter() - started)
-    return min(durations)

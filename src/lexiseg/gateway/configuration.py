@@ -9,6 +9,7 @@ import regex
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     field_validator,
@@ -40,6 +41,16 @@ def _checked_title(value: str) -> str:
 AeTitle = Annotated[str, AfterValidator(_checked_title)]
 
 
+def _not_empty(value: object) -> object:
+    # An empty path would be the folder of the file, and a source removes the files that it has read.
+    if value == "":
+        raise ValueError("expected a path; got an empty text. A full stop (.) is the folder of this file")
+    return value
+
+
+SomePath = Annotated[Path, BeforeValidator(_not_empty)]
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,9 +66,9 @@ class Tls(_Settings):
             receiver with it asks every peer for a certificate.
     """
 
-    certificate: Path | None = None
-    key: Path | None = None
-    authorities: Path | None = None
+    certificate: SomePath | None = None
+    key: SomePath | None = None
+    authorities: SomePath | None = None
 
 
 class DicomSource(_Settings):
@@ -99,7 +110,7 @@ class FolderSource(_Settings):
     """
 
     kind: Literal["folder"]
-    path: Path
+    path: SomePath
     every_s: Seconds = 2.0
     settle_s: Annotated[float, Field(ge=0)] = 5.0
 
@@ -118,8 +129,8 @@ class WebAccess(_Settings):
     """
 
     url: Annotated[str, Field(pattern=r"^https?://")]
-    token_file: Path | None = None
-    user_file: Path | None = None
+    token_file: SomePath | None = None
+    user_file: SomePath | None = None
     unencrypted: bool = False
     tls: Tls | None = None
     timeout_s: Seconds = 60.0
@@ -199,7 +210,7 @@ class FolderDestination(_Settings):
     """
 
     kind: Literal["folder"]
-    path: Path
+    path: SomePath
 
 
 Destination = Annotated[
@@ -316,7 +327,7 @@ class GatewayConfiguration(_Settings):
             default one is made in the state folder.
     """
 
-    state: Path = Path("state")
+    state: SomePath = Path("state")
     sources: dict[str, Source] = {}
     rules: tuple[Rule, ...] = Field(min_length=1)
     destinations: dict[str, Destination] = {}
@@ -326,7 +337,7 @@ class GatewayConfiguration(_Settings):
     delete_after_days: Annotated[float, Field(ge=0)] | None = None
     forget_after_days: Annotated[float, Field(ge=0)] = 90.0
     monitoring: Monitoring | None = Monitoring()
-    site_key_file: Path | None = None
+    site_key_file: SomePath | None = None
 
     @model_validator(mode="after")
     def _known_while_asked_for(self) -> GatewayConfiguration:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.result import Prediction
 from lexiseg.inference.writers.base import (
     Batch,
+    CheckingWriter,
     ImageWriter,
     ResumableWriter,
     Target,
@@ -29,8 +31,11 @@ from lexiseg.inference.writers.registry import make_writers, result_files, unwri
 from lexiseg.inference.writers.tar import FOLDER as ARCHIVES
 from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
+from lexiseg.printable import counted
 
 __all__ = ["DEFAULT_FORMATS", "BatchSummary", "predict_to_files"]
+
+_log = logging.getLogger(__name__)
 
 #: The formats that are written by default.
 DEFAULT_FORMATS = ("mask",)
@@ -70,13 +75,17 @@ def predict_to_files(
 
     Raises:
         DataError: `out` holds files of another origin, or changed ones, which this batch would replace.
-        UsageError: A format is unknown, another process writes to `out`, or `out` is a file or lies in one.
+        UsageError: A format is unknown or needs another engine, another process writes to `out`, or `out` is
+            a file or lies in one.
         DiskError: There is no space or no permission; nothing half-written is left.
     """
     out = Path(out)
     # Last, so that a line is written for files that are there.
     others = [writer for writer in make_writers(writers) if writer.name != RecordsWriter.name]
     chosen = make_writers((*others, RecordsWriter.name))
+    for writer in chosen:
+        if isinstance(writer, CheckingWriter):
+            writer.check(predictor)
     with owned_folder(out, earlier=earlier_outputs) as folder:
         known = (*chosen, *_unwritten(chosen, out))
         _refuse_others(folder, targets, chosen, known)
@@ -152,8 +161,14 @@ def _begin(
     batch = Batch(folder=folder, predictor=predictor, formats=formats, targets=targets)
     can_resume = all(isinstance(writer, ResumableWriter) for writer in writers)
     with disk_errors(partial):
-        if can_resume and partial.is_file() and BatchJob.read(folder.path) == job:
-            return dataclasses.replace(batch, earlier=PartialResults(partial))
+        if partial.is_file():
+            earlier, earlier_job = PartialResults(partial), BatchJob.read(folder.path)
+            if can_resume and earlier_job == job:
+                return dataclasses.replace(batch, earlier=earlier)
+            if len(earlier):
+                lines = counted(len(earlier), "line is", "lines are")
+                why = job.difference(earlier_job) or "an output format cannot go on with earlier results"
+                _log.warning("%s: %s discarded, and the images predicted again: %s.", partial, lines, why)
         # The lines go first, so that they are never those of another job.
         partial.unlink(missing_ok=True)
     for name in result_files():

@@ -70,6 +70,18 @@ class BatchJob(FileRecord):
             formats=formats,
         )
 
+    def difference(self, earlier: BatchJob | None) -> str:
+        """Return in which points an earlier job differs, as a part of a sentence; empty where in none.
+
+        Args:
+            earlier: The job; None where it cannot be read.
+        """
+        if earlier is None:
+            return f"{JOB_FILE}, which states how, is missing or cannot be read"
+        before, now = earlier.model_dump(mode="json"), self.model_dump(mode="json")
+        points = [f"{name} was {before[name]}, now {now[name]}" for name in now if before[name] != now[name]]
+        return "; ".join(points)
+
     @classmethod
     def read(cls, out: Path) -> BatchJob | None:
         """Return the job of an unfinished batch in a folder; None where there is none that can be read.

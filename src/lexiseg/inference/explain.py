@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lexiseg.engines.torch_engine import TorchEngine
-    from lexiseg.models.prompt_trace import Phrase, PromptTrace
+    from lexiseg.models.prompt_trace import Phrase, PromptTrace, TracePrompts
 
 NO_WORDS = "This run names no words, so there are none to explain."
 NO_HEAT = "This network does not show where a phrase acts; the compact presets do."
@@ -250,14 +250,34 @@ def _trace(
     predictor: Predictor, pixels: Pixels, retrieved: dict[str, int], forced: list[Phrase]
 ) -> PromptTrace | None:
     """Return what prompts do inside the (first) network; None where it names no words."""
-    network = predictor.run.manifest.network
-    trace_prompts = get(network.model, network.preset).builders.trace_prompts
-    if predictor.run.spoken_vocabulary is None or trace_prompts is None:
+    trace_prompts = _tracer(predictor)
+    if trace_prompts is None:
         return None
     engine = _torch_engine(predictor)
     image = engine.tensor(predictor.prepare([pixels]))
     with engine.no_gradients():
         return trace_prompts(engine.network, image, retrieved=retrieved, forced=forced)
+
+
+def check_explainable(predictor: Predictor) -> None:
+    """Refuse a predictor whose predictions `explain` cannot explain, before any is made.
+
+    Args:
+        predictor: A loaded run.
+
+    Raises:
+        UsageError: Its engine does not show what is inside a network.
+    """
+    if _tracer(predictor) is not None:
+        _torch_engine(predictor)
+
+
+def _tracer(predictor: Predictor) -> TracePrompts | None:
+    """Return what traces prompts in the (first) network; None where it names no words."""
+    if predictor.run.spoken_vocabulary is None:
+        return None
+    network = predictor.run.manifest.network
+    return get(network.model, network.preset).builders.trace_prompts
 
 
 def _torch_engine(predictor: Predictor) -> TorchEngine:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +13,12 @@ from lexiseg.errors import LexisegError
 from lexiseg.inference.file_systems import is_url
 from lexiseg.inference.predictions_file import RESULTS_FILE
 from lexiseg.inference.predictor import Predictor
+from lexiseg.inference.shards import SHARD_FILE
+from lexiseg.inference.target_list import Shard
+from lexiseg.inference.volumes.volumes_file import VOLUMES_FILE
 from lexiseg.inference.writers.base import Target
-from lexiseg.inference.writers.registry import image_formats
+from lexiseg.inference.writers.registry import FORMATS
+from lexiseg.inference.writers.tar import FOLDER as ARCHIVES
 from lexiseg.json_records import Record
 from lexiseg.printable import counted
 
@@ -76,8 +82,10 @@ def forecast_prediction(
     *,
     formats: Sequence[str],
     volumes: int = 0,
+    shard: Shard | None = None,
+    tar: int | None = None,
 ) -> PredictionForecast:
-    """Return what `predict_to_files` would do; the first images are predicted, and nothing is written.
+    """Return what a prediction would do; the first images are predicted, and nothing is written.
 
     Args:
         predictor: A loaded run.
@@ -85,6 +93,8 @@ def forecast_prediction(
         out: Output folder, or its URL.
         formats: Names of output formats.
         volumes: Number of volumes that would be predicted too.
+        shard: The part of all images that `targets` are; None where they are all.
+        tar: Images of each tar archive of results; None for files.
     """
     # Images of other computers are not fetched for a forecast.
     first = [target for target in targets[: _MEASURED + 1] if target.origin is None]
@@ -101,8 +111,11 @@ def forecast_prediction(
     # The first pass through a network takes longer than the others.
     counted = seconds[1:] or seconds
     each = sum(counted) / len(counted) if counted else None
-    folders = [form.folder for form in image_formats() if form.name in formats and form.folder is not None]
-    names = {**dict.fromkeys(folders, len(targets)), RESULTS_FILE: 1}
+    files: Counter[str] = Counter()
+    if targets or not volumes:
+        files += _files_of_images(len(targets), formats, shard, tar)
+    if volumes:
+        files += _files_of_volumes(volumes, formats)
     return PredictionForecast(
         images=len(targets),
         volumes=volumes,
@@ -111,9 +124,38 @@ def forecast_prediction(
         minutes=None if each is None else each * len(targets) / 60,
         out=str(out),
         exists=not is_url(str(out)) and Path(out).is_dir(),
-        files={_inside(out, name): number for name, number in names.items()},
+        files={_inside(out, name): number for name, number in files.items()},
         unreadable=unreadable,
     )
+
+
+def _files_of_images(
+    images: int, formats: Sequence[str], shard: Shard | None, tar: int | None
+) -> Counter[str]:
+    """Return the number of files of images in each place below the output folder."""
+    chosen = [known for known in FORMATS if known.name in formats]
+    folders = [known.folder for known in chosen if known.folder is not None]
+    if tar is None:
+        files = Counter(dict.fromkeys(folders, images))
+    else:
+        files = Counter({ARCHIVES: math.ceil(images / tar)})
+    for known in chosen:
+        if known.folder is None:
+            files[f"predictions{known.suffix}"] = 1
+    files[RESULTS_FILE] = 1  # always, and last
+    if shard is None:
+        return files
+    files[SHARD_FILE] = 1
+    return Counter({f"{shard.folder}/{name}": number for name, number in files.items()})
+
+
+def _files_of_volumes(volumes: int, formats: Sequence[str]) -> Counter[str]:
+    """Return the number of files of volumes in each place below the output folder."""
+    from lexiseg.inference.volumes.batch import volume_writers
+
+    files = Counter({writer.folder: volumes for writer in volume_writers(formats)})
+    files[VOLUMES_FILE] = 1
+    return files
 
 
 def _inside(out: str | Path, name: str) -> str:

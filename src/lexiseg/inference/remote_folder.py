@@ -62,7 +62,7 @@ class MadeRecord(FileRecord):
 
 
 class RemoteFolder:
-    """A folder at a URL that a command fills.
+    """A folder at a URL that a command fills, after `begin`.
 
     Args:
         url: The folder.
@@ -88,7 +88,58 @@ class RemoteFolder:
         protocol = self._system.protocol
         protocols = {protocol} if isinstance(protocol, str) else {*protocol}
         self._shows_partial_files = not _WITH_PARTIAL_FILES.isdisjoint(protocols)
-        self._begin(command)
+        self._command = command
+        self._is_ours()
+
+    def begin(self) -> None:
+        """Mark the folders here and there, so that only the same command goes on with them.
+
+        Nothing is marked before, so that a command that is refused for its images or its run leaves nothing.
+
+        Raises:
+            DataError: As of `RemoteFolder`.
+            UsageError: There are no credentials.
+            DiskError: There is no space or no permission.
+        """
+        if self._is_ours():
+            return
+        marker = self.work / UPLOAD_FILE
+        make_folder(self.work)
+        write_text(marker, record_text(UploadRecord(id=uuid.uuid4().hex, command=self._command)))
+        with remote_errors(self.url):
+            if self._shows_partial_files:  # and has folders, other than object stores
+                self._system.makedirs(self._path, exist_ok=True)
+            self._system.pipe_file(f"{self._path}/{UPLOAD_FILE}", marker.read_bytes())
+
+    def _is_ours(self) -> bool:
+        """Return whether the same command marked the folders here and there, and was interrupted.
+
+        Raises:
+            DataError: Another command did, or the folder there holds files.
+        """
+        marker = self.work / UPLOAD_FILE
+        record = self._record(marker)
+        if record is not None and record.command != self._command:
+            raise DataError(
+                f"{self.work.absolute()} is the folder of another command for {self.url}, whose results were "
+                "not uploaded. Run that command again; to give its results up, remove this folder and the "
+                "files at the URL.",
+                code="LEX-DATA-1293",
+            )
+        theirs = f"{self._path}/{UPLOAD_FILE}"
+        with remote_errors(self.url):
+            there = self._system.exists(theirs)
+            if there and record is not None and self._system.cat_file(theirs) == marker.read_bytes():
+                return True
+            occupied = bool(self._system.find(self._path, maxdepth=1, withdirs=True))
+        if occupied:
+            of_upload = f", those of an upload that is not finished ({UPLOAD_FILE})" if there else ""
+            raise DataError(
+                f"{self.url} holds files already{of_upload}, and results at a URL replace nothing. Choose "
+                "another --out, or remove the files there.",
+                code="LEX-DATA-1294",
+            )
+        return False
 
     def made(self, inputs_sha256: str) -> MadeRecord | None:
         """Return what is known of finished results that wait for their upload; None where there are none.
@@ -121,35 +172,6 @@ class RemoteFolder:
             DiskError: There is no space or no permission.
         """
         write_text(self.work / MADE_FILE, record_text(record))
-
-    def _begin(self, command: str) -> None:
-        """Mark the folders here and there, or check that an interrupted command marked them."""
-        marker = self.work / UPLOAD_FILE
-        record = self._record(marker)
-        if record is not None and record.command != command:
-            raise DataError(
-                f"{self.work.absolute()} holds the results of another command for {self.url}, which were not "
-                "uploaded. Run that command again, or remove the folder.",
-                code="LEX-DATA-1293",
-            )
-        theirs = f"{self._path}/{UPLOAD_FILE}"
-        with remote_errors(self.url):
-            there = self._system.exists(theirs)
-            is_ours = there and record is not None and self._system.cat_file(theirs) == marker.read_bytes()
-            occupied = not is_ours and bool(self._system.find(self._path, maxdepth=1, withdirs=True))
-        if occupied:
-            raise DataError(
-                f"{self.url} holds files already, and results at a URL replace nothing. Choose another "
-                "--out.",
-                code="LEX-DATA-1294",
-            )
-        if not is_ours:
-            make_folder(self.work)
-            write_text(marker, record_text(UploadRecord(id=uuid.uuid4().hex, command=command)))
-            with remote_errors(self.url):
-                if self._shows_partial_files:  # and has folders, other than object stores
-                    self._system.makedirs(self._path, exist_ok=True)
-                self._system.pipe_file(theirs, marker.read_bytes())
 
     def upload(self) -> int:
         """Upload all results, the lists of them last, and remove the folder of this computer.

@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 
 from lexiseg.cli import predict_run
 from lexiseg.cli.app import app
-from lexiseg.errors import LexisegError
+from lexiseg.errors import LexisegError, ResourceError
 from threshold_predictor import Thresholds, write_image
+
+LOADED = predict_run._loaded
 
 
 class Counting(Thresholds):
@@ -116,3 +118,34 @@ def test_failures_of_before_are_no_success(images: Path) -> None:
     assert result.exception.code == "LEX-PART-1831"
     assert "1 image, volume or output failed" in str(result.exception)
     assert uploaded(images) == ["a.png", "broken.png"]
+
+
+@pytest.mark.parametrize("mistake", ["a path", "the run", "the engine", "the cluster"])
+def test_a_mistake_leaves_no_mark_of_an_upload(
+    images: Path, monkeypatch: pytest.MonkeyPatch, mistake: str
+) -> None:
+    out = images.parent / "out"
+    line = ["predict", "covid-xray", str(images), "--out", f"file://{out.as_posix()}"]
+    codes = {
+        "a path": "LEX-DATA-099",
+        "the run": "LEX-RUN-",
+        "the engine": "LEX-USE-870",
+        "the cluster": "LEX-",
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(predict_run, "_loaded", LOADED)
+        wrong = {"a path": [*line[:2], "imgz", *line[3:]], "the run": [line[0], "covid-xrai", *line[2:]]}
+        more = {"the engine": ["--engine", "onnx", "--explain"], "the cluster": ["--ray", "127.0.0.1:1"]}
+        if mistake == "the cluster":
+            patch.setattr(predict_run, "_on_cluster", no_cluster)
+        refused = CliRunner().invoke(app, wrong.get(mistake, line) + more.get(mistake, []))
+    assert isinstance(refused.exception, LexisegError)
+    assert refused.exception.code.startswith(codes[mistake])
+    assert list(Path().iterdir()) == []
+    assert not out.exists()
+    assert CliRunner().invoke(app, line).exit_code == 0
+    assert uploaded(images) == ["a.png"]
+
+
+def no_cluster(*_: object) -> None:
+    raise ResourceError("There is no cluster.", code="LEX-RES-007")

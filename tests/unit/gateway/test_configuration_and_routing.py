@@ -52,6 +52,12 @@ def test_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
         ({"rules": [{**RULE, "description": "("}]}, ["regular expression"]),
         ({"sources": {"a": {"kind": "dicom", "allow": []}}}, ["allow"]),
         ({"sources": {"a": {"kind": "dicom", "allow": ["P"], "tls": {}}}}, ["certificate"]),
+        (
+            {"sources": {"a": {"kind": "folder", "path": ""}}},
+            ["sources.a", "path", "expected a path", "empty"],
+        ),
+        ({"state": ""}, ["state", "expected a path", "empty"]),
+        ({"site_key_file": ""}, ["site_key_file", "expected a path", "empty"]),
         ({"sources": {"a": {"kind": "ftp"}}}, ["expected one of dicom, folder, dicomweb"]),
         ({"destinations": {"out": {"kind": "dicom", "host": "h", "port": 0, "ae_title": "A"}}}, ["port"]),
         ({"destinations": {"out": {"kind": "dicomweb", "url": "archive"}}}, ["url"]),

@@ -29,9 +29,14 @@ from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.overlay import draw_heat
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.targets import find_targets
+from lexiseg.inference.volumes.batch import predict_volumes_to_files
+from lexiseg.inference.volumes.targets import find_volumes
+from lexiseg.inference.writers.tar import into_archives
 from lexiseg.systems.cotexnet.compact_prompt_trace import trace_prompts as trace_cotexnet
 from lexiseg.systems.registry import get
 from refusals import refuses
+from threshold_predictor import write_image
+from volume_files import ct_series
 
 FACTORS = ("laterality", "count", "left", "right")
 
@@ -423,3 +428,33 @@ def test_heat_is_light_where_it_acts() -> None:
     assert picture[20, 4].sum() > picture[20, 55].sum() + 100
     assert len(set(picture[20, 55].tolist())) == 1  # grey and dimmed where nothing acts
     assert picture[20, 55, 0] < 100
+
+
+class TestAnotherEngine:
+    """What cannot be explained is refused before a file of an earlier prediction is touched."""
+
+    @pytest.mark.parametrize("tar", [None, 5])
+    def test_earlier_results_of_images_stay(self, tmp_path: Path, tar: int | None) -> None:
+        write_image(tmp_path / "a.png")
+        out, targets = tmp_path / "out", find_targets([tmp_path / "a.png"])
+        predictor = Predictor("covid-xray", PredictionOptions(engine="onnx"))
+        predict_to_files(predictor, targets, out)
+        before = files(out)
+        writers = ("card",) if tar is None else into_archives(("card",), tar)
+        with refuses("LEX-USE-870", "onnx"):
+            predict_to_files(predictor, targets, out, writers=writers)
+        assert files(out) == before
+
+    def test_earlier_results_of_volumes_stay(self, tmp_path: Path) -> None:
+        ct_series(tmp_path / "ct")
+        out, targets = tmp_path / "out", find_volumes([tmp_path / "ct"]).targets
+        predictor = Predictor("covid-xray", PredictionOptions(engine="onnx"))
+        predict_volumes_to_files(predictor, targets, out)
+        before = files(out)
+        with refuses("LEX-USE-870", "onnx"):
+            predict_volumes_to_files(predictor, targets, out, formats=("nifti", "card"))
+        assert files(out) == before
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from lexiseg.inference.forecast import forecast_prediction
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.targets import find_targets
 from lexiseg.runs.run import Run
+from volume_files import ct_series
 
 
 class Clock:
@@ -74,3 +76,51 @@ def test_the_command(made: tuple[Run, nn.Module], images: list[Path], tmp_path: 
     assert json.loads(done.stdout)["images"] == 5
     assert "5 images would be predicted" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def stated(*line: object) -> dict[str, int]:
+    done = CliRunner().invoke(app, ["predict", *map(str, line), "--dry-run", "--json"])
+    assert done.exit_code == 0, done.output
+    found: dict[str, int] = json.loads(done.stdout)["files"]
+    return found
+
+
+def written(out: Path) -> dict[str, int]:
+    """Return the number of files in each folder, as a forecast has them: files beside folders alone."""
+    found: Counter[str] = Counter()
+    for path in out.rglob("*"):
+        if path.is_file() and not path.name.startswith("."):
+            is_list = path.suffix in (".jsonl", ".parquet", ".json")
+            found[str(path if is_list else path.parent)] += 1
+    return dict(found)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--write", "mask,overlay"],
+        ["--write", "parquet"],
+        ["--shard", "1/2", "--tar", "2", "--write", "mask,parquet"],
+        ["--shard", "2/2"],
+    ],
+    ids=" ".join,
+)
+def test_the_stated_files_are_those_of_the_command(
+    made: tuple[Run, nn.Module], images: list[Path], tmp_path: Path, options: list[str]
+) -> None:
+    line = [str(made[0].path), *map(str, images), "-o", str(tmp_path / "out"), *options]
+    forecast = stated(*line)
+    done = CliRunner().invoke(app, ["predict", *line])
+    assert done.exit_code == 0, done.output
+    assert forecast == written(tmp_path / "out")
+
+
+def test_the_stated_files_of_volumes(made: tuple[Run, nn.Module], images: list[Path], tmp_path: Path) -> None:
+    ct_series(tmp_path / "ct")
+    for more, parts in (([], ["nifti", "overlays"]), (images[:1], ["nifti", "overlays", "masks"])):
+        out = tmp_path / f"out{len(parts)}"
+        line = [made[0].path, tmp_path / "ct", *more, "-o", out, "--write", "mask,overlay"]
+        forecast = stated(*line)
+        assert CliRunner().invoke(app, ["predict", *map(str, line)]).exit_code == 0
+        assert forecast == written(out)
+        assert set(parts) <= {Path(name).name for name in forecast}

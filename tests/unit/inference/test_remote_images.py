@@ -218,6 +218,9 @@ class TestResults:
 
     def test_they_are_uploaded(self, images: Path, memory: Any, expected: dict[str, bytes]) -> None:
         remote = RemoteFolder("memory://bucket/out/", command="c")
+        assert not memory.exists("/bucket/out")
+        assert list(Path().iterdir()) == []
+        remote.begin()
         assert memory.exists(f"/bucket/out/{UPLOAD_FILE}")
         predict([images], remote.work)
         assert remote.upload() == 4
@@ -230,6 +233,7 @@ class TestResults:
 
     def test_an_interrupted_upload_goes_on(self, images: Path, memory: Any) -> None:
         remote = RemoteFolder("memory://bucket/out", command="c")
+        remote.begin()
         predict([images], remote.work)
         remote.finish_results(MadeRecord(inputs_sha256="inputs", failed=1))
         memory.pipe_file("/bucket/out/masks/a.png", b"half")
@@ -243,9 +247,17 @@ class TestResults:
 
     def test_another_upload_is_not_joined(self, memory: Any) -> None:
         remote = RemoteFolder("memory://bucket/out", command="c")
+        remote.begin()
         remote.work.rename("elsewhere")
-        with refuses("LEX-DATA-1294", "holds files"):
+        with refuses("LEX-DATA-1294", "holds files", "an upload that is not finished"):
             RemoteFolder("memory://bucket/out", command="c")
+
+    def test_two_that_begin_at_the_same_time(self, memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = RemoteFolder("memory://bucket/out", command="c")
+        second = RemoteFolder("memory://bucket/out", command="other")
+        first.begin()
+        with refuses("LEX-DATA-1293", "another command", "remove this folder and the files at the URL"):
+            second.begin()
 
 
 def test_a_bucket_takes_results(
@@ -253,6 +265,7 @@ def test_a_bucket_takes_results(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     remote = RemoteFolder("s3://images/out/shard-1-of-2", command="c", inner="shard-1-of-2")
+    remote.begin()
     predict([images], remote.work / "shard-1-of-2")
     assert remote.upload() == 4
     system, path = file_system("s3://images/out/shard-1-of-2")

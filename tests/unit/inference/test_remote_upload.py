@@ -27,6 +27,7 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def predicted(images: Path, url: str) -> RemoteFolder:
     remote = RemoteFolder(url, command="c")
+    remote.begin()
     if remote.made("inputs") is None:
         predict_to_files(Thresholds(), find_images([images]).targets, remote.work)  # type: ignore[arg-type]
         remote.finish_results(MadeRecord(inputs_sha256="inputs", failed=0))

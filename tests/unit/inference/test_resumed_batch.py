@@ -152,10 +152,13 @@ def test_images_that_came_or_went_meanwhile(images: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("change", ["weights", "formats", "spacing", "calibration", "no job"])
-def test_another_job_begins_anew(images: Path, tmp_path: Path, change: str) -> None:
+def test_another_job_begins_anew(
+    images: Path, tmp_path: Path, change: str, caplog: pytest.LogCaptureFixture
+) -> None:
     out, again = tmp_path / "out", Counting()
     interrupted(images, out, after=3)
-    writers = ("mask",)
+    writers, partial = ("mask",), out / "predictions.jsonl.partial"
+    lines = partial.read_bytes().count(b"\n")
     if change == "weights":
         again.weights_sha256 = ("1" * 64,)
     elif change == "formats":
@@ -169,7 +172,26 @@ def test_another_job_begins_anew(images: Path, tmp_path: Path, change: str) -> N
     summary = predict(images, out, again, writers=writers)
     assert (again.asked, summary.resumed) == (list(NAMES), 0)
     assert not (out / JOB_FILE).exists()
-    assert not (out / "predictions.jsonl.partial").exists()
+    assert not partial.exists()
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(f"{partial}: {lines} lines are discarded, and the images predicted again: ")
+    assert {"no job": JOB_FILE, "spacing": "spacing_mm was None, now [1.0, 2.0]"}.get(change, change) in said
+
+
+def test_a_writer_that_cannot_go_on_is_said(
+    images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Own:
+        name = "own"
+
+        def ignore(self, *_: Any, **__: Any) -> None:
+            pass
+
+        open = remove_stale = write = write_failure = close = ignore
+
+    interrupted(images, tmp_path / "out", after=3, writers=(Own(),))
+    assert predict(images, tmp_path / "out", writers=(Own(),)).resumed == 0
+    assert "an output format cannot go on" in caplog.text
 
 
 def test_the_job_does_not_depend_on_the_batch_size(images: Path, tmp_path: Path) -> None:

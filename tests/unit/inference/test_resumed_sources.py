@@ -147,8 +147,10 @@ def test_results_at_a_url_go_on(
     monkeypatch.chdir(tmp_path / "here")
     again = Counting()
     remote = RemoteFolder("memory://resumed/out", command="c")
+    remote.begin()
     interrupted(sources["tar at a url"], remote.work, after=2)
     remote = RemoteFolder("memory://resumed/out", command="c")
+    remote.begin()
     assert remote.made("inputs") is None
     summary = predict(sources["tar at a url"], remote.work, again)
     assert summary.resumed >= 2

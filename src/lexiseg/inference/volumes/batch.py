@@ -93,12 +93,14 @@ def predict_volumes_to_files(
 
     Raises:
         DataError: `out` holds files of another origin, or changed ones, which this batch would replace.
-        UsageError: Another process writes to `out`, there is no such axis, or a package is missing.
+        UsageError: Another process writes to `out`, there is no such axis, a package is missing, or a format
+            needs another engine.
         DiskError: There is no space or no permission; nothing half-written is left.
     """
     out = Path(out)
-    names = list(dict.fromkeys(_FORMS.get(name, name) for name in formats))
-    writers = [kind() for kind in VOLUME_WRITERS if kind.name in names]
+    names, writers = _names(formats), volume_writers(formats)
+    for writer in writers:
+        writer.check(predictor)
     imageonly = [name for name in names if name not in {kind.name for kind in VOLUME_WRITERS}]
     failed: list[tuple[Path, str]] = []
     refused: list[tuple[Path, str, str]] = []
@@ -144,6 +146,20 @@ def predict_volumes_to_files(
         planes=tuple(planes.items()),
         results=out / VOLUMES_FILE,
     )
+
+
+def volume_writers(formats: Sequence[str]) -> list[VolumeWriter]:
+    """Return the writers of the formats that volumes have, in the order in which they write.
+
+    Args:
+        formats: As for `predict_volumes_to_files`.
+    """
+    names = _names(formats)
+    return [kind() for kind in VOLUME_WRITERS if kind.name in names]
+
+
+def _names(formats: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(_FORMS.get(name, name) for name in formats))
 
 
 def _write(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lexiseg.inference.card import CardSheet, build_card
-from lexiseg.inference.explain import explain_decoded
+from lexiseg.inference.explain import check_explainable, explain_decoded
+from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.volumes.contact_sheet import contact_sheet, pictured_slices
 from lexiseg.inference.volumes.pictures import place_of, slice_picture
 from lexiseg.inference.volumes.prediction import VolumePrediction
@@ -37,6 +38,14 @@ class CardVolumeWriter(VolumeWriter):
     """Writes `cards/NAME.html`: the card of the slice with the largest area, with a sheet of slices."""
 
     name, folder, suffix = "card", "cards", ".html"
+
+    def check(self, predictor: Predictor) -> None:
+        """Refuse a predictor whose predictions cannot be explained.
+
+        Raises:
+            UsageError: Its engine is not torch.
+        """
+        check_explainable(predictor)
 
     def save(self, predicted: PredictedVolume, path: Path) -> None:
         """Explain the prediction of the slice and write its card, which says which slice it shows."""

@@ -92,6 +92,9 @@ class VolumeWriter(ABC):
         """
         return out / self.folder / f"{name}{self.suffix}"
 
+    def check(self, predictor: Predictor) -> None:  # noqa: B027
+        """Do nothing: every predictor will do; as `lexiseg.inference.writers.base.CheckingWriter`."""
+
     @abstractmethod
     def save(self, predicted: PredictedVolume, path: Path) -> None:
         """Write the output to a path and check it there.

@@ -199,6 +199,19 @@ class ResumableWriter(Protocol):
         ...
 
 
+@runtime_checkable
+class CheckingWriter(Protocol):
+    """A writer that some predictors cannot serve; a batch asks it before any file is touched."""
+
+    def check(self, predictor: Predictor) -> None:
+        """Refuse a predictor of whose predictions no output can be made.
+
+        Raises:
+            UsageError: It is one.
+        """
+        ...
+
+
 class ImageWriter:
     """A writer of one file per image, `OUT/FOLDER/NAME.SUFFIX`; a format of its own needs `save` only.
 
@@ -225,6 +238,9 @@ class ImageWriter:
             out: The output folder.
         """
         return out / self.folder / f"{target.name}{self.suffix}"
+
+    def check(self, predictor: Predictor) -> None:
+        """Do nothing: every predictor will do; see `CheckingWriter`."""
 
     def open(self, batch: Batch) -> None:
         """Do nothing: files are written image by image."""

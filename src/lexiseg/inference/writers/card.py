@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lexiseg.inference.card import build_card
-from lexiseg.inference.explain import explain_decoded
+from lexiseg.inference.explain import check_explainable, explain_decoded
+from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
 
 
@@ -13,6 +14,14 @@ class CardWriter(ImageWriter):
     """Writes `cards/NAME.html`, see `lexiseg.inference.explain` and `lexiseg.inference.card`."""
 
     name, folder, suffix = "card", "cards", ".html"
+
+    def check(self, predictor: Predictor) -> None:
+        """Refuse a predictor whose predictions cannot be explained.
+
+        Raises:
+            UsageError: Its engine is not torch.
+        """
+        check_explainable(predictor)
 
     def save(self, image: PredictedImage, batch: Batch, path: Path) -> None:
         """Explain the prediction of one image and write its card.

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from lexiseg.errors import DataError, LexisegError, UsageError
 from lexiseg.files import TEMPORARY_PREFIX, disk_errors
 from lexiseg.inference.predictions_file import PredictionRecord
+from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target, Writer
 from lexiseg.inference.writers.registry import make_writers
 from lexiseg.outputs.private_folder import PrivateFolder
@@ -69,6 +70,15 @@ class TarWriter:
     def file(self, out: Path, number: int) -> Path:
         """Return the path of an archive, by its number from 0."""
         return out / FOLDER / f"{number:06}.tar"
+
+    def check(self, predictor: Predictor) -> None:
+        """Refuse a predictor that a format refuses; see `CheckingWriter`.
+
+        Raises:
+            UsageError: No output of a format can be made of its predictions.
+        """
+        for writer in self._writers:
+            writer.check(predictor)
 
     def open(self, batch: Batch) -> None:
         """Keep the archives of an interrupted batch; those of an earlier one are removed already.
