@@ -40,6 +40,7 @@ SCHEMAS = {
     "shard": "lexiseg.inference.shards:ShardRecord",
     "bundle": "lexiseg.sharing.contents:BundleRecord",
     "volume": "lexiseg.inference.volumes.volumes_file:VolumeRecord",
+    "volume-job": "lexiseg.inference.volumes.volume_job:VolumeJob",
     "refinement": "lexiseg.refinement.refinement_file:RefinementRecord",
     "output": "lexiseg.outputs.manifest:OutputRecord",
     "quarantine": "lexiseg.gateway.quarantine_record:QuarantineRecord",

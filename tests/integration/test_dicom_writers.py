@@ -691,3 +691,14 @@ def test_the_prediction_type_is_not_changed_by_writing(tmp_path: Path, predictor
     write(image, predictor, tmp_path / "out", "seg", "sr")
     assert image.prediction is before
     assert image.prediction.words[2].phrase == "lower left lung"
+
+
+def test_a_file_that_was_replaced_by_one_of_another_size_gets_no_objects(
+    tmp_path: Path, predictor: Predictor
+) -> None:
+    path = dicom_file(tmp_path / "a.dcm", ramp(ROWS, COLUMNS))
+    image = predicted(predictor, path)
+    dicom_file(path, ramp(ROWS + 2, COLUMNS))
+    assert write(image, predictor, tmp_path / "out", "labelmap", "sr", "sc", "gsps") == {}
+    assert len(image.refused) == 4
+    assert all("LEX-DATA-1860" in reason for reason in image.refused.values())

@@ -7,17 +7,21 @@ import gzip
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import nibabel
 import numpy as np
 import pydicom
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from typer.testing import CliRunner
 
 from dicom_files import dicom_file, ramp
 from lexiseg.cli.app import app
-from lexiseg.errors import UsageError
+from lexiseg.data.volumes.series_slices import SeriesVolume
+from lexiseg.errors import PartialFailureError, UsageError
+from lexiseg.inference.predictor import Predictor
 from volume_files import body, ct_series, nifti, stored
 
 RUNNER = CliRunner()
@@ -141,11 +145,85 @@ def test_volumes_are_uploaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert forecast.exit_code == 0, forecast.output
     assert not memory.exists("/volumes")
     assert [path.name for path in tmp_path.iterdir()] == ["ct"]
-    done = RUNNER.invoke(app, arguments)
-    assert done.exit_code == 0, done.output
+    done = RUNNER.invoke(app, [*arguments, "--json", "--write", "nifti,probability"])
+    assert isinstance(done.exception, PartialFailureError)
+    assert f"{url}/volumes.jsonl" in str(done.exception)
+    assert f"Results: {url}/volumes.jsonl" in done.stderr
+    assert "lexiseg-upload" not in done.output + str(done.exception)
+    result = json.loads(done.stdout)
+    assert result["volumes"]["results"] == f"{url}/volumes.jsonl"
+    assert "results" not in result
     assert sorted(memory.find("/volumes")) == ["/volumes/out/nifti/ct.nii.gz", "/volumes/out/volumes.jsonl"]
     assert [path.name for path in tmp_path.iterdir()] == ["ct"]
     memory.rm("/volumes", recursive=True)
+
+
+@pytest.mark.parametrize("with_images", [False, True])
+def test_results_of_an_upload_that_was_left_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_images: bool
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    ct_series(tmp_path / "in" / "ct")
+    if with_images:
+        dicom_file(tmp_path / "in" / "cr.dcm", ramp(20, 20))
+    url = f"file://{(tmp_path / 'out').as_posix()}"
+    arguments = ["predict", "covid-xray", str(tmp_path / "in"), "--out", url, "--json"]
+
+    def gone(self: Any, *names: str, **options: Any) -> None:
+        raise ConnectionError("gone")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalFileSystem, "put_file", gone)
+        assert RUNNER.invoke(app, arguments).exit_code != 0
+    done = RUNNER.invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    named = {"failed": 0, "volumes": {"results": f"{url}/volumes.jsonl"}}
+    if with_images:
+        named["results"] = f"{url}/predictions.jsonl"
+    assert json.loads(done.stdout) == named
+    assert (tmp_path / "out" / "volumes.jsonl").is_file()
+    assert (tmp_path / "out" / "predictions.jsonl").is_file() is with_images
+
+
+def test_a_given_pixel_size_is_said_not_to_hold_for_volumes(tmp_path: Path) -> None:
+    ct_series(tmp_path / "ct")
+    arguments = ["predict", "covid-xray", str(tmp_path / "ct"), "--out", str(tmp_path / "out")]
+    assert "--spacing-mm" not in RUNNER.invoke(app, arguments).output
+    done = RUNNER.invoke(app, [*arguments, "--spacing-mm", "1", "1"])
+    assert done.exit_code == 0, done.output
+    assert "--spacing-mm is not used for volumes" in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize("stopped_at", ["volume", "image"])
+def test_an_interrupted_command_goes_on_with_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: str
+) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    ct_series(root / "ct")
+    values, affine = stored(body(), (0, 1, 2), (1, 1, 1))
+    nifti(root / "mr.nii.gz", values, affine)
+    dicom_file(root / "cr.dcm", ramp(20, 20))
+    arguments = ["predict", "covid-xray", str(root), "--out", str(out)]
+
+    def stop(*given: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        place = {"volume": SeriesVolume, "image": Predictor}[stopped_at]
+        patch.setattr(place, {"volume": "slices", "image": "predict_paths"}[stopped_at], stop)
+        stopped = RUNNER.invoke(app, arguments)
+    assert "Run the command again: it goes on with the rest." in str(stopped.exception)
+    done = RUNNER.invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    kept = {"volume": "1 volume", "image": "2 volumes"}[stopped_at]
+    assert f"Not predicted again, as an interrupted command had finished them: {kept}." in done.output
+    assert "2 of 2 volumes segmented, 16 slices (axial (k): 2)" in done.output
+    assert sorted(path.name for path in out.iterdir() if path.is_file() and path.name[0] != ".") == [
+        "predictions.jsonl",
+        "volumes.jsonl",
+    ]
+    assert "Not predicted again" not in RUNNER.invoke(app, arguments).output
 
 
 def test_volumes_have_no_shards(tmp_path: Path) -> None:

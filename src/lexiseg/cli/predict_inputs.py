@@ -33,6 +33,11 @@ class PredictInputs:
     all_images: TargetList
     images: TargetList
 
+    @property
+    def has_lines_of_images(self) -> bool:
+        """Whether predictions.jsonl is written; a command without volumes always writes it."""
+        return bool(self.images) or not self.volumes
+
 
 def find_inputs(request: PredictRequest, sources: LocalSources, out: Path) -> PredictInputs:
     """Return what is predicted, and name the files that are not read.

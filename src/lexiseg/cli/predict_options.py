@@ -53,7 +53,8 @@ SpacingMm = Annotated[
     tuple[float, float] | None,
     typer.Option(
         metavar="HEIGHT WIDTH",
-        help="Height and width of a pixel in mm, the same for all images. Areas are then also given in mm2.",
+        help="Height and width of a pixel in mm, the same for all images. Areas are then also given in mm2. "
+        "Volumes state their own.",
     ),
 ]
 ShardText = Annotated[

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from lexiseg.cli.predict_job import PredictJob
 from lexiseg.cli.predict_options import PredictRequest
 from lexiseg.cli.predict_summary import PredictOutcome, raise_for_failures, say_outcome
 from lexiseg.cli.predict_upload import digest_of, remote_folder, upload_finished, upload_outcome
-from lexiseg.cli.predict_volumes import predict_volumes
+from lexiseg.cli.predict_volumes import end_volumes, predict_volumes
 from lexiseg.errors import LexisegError
 from lexiseg.extras import load_module
 
@@ -51,7 +50,7 @@ def run_prediction(context: typer.Context, request: PredictRequest) -> None:
         _say_forecast(request, predictor, inputs)
         return
     digest = "" if remote is None else digest_of(request, predictor, inputs)
-    if remote is not None and upload_finished(remote, digest):
+    if remote is not None and upload_finished(remote, digest, inputs):
         return
     if request.ray is not None:
         predictor = _on_cluster(predictor, inputs, request.ray)
@@ -69,24 +68,26 @@ def run_prediction(context: typer.Context, request: PredictRequest) -> None:
         )
     )
     if remote is not None:
-        outcome = replace(outcome, results=upload_outcome(remote, digest, outcome))
+        outcome = upload_outcome(remote, digest, inputs, outcome)
     say_outcome(outcome, predictor, place)
     raise_for_failures(outcome)
 
 
 def _predict(job: PredictJob) -> PredictOutcome:
     """Predict volumes and images to files of this computer."""
-    volumes = volume_failure = images = None
+    volumes = images = None
     if job.inputs.volumes:
-        volumes, volume_failure = predict_volumes(job)
-    if job.inputs.images or not job.inputs.volumes:
+        volumes = predict_volumes(job)
+    if job.inputs.has_lines_of_images:
         images = _predict_images(job)
+    if volumes is not None and images is not None:
+        end_volumes(job)
     return PredictOutcome(
         images=images,
         named_images=len(job.inputs.images),
         results=None if images is None else str(images.results),
         volumes=volumes,
-        volume_failure=volume_failure,
+        volume_results=None if volumes is None else str(volumes.results),
         named=job.named,
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lexiseg.cli.common_options import say, say_side, warn
 from lexiseg.cli.output_mode import show_result
+from lexiseg.cli.predict_volumes import say_volumes, volume_failure
 from lexiseg.errors import PartialFailureError
 from lexiseg.printable import counted
 from lexiseg.words.description import Side
@@ -16,7 +17,7 @@ from lexiseg.words.description import Side
 if TYPE_CHECKING:
     from lexiseg.inference.batch_summary import BatchSummary
     from lexiseg.inference.predictor import Predictor
-    from lexiseg.inference.volumes.batch import VolumeSummary
+    from lexiseg.inference.volumes.volume_summary import VolumeSummary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class PredictOutcome:
         named_images: Number of images that the paths name.
         results: The file or the URL of the lines of images.
         volumes: The counts of volumes; None without volumes.
-        volume_failure: The error of the volumes that failed; None without one.
+        volume_results: The file or the URL of the lines of volumes.
         named: Returns a message in which private copies have the names of their sources.
     """
 
@@ -36,8 +37,13 @@ class PredictOutcome:
     named_images: int
     results: str | None
     volumes: VolumeSummary | None
-    volume_failure: PartialFailureError | None
+    volume_results: str | None
     named: Callable[[str], str]
+
+    @property
+    def volume_failure(self) -> PartialFailureError | None:
+        """The error of the volumes, or of their outputs, that failed; None without one."""
+        return None if self.volumes is None else volume_failure(self.volumes, str(self.volume_results))
 
 
 def say_outcome(outcome: PredictOutcome, predictor: Predictor, place: Path) -> None:
@@ -48,6 +54,8 @@ def say_outcome(outcome: PredictOutcome, predictor: Predictor, place: Path) -> N
         predictor: The predictor.
         place: The output folder on this computer.
     """
+    if outcome.volumes is not None:
+        say_volumes(outcome.volumes, results=str(outcome.volume_results), named=outcome.named)
     summary = outcome.images
     if summary is None:
         show_result(_record(outcome, predictor))
@@ -67,8 +75,9 @@ def say_outcome(outcome: PredictOutcome, predictor: Predictor, place: Path) -> N
         )
     for image, name, reason in summary.refused:
         warn(f"The {name} of {outcome.named(str(image))} is not written: {reason}")
-    if outcome.volume_failure is not None and (summary.refused or summary.failed):
-        warn(str(outcome.volume_failure))
+    failure = outcome.volume_failure
+    if failure is not None and (summary.refused or summary.failed):
+        warn(str(failure))
 
 
 def raise_for_failures(outcome: PredictOutcome) -> None:
@@ -90,8 +99,9 @@ def raise_for_failures(outcome: PredictOutcome) -> None:
             f"each is named above and in {outcome.results}.",
             code="LEX-PART-005",
         )
-    if outcome.volume_failure is not None:
-        raise outcome.volume_failure
+    failure = outcome.volume_failure
+    if failure is not None:
+        raise failure
 
 
 def _record(outcome: PredictOutcome, predictor: Predictor) -> dict[str, object]:
@@ -113,7 +123,8 @@ def _record(outcome: PredictOutcome, predictor: Predictor) -> dict[str, object]:
         found |= {"results": outcome.results, "resumed": images.resumed, "recovered": images.recovered}
     if volumes is not None:
         counts = {"done": volumes.done, "slices": volumes.slices, "flagged": volumes.flagged}
-        found["volumes"] = {**counts, **lists(volumes), "results": volumes.results}
+        more = {"results": outcome.volume_results, "resumed": volumes.resumed}
+        found["volumes"] = {**counts, **lists(volumes), **more}
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lexiseg.cli.common_options import say
@@ -55,12 +56,13 @@ def digest_of(request: PredictRequest, predictor: Predictor, inputs: PredictInpu
     return inputs_digest(job, inputs.images, inputs.volumes, names=inputs.all_images.names())
 
 
-def upload_finished(remote: RemoteFolder, digest: str) -> bool:
+def upload_finished(remote: RemoteFolder, digest: str, inputs: PredictInputs) -> bool:
     """Upload results that an earlier command finished for the same inputs; return whether there are such.
 
     Args:
         remote: The folder at a URL.
         digest: What is predicted now, and how.
+        inputs: What is predicted now.
 
     Raises:
         PartialFailureError: Some of the images, volumes or outputs failed in the earlier command.
@@ -72,9 +74,15 @@ def upload_finished(remote: RemoteFolder, digest: str) -> bool:
         remote.begin_results()
         return False
     remote.begin()
-    say("The images were predicted before; the upload was left.")
-    results = upload(remote)
-    show_result({"results": results, "failed": made.failed})
+    say("The results were made before; the upload was left.")
+    upload(remote)
+    images, volumes = remote_results(remote, inputs)
+    left: dict[str, object] = {} if images is None else {"results": images}
+    left |= {} if volumes is None else {"volumes": {"results": volumes}}
+    for results in (volumes, images):
+        if results is not None:
+            say(f"Results: {results}")
+    show_result({**left, "failed": made.failed})
     if made.failed:
         raise PartialFailureError(
             f"{counted(made.failed, 'image, volume or output', 'images, volumes or outputs')} failed when "
@@ -84,22 +92,46 @@ def upload_finished(remote: RemoteFolder, digest: str) -> bool:
     return True
 
 
-def upload_outcome(remote: RemoteFolder, digest: str, outcome: PredictOutcome) -> str:
-    """Upload the results that were made now, and return the URL of their lines; see `upload`."""
+def upload_outcome(
+    remote: RemoteFolder, digest: str, inputs: PredictInputs, outcome: PredictOutcome
+) -> PredictOutcome:
+    """Upload the results that were made now, and return the outcome with the URLs of their lines.
+
+    Raises:
+        DataError: The URL cannot be reached; the results stay on this computer.
+        UsageError: There are no credentials.
+    """
     from lexiseg.inference.remote_folder import MadeRecord
 
     parts = (outcome.images, outcome.volumes)
     failed = sum(len(part.failed) + len(part.refused) for part in parts if part is not None)
     remote.finish_results(MadeRecord(inputs_sha256=digest, failed=failed))
-    return upload(remote)
+    upload(remote)
+    images, volumes = remote_results(remote, inputs)
+    return replace(outcome, results=images, volume_results=volumes)
 
 
-def upload(remote: RemoteFolder) -> str:
-    """Upload the results and return the URL of their lines.
+def remote_results(remote: RemoteFolder, inputs: PredictInputs) -> tuple[str | None, str | None]:
+    """Return the URLs of the lines of images and of volumes; None for lines that a command does not write.
+
+    Args:
+        remote: The folder at a URL.
+        inputs: What the command predicts.
+    """
+    from lexiseg.inference.predictions_file import RESULTS_FILE
+    from lexiseg.inference.volumes.volumes_file import VOLUMES_FILE
+
+    return (
+        f"{remote.url}/{RESULTS_FILE}" if inputs.has_lines_of_images else None,
+        f"{remote.url}/{VOLUMES_FILE}" if inputs.volumes else None,
+    )
+
+
+def upload(remote: RemoteFolder) -> None:
+    """Upload the results.
 
     Raises:
         DataError: The URL cannot be reached; the results stay on this computer.
         UsageError: There are no credentials.
     """
     say(f"Files uploaded to {remote.url}: {remote.upload()}.")
-    return f"{remote.url}/predictions.jsonl"

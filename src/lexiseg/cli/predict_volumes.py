@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,56 +12,96 @@ from lexiseg.printable import counted
 
 if TYPE_CHECKING:
     from lexiseg.cli.predict_job import PredictJob
-    from lexiseg.inference.volumes.batch import VolumeSummary
+    from lexiseg.inference.volumes.volume_summary import VolumeSummary
 
 
-def predict_volumes(job: PredictJob) -> tuple[VolumeSummary, PartialFailureError | None]:
-    """Predict volumes and say what was done; return that, and the error of those that failed."""
+def predict_volumes(job: PredictJob) -> VolumeSummary:
+    """Predict volumes, with a progress bar.
+
+    Raises:
+        KeyboardInterrupt: A person stopped it; the message says how it goes on.
+    """
     from lexiseg.inference.volumes.batch import predict_volumes_to_files
 
-    volumes = len(job.inputs.volumes)
+    if job.request.spacing_mm is not None:
+        warn(
+            "--spacing-mm is not used for volumes: areas in mm2 and volumes in mm3 take the size of a voxel "
+            "that each file states, and are unknown where it states none."
+        )
     with progress_bar() as progress:
-        task = progress.add_task("predicting volumes", total=volumes)
+        task = progress.add_task("predicting volumes", total=len(job.inputs.volumes))
 
         def show(path: Path, result: object) -> None:
             progress.advance(task)
             if isinstance(result, LexisegError):
                 warn(f"Skipped: {job.named(str(result))}")
 
-        summary = predict_volumes_to_files(
-            job.predictor,
-            job.inputs.volumes,
-            job.place,
-            formats=job.request.formats,
-            axis=job.request.axis.value,
-            smooth=job.request.smooth_slices,
-            on_result=show,
-        )
+        try:
+            return predict_volumes_to_files(
+                job.predictor,
+                job.inputs.volumes,
+                job.place,
+                formats=job.request.formats,
+                axis=job.request.axis.value,
+                smooth=job.request.smooth_slices,
+                keep_job=bool(job.inputs.images),
+                on_result=show,
+                on_resumed=lambda path: progress.advance(task),
+            )
+        except KeyboardInterrupt as interrupt:
+            raise KeyboardInterrupt(
+                f"The files so far are in {job.place}. Run the command again: it goes on with the rest."
+            ) from interrupt
+
+
+def end_volumes(job: PredictJob) -> None:
+    """End the prediction of volumes after that of the images: the next command begins anew."""
+    from lexiseg.inference.volumes.batch import end_volume_job
+
+    end_volume_job(job.place)
+
+
+def say_volumes(summary: VolumeSummary, *, results: str, named: Callable[[str], str]) -> None:
+    """Say how many volumes were segmented, what was assumed, and which outputs are missing.
+
+    Args:
+        summary: The counts of volumes.
+        results: The file or the URL of their lines.
+        named: Returns a message in which private copies have the names of their sources.
+    """
     planes = ", ".join(f"{plane}: {count}" for plane, count in summary.planes)
+    volumes = counted(summary.done + len(summary.failed), "volume")
+    if summary.resumed:
+        resumed = counted(summary.resumed, "volume")
+        say(f"Not predicted again, as an interrupted command had finished them: {resumed}.")
     say(
-        f"{summary.done} of {counted(volumes, 'volume')} segmented, {counted(summary.slices, 'slice')}"
-        f"{f' ({planes})' if planes else ''}; {summary.flagged} flagged for review. Results: "
-        f"{summary.results}"
+        f"{summary.done} of {volumes} segmented, {counted(summary.slices, 'slice')}"
+        f"{f' ({planes})' if planes else ''}; {summary.flagged} flagged for review. Results: {results}"
     )
     for sentence, count in summary.assumptions:
         say(f"{sentence} ({counted(count, 'volume')})")
     for path, name, reason in summary.refused:
-        warn(f"The {name} of {job.named(str(path))} is not written: {reason}")
-    return summary, _failure(summary, volumes)
+        warn(f"The {name} of {named(str(path))} is not written: {reason}")
 
 
-def _failure(summary: VolumeSummary, volumes: int) -> PartialFailureError | None:
-    """Return the error of volumes, or of outputs, that are missing."""
+def volume_failure(summary: VolumeSummary, results: str) -> PartialFailureError | None:
+    """Return the error of volumes, or of outputs, that are missing.
+
+    Args:
+        summary: The counts of volumes.
+        results: The file or the URL of their lines.
+    """
     if summary.failed:
+        volumes = counted(summary.done + len(summary.failed), "volume")
         return PartialFailureError(
-            f"{len(summary.failed)} of {counted(volumes, 'volume')} could not be predicted; each is "
-            f"named above and in {summary.results}.",
+            f"{len(summary.failed)} of {volumes} could not be predicted; each is named above and in "
+            f"{results}.",
             code="LEX-PART-1180",
         )
     if summary.refused:
         return PartialFailureError(
             f"{counted(len(summary.refused), 'output of volumes was', 'outputs of volumes were')} not "
-            f"written; each is named above and in {summary.results}.",
+            f"written; each is named above and in {results}.",
             code="LEX-PART-1181",
         )
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from lexiseg.errors import DataError, DiskError, LexisegError
 from lexiseg.inference.batch import BatchSummary, predict_to_files
 from lexiseg.inference.options import PredictionOptions
+from lexiseg.inference.result import Prediction
 from lexiseg.inference.targets import find_targets
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage, Target, Writer
 from lexiseg.outputs.manifest import OUTPUTS_FILE
@@ -159,6 +161,33 @@ def test_a_batch_that_is_stopped_begins_no_further_files(folder: Path, tmp_path:
         run(folder, tmp_path / "out", Waiting(), Stopping(), batch_size=100)
     assert len(begun) < IMAGES
     assert len(list((tmp_path / "out" / "waiting").iterdir())) == len(begun)
+
+
+class Replacing(Thresholds):
+    """Replaces the image 005 by one of another size after its prediction, a number of times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def predict_paths(self, paths: Iterable[Path]) -> Iterator[tuple[Path, Prediction | LexisegError]]:
+        for path, result in super().predict_paths(paths):
+            if path.stem == "005" and self.times > 0:
+                self.times -= 1
+                write_image(path, (40 + self.times, 30))
+            yield path, result
+
+
+@pytest.mark.parametrize(("times", "failed"), [(1, []), (2, ["005"])])
+def test_an_image_that_is_replaced_by_one_of_another_size_stops_no_batch(
+    folder: Path, tmp_path: Path, times: int, failed: list[str]
+) -> None:
+    predictor: Any = Replacing(times)
+    summary = predict_to_files(predictor, find_targets([folder]), tmp_path / "out", writers=["overlay"])
+    assert [Path(image).stem for image, _ in summary.failed] == failed
+    assert summary.done == IMAGES - len(failed)
+    assert summary.recovered == 1 - len(failed)
+    for _, reason in summary.failed:
+        assert "replaced during the prediction: it was 30 x 41 px and is now 30 x 40 px" in reason
 
 
 def test_a_batch_of_one_image_at_a_time(folder: Path, tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from lexiseg.data.volumes.volume_names import volume_ending
 from lexiseg.errors import DataError
 
 #: Largest header that is searched for names of data files, in bytes.
 LARGEST_HEADER = 1 << 20
 
+_META_ENDINGS, _NRRD_ENDINGS = frozenset({".mha", ".mhd"}), frozenset({".nrrd", ".nhdr"})
 _META_FIELD = b"ElementDataFile"
 #: Forms of MetaImage for "the voxels follow in this file".
 _LOCAL = ("LOCAL", "Local", "local")
@@ -44,13 +46,42 @@ def check_data_files(path: Path, *, is_nrrd: bool, beside_only: bool = False) ->
     Raises:
         DataError: It names a file outside of its folder, or its names cannot be told with certainty.
     """
-    with open(path, "rb") as file:
-        head = file.read(LARGEST_HEADER)
-    stated = _nrrd_names(head, path) if is_nrrd else _meta_names(head, path)
-    for name in stated:
+    for name in _names(path, is_nrrd=is_nrrd):
         if beside_only:
             _check_beside(name, path)
         _check_name(name, path)
+
+
+def named_data_files(path: Path) -> tuple[Path, ...] | None:
+    """Return the data files that a volume file names; None where they cannot be told with certainty.
+
+    Args:
+        path: A volume file. A NIfTI file names none.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    ending = volume_ending(path.name)
+    if ending not in _META_ENDINGS | _NRRD_ENDINGS:
+        return ()
+    try:
+        names = tuple(_names(path, is_nrrd=ending in _NRRD_ENDINGS))
+    except DataError:
+        return None
+    if any("%" in name or name.startswith(_LIST) for name in names):
+        return None
+    return tuple(path.parent / name for name in names)
+
+
+def _names(path: Path, *, is_nrrd: bool) -> Iterator[str]:
+    """Yield the data files that a header names, as it states them.
+
+    Raises:
+        DataError: They cannot be told with certainty.
+    """
+    with open(path, "rb") as file:
+        head = file.read(LARGEST_HEADER)
+    yield from _nrrd_names(head, path) if is_nrrd else _meta_names(head, path)
 
 
 def _meta_names(head: bytes, path: Path) -> Iterator[str]:

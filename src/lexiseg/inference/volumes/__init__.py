@@ -2,5 +2,6 @@
 
 `targets` finds volumes, `prediction` predicts one, `words` and `smoothing` join its slices. `writers` lists
 its formats: `nifti_writer`, `dicom_writers` with `series_content` and `series_slice_objects`, and
-`picture_writers` with `pictures`. `volumes_file` is its record, and `batch` predicts many to files.
+`picture_writers` with `pictures`. `volumes_file` is its record, and `batch` predicts many to files, with
+`volume_job`, `volume_lines` and `volume_summary`.
 """

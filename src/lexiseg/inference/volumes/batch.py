@@ -7,24 +7,28 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from lexiseg.clinic.volume_geometry import AxisName
 from lexiseg.data.volumes.volume import Volume
 from lexiseg.errors import DataError, LexisegError
-from lexiseg.files import disk_errors, private_opener
+from lexiseg.files import disk_errors, remove_leftovers
+from lexiseg.inference.batch_job import BatchJob
 from lexiseg.inference.earlier_outputs import earlier_outputs
 from lexiseg.inference.predictions_file import FailureRecord
 from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.volumes.nifti_writer import NiftiVolumeWriter
-from lexiseg.inference.volumes.prediction import VolumePrediction, predict_volume
+from lexiseg.inference.volumes.prediction import VolumePrediction, of_volumes, predict_volume
 from lexiseg.inference.volumes.targets import VolumeTarget
+from lexiseg.inference.volumes.volume_job import VOLUME_JOB_FILE, FinishedVolumes, VolumeJob
+from lexiseg.inference.volumes.volume_lines import VolumeLines
+from lexiseg.inference.volumes.volume_summary import VolumeCounts, VolumeSummary
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
 from lexiseg.inference.volumes.volumes_file import PARTIAL_VOLUMES_FILE, VOLUMES_FILE, VolumeRecord
 from lexiseg.inference.volumes.writers import VOLUME_WRITERS
-from lexiseg.json_records import FileRecord
+from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
-from lexiseg.printable import printable_json
+
+__all__ = ["VolumeSummary", "end_volume_job", "predict_volumes_to_files"]
 
 #: What the format `mask`, the default, is for volumes.
 _FORMS = {"mask": NiftiVolumeWriter.name}
@@ -32,31 +36,6 @@ _IMAGES_ONLY = (
     "This format is one of single images. Volumes have nifti, overlay and card, and DICOM series also seg, "
     "labelmap, sr, sc and gsps; with single slices, the slices of a DICOM series are predicted as images."
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class VolumeSummary:
-    """Counts and failures of a batch of volumes.
-
-    Attributes:
-        done: Number of volumes segmented.
-        slices: Number of their slices.
-        flagged: Number of volumes that a person should look at.
-        failed: Volumes that could not be predicted, with the reason.
-        refused: Outputs that were not written although their volume was segmented: volume, format and reason.
-        assumptions: What was assumed, a sentence per kind, with the number of volumes.
-        planes: Which slices were predicted, such as "axial (k)", with the number of volumes.
-        results: The file with one line per volume.
-    """
-
-    done: int
-    slices: int
-    flagged: int
-    failed: tuple[tuple[Path, str], ...]
-    refused: tuple[tuple[Path, str, str], ...]
-    assumptions: tuple[tuple[str, int], ...]
-    planes: tuple[tuple[str, int], ...]
-    results: Path
 
 
 def predict_volumes_to_files(
@@ -67,17 +46,22 @@ def predict_volumes_to_files(
     formats: Sequence[str] = (NiftiVolumeWriter.name,),
     axis: AxisName = "auto",
     smooth: bool = False,
+    keep_job: bool = False,
     on_result: Callable[[Path, VolumePrediction | LexisegError], None] | None = None,
     on_slice: Callable[[], None] | None = None,
+    on_resumed: Callable[[Path], None] | None = None,
 ) -> VolumeSummary:
     """Segment volumes and write the predictions, one volume at a time.
 
     `volumes.jsonl`, one line per volume, is always written. One unreadable volume gets a line with its error
-    and does not stop the rest. Files that Lexiseg did not write, or that a person changed, are neither
-    replaced nor removed.
+    and does not stop the rest. Until the end the lines are in `volumes.jsonl.partial`. After an interruption,
+    the same batch goes on: volumes whose outputs are there, and that were not changed since the batch began,
+    are not predicted again. Files that Lexiseg did not write, or that a person changed, are neither replaced
+    nor removed.
 
     Args:
-        predictor: A loaded run; its options hold the window and the batch size.
+        predictor: A loaded run; its options hold the window and the batch size. The size of a pixel in them
+            has no effect.
         targets: From `find_volumes`.
         out: Output folder, created if needed.
         formats: Output formats: "nifti" (also named "mask"), "overlay" and "card"; for DICOM series also
@@ -85,8 +69,11 @@ def predict_volumes_to_files(
             written.
         axis: The slices (`lexiseg.clinic.volume_geometry.chosen_axis`).
         smooth: Whether to average each probability with those of the neighbouring slices.
-        on_result: Called after each volume, for progress.
+        keep_job: Whether the same batch also goes on after its end, until `end_volume_job` is called: for a
+            command with other work after the volumes, which may be interrupted.
+        on_result: Called after each volume that is predicted, for progress.
         on_slice: Called after each slice, for progress.
+        on_resumed: Called for each volume that an interrupted batch had finished.
 
     Returns:
         Counts, and the failures with their reasons.
@@ -97,54 +84,118 @@ def predict_volumes_to_files(
             needs another engine.
         DiskError: There is no space or no permission; nothing half-written is left.
     """
-    out = Path(out)
+    out, predictor = Path(out), of_volumes(predictor)
     names, writers = _names(formats), volume_writers(formats)
     for writer in writers:
         writer.check(predictor)
-    imageonly = [name for name in names if name not in {kind.name for kind in VOLUME_WRITERS}]
-    failed: list[tuple[Path, str]] = []
-    refused: list[tuple[Path, str, str]] = []
-    assumed: Counter[str] = Counter()
-    planes: Counter[str] = Counter()
-    done = slices = flagged = 0
+    batch = _Batch(
+        predictor=predictor,
+        job=VolumeJob(slices=BatchJob.of(predictor, tuple(names)), axis=axis, smooth=smooth),
+        writers=tuple(writers),
+        images_only=tuple(name for name in names if name not in {kind.name for kind in VOLUME_WRITERS}),
+        on_slice=on_slice,
+    )
+    counts = VolumeCounts()
     with owned_folder(out, earlier=earlier_outputs) as folder:
-        files = [writer.file(target.name, out) for target in targets for writer in writers]
-        folder.refuse_others([out / VOLUMES_FILE, *files])
-        with _lines(folder) as lines:
+        _refuse_others(folder, targets, batch.writers)
+        with _lines(folder, batch.job, keep_job=keep_job) as lines:
+            finished = _finished(folder, targets, batch.writers, lines)
             for target in targets:
-                for kind in VOLUME_WRITERS:
-                    folder.remove(kind().file(target.name, out))
-                try:
-                    volume = target.open(predictor.options.view)
-                    prediction = predict_volume(
-                        predictor, volume, axis=axis, smooth=smooth, on_slice=on_slice
-                    )
-                except DataError as error:
-                    message = target.named(str(error))
-                    failed.append((target.path, message))
-                    lines(FailureRecord(image=target.label, error=message, code=error.code))
-                    if on_result is not None:
-                        on_result(target.path, error)
+                earlier = lines.finished(target.name)
+                if earlier is not None and finished.holds(target, earlier):
+                    lines.keep(target.name)
+                    counts.add(target.path, earlier, resumed=True)
+                    if on_resumed is not None:
+                        on_resumed(target.path)
                     continue
-                not_written = _write(prediction, volume, target, predictor, folder, writers)
-                not_written |= dict.fromkeys(imageonly, _IMAGES_ONLY)
-                lines(_record(prediction, volume, target, not_written, writers))
-                done, slices = done + 1, slices + len(prediction.slices)
-                flagged += prediction.flagged
-                assumed.update(prediction.assumptions)
-                planes[f"{prediction.plane} ({'ijk'[prediction.axis]})"] += 1
-                refused += [(target.path, name, reason) for name, reason in not_written.items()]
+                result, record = batch.written(target, folder)
+                lines.write(record)
+                if isinstance(record, VolumeRecord):
+                    counts.add(target.path, record, resumed=False)
+                else:
+                    counts.failed.append((target.path, record.error))
                 if on_result is not None:
-                    on_result(target.path, prediction)
-    return VolumeSummary(
-        done=done,
-        slices=slices,
-        flagged=flagged,
-        failed=tuple(failed),
-        refused=tuple(refused),
-        assumptions=tuple(assumed.items()),
-        planes=tuple(planes.items()),
-        results=out / VOLUMES_FILE,
+                    on_result(target.path, result)
+    return counts.summary(out / VOLUMES_FILE)
+
+
+def end_volume_job(out: Path) -> None:
+    """End a batch that was told to `keep_job`: the next one predicts all volumes.
+
+    Args:
+        out: Its output folder.
+
+    Raises:
+        UsageError: Another process writes to `out`.
+        DiskError: There is no permission.
+    """
+    with owned_folder(out, earlier=earlier_outputs) as folder:
+        folder.remove(out / VOLUME_JOB_FILE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """What is the same for all volumes of a batch.
+
+    Attributes:
+        predictor: The predictor.
+        job: How volumes are predicted.
+        writers: The formats of volumes that are written.
+        images_only: Names of the formats that volumes do not have.
+        on_slice: Called after each slice.
+    """
+
+    predictor: Predictor
+    job: VolumeJob
+    writers: tuple[VolumeWriter, ...]
+    images_only: tuple[str, ...]
+    on_slice: Callable[[], None] | None
+
+    def written(
+        self, target: VolumeTarget, folder: OutputFolder
+    ) -> tuple[VolumePrediction | LexisegError, VolumeRecord | FailureRecord]:
+        """Predict a volume and write its outputs; return its prediction or error, and its line."""
+        for kind in VOLUME_WRITERS:
+            folder.remove(kind().file(target.name, folder.path))
+        try:
+            volume = target.open(self.predictor.options.view)
+            prediction = predict_volume(
+                self.predictor, volume, axis=self.job.axis, smooth=self.job.smooth, on_slice=self.on_slice
+            )
+        except DataError as error:
+            message = target.named(str(error))
+            return error, FailureRecord(image=target.label, error=message, code=error.code)
+        not_written = _write(prediction, volume, target, self.predictor, folder, self.writers)
+        not_written |= dict.fromkeys(self.images_only, _IMAGES_ONLY)
+        return prediction, _record(prediction, volume, target, not_written, self.writers)
+
+
+def _refuse_others(
+    folder: OutputFolder, targets: Sequence[VolumeTarget], writers: Sequence[VolumeWriter]
+) -> None:
+    """Refuse a batch that would replace what Lexiseg did not write; remove what a kill left.
+
+    Raises:
+        DataError: There are such files.
+    """
+    out = folder.path
+    for kind in VOLUME_WRITERS:
+        remove_leftovers(out / kind.folder, recursive=True)
+    files = [writer.file(target.name, out) for target in targets for writer in writers]
+    folder.refuse_others([out / VOLUMES_FILE, out / VOLUME_JOB_FILE, *files])
+
+
+def _finished(
+    folder: OutputFolder, targets: Sequence[VolumeTarget], writers: Sequence[VolumeWriter], lines: VolumeLines
+) -> FinishedVolumes:
+    """Return what tells the volumes that an interrupted batch finished."""
+    labels = Counter(target.label for target in targets)
+    return FinishedVolumes(
+        out=folder.path,
+        writers=tuple(writers),
+        begun_ns=(folder.path / VOLUME_JOB_FILE).stat().st_mtime_ns,
+        written_ns=lines.written_ns,
+        shared=frozenset(label for label, count in labels.items() if count > 1),
     )
 
 
@@ -208,23 +259,36 @@ def _record(
 
 
 @contextmanager
-def _lines(folder: OutputFolder) -> Iterator[Callable[[FileRecord], None]]:
-    """Yield what writes one line of `volumes.jsonl`; the file gets its name once the batch is finished."""
-    partial = folder.path / PARTIAL_VOLUMES_FILE
-    with disk_errors(partial):
-        partial.unlink(missing_ok=True)
-        file: TextIO = open(  # noqa: SIM115
-            partial, "w", buffering=1, encoding="utf-8", errors="backslashreplace", opener=private_opener
-        )
-    folder.note(partial)
-    folder.remove(folder.path / VOLUMES_FILE)
-
-    def write(record: FileRecord) -> None:
-        file.write(printable_json(record.model_dump(mode="json")) + "\n")
-
+def _lines(folder: OutputFolder, job: VolumeJob, *, keep_job: bool) -> Iterator[VolumeLines]:
+    """Yield the lines of a batch that begins, or that goes on; they get their name once it is finished."""
+    lines = VolumeLines(folder, resumed=_begin(folder, job))
+    finished = False
     try:
-        yield write
+        yield lines
+        finished = True
     finally:
-        with disk_errors(partial):
-            file.close()
-    folder.rename(partial, folder.path / VOLUMES_FILE)
+        lines.close(finished=finished)
+    if not keep_job:
+        folder.remove(folder.path / VOLUME_JOB_FILE)
+
+
+def _begin(folder: OutputFolder, job: VolumeJob) -> bool:
+    """Begin a batch, and return whether it goes on with the lines of one that was interrupted.
+
+    Raises:
+        DiskError: There is no space or no permission.
+    """
+    partial, results = folder.path / PARTIAL_VOLUMES_FILE, folder.path / VOLUMES_FILE
+    with disk_errors(partial):
+        if VolumeJob.read(folder.path) == job:
+            if partial.is_file():
+                folder.remove(results)
+                return True
+            if folder.owns(results):  # the work after the volumes was interrupted
+                folder.rename(results, partial)
+                return True
+        # The lines go first, so that they are never those of another job.
+        partial.unlink(missing_ok=True)
+    folder.remove(results)
+    folder.write_text(folder.path / VOLUME_JOB_FILE, record_text(job))
+    return False

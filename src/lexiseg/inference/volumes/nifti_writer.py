@@ -12,6 +12,7 @@ from lexiseg.data.volumes.volume import Volume
 from lexiseg.data.volumes.voxel_file import VoxelFile
 from lexiseg.errors import DataError
 from lexiseg.extras import load_module
+from lexiseg.inference.nifti_kind import nifti_kind
 from lexiseg.inference.volumes.prediction import VolumePrediction
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
 
@@ -75,7 +76,7 @@ def _labelled(prediction: VolumePrediction, volume: Volume) -> Any:
         image.set_data_dtype(np.uint8)
     else:
         grid = prediction.grid
-        image = _nib().Nifti1Image(prediction.labels, grid.affine)
+        image = nifti_kind(grid.shape)(prediction.labels, grid.affine)
         for set_form in (image.set_sform, image.set_qform):
             set_form(grid.affine, code=_SCANNER if grid.is_placed else _UNKNOWN)
         image.header.set_xyzt_units("mm" if grid.has_spacing else "unknown")

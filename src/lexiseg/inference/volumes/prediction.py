@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -144,7 +145,7 @@ def predict_volume(
     the whole volume are kept, one byte per voxel, and the slice that pictures show.
 
     Args:
-        predictor: A loaded run.
+        predictor: A loaded run; the size of a pixel in its options has no effect (`of_volumes`).
         volume: The volume.
         axis: The slices: along which axis (`chosen_axis`).
         smooth: Whether to average each probability with those of the neighbouring slices.
@@ -154,7 +155,7 @@ def predict_volume(
         DataError: A slice cannot be read, or the volume does not state where the planes of the body are.
         UsageError: There is no such axis.
     """
-    grid = volume.grid
+    predictor, grid = of_volumes(predictor), volume.grid
     along = chosen_axis(grid, axis, volume.acquired_axis, volume=volume.path)
     slices = volume.slices(along)
     labels = np.zeros(grid.shape, np.uint8, order="F")
@@ -190,6 +191,18 @@ def predict_volume(
         other_side_reasons=_counted(seen.other_side_reasons, len(slices)),
         engine=seen.engine,
     )
+
+
+def of_volumes(predictor: Predictor) -> Predictor:
+    """Return a predictor that takes the size of a pixel from volumes, also where its options state one.
+
+    A volume states the size of its voxels, so areas of another size would contradict its volume in mm3.
+    """
+    if predictor.options.spacing_mm is None:
+        return predictor
+    own = copy.copy(predictor)
+    own.options = replace(predictor.options, spacing_mm=None)
+    return own
 
 
 class _SeenSlices:

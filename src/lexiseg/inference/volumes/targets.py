@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lexiseg.clinic.view import View
 from lexiseg.data.decode import is_image_file
+from lexiseg.data.volumes.data_files import named_data_files
 from lexiseg.data.volumes.volume import Volume
 from lexiseg.data.volumes.volume_names import is_volume_file
 from lexiseg.data.volumes.voxel_file import open_volume_file
@@ -53,6 +54,17 @@ class VolumeTarget:
     def named(self, message: str) -> str:
         """Return a message in which the volume has its label."""
         return message.replace(str(self.path), self.label)
+
+    def files(self) -> tuple[Path, ...] | None:
+        """Return the files that hold the volume; None where a header names them in a way that is not listed.
+
+        Raises:
+            OSError: Its file cannot be read.
+        """
+        if self.slices:
+            return tuple(sorted({part.path for part in self.slices}))
+        named = named_data_files(self.path)
+        return None if named is None else (self.path, *named)
 
     def open(self, view: View) -> Volume:
         """Open the volume.

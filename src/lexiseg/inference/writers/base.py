@@ -14,7 +14,7 @@ import numpy.typing as npt
 from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.data.decoded_image import DecodedImage
 from lexiseg.data.readers import read_image_with_facts
-from lexiseg.errors import LexisegError
+from lexiseg.errors import DataError, LexisegError
 from lexiseg.files import TEMPORARY_PREFIX
 from lexiseg.inference.dicom_images import as_displayed
 from lexiseg.inference.image_sources import ImageSource
@@ -124,12 +124,31 @@ class PredictedImage:
         """The image, `(H, W, 3)` uint8, on the stored grid; read once for all writers that need it.
 
         Raises:
-            DataError: The file cannot be read any more.
+            DataError: The file cannot be read any more, or was replaced by an image of another size.
         """
         # No `cached_property`: in Python 3.11, its lock lets one image be read at a time.
         if not self._pixels:
-            self._pixels.append(read_image_with_facts(self.target.image, self.view).pixels)
+            pixels = read_image_with_facts(self.target.image, self.view).pixels
+            self.check_size((pixels.shape[0], pixels.shape[1]))
+            self._pixels.append(pixels)
         return self._pixels[0]
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Refuse an image that was replaced by one of another size since its mask was made.
+
+        Args:
+            size: Height and width of the image as its file stores it now.
+
+        Raises:
+            DataError: The sizes differ.
+        """
+        height, width = self.prediction.mask.shape
+        if size != (height, width):
+            raise DataError(
+                f"{self.target.image} was replaced during the prediction: it was {width} x {height} px and "
+                f"is now {size[1]} x {size[0]} px. Predict it again when nothing changes it any more.",
+                code="LEX-DATA-1860",
+            )
 
     @property
     def decoded(self) -> DecodedImage:

@@ -91,7 +91,7 @@ def dicom_result(image: PredictedImage, batch: Batch) -> DicomResult:
     """Return the source and the content of a predicted DICOM file.
 
     Raises:
-        DataError: The image is no DICOM file, or cannot be read any more.
+        DataError: The image is no DICOM file, cannot be read any more, or has another size than its mask.
     """
     path, facts = image.target.image, image.prediction.facts
     content = read_content(path)
@@ -101,8 +101,10 @@ def dicom_result(image: PredictedImage, batch: Batch) -> DicomResult:
             "as PNG (format mask).",
             code="LEX-DATA-984",
         )
+    source = source_dataset(content, path)
+    image.check_size((source.get("Rows"), source.get("Columns")))
     return DicomResult(
-        source=source_dataset(content, path),
+        source=source,
         path=path,
         content=result_content(image.prediction, facts, batch.predictor),
     )

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
 from lexiseg.data.decode import read_content
 from lexiseg.errors import DataError
+from lexiseg.inference.nifti_kind import nifti_kind
 from lexiseg.inference.writers.base import Batch, ImageWriter, PredictedImage
-
-# nibabel has no types.
-_NIFTI: Any = nib.nifti1
 
 #: Codes of NIfTI for what an affine means: nothing, or the coordinates of the scanner.
 _UNKNOWN, _SCANNER = 0, 1
@@ -23,6 +19,8 @@ _UNKNOWN, _SCANNER = 0, 1
 
 class NiftiWriter(ImageWriter):
     """Writes `nifti/NAME.nii.gz`: the labels of an image as one slice, `(columns, rows, 1)` uint8.
+
+    The file is NIfTI-1, and NIfTI-2 for an image with a side of more than 32,767 pixels.
 
     A slice of CT or MR has the affine of its DICOM file. Other images have the size of a pixel where it is
     known in the body, and no place in the patient.
@@ -40,13 +38,14 @@ class NiftiWriter(ImageWriter):
         labels = image.prediction.mask.T[..., None]
         affine = _affine(image)
         placed = affine is not None
-        written = _NIFTI.Nifti1Image(labels, affine if affine is not None else _scale(image, batch))
+        kind = nifti_kind(labels.shape)
+        written = kind(labels, affine if affine is not None else _scale(image, batch))
         for set_form in (written.set_sform, written.set_qform):
             set_form(written.affine, code=_SCANNER if placed else _UNKNOWN)
         written.header.set_xyzt_units("mm" if placed or _spacing(image, batch) is not None else "unknown")
         # Without the moment of writing, so that a repetition gives the same bytes.
         path.write_bytes(gzip.compress(written.to_bytes(), mtime=0))
-        found = _NIFTI.Nifti1Image.from_bytes(gzip.decompress(path.read_bytes()))
+        found = kind.from_bytes(gzip.decompress(path.read_bytes()))
         if not np.array_equal(np.asarray(found.dataobj)[..., 0].T, image.prediction.mask):
             raise DataError(
                 f"The written NIfTI mask of {image.target.image} differs from the mask. It is not kept.",
@@ -64,6 +63,7 @@ def _affine(image: PredictedImage) -> npt.NDArray[np.float64] | None:
 
     path = image.target.image
     source = without_undecodable(read_image_dataset(read_content(path), path))
+    image.check_size((source.get("Rows"), source.get("Columns")))
     return plane_affine(source, facts.frame - 1, facts.spacing)
 
 

@@ -237,3 +237,21 @@ def test_a_file_of_several_frames_is_a_volume(predictor: Predictor) -> None:
     found = predict_volume(predictor, volume)
     assert found.labels.shape == (512, 512, 2)
     assert found.plane == "axial"
+
+
+def test_slices_have_the_pixel_size_of_their_file_also_where_options_state_one(
+    tmp_path: Path, made: tuple[Run, nn.Module]
+) -> None:
+    values, affine = stored(body(), (0, 1, 2), (1, 1, 1))
+    ct_series(tmp_path / "in" / "ct")
+    nifti(tmp_path / "in" / "a.nii", values, affine)
+    targets = find_volumes([tmp_path / "in"]).targets
+    records = []
+    for options in (PredictionOptions(), PredictionOptions(spacing_mm=(9, 9))):
+        predict_volumes_to_files(Predictor(made[0], options), targets, tmp_path / "out", formats=["seg"])
+        records.append(lines(tmp_path / "out"))
+    assert records[0] == records[1]
+    for record in records[1]:
+        assert record["volume_mm3"]["lesion"] > 0
+        areas = [found["area_mm2"]["lesion"] for found in record["slices"]]
+        assert sum(areas) * record["steps_mm"][2] == pytest.approx(record["volume_mm3"]["lesion"])

@@ -82,6 +82,17 @@ def test_oblique_volumes_keep_their_voxels_and_affine(tmp_path: Path, degrees: f
     assert out.read_bytes() == first
 
 
+def test_labels_of_a_volume_that_is_too_long_for_nifti_1_are_nifti_2(tmp_path: Path) -> None:
+    header = "NDims = 3\nDimSize = 40000 4 2\nElementType = MET_UCHAR\nElementDataFile = LOCAL\n"
+    (tmp_path / "a.mha").write_bytes(header.encode() + np.full((2, 4, 40_000), 200, np.uint8).tobytes())
+    volume = open_volume_file(tmp_path / "a.mha")
+    found = predict_volume(PREDICTOR, volume, axis="k")
+    NiftiVolumeWriter().save(predicted(volume, found), tmp_path / "a.nii.gz")
+    image = nibabel.load(tmp_path / "a.nii.gz")
+    assert type(image) is nibabel.nifti2.Nifti2Image
+    assert image.shape == (40_000, 4, 2)
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_no_text_of_the_header_is_copied(tmp_path: Path, version: int) -> None:
     values, affine = stored(body(), *USUAL)

@@ -48,3 +48,23 @@ def test_a_picture_has_no_place_in_the_patient(tmp_path: Path, made: tuple[Run, 
     assert volume.shape == (30, 40, 1)
     assert volume.header.get_zooms()[:2] == pytest.approx((0.2, 0.5))
     assert (int(volume.header["sform_code"]), int(volume.header["qform_code"])) == (0, 0)
+
+
+def test_an_image_that_is_too_wide_for_nifti_1_is_written_as_nifti_2(
+    tmp_path: Path, made: tuple[Run, nn.Module]
+) -> None:
+    for name, size in (("a", (40, 30)), ("high", (33_000, 1)), ("limit", (4, 32_767)), ("wide", (8, 40_000))):
+        Image.fromarray(np.full(size, 90, np.uint8)).save(tmp_path / f"{name}.png")
+    out = tmp_path / "out"
+    summary = predict_to_files(Predictor(made[0]), find_targets([tmp_path]), out, writers=("mask", "nifti"))
+    assert (summary.done, summary.refused) == (4, ())
+    for name, kind in (
+        ("a", nib.nifti1.Nifti1Image),
+        ("high", nib.nifti2.Nifti2Image),
+        ("limit", nib.nifti1.Nifti1Image),
+        ("wide", nib.nifti2.Nifti2Image),
+    ):
+        volume = nib.load(out / "nifti" / f"{name}.nii.gz")
+        assert type(volume) is kind
+        mask = np.asarray(Image.open(out / "masks" / f"{name}.png"))
+        assert np.array_equal(np.asarray(volume.dataobj)[..., 0].T * 255, mask)

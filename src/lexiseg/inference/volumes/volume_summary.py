@@ -1,0 +1,84 @@
+"""The counts and failures of a batch of volumes, also of one that an interrupted command began."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lexiseg.inference.volumes.volumes_file import VolumeRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeSummary:
+    """Counts and failures of a batch of volumes.
+
+    Attributes:
+        done: Number of volumes segmented.
+        slices: Number of their slices.
+        flagged: Number of volumes that a person should look at.
+        failed: Volumes that could not be predicted, with the reason.
+        refused: Outputs that were not written although their volume was segmented: volume, format and reason.
+        assumptions: What was assumed, a sentence per kind, with the number of volumes.
+        planes: Which slices were predicted, such as "axial (k)", with the number of volumes.
+        results: The file with one line per volume.
+        resumed: Number of volumes segmented that an interrupted command had finished before.
+    """
+
+    done: int
+    slices: int
+    flagged: int
+    failed: tuple[tuple[Path, str], ...]
+    refused: tuple[tuple[Path, str, str], ...]
+    assumptions: tuple[tuple[str, int], ...]
+    planes: tuple[tuple[str, int], ...]
+    results: Path
+    resumed: int = 0
+
+
+@dataclass
+class VolumeCounts:
+    """The counts of a batch while it runs."""
+
+    done: int = 0
+    slices: int = 0
+    flagged: int = 0
+    resumed: int = 0
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    refused: list[tuple[Path, str, str]] = field(default_factory=list)
+    assumptions: Counter[str] = field(default_factory=Counter)
+    planes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, path: Path, record: VolumeRecord, *, resumed: bool) -> None:
+        """Count a volume by its line.
+
+        Args:
+            path: The volume.
+            record: Its line.
+            resumed: Whether an interrupted command had finished it.
+        """
+        self.done += 1
+        self.resumed += resumed
+        self.slices += len(record.slices)
+        self.flagged += record.flagged
+        self.assumptions.update(record.assumptions)
+        self.planes[f"{record.plane} ({record.axis})"] += 1
+        self.refused.extend((path, name, reason) for name, reason in record.not_written.items())
+
+    def summary(self, results: Path) -> VolumeSummary:
+        """Return the counts of a finished batch.
+
+        Args:
+            results: The file with one line per volume.
+        """
+        return VolumeSummary(
+            done=self.done,
+            slices=self.slices,
+            flagged=self.flagged,
+            failed=tuple(self.failed),
+            refused=tuple(self.refused),
+            assumptions=tuple(self.assumptions.items()),
+            planes=tuple(self.planes.items()),
+            results=results,
+            resumed=self.resumed,
+        )
