@@ -124,9 +124,11 @@ def archived_files(archive: Path) -> tuple[ArchivedFile, ...]:
 
 
 def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> None:
-    """Extract a .zip or .tar archive, and the archives inside it, each into a folder of its own name.
+    """Extract a .zip or .tar archive, and the archives inside it, each into a folder of its own.
 
-    All members are checked before the first byte is written.
+    The folder has the name of the inner archive without its ending, such as "x" of "x.zip"; where a file or
+    folder has this name, it is "x-2", "x-3" and so on. All members are checked before the first byte is
+    written.
 
     Args:
         archive: The archive.
@@ -158,9 +160,19 @@ def _extract(archive: Path, folder: Path, depth: int, allowance: _Allowance) -> 
     if depth <= 1:
         return
     for inner in dict.fromkeys(folder / member.name for member in members if is_archive(Path(member.name))):
-        suffix = next(suffix for suffix in _SUFFIXES if inner.name.lower().endswith(suffix))
-        _extract(inner, inner.with_name(inner.name[: -len(suffix)]), depth - 1, allowance)
+        _extract(inner, _free_folder(inner), depth - 1, allowance)
         inner.unlink()
+
+
+def _free_folder(archive: Path) -> Path:
+    """Return the folder of an inner archive, which neither a member nor another archive has."""
+    suffix = next(suffix for suffix in _SUFFIXES if archive.name.lower().endswith(suffix))
+    stem = archive.name[: -len(suffix)]
+    folder, number = archive.with_name(stem), 1
+    while folder.exists():
+        number += 1
+        folder = archive.with_name(f"{stem}-{number}")
+    return folder
 
 
 @contextmanager
