@@ -35,6 +35,7 @@ _COMPRESSIONS: tuple[tuple[bytes, Callable[[Path], object]], ...] = (
     (b"BZh", bz2.open),
     (b"\xfd7zXZ\0", lzma.open),
 )
+_TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 # Flag of a file in a zip file that needs a password.
 _ENCRYPTED = 0x1
@@ -179,7 +180,7 @@ def _free_folder(archive: Path) -> Path:
 def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
     """Open an archive; every error names it."""
     try:
-        if zipfile.is_zipfile(archive):
+        if _is_zip(archive):
             with zipfile.ZipFile(archive) as opened:
                 yield opened
         else:
@@ -192,6 +193,17 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
             f"{archive} is damaged and cannot be extracted: {error}. Replace it with a complete copy.",
             code="LEX-DATA-054",
         ) from error
+
+
+def _is_zip(archive: Path) -> bool:
+    """Return whether an archive is a zip file.
+
+    Its list stands at the end, so a .tar archive that ends with a zip file looks like one.
+    """
+    with archive.open("rb") as file:
+        start = file.read(_TAR_MAGIC_AT + len(_TAR_MAGIC))
+    is_tar = start[_TAR_MAGIC_AT:] == _TAR_MAGIC or any(start.startswith(magic) for magic, _ in _COMPRESSIONS)
+    return (start.startswith(b"PK") or not is_tar) and zipfile.is_zipfile(archive)
 
 
 def _decompressed(archive: Path) -> BinaryIO:
