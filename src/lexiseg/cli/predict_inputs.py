@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lexiseg.cli.predict_options import PredictRequest
     from lexiseg.inference.sources.local_sources import LocalSources
     from lexiseg.inference.target_list import TargetList
-    from lexiseg.inference.targets import SkippedFiles
+    from lexiseg.inference.unread_files import SkippedFiles
     from lexiseg.inference.volumes.targets import VolumeTarget
 
 
@@ -72,13 +72,14 @@ def find_inputs(request: PredictRequest, sources: LocalSources, out: Path) -> Pr
     found = find_images(sources.patterns, out=out, of_volumes=volumes.files, labels=sources.labels)
     images = found.targets if request.shard is None else found.targets.chosen(request.shard.holds_name)
     check_apart(volumes.targets, images)
-    _say_skipped(found.skipped)
+    say_skipped(found.skipped)
+    say_elsewhere(found.elsewhere)
     _say_earlier(found.earlier_outputs)
     say_replaced(found.replaced)
     return PredictInputs(volumes=volumes.targets, all_images=found.targets, images=images)
 
 
-def _say_earlier(earlier: Sequence[Path]) -> None:
+def _say_earlier(earlier: Sequence[Path | str]) -> None:
     """Name the pictures that are not read because an earlier prediction wrote them."""
     if earlier:
         pictures_are = counted(len(earlier), "picture is", "pictures are")
@@ -99,13 +100,19 @@ def say_replaced(replaced: Mapping[str, int]) -> None:
         )
 
 
-def _say_skipped(skipped: Mapping[str, SkippedFiles]) -> None:
-    """Name the files in folders of images that are not read because of their ending."""
+def say_skipped(skipped: Mapping[str, SkippedFiles]) -> None:
+    """Name the files that are not read because of their ending."""
+    from lexiseg.inference.unread_files import listed
+
     if skipped:
-        shown = ", ".join(
-            f"{files.count} {ending or 'without ending'} ({files.example.name})"
-            for ending, files in sorted(skipped.items())
-        )
-        count = sum(files.count for files in skipped.values())
-        files_are = counted(count, "file is", "files are")
-        warn(f"{files_are} not read because of the ending: {shown}. Save images as PNG or JPEG.")
+        files_are = counted(sum(files.count for files in skipped.values()), "file is", "files are")
+        warn(f"{files_are} not read because of the ending: {listed(skipped)}. Save images as PNG or JPEG.")
+
+
+def say_elsewhere(elsewhere: Mapping[str, SkippedFiles]) -> None:
+    """Name the files that are not read because they are at URLs or in tar archives."""
+    from lexiseg.inference.unread_files import ELSEWHERE_ADVICE, listed
+
+    if elsewhere:
+        files_are = counted(sum(files.count for files in elsewhere.values()), "file is", "files are")
+        warn(f"{files_are} not read at a URL or in a .tar archive: {listed(elsewhere)}. {ELSEWHERE_ADVICE}")

@@ -35,6 +35,7 @@ _COMPRESSIONS: tuple[tuple[bytes, Callable[[Path], object]], ...] = (
     (b"BZh", bz2.open),
     (b"\xfd7zXZ\0", lzma.open),
 )
+_TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
 _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 # Flag of a file in a zip file that needs a password.
 _ENCRYPTED = 0x1
@@ -124,9 +125,11 @@ def archived_files(archive: Path) -> tuple[ArchivedFile, ...]:
 
 
 def extract(archive: str | Path, folder: str | Path, *, depth: int = DEPTH) -> None:
-    """Extract a .zip or .tar archive, and the archives inside it, each into a folder of its own name.
+    """Extract a .zip or .tar archive, and the archives inside it, each into a folder of its own.
 
-    All members are checked before the first byte is written.
+    The folder has the name of the inner archive without its ending, such as "x" of "x.zip"; where a file or
+    folder has this name, it is "x-2", "x-3" and so on. All members are checked before the first byte is
+    written.
 
     Args:
         archive: The archive.
@@ -158,16 +161,26 @@ def _extract(archive: Path, folder: Path, depth: int, allowance: _Allowance) -> 
     if depth <= 1:
         return
     for inner in dict.fromkeys(folder / member.name for member in members if is_archive(Path(member.name))):
-        suffix = next(suffix for suffix in _SUFFIXES if inner.name.lower().endswith(suffix))
-        _extract(inner, inner.with_name(inner.name[: -len(suffix)]), depth - 1, allowance)
+        _extract(inner, _free_folder(inner), depth - 1, allowance)
         inner.unlink()
+
+
+def _free_folder(archive: Path) -> Path:
+    """Return the folder of an inner archive, which neither a member nor another archive has."""
+    suffix = next(suffix for suffix in _SUFFIXES if archive.name.lower().endswith(suffix))
+    stem = archive.name[: -len(suffix)]
+    folder, number = archive.with_name(stem), 1
+    while folder.exists():
+        number += 1
+        folder = archive.with_name(f"{stem}-{number}")
+    return folder
 
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
     """Open an archive; every error names it."""
     try:
-        if zipfile.is_zipfile(archive):
+        if _is_zip(archive):
             with zipfile.ZipFile(archive) as opened:
                 yield opened
         else:
@@ -180,6 +193,17 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
             f"{archive} is damaged and cannot be extracted: {error}. Replace it with a complete copy.",
             code="LEX-DATA-054",
         ) from error
+
+
+def _is_zip(archive: Path) -> bool:
+    """Return whether an archive is a zip file.
+
+    Its list stands at the end, so a .tar archive that ends with a zip file looks like one.
+    """
+    with archive.open("rb") as file:
+        start = file.read(_TAR_MAGIC_AT + len(_TAR_MAGIC))
+    is_tar = start[_TAR_MAGIC_AT:] == _TAR_MAGIC or any(start.startswith(magic) for magic, _ in _COMPRESSIONS)
+    return (start.startswith(b"PK") or not is_tar) and zipfile.is_zipfile(archive)
 
 
 def _decompressed(archive: Path) -> BinaryIO:

@@ -38,18 +38,9 @@ def inputs_digest(
         add(image.label, image.name.as_posix(), *_state(file))
     for volume in volumes:
         add(volume.label, volume.name.as_posix())
-        for file in _files(volume):
+        for file in volume.files():
             add(file, *_state(file))
     return digest.hexdigest()
-
-
-def _files(volume: VolumeTarget) -> tuple[Path, ...]:
-    """Return the files of a volume, and those beside it where its header does not tell which are its own."""
-    try:
-        files = volume.files()
-    except OSError:  # its prediction says so
-        return (volume.path,)
-    return tuple(sorted(volume.path.parent.rglob("*"))) if files is None else files
 
 
 def _state(file: Path | None) -> tuple[int, ...]:

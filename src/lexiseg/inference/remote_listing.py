@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from lexiseg.inference.file_systems import file_system, is_web_address, remote_errors, web_file_name
@@ -16,6 +16,20 @@ if TYPE_CHECKING:
 _MAGIC = frozenset("*?[")
 
 
+class FoundUrl(NamedTuple):
+    """A file that a URL names.
+
+    Attributes:
+        url: Its URL.
+        name: Its path from the folder, or the last part of the URL of a file or a pattern.
+        is_meant: Whether the URL is that of this file.
+    """
+
+    url: str
+    name: str
+    is_meant: bool
+
+
 def names_one_file(url: str) -> bool:
     """Return whether a URL names one file by its form: an address of the web, no folder and no pattern."""
     if not is_web_address(url):
@@ -24,12 +38,11 @@ def names_one_file(url: str) -> bool:
     return path != "" and not path.endswith("/") and "*" not in path
 
 
-def remote_files(url: str) -> Iterator[tuple[str, str]]:
-    """Yield the URL and the name of each file that a URL names, sorted.
+def remote_files(url: str) -> Iterator[FoundUrl]:
+    """Yield the files that a URL names, sorted.
 
     A file or folder that exists stands for itself, whatever its name holds, as in "s3://bucket/scan[1].png".
-    The name is the path from the folder, or the last part of the URL of a file or a pattern. Hidden files are
-    left out.
+    Hidden files are left out.
 
     Args:
         url: A file, a folder (which is searched with its subfolders), or a pattern.
@@ -40,21 +53,22 @@ def remote_files(url: str) -> Iterator[tuple[str, str]]:
     """
     system, path = file_system(url)
     if names_one_file(url):
-        yield url, web_file_name(url)
+        yield FoundUrl(url, web_file_name(url), is_meant=True)
         return
+    is_meant = False
     with remote_errors(url):
         literal, pattern = _literal_part(system, path, is_web=is_web_address(url))
         if pattern:
             matches = sorted(system.glob(glob.escape(literal) + pattern))
             found = [(each, PurePosixPath(each).name) for each in matches]
-        elif system.isfile(path):
+        elif is_meant := system.isfile(path):
             found = [(path, PurePosixPath(path).name)]
         else:
             root = path.rstrip("/") + "/"
             found = [(each, each.removeprefix(root)) for each in sorted(system.find(path))]
         for each, name in found:
             if not any(part.startswith(".") for part in PurePosixPath(name).parts):
-                yield str(system.unstrip_protocol(each)), name
+                yield FoundUrl(str(system.unstrip_protocol(each)), name, is_meant=is_meant)
 
 
 def _literal_part(system: AbstractFileSystem, path: str, *, is_web: bool) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from lexiseg.clinic.detection import may_be_dicom
 from lexiseg.data.archives import is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES, is_image_file
-from lexiseg.data.volumes.volume_names import VOLUME_SUFFIXES, is_volume_file, volume_stem
+from lexiseg.data.volumes.volume_names import is_volume_file, volume_stem
 from lexiseg.errors import DataError
 from lexiseg.files import fitting_name
 from lexiseg.inference.doubled_targets import refuse_same_names, replaced_positions, without_doubles
@@ -26,23 +26,11 @@ from lexiseg.inference.image_sources import ImageSource, RemoteFile, TarMember
 from lexiseg.inference.remote_listing import names_one_file, remote_files
 from lexiseg.inference.tar_archives import archive_images, is_plain_tar
 from lexiseg.inference.target_list import SHARD_FOLDER, TargetList
+from lexiseg.inference.unread_files import SkippedFiles, UnreadFiles
 from lexiseg.inference.writers.base import Target
 from lexiseg.inference.writers.registry import image_folders, image_formats
 
 _LONGEST_SUFFIX = max(len(known.suffix) for known in image_formats())
-
-
-@dataclass(frozen=True, kw_only=True)
-class SkippedFiles:
-    """Files of one ending that are not read because of it.
-
-    Attributes:
-        count: Number of files.
-        example: The first of them.
-    """
-
-    count: int
-    example: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +39,20 @@ class FoundImages:
 
     Attributes:
         targets: The images to predict, as a compact list.
-        earlier_outputs: Pictures that an earlier prediction wrote; they are not predicted.
-        skipped: The files in folders that are not read because of their ending, by the ending in lower case,
-            such as ".heic"; without hidden files and those of the output folder.
+        earlier_outputs: Pictures that an earlier prediction wrote, each a path or a URL; they are not
+            predicted.
+        skipped: The files in folders, archives and at URLs that are not read because of their ending, by the
+            ending in lower case, such as ".heic"; without hidden files and those of the output folder.
+        elsewhere: The files in tar archives and at URLs that may be volumes, DICOM images or links, by their
+            ending; they are read from folders of this computer only.
         replaced: Number of images of each archive, as messages call it, that a later member of the same name
             replaces, as when `tar` unpacks it; without archives that hold each name once.
     """
 
     targets: TargetList
-    earlier_outputs: tuple[Path, ...]
+    earlier_outputs: tuple[Path | str, ...]
     skipped: Mapping[str, SkippedFiles]
+    elsewhere: Mapping[str, SkippedFiles]
     replaced: Mapping[str, int]
 
 
@@ -108,19 +100,22 @@ def find_images(
     listing = _Listing(
         None if out is None else Path(out), frozenset(map(str, of_volumes)), labels or dict[Path, str]()
     )
+    unread = UnreadFiles()
     for pattern in map(str, patterns):
-        before = len(listing.targets), len(listing.earlier), listing.volume_files
+        before = len(listing.targets), listing.volume_files
+        listing.unread = UnreadFiles()
         listing.add(pattern)
-        if len(listing.targets) == before[0] and listing.volume_files == before[2]:
-            earlier = len(listing.earlier) - before[1]
-            raise DataError(_nothing_found(shown_url(pattern), earlier), code="LEX-DATA-099")
+        if (len(listing.targets), listing.volume_files) == before:
+            raise listing.unread.nothing_found(shown_url(pattern), listing.out)
+        unread.add(listing.unread)
     targets = without_doubles(listing.targets, listing.real_paths, listing.replaced_positions)
     if not same_names:
         refuse_same_names(targets)
     return FoundImages(
         targets=targets,
-        earlier_outputs=tuple(listing.earlier),
-        skipped=listing.skipped,
+        earlier_outputs=tuple(unread.earlier),
+        skipped=unread.skipped,
+        elsewhere=unread.elsewhere,
         replaced=listing.replaced,
     )
 
@@ -136,8 +131,7 @@ class _Listing:
         volume_files: Number of files of volumes that were met.
         targets: The images so far, also those that several patterns name.
         real_paths: A number per image that tells its path without symbolic links.
-        earlier: Pictures that earlier predictions wrote.
-        skipped: Files that are not read because of their ending.
+        unread: Files of the pattern at hand that are not predicted.
         replaced: Number of images of each archive that later members replace.
         replaced_positions: Their positions in `targets`.
     """
@@ -148,8 +142,7 @@ class _Listing:
     volume_files: int = 0
     targets: TargetList = field(default_factory=TargetList)
     real_paths: array[int] = field(default_factory=lambda: array("q"))
-    earlier: dict[Path, None] = field(default_factory=dict)
-    skipped: dict[str, SkippedFiles] = field(default_factory=dict)
+    unread: UnreadFiles = field(default_factory=UnreadFiles)
     replaced: dict[str, int] = field(default_factory=dict)
     replaced_positions: array[int] = field(default_factory=lambda: array("q"))
 
@@ -193,19 +186,27 @@ class _Listing:
 
     def _add_url(self, url: str) -> None:
         kind = self.targets.add_kind(_remote_target)
-        one_file = names_one_file(url)
-        for found, name in remote_files(url):
-            if is_plain_tar(found):
+        # It loads the records of all results.
+        from lexiseg.inference.remote_outputs import RemoteOutputs
+
+        outputs, is_address = RemoteOutputs(), names_one_file(url)
+        for found, name, is_meant in remote_files(url):
+            # The path of a single file says that it is meant.
+            if not is_meant and outputs.holds(found):
+                self.unread.earlier[shown_url(found)] = None
+            elif is_plain_tar(found):
                 self._add_archive(found)
-            elif one_file and is_archive(Path(urlsplit(url).path)):
+            elif is_address and is_archive(Path(urlsplit(url).path)):
                 raise DataError(
                     f"{shown_url(url)} is an archive that cannot be read where it is. Expected a .tar "
                     "archive that is not compressed. Download this one, and predict the copy.",
                     code="LEX-DATA-1479",
                 )
-            # The path of a single file says that it is meant; its content decides whether it is an image.
-            elif one_file or Path(name).suffix.lower() in IMAGE_SUFFIXES:
+            # What is at an address decides whether it is an image.
+            elif is_address or Path(name).suffix.lower() in IMAGE_SUFFIXES:
                 self._take(kind, f"{found}\0{name}", found)
+            else:
+                self.unread.leave(name)
 
     def _add_archive(self, archive: str) -> None:
         def target(text: str) -> Target:
@@ -217,7 +218,7 @@ class _Listing:
             return _target(Path(source.label), f"{folder}/{name}", origin=source)
 
         kind, first, shown = self.targets.add_kind(target), len(self.targets), shown_url(archive)
-        for member in archive_images(archive):
+        for member in archive_images(archive, self.unread):
             file = f"{shown}::{posixpath.normpath(member.name)}"
             self._take(kind, f"{member.name}\0{member.offset}\0{member.size}", file)
         replaced = replaced_positions(self.real_paths, first)
@@ -241,10 +242,11 @@ class _Listing:
     def _is_input(self, file: FoundFile, *, pattern: Path) -> bool:
         """Return whether no prediction wrote a file, and note the file where an earlier one did."""
         if file.real.startswith(self._written) or self._is_of_shard(file.real):
+            self.unread.own += 1
             return False
         # The path of a single file says that it is meant.
         if str(pattern) != file.path and self._outputs.holds(file.path):
-            self.earlier[Path(file.path)] = None
+            self.unread.earlier[Path(file.path)] = None
             return False
         return True
 
@@ -261,15 +263,8 @@ class _Listing:
     def _skip(self, file: FoundFile) -> None:
         if self._out is not None and file.real.startswith(self._out):
             return
-        if is_volume_file(Path(file.path)):
-            return
-        ending = Path(file.name).suffix.lower()
-        known = self.skipped.get(ending)
-        self.skipped[ending] = (
-            SkippedFiles(count=1, example=Path(file.path))
-            if known is None
-            else SkippedFiles(count=known.count + 1, example=known.example)
-        )
+        if not is_volume_file(Path(file.path)):
+            self.unread.skip(file.path)
 
 
 def _found(path: str, real_folder: Callable[[str], str]) -> FoundFile:
@@ -288,19 +283,6 @@ def _is_image(file: FoundFile) -> bool:
         return True
     path = Path(file.path)
     return is_volume_file(path) or is_archive(path) if file.is_broken else is_image_file(path)
-
-
-def _nothing_found(pattern: str, earlier: int) -> str:
-    if earlier:
-        return (
-            f"No image found at {pattern}: an earlier prediction wrote the pictures there (number of them: "
-            f"{earlier}). To predict such a picture, give its path."
-        )
-    endings = ", ".join(sorted(IMAGE_SUFFIXES | set(VOLUME_SUFFIXES)))
-    return (
-        f"No image found at {pattern}. Expected an image file, a folder with images, a quoted glob pattern, "
-        f"an archive (.zip, .tar), a DICOMDIR or a URL; known endings: {endings}."
-    )
 
 
 def expand(pattern: Path, is_wanted: Callable[[str], bool]) -> Iterator[Target]:

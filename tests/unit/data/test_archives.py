@@ -61,6 +61,45 @@ def test_archives_inside_have_a_folder_each(tmp_path: Path) -> None:
     }
 
 
+def test_archives_of_one_name_replace_nothing(tmp_path: Path) -> None:
+    """Neither another archive of the name, nor what lies in a folder or a file of the name."""
+
+    def inner(content: bytes) -> bytes:
+        return make_zip(tmp_path / "inner.zip", {"a.txt": content}).read_bytes()
+
+    tar = make_tar(tmp_path / "inner.tgz", tarfile.TarInfo("a.txt"), content=b"tar").read_bytes()
+    in_nested = {"x.zip": inner(b"nested"), "b.txt": b"in a.zip"}
+    nested = make_zip(tmp_path / "nested.zip", in_nested).read_bytes()
+    members = {
+        **{"y/x.zip": inner(b"zip"), "y/x.tar": tar, "y/x.tar.gz": tar},
+        **{"z.zip": inner(b"z"), "z/a.txt": b"folder", "w": b"file", "w.zip": inner(b"w")},
+        **{"a/x.zip": inner(b"folder a"), "a.zip": nested, "a/b.txt": b"in a"},
+    }
+    extract(make_zip(tmp_path / "outer.zip", members), tmp_path / "out")
+    assert files(tmp_path / "out") == {
+        "y/x/a.txt": b"zip",
+        "y/x-2/a.txt": b"tar",
+        "y/x-3/a.txt": b"tar",
+        "z/a.txt": b"folder",
+        "z-2/a.txt": b"z",
+        "w": b"file",
+        "w-2/a.txt": b"w",
+        "a/b.txt": b"in a",
+        "a/x/a.txt": b"folder a",
+        "a-2/b.txt": b"in a.zip",
+        "a-2/x.zip": inner(b"nested"),
+    }
+
+
+def test_a_tar_archive_that_ends_with_a_zip_file_is_no_zip_file(tmp_path: Path) -> None:
+    inner = make_zip(tmp_path / "x.zip", {"b.txt": b"2"})
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(make_zip(tmp_path / "y.zip", {"a.txt": b"1"}), "a/y.zip")
+        archive.add(inner, "x.zip")
+    extract(tmp_path / "a.tar", tmp_path / "out")
+    assert files(tmp_path / "out") == {"a/y/a.txt": b"1", "x/b.txt": b"2"}
+
+
 def test_a_backslash_separates_folders(tmp_path: Path) -> None:
     # zipfile writes the name as given; old Windows programs separate folders like this.
     members = {"study\\IM1.dcm": b"1", "study\\empty\\": b""}

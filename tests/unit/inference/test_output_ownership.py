@@ -222,6 +222,21 @@ class TestEarlierOutputs:
         with refuses("LEX-DATA-099", "number of them: 1", "give its path"):
             find_targets([images / "v1" / "overlays"])
 
+    @pytest.mark.parametrize("pattern", ["masks/a.png", "masks", "masks/*.png", "nifti/v.nii.gz"])
+    def test_those_in_the_output_folder_need_another_one(self, images: Path, pattern: str) -> None:
+        out = images / "v1"
+        predict(images / "a.png", out)
+        (out / "nifti").mkdir()
+        (out / "nifti" / "v.nii.gz").write_bytes(b"x")
+        with refuses("LEX-DATA-1850", f"{out / pattern}: ", f"output folder {out},", "another --out"):
+            find_images([images, out / pattern], out=out)
+        find_images([out / "masks" / "a.png"], out=images / "v2")
+
+    def test_those_of_a_running_shard_need_another_output_folder(self, images: Path) -> None:
+        mask = write_image(images / "v1" / "shard-1-of-2" / "masks" / "a.png")
+        with refuses("LEX-DATA-1850", "another --out"):
+            find_images([mask], out=images / "v1")
+
     def test_a_notes_file_of_the_same_name_makes_no_outputs(self, images: Path) -> None:
         (images / "predictions.jsonl").write_text('no lines of a batch\n{"image": ')
         write_image(images / "masks" / "c.png")

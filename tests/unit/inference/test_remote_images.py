@@ -13,11 +13,14 @@ from typing import Any
 import fsspec
 import pytest
 
+from lexiseg.cli.predict_inputs import say_elsewhere
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.file_systems import file_system, is_url
 from lexiseg.inference.image_sources import RemoteFile
 from lexiseg.inference.remote_folder import UPLOAD_FILE, MadeRecord, RemoteFolder
 from lexiseg.inference.targets import find_images
+from lexiseg.inference.writers.tar import into_archives
+from lexiseg.outputs.manifest import OUTPUTS_FILE
 from refusals import refuses
 from threshold_predictor import Thresholds, write_image
 
@@ -124,6 +127,95 @@ def test_patterns_and_single_files(memory: Any) -> None:
         find_images(["memory://bucket/in/notes.txt"])
     with refuses("LEX-DATA-099", "nowhere"):
         find_images(["memory://bucket/nowhere"])
+
+
+@pytest.mark.parametrize("with_manifest", [True, False])
+@pytest.mark.parametrize("per_archive", [None, 2])
+def test_results_of_earlier_predictions_are_no_images(
+    images: Path, tmp_path: Path, with_manifest: bool, per_archive: int | None
+) -> None:
+    """Uploaded results have no manifest; local ones that are named as a URL have one."""
+    formats, out = ("mask", "overlay", "probability"), images / "results" / "v1"
+    writers: Any = formats if per_archive is None else into_archives(formats, per_archive)
+    predict([images], out, writers=writers)
+    if not with_manifest:
+        (out / OUTPUTS_FILE).unlink()
+    write_image(out / "photo.png")
+    write_image(out / "masks" / "mine.png")  # of nobody's results
+    root = f"file://{images.as_posix()}"
+    found = find_images([root])
+    assert [target.name.as_posix() for target in found.targets] == [
+        *NAMES,
+        *("results/v1/masks/mine", "results/v1/photo"),
+    ]
+    written = (
+        [f"masks/{name}.png" for name in NAMES]
+        + [f"overlays/{name}.png" for name in NAMES]
+        + [f"probabilities/{name}.tif" for name in NAMES]
+    )
+    expected = ["archives/000000.tar", "archives/000001.tar"] if per_archive else written
+    assert list(found.earlier_outputs) == [f"{root}/results/v1/{name}" for name in expected]
+    if per_archive is None:
+        found = find_images([f"{root}/**/*.png"])
+        assert sorted(target.name.name for target in found.targets) == ["a", "b", "c", "mine", "photo"]
+        with refuses("LEX-DATA-099", "number of them: 3", "give its path"):
+            find_images([f"{root}/results/v1/overlays"])
+        (target,) = find_images([f"{root}/results/v1/masks/a.png"]).targets
+        assert target.name.name == "a"
+
+
+def test_results_that_are_being_uploaded_are_no_images(memory: Any, images: Path) -> None:
+    """Their lists come last. Another computer may upload those of a shard."""
+    picture = (images / "a.png").read_bytes()
+    for folder in ("out", "out/shard-1-of-2"):
+        memory.pipe_file(f"/bucket/in/{folder}/{UPLOAD_FILE}", b"{}")
+        memory.pipe_file(f"/bucket/in/{folder}/masks/exam/b.png", picture)
+    found = find_images(["memory://bucket/in"])
+    assert [target.name.as_posix() for target in found.targets] == list(NAMES)
+    assert len(found.earlier_outputs) == 2
+
+
+def test_results_of_volumes_are_no_images(memory: Any, images: Path) -> None:
+    memory.pipe_file("/bucket/in/out/seg/ct/1.dcm", b"DICOM")
+    memory.pipe_file("/bucket/in/out/seg/own.dcm", b"DICOM")
+    memory.pipe_file("/bucket/in/out/volumes.jsonl", b'{"image": "ct/1", "name": "ct/1"}\nno line\n')
+    found = find_images(["memory://bucket/in"])
+    assert [target.name.as_posix() for target in found.targets] == [*NAMES, "out/seg/own"]
+    assert found.earlier_outputs == ("memory:///bucket/in/out/seg/ct/1.dcm",)
+
+
+def test_lists_that_may_not_be_read_are_nobodys(
+    memory: Any, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Credentials for some images must do for them."""
+    memory.pipe_file("/bucket/in/seg/a.dcm", b"DICOM")
+
+    def refuse(self: Any, path: str, *_: Any, **__: Any) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(type(memory), "_open", refuse)
+    assert len(find_images(["memory://bucket/in"]).targets) == 4
+
+
+def test_other_files_at_a_url_are_counted(memory: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("ct/IM0000", "ct/1.2.840.1", "v.nii.gz", "w.mhd", "w.raw", "x.heic", ".hidden.nii", "y.zip"):
+        memory.pipe_file(f"/bucket/in/{name}", b"?")
+    found = find_images(["memory://bucket/in"])
+    assert len(found.targets) == 3
+    assert {ending: files.count for ending, files in found.skipped.items()} == {".heic": 1, ".txt": 1}
+    assert {ending: (files.count, files.example.name) for ending, files in found.elsewhere.items()} == {
+        "": (2, "1.2.840.1"),
+        ".nii.gz": (1, "v.nii.gz"),
+        ".mhd": (1, "w.mhd"),
+        ".raw": (1, "w.raw"),
+        ".zip": (1, "y.zip"),
+    }
+    say_elsewhere(found.elsewhere)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "6 files are not read at a URL" in said
+    assert "2 without ending (1.2.840.1)" in said
+    with refuses("LEX-DATA-099", "2 without ending (1.2.840.1)", "download or unpack"):
+        find_images(["memory://bucket/in/ct"])
 
 
 @pytest.mark.parametrize("name", ["scan[1]", "what?", "all*", "[ab]"])

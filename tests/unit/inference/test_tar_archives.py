@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lexiseg.cli.predict_inputs import say_replaced
+from lexiseg.cli.predict_inputs import say_elsewhere, say_replaced, say_skipped
 from lexiseg.inference.batch import predict_to_files
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.tar_archives import archive_images
@@ -92,6 +92,75 @@ def test_the_last_member_of_a_name_counts(
     assert find_images([images]).replaced == {}
     say_replaced(found.replaced)
     assert "3 images are not read because" in capsys.readouterr().err
+
+
+def test_members_that_are_not_read_are_counted(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with tarfile.open(archive, "a") as tar:
+        for name in ("v.nii.gz", "exam/IM0000", "c.heic", "x/y.zip"):
+            add(tar, name, b"?")
+    found = find_images([archive])
+    assert len(found.targets) == len(NAMES)
+    assert {ending: (files.count, files.example.name) for ending, files in found.skipped.items()} == {
+        ".json": (4, "a.json"),
+        ".mask.png": (1, "a.mask.png"),
+        ".heic": (1, "c.heic"),
+    }
+    assert {kind: files.example.name for kind, files in found.elsewhere.items()} == {
+        "linked": "link.png",
+        ".nii.gz": "v.nii.gz",
+        "": "IM0000",
+        ".zip": "y.zip",
+    }
+    say_skipped(found.skipped)
+    say_elsewhere(found.elsewhere)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "6 files are not read because of the ending: 1 .heic (c.heic), 4 .json (a.json)" in said
+    assert "4 files are not read at a URL or in a .tar archive: 1 without ending (IM0000), " in said
+
+
+def test_hard_links_are_the_images_they_lead_to(images: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "x.tar"
+
+    def link(tar: tarfile.TarFile, name: str, target: str) -> None:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = tarfile.LNKTYPE, target
+        tar.addfile(member)
+
+    with tarfile.open(archive, "w") as tar:
+        tar.add(images / "a.png", "./a.png")
+        add(tar, "b.txt", b"no image")
+        link(tar, "first.png", "a.png")
+        link(tar, "of-link.png", "./first.png")
+        link(tar, "exam/data.dat", "a.png")
+        link(tar, "of-data.png", "exam/data.dat")
+        link(tar, "lost.png", "nowhere.png")
+        link(tar, "later.png", "a.png")
+        link(tar, ".hidden.png", "a.png")
+        tar.add(images / "z.png", "later.png")
+        tar.add(images / "z.png", "a.png")
+        link(tar, "second.png", "a.png")
+    found = find_images([archive])
+    summary = predict_to_files(Thresholds(), found.targets, tmp_path / "out")  # type: ignore[arg-type]
+    lines = {line["name"]: line["size"] for line in map(json.loads, summary.results.open())}
+    first, second = [20, 30], [20, 33]
+    assert lines == {
+        "x/a": second,
+        "x/later": second,
+        "x/first": first,
+        "x/of-link": first,
+        "x/of-data": first,
+        "x/second": second,
+    }
+    assert found.elsewhere["linked"].example.name == "lost.png"
+    assert {ending: files.count for ending, files in found.skipped.items()} == {".txt": 1, ".dat": 1}
+
+
+def test_nothing_to_read_is_said_with_what_is_there(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        add(tar, "v.nii.gz", b"?")
+        add(tar, "b.heic", b"?")
+    with refuses("LEX-DATA-099", "1 .heic (b.heic), 1 .nii.gz (v.nii.gz)", "unpack them"):
+        find_images([tmp_path / "x.tar"])
 
 
 def test_archives_of_a_pattern(archive: Path, tmp_path: Path) -> None:

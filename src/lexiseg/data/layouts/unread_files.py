@@ -14,7 +14,8 @@ from lexiseg.data.layouts.case_facts import CASE_FACTS_FILE
 from lexiseg.data.layouts.scan import some
 from lexiseg.data.omissions import Omission
 from lexiseg.data.splits import SPLITS_FILE
-from lexiseg.data.volumes.volume_names import DATA_SUFFIXES, is_volume_file
+from lexiseg.data.volumes.data_files import data_files
+from lexiseg.data.volumes.volume_names import is_volume_file
 
 #: Endings of tables; only some of them can be read as a report sheet.
 _TABLES = frozenset({".csv", ".tsv", ".xls", ".xlsx", ".xlsm", ".xlsb", ".ods", ".numbers"})
@@ -115,13 +116,13 @@ def _look_into(
     except OSError:
         found.closed.append(_name(folder, root))
         return
+    of_volumes = _of_volumes(folder, entries) if with_volumes else frozenset[Path]()
     for entry in entries:
         ending = os.path.splitext(entry.name)[1].lower()
         if ending in IMAGE_SUFFIXES and not entry.is_symlink() and not entry.is_dir():
             continue
         path = folder / entry.name
-        # A MetaImage or NRRD header may name a data file of its own.
-        if with_volumes and (is_volume_file(path) or ending in DATA_SUFFIXES):
+        if path in of_volumes:
             continue
         if path.is_dir():
             if path not in read:
@@ -134,6 +135,12 @@ def _look_into(
             found.tables.append(_name(path, root))
         elif ending not in IMAGE_SUFFIXES and not is_image_file(path):
             found.endings[ending or "without ending"] += 1
+
+
+def _of_volumes(folder: Path, entries: Iterable[os.DirEntry[str]]) -> frozenset[Path]:
+    """Return the volumes of a folder and the data files that their headers name."""
+    volumes = [path for entry in entries if is_volume_file(path := folder / entry.name)]
+    return frozenset([*volumes, *(file for volume in volumes for file in data_files(volume))])
 
 
 def _images_below(folder: Path, closed: list[str], root: Path) -> Iterator[Path]:

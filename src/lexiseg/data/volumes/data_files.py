@@ -12,13 +12,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from lexiseg.data.volumes.volume_names import volume_ending
+from lexiseg.data.volumes.volume_names import NRRD_ENDINGS, VOLUME_READERS, volume_ending
 from lexiseg.errors import DataError
 
 #: Largest header that is searched for names of data files, in bytes.
 LARGEST_HEADER = 1 << 20
 
-_META_ENDINGS, _NRRD_ENDINGS = frozenset({".mha", ".mhd"}), frozenset({".nrrd", ".nhdr"})
 _META_FIELD = b"ElementDataFile"
 #: Forms of MetaImage for "the voxels follow in this file".
 _LOCAL = ("LOCAL", "Local", "local")
@@ -30,6 +29,8 @@ _NRRD_END = re.compile(rb"\n\r?\n")
 _LINE_ENDS = re.compile(rb"[\r\n]+")
 # A pattern with one number of at most two digits' width, such as "slice%03d.raw".
 _NUMBERED = re.compile(r"[^%]*%0?[0-9]{0,2}d[^%]*")
+# A header can state any number of numbered files.
+_MOST_NUMBERED = 100_000
 # Readers take these for the next line, for the standard input, or for the folder.
 _NO_NAMES = ("", "-", ".")
 
@@ -46,42 +47,53 @@ def check_data_files(path: Path, *, is_nrrd: bool, beside_only: bool = False) ->
     Raises:
         DataError: It names a file outside of its folder, or its names cannot be told with certainty.
     """
-    for name in _names(path, is_nrrd=is_nrrd):
+    for name in _stated_names(path, is_nrrd=is_nrrd):
         if beside_only:
             _check_beside(name, path)
         _check_name(name, path)
 
 
-def named_data_files(path: Path) -> tuple[Path, ...] | None:
-    """Return the data files that a volume file names; None where they cannot be told with certainty.
+def data_files(path: Path) -> Iterator[Path]:
+    """Yield the data files that a volume file names, whether they exist or not.
+
+    Nothing is yielded for a header that `check_data_files` refuses, or that cannot be read: no data file is
+    read then.
 
     Args:
-        path: A volume file. A NIfTI file names none.
-
-    Raises:
-        OSError: It cannot be read.
+        path: A volume file of any kind.
     """
     ending = volume_ending(path.name)
-    if ending not in _META_ENDINGS | _NRRD_ENDINGS:
-        return ()
+    if VOLUME_READERS.get(ending) != "itk_file":
+        return
+    is_nrrd = ending in NRRD_ENDINGS
     try:
-        names = tuple(_names(path, is_nrrd=ending in _NRRD_ENDINGS))
-    except DataError:
-        return None
-    if any("%" in name or name.startswith(_LIST) for name in names):
-        return None
-    return tuple(path.parent / name for name in names)
+        check_data_files(path, is_nrrd=is_nrrd)
+        stated = list(_stated_names(path, is_nrrd=is_nrrd))
+    except (DataError, OSError):
+        return
+    is_list = bool(stated) and stated[0].startswith(_LIST)
+    names = stated[1:] if is_list else [each for name in stated for each in _numbered(name)]
+    yield from (path.parent / name for name in names)
 
 
-def _names(path: Path, *, is_nrrd: bool) -> Iterator[str]:
-    """Yield the data files that a header names, as it states them.
-
-    Raises:
-        DataError: They cannot be told with certainty.
-    """
+def _stated_names(path: Path, *, is_nrrd: bool) -> Iterator[str]:
+    """Yield the names of data files as a header states them; the first one may be a list's or a pattern's."""
     with open(path, "rb") as file:
         head = file.read(LARGEST_HEADER)
-    yield from _nrrd_names(head, path) if is_nrrd else _meta_names(head, path)
+    return _nrrd_names(head, path) if is_nrrd else _meta_names(head, path)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """Yield the names that a pattern stands for, such as "slice%03d.raw 1 20 1"; else the name itself."""
+    if "%" not in name:
+        yield name
+        return
+    pattern, *limits = name.split()
+    if len(limits) in (2, 3, 4) and all(number.lstrip("-").isdigit() for number in limits[:3]):
+        first, last, step = (*map(int, limits[:3]), 1)[:3]
+        if step:
+            end = last + (1 if step > 0 else -1)
+            yield from (pattern % number for number in range(first, end, step)[:_MOST_NUMBERED])
 
 
 def _meta_names(head: bytes, path: Path) -> Iterator[str]:

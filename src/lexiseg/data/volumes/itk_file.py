@@ -12,6 +12,7 @@ import SimpleITK
 from lexiseg.clinic.volume_geometry import LPS_RAS, VolumeGrid
 from lexiseg.data.volumes.data_files import check_data_files
 from lexiseg.data.volumes.volume import check_size, three
+from lexiseg.data.volumes.volume_names import NRRD_ENDINGS
 from lexiseg.data.volumes.voxel_file import StoredVoxels
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
@@ -97,7 +98,7 @@ def read_voxels(path: Path) -> StoredVoxels:
 
 
 def _is_nrrd(path: Path) -> bool:
-    return path.suffix.lower() in (".nrrd", ".nhdr")
+    return path.suffix.lower() in NRRD_ENDINGS
 
 
 def _damaged(path: Path, error: Exception) -> DataError:

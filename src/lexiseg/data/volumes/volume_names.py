@@ -17,7 +17,10 @@ VOLUME_READERS = {
 #: Endings of volume files.
 VOLUME_SUFFIXES = tuple(VOLUME_READERS)
 
-#: Endings of the data files that MetaImage and NRRD headers name.
+#: Endings of NRRD files.
+NRRD_ENDINGS = frozenset({".nrrd", ".nhdr"})
+
+#: Usual endings of the data files that MetaImage and NRRD headers name.
 DATA_SUFFIXES = frozenset({".raw", ".zraw"})
 
 #: What the paths of labels of one slice end in.

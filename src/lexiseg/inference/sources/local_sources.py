@@ -13,7 +13,7 @@ from lexiseg.data.archives import extract, is_archive
 from lexiseg.data.decode import IMAGE_SUFFIXES
 from lexiseg.extras import load_module
 from lexiseg.inference.file_systems import is_url, is_web_address
-from lexiseg.inference.tar_archives import is_plain_tar
+from lexiseg.inference.tar_archives import is_plain_tar, is_unpacked
 from lexiseg.outputs.private_folder import PrivateFolder
 from lexiseg.printable import counted
 
@@ -45,10 +45,11 @@ class LocalSources:
 def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
     """Make all sources local; private folders are removed in the end.
 
-    - A .zip or .tar.gz archive is unpacked within limits (`lexiseg.data.archives`).
+    - A .zip or .tar.gz archive is unpacked within limits (`lexiseg.data.archives`), and so is a .tar archive
+      that holds volumes or DICOM files without an ending, and no other images.
     - An address of the web whose path has a part "studies" is asked as a DICOMweb service, unless the path
       ends like an image file or an archive.
-    - Other URLs and .tar archives stay as they are: `find_images` reads them image by image.
+    - Other URLs and other .tar archives stay as they are: `find_images` reads them image by image.
     - A DICOMDIR stands for the folder that holds it.
     - Files, folders and glob patterns stay as they are.
 
@@ -73,7 +74,7 @@ def local_sources(sources: Sequence[str | Path]) -> Iterator[LocalSources]:
                 patterns.append(folder)
             elif is_url(str(source)):
                 patterns.append(source)
-            elif path.is_file() and is_archive(path) and not is_plain_tar(str(path)):
+            elif path.is_file() and is_archive(path) and (not is_plain_tar(str(path)) or is_unpacked(path)):
                 folder = private.path / str(number) / (path.name.split(".")[0] or "archive")
                 extract(path, folder)
                 labels[folder] = str(path)

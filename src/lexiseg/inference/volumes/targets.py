@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lexiseg.clinic.view import View
 from lexiseg.data.decode import is_image_file
-from lexiseg.data.volumes.data_files import named_data_files
+from lexiseg.data.volumes.data_files import data_files
 from lexiseg.data.volumes.volume import Volume
 from lexiseg.data.volumes.volume_names import is_volume_file
 from lexiseg.data.volumes.voxel_file import open_volume_file
@@ -55,16 +55,11 @@ class VolumeTarget:
         """Return a message in which the volume has its label."""
         return message.replace(str(self.path), self.label)
 
-    def files(self) -> tuple[Path, ...] | None:
-        """Return the files that hold the volume; None where a header names them in a way that is not listed.
-
-        Raises:
-            OSError: Its file cannot be read.
-        """
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that hold the volume: of a header, also the data files that it names."""
         if self.slices:
             return tuple(sorted({part.path for part in self.slices}))
-        named = named_data_files(self.path)
-        return None if named is None else (self.path, *named)
+        return (self.path, *data_files(self.path))
 
     def open(self, view: View) -> Volume:
         """Open the volume.
@@ -137,7 +132,7 @@ def find_volumes(
             if not pattern.is_file() and earlier.holds(target.image):
                 continue
             if is_file:
-                seen.add(real)
+                seen.update((real, *_data_files(target.image)))
                 source = source_of(target.image, pattern, labels)
                 targets.append(VolumeTarget(path=target.image, name=target.name, source=source))
             else:
@@ -178,6 +173,12 @@ def _may_belong(file: str | Path) -> bool:
         return False
     path = Path(file)
     return is_volume_file(path) or is_image_file(path)
+
+
+def _data_files(volume: Path) -> set[Path]:
+    """Return the resolved paths of the data files that a header names, without images and volumes."""
+    named = (file for file in data_files(volume) if not (is_image_file(file) or is_volume_file(file)))
+    return {file.resolve() for file in named}
 
 
 def _series(

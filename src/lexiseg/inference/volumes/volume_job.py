@@ -91,11 +91,11 @@ class FinishedVolumes:
         return named == {target.named(str(header.path)) for header in target.slices}
 
     def _is_unchanged(self, target: VolumeTarget) -> bool:
-        files = target.files()
         try:
             # The second time also tells a file that was copied with its old time.
-            return files is not None and all(
-                max(found.st_mtime_ns, found.st_ctime_ns) <= self.begun_ns for found in map(os.stat, files)
+            return all(
+                max(found.st_mtime_ns, found.st_ctime_ns) <= self.begun_ns
+                for found in map(os.stat, target.files())
             )
         except OSError:
             return False  # it is gone

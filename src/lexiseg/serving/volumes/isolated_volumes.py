@@ -13,7 +13,7 @@ from lexiseg.clinic.view import View
 from lexiseg.clinic.volume_geometry import VolumeGrid
 from lexiseg.data.volumes.data_files import check_data_files
 from lexiseg.data.volumes.volume import Volume
-from lexiseg.data.volumes.volume_names import volume_ending
+from lexiseg.data.volumes.volume_names import NRRD_ENDINGS, volume_ending
 from lexiseg.data.volumes.voxel_file import StoredVoxels, VoxelFile
 from lexiseg.extras import load_module
 from lexiseg.inference.volumes.targets import VolumeTarget
@@ -21,7 +21,7 @@ from lexiseg.serving.volumes.isolated_slices import IsolatedSlices, SliceReader
 from lexiseg.serving.volumes.process_client import VolumeProcesses
 from lexiseg.serving.volumes.reading_process import VolumeRequest
 
-_META_ENDINGS, _NRRD_ENDINGS = frozenset({".mha", ".mhd"}), frozenset({".nrrd", ".nhdr"})
+_META_ENDINGS = frozenset({".mha", ".mhd"})
 _NIFTI_2_BYTES = 540
 
 
@@ -52,8 +52,8 @@ class IsolatedTarget(VolumeTarget):
                 self.slices, self.path, view, voxels=self.processes.limits.voxels, open_reader=self._reader
             )
         ending = volume_ending(self.path.name)
-        if ending in _META_ENDINGS | _NRRD_ENDINGS:
-            check_data_files(self.path, is_nrrd=ending in _NRRD_ENDINGS, beside_only=True)
+        if ending in _META_ENDINGS | NRRD_ENDINGS:
+            check_data_files(self.path, is_nrrd=ending in NRRD_ENDINGS, beside_only=True)
         reader = self._reader()
         voxels = self.processes.limits.voxels
         answer, header = reader.process.ask(

@@ -9,7 +9,10 @@ import pytest
 
 from lexiseg.data.volumes import data_files
 from lexiseg.data.volumes.voxel_file import read_grid, read_stored
+from lexiseg.inference.targets import find_images
+from lexiseg.inference.volumes.targets import find_volumes
 from refusals import refuses
+from threshold_predictor import write_image
 
 META = b"""ObjectType = Image
 NDims = 3
@@ -60,6 +63,45 @@ LISTED = b"LIST\ns00.raw\ns01.raw\ns02.raw\ns03.raw\n"
 def test_data_files_in_the_folder_are_read(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
     assert np.array_equal(read_stored(folder / name).values, VOXELS.reshape(2, 3, 4, order="F"))
+
+
+S = tuple(f"s{k:02}.raw" for k in range(4))
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "read"),
+    [
+        ("a.mhd", b"ElementDataFile = a b.raw\r\n", ("a b.raw",)),
+        ("a.mhd", b"ElementDataFile = scan.img\n", ("scan.img",)),
+        ("a.mhd", b"ElementDataFile = s%02d.raw 0 3 1\n", S),
+        ("a.mhd", b"ElementDataFile = s%02d.raw 1 3 2\n", (S[1], S[3])),
+        ("a.mhd", b"ElementDataFile = " + LISTED, S),
+        ("a.mha", b"ElementDataFile = LOCAL\n", ()),
+        ("z.nhdr", b"data file: data/a.raw\n", ("data/a.raw",)),
+        ("a.nrrd", b"data file: s%02d.raw 3 0 -1\n", S),
+        ("a.nhdr", b"data file: " + LISTED, S),
+        # What is no data file that is read is no part of the volume.
+        ("a.mhd", b"ElementDataFile = ../secret.raw\n", ()),
+        ("a.mhd", b"ElementDataFile = photo.png\n", ()),
+        ("a.mhd", b"ElementDataFile = s%02d.raw 0 3 0\n", ()),
+        ("a.mhd", b"ElementDataFile = s%02d.raw x y z\n", ()),
+        ("a.nii", b"ElementDataFile = a.raw\n", ()),
+    ],
+)
+@pytest.mark.parametrize("pattern", ["in", "in/*", "in/**/*"])
+def test_data_files_that_a_header_names_are_read(
+    folder: Path, name: str, field: bytes, read: tuple[str, ...], pattern: str
+) -> None:
+    (folder / "scan.img").write_bytes(VOXELS.tobytes())
+    write_image(folder / "photo.png")
+    (folder / name).write_bytes((NRRD if name[-4:] in ("nhdr", "nrrd") else META) + field)
+    volumes = find_volumes([folder.parent / pattern])
+    assert volumes.files == {(folder / each).resolve() for each in (name, *read)}
+    found = find_images([folder.parent / pattern], of_volumes=volumes.files)
+    assert [target.image.name for target in found.targets] == ["photo.png"]
+    others = {"a.raw", "data/a.raw", "a b.raw", "scan.img", *S} - {*read}
+    if pattern == "in":
+        assert sum(files.count for files in found.skipped.values()) == len(others)
 
 
 OUTSIDE = [

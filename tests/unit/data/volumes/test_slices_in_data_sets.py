@@ -16,6 +16,7 @@ from lexiseg.clinic.series_segmentation import series_sources
 from lexiseg.data.check.dataset_check import check_dataset
 from lexiseg.data.decode import read_content
 from lexiseg.data.layouts.open_dataset import open_dataset
+from lexiseg.data.layouts.unread_files import unread_files
 from lexiseg.data.layouts.volume_slices import file_spacing
 from lexiseg.data.readers import read_image, read_pair, write_mask
 from refusals import refuses
@@ -58,6 +59,17 @@ def test_slices_are_images_in_their_usual_display(tmp_path: Path) -> None:
     splits = {(sample.patient, sample.split) for sample in index.samples}
     assert len(splits) == 5
     assert not index.left_out
+
+
+def test_data_files_of_volumes_are_read_and_others_are_said(tmp_path: Path) -> None:
+    root = volume_set(tmp_path / "set")
+    (root / "images" / "x.mhd").write_text("ElementDataFile = x.img\n")
+    for name in ("x.img", "y.raw"):
+        (root / "images" / name).write_bytes(b"voxels")
+    found = unread_files(root, [root / "images"], sheets=[], tables_in=[], advice="", with_volumes=True)
+    assert [(item.reason, item.names) for item in found if item.reason == "ending"] == [
+        ("ending", ("1 .raw",))
+    ]
 
 
 def test_the_check_reads_volumes_like_other_images(tmp_path: Path) -> None:

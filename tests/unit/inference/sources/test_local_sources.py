@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom.fileset import FileSet
@@ -18,7 +20,8 @@ from lexiseg.inference.sources.local_sources import local_sources
 from lexiseg.inference.targets import find_images
 from lexiseg.inference.volumes.targets import find_volumes
 from refusals import refuses
-from volume_files import ct_series
+from threshold_predictor import write_image
+from volume_files import body, ct_series, nifti
 
 
 def zipped(path: Path, files: dict[str, Path]) -> Path:
@@ -43,6 +46,40 @@ def test_an_archive_is_unpacked_and_removed(tmp_path: Path) -> None:
         (image,) = find_images([folder], of_volumes=volumes.files, labels=sources.labels).targets
         assert (image.label, image.name) == (f"{study}/x/cr.dcm", Path("x/cr"))
     assert not Path(folder).exists()
+
+
+def test_a_tar_archive_without_plain_images_is_unpacked(tmp_path: Path) -> None:
+    """One with plain images is read where it is: it may hold a million."""
+    files = ct_series(tmp_path / "ct")
+    volume, picture = tmp_path / "v.nii.gz", write_image(tmp_path / "p.png")
+    nifti(volume, body(), np.eye(4))
+    study = zipped(tmp_path / "study.zip", {"v.nii.gz": volume})
+
+    def packed(name: str, members: dict[str, Path]) -> Path:
+        with tarfile.open(tmp_path / name, "w") as tar:
+            for member, file in members.items():
+                tar.add(file, member)
+        return tmp_path / name
+
+    series = {f"ct/IM{number:04}": file for number, file in enumerate(files)}
+    for name, members, label in (
+        ("ct.tar", series, "/ct"),
+        ("volume.tar", {"README": picture, "v.nii.gz": volume}, "/v.nii.gz"),
+        ("inner.tar", {"study.zip": study}, "/study/v.nii.gz"),
+    ):
+        archive = packed(name, members)
+        with local_sources([archive]) as sources:
+            (found,) = find_volumes(sources.patterns, labels=sources.labels).targets
+            assert found.label == f"{archive}{label}"
+    for name, members in (
+        ("plain.tar", {"v.nii.gz": volume, "p.png": picture}),
+        ("slices.tar", {f"{number}.dcm": file for number, file in enumerate(files)}),
+        ("masks.tar", {"p.mask.png": picture, "v.nii.gz": volume}),
+        ("text.tar", {"README": picture, "DICOMDIR": files[0], ".v.nii.gz": volume}),
+    ):
+        archive = packed(name, members)
+        with local_sources([archive]) as sources:
+            assert sources.patterns == (archive,)
 
 
 def test_files_and_folders_need_no_folder_of_their_own(
