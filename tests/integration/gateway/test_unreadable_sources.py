@@ -161,11 +161,80 @@ def test_another_file_in_the_place_of_one_that_could_not_be_removed_is_taken(
     with reading(tmp_path) as (inbox, reader, state, _):
         (inbox / "a.dcm").write_bytes(image_bytes(1))
         with monkeypatch.context() as patched:
-            patched.setattr(FolderReader, "_remove", lambda *_: None)
+            patched.setattr(FolderReader, "_remove", lambda *_: None)  # as if it could not be removed
             reader.step()
         (inbox / "a.dcm").write_bytes(image_bytes(2, PatientComments="longer"))
         reader.step()
         assert state.queue.counts() == {"waiting": 2}
+
+
+def test_a_file_that_changes_after_the_look_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Intake.take
+
+    def and_write(intake: Intake, content: bytes, **options: Any) -> object:
+        # Another program writes the next file again while this one is stored.
+        (inbox / "b.dcm").write_bytes(half)
+        return take(intake, content, **options)
+
+    whole = image_bytes(2)
+    half = whole[: len(whole) // 2]
+    with reading(tmp_path) as (inbox, reader, state, _):
+        (inbox / "a.dcm").write_bytes(image_bytes(1))
+        (inbox / "b.dcm").write_bytes(whole)
+        with monkeypatch.context() as patched:
+            patched.setattr(Intake, "take", and_write)
+            reader.step()
+        assert state.queue.counts() == {"waiting": 1}
+        assert (inbox / "b.dcm").read_bytes() == half
+        (inbox / "b.dcm").write_bytes(whole)
+        reader.step()
+        assert state.queue.counts() == {"waiting": 2}
+        assert list(inbox.iterdir()) == []
+
+
+@pytest.mark.parametrize("when", ["while it is read", "after it is read"])
+@pytest.mark.parametrize("way", ["replaced", "written again", "removed"])
+def test_only_the_file_that_was_read_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, way: str
+) -> None:
+    read, take = Path.read_bytes, Intake.take
+
+    def change() -> None:
+        if way == "replaced":
+            (tmp_path / "new.dcm").replace(inbox / "a.dcm")
+        elif way == "written again":
+            (inbox / "a.dcm").write_bytes(new)
+        else:
+            (inbox / "a.dcm").unlink()
+
+    def and_change(path: Path) -> bytes:
+        content = read(path)
+        change()
+        return content
+
+    def change_and_take(intake: Intake, content: bytes, **options: Any) -> object:
+        change()
+        return take(intake, content, **options)
+
+    new = image_bytes(2, PatientComments="longer")
+    (tmp_path / "new.dcm").write_bytes(new)
+    with reading(tmp_path) as (inbox, reader, state, events):
+        (inbox / "a.dcm").write_bytes(image_bytes(1))
+        with monkeypatch.context() as patched:
+            if when == "while it is read":
+                patched.setattr(Path, "read_bytes", and_change)
+            else:
+                patched.setattr(Intake, "take", change_and_take)
+            reader.step()
+        taken = 0 if when == "while it is read" else 1
+        assert sum(state.queue.counts().values()) == taken
+        assert [file.read_bytes() for file in inbox.iterdir()] == ([] if way == "removed" else [new])
+        reader.step()
+        assert sum(state.queue.counts().values()) == taken + (way != "removed")
+        assert list(inbox.iterdir()) == []
+        assert named(events, "unreadable") == named(events, "not_removed") == []
 
 
 def test_a_locked_folder_in_the_folder_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
