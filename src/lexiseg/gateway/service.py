@@ -24,7 +24,7 @@ from lexiseg.gateway.configuration import (
     GatewayConfiguration,
     Source,
 )
-from lexiseg.gateway.delivery import DeliveryWorker
+from lexiseg.gateway.delivery import DeliveryWorker, longest_wait
 from lexiseg.gateway.destination import DestinationClient
 from lexiseg.gateway.dicom_receiver import DicomReceiver
 from lexiseg.gateway.dicom_sender import DicomSender
@@ -121,8 +121,20 @@ def delete_old(state: GatewayState) -> int:
     return len(ids)
 
 
+def correct_times(state: GatewayState) -> int:
+    """Correct the times of the queue that are in the future after the clock was set back; return how many."""
+    count = state.queue.correct_times(longest_wait(state.configuration.retries))
+    if count:
+        state.log.write("clock_set_back", level="warning", count=count)
+    return count
+
+
 #: What is done now and then, and the seconds between.
-_TASKS: Mapping[Callable[[GatewayState], object], float] = {answer_requests: 2.0, delete_old: 60.0}
+_TASKS: Mapping[Callable[[GatewayState], object], float] = {
+    answer_requests: 2.0,
+    correct_times: 30.0,
+    delete_old: 60.0,
+}
 
 
 class Gateway:
