@@ -159,6 +159,7 @@ class Gateway:
         self._failing: dict[str, str] = {}
         self._threads: list[threading.Thread] = []
         self._stack = ExitStack()
+        self._dicomweb: dict[str, DicomwebReader] = {}
         self.monitoring_port: int | None = None
         self.ports: dict[str, int] = {}
         configuration = state.configuration
@@ -213,11 +214,9 @@ class Gateway:
                 self._stack.callback(receiver.close)
                 self.ports[name] = receiver.port
             case DicomwebSource():
-                self._run(
-                    f"{_SOURCE}{name}",
-                    DicomwebReader(self._state, name, source, intake).step,
-                    source.every_s,
-                )
+                reader = DicomwebReader(self._state, name, source, intake)
+                self._dicomweb[name] = reader
+                self._run(f"{_SOURCE}{name}", reader.step, source.every_s)
             case _:
                 assert_never(source)
 
@@ -231,7 +230,8 @@ class Gateway:
             )
         if self._failure is not None:
             failures.append(f"stopped: {type(self._failure).__name__}")
-        return self._state.health(tuple(failures))
+        not_fetched = {name: reader.not_fetched for name, reader in self._dicomweb.copy().items()}
+        return self._state.health(tuple(failures), not_fetched=not_fetched)
 
     def _waiting_for_missing(self) -> dict[str, int]:
         """Return how many images wait for each destination that the configuration does not have."""
