@@ -23,11 +23,17 @@ class Service:
         address: Such as "http://127.0.0.1:1234/dicom-web".
         tokens: The Authorization header of each request.
         refused: The HTTP status of images that cannot be fetched, by SOP instance UID; 0 gives no answer.
+        most: Most answers to one search; the others need an offset.
+        knows_offset: Whether it does not begin each answer with the first image.
+        offsets: The offset of each search.
     """
 
     address: str
     tokens: list[str | None] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
+    most: int | None = None
+    knows_offset: bool = True
+    offsets: list[int] = field(default_factory=list)
 
 
 @contextmanager
@@ -72,7 +78,9 @@ def dicomweb_service(files: Sequence[Path]) -> Iterator[Service]:
                     "0020000E": {"vr": "UI", "Value": [found.SeriesInstanceUID]},
                     "00080060": {"vr": "CS", "Value": [found.Modality]},
                 }
-            self._send("application/dicom+json", json.dumps(list(unique.values())[offset:]).encode())
+            service.offsets.append(offset)
+            rest = list(unique.values())[offset if service.knows_offset else 0 :][: service.most]
+            self._send("application/dicom+json", json.dumps(rest).encode())
 
         def _answer_images(self, paths: list[Path]) -> None:
             part = b"--cut\r\nContent-Type: application/dicom\r\n\r\n"

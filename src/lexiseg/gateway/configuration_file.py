@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from lexiseg.errors import UsageError
 from lexiseg.gateway.configuration import GatewayConfiguration
+from lexiseg.gateway.folder_overlap import require_apart
 from lexiseg.structured_text import UnusableTextError, read_yaml
 from lexiseg.validation import content_of, explain
 
@@ -16,7 +17,8 @@ def read_configuration(path: Path) -> GatewayConfiguration:
     """Read the configuration of a gateway; relative paths in it start at its folder.
 
     Raises:
-        UsageError: The file is missing or no YAML, has unknown fields, or a field has an impossible value.
+        UsageError: The file is missing or no YAML, has unknown fields, a field has an impossible value, or
+            folders lie in each other that must lie apart.
     """
     try:
         values = read_yaml(path)
@@ -32,9 +34,11 @@ def read_configuration(path: Path) -> GatewayConfiguration:
             code="LEX-USE-1231",
         )
     try:
-        return _with_folder(GatewayConfiguration.model_validate(values), path.absolute().parent)
+        settings = _with_folder(GatewayConfiguration.model_validate(values), path.absolute().parent)
     except ValidationError as error:
         raise UsageError(f"{path}: {explain(GatewayConfiguration, error)}.", code="LEX-USE-1232") from error
+    require_apart(settings, path.absolute())
+    return settings
 
 
 def _with_folder(settings: GatewayConfiguration, folder: Path) -> GatewayConfiguration:

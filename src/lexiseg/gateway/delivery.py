@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from lexiseg.errors import DataError
+from lexiseg.gateway.configuration import Retries
 from lexiseg.gateway.destination import DestinationClient, Parcel, Undelivered
 from lexiseg.gateway.queue import DueDelivery
 from lexiseg.gateway.state import GatewayState
@@ -14,6 +15,11 @@ from lexiseg.gateway.state import GatewayState
 _SECONDS_PER_HOUR = 3600.0
 # Waits differ by this share, so that many parcels do not come at one moment.
 _SPREAD = 0.1
+
+
+def longest_wait(retries: Retries) -> float:
+    """Return the seconds that no delivery waits longer for its next try."""
+    return retries.longest_s * (1 + _SPREAD)
 
 
 class DeliveryWorker:

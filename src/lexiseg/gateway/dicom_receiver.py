@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from threading import Event as Flag
 
 from pydicom.dataset import Dataset
 from pydicom.uid import AllTransferSyntaxes
@@ -11,10 +12,10 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
-from pynetdicom.transport import ThreadedAssociationServer
 
 from lexiseg.errors import DataError, LexisegError, UsageError
 from lexiseg.gateway.configuration import DicomSource
+from lexiseg.gateway.dicom_server import NETWORK_TIMEOUT_S, DicomServer, end_with_process
 from lexiseg.gateway.incoming_data_set import (
     IncomingDataSet,
     discard_unfinished,
@@ -29,7 +30,6 @@ from lexiseg.gateway.tls_contexts import server_context
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
 
 _ANY_PEER = "*"
-_NETWORK_TIMEOUT_S = 60.0
 
 
 class DicomReceiver:
@@ -54,14 +54,16 @@ class DicomReceiver:
 
     def __init__(self, state: GatewayState, name: str, settings: DicomSource, intake: Intake) -> None:
         self._state, self._name, self._intake = state, name, intake
+        self._stopping = Flag()
         context = None if settings.tls is None else server_context(settings.tls)
         try:
-            server = _entity(settings).start_server(
+            server = _entity(settings).make_server(
                 (settings.host, settings.port),
-                block=False,
                 contexts=_contexts(),
                 ssl_context=context,
+                server_class=DicomServer,
                 evt_handlers=[
+                    (evt.EVT_CONN_OPEN, end_with_process),
                     (evt.EVT_CONN_OPEN, limit_pdus),
                     (evt.EVT_PDU_RECV, write_to_files, [partial(intake.begin, name)]),
                     (evt.EVT_CONN_CLOSE, discard_unfinished),
@@ -76,19 +78,27 @@ class DicomReceiver:
                 f"{error.strerror or error}. Choose another port.",
                 code="LEX-USE-1241",
             ) from error
-        assert isinstance(server, ThreadedAssociationServer)
+        assert isinstance(server, DicomServer)
         self._settings, self._server = settings, server
         self.port = int(server.server_address[1])
+        server.start()
 
     def close(self) -> None:
-        """Take no more images."""
-        self._server.shutdown()
+        """Take no more images, and abort the associations.
+
+        An image whose sender has not heard of success comes again; senders try again after an abort.
+        """
+        self._stopping.set()
+        self._server.stop()
 
     def _store(self, event: Event) -> Dataset | int:
         """Take one image; return the status for its sender."""
         assert isinstance(event.request, C_STORE)
         data_set = event.request.DataSet
         assert isinstance(data_set, IncomingDataSet)
+        if self._stopping.is_set():
+            data_set.discard()
+            return _status(OUT_OF_RESOURCES, "The gateway stops. Send it again later.")
         try:
             with data_set.complete() as incoming:
                 self._intake.finish(
@@ -124,6 +134,8 @@ class DicomReceiver:
         self._state.log.write("peer_rejected", level="warning", source=self._name, peer=peer, error=error)
 
     def _aborted(self, event: Event) -> None:
+        if self._stopping.is_set():
+            return  # it was no peer
         peer = str(event.assoc.requestor.ae_title)
         self._state.log.write("peer_aborted", level="warning", source=self._name, peer=peer)
 
@@ -135,7 +147,7 @@ def _entity(settings: DicomSource) -> AE:
     if _ANY_PEER not in settings.allow:
         entity.require_calling_aet = list(settings.allow)
     entity.maximum_associations = settings.associations
-    entity.network_timeout = _NETWORK_TIMEOUT_S
+    entity.network_timeout = NETWORK_TIMEOUT_S
     return entity
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import requests
 
@@ -19,7 +20,8 @@ from lexiseg.gateway.unreadable_source import UnreadableSourceError
 from lexiseg.gateway.web_session import web_client
 
 _PAGE = 200
-# So many different images that cannot be fetched, and none between them that can, are a fault of the service.
+# After so many different images that cannot be fetched, and none between them that can, an earlier image
+# shows whether this is a fault of the service.
 _MOST_REFUSED = 3
 # An answer holds one image and a few lines around it.
 _AROUND_MB = 1.0
@@ -56,26 +58,54 @@ class DicomwebReader:
         self._refused: set[str] = set()
         # Those since the last image that could be fetched.
         self._refused_in_a_row: set[str] = set()
+        # An image that was fetched, and one that is listed and came before.
+        self._fetched: _Found | None = None
+        self._came_before: _Found | None = None
+
+    @property
+    def not_fetched(self) -> int:
+        """How many images the service lists and does not give."""
+        return len(self._refused)
 
     def step(self) -> bool:
         """Ask for new images and fetch them; return False, so that the next question waits.
 
         Raises:
-            UnreadableSourceError: The service cannot be asked, or the last images could not be fetched.
+            UnreadableSourceError: The service cannot be asked, or it gave none of the last images and no
+                earlier one.
         """
         try:
-            known = len(self._refused_in_a_row)
-            for found in self._others_first(self._new_images()):
-                if self._state.full() is not None or not self._fetch(found):
-                    break
-                # The next pass asks for these images last.
-                if len(self._refused_in_a_row) >= max(_MOST_REFUSED, known + 1):
-                    break
+            gives_images = self._fetch_new()
         except (requests.RequestException, DataError, ValueError, KeyError, IndexError) as error:
             # Also an answer that is no DICOMweb.
             raise UnreadableSourceError(type(error).__name__) from error
-        if len(self._refused_in_a_row) >= _MOST_REFUSED:
-            raise UnreadableSourceError(f"{len(self._refused_in_a_row)} images in a row could not be fetched")
+        if not gives_images:
+            raise UnreadableSourceError(
+                f"{len(self._refused_in_a_row)} images in a row could not be fetched, and no earlier one"
+            )
+        return False
+
+    def _fetch_new(self) -> bool:
+        """Fetch the new images; return False where the service seems to give none."""
+        known = len(self._refused_in_a_row)
+        for found in self._others_first(self._new_images()):
+            if self._state.full() is not None or not self._fetch(found):
+                break
+            many = len(self._refused_in_a_row) >= max(_MOST_REFUSED, known + 1)
+            if many and not self._gives_earlier_image():
+                return False  # the next pass asks for these images last
+        return len(self._refused_in_a_row) < _MOST_REFUSED or self._gives_earlier_image()
+
+    def _gives_earlier_image(self) -> bool:
+        """Return whether the service still gives an image that came before: then others are at fault."""
+        for found in (self._fetched, self._came_before):
+            if found is not None:
+                try:
+                    self._content(found)
+                except (requests.RequestException, DataError, *BROKEN):
+                    continue
+                self._refused_in_a_row.clear()
+                return True
         return False
 
     def _others_first(self, images: Iterable[_Found]) -> Iterator[_Found]:
@@ -97,20 +127,31 @@ class DicomwebReader:
         first = today - timedelta(days=self._settings.days)
         for modality in self._settings.modality:
             filters = {"Modality": modality, "StudyDate": f"{first:%Y%m%d}-{today:%Y%m%d}"}
-            offset = 0
-            while True:
-                page = self._client.search_for_instances(search_filters=filters, limit=_PAGE, offset=offset)
-                for answer in page:
-                    found = _Found(
-                        study=answer[STUDY_UID]["Value"][0],
-                        series=answer[SERIES_UID]["Value"][0],
-                        image=answer[IMAGE_UID]["Value"][0],
-                    )
-                    if found.image not in self._too_large and not self._intake.is_known(found.image):
-                        yield found
-                if len(page) < _PAGE:
-                    break
-                offset += len(page)
+            for found in self._listed(filters):
+                if found.image in self._too_large:
+                    continue
+                if self._intake.is_known(found.image):
+                    self._came_before = found
+                else:
+                    yield found
+
+    def _listed(self, filters: dict[str, str]) -> Iterator[_Found]:
+        """Yield the images that a search finds.
+
+        A service may return fewer than it is asked for, so a short page is not the last one. One that knows
+        no offset returns the first page again.
+        """
+        listed: set[str] = set()
+        offset = 0
+        while True:
+            page = self._client.search_for_instances(search_filters=filters, limit=_PAGE, offset=offset)
+            found = [_uids(answer) for answer in page]
+            new = [one for one in found if one.image not in listed]
+            if not new:
+                return
+            listed.update(one.image for one in new)
+            yield from new
+            offset += len(page)
 
     def _fetch(self, found: _Found) -> bool:
         """Fetch one image; return whether the next one can be fetched now."""
@@ -125,6 +166,7 @@ class DicomwebReader:
             return not isinstance(error, (requests.ConnectionError, requests.Timeout))
         self._refused.discard(found.image)
         self._refused_in_a_row.clear()
+        self._fetched = found
         try:
             self._intake.take(content, source=self._name, sop_uid=found.image)
         except DataError as error:
@@ -165,3 +207,12 @@ class DicomwebReader:
         self._too_large.add(found.image)
         self._state.log.write("too_large", level="warning", source=self._name, code=error.code)
         return True
+
+
+def _uids(answer: Mapping[str, Any]) -> _Found:
+    """Return the UIDs of an answer to a search."""
+    return _Found(
+        study=answer[STUDY_UID]["Value"][0],
+        series=answer[SERIES_UID]["Value"][0],
+        image=answer[IMAGE_UID]["Value"][0],
+    )

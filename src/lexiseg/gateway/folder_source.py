@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from lexiseg.clinic.dataset import read_dataset
 from lexiseg.clinic.detection import is_dicom
@@ -16,8 +17,25 @@ from lexiseg.gateway.state import GatewayState
 from lexiseg.gateway.unreadable_source import UnreadableSourceError
 
 
+class _Status(NamedTuple):
+    """What shows that a file is another one, or that its program has written more of it."""
+
+    size: int
+    changed: int
+    number: int
+
+    @classmethod
+    def of(cls, file: Path) -> _Status:
+        """Return the status of a file, or of a link that is in its place."""
+        status = file.lstat()
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
 class FolderReader:
     """Takes the files of a folder.
+
+    A file is removed only if it is the one that was read, as it was read: its program may write it again, or
+    put another one in its place, at any time.
 
     Args:
         state: The shared parts of the gateway.
@@ -28,12 +46,13 @@ class FolderReader:
 
     def __init__(self, state: GatewayState, name: str, settings: FolderSource, intake: Intake) -> None:
         self._state, self._name, self._settings, self._intake = state, name, settings, intake
-        self._seen: dict[Path, tuple[int, int, float]] = {}
+        # Status of each file, and since when it has not changed.
+        self._seen: dict[Path, tuple[_Status, float]] = {}
         # What the log says already: events of files, and folders that cannot be read.
         self._reported: set[tuple[Path, str]] = set()
         self._locked: set[Path] = set()
-        # Size and time of the files that were taken and could not be removed.
-        self._taken: dict[Path, tuple[int, int]] = {}
+        # Status of the files that were taken and could not be removed.
+        self._taken: dict[Path, _Status] = {}
 
     def step(self) -> bool:
         """Take the files that do not change any more; return whether there were any.
@@ -100,23 +119,27 @@ class FolderReader:
     def _is_settled(self, file: Path) -> bool:
         """Return whether a file has not changed for a while, so its program has written all of it."""
         try:
-            status = file.stat()
+            status = _Status.of(file)
         except OSError:
             return False  # its program removed or renamed it
         now = time.monotonic()
-        size, changed, since = self._seen.get(file, (-1, -1, now))
-        if (size, changed) != (status.st_size, status.st_mtime_ns):
+        seen, since = self._seen.get(file, (status, now))
+        if seen != status:
             since = now
-        self._seen[file] = (status.st_size, status.st_mtime_ns, since)
+        self._seen[file] = (status, since)
         return now - since >= self._settings.settle_s
 
     def _take(self, file: Path) -> bool:
-        size, changed, _ = self._seen[file]
-        if self._taken.get(file) == (size, changed):
-            self._remove(file)  # another program may have held it open
+        status, _ = self._seen[file]
+        if self._taken.get(file) == status:
+            self._remove(file, status)  # another program may have held it open
             return False
         try:
+            if not _is_still(file, status):
+                return False  # the files before it took a while to store
             content = self._read(file)
+            if not _is_still(file, status):
+                return False
         except (OSError, DataError) as error:
             self._report(file, "unreadable", error)
             return False
@@ -125,14 +148,19 @@ class FolderReader:
         except NO_ROOM as error:
             self._state.log.write("put_off", level="warning", source=self._name, error=type(error).__name__)
             return False
-        self._taken[file] = (size, changed)
+        self._taken[file] = status
         # Only now: until here, a kill leaves the file where it is.
-        self._remove(file)
+        self._remove(file, status)
         return True
 
-    def _remove(self, file: Path) -> None:
-        """Remove a file that was taken; one that cannot be removed is not taken again."""
+    def _remove(self, file: Path, status: _Status) -> None:
+        """Remove a file that was taken; one that cannot be removed is not taken again.
+
+        A file that is another one meanwhile, or has changed, stays and is looked at in the next pass.
+        """
         try:
+            if not _is_still(file, status):
+                return
             file.unlink(missing_ok=True)
         except OSError as error:
             self._report(file, "not_removed", error)
@@ -149,6 +177,14 @@ class FolderReader:
                 code="LEX-DATA-1237",
             )
         return file.read_bytes()
+
+
+def _is_still(file: Path, status: _Status) -> bool:
+    """Return whether a file is there, is the same one and has not changed."""
+    try:
+        return _Status.of(file) == status
+    except FileNotFoundError:
+        return False  # its program removed or renamed it
 
 
 def _sop_uid(content: bytes, file: Path) -> str:

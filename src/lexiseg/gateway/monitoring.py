@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -60,6 +60,12 @@ class Figures:
         self._oldest = Gauge(
             "lexiseg_oldest_open_seconds", "Age of the oldest open image", registry=self.registry
         )
+        self._not_fetched = Gauge(
+            "lexiseg_not_fetched",
+            "Images that a DICOMweb service lists and does not give",
+            ("source",),
+            registry=self.registry,
+        )
         self._shown: set[str] = set()
         self._free = Gauge("lexiseg_free_disk_bytes", "Free space on the disk", registry=self.registry)
 
@@ -69,6 +75,8 @@ class Figures:
         for state in {*self._shown, *health.images}:
             self._images.labels(state).set(health.images.get(state, 0))
         self._shown.update(health.images)
+        for source, count in health.not_fetched.items():
+            self._not_fetched.labels(source).set(count)
         self._oldest.set(health.oldest_open_s)
         self._free.set(health.free_bytes)
 
@@ -82,12 +90,14 @@ class Health:
         images: Number of images in each state.
         oldest_open_s: Age in seconds of the oldest image that is not settled; 0 without one.
         free_bytes: Free space on the disk.
+        not_fetched: Number of images that each DICOMweb source lists and does not give.
     """
 
     problems: tuple[str, ...]
     images: dict[str, int]
     oldest_open_s: float
     free_bytes: int
+    not_fetched: Mapping[str, int] = field(default_factory=dict)
 
 
 class MonitoringServer:
@@ -145,6 +155,7 @@ class MonitoringServer:
             "status": "failing" if health.problems else "ok",
             "problems": list(health.problems),
             "images": health.images,
+            "not_fetched": dict(health.not_fetched),
             "oldest_open_s": round(health.oldest_open_s, 1),
             "free_disk_mb": round(health.free_bytes / 1e6),
             "time": round(time.time()),

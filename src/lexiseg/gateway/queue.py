@@ -221,6 +221,29 @@ class Queue:
                 (time.time() + wait_s, id, destination),
             )
 
+    def correct_times(self, longest_wait_s: float) -> int:
+        """Set times that cannot be to now, as after a clock that was ahead; return how many there were.
+
+        An image that came or changed in the future did so before now, and no delivery waits longer than the
+        longest wait. Without this, such a delivery would wait until that time, and would not be given up.
+
+        Args:
+            longest_wait_s: Longest wait of a delivery in seconds.
+        """
+        now = time.time()
+        with self._transaction() as database:
+            return sum(
+                database.execute(statement, (now, limit)).rowcount
+                for statement, limit in (
+                    ("UPDATE image SET received = ? WHERE received > ?", now),
+                    ("UPDATE image SET changed = ? WHERE changed > ?", now),
+                    (
+                        "UPDATE delivery SET not_before = ? WHERE state = 'pending' AND not_before > ?",
+                        now + longest_wait_s,
+                    ),
+                )
+            )
+
     def refused(self, id: str, destination: str, code: str) -> State:
         """Note a delivery that is not tried again; return the state of the image."""
         with self._transaction() as database:

@@ -24,7 +24,7 @@ from lexiseg.gateway.configuration import (
     GatewayConfiguration,
     Source,
 )
-from lexiseg.gateway.delivery import DeliveryWorker
+from lexiseg.gateway.delivery import DeliveryWorker, longest_wait
 from lexiseg.gateway.destination import DestinationClient
 from lexiseg.gateway.dicom_receiver import DicomReceiver
 from lexiseg.gateway.dicom_sender import DicomSender
@@ -121,8 +121,20 @@ def delete_old(state: GatewayState) -> int:
     return len(ids)
 
 
+def correct_times(state: GatewayState) -> int:
+    """Correct the times of the queue that are in the future after the clock was set back; return how many."""
+    count = state.queue.correct_times(longest_wait(state.configuration.retries))
+    if count:
+        state.log.write("clock_set_back", level="warning", count=count)
+    return count
+
+
 #: What is done now and then, and the seconds between.
-_TASKS: Mapping[Callable[[GatewayState], object], float] = {answer_requests: 2.0, delete_old: 60.0}
+_TASKS: Mapping[Callable[[GatewayState], object], float] = {
+    answer_requests: 2.0,
+    correct_times: 30.0,
+    delete_old: 60.0,
+}
 
 
 class Gateway:
@@ -147,6 +159,7 @@ class Gateway:
         self._failing: dict[str, str] = {}
         self._threads: list[threading.Thread] = []
         self._stack = ExitStack()
+        self._dicomweb: dict[str, DicomwebReader] = {}
         self.monitoring_port: int | None = None
         self.ports: dict[str, int] = {}
         configuration = state.configuration
@@ -201,11 +214,9 @@ class Gateway:
                 self._stack.callback(receiver.close)
                 self.ports[name] = receiver.port
             case DicomwebSource():
-                self._run(
-                    f"{_SOURCE}{name}",
-                    DicomwebReader(self._state, name, source, intake).step,
-                    source.every_s,
-                )
+                reader = DicomwebReader(self._state, name, source, intake)
+                self._dicomweb[name] = reader
+                self._run(f"{_SOURCE}{name}", reader.step, source.every_s)
             case _:
                 assert_never(source)
 
@@ -219,7 +230,8 @@ class Gateway:
             )
         if self._failure is not None:
             failures.append(f"stopped: {type(self._failure).__name__}")
-        return self._state.health(tuple(failures))
+        not_fetched = {name: reader.not_fetched for name, reader in self._dicomweb.copy().items()}
+        return self._state.health(tuple(failures), not_fetched=not_fetched)
 
     def _waiting_for_missing(self) -> dict[str, int]:
         """Return how many images wait for each destination that the configuration does not have."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lexiseg.errors import LexisegError
@@ -98,11 +99,14 @@ class GatewayState:
             return "queue full"
         return None
 
-    def health(self, failures: tuple[str, ...] = ()) -> Health:
+    def health(
+        self, failures: tuple[str, ...] = (), *, not_fetched: Mapping[str, int] | None = None
+    ) -> Health:
         """Return the state of the gateway at this moment.
 
         Args:
             failures: What else is wrong.
+            not_fetched: Number of images that each DICOMweb source lists and does not give.
         """
         full, oldest = self.full(), self.queue.oldest_open()
         return Health(
@@ -110,4 +114,5 @@ class GatewayState:
             images={str(state): count for state, count in self.queue.counts().items()},
             oldest_open_s=0.0 if oldest is None else max(0.0, time.time() - oldest),
             free_bytes=self.spool.free_bytes(),
+            not_fetched=not_fetched or {},
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -13,44 +12,16 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, evt
-from pynetdicom.association import Association
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from certificates import make_certificate
+from dicom_peers import COMPUTED_RADIOGRAPHY, connected, image, receiver
 from gateway_setup import image_bytes, opened, settings, wait_until
-from lexiseg.gateway.configuration import DicomDestination, DicomSource
+from lexiseg.gateway.configuration import DicomDestination
 from lexiseg.gateway.destination import Parcel
-from lexiseg.gateway.dicom_receiver import DicomReceiver
 from lexiseg.gateway.dicom_sender import DicomSender
-from lexiseg.gateway.intake import Intake
 from lexiseg.gateway.quarantine import quarantined_objects
-from lexiseg.gateway.state import GatewayState
 from refusals import refuses
-
-COMPUTED_RADIOGRAPHY = "1.2.840.10008.5.1.4.1.1.1"
-
-
-@contextmanager
-def receiver(state: GatewayState, **values: Any) -> Iterator[DicomReceiver]:
-    source = DicomSource.model_validate({"kind": "dicom", "port": 0, "allow": ["PACS"], **values})
-    found = DicomReceiver(state, "port", source, Intake(state))
-    try:
-        yield found
-    finally:
-        found.close()
-
-
-def connected(port: int, *, calling: str = "PACS", called: str = "LEXISEG", **values: Any) -> Association:
-    entity = AE(ae_title=calling)
-    entity.add_requested_context(Verification)
-    entity.add_requested_context(COMPUTED_RADIOGRAPHY, ExplicitVRLittleEndian)
-    return entity.associate("127.0.0.1", port, ae_title=called, **values)
-
-
-def image(number: int = 1, **values: Any) -> Dataset:
-    return dcmread(io.BytesIO(image_bytes(number, **values)))
 
 
 def test_an_image_is_in_the_queue_when_its_sender_hears_success(tmp_path: Path) -> None:

@@ -85,6 +85,66 @@ def test_a_service_that_gives_no_images_cannot_be_read(tmp_path: Path) -> None:
         DicomwebReader(state, "archive", reader._settings, Intake(state)).step()
 
 
+def test_images_that_are_not_given_are_no_fault_of_the_service(tmp_path: Path) -> None:
+    with fetching(tmp_path) as (service, reader, state, _):
+        service.refused.update({uid(number): 404 for number in (4, 5, 6)})
+        for _ in range(2):
+            reader.step()
+            assert (state.queue.counts(), reader.not_fetched) == ({"waiting": 3}, 3)
+        # After a restart, an image that came before shows it.
+        service.refused.update({uid(number): 500 for number in (1, 2)})
+        after_restart = DicomwebReader(state, "archive", reader._settings, Intake(state))
+        after_restart.step()
+        assert after_restart.not_fetched == 3
+        # The service gives nothing any more, and is mended.
+        service.refused[uid(3)] = 500
+        with pytest.raises(UnreadableSourceError, match="3 images in a row could not be fetched, and no ear"):
+            DicomwebReader(state, "archive", reader._settings, Intake(state)).step()
+        service.refused.clear()
+        after_restart.step()
+        assert (state.queue.counts(), after_restart.not_fetched) == ({"waiting": 6}, 0)
+
+
+def test_health_counts_images_that_are_not_given(tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"{number}.dcm").write_bytes(image_bytes(number))
+    with dicomweb_service(sorted(tmp_path.glob("*.dcm"))) as service:
+        service.refused[uid(1)] = 404
+        archive = {"kind": "dicomweb", "url": service.address, "modality": ["CR"], "every_s": 0.05}
+        with (
+            opened(settings(tmp_path, sources={"archive": archive})) as (state, _),
+            running(state) as gateway,
+        ):
+            address = f"http://127.0.0.1:{gateway.monitoring_port}"
+            wait_until(lambda: gateway.health().not_fetched == {"archive": 1})
+            answer = json.loads(urllib.request.urlopen(f"{address}/health").read())
+            assert (answer["status"], answer["not_fetched"]) == ("ok", {"archive": 1})
+            figures = urllib.request.urlopen(f"{address}/metrics").read().decode()
+            assert 'lexiseg_not_fetched{source="archive"} 1.0' in figures
+
+
+@pytest.mark.parametrize(("most", "offsets"), [(4, [0, 4, 6]), (None, [0, 6])])
+def test_a_service_may_return_fewer_images_than_it_is_asked_for(
+    tmp_path: Path, most: int | None, offsets: list[int]
+) -> None:
+    with fetching(tmp_path) as (service, reader, state, _):
+        service.most = most
+        reader.step()
+        assert state.queue.counts() == {"waiting": 6}
+        assert service.offsets == offsets
+
+
+def test_a_service_that_knows_no_offset_is_asked_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lexiseg.gateway.dicomweb_source._PAGE", 6)
+    with fetching(tmp_path) as (service, reader, state, _):
+        service.knows_offset = False
+        reader.step()
+        assert state.queue.counts() == {"waiting": 6}
+        assert service.offsets == [0, 6]
+
+
 def health(gateway: Gateway) -> tuple[int, list[str]]:
     """Return the status of `/health` and its problems."""
     try:
@@ -161,11 +221,80 @@ def test_another_file_in_the_place_of_one_that_could_not_be_removed_is_taken(
     with reading(tmp_path) as (inbox, reader, state, _):
         (inbox / "a.dcm").write_bytes(image_bytes(1))
         with monkeypatch.context() as patched:
-            patched.setattr(FolderReader, "_remove", lambda *_: None)
+            patched.setattr(FolderReader, "_remove", lambda *_: None)  # as if it could not be removed
             reader.step()
         (inbox / "a.dcm").write_bytes(image_bytes(2, PatientComments="longer"))
         reader.step()
         assert state.queue.counts() == {"waiting": 2}
+
+
+def test_a_file_that_changes_after_the_look_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Intake.take
+
+    def and_write(intake: Intake, content: bytes, **options: Any) -> object:
+        # Another program writes the next file again while this one is stored.
+        (inbox / "b.dcm").write_bytes(half)
+        return take(intake, content, **options)
+
+    whole = image_bytes(2)
+    half = whole[: len(whole) // 2]
+    with reading(tmp_path) as (inbox, reader, state, _):
+        (inbox / "a.dcm").write_bytes(image_bytes(1))
+        (inbox / "b.dcm").write_bytes(whole)
+        with monkeypatch.context() as patched:
+            patched.setattr(Intake, "take", and_write)
+            reader.step()
+        assert state.queue.counts() == {"waiting": 1}
+        assert (inbox / "b.dcm").read_bytes() == half
+        (inbox / "b.dcm").write_bytes(whole)
+        reader.step()
+        assert state.queue.counts() == {"waiting": 2}
+        assert list(inbox.iterdir()) == []
+
+
+@pytest.mark.parametrize("when", ["while it is read", "after it is read"])
+@pytest.mark.parametrize("way", ["replaced", "written again", "removed"])
+def test_only_the_file_that_was_read_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, way: str
+) -> None:
+    read, take = Path.read_bytes, Intake.take
+
+    def change() -> None:
+        if way == "replaced":
+            (tmp_path / "new.dcm").replace(inbox / "a.dcm")
+        elif way == "written again":
+            (inbox / "a.dcm").write_bytes(new)
+        else:
+            (inbox / "a.dcm").unlink()
+
+    def and_change(path: Path) -> bytes:
+        content = read(path)
+        change()
+        return content
+
+    def change_and_take(intake: Intake, content: bytes, **options: Any) -> object:
+        change()
+        return take(intake, content, **options)
+
+    new = image_bytes(2, PatientComments="longer")
+    (tmp_path / "new.dcm").write_bytes(new)
+    with reading(tmp_path) as (inbox, reader, state, events):
+        (inbox / "a.dcm").write_bytes(image_bytes(1))
+        with monkeypatch.context() as patched:
+            if when == "while it is read":
+                patched.setattr(Path, "read_bytes", and_change)
+            else:
+                patched.setattr(Intake, "take", change_and_take)
+            reader.step()
+        taken = 0 if when == "while it is read" else 1
+        assert sum(state.queue.counts().values()) == taken
+        assert [file.read_bytes() for file in inbox.iterdir()] == ([] if way == "removed" else [new])
+        reader.step()
+        assert sum(state.queue.counts().values()) == taken + (way != "removed")
+        assert list(inbox.iterdir()) == []
+        assert named(events, "unreadable") == named(events, "not_removed") == []
 
 
 def test_a_locked_folder_in_the_folder_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

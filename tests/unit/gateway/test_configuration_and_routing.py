@@ -90,6 +90,71 @@ def test_what_cannot_be_is_refused(tmp_path: Path, changes: dict[str, Any], word
         read_configuration(written(tmp_path, **changes))
 
 
+def folders(**paths: str) -> dict[str, Any]:
+    return {name: {"kind": "folder", "path": path} for name, path in paths.items()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sources": folders(inbox=".")}, ["`sources.inbox.path`", "the configuration (", "gateway.yaml"]),
+        ({"sources": folders(inbox="in"), "state": "in/state"}, ["`state`", "is this folder or lies in it"]),
+        ({"sources": folders(inbox="state/in")}, ["it is `state`"]),
+        ({"sources": folders(inbox="state")}, ["`state`"]),
+        (
+            {"sources": folders(inbox="in"), "destinations": folders(out="in/out")},
+            ["`destinations.out.path`"],
+        ),
+        (
+            {"sources": folders(inbox="out/in"), "destinations": folders(out="out")},
+            ["`destinations.out.path`"],
+        ),
+        (
+            {"sources": folders(inbox="link/in"), "destinations": folders(out="out")},
+            ["`destinations.out.path`"],
+        ),
+        ({"sources": folders(one="in", two="in/../in/sub")}, ["`sources.one.path`", "`sources.two.path`"]),
+        ({"sources": folders(inbox="in"), "site_key_file": "in/site.key"}, ["`site_key_file`"]),
+        ({"sources": folders(inbox="runs")}, ["`rules.1.run`"]),
+        (
+            {
+                "sources": {
+                    **folders(inbox="in"),
+                    "archive": {
+                        "kind": "dicomweb",
+                        "url": "https://a.example",
+                        "modality": ["CR"],
+                        "tls": {"authorities": "in/a.pem"},
+                    },
+                }
+            },
+            ["`sources.archive.tls.authorities`"],
+        ),
+    ],
+)
+def test_a_source_that_would_remove_needed_files_is_refused(
+    tmp_path: Path, changes: dict[str, Any], words: list[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to("out")
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    rules = [{**RULE, "send_to": ["out"]}, {**RULE, "name": "mine", "run": "runs/mine"}]
+    path = written(tmp_path, **{"rules": rules, **changes})
+    with refuses("LEX-USE-1870", "removes all files", *words):
+        read_configuration(path)
+
+
+def test_a_destination_in_the_state_folder_is_refused(tmp_path: Path) -> None:
+    with refuses("LEX-USE-1871", "`destinations.out.path`", "`state`"):
+        read_configuration(written(tmp_path, destinations=folders(out="state/results")))
+
+
+def test_folders_beside_each_other_are_taken(tmp_path: Path) -> None:
+    sources = folders(one="in", two="in2")
+    found = read_configuration(written(tmp_path, sources=sources, destinations=folders(out="out")))
+    assert len(found.sources) == 2
+
+
 @pytest.mark.parametrize("name", ["gateway.yaml", "module.yaml"])
 def test_the_configurations_of_the_image_are_valid(name: str) -> None:
     folder = Path(__file__).parents[3] / "deploy" / "gateway"
