@@ -20,6 +20,7 @@ from threading import Lock
 from typing import Any
 
 from lexiseg.errors import DiskError, LexisegError, UsageError, rebuild_error
+from lexiseg.file_access import copy_access
 from lexiseg.printable import printable_json
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
@@ -128,18 +129,19 @@ def _umask() -> int:
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | Path, *, private: bool = True) -> Iterator[Path]:
+def atomic_path(path: str | Path, *, private: bool = True, keeps_access: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it replaces `path` on success and is removed on any error.
 
     Args:
         path: The file to write. Its folder is created if needed.
         private: Whether it may hold images or names of patients; see `share_files`.
+        keeps_access: Whether a file that is there keeps its owner, group and mode.
 
     Yields:
         A path with the same suffix, in the same folder, to write to.
 
     Raises:
-        DiskError: The disk is full, or the folder cannot be written to.
+        DiskError: The disk is full, the folder cannot be written to, or this user cannot keep the owner.
         UsageError: A file is in the place of the folder, or a folder in the place of the file.
     """
     path = Path(path)
@@ -147,10 +149,11 @@ def atomic_path(path: str | Path, *, private: bool = True) -> Iterator[Path]:
     os.close(handle)
     with _becoming(path, beside):
         yield beside
+        kept = path if keeps_access and path.exists() else None
         with open(
             beside, "r+b"
         ) as written:  # Windows waits for the disk only where a file is open for writing
-            _settle(written.fileno(), beside, private=private)
+            _settle(written.fileno(), beside, private=private, kept=kept)
 
 
 def _file_beside(path: Path, *, private: bool) -> tuple[int, Path]:
@@ -177,11 +180,13 @@ def _becoming(path: Path, beside: Path) -> Iterator[None]:
         raise
 
 
-def _settle(handle: int, beside: Path, *, private: bool) -> None:
-    """Give a written file its mode, and wait until the disk holds its content."""
+def _settle(handle: int, beside: Path, *, private: bool, kept: Path | None = None) -> None:
+    """Give a written file its mode, or the access of a kept file, and wait until the disk holds it."""
     # After writing, as some libraries replace the file that they are given.
     mode = file_mode(private=private)
-    if stat.S_IMODE(os.fstat(handle).st_mode) != mode:
+    if kept is not None:
+        copy_access(kept, beside)
+    elif stat.S_IMODE(os.fstat(handle).st_mode) != mode:
         os.chmod(beside, mode)
     os.fsync(handle)
 
@@ -354,12 +359,12 @@ def disk_error(path: Path, error: OSError) -> OSError | LexisegError:
     return error
 
 
-def write_text(path: str | Path, text: str, *, private: bool = True) -> None:
-    """Write `text` as UTF-8, atomically.
+def write_text(path: str | Path, text: str, *, private: bool = True, keeps_access: bool = False) -> None:
+    """Write `text` as UTF-8, atomically; private and access as for `atomic_path`.
 
     Bytes of a file name that are not UTF-8 are written as a backslash, the letter u and digits.
     """
-    with atomic_path(path, private=private) as beside:
+    with atomic_path(path, private=private, keeps_access=keeps_access) as beside:
         beside.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 

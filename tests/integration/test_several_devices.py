@@ -11,11 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from command_line import environment
 from safetensors.numpy import load_file
 from tiny_options import TINY
 
 import lexiseg
+from lexiseg.training import loop
+from lexiseg.training.segmentation_module import SegmentationModule
 from refusals import refuses
 from tiny_clipseg import write_clipseg
 
@@ -140,6 +143,24 @@ def test_numbers_that_do_not_fit_are_refused(phantom: Path, tmp_path: Path) -> N
     with refuses("LEX-USE-1288", "multiple of the 3 processes"):
         lexiseg.train(phantom, tmp_path / "run", steps=1, devices=3, **TINY)
     assert not (tmp_path / "run").exists()
+
+
+def test_gradients_are_added_up_across_passes(
+    phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segment of two steps becomes one of three; the last step of the training stands alone."""
+    for name in ("SEGMENT_STEPS", "_MIN_SEGMENT_STEPS"):
+        monkeypatch.setattr(loop, name, 2)
+    changed: list[int] = []
+    before = SegmentationModule.on_before_optimizer_step
+
+    def noted(module: SegmentationModule, optimizer: torch.optim.Optimizer) -> None:
+        changed.append(module.progress.step + 1)
+        before(module, optimizer)
+
+    monkeypatch.setattr(SegmentationModule, "on_before_optimizer_step", noted)
+    lexiseg.train(phantom, tmp_path / "run", steps=7, accumulate=3, **TINY)
+    assert changed == [3, 6, 7]
 
 
 def test_accumulated_gradients(phantom: Path, tmp_path: Path) -> None:

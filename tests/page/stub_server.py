@@ -98,6 +98,8 @@ class Stub:
         busy: That many requests to predict are refused with 429 before the next one is answered.
         token: The token that requests need; None for none.
         delay: Seconds that a prediction takes.
+        away: Status with which a proxy answers for the server; None where the server is there.
+        version_of_all: The version of each model.
     """
 
     def __init__(self) -> None:
@@ -110,6 +112,8 @@ class Stub:
         self.busy = 0
         self.token: str | None = None
         self.delay = 0.0
+        self.away: int | None = None
+        self.version_of_all = "5e" * 32
         self.lock = threading.Lock()
 
     def show(self, content: bytes, labels: Labels) -> None:
@@ -133,7 +137,7 @@ class Stub:
         return ModelsResponse(models=found)
 
     def version(self, name: str) -> ModelVersion:
-        return ModelVersion(name=name, version="5e" * 32, lexiseg_version="0.2.0")
+        return ModelVersion(name=name, version=self.version_of_all, lexiseg_version="0.2.0")
 
     def model(self, name: str, factors: tuple[FactorRecord, ...]) -> ModelRecord:
         return ModelRecord(
@@ -347,6 +351,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with self.stub.lock:
             self.stub.seen.append(f"{self.command} {path}")
+        if self.stub.away is not None:
+            self._send(self.stub.away, "text/html", b"<h1>Bad Gateway</h1>")
+            return
         if self.stub.token and self.headers.get("Authorization") != f"Bearer {self.stub.token}":
             self._refuse(401, "LEX-USE-1", "Give a token.")
             return

@@ -231,3 +231,18 @@ def test_zoom_window_and_mask_change_the_view(page: Page, images: list[FilePaylo
     expect(page.locator("#mask-shown")).to_have_attribute("aria-pressed", "false")
     differs()
     expect(page.locator("#legend li")).to_have_count(0)
+
+
+def test_undo_beside_an_open_list_shows_the_words_that_stand(
+    page: Page, images: list[FilePayload], read: Read
+) -> None:
+    read(images[:1])
+    said = chip(page, "left").inner_text()
+    choose(page, "left", "upper lower left lung")
+    assert chip(page, "left").inner_text() != said
+    chip(page, "right").click()
+    expect(page.get_by_role("listbox")).to_have_count(1)
+    page.keyboard.press("Control+z")
+    expect(page.get_by_role("listbox")).to_have_count(0)
+    expect(chip(page, "left")).to_have_text(said, use_inner_text=True)
+    expect(chip(page, "right")).to_be_focused()

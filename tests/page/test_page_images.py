@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from playwright.sync_api import BrowserContext, FilePayload, Page, expect
 from stub_server import PageServer
 
@@ -187,3 +189,115 @@ def test_another_model_reads_all_images_again_and_late_answers_are_void(
         expect(page.locator("#case-facts")).to_contain_text("phantom-second")
         expect(page.locator("#history .step")).to_have_count(1)
     assert server.stub.asked_models.count("phantom-second") == 3
+
+
+def test_another_model_asks_before_corrections_are_lost(
+    page: Page, images: list[FilePayload], read: Read
+) -> None:
+    read(images[:1])
+    page.locator(".chip").nth(2).click()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(page.locator("#history .step")).to_have_count(2)
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    page.select_option("#model", "phantom-second")
+    assert asked == ["You corrected 1 image. If it is read again, your correction is lost. Continue?"]
+    expect(page.locator("#model")).to_have_value("phantom-chest")
+    expect(page.locator("#history .step")).to_have_count(2)
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.select_option("#model", "phantom-second")
+    expect(page.locator("#case-facts")).to_contain_text("phantom-second")
+    expect(page.locator("#history .step")).to_have_count(1)
+
+
+def test_a_replaced_run_is_noticed(
+    page: Page, server: PageServer, images: list[FilePayload], read: Read
+) -> None:
+    read(images[:2])
+    said = page.locator(".word").all_inner_texts()
+    server.stub.version_of_all = "6f" * 32
+    page.locator(".chip").nth(2).click()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(page.locator("#notices")).to_contain_text("replaced on the server since this image was read")
+    expect(page.locator("#notices")).to_contain_text("2 images were read by an earlier version")
+    expect(page.locator("#history .step")).to_have_count(1)
+    assert page.locator(".word").all_inner_texts() == said
+    expect(page.locator("#provenance")).to_contain_text("version 5e5e5e")
+    # A new image is read by the present version, and can be corrected.
+    read(images[2:3])
+    page.locator(".case", has_text=images[2]["name"][-12:]).click()
+    expect(page.locator("#provenance")).to_contain_text("version 6f6f6f")
+    page.get_by_role("button", name="Read them again").click()
+    expect(page.locator("#queue-count")).not_to_contain_text("in progress")
+    expect(page.locator("#notices")).not_to_contain_text("earlier version")
+    for position in range(3):
+        page.locator(".case").nth(position).click()
+        expect(page.locator("#provenance")).to_contain_text("version 6f6f6f")
+    page.locator(".chip").nth(2).click()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(page.locator("#history .step")).to_have_count(2)
+
+
+def test_a_file_that_is_gone_fails_alone(
+    page: Page, server: PageServer, images: list[FilePayload], tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{name}.png" for name in ("gone", "there")]
+    for file, image in zip(files, images, strict=False):
+        file.write_bytes(image["buffer"])
+    server.stop()
+    page.set_input_files("#files", files)
+    expect(page.locator(".notice.bad")).to_contain_text("The server does not answer.")
+    files[0].unlink()
+    server.start()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#queue-count")).to_contain_text("2 images")
+    expect(page.locator("#queue-count")).to_contain_text("1 not read")
+    expect(page.locator("#queue-count")).not_to_contain_text("in progress")
+    page.locator(".case", has_text="gone").click()
+    expect(page.locator("#failure")).to_contain_text("changed, moved or removed after you added it")
+    expect(page.locator("#notices")).to_be_empty()
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_images_wait_where_a_proxy_answers_for_the_server(
+    page: Page, server: PageServer, images: list[FilePayload], status: int
+) -> None:
+    server.stub.away = status
+    page.set_input_files("#files", images[:2])
+    expect(page.locator(".notice.bad")).to_contain_text("The server does not answer.")
+    expect(page.locator("#queue-count")).to_contain_text("2 in progress")
+    server.stub.away = None
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#queue-count")).not_to_contain_text("in progress")
+    expect(page.locator(".word")).to_have_count(4)
+
+
+_DROP_FOLDER = """(content) => {
+  const entry = (name, give) => ({ name, isFile: true, isDirectory: false, file: give });
+  const good = entry("good.png", (done) => done(new File([Uint8Array.from(content)], "good.png")));
+  const bad = entry("bad.png", (done, fail) => fail(new DOMException("gone", "NotFoundError")));
+  const folder = (name, parts) => ({
+    name, isFile: false, isDirectory: true,
+    createReader: () => ({
+      readEntries: (done, fail) => (parts ? done(parts.splice(0)) : fail(new Error())),
+    }),
+  });
+  const items = [folder("images", [good, bad, folder("locked", null)])].map((found) => (
+    { webkitGetAsEntry: () => found }
+  ));
+  const event = new Event("drop", { cancelable: true });
+  Object.defineProperty(event, "dataTransfer", { value: { types: ["Files"], items, files: [] } });
+  document.dispatchEvent(event);
+}"""
+
+
+def test_an_entry_of_a_folder_that_cannot_be_opened_is_said(page: Page, images: list[FilePayload]) -> None:
+    page.evaluate(_DROP_FOLDER, list(images[0]["buffer"]))
+    expect(page.locator(".case")).to_have_count(1)
+    expect(page.locator(".notice.bad")).to_contain_text("2 files or folders could not be opened:")
+    expect(page.locator(".notice.bad")).to_contain_text("bad.png")
+    expect(page.locator(".notice.bad")).to_contain_text("locked")
+    expect(page.locator(".word")).to_have_count(4)

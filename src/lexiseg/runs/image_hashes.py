@@ -1,11 +1,13 @@
 """The hashes of the images that a run has learned from: `image_hashes.json` in a run folder.
 
-With them, a run is recognised as one that has learned an image of another data set, whatever its name.
+With them, a run is recognised as one that has learned an image of another data set, whatever its name, and a
+training goes on only with the files with which it began.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lexiseg.data.leaks import content_digests
@@ -23,10 +25,16 @@ class ImageHashesRecord(Record):
     Attributes:
         train: Of the training images.
         val: Of the validation images.
+        images: SHA-256 of the ids of both with the hashes of their images; None where it is not known.
+        masks: The same of the ids with the hashes of their masks.
+        reports: The same of the ids with the hashes of their reports.
     """
 
     train: tuple[str, ...] = ()
     val: tuple[str, ...] = ()
+    images: str | None = None
+    masks: str | None = None
+    reports: str | None = None
 
     def learned_before(self, split: Split) -> frozenset[str]:
         """Return the hashes of images that the run was trained on, or, for "test", selected on."""
@@ -47,12 +55,35 @@ class ImageHashesRecord(Record):
 
 
 def image_hashes(index: DatasetIndex) -> ImageHashesRecord:
-    """Return the hashes of the training and validation images of a data set."""
-    train, val = (
-        content_digests([sample.image for sample in index.split(split)]).values()
-        for split in ("train", "val")
+    """Return the hashes of the training and validation images of a data set, and those of what they teach."""
+    train, val = index.split("train"), index.split("val")
+    samples = (*train, *val)
+    digests = content_digests([sample.image for sample in samples])
+    return ImageHashesRecord(
+        train=tuple(sorted({s.image: digests[s.image] for s in train if s.image in digests}.values())),
+        val=tuple(sorted({s.image: digests[s.image] for s in val if s.image in digests}.values())),
+        images=_together((sample.id, digests.get(sample.image, "")) for sample in samples),
+        masks=_together((s.id, _file_digest(s.mask)) for s in samples if s.mask is not None),
+        reports=_together((s.id, _text_digest(s.report)) for s in samples if s.report is not None),
     )
-    return ImageHashesRecord(train=tuple(sorted(train)), val=tuple(sorted(val)))
+
+
+def _together(named: Iterable[tuple[str, str]]) -> str:
+    """Return one hash of ids with a hash each."""
+    return _text_digest("\n".join(f"{digest} {id}" for id, digest in sorted(named)))
+
+
+def _text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    """Return the hash of a file; an empty text for one that cannot be read, which is reported elsewhere."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def read_image_hashes(folder: Path) -> ImageHashesRecord | None:

@@ -162,6 +162,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
                 },
             }
         ],
+        "tokens": None,
     },
     "RefusalRecord": {
         "error": {"code": "LEX-REQ-1107", "message": "64 images wait for this model already."},

@@ -7,6 +7,7 @@ import hmac
 import logging
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from typing import get_args
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from lexiseg.errors import DataError, UsageError
-from lexiseg.json_records import FileRecord, Record, reason, write_record
+from lexiseg.errors import DataError, RequestError, UsageError
+from lexiseg.files import write_text
+from lexiseg.json_records import FileRecord, Record, reason, record_text
 from lexiseg.outputs.folder_lock import FolderLock
 from lexiseg.serving.records.common import Scope
 from lexiseg.structured_text import UnusableTextError, read_json
@@ -27,6 +29,10 @@ _log = logging.getLogger("lexiseg.serving")
 # Tells a person, and a scan for secrets, what a text is.
 _PREFIX = "lxs_"
 _BYTES = 32
+# Seconds for which a file that cannot be read may be one that somebody is writing.
+_MOMENT = 10.0
+# Code of the error for a file that this user may not read.
+_NO_PERMISSION_CODE = "LEX-DATA-1881"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
@@ -80,18 +86,9 @@ def read_token_file(path: Path) -> TokenFile:
     """Read a token file; one that does not exist holds no tokens.
 
     Raises:
-        DataError: It is damaged.
+        DataError: It is damaged, or this user may not read it.
     """
-    if not path.exists():
-        return TokenFile()
-    try:
-        return TokenFile.model_validate(read_json(path))
-    except (OSError, UnusableTextError, ValidationError) as error:
-        raise DataError(
-            f"The token file {path} cannot be read ({reason(TokenFile, error)}). Restore it, or remove it "
-            "and make new tokens with `lexiseg token new`.",
-            code="LEX-DATA-1106",
-        ) from error
+    return _found(path) or TokenFile()
 
 
 def existing_token_file(path: Path) -> TokenFile:
@@ -99,14 +96,35 @@ def existing_token_file(path: Path) -> TokenFile:
 
     Raises:
         UsageError: It does not exist.
-        DataError: It is damaged.
+        DataError: It is damaged, or this user may not read it.
     """
-    if not path.is_file():
+    found = _found(path)
+    if found is None:
         raise UsageError(
             f"There is no token file {path}. Make one with `lexiseg token new NAME --file {path}`.",
             code="LEX-USE-1107",
         )
-    return read_token_file(path)
+    return found
+
+
+def _found(path: Path) -> TokenFile | None:
+    """Return the content of a token file; None where there is no file."""
+    try:
+        return TokenFile.model_validate(read_json(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError as error:
+        raise DataError(
+            f"The token file {path} cannot be read: this user may not read it. Give the file to the user of "
+            "the server, or let its group read it (`chgrp GROUP`, `chmod 640`).",
+            code="LEX-DATA-1881",
+        ) from error
+    except (OSError, UnusableTextError, ValidationError) as error:
+        raise DataError(
+            f"The token file {path} cannot be read ({reason(TokenFile, error)}). Restore it, or remove it "
+            "and make new tokens with `lexiseg token new`.",
+            code="LEX-DATA-1106",
+        ) from error
 
 
 def new_token(path: Path, name: str, scopes: tuple[Scope, ...], *, days: float | None = None) -> str:
@@ -121,10 +139,10 @@ def new_token(path: Path, name: str, scopes: tuple[Scope, ...], *, days: float |
     Raises:
         UsageError: The name is not possible or taken, the days are not above 0, or another process changes
             the file.
-        DataError: The file is damaged.
-        DiskError: It cannot be written.
+        DataError: The file is damaged, or this user may not read it.
+        DiskError: It cannot be written, or not without another owner.
     """
-    with _changing(path):
+    with _changing(path) as path:
         return _with_new_token(path, name, scopes, days)
 
 
@@ -152,7 +170,7 @@ def _with_new_token(path: Path, name: str, scopes: tuple[Scope, ...], days: floa
             "dots, hyphens and underscores.",
             code="LEX-USE-1105",
         ) from error
-    write_record(path, TokenFile(tokens=(*found.tokens, record)))
+    _write(path, (*found.tokens, record))
     return token
 
 
@@ -161,21 +179,31 @@ def revoke_token(path: Path, name: str) -> None:
 
     Raises:
         UsageError: It does not exist, holds no such token, or another process changes it.
-        DataError: It is damaged.
-        DiskError: It cannot be written.
+        DataError: It is damaged, or this user may not read it.
+        DiskError: It cannot be written, or not without another owner.
     """
-    with _changing(path):
+    with _changing(path) as path:
         found = existing_token_file(path)
         left = tuple(token for token in found.tokens if token.name != name)
         if len(left) == len(found.tokens):
             names = ", ".join(token.name for token in found.tokens) or "none"
             raise UsageError(f"{path} holds no token '{name}'. Its tokens: {names}.", code="LEX-USE-1106")
-        write_record(path, TokenFile(tokens=left))
+        _write(path, left)
+
+
+def _write(path: Path, tokens: tuple[TokenRecord, ...]) -> None:
+    """Write a token file; a server that could read it before can read it still."""
+    write_text(path, record_text(TokenFile(tokens=tokens)), keeps_access=True)
 
 
 @contextmanager
-def _changing(path: Path) -> Iterator[None]:
-    """Let no other process change a token file meanwhile: it could bring a revoked token back."""
+def _changing(path: Path) -> Iterator[Path]:
+    """Let no other process change a token file meanwhile: it could bring a revoked token back.
+
+    Yields:
+        The file itself: where `path` is a link, a server may read the file by another path.
+    """
+    path = Path(os.path.realpath(path))
 
     def refusal(holder: str) -> UsageError:
         return UsageError(
@@ -184,28 +212,45 @@ def _changing(path: Path) -> Iterator[None]:
         )
 
     with FolderLock.beside(path).hold(refusal):
-        yield
+        yield path
 
 
 class Tokens:
     """The tokens of a file, read again whenever it changes.
+
+    While the file cannot be read, nobody knows which tokens are revoked, so none is valid. A damaged file may
+    be one that somebody is writing: for a moment, the tokens of before stay valid.
 
     Args:
         path: The file.
 
     Raises:
         UsageError: It does not exist.
-        DataError: It is damaged.
+        DataError: It is damaged, or this user may not read it.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._state = _state(path)
         self._tokens = existing_token_file(path).tokens
+        self._failure: DataError | None = None
+        self._failing_since = 0.0
 
     def holder(self, token: str) -> Holder | None:
-        """Return who holds a token; None for one that is unknown or has ended."""
-        self._read_again()
+        """Return who holds a token; None for one that is unknown or has ended.
+
+        Raises:
+            RequestError: The file cannot be read.
+        """
+        problem = self.problem()
+        if problem is not None:
+            raise RequestError(
+                "The server cannot read its token file, so it accepts no token. Whoever runs the server "
+                f"finds the cause in its log ({problem.code}).",
+                status=503,
+                retry_after=30,
+                code="LEX-REQ-1882",
+            )
         given, found = _hash(token), None
         # All are compared, so that the time says nothing about any of them.
         for known in self._tokens:
@@ -215,17 +260,30 @@ class Tokens:
             return None
         return Holder(name=found.name, scopes=frozenset(found.scopes))
 
+    def problem(self) -> DataError | None:
+        """Return why no token is valid at present; None where tokens are."""
+        self._read_again()
+        if self._failure is None:
+            return None
+        # Nobody writes a file by taking the permission to read it.
+        lasts = time.monotonic() - self._failing_since >= _MOMENT
+        return self._failure if lasts or self._failure.code == _NO_PERMISSION_CODE else None
+
     def _read_again(self) -> None:
         state = _state(self._path)
-        if state == self._state:
+        if state == self._state and self._failure is None:
             return
         self._state = state
         try:
             self._tokens = read_token_file(self._path).tokens
         except DataError as error:
-            # A file that somebody is writing must not shut everybody out.
-            _log.error("the token file is not read again", extra={"code": error.code})
+            if self._failure is None:
+                self._failing_since = time.monotonic()
+            if self._failure is None or self._failure.code != error.code:
+                _log.error("the token file cannot be read", extra={"code": error.code})
+            self._failure = error
             return
+        self._failure = None
         _log.info("the token file is read again", extra={"tokens": len(self._tokens)})
 
 
@@ -233,9 +291,12 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", errors="replace")).hexdigest()
 
 
-def _state(path: Path) -> tuple[int, int, int] | None:
+def _state(path: Path) -> tuple[int, ...] | None:
+    """Return what differs when a file changes; None where there is no file."""
     try:
         found = os.stat(path)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    except OSError as error:
+        return (error.errno or -1,)
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino

@@ -149,7 +149,7 @@ class TrainConfig(_Fields):
             so trainings that use them differently are equally long. None where `max_minutes` or `steps` sets
             the length.
         max_minutes: Wall-clock budget, validation included; None where something else sets the length.
-        steps: Steps of the optimiser; None where something else sets the length.
+        steps: Steps, of one batch each; None where something else sets the length.
         batch_size: Images per step.
         learning_rate: Peak learning rate.
         source_weights: How often images of a source (hospital, collection; `data check` lists them) come,

@@ -99,7 +99,9 @@ class Training:
         self.goes_on = resume and (out / CHECKPOINT).is_file()
         self.samples = self.index.split("train")
         self.steps_per_epoch = max(1, round(use.images_per_pass / config.batch_size))
-        self.segment_steps = max(_MIN_SEGMENT_STEPS, min(SEGMENT_STEPS, self.steps_per_epoch))
+        steps = max(_MIN_SEGMENT_STEPS, min(SEGMENT_STEPS, self.steps_per_epoch))
+        # Lightning changes the weights at the end of each segment, so no sum of gradients goes beyond it.
+        self.segment_steps = config.accumulate * math.ceil(steps / config.accumulate)
         total = config.steps
         if config.epochs is not None:
             total = math.ceil(config.epochs * use.images_per_pass / config.batch_size)

@@ -12,12 +12,13 @@ from lexiseg.embeddings.text_encoders import load_text_encoder
 from lexiseg.errors import RunError, UsageError
 from lexiseg.models.text_bank import TextBank
 from lexiseg.printable import counted
+from lexiseg.runs.image_hashes import ImageHashesRecord, image_hashes, read_image_hashes
 from lexiseg.runs.manifest import Manifest
 from lexiseg.runs.run import Run
 from lexiseg.systems.configuration import TrainConfig
 from lexiseg.training.config import CONFIG_FILE, make_config
 from lexiseg.training.config_changes import changed_settings
-from lexiseg.training.description_words import recorded_file
+from lexiseg.training.description_words import recorded_file, some
 from lexiseg.training.examples import Words
 from lexiseg.training.plan import Plan
 from lexiseg.training.text_source import LEARNED_SPLITS, words_of
@@ -110,6 +111,7 @@ def continue_run(use: MaskUse, run: Run, config: TrainConfig) -> Plan:
     encoder = load_text_encoder(config.text_encoder) if embeds else None
     descriptions = recorded_file(run)
     _check_same_masks(use, run, config)
+    _check_same_files(use, run, reads_reports=manifest.text == "reports" and descriptions is None)
     train, _ = _words(index, "train", manifest, run.vocabulary, descriptions)
     val, _ = _words(index, "val", manifest, run.vocabulary, descriptions)
     return Plan(
@@ -161,6 +163,53 @@ def _check_same_data(use: MaskUse, run: Run) -> None:
                 f"{counted(len(found - expected), 'other image')}. Resume with the same data.",
                 code="LEX-RUN-015",
             )
+
+
+def _check_same_files(use: MaskUse, run: Run, *, reads_reports: bool) -> None:
+    """Refuse to resume where files have another content than at the start, under the same names."""
+    stored = read_image_hashes(run.path)
+    if stored is None:
+        return
+    possible = [use.index]
+    if use.checked:  # the check of the teachers may have left the others out already
+        possible.append(use.with_masks_only().index)
+    changes = [_changes_of_files(index, stored, reads_reports=reads_reports) for index in possible]
+    changed = min(changes, key=len)
+    if changed:
+        raise RunError(
+            f"The run in {run.path} was started on other files: since then, {' and '.join(changed)} of "
+            f"{use.index.root} have changed, and the training would go on with a mixture. Restore the files "
+            "as they were, or start a new run.",
+            code="LEX-RUN-1883",
+        )
+
+
+def _changes_of_files(index: DatasetIndex, stored: ImageHashesRecord, *, reads_reports: bool) -> list[str]:
+    """Return what differs from the start of a run, one part of a sentence each."""
+    found = image_hashes(index)
+    changed = []
+    if (found.train, found.val) != (stored.train, stored.val) or _differ(stored.images, found.images):
+        changed.append(f"training or validation images ({_unlike(index, stored)})")
+    if _differ(stored.masks, found.masks):
+        changed.append("masks")
+    if reads_reports and _differ(stored.reports, found.reports):
+        changed.append("reports")
+    return changed
+
+
+def _differ(stored: str | None, found: str | None) -> bool:
+    return stored is not None and stored != found
+
+
+def _unlike(index: DatasetIndex, stored: ImageHashesRecord) -> str:
+    """Return the ids of the images whose files the run does not know, the first ones only."""
+    names = []
+    for split in LEARNED_SPLITS:
+        samples = index.split(split)
+        record = stored if split == "train" else ImageHashesRecord(train=stored.val)
+        known = {sample.id for sample in record.learned_of(samples, "val")}
+        names += [sample.id for sample in samples if sample.id not in known]
+    return some(names) if names else "images have exchanged their names"
 
 
 def _words(

@@ -101,6 +101,7 @@ class SegmentationModule(lightning.LightningModule):
         self._scores: dict[str, list[Tensor]] = {}
         self._lesions: list[Tensor] = []
         self._averaged_at = 0
+        self._added_up = 0
 
     @property
     def small_phase(self) -> bool:
@@ -143,6 +144,7 @@ class SegmentationModule(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Reseed, and set the learning rate."""
+        self._added_up += 1
         self.progress.agree(self.ranks)
         torch.manual_seed(self.config.seed * 1_000_003 + self.progress.step)
         rate = self.system.builders.learning_rate(
@@ -219,7 +221,16 @@ class SegmentationModule(lightning.LightningModule):
         return output, labels, indices
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Limit the norm of the gradients, so that one batch cannot change the weights too much."""
+        """Limit the norm of the gradients, so that one batch cannot change the weights too much.
+
+        The gradients are a mean over the batches that were added up. At the end of a training these may be
+        fewer than `accumulate`, by which Lightning divides.
+        """
+        added_up, self._added_up = self._added_up, 0
+        if 0 < added_up < self.config.accumulate:
+            for parameter in self.learning.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(self.config.accumulate / added_up)
         if self.loop.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.learning.parameters(), self.loop.clip_norm)
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
 
@@ -285,6 +286,20 @@ class TestRefusals:
         (interrupted / "splits.json").unlink()
         with refuses("LEX-RUN-014", "resumed: its splits.json"):
             train(phantom, interrupted, resume=True)
+
+    @pytest.mark.parametrize("kind", ["img", "labelcol"])
+    def test_resuming_on_changed_files(
+        self, phantom: Path, interrupted: Path, tmp_path: Path, kind: str
+    ) -> None:
+        data = tmp_path / "changed"
+        shutil.copytree(phantom, data)
+        place = data / "Train_Folder" / kind
+        first = sorted(place.iterdir())[0]
+        with Image.open(first) as picture:  # another content under the same name
+            changed = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        changed.save(first)
+        with refuses("LEX-RUN-1883", first.stem if kind == "img" else "masks", "start a new run"):
+            train(data, interrupted, resume=True)
 
 
 class TestOpening:

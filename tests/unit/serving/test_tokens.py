@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import stat
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,6 +54,86 @@ def test_a_running_server_follows_the_file(tmp_path: Path) -> None:
     assert tokens.holder(second) is not None
     file.unlink()
     assert tokens.holder(second) is None
+
+
+def test_a_change_keeps_the_access_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "tokens.json"
+    new_token(file, "first", ("predict",))
+    file.chmod(0o640)
+    new_token(file, "second", ("predict",))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    # An administrator changes the file of another user.
+    real, given = os.stat, []
+
+    def stat_of_another(path: object, **options: bool) -> os.stat_result:
+        found = real(path, **options)  # type: ignore[arg-type]
+        return os.stat_result([*found[:4], 4321, 8765, *found[6:]]) if path == file else found
+
+    monkeypatch.setattr("lexiseg.file_access.os.stat", stat_of_another)
+    monkeypatch.setattr("lexiseg.file_access.os.chown", lambda path, *owner: given.append(owner))
+    revoke_token(file, "first")
+    assert given == [(4321, 8765)]
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("lexiseg.file_access.os.chown", refused)
+    with refuses("LEX-DISK-1880", "4321", "as root"):
+        revoke_token(file, "second")
+    assert [token.name for token in read_token_file(file).tokens] == ["second"]
+
+
+def test_a_token_is_revoked_in_the_file_behind_a_link(tmp_path: Path) -> None:
+    file, link = tmp_path / "tokens.json", tmp_path / "link.json"
+    token = new_token(file, "ward", ("predict",))
+    link.symlink_to(file.name)
+    revoke_token(link, "ward")
+    assert link.is_symlink()
+    assert Tokens(file).holder(token) is None
+
+
+def test_no_token_is_valid_where_the_file_may_not_be_read(
+    file: Path, serving: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = new_token(file, "ward", ("predict",))
+    client = serving(token_file=file)
+    headers = {"Authorization": f"Bearer {token}"}
+    assert client.get("/v1/models", headers=headers).status_code == 200
+
+    def refused(path: Path) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("lexiseg.serving.tokens.read_json", refused)
+        write_record(file, TokenFile(tokens=()))  # by an administrator, who may
+        answer = client.get("/v1/models", headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "LEX-REQ-1882")
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (503, "no_token_valid")
+        assert ready.json()["tokens"]["code"] == "LEX-DATA-1881"
+        assert str(file) not in ready.text
+        with refuses("LEX-DATA-1881", "may not read"):
+            Tokens(file)
+    # The file is the same, and can be read again.
+    assert client.get("/readyz").json()["tokens"] is None
+    assert client.get("/v1/models", headers=headers).status_code == 401
+
+
+def test_a_file_that_stays_damaged_holds_no_valid_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "tokens.json"
+    token = new_token(file, "ward", ("predict",))
+    tokens, whole = Tokens(file), file.read_text()
+    now = time.monotonic()
+    monkeypatch.setattr("lexiseg.serving.tokens.time.monotonic", lambda: now)
+    file.write_text("{half")
+    assert tokens.holder(token) is not None
+    now += 11
+    with refuses("LEX-REQ-1882", "accepts no token"):
+        tokens.holder(token)
+    file.write_text(whole)
+    assert tokens.holder(token) is not None
 
 
 def test_two_processes_do_not_change_a_file_at_once(tmp_path: Path) -> None:

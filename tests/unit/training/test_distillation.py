@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from lexiseg.data.sample import DatasetIndex
+from lexiseg.data.sample import DatasetIndex, Sample
 from lexiseg.json_records import write_record
 from lexiseg.runs.image_hashes import ImageHashesRecord, image_hashes, read_image_hashes
 from lexiseg.runs.run import Run
@@ -253,6 +253,22 @@ def test_a_teacher_of_the_same_files_is_refused_whatever_their_names(
             open_teachers(named, config, QUIET)
     else:
         open_teachers(named, config, QUIET)
+
+
+def test_hashes_tell_what_was_changed_under_the_same_names(index: DatasetIndex) -> None:
+    before = image_hashes(index)
+    first, second, *others = index.samples
+
+    def changed(*samples: Sample) -> set[str]:
+        found = image_hashes(dataclasses.replace(index, samples=(*samples, *others)))
+        return {name for name, value in found if value != getattr(before, name)}
+
+    assert changed(first, second) == set()
+    assert changed(dataclasses.replace(first, report="Another one."), second) == {"reports"}
+    swapped = [dataclasses.replace(a, mask=b.mask) for a, b in ((first, second), (second, first))]
+    assert changed(*swapped) == {"masks"}
+    swapped = [dataclasses.replace(a, image=b.image) for a, b in ((first, second), (second, first))]
+    assert changed(*swapped) == {"images"}
 
 
 def test_a_run_holds_the_hashes_of_its_images(second: Run, index: DatasetIndex) -> None:

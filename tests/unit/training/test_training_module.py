@@ -268,6 +268,20 @@ def test_averaged_weights_follow_the_documented_decay() -> None:
     assert not module.trainer.should_stop
 
 
+@pytest.mark.parametrize(("batches", "factor"), [(4, 1.0), (2, 2.0), (1, 4.0)])
+def test_gradients_are_a_mean_over_the_batches_that_were_added_up(batches: int, factor: float) -> None:
+    """Lightning divides by `accumulate`, also where the last steps of a training are fewer."""
+    network = nn.Conv2d(1, 1, 1)
+    module = module_of(network, accumulate=4)
+    optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
+    module._trainer = SimpleNamespace(optimizers=[optimizer])  # type: ignore[assignment]
+    for batch in range(batches):
+        module.on_train_batch_start({}, batch)
+    network.weight.grad = torch.full_like(network.weight, 0.01)
+    module.on_before_optimizer_step(optimizer)
+    assert network.weight.grad.item() == pytest.approx(0.01 * factor)
+
+
 def test_a_resumed_training_averages_only_after_the_weights_changed() -> None:
     """Three steps change the weights once; the checkpoint was written after six steps, so two changes."""
     module = module_of(nn.Conv2d(1, 1, 1), ema_decay=0.9, accumulate=3)

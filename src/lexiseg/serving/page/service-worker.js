@@ -4,7 +4,8 @@ const KEPT = "lexiseg-page";
 const FILES = [
   "./", "icon.svg", "page_style/tokens.css", "styles/layout.css", "styles/controls.css", "styles/print.css",
   "texts/en.js", "texts/de.js",
-  "modules/access_token.js", "modules/case_panel.js", "modules/cases.js", "modules/corrections.js",
+  "modules/access_token.js", "modules/case_panel.js", "modules/cases.js", "modules/catalogue.js",
+  "modules/corrections.js",
   "modules/elements.js", "modules/exports.js", "modules/finding_panel.js", "modules/history_panel.js",
   "modules/image_view.js", "modules/intake.js", "modules/keys.js", "modules/main.js", "modules/notices.js",
   "modules/offline.js", "modules/phrase_list.js", "modules/pictures.js", "modules/prediction_queue.js",

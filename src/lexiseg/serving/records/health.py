@@ -12,11 +12,12 @@ class HealthRecord(Record):
     """The answer of GET /healthz.
 
     Attributes:
-        status: "ok"; "stopping" while the last requests end.
+        status: "ok"; "stopping" while the last requests end; "no_token_valid" while the token file cannot be
+            read.
         version: Version of Lexiseg.
     """
 
-    status: Literal["ok", "stopping"]
+    status: Literal["ok", "stopping", "no_token_valid"]
     version: str
 
 
@@ -41,9 +42,12 @@ class ReadyRecord(HealthRecord):
     """The answer of GET /readyz.
 
     Attributes:
-        status: "ok"; "stopping" while the last requests end.
+        status: "ok"; "stopping" while the last requests end; "no_token_valid" while the token file cannot be
+            read.
         version: Version of Lexiseg.
         models: The models, the default one first. A model with a problem answers requests all the same.
+        tokens: Why no token is valid; None where tokens are, or where the server asks for none.
     """
 
     models: tuple[ModelState, ...]
+    tokens: ErrorRecord | None

@@ -11,6 +11,7 @@ from lexiseg._version import __version__
 from lexiseg.prometheus_text import PROMETHEUS_TYPE
 from lexiseg.serving.access import needs
 from lexiseg.serving.interface import REFUSALS, json_answer
+from lexiseg.serving.records.common import ErrorRecord
 from lexiseg.serving.records.health import HealthRecord, ModelState, ReadyRecord
 from lexiseg.serving.service import service_of
 from lexiseg.serving.tokens import Holder
@@ -18,7 +19,7 @@ from lexiseg.serving.tokens import Holder
 router = APIRouter(tags=["health"])
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {
-    503: {"model": ReadyRecord, "description": "The server is stopping."}
+    503: {"model": ReadyRecord, "description": "The server is stopping, or it cannot read its token file."}
 }
 
 
@@ -35,10 +36,11 @@ async def health() -> Response:
     responses=_NOT_READY,
 )
 async def ready(request: Request) -> Response:
-    """Return "ok" until the server begins to end, and the state of each model."""
+    """Return "ok" until the server begins to end or accepts no token, and the state of each model."""
     service = service_of(request)
+    unread = None if service.tokens is None else service.tokens.problem()
     found = ReadyRecord(
-        status="stopping" if service.stopping else "ok",
+        status="stopping" if service.stopping else "ok" if unread is None else "no_token_valid",
         version=__version__,
         models=tuple(
             ModelState(
@@ -49,8 +51,15 @@ async def ready(request: Request) -> Response:
             )
             for model in service.models.all()
         ),
+        # Without its path, which is nobody's business outside.
+        tokens=None
+        if unread is None
+        else ErrorRecord(
+            code=unread.code,
+            message="The token file cannot be read, so no token is valid. The log says more.",
+        ),
     )
-    return json_answer(found, 503 if service.stopping else 200)
+    return json_answer(found, 200 if found.status == "ok" else 503)
 
 
 @router.get(

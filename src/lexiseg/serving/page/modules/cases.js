@@ -12,7 +12,7 @@ export class Case {
   /** Forgets what was read and said. */
   reset() {
     Object.assign(this, {
-      status: "waiting", error: null, result: null, model: null, preview: null, thumbnail: null, seen: false,
+      status: "waiting", error: null, result: null, model: null, offer: null, preview: null, thumbnail: null, seen: false,
       steps: [], position: -1, busy: false, request: null,
     });
   }

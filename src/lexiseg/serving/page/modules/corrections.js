@@ -14,7 +14,7 @@ async function readingUnder(item, model, stated) {
   if (!stated.size) return first;
   const moving = [...stated].some(([factor, phrase]) => moves(model.vocabulary, factor, phrase));
   if (!moving) return notedReading(first, stated, item.result, model.vocabulary);
-  return refinedReading(await refine(item.file, model.name, Object.fromEntries(stated)));
+  return refinedReading(await refine(item.file, model, Object.fromEntries(stated)));
 }
 
 /**
@@ -40,7 +40,7 @@ export async function sayPhrase(item, model, factor, phrase) {
  */
 export async function sayFreely(item, model, spoken) {
   const before = statedIn(item.reading);
-  let reading = refinedReading(await refine(item.file, model.name, spoken));
+  let reading = refinedReading(await refine(item.file, model, spoken));
   const understood = statedIn(reading);
   const unread = reading.unread;
   const stated = new Map([...before, ...understood]);

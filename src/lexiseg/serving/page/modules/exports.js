@@ -109,11 +109,11 @@ export const isMoved = (item) => item.reading.overlap !== null;
 export async function saveDicom(item, onProgress, onNotes) {
   const said = isMoved(item) ? JSON.stringify(Object.fromEntries(statedIn(item.reading))) : null;
   // The frame that is shown, also of a file that would be read as a volume.
-  const fields = { model: item.model.name, formats: "seg,sr", frame: item.result.dicom.frame };
+  const fields = { formats: "seg,sr", frame: item.result.dicom.frame };
   const onJob = (job) => {
     onProgress(job.done / job.images);
     if (job.notes.length) onNotes(job.notes);
   };
-  const zip = await outputs(item.file, said ? { ...fields, say: said } : fields, onJob);
+  const zip = await outputs(item.file, item.model, said ? { ...fields, say: said } : fields, onJob);
   return save(zip, `${stem(item)}${said ? "_corrected" : ""}_dicom.zip`);
 }

@@ -1,4 +1,5 @@
 // The page: images come in, the model reads them, a person looks and corrects words.
+import { Catalogue } from "./catalogue.js";
 import { CaseList } from "./cases.js";
 import { showCases } from "./case_panel.js";
 import { canRedo, canUndo, sayFreely, sayPhrase } from "./corrections.js";
@@ -12,24 +13,26 @@ import { clearNotice, notice } from "./notices.js";
 import { startOffline } from "./offline.js";
 import { PredictionQueue } from "./prediction_queue.js";
 import { statedIn } from "./readings.js";
-import { models } from "./server.js";
+import { Replaced } from "./server.js";
 import { Stage } from "./stage.js";
-import { currentLanguage, languages, number, percent, setLanguage, showTexts, text } from "./texts.js";
+import { counted, currentLanguage, languages, number, percent, setLanguage, showTexts, text } from "./texts.js";
 import { showTheme, startTheme } from "./theme.js";
 import { WordPanel } from "./word_panel.js";
 
 const list = new CaseList();
-const queue = new PredictionQueue(list, () => byId("model").value);
+const catalogue = new Catalogue();
+const queue = new PredictionQueue(list, () => byId("model").value, catalogue);
 const stage = new Stage();
-let offered = [];
 
 const words = new WordPanel(byId("words"), {
   onChoose: (factor, phrase) => correct((item, model) => sayPhrase(item, model, factor, phrase)),
-  onLook: (factor, index) => stage.showZone(modelOf(list.shown), factor, index),
+  // The server has the maps of the present version only.
+  onLook: (factor, index) => isOutdated(list.shown) || stage.showZone(modelOf(list.shown), factor, index),
   onLeave: () => stage.hideZone(),
 });
 
-const modelOf = (item) => offered.find(({ name }) => name === item.model?.name);
+const modelOf = (item) => item.offer;
+const isOutdated = (item) => catalogue.isOutdated(item);
 
 /** Shows everything anew. */
 function show() {
@@ -44,6 +47,7 @@ function show() {
     byId(part).hidden = !read;
   }
   byId("case-facts").textContent = read ? facts(item) : "";
+  showReplaced();
   byId("words-part").classList.toggle("working", item.busy);
   byId("model").disabled = list.cases.some(({ busy }) => busy);
   byId("export-all").disabled = !list.cases.some(({ status }) => status === "done");
@@ -62,6 +66,31 @@ function facts({ result, model }) {
   const [rows, columns] = result.preview.size;
   const dicom = result.dicom ? ` \u00b7 ${result.dicom.modality || "DICOM"}` : "";
   return `${number(columns)} \u00d7 ${number(rows)}${dicom} \u00b7 ${model.name}`;
+}
+
+let saidOutdated = 0;
+
+/** Says how many images an earlier version of their model read, where that number has changed. */
+function showReplaced() {
+  const n = list.cases.filter(isOutdated).length;
+  if (n === saidOutdated) return;
+  saidOutdated = n;
+  clearNotice("replaced");
+  if (!n) return;
+  const readAgain = () => {
+    if (!forget(list.cases.filter(isOutdated))) saidOutdated = 0;
+    show();
+  };
+  notice("replaced", counted("replaced", { n }), { bad: true, action: { label: text("replaced.again"), run: readAgain } });
+}
+
+/** Lets images be read again; asks first where corrections would be lost. Returns whether it is done. */
+function forget(items) {
+  const n = items.filter((item) => item.isCorrected).length;
+  if (n && !confirm(counted("forget", { n }))) return false;
+  for (const item of items) item.reset();
+  queue.start();
+  return true;
 }
 
 function showFailure(item) {
@@ -97,6 +126,7 @@ function showExport(item) {
   byId("export-note").textContent = dicom ? dicomNote(item) : text("export.dicom.needs");
   const { engine } = item.result;
   const { name, version } = item.model;
+  byId("export-dicom").disabled ||= isOutdated(item);
   byId("provenance").textContent = text("provenance", { model: name, version: version.slice(0, 12), engine });
 }
 
@@ -123,6 +153,7 @@ async function correct(say) {
     byId("say-text").value = "";
   } catch (problem) {
     notice("say", problem.message, { bad: true });
+    if (problem instanceof Replaced) await catalogue.load().catch(() => null);
   } finally {
     item.busy = false;
     show();
@@ -155,6 +186,7 @@ async function saved(run) {
     notice("export", text("export.done", { name: await run() }));
   } catch (problem) {
     notice("export", problem.message, { bad: true });
+    if (problem instanceof Replaced) await catalogue.load().then(show, () => null);
   }
 }
 
@@ -176,20 +208,23 @@ function startExports() {
 
 async function loadModels() {
   try {
-    offered = await models();
+    await catalogue.load();
   } catch (problem) {
     const action = { label: text("error.retry"), run: loadModels };
     notice("server", problem.message, { bad: true, action });
     return;
   }
-  if (!offered.length) notice("server", text("error.models"), { bad: true });
-  byId("model").replaceChildren(...offered.map(({ name }) => element("option", { value: name }, name)));
+  if (!catalogue.offered.length) notice("server", text("error.models"), { bad: true });
+  byId("model").replaceChildren(...catalogue.offered.map(({ name }) => element("option", { value: name }, name)));
+  chosen = byId("model").value;
   queue.start();
 }
 
+let chosen = "";
+
 function changeModel() {
-  for (const item of list.cases) item.reset();
-  queue.start();
+  if (forget(list.cases)) chosen = byId("model").value;
+  else byId("model").value = chosen;
 }
 
 function startBar() {
@@ -234,7 +269,7 @@ startWords();
 startExports();
 startIntake((files) => {
   list.add(files);
-  if (offered.length) queue.start();
+  if (catalogue.offered.length) queue.start();
   else loadModels();
 });
 startKeys(

@@ -2,7 +2,7 @@
 import { clearNotice, notice } from "./notices.js";
 import { pngBlob, thumbnail } from "./pictures.js";
 import { modelReading } from "./readings.js";
-import { predict, Refusal, Unreachable } from "./server.js";
+import { predict, Refusal, UnreadableFile, Unreachable } from "./server.js";
 import { number, text } from "./texts.js";
 
 const AT_ONCE = 4;
@@ -16,9 +16,10 @@ export class PredictionQueue {
   /**
    * @param {import("./cases.js").CaseList} list
    * @param {() => string} model Returns the name of the chosen model.
+   * @param {import("./catalogue.js").Catalogue} catalogue
    */
-  constructor(list, model) {
-    Object.assign(this, { list, model });
+  constructor(list, model, catalogue) {
+    Object.assign(this, { list, model, catalogue });
     globalThis.addEventListener("online", () => this.resume());
   }
 
@@ -54,13 +55,19 @@ export class PredictionQueue {
     try {
       const answer = await predict(item.file, this.model());
       const failed = answer.result.status === "failed";
-      const finished = failed ? { status: "failed", error: answer.result.error } : await finishedCase(answer);
+      const finished = failed ? { status: "failed", error: answer.result.error } : await this.#finished(answer);
       if (item.request !== request) return;
       Object.assign(item, finished);
       if (!failed) item.addStep({ kind: "start", said: {}, reading: modelReading(answer.result) });
     } catch (problem) {
       if (item.request === request) await this.#delay(item, problem);
     }
+  }
+
+  async #finished(answer) {
+    const offer = await this.catalogue.recordOf(answer.model);
+    if (!offer) throw new Refusal(200, "", text("error.replaced"));
+    return { ...(await finishedCase(answer)), offer };
   }
 
   async #delay(item, problem) {
@@ -74,8 +81,8 @@ export class PredictionQueue {
       await pause(problem.retryAfter);
       clearNotice("busy");
       item.status = "waiting";
-    } else if (problem instanceof Refusal) {
-      fail(item, { code: problem.code, message: problem.message });
+    } else if (problem instanceof Refusal || problem instanceof UnreadableFile) {
+      fail(item, { code: problem.code ?? "", message: problem.message });
     } else {
       fail(item, { code: "", message: text("error.decode") });
       throw problem;

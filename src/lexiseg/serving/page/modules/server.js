@@ -19,21 +19,49 @@ export class Unreachable extends Error {
   }
 }
 
+/** A file of this machine cannot be read any more, so nothing was sent. */
+export class UnreadableFile extends Error {
+  constructor() {
+    super(text("error.file"));
+  }
+}
+
+/** The answer is of another version of the model than the one that read the image. */
+export class Replaced extends Error {
+  constructor() {
+    super(text("error.replaced"));
+  }
+}
+
 async function request(path, options = {}) {
   let answer;
   try {
     answer = await fetch(path, { ...options, headers: { ...options.headers, ...tokenHeaders() }, cache: "no-store" });
   } catch (problem) {
     if (problem.name === "AbortError") throw problem;
-    throw new Unreachable();
+    // The browser says no more than that nothing was sent.
+    throw (await isReadable(options.body?.get("image"))) ? new Unreachable() : new UnreadableFile();
   }
   if (answer.status === 401 && (await askToken())) return request(path, options);
   if (!answer.ok) throw await refusalOf(answer);
   return answer;
 }
 
+/** Returns whether a file can still be read; true where there is none. */
+async function isReadable(file) {
+  try {
+    await file?.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function refusalOf(answer) {
   const record = await answer.json().catch(() => null);
+  // A proxy answers for a server that is away.
+  const isOurs = Boolean(record?.error?.code);
+  if (answer.status === 502 || answer.status === 504 || (answer.status === 503 && !isOurs)) return new Unreachable();
   const wait = Number(answer.headers.get("Retry-After"));
   return new Refusal(
     answer.status,
@@ -61,10 +89,20 @@ export async function predict(file, model) {
   return { model: answer.model, result: answer.results[0] };
 }
 
-/** Returns the answer for one image after a person said what is right: a text, or a phrase per factor. */
+/** Refuses an answer of another version of a model: its words and masks would mix with those of before. */
+function checkVersion(answer, model) {
+  if (answer.model.version !== model.version) throw new Replaced();
+}
+
+/**
+ * Returns the answer for one image after a person said what is right: a text, or a phrase per factor.
+ * @param {{name: string, version: string}} model The model that read the image.
+ */
 export async function refine(file, model, said) {
   const say = typeof said === "string" ? said : JSON.stringify(said);
-  return (await asJson("v1/refine", form(file, { model, preview: "always", say }))).refined;
+  const answer = await asJson("v1/refine", form(file, { model: model.name, preview: "always", say }));
+  checkVersion(answer, model);
+  return answer.refined;
 }
 
 /** Returns a PNG: where a phrase acts. */
@@ -75,11 +113,13 @@ export async function zone(model, factor, index) {
 
 /**
  * Lets the server write files for an image, and returns them as a zip.
- * @param {object} fields The fields of the job.
+ * @param {{name: string, version: string}} model The model that read the image.
+ * @param {object} fields The other fields of the job.
  * @param {(job: object) => void} onProgress Gets the record of the job whenever it changes.
  */
-export async function outputs(file, fields, onProgress) {
-  const job = await asJson("v1/jobs", form(file, fields));
+export async function outputs(file, model, fields, onProgress) {
+  const job = await asJson("v1/jobs", form(file, { model: model.name, ...fields }));
+  checkVersion(job, model);
   const events = await request(`v1/jobs/${encodeURIComponent(job.id)}/events`, {
     headers: { Accept: "text/event-stream" },
   });

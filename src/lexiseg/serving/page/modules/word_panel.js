@@ -21,7 +21,8 @@ export class WordPanel {
   /** Shows the words of an image; the chip that had the focus keeps it. */
   show(item, model) {
     const focused = document.activeElement?.closest?.(".word")?.dataset.factor;
-    if (this.#open && this.#open.item !== item) this.#open = null;
+    // A step was undone or redone, or another image is shown: the list is about words that no longer stand.
+    if (this.#open && (this.#open.item !== item || this.#open.reading !== item.reading)) this.#close();
     if (this.#open) return;
     Object.assign(this, { item, model });
     const { words } = item.reading;
@@ -114,7 +115,7 @@ export class WordPanel {
     );
     const chip = this.#chip(word.factor);
     chip.setAttribute("aria-expanded", "true");
-    this.#open = { item: this.item, list, chip };
+    this.#open = { item: this.item, reading: this.item.reading, list, chip };
     chip.after(list);
     list.begin();
   }
