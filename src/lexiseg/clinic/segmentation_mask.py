@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -106,7 +107,7 @@ def labels_of_image(
     return labels
 
 
-def segment_frame(dataset: Dataset, path: Path, index: int, *, pixel_limit: int) -> npt.NDArray[np.generic]:
+def segment_frame(dataset: Dataset, path: Path, index: int, *, pixel_limit: int) -> npt.NDArray[Any]:
     """Return the stored numbers of one frame, `(H, W)`; a palette only gives segments colours.
 
     Args:
@@ -121,8 +122,8 @@ def segment_frame(dataset: Dataset, path: Path, index: int, *, pixel_limit: int)
     frame = decode_frame(dataset, path, index, pixel_limit=pixel_limit, as_indices=True)
     if frame.ndim != 2:
         raise DataError(
-            f"{path} is a segmentation whose frames hold three colours per pixel; expected one number. Export "
-            "it again, as BINARY or LABELMAP.",
+            f"{path} is a segmentation whose frames hold three colours per pixel; expected one number. "
+            "Export it again, as BINARY or LABELMAP.",
             code="LEX-DATA-1890",
         )
     return frame

@@ -8,9 +8,9 @@ import highdicom
 import numpy as np
 import pytest
 from highdicom.seg import Segmentation, SegmentationTypeValues, SegmentDescription
+from highdicom.sr import CodedConcept
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.sr.coding import Code
 
 from dicom_files import dicom_file
 from lexiseg.clinic.coded_concepts import ABNORMAL_STRUCTURE
@@ -43,7 +43,7 @@ def segmentation(
     path: Path,
     images: list[Path],
     labels: np.ndarray,
-    segments: list[tuple[str, Code]],
+    segments: list[tuple[str, CodedConcept]],
     *,
     palette: tuple[tuple[int, int, int], ...] | None = None,
 ) -> Path:
@@ -55,7 +55,7 @@ def segmentation(
             highdicom.PaletteColorLUT(0, np.array(values, np.uint8), colour)
             for colour, values in zip(("red", "green", "blue"), zip(*palette, strict=True), strict=True)
         ]
-        colours = highdicom.PaletteColorLUTTransformation(*channels, palette_color_lut_uid="2.25.77")
+        colours = highdicom.PaletteColorLUTTransformation(channels[0], channels[1], channels[2], "2.25.77")
     Segmentation(
         source_images=[dcmread(image) for image in images],
         pixel_array=labels,
