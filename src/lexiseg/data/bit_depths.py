@@ -132,8 +132,8 @@ def _refuse(histogram: MaskHistogram, known: Set[int]) -> NoReturn:
         f"{histogram.path} is a mask of {counted(histogram.bits, 'bit')} per pixel. Its numbers "
         f"{_some(numbers)} may be labels, or the shades of grey "
         f"{_some([number * step for number in numbers])}; the values of the other masks, "
-        f"{_some(sorted(known))}, do not decide it. Save it with 8 bits per pixel and the values of the other "
-        "masks, or list the classes in dataset.yaml under `classes`.",
+        f"{_some(sorted(known))}, do not decide it. Save it with 8 bits per pixel and the values of the "
+        "other masks, or list the classes in dataset.yaml under `classes`.",
         code="LEX-DATA-1891",
     )
 

@@ -82,7 +82,7 @@ class MaskCoding:
         return self._look_up_sorted(values, str)
 
     def _of_8_bits(self, pixels: MaskPixels) -> MaskPixels:
-        """Return the pixels of a mask of fewer bits as labels or as shades of grey, whichever have a label."""
+        """Return the pixels of a mask of fewer bits as labels or as shades, whichever have a label."""
         if pixels.bits == 8 or self.kind == "threshold":
             return pixels.shades()
         if self.kind == "binary":
@@ -90,7 +90,9 @@ class MaskCoding:
             return pixels if pixels.values.max(initial=0) <= 1 else pixels.shades()
         labels = dict(zip(self.values, self.labels, strict=True))
         if self.kind == "colours":
-            labels = {v & 255: label for v, label in labels.items() if v == (v & 255) * 0x010101}
+            labels = {
+                value & 255: label for value, label in labels.items() if value == (value & 255) * 0x010101
+            }
         return as_listed(pixels, labels)
 
     def to_dict(self) -> dict[str, Any]:
