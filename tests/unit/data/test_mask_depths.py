@@ -117,7 +117,7 @@ def test_stated_classes_decide(tmp_path: Path) -> None:
         coding, _ = explicit_coding(classes, mask_histograms([one]))
         np.testing.assert_array_equal(read_mask(one, coding), blocks(1))
     coding, _ = explicit_coding({1: "one", 255: "two"}, mask_histograms([one]))
-    with refuses("LEX-DATA-1891", "b.png", "1 bit per pixel"):
+    with refuses("LEX-DATA-1895", "b.png", "1 bit per pixel"):
         read_mask(one, coding)
     four = png(tmp_path / "c.png", blocks(3), 4)
     coding, _ = explicit_coding({1: "one", 2: "two"}, mask_histograms([four]))

@@ -137,3 +137,38 @@ def _group() -> Dataset:
     item.ReferencedSegmentNumber = 1
     group.SegmentIdentificationSequence = [item]
     return group
+
+
+LIVER, KIDNEY = CodedConcept("10200004", "SCT", "Liver"), CodedConcept("64033007", "SCT", "Kidney")
+#: The liver by its older code.
+OLD_LIVER = CodedConcept("T-62000", "SRT", "Liver")
+
+
+def one_segment(root: Path, segments: list[tuple[str, CodedConcept]]) -> None:
+    """Write one image and its segmentation, with one segment, per pair of label and type."""
+    for number, segment in enumerate(segments, 1):
+        image = picture(root / "images" / f"a{number}.dcm", number)
+        segmentation(root / "masks" / f"a{number}.dcm", [image], two_labels() // 2, [segment])
+
+
+@pytest.mark.parametrize(
+    "second", [("kidney", KIDNEY), ("liver", KIDNEY), ("kidney", LIVER), ("kidney", OLD_LIVER)]
+)
+def test_a_number_with_another_meaning_is_refused(tmp_path: Path, second: tuple[str, CodedConcept]) -> None:
+    one_segment(tmp_path, [("liver", LIVER), ("liver", LIVER), second])
+    with refuses("LEX-DATA-1892", "Segment 1 is 'liver' (Liver)", "masks/a1.dcm", "masks/a3.dcm"):
+        open_dataset(tmp_path)
+    assert "Segment 1" in repr(check_dataset(tmp_path).findings)
+
+
+def test_other_words_for_the_same_structure_are_read(tmp_path: Path) -> None:
+    one_segment(tmp_path, [("Liver", LIVER), ("Segment_1", LIVER), ("liver 2", OLD_LIVER)])
+    assert open_dataset(tmp_path).num_classes == 2
+
+
+def test_stated_classes_say_what_labels_mean(tmp_path: Path) -> None:
+    one_segment(tmp_path, [("lesion", TYPE), ("tumour", TYPE), ("lesion", TYPE)])
+    with refuses("LEX-DATA-1892", "'lesion'", "'tumour'"):
+        open_dataset(tmp_path)
+    (tmp_path / "dataset.yaml").write_text("classes: {0: background, 1: lesion}\n")
+    assert open_dataset(tmp_path).class_names == ("background", "lesion")
