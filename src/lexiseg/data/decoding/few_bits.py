@@ -50,5 +50,5 @@ def unclear(path: Path, error: UnclearDepthError) -> DataError:
     """Return the error of a mask of few bits that cannot be read with the classes of its data set."""
     return DataError(
         f"{path} cannot be read: {error}. Save it with 8 bits per pixel and the values of the other masks.",
-        code="LEX-DATA-1891",
+        code="LEX-DATA-1895",
     )
