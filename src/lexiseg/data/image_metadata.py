@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import tifffile
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from lexiseg.clinic.identifying_data import Sign, SignKind
 from lexiseg.data.decoding.container import BROKEN, FORMATS, quietly_opened
@@ -93,7 +93,7 @@ def metadata_signs(content: bytes, path: Path) -> tuple[Sign, ...]:
         for key, name in _BLOCKS.items():
             if image.info.get(key):
                 found[Sign(kind="attribute", detail=name)] = None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         pass  # the reader of the pixels says so
     except (*BROKEN, Image.DecompressionBombError, DataError):
         found[_UNREADABLE] = None
