@@ -158,6 +158,7 @@ def _mention_names(run: Run, *, included: bool, option: str, strict: bool) -> No
         RunError: A file of the run is damaged.
     """
     from lexiseg.sharing.identifying_data import check_run
+    from lexiseg.sharing.without_names import fields_with_names
 
     splits = run.splits if included else None
     if splits is not None:
@@ -165,5 +166,8 @@ def _mention_names(run: Run, *, included: bool, option: str, strict: bool) -> No
         names = counted(count, "image name is", "image names are")
         said = f"{names} included. Names of files can identify patients. {option}"
         warn(said.rstrip())
+    fields = () if included else fields_with_names(run)
+    if fields:
+        say(f"Shared without names: {', '.join(fields)}.")
     for sentence in check_run(run, image_names=included, strict=strict).sentences:
         warn(f"Sign of identifying data: {sentence}")

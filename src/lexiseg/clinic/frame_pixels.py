@@ -59,7 +59,9 @@ def frame_index(dataset: Dataset, path: Path, frame: int | None) -> int:
     return 0 if frame is None else frame - 1
 
 
-def decode_frame(dataset: Dataset, path: Path, index: int, *, pixel_limit: int) -> npt.NDArray[Any]:
+def decode_frame(
+    dataset: Dataset, path: Path, index: int, *, pixel_limit: int, as_indices: bool = False
+) -> npt.NDArray[Any]:
     """Return the stored values of one frame, `(H, W)`; colours as `(H, W, 3)` RGB of the file's own depth.
 
     Args:
@@ -67,6 +69,7 @@ def decode_frame(dataset: Dataset, path: Path, index: int, *, pixel_limit: int) 
         path: Its name, for messages.
         index: The frame, from 0; the others are not decoded.
         pixel_limit: Largest number of pixels of a frame that is read.
+        as_indices: Whether the values of a palette are its indices; otherwise they are its colours.
 
     Raises:
         DataError: The frame declares too many pixels, no decoder is installed for its transfer syntax, its
@@ -91,7 +94,7 @@ def decode_frame(dataset: Dataset, path: Path, index: int, *, pixel_limit: int) 
     plugin = _decoder_plugin(dataset, path)
     try:
         pixels = pixel_array(dataset, index=index, decoding_plugin=plugin)
-        if kind == PALETTE:
+        if kind == PALETTE and not as_indices:
             pixels = apply_color_lut(pixels, dataset)[..., :3]
     except BROKEN as error:
         raise DataError(

@@ -1,8 +1,8 @@
 """Signs of identifying data in a DICOM header and in the path of a file; nothing is removed.
 
-A sign names the attribute or the place, never the value. The attributes are those of patients, staff and
-institutions that the Basic Application Level Confidentiality Profile of DICOM (PS3.15, table E.1-1) removes
-or replaces.
+A sign names the attribute or the place, never the value. The attributes are all names of people, all dates,
+and those of patients, staff and institutions that the Basic Application Level Confidentiality Profile of
+DICOM (PS3.15, table E.1-1) removes or replaces.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
 
 #: Where a sign is: an attribute of patient, staff or institution; a date; private attributes; the attribute
@@ -64,14 +65,18 @@ _ATTRIBUTES = (
     "StationName",
     "VerifyingObserverName",
 )
-_DATES = (
-    "PatientBirthDate",
-    "AcquisitionDate",
-    "AcquisitionDateTime",
-    "AdmittingDate",
-    "ContentDate",
-    "SeriesDate",
-    "StudyDate",
+_NAME_VR, _DATE_VRS = "PN", ("DA", "DT")
+_TEXT_VRS = ("LO", "LT", "SH", "ST", "UC", "UT")
+#: Dates of code lists, and codes, which say nothing of a patient.
+_OF_CODES = frozenset(
+    {
+        "CodeValue",
+        "CodingSchemeVersion",
+        "ContextGroupLocalVersion",
+        "ContextGroupVersion",
+        "LongCodeValue",
+        "MappingResourceUID",
+    }
 )
 
 _LEAST_NAME, _LEAST_ID = 3, 4
@@ -82,6 +87,7 @@ _DATE_IN_PATH = re.compile(
 _UID_IN_PATH = re.compile(r"2\.25\.\d+|\d+(?:\.\d+){4,}")
 _LONG_NUMBER = re.compile(r"\d{7,}")
 _NAME_SEPARATOR = re.compile(r"\w\^\w|\w, ?[A-Z]\w")
+_CARET = re.compile(r"\w\^\w")
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.\w")
 
 
@@ -112,18 +118,55 @@ def header_signs(dataset: Dataset) -> tuple[Sign, ...]:
 
     removed = str(dataset.get("PatientIdentityRemoved") or "").upper() == "YES"
     found: dict[Sign, None] = {}
-    private = 0
+    patient = _patient_in(dataset)
+    private = False
     for item in all_items(dataset):
-        private += sum(element.tag.is_private for element in item)
-        for kind, keywords in (("attribute", _ATTRIBUTES), ("date", _DATES)):
-            for keyword in keywords:
-                if str(item.get(keyword) or "").strip() and not (removed and keyword in _NAMES_AND_IDS):
-                    found[Sign(kind=kind, detail=keyword)] = None  # type: ignore[arg-type]
+        for element in item:
+            private = private or element.tag.is_private
+            sign = None if element.tag.is_private else _element_sign(element, patient)
+            if sign is not None and not (removed and sign.detail in _NAMES_AND_IDS):
+                found[sign] = None
     if private:
         found[Sign(kind="private", detail="private attributes")] = None
     if str(dataset.get("BurnedInAnnotation") or "").upper() == "YES":
         found[Sign(kind="burned-in", detail="BurnedInAnnotation is YES")] = None
     return tuple(found)
+
+
+def _element_sign(element: DataElement, patient: re.Pattern[str] | None) -> Sign | None:
+    """Return the sign of an element: one of a person or an institution, a date, or a text that names one.
+
+    Args:
+        element: The element.
+        patient: What the name and the id of the patient look like in texts; None where they are not known.
+    """
+    keyword, vr = element.keyword, element.VR
+    if keyword in _OF_CODES or vr not in (_NAME_VR, *_DATE_VRS, *_TEXT_VRS):
+        return None
+    text = str(element.value or "").strip()
+    if not text:
+        return None
+    shown = keyword or str(element.tag)
+    if vr in _DATE_VRS:
+        return Sign(kind="date", detail=shown)
+    if vr == _NAME_VR or keyword in _ATTRIBUTES:
+        return Sign(kind="attribute", detail=shown)
+    if patient is not None and patient.search(text):
+        return Sign(kind="attribute", detail=f"{shown} with the name or the id of the patient")
+    if _ADDRESS.search(text) or _DATE_IN_PATH.search(_UID_IN_PATH.sub("", text)) or _CARET.search(text):
+        return Sign(kind="attribute", detail=f"{shown} with a name, a date or an address")
+    return None
+
+
+def _patient_in(dataset: Dataset) -> re.Pattern[str] | None:
+    """Return what matches the words of the patient's name and the patient's id; None without both."""
+    words = re.findall(r"[^\W\d_]+", str(dataset.get("PatientName") or ""))
+    wanted = [word for word in words if len(word) >= _LEAST_NAME]
+    patient = str(dataset.get("PatientID") or "").strip()
+    wanted += [patient] if len(patient) >= _LEAST_ID else []
+    if not wanted:
+        return None
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, wanted))})(?!\w)", re.IGNORECASE)
 
 
 def path_signs(path: PurePath, dataset: Dataset | None = None) -> tuple[Sign, ...]:

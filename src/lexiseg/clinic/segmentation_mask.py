@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,7 @@ def segmentation_labels(dataset: Dataset, path: Path, *, pixel_limit: int) -> np
     if kind == "LABELMAP":
         if frames > 1:
             raise _several_images(path)
-        return decode_frame(dataset, path, 0, pixel_limit=pixel_limit).astype(np.uint32)
+        return segment_frame(dataset, path, 0, pixel_limit=pixel_limit).astype(np.uint32)
     half = (int(dataset.get("MaximumFractionalValue", 255)) + 1) // 2 if kind == "FRACTIONAL" else 1
     labels: npt.NDArray[np.uint32] | None = None
     seen: set[int] = set()
@@ -52,7 +53,7 @@ def segmentation_labels(dataset: Dataset, path: Path, *, pixel_limit: int) -> np
         if number in seen:
             raise _several_images(path)
         seen.add(number)
-        frame = decode_frame(dataset, path, index, pixel_limit=pixel_limit) >= half
+        frame = segment_frame(dataset, path, index, pixel_limit=pixel_limit) >= half
         labels = np.zeros(frame.shape, np.uint32) if labels is None else labels
         labels[frame & (labels == 0)] = number
     assert labels is not None
@@ -98,12 +99,34 @@ def labels_of_image(
     for index in range(number_of_frames(dataset)):
         if instance not in images_of_frame(dataset, path, index):
             continue
-        frame = decode_frame(dataset, path, index, pixel_limit=pixel_limit)
+        frame = segment_frame(dataset, path, index, pixel_limit=pixel_limit)
         if kind == "LABELMAP":
             labels[labels == 0] = frame[labels == 0]
         else:
             labels[(frame >= half) & (labels == 0)] = segment_number(dataset, path, index)
     return labels
+
+
+def segment_frame(dataset: Dataset, path: Path, index: int, *, pixel_limit: int) -> npt.NDArray[Any]:
+    """Return the stored numbers of one frame, `(H, W)`; a palette only gives segments colours.
+
+    Args:
+        dataset: The segmentation.
+        path: Its name, for messages.
+        index: The frame, from 0.
+        pixel_limit: Largest number of pixels of a frame that is read.
+
+    Raises:
+        DataError: The file is damaged, or its frames are pictures in colours.
+    """
+    frame = decode_frame(dataset, path, index, pixel_limit=pixel_limit, as_indices=True)
+    if frame.ndim != 2:
+        raise DataError(
+            f"{path} is a segmentation whose frames hold three colours per pixel; expected one number. "
+            "Export it again, as BINARY or LABELMAP.",
+            code="LEX-DATA-1890",
+        )
+    return frame
 
 
 def images_of_frame(dataset: Dataset, path: Path, index: int) -> set[str]:

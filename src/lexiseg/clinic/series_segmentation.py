@@ -16,12 +16,11 @@ from lexiseg.clinic.dataset import (
     number_of_frames,
     numbers,
 )
-from lexiseg.clinic.frame_pixels import decode_frame
 from lexiseg.clinic.image import stored_directions
 from lexiseg.clinic.object_identity import identity_of
 from lexiseg.clinic.orientation import share_on_patient_left
 from lexiseg.clinic.result_content import ResultContent
-from lexiseg.clinic.segmentation_mask import segment_number
+from lexiseg.clinic.segmentation_mask import segment_frame, segment_number
 from lexiseg.clinic.segmentation_object import finish, segmentation_kind, segmentation_of
 from lexiseg.clinic.series import SliceHeader, has_frames
 from lexiseg.clinic.source_header import frames_header, source_header
@@ -121,7 +120,7 @@ def verify_series_segmentation(
             named = _named_sources(found, index)
             if named and stated_sources[place] not in named:
                 raise _differs("a frame names another slice than the one at its position")
-            frame = decode_frame(found, written, index, pixel_limit=_NO_LIMIT)
+            frame = segment_frame(found, written, index, pixel_limit=_NO_LIMIT)
             target = read[:, :, place].T
             if is_labelmap:
                 target[:] = frame

@@ -27,11 +27,12 @@ from lexiseg.data.decoding.mask_pixels import (
     pack_colours,
     packed_palette,
     shape_in_alpha,
+    white_step,
     whole_numbers,
     without_colour_noise,
 )
 from lexiseg.data.decoding.orientation import QUARTER_TURNS, load_as_stored, orientation_of
-from lexiseg.data.decoding.png import deep_png, is_deep_png
+from lexiseg.data.decoding.png import deep_png, is_deep_png, png_bits
 from lexiseg.data.decoding.stored_pixels import StoredPixels, fully_transparent, to_8bit
 from lexiseg.data.decoding.tiff import deep_tiff, is_inverted, is_lossy, tiff_page
 from lexiseg.data.file_limits import refuse_large
@@ -260,10 +261,11 @@ def decode_mask(content: bytes, path: Path) -> MaskPixels:
         return MaskPixels(values=values, is_colour=is_colour, palette=None, is_lossy=False)
     image = open_image(content, path)
     stored, inverted = _deep_pixels(image, content, path)
-    palette = None
+    palette, bits = None, 8
     pixels: npt.NDArray[Any]
     if stored is not None:
         pixels = deep_mask_values(stored, path)
+        bits = 1 if pixels.dtype == np.bool_ else 8
     else:
         assert image is not None
         image = load_as_stored(image, path)
@@ -273,8 +275,9 @@ def decode_mask(content: bytes, path: Path) -> MaskPixels:
             # Pillow inverts a TIFF of the kind WhiteIsZero; a mask's numbers are those that the file stores.
             values = np.asarray(image)
             pixels = np.asarray(np.bitwise_not(values) if inverted else values, dtype=np.uint8)
-            if image.mode == "1":
-                pixels = pixels & np.uint8(1)
+            bits = 1 if image.mode == "1" else _few_bits(content, path)
+            # Pillow spreads 2 and 4 bits over 0 to 255.
+            pixels = pixels & np.uint8(1) if bits == 1 else pixels // np.uint8(white_step(bits))
         elif _has_alpha(image):
             pixels = _mask_over_black(image, path)
         else:
@@ -287,8 +290,23 @@ def decode_mask(content: bytes, path: Path) -> MaskPixels:
     if values.ndim == 3:
         values, is_colour = pack_colours(values, path)
     return MaskPixels(
-        values=values, is_colour=is_colour, palette=palette, is_lossy=is_lossy, is_inverted=inverted
+        values=values,
+        is_colour=is_colour,
+        palette=palette,
+        is_lossy=is_lossy,
+        is_inverted=inverted,
+        bits=bits,
     )
+
+
+def _few_bits(content: bytes, path: Path) -> int:
+    """Return the bits per pixel of a grey image that Pillow opens in its mode of 8 bits: 2, 4 or 8."""
+    bits = 8
+    if content.startswith(b"\x89PNG"):
+        bits = png_bits(content)
+    elif content[:2] in (b"II", b"MM"):
+        bits = tiff_page(content, path).bitspersample
+    return bits if bits in (2, 4) else 8
 
 
 def _deep_pixels(image: Image.Image | None, content: bytes, path: Path) -> tuple[StoredPixels | None, bool]:

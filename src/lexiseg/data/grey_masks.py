@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from lexiseg.data.bit_depths import LESION_VALUES
 from lexiseg.data.mask_coding import LOSSY_THRESHOLD, MaskCoding
 from lexiseg.data.mask_histograms import MaskHistogram
 from lexiseg.errors import DataError
@@ -12,9 +13,6 @@ from lexiseg.printable import counted
 
 #: A mask with more values is treated as a picture, unless `dataset.yaml` lists its classes.
 MAX_INFERRED_CLASSES = 32
-
-#: Values that stand for the lesion in masks with one value beside 0, with 1, 8 or 16 bits.
-_LESION_VALUES = (1, 255, 65535)
 
 #: Values that hold at most this many pixels in all masks together are strays, not a class.
 _STRAY_PIXELS = 8
@@ -50,7 +48,7 @@ def grey_coding(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, list[s
     if len(foreground) == 1:
         said = [] if foreground[0] in (1, 255) else [f"Mask value {foreground[0]} is read as lesion."]
         return MaskCoding(kind="values", values=(0, foreground[0]), labels=(0, 1)), said
-    if set(foreground) <= set(_LESION_VALUES):
+    if set(foreground) <= LESION_VALUES:
         return _several_bit_depths(histograms, foreground)
     looks = _looks(totals, histograms)
     if looks == "noise":
@@ -219,7 +217,8 @@ def _noisy_coding(
             else "this looks like a picture, not a mask"
         )
         raise DataError(
-            f"The masks (such as {name}) hold {len(totals)} different values up to {highest}; {what}. "
+            f"The masks (such as {name}) hold {_number_of_values(totals, histograms)} different values up to "
+            f"{highest}; {what}. "
             "Expected 0 and 255, or one whole number per class; save masks as PNG.",
             code="LEX-DATA-050",
         )
@@ -239,6 +238,11 @@ def _noisy_coding(
     return MaskCoding(kind="threshold"), [
         f"Masks {reason}: values above {LOSSY_THRESHOLD} are read as lesion."
     ]
+
+
+def _number_of_values(totals: dict[int, int], histograms: Sequence[MaskHistogram]) -> int:
+    """Return how many values masks hold at least; not all values of a picture are counted."""
+    return max(len(totals), *(histogram.num_values for histogram in histograms))
 
 
 def _refuse_dark_masks(histograms: Sequence[MaskHistogram]) -> None:

@@ -11,6 +11,7 @@ from lexiseg.clinic.detection import DICOMDIR, HEAD_BYTES, has_preamble, is_dico
 from lexiseg.clinic.identifying_data import Sign, header_signs, path_signs
 from lexiseg.clinic.view import View
 from lexiseg.data.decode import is_image_file, read_content
+from lexiseg.data.image_metadata import metadata_signs
 from lexiseg.data.readers import read_image_with_facts
 from lexiseg.errors import DataError
 from lexiseg.json_records import FileRecord, Record
@@ -18,8 +19,11 @@ from lexiseg.printable import counted
 
 #: What the check cannot see.
 LIMITS = (
-    "The check reads headers and paths, and the pixels of images; of a file with several frames, it looks at "
-    "the first. It does not see faces, handwriting, and all text. It removes nothing."
+    "The check reads headers of DICOM files, EXIF, TIFF and PNG metadata, paths, and the pixels of images; "
+    "of a file with several frames, it looks at the pixels of the first. It does not see faces, handwriting, "
+    "all text in pixels, times of day, colour profiles, names in free text of headers such as "
+    "StudyDescription, what tables and documents say, and the headers of volumes (NIfTI, MetaImage, NRRD). "
+    "It removes nothing."
 )
 
 _FIRST_FRAME = View(frame=1)
@@ -137,6 +141,8 @@ def _look_at(file: Path, root: Path) -> _FileSigns:
         of_dicom = is_dicom(content)
         if of_dicom:
             signs = _signs_of_dicom(content, file, name)
+        else:
+            signs = (*signs, *_pairs(metadata_signs(content, file)))
         if not is_image and file.name.upper() == DICOMDIR:
             return _FileSigns(signs, is_image=False, unread=None)
         pixels = read_image_with_facts(file, _FIRST_FRAME if of_dicom else View()).pixels

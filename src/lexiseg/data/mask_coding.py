@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from lexiseg.data.decoding.few_bits import as_listed
 from lexiseg.data.decoding.mask_pixels import MaskPixels, resolve_palette
 
 Kind = Literal["values", "colours", "threshold", "binary", "nearest"]
@@ -54,9 +55,11 @@ class MaskCoding:
 
         Raises:
             ValueError: A pixel value has no label; the message lists such values.
+            UnclearDepthError: It is open what the values of a mask of 1, 2 or 4 bits stand for.
         """
         if not self.indexed:
             pixels = resolve_palette(pixels)
+        pixels = self._of_8_bits(pixels)
         values = pixels.values
         if self.kind == "colours":
             if not pixels.is_colour:
@@ -77,6 +80,20 @@ class MaskCoding:
                 raise ValueError(_no_label(np.unique(values[labels == UNKNOWN_LABEL]), self.values, str))
             return labels
         return self._look_up_sorted(values, str)
+
+    def _of_8_bits(self, pixels: MaskPixels) -> MaskPixels:
+        """Return the pixels of a mask of fewer bits as labels or as shades, whichever have a label."""
+        if pixels.bits == 8 or self.kind == "threshold":
+            return pixels.shades()
+        if self.kind == "binary":
+            # Here 0 and 1 are labels; with 1 bit, 1 is also white.
+            return pixels if pixels.values.max(initial=0) <= 1 else pixels.shades()
+        labels = dict(zip(self.values, self.labels, strict=True))
+        if self.kind == "colours":
+            labels = {
+                value & 255: label for value, label in labels.items() if value == (value & 255) * 0x010101
+            }
+        return as_listed(pixels, labels)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the coding as JSON-able values; `from_dict` is its inverse."""

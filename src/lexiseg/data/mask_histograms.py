@@ -15,6 +15,10 @@ import numpy.typing as npt
 from lexiseg.data.decode import decode_mask, read_content
 from lexiseg.errors import DataError
 
+#: Largest number of values that are counted per mask. More are those of a picture, and the histograms of many
+#: pictures would fill the memory.
+MOST_VALUES = 256
+
 
 @dataclass(frozen=True, kw_only=True)
 class MaskHistogram:
@@ -22,13 +26,16 @@ class MaskHistogram:
 
     Attributes:
         path: The mask file.
-        counts: Number of pixels by value.
+        counts: Number of pixels by value; of a mask with more than `MOST_VALUES`, those of the most frequent
+            values and of the largest.
         is_colour: Whether the values are packed colours.
         palette: Packed colour per palette index, if the values are palette indices.
         is_lossy: Whether the file format may have changed values (JPEG, lossy WebP).
         is_inverted: Whether viewers show the lowest value as white (a TIFF of the kind WhiteIsZero).
         solid: Values that form a region: at least one pixel and its four neighbours have the value. Values of
             noise and of resized edges form none. All values of a mask with at most two.
+        bits: 1, 2 or 4 where the values are grey values of so few bits per pixel.
+        num_values: Number of different values.
     """
 
     path: Path
@@ -38,6 +45,8 @@ class MaskHistogram:
     is_lossy: bool
     is_inverted: bool = False
     solid: frozenset[int] = frozenset()
+    bits: int = 8
+    num_values: int = 0
 
 
 def mask_histograms(paths: Sequence[Path], *, skip_unreadable: bool = False) -> list[MaskHistogram]:
@@ -81,6 +90,11 @@ def _histogram(path: Path, modified: int, size: int) -> MaskHistogram:
         counts = histogram[values]
     else:
         values, counts = np.unique(pixels.values, return_counts=True)
+    num_values = len(values)
+    solid = set(values.tolist() if num_values <= 2 else _solid(pixels.values))
+    if num_values > MOST_VALUES:
+        kept = np.union1d(np.argsort(counts, kind="stable")[-MOST_VALUES:], [num_values - 1])
+        values, counts = values[kept], counts[kept]
     return MaskHistogram(
         path=path,
         counts=dict(zip(values.tolist(), counts.tolist(), strict=True)),
@@ -88,7 +102,9 @@ def _histogram(path: Path, modified: int, size: int) -> MaskHistogram:
         palette=pixels.palette,
         is_lossy=pixels.is_lossy,
         is_inverted=pixels.is_inverted,
-        solid=frozenset(values.tolist() if len(values) <= 2 else _solid(pixels.values)),
+        solid=frozenset(solid & set(values.tolist())),
+        bits=pixels.bits,
+        num_values=num_values,
     )
 
 

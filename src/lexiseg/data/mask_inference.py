@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lexiseg.data.bit_depths import settle_depths
 from lexiseg.data.decoding.mask_pixels import MaskPixels
 from lexiseg.data.grey_masks import MAX_INFERRED_CLASSES, grey_coding
 from lexiseg.data.mask_coding import UNKNOWN_LABEL, Kind, MaskCoding, colour_name
@@ -71,6 +72,7 @@ def coding_of_histograms(histograms: Sequence[MaskHistogram]) -> tuple[MaskCodin
             code="LEX-DATA-044",
         )
     indexed, histograms = agree_on_palette(histograms)
+    histograms = settle_depths(histograms)
     assumptions = [BY_INDEX] if indexed else []
     if any(histogram.is_colour for histogram in histograms):
         coding, more = _colour_coding(histograms)
@@ -127,7 +129,11 @@ def _colour_coding(histograms: Sequence[MaskHistogram]) -> tuple[MaskCoding, lis
         if histogram.is_lossy or len(found) > MAX_INFERRED_CLASSES:
             raise DataError(
                 f"{histogram.path} is a colour mask whose colours cannot be distinguished ("
-                + ("JPEG changes colours" if histogram.is_lossy else f"{len(found)} different ones")
+                + (
+                    "JPEG changes colours"
+                    if histogram.is_lossy
+                    else f"{max(len(found), histogram.num_values)} different ones"
+                )
                 + "). Save masks as PNG with one colour per class, black for the background.",
                 code="LEX-DATA-047",
             )
@@ -166,6 +172,8 @@ def _refuse_mixed_colours(histograms: Sequence[MaskHistogram]) -> None:
 
 def _is_noisy(histogram: MaskHistogram, listed: Mapping[int, str]) -> bool:
     """Return whether a mask holds values beside the listed ones that compression or resizing made."""
+    if histogram.bits < 8:
+        return False
     others = set(histogram.counts) - set(listed)
     return histogram.is_lossy or (len(others) >= 3 and not others & histogram.solid)
 
@@ -206,6 +214,7 @@ def lesion_share(histogram: MaskHistogram, coding: MaskCoding) -> float:
         is_colour=histogram.is_colour,
         palette=histogram.palette,
         is_lossy=histogram.is_lossy,
+        bits=histogram.bits,
     )
     try:
         labels = coding.to_labels(pixels)[0]

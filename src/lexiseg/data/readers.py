@@ -19,6 +19,7 @@ from lexiseg.data.decode import (
     read_content,
 )
 from lexiseg.data.decoded_image import DecodedImage, decode_with_facts
+from lexiseg.data.decoding.few_bits import UnclearDepthError, unclear
 from lexiseg.data.grey import own_pixels
 from lexiseg.data.mask_coding import MaskCoding
 from lexiseg.data.mask_inference import infer_mask_coding
@@ -131,6 +132,8 @@ def _read_part(path: Path, coding: MaskCoding, image: Path | None) -> npt.NDArra
     content = read_content(path)
     try:
         labels = coding.to_labels(decode_mask(content, path))
+    except UnclearDepthError as error:
+        raise unclear(path, error) from error
     except ValueError as error:
         raise DataError(
             f"{path} has pixels without a class: {error}. List all values in dataset.yaml under `classes`.",

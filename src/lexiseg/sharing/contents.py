@@ -20,15 +20,13 @@ from lexiseg.printable import counted
 from lexiseg.runs.manifest import MANIFEST_FILE
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import MASKS_FILE, SPLITS_FILE
+from lexiseg.sharing.without_names import CARD_FILE, copies_without_names
 
 #: The record of a bundle, in the bundle.
 BUNDLE_FILE = "bundle.json"
 
 #: The weights of a run.
 WEIGHTS_FILE = "weights.safetensors"
-
-#: What a person reads about a run.
-CARD_FILE = "model_card.md"
 
 #: The settings of the training.
 CONFIG_FILE = "config.yaml"
@@ -94,7 +92,8 @@ class BundleRecord(FileRecord):
         created: When the run was made: ISO date and time, UTC.
         licences: The licences.
         files: Size and checksum of each file, by its name in the run folder.
-        left_out: Files of the run that hold the names of images and were left out.
+        left_out: Files of the run that hold the names of images and were left out; and fields, as
+            "FILE: FIELD", whose sentences are shared without the names.
     """
 
     kind: Literal["lexiseg run"] = "lexiseg run"
@@ -136,14 +135,15 @@ class Contents:
 
 
 def contents_of(
-    run: Run, *, license: str | None = None, image_names: bool = True, onnx: Path | None = None
+    run: Run, folder: Path, *, license: str | None = None, image_names: bool = True, onnx: Path | None = None
 ) -> Contents:
     """Return what is shared of a run.
 
     Args:
         run: The run.
+        folder: An existing folder for copies of files, as long as the contents are used.
         license: Licence of its weights, as an SPDX identifier.
-        image_names: Whether the files with the names of the training images are among it.
+        image_names: Whether the names of images, patients and folders are among it.
         onnx: The ONNX file of the network, where the run folder has none.
 
     Raises:
@@ -156,9 +156,11 @@ def contents_of(
             code="LEX-RUN-1050",
         )
     left_out = () if image_names else tuple(name for name in NAMES_FILES if (run.path / name).is_file())
+    copies, fields = ({}, ()) if image_names else copies_without_names(run, folder)
     paths = {
         name: run.path / name for name in SHARED_FILES if name not in left_out and (run.path / name).is_file()
     }
+    paths |= copies
     if onnx is not None:
         paths[ONNX_FILE] = onnx
     try:
@@ -175,16 +177,16 @@ def contents_of(
             "created": run.manifest.created,
             "licences": LicencesRecord(model=license),
             "files": files,
-            "left_out": left_out,
+            "left_out": (*left_out, *fields),
         }
     )
     return Contents(record=record, paths=paths)
 
 
-def model_card(run: Run) -> str:
-    """Return the model card of a run; its name as a title where it has none."""
-    file = run.path / CARD_FILE
-    return file.read_text(encoding="utf-8") if file.is_file() else f"# {run.path.resolve().name}\n"
+def model_card(contents: Contents) -> str:
+    """Return the model card of what is shared; the name of the run as a title where it has none."""
+    file = contents.paths.get(CARD_FILE)
+    return f"# {contents.record.name}\n" if file is None else file.read_text(encoding="utf-8")
 
 
 def check_file(path: Path, name: str, expected: SharedFileRecord, *, source: str) -> None:

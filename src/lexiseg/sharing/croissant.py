@@ -16,6 +16,7 @@ import mlcroissant as mlc
 from lexiseg.data import DatasetIndex, Sample
 from lexiseg.data.dataset_yaml import DatasetYaml, read_dataset_yaml
 from lexiseg.data.layouts.open_dataset import open_dataset
+from lexiseg.data.volumes.volume_names import DATA_SUFFIXES, stored_file, volume_ending, volume_stem
 from lexiseg.errors import DataError
 from lexiseg.files import write_json
 
@@ -32,12 +33,16 @@ _MIME_TYPES = {
     ".tif": "image/tiff",
     ".tiff": "image/tiff",
     ".dcm": "application/dicom",
+    ".nii.gz": "application/gzip",
 }
 _FIELDS = {
     "id": "Name of the image, unique in the data set.",
     "split": "The split: train, val or test.",
     "image": "Path of the image file in the folder of the data set.",
+    "image_part": "Slice of the image file, such as k012 (axis i, j or k; from 0). Empty: the whole file.",
     "mask": "Path of the mask file; empty where there is none.",
+    "mask_part": "Slice of the mask file, or the SOP Instance UID of the image that it segments. Empty: the "
+    "whole file.",
     "report": "The report sentence, as written; empty where there is none.",
     "patient": "The patient; empty where not known. A split keeps the images of a patient together.",
 }
@@ -79,7 +84,13 @@ def write_croissant(data: str | Path, out: str | Path | None = None) -> Path:
 def _metadata(index: DatasetIndex, stated: DatasetYaml) -> Any:
     ctx = mlc.Context()
     suffixes = sorted(
-        {path.suffix for sample in index.samples for path in (sample.image, sample.mask) if path}
+        {
+            ending
+            for sample in index.samples
+            for path in (sample.image, sample.mask)
+            if path
+            for ending in _endings(stored_file(path)[0])
+        }
     )
     return mlc.Metadata(
         ctx=ctx,
@@ -123,15 +134,25 @@ def _metadata(index: DatasetIndex, stated: DatasetYaml) -> Any:
 
 
 def _record(sample: Sample, root: Path) -> dict[str, str]:
+    image, image_part = stored_file(sample.image)
+    mask, mask_part = (None, "") if sample.mask is None else stored_file(sample.mask)
     values = {
         "id": sample.id,
         "split": sample.split,
-        "image": _relative(sample.image, root),
-        "mask": "" if sample.mask is None else _relative(sample.mask, root),
+        "image": _relative(image, root),
+        "image_part": image_part,
+        "mask": "" if mask is None else _relative(mask, root),
+        "mask_part": mask_part,
         "report": sample.report or "",
         "patient": sample.patient or "",
     }
     return {f"{_RECORDS}/{name}": value for name, value in values.items()}
+
+
+def _endings(file: Path) -> set[str]:
+    """Return the ending of a file, such as ".nii.gz", with those of the data files that a header can name."""
+    ending = file.name[len(volume_stem(file.name)) :] if volume_ending(file.name) else file.suffix
+    return {ending, *(DATA_SUFFIXES if ending.lower() in (".mhd", ".nhdr") else ())}
 
 
 def _relative(path: Path, root: Path) -> str:

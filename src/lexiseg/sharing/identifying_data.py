@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import PurePath
+from typing import Any
 
 from lexiseg.clinic.identifying_data import path_signs
 from lexiseg.data.identifying_data import IdentifyingReport, IdentifyingSign
 from lexiseg.errors import DataError
-from lexiseg.runs.manifest import MANIFEST_FILE
+from lexiseg.inference.calibration import CALIBRATION_FILE
+from lexiseg.runs.manifest import MANIFEST_FILE, Manifest
 from lexiseg.runs.run import Run
 from lexiseg.runs.splits import MASKS_FILE, SPLITS_FILE, read_with_mask
-from lexiseg.sharing.contents import BUNDLE_FILE, CARD_FILE, CONFIG_FILE
+from lexiseg.sharing.contents import BUNDLE_FILE, CONFIG_FILE
+from lexiseg.sharing.without_names import CARD_FILE, card_without_names, content_of, names_fields
 
 _HOME_FOLDER = re.compile(r"(?:^|[\s/\\='\"`])(?:home|Users)[/\\][^/\\\s]")
 #: What a word of a text holds that may be a path, an address or a name of DICOM.
@@ -26,8 +29,10 @@ _PATH_LIKE = re.compile(r"[/\\@^]")
 def check_run(run: Run, *, image_names: bool, strict: bool = False) -> IdentifyingReport:
     """Look for identifying data in what is shared of a run.
 
-    Looked at are the name of the run, the command and the data name of `run.json`, paths and addresses in
-    `config.yaml` and `model_card.md`, and the names of images.
+    Looked at are the name of the run; in `run.json` the command, the names of data, checkpoint and teachers,
+    and the path of the descriptions; the name of the data in `calibration.json`; paths and addresses in
+    `config.yaml` and `model_card.md`; and, where they are shared, the names of images and the sentences of
+    `run.json` and `calibration.json` that hold names.
 
     Args:
         run: The run.
@@ -42,7 +47,7 @@ def check_run(run: Run, *, image_names: bool, strict: bool = False) -> Identifyi
         RunError: A file of the run is damaged.
     """
     found: dict[tuple[str, str], list[str]] = {}
-    texts = _texts(run)
+    texts = _texts(run, image_names=image_names)
     for file, values in texts.items():
         for detail in sorted({detail for value in values for detail in _signs(value)}):
             found.setdefault(("path", detail), []).append(file)
@@ -70,20 +75,48 @@ def check_run(run: Run, *, image_names: bool, strict: bool = False) -> Identifyi
     return report
 
 
-def _texts(run: Run) -> dict[str, list[str]]:
-    """Return what may hold paths, by the file that is shared."""
+def _texts(run: Run, *, image_names: bool) -> dict[str, list[str]]:
+    """Return what may hold paths or names, by the file that is shared."""
     manifest = run.manifest
     texts = {
         BUNDLE_FILE: [run.path.resolve().name],
-        MANIFEST_FILE: [manifest.training.command or "", manifest.data.name or ""],
+        MANIFEST_FILE: [
+            manifest.training.command or "",
+            manifest.training.converted_from or "",
+            manifest.training.text_encoder or "",
+            manifest.data.name or "",
+            "" if manifest.data.descriptions is None else manifest.data.descriptions.file,
+            *_of_teachers(manifest),
+        ],
     }
+    for name in (MANIFEST_FILE, CALIBRATION_FILE):
+        content = content_of(run, name)
+        if content:
+            texts.setdefault(name, []).extend(_of_calibrations(content))
+        if content and image_names:
+            sentences = [sentence for _, found in names_fields(content) for sentence in found]
+            # Sentences have commas of their own.
+            texts[name] += [word.strip("(),.;:") for sentence in sentences for word in sentence.split()]
     for name in (CONFIG_FILE, CARD_FILE):
         file = run.path / name
         if file.is_file():
-            words = file.read_text(encoding="utf-8", errors="replace").split()
+            text = file.read_text(encoding="utf-8", errors="replace")
+            words = (text if image_names or name != CARD_FILE else card_without_names(text, run)).split()
             # Dates and figures of the training stand there too; addresses of the web are meant to be read.
             texts[name] = [word for word in words if _PATH_LIKE.search(word) and "://" not in word]
     return texts
+
+
+def _of_teachers(manifest: Manifest) -> list[str]:
+    """Return the names that a run states of the runs that taught it."""
+    taught = manifest.training.distillation
+    return [] if taught is None else [name for one in taught.teachers for name in (one.name, one.data)]
+
+
+def _of_calibrations(content: dict[str, Any]) -> list[str]:
+    """Return the names of the data sets in the content of `calibration.json`."""
+    found = [content.get(part) for part in ("plain", "flip_average")]
+    return [str(one["data"].get("name", "")) for one in found if isinstance(one, dict) and "data" in one]
 
 
 def _image_names(run: Run) -> dict[str, tuple[str, ...]]:

@@ -78,7 +78,7 @@ def export_monai(
         write_record(folder / _RUN_FOLDER / BUNDLE_FILE, contents.record)
         write_json(folder / "configs" / "metadata.json", _metadata(run, contents))
         write_json(folder / "configs" / "inference.json", _inference())
-        write_text(folder / "docs" / "README.md", model_card(run))
+        write_text(folder / "docs" / "README.md", model_card(contents))
         write_text(folder / "LICENSE", _licences(contents))
     return out
 

@@ -92,15 +92,15 @@ def shared_contents(run: Run, *, license: str | None, image_names: bool) -> Iter
         WeightsError: See `pack`.
         UsageError: See `pack`.
     """
-    # First without the ONNX file: a run that cannot be shared is refused before the export.
-    contents = contents_of(run, license=license, image_names=image_names)
-    if ONNX_FILE in contents.paths:
+    with tempfile.TemporaryDirectory(prefix="lexiseg-") as made:
+        folder = Path(made)
+        # First without the ONNX file: a run that cannot be shared is refused before the export.
+        contents = contents_of(run, folder, license=license, image_names=image_names)
+        if ONNX_FILE not in contents.paths:
+            onnx = folder / ONNX_FILE
+            load_module("lexiseg.deployment.export").export(run, to="onnx", out=onnx)
+            contents = contents_of(run, folder, license=license, image_names=image_names, onnx=onnx)
         yield contents
-        return
-    with tempfile.TemporaryDirectory(prefix="lexiseg-") as folder:
-        onnx = Path(folder) / ONNX_FILE
-        load_module("lexiseg.deployment.export").export(run, to="onnx", out=onnx)
-        yield contents_of(run, license=license, image_names=image_names, onnx=onnx)
 
 
 def unpack(bundle: str | Path, out: str | Path) -> Run:

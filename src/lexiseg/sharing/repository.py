@@ -137,7 +137,7 @@ def push(
         )
     api = HfApi()
     with shared_contents(run, license=license, image_names=image_names) as contents:
-        card = _card(run, contents, address)
+        card = _card(contents, address)
         operations = [
             CommitOperationAdd(BUNDLE_FILE, record_text(contents.record).encode()),
             CommitOperationAdd(_CARD_FILE, card.encode()),
@@ -270,7 +270,7 @@ def _said(error: BaseException) -> str:
     return text if len(text) <= _LONGEST_ANSWER else text[:_LONGEST_ANSWER] + "..."
 
 
-def _card(run: Run, contents: Contents, address: Address) -> str:
+def _card(contents: Contents, address: Address) -> str:
     """Return the card of a repository: what the hub reads, how the run is used, and its model card."""
     head: dict[str, object] = {
         "library_name": "lexiseg",
@@ -281,7 +281,7 @@ def _card(run: Run, contents: Contents, address: Address) -> str:
     if license is not None:
         head["license"] = license.lower()  # the hub knows the identifiers in lower case only
     return (
-        f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n{model_card(run).rstrip()}\n\n## Use\n\n"
+        f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n{model_card(contents).rstrip()}\n\n## Use\n\n"
         "Research software, not a medical device: not for clinical use.\n\n"
         "With Lexiseg and its extra `share`:\n\n```bash\n"
         f"lexiseg pull hf://{address.name} --out RUN\nlexiseg predict RUN image.png --out predictions\n```\n"

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tifffile
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 from pydicom.encaps import encapsulate
 
 from dicom_files import dicom_dataset, dicom_file, shipped
@@ -181,3 +183,79 @@ def test_a_header_is_reported_where_the_pixels_cannot_be_decoded(tmp_path: Path)
     report = check_identifying(tmp_path)
     assert [sign.detail for sign in report.signs] == ["PatientName"]
     assert list(report.unread) == ["a.dcm"]
+
+
+def test_all_dates_and_names_of_a_header() -> None:
+    found = signs(
+        **CLEAN,
+        PerformedProcedureStepStartDate="20260102",
+        InstanceCreationDate="20260102",
+        EffectiveDateTime="20260102",
+        ReviewerName="A^B",
+        StudyTime="101500",
+    )
+    assert found == {
+        ("date", "PerformedProcedureStepStartDate"),
+        ("date", "InstanceCreationDate"),
+        ("date", "EffectiveDateTime"),
+        ("attribute", "ReviewerName"),
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["CXR John Smith", "CXR 1970-01-01", "ask j.smith@example.org", "Smith^John"]
+)
+def test_texts_of_a_header(text: str) -> None:
+    named = {**CLEAN, "PatientName": "Smith^John"}
+    found = {sign.detail for sign in header_signs(dicom_dataset(GREY, **named, StudyDescription=text))}
+    assert any(detail.startswith("StudyDescription with") for detail in found)
+    assert signs(**CLEAN, StudyDescription="Chest, PA and lateral") == set()
+
+
+def test_metadata_of_a_jpeg(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x013B], exif[0x010E] = "Jane Smith", "Patient John Smith 1970-01-01"
+    exif.get_ifd(0x8769)[0x9003] = "2026:01:02 03:04:05"
+    exif.get_ifd(0x8825)[1] = "N"
+    Image.fromarray(GREY).save(tmp_path / "a.jpg", exif=exif, comment=b"John Smith")
+    assert {(sign.kind, sign.detail) for sign in check_identifying(tmp_path).signs} == {
+        ("attribute", "EXIF Artist"),
+        ("attribute", "EXIF GPS position"),
+        ("attribute", "EXIF ImageDescription"),
+        ("attribute", "JPEG comment"),
+        ("date", "EXIF DateTimeOriginal"),
+    }
+    with refuses("LEX-DATA-1261", "EXIF Artist", "a.jpg") as caught:
+        check_identifying(tmp_path, strict=True)
+    assert "Smith" not in str(caught.value)
+
+
+def test_metadata_of_png_and_tiff(tmp_path: Path) -> None:
+    texts = PngInfo()
+    for keyword, text in {
+        "Patient": "Smith^John",
+        "Smith": "x",
+        "Software": "GIMP",
+        "date:create": "2026",
+    }.items():
+        texts.add_text(keyword, text)
+    Image.fromarray(GREY).save(tmp_path / "a.png", pnginfo=texts)
+    found = {(sign.kind, sign.detail) for sign in check_identifying(tmp_path).signs}
+    assert found == {
+        ("attribute", "PNG text Patient"),
+        ("attribute", "PNG text with another keyword"),
+        ("date", "PNG text with a time"),
+    }
+    (tmp_path / "a.png").unlink()
+    tifffile.imwrite(
+        tmp_path / "a.tif", GREY.astype(np.float64), description="John Smith", datetime="2026:01:02 03:04:05"
+    )
+    found = {(sign.kind, sign.detail) for sign in check_identifying(tmp_path).signs}
+    assert found == {("attribute", "TIFF ImageDescription"), ("date", "TIFF DateTime")}
+
+
+def test_what_programs_write_of_themselves_is_no_sign(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY)
+    Image.fromarray(GREY).save(tmp_path / "b.jpg", comment=b"CREATOR: gd-jpeg v1.0 (using IJG JPEG v80)\n")
+    Image.fromarray(GREY).save(tmp_path / "c.png")
+    assert check_identifying(tmp_path, strict=True).signs == ()

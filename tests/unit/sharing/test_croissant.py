@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 
 import mlcroissant as mlc
+import numpy as np
 import pytest
 
 from lexiseg.data import open_dataset
 from lexiseg.data.phantom import write_phantom
+from lexiseg.data.volumes.volume_names import stored_file
 from lexiseg.sharing.croissant import write_croissant
+from volume_files import BODY_SHAPE, body, corners, nifti, stored
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +56,26 @@ def test_facts_come_from_dataset_yaml(data: Path) -> None:
     assert found["description"] == "Drawn chests."
     # The file in the folder of the data set changes nothing about the data set.
     assert len(open_dataset(data).samples) == 8
+
+
+def test_slices_of_volumes_are_parts_of_real_files(tmp_path: Path) -> None:
+    for number in range(3):
+        for folder, values in (("images", body()), ("masks", corners(left=True).astype(np.int16))):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            stem = f"p{number}" if folder == "images" else f"p{number}_seg"
+            nifti(tmp_path / folder / f"{stem}.nii.gz", *stored(values, (0, 1, 2), (1, 1, 1)))
+    found = json.loads(write_croissant(tmp_path).read_text())
+    assert [entry["includes"] for entry in found["distribution"]] == ["**/*.nii.gz"]
+    records = found["recordSet"][0]["data"]
+    assert len(records) == 3 * BODY_SHAPE[2]
+    for record in records:
+        assert (tmp_path / record["samples/image"]).is_file()
+        assert (tmp_path / record["samples/mask"]).is_file()
+        assert record["samples/image_part"] == record["samples/mask_part"]
+        assert record["samples/id"].endswith(record["samples/image_part"])
+
+
+def test_a_segmentation_of_a_series_is_named_with_its_image(tmp_path: Path) -> None:
+    (tmp_path / "seg.dcm").write_bytes(b"")
+    assert stored_file(tmp_path / "seg.dcm" / "1.2.3" / "s0_label.png") == (tmp_path / "seg.dcm", "1.2.3")
+    assert stored_file(tmp_path / "a_k01_label.png") == (tmp_path / "a_k01_label.png", "")

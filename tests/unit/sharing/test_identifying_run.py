@@ -10,9 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from lexiseg.cli.app import app
+from lexiseg.inference.calibration import load_calibration
+from lexiseg.printable import markdown_text
 from lexiseg.runs.run import Run
 from lexiseg.runs.shipped import model_folder
 from lexiseg.sharing.identifying_data import check_run
+from lexiseg.sharing.pack import unpack
 from refusals import refuses
 
 
@@ -40,7 +43,7 @@ def _command(folder: Path, command: str) -> None:
 
 def test_the_shipped_model_shows_no_sign(folder: Path) -> None:
     assert _signs(folder) == []
-    assert check_run(Run.open(folder), image_names=True, strict=True).others == 5
+    assert check_run(Run.open(folder), image_names=True, strict=True).others == 6
 
 
 @pytest.mark.parametrize(
@@ -104,3 +107,64 @@ def test_the_message_says_what_to_do(folder: Path) -> None:
     _command(folder, "lexiseg train /data/2023-04-17 --out run")
     with refuses("LEX-DATA-1350", "run.json"):
         check_run(Run.open(folder), image_names=False, strict=True)
+
+
+LEAKS = [
+    "Images that are in more than one split (1): images/a.png = /home/jane/b.png.",
+    "Patients with images in more than one split (1): Smith^John (train, test).",
+]
+
+
+def _with_names(folder: Path) -> None:
+    """Write the sentences of a run whose splits share images into all its files."""
+    manifest = json.loads((folder / "run.json").read_text())
+    manifest["data"]["leaks"] = LEAKS
+    (folder / "run.json").write_text(json.dumps(manifest))
+    calibration = json.loads((folder / "calibration.json").read_text())
+    for part in filter(None, (calibration.get("plain"), calibration.get("flip_average"))):
+        part["data"] |= {"leaks": LEAKS, "left_out": ["Masks that belong to no image (1): Smith^John.png."]}
+    (folder / "calibration.json").write_text(json.dumps(calibration))
+    said = f"**The splits are not independent. {' '.join(LEAKS)}**"
+    data = markdown_text(str(Run.open(folder).manifest.data.model_dump()))
+    (folder / "model_card.md").write_text(f"# chest\n\n{said}\n\n- Data: {data}.\n- Selected: step 3.\n")
+
+
+def test_sentences_with_names_are_looked_at(folder: Path) -> None:
+    _with_names(folder)
+    found = dict(_signs(folder))
+    assert found["a name with ^ or a comma"] == ("run.json", "calibration.json", "model_card.md")
+    assert found["the home folder of a user"] == ("run.json", "calibration.json", "model_card.md")
+    assert _signs(folder, image_names=False) == []
+
+
+def test_names_in_sentences_stay_out_with_the_names_of_images(folder: Path, tmp_path: Path) -> None:
+    _with_names(folder)
+    line = ["pack", str(folder), "--out", str(tmp_path / "a.zip"), "--without-image-names", "--strict"]
+    done = CliRunner().invoke(app, line)
+    assert done.exit_code == 0, done.stderr
+    assert "Shared without names: run.json: data.leaks, calibration.json: plain.data.leaks" in done.output
+    made = unpack(tmp_path / "a.zip", tmp_path / "made")
+    for file in made.path.iterdir():
+        assert not any(word in file.read_bytes() for word in (b"Smith", b"jane", b"a.png")), file.name
+    # That the splits share something stays said.
+    assert made.manifest.data.leaks[1] == "Patients with images in more than one split (1), names left out."
+    assert (
+        "The splits are not independent. Images that are in more than one"
+        in (made.path / "model_card.md").read_text()
+    )
+    assert load_calibration(made, flip_average=False) is not None
+    record = json.loads((made.path / "bundle.json").read_text())
+    assert "run.json: data.leaks" in record["left_out"]
+
+
+def test_the_path_of_the_descriptions_is_looked_at(folder: Path) -> None:
+    manifest = json.loads((folder / "run.json").read_text())
+    manifest["data"]["descriptions"] = {"file": "/home/jane/words.jsonl", "sha256": "0" * 64, "lines": 1}
+    (folder / "run.json").write_text(json.dumps(manifest))
+    assert _signs(folder) == [("the home folder of a user", ("run.json",))]
+
+
+def test_a_damaged_calibration_is_named(folder: Path) -> None:
+    (folder / "calibration.json").write_text("{")
+    with refuses("LEX-RUN-1894", "calibration.json"):
+        check_run(Run.open(folder), image_names=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class MaskPixels:
         palette: Packed colour per palette index where `values` are palette indices, else None.
         is_lossy: Whether the file's format may have changed values (JPEG, lossy WebP).
         is_inverted: Whether viewers show the lowest value as white (a TIFF of the kind WhiteIsZero).
+        bits: 1, 2 or 4 where `values` are grey values of so few bits; 8 for everything else.
     """
 
     values: npt.NDArray[np.integer]
@@ -36,6 +38,18 @@ class MaskPixels:
     palette: tuple[int, ...] | None
     is_lossy: bool
     is_inverted: bool = False
+    bits: int = 8
+
+    def shades(self) -> MaskPixels:
+        """Return the grey values as viewers show them, 0 to 255; what has no fewer than 8 bits stays."""
+        if self.bits == 8:
+            return self
+        return dataclasses.replace(self, values=self.values * np.uint8(white_step(self.bits)), bits=8)
+
+
+def white_step(bits: int) -> int:
+    """Return by how much each grey value of so few bits is brighter than the one before, of 0 to 255."""
+    return 255 // ((1 << bits) - 1)
 
 
 def resolve_palette(pixels: MaskPixels) -> MaskPixels:

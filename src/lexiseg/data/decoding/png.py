@@ -21,6 +21,11 @@ def is_deep_png(content: bytes) -> bool:
     return content[_DEPTH_AT : _DEPTH_AT + 1] == b"\x10"
 
 
+def png_bits(content: bytes) -> int:
+    """Return the bits per channel that a PNG file states: 1, 2, 4, 8 or 16."""
+    return content[_DEPTH_AT]
+
+
 def deep_png(image: Image.Image, content: bytes, path: Path) -> StoredPixels | None:
     """Return the pixels of a PNG with 16 bits per channel; None for another one.
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
+from lexiseg.clinic.detection import DICOM_SUFFIXES, may_be_dicom
 from lexiseg.data.dataset_yaml import DatasetYaml, read_dataset_yaml
 from lexiseg.data.decode import Header, decode_header, read_content
 from lexiseg.data.layouts.case_facts import read_case_facts
@@ -20,6 +22,7 @@ from lexiseg.data.mask_histograms import mask_histograms, spread
 from lexiseg.data.mask_inference import explicit_coding, infer_mask_coding
 from lexiseg.data.mask_parts import mask_parts
 from lexiseg.data.sample import DatasetIndex, Sample
+from lexiseg.data.volumes.volume_names import stored_file
 from lexiseg.errors import DataError
 from lexiseg.printable import counted
 
@@ -150,6 +153,7 @@ def find_coding(
     masks = [sample.mask for sample in samples if sample.mask is not None]
     files = [part for mask in masks for part in mask_parts(mask)]
     joined = _joined(masks)
+    _refuse_other_segments(files, stated)
     if stated.classes is not None:
         histograms = mask_histograms(files, skip_unreadable=skip_unreadable)
         coding, names = explicit_coding(stated.classes, histograms)
@@ -166,6 +170,20 @@ def find_coding(
     if coding.num_classes == 2:
         return coding, ("background", "lesion"), notes
     return coding, ("background", *(f"class {label}" for label in range(1, coding.num_classes))), notes
+
+
+def _refuse_other_segments(files: Sequence[Path], stated: DatasetYaml) -> None:
+    """Refuse DICOM segmentations that give one segment number to different structures.
+
+    Raises:
+        DataError: There are such files. Labels do not count where `classes` says what the numbers are.
+    """
+    stored = dict.fromkeys(stored_file(file)[0] for file in files)
+    of_dicom = [file for file in stored if file.suffix.lower() in DICOM_SUFFIXES or may_be_dicom(file)]
+    if of_dicom and find_spec("pydicom") is not None:
+        from lexiseg.clinic.segment_meanings import refuse_other_meanings
+
+        refuse_other_meanings(of_dicom, labels=stated.classes is None)
 
 
 def _joined(masks: Sequence[Path]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 #: Endings of volume files, with the module of `lexiseg.data.volumes` that reads them.
@@ -27,9 +28,31 @@ DATA_SUFFIXES = frozenset({".raw", ".zraw"})
 LABELS_ENDING = "_label.png"
 
 
+_SLICE = re.compile(r"_([ijk][0-9]+)(?:_label)?\.png$")
+
+
 def is_volume_file(path: Path) -> bool:
     """Return whether a file is a volume, by its ending."""
     return path.name.lower().endswith(VOLUME_SUFFIXES)
+
+
+def stored_file(path: Path) -> tuple[Path, str]:
+    """Return the file that holds an image or a mask of a data set, and which part of it that is.
+
+    Args:
+        path: The path of an image or a mask; slices of volumes and labels of images of a segmented series
+            have one below their file.
+
+    Returns:
+        The file; and the part: the slice, such as "k012" (along the third axis, from 0), or the UID of the
+        image that is segmented. It is empty for the whole file.
+    """
+    found = _SLICE.search(path.name)
+    if found and is_volume_file(path.parent) and path.parent.is_file():
+        return path.parent, found[1]
+    if path.name.endswith(LABELS_ENDING) and path.parent.parent.is_file():
+        return path.parent.parent, path.parent.name
+    return path, ""
 
 
 def volume_ending(name: str) -> str:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor, ImageDraw
 
 import originals
 from lexiseg.data import open_dataset
 from lexiseg.data.check.dataset_check import check_dataset
 from lexiseg.data.public.dataset_import import import_dataset
+from lexiseg.data.public.importers.masks import nearest_colour
 from lexiseg.data.public.importers.source import SourceCase, SourceDataset
 from lexiseg.data.public.importers.write import write_dataset
 from lexiseg.data.public.registry import find_entry
@@ -382,3 +383,26 @@ def test_a_sentence_that_is_no_formula_is_read_as_it_was(tmp_path: Path) -> None
     assert '"\'=One, infected area."' in (tmp_path / "out/reports.csv").read_text("utf-8")
     reports = [sample.report for sample in open_dataset(tmp_path / "out").samples if sample.report]
     assert reports == ["=One, infected area."]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpeg"])
+@pytest.mark.parametrize("colour", ["white", "yellow", "#808080", "blue"])
+def test_a_colour_of_no_class_is_refused(tmp_path: Path, colour: str, suffix: str) -> None:
+    picture = Image.new("RGB", (40, 40))
+    picture.paste((255, 0, 0), (2, 2, 20, 20))
+    picture.paste(ImageColor.getrgb(colour), (25, 25, 35, 35))
+    picture.save(tmp_path / f"a{suffix}", **({"quality": 75} if suffix == ".jpeg" else {}))
+    with refuses("LEX-DATA-1893", f"a{suffix}", "#ff0000"):
+        nearest_colour(tmp_path / f"a{suffix}", find_entry("bkai"))
+
+
+@pytest.mark.parametrize("quality", [50, 75, 95])
+def test_colours_that_jpeg_changed_are_those_of_classes(tmp_path: Path, quality: int) -> None:
+    picture = Image.new("RGB", (64, 64))
+    drawing = ImageDraw.Draw(picture)
+    drawing.ellipse((3, 3, 40, 40), fill=(255, 0, 0))
+    drawing.ellipse((30, 30, 60, 60), fill=(0, 255, 0))
+    drawing.ellipse((50, 5, 54, 9), fill=(255, 0, 0))
+    picture.save(tmp_path / "a.jpeg", quality=quality, subsampling=2)
+    labels = nearest_colour(tmp_path / "a.jpeg", find_entry("bkai"))
+    assert (labels[20, 20], labels[50, 50], labels[60, 5]) == (1, 2, 0)

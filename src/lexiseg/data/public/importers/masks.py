@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import minimum_filter
 
 from lexiseg.data.decode import decode_mask, read_content
 from lexiseg.data.decoding.mask_pixels import MaskPixels, resolve_palette
@@ -16,6 +18,10 @@ from lexiseg.errors import DataError
 
 #: Largest distance from a listed grey value: CHAOS publishes ranges such as 126 (110 to 135).
 TOLERANCE = 16
+
+#: Largest distance of a colour from the listed ones and their mixtures. JPEG changes regions by less than 40;
+#: white, grey, yellow and blue are above 120 from mixtures of black, red and green.
+COLOUR_TOLERANCE = 64
 
 
 def lesion(path: Path) -> Labels:
@@ -47,6 +53,9 @@ def nearest_colour(path: Path, entry: Entry) -> Labels:
     """Return (H, W) labels of a mask in colours: the class of the nearest listed colour, or black.
 
     JPEG blurs colours at edges, so exact colours cannot be expected.
+
+    Raises:
+        DataError: A colour is neither close to a listed one nor to a mixture of two.
     """
     pixels = _pixels(path)
     packed = pixels.values.astype(np.uint32)
@@ -59,9 +68,45 @@ def nearest_colour(path: Path, entry: Entry) -> Labels:
         for value in named.original
     ]
     colours = np.array([[c >> 16, c >> 8 & 255, c & 255] for c, _ in listed], dtype=np.int32)
+    _refuse_other_colours(rgb, colours, pixels, entry, path)
     distance = np.square(rgb[..., None, :] - colours).sum(axis=-1)
     labels = np.array([label for _, label in listed], dtype=np.uint8)
     return np.asarray(labels[distance.argmin(axis=-1)])
+
+
+def _refuse_other_colours(
+    rgb: npt.NDArray[np.int32],
+    colours: npt.NDArray[np.int32],
+    pixels: MaskPixels,
+    entry: Entry,
+    path: Path,
+) -> None:
+    """Refuse a mask with a colour that stands for no class.
+
+    Raises:
+        DataError: There is one. In a JPEG, single pixels at edges can have any colour, so a region counts.
+    """
+    distance = np.min([_from_mixtures(rgb, *two) for two in combinations(colours, 2)], axis=0)
+    if pixels.is_lossy:
+        distance = minimum_filter(distance, size=3)
+    worst = np.unravel_index(int(distance.argmax()), distance.shape)
+    if distance[worst] > COLOUR_TOLERANCE:
+        found, *known = (f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in (rgb[worst], *colours))
+        raise DataError(
+            f"{path} holds the colour {found}, which stands for no class of {entry.title}: expected "
+            f"{', '.join(known)}. Use the masks as they are published.",
+            code="LEX-DATA-1893",
+        )
+
+
+def _from_mixtures(
+    rgb: npt.NDArray[np.int32], one: npt.NDArray[np.int32], other: npt.NDArray[np.int32]
+) -> npt.NDArray[np.float64]:
+    """Return the distance (H, W) of each colour from the nearest mixture of two colours."""
+    way = (other - one).astype(np.float64)
+    share = np.clip((rgb - one) @ way / (way @ way), 0, 1)
+    distance: npt.NDArray[np.float64] = np.linalg.norm(rgb - (one + share[..., None] * way), axis=-1)
+    return distance
 
 
 def nearest_value(path: Path, entry: Entry) -> Labels:
@@ -103,7 +148,8 @@ def labels_of(values: npt.NDArray[np.generic], entry: Entry, path: Path, *, tole
 
 
 def _pixels(path: Path) -> MaskPixels:
-    return resolve_palette(decode_mask(read_content(path), path))
+    """Return the pixels of a mask; grey values of few bits as the shades that viewers show."""
+    return resolve_palette(decode_mask(read_content(path), path)).shades()
 
 
 def _grey(pixels: MaskPixels, path: Path) -> npt.NDArray[np.integer]:
