@@ -52,6 +52,8 @@ class PageScript:
 
 
 #: The policy of a page without scripts: inline styles and pictures of the page; no requests.
+_JPEG_QUALITY = 88
+
 NO_SCRIPTS = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 )
@@ -69,15 +71,14 @@ def page_script(name: str) -> PageScript:
     return PageScript(code=Markup(code), policy=policy)
 
 
-def jpeg_uri(picture: Image.Image, *, quality: int = 88) -> str:
+def jpeg_uri(picture: Image.Image) -> str:
     """Return a picture as a data URI, for a page that loads nothing.
 
     Args:
         picture: The picture, in RGB.
-        quality: Quality of the JPEG, 1..95.
     """
     buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=quality, subsampling=0)
+    picture.save(buffer, format="JPEG", quality=_JPEG_QUALITY, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

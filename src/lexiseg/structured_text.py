@@ -118,14 +118,14 @@ def parse_json(content: bytes | str, *, most: int = MAX_JSON_BYTES, finite: bool
     return value
 
 
-def read_json(path: str | Path, *, most: int = MAX_JSON_BYTES) -> Any:
+def read_json(path: str | Path) -> Any:
     """Return the value of a JSON file.
 
     Raises:
         OSError: The file is missing or cannot be read.
         UnusableTextError: See `parse_json` and `read_bytes`.
     """
-    return parse_json(read_bytes(path, most), most=most)
+    return parse_json(read_bytes(path, MAX_JSON_BYTES))
 
 
 def parse_yaml(
@@ -173,16 +173,14 @@ def _yaml_problem(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def read_yaml(
-    path: str | Path, *, loader: type[yaml.loader.BaseLoader | yaml.SafeLoader] = yaml.SafeLoader
-) -> Any:
+def read_yaml(path: str | Path) -> Any:
     """Return the value of a YAML file.
 
     Raises:
         OSError: The file is missing or cannot be read.
         UnusableTextError: See `parse_yaml` and `read_bytes`.
     """
-    return parse_yaml(read_bytes(path, MAX_YAML_BYTES), loader=loader)
+    return parse_yaml(read_bytes(path, MAX_YAML_BYTES))
 
 
 def _too_deep() -> str:

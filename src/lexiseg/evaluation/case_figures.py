@@ -63,19 +63,18 @@ class CaseFigure:
     reasons: tuple[str, ...]
 
 
-def choose_cases(cases: Sequence[ScoredCase], per_group: int = PER_GROUP) -> dict[str, list[ScoredCase]]:
-    """Choose cases by mean Dice, and by agreement for runs with words.
+def choose_cases(cases: Sequence[ScoredCase]) -> dict[str, list[ScoredCase]]:
+    """Choose cases by mean Dice, and by agreement for runs with words; few of a small set.
 
     Args:
         cases: Evaluated cases.
-        per_group: Most cases in one group; small sets give fewer, so that groups overlap little.
 
     Returns:
         Cases by title of the group: "Best", "Median" (of three cases or more), "Worst", "Most disagreeing".
         A single case is the "Only case"; cases of one Dice are those of the "Same Dice". A case may be in
         several groups.
     """
-    count = max(1, min(per_group, len(cases) // 4))
+    count = max(1, min(PER_GROUP, len(cases) // 4))
     ranked = sorted(cases, key=lambda case: (case.scores.dice, case.sample.id))
     if len(ranked) == 1:
         return {"Only case": ranked}

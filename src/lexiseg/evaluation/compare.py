@@ -161,9 +161,7 @@ def _command(index: DatasetIndex, runs: Mapping[str, Run], options: EvaluationOp
     """Return the command line that compares the same."""
     command = ["lexiseg", "compare", *(run.shown for run in runs.values()), str(index.root)]
     command += ["--split", options.split, "--out", str(out)]
-    return shlex.join(
-        [*command, *options_of_command(options, ("seed", "tolerance", "device", "engine", "precision"))]
-    )
+    return shlex.join([*command, *options_of_command(options)])
 
 
 def _run_pair(runs: Mapping[str, Run]) -> RunPair:

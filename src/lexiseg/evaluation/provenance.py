@@ -38,6 +38,8 @@ _PACKAGES = (
     "Pillow",
 )
 # Names of their modules, where they differ.
+#: Options of an evaluation that have a value in its command.
+_VALUES_OF_COMMAND = ("seed", "tolerance", "device", "engine", "precision")
 _MODULES = {"scikit-image": "skimage", "Pillow": "PIL"}
 
 
@@ -104,15 +106,10 @@ def in_sample(predictor: PathPredictor, index: DatasetIndex, split: Split) -> st
     return " ".join(said) or None
 
 
-def options_of_command(options: EvaluationOptions, names: Sequence[str]) -> list[str]:
-    """Return the options of a command line that are not the usual ones.
-
-    Args:
-        options: The options of an evaluation.
-        names: Those with a value that the command has.
-    """
+def options_of_command(options: EvaluationOptions) -> list[str]:
+    """Return the options of an evaluation that are not the usual ones, as its command line has them."""
     defaults = EvaluationOptions()
-    given = [(name, getattr(options, name)) for name in names]
+    given = [(name, getattr(options, name)) for name in _VALUES_OF_COMMAND]
     found = [
         part
         for name, value in given
@@ -141,7 +138,7 @@ def describe_execution(
     """
     first, *others = (run.shown for run in predictor.runs)
     command = ["lexiseg", "evaluate", first, str(data), "--split", options.split, "--out", str(out)]
-    command += options_of_command(options, ("seed", "tolerance", "device", "engine", "precision"))
+    command += options_of_command(options)
     for other in others:
         command += ["--average-with", other]
     return Execution(

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from lexiseg.errors import UsageError
 
+#: Channels of the image that an encoder sees.
+IMAGE_CHANNELS = 3
 #: Channels of a word map: zones that are named, zones that are not, and the number of regions.
 WORD_MAP_CHANNELS = 3
 
@@ -61,7 +63,7 @@ class WordMapNetwork(nn.Module):
         super().__init__()
         self.network = network
         for name, module in network.encoder.named_modules():
-            if isinstance(module, nn.Conv2d) and module.in_channels == WORD_MAP_CHANNELS:
+            if isinstance(module, nn.Conv2d) and module.in_channels == IMAGE_CHANNELS:
                 parent, _, own = name.rpartition(".")
                 setattr(network.encoder.get_submodule(parent), own, WidenedInput(module))
                 return

@@ -64,7 +64,6 @@ def form_body(
     several: bool,
     kinds: str = _KINDS,
     also: dict[str, Any] | None = None,
-    required: bool = True,
 ) -> dict[str, Any]:
     """Return the description of a multipart body with images.
 
@@ -73,7 +72,6 @@ def form_body(
         several: Whether it takes several images.
         kinds: Which kinds of files it takes, as a sentence.
         also: Descriptions of bodies of other types.
-        required: Whether a request needs a body.
     """
     file = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
     image: dict[str, Any] = {**file, "description": kinds}
@@ -93,7 +91,7 @@ def form_body(
     }
     return {
         "requestBody": {
-            "required": required,
+            "required": True,
             "content": {"multipart/form-data": {"schema": body}, **(also or {})},
         }
     }

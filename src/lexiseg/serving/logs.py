@@ -6,7 +6,7 @@ import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any
 
 from lexiseg.log_lines import log_line
 
@@ -40,9 +40,9 @@ class JsonLines(logging.Formatter):
         )
 
 
-def log_to(stream: TextIO = sys.stderr) -> None:
-    """Write the log of the server to a stream."""
-    handler = logging.StreamHandler(stream)
+def log_to_stderr() -> None:
+    """Write the log of the server to the standard error."""
+    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     for name in ("lexiseg.serving", "uvicorn.error"):
         logger = logging.getLogger(name)

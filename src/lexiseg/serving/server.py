@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 from lexiseg.errors import LexisegError, UsageError
 from lexiseg.serving.app import make_app
-from lexiseg.serving.logs import log_to
+from lexiseg.serving.logs import log_to_stderr
 from lexiseg.serving.options import ServeOptions
 from lexiseg.serving.service import Service
 
@@ -93,7 +93,7 @@ def serve(options: ServeOptions, *, on_start: Callable[[str], None]) -> None:
             option is not possible.
         LexisegError: A run cannot be loaded.
     """
-    log_to()
+    log_to_stderr()
     _check_certificate(options)
     app = make_app(options)
     service: Service = app.state.service

@@ -62,8 +62,6 @@ class FactorOutput:
 class StpNetOutput:
     """Output of `StpNet`.
 
-    The parts of a factor are attributes too: `output.left_index` is `output.factors["left"].index`.
-
     Attributes:
         logits: Raw scores of the lesion, (B, 1, 224, 224).
         image_embedding: Normalised image vector v, (B, D).
@@ -85,13 +83,6 @@ class StpNetOutput:
     def retrieval(self) -> dict[str, Tensor]:
         """Retrieval logits (B, N) per factor: the similarities as the retrieval loss sees them."""
         return {name: factor.similarity * RETRIEVAL_SCALE for name, factor in self.factors.items()}
-
-    def __getattr__(self, name: str) -> Tensor:
-        factor, _, part = name.rpartition("_")
-        if part in FactorOutput.__dataclass_fields__ and factor in self.factors:
-            value: Tensor = getattr(self.factors[factor], part)
-            return value
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 class StpNet(nn.Module):
