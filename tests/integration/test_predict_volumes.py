@@ -52,6 +52,20 @@ def test_a_folder_of_volumes_series_and_images(tmp_path: Path) -> None:
     assert "2 of 2 volumes segmented" in again.output
 
 
+def test_what_is_known_of_volumes_is_said_before_the_images(tmp_path: Path) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    root.mkdir()
+    values, affine = stored(body(), (0, 1, 2), (1, 1, 1))
+    nifti(root / "mr.nii.gz", values, affine)
+    dicom_file(root / "cr.dcm", ramp(20, 20))
+    (out / "masks").mkdir(parents=True)
+    (out / "masks" / "cr.png").write_bytes(b"a file of the user")
+    done = RUNNER.invoke(app, ["predict", "covid-xray", str(root), "--out", str(out)])
+    assert getattr(done.exception, "code", None) == "LEX-DATA-740"
+    assert "1 of 1 volume segmented" in done.output
+    assert str(out / "volumes.jsonl") in done.output
+
+
 def test_a_nifti_2_volume_is_segmented_like_one_of_nifti_1(tmp_path: Path) -> None:
     values, affine = stored(body(), (0, 1, 2), (1, 1, 1))
     (tmp_path / "in").mkdir()
@@ -148,7 +162,7 @@ def test_volumes_are_uploaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     done = RUNNER.invoke(app, [*arguments, "--json", "--write", "nifti,probability"])
     assert isinstance(done.exception, PartialFailureError)
     assert f"{url}/volumes.jsonl" in str(done.exception)
-    assert f"Results: {url}/volumes.jsonl" in done.stderr
+    assert f"Results of volumes: {url}/volumes.jsonl" in done.stderr
     assert "lexiseg-upload" not in done.output + str(done.exception)
     result = json.loads(done.stdout)
     assert result["volumes"]["results"] == f"{url}/volumes.jsonl"

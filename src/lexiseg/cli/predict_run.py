@@ -16,7 +16,7 @@ from lexiseg.cli.predict_job import PredictJob
 from lexiseg.cli.predict_options import PredictRequest
 from lexiseg.cli.predict_summary import PredictOutcome, raise_for_failures, say_outcome
 from lexiseg.cli.predict_upload import digest_of, remote_folder, upload_finished, upload_outcome
-from lexiseg.cli.predict_volumes import end_volumes, predict_volumes
+from lexiseg.cli.predict_volumes import end_volumes, predict_volumes, say_volumes
 from lexiseg.errors import LexisegError
 from lexiseg.extras import load_module
 
@@ -57,27 +57,36 @@ def run_prediction(context: typer.Context, request: PredictRequest) -> None:
     if remote is not None:
         remote.begin()
     say(f"Engine: {predictor.engine.description}.")
-    outcome = _predict(
-        PredictJob(
-            request=request,
-            predictor=predictor,
-            inputs=inputs,
-            place=place,
-            writers=writers,
-            named=sources.named,
-        )
+    job = PredictJob(
+        request=request,
+        predictor=predictor,
+        inputs=inputs,
+        place=place,
+        writers=writers,
+        named=sources.named,
     )
+    outcome = _predict(job, uploaded=remote is not None)
     if remote is not None:
         outcome = upload_outcome(remote, digest, inputs, outcome)
+        if outcome.volumes is not None:
+            say(f"Results of volumes: {outcome.volume_results}")
     say_outcome(outcome, predictor, place)
     raise_for_failures(outcome)
 
 
-def _predict(job: PredictJob) -> PredictOutcome:
-    """Predict volumes and images to files of this computer."""
+def _predict(job: PredictJob, *, uploaded: bool) -> PredictOutcome:
+    """Predict volumes and images to files of this computer.
+
+    Args:
+        job: The request, with what it found.
+        uploaded: Whether the files are uploaded later, so that their places here are not said.
+    """
     volumes = images = None
     if job.inputs.volumes:
         volumes = predict_volumes(job)
+        # Before the images: what is known of the volumes is not lost if the images are interrupted.
+        results = None if uploaded else str(volumes.results)
+        say_volumes(volumes, results=results, named=job.named)
     if job.inputs.has_lines_of_images:
         images = _predict_images(job)
     if volumes is not None and images is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lexiseg.cli.common_options import say, say_side, warn
 from lexiseg.cli.output_mode import show_result
-from lexiseg.cli.predict_volumes import say_volumes, volume_failure
+from lexiseg.cli.predict_volumes import volume_failure
 from lexiseg.errors import PartialFailureError
 from lexiseg.printable import counted
 from lexiseg.words.description import Side
@@ -54,8 +54,6 @@ def say_outcome(outcome: PredictOutcome, predictor: Predictor, place: Path) -> N
         predictor: The predictor.
         place: The output folder on this computer.
     """
-    if outcome.volumes is not None:
-        say_volumes(outcome.volumes, results=str(outcome.volume_results), named=outcome.named)
     summary = outcome.images
     if summary is None:
         show_result(_record(outcome, predictor))

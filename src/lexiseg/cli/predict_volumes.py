@@ -61,12 +61,12 @@ def end_volumes(job: PredictJob) -> None:
     end_volume_job(job.place)
 
 
-def say_volumes(summary: VolumeSummary, *, results: str, named: Callable[[str], str]) -> None:
+def say_volumes(summary: VolumeSummary, *, results: str | None, named: Callable[[str], str]) -> None:
     """Say how many volumes were segmented, what was assumed, and which outputs are missing.
 
     Args:
         summary: The counts of volumes.
-        results: The file or the URL of their lines.
+        results: The file of their lines; None where they are uploaded later, and their URL is said then.
         named: Returns a message in which private copies have the names of their sources.
     """
     planes = ", ".join(f"{plane}: {count}" for plane, count in summary.planes)
@@ -76,7 +76,8 @@ def say_volumes(summary: VolumeSummary, *, results: str, named: Callable[[str], 
         say(f"Not predicted again, as an interrupted command had finished them: {resumed}.")
     say(
         f"{summary.done} of {volumes} segmented, {counted(summary.slices, 'slice')}"
-        f"{f' ({planes})' if planes else ''}; {summary.flagged} flagged for review. Results: {results}"
+        f"{f' ({planes})' if planes else ''}; {summary.flagged} flagged for review."
+        f"{'' if results is None else f' Results: {results}'}"
     )
     for sentence, count in summary.assumptions:
         say(f"{sentence} ({counted(count, 'volume')})")
