@@ -18,7 +18,9 @@ from lexiseg.inference.result import Prediction
 class Thresholds:
     """Calls bright pixels lesion; flags images whose name says so."""
 
-    run = SimpleNamespace(class_names=("background", "lesion"), path=Path("runs/bright"), name="bright")
+    run = SimpleNamespace(
+        class_names=("background", "lesion"), path=Path("runs/bright"), name="bright", spoken_vocabulary=None
+    )
 
     options = PredictionOptions()
     calibration = None

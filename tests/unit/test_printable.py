@@ -37,7 +37,6 @@ ALWAYS_SEVERAL = {
     "{len(fitting)} objects",
     "{len(found)} columns",
     "{len(found)} comparisons",
-    "{len(found)} different ones",
     "{len(mixed)} colours",
     "{len(numbers)} patients",
     "{len(own)} tensors",

@@ -71,7 +71,7 @@ class TestFindTargets:
         write_image(folder / "out" / "masks" / "a.png")
         assert len(find_targets([folder])) == 3
         assert find_targets([folder], out=folder / "out") == before
-        with refuses("LEX-DATA-099", "No image found"):
+        with refuses("LEX-DATA-1850", "--out"):
             find_targets([folder / "out"], out=folder / "out")
 
     def test_masks_that_would_overwrite_each_other_are_refused(self, folder: Path) -> None:
