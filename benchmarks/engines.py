@@ -30,7 +30,7 @@ from machine import describe_machine
 import lexiseg
 from lexiseg.data.readers import read_image
 from lexiseg.engines.choice import load_engine
-from lexiseg.engines.engine import Engine, EngineName, FloatArray, Precision
+from lexiseg.engines.engine import Engine, FloatArray, Precision
 from lexiseg.errors import LexisegError
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
@@ -47,7 +47,7 @@ subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
 wall, used = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
 print(f"{wall:.2f} s wall, {used.ru_utime + used.ru_stime:.2f} s processor, {used.ru_maxrss / 1024:.0f} MB")
 """
-_ENGINES: tuple[tuple[EngineName, Precision], ...] = (
+_ENGINES: tuple[tuple[str, Precision], ...] = (
     ("torch", "fp32"),
     ("onnx", "fp32"),
     ("openvino", "fp32"),
@@ -125,7 +125,7 @@ def measure(
 
 def _predicted(
     run: Run,
-    name: EngineName,
+    name: str,
     precision: Precision,
     images: Sequence[npt.NDArray[np.uint8]],
     batch_size: int,

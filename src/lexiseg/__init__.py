@@ -117,7 +117,7 @@ def load(
     run: str | Path,
     *,
     device: str = "cpu",
-    engine: Literal["auto", "torch", "onnx", "openvino"] = "auto",
+    engine: str = "auto",
     precision: Literal["auto", "fp32", "bf16"] = "fp32",
     flip_average: bool = False,
     average_with: str | Path | None = None,
@@ -131,7 +131,7 @@ def load(
         run: The run folder, or the name of a model that comes with Lexiseg;
             `lexiseg.runs.shipped.model_names()` lists them.
         device: "auto" (a GPU if there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
-        engine: "torch", "onnx" or "openvino"; "auto" chooses. docs/engines.md says how they differ.
+        engine: Name of an engine, such as "onnx"; "auto" chooses. docs/engines.md lists them.
         precision: "fp32", or "bf16" with the engine openvino; "auto" is bf16 where that is possible.
         flip_average: Whether to average over each image and its mirror image.
         average_with: A second run folder, or such a name, to average with.

@@ -116,6 +116,13 @@ def test_the_record_holds_what_prediction_needs(exported: Run) -> None:
     assert b"site-packages" not in content
 
 
+def test_a_format_that_no_engine_has_is_refused(exported: Run) -> None:
+    with refuses("LEX-USE-1961", "to: expected one of onnx, openvino; got 'coreml'"):
+        export(exported, to="coreml")
+    with refuses("LEX-USE-1961", "got 'torch'"):
+        export(exported, to="torch")
+
+
 @pytest.mark.parametrize("fit", ["pad", "tiles"])
 def test_other_fits_are_exported(fit: str, tmp_path: Path, make_run: Any, random_images: list[Path]) -> None:
     run = make_run(tmp_path / "run", prompted=True, fit=fit)[0]

@@ -16,6 +16,7 @@ from lexiseg.cli.output_mode import WarningsConsole, output_mode
 from lexiseg.cli.progress import counted_progress
 from lexiseg.console import PrintableConsole
 from lexiseg.engines.option_names import advice
+from lexiseg.engines.registry import ENGINES, engine_names, with_precision
 from lexiseg.files import share_files
 from lexiseg.runs.shipped import model_names
 
@@ -51,12 +52,13 @@ class SplitName(StrEnum):
 
 
 class EngineName(StrEnum):
-    """An engine, as an option."""
+    """An engine, or the choice of Lexiseg, as an option."""
 
+    _ignore_ = "members known"
     AUTO = "auto"
-    TORCH = "torch"
-    ONNX = "onnx"
-    OPENVINO = "openvino"
+    members = vars()
+    for known in engine_names():
+        members[known.upper()] = known
 
 
 class PrecisionName(StrEnum):
@@ -70,6 +72,9 @@ class PrecisionName(StrEnum):
 #: How `--help` shows the values of `--precision`.
 PRECISION_NAMES = "|".join(PrecisionName)
 
+_FROM_WEIGHTS = ", ".join(kind.name for kind in ENGINES if not kind.files)
+_FROM_FILES = " and ".join(kind.name for kind in ENGINES if kind.files)
+_WITH_BF16 = " or ".join(kind.name for kind in with_precision("bf16"))
 
 #: Help of an argument that names a trained model.
 RUN_HELP = f"Run folder, or a model that comes with Lexiseg: {', '.join(model_names())}."
@@ -103,8 +108,8 @@ EngineOption = Annotated[
     EngineName,
     typer.Option(
         "--engine",
-        help="What computes the network: torch, or onnx and openvino, which need a model file of `lexiseg "
-        "export`; auto chooses.",
+        help=f"What computes the network: {_FROM_WEIGHTS}, or {_FROM_FILES}, which need a model file of "
+        "`lexiseg export`; auto chooses.",
     ),
 ]
 PrecisionOption = Annotated[
@@ -113,8 +118,8 @@ PrecisionOption = Annotated[
         "--precision",
         parser=name_parser(PrecisionName),
         metavar=PRECISION_NAMES,
-        help="Type of the numbers to compute with; bf16 needs openvino; auto: bf16 where the engine is "
-        "openvino and the processor has it.",
+        help=f"Type of the numbers to compute with; bf16 needs {_WITH_BF16}; auto: bf16 where the engine is "
+        f"{_WITH_BF16} and the processor has it.",
     ),
 ]
 AverageWith = Annotated[

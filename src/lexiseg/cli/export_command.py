@@ -10,13 +10,21 @@ import typer
 
 from lexiseg.cli.common_options import RUN_HELP, name_parser, say, warn
 from lexiseg.cli.output_mode import show_result
+from lexiseg.engines.registry import exported_kinds
+
+_FILES = " or ".join(kind.files[0] for kind in exported_kinds())
 
 
 class FormatName(StrEnum):
-    """A format of model files, as an option."""
+    """A format of model files, as an option: the name of the engine that computes it."""
 
-    ONNX = "onnx"
-    OPENVINO = "openvino"
+    _ignore_ = "members kind"
+    members = vars()
+    for kind in exported_kinds():
+        members[kind.name.upper()] = kind.name
+
+
+_DEFAULT_FORMAT = FormatName("onnx")
 
 
 class WeightsName(StrEnum):
@@ -29,14 +37,13 @@ class WeightsName(StrEnum):
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN_HELP)],
-    to: Annotated[FormatName, typer.Option("--to", help="Format of the file.")] = FormatName.ONNX,
+    to: Annotated[FormatName, typer.Option("--to", help="Format of the file.")] = _DEFAULT_FORMAT,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
-            help="The file. Without it, model.onnx or model.openvino in the run folder, where predict "
-            "finds it.",
+            help=f"The file. Without it, {_FILES} in the run folder, where predict finds it.",
         ),
     ] = None,
     check: Annotated[

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, cast
-
-import onnx
+from typing import cast
 
 from lexiseg._version import __version__
-from lexiseg.deployment.onnx_model import add_metadata, make_onnx_model
+from lexiseg.deployment.onnx_model import make_onnx_model
 from lexiseg.deployment.parity import (
     EXACT,
     ROUNDED,
@@ -19,14 +17,11 @@ from lexiseg.deployment.parity import (
     compare_engines,
     drawn_images,
 )
-from lexiseg.deployment.weights import halve_weights, share_weights
-from lexiseg.engines.choice import ONNX_FILE, OPENVINO_FILE
-from lexiseg.engines.engine import Engine
-from lexiseg.engines.model_file import ModelFile, ModelRecord, WeightsType, with_hash
-from lexiseg.engines.onnx_engine import OnnxEngine
+from lexiseg.engines.engine import EngineInputs
+from lexiseg.engines.model_file import ModelFile, ModelRecord, WeightsType
+from lexiseg.engines.registry import EngineKind, exported_kinds
 from lexiseg.engines.torch_engine import TorchEngine
 from lexiseg.errors import RunError, UsageError, WeightsError
-from lexiseg.extras import load_module
 from lexiseg.files import atomic_path
 from lexiseg.inference.calibration import CALIBRATION_FILE
 from lexiseg.inference.options import PredictionOptions
@@ -36,11 +31,6 @@ from lexiseg.inference.targets import find_targets
 from lexiseg.inference.writers.base import Target
 from lexiseg.printable import brief
 from lexiseg.runs.run import Run
-
-#: The formats of model files.
-ExportFormat = Literal["onnx", "openvino"]
-
-_FILES: dict[ExportFormat, str] = {"onnx": ONNX_FILE, "openvino": OPENVINO_FILE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +52,7 @@ class Export:
 def export(
     run: Run | str | Path,
     *,
-    to: ExportFormat = "onnx",
+    to: str = "onnx",
     out: str | Path | None = None,
     check: Sequence[str | Path] = (),
     weights: WeightsType = "fp32",
@@ -71,12 +61,12 @@ def export(
     """Write the network of a run as one file that computes without torch.
 
     The file holds the network with everything that the text bank fixes, for any batch size, and what
-    prediction needs to know: classes, vocabulary, side, image size, normalisation and calibration. The
-    engines onnx and openvino read it from the run folder.
+    prediction needs to know: classes, vocabulary, side, image size, normalisation and calibration. An engine
+    reads it from the run folder.
 
     Args:
         run: The run, or its folder or name.
-        to: The format.
+        to: The engine whose format the file has, "onnx" or "openvino".
         out: The file; None: `model.onnx` or `model.openvino` in the run folder.
         check: Images, folders, patterns, archives (.tar) or URLs; the file is compared with torch on these
             images, of which a few at a time are read. None: on a few images of noise.
@@ -91,18 +81,18 @@ def export(
     Raises:
         RunError: The run cannot be used, or comes with Lexiseg and `out` is missing.
         WeightsError: torch cannot export the network, or the file differs too much from torch.
-        UsageError: A package is missing, or the weights cannot be shared there.
+        UsageError: A package is missing, there is no such format, or the weights cannot be shared there.
         DataError: An image of `check` cannot be read.
         DiskError: The file cannot be written.
     """
-    run = Run.of(run)
+    run, kind = Run.of(run), _kind(to)
     if out is None and run.shipped:
         raise RunError(
             f"{run.shown} comes with Lexiseg and cannot be changed. Name a file with --out.",
             code="LEX-RUN-877",
         )
-    file = run.path / _FILES[to] if out is None else Path(out)
-    if weights == "shared" and (to != "onnx" or file.parent.resolve() != run.path.resolve()):
+    file = run.path / kind.files[0] if out is None else Path(out)
+    if weights == "shared" and (not kind.shares_weights or file.parent.resolve() != run.path.resolve()):
         raise UsageError(
             f"Shared weights need an ONNX file in the run folder {run.path}, beside its weights. Choose "
             f"--weights fp32 or fp16 for {file}.",
@@ -113,11 +103,8 @@ def export(
     model = make_onnx_model(run, cast("TorchEngine", reference.engine))
     record = _record(run, weights)
     with atomic_path(file) as beside:
-        beside.write_bytes(with_hash(_content(model, record, run, to)))
-        if to == "onnx":
-            # By its path: shared weights lie beside the file.
-            onnx.checker.check_model(str(beside), full_check=True)
-        parity = _compare(run, reference, ModelFile.open(beside), to, targets)
+        kind.import_exporter()(model, record, run, beside)
+        parity = _compare(run, reference, ModelFile.open(beside), kind, targets)
         if parity.outside and not allow:
             raise WeightsError(
                 f"The exported network of {run.shown} differs from torch: {'; '.join(parity.outside)}. "
@@ -125,6 +112,21 @@ def export(
                 code="LEX-WEIGHTS-879",
             )
     return Export(file=file, parity=parity)
+
+
+def _kind(to: str) -> EngineKind:
+    """Return the engine whose format a file has.
+
+    Raises:
+        UsageError: No engine of that name is exported.
+    """
+    known = {kind.name: kind for kind in exported_kinds()}
+    if to not in known:
+        raise UsageError(
+            f"to: expected one of {', '.join(known)}; got {to!r}.",
+            code="LEX-USE-1961",
+        )
+    return known[to]
 
 
 def _record(run: Run, weights: WeightsType) -> ModelRecord:
@@ -147,28 +149,10 @@ def _record(run: Run, weights: WeightsType) -> ModelRecord:
     )
 
 
-def _content(model: onnx.ModelProto, record: ModelRecord, run: Run, to: ExportFormat) -> bytes:
-    """Return the model file without its hash."""
-    if to == "openvino":
-        archive: bytes = load_module("lexiseg.deployment.openvino_archive").make_archive(model, record)
-        return archive
-    if record.weights == "fp16":
-        halve_weights(model)
-    elif record.weights == "shared":
-        share_weights(model, run.weights_file)
-    add_metadata(model, record)
-    content: bytes = model.SerializeToString()
-    return content
-
-
 def _compare(
-    run: Run, reference: Predictor, file: ModelFile, to: ExportFormat, targets: Sequence[Target]
+    run: Run, reference: Predictor, file: ModelFile, kind: EngineKind, targets: Sequence[Target]
 ) -> ParityReport:
-    engine: Engine
-    if to == "openvino":
-        engine = load_module("lexiseg.engines.openvino_engine").OpenVinoEngine(file)
-    else:
-        engine = OnnxEngine(file)
+    engine = kind.import_loader()(EngineInputs(run=run, file=file))
     return compare_engines(
         reference,
         Predictor(run, reference.options, engine=engine),

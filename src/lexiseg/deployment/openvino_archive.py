@@ -16,19 +16,28 @@ from lexiseg.engines.model_file import (
     ARCHIVE_XML,
     ModelRecord,
     archive_comment,
+    with_hash,
 )
+from lexiseg.runs.run import Run
 
 # The date of every file of the archive: the same model makes the same archive.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def make_archive(model: onnx.ModelProto, record: ModelRecord) -> bytes:
-    """Return the archive of an ONNX model, without its hash.
+def write_openvino_archive(model: onnx.ModelProto, record: ModelRecord, run: Run, path: Path) -> None:
+    """Write the archive of an ONNX model.
 
     Args:
         model: The model, with all its weights inside.
         record: What the archive says about itself.
+        run: The run; the archive holds nothing of it.
+        path: The file.
     """
+    path.write_bytes(with_hash(_archive(model, record)))
+
+
+def _archive(model: onnx.ModelProto, record: ModelRecord) -> bytes:
+    """Return the archive without its hash."""
     converted = openvino.Core().read_model(model.SerializeToString())
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder) / ARCHIVE_XML

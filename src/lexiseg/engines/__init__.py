@@ -1,8 +1,9 @@
 """Engines, which compute a network: images in, mask scores and phrase probabilities out, all as arrays.
 
-`engine` defines what an engine is. `torch_engine` runs the network of a run with torch. `onnx_engine` and
-`openvino_engine` run a model file that `lexiseg export` wrote; they need no torch, and `grid` resizes their
-scores. `model_file` reads and checks such files, `choice` decides which engine predicts.
+`engine` defines what an engine is, `registry` lists the engines. `torch_engine` runs the network of a run
+with torch. `onnx_engine` and `openvino_engine` run a model file that `lexiseg export` wrote; they need no
+torch, and `grid` resizes their scores. `model_file` reads and checks such files, `choice` decides which
+engine predicts.
 """
 
 import os

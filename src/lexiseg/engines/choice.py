@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lexiseg.engines.engine import Engine, EngineChoice, PrecisionChoice
+from lexiseg.engines import registry
+from lexiseg.engines.engine import Engine, EngineChoice, EngineInputs, PrecisionChoice
 from lexiseg.engines.model_file import ModelFile
+from lexiseg.engines.registry import ONNX_FILE, EngineKind
 from lexiseg.errors import RunError, UsageError
-from lexiseg.extras import install_hint, is_installed, load_module
+from lexiseg.extras import install_hint, is_installed
 from lexiseg.runs.run import Run
-
-#: Names of the model files in a run folder.
-ONNX_FILE, OPENVINO_FILE = "model.onnx", "model.openvino"
 
 
 def load_engine(
@@ -27,7 +26,7 @@ def load_engine(
 
     Args:
         run: The run.
-        choice: The engine.
+        choice: Name of an engine (`lexiseg.engines.registry`), or "auto".
         device: "auto", or a torch device such as "cpu", "cuda" or "cuda:1".
         precision: Type of the numbers to compute with: "fp32"; "bf16", which needs openvino; or "auto", which
             is bf16 where the chosen engine is openvino and the processor has it.
@@ -35,23 +34,25 @@ def load_engine(
     Raises:
         RunError: The run folder holds no model file for the engine.
         WeightsError: Weights, text bank or model file are missing, damaged or do not belong together.
-        UsageError: A package is not installed, or the engine does not have the device or the precision.
+        UsageError: There is no such engine, a package is not installed, or the engine does not have the
+            device or the precision.
     """
+    kind = None if choice == "auto" else registry.get(choice)
     if precision == "bf16":
-        choice = _with_bf16(choice)
+        kind = _with_bf16(kind)
     if device == "auto":
-        device = "cpu" if choice in ("onnx", "openvino") else _found_device()
-    if choice == "auto":
-        return _found_engine(run, device, precision)
-    if choice == "torch":
-        return _torch_engine(run, device)
-    if device != "cpu":
+        device = _found_device() if kind is None or kind.devices is None else kind.devices[0]
+    if kind is None:
+        kind = _found_kind(run, device)
+    if not kind.computes_on(device):
         raise UsageError(
-            f"The engine {choice} computes on the CPU, not on '{device}'. Leave out --device, or use "
-            f"--engine torch.",
+            f"The engine {kind.name} computes on {_named_devices(kind)}, not on '{device}'. Leave out "
+            f"--device, or use --engine torch.",
             code="LEX-USE-861",
         )
-    return _onnx_engine(run) if choice == "onnx" else _openvino_engine(run, precision)
+    load = kind.import_loader()
+    file = _open(run, kind) if kind.files else None
+    return load(EngineInputs(run=run, file=file, device=device, precision=precision))
 
 
 def _found_device() -> str:
@@ -63,53 +64,48 @@ def _found_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _found_engine(run: Run, device: str, precision: PrecisionChoice) -> Engine:
+def _named_devices(kind: EngineKind) -> str:
+    return " or ".join("the CPU" if device == "cpu" else device for device in kind.devices or ())
+
+
+def _found_kind(run: Run, device: str) -> EngineKind:
     """Return the engine that "auto" takes, see `load_engine`."""
-    has_onnx = _find(run, ONNX_FILE) is not None
-    has_openvino = _find(run, OPENVINO_FILE) is not None and is_installed("openvino")
-    if device != "cpu" or not (has_onnx or has_openvino):
-        if not is_installed("torch"):
-            if device != "cpu":
-                raise UsageError(
-                    f"Only the engine torch computes on '{device}', and it is not installed. Leave out "
-                    f"--device to compute on the CPU, or install torch. {install_hint('train')}",
-                    code="LEX-USE-1740",
-                )
-            raise RunError(
-                f"{run.shown} holds no {ONNX_FILE}, and the engine torch is not installed. Write the file "
-                f"with `lexiseg export {run.shown} --to onnx` where torch is installed, or install torch "
-                f"here. {install_hint('train')}",
-                code="LEX-RUN-872",
-            )
-        return _torch_engine(run, device)
     # Never by a measurement: another engine gives other last digits, and is another job.
-    return _openvino_engine(run, precision) if has_openvino else _onnx_engine(run)
-
-
-def _with_bf16(choice: EngineChoice) -> EngineChoice:
-    if choice in ("auto", "openvino"):
-        return "openvino"
-    raise UsageError(
-        f"The engine {choice} computes with fp32 only. Use --engine openvino for bf16.",
-        code="LEX-USE-871",
+    for kind in reversed(registry.ENGINES):
+        has_network = not kind.files or _find(run, kind.files[0]) is not None
+        # The base installation is complete: a hole in it is said where the engine is imported.
+        if has_network and kind.computes_on(device) and (kind.extra is None or is_installed(kind.package)):
+            return kind
+    if device != "cpu":
+        raise UsageError(
+            f"Only the engine torch computes on '{device}', and it is not installed. Leave out "
+            f"--device to compute on the CPU, or install torch. {install_hint('train')}",
+            code="LEX-USE-1740",
+        )
+    raise RunError(
+        f"{run.shown} holds no {ONNX_FILE}, and the engine torch is not installed. Write the file "
+        f"with `lexiseg export {run.shown} --to onnx` where torch is installed, or install torch "
+        f"here. {install_hint('train')}",
+        code="LEX-RUN-872",
     )
 
 
-def _torch_engine(run: Run, device: str) -> Engine:
-    engine: Engine = load_module("lexiseg.engines.torch_engine").TorchEngine(run, device)
-    return engine
+def _with_bf16(kind: EngineKind | None) -> EngineKind:
+    """Return the engine that computes with bf16 where an engine, or None for "auto", is asked for.
 
-
-def _onnx_engine(run: Run) -> Engine:
-    engine: Engine = load_module("lexiseg.engines.onnx_engine").OnnxEngine(_open(run, ONNX_FILE))
-    return engine
-
-
-def _openvino_engine(run: Run, precision: PrecisionChoice) -> Engine:
-    module = load_module("lexiseg.engines.openvino_engine")
-    name = ONNX_FILE if _find(run, OPENVINO_FILE) is None else OPENVINO_FILE
-    engine: Engine = module.OpenVinoEngine(_open(run, name), precision)
-    return engine
+    Raises:
+        UsageError: The engine does not compute with it.
+    """
+    able = registry.with_precision("bf16")
+    if kind is None:
+        return able[-1]
+    if kind in able:
+        return kind
+    raise UsageError(
+        f"The engine {kind.name} computes with {' and '.join(kind.precisions)} only. Use --engine "
+        f"{' or '.join(other.name for other in able)} for bf16.",
+        code="LEX-USE-871",
+    )
 
 
 def _find(run: Run, name: str) -> Path | None:
@@ -117,20 +113,28 @@ def _find(run: Run, name: str) -> Path | None:
     return file if file.is_file() else None
 
 
-def _open(run: Run, name: str) -> ModelFile:
-    """Return a model file of the run folder, checked.
+def _open(run: Run, kind: EngineKind) -> ModelFile:
+    """Return the first model file of the run folder that an engine computes, checked.
 
     Raises:
         RunError: There is none.
         WeightsError: It is damaged, or belongs to other weights.
     """
-    path = _find(run, name)
+    path = next((path for name in kind.files if (path := _find(run, name)) is not None), None)
     if path is None:
         raise RunError(
-            f"{run.shown} holds no {name}, which the engine needs. Write it with `lexiseg export {run.shown} "
-            f"--to onnx`, or use --engine torch.",
+            f"{run.shown} holds no {kind.files[-1]}, which the engine needs. {_how_to_write(run, kind)}, or "
+            f"use --engine torch.",
             code="LEX-RUN-873",
         )
     file = ModelFile.open(path)
     file.check_run(run)
     return file
+
+
+def _how_to_write(run: Run, kind: EngineKind) -> str:
+    """Return the command that writes the most common of the files that an engine computes."""
+    for other in registry.exported_kinds():
+        if other.files[0] == kind.files[-1]:
+            return f"Write it with `lexiseg export {run.shown} --to {other.name}`"
+    return "Put it there"

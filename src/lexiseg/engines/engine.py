@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+if TYPE_CHECKING:
+    from lexiseg.engines.model_file import ModelFile
+    from lexiseg.runs.run import Run
+
 FloatArray = npt.NDArray[np.float32]
 
-#: The engines by name.
-EngineName = Literal["torch", "onnx", "openvino"]
-#: An engine, or the choice of Lexiseg.
-EngineChoice = Literal["auto", "torch", "onnx", "openvino"]
+#: Name of an engine (`lexiseg.engines.registry`), or "auto": the choice of Lexiseg.
+EngineChoice = str
 #: The type of numbers that an engine computes with: 32 bits, or the 16 bits of bfloat16.
 Precision = Literal["fp32", "bf16"]
 #: Such a type, or "auto": bf16 where engine and processor have it, else fp32.
@@ -49,14 +51,14 @@ class EngineDescription:
     """Which engine computes, for logs and records.
 
     Attributes:
-        name: Its name.
+        name: Its name in `lexiseg.engines.registry`.
         version: Version of the library that computes.
         precision: Type of the numbers that it computes with.
         device: Where it computes, such as "cpu" or "cuda:0".
         file: The model file that it computes; None where it computes from the weights of the run.
     """
 
-    name: EngineName
+    name: str
     version: str
     precision: Precision
     device: str
@@ -74,6 +76,23 @@ class EngineDescription:
     def __str__(self) -> str:
         """Return it in one line, such as "onnx 1.32.0, fp32 on cpu"."""
         return f"{self.name} {self.version}, {self.precision} on {self.device}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineInputs:
+    """From what an engine is loaded.
+
+    Attributes:
+        run: The run.
+        file: The model file of the run, checked; None for an engine that computes from the weights.
+        device: A device that the engine has.
+        precision: A type of numbers that the engine has, or "auto".
+    """
+
+    run: Run
+    file: ModelFile | None = None
+    device: str = "cpu"
+    precision: PrecisionChoice = "fp32"
 
 
 class Engine(Protocol):

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 
 import onnxruntime
 
-from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray
+from lexiseg.engines.engine import EngineDescription, EngineInputs, EngineOutput, FloatArray
 from lexiseg.engines.grid import foreground_probability, resize_scores
 from lexiseg.engines.model_file import FEATURES_NAME, ModelFile, network_inputs
 from lexiseg.engines.single_images import run_singly
@@ -72,6 +72,12 @@ class OnnxEngine:
     def probability(self, logits: FloatArray) -> FloatArray:
         """Return the probability of each foreground class; see `Engine.probability`."""
         return foreground_probability(logits)
+
+
+def load(inputs: EngineInputs) -> OnnxEngine:
+    """Load the engine, see `lexiseg.engines.registry`."""
+    assert inputs.file is not None
+    return OnnxEngine(inputs.file)
 
 
 def _session(file: ModelFile, threads: int) -> onnxruntime.InferenceSession:

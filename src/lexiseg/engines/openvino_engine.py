@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import openvino
 
-from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray, Precision, PrecisionChoice
+from lexiseg.engines.engine import (
+    EngineDescription,
+    EngineInputs,
+    EngineOutput,
+    FloatArray,
+    Precision,
+    PrecisionChoice,
+)
 from lexiseg.engines.grid import foreground_probability, resize_scores
 from lexiseg.engines.model_file import (
     ARCHIVE_WEIGHTS,
@@ -88,6 +95,12 @@ class OpenVinoEngine:
     def probability(self, logits: FloatArray) -> FloatArray:
         """Return the probability of each foreground class; see `Engine.probability`."""
         return foreground_probability(logits)
+
+
+def load(inputs: EngineInputs) -> OpenVinoEngine:
+    """Load the engine, see `lexiseg.engines.registry`."""
+    assert inputs.file is not None
+    return OpenVinoEngine(inputs.file, inputs.precision)
 
 
 def _read(core: Any, file: ModelFile) -> Any:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lexiseg.engines.engine import EngineDescription, EngineOutput, FloatArray
+from lexiseg.engines.engine import EngineDescription, EngineInputs, EngineOutput, FloatArray
 from lexiseg.engines.single_images import run_singly
 from lexiseg.errors import RunError, UsageError, WeightsError
 from lexiseg.models.batch_norm_folding import example_image, fold_batch_norms
@@ -92,6 +92,11 @@ class TorchEngine:
         """Return the probability of each foreground class; see `Engine.probability`."""
         scores = torch.from_numpy(logits)
         return (scores.sigmoid() if len(scores) == 1 else scores.softmax(dim=0)[1:]).numpy()
+
+
+def load(inputs: EngineInputs) -> TorchEngine:
+    """Load the engine, see `lexiseg.engines.registry`."""
+    return TorchEngine(inputs.run, inputs.device)
 
 
 def _load(run: Run) -> nn.Module:

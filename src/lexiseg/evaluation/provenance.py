@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lexiseg.data.sample import DatasetIndex, Sample, Split
+from lexiseg.engines.registry import engine_packages
 from lexiseg.evaluation.metrics_file import (
     EvaluatedData,
     EvaluatedManifest,
@@ -26,17 +27,8 @@ from lexiseg.evaluation.statistics import RESAMPLES
 from lexiseg.outputs.manifest import digest
 from lexiseg.runs.run import Run
 
-_PACKAGES = (
-    "lexiseg",
-    "torch",
-    "timm",
-    "onnxruntime",
-    "openvino",
-    "numpy",
-    "scipy",
-    "scikit-image",
-    "Pillow",
-)
+# Packages that compute, beside those of the engines.
+_PACKAGES = ("numpy", "scipy", "scikit-image", "Pillow")
 # Names of their modules, where they differ.
 #: Options of an evaluation that have a value in its command.
 _VALUES_OF_COMMAND = ("seed", "tolerance", "device", "engine", "precision")
@@ -152,10 +144,16 @@ def describe_execution(
         seconds=round(seconds, 1),
         engine=str(predictor.engine.description),
         model_file=_model_file(predictor.engine.description.file),
-        versions={"python": platform.python_version()}
-        | {name: version(name) for name in _PACKAGES if find_spec(_MODULES.get(name, name)) is not None},
+        versions=_versions(),
         machine=f"{platform.platform()}, {os.cpu_count()} CPUs",
     )
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of Python and of the installed packages that compute."""
+    names = dict.fromkeys(("lexiseg", *engine_packages(), *_PACKAGES))
+    found = {name: version(name) for name in names if find_spec(_MODULES.get(name, name)) is not None}
+    return {"python": platform.python_version()} | found
 
 
 def _model_file(path: Path | None) -> EvaluatedModelFile | None:

@@ -9,6 +9,7 @@ from typing import get_args
 from lexiseg.clinic.view import AS_STORED, View
 from lexiseg.engines.engine import EngineChoice, PrecisionChoice
 from lexiseg.engines.option_names import advice
+from lexiseg.engines.registry import engine_choices
 from lexiseg.errors import UsageError
 from lexiseg.runs.run import Run
 
@@ -23,8 +24,8 @@ class PredictionOptions:
 
     Attributes:
         device: "auto" (a GPU if there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
-        engine: What computes the network: "torch", "onnx" or "openvino"; "auto" chooses
-            (`lexiseg.engines.choice.load_engine`).
+        engine: What computes the network: the name of an engine (`lexiseg.engines.registry`), such as "onnx";
+            "auto" chooses (`lexiseg.engines.choice.load_engine`).
         precision: Type of the numbers that it computes with: "fp32"; "bf16", which needs the engine openvino;
             or "auto", which is bf16 where the engine is openvino and the processor has it.
         flip_average: Whether to average the answers to each image and to its mirror image (words are
@@ -53,7 +54,7 @@ class PredictionOptions:
     def __post_init__(self) -> None:
         check_spacing(self.spacing_mm)
         for name, value, known in (
-            ("engine", self.engine, get_args(EngineChoice)),
+            ("engine", self.engine, engine_choices()),
             ("precision", self.precision, get_args(PrecisionChoice)),
         ):
             if value not in known:

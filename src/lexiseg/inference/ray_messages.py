@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from lexiseg.clinic.facts import ImageFacts
 from lexiseg.clinic.view import View
 from lexiseg.engines.engine import EngineChoice, PrecisionChoice
+from lexiseg.engines.registry import engine_choices
 from lexiseg.errors import LexisegError, ResourceError
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.result import Prediction, RetrievedWord
@@ -39,6 +40,13 @@ class OptionsMessage(_Message):
     batch_size: int
     spacing_mm: tuple[float, float] | None
     view: View
+
+    @field_validator("engine")
+    @classmethod
+    def _known_engine(cls, value: EngineChoice) -> EngineChoice:
+        if value not in engine_choices():
+            raise ValueError(f"there is no engine {value!r}")
+        return value
 
 
 class PredictionMessage(_Message):

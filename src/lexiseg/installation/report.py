@@ -68,7 +68,7 @@ class EngineTest(Record):
         error: Why it gave no mask; None if it did.
     """
 
-    name: Literal["onnx", "torch", "openvino"]
+    name: str
     description: str | None
     load_seconds: float
     image_seconds: float | None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Literal, get_args
 
+from lexiseg.engines import registry
 from lexiseg.extras import is_installed
 from lexiseg.inference.options import PredictionOptions
 from lexiseg.inference.predictor import Predictor
@@ -12,25 +12,21 @@ from lexiseg.installation.expectation import expectation
 from lexiseg.installation.report import EngineTest, Finding
 from lexiseg.mask_overlap import region_dice
 
-_Name = Literal["onnx", "torch", "openvino"]
-
-#: Packages of the engines.
-_PACKAGES: dict[_Name, str] = {"onnx": "onnxruntime", "torch": "torch", "openvino": "openvino"}
-
 #: Least Dice of a mask with the stored one. Engines and processors differ in the last digits of a score.
 _LEAST_DICE = 0.999
 
 
 def engine_tests() -> tuple[EngineTest, ...]:
     """Let each installed engine predict a drawn chest image with a model that comes with Lexiseg."""
-    return tuple(_test_engine(name) for name in get_args(_Name) if is_installed(_PACKAGES[name]))
+    kinds = registry.base_installation_first()
+    return tuple(_test_engine(kind.name) for kind in kinds if is_installed(kind.package))
 
 
 def engine_findings(tests: tuple[EngineTest, ...]) -> list[Finding]:
     """Return engines that cannot predict, or predict something else."""
     findings = []
     for test in tests:
-        package = _PACKAGES[test.name]
+        package = registry.get(test.name).package
         if test.error is not None:
             findings.append(
                 Finding(
@@ -54,13 +50,13 @@ def engine_findings(tests: tuple[EngineTest, ...]) -> list[Finding]:
             Finding(
                 kind="problem",
                 text="No engine is installed, so nothing can be predicted.",
-                remedy="pip install onnxruntime",
+                remedy=f"pip install {registry.base_installation_first()[0].package}",
             )
         )
     return findings
 
 
-def _test_engine(name: _Name) -> EngineTest:
+def _test_engine(name: str) -> EngineTest:
     """Return the test of one engine."""
     started = time.monotonic()
     try:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator
 
 from lexiseg._version import __version__
-from lexiseg.engines.choice import ONNX_FILE, OPENVINO_FILE
+from lexiseg.engines.registry import ONNX_FILE, model_files
 from lexiseg.errors import DataError, RunError
 from lexiseg.inference.calibration import CALIBRATION_FILE
 from lexiseg.inference.training_images import TRAINING_IMAGES_FILE
@@ -47,8 +47,7 @@ SHARED_FILES = (
     CALIBRATION_FILE,
     TRAINING_IMAGES_FILE,
     CARD_FILE,
-    ONNX_FILE,
-    OPENVINO_FILE,
+    *model_files(),
 )
 
 #: Largest file of a bundle, in bytes.

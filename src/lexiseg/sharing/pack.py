@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from lexiseg.data.archives import BROKEN
-from lexiseg.engines.choice import ONNX_FILE
+from lexiseg.engines.registry import ONNX_FILE
 from lexiseg.errors import DataError
 from lexiseg.extras import load_module
 from lexiseg.files import atomic_folder, atomic_path

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
-from lexiseg.engines import choice, openvino_engine, threads
+from lexiseg.engines import choice, openvino_engine, registry, threads, torch_engine
 from lexiseg.engines.choice import load_engine
 from lexiseg.engines.onnx_engine import OnnxEngine
 from lexiseg.engines.openvino_engine import OpenVinoEngine
@@ -23,13 +24,24 @@ def shipped() -> Run:
     return Run.open("covid-xray")
 
 
+def rename_model_files(monkeypatch: pytest.MonkeyPatch, **names: str) -> None:
+    """Let engines look for model files of other names: `model_onnx="none.onnx"`."""
+    known = {name.replace("_", "."): other for name, other in names.items()}
+    kinds = (
+        replace(kind, files=tuple(known.get(file, file) for file in kind.files)) for kind in registry.ENGINES
+    )
+    monkeypatch.setattr(registry, "ENGINES", tuple(kinds))
+
+
 def test_the_model_file_decides(monkeypatch: pytest.MonkeyPatch, shipped: Run) -> None:
     assert load_engine(shipped).description.name == "onnx"
     assert load_engine(shipped, "torch").description.name == "torch"
-    monkeypatch.setattr(choice, "ONNX_FILE", "none.onnx")
+    rename_model_files(monkeypatch, model_onnx="none.onnx")
     assert load_engine(shipped).description.name == "torch"
     with refuses("LEX-RUN-873", "covid-xray holds no none.onnx", "lexiseg export covid-xray"):
         load_engine(shipped, "onnx")
+    with refuses("LEX-RUN-873", "covid-xray holds no none.onnx", "--to onnx"):
+        load_engine(shipped, "openvino")
     monkeypatch.setattr(choice, "is_installed", lambda package: False)
     with refuses("LEX-RUN-872", "lexiseg export covid-xray --to onnx", install_hint("train")):
         load_engine(shipped)
@@ -45,7 +57,7 @@ def test_of_two_files_that_of_openvino_is_taken_without_a_measurement(
     monkeypatch: pytest.MonkeyPatch, shipped: Run
 ) -> None:
     """An interrupted batch goes on, and shards join, only with the same engine."""
-    monkeypatch.setattr(choice, "OPENVINO_FILE", "model.onnx")
+    rename_model_files(monkeypatch, model_openvino="model.onnx")
     passes: list[str] = []
     for kind in (OnnxEngine, OpenVinoEngine):
         monkeypatch.setattr(kind, "run", lambda self, *images: passes.append("measured"))
@@ -68,7 +80,7 @@ def test_devices_and_precisions(shipped: Run) -> None:
 
 def test_the_device_auto(monkeypatch: pytest.MonkeyPatch, shipped: Run) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(choice, "_torch_engine", lambda run, device: asked.append(device))
+    monkeypatch.setattr(torch_engine, "load", lambda inputs: asked.append(inputs.device))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert load_engine(shipped, device="auto").description.name == "onnx"
     load_engine(shipped, "torch", device="auto")
@@ -88,6 +100,8 @@ def test_unknown_names_are_refused() -> None:
     options: Any = PredictionOptions
     with refuses("LEX-USE-874", "engine: expected one of auto, torch, onnx, openvino; got 'tensorrt'"):
         options(engine="tensorrt")
+    with refuses("LEX-USE-1960", "engine: expected one of torch, onnx, openvino; got 'tensorrt'"):
+        load_engine(Run.open("covid-xray"), "tensorrt")
     with refuses("LEX-USE-874", "precision: expected one of auto, fp32, bf16; got 'int8'."):
         options(precision="int8")
     with refuses("LEX-USE-874", "got 'bfloat16'. Write bf16."):
@@ -118,4 +132,4 @@ def test_a_model_file_of_other_weights_is_refused(shipped: Run, monkeypatch: pyt
     from lexiseg.engines.model_file import ModelFile
 
     with refuses("LEX-WEIGHTS-867", "other weights", "lexiseg export chest"):
-        ModelFile.open(shipped.path / choice.ONNX_FILE).check_run(file)  # type: ignore[arg-type]
+        ModelFile.open(shipped.path / registry.ONNX_FILE).check_run(file)  # type: ignore[arg-type]
