@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lexiseg.inference.options import PredictionOptions as PredictionOptions
     from lexiseg.inference.predictor import Predictor as Predictor
     from lexiseg.inference.result import Prediction as Prediction
+    from lexiseg.inference.shards import join_shards as join_shards
     from lexiseg.inference.targets import find_targets as find_targets
     from lexiseg.installation.check import check_installation as check_installation
     from lexiseg.refinement.refine import Refinement as Refinement
@@ -94,6 +95,7 @@ _HOMES = {
     "forecast_training": "lexiseg.training.forecast",
     "get_dataset": "lexiseg.data.public.dataset_import",
     "import_dataset": "lexiseg.data.public.dataset_import",
+    "join_shards": "lexiseg.inference.shards",
     "load_registry": "lexiseg.data.public.registry",
     "open_dataset": "lexiseg.data",
     "predict_to_files": "lexiseg.inference.batch",
