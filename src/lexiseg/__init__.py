@@ -42,7 +42,12 @@ if TYPE_CHECKING:
     from lexiseg.inference.options import PredictionOptions as PredictionOptions
     from lexiseg.inference.predictor import Predictor as Predictor
     from lexiseg.inference.result import Prediction as Prediction
+    from lexiseg.inference.shards import join_shards as join_shards
     from lexiseg.inference.targets import find_targets as find_targets
+    from lexiseg.inference.volumes.batch import VolumeSummary as VolumeSummary
+    from lexiseg.inference.volumes.batch import predict_volumes_to_files as predict_volumes_to_files
+    from lexiseg.inference.volumes.prediction import VolumePrediction as VolumePrediction
+    from lexiseg.inference.volumes.prediction import predict_volume as predict_volume
     from lexiseg.installation.check import check_installation as check_installation
     from lexiseg.refinement.refine import Refinement as Refinement
     from lexiseg.refinement.refine import refine as refine
@@ -73,6 +78,8 @@ _HOMES = {
     "Refinement": "lexiseg.refinement.refine",
     "Run": "lexiseg.runs.run",
     "View": "lexiseg.clinic.view",
+    "VolumePrediction": "lexiseg.inference.volumes.prediction",
+    "VolumeSummary": "lexiseg.inference.volumes.batch",
     "audit": "lexiseg.studies.audit",
     "calibrate": "lexiseg.evaluation.fit_calibration",
     "check_dataset": "lexiseg.data.check.dataset_check",
@@ -94,9 +101,12 @@ _HOMES = {
     "forecast_training": "lexiseg.training.forecast",
     "get_dataset": "lexiseg.data.public.dataset_import",
     "import_dataset": "lexiseg.data.public.dataset_import",
+    "join_shards": "lexiseg.inference.shards",
     "load_registry": "lexiseg.data.public.registry",
     "open_dataset": "lexiseg.data",
     "predict_to_files": "lexiseg.inference.batch",
+    "predict_volume": "lexiseg.inference.volumes.prediction",
+    "predict_volumes_to_files": "lexiseg.inference.volumes.batch",
     "refine": "lexiseg.refinement.refine",
     "refine_to_files": "lexiseg.refinement.write",
     "export_monai": "lexiseg.sharing.monai",

@@ -36,6 +36,7 @@ from lexiseg.systems.cotexnet.published_keys import to_published as published_co
 from lexiseg.systems.stpnet.paper_network import StpNet
 from lexiseg.systems.stpnet.published_keys import to_published as published_stpnet
 from lexiseg.words.vocabulary import load_vocabulary
+from volume_files import body, ct_series, nifti, stored
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +119,10 @@ class Shelf:
                     shutil.copy(picture, target / f"{stem}-{number}.png")
             case [picture] if picture.endswith(".png"):
                 shutil.copy(self.pictures[0], target)
+            case ["scan.nii.gz"]:
+                nifti(target, *stored(body(), (0, 1, 2), (1, 1, 1)))
+            case ["ct"]:
+                ct_series(target)
             case ["runs", _]:
                 shutil.copytree(self.run, target)
             case ["runs", _, "val" | "test"]:

@@ -16,7 +16,7 @@ def join(
     shared: Shared = False,
 ) -> None:
     """Join the results of all shards of a large job to one predictions.jsonl."""
-    from lexiseg.inference.shards import join_shards
+    from lexiseg import join_shards
 
     joined = join_shards(out)
     show_result(

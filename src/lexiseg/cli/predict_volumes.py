@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lexiseg.cli.common_options import progress_bar, say, warn
@@ -21,7 +20,7 @@ def predict_volumes(job: PredictJob) -> VolumeSummary:
     Raises:
         KeyboardInterrupt: A person stopped it; the message says how it goes on.
     """
-    from lexiseg.inference.volumes.batch import predict_volumes_to_files
+    from lexiseg import predict_volumes_to_files
 
     if job.request.spacing_mm is not None:
         warn(
@@ -31,7 +30,7 @@ def predict_volumes(job: PredictJob) -> VolumeSummary:
     with progress_bar() as progress:
         task = progress.add_task("predicting volumes", total=len(job.inputs.volumes))
 
-        def show(path: Path, result: object) -> None:
+        def show(label: str, result: object) -> None:
             progress.advance(task)
             if isinstance(result, LexisegError):
                 warn(f"Skipped: {job.named(str(result))}")
@@ -41,12 +40,12 @@ def predict_volumes(job: PredictJob) -> VolumeSummary:
                 job.predictor,
                 job.inputs.volumes,
                 job.place,
-                formats=job.request.formats,
+                writers=job.request.formats,
                 axis=job.request.axis.value,
                 smooth=job.request.smooth_slices,
                 keep_job=bool(job.inputs.images),
                 on_result=show,
-                on_resumed=lambda path: progress.advance(task),
+                on_resumed=lambda label: progress.advance(task),
             )
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(
@@ -81,8 +80,8 @@ def say_volumes(summary: VolumeSummary, *, results: str | None, named: Callable[
     )
     for sentence, count in summary.assumptions:
         say(f"{sentence} ({counted(count, 'volume')})")
-    for path, name, reason in summary.refused:
-        warn(f"The {name} of {named(str(path))} is not written: {reason}")
+    for volume, name, reason in summary.refused:
+        warn(f"The {name} of {named(volume)} is not written: {reason}")
 
 
 def volume_failure(summary: VolumeSummary, results: str) -> PartialFailureError | None:

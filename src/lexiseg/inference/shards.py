@@ -22,7 +22,7 @@ from lexiseg.inference.target_list import SHARD_FOLDER, Shard, TargetList
 from lexiseg.inference.writers.base import Batch, PredictedImage, Target, Writer
 from lexiseg.json_records import FileRecord, read_record, record_text
 from lexiseg.outputs.output_folder import owned_folder
-from lexiseg.printable import counted, printable_json
+from lexiseg.printable import brief, counted, printable_json
 from lexiseg.structured_text import UnusableTextError, parse_json
 
 #: Name of the file in the folder of a shard.
@@ -150,6 +150,15 @@ class JoinedShards:
     failed: int
     results: Path
 
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            counted(self.shards, "shard"),
+            counted(self.images, "image"),
+            f"{self.failed} failed",
+            str(self.results),
+        )
+
 
 def join_shards(out: str | Path) -> JoinedShards:
     """Join the results of all shards in a folder to `OUT/predictions.jsonl`; their other files stay.
@@ -158,12 +167,20 @@ def join_shards(out: str | Path) -> JoinedShards:
     that they name are those in the folders of the shards.
 
     Args:
-        out: The folder that holds the folders of the shards.
+        out: The folder that holds the folders of the shards: the --out of `lexiseg predict --shard`.
+
+    Returns:
+        Counts, and the file with the lines of all shards.
 
     Raises:
         DataError: A shard is missing, not finished or damaged, or shards are of different jobs or images.
         UsageError: Another process writes to the folder, or it is at a URL.
         DiskError: There is no space or no permission.
+
+    Examples:
+        >>> import lexiseg
+        >>> lexiseg.join_shards("results")  # doctest: +SKIP
+        JoinedShards(16 shards, 100,000 images, 2 failed, results/predictions.jsonl)
     """
     if is_url(str(out)):
         raise UsageError(

@@ -452,7 +452,7 @@ class TestAnotherEngine:
         predict_volumes_to_files(predictor, targets, out)
         before = files(out)
         with refuses("LEX-USE-870", "onnx"):
-            predict_volumes_to_files(predictor, targets, out, formats=("nifti", "card"))
+            predict_volumes_to_files(predictor, targets, out, writers=("nifti", "card"))
         assert files(out) == before
 
 

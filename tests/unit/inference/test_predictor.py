@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+import lexiseg
 from lexiseg.data.readers import read_image
 from lexiseg.errors import DataError, RunError, UsageError
 from lexiseg.inference.options import BATCH_SIZE, PredictionOptions
@@ -51,8 +52,9 @@ def test_norms_are_folded(predictor: Predictor) -> None:
 
 def test_nothing_but_an_image_and_its_spacing_goes_in() -> None:
     assert list(inspect.signature(Predictor.predict).parameters) == ["self", "image", "spacing_mm"]
-    for method in (Predictor.predict_arrays, Predictor.predict_paths, Predictor.__init__):
-        names = inspect.signature(method).parameters
+    of_volumes = (lexiseg.predict_volume, lexiseg.predict_volumes_to_files)
+    for given in (Predictor.predict_arrays, Predictor.predict_paths, Predictor.__init__, *of_volumes):
+        names = inspect.signature(given).parameters
         assert not {"text", "words", "report", "mask", "description"} & names.keys()
 
 

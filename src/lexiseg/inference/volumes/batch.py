@@ -19,12 +19,14 @@ from lexiseg.inference.predictor import Predictor
 from lexiseg.inference.volumes.nifti_writer import NiftiVolumeWriter
 from lexiseg.inference.volumes.prediction import VolumePrediction, of_volumes, predict_volume
 from lexiseg.inference.volumes.targets import VolumeTarget
+from lexiseg.inference.volumes.volume_inputs import all_volumes
 from lexiseg.inference.volumes.volume_job import VOLUME_JOB_FILE, FinishedVolumes, VolumeJob
 from lexiseg.inference.volumes.volume_lines import VolumeLines
 from lexiseg.inference.volumes.volume_summary import VolumeCounts, VolumeSummary
 from lexiseg.inference.volumes.volume_writer import PredictedVolume, VolumeWriter
 from lexiseg.inference.volumes.volumes_file import PARTIAL_VOLUMES_FILE, VOLUMES_FILE, VolumeRecord
 from lexiseg.inference.volumes.writers import VOLUME_WRITERS
+from lexiseg.inference.writers.registry import check_formats
 from lexiseg.json_records import record_text
 from lexiseg.outputs.output_folder import OutputFolder, owned_folder
 
@@ -40,16 +42,16 @@ _IMAGES_ONLY = (
 
 def predict_volumes_to_files(
     predictor: Predictor,
-    targets: Sequence[VolumeTarget],
+    inputs: Sequence[str | Path | VolumeTarget],
     out: str | Path,
     *,
-    formats: Sequence[str] = (NiftiVolumeWriter.name,),
+    writers: Sequence[str] = (NiftiVolumeWriter.name,),
     axis: AxisName = "auto",
     smooth: bool = False,
     keep_job: bool = False,
-    on_result: Callable[[Path, VolumePrediction | LexisegError], None] | None = None,
+    on_result: Callable[[str, VolumePrediction | LexisegError], None] | None = None,
     on_slice: Callable[[], None] | None = None,
-    on_resumed: Callable[[Path], None] | None = None,
+    on_resumed: Callable[[str], None] | None = None,
 ) -> VolumeSummary:
     """Segment volumes and write the predictions, one volume at a time.
 
@@ -62,16 +64,19 @@ def predict_volumes_to_files(
     Args:
         predictor: A loaded run; its options hold the window and the batch size. The size of a pixel in them
             has no effect.
-        targets: From `find_volumes`.
+        inputs: Volume files, folders and quoted glob patterns; a folder holds any number of volume files and
+            DICOM series, also in its subfolders. Images in it are left out; `predict_to_files` predicts them.
+            Targets of `find_volumes` are taken too, also together with paths.
         out: Output folder, created if needed.
-        formats: Output formats: "nifti" (also named "mask"), "overlay" and "card"; for DICOM series also
-            "seg", "labelmap", "sr", "sc" and "gsps". Others are those of single images; they are noted as not
-            written.
-        axis: The slices (`lexiseg.clinic.volume_geometry.chosen_axis`).
+        writers: Output formats by their names: "nifti" (also named "mask"), "overlay" and "card"; for DICOM
+            series also "seg", "labelmap", "sr", "sc" and "gsps". Others are those of single images; they are
+            noted as not written.
+        axis: The slices: "auto", "axial", "coronal", "sagittal", or a voxel axis "i", "j" or "k"
+            (`lexiseg.clinic.volume_geometry.chosen_axis`).
         smooth: Whether to average each probability with those of the neighbouring slices.
         keep_job: Whether the same batch also goes on after its end, until `end_volume_job` is called: for a
             command with other work after the volumes, which may be interrupted.
-        on_result: Called after each volume that is predicted, for progress.
+        on_result: Called after each volume that is predicted, with what results call it, for progress.
         on_slice: Called after each slice, for progress.
         on_resumed: Called for each volume that an interrupted batch had finished.
 
@@ -79,19 +84,28 @@ def predict_volumes_to_files(
         Counts, and the failures with their reasons.
 
     Raises:
-        DataError: `out` holds files of another origin, or changed ones, which this batch would replace.
-        UsageError: Another process writes to `out`, there is no such axis, a package is missing, or a format
-            needs another engine.
+        DataError: A path names no volume, two volumes would write the same files, or `out` holds files of
+            another origin, or changed ones, which this batch would replace.
+        UsageError: A path is a URL, a format is unknown or needs another engine, another process writes to
+            `out`, there is no such axis, or a package is missing.
         DiskError: There is no space or no permission; nothing half-written is left.
+
+    Examples:
+        >>> import lexiseg
+        >>> predictor = lexiseg.load("runs/ct")  # doctest: +SKIP
+        >>> lexiseg.predict_volumes_to_files(predictor, ["scans", "a.nii.gz"], "out")  # doctest: +SKIP
+        VolumeSummary(12 volumes, 960 slices, 2 flagged, 0 failed, out/volumes.jsonl)
     """
     out, predictor = Path(out), of_volumes(predictor)
-    names, writers = _names(formats), volume_writers(formats)
-    for writer in writers:
+    check_formats(writers)
+    targets = all_volumes(inputs, out, predictor.options.view)
+    names, chosen = _names(writers), volume_writers(writers)
+    for writer in chosen:
         writer.check(predictor)
     batch = _Batch(
         predictor=predictor,
         job=VolumeJob(slices=BatchJob.of(predictor, tuple(names)), axis=axis, smooth=smooth),
-        writers=tuple(writers),
+        writers=tuple(chosen),
         images_only=tuple(name for name in names if name not in {kind.name for kind in VOLUME_WRITERS}),
         on_slice=on_slice,
     )
@@ -104,18 +118,18 @@ def predict_volumes_to_files(
                 earlier = lines.finished(target.name)
                 if earlier is not None and finished.holds(target, earlier):
                     lines.keep(target.name)
-                    counts.add(target.path, earlier, resumed=True)
+                    counts.add(earlier, resumed=True)
                     if on_resumed is not None:
-                        on_resumed(target.path)
+                        on_resumed(target.label)
                     continue
                 result, record = batch.written(target, folder)
                 lines.write(record)
                 if isinstance(record, VolumeRecord):
-                    counts.add(target.path, record, resumed=False)
+                    counts.add(record, resumed=False)
                 else:
-                    counts.failed.append((target.path, record.error))
+                    counts.failed.append((target.label, record.error))
                 if on_result is not None:
-                    on_result(target.path, result)
+                    on_result(target.label, result)
     return counts.summary(out / VOLUMES_FILE)
 
 
@@ -203,7 +217,7 @@ def volume_writers(formats: Sequence[str]) -> list[VolumeWriter]:
     """Return the writers of the formats that volumes have, in the order in which they write.
 
     Args:
-        formats: As for `predict_volumes_to_files`.
+        formats: The `writers` of `predict_volumes_to_files`.
     """
     names = _names(formats)
     return [kind() for kind in VOLUME_WRITERS if kind.name in names]

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,12 @@ from lexiseg.inference.read_ahead import read_ahead
 from lexiseg.inference.result import Prediction, RetrievedWord
 from lexiseg.inference.review import share_of_agreement
 from lexiseg.inference.volumes.smoothing import smoothed_labels
+from lexiseg.inference.volumes.targets import VolumeTarget
+from lexiseg.inference.volumes.volume_inputs import one_volume
 from lexiseg.inference.volumes.words import VolumeWords
 from lexiseg.inference.word_sides import reasons_of_other_side
+from lexiseg.printable import brief, counted
+from lexiseg.runs.run import Run
 from lexiseg.words.description import Description
 
 #: Why the expected Dice of a volume is unknown, where its slices have one.
@@ -124,6 +129,16 @@ class VolumePrediction:
     other_side_reasons: tuple[str, ...]
     engine: str | None
 
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            " x ".join(map(str, self.labels.shape)),
+            counted(len(self.slices), f"{self.plane} slice"),
+            *(f"{name} {counted(count, 'voxel')}" for name, count in self.voxels.items()),
+            counted(len(self.words), "word"),
+            "flagged" if self.flagged else "not flagged",
+        )
+
     @property
     def no_expected_dice(self) -> str:
         """Why the expected Dice of the volume is unknown; slices may have their own."""
@@ -132,8 +147,8 @@ class VolumePrediction:
 
 
 def predict_volume(
-    predictor: Predictor,
-    volume: Volume,
+    predictor: Predictor | Run | str | Path,
+    volume: str | Path | VolumeTarget | Volume,
     *,
     axis: AxisName = "auto",
     smooth: bool = False,
@@ -145,17 +160,51 @@ def predict_volume(
     the whole volume are kept, one byte per voxel, and the slice that pictures show.
 
     Args:
-        predictor: A loaded run; the size of a pixel in its options has no effect (`of_volumes`).
-        volume: The volume.
-        axis: The slices: along which axis (`chosen_axis`).
+        predictor: A loaded run, or a run folder or the name of a run, which is loaded with the default
+            options. The window is that of its options; the size of a pixel in them has no effect.
+        volume: A NIfTI, MetaImage or NRRD file, a DICOM file of several frames, or a folder with one volume,
+            such as one DICOM series, also in its subfolders. Images beside it are left out. A target of
+            `find_volumes` and an opened volume are taken too.
+        axis: The slices: "auto", "axial", "coronal", "sagittal", or a voxel axis "i", "j" or "k"
+            (`lexiseg.clinic.volume_geometry.chosen_axis`).
         smooth: Whether to average each probability with those of the neighbouring slices.
         on_slice: Called after each slice, for progress.
 
+    Returns:
+        The labels, `(I, J, K)` uint8 on the voxel grid of the volume, with the words, the volumes in mm3, and
+        the result of each slice.
+
     Raises:
-        DataError: A slice cannot be read, or the volume does not state where the planes of the body are.
-        UsageError: There is no such axis.
+        DataError: The path names no volume or several, a slice cannot be read, or the volume does not state
+            where the planes of the body are.
+        UsageError: There is no such axis, the path is a URL, or a package that reads the volume is missing.
+        RunError: The run cannot be loaded; also a `WeightsError`.
+
+    Examples:
+        >>> import lexiseg
+        >>> found = lexiseg.predict_volume("runs/ct", "scan.nii.gz", axis="axial")  # doctest: +SKIP
+        >>> found.labels.shape, found.volume_mm3  # doctest: +SKIP
+        ((512, 512, 120), {'lesion': 5120.5})
     """
-    predictor, grid = of_volumes(predictor), volume.grid
+    if isinstance(predictor, Run | str | Path):
+        predictor = Predictor(predictor)
+    if isinstance(volume, str | Path):
+        volume = one_volume(volume, predictor.options.view)
+    if isinstance(volume, VolumeTarget):
+        volume = volume.open(predictor.options.view)
+    return _predicted(of_volumes(predictor), volume, axis=axis, smooth=smooth, on_slice=on_slice)
+
+
+def _predicted(
+    predictor: Predictor,
+    volume: Volume,
+    *,
+    axis: AxisName,
+    smooth: bool,
+    on_slice: Callable[[], None] | None,
+) -> VolumePrediction:
+    """Segment an opened volume; see `predict_volume`."""
+    grid = volume.grid
     along = chosen_axis(grid, axis, volume.acquired_axis, volume=volume.path)
     slices = volume.slices(along)
     labels = np.zeros(grid.shape, np.uint8, order="F")

@@ -85,10 +85,12 @@ class FoundVolumes:
     Attributes:
         targets: The volumes.
         files: Resolved paths of the files that belong to them; they are no images of their own.
+        without_volume: The files, folders and glob patterns that name no volume.
     """
 
     targets: tuple[VolumeTarget, ...]
     files: frozenset[Path]
+    without_volume: tuple[Path, ...] = ()
 
 
 def find_volumes(
@@ -119,13 +121,18 @@ def find_volumes(
     written = [] if out is None else [Path(out).resolve() / name for name in image_folders()]
     earlier = EarlierOutputs()
     targets: list[VolumeTarget] = []
+    without_volume: list[Path] = []
     seen: set[Path] = set()
     for pattern in map(Path, patterns):
         dicom: list[Target] = []
-        for target in expand(pattern, _may_belong):
+        before, is_named_again = len(targets), False
+        for target in expand(pattern, may_belong):
             real = target.image.resolve()
             is_file = is_volume_file(target.image)
-            if real in seen or not (is_file or _may_belong(target.image)):
+            if real in seen:
+                is_named_again = True
+                continue
+            if not (is_file or may_belong(target.image)):
                 continue
             if any(real.is_relative_to(folder) for folder in written):
                 continue
@@ -142,9 +149,11 @@ def find_volumes(
             found = _series(pattern, dicom, read_headers)
             seen.update(header.path.resolve() for target in found for header in target.slices)
             targets += [replace(one, source=source_of(one.path, pattern, labels)) for one in found]
+        if len(targets) == before and not is_named_again:
+            without_volume.append(pattern)
     if not same_names:
-        _check_names(targets)
-    return FoundVolumes(targets=tuple(targets), files=frozenset(seen))
+        check_names(targets)
+    return FoundVolumes(targets=tuple(targets), files=frozenset(seen), without_volume=tuple(without_volume))
 
 
 def check_apart(volumes: Sequence[VolumeTarget], images: Iterable[Target]) -> None:
@@ -166,8 +175,12 @@ def check_apart(volumes: Sequence[VolumeTarget], images: Iterable[Target]) -> No
             )
 
 
-def _may_belong(file: str | Path) -> bool:
-    """Return whether a file may be a volume or a slice of one; pictures are known by their endings."""
+def may_belong(file: str | Path) -> bool:
+    """Return whether a file may be a volume or a slice of one; pictures are known by their endings.
+
+    Args:
+        file: Its path.
+    """
     # Pictures, which may be many, are known without an object for each path.
     if os.path.splitext(file)[1].lower() in _PICTURES:
         return False
@@ -215,7 +228,12 @@ def _series(
     return found
 
 
-def _check_names(targets: Sequence[VolumeTarget]) -> None:
+def check_names(targets: Iterable[VolumeTarget]) -> None:
+    """Refuse volumes that would write the same files.
+
+    Raises:
+        DataError: Two volumes have the same name.
+    """
     by_name: dict[Path, VolumeTarget] = {}
     for target in targets:
         other = by_name.setdefault(target.name, target)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lexiseg.inference.volumes.volumes_file import VolumeRecord
+from lexiseg.printable import brief, counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,8 @@ class VolumeSummary:
         done: Number of volumes segmented.
         slices: Number of their slices.
         flagged: Number of volumes that a person should look at.
-        failed: Volumes that could not be predicted, with the reason.
+        failed: Volumes that could not be predicted, with the reason. Volumes are called as in the results: by
+            the path of their file or folder, or an archive and a folder in it.
         refused: Outputs that were not written although their volume was segmented: volume, format and reason.
         assumptions: What was assumed, a sentence per kind, with the number of volumes.
         planes: Which slices were predicted, such as "axial (k)", with the number of volumes.
@@ -28,12 +30,22 @@ class VolumeSummary:
     done: int
     slices: int
     flagged: int
-    failed: tuple[tuple[Path, str], ...]
-    refused: tuple[tuple[Path, str, str], ...]
+    failed: tuple[tuple[str, str], ...]
+    refused: tuple[tuple[str, str, str], ...]
     assumptions: tuple[tuple[str, int], ...]
     planes: tuple[tuple[str, int], ...]
     results: Path
     resumed: int = 0
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            counted(self.done, "volume"),
+            counted(self.slices, "slice"),
+            f"{self.flagged} flagged",
+            f"{len(self.failed)} failed",
+            str(self.results),
+        )
 
 
 @dataclass
@@ -44,16 +56,15 @@ class VolumeCounts:
     slices: int = 0
     flagged: int = 0
     resumed: int = 0
-    failed: list[tuple[Path, str]] = field(default_factory=list)
-    refused: list[tuple[Path, str, str]] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[tuple[str, str, str]] = field(default_factory=list)
     assumptions: Counter[str] = field(default_factory=Counter)
     planes: Counter[str] = field(default_factory=Counter)
 
-    def add(self, path: Path, record: VolumeRecord, *, resumed: bool) -> None:
+    def add(self, record: VolumeRecord, *, resumed: bool) -> None:
         """Count a volume by its line.
 
         Args:
-            path: The volume.
             record: Its line.
             resumed: Whether an interrupted command had finished it.
         """
@@ -63,7 +74,7 @@ class VolumeCounts:
         self.flagged += record.flagged
         self.assumptions.update(record.assumptions)
         self.planes[f"{record.plane} ({record.axis})"] += 1
-        self.refused.extend((path, name, reason) for name, reason in record.not_written.items())
+        self.refused.extend((record.image, name, reason) for name, reason in record.not_written.items())
 
     def summary(self, results: Path) -> VolumeSummary:
         """Return the counts of a finished batch.

@@ -148,7 +148,7 @@ def _bytes_below(folder: Path) -> int:
 def _predict(
     inputs: JobInputs, job: Job, predictor: ServedPredictor, out: Path, watch: _Watch, progress: JobProgress
 ) -> None:
-    def ended(image: str | Path, result: Prediction | VolumePrediction | LexisegError) -> None:
+    def ended(image: str, result: Prediction | VolumePrediction | LexisegError) -> None:
         progress.ended(result)
         watch.look()
 
@@ -164,7 +164,7 @@ def _predict(
             predictor,
             inputs.volumes,
             out,
-            formats=settings.formats,
+            writers=settings.formats,
             axis=settings.axis,
             smooth=settings.smooth_slices,
             on_result=ended,

@@ -1,0 +1,141 @@
+"""The volumes that callers name by paths: one volume at a path, or all volumes at several paths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lexiseg.clinic.detection import require_dicom
+from lexiseg.clinic.view import View
+from lexiseg.data.archives import is_archive
+from lexiseg.data.volumes.volume_names import VOLUME_SUFFIXES, is_volume_file
+from lexiseg.errors import DataError, UsageError
+from lexiseg.inference.file_systems import is_url, shown_url
+from lexiseg.inference.targets import expand
+from lexiseg.inference.volumes.targets import VolumeTarget, check_names, find_volumes, may_belong
+from lexiseg.printable import counted
+
+#: How many of several volumes a message names.
+_NAMED = 5
+
+
+def one_volume(path: str | Path, view: View) -> VolumeTarget:
+    """Return the only volume at a path.
+
+    Args:
+        path: A volume file, a DICOM file of several frames, or a folder with one volume.
+        view: The view of the predictor; a frame in it makes DICOM files images.
+
+    Raises:
+        DataError: There is nothing, no volume, or more than one.
+        UsageError: It is a URL, or a package is missing.
+    """
+    _refuse_url(path)
+    place = Path(path)
+    if not place.exists():
+        raise _nothing(place)
+    found = find_volumes([place], with_dicom=view.frame is None, same_names=True).targets
+    if not found:
+        raise _no_volume(place, view)
+    if len(found) > 1:
+        raise DataError(
+            f"{place} holds {len(found):,} volumes, and predict_volume takes one: "
+            f"{'; '.join(map(_shown, found[:_NAMED]))}{'; and others' if len(found) > _NAMED else ''}. Give "
+            "a path that holds one of them alone, or one of the targets of "
+            "lexiseg.inference.volumes.targets.find_volumes, or predict all of them with "
+            "lexiseg.predict_volumes_to_files.",
+            code="LEX-DATA-1907",
+        )
+    return found[0]
+
+
+def all_volumes(
+    inputs: Sequence[str | Path | VolumeTarget], out: Path, view: View
+) -> tuple[VolumeTarget, ...]:
+    """Return the volumes that inputs name; each input names one at least.
+
+    Args:
+        inputs: Files, folders and glob patterns; and targets, which come first.
+        out: The output folder, whose results are left out.
+        view: The view of the predictor; a frame in it makes DICOM files images.
+
+    Raises:
+        DataError: A path names no volume, or two volumes would write the same files.
+        UsageError: A path is a URL, `inputs` is a single text, or a package is missing.
+    """
+    if isinstance(inputs, str | Path):
+        raise UsageError(
+            f"Expected a list of paths, got the single path {str(inputs)!r}. Put it into a list.",
+            code="LEX-USE-1908",
+        )
+    given = tuple(one for one in inputs if isinstance(one, VolumeTarget))
+    paths = [one for one in inputs if not isinstance(one, VolumeTarget)]
+    for path in paths:
+        _refuse_url(path)
+    found = find_volumes(paths, out=out, with_dicom=view.frame is None)
+    for pattern in found.without_volume:
+        exists = pattern.exists() or next(expand(pattern, lambda file: True), None) is not None
+        raise _no_volume(pattern, view) if exists else _nothing(pattern)
+    targets = (*given, *found.targets)
+    check_names(targets)
+    return targets
+
+
+def _shown(target: VolumeTarget) -> str:
+    """Return a volume as a message names it, such as "ct (series 3, 120 slices)"."""
+    if not target.slices:
+        return str(target.path)
+    number = target.slices[0].series_number
+    series = "" if number is None else f"series {number}, "
+    return f"{target.path} ({series}{counted(len(target.slices), 'slice')})"
+
+
+def _refuse_url(path: str | Path) -> None:
+    if is_url(str(path)):
+        raise UsageError(
+            f"{shown_url(str(path))} is a URL, and volumes are read from this computer only. Download the "
+            "volume, and give the path of the copy.",
+            code="LEX-USE-1909",
+        )
+
+
+def _nothing(place: Path) -> DataError:
+    return DataError(
+        f"There is no file or folder {place}. Expected a volume file or a folder with a DICOM series; check "
+        "the path.",
+        code="LEX-DATA-1905",
+    )
+
+
+def _no_volume(place: Path, view: View) -> DataError:
+    """Return the error of a path at which there is no volume.
+
+    Raises:
+        UsageError: There are DICOM files, and the package that reads them is missing.
+    """
+    dicom = _first_dicom_file(place)
+    if dicom is not None and view.frame is None:
+        require_dicom(dicom)
+    if dicom is not None and view.frame is not None:
+        advice = (
+            f"The view of the predictor chooses frame {view.frame} of DICOM files, so they are images: load "
+            "the run without a frame."
+        )
+    elif is_archive(place):
+        advice = "This is an archive: unpack it, and give the folder."
+    else:
+        advice = (
+            "A DICOM file of one frame is a slice: give the folder of its series. Images are predicted by "
+            "the method predict of the predictor. In a folder, results of earlier predictions are left out."
+        )
+    return DataError(
+        f"No volume found at {place}. Expected a volume file ({', '.join(VOLUME_SUFFIXES)}), a folder with a "
+        f"DICOM series of CT, MR, PT or NM, or a DICOM file of several frames of them. {advice}",
+        code="LEX-DATA-1906",
+    )
+
+
+def _first_dicom_file(place: Path) -> Path | None:
+    """Return a file of a path that may be a DICOM file; None without one."""
+    files = (target.image for target in expand(place, may_belong))
+    return next((file for file in files if may_belong(file) and not is_volume_file(file)), None)
