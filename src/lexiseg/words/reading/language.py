@@ -39,6 +39,14 @@ class Language(VocabularyData):
         clean: Words that say of a region, without any other word, that it has no lesion ("clear").
         units: A number before a unit is a measurement, not a count.
         labels: A number after one of them is a name, not a count ("grade 2").
+        plurals: Endings of plurals, and those of their singulars ("ies": "y").
+        definite: Words before a lesion that the report has named ("the").
+        in_places: Words before a place ("in").
+        chooses: Words after a lesion, beside `in_places`, that say which one is meant ("of").
+        describes: Words between a lesion and what it looks like or lies in: "area with opacity".
+        same: Word groups before another name of the lesion that is spoken of ("it is").
+        additional: Words before a lesion that the report has not named ("another").
+        properties: Words after a lesion for what is said of it, beside the factors ("polyp size").
     """
 
     name: str
@@ -57,6 +65,14 @@ class Language(VocabularyData):
     clean: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    plurals: dict[str, str] = Field(default_factory=dict)
+    definite: tuple[str, ...] = ()
+    in_places: tuple[str, ...] = ()
+    chooses: tuple[str, ...] = ()
+    describes: tuple[str, ...] = ()
+    same: tuple[str, ...] = ()
+    additional: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
 
     @cached_property
     def common_words(self) -> tuple[str, ...]:

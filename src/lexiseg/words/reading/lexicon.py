@@ -11,8 +11,8 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from lexiseg.words.description import Repair
-from lexiseg.words.grammar import ChoiceRule
-from lexiseg.words.reading.language import COMMONEST, load_language
+from lexiseg.words.grammar import ChoiceRule, CountRule, SubsetRule
+from lexiseg.words.reading.language import COMMONEST, Language, load_language
 from lexiseg.words.text import PIECE, split_pieces
 from lexiseg.words.vocabulary import Vocabulary
 
@@ -119,6 +119,11 @@ class Lexicon:
         self.compounds = frozenset(pair for pair in pairwise(keyword) if nouns.issuperset(pair))
         #: Words that end a mention.
         self.nouns = frozenset(nouns)
+        #: Words for places, such as "upper", "left" and "both".
+        self.places = _place_words(vocabulary)
+        #: Names of what is said of a lesion, such as "size".
+        self.properties = _property_names(vocabulary, self.language) - nouns - rule_words - fixed
+        self.adjectives = frozenset(" ".join(keywords).split())  #: "round", "small"
         #: Words without meaning for any factor.
         skipped_groups = {
             " ".join(group) for group, (words, _) in self._groups.items() if words == (" ".join(group),)
@@ -159,6 +164,23 @@ class Lexicon:
     def word(self, spelling: str) -> str:
         """Return the word of a correct spelling: itself, its singular, or the word it is a synonym of."""
         return self._exact[spelling]
+
+    def is_plural(self, token: Token) -> bool:
+        """Return whether a word is written as a plural: "opacities", if "opacity" is a word.
+
+        Words that were written together are a plural if one of them is.
+        """
+        return any(map(self._is_plural, (token.meant or token.found).lower().split()))
+
+    def _is_plural(self, spelling: str) -> bool:
+        if self._exact.get(spelling) == spelling:
+            return False
+        singulars = {
+            spelling.removesuffix(ending) + single
+            for ending, single in self.language.plurals.items()
+            if spelling.endswith(ending)
+        }
+        return any(word in self._exact or word in self.language.all_words for word in singulars)
 
     def tokens(self, sentence: str) -> tuple[Token, ...]:
         """Read a sentence as words, also split, joined or misspelled ones."""
@@ -273,6 +295,21 @@ class Lexicon:
         for end in range(2, len(letters) + 1):
             if letters[:end] in self._glued:
                 yield from ((letters[:end], *rest) for rest in self._cut(letters[end:]))
+
+
+def _place_words(vocabulary: Vocabulary) -> frozenset[str]:
+    """Return the words of the grammar that say where a lesion is."""
+    grammar = vocabulary.grammar
+    rules = [factor.read for factor in vocabulary.factors if isinstance(factor.read, SubsetRule)]
+    words = frozenset((*grammar.expand, *grammar.every_region))
+    return words.union(*(rule.keywords_read for rule in rules))
+
+
+def _property_names(vocabulary: Vocabulary, language: Language) -> frozenset[str]:
+    """Return the names and titles of the factors that do not count, and the properties of the language."""
+    factors = [factor for factor in vocabulary.factors if not isinstance(factor.read, CountRule)]
+    names = {name.lower() for factor in factors for name in (factor.name, factor.title)}
+    return frozenset(names.union(language.properties))
 
 
 def text_of(tokens: Sequence[Token]) -> str:

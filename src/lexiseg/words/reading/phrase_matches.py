@@ -75,7 +75,7 @@ def match_count(rule: CountRule, tokens: Sequence[Token], grammar: Grammar, lexi
         return matches[0]
     if len(matches) > 1:
         return PhraseMatch(tokens=several, problem=f"{said} may count the same or different ones")
-    others = other_nouns(rule, tokens, grammar, lexicon, counted=spans[0])
+    others = other_nouns(rule, tokens, grammar, lexicon, counted=spans[0], said=tokens)
     if others:
         problem = f"'{text_of(others)}' may not be counted in {said}"
         return PhraseMatch(tokens=[*several, *others], problem=problem)

@@ -161,7 +161,7 @@ class _ReportReader:
         about = [self._match(text, clause.tokens, complete=False)[0] for clause in withdrawn]
         complete = not any(self._regions.mentioned(matches) for matches in about)
         matches, problems = self._match(text, certain, complete=complete)
-        self._withdraw(matches, withdrawn, about)
+        self._withdraw(matches, withdrawn, about, certain)
         unread = {token.found: token for token in tokens if token.word is None}
         reasons = dict.fromkeys(clause.reason for clause in withdrawn)
         lost = [*(_why_unread(token) for token in unread.values()), *reasons]
@@ -197,17 +197,20 @@ class _ReportReader:
         matches: dict[str, PhraseMatch],
         clauses: Sequence[Clause],
         about: Sequence[Mapping[str, PhraseMatch]],
+        certain: Sequence[Token],
     ) -> None:
         """Make the factors unknown that a clause without a certain statement also speaks of."""
         for clause, spoken_of in zip(clauses, about, strict=True):
             lesion = any(token.word in self._lexicon.nouns for token in clause.words)
             for name, match in matches.items():
                 spoken = bool(spoken_of[name].tokens) or (lesion and self._regions.is_empty(name, match))
-                spoken = spoken or self._names_uncounted(name, clause, match)
+                spoken = spoken or self._names_uncounted(name, clause, match, certain)
                 if match.index != UNKNOWN and spoken:
                     matches[name] = PhraseMatch(tokens=match.tokens, problem=clause.reason)
 
-    def _names_uncounted(self, name: str, clause: Clause, match: PhraseMatch) -> bool:
+    def _names_uncounted(
+        self, name: str, clause: Clause, match: PhraseMatch, certain: Sequence[Token]
+    ) -> bool:
         """Return whether a clause names a lesion that a stated number may not count."""
         rule = self._vocabulary.factor(name).read
         if not isinstance(rule, CountRule) or match.index == len(rule.at_least) - 1:
@@ -215,7 +218,9 @@ class _ReportReader:
         if any(token.found.lower() in self._lexicon.language.requests for token in clause.words):
             return False
         grammar = self._vocabulary.grammar
-        return bool(other_nouns(rule, clause.tokens, grammar, self._lexicon, counted=match.tokens))
+        return bool(
+            other_nouns(rule, clause.tokens, grammar, self._lexicon, counted=match.tokens, said=certain)
+        )
 
     def _unknown_factors(self, matches: Mapping[str, PhraseMatch]) -> Iterator[str]:
         """Yield why factors are unknown; without lesions, count and laterality need no reason."""
