@@ -48,7 +48,7 @@ class Meaning:
         """
         one, two = self.kind, other.kind
         if one is not None and two is not None and (one == two or _scheme(one) == _scheme(two)):
-            return one != two
+            return bool(one != two)
         mine, yours = _words(self.label), _words(other.label)
         return bool(mine) and bool(yours) and not (mine <= yours or yours <= mine)
 

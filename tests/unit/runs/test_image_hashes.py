@@ -63,8 +63,10 @@ def test_changed_labels_of_a_volume(volumes: DatasetIndex) -> None:
 
 
 def test_other_slices_of_a_volume(volumes: DatasetIndex) -> None:
-    first, second = (sample for sample in volumes.split("train")[:2])
-    assert first.mask is not None and first.mask.parent == second.mask.parent  # type: ignore[union-attr]
+    first, second = volumes.split("train")[:2]
+    assert first.mask is not None
+    assert second.mask is not None
+    assert first.mask.parent == second.mask.parent
     swapped = [dataclasses.replace(a, mask=b.mask) for a, b in ((first, second), (second, first))]
     others = [sample for sample in volumes.samples if sample.id not in (first.id, second.id)]
     assert changes(dataclasses.replace(volumes, samples=(*swapped, *others)), volumes) == ["masks"]
